@@ -1,0 +1,167 @@
+"""Who is working on a run: one attempt at a time, one claim for each piece of work in it.
+
+Each `submit` of a run is an *attempt*. Attempts are numbered objects written with create-only-if-absent, so two
+launchers can never hold the same number; the holder renews a heartbeat, and a launcher that finds a live heartbeat
+is refused. A job claims its work in the attempt the same way: a job that was started twice finds the claim taken and
+ends well without doing anything.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self
+
+from cloudlstm import storage
+from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
+from cloudlstm.layout import RunLayout
+
+HEARTBEAT_EVERY_S = 5.0
+HEARTBEAT_DEAD_AFTER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The launcher process of an attempt."""
+
+    host: str
+    pid: int
+    started: float
+
+    @classmethod
+    def me(cls) -> Owner:
+        return cls(socket.gethostname(), os.getpid(), time.time())
+
+    def surely_dead(self) -> bool:
+        """True only where it can be known: the process was on this machine and is gone."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return _started_after(self.pid, self.started)
+
+
+def _started_after(pid: int, moment: float) -> bool:
+    """Whether the process `pid` is younger than `moment`, that is, only reuses the number (Linux; else False)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat, open("/proc/uptime") as uptime:  # noqa: PTH123
+            ticks = int(stat.read().rsplit(")", 1)[1].split()[19])
+            booted = time.time() - float(uptime.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    return booted + ticks / os.sysconf("SC_CLK_TCK") > moment + 2.0
+
+
+def latest_attempt(layout: RunLayout) -> int:
+    """The number of the run's newest attempt, 0 when there was none."""
+    newest = 0
+    for item in storage.list_objects(layout.attempts):
+        number = item.uri.rsplit("/", 1)[1].split(".", 1)[0]
+        newest = max(newest, int(number))
+    return newest
+
+
+def read_owner(layout: RunLayout, number: int) -> Owner | None:
+    """Who opened the attempt."""
+    try:
+        return Owner(**storage.read_json(layout.attempt(number)))
+    except ObjectNotFoundError:
+        return None
+
+
+def is_alive(layout: RunLayout, number: int) -> bool:
+    """Whether the attempt's launcher is still at work, as far as can be told from here."""
+    owner = read_owner(layout, number)
+    if owner is None or owner.surely_dead():
+        return False
+    try:
+        beat = storage.read_json(layout.heartbeat(number))
+    except ObjectNotFoundError:
+        return time.time() - owner.started < HEARTBEAT_DEAD_AFTER_S
+    return not beat["ended"] and time.time() - float(beat["time"]) < HEARTBEAT_DEAD_AFTER_S
+
+
+def is_cancelled(layout: RunLayout, number: int) -> bool:
+    """Whether somebody asked for the end of this attempt."""
+    return storage.exists(layout.cancelled(number))
+
+
+def cancel(layout: RunLayout, number: int) -> None:
+    """Asks the attempt to end; its launcher sees it within a few seconds."""
+    with suppress(ObjectExistsError):
+        storage.write_json(layout.cancelled(number), asdict(Owner.me()), if_absent=True)
+
+
+class Attempt:
+    """Holds a run for this process: opened on entry, heartbeat kept, marked as ended on exit.
+
+    Raises:
+        RunBusyError: when another launcher holds the run.
+    """
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+        self.number = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        newest = latest_attempt(self._layout)
+        if newest and is_alive(self._layout, newest):
+            self._refuse(newest)
+        try:
+            storage.write_json(self._layout.attempt(newest + 1), asdict(Owner.me()), if_absent=True)
+        except ObjectExistsError:
+            self._refuse(newest + 1)
+        self.number = newest + 1
+        self._write_heartbeat(ended=False)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        with suppress(StorageError):  # what ended the attempt may be storage itself; that error must be shown
+            self._write_heartbeat(ended=True)
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked this attempt to end."""
+        with suppress(StorageError):
+            return is_cancelled(self._layout, self.number)
+        return False
+
+    def _refuse(self, number: int) -> None:
+        owner = read_owner(self._layout, number)
+        holder = f"process {owner.pid} on {owner.host}" if owner else "another launcher"
+        raise RunBusyError(
+            f"run {self._layout.run_id} is being worked on by {holder}",
+            hint=f"watch it with `cloudlstm status --run={self._layout.run_id}` or end it with `cloudlstm cancel`",
+        )
+
+    def _write_heartbeat(self, *, ended: bool) -> None:
+        storage.write_json(self._layout.heartbeat(self.number), {"time": time.time(), "ended": ended})
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_EVERY_S):
+            with suppress(StorageError):
+                self._write_heartbeat(ended=False)
+
+
+def claim(layout: RunLayout, work: str) -> bool:
+    """Claims `work` in the newest attempt; False when it has been claimed already."""
+    try:
+        storage.write_json(layout.claim(latest_attempt(layout), work), asdict(Owner.me()), if_absent=True)
+    except ObjectExistsError:
+        return False
+    return True

@@ -1,0 +1,45 @@
+"""The command line: python-fire turns words into a call of a verb, and `main` carries out what the verb returned.
+
+Fire calls a function before it notices that a flag is mistyped. A verb therefore does nothing: it returns a `Deferred`
+that holds the work, and only when Fire has come back without complaint is the work done.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cloudlstm.errors import CloudLSTMError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status: 0 fine or nothing to do, 1 our failure, 2 usage."""
+    import fire  # noqa: PLC0415 - the one import that `--help` needs
+    from fire.core import FireExit  # noqa: PLC0415
+
+    from cloudlstm.cli import verbs  # noqa: PLC0415
+
+    words = list(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("PAGER", "cat")  # help belongs on the terminal, not in a pager
+    try:
+        if words in (["--version"], ["version"]):
+            words = ["version"]
+        deferred = fire.Fire(verbs.VERBS, command=words or ["--help"], name="cloudlstm", serialize=lambda _: None)
+        return deferred._work() if isinstance(deferred, verbs.Deferred) else 0
+    except FireExit as ended:
+        return int(ended.code or 0)
+    except CloudLSTMError as error:
+        print(f"cloudlstm: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ncloudlstm: interrupted; submit again to go on where it stopped", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:  # `cloudlstm logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

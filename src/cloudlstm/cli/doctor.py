@@ -1,0 +1,90 @@
+"""`cloudlstm doctor`: what this machine lacks, each with the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Callable
+
+from cloudlstm import storage
+from cloudlstm.assets import asset
+from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
+from cloudlstm.layout import join
+from cloudlstm.targets.java import find_java
+
+_EXTRAS = {"spark": ("pyspark", "pandas"), "train": ("tensorflow", "keras", "matplotlib", "jinja2", "scipy"),
+           "market": ("exchange-calendars", "yfinance")}  # fmt: skip
+_SDKS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google-cloud-storage")}
+_DISK_GIB = 5
+
+
+def examine(root: str) -> int:
+    """Prints one line a check; the exit status is 1 when something must be mended."""
+    extras = dict(_EXTRAS)
+    scheme = storage.scheme_of(root)
+    if scheme in _SDKS:
+        extra, package = _SDKS[scheme]
+        extras[extra] = (package,)
+    checks: dict[str, Callable[[], str]] = {
+        "python": _python,
+        "java": _java,
+        **{f"extra {name}": _extra(name, packages) for name, packages in extras.items()},
+        "disk": _disk,
+        "storage": lambda: _storage(root),
+        "examples": lambda: str(asset("examples")),
+    }
+    failures = 0
+    for name, check in checks.items():
+        try:
+            mark, told = "ok  ", check()
+        except CloudLSTMError as error:
+            mark, told = "FAIL", f"{error.message}\n{'':23}fix: {error.hint}" if error.hint else error.message
+            failures += 1
+        sys.stdout.write(f"{mark}  {name:<15}  {told}\n")
+    return 1 if failures else 0
+
+
+def _python() -> str:
+    return f"{sys.version.split()[0]} at {sys.executable}, {os.cpu_count()} cores"
+
+
+def _java() -> str:
+    java = find_java()
+    return f"{java.version} at {java.home} (from {java.origin})"
+
+
+def _extra(name: str, packages: tuple[str, ...]) -> Callable[[], str]:
+    def check() -> str:
+        found = []
+        for package in packages:
+            try:
+                found.append(f"{package} {importlib.metadata.version(package)}")
+            except importlib.metadata.PackageNotFoundError:
+                raise MissingExtraError(f"{package} is not installed", hint=f"pip install 'cloudlstm[{name}]'") from None
+        return ", ".join(found)
+
+    return check
+
+
+def _disk() -> str:
+    from pathlib import Path
+
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home())
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < _DISK_GIB:
+        raise MachineError(f"{free:.1f} GiB free at {folder}", hint=f"free {_DISK_GIB} GiB, or set XDG_CACHE_HOME elsewhere")
+    return f"{free:.0f} GiB free for the cache at {folder}"
+
+
+def _storage(root: str) -> str:
+    probe = join(root, f"doctor-{uuid.uuid4().hex}")
+    storage.write(probe, b"cloudlstm", if_absent=True)
+    try:
+        if storage.read(probe) != b"cloudlstm" or probe not in [item.uri for item in storage.list_objects(probe)]:
+            raise CloudLSTMError(f"{root} does not give back what was written", hint="use another place")
+    finally:
+        storage.delete(probe)
+    return f"{root} can be written, listed, read and deleted"

@@ -1,0 +1,103 @@
+"""Builds the plans of `submit` and `predict` without doing anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig, load, parse
+from cloudlstm.errors import ObjectNotFoundError, UsageError
+from cloudlstm.layout import RunLayout, index
+from cloudlstm.manifest import fingerprint
+from cloudlstm.steps import JOBS
+from cloudlstm.targets import Plan, Target
+
+
+def root_uri(root: str | None) -> str:
+    """Where runs lie: the flag, else CLOUDLSTM_ROOT, else the folder `runs` here."""
+    return storage.absolute(root or os.environ.get("CLOUDLSTM_ROOT") or "runs").rstrip("/")
+
+
+def submit_plan(
+    target: Target, *, config: str | None, overrides: Sequence[str], root: str | None, run: str | None
+) -> Plan:
+    """The plan that takes a configuration from bars to a report."""
+    if config is not None and storage.absolute(config).startswith("file://") and not Path(config).exists():
+        _reject_example_name(config)
+    return _plan("submit", target, load(config, overrides), root, run)
+
+
+def predict_plan(target: Target, *, run: RunLayout, overrides: Sequence[str], root: str | None) -> Plan:
+    """The plan that applies the weights of a finished run, without training, to the bars that `overrides` name."""
+    document = read_config(run).model_dump(mode="json")
+    document["name"] = f"{document['name']}-predict"[:40]
+    document["train"] |= {"epochs": 0, "weights": run.uri}
+    return _plan("predict", target, parse(document, overrides), root, None)
+
+
+def read_config(layout: RunLayout) -> RunConfig:
+    """The configuration of an existing run."""
+    try:
+        return parse(storage.read_json(layout.config))
+    except ObjectNotFoundError:
+        raise UsageError(f"no run {layout.run_id} in {layout.uri.rsplit('/', 1)[0]}", hint="cloudlstm runs") from None
+
+
+def find_run(root: str | None, run: str | None) -> RunLayout:
+    """The run that was named, or the one that was submitted last.
+
+    `run` is a run id below the root, or a run's whole URI.
+    """
+    if run and "://" in run:
+        return RunLayout(storage.absolute(run).rstrip("/"))
+    base = root_uri(root)
+    if run:
+        return RunLayout.of(base, run)
+    found = run_ids(base)
+    if not found:
+        raise UsageError(f"no runs in {base}", hint="cloudlstm submit, or name another place with --root")
+    return max((RunLayout.of(base, each) for each in found), key=_last_submitted)
+
+
+def run_ids(root: str) -> list[str]:
+    """The ids of all runs below a root."""
+    prefix = index(root)
+    return [item.uri.removeprefix(prefix) for item in storage.list_objects(prefix)]
+
+
+def _last_submitted(layout: RunLayout) -> float:
+    return max((float(storage.read_json(item.uri).get("started", 0.0)) for item in storage.list_objects(layout.attempts)
+                if item.uri.count(".json") and ".heartbeat" not in item.uri), default=0.0)  # fmt: skip
+
+
+def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:
+    config = _with_absolute_paths(config)
+    document = config.model_dump(mode="json")
+    run_id = run or f"{config.name}-{fingerprint(document)[:8]}"
+    layout = RunLayout.of(root_uri(root), run_id)
+    if storage.scheme_of(layout.uri) == "memory":
+        raise UsageError("memory:// ends with each process, so a run cannot lie there", hint="use a folder, s3:// or gs://")
+    requests = [
+        {"action": "write", "uri": layout.config, "document": document},
+        {"action": "write", "uri": index(root_uri(root), run_id), "document": {"run": run_id}},
+        *({"action": "job", **target.request(job, config, layout)} for job in JOBS),
+    ]
+    return Plan(verb, layout.uri, tuple(requests))
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Jobs may run elsewhere: paths that were typed here become URIs here."""
+    market, universe, train = config.market, config.universe, config.train
+    if market.path:
+        market = market.model_copy(update={"path": storage.absolute(market.path)})
+    if universe.path:
+        universe = universe.model_copy(update={"path": storage.absolute(universe.path)})
+    if train.weights:
+        train = train.model_copy(update={"weights": storage.absolute(train.weights)})
+    return config.model_copy(update={"market": market, "universe": universe, "train": train})
+
+
+def _reject_example_name(config: str) -> None:
+    raise UsageError(f"no configuration file at {config}", hint="check --config; examples come with the package: cloudlstm doctor says where")

@@ -1,0 +1,37 @@
+"""What a run is to do: typed, frozen, checked all at once.
+
+    config = load("examples/demo.toml", ["train.epochs=3", "model.units=64"])
+
+This package needs pydantic, so it is imported by the verbs that need it and not by `import cloudlstm`.
+"""
+
+from __future__ import annotations
+
+from cloudlstm.config.load import load, parse
+from cloudlstm.config.models import (
+    CleanConfig,
+    DatasetConfig,
+    EvaluationConfig,
+    MarketConfig,
+    ModelConfig,
+    RunConfig,
+    SparkConfig,
+    SyntheticConfig,
+    TrainConfig,
+    UniverseConfig,
+)
+
+__all__ = [
+    "CleanConfig",
+    "DatasetConfig",
+    "EvaluationConfig",
+    "MarketConfig",
+    "ModelConfig",
+    "RunConfig",
+    "SparkConfig",
+    "SyntheticConfig",
+    "TrainConfig",
+    "UniverseConfig",
+    "load",
+    "parse",
+]

@@ -1,0 +1,95 @@
+"""From TOML and trailing `key=value` words to a checked RunConfig."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from cloudlstm import storage
+from cloudlstm.config.models import RunConfig
+from cloudlstm.errors import ConfigError, ObjectNotFoundError
+
+
+def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
+    """The configuration in the TOML file at `path` (a path or storage URI), changed by `section.key=value` words.
+
+    Raises:
+        ConfigError: naming every problem at once.
+    """
+    document: dict[str, Any] = {}
+    if path is not None:
+        uri = storage.absolute(path)
+        try:
+            document = tomllib.loads(storage.read(uri).decode())
+        except ObjectNotFoundError:
+            raise ConfigError(f"no configuration file at {path}", hint="check --config") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not a TOML file: {error}") from None
+    return parse(document, overrides)
+
+
+def parse(document: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConfig:
+    """A checked configuration from plain values, such as a run's config.json holds, changed by override words."""
+    document = copy.deepcopy(dict(document))
+    for word in overrides:
+        _apply(document, word)
+    try:
+        return RunConfig.model_validate(document)
+    except ValidationError as error:
+        problems = [_sentence(detail) for detail in error.errors(include_url=False)]
+        raise ConfigError("; ".join(problems)) from None
+
+
+def _apply(document: dict[str, Any], word: str) -> None:
+    """Sets the value that an override word names."""
+    key, equals, text = str(word).partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{word!r} is not an override", hint="write section.key=value, as in train.epochs=3")
+    target = document
+    *sections, leaf = key.split(".")
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"{key!r} goes through {section!r}, which is a value and not a section")
+    target[leaf] = _value(text)
+
+
+def _value(text: str) -> Any:
+    """Numbers, dates, lists and truth values as in TOML; anything else is a string, no quotes needed."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    """One problem in words."""
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = _known_keys(detail["loc"][:-1])
+        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1, cutoff=0.5)
+        meant = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key {where!r}, {meant}"
+    if detail["type"] == "missing":
+        return f"{where} is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail["input"]
+    shown = "" if isinstance(given, (dict, BaseModel)) else f" (got {given!r})"
+    return f"{where + ': ' if where else ''}{message}{shown}"
+
+
+def _known_keys(path: tuple[int | str, ...]) -> list[str]:
+    """The keys of the section that `path` names."""
+    model: type[BaseModel] = RunConfig
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return list(model.model_fields)

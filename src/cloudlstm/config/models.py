@@ -1,0 +1,200 @@
+"""The configuration of a run, section by section.
+
+Every number carries its unit in its name. `bars` counts trading sessions of one ticker, `windows` counts samples.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+CORE_SIX = ("AAPL", "MSFT", "GOOGL", "AMZN", "TSLA", "META")
+
+Ticker = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9.^=_-]{1,24}$")]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class UniverseConfig(Section):
+    """Which tickers the run is about."""
+
+    tickers: tuple[Ticker, ...] = ()
+    """The tickers, in any order. Empty together with an empty `path`: every ticker that the source has."""
+    path: str | None = None
+    """A file or storage URI with one ticker a line (`#` starts a comment), added to `tickers`."""
+
+
+class SyntheticConfig(Section):
+    """The made-up market: seeded, always labelled synthetic."""
+
+    tickers: int = Field(default=32, ge=1, le=100_000)
+    """How many tickers exist."""
+    seed: int = Field(default=7, ge=0)
+    """Same seed, same bars, however they are cut into shards."""
+    signal_r2: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Share of the next return's variance that past bars can explain (0: none)."""
+    missing_days: float = Field(default=0.001, ge=0.0, le=0.2)
+    """Probability that a session's bar is missing."""
+    bad_ticks: float = Field(default=0.0002, ge=0.0, le=0.2)
+    """Probability that a bar carries a planted fault (a decimal error, a zero, crossed high and low, a duplicate)."""
+    late_listings: float = Field(default=0.2, ge=0.0, le=1.0)
+    """Share of tickers whose history begins after the market's start."""
+    splits: float = Field(default=0.1, ge=0.0, le=5.0)
+    """Expected number of (adjusted) splits per ticker and year."""
+
+
+class MarketConfig(Section):
+    """Where bars come from."""
+
+    source: Literal["files", "synthetic"]
+    """`files` reads CSV or Parquet from any storage; `synthetic` makes a seeded market."""
+    start: dt.date = dt.date(2010, 1, 1)
+    """First date taken."""
+    end: dt.date = dt.date(2024, 12, 31)
+    """Last date taken."""
+    calendar: str = "XNYS"
+    """Exchange calendar that says which dates are sessions (a code of the exchange-calendars package)."""
+    path: str | None = None
+    """For `files`: a path, storage URI or glob, for example `s3://bucket/bars/*.csv.gz`."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """For `files`: our column name = the file's column name, where they differ (`ticker = "symbol"`)."""
+    tickers_per_shard: int = Field(default=64, ge=1, le=10_000)
+    """Whole tickers in one shard: one task of Spark works on one shard."""
+    synthetic: SyntheticConfig = SyntheticConfig()
+    """Settings of the synthetic market."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(f"start {self.start} must be before end {self.end}")
+        if self.source == "files" and not self.path:
+            raise ValueError("path must be set when source is 'files' (a file, a glob or a storage URI)")
+        return self
+
+
+class CleanConfig(Section):
+    """How bars are checked before anything is computed from them."""
+
+    max_fill_bars: int = Field(default=2, ge=0, le=20)
+    """Missing or refused sessions in a row that are filled with the last close; a longer gap starts a new segment."""
+    outlier_min_move: float = Field(default=0.40, gt=0.0)
+    """Smallest absolute log-move from the trailing level that can be an outlier (0.40 is +49 % or -33 %)."""
+    outlier_mads: float = Field(default=12.0, gt=0.0)
+    """An outlier is also this many trailing robust deviations of the log-return away from zero."""
+    outlier_lookback_bars: int = Field(default=63, ge=10, le=504)
+    """Bars from which the trailing robust deviation is taken."""
+    max_refused_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
+    """The run fails when cleaning refuses a larger share of all bars than this."""
+    max_refused_fraction_ticker: float = Field(default=0.25, ge=0.0, le=1.0)
+    """The run fails when cleaning refuses a larger share of any one ticker's bars than this."""
+
+
+class DatasetConfig(Section):
+    """How bars become windows with labels, and which dates belong to which split."""
+
+    window_bars: int = Field(default=50, ge=2, le=2048)
+    """Bars that the model sees."""
+    horizon_bars: int = Field(default=1, ge=1, le=60)
+    """Bars ahead that it forecasts."""
+    train_end: dt.date = dt.date(2021, 12, 31)
+    """Last date that a training label may touch."""
+    validation_end: dt.date = dt.date(2022, 12, 31)
+    """Last date that a validation label may touch; the test split is everything after it."""
+    layout: Literal["sequences", "windows"] = "sequences"
+    """`sequences` stores each bar once and cuts windows when read; `windows` also exports one Example a window."""
+
+
+class ModelConfig(Section):
+    """The network of record: LSTM, Dropout, Dense(1)."""
+
+    units: int = Field(default=128, ge=1, le=8192)
+    """LSTM units."""
+    dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+    """Share of the LSTM's outputs set to zero in training."""
+
+
+class TrainConfig(Section):
+    """How the network is trained."""
+
+    seed: int = Field(default=1, ge=0, lt=2**31)
+    """Seeds the initial weights, the order of samples and the dropout masks."""
+    workers: int = Field(default=2, ge=1, le=256)
+    """Workers of the MultiWorkerMirroredStrategy."""
+    epochs: int = Field(default=30, ge=0, le=10_000)
+    """Passes over the training windows at most; 0 only predicts."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after this many steps, if set."""
+    batch_windows: int = Field(default=256, ge=1, le=1_048_576)
+    """Windows in one global batch, shared among all workers."""
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    """Adam's peak learning rate."""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """How the learning rate goes over the epochs."""
+    warmup_steps: int = Field(default=50, ge=0)
+    """Steps over which the learning rate rises from zero."""
+    patience_epochs: int = Field(default=6, ge=1)
+    """Stop when the validation loss has not improved for this many epochs; the best weights are kept."""
+    steps_per_call: int = Field(default=16, ge=1, le=1024)
+    """Steps in one call of the compiled training function: progress and checkpoints happen between calls."""
+    inputs: Literal["relative", "levels"] = "relative"
+    """`relative`: each window against its own last bar; `levels`: z-scores by training statistics, for comparison."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Numeric precision of the network's layers; the output stays float32."""
+    checkpoint_every_s: float = Field(default=30.0, ge=0.0)
+    """Seconds between checkpoints inside an epoch; one is also written at every epoch's end."""
+    collective_timeout_s: float = Field(default=30.0, gt=0.0)
+    """A worker that hears nothing from its peers for this long ends with an error instead of hanging."""
+    cache_dir: str | None = None
+    """Folder for staged shards; by default a folder of the user's cache."""
+    weights: str | None = None
+    """URI of another run whose trained weights this run starts from."""
+
+
+class EvaluationConfig(Section):
+    """How forecasts are judged."""
+
+    ridge_alphas: tuple[float, ...] = (1e2, 1e3, 1e4, 1e5, 1e6)
+    """Penalties tried for the ridge baseline; the validation split chooses."""
+    ic_min_tickers: int = Field(default=20, ge=3)
+    """Tickers that a date needs before its information coefficient counts."""
+
+
+class SparkConfig(Section):
+    """How Spark runs the preparation."""
+
+    master: str | None = None
+    """Spark master URL; by default all cores of this machine locally, or what the cluster says."""
+    driver_memory_mib: int = Field(default=1024, ge=512)
+    """Heap of the driver's Java process."""
+
+
+class RunConfig(Section):
+    """Everything a run depends on. Equal configurations name the same run."""
+
+    name: str = Field(default="core6", pattern=r"^[a-z][a-z0-9-]{0,40}$")
+    """The run's name; its id is this and a hash of the whole configuration."""
+    universe: UniverseConfig = UniverseConfig()
+    market: MarketConfig
+    clean: CleanConfig = CleanConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    spark: SparkConfig = SparkConfig()
+
+    @model_validator(mode="after")
+    def _dates_in_order(self) -> Self:
+        start, end = self.market.start, self.market.end
+        first, second = self.dataset.train_end, self.dataset.validation_end
+        if not start < first < second < end:
+            raise ValueError(
+                "dates must be in order: market.start < dataset.train_end < dataset.validation_end < market.end, "
+                f"got {start}, {first}, {second}, {end}"
+            )
+        return self

@@ -1,0 +1,149 @@
+"""Every error that a user is meant to read.
+
+    CloudLSTMError                      exit code 1
+    ├── UsageError (ValueError)         exit code 2: what was typed cannot be carried out
+    │   └── ConfigError                 every problem of one configuration, at once
+    ├── MissingExtraError (ImportError) an optional package is not installed
+    ├── StorageError (OSError)
+    │   ├── ObjectNotFoundError (FileNotFoundError)
+    │   ├── ObjectExistsError (FileExistsError)
+    │   ├── AccessDeniedError (PermissionError)
+    │   ├── StorageFullError
+    │   ├── StorageUnavailableError
+    │   └── CorruptObjectError          wrong length or checksum
+    ├── DataError (ValueError)          the data does not allow what was asked
+    │   ├── UnreadableSourceError       a source file cannot be parsed
+    │   ├── UnknownTickerError          the source has no such ticker
+    │   └── QualityGateError            cleaning refused too much
+    ├── MachineError                    Java, Python or a package of this machine does not fit
+    ├── RunBusyError                    another submit holds the run
+    └── JobError                        a job of the run failed
+
+A message says what was asked and what was found; the hint says what to try. Both fit on one line together, and both
+survive the trip through storage, so that a launcher shows the error of a job that ran on another machine.
+"""
+
+from __future__ import annotations
+
+
+class CloudLSTMError(Exception):
+    """Base of all errors shown to the user as one line instead of a traceback.
+
+    Attributes:
+        message: What was asked and what was found.
+        hint: What to try; may be empty.
+        exit_code: The status with which the command ends.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} (try: {self.hint})" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions travel from Spark executors by pickle, which would call __init__ without the keyword.
+        return (_rebuild, (type(self), self.message, self.hint))
+
+
+def _rebuild(kind: type[CloudLSTMError], message: str, hint: str) -> CloudLSTMError:
+    return kind(message, hint=hint)
+
+
+class UsageError(CloudLSTMError, ValueError):
+    """What was typed cannot be carried out; nothing was run."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration has one or more problems; the message lists all of them."""
+
+
+class MissingExtraError(CloudLSTMError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+class StorageError(CloudLSTMError, OSError):
+    """Storage did not do what was asked; the message names the URI."""
+
+
+class ObjectNotFoundError(StorageError, FileNotFoundError):
+    """No object has this URI."""
+
+
+class ObjectExistsError(StorageError, FileExistsError):
+    """A create-only write met an object that was already there."""
+
+
+class AccessDeniedError(StorageError, PermissionError):
+    """The credentials do not allow what was asked."""
+
+
+class StorageFullError(StorageError):
+    """No space is left where the object should go."""
+
+
+class StorageUnavailableError(StorageError):
+    """The storage service did not answer, also not after the SDK's own retries."""
+
+
+class CorruptObjectError(StorageError):
+    """An object's length or checksum is not what its manifest says."""
+
+
+class DataError(CloudLSTMError, ValueError):
+    """The data does not allow what was asked."""
+
+
+class UnreadableSourceError(DataError):
+    """A source file cannot be parsed as bars."""
+
+
+class UnknownTickerError(DataError):
+    """The universe names tickers that the source does not have."""
+
+
+class QualityGateError(DataError):
+    """Cleaning refused more than the configuration allows; the message carries the evidence."""
+
+
+class MachineError(CloudLSTMError):
+    """Java, Python or a package of this machine does not fit."""
+
+
+class RunBusyError(CloudLSTMError):
+    """Another submit holds this run."""
+
+
+class JobError(CloudLSTMError):
+    """A job of the run failed."""
+
+
+_KINDS: dict[str, type[CloudLSTMError]] = {}
+
+
+def _register(kind: type[CloudLSTMError]) -> None:
+    _KINDS[kind.__name__] = kind
+    for sub in kind.__subclasses__():
+        _register(sub)
+
+
+_register(CloudLSTMError)
+
+
+def to_record(error: BaseException) -> dict[str, str]:
+    """The error as a JSON-ready record, for a failure object in the run folder."""
+    if isinstance(error, CloudLSTMError):
+        return {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+    return {"kind": "JobError", "message": f"{type(error).__name__}: {error}", "hint": "see the job's log"}
+
+
+def from_record(record: dict[str, str]) -> CloudLSTMError:
+    """The error that `to_record` wrote down; an unknown kind comes back as a JobError."""
+    kind = _KINDS.get(record.get("kind", ""), JobError)
+    return kind(record.get("message", "unknown failure"), hint=record.get("hint", ""))

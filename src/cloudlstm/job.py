@@ -1,0 +1,85 @@
+"""The frame around every job: one argument, a journal, a claim, and an error that reaches the launcher.
+
+A platform starts `jobs/<job>.py <run URI>`. Whatever happens inside is told through the run folder: log and progress
+by the journal, an error by a failure object. The exit status is 0 when the work is done or somebody else has it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from cloudlstm import attempts, errors, storage
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.journal import Journal
+from cloudlstm.layout import RunLayout
+from cloudlstm.steps import GENERATION, PARENT_PIPE
+
+_LOG = logging.getLogger(__name__)
+
+Work = Callable[[RunLayout, RunConfig, Journal], None]
+
+
+def main(job: str, work: Work, *, worker: str = "driver") -> int:
+    """Carries out `work` for the run whose URI is the only command line argument; returns the exit status."""
+    if len(sys.argv) != 2:
+        print(f"usage: {job}.py RUN_URI", file=sys.stderr)  # noqa: T201
+        return 2
+    if os.environ.get(PARENT_PIPE):
+        _end_with_parent()
+    signal.signal(signal.SIGTERM, _terminated)
+    layout = RunLayout(storage.absolute(sys.argv[1]).rstrip("/"))
+    generation = os.environ.get(GENERATION, "0")
+    try:
+        if not attempts.claim(layout, f"{job}-{worker}-{generation}"):
+            print(f"{job}: {worker} of this attempt is already at work, nothing to do", file=sys.stderr)  # noqa: T201
+            return 0
+        with Journal(layout, job, worker) as journal:
+            return _guarded(job, work, layout, journal)
+    except errors.CloudLSTMError as error:
+        print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal) -> int:
+    try:
+        work(layout, parse(storage.read_json(layout.config)), journal)
+    except errors.CloudLSTMError as error:
+        _LOG.error("%s", error)
+        _record(layout, job, error)
+        return error.exit_code
+    except Exception as error:
+        _LOG.exception("%s failed", job)
+        _record(layout, job, error)
+        return 1
+    return 0
+
+
+def _record(layout: RunLayout, job: str, error: BaseException) -> None:
+    """Leaves the error for the launcher; the first worker to fail knows the cause, later ones only the consequence."""
+    try:
+        storage.write_json(layout.failure(job), errors.to_record(error), if_absent=True)
+    except errors.ObjectExistsError:
+        return
+    except errors.StorageError as second:
+        print(f"{job}: {error}; and the error could not be stored: {second}", file=sys.stderr)  # noqa: T201
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _end_with_parent() -> None:
+    """A launcher that dies takes its jobs with it: a run must never have two that believe they are alone."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

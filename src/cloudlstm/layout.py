@@ -1,0 +1,116 @@
+"""The name of every object of a run. No other module builds such a name.
+
+    <root>/index/<run id>                        marks that the run exists
+    <root>/<run id>/
+        config.json                              the resolved configuration, written once
+        attempts/0001.json                       one submit's go at the run (create-only), then .heartbeat.json
+        claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
+        manifests/<step>.json                    what a finished step made; written last
+        data/<step>/<fingerprint>/…              the objects that the manifest names
+        checkpoints/<fingerprint>/…              resumable training state
+        progress/<step>/<worker>.json            rewritten every few seconds
+        logs/<job>/<worker>/00001.log            appended as numbered parts
+        failures/<job>.json                      the error with which a job ended
+        report/report.json, report.html, forecasts.csv, forecasts.parquet
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cloudlstm.errors import UsageError
+
+RUN_ID = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
+
+
+def join(base: str, *parts: str) -> str:
+    """URI parts joined by single slashes; no slash at the end."""
+    return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def index(root: str, run_id: str = "") -> str:
+    """The marker by which `runs` finds a run below `root` without listing every object of every run."""
+    return f"{root.rstrip('/')}/index/{run_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """Names the objects of the run folder at `uri` (no trailing slash)."""
+
+    uri: str
+
+    @classmethod
+    def of(cls, root: str, run_id: str) -> RunLayout:
+        """The layout of run `run_id` below the storage URI `root`."""
+        if not RUN_ID.match(run_id):
+            raise UsageError(
+                f"run id {run_id!r} is not lower-case letters, digits and hyphens beginning with a letter",
+                hint="for example core6-seed1",
+            )
+        return cls(join(root, run_id))
+
+    @property
+    def run_id(self) -> str:
+        return self.uri.rsplit("/", 1)[1]
+
+    @property
+    def config(self) -> str:
+        return join(self.uri, "config.json")
+
+    @property
+    def attempts(self) -> str:
+        return self.uri + "/attempts/"
+
+    def attempt(self, number: int) -> str:
+        return join(self.uri, f"attempts/{number:04d}.json")
+
+    def heartbeat(self, attempt: int) -> str:
+        return join(self.uri, f"attempts/{attempt:04d}.heartbeat.json")
+
+    def cancelled(self, attempt: int) -> str:
+        return join(self.uri, f"attempts/{attempt:04d}.cancelled.json")
+
+    def claim(self, attempt: int, job: str) -> str:
+        return join(self.uri, f"claims/{attempt:04d}-{job}.json")
+
+    def manifest(self, step: str) -> str:
+        return join(self.uri, f"manifests/{step}.json")
+
+    @property
+    def manifests(self) -> str:
+        return self.uri + "/manifests/"
+
+    def data(self, step: str, fingerprint: str, name: str) -> str:
+        """An object made by `step`; the fingerprint keeps the objects of different inputs apart."""
+        return join(self.uri, f"data/{step}/{fingerprint}/{name}")
+
+    def step_data(self, step: str) -> str:
+        """Where all objects of a step lie, whatever their fingerprint."""
+        return self.uri + f"/data/{step}/"
+
+    def checkpoints(self, fingerprint: str) -> str:
+        return self.uri + f"/checkpoints/{fingerprint}/"
+
+    def checkpoint(self, fingerprint: str, step: int) -> str:
+        return join(self.uri, f"checkpoints/{fingerprint}/step-{step:09d}.npz")
+
+    def progress(self, step: str, worker: str) -> str:
+        return join(self.uri, f"progress/{step}/{worker}.json")
+
+    @property
+    def progresses(self) -> str:
+        return self.uri + "/progress/"
+
+    def log(self, job: str, worker: str, part: int) -> str:
+        return join(self.uri, f"logs/{job}/{worker}/{part:05d}.log")
+
+    @property
+    def logs(self) -> str:
+        return self.uri + "/logs/"
+
+    def failure(self, job: str) -> str:
+        return join(self.uri, f"failures/{job}.json")
+
+    def report(self, name: str) -> str:
+        return join(self.uri, f"report/{name}")

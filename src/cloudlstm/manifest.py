@@ -1,0 +1,138 @@
+"""What a finished step made: the list that readers trust, written after everything it names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cloudlstm import storage
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
+from cloudlstm.layout import RunLayout, join
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One object of a step.
+
+    Attributes:
+        uri: Where it is.
+        kind: What it holds, in the words of the step that wrote it ("bars", "quarantine", "train", …).
+        rows: Rows in it (sequences: windows that carry a label).
+        size_bytes: Its length.
+        sha256: Of its bytes, hexadecimal.
+        extra: Whatever else the step wants to say of it, JSON-ready.
+    """
+
+    uri: str
+    kind: str
+    rows: int
+    size_bytes: int
+    sha256: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a step made.
+
+    Attributes:
+        step: The step's name.
+        fingerprint: Hash of all that the step's outcome depends on; equal fingerprints need no second run.
+        objects: Its objects, in a fixed order.
+        seconds: Wall-clock seconds that the step took.
+        facts: What the step wants the report to say, JSON-ready.
+    """
+
+    step: str
+    fingerprint: str
+    objects: tuple[ManifestRow, ...]
+    seconds: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_kind(self, kind: str) -> list[ManifestRow]:
+        """The objects that hold `kind`."""
+        return [row for row in self.objects if row.kind == kind]
+
+    def digest(self) -> str:
+        """Hash of the objects' contents, independent of where and when they were made."""
+        return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects])
+
+    def save(self, layout: RunLayout) -> None:
+        """Writes the manifest: from now on the step counts as done."""
+        document = asdict(self)
+        for row in document["objects"]:
+            row["uri"] = row["uri"].removeprefix(layout.uri + "/")  # so that a run folder can be copied elsewhere
+        storage.write_json(layout.manifest(self.step), document)
+
+    @classmethod
+    def load(cls, layout: RunLayout, step: str) -> Manifest | None:
+        """The step's manifest, or None when the step has not finished yet."""
+        try:
+            document = storage.read_json(layout.manifest(step))
+        except ObjectNotFoundError:
+            return None
+        rows = document["objects"]
+        document["objects"] = tuple(ManifestRow(**row | {"uri": join(layout.uri, row["uri"])}) for row in rows)
+        return cls(**document)
+
+
+def fingerprint(value: Any) -> str:
+    """A short hash of JSON-ready values, the same on every machine and Python."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_object(uri: str, data: bytes, *, kind: str, rows: int, extra: Mapping[str, Any] | None = None) -> ManifestRow:
+    """Writes an object and returns the row that a manifest needs."""
+    storage.write(uri, data)
+    return ManifestRow(uri, kind, rows, len(data), hashlib.sha256(data).hexdigest(), extra or {})
+
+
+def read_object(row: ManifestRow) -> bytes:
+    """Reads an object and holds it to its manifest row.
+
+    Raises:
+        CorruptObjectError: when length or checksum differ.
+    """
+    data = storage.read(row.uri)
+    verify(row, len(data), hashlib.sha256(data).hexdigest())
+    return data
+
+
+def verify(row: ManifestRow, size_bytes: int, sha256: str) -> None:
+    """Raises CorruptObjectError unless length and checksum are the manifest's."""
+    if size_bytes != row.size_bytes:
+        raise CorruptObjectError(
+            f"{row.uri} has {size_bytes} bytes, its manifest says {row.size_bytes}",
+            hint="delete it and submit again: the step that made it runs again",
+        )
+    if sha256 != row.sha256:
+        raise CorruptObjectError(
+            f"{row.uri} does not have the checksum of its manifest",
+            hint="delete it and submit again: the step that made it runs again",
+        )
+
+
+def total_rows(rows: Iterable[ManifestRow]) -> int:
+    return sum(row.rows for row in rows)
+
+
+def finished(layout: RunLayout, step: str, fingerprint: str) -> Manifest | None:
+    """The step's manifest if the step is done for these inputs and all its objects are still there."""
+    manifest = Manifest.load(layout, step)
+    if manifest is None or manifest.fingerprint != fingerprint:
+        return None
+    prefixes = {row.uri.rsplit("/", 1)[0] + "/" for row in manifest.objects}
+    there = {item.uri: item.size_bytes for prefix in prefixes for item in storage.list_objects(prefix)}
+    return manifest if all(there.get(row.uri) == row.size_bytes for row in manifest.objects) else None
+
+
+def prune(layout: RunLayout, step: str, keep: str) -> None:
+    """Removes what the step made for other inputs than those of the fingerprint `keep`."""
+    kept = f"{layout.step_data(step)}{keep}/"
+    for item in list(storage.list_objects(layout.step_data(step))):
+        if not item.uri.startswith(kept):
+            storage.delete(item.uri)

@@ -1,0 +1,197 @@
+"""Spark schedules, Arrow moves the bytes: any function of the work side over shards, in parallel.
+
+The only module that imports pyspark. It knows two moves: `map` runs a function on each item in a task of its own;
+`shuffle` brings pieces of tables together that belong to one shard. Both report rows as tasks finish, and a
+CloudLSTMError that is raised in a task arrives in the driver as itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from cloudlstm import errors
+from cloudlstm.config import SparkConfig
+
+_LOG = logging.getLogger(__name__)
+_MARK = re.compile(r"<<cloudlstm (\{.*?\})>>")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Report = Callable[[int], None]
+"""Called in the driver with the number of units done so far."""
+
+
+class Spark:
+    """A Spark application that starts when first needed: a run whose steps are all done never starts a JVM."""
+
+    def __init__(self, config: SparkConfig, *, app_name: str) -> None:
+        self._config = config
+        self._app_name = app_name
+        self._started: Any = None
+        self.start_seconds = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._started is not None:
+            self._started.stop()
+            self._started = None
+
+    @property
+    def context(self) -> Any:
+        """The SparkContext; started on first use."""
+        if self._started is None:
+            began = time.monotonic()
+            self._started = self._start()
+            self.start_seconds = time.monotonic() - began
+            _LOG.info(
+                "Spark %s on %s with %d cores, started in %.1f s",
+                self._started.version, self._started.master, self._started.defaultParallelism, self.start_seconds,
+            )  # fmt: skip
+        return self._started
+
+    def _start(self) -> Any:
+        try:
+            pyspark = importlib.import_module("pyspark")
+        except ImportError:
+            raise errors.MissingExtraError("preparing data needs pyspark", hint="pip install 'cloudlstm[spark]'") from None
+        # Without this, executors take whatever `python3` is first on the node's PATH.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        conf = pyspark.SparkConf()
+        conf.setAppName(self._app_name)
+        if self._config.master:
+            conf.setMaster(self._config.master)
+        conf.setIfMissing("spark.master", "local[*]")
+        conf.setIfMissing("spark.ui.enabled", "false")
+        conf.setIfMissing("spark.ui.showConsoleProgress", "false")
+        conf.setIfMissing("spark.python.worker.reuse", "true")
+        try:
+            context = pyspark.SparkContext.getOrCreate(conf)
+        except Exception as error:
+            raise errors.MachineError(
+                f"Spark did not start: {str(error).splitlines()[0]}", hint="cloudlstm doctor"
+            ) from error
+        context.setLogLevel("WARN")
+        return context
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        units: Callable[[Result], int] = lambda _: 1,
+        report: Report | None = None,
+    ) -> list[Result]:
+        """`function` of every item, each in a task of its own, results in the order of `items`.
+
+        Args:
+            function: Picklable; runs on executors.
+            items: What to run it on.
+            units: What a finished task adds to the progress.
+            report: Told the units done so far while tasks finish.
+        """
+        if not items:
+            return []
+        done = self.context.accumulator(0)
+
+        def task(item: Item) -> Result:
+            with _errors_as_text():
+                result = function(item)
+            done.add(units(result))
+            return result
+
+        return self._collect(self.context.parallelize(items, len(items)).map(task), done, report)
+
+    def shuffle(
+        self,
+        split: Callable[[Item], Iterable[tuple[int, bytes]]],
+        items: Sequence[Item],
+        join: Callable[[int, list[bytes]], Result],
+        *,
+        n_shards: int,
+        units: Callable[[Result], int] = lambda _: 1,
+        report: Report | None = None,
+    ) -> list[Result]:
+        """Cuts every item into pieces by shard and joins each shard's pieces, in the order of the items.
+
+        Args:
+            split: Gives (shard number, piece) pairs of an item; runs on executors.
+            items: What to split, each in a task of its own.
+            join: Makes a shard of its number and its pieces; runs on executors, also for a shard without pieces.
+            n_shards: How many shards there are.
+            units: What a finished shard adds to the progress.
+            report: Told the units done so far.
+        """
+        done = self.context.accumulator(0)
+
+        def cut(numbered: tuple[int, Item]) -> list[tuple[int, tuple[int, bytes]]]:
+            order, item = numbered
+            with _errors_as_text():
+                return [(shard, (order, piece)) for shard, piece in split(item)]
+
+        def gather(shard: int, pairs: Iterable[tuple[int, tuple[int, bytes]]]) -> list[Result]:
+            # A shuffle delivers in any order; the order of arrival decides which of two rows is the later one.
+            pieces = [piece for _, (_, piece) in sorted(pairs, key=lambda pair: pair[1][0])]
+            with _errors_as_text():
+                result = join(shard, pieces)
+            done.add(units(result))
+            return [result]
+
+        pieces = self.context.parallelize(list(enumerate(items)), max(len(items), 1)).flatMap(cut)
+        shards = pieces.partitionBy(n_shards, lambda shard: shard).mapPartitionsWithIndex(gather)
+        return self._collect(shards, done, report)
+
+    def _collect(self, rdd: Any, done: Any, report: Report | None) -> list[Any]:
+        """Collects while a thread reports the accumulator, which Spark updates as tasks finish."""
+        stop = threading.Event()
+
+        def watch() -> None:
+            while report and not stop.wait(0.3):
+                report(done.value)
+
+        watcher = threading.Thread(target=watch, name="spark-progress", daemon=True)
+        watcher.start()
+        try:
+            collected: list[Any] = rdd.collect()
+        except Exception as error:
+            raise _as_ours(error) from error
+        finally:
+            stop.set()
+            watcher.join()
+        return collected
+
+
+class _errors_as_text:  # noqa: N801 - reads as a statement
+    """Lets our errors cross from an executor to the driver, which sees only the text of a Java exception."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, errors.CloudLSTMError):
+            raise RuntimeError(f"<<cloudlstm {json.dumps(errors.to_record(error))}>>") from error
+
+
+def _as_ours(error: Exception) -> Exception:
+    """The error that a task raised, found in the text of Spark's; Spark's own where there is none."""
+    found = _MARK.search(str(error))
+    if found:
+        return errors.from_record(json.loads(found[1]))
+    lines = [line.strip() for line in str(error).splitlines() if re.match(r"^\s*\w*(Error|Exception)\b", line.strip())]
+    reason = lines[-1] if lines else str(error).splitlines()[0]
+    return errors.JobError(f"a Spark task failed: {reason}", hint="see `cloudlstm logs`")

@@ -1,0 +1,47 @@
+"""Bytes by URI, the same on a disk, in S3, in GCS and in memory.
+
+    from cloudlstm import storage
+    storage.write("s3://bucket/key", b"...", if_absent=True)
+    for found in storage.list_objects("gs://bucket/prefix/"):
+        print(found.uri, found.size_bytes)
+
+What is Parquet or TFRecord is decided above this room. Object writes are all-or-nothing: a reader sees the old object
+or the new one. Retries are the SDKs' own; every SDK error arrives as a StorageError that names the URI.
+"""
+
+from __future__ import annotations
+
+from cloudlstm.storage.base import ObjectInfo, Progress, Storage
+from cloudlstm.storage.registry import SCHEMES, absolute, scheme_of, storage_for
+from cloudlstm.storage.verbs import (
+    delete,
+    download,
+    exists,
+    list_objects,
+    read,
+    read_json,
+    stat,
+    upload,
+    write,
+    write_json,
+)
+
+__all__ = [
+    "SCHEMES",
+    "ObjectInfo",
+    "Progress",
+    "Storage",
+    "absolute",
+    "delete",
+    "download",
+    "exists",
+    "list_objects",
+    "read",
+    "read_json",
+    "scheme_of",
+    "stat",
+    "storage_for",
+    "upload",
+    "write",
+    "write_json",
+]

@@ -1,0 +1,62 @@
+"""The protocol that every storage backend keeps. One test suite holds them all to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes moved since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a listing says of one object.
+
+    Attributes:
+        uri: The object's full URI.
+        size_bytes: Its length.
+        etag: Changes whenever the content does; comparable only with etags of the same backend.
+    """
+
+    uri: str
+    size_bytes: int
+    etag: str
+
+
+class Storage(Protocol):
+    """Objects by URI. URIs are absolute; errors are StorageErrors that name the URI."""
+
+    def read(self, uri: str) -> bytes:
+        """The whole object; ObjectNotFoundError if there is none."""
+        ...
+
+    def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        """Writes the whole object, all or nothing.
+
+        With `if_absent` an object that is already there stays as it is and ObjectExistsError is raised; of several
+        concurrent writers exactly one succeeds.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every object whose URI begins with `prefix`, at any depth, in order of URI."""
+        ...
+
+    def stat(self, uri: str) -> ObjectInfo:
+        """Size and etag; ObjectNotFoundError if there is none."""
+        ...
+
+    def delete(self, uri: str) -> None:
+        """Removes the object; nothing happens if there is none."""
+        ...
+
+    def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
+        """Copies a local file to `uri`, all or nothing, in parts where the service has them."""
+        ...
+
+    def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
+        """Copies the object to a local file, all or nothing: `path` appears only when it is complete."""
+        ...

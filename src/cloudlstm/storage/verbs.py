@@ -1,0 +1,67 @@
+"""The storage verbs as plain functions: each finds the backend by the URI's scheme."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cloudlstm.errors import ObjectNotFoundError
+from cloudlstm.storage.base import ObjectInfo, Progress
+from cloudlstm.storage.registry import storage_for
+
+
+def read(uri: str) -> bytes:
+    """The whole object; ObjectNotFoundError if there is none."""
+    return storage_for(uri).read(uri)
+
+
+def write(uri: str, data: bytes, *, if_absent: bool = False) -> None:
+    """Writes the whole object; with `if_absent`, ObjectExistsError if there is one already."""
+    storage_for(uri).write(uri, data, if_absent=if_absent)
+
+
+def list_objects(prefix: str) -> Iterator[ObjectInfo]:
+    """Every object whose URI begins with `prefix`, in order of URI."""
+    return storage_for(prefix).list(prefix)
+
+
+def stat(uri: str) -> ObjectInfo:
+    """Size and etag; ObjectNotFoundError if there is none."""
+    return storage_for(uri).stat(uri)
+
+
+def exists(uri: str) -> bool:
+    """Whether there is an object of this URI."""
+    try:
+        stat(uri)
+    except ObjectNotFoundError:
+        return False
+    return True
+
+
+def delete(uri: str) -> None:
+    """Removes the object, if there is one."""
+    storage_for(uri).delete(uri)
+
+
+def upload(path: Path, uri: str, progress: Progress | None = None) -> None:
+    """Copies a local file to `uri`, all or nothing."""
+    storage_for(uri).upload(path, uri, progress)
+
+
+def download(uri: str, path: Path, progress: Progress | None = None) -> None:
+    """Copies an object to a local file, all or nothing."""
+    storage_for(uri).download(uri, path, progress)
+
+
+def read_json(uri: str) -> Any:
+    """The object as a JSON document."""
+    return json.loads(read(uri))
+
+
+def write_json(uri: str, document: Any, *, if_absent: bool = False) -> None:
+    """Writes a JSON document, readable and with sorted keys."""
+    text = json.dumps(document, indent=1, sort_keys=True, default=str) + "\n"
+    write(uri, text.encode(), if_absent=if_absent)

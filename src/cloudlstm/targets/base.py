@@ -1,0 +1,74 @@
+"""The protocol of a target, and the plan that a verb returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
+    from cloudlstm.layout import RunLayout
+
+Request = Mapping[str, Any]
+"""One exact request as JSON; `${…}` stands for what only the run will know, such as a free port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a verb is going to do, complete before anything is done.
+
+    Attributes:
+        verb: The verb.
+        run: URI of the run it is about.
+        requests: The requests in their order.
+    """
+
+    verb: str
+    run: str
+    requests: tuple[Request, ...]
+
+    def to_json(self) -> str:
+        """The plan as `--dry-run` prints it."""
+        return json.dumps({"verb": self.verb, "run": self.run, "requests": list(self.requests)}, indent=2)
+
+
+class JobState(StrEnum):
+    """How a job fares; the last three are final."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class RunningJob(Protocol):
+    """A job that a target has started."""
+
+    def state(self) -> JobState:
+        """How the job fares now."""
+        ...
+
+    def cancel(self) -> None:
+        """Ends the job and waits until it has ended."""
+        ...
+
+    def explain(self) -> str:
+        """The end of what the platform knows of a failed job, for the log."""
+        ...
+
+
+class Target(Protocol):
+    """Something that can carry out jobs."""
+
+    name: str
+
+    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+        """The exact request that starts `job` of this run."""
+        ...
+
+    def start(self, request: Request) -> RunningJob:
+        """Starts the job of a request."""
+        ...
