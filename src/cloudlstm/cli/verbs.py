@@ -1,7 +1,5 @@
 """The verbs of the command. Each checks what was typed and returns a Deferred; nothing is done here."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -175,7 +173,7 @@ VERBS = {
 }
 
 
-def _planned(plan: Plan, target: Target, dry_run: object) -> Deferred:
+def _planned(plan: "Plan", target: "Target", dry_run: object) -> Deferred:
     if _truth("dry-run", dry_run):
         return Deferred(lambda: _printed(plan.to_json()))
 

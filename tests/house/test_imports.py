@@ -1,0 +1,90 @@
+"""The rooms import downwards only, and the command's help loads nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cloudlstm
+
+PACKAGE = Path(cloudlstm.__file__).parent
+
+FLOOR = {"errors", "layout", "storage", "config", "manifest", "journal", "attempts", "steps", "assets", ""}
+WORK = ["market", "features", "dataset", "training", "evaluation"]
+"""Each may import those before it."""
+LAUNCH = {"cli", "targets", "launch"}
+CARRIERS = {"spark", "prepare", "job"}
+"""They carry the work: anything of the work side may be imported by them, and they by jobs/ alone."""
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py").replace("__init__", "").replace("__main__", "cli")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file names in an import, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module" and node.args:
+            if isinstance(node.args[0], ast.Constant):
+                found.add(str(node.args[0].value))
+    return found
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """The rooms of this package that a file imports."""
+    rooms = set()
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] == "cloudlstm" and len(parts) > 1:
+            is_room = (PACKAGE / parts[1]).is_dir() or (PACKAGE / f"{parts[1]}.py").exists()
+            rooms.add(parts[1] if is_room else "")
+    return rooms
+
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_every_room_is_known() -> None:
+    known = FLOOR | set(WORK) | LAUNCH | CARRIERS
+    assert {room_of(path) for path in SOURCES} <= known
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downwards(path: Path) -> None:
+    room = room_of(path)
+    allowed = set(FLOOR)
+    if room in WORK:
+        allowed |= set(WORK[: WORK.index(room) + 1])
+    elif room in LAUNCH:
+        allowed |= LAUNCH
+    elif room in CARRIERS:
+        allowed |= CARRIERS | set(WORK)
+    assert rooms_imported(path) <= allowed
+
+
+@pytest.mark.parametrize(
+    ("package", "where"),
+    [("pyspark", {"spark"}), ("tensorflow", {"training"}), ("keras", {"training"}), ("boto3", {"storage"}),
+     ("google", {"storage"}), ("fire", {"cli"})],
+)  # fmt: skip
+def test_a_heavy_package_is_imported_in_one_room(package: str, where: set[str]) -> None:
+    rooms = {room_of(path) for path in SOURCES if any(name.split(".")[0] == package for name in imports_of(path))}
+    assert rooms <= where
+
+
+@pytest.mark.parametrize("statement", ["import cloudlstm", "from cloudlstm.cli import main; main(['--help'])"])
+def test_nothing_heavy_is_loaded(statement: str) -> None:
+    heavy = {"pydantic", "pyspark", "tensorflow", "keras", "boto3", "google", "pyarrow", "numpy", "pandas", "rich"}
+    code = f"{statement}\nimport sys; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
