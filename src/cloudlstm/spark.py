@@ -63,6 +63,16 @@ class Spark:
             )  # fmt: skip
         return self._started
 
+    def facts(self) -> dict[str, Any]:
+        """What the report says of the application."""
+        context = self.context
+        return {
+            "version": context.version,
+            "master": context.master,
+            "cores": context.defaultParallelism,
+            "start_s": self.start_seconds,
+        }
+
     def _start(self) -> Any:
         try:
             pyspark = importlib.import_module("pyspark")

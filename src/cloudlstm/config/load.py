@@ -36,14 +36,42 @@ def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
 
 def parse(document: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConfig:
     """A checked configuration from plain values, such as a run's config.json holds, changed by override words."""
-    document = copy.deepcopy(dict(document))
+    values: dict[str, Any] = copy.deepcopy(dict(document))
     for word in overrides:
-        _apply(document, word)
+        _apply(values, word)
     try:
-        return RunConfig.model_validate(document)
+        return RunConfig.model_validate(values)
     except ValidationError as error:
-        problems = [_sentence(detail) for detail in error.errors(include_url=False)]
-        raise ConfigError("; ".join(problems)) from None
+        raise ConfigError("; ".join(_all_problems(values, error))) from None
+
+
+def _all_problems(values: dict[str, Any], error: ValidationError) -> list[str]:
+    """Every problem in words. Rules between keys are checked only once each key by itself is right: so look again
+    without the wrong ones, until nothing new comes up."""
+    problems: list[str] = []
+    while True:
+        details = error.errors(include_url=False)
+        fresh = [sentence for sentence in map(_sentence, details) if sentence not in problems]
+        problems += fresh
+        removed = [_remove(values, detail["loc"]) for detail in details if detail["type"] != "missing"]
+        if not fresh or not any(removed):
+            return problems
+        try:
+            RunConfig.model_validate(values)
+        except ValidationError as again:
+            error = again
+        else:
+            return problems
+
+
+def _remove(values: Any, path: tuple[int | str, ...]) -> bool:
+    """Takes the key at `path` out of nested values; False when there is none."""
+    for part in path[:-1]:
+        values = values.get(part) if isinstance(values, dict) else None
+    if path and isinstance(values, dict) and path[-1] in values:
+        del values[path[-1]]
+        return True
+    return False
 
 
 def _apply(document: dict[str, Any], word: str) -> None:

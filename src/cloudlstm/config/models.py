@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 CORE_SIX = ("AAPL", "MSFT", "GOOGL", "AMZN", "TSLA", "META")
 
@@ -28,6 +28,12 @@ class UniverseConfig(Section):
     """The tickers, in any order. Empty together with an empty `path`: every ticker that the source has."""
     path: str | None = None
     """A file or storage URI with one ticker a line (`#` starts a comment), added to `tickers`."""
+
+    @field_validator("tickers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """`universe.tickers=AAPL,MSFT` on the command line needs no brackets and quotes."""
+        return value.split(",") if isinstance(value, str) else value
 
 
 class SyntheticConfig(Section):

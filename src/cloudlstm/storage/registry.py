@@ -32,7 +32,7 @@ def scheme_of(uri: str) -> str:
 
 
 def absolute(path_or_uri: str) -> str:
-    """A URI for what a user typed: a URI stays, a local path becomes file:///…"""
+    """A URI for what a user typed: a URI stays, a local path is made absolute behind file://."""
     if _URI.match(path_or_uri):
         scheme_of(path_or_uri)
         return path_or_uri

@@ -1,0 +1,243 @@
+"""The local cache of a split: its shards, staged from storage and decoded once into columns on disk.
+
+An entry is a folder, named by the checksums of the shards that it was made of:
+
+    values.bin     float32 (bars, feature)
+    targets.bin    float32 (bars,)
+    dates.bin      int32 (bars,)
+    origins.bin    int64 (windows,)       the bars that end a window, in the manifest's order
+    entry.json     ticker and first bar of every sequence; size and checksum of every column
+
+It is made under another name and renamed, behind a file lock: of several workers on one machine one does the work and
+the others wait. An entry is checked whenever it is opened and made anew if it does not hold; raw shards are not kept.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudlstm.dataset import example, tfrecord
+from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
+from cloudlstm.manifest import ManifestRow, fingerprint, read_object
+
+Report = Callable[[int], None]
+"""Called with the number of bytes staged since the last call."""
+
+COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "values": ("<f4", (len(FEATURES),)),
+    "targets": ("<f4", ()),
+    "dates": ("<i4", ()),
+    "origins": ("<i8", ()),
+}
+"""Column -> type and shape of one row."""
+
+_FORMAT = 1
+_DOWNLOADS = 4
+_CHECKED_AT_ONCE = 1 << 24
+_UNUSED_AFTER_S = 14 * 86400.0
+_ABANDONED_AFTER_S = 86400.0
+
+
+def default_folder() -> Path:
+    """Where staged data lies unless the configuration says otherwise."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "cloudlstm"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A decoded split, memory-mapped. `sequences` holds (ticker, first bar) of each sequence."""
+
+    values: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    dates: NDArray[np.int32]
+    origins: NDArray[np.int64]
+    sequences: tuple[tuple[str, int], ...]
+
+
+def staged(rows: Sequence[ManifestRow], folder: Path, report: Report | None = None) -> Columns:
+    """The columns of a split, from the cache or staged and decoded now.
+
+    Args:
+        rows: The split's shards as their manifest lists them.
+        folder: The cache.
+        report: Told of the bytes that are staged.
+
+    Raises:
+        CorruptObjectError: a shard is not what its manifest says, or not what a sequence shard should be.
+        StorageFullError: the cache's disk is full.
+    """
+    key = fingerprint([_FORMAT, [(row.kind, row.sha256) for row in rows]])
+    entry = folder / key
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / f"{key}.lock"):
+            columns = _opened(entry)
+            if columns is None:
+                prune(folder)
+                _make(entry, rows, report)
+                columns = _opened(entry)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise _ours(error, folder) from error
+    if columns is None:
+        raise CorruptObjectError(f"{entry} does not hold what was just written to it", hint="check this disk")
+    return columns
+
+
+def prune(folder: Path) -> None:
+    """Removes entries that nobody has opened for two weeks, and what a killed process left half made."""
+    now = time.time()
+    for path in folder.iterdir():
+        limit = _ABANDONED_AFTER_S if path.suffix == ".part" else _UNUSED_AFTER_S
+        mark = path / "entry.json" if path.suffix == "" else path
+        with suppress(OSError):
+            if path.is_dir() and now - (mark if mark.exists() else path).stat().st_mtime > limit:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _make(entry: Path, rows: Sequence[ManifestRow], report: Report | None) -> None:
+    """Stages and decodes all shards into a folder beside `entry`, then puts it in place."""
+    part = Path(tempfile.mkdtemp(prefix=f"{entry.name}-", suffix=".part", dir=entry.parent))
+    try:
+        document = _write_columns(part, rows, report)
+        (part / "entry.json").write_text(json.dumps(document))
+        if entry.exists():  # it is here, so it did not pass its check
+            broken = Path(tempfile.mkdtemp(prefix=f"{entry.name}-", suffix=".part", dir=entry.parent))
+            entry.rename(broken / "broken")
+            shutil.rmtree(broken, ignore_errors=True)
+        part.rename(entry)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_columns(part: Path, rows: Sequence[ManifestRow], report: Report | None) -> dict[str, Any]:
+    """Appends shard after shard to the columns; returns what entry.json says of them."""
+    sequences: list[tuple[str, int]] = []
+    bars = 0
+    crcs = dict.fromkeys(COLUMNS, 0)
+    files = {name: (part / f"{name}.bin").open("wb") for name in COLUMNS}
+    try:
+        for row, data in zip(rows, _fetched(rows), strict=True):
+            for ticker, columns in _decoded(data, row, bars):
+                sequences.append((ticker, bars))
+                bars += len(columns["dates"])
+                for name, column in columns.items():
+                    chunk = column.tobytes()
+                    files[name].write(chunk)
+                    crcs[name] = google_crc32c.extend(crcs[name], chunk)
+            if report:
+                report(row.size_bytes)
+        sizes = {name: file.tell() for name, file in files.items()}
+    finally:
+        for file in files.values():
+            file.close()
+    return {"sequences": sequences, "columns": {name: [sizes[name], crcs[name]] for name in COLUMNS}}
+
+
+def _fetched(rows: Sequence[ManifestRow]) -> Iterator[bytes]:
+    """The shards' bytes in order, checked against the manifest; a few are under way at any time."""
+    with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="stage") as pool:
+        waiting = [pool.submit(read_object, row) for row in rows[:_DOWNLOADS]]
+        for index in range(len(rows)):
+            data = waiting.pop(0).result()
+            if index + _DOWNLOADS < len(rows):
+                waiting.append(pool.submit(read_object, rows[index + _DOWNLOADS]))
+            yield data
+
+
+def _decoded(data: bytes, row: ManifestRow, bars: int) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+    """Ticker and columns of every sequence of a shard whose first bar is number `bars` of the split."""
+    windows = 0
+    for record in tfrecord.records(data, row.uri):
+        features = example.decode(record, row.uri)
+        ticker, dates = features.get("ticker"), features.get("dates")
+        values, targets = features.get("values"), features.get("targets")
+        if not (
+            isinstance(ticker, list)
+            and len(ticker) == 1
+            and isinstance(dates, np.ndarray)
+            and isinstance(values, np.ndarray)
+            and isinstance(targets, np.ndarray)
+            and len(values) == len(dates) * len(FEATURES)
+            and len(targets) == len(dates)
+        ):
+            found = ", ".join(f"{name}[{len(value)}]" for name, value in sorted(features.items()))
+            raise CorruptObjectError(f"{row.uri} holds an Example that is no sequence: {found}")
+        # In "forecast" a sequence is one window, whose target nobody knows yet.
+        ends = np.array([len(dates) - 1]) if row.kind == "forecast" else np.flatnonzero(~np.isnan(targets))
+        windows += len(ends)
+        yield (
+            ticker[0].decode(),
+            {
+                "values": values.astype("<f4", copy=False),
+                "targets": targets.astype("<f4", copy=False),
+                "dates": dates.astype("<i4"),
+                "origins": (ends + bars).astype("<i8"),
+            },
+        )
+        bars += len(dates)
+    if windows != row.rows:
+        raise CorruptObjectError(f"{row.uri} has {windows} windows, its manifest says {row.rows}")
+
+
+def _opened(entry: Path) -> Columns | None:
+    """The entry's columns, or None when it is missing or does not hold what its checksums say."""
+    try:
+        document = json.loads((entry / "entry.json").read_text())
+        columns: dict[str, NDArray[Any]] = {}
+        for name, (dtype, shape) in COLUMNS.items():
+            size, crc = document["columns"][name]
+            path = entry / f"{name}.bin"
+            if path.stat().st_size != size or _crc(path) != crc:
+                return None
+            mapped = np.memmap(path, dtype, "r") if size else np.zeros(0, dtype)
+            columns[name] = mapped.reshape(-1, *shape)
+        sequences = tuple((str(ticker), int(first)) for ticker, first in document["sequences"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    with suppress(OSError):
+        os.utime(entry / "entry.json")  # "last used", for prune
+    return Columns(**columns, sequences=sequences)
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHECKED_AT_ONCE):
+            crc = google_crc32c.extend(crc, chunk)
+    return crc
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds a lock among the processes of this machine; it ends with its holder, however that ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _ours(error: OSError, folder: Path) -> StorageError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError(
+            f"no space is left for staged data in {folder}", hint="free some, or set train.cache_dir to a larger disk"
+        )
+    return StorageError(f"staging data in {folder} failed: {error}", hint="set train.cache_dir to a folder of yours")

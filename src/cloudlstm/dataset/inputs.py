@@ -1,0 +1,193 @@
+"""What the network sees of a window, what it fits, and how its output becomes a return again.
+
+For a window of W bars with prices p, volumes v and daily returns r, last close c, horizon h and target log-return y:
+
+`relative` (the default): each window against itself, so that nothing needs a statistic of another window, of another
+ticker or of the future.
+
+    volatility   s = sqrt(mean(r^2)), not below 1e-4 (one basis point a bar)
+    prices       log(p / c) / (s * sqrt(W))        a random walk's drift over the window has about unit size
+    volume       (log(1 + v) - its mean over the window) / its deviation over the window
+    return       r / s
+    fitted       y / (s * sqrt(h))                 unit size in calm and in wild times alike (homoscedastic)
+    return from an output o                        o * s * sqrt(h)
+
+Inputs and fitted labels are clipped to +-10, which only faults and rare shocks reach; forecasts are not.
+
+`levels` (as tutorials do it, kept for comparison): z-scores of raw values by each ticker's training statistics, and the
+z-score of the target's close is fitted; a return from an output o is log((mean + o * deviation) / c). A ticker without
+training windows takes the statistics of all tickers together. Nothing is clipped: that prices leave the range of their
+training years is what this way of scaling suffers from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.splits import CLOSE, FEATURES
+from cloudlstm.errors import DataError
+
+Windows = NDArray[np.float32]
+Names = NDArray[np.str_]
+
+CLIP = 10.0
+MIN_VOLATILITY = 1e-4
+_MIN_LOG_VOLUME_DEVIATION = 1e-3
+_BATCH_WINDOWS = 8192
+
+_VOLUME = FEATURES.index("volume")
+_RETURN = FEATURES.index("daily_return")
+_PRICES = [index for index in range(len(FEATURES)) if index not in (_VOLUME, _RETURN)]
+
+
+class Inputs(Protocol):
+    """A way to present windows to a network. Windows are raw (batch, window, feature), tickers (batch,)."""
+
+    def inputs(self, windows: Windows, tickers: Names) -> Windows:
+        """What the network sees, (batch, window, feature)."""
+        ...
+
+    def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the network fits, (batch,), for the target log-returns."""
+        ...
+
+    def returns(self, outputs: NDArray[np.floating], windows: Windows, tickers: Names) -> NDArray[np.float64]:
+        """Log-returns, (batch,), that the network's outputs stand for."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """JSON-ready; `restore` makes an equal object of it."""
+        ...
+
+
+class Relative:
+    """Each window against its own last close and volatility."""
+
+    name = "relative"
+
+    def __init__(self, horizon_bars: int) -> None:
+        self._horizon_bars = horizon_bars
+
+    def inputs(self, windows: Windows, tickers: Names) -> Windows:
+        """What the network sees, (batch, window, feature)."""
+        del tickers
+        out = np.empty_like(windows)
+        volatility = self._volatility(windows)[:, None, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            prices = np.log(windows[:, :, _PRICES] / windows[:, -1:, CLOSE, None])
+        out[:, :, _PRICES] = prices / (volatility * np.float32(math.sqrt(windows.shape[1])))
+        volume = np.log1p(np.maximum(windows[:, :, _VOLUME], 0))
+        volume -= volume.mean(axis=1, keepdims=True)
+        out[:, :, _VOLUME] = volume / np.maximum(volume.std(axis=1, keepdims=True), _MIN_LOG_VOLUME_DEVIATION)
+        out[:, :, _RETURN] = windows[:, :, _RETURN] / volatility[:, :, 0]
+        return _clipped(out)
+
+    def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the network fits, (batch,)."""
+        del tickers
+        return _clipped(returns / (self._volatility(windows) * np.float32(math.sqrt(self._horizon_bars))))
+
+    def returns(self, outputs: NDArray[np.floating], windows: Windows, tickers: Names) -> NDArray[np.float64]:
+        """Log-returns, (batch,)."""
+        del tickers
+        scale = self._volatility(windows).astype(np.float64) * math.sqrt(self._horizon_bars)
+        log_returns: NDArray[np.float64] = outputs.astype(np.float64) * scale
+        return log_returns
+
+    def settings(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"inputs": self.name, "horizon_bars": self._horizon_bars, "clip": CLIP, "features": list(FEATURES)}
+
+    @staticmethod
+    def _volatility(windows: Windows) -> NDArray[np.float32]:
+        """Root mean square of each window's daily returns, (batch,)."""
+        returns = windows[:, :, _RETURN]
+        volatility: NDArray[np.float32] = np.sqrt(np.mean(returns * returns, axis=1))
+        return np.maximum(volatility, np.float32(MIN_VOLATILITY))
+
+
+class Levels:
+    """Z-scores of raw values by training statistics of each ticker.
+
+    Args:
+        statistics: ticker -> [mean, deviation], each a list in the order of the features; "" stands for all tickers.
+    """
+
+    name = "levels"
+
+    def __init__(self, statistics: Mapping[str, tuple[list[float], list[float]]]) -> None:
+        self._statistics = dict(statistics)
+        self._order = np.array(sorted(self._statistics))
+        table = np.array([self._statistics[str(ticker)] for ticker in self._order], np.float64)
+        self._mean, self._deviation = table[:, 0], table[:, 1]  # (ticker, feature)
+
+    @classmethod
+    def fit(cls, train: SequenceSet) -> Self:
+        """Statistics of the last bars of all training windows: each bar counts once."""
+        sums: dict[str, NDArray[np.float64]] = {}
+        for begin in range(0, len(train), _BATCH_WINDOWS):
+            indices = np.arange(begin, min(begin + _BATCH_WINDOWS, len(train)))
+            last = train.last_bars(indices).astype(np.float64)
+            tickers = train.tickers(indices)
+            for ticker in np.unique(tickers):
+                bars = last[tickers == ticker]
+                part = np.stack([np.full(len(FEATURES), len(bars)), bars.sum(axis=0), (bars * bars).sum(axis=0)])
+                sums[str(ticker)] = sums.get(str(ticker), np.zeros_like(part)) + part
+        if not sums:
+            raise DataError("levels needs training statistics, and there is not one training window")
+        sums[""] = np.sum(list(sums.values()), axis=0)
+        statistics = {}
+        for ticker, (count, total, squares) in sums.items():
+            mean = total / count
+            deviation = np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
+            # A feature that never moved says nothing: with its own mean as unit it stays near zero.
+            deviation = np.where(deviation > 1e-9 * np.abs(mean), deviation, np.maximum(np.abs(mean), 1.0))
+            statistics[ticker] = (mean.tolist(), deviation.tolist())
+        return cls(statistics)
+
+    def inputs(self, windows: Windows, tickers: Names) -> Windows:
+        """What the network sees, (batch, window, feature)."""
+        mean, deviation = self._of(tickers)
+        return ((windows - mean[:, None]) / deviation[:, None]).astype(np.float32)
+
+    def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the network fits, (batch,)."""
+        mean, deviation = self._of(tickers)
+        close = windows[:, -1, CLOSE] * np.exp(returns.astype(np.float64))
+        return ((close - mean[:, CLOSE]) / deviation[:, CLOSE]).astype(np.float32)
+
+    def returns(self, outputs: NDArray[np.floating], windows: Windows, tickers: Names) -> NDArray[np.float64]:
+        """Log-returns, (batch,). A price forecast below a hundredth of the last close is taken as that."""
+        mean, deviation = self._of(tickers)
+        last = windows[:, -1, CLOSE].astype(np.float64)
+        price = mean[:, CLOSE] + outputs.astype(np.float64) * deviation[:, CLOSE]
+        log_returns: NDArray[np.float64] = np.log(np.maximum(price, 0.01 * last) / last)
+        return log_returns
+
+    def settings(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"inputs": self.name, "features": list(FEATURES), "statistics": self._statistics}
+
+    def _of(self, tickers: Names) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and deviation of each window's ticker, (batch, feature)."""
+        place = np.minimum(np.searchsorted(self._order, tickers), len(self._order) - 1)
+        place = np.where(self._order[place] == tickers, place, 0)  # "" sorts first: all tickers together
+        return self._mean[place], self._deviation[place]
+
+
+def restore(settings: Mapping[str, Any]) -> Inputs:
+    """The inputs whose `settings()` these are."""
+    if settings["inputs"] == Relative.name:
+        return Relative(int(settings["horizon_bars"]))
+    return Levels({ticker: (mean, deviation) for ticker, (mean, deviation) in settings["statistics"].items()})
+
+
+def _clipped(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Within +-CLIP; what is no number counts as nothing special."""
+    return np.clip(np.nan_to_num(values, nan=0.0, posinf=CLIP, neginf=-CLIP), -CLIP, CLIP)

@@ -1,0 +1,101 @@
+"""Windows by index, cut from the staged sequences of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudlstm.dataset import cache
+from cloudlstm.dataset.splits import CLOSE, FEATURES
+from cloudlstm.manifest import ManifestRow
+
+Indices = NDArray[np.integer]
+
+
+class SequenceSet:
+    """The windows of one split, numbered from 0 in the order of the manifest, then of bars.
+
+    Every method takes an array of such numbers and answers for each of them, in that order.
+
+    Args:
+        columns: The split's decoded shards.
+        window_bars: Bars in a window.
+        horizon_bars: Bars from a window's last bar to its target.
+    """
+
+    def __init__(self, columns: cache.Columns, window_bars: int, horizon_bars: int) -> None:
+        self._columns = columns
+        self._horizon = horizon_bars
+        self.window_bars = window_bars
+        self._names = np.array([ticker for ticker, _ in columns.sequences] or [""], dtype=np.str_)
+        self._first = np.array([first for _, first in columns.sequences], np.int64)
+        values = columns.values
+        # Every window there could be, as a view: a gather then copies one contiguous block per window.
+        shape = (max(len(values) - window_bars + 1, 0), window_bars, len(FEATURES))
+        self._views = np.lib.stride_tricks.as_strided(
+            values, shape, (values.strides[0], *values.strides), writeable=False
+        )
+
+    @classmethod
+    def stage(
+        cls,
+        rows: Sequence[ManifestRow],
+        *,
+        window_bars: int,
+        horizon_bars: int,
+        cache_dir: str | Path | None = None,
+        report: cache.Report | None = None,
+    ) -> Self:
+        """The windows in the shards that `rows` list (all of one split), staged into the local cache if needed.
+
+        Raises:
+            CorruptObjectError: a shard is not what its manifest says.
+            StorageFullError: the cache's disk is full.
+        """
+        folder = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
+        return cls(cache.staged(rows, folder / "sequences", report), window_bars, horizon_bars)
+
+    def __len__(self) -> int:
+        return len(self._columns.origins)
+
+    def windows(self, indices: Indices) -> NDArray[np.float32]:
+        """Raw feature values, (batch, window, feature), oldest bar first."""
+        gathered: NDArray[np.float32] = self._views[self._columns.origins[indices] - (self.window_bars - 1)]
+        return gathered
+
+    def last_bars(self, indices: Indices) -> NDArray[np.float32]:
+        """Raw feature values of each window's last bar, (batch, feature)."""
+        taken: NDArray[np.float32] = self._columns.values[self._columns.origins[indices]]
+        return taken
+
+    def targets(self, indices: Indices) -> NDArray[np.float32]:
+        """Log-returns over the horizon, (batch,); NaN in the split "forecast"."""
+        taken: NDArray[np.float32] = self._columns.targets[self._columns.origins[indices]]
+        return taken
+
+    def tickers(self, indices: Indices) -> NDArray[np.str_]:
+        """Names, (batch,)."""
+        return self._names[np.searchsorted(self._first, self._columns.origins[indices], side="right") - 1]
+
+    def last_close(self, indices: Indices) -> NDArray[np.float64]:
+        """Close of each window's last bar, (batch,); a forecast price is this times exp(forecast log-return)."""
+        return self.last_bars(indices)[:, CLOSE].astype(np.float64)
+
+    def origin_dates(self, indices: Indices) -> NDArray[np.datetime64]:
+        """Date of each window's last bar, (batch,) datetime64[D]."""
+        return self._dates(self._columns.origins[indices])
+
+    def target_dates(self, indices: Indices) -> NDArray[np.datetime64]:
+        """Date of each window's target bar, (batch,) datetime64[D]; NaT where it is not known yet."""
+        origins = self._columns.origins[indices]
+        known = ~np.isnan(self._columns.targets[origins])
+        dates = self._dates(np.where(known, origins + self._horizon, origins))
+        dates[~known] = np.datetime64("NaT")
+        return dates
+
+    def _dates(self, bars: Indices) -> NDArray[np.datetime64]:
+        return self._columns.dates[bars].astype("datetime64[D]")

@@ -1,0 +1,123 @@
+"""Which dates belong to which split, and which bars carry a label.
+
+Splits are ranges of dates over all tickers. A label has an origin bar, from which the forecast is made, and a target
+bar, `horizon_bars` later; it belongs to a split only when both dates do. So labels never cross a border, while the
+bars that a window looks back on may lie in an earlier split: they are the past.
+
+What withdraws a bar as a label, though it may stay an input:
+
+    the origin or the target bar was filled                     there is no true price to forecast from or to
+    a feature is missing anywhere in the window                 a look-back is not complete yet
+    fewer than `window_bars` bars since the segment began       nothing to look at
+    fewer than `horizon_bars` bars until the segment ends       nothing to forecast
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cloudlstm.config import DatasetConfig
+
+FEATURES = ("open", "high", "low", "close", "volume", "ma7", "ma21", "daily_return")
+"""The columns of a window, in order."""
+
+CLOSE = FEATURES.index("close")
+
+LABELLED = ("train", "validation", "test")
+FORECAST = "forecast"
+SPLITS = (*LABELLED, FORECAST)
+"""In order of time; `forecast` holds the last window of each ticker, whose target nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBars:
+    """The bars of a shard as arrays, and what each of them is the origin of.
+
+    Attributes:
+        tickers: One name a bar.
+        dates: Days since 1970-01-01.
+        values: The features, float32 (bars, feature).
+        segment: Ordinal of the bar's segment within the shard.
+        targets: log(close[t + h] / close[t]), meaningful where `split` says so.
+        split: Index into SPLITS of the label that the bar is the origin of, -1 for none.
+        forecast: Whether the bar ends its ticker's last window.
+    """
+
+    tickers: pa.Array
+    dates: NDArray[np.int32]
+    values: NDArray[np.float32]
+    segment: NDArray[np.int64]
+    targets: NDArray[np.float32]
+    split: NDArray[np.int8]
+    forecast: NDArray[np.bool_]
+
+
+def split_of(dates: NDArray[np.int32], config: DatasetConfig) -> NDArray[np.int8]:
+    """Index into LABELLED of each date (days since 1970-01-01)."""
+    borders = np.array([config.train_end, config.validation_end], "datetime64[D]").astype(np.int32)
+    return np.searchsorted(borders, dates, side="left").astype(np.int8)
+
+
+def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
+    """Labels the bars of a features table, which is sorted by ticker and date."""
+    rows, window, horizon = features.num_rows, config.window_bars, config.horizon_bars
+    tickers = features["ticker"].combine_chunks()
+    dates = features["date"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
+    values = np.empty((rows, len(FEATURES)), np.float32)
+    incomplete = np.zeros(rows, bool)
+    for column, name in enumerate(FEATURES):
+        exact = features[name].to_numpy()
+        incomplete |= ~np.isfinite(exact)
+        values[:, column] = exact
+    filled = features["filled"].to_numpy()
+
+    begins_ticker = _changes(tickers)
+    begins_segment = begins_ticker | _changes(features["segment"].combine_chunks())
+    starts = np.flatnonzero(begins_segment)
+    lengths = np.diff(np.append(starts, rows))
+    position = np.arange(rows) - np.repeat(starts, lengths)
+    left = np.repeat(lengths, lengths) - 1 - position
+
+    # A window is whole when no bar in it lacks a feature: a difference of running counts, as windows overlap.
+    lacking = np.concatenate([[0], np.cumsum(incomplete)])
+    first = np.maximum(np.arange(rows) - window + 1, 0)
+    whole = (position >= window - 1) & (lacking[1:] == lacking[first])
+
+    close = features["close"].to_numpy()
+    target_row = np.minimum(np.arange(rows) + horizon, max(rows - 1, 0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        targets = np.log(close[target_row] / close)
+    ranges = split_of(dates, config)
+    carries = whole & (left >= horizon) & ~filled & ~filled[target_row] & (ranges == ranges[target_row])
+    carries &= np.isfinite(targets)
+    return LabelledBars(
+        tickers=tickers,
+        dates=dates,
+        values=values,
+        segment=np.cumsum(begins_segment) - 1,
+        targets=targets.astype(np.float32),
+        split=np.where(carries, ranges, -1).astype(np.int8),
+        forecast=_last_real_bar(begins_ticker, filled) & whole,
+    )
+
+
+def _last_real_bar(begins_ticker: NDArray[np.bool_], filled: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Marks the last bar of each ticker that was not filled."""
+    marked = np.zeros(len(filled), bool)
+    real = np.flatnonzero(~filled)
+    ticker = np.cumsum(begins_ticker)[real]
+    marked[real[np.append(ticker[1:] != ticker[:-1], True)[: len(real)]]] = True
+    return marked
+
+
+def _changes(column: pa.Array) -> NDArray[np.bool_]:
+    """Where a column's value differs from the row before; true for the first row."""
+    if len(column) == 0:
+        return np.zeros(0, bool)
+    differs = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)).to_numpy(zero_copy_only=False)
+    return np.concatenate([[True], differs.astype(bool)])

@@ -1,0 +1,161 @@
+"""The labels of a split beside the forecasts of every model, in one order: by ticker, then origin date."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cloudlstm.errors import DataError
+from cloudlstm.evaluation.dm import FloatArray
+
+DayArray = npt.NDArray[np.int32]
+CodeArray = npt.NDArray[np.intp]
+
+MODELS = ("naive", "drift", "ridge", "lstm")
+"""Every model of the report, in its order."""
+
+SPLITS = ("validation", "test", "forecast")
+"""The splits of the predictions object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """One split: what there was to forecast, what came, and what each model said.
+
+    Attributes:
+        tickers: The tickers that occur, sorted.
+        ticker: Index into `tickers` of each label (n,).
+        origin: Origin date, days since 1970-01-01 (n,).
+        target: Target date likewise; of the split "forecast" it is what the calendar says (n,).
+        last_close: Close at the origin, in dollars (n,).
+        actual: Log-return that came; NaN in the split "forecast" (n,).
+        models: Model -> forecast log-returns (n,).
+    """
+
+    tickers: tuple[str, ...]
+    ticker: CodeArray
+    origin: DayArray
+    target: DayArray
+    last_close: FloatArray
+    actual: FloatArray
+    models: dict[str, FloatArray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ticker)
+
+    def positions(self, tickers: Iterable[str], origin: npt.NDArray[Any]) -> CodeArray:
+        """For each of our labels its place among labels (ticker name, origin day) given in another order (n,).
+
+        Raises:
+            DataError: when one of our labels is not among them.
+        """
+        names = np.asarray(list(tickers), dtype=np.str_)
+        code = np.searchsorted(self.tickers, names)
+        known = np.asarray(self.tickers, dtype=np.str_)[np.minimum(code, len(self.tickers) - 1)] == names
+        other = np.where(known, _key(code, origin), -1)
+        order = np.argsort(other, kind="stable")
+        ours = _key(self.ticker, self.origin)
+        place = np.searchsorted(other, ours, sorter=order)
+        found = order[np.minimum(place, len(order) - 1)] if len(order) else np.zeros(0, np.intp)
+        missing = np.flatnonzero(other[found] != ours) if len(order) else np.arange(len(ours))
+        if len(missing):
+            first = missing[0]
+            raise DataError(
+                f"{len(missing)} forecasts have no window in the sequences, the first is "
+                f"{self.tickers[self.ticker[first]]} on {np.datetime64(int(self.origin[first]), 'D')}",
+                hint="submit again with another run name: predictions and sequences are not of one run",
+            )
+        return found
+
+
+def _key(code: npt.NDArray[Any], origin: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    # Days since 1970 fit 32 bits; shifted so that dates before 1970 stay in order too.
+    return (code.astype(np.int64) << 32) + (origin.astype(np.int64) + 2**31)
+
+
+def read_predictions(objects: Iterable[bytes]) -> dict[str, Forecasts]:
+    """The forecasts of each split from the Parquet objects that training wrote; splits without a row are left out.
+
+    Raises:
+        DataError: when a test or validation label has no return or an LSTM forecast is not finite.
+    """
+    tables = [pq.read_table(io.BytesIO(data)) for data in objects]
+    if not tables:
+        raise DataError("training left no predictions to judge", hint="submit again: training then runs once more")
+    table = pa.concat_tables(tables)
+    found = {}
+    for split in SPLITS:
+        rows = table.filter(pc.equal(table["split"], split)).sort_by([("ticker", "ascending"), ("origin_date", "ascending")])
+        if rows.num_rows:
+            found[split] = _forecasts(rows, split)
+    return found
+
+
+def _forecasts(rows: pa.Table, split: str) -> Forecasts:
+    tickers, code = np.unique(rows["ticker"].to_numpy().astype(np.str_), return_inverse=True)
+    origin = _days(rows["origin_date"])
+    said = rows["forecast_return"].to_numpy().astype(np.float64)
+    actual = rows["actual_return"].to_numpy().astype(np.float64)
+    target = origin if split == "forecast" else _days(rows["target_date"])
+    if not np.isfinite(said).all():
+        raise DataError(
+            f"{int((~np.isfinite(said)).sum())} of {len(said)} LSTM forecasts of the {split} split are not finite",
+            hint="a smaller train.learning_rate, or train.precision=float32",
+        )
+    if split != "forecast" and not np.isfinite(actual).all():
+        raise DataError(f"a label of the {split} split has no return", hint="submit again with another run name")
+    close = rows["last_close"].to_numpy().astype(np.float64)
+    return Forecasts(
+        tuple(str(name) for name in tickers), code.astype(np.intp), origin, target, close, actual, {"lstm": said}
+    )  # fmt: skip
+
+
+def _days(column: pa.ChunkedArray) -> DayArray:
+    days: DayArray = column.cast(pa.int32()).to_numpy().astype(np.int32)
+    return days
+
+
+def next_session_table(split: Forecasts, target: DayArray, rmse_return: dict[str, float | None]) -> pa.Table:
+    """The forecasts beyond the last bar, one row a ticker, ordered by ticker.
+
+    Args:
+        split: The split "forecast".
+        target: The session that is forecast, days since 1970-01-01 (n,).
+        rmse_return: Ticker -> the LSTM's RMSE of the log-return on the test split: its usual miss.
+    """
+    names = [split.tickers[code] for code in split.ticker]
+    columns: dict[str, Any] = {
+        "ticker": pa.array(names, pa.string()),
+        "origin_date": pa.array(split.origin, pa.int32()).cast(pa.date32()),
+        "target_date": pa.array(target, pa.int32()).cast(pa.date32()),
+        "last_close": split.last_close,
+    }
+    for model in reversed(MODELS):
+        columns[f"{model}_return"] = split.models[model]
+        columns[f"{model}_price"] = split.last_close * np.exp(split.models[model])
+    columns["lstm_test_rmse_return"] = pa.array([rmse_return.get(name) for name in names], pa.float64())
+    return pa.table(columns)
+
+
+def as_parquet(table: pa.Table) -> bytes:
+    """The table as one Parquet object."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def as_csv(table: pa.Table) -> bytes:
+    """The table as CSV with a header line, numbers in full precision."""
+    from pyarrow import csv
+
+    sink = io.BytesIO()
+    csv.write_csv(table, sink, csv.WriteOptions(quoting_style="needed"))
+    return sink.getvalue()

@@ -1,0 +1,64 @@
+"""The sessions of an exchange: which dates can have a bar at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudlstm.errors import MissingExtraError, UsageError
+
+EPOCH = dt.date(1970, 1, 1)
+
+_LONGEST_CLOSURE_DAYS = 30
+"""Exchanges have been closed for longer, but not in a future that a calendar could know."""
+
+
+def sessions(code: str, start: dt.date, end: dt.date) -> NDArray[np.int32]:
+    """The sessions of exchange `code` from `start` to `end`, both included, as days since 1970-01-01.
+
+    Raises:
+        UsageError: when there is no such calendar, or it does not reach that far, or has no session in between.
+        MissingExtraError: when the exchange-calendars package is missing.
+    """
+    found = _calendar(code, start, end).sessions
+    days: NDArray[np.int32] = found.to_numpy().astype("datetime64[D]").astype(np.int32)
+    return days
+
+
+def next_session(code: str, date: dt.date) -> dt.date:
+    """The first session of exchange `code` after `date`."""
+    days = sessions(code, date + dt.timedelta(days=1), date + dt.timedelta(days=_LONGEST_CLOSURE_DAYS))
+    return to_date(int(days[0]))
+
+
+def to_days(date: dt.date) -> int:
+    """A date as days since 1970-01-01."""
+    return (date - EPOCH).days
+
+
+def to_date(days: int) -> dt.date:
+    """The date that lies `days` after 1970-01-01."""
+    return EPOCH + dt.timedelta(days=days)
+
+
+def _calendar(code: str, start: dt.date, end: dt.date) -> Any:
+    try:
+        import exchange_calendars
+    except ImportError:
+        raise MissingExtraError(
+            "exchange calendars need a package that is missing", hint="pip install 'cloudlstm[market]'"
+        ) from None
+    names = exchange_calendars.get_calendar_names()
+    if code not in names:
+        near = difflib.get_close_matches(code.upper(), names, n=3, cutoff=0.4)
+        known = ", ".join(near) or "XNYS, XNAS, XLON, XTKS, 24/7"
+        raise UsageError(f"there is no exchange calendar {code!r}", hint=f"market.calendar as one of {known}")
+    try:
+        # Both bounds are given: the package's own end twenty years back and one year ahead.
+        return exchange_calendars.get_calendar(code, start=start.isoformat(), end=end.isoformat())
+    except (exchange_calendars.errors.CalendarError, ValueError) as error:
+        raise UsageError(f"the calendar {code} does not cover {start} to {end}: {str(error).rstrip('.')}") from None

@@ -1,0 +1,97 @@
+"""Arrow columns as NumPy arrays and back, without a copy where the data allows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+NO_DATE = np.iinfo(np.int32).max
+"""Stands for a missing date; sorts after every date."""
+
+
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The column in one piece; copies only if it lies in several."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    combined = column.combine_chunks()
+    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
+
+
+def codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str | None]]:
+    """A text column as codes and the values that they stand for; code -1 is a missing value."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    array = one_chunk(column)
+    indices = array.indices
+    if indices.null_count:
+        indices = indices.fill_null(-1)
+    return indices.to_numpy().astype(np.int32, copy=False), array.dictionary.to_pylist()
+
+
+def ranks(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
+    """A text column as the rank of each value among the sorted distinct ones; missing values rank last."""
+    found, values = codes(column)
+    names = sorted({value for value in values if value is not None})
+    rank_of = {name: rank for rank, name in enumerate(names)}
+    table = np.array([*(len(names) if value is None else rank_of[value] for value in values), len(names)], np.int32)
+    if bool((table[:-1] == np.arange(len(values))).all()) and (not len(found) or found.min() >= 0):
+        return found, names
+    return table[found], names  # code -1 takes the last entry
+
+
+def days(column: pa.ChunkedArray) -> NDArray[np.int32]:
+    """A date32 column as days since 1970-01-01; NO_DATE where it is missing."""
+    array = one_chunk(column).view(pa.int32())
+    return filled(array, NO_DATE)
+
+
+def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """A float64 column; NaN where it is missing."""
+    return filled(one_chunk(column), np.nan)
+
+
+def filled(array: pa.Array, missing: float) -> NDArray[Any]:
+    """The array with `missing` in place of nulls; no copy where there are none."""
+    if array.null_count:
+        array = pc.fill_null(array, pa.scalar(missing, array.type))
+    return array.to_numpy()  # type: ignore[no-any-return]
+
+
+def join_keys(rank: NDArray[np.int32], day: NDArray[np.int32]) -> NDArray[np.int64]:
+    """(rank, day) as one number that sorts alike."""
+    keys: NDArray[np.int64] = rank.astype(np.int64)
+    keys <<= 32
+    keys += day
+    return keys
+
+
+def group_starts(groups: NDArray[Any]) -> NDArray[np.intp]:
+    """Where each run of equal values begins."""
+    if not len(groups):
+        return np.empty(0, np.intp)
+    return np.concatenate([[0], np.flatnonzero(groups[1:] != groups[:-1]) + 1])
+
+
+def from_codes(code: NDArray[np.int32], values: list[str]) -> pa.Array:
+    """A dictionary-encoded text column; code -1 becomes null."""
+    mask = code < 0
+    indices = pa.array(code, mask=mask) if mask.any() else pa.array(code)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
+
+
+def from_days(day: NDArray[np.int32]) -> pa.Array:
+    """A date32 column; NO_DATE becomes null."""
+    mask = day == NO_DATE
+    array = pa.array(day, mask=mask) if mask.any() else pa.array(day)
+    return array.view(pa.date32())
+
+
+def from_floats(values: NDArray[np.float64], *, nullable: bool) -> pa.Array:
+    """A float64 column; with `nullable`, NaN becomes null."""
+    return pa.array(values, from_pandas=nullable)

@@ -1,0 +1,103 @@
+"""The quality gate: fails a run, with evidence, when cleaning refused too much or a ticker has nothing left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cloudlstm.config import CleanConfig
+from cloudlstm.errors import DataError, QualityGateError
+from cloudlstm.market.clean import Counts
+from cloudlstm.market.rules import RULES
+
+_GATED = tuple(rule.reason for rule in RULES if rule.gated)
+_SHOWN = 5
+
+
+def judge(shards: Iterable[Counts], asked: Sequence[str] | None, config: CleanConfig) -> dict[str, Any]:
+    """What the report says of the data, JSON-ready, if the data is good enough.
+
+    Args:
+        shards: The counts of every shard; no ticker is in two (an unreadable one, "", may be).
+        asked: The universe as asked for; None for all that the source has.
+        config: What is still good enough.
+
+    Raises:
+        DataError: when there is no bar at all.
+        QualityGateError: naming every limit that was passed, the reasons and the worst tickers.
+    """
+    by_ticker: dict[str, Counter[str]] = {}
+    for shard in shards:
+        for ticker, counts in shard.items():
+            by_ticker.setdefault(ticker, Counter()).update(counts)
+    total: Counter[str] = Counter()
+    for counts_of_ticker in by_ticker.values():
+        total.update(counts_of_ticker)
+    if not total["rows"]:
+        raise DataError("the source has no bars for these tickers and dates", hint="check market.start and market.end")
+    facts = _facts(by_ticker, total, asked)
+    problems = _problems(facts, by_ticker, config)
+    if problems:
+        raise QualityGateError("; ".join(problems), hint=_hint(facts))
+    return facts
+
+
+def _facts(by_ticker: dict[str, Counter[str]], total: Counter[str], asked: Sequence[str] | None) -> dict[str, Any]:
+    there = {ticker for ticker, counts in by_ticker.items() if ticker and counts["kept"]}
+    wanted = asked if asked is not None else [ticker for ticker in by_ticker if ticker]
+    worst = sorted(by_ticker.items(), key=lambda item: (-_fraction(item[1]), item[0]))
+    return {
+        "rows": total["rows"],
+        "kept": total["kept"],
+        "filled": total["filled"],
+        "refused": {rule.reason: total[rule.reason] for rule in RULES if total[rule.reason]},
+        "refused_fraction": _fraction(total),
+        "tickers": len(there),
+        "missing_tickers": sorted(set(wanted) - there),
+        "worst_tickers": [_evidence(ticker, counts) for ticker, counts in worst[:_SHOWN] if _fraction(counts)],
+    }
+
+
+def _evidence(ticker: str, counts: Counter[str]) -> dict[str, Any]:
+    refused = {rule.reason: counts[rule.reason] for rule in RULES if counts[rule.reason]}
+    return {"ticker": ticker, "rows": counts["rows"], "refused_fraction": _fraction(counts), "refused": refused}
+
+
+def _fraction(counts: Counter[str]) -> float:
+    return sum(counts[reason] for reason in _GATED) / max(counts["rows"], 1)
+
+
+def _problems(facts: dict[str, Any], by_ticker: dict[str, Counter[str]], config: CleanConfig) -> list[str]:
+    problems = []
+    missing = facts["missing_tickers"]
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        problems.append(f"no bars are left for {', '.join(missing[:_SHOWN])}{more}")
+    if facts["refused_fraction"] > config.max_refused_fraction:
+        problems.append(
+            f"cleaning refused {facts['refused_fraction']:.2%} of {facts['rows']:,} bars "
+            f"(limit {config.max_refused_fraction:.2%}): {_words(facts['refused'])}"
+        )
+    limit = config.max_refused_fraction_ticker
+    # Bars without a readable ticker belong to no ticker that could be over its limit.
+    over = sum(1 for ticker, counts in by_ticker.items() if ticker and _fraction(counts) > limit)
+    if over:
+        shown = [worst for worst in facts["worst_tickers"] if worst["ticker"] and worst["refused_fraction"] > limit]
+        evidence = ", ".join(
+            f"{worst['ticker']} {worst['refused_fraction']:.1%} of {worst['rows']:,} ({_words(worst['refused'])})"
+            for worst in shown
+        )
+        problems.append(f"over the limit of {limit:.1%} of their bars refused: {over} tickers, worst {evidence}")
+    return problems
+
+
+def _words(refused: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {n:,}" for reason, n in sorted(refused.items(), key=lambda item: -item[1]))
+
+
+def _hint(facts: dict[str, Any]) -> str:
+    refused = facts["refused"]
+    if refused and max(refused, key=refused.__getitem__) == "off_calendar":
+        return "another market.calendar: most of what was refused is dated outside its sessions"
+    return "look into the quarantine, then mend the source, change the universe or raise the limit in [clean]"

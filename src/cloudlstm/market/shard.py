@@ -1,0 +1,78 @@
+"""One shard of bars as NumPy arrays, and which of its rows cleaning has refused so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cloudlstm.market import columns
+
+NO_VOLUME = np.iinfo(np.int64).min
+"""Stands for a missing volume."""
+
+NO_SESSION = -1
+"""The ordinal of a date that is no session."""
+
+
+@dataclass(slots=True)
+class Shard:
+    """A sorted table of bars, column by column; every array has one entry a row.
+
+    Attributes:
+        names: The shard's tickers, sorted.
+        rank: Position of the row's ticker in `names`; their number where the ticker is unreadable.
+        day: Days since 1970-01-01; columns.NO_DATE where unreadable.
+        key: Sorts as (ticker, date); equal keys are the same bar twice.
+        session: Ordinal of the date among the calendar's sessions; NO_SESSION where it is none.
+        open, high, low, close, adj_close: Prices, NaN where missing.
+        volume: Shares, NO_VOLUME where missing.
+        verdict: 0 for a row that is kept, otherwise one more than the position of the rule that refused it.
+    """
+
+    names: list[str]
+    rank: NDArray[np.int32]
+    day: NDArray[np.int32]
+    key: NDArray[np.int64]
+    session: NDArray[np.int32]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    adj_close: NDArray[np.float64]
+    volume: NDArray[np.int64]
+    verdict: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, bars: pa.Table, sessions: NDArray[np.int32]) -> Shard:
+        """The arrays of a table that is sorted by (ticker, date)."""
+        rank, names = columns.ranks(bars.column("ticker"))
+        day = columns.days(bars.column("date"))
+        open_, high, low, close, adj_close = (
+            columns.floats(bars.column(name)) for name in ("open", "high", "low", "close", "adj_close")
+        )
+        volume = columns.filled(columns.one_chunk(bars.column("volume")), NO_VOLUME)
+        return cls(
+            names, rank, day, columns.join_keys(rank, day), session_ordinals(day, sessions),
+            open_, high, low, close, adj_close, volume, np.zeros(len(day), np.uint8),
+        )  # fmt: skip
+
+    def kept(self) -> NDArray[np.intp] | slice:
+        """The rows that no rule has refused yet; a slice, which copies nothing, while that is all of them."""
+        return np.flatnonzero(self.verdict == 0) if self.verdict.any() else slice(None)
+
+
+def session_ordinals(day: NDArray[np.int32], sessions: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The position of each day among the sorted sessions, NO_SESSION for a day that is none."""
+    if not len(sessions):
+        return np.full(len(day), NO_SESSION, np.int32)
+    first, last = int(sessions[0]), int(sessions[-1])
+    # One entry a calendar day and one for all the others: a look-up is many times faster than a binary search.
+    ordinal = np.full(last - first + 2, NO_SESSION, np.int32)
+    ordinal[sessions - first] = np.arange(len(sessions), dtype=np.int32)
+    place = day.astype(np.int64)
+    place -= first
+    place[(place < 0) | (place > last - first)] = last - first + 1
+    return ordinal[place]

@@ -1,0 +1,57 @@
+"""Which shard a bar belongs to, and how pieces of many files become shards of whole tickers.
+
+A shard holds consecutive tickers of the sorted universe. A task cuts what it read with `split`, a shuffle brings a
+shard's pieces together, `join` puts them in order. With pieces in the order of the partitions, the order of arrival of
+two bars of one ticker and date is the order of files and lines, on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cloudlstm.market import bars, columns
+
+
+def count(universe: Sequence[str], tickers_per_shard: int) -> int:
+    """How many shards the universe fills."""
+    return -(-len(universe) // tickers_per_shard)
+
+
+def shard_of(tickers: pa.ChunkedArray, universe: Sequence[str], tickers_per_shard: int) -> NDArray[np.int32]:
+    """The shard number of each ticker; -1 for a ticker outside the universe (sorted, unique).
+
+    A bar whose ticker is unreadable goes to shard 0, so that cleaning can say what became of it.
+    """
+    code, values = columns.codes(tickers)
+    place = {ticker: position // tickers_per_shard for position, ticker in enumerate(universe)}
+    shard = [0 if value is None else place.get(value, -1) for value in values]
+    return np.array([*shard, 0], np.int32)[code]  # code -1, a missing ticker, takes the last entry
+
+
+def split(table: pa.Table, universe: Sequence[str], tickers_per_shard: int) -> list[tuple[int, pa.Table]]:
+    """The table's rows by shard, in their order; rows of tickers outside the universe are left out."""
+    if not table.num_rows:
+        return []
+    shard = shard_of(table.column("ticker"), universe, tickers_per_shard)
+    if (shard == shard[0]).all():
+        return [(int(shard[0]), table)] if shard[0] >= 0 else []
+    order = np.argsort(shard, kind="stable")
+    numbers, starts = np.unique(shard[order], return_index=True)
+    ends = [*starts[1:], len(order)]
+    return [
+        (int(number), table.take(pa.array(order[start:end])))
+        for number, start, end in zip(numbers, starts, ends, strict=True)
+        if number >= 0
+    ]
+
+
+def join(pieces: Sequence[pa.Table]) -> pa.Table:
+    """One shard of its pieces, given in order of arrival: sorted by (ticker, date, arrival)."""
+    if not pieces:
+        return bars.empty()
+    whole = pa.concat_tables([bars.conform(piece, bars.BARS) for piece in pieces])
+    return bars.sort(whole.unify_dictionaries().combine_chunks())

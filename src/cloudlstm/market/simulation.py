@@ -1,0 +1,133 @@
+"""The law of the synthetic market: returns of many tickers at once, (session, ticker).
+
+    r[t+1] = sigma[t+1] * (sqrt(R2) * s[t] + sqrt(1 - R2) * e[t+1])         log-return
+    e      = beta * market + sqrt(1 - beta^2) * own                        unit-variance Student t with 5 degrees
+    log sigma[t+1] = c + PHI * (log sigma[t] - c) + NEWS * (|z[t]| - E|z|)  z = r / sigma
+    s[t]   = -(sqrt(3)/2 * a + 1/2 * b) up to scale, from the returns of the last five sessions:
+             a = tanh((z[t] + ... + z[t-4]) / sqrt(5))      the move of the last week comes back
+             b = tanh(z[t]) * tanh(|z[t-1]| + |z[t-2]| - 1.4)      so does today's after unrest; after calm it goes on
+
+The volatility law is Nelson's EGARCH(1,1) without the sign term (1991, "Conditional heteroskedasticity in asset
+returns"). There is no drift: with R2 = 0 the best forecast of the price is the last one. A linear model can find `a`,
+about three quarters of the planted variance; `b` needs the product. Both sigma[t+1] and s[t] are known at t, so the
+best forecast is known too.
+
+Every ticker draws from streams of its own, keyed by (seed, ticker): its path does not depend on its company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+DEGREES_OF_FREEDOM = 5
+"""Of the shocks: kurtosis 9 before volatility clusters add to it."""
+
+PHI, NEWS, NEWS_LIMIT, NEWS_MEAN = 0.985, 0.08, 4.0, 0.75
+"""Persistence of log-volatility, its answer to a shock, the largest shock that it answers to, and the mean shock."""
+
+_PILOT_TICKERS, _PILOT_SESSIONS = 256, 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Returns without fault or gap, (session, ticker).
+
+    Attributes:
+        shock: z, the return in units of sigma.
+        sigma: Standard deviation of the log-return of the same session, known the session before.
+        expected: Expected log-return of the next session, given this one and earlier ones.
+    """
+
+    shock: Array
+    sigma: Array
+    expected: Array
+
+
+def stream(seed: int, ticker: str, purpose: int) -> np.random.Generator:
+    """The random numbers of one ticker for one purpose."""
+    key = (seed, purpose, *ticker.encode())
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
+
+
+def simulate(
+    seed: int, tickers: Sequence[str], base_sigma: Array, beta: Array, n_sessions: int, signal_r2: float
+) -> Paths:
+    """Paths of `tickers` with usual volatility `base_sigma` and weight `beta` of the market, each (ticker,)."""
+    market = _shocks(stream(seed, "", 0), n_sessions)
+    own = np.empty((n_sessions, len(tickers)))
+    for column, ticker in enumerate(tickers):
+        own[:, column] = _shocks(stream(seed, ticker, 0), n_sessions)
+    own *= np.sqrt(1.0 - beta**2)
+    own += market[:, None] * beta
+    return _paths(own, base_sigma, signal_r2, _signal_scale(signal_r2) if signal_r2 else 0.0)
+
+
+def _shocks(random: np.random.Generator, n: int) -> Array:
+    """Unit-variance Student t."""
+    nu = DEGREES_OF_FREEDOM
+    shocks: Array = random.standard_t(nu, n) * np.sqrt((nu - 2) / nu)
+    return shocks
+
+
+def _paths(noise: Array, base_sigma: Array, signal_r2: float, scale: float) -> Paths:
+    """Runs the law over `noise` (session, ticker); its memory is long, so it goes session by session."""
+    n_sessions, n_tickers = noise.shape
+    log_vol = np.zeros((n_sessions + 1, n_tickers))
+    signal = np.zeros((n_sessions, n_tickers))
+    shock = noise * np.sqrt(1.0 - signal_r2)
+    weight = np.sqrt(signal_r2) * scale
+    for t in range(n_sessions):
+        z = shock[t]
+        if weight:
+            if t:
+                z += weight * signal[t - 1]
+            if t >= 4:
+                signal[t] = _signal(shock[t - 4 : t + 1])
+        news = np.minimum(np.abs(z), NEWS_LIMIT)
+        news -= NEWS_MEAN
+        news *= NEWS
+        np.multiply(log_vol[t], PHI, out=log_vol[t + 1])
+        log_vol[t + 1] += news
+    sigma = np.exp(log_vol, out=log_vol)
+    sigma *= base_sigma
+    signal *= weight
+    signal *= sigma[1:]
+    return Paths(shock, sigma[:-1], signal)
+
+
+def _signal(recent: Array) -> Array:
+    """s, not yet scaled, of the shocks of the last five sessions, (5, ticker)."""
+    size = np.abs(recent[2:4])
+    week = np.tanh(recent.sum(axis=0) * (1.0 / np.sqrt(5.0)))
+    today = np.tanh(recent[4]) * np.tanh(size[0] + size[1] - 1.4)
+    signal: Array = -(np.sqrt(3.0) / 2.0 / _SD_WEEK) * week - (0.5 / _SD_TODAY) * today
+    return signal
+
+
+_SD_WEEK, _SD_TODAY = 0.58, 0.35
+"""Standard deviations of the two parts of the signal, so that their shares are as said (the pilot does the rest)."""
+
+
+@cache
+def _signal_scale(signal_r2: float) -> float:
+    """The factor that makes the signal's share of the returns' variance `signal_r2`.
+
+    The signal feeds back on the returns that it is made of, and both it and volatility follow large returns, so the
+    factor has no closed form: a pilot market of fixed seed tells it.
+    """
+    random = np.random.Generator(np.random.SFC64(0))
+    noise = _shocks(random, _PILOT_TICKERS * _PILOT_SESSIONS).reshape(_PILOT_SESSIONS, _PILOT_TICKERS)
+    base = np.ones(_PILOT_TICKERS)
+    scale = 1.0
+    for _ in range(4):
+        pilot = _paths(noise, base, signal_r2, scale)
+        variance = np.mean((pilot.sigma * pilot.shock) ** 2)
+        scale *= float(np.sqrt(signal_r2 * variance / np.mean(pilot.expected**2)))
+    return scale

@@ -1,0 +1,82 @@
+"""Where bars come from: one protocol, and a table of the sources that keep it.
+
+A source divides itself into partitions in the driver; tasks read them anywhere. So a source object is small and
+picklable, and holds whatever a task needs. One that delivers whole tickers makes each partition a shard; of any other
+the partitions are cut by ticker and shuffled into shards (shards.py).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import pyarrow as pa
+
+from cloudlstm.config import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A piece of a source that one task reads.
+
+    Attributes:
+        number: Its place among the partitions: of two bars alike, the one of the later partition arrived later.
+        items: What to read: tickers of a source that delivers whole tickers, else URIs.
+    """
+
+    number: int
+    items: tuple[str, ...]
+
+
+class Source(Protocol):
+    """Bars in partitions."""
+
+    @property
+    def name(self) -> str:
+        """For people: in errors and in the report."""
+        ...
+
+    @property
+    def whole_tickers(self) -> bool:
+        """Whether each partition already is a shard; its items then are the shard's tickers."""
+        ...
+
+    def identity(self) -> Any:
+        """A JSON-ready value that changes whenever the bars would: equal identities need no second ingest."""
+        ...
+
+    def partitions(self) -> list[Partition]:
+        """The pieces, in order of arrival."""
+        ...
+
+    def tickers(self, partition: Partition) -> list[str]:
+        """Every ticker of a partition, in the universe or not, sorted; cheaper than reading it."""
+        ...
+
+    def read(self, partition: Partition) -> pa.Table:
+        """BARS of a partition within the run's dates and universe, in order of arrival.
+
+        Raises:
+            UnreadableSourceError: naming what cannot be read and why.
+        """
+        ...
+
+
+_SOURCES = {
+    "files": ("cloudlstm.market.files", "FilesSource"),
+    "synthetic": ("cloudlstm.market.synthetic", "SyntheticSource"),
+}
+"""market.source -> module and class; a module, and with it its packages, is imported when first used."""
+
+
+def open_source(config: RunConfig, universe: Sequence[str] | None) -> Source:
+    """The source that a run asks for, narrowed to the run's dates and to `universe` (None: all tickers).
+
+    Raises:
+        DataError: when it has nothing, or not what the universe names (see the source).
+    """
+    module, name = _SOURCES[config.market.source]
+    kind = getattr(importlib.import_module(module), name)
+    return cast(Source, kind.open(config.market, None if universe is None else tuple(universe)))

@@ -1,0 +1,134 @@
+"""file:// — objects are files on this machine's disk, or on one that is mounted.
+
+The path is taken literally: nothing is percent-encoded, so `file:///data/50% off #1.csv` is that file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat as file_modes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError, StorageError, UsageError
+from cloudlstm.storage.base import ObjectInfo, Progress
+from cloudlstm.storage.local import copy, disk_errors, is_temporary, new_file
+
+_SCHEME = "file://"
+_NAME_AN_OBJECT = "name an object in it"
+
+
+class FileStorage:
+    """Writes go to a temporary file in the same folder, which then takes the object's name."""
+
+    def read(self, uri: str) -> bytes:
+        with _reading(uri, f"read {uri}") as file:
+            return file.read()
+
+    def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        place = partial(_place_if_absent, uri) if if_absent else Path.replace
+        with disk_errors(f"write {uri}"), new_file(_path(uri), place) as file:
+            file.write(data)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Folders behind symbolic links are not entered."""
+        folder, slash, start = _literal(prefix).rpartition("/")
+        with disk_errors(f"list {prefix}"):
+            yield from _walk(folder + slash, start)
+
+    def stat(self, uri: str) -> ObjectInfo:
+        path = _path(uri)
+        with disk_errors(f"read {uri}"):
+            found = path.stat()
+        if not file_modes.S_ISREG(found.st_mode):
+            raise _folder(uri)
+        return _info(uri, found)
+
+    def delete(self, uri: str) -> None:
+        with disk_errors(f"delete {uri}"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _path(uri).unlink()
+
+    def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
+        with disk_errors(f"upload {path} to {uri}"), path.open("rb") as source, new_file(_path(uri)) as target:
+            copy(source, target, progress)
+
+    def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
+        with _reading(uri, f"download {uri} to {path}") as source, new_file(path) as target:
+            copy(source, target, progress)
+
+
+def _literal(uri: str) -> str:
+    path = uri.removeprefix(_SCHEME)
+    if not path.startswith("/") or "\0" in path:
+        raise UsageError(f"{uri!r} is not the URI of a local file", hint="write file:// and an absolute path")
+    return path
+
+
+def _path(uri: str) -> Path:
+    if uri.endswith("/"):
+        raise StorageError(f"{uri} is the URI of a folder, not of an object", hint=_NAME_AN_OBJECT)
+    return Path(_literal(uri))
+
+
+@contextmanager
+def _reading(uri: str, doing: str) -> Iterator[BinaryIO]:
+    with disk_errors(doing):
+        try:
+            file = _path(uri).open("rb")
+        except IsADirectoryError:
+            raise _folder(uri) from None
+        with file:
+            yield file
+
+
+def _folder(uri: str) -> ObjectNotFoundError:
+    # As in a bucket, where a folder is no object either.
+    return ObjectNotFoundError(f"{uri} is a folder, not an object", hint=_NAME_AN_OBJECT)
+
+
+def _place_if_absent(uri: str, temporary: Path, path: Path) -> None:
+    # A hard link is the one POSIX call that puts a finished file under a name only if the name is free.
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise ObjectExistsError(f"{uri} is already there") from None
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        raise StorageError(
+            f"cannot create {uri}: its file system has no hard links",
+            hint="choose a root on another disk, or in a bucket",
+        ) from error
+
+
+def _walk(folder: str, start: str = "") -> Iterator[ObjectInfo]:
+    """The objects in `folder` (ending at a slash) whose name begins with `start`, and all in such folders."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [
+                entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
+                for entry in entries
+                if entry.name.startswith(start) and not is_temporary(entry.name)
+            ]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in sorted(found):  # a folder sorts with its slash: then the walk is in order of URI
+        path = folder + name
+        if name.endswith("/"):
+            yield from _walk(path)
+            continue
+        try:
+            info = Path(path).stat()
+        except FileNotFoundError:
+            continue  # deleted since, or a link to nowhere
+        if file_modes.S_ISREG(info.st_mode):
+            yield _info(_SCHEME + path, info)
+
+
+def _info(uri: str, found: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(uri, found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")

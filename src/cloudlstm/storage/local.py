@@ -1,0 +1,81 @@
+"""Files on this machine's disk: complete or not there at all, and their faults told as StorageErrors."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from cloudlstm.errors import AccessDeniedError, ObjectNotFoundError, StorageError, StorageFullError
+from cloudlstm.storage.base import Progress
+
+_RIGHTS = "check who may read and write there"
+_SPACE = "free some space there, or choose another place"
+
+_FAULTS: dict[int, tuple[type[StorageError], str]] = {
+    errno.ENOENT: (ObjectNotFoundError, ""),
+    errno.ENOTDIR: (ObjectNotFoundError, ""),
+    errno.EISDIR: (StorageError, "name an object, not a folder"),
+    errno.EEXIST: (StorageError, "choose a name that is not below a file"),
+    errno.ENAMETOOLONG: (StorageError, "use a shorter name"),
+    errno.EACCES: (AccessDeniedError, _RIGHTS),
+    errno.EPERM: (AccessDeniedError, _RIGHTS),
+    errno.EROFS: (AccessDeniedError, "choose a place that is not mounted read-only"),
+    errno.ENOSPC: (StorageFullError, _SPACE),
+    errno.EDQUOT: (StorageFullError, _SPACE),
+    errno.EFBIG: (StorageFullError, "raise the limit on file sizes, or choose another place"),
+}
+
+_TEMPORARY = re.compile(r"\.cloudlstm-\d+-[0-9a-f]{16}\.tmp")
+_CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Turns an OSError into a StorageError that says what was being done, as in "read file:///a/b"."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        kind, hint = _FAULTS.get(error.errno or 0, (StorageError, ""))
+        raise kind(f"cannot {doing}: {error.strerror or error}", hint=hint) from error
+
+
+@contextmanager
+def new_file(path: Path, place: Callable[[Path, Path], object] = Path.replace) -> Iterator[BinaryIO]:
+    """An open file that becomes `path` when the block ends well, and vanishes when it does not.
+
+    Folders are made as needed. The bytes are on the disk before the name is, so that not even a power cut shows a
+    part of them. `place` is called with the temporary and the final path.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".cloudlstm-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+    try:
+        with temporary.open("x+b") as file:  # not mkstemp: its 0600 would hide a run from all who share the folder
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        place(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that `new_file` has not finished, or never will."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def copy(source: BinaryIO, target: BinaryIO, progress: Progress | None) -> None:
+    """Copies all that is left of `source`, telling of each chunk."""
+    while chunk := source.read(_CHUNK_BYTES):
+        target.write(chunk)
+        if progress:
+            progress(len(chunk))

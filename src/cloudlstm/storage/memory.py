@@ -1,0 +1,65 @@
+"""memory:// — objects in a dictionary of this process, gone when it ends. For tests and for trying things out."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError
+from cloudlstm.storage.base import ObjectInfo, Progress
+from cloudlstm.storage.local import copy, disk_errors, new_file
+
+
+class MemoryStorage:
+    """Other processes, Spark's workers among them, do not see these objects."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, tuple[bytes, int]] = {}  # uri -> content, and the count of writes when it was written
+        self._writes = 0
+        self._guard = threading.Lock()
+
+    def read(self, uri: str) -> bytes:
+        return self._find(uri)[0]
+
+    def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        with self._guard:
+            if if_absent and uri in self._objects:
+                raise ObjectExistsError(f"{uri} is already there")
+            self._writes += 1
+            self._objects[uri] = (bytes(data), self._writes)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self._guard:
+            found = sorted(uri for uri in self._objects if uri.startswith(prefix))
+        for uri in found:
+            try:
+                yield self.stat(uri)
+            except ObjectNotFoundError:
+                continue  # deleted since
+
+    def stat(self, uri: str) -> ObjectInfo:
+        data, write = self._find(uri)
+        return ObjectInfo(uri, len(data), str(write))
+
+    def delete(self, uri: str) -> None:
+        with self._guard:
+            self._objects.pop(uri, None)
+
+    def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
+        content = io.BytesIO()
+        with disk_errors(f"upload {path} to {uri}"), path.open("rb") as source:
+            copy(source, content, progress)
+        self.write(uri, content.getvalue())
+
+    def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
+        content = io.BytesIO(self.read(uri))
+        with disk_errors(f"download {uri} to {path}"), new_file(path) as target:
+            copy(content, target, progress)
+
+    def _find(self, uri: str) -> tuple[bytes, int]:
+        try:
+            return self._objects[uri]
+        except KeyError:
+            raise ObjectNotFoundError(f"no object {uri}") from None

@@ -1,0 +1,94 @@
+"""Configurations: what is accepted, and that every problem is said at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from cloudlstm.config import load, parse
+from cloudlstm.errors import ConfigError
+from pydantic import ValidationError
+
+SYNTHETIC = {"market": {"source": "synthetic"}}
+
+
+def test_defaults_are_the_model_of_record() -> None:
+    config = parse(SYNTHETIC)
+    assert (config.dataset.window_bars, config.dataset.horizon_bars) == (50, 1)
+    assert (config.model.units, config.model.dropout) == (128, 0.2)
+    assert (config.market.start, config.market.end) == (dt.date(2010, 1, 1), dt.date(2024, 12, 31))
+
+
+def test_overrides_change_what_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('name = "mine"\n[market]\nsource = "synthetic"\n[train]\nepochs = 9\n')
+    words = ["train.epochs=3", "market.end=2020-06-30", "dataset.train_end=2015-12-31",
+             "dataset.validation_end=2016-12-31", "universe.tickers=msft,aapl", "train.cache_dir=/tmp/a b"]  # fmt: skip
+    config = load(str(path), words)
+    assert config.name == "mine"
+    assert config.train.epochs == 3
+    assert config.market.end == dt.date(2020, 6, 30)
+    assert config.universe.tickers == ("MSFT", "AAPL")
+    assert config.train.cache_dir == "/tmp/a b"  # noqa: S108
+
+
+def test_a_configuration_cannot_be_changed_afterwards() -> None:
+    config = parse(SYNTHETIC)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.train.epochs = 4  # type: ignore[misc]
+
+
+def test_an_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"'train\.epoch', did you mean 'epochs'"):
+        parse(SYNTHETIC, ["train.epoch=3"])
+
+
+def test_all_problems_come_at_once() -> None:
+    words = ["train.epochs=-1", "modell.units=3", "market.end=2009-01-01", "clean.max_refused_fraction=7"]
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, words)
+    message = str(caught.value)
+    for part in ("train.epochs", "'modell', did you mean 'model'", "2010-01-01 must be before end 2009-01-01",
+                 "clean.max_refused_fraction"):  # fmt: skip
+        assert part in message
+
+
+def test_rules_between_keys_are_checked_although_a_key_is_wrong() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, ["train.epochs=-1", "dataset.train_end=2023-06-30"])
+    assert "train.epochs" in str(caught.value)
+    assert "dates must be in order" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["market.start=2024-01-01", "market.end=2020-01-01"], "start 2024-01-01 must be before end 2020-01-01"),
+        (["dataset.validation_end=2020-01-01"], "dates must be in order"),
+        (["market.source=files"], "path must be set"),
+        (["market.source=bloomberg"], "market.source"),
+        (["universe.tickers=AA PL"], "universe.tickers"),
+        (["train.epochs"], "not an override"),
+        (["name=x", "name.epochs=3"], "goes through 'name'"),
+        (["name=9lives"], "name"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words: list[str], part: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, words)
+    assert part in str(caught.value)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        load(str(tmp_path / "nowhere.toml"))
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[market\n")
+    with pytest.raises(ConfigError, match=r"broken\.toml is not a TOML file"):
+        load(str(broken))
+
+
+def test_a_run_without_a_source_is_told_so() -> None:
+    with pytest.raises(ConfigError, match="market is missing"):
+        parse({})
