@@ -59,11 +59,16 @@ class Made:
 def run(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
     """Brings ingest, clean, features and sequences up to date; skips what has been done for the same inputs."""
     with Spark(config.spark, app_name=f"cloudlstm {layout.run_id}") as spark:
-        pipeline = _Pipeline(layout, config, journal, spark)
-        raw = pipeline.ingest()
-        cleaned = pipeline.clean(raw)
-        features = pipeline.features(cleaned)
-        pipeline.sequences(features)
+        run_on(spark, layout, config, journal)
+
+
+def run_on(spark: Spark, layout: RunLayout, config: RunConfig, journal: Journal) -> None:
+    """As `run`, in a Spark application that is there already."""
+    pipeline = _Pipeline(layout, config, journal, spark)
+    raw = pipeline.ingest()
+    cleaned = pipeline.clean(raw)
+    features = pipeline.features(cleaned)
+    pipeline.sequences(features)
 
 
 class _Pipeline:

@@ -23,7 +23,8 @@ from cloudlstm import errors
 from cloudlstm.config import SparkConfig
 
 _LOG = logging.getLogger(__name__)
-_MARK = re.compile(r"<<cloudlstm (\{.*?\})>>")
+_MARKED = "<<cloudlstm {}>>"
+_MARK = re.compile(_MARKED.format(r"(\{.*\})"))
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -85,6 +86,8 @@ class Spark:
         if self._config.master:
             conf.setMaster(self._config.master)
         conf.setIfMissing("spark.master", "local[*]")
+        if str(conf.get("spark.master")).startswith("local"):
+            conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
         conf.setIfMissing("spark.ui.enabled", "false")
         conf.setIfMissing("spark.ui.showConsoleProgress", "false")
         conf.setIfMissing("spark.python.worker.reuse", "true")
@@ -194,7 +197,8 @@ class _errors_as_text:  # noqa: N801 - reads as a statement
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, errors.CloudLSTMError):
-            raise RuntimeError(f"<<cloudlstm {json.dumps(errors.to_record(error))}>>") from error
+            text = _MARKED.format(json.dumps(errors.to_record(error)))
+            raise RuntimeError(text) from error
 
 
 def _as_ours(error: Exception) -> Exception:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr
 
 from cloudlstm.errors import CloudLSTMError
 
@@ -20,12 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from cloudlstm.cli import verbs  # noqa: PLC0415
 
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = [_spelled(word) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
+    helped = bool({"--help", "-h"} & set(words))
+    if helped:
+        words = [*(word for word in words if word not in ("--help", "-h", "--")), "--", "--help"]
     os.environ.setdefault("PAGER", "cat")  # help belongs on the terminal, not in a pager
     try:
-        if words in (["--version"], ["version"]):
-            words = ["version"]
-        deferred = fire.Fire(verbs.VERBS, command=words or ["--help"], name="cloudlstm", serialize=lambda _: None)
+        with redirect_stderr(sys.stdout) if helped else nullcontext():  # asked for, help is output and no complaint
+            deferred = fire.Fire(verbs.VERBS, command=words, name="cloudlstm", serialize=lambda _: None)
         return deferred._work() if isinstance(deferred, verbs.Deferred) else 0
     except FireExit as ended:
         return int(ended.code or 0)
@@ -38,6 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `cloudlstm logs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _spelled(word: str) -> str:
+    """A word as Fire should see it: Fire would take the word after a bare switch for the switch's value."""
+    if word in ("--dry-run", "--dry_run", "--follow"):
+        return f"{word}=True"
+    return "version" if word == "--version" else word
 
 
 def entry() -> None:

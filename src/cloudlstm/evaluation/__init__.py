@@ -1,1 +1,1 @@
-"""Evaluation judges forecasts against what happened and against forecasts that need no network, and writes the report."""
+"""Judges forecasts against what happened and against forecasts that need no network, and writes the report."""

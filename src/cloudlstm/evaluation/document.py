@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from cloudlstm import __version__
 from cloudlstm.config import RunConfig
 from cloudlstm.evaluation import environment, judge
+from cloudlstm.evaluation.baselines import Fitted
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
 from cloudlstm.evaluation.headline import headline, verdict
 from cloudlstm.evaluation.judge import Row, plain
@@ -25,37 +26,17 @@ from cloudlstm.steps import STEPS
 
 SCHEMA_VERSION = 1
 
-UNITS = {"ingest": "rows", "clean": "rows", "features": "rows", "sequences": "windows", "train": "windows"}
-"""What each step counts."""
-
 SYNTHETIC = (
     "The market is made up by a random generator with a fixed seed. Nothing here says anything about real prices."
 )
 SURVIVORSHIP = (
     "The universe was chosen with today's knowledge: companies that failed or left the exchange are missing, so levels "
-    "of return look better than they were. Comparisons between models on the same labels suffer less, but are not immune."
+    "of return look better than they were. Comparisons between models on the same labels suffer less."
 )
 COSTS = (
-    "Figures are forecast errors, not trading results: no costs, no capacity, no risk. The best of many runs on one test "
-    "period is an optimistic choice."
+    "Figures are forecast errors, not trading results: no costs, no capacity, no risk. And the best of many runs on one "
+    "test period is an optimistic choice."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Baselines:
-    """What fitting the baselines left to tell.
-
-    Attributes:
-        ridge_alpha: The penalty that the validation split chose.
-        ridge_losses: Penalty -> mean squared error on the validation split, normalised; None where it has no label.
-        drift_pooled: Mean log-return over all training labels.
-        seconds: Wall-clock seconds that both took.
-    """
-
-    ridge_alpha: float
-    ridge_losses: Mapping[float, float | None]
-    drift_pooled: float
-    seconds: float
 
 
 def document(
@@ -64,7 +45,8 @@ def document(
     manifests: Mapping[str, Manifest | None],
     splits: Mapping[str, Forecasts],
     beyond: DayArray,
-    baselines: Baselines,
+    fitted: Fitted,
+    seconds: float,
 ) -> dict[str, Any]:
     """The whole report, JSON-ready and without NaN.
 
@@ -74,7 +56,8 @@ def document(
         manifests: Step -> manifest, None where a step has none.
         splits: The judged forecasts by split; "test" must be there.
         beyond: Target dates of the split "forecast", days since 1970-01-01.
-        baselines: What fitting them left to tell.
+        fitted: What fitting the baselines left to tell.
+        seconds: What this step has taken so far.
     """
     test, horizon = splits["test"], config.dataset.horizon_bars
     tests = judge.compare(test, horizon)
@@ -89,7 +72,7 @@ def document(
             "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "headline": headline(rows["lstm"], rows["naive"], dates=dates),
             "verdict": verdict(rows["lstm"]["dm_p"], rows["lstm"]["r2_oos"]),
-            "universe": _universe(config, manifests, splits),
+            "universe": _universe(config, splits),
             "data": _data(config, manifests),
             "splits": _splits(config, manifests, splits),
             "settings": _settings(config),
@@ -98,14 +81,14 @@ def document(
             "dm": tests,
             "per_year": judge.by_year(test),
             "per_ticker": per_ticker,
-            "baselines": _baselines(baselines),
+            "baselines": _baselines(fitted),
             "forecasts": _forecasts(splits.get("forecast"), beyond, per_ticker),
             "training": _training(manifests.get("train")),
             "quality": _quality(manifests.get("clean")),
-            "steps": _steps(manifests, baselines, len(test)),
+            "steps": _steps(manifests, seconds),
             "benchmark": _benchmark(config, manifests),
             "environment": _environment(config, manifests),
-            "caveats": _caveats(config, manifests),
+            "caveats": _caveats(config),
             "series": series(test, per_ticker),
         }
     )
@@ -121,49 +104,28 @@ def _first(facts: Mapping[str, Any], *names: str) -> Any:
     return next((facts[name] for name in names if facts.get(name) is not None), None)
 
 
-def _rows(manifest: Manifest | None, *, without: tuple[str, ...] = ()) -> int | None:
-    if manifest is None:
-        return None
-    return sum(row.rows for row in manifest.objects if row.kind not in without)
-
-
-def _synthetic(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> bool:
-    told = _facts(manifests.get("ingest")).get("synthetic")
-    return config.market.source == "synthetic" if told is None else bool(told)
-
-
-def _universe(
-    config: RunConfig, manifests: Mapping[str, Manifest | None], splits: Mapping[str, Forecasts]
-) -> list[str]:
-    told = _facts(manifests.get("ingest")).get("universe")
-    if isinstance(told, list | tuple) and told:
-        return [str(name) for name in told]
+def _universe(config: RunConfig, splits: Mapping[str, Forecasts]) -> list[str]:
     judged = {name for split in splits.values() for name in split.tickers}
     return sorted(judged | set(config.universe.tickers))
 
 
 def _data(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Row:
     ingest = manifests.get("ingest")
-    facts = _facts(ingest)
-    synthetic = _synthetic(config, manifests)
     return {
         "source": config.market.source,
-        "description": _first(facts, "description", "source_description"),
-        "synthetic": synthetic,
+        "synthetic": config.market.source == "synthetic",
         "path": config.market.path,
         "calendar": config.market.calendar,
-        "rows": _first(facts, "rows", "bars") or _rows(ingest),
-        "tickers": _first(facts, "n_tickers", "tickers") if not isinstance(facts.get("tickers"), list) else len(facts["tickers"]),
-        "first_date": str(_first(facts, "first_date", "start") or config.market.start),
-        "last_date": str(_first(facts, "last_date", "end") or config.market.end),
+        "first_date": str(config.market.start),
+        "last_date": str(config.market.end),
+        "rows": _facts(ingest).get("rows"),
+        "tickers": _facts(manifests.get("clean")).get("tickers"),
         "hash": ingest.digest() if ingest else None,
-    }  # fmt: skip
+    }
 
 
-def _splits(
-    config: RunConfig, manifests: Mapping[str, Manifest | None], splits: Mapping[str, Forecasts]
-) -> list[Row]:
-    sequences = manifests.get("sequences")
+def _splits(config: RunConfig, manifests: Mapping[str, Manifest | None], splits: Mapping[str, Forecasts]) -> list[Row]:
+    windows = _facts(manifests.get("sequences")).get("windows", {})
     day = dt.timedelta(days=1)
     first_validation, first_test = config.dataset.train_end + day, config.dataset.validation_end + day
     ranges = {
@@ -173,14 +135,13 @@ def _splits(
     }
     rows = []
     for name, (first, last) in ranges.items():
-        stored = sequences.of_kind(name) if sequences else []
         judged = splits.get(name)
         rows.append(
             {
                 "split": name,
                 "first_date": str(first),
                 "last_date": str(last),
-                "windows": sum(row.rows for row in stored) if stored else len(judged) if judged else None,
+                "windows": windows.get(name),
                 "tickers": len(judged.tickers) if judged else None,
             }
         )
@@ -192,17 +153,16 @@ def _settings(config: RunConfig) -> Row:
     return {section: dict(sorted(values.items())) for section, values in sorted(chosen.items())}
 
 
-def _baselines(baselines: Baselines) -> Row:
+def _baselines(fitted: Fitted) -> Row:
     return {
-        "ridge_alpha": baselines.ridge_alpha,
-        "ridge_validation": [{"alpha": alpha, "mse": mse} for alpha, mse in sorted(baselines.ridge_losses.items())],
-        "drift_pooled": baselines.drift_pooled,
-        "seconds": baselines.seconds,
+        "ridge_alpha": fitted.ridge_alpha,
+        "ridge_validation": [{"alpha": alpha, "mse": mse} for alpha, mse in sorted(fitted.ridge_losses.items())],
+        "drift_pooled": fitted.drift_pooled,
     }
 
 
 def _forecasts(split: Forecasts | None, beyond: DayArray, per_ticker: list[Row]) -> Row:
-    """The forecasts beyond the last bar; those of tickers whose bars ended earlier than the others' are only counted."""
+    """The forecasts beyond the last bar; those of tickers whose bars ended before the others' are counted."""
     if split is None:
         return {"origin_date": None, "target_date": None, "tickers": 0, "ended_earlier": 0, "rows": []}
     usual = {row["ticker"]: row["rmse_return"] for row in per_ticker if row["model"] == "lstm"}
@@ -256,52 +216,36 @@ def _training(train: Manifest | None) -> Row:
 
 def _quality(clean: Manifest | None) -> Row:
     facts = _facts(clean)
-    reasons = _first(facts, "refused_by_reason", "reasons", "by_reason") or {}
-    kept = sum(row.rows for row in clean.objects if row.kind != "quarantine") if clean else None
-    refused = sum(row.rows for row in clean.of_kind("quarantine")) if clean else None
-    refused = facts.get("refused", refused) if isinstance(facts.get("refused", refused), int) else refused
-    arrived = _first(facts, "rows_in", "bars_in", "rows")
-    share = refused / arrived if refused is not None and arrived else _first(facts, "refused_fraction")
+    reasons = facts.get("refused")
+    counted = reasons.items() if isinstance(reasons, Mapping) else ()
     return {
-        "rows_in": arrived,
-        "rows_out": kept,
-        "refused": refused,
-        "refused_fraction": share,
-        "filled": _first(facts, "filled", "rows_filled"),
-        "segments": _first(facts, "segments"),
+        "rows": facts.get("rows"),
+        "kept": facts.get("kept"),
+        "filled": facts.get("filled"),
+        "refused": sum(rows for _, rows in counted) if isinstance(reasons, Mapping) else None,
+        "refused_fraction": facts.get("refused_fraction"),
         "reasons": [
-            {"reason": str(reason), "rows": rows}
-            for reason, rows in sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))
+            {"reason": reason, "rows": rows}
+            for reason, rows in sorted(counted, key=lambda entry: (-entry[1], entry[0]))
         ],
     }
 
 
-def _steps(manifests: Mapping[str, Manifest | None], baselines: Baselines, forecasts: int) -> list[Row]:
+def _steps(manifests: Mapping[str, Manifest | None], seconds: float) -> list[Row]:
+    """Seconds, rows and rate of every step; of this one, whose report is still being written, only seconds so far."""
     rows = []
     for step in STEPS:
         manifest = manifests.get(step.name)
-        seconds: float | None
-        if step.name == "evaluate":
-            # The report cannot know how long writing itself took; the baselines are what takes time.
-            seconds, count, unit = baselines.seconds, forecasts, "forecasts"
-        else:
-            seconds = manifest.seconds if manifest else None
-            told = _first(_facts(manifest), "windows_trained", "samples") if step.name == "train" else None
-            count = told if told is not None else _step_rows(step.name, manifest)
-            unit = UNITS[step.name]
-        rate = count / seconds if count and seconds else None
-        if step.name == "evaluate":
-            rate = None
+        facts = _facts(manifest)
+        count, rate = facts.get("rows"), facts.get("rows_per_s")
+        if step.name == "train":
+            count, rate = facts.get("windows"), _first(facts, "windows_per_second", "windows_per_s")
+        took = seconds if step.name == "evaluate" else manifest.seconds if manifest else None
+        unit = "windows" if step.name in ("train", "evaluate") else "rows"
         rows.append(
-            {"step": step.name, "title": step.title, "seconds": seconds, "rows": count, "unit": unit, "rate": rate}
+            {"step": step.name, "title": step.title, "seconds": took, "rows": count, "unit": unit, "rate": rate}
         )
     return rows
-
-
-def _step_rows(step: str, manifest: Manifest | None) -> int | None:
-    if step == "train":
-        return None  # its objects are forecasts, not what it worked through
-    return _rows(manifest, without=("quarantine",))
 
 
 def _benchmark(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Row:
@@ -314,7 +258,14 @@ def _benchmark(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> R
         "speed_up": None,
         "efficiency": None,
         "cost_usd": None,
+        "spark": _spark(_facts(manifests.get("ingest")).get("spark")),
     }
+
+
+def _spark(told: Any) -> Row | None:
+    if not isinstance(told, Mapping):
+        return None
+    return {name: told.get(name) for name in ("version", "master", "cores", "start_s")}
 
 
 def _environment(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Row:
@@ -335,6 +286,6 @@ def _environment(config: RunConfig, manifests: Mapping[str, Manifest | None]) ->
     }
 
 
-def _caveats(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> list[Row]:
-    first = ("synthetic", SYNTHETIC) if _synthetic(config, manifests) else ("survivorship", SURVIVORSHIP)
+def _caveats(config: RunConfig) -> list[Row]:
+    first = ("synthetic", SYNTHETIC) if config.market.source == "synthetic" else ("survivorship", SURVIVORSHIP)
     return [{"name": name, "text": text} for name, text in (first, ("no trading result", COSTS))]

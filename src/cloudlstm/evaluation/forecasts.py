@@ -93,7 +93,9 @@ def read_predictions(objects: Iterable[bytes]) -> dict[str, Forecasts]:
     table = pa.concat_tables(tables)
     found = {}
     for split in SPLITS:
-        rows = table.filter(pc.equal(table["split"], split)).sort_by([("ticker", "ascending"), ("origin_date", "ascending")])
+        rows = table.filter(pc.equal(table["split"], split)).sort_by(
+            [("ticker", "ascending"), ("origin_date", "ascending")]
+        )
         if rows.num_rows:
             found[split] = _forecasts(rows, split)
     return found

@@ -22,17 +22,19 @@ def headline(lstm: dict[str, Any], naive: dict[str, Any], *, dates: int) -> str:
     labels = f"{lstm['labels']:,} test forecasts over {dates:,} dates"
     p = _p(lstm["dm_p"])
     opening = {
-        "better": f"The LSTM beats the naive forecast, and the difference is statistically distinguishable from luck ({p})",
-        "worse": f"The LSTM does worse than the naive forecast, and the difference is not chance ({p})",
+        "better": f"The LSTM beats the naive forecast, and the difference is statistically significant ({p})",
+        "worse": f"The LSTM is worse than the naive forecast, and the difference is statistically significant ({p})",
         "same": f"The LSTM cannot be told apart from the naive forecast ({p})",
         "untested": "Whether the LSTM beats the naive forecast cannot be tested here",
     }[found]
-    sentence = f"{opening}: over {labels} its price RMSE is {_dollars(lstm, naive)}"
+    sentence = f"{opening}: on {labels} its price RMSE is {_dollars(lstm, naive)}"
     if lstm["r2_oos"] is not None:
         sentence += f" and its out-of-sample R² on returns {lstm['r2_oos']:+.2%}"
     sentence += "."
     if found in ("better", "worse") and lstm["skill"] is not None and (lstm["skill"] > 0) != (lstm["r2_oos"] > 0):
-        sentence += " The verdict is on returns; in dollars, where expensive tickers weigh most, it is the other way round."
+        sentence += (
+            " The verdict is on returns; in dollars, where expensive tickers weigh most, it is the other way round."
+        )
     return sentence
 
 

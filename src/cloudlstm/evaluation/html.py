@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from cloudlstm.errors import MissingExtraError
-from cloudlstm.evaluation import plots
+from cloudlstm.evaluation import axes, plots
 
 LONG_TABLE = 40
 """Tickers up to which a table shows all of them; above, the best and the worst `ENDS`."""
@@ -41,7 +42,7 @@ def render(report: Report) -> str:
     page: str = environment.get_template("report.html.j2").render(
         report=report,
         plots=drawn,
-        model_labels=plots.LABELS,
+        model_labels=axes.LABELS,
         metrics={metric["name"]: metric for metric in report["metrics"]},
         models={row["model"]: row for row in report["models"]},
         results=_results(report),
@@ -58,8 +59,10 @@ def _results(report: Report) -> list[dict[str, Any]]:
     table = []
     for metric in report["metrics"]:
         values = [row[metric["name"]] for row in report["models"]]
-        if all(value is None for value in values):
-            continue
+        if not any(values) and metric["name"].startswith(("ic", "rank_ic")):
+            continue  # too few tickers for any of them
+        if metric["name"] == "labels":
+            continue  # the same for all models, and told in the text
         texts = [figure(value, metric) for value in values]
         known = [value for value in values if value is not None]
         best = {"lower": min, "higher": max}.get(metric["better"])
@@ -75,7 +78,9 @@ def _tests(report: Report) -> list[dict[str, Any]]:
     """Diebold-Mariano tests, a row a pair of models with both losses."""
     pairs: dict[tuple[str, str], dict[str, Any]] = {}
     for row in report["dm"]:
-        pair = pairs.setdefault((row["model"], row["reference"]), {"model": row["model"], "reference": row["reference"]})
+        pair = pairs.setdefault(
+            (row["model"], row["reference"]), {"model": row["model"], "reference": row["reference"]}
+        )
         pair[row["loss"]] = row
     return list(pairs.values())
 
@@ -110,24 +115,22 @@ def figure(value: float | None, metric: Row) -> str:
         case "share":
             return signed_percent(value) if metric["name"] in ("skill", "r2_oos") else percent(value)
         case "count":
-            return count(value)
+            return count(value) if value < 1e5 else axes.amount(value)
         case "p":
             return p_value(value)
         case "t":
-            return f"{value:+.2f}"
+            return f"{value:+.2f}".replace("-", "−")
         case _:
-            return f"{value:.3f}"
+            return f"{value:.3f}".replace("-", "−")
 
 
-def dollars(value: float | None) -> str:
-    if value is None:
-        return "–"
-    digits = 4 if abs(value) < 10 else 3 if abs(value) < 100 else 2
-    return f"{value:,.{digits}f}"
+def dollars(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:,.{digits if abs(value) < 1000 else 2}f}"
 
 
-def price(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.2f}" if abs(value) >= 1 else f"{value:,.4f}"
+def price(value: float | None, coarse_from: float = 1.0) -> str:
+    """A price or a part of one in cents; below `coarse_from` dollars with four decimals."""
+    return "–" if value is None else f"{value:,.2f}" if abs(value) >= coarse_from else f"{value:,.4f}"
 
 
 def percent(value: float | None) -> str:
@@ -139,6 +142,11 @@ def signed_percent(value: float | None) -> str:
         return "–"
     text = f"{value:+.2%}" if abs(value) < 10 else f"{value:+.0%}"
     return "0.00%" if text in ("+0.00%", "-0.00%") else text.replace("-", "−")
+
+
+def typeset(text: str) -> str:
+    """Plain text with real minus signs."""
+    return re.sub(r"(?<![\w.])-(?=[\d$])", "−", text)
 
 
 def p_value(value: float | None) -> str:
@@ -160,8 +168,9 @@ FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "signed_percent": signed_percent,
     "p_value": p_value,
+    "typeset": typeset,
     "count": count,
     "optional": optional,
-    "seconds": lambda value: "–" if value is None else plots.seconds_text(value),
-    "amount": lambda value: "–" if value is None else plots.amount(value),
+    "seconds": lambda value: "–" if value is None else axes.seconds_text(value),
+    "amount": lambda value: "–" if value is None else axes.amount(value),
 }

@@ -13,7 +13,16 @@ from cloudlstm.evaluation.forecasts import CodeArray, DayArray, Forecasts
 
 Row = dict[str, Any]
 
-BY_TICKER = ("rmse_price", "mae_price", "skill", "rmse_return", "mae_return", "r2_oos", "spread", "directional_accuracy")
+BY_TICKER = (
+    "rmse_price",
+    "mae_price",
+    "skill",
+    "rmse_return",
+    "mae_return",
+    "r2_oos",
+    "spread",
+    "directional_accuracy",
+)
 """Figures that are given for every ticker."""
 
 

@@ -60,7 +60,7 @@ METRICS = (
     Metric(
         "r2_oos", "R² out of sample", "share", "higher",
         "1 - sum of squared return errors / sum of squared returns: the skill on returns, with a forecast of zero as "
-        "the benchmark (Campbell and Thompson 2008, Review of Financial Studies 21(4), there with the historical mean).",
+        "benchmark (Campbell and Thompson 2008, Review of Financial Studies 21(4), there with the historical mean).",
     ),
     Metric(
         "dm_p", "DM p, return", "p", "none",
@@ -92,8 +92,8 @@ METRICS = (
     ),
     Metric(
         "ic", "IC", "ratio", "higher",
-        "Information coefficient: correlation over tickers of forecast and actual return on one date, averaged over the "
-        "dates with enough tickers (Grinold and Kahn 1999, Active Portfolio Management).",
+        "Information coefficient: correlation over tickers of forecast and actual return on one date, averaged over "
+        "the dates with enough tickers (Grinold and Kahn 1999, Active Portfolio Management).",
     ),
     Metric(
         "ic_t", "t of IC", "t", "none",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
-Batch = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]  # type: ignore[type-arg]
+Batch = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class RidgePath:
     weights: FloatArray
     intercepts: FloatArray
 
-    def predict(self, inputs: npt.NDArray[np.floating]) -> FloatArray:  # type: ignore[type-arg]
+    def predict(self, inputs: npt.NDArray[np.floating]) -> FloatArray:
         """Forecasts of every penalty for inputs of shape (B, inputs): (B, P)."""
         forecasts: FloatArray = inputs.astype(np.float64, copy=False) @ self.weights + self.intercepts
         return forecasts

@@ -44,7 +44,7 @@ def _cumulative(test: Forecasts) -> dict[str, Any]:
 
 
 def _paths(test: Forecasts, per_ticker: list[Row]) -> list[dict[str, Any]]:
-    """The last dates of the tickers with the best, the median and the worst skill, so that nobody picks a pretty one."""
+    """The last dates of the tickers of best, median and worst skill, so that nobody picks a pretty one."""
     ranked = sorted(
         (row for row in per_ticker if row["model"] == "lstm" and row["skill"] is not None),
         key=lambda row: (-row["skill"], row["ticker"]),
@@ -53,7 +53,9 @@ def _paths(test: Forecasts, per_ticker: list[Row]) -> list[dict[str, Any]]:
         return []
     roles = {0: "best skill", (len(ranked) - 1) // 2: "median skill", len(ranked) - 1: "worst skill"}
     if len(ranked) <= 2:
-        roles = dict(enumerate(["best skill", "worst skill"][: len(ranked)] if len(ranked) == 2 else ["the only ticker"]))
+        roles = dict(
+            enumerate(["best skill", "worst skill"][: len(ranked)] if len(ranked) == 2 else ["the only ticker"])
+        )
     shown = []
     for place, role in sorted(roles.items()):
         name = ranked[place]["ticker"]

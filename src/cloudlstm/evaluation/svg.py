@@ -92,7 +92,8 @@ def inline(drawing: Any, name: str) -> str:
     text = re.sub(r'(href="|url\()#', rf"\g<1>#{name}-", text)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<defs>\s*<style[^>]*>(.*?)</style>\s*</defs>", "", text, flags=re.DOTALL)
-    text = re.sub(r"(\d+\.\d\d)\d+", r"\1", text)  # hundredths of a pixel are plenty
+    # Hundredths of a pixel are plenty; what stands between tags is text and stays as it is.
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), text)
     return text.strip().replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from cloudlstm.errors import StorageError
+
 Progress = Callable[[int], None]
 """Called with the number of bytes moved since the last call."""
 
@@ -26,8 +28,18 @@ class ObjectInfo:
     etag: str
 
 
+def object_uri(uri: str) -> str:
+    """The same URI; StorageError if it is that of a folder, which ends with a slash."""
+    if uri.endswith("/"):
+        raise StorageError(f"{uri} is the URI of a folder, not of an object", hint="name an object in it")
+    return uri
+
+
 class Storage(Protocol):
-    """Objects by URI. URIs are absolute; errors are StorageErrors that name the URI."""
+    """Objects by URI.
+
+    URIs are absolute, and that of an object does not end with a slash. Errors are StorageErrors that name the URI.
+    """
 
     def read(self, uri: str) -> bytes:
         """The whole object; ObjectNotFoundError if there is none."""

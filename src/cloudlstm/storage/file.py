@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError, StorageError, UsageError
-from cloudlstm.storage.base import ObjectInfo, Progress
+from cloudlstm.storage.base import ObjectInfo, Progress, object_uri
 from cloudlstm.storage.local import copy, disk_errors, is_temporary, new_file
 
 _SCHEME = "file://"
-_NAME_AN_OBJECT = "name an object in it"
 
 
 class FileStorage:
@@ -70,9 +69,7 @@ def _literal(uri: str) -> str:
 
 
 def _path(uri: str) -> Path:
-    if uri.endswith("/"):
-        raise StorageError(f"{uri} is the URI of a folder, not of an object", hint=_NAME_AN_OBJECT)
-    return Path(_literal(uri))
+    return Path(_literal(object_uri(uri)))
 
 
 @contextmanager
@@ -88,7 +85,7 @@ def _reading(uri: str, doing: str) -> Iterator[BinaryIO]:
 
 def _folder(uri: str) -> ObjectNotFoundError:
     # As in a bucket, where a folder is no object either.
-    return ObjectNotFoundError(f"{uri} is a folder, not an object", hint=_NAME_AN_OBJECT)
+    return ObjectNotFoundError(f"{uri} is a folder, not an object", hint="name an object in it")
 
 
 def _place_if_absent(uri: str, temporary: Path, path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError
-from cloudlstm.storage.base import ObjectInfo, Progress
+from cloudlstm.storage.base import ObjectInfo, Progress, object_uri
 from cloudlstm.storage.local import copy, disk_errors, new_file
 
 
@@ -24,6 +24,7 @@ class MemoryStorage:
         return self._find(uri)[0]
 
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        object_uri(uri)
         with self._guard:
             if if_absent and uri in self._objects:
                 raise ObjectExistsError(f"{uri} is already there")

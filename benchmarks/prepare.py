@@ -1,0 +1,111 @@
+"""Speed and memory of the job "prepare" on a synthetic market: rows/s warm, JVM start apart, and the peak sum of PSS.
+
+    python benchmarks/prepare.py [--tickers=1000] [--repeats=3]
+
+A small run warms the application (Python workers forked, modules loaded); then the large one is repeated in the same
+application, its ingest not counted. PSS counts memory that processes share once; it is read from /proc every 0.2 s
+over this process and all its descendants, the JVM and the Python workers among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import threading
+from pathlib import Path
+
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.journal import Journal
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest
+from cloudlstm.prepare import run_on
+from cloudlstm.spark import Spark
+from cloudlstm.targets.java import find_java
+
+MEASURED = ("clean", "features", "sequences")
+
+
+def config(tickers: int) -> RunConfig:
+    """Fifteen years of daily bars of so many tickers."""
+    return parse({"name": "bench", "market": {"source": "synthetic", "synthetic": {"tickers": tickers}}})
+
+
+def prepare(spark: Spark, folder: Path, name: str, tickers: int) -> dict[str, Manifest]:
+    layout = RunLayout.of(f"file://{folder}", name)
+    with Journal(layout, "prepare", "driver") as journal:
+        run_on(spark, layout, config(tickers), journal)
+    found = {step: Manifest.load(layout, step) for step in ("ingest", *MEASURED)}
+    return {step: manifest for step, manifest in found.items() if manifest}
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and everything below it."""
+    found = [pid]
+    for process in found:
+        for task in Path(f"/proc/{process}/task").glob("*/children"):
+            try:
+                found += [int(child) for child in task.read_text().split()]
+            except OSError:
+                continue
+    return found
+
+
+def pss_bytes(pid: int) -> int:
+    """The proportional set size of the process tree."""
+    total = 0
+    for process in descendants(pid):
+        try:
+            for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+        except OSError:
+            continue
+    return total
+
+
+class PeakMemory:
+    """The largest PSS seen while the context lasts."""
+
+    def __enter__(self) -> PeakMemory:
+        self.bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.2):
+            self.bytes = max(self.bytes, pss_bytes(os.getpid()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tickers", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    os.environ.setdefault("JAVA_HOME", str(find_java().home))
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, PeakMemory() as peak:
+        with Spark(config(1).spark, app_name="bench") as spark:
+            prepare(spark, Path(folder), "warm", 128)
+            rates = []
+            for repeat in range(args.repeats):
+                done = prepare(spark, Path(folder), f"measured-{repeat}", args.tickers)
+                rows = int(done["ingest"].facts["rows"])
+                seconds = sum(done[step].seconds for step in MEASURED)
+                rates.append(rows / seconds)
+                by_step = ", ".join(f"{step} {done[step].seconds:.2f} s" for step in done)
+                print(f"{rows:,} rows in {seconds:.2f} s = {rates[-1] / 1e6:.2f} M rows/s ({by_step})")
+            facts = spark.facts()
+    print(f"median {statistics.median(rates) / 1e6:.2f} M rows/s over {', '.join(MEASURED)}")
+    print(f"peak PSS of all processes {peak.bytes / 2**30:.2f} GiB")
+    print(f"Spark {facts['version']}, {facts['cores']} cores, JVM start {facts['start_s']:.1f} s (not counted)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The step "evaluate": from the network's forecasts to the report. Runs where training ran, without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+import numpy as np
+
+from cloudlstm import __version__
+from cloudlstm.config import RunConfig
+from cloudlstm.dataset.inputs import Inputs, Levels, Relative
+from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.errors import DataError
+from cloudlstm.evaluation import html
+from cloudlstm.evaluation.baselines import add_baselines
+from cloudlstm.evaluation.document import document
+from cloudlstm.evaluation.forecasts import (
+    DayArray,
+    Forecasts,
+    as_csv,
+    as_parquet,
+    next_session_table,
+    read_predictions,
+)
+from cloudlstm.journal import Journal
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, ManifestRow, fingerprint, finished, read_object, write_object
+from cloudlstm.market.calendar import next_session, to_date, to_days
+from cloudlstm.steps import STEPS
+
+_LOG = logging.getLogger(__name__)
+
+STEP = "evaluate"
+
+
+def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
+    """Judges the forecasts of the train step and writes the report, unless it is there for the same inputs.
+
+    Raises:
+        DataError: when sequences or forecasts are missing or do not fit together.
+        MissingExtraError: when scipy, matplotlib, jinja2 or exchange-calendars is not installed.
+    """
+    manifests = {step.name: Manifest.load(layout, step.name) for step in STEPS if step.name != STEP}
+    print_ = _fingerprint(config, manifests)
+    known = finished(layout, STEP, print_)
+    if known is not None:
+        _LOG.info("%s is done for these inputs, skipped", STEP)
+        journal.report(STEP, 1, 1, "windows", finished=True, skipped=True)
+        return known
+    began = time.monotonic()
+    splits = read_predictions(read_object(row) for row in _required(manifests, "train").of_kind("predictions"))
+    if "test" not in splits:
+        raise DataError(
+            "the test split has no forecast to judge", hint="a later market.end, or an earlier validation_end"
+        )
+    windows = _windows(config, _required(manifests, "sequences"))
+    seen = _Seen(journal, sum(len(split) for split in windows.values()) + len(windows["validation"]))
+    fitted = add_baselines(splits, windows, _transform(config, windows["train"]), config.evaluation.ridge_alphas, seen)
+    beyond = _beyond(config, splits.get("forecast"))
+    report = document(layout.run_id, config, manifests, splits, beyond, fitted, time.monotonic() - began)
+    objects = _write(layout, report, splits.get("forecast"), beyond)
+    lstm = next(row for row in report["models"] if row["model"] == "lstm")
+    facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
+    manifest = Manifest(STEP, print_, objects, time.monotonic() - began, facts)
+    manifest.save(layout)
+    journal.report(STEP, seen.total, seen.total, "windows", finished=True)
+    _LOG.info("%s", report["headline"])
+    return manifest
+
+
+def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> str:
+    """Hash of all that the report depends on: what the steps made, and how it is judged."""
+    made = {step: (manifest.fingerprint, manifest.digest()) for step, manifest in manifests.items() if manifest}
+    judged = [config.evaluation.model_dump(mode="json"), config.dataset.model_dump(mode="json"), config.market.calendar]
+    return fingerprint([__version__, STEP, made, judged])
+
+
+def _required(manifests: dict[str, Manifest | None], step: str) -> Manifest:
+    manifest = manifests[step]
+    if manifest is None:
+        raise DataError(f"there is nothing to judge: the step {step} has not finished", hint="submit the run again")
+    return manifest
+
+
+def _windows(config: RunConfig, sequences: Manifest) -> dict[str, SequenceSet]:
+    """The windows of every split, staged where training has them already."""
+    return {
+        split: SequenceSet.stage(
+            sequences.of_kind(split),
+            window_bars=config.dataset.window_bars,
+            horizon_bars=config.dataset.horizon_bars,
+            cache_dir=config.train.cache_dir,
+        )
+        for split in ("train", "validation", "test", "forecast")
+    }
+
+
+def _transform(config: RunConfig, train: SequenceSet) -> Inputs:
+    return Levels.fit(train) if config.train.inputs == "levels" else Relative(config.dataset.horizon_bars)
+
+
+def _beyond(config: RunConfig, split: Forecasts | None) -> DayArray:
+    """The session that each forecast beyond the last bar is for, days since 1970-01-01 (n,)."""
+    if split is None:
+        return np.zeros(0, np.int32)
+    days, which = np.unique(split.origin, return_inverse=True)
+    targets = []
+    for day in days:
+        date = to_date(int(day))
+        for _ in range(config.dataset.horizon_bars):
+            date = next_session(config.market.calendar, date)
+        targets.append(to_days(date))
+    return np.asarray(targets, np.int32)[which]
+
+
+def _write(
+    layout: RunLayout, report: dict[str, Any], forecast: Forecasts | None, beyond: DayArray
+) -> tuple[ManifestRow, ...]:
+    text = json.dumps(report, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+    page = html.render(report)
+    judged = report["models"][0]["labels"]
+    objects = [
+        write_object(layout.report("report.json"), text.encode(), kind="report_json", rows=judged),
+        write_object(layout.report("report.html"), page.encode(), kind="report_html", rows=judged),
+    ]
+    if forecast is not None:
+        usual = {row["ticker"]: row["rmse_return"] for row in report["per_ticker"] if row["model"] == "lstm"}
+        table = next_session_table(forecast, beyond, usual)
+        for name, data in (("csv", as_csv(table)), ("parquet", as_parquet(table))):
+            uri = layout.report(f"forecasts.{name}")
+            objects.append(write_object(uri, data, kind=f"forecasts_{name}", rows=table.num_rows))
+    return tuple(objects)
+
+
+class _Seen:
+    """Counts windows as they are seen and tells the journal."""
+
+    def __init__(self, journal: Journal, total: int) -> None:
+        self.total = total
+        self._journal, self._done = journal, 0
+
+    def __call__(self, windows: int) -> None:
+        self._done += windows
+        self._journal.report(STEP, min(self._done, self.total), self.total, "windows")

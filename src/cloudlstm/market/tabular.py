@@ -1,0 +1,252 @@
+"""The bytes of one file as bars: which of its columns are ours, and how its text becomes dates and numbers.
+
+Anything that a value should be and is not becomes null, and a row of the wrong width a row of nulls: cleaning refuses
+them with a reason and nothing is dropped here. Only a file that cannot hold bars at all is an error.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from cloudlstm.errors import UnreadableSourceError
+from cloudlstm.market import bars, columns
+
+PARSER = 1
+"""Counts the changes of what this module makes of a file; part of a source's identity."""
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "ticker": ("ticker", "symbol"),
+    "date": ("date", "datetime", "timestamp", "time"),
+    "open": ("open",),
+    "high": ("high",),
+    "low": ("low",),
+    "close": ("close",),
+    "adj_close": ("adjclose", "adjustedclose"),
+    "volume": ("volume", "vol"),
+}
+"""Our columns and the names under which they are found: capitals, spaces and punctuation do not count."""
+
+_OPTIONAL = ("ticker", "adj_close")
+_SUFFIX = re.compile(r"\.(csv|parquet|pq)(\.gz)?$", re.IGNORECASE)
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_DELIMITERS = ",;\t|"
+_MOST_VOLUME = 2.0**62
+_BLOCK_BYTES = 8 * 2**20
+
+_ReadFailure = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error)
+
+
+def parse(data: bytes, uri: str, mapping: Mapping[str, str]) -> pa.Table:
+    """BARS of a file, in its order; the source of each is the file's name.
+
+    Args:
+        data: CSV, gzipped CSV or Parquet; told apart by the first bytes.
+        uri: Where it is from, for errors; its name is the ticker of a file that has no column of tickers.
+        mapping: Our column name -> the file's, where it is not one of `ALIASES`.
+
+    Raises:
+        UnreadableSourceError: naming the file and the reason.
+    """
+    table, header = _read(data, uri, mapping, tuple(ALIASES))
+    if not table.num_rows:
+        return bars.empty()
+    n_rows = table.num_rows
+    ticker = _tickers(table.column("ticker"), header["ticker"]) if "ticker" in header else _repeat(_stem(uri), n_rows)
+    date = _dates(table.column("date"))
+    if date.null_count == n_rows:
+        example = table.column("date").cast(pa.string())[0].as_py()
+        raise UnreadableSourceError(
+            f"{uri}: no value of column {header['date']!r} is a date, the first is {example!r}",
+            hint="dates as YYYY-MM-DD, or another column in market.columns",
+        )
+    numbers = {
+        name: _numbers(table.column(name)) if name in header else pa.nulls(n_rows, pa.float64())
+        for name in (*bars.PRICES, "adj_close", "volume")
+    }
+    numbers["volume"] = _whole(numbers["volume"])
+    source = _repeat(uri.rsplit("/", 1)[1], n_rows)
+    return bars.conform(pa.table({"ticker": ticker, "date": date, **numbers, "source": source}), bars.BARS)
+
+
+def tickers(data: bytes, uri: str, mapping: Mapping[str, str]) -> set[str]:
+    """The tickers of a file; reads no other column."""
+    table, header = _read(data, uri, mapping, ("ticker",))
+    if "ticker" not in header:
+        return {_stem(uri)}
+    _, found = columns.ranks(_tickers(table.column("ticker"), header["ticker"])) if table.num_rows else ((), [])
+    return set(found)
+
+
+def _read(data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]) -> tuple[pa.Table, dict[str, str]]:
+    """The wanted columns under our names, as the file has them, and what the file calls them."""
+    try:
+        if data[:4] == b"PAR1":
+            file = pq.ParquetFile(pa.BufferReader(data))
+            header = _header(file.schema_arrow.names, uri, mapping)
+            used = {name: theirs for name, theirs in header.items() if name in wanted}
+            table = file.read(columns=list(used.values()), use_threads=False)
+            return table.select(list(used.values())).rename_columns(list(used)), header
+        text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        return _read_csv(text, uri, mapping, wanted)
+    except _ReadFailure as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnreadableSourceError(f"{uri} is not readable as CSV or Parquet: {reason}") from None
+
+
+def _read_csv(
+    text: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]
+) -> tuple[pa.Table, dict[str, str]]:
+    begin = len(text) - len(text.lstrip())
+    if begin == len(text):
+        return pa.table({}), {}  # nothing came that day: vendors do deliver empty files
+    end = text.find(b"\n", begin)
+    line = text[begin : end if end >= 0 else len(text)].decode("utf-8-sig").strip("\r")
+    delimiter = max(_DELIMITERS, key=line.count)
+    names = next(csv.reader([line], delimiter=delimiter))
+    header = _header(names, uri, mapping)
+    if end < 0 or not text[end:].strip():
+        return pa.table({}), header
+    used = {name: f"f{names.index(theirs)}" for name, theirs in header.items() if name in wanted}
+    if not used:
+        return pa.table({}), header
+    broken: list[int | None] = []
+
+    def keep_count(row: pa.csv.InvalidRow) -> str:
+        broken.append(row.number)
+        return "skip"
+
+    def read(number: pa.DataType) -> pa.Table:
+        broken.clear()
+        texts = {used[name]: bars.ENCODED for name in ("ticker", "date") if name in used}
+        return pa.csv.read_csv(
+            pa.BufferReader(memoryview(text)[end + 1 :]),
+            pa.csv.ReadOptions(
+                use_threads=False, block_size=_BLOCK_BYTES, column_names=[f"f{i}" for i in range(len(names))]
+            ),
+            pa.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=keep_count),
+            # A ticker may be NA or NULL: text is never taken for a missing value.
+            pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(used.values(), number) | texts,
+                include_columns=list(used.values()),
+                strings_can_be_null=False,
+            ),
+        )
+
+    try:
+        table = read(pa.float64())
+    except pa.ArrowInvalid:
+        table = read(pa.string())  # something is no number: find out what, value by value
+    table = table.rename_columns(list(used))
+    if broken:
+        table = pa.concat_tables([table, table.schema.empty_table().append_nulls(len(broken))])
+    return table, header
+
+
+def _header(names: Sequence[str], uri: str, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Our columns -> the file's names for them."""
+    plain = {_plain(name): name for name in reversed(names)}  # of two alike the first counts
+    header = {}
+    missing = []
+    for ours, aliases in ALIASES.items():
+        if ours in mapping:
+            theirs = mapping[ours] if mapping[ours] in names else plain.get(_plain(mapping[ours]))
+            if theirs is None:
+                missing.append(f"{mapping[ours]!r} (for {ours})")
+        else:
+            theirs = next((plain[alias] for alias in aliases if alias in plain), None)
+            if theirs is None and ours not in _OPTIONAL:
+                missing.append(ours)
+        if theirs is not None:
+            header[ours] = theirs
+    if missing:
+        shown = ", ".join(name.strip()[:24] for name in names[:20])
+        raise UnreadableSourceError(
+            f"{uri} has no column {', '.join(missing)}; it has {shown}",
+            hint='name them in market.columns, for example volume = "shares traded"',
+        )
+    return header
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _stem(uri: str) -> str:
+    """The ticker of a file that is named for it: AAPL.csv, brk-b.csv.gz."""
+    return _SUFFIX.sub("", uri.rsplit("/", 1)[1]).upper()
+
+
+def _repeat(text: str, n: int) -> pa.ChunkedArray:
+    return pa.chunked_array([columns.from_codes(np.zeros(n, np.int32), [text])])
+
+
+def _tickers(column: pa.ChunkedArray, header: str) -> pa.ChunkedArray:
+    """Tickers in capitals, without blanks; null where there is none, and where the header line comes again."""
+    if not (pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)):
+        column = column.cast(pa.string())
+    code, values = columns.codes(column)
+    names = [(value or "").strip().upper() for value in values]
+    none = ("", header.strip().upper())
+    distinct = sorted(set(names).difference(none))
+    place = {name: number for number, name in enumerate(distinct)} | dict.fromkeys(none, -1)
+    return pa.chunked_array([columns.from_codes(np.array([*(place[n] for n in names), -1], np.int32)[code], distinct)])
+
+
+def _dates(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Dates; null where there is none. Of a time with an offset, the date on the clock that it was written by."""
+    kind = column.type
+    if pa.types.is_date32(kind):
+        return column
+    if pa.types.is_date64(kind):
+        return column.cast(pa.date32())
+    if pa.types.is_timestamp(kind):
+        return (pc.local_timestamp(column) if kind.tz else column).cast(pa.date32(), safe=False)
+    if not (pa.types.is_dictionary(kind) or pa.types.is_string(kind)):
+        column = column.cast(pa.string())
+    code, values = columns.codes(column)
+    day_of = np.array([*(_day(value) for value in values), columns.NO_DATE], np.int32)
+    return pa.chunked_array([columns.from_days(day_of[code])])
+
+
+def _day(text: str | None) -> int:
+    """Days since 1970-01-01 of an ISO date, with or without a time after it; NO_DATE for anything else."""
+    text = (text or "").strip()
+    date = text[:8] if text[:8].isdigit() else text[:10]
+    rest = text[len(date) :]
+    if rest and rest[0] not in "T ":
+        return columns.NO_DATE
+    try:
+        return dt.date.fromisoformat(date).toordinal() - dt.date(1970, 1, 1).toordinal()
+    except ValueError:
+        return columns.NO_DATE
+
+
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers; null where there is none."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(pa.string())
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.utf8_trim_whitespace(column.cast(pa.string()))
+        column = pc.if_else(pc.match_substring_regex(column, _NUMBER), column, pa.scalar(None, pa.string()))
+    return column.cast(pa.float64(), safe=False)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The nearest whole numbers; null where a number is none or beyond all volumes."""
+    values = columns.floats(column)
+    with np.errstate(invalid="ignore"):
+        no_volume = ~(np.abs(values) < _MOST_VOLUME)
+    whole = np.rint(np.where(no_volume, 0.0, values)).astype(np.int64)
+    return pa.chunked_array([pa.array(whole, mask=no_volume) if no_volume.any() else pa.array(whole)])

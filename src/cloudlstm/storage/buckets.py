@@ -1,0 +1,89 @@
+"""What S3 and GCS have in common: how a URI reads, clients that survive a fork, and small helpers."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable
+from typing import BinaryIO, Generic, TypeVar
+
+from cloudlstm.errors import CorruptObjectError, UsageError
+from cloudlstm.storage.base import Progress, object_uri
+
+Client = TypeVar("Client")
+
+PART_BYTES = 8 << 20
+"""Files of more than this go up in parts of this size."""
+
+WRITER = "cloudlstm-writer"
+"""Metadata of an object made by a create-only write: a random mark of the write that made it.
+
+An SDK repeats a request whose answer was lost. If the first one did arrive, the second one is refused because the
+object exists, and only this mark tells the writer that it has won.
+"""
+
+NO_BUCKET = "create the bucket, or correct its name"
+
+_URI = re.compile(r"[a-z0-9]+://(?P<bucket>[A-Za-z0-9](?:[\w.:-]*[A-Za-z0-9])?)(?:/(?P<key>.*))?", re.DOTALL)
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of a URI; the key may be empty."""
+    found = _URI.fullmatch(uri)
+    if not found:
+        raise UsageError(f"{uri!r} names no bucket", hint="write it as in s3://bucket/folder/name")
+    return found["bucket"], found["key"] or ""
+
+
+def split_object(uri: str) -> tuple[str, str]:
+    """Bucket and key of an object's URI."""
+    return split(object_uri(uri))
+
+
+def is_folder_marker(key: str) -> bool:
+    """Whether this is one of the empty objects that consoles put where they show a folder."""
+    return key.endswith("/")
+
+
+class PerProcess(Generic[Client]):
+    """A client made when first asked for, once in each process.
+
+    A client's connections must not be shared with a forked child, such as a PySpark worker. There is no lock, which
+    a fork could leave closed for ever: threads that race make one client too many, and all but one are dropped.
+    """
+
+    def __init__(self, make: Callable[[], Client]) -> None:
+        self._make = make
+        self._made: dict[int, Client] = {}
+
+    def __call__(self) -> Client:
+        process = os.getpid()
+        return self._made.get(process) or self._made.setdefault(process, self._make())
+
+
+def one_at_a_time(progress: Progress | None) -> Progress | None:
+    """`progress` for callers in several threads."""
+    if progress is None:
+        return None
+    guard = threading.Lock()
+
+    def told(size_bytes: int) -> None:
+        with guard:
+            progress(size_bytes)
+
+    return told
+
+
+def check_length(uri: str, file: BinaryIO, size_bytes: int) -> None:
+    """CorruptObjectError unless as much was written to `file` as the object is long."""
+    file.seek(0, os.SEEK_END)
+    if file.tell() != size_bytes:
+        raise CorruptObjectError(
+            f"{uri} has {size_bytes} bytes, but {file.tell()} arrived", hint="try again, and look who else writes it"
+        )
+
+
+def one_line(error: BaseException) -> str:
+    """An SDK's message without its line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,211 @@
+"""gs:// — objects in Google Cloud Storage, through google-cloud-storage.
+
+The SDK's own settings hold: application default credentials, and STORAGE_EMULATOR_HOST for an emulator, which needs no
+credentials. Every request is one that may be repeated: writing a whole object twice leaves what writing it once does.
+"""
+# ruff: noqa: TID253 - this module is loaded when a gs:// URI is first used
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import google.auth.exceptions as auth
+import requests
+import urllib3
+from google.api_core import exceptions as api
+from google.cloud import storage as sdk
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from cloudlstm.errors import (
+    AccessDeniedError,
+    CorruptObjectError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageError,
+    StorageUnavailableError,
+)
+from cloudlstm.storage.base import ObjectInfo, Progress
+from cloudlstm.storage.buckets import (
+    NO_BUCKET,
+    PART_BYTES,
+    WRITER,
+    PerProcess,
+    check_length,
+    is_folder_marker,
+    one_line,
+    split,
+    split_object,
+)
+from cloudlstm.storage.local import disk_errors, new_file
+
+_CREDENTIALS = "run gcloud auth application-default login, or give the machine a service account"
+_RIGHTS = "check that the credentials' account may do this; roles/storage.objectUser on the bucket is enough"
+_SERVICE = "check the network and STORAGE_EMULATOR_HOST, then try again"
+
+_Fault = tuple[type[StorageError], str]
+
+_FAULTS: dict[tuple[type[BaseException], ...], _Fault] = {
+    (api.NotFound,): (ObjectNotFoundError, ""),
+    (api.Forbidden,): (AccessDeniedError, _RIGHTS),
+    (api.Unauthorized, auth.DefaultCredentialsError, auth.RefreshError): (AccessDeniedError, _CREDENTIALS),
+    (DataCorruption,): (CorruptObjectError, "try again"),
+    (
+        api.RetryError,  # the SDK's patience is at an end
+        api.TooManyRequests,
+        api.ServerError,
+        auth.TransportError,
+        requests.ConnectionError,
+        requests.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+        urllib3.exceptions.HTTPError,
+        ConnectionError,
+    ): (StorageUnavailableError, _SERVICE),
+    (api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException, InvalidResponse): (StorageError, ""),
+}
+"""Read from the top: the first that fits."""
+
+
+class GSStorage:
+    """One client per process, which all threads share.
+
+    Args:
+        patience_s: How long the SDK repeats a request that fails for a reason that may pass.
+    """
+
+    def __init__(self, patience_s: float = 120.0) -> None:
+        # No project: objects belong to buckets, and a machine need not know one.
+        self._client: PerProcess[Any] = PerProcess(lambda: sdk.Client(project=None))
+        self._retry = DEFAULT_RETRY.with_timeout(patience_s)
+
+    def read(self, uri: str) -> bytes:
+        with _sdk_errors(f"read {uri}"):
+            # Raw: the bytes that are stored, also if the object is marked as gzip.
+            return bytes(self._blob(uri).download_as_bytes(raw_download=True, retry=self._retry))
+
+    def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        with _sdk_errors(f"write {uri}", only_bucket=True):
+            if if_absent:
+                self._create(uri, data)
+            else:
+                self._blob(uri).upload_from_string(data, content_type=_CONTENT_TYPE, retry=self._retry)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        bucket, start = split(prefix)
+        with _sdk_errors(f"list {prefix}", only_bucket=True):
+            fields = "items(name,size,generation),nextPageToken"
+            for blob in self._client().list_blobs(bucket, prefix=start, fields=fields, retry=self._retry):
+                if not is_folder_marker(blob.name):
+                    yield _info(f"gs://{bucket}/{blob.name}", blob)
+
+    def stat(self, uri: str) -> ObjectInfo:
+        with _sdk_errors(f"read {uri}"):
+            blob = self._blob(uri)
+            blob.reload(retry=self._retry)
+        return _info(uri, blob)
+
+    def delete(self, uri: str) -> None:
+        with _sdk_errors(f"delete {uri}"):
+            try:
+                self._blob(uri).delete(retry=self._retry)
+            except api.NotFound as error:
+                if _lacks_bucket(error):
+                    raise
+
+    def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
+        doing = f"upload {path} to {uri}"
+        with disk_errors(doing), path.open("rb") as file, _sdk_errors(doing, only_bucket=True):
+            self._blob(uri, chunk_size=PART_BYTES).upload_from_file(
+                _Watched(file, progress),
+                size=path.stat().st_size,
+                content_type=_CONTENT_TYPE,
+                retry=self._retry,
+            )
+
+    def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
+        size_bytes = self.stat(uri).size_bytes
+        with (
+            disk_errors(f"download {uri} to {path}"),
+            _sdk_errors(f"download {uri}"),
+            new_file(path) as file,
+        ):
+            self._blob(uri).download_to_file(_Watched(file, progress), raw_download=True, retry=self._retry)
+            check_length(uri, file, size_bytes)
+
+    def _create(self, uri: str, data: bytes) -> None:
+        blob, mark = self._blob(uri), secrets.token_hex(16)
+        blob.metadata = {WRITER: mark}
+        try:
+            blob.upload_from_string(data, content_type=_CONTENT_TYPE, if_generation_match=0, retry=self._retry)
+        except api.PreconditionFailed:
+            blob.reload(retry=self._retry)
+            if (blob.metadata or {}).get(WRITER) != mark:
+                raise ObjectExistsError(f"{uri} is already there") from None
+
+    def _blob(self, uri: str, chunk_size: int | None = None) -> Any:
+        bucket, key = split_object(uri)
+        return self._client().bucket(bucket).blob(key, chunk_size=chunk_size)
+
+
+_CONTENT_TYPE = "application/octet-stream"
+
+
+class _Watched:
+    """A file that tells how far it has been read or written for the first time; repeated parts do not count."""
+
+    def __init__(self, file: BinaryIO, progress: Progress | None) -> None:
+        self._file, self._progress = file, progress
+        self._furthest = 0
+
+    def read(self, size_bytes: int = -1) -> bytes:
+        data = self._file.read(size_bytes)
+        self._tell()
+        return data
+
+    def write(self, data: bytes) -> int:
+        size_bytes = self._file.write(data)
+        self._tell()
+        return size_bytes
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def _tell(self) -> None:
+        at = self._file.tell()
+        if self._progress and at > self._furthest:
+            self._progress(at - self._furthest)
+        self._furthest = max(at, self._furthest)
+
+
+def _info(uri: str, blob: Any) -> ObjectInfo:
+    return ObjectInfo(uri, blob.size, str(blob.generation))
+
+
+@contextmanager
+def _sdk_errors(doing: str, *, only_bucket: bool = False) -> Iterator[None]:
+    """Turns an error of the SDK into a StorageError that says what was being done, as in "read gs://a/b".
+
+    With `only_bucket`, nothing but the bucket can be what was not found.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except tuple(kind for kinds in _FAULTS for kind in kinds) as error:
+        kind, hint = next(fault for kinds, fault in _FAULTS.items() if isinstance(error, kinds))
+        cause = getattr(error, "cause", None) or error
+        if isinstance(error, api.NotFound) and (only_bucket or _lacks_bucket(error)):
+            raise kind(f"cannot {doing}: there is no such bucket", hint=NO_BUCKET) from error
+        raise kind(f"cannot {doing}: {one_line(cause)}", hint=hint) from error
+
+
+def _lacks_bucket(error: api.NotFound) -> bool:
+    return "bucket does not exist" in str(error)

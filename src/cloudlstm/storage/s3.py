@@ -1,0 +1,221 @@
+"""s3:// — objects in Amazon S3, or in any service that speaks its protocol, through boto3.
+
+The SDK's own settings hold: credentials, region, endpoint (AWS_ENDPOINT_URL) and retries (AWS_RETRY_MODE,
+AWS_MAX_ATTEMPTS), from the environment or the AWS configuration files.
+"""
+# ruff: noqa: TID253 - this module is loaded when an s3:// URI is first used
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions as sdk
+from boto3.exceptions import S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from s3transfer.exceptions import RetriesExceededError
+
+from cloudlstm.errors import (
+    AccessDeniedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageError,
+    StorageFullError,
+    StorageUnavailableError,
+)
+from cloudlstm.storage.base import ObjectInfo, Progress
+from cloudlstm.storage.buckets import (
+    NO_BUCKET,
+    PART_BYTES,
+    WRITER,
+    PerProcess,
+    check_length,
+    is_folder_marker,
+    one_at_a_time,
+    one_line,
+    split,
+    split_object,
+)
+from cloudlstm.storage.local import disk_errors, new_file
+
+_CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
+_RIGHTS = "check the credentials, and that they allow it; without s3:ListBucket S3 says this of a missing object too"
+_REGION = "set AWS_REGION to the bucket's region"
+_SERVICE = "check the network and AWS_ENDPOINT_URL, then try again"
+
+_Fault = tuple[type[StorageError], str]
+
+_BY_CODE: dict[str, _Fault] = {
+    "NoSuchBucket": (ObjectNotFoundError, NO_BUCKET),
+    "ExpiredToken": (AccessDeniedError, "renew the credentials"),
+    "InvalidToken": (AccessDeniedError, "renew the credentials"),
+    "RequestTimeTooSkewed": (AccessDeniedError, "set this machine's clock"),
+    "RequestTimeout": (StorageUnavailableError, _SERVICE),
+    "PermanentRedirect": (StorageError, _REGION),
+    "AuthorizationHeaderMalformed": (StorageError, _REGION),
+}
+"""What the service says, where its HTTP status does not say enough."""
+
+_BY_STATUS: dict[int, _Fault] = {
+    401: (AccessDeniedError, _CREDENTIALS),
+    403: (AccessDeniedError, _RIGHTS),
+    404: (ObjectNotFoundError, ""),
+    429: (StorageUnavailableError, _SERVICE),
+    507: (StorageFullError, "free some space in the service"),
+}
+
+_BY_KIND: dict[tuple[type[BaseException], ...], _Fault] = {
+    (
+        sdk.NoCredentialsError,
+        sdk.PartialCredentialsError,
+        sdk.CredentialRetrievalError,
+        sdk.TokenRetrievalError,
+        sdk.SSOError,
+        sdk.ProfileNotFound,
+    ): (AccessDeniedError, _CREDENTIALS),
+    (sdk.SSLError, sdk.InvalidProxiesConfigError): (
+        StorageError,
+        "check AWS_ENDPOINT_URL, AWS_CA_BUNDLE and the proxy",
+    ),
+    (
+        sdk.ConnectionError,
+        sdk.HTTPClientError,
+        sdk.IncompleteReadError,
+        sdk.ResponseStreamingError,
+    ): (StorageUnavailableError, _SERVICE),
+}
+"""What the SDK finds before or instead of an answer."""
+
+_LOST_BODY = (sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.ReadTimeoutError)
+_READS = 5
+_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+_TRANSFER = TransferConfig(
+    multipart_threshold=PART_BYTES,
+    multipart_chunksize=PART_BYTES,
+    preferred_transfer_client="classic",  # the CRT client's threads do not survive a fork
+)
+
+
+class S3Storage:
+    """One boto3 client per process, which all threads share."""
+
+    def __init__(self) -> None:
+        self._client = PerProcess(_connect)
+
+    def read(self, uri: str) -> bytes:
+        bucket, key = split_object(uri)
+        with _sdk_errors(f"read {uri}"):
+            for attempt in range(1, _READS + 1):
+                try:
+                    return bytes(self._client().get_object(Bucket=bucket, Key=key)["Body"].read())
+                except _LOST_BODY:  # the SDK repeats a request, but not the reading of its answer
+                    if attempt == _READS:
+                        raise
+        raise AssertionError
+
+    def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        bucket, key = split_object(uri)
+        with _sdk_errors(f"write {uri}"):
+            if if_absent:
+                self._create(uri, data)
+            else:
+                self._client().put_object(Bucket=bucket, Key=key, Body=data)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        bucket, start = split(prefix)
+        with _sdk_errors(f"list {prefix}"):
+            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
+            found = [item for page in pages for item in page.get("Contents", ())]
+        # S3 lists in order; SeaweedFS and S3's directory buckets do not.
+        for item in sorted(found, key=lambda item: str(item["Key"])):
+            if not is_folder_marker(item["Key"]):
+                yield ObjectInfo(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'))
+
+    def stat(self, uri: str) -> ObjectInfo:
+        bucket, key = split_object(uri)
+        with _sdk_errors(f"read {uri}"):
+            head = self._client().head_object(Bucket=bucket, Key=key)
+        return ObjectInfo(uri, head["ContentLength"], head["ETag"].strip('"'))
+
+    def delete(self, uri: str) -> None:
+        bucket, key = split_object(uri)
+        with _sdk_errors(f"delete {uri}"):
+            self._client().delete_object(Bucket=bucket, Key=key)
+
+    def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
+        """A file that goes up in parts leaves none behind when it fails: the SDK aborts the upload."""
+        bucket, key = split_object(uri)
+        with disk_errors(f"upload {path} to {uri}"), _sdk_errors(f"upload {path} to {uri}"):
+            self._client().upload_file(str(path), bucket, key, Callback=one_at_a_time(progress), Config=_TRANSFER)
+
+    def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
+        bucket, key = split_object(uri)
+        size_bytes = self.stat(uri).size_bytes
+        with (
+            disk_errors(f"download {uri} to {path}"),
+            _sdk_errors(f"download {uri}"),
+            new_file(path) as file,
+        ):
+            self._client().download_fileobj(bucket, key, file, Callback=one_at_a_time(progress), Config=_TRANSFER)
+            check_length(uri, file, size_bytes)
+
+    def _create(self, uri: str, data: bytes) -> None:
+        bucket, key = split_object(uri)
+        client, mark = self._client(), secrets.token_hex(16)
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*", Metadata={WRITER: mark})
+                return
+            except sdk.ClientError as error:
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                if status == 412:
+                    break
+                # 409 is no answer yet: somebody else was at work on this key, and may have been deleting it.
+                if status != 409 or pause_s is None:
+                    raise
+                time.sleep(pause_s)
+        if client.head_object(Bucket=bucket, Key=key)["Metadata"].get(WRITER) != mark:
+            raise ObjectExistsError(f"{uri} is already there")
+
+
+def _connect() -> Any:
+    session = boto3.session.Session()
+    retries: dict[str, Any] = {}
+    profile = session._session.get_scoped_config()
+    if not (os.environ.get("AWS_RETRY_MODE") or profile.get("retry_mode")):
+        retries["mode"] = "standard"  # older SDKs default to "legacy", which does not know S3's SlowDown
+    if not (os.environ.get("AWS_MAX_ATTEMPTS") or profile.get("max_attempts")):
+        retries["total_max_attempts"] = 5
+    return session.client("s3", config=Config(retries=retries, max_pool_connections=32))
+
+
+@contextmanager
+def _sdk_errors(doing: str) -> Iterator[None]:
+    """Turns an error of the SDK into a StorageError that says what was being done, as in "read s3://a/b"."""
+    try:
+        yield
+    except (sdk.ClientError, sdk.BotoCoreError, S3UploadFailedError, RetriesExceededError) as error:
+        cause: BaseException = error
+        if isinstance(error, RetriesExceededError):
+            cause = error.last_exception
+        elif isinstance(error, S3UploadFailedError):
+            cause = error.__context__ or error
+        kind, hint = _fault(cause)
+        raise kind(f"cannot {doing}: {one_line(cause)}", hint=hint) from error
+
+
+def _fault(error: BaseException) -> _Fault:
+    if isinstance(error, sdk.ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        other = (StorageUnavailableError, _SERVICE) if status >= 500 else (StorageError, "")
+        return _BY_CODE.get(code) or _BY_STATUS.get(status, other)
+    return next((fault for kinds, fault in _BY_KIND.items() if isinstance(error, kinds)), (StorageError, ""))

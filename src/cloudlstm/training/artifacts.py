@@ -1,0 +1,124 @@
+"""What a finished training leaves behind, and how another one starts from it."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig
+from cloudlstm.errors import DataError, UsageError
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, ManifestRow, read_object
+from cloudlstm.training import model as models
+from cloudlstm.training.state import Arrays
+
+WEIGHTS, INPUTS = "weights", "inputs"
+"""Kinds of the objects from which another training can start."""
+
+
+def weights_file(model: Any) -> bytes:
+    """The network's weights by name, as an .npz file."""
+    file = io.BytesIO()
+    np.savez(file, **{variable.path.replace("/", "."): np.array(variable) for variable in model.variables})
+    return file.getvalue()
+
+
+def keras_file(model: Any, config: RunConfig) -> bytes:
+    """The network as a .keras file that plain `keras.saving.load_model` reads; never unrolled, so a GPU can use it."""
+    copy = models.build(config.dataset.window_bars, config.model, seed=config.train.seed)
+    copy.set_weights(model.get_weights())
+    with tempfile.TemporaryDirectory(prefix="cloudlstm-") as folder:
+        path = Path(folder) / "model.keras"
+        copy.save(path)
+        return path.read_bytes()
+
+
+def history_file(history: Iterable[Mapping[str, Any]]) -> bytes:
+    """The epochs' records as JSON lines."""
+    return "".join(json.dumps(record, sort_keys=True) + "\n" for record in history).encode()
+
+
+def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:
+    """The epochs' records as a TensorBoard event file; writing one needs TensorFlow and not TensorBoard."""
+    kind = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))
+    with tempfile.TemporaryDirectory(prefix="cloudlstm-") as folder:
+        writer = tf.summary.create_file_writer(folder)
+        with writer.as_default():
+            for record in history:
+                for name in ("train_loss", "validation_loss", "learning_rate", "windows_per_s"):
+                    if record[name] is not None:
+                        value = tf.constant(record[name], tf.float32)
+                        tf.summary.write(f"epoch/{name}", value, step=record["epoch"], metadata=kind)
+        writer.close()
+        return next(Path(folder).glob("events.*")).read_bytes()
+
+
+def source(config: RunConfig) -> Manifest | None:
+    """The training that `train.weights` names as the starting point.
+
+    Raises:
+        UsageError: there is no finished training at that URI.
+    """
+    if config.train.weights is None:
+        return None
+    layout = RunLayout(storage.absolute(config.train.weights).rstrip("/"))
+    manifest = Manifest.load(layout, "train")
+    if manifest is None:
+        raise UsageError(f"train.weights: no trained run at {layout.uri}", hint="name the folder of a finished run")
+    return manifest
+
+
+def source_settings(manifest: Manifest, config: RunConfig) -> dict[str, Any]:
+    """The inputs' settings with which the weights were trained.
+
+    Raises:
+        UsageError: this run's configuration wants other inputs.
+    """
+    settings: dict[str, Any] = json.loads(read_object(_only(manifest, INPUTS)))
+    if settings["inputs"] != config.train.inputs:
+        raise UsageError(
+            f"train.weights: they were trained with train.inputs={settings['inputs']}, not {config.train.inputs}",
+            hint=f"train.inputs={settings['inputs']}",
+        )
+    if settings.get("horizon_bars", config.dataset.horizon_bars) != config.dataset.horizon_bars:
+        raise UsageError(
+            f"train.weights: they forecast {settings['horizon_bars']} bars ahead, not {config.dataset.horizon_bars}",
+            hint=f"dataset.horizon_bars={settings['horizon_bars']}",
+        )
+    return settings
+
+
+def source_weights(manifest: Manifest, model: Any) -> Arrays:
+    """The weights, in the order of the network's variables.
+
+    Raises:
+        DataError: they are of another network.
+    """
+    row = _only(manifest, WEIGHTS)
+    with np.load(io.BytesIO(read_object(row)), allow_pickle=False) as file:
+        found: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
+    names = [variable.path.replace("/", ".") for variable in model.variables]
+    for name, variable in zip(names, model.variables, strict=True):
+        if name not in found or found[name].shape != tuple(variable.shape):
+            has = f"{found[name].shape}" if name in found else "nothing"
+            raise DataError(
+                f"{row.uri} does not fit this network: {name} is {tuple(variable.shape)} here and {has} there",
+                hint="set model.units as in the run that trained it",
+            )
+    return [found[name] for name in names]
+
+
+def _only(manifest: Manifest, kind: str) -> ManifestRow:
+    rows = manifest.of_kind(kind)
+    if len(rows) != 1:
+        raise DataError(f"a training's manifest lists {len(rows)} objects of kind {kind!r} instead of one")
+    return rows[0]

@@ -1,0 +1,217 @@
+"""The training loop: epochs, best weights, early stopping, checkpoints, an orderly end on request."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from cloudlstm.config import RunConfig
+from cloudlstm.dataset.inputs import Inputs
+from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.errors import JobError
+from cloudlstm.training import feed
+from cloudlstm.training.checkpoint import Checkpoints
+from cloudlstm.training.cluster import Cluster
+from cloudlstm.training.compute import Forward, TrainFunction
+from cloudlstm.training.order import Order
+from cloudlstm.training.state import State
+
+_LOG = logging.getLogger(__name__)
+
+Report = Callable[[int, int, dict[str, Any]], None]
+"""Called with windows done, windows in all, and further figures."""
+
+INTERRUPTED = 128 + signal.SIGTERM
+"""Exit status of a worker that saved its state and ended because it, or a peer, was asked to."""
+
+
+def total_steps(config: RunConfig, order: Order) -> int:
+    """Steps of the training unless it stops early."""
+    steps = config.train.epochs * order.steps_per_epoch
+    return min(steps, config.train.max_steps or steps)
+
+
+class Trainer:
+    """Trains a network from a state to its end.
+
+    Args:
+        cluster: The workers.
+        model: The network, made in the strategy's scope.
+        optimizer: Likewise.
+        config: The run's configuration.
+        transform: What the network sees.
+        train: Training windows.
+        validation: Windows that choose the best weights and the end.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        model: Any,
+        optimizer: Any,
+        config: RunConfig,
+        transform: Inputs,
+        train: SequenceSet,
+        validation: SequenceSet,
+    ) -> None:
+        self._cluster, self._model, self._optimizer, self._config = cluster, model, optimizer, config
+        self._transform, self._train, self._validation = transform, train, validation
+        self.order = Order(len(train), config.train.batch_windows, config.train.seed)
+        self.total_steps = total_steps(config, self.order)
+        self.forward = Forward(cluster, model, transform)
+        self._step = TrainFunction(cluster, model, optimizer, config)
+
+    def fresh(self) -> State:
+        """The state before the first step."""
+        return State(*self._variables())
+
+    def prepare(self) -> None:
+        """Compiles, then waits for the peers: from here on all must keep to the collectives' deadline."""
+        if self.total_steps:
+            self._step.trace(next(self._calls(range(1))))
+        self._cluster.meet()
+
+    def run(self, state: State, checkpoints: Checkpoints, report: Report) -> State:
+        """Trains from `state` to the end; the network then has the best weights.
+
+        Raises:
+            JobError: the loss is not a number, or a peer was lost.
+            SystemExit: with INTERRUPTED, after a checkpoint, when this process or a peer's got SIGTERM.
+        """
+        self._restore(state)
+        with _termination() as asked:
+            if not state.history:
+                self._end_epoch(state, [], 0.0)
+                checkpoints.save(self._snapshot(state))
+            while state.step < self.total_steps and state.waited < self._config.train.patience_epochs:
+                self._epoch(state, checkpoints, report, asked)
+        for variable, value in zip(self._model.variables, state.best, strict=True):
+            variable.assign(value)
+        return state
+
+    def _epoch(self, state: State, checkpoints: Checkpoints, report: Report, asked: threading.Event) -> None:
+        """From where the state stands to the end of the epoch."""
+        per_epoch = self.order.steps_per_epoch
+        epoch = state.step // per_epoch
+        stop = min((epoch + 1) * per_epoch, self.total_steps)
+        began, first = time.monotonic(), state.step
+        before = state.seconds
+        for call in feed.ahead(self._calls(range(state.step, stop))):
+            losses, stopping = self._step(call, state.step, stop=asked.is_set())
+            self._check(losses, state.step)
+            state.losses += losses.astype(float).tolist()
+            state.step += call.steps
+            state.seconds = before + time.monotonic() - began
+            report(
+                self.windows_seen(state.step), self.windows_seen(self.total_steps),
+                {"epoch": epoch + 1, "loss": float(losses.mean()), "validation_loss": state.best_loss},
+            )  # fmt: skip
+            if stopping:
+                checkpoints.save(self._snapshot(state))
+                _LOG.info("asked to end: state saved at step %d", state.step)
+                raise SystemExit(INTERRUPTED)
+            if state.step < stop and checkpoints.due:
+                checkpoints.save(self._snapshot(state))
+        rate = (self.windows_seen(state.step) - self.windows_seen(first)) / max(time.monotonic() - began, 1e-9)
+        self._end_epoch(state, state.losses[epoch * per_epoch :], rate)
+        checkpoints.save(self._snapshot(state))
+
+    def _calls(self, steps: range) -> Iterator[feed.Call]:
+        return feed.calls(
+            self._train, self._transform, self.order, replicas=self._cluster.replicas, local=self._cluster.local,
+            places=self._config.train.steps_per_call, steps=steps,
+        )  # fmt: skip
+
+    def _end_epoch(self, state: State, losses: list[float], windows_per_s: float) -> None:
+        """Validates, keeps the weights if they are the best, and writes the epoch's record."""
+        loss = self.forward.loss(self._validation)
+        if not math.isfinite(loss):
+            raise self._diverged("validation", state.step)
+        epoch = -(-state.step // self.order.steps_per_epoch)
+        state.waited += 1
+        if loss < state.best_loss:
+            state.best, _ = self._variables()
+            state.best_loss, state.best_epoch, state.waited = loss, epoch, 0
+        record = {
+            "epoch": epoch,
+            "steps": state.step,
+            "train_loss": float(np.mean(losses)) if losses else None,
+            "validation_loss": loss,
+            "learning_rate": float(np.asarray(self._optimizer.learning_rate)),
+            "seconds": round(state.seconds, 3),
+            "windows_per_s": round(windows_per_s, 1),
+        }
+        state.history.append(record)
+        _LOG.info(
+            "epoch %d: step %d, train loss %s, validation loss %.6f%s, %.0f windows/s",
+            epoch, state.step, f"{record['train_loss']:.6f}" if losses else "-", loss,
+            " (best)" if state.waited == 0 else "", windows_per_s,
+        )  # fmt: skip
+
+    def windows_seen(self, step: int) -> int:
+        """Windows seen after so many steps."""
+        epochs, rest = divmod(step, self.order.steps_per_epoch)
+        return epochs * self.order.windows + min(rest * self.order.batch_windows, self.order.windows)
+
+    def _check(self, losses: np.ndarray[Any, Any], first_step: int) -> None:
+        wrong = np.flatnonzero(~np.isfinite(losses))
+        if len(wrong):
+            raise self._diverged("training", first_step + int(wrong[0]) + 1)
+
+    def _diverged(self, which: str, step: int) -> JobError:
+        return JobError(
+            f"the {which} loss is not a number at step {step}",
+            hint=f"a train.learning_rate below {self._config.train.learning_rate:g}, or train.precision=float32",
+        )
+
+    def _variables(self) -> tuple[list[Any], list[Any]]:
+        return (
+            [np.array(variable) for variable in self._model.variables],
+            [np.array(variable) for variable in self._optimizer.variables],
+        )
+
+    def _snapshot(self, state: State) -> State:
+        """The state as it is now, apart from what training will change."""
+        weights, slots = self._variables()
+        # `best` holds arrays that are replaced and never written to, so its list alone is copied.
+        lists = {"losses": list(state.losses), "history": list(state.history), "best": list(state.best)}
+        return replace(state, weights=weights, slots=slots, **lists)  # type: ignore[arg-type]
+
+    def _restore(self, state: State) -> None:
+        for variable, value in zip(self._model.variables, state.weights, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self._optimizer.variables, state.slots, strict=True):
+            variable.assign(value)
+
+
+@contextmanager
+def _termination() -> Iterator[threading.Event]:
+    """While it lasts, SIGTERM only sets the event: the worker ends between two calls, together with its peers.
+
+    A second signal ends at once. Outside the main thread nothing is changed.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set() and callable(former):
+            former(number, frame)
+        asked.set()
+
+    former = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, former)

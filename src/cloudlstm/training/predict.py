@@ -1,0 +1,52 @@
+"""Forecasts as a table: what evaluation judges, and what a user takes away."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cloudlstm.dataset.inputs import Inputs
+from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.training.compute import Forward
+
+PREDICTIONS = pa.schema(
+    [
+        ("ticker", pa.string()),
+        ("origin_date", pa.date32()),
+        ("target_date", pa.date32()),
+        ("split", pa.string()),
+        ("last_close", pa.float64()),
+        ("actual_return", pa.float64()),
+        ("forecast_return", pa.float64()),
+    ]
+)
+"""Returns are log-returns over the horizon. Of the split "forecast" the target date is null, the actual return NaN."""
+
+_AT_ONCE = 65_536
+
+
+def predict(splits: Mapping[str, SequenceSet], forward: Forward, transform: Inputs) -> bytes:
+    """Forecasts for every window of the splits, in their order, as a Parquet file with the schema PREDICTIONS."""
+    file = io.BytesIO()
+    with pq.ParquetWriter(file, PREDICTIONS) as writer:
+        for split, windows in splits.items():
+            for begin in range(0, len(windows), _AT_ONCE):
+                indices = np.arange(begin, min(begin + _AT_ONCE, len(windows)))
+                raw, tickers = windows.windows(indices), windows.tickers(indices)
+                outputs = forward.outputs(windows, indices)
+                columns = {
+                    "ticker": tickers,
+                    "origin_date": windows.origin_dates(indices),
+                    "target_date": windows.target_dates(indices),
+                    "split": np.full(len(indices), split),
+                    "last_close": windows.last_close(indices),
+                    "actual_return": windows.targets(indices).astype(np.float64),
+                    "forecast_return": transform.returns(outputs, raw, tickers),
+                }
+                arrays = [pa.array(columns[field.name], field.type) for field in PREDICTIONS]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=PREDICTIONS))
+    return file.getvalue()

@@ -1,0 +1,219 @@
+"""The step "train" on one worker: stage, train, and on the chief write what came of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cloudlstm import __version__
+from cloudlstm.config import RunConfig
+from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
+from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.splits import LABELLED, SPLITS
+from cloudlstm.errors import DataError, JobError
+from cloudlstm.journal import Journal
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, fingerprint, finished, prune, write_object
+from cloudlstm.training import artifacts, model, optimizer
+from cloudlstm.training.checkpoint import Checkpoints
+from cloudlstm.training.cluster import Cluster, Membership
+from cloudlstm.training.loop import Trainer, total_steps
+from cloudlstm.training.order import Order
+from cloudlstm.training.predict import predict
+
+_LOG = logging.getLogger(__name__)
+
+_INFLUENCE_NOTHING = {"workers", "cache_dir", "collective_timeout_s", "checkpoint_every_s", "steps_per_call", "weights"}
+"""Settings of training that change how it runs, and not what comes of it."""
+
+
+def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
+    """Hash of all that the trained network depends on. How many workers train it is not part of that."""
+    start = artifacts.source(config)
+    return fingerprint(
+        [
+            __version__,
+            "train",
+            config.train.model_dump(mode="json", exclude=_INFLUENCE_NOTHING),
+            config.model.model_dump(mode="json"),
+            config.dataset.window_bars,
+            config.dataset.horizon_bars,
+            sequences.digest(),
+            start.digest() if start else None,
+        ]
+    )
+
+
+def run(layout: RunLayout, config: RunConfig, journal: Journal) -> bool:
+    """Does the step "train" of a run, or skips it when it is done; returns whether this worker is the chief.
+
+    Raises:
+        DataError: a split has no windows.
+        JobError: a peer was lost, or the loss is not a number.
+        SystemExit: after SIGTERM to this worker or a peer; the state was saved.
+    """
+    began = time.monotonic()
+    membership = Membership.here()
+    sequences = Manifest.load(layout, "sequences")
+    if sequences is None:
+        raise JobError(f"run {layout.run_id} has no sequences to train on", hint="submit it again")
+    mark = train_fingerprint(config, sequences)
+    if finished(layout, "train", mark):
+        _LOG.info("train: nothing to do, its inputs have not changed")
+        journal.report("train", 1, 1, "windows", finished=True, skipped=True)
+        return membership.chief
+    require_windows(config, sequences)
+    cluster = Cluster.start(membership, config.train.collective_timeout_s)
+    work = _Work(layout, config, journal, cluster, sequences, mark)
+    work.train()
+    if membership.chief:
+        work.write(time.monotonic() - began)
+    return membership.chief
+
+
+def require_windows(config: RunConfig, sequences: Manifest) -> None:
+    """Raises a DataError when a split that is needed has no windows.
+
+    A training needs train, validation and test; with epochs = 0 any window to forecast from is enough.
+    """
+    counts = {split: sum(row.rows for row in sequences.of_kind(split)) for split in SPLITS}
+    if config.train.epochs == 0 and sum(counts[split] for split in SPLITS[1:]):
+        return
+    empty = [split for split in LABELLED if not counts[split]]
+    if config.train.epochs and not empty:
+        return
+    longest = sequences.facts.get("longest_segment_bars")
+    history = f"; the longest unbroken history has {longest} bars" if longest is not None else ""
+    raise DataError(
+        f"no windows of {config.dataset.window_bars} bars for {', '.join(empty) or 'any split'}{history}",
+        hint="a smaller dataset.window_bars, more history, or other dates of train_end and validation_end",
+    )
+
+
+class _Work:
+    """One training on one worker."""
+
+    def __init__(
+        self, layout: RunLayout, config: RunConfig, journal: Journal, cluster: Cluster, sequences: Manifest, mark: str
+    ) -> None:
+        self.layout, self.config, self.journal, self.mark = layout, config, journal, mark
+        self.cluster = cluster
+        self.splits = {split: self._stage(sequences, split) for split in SPLITS}
+        cluster.meet()  # what follows has deadlines, and one worker may have staged longer than another
+        self.pids = cluster.sum(np.eye(len(cluster.membership.addresses))[cluster.membership.index] * os.getpid())
+
+    def _stage(self, sequences: Manifest, split: str) -> SequenceSet:
+        dataset = self.config.dataset
+        return SequenceSet.stage(
+            sequences.of_kind(split),
+            window_bars=dataset.window_bars,
+            horizon_bars=dataset.horizon_bars,
+            cache_dir=self.config.train.cache_dir,
+        )
+
+    def train(self) -> None:
+        """From the last checkpoint, another run's weights or fresh ones, to the end of training."""
+        config, cluster = self.config, self.cluster
+        start = artifacts.source(config)
+        self.transform: Inputs = restore(artifacts.source_settings(start, config)) if start else self._fitted_inputs()
+        steps = total_steps(config, Order(len(self.splits["train"]), config.train.batch_windows, config.train.seed))
+        with cluster.strategy.scope():
+            self.network = model.build(
+                config.dataset.window_bars, config.model, seed=config.train.seed, precision=config.train.precision,
+                unroll=not cluster.on_gpu,
+            )  # fmt: skip
+            adam = optimizer.build(config.train, steps, self.network.trainable_variables)
+        self.trainer = Trainer(
+            cluster, self.network, adam, config, self.transform, self.splits["train"], self.splits["validation"]
+        )
+        with Checkpoints(
+            self.layout, self.mark, config.train.checkpoint_every_s, writes=cluster.membership.chief
+        ) as checkpoints:
+            state = checkpoints.restore(cluster)
+            if state is not None:
+                _LOG.info("going on from step %d", state.step)
+            else:
+                state = self.trainer.fresh()
+                if start:
+                    state.weights = artifacts.source_weights(start, self.network)
+            self.trainer.prepare()
+            self.state = self.trainer.run(state, checkpoints, self._report)
+        self.checkpoints = checkpoints
+
+    def _fitted_inputs(self) -> Inputs:
+        if self.config.train.inputs == "levels":
+            return Levels.fit(self.splits["train"])
+        return Relative(self.config.dataset.horizon_bars)
+
+    def _report(self, done: int, total: int, facts: Mapping[str, Any]) -> None:
+        self.journal.report("train", done, total, "windows", **facts)
+
+    def write(self, seconds: float) -> None:
+        """Writes every object of the step, and last its manifest."""
+        history, network = self.state.history, self.network
+        forecasts = {split: self.splits[split] for split in SPLITS if split != "train"}
+        put = self._put
+        objects = (
+            put("weights.npz", artifacts.weights_file(network), artifacts.WEIGHTS, network.count_params()),
+            put("inputs.json", json.dumps(self.transform.settings()).encode(), artifacts.INPUTS, 1),
+            put("model.keras", artifacts.keras_file(network, self.config), "model", network.count_params()),
+            put("predictions.parquet", predict(forecasts, self.trainer.forward, self.transform), "predictions",
+                sum(map(len, forecasts.values()))),
+            put("history.jsonl", artifacts.history_file(history), "history", len(history)),
+            put("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
+        )  # fmt: skip
+        Manifest("train", self.mark, objects, seconds, self._facts()).save(self.layout)
+        prune(self.layout, "train", self.mark)
+        self.checkpoints.discard()
+        seen = self.trainer.windows_seen(self.state.step)
+        self.journal.report("train", seen, seen, "windows", finished=True, **self._last())
+
+    def _put(self, name: str, data: bytes, kind: str, rows: int) -> Any:
+        return write_object(self.layout.data("train", self.mark, name), data, kind=kind, rows=rows)
+
+    def _last(self) -> dict[str, Any]:
+        last = self.state.history[-1]
+        return {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
+
+    def _facts(self) -> dict[str, Any]:
+        """What the report says of the training."""
+        state, history = self.state, self.state.history
+        seen = self.trainer.windows_seen(state.step)
+        addresses = self.cluster.membership.addresses
+        return {
+            "epochs": history[-1]["epoch"],
+            "best_epoch": state.best_epoch,
+            "steps": state.step,
+            "windows": {split: len(windows) for split, windows in self.splits.items()},
+            "parameters": self.network.count_params(),
+            "train_loss": history[-1]["train_loss"],
+            "validation_loss": state.best_loss,
+            "validation_loss_untrained": history[0]["validation_loss"],
+            "training_seconds": state.seconds,
+            "windows_per_s": seen / state.seconds if state.seconds else None,
+            "workers": len(addresses),
+            "replicas": self.cluster.replicas,
+            "devices": list(self.cluster.devices),
+            "worker_processes": [
+                {"address": address, "pid": int(pid)} for address, pid in zip(addresses, self.pids, strict=True)
+            ],
+            "inputs": self.config.train.inputs,
+            "precision": self.config.train.precision,
+            "seed": self.config.train.seed,
+            "versions": {
+                "cloudlstm": __version__,
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+        }

@@ -1,0 +1,147 @@
+"""The command: what is typed, what is refused, and that nothing runs before everything typed has been understood."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cloudlstm.cli import main
+from cloudlstm.cli.display import amount, duration
+from cloudlstm.targets import Plan
+
+REPO = Path(__file__).resolve().parents[2]
+DEMO = str(REPO / "examples" / "demo.toml")
+
+
+def run(*words: str, root: Path) -> int:
+    return main([*words, f"--root={root}"])
+
+
+def nothing_in(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["submit", f"--config={DEMO}", "--dry-runn"],
+        ["submit", f"--config={DEMO}", "--trget=local"],
+        ["submit", "market.source=synthetic", "trian.epochs=3"],
+        ["submit", "market.source=synthetic", "epochs"],
+        ["submit", "market.source=synthetic", "--target=moon"],
+        ["submit", "market.source=synthetic", "--dry-run=maybe"],
+        ["submit", "market.source=synthetic", "--config"],
+        ["submit", "market.source=synthetic", "--run=9lives"],
+        ["submit", "--config=nowhere.toml"],
+        ["submit", "market.source=synthetic", "market.start=2024-01-01", "market.end=2010-01-01"],
+        ["sumbit"],
+        ["status", "--run=never-was"],
+        ["report"],
+        ["logs", "--folow"],
+    ],
+)
+def test_what_cannot_be_carried_out_ends_with_2_and_does_nothing(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words, root=tmp_path) == 2
+    assert nothing_in(tmp_path)
+    assert capsys.readouterr().err
+
+
+def test_memory_is_no_place_for_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", f"--config={DEMO}", "--root=memory://runs"]) == 2
+    assert "memory://" in capsys.readouterr().err
+
+
+def test_an_unknown_scheme_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", f"--config={DEMO}", "--root=ftp://runs"]) == 2
+    assert "s3://" in capsys.readouterr().err
+
+
+def test_one_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("submit", "market.source=synthetic", "trian.epochs=3", root=tmp_path) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines == ["cloudlstm: unknown key 'trian', did you mean 'train'?"]
+
+
+def test_a_dry_run_prints_the_whole_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("submit", f"--config={DEMO}", "--dry-run", "train.workers=3", root=tmp_path) == 0
+    assert nothing_in(tmp_path)
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["run"].startswith(f"file://{tmp_path}/demo-")
+    jobs = {request["job"]: request for request in plan["requests"] if request["action"] == "job"}
+    assert list(jobs) == ["prepare", "train"]
+    clusters = [json.loads(process["env"]["TF_CONFIG"]) for process in jobs["train"]["processes"]]
+    assert [cluster["task"]["index"] for cluster in clusters] == [0, 1, 2]
+    assert len({json.dumps(cluster["cluster"]) for cluster in clusters}) == 1
+    assert clusters[0]["cluster"]["worker"] == [f"127.0.0.1:${{port.{index}}}" for index in range(3)]
+
+
+def test_equal_configurations_name_the_same_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = []
+    for words in ([], [], ["train.seed=2"]):
+        run("submit", f"--config={DEMO}", "--dry-run", *words, root=tmp_path)
+        names.append(json.loads(capsys.readouterr().out)["run"])
+    assert names[0] == names[1] != names[2]
+
+
+def test_paths_become_uris_where_they_were_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("submit", "market.source=files", "market.path=bars/*.csv", "--dry-run", root=tmp_path)
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["requests"][0]["document"]["market"]["path"] == f"file://{tmp_path}/bars/*.csv"
+
+
+def test_help_goes_to_standard_output_and_is_complete() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudlstm", "--help"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    )
+    for verb in ("submit", "status", "logs", "cancel", "report", "runs", "predict", "doctor"):
+        assert verb in done.stdout
+
+
+def test_the_verbs_that_read_say_when_there_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("runs", root=tmp_path) == 0
+    assert "no runs in" in capsys.readouterr().out
+
+
+def test_doctor_checks_the_storage_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor", root=tmp_path) == 0
+    told = capsys.readouterr().out
+    assert "can be written, listed, read and deleted" in told
+    assert nothing_in(tmp_path)
+
+
+def test_doctor_says_how_to_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("cloudlstm.targets.java._packaged", lambda: None)
+    assert run("doctor", root=blocked / "runs") == 1
+    told = capsys.readouterr().out
+    assert told.count("FAIL") == 2
+    assert told.count("fix:") >= 1
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (950, "950"), (1234, "1.23 k"), (12_345, "12.3 k"), (123_456, "123 k"), (3_770_000, "3.77 M")],
+)
+def test_amounts_are_short(number: float, text: str) -> None:
+    assert amount(number) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(7.4, "0:07"), (754, "12:34"), (3723, "1:02:03")])
+def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_plan_is_a_value() -> None:
+    plan = Plan("submit", "file:///runs/x", ({"action": "write"},))
+    assert json.loads(plan.to_json())["requests"] == [{"action": "write"}]

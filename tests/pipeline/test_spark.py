@@ -1,0 +1,69 @@
+"""The two moves on a real Spark, and what its failures become."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cloudlstm.config import SparkConfig
+from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
+from cloudlstm.spark import Spark
+from cloudlstm.targets.java import find_java
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Spark]:
+    os.environ["JAVA_HOME"] = str(find_java().home)
+    with Spark(SparkConfig(master="local[2]"), app_name="test") as application:
+        yield application
+
+
+def test_results_come_in_the_order_of_the_items(spark: Spark) -> None:
+    reported: list[int] = []
+    results = spark.map(lambda n: n * n, list(range(20)), units=lambda _: 5, report=reported.append)
+    assert results == [n * n for n in range(20)]
+    assert all(0 <= done <= 100 for done in reported)
+
+
+def test_no_items_need_no_application() -> None:
+    with Spark(SparkConfig(), app_name="never") as application:
+        assert application.map(lambda n: n, []) == []
+        assert application._started is None
+
+
+def test_a_shuffle_keeps_the_order_of_arrival_and_fills_every_shard(spark: Spark) -> None:
+    def split(item: int) -> list[tuple[int, bytes]]:
+        return [(shard, b"%d.%d " % (item, part)) for shard in (0, 2) for part in range(2)]
+
+    def join(shard: int, pieces: list[bytes]) -> tuple[int, bytes]:
+        return shard, b"".join(pieces)
+
+    results = spark.shuffle(split, list(range(12)), join, n_shards=4)
+    in_order = b"".join(b"%d.%d " % (item, part) for item in range(12) for part in range(2))
+    assert results == [(0, in_order), (1, b""), (2, in_order), (3, b"")]
+
+
+@pytest.mark.parametrize("error", [QualityGateError("7 of 9 refused", hint="look"), StorageFullError("no <space> {} left")])
+def test_our_errors_arrive_as_themselves(spark: Spark, error: CloudLSTMError) -> None:
+    def task(_: int) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        spark.map(task, [1])
+    assert str(caught.value) == str(error)
+
+
+def test_an_unforeseen_failure_names_its_reason(spark: Spark) -> None:
+    with pytest.raises(JobError, match="ZeroDivisionError: integer division"):
+        spark.map(lambda n: 1 // n, [0])
+
+
+def test_tasks_see_the_package_not_the_test_process(spark: Spark, tmp_path: Path) -> None:
+    def task(_: int) -> int:
+        import os
+
+        return os.getpid()
+
+    assert os.getpid() not in spark.map(task, [1, 2])
