@@ -30,7 +30,11 @@ from cloudlstm.storage import registry
 START_S = 60.0
 """How long a server may take to answer."""
 
-S3_BUCKET = GS_BUCKET = "cloudlstm-test"
+S3_OUTSIDE = os.environ.get("AWS_ENDPOINT_URL")
+"""The S3 service that was named from outside, if any."""
+
+S3_BUCKET = os.environ.get("CLOUDLSTM_TEST_BUCKET", "cloudlstm-test")
+GS_BUCKET = "cloudlstm-test"
 
 
 @contextmanager
@@ -223,9 +227,9 @@ def environment_of(changes: Mapping[str, str]) -> Iterator[None]:
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an S3 service; the environment points the SDK at it."""
     pytest.importorskip("boto3")
-    if outside := os.environ.get("AWS_ENDPOINT_URL"):
-        make_s3_bucket(_s3_bucket(), os.environ)
-        yield outside
+    if S3_OUTSIDE:
+        make_s3_bucket(S3_BUCKET, os.environ)
+        yield S3_OUTSIDE
         return
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as environment, environment_of(environment):
         yield environment["AWS_ENDPOINT_URL"]
@@ -242,14 +246,10 @@ def gs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def s3_root(s3_endpoint: str) -> str:
     """A root URI in S3 under which nothing is yet."""
-    return f"s3://{_s3_bucket()}/{secrets.token_hex(6)}"
+    return f"s3://{S3_BUCKET}/{secrets.token_hex(6)}"
 
 
 @pytest.fixture
 def gs_root(gs_endpoint: str) -> str:
     """A root URI in GCS under which nothing is yet."""
     return f"gs://{GS_BUCKET}/{secrets.token_hex(6)}"
-
-
-def _s3_bucket() -> str:
-    return os.environ.get("CLOUDLSTM_TEST_BUCKET", S3_BUCKET)

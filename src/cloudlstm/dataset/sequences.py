@@ -107,6 +107,8 @@ def require_windows(counts: Mapping[str, int], config: DatasetConfig) -> None:
 def runs_of(bars: LabelledBars, split: str, config: DatasetConfig) -> Iterator[Run]:
     """The runs of bars that `split` needs, in order."""
     origins = origins_of(bars, split)
+    if not len(origins):
+        return
     if split == FORECAST:
         yield from (Run(int(origin) - config.window_bars + 1, int(origin) + 1, 1) for origin in origins)
         return

@@ -56,11 +56,14 @@ class Fitted:
         ridge_alpha: The chosen penalty.
         ridge_losses: Penalty -> mean squared error of the validation labels as the network fits them; NaN without any.
         drift_pooled: Mean log-return over all training labels.
+        naive_validation_loss: Mean squared error of the naive forecast on the validation labels as the network fits
+            them; NaN without any.
     """
 
     ridge_alpha: float
     ridge_losses: Mapping[float, float]
     drift_pooled: float
+    naive_validation_loss: float
 
 
 def add_baselines(
@@ -91,18 +94,23 @@ def add_baselines(
         split.models["drift"] = np.array([drift.get(ticker, pooled) for ticker in split.tickers])[split.ticker]
         split.models["ridge"] = said[place]
         split.models["lstm"] = network
-    return Fitted(path.alphas[0], losses, pooled)
+    return Fitted(path.alphas[0], losses, pooled, naive_loss(windows.get("validation"), transform))
 
 
 def fit_drift(train: Windows) -> tuple[dict[str, float], float]:
     """The mean log-return of each ticker's training labels, and of all of them (0 where there is none)."""
-    every = np.arange(len(train))
-    if not len(every):
-        return {}, 0.0
-    targets = train.targets(every).astype(np.float64)
-    names, code = np.unique(train.tickers(every), return_inverse=True)
-    means = np.bincount(code, targets) / np.bincount(code)
-    return {str(name): float(mean) for name, mean in zip(names, means, strict=True)}, float(targets.mean())
+    total: dict[str, float] = {}
+    count: dict[str, int] = {}
+    for indices in _indices(len(train)):
+        names, targets = train.tickers(indices), train.targets(indices).astype(np.float64)
+        # Windows lie ticker by ticker: a run of one name at a time instead of a sort.
+        begins = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
+        sums, lengths = np.add.reduceat(targets, begins), np.diff(np.r_[begins, len(names)])
+        for name, part, length in zip(names[begins].tolist(), sums.tolist(), lengths.tolist(), strict=True):
+            total[name] = total.get(name, 0.0) + part
+            count[name] = count.get(name, 0) + length
+    pooled = sum(total.values()) / max(sum(count.values()), 1)
+    return {name: total[name] / count[name] for name in total}, pooled
 
 
 def fit_ridge(
@@ -120,6 +128,20 @@ def fit_ridge(
     # With nothing to choose by, the most cautious penalty; between equals too.
     order = sorted(range(len(alphas)), key=lambda number: (np.nan_to_num(losses[number], nan=np.inf), -alphas[number]))
     return path.only(order[0]), {alpha: float(loss) for alpha, loss in zip(alphas, losses, strict=True)}
+
+
+def naive_loss(validation: Windows | None, transform: Inputs) -> float:
+    """Mean squared error of a return of zero, in the units of the network's loss; NaN without a label."""
+    n = len(validation) if validation is not None else 0
+    if validation is None or not n:
+        return float("nan")
+    squared = 0.0
+    for indices in _indices(n):
+        raw, names, targets = validation.windows(indices), validation.tickers(indices), validation.targets(indices)
+        missed = transform.labels(raw, names, targets).astype(np.float64)
+        missed -= transform.labels(raw, names, np.zeros_like(targets))
+        squared += float(missed @ missed)
+    return squared / n
 
 
 def ridge_returns(

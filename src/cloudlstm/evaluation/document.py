@@ -6,7 +6,7 @@ Facts in a manifest are free-form: what a step does not tell is null in the repo
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -34,7 +34,7 @@ SURVIVORSHIP = (
     "of return look better than they were. Comparisons between models on the same labels suffer less."
 )
 COSTS = (
-    "Figures are forecast errors, not trading results: no costs, no capacity, no risk. And the best of many runs on one "
+    "Figures are forecast errors, not trading results: no costs, no capacity, no risk. The best of many runs on one "
     "test period is an optimistic choice."
 )
 
@@ -43,6 +43,7 @@ def document(
     run_id: str,
     config: RunConfig,
     manifests: Mapping[str, Manifest | None],
+    history: Sequence[Mapping[str, Any]],
     splits: Mapping[str, Forecasts],
     beyond: DayArray,
     fitted: Fitted,
@@ -54,6 +55,7 @@ def document(
         run_id: The run.
         config: Its configuration.
         manifests: Step -> manifest, None where a step has none.
+        history: Training's records, one an epoch.
         splits: The judged forecasts by split; "test" must be there.
         beyond: Target dates of the split "forecast", days since 1970-01-01.
         fitted: What fitting the baselines left to tell.
@@ -74,7 +76,7 @@ def document(
             "verdict": verdict(rows["lstm"]["dm_p"], rows["lstm"]["r2_oos"]),
             "universe": _universe(config, splits),
             "data": _data(config, manifests),
-            "splits": _splits(config, manifests, splits),
+            "splits": _splits(config, manifests.get("sequences")),
             "settings": _settings(config),
             "metrics": [asdict(metric) for metric in METRICS],
             "models": models,
@@ -83,7 +85,7 @@ def document(
             "per_ticker": per_ticker,
             "baselines": _baselines(fitted),
             "forecasts": _forecasts(splits.get("forecast"), beyond, per_ticker),
-            "training": _training(manifests.get("train")),
+            "training": _training(manifests.get("train"), history, fitted.naive_validation_loss),
             "quality": _quality(manifests.get("clean")),
             "steps": _steps(manifests, seconds),
             "benchmark": _benchmark(config, manifests),
@@ -97,11 +99,6 @@ def document(
 
 def _facts(manifest: Manifest | None) -> Mapping[str, Any]:
     return manifest.facts if manifest else {}
-
-
-def _first(facts: Mapping[str, Any], *names: str) -> Any:
-    """The first of the facts that is there."""
-    return next((facts[name] for name in names if facts.get(name) is not None), None)
 
 
 def _universe(config: RunConfig, splits: Mapping[str, Forecasts]) -> list[str]:
@@ -124,28 +121,19 @@ def _data(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Row:
     }
 
 
-def _splits(config: RunConfig, manifests: Mapping[str, Manifest | None], splits: Mapping[str, Forecasts]) -> list[Row]:
-    windows = _facts(manifests.get("sequences")).get("windows", {})
+def _splits(config: RunConfig, sequences: Manifest | None) -> list[Row]:
+    windows = _facts(sequences).get("windows", {})
     day = dt.timedelta(days=1)
-    first_validation, first_test = config.dataset.train_end + day, config.dataset.validation_end + day
+    train_end, validation_end = config.dataset.train_end, config.dataset.validation_end
     ranges = {
-        "train": (config.market.start, config.dataset.train_end),
-        "validation": (first_validation, config.dataset.validation_end),
-        "test": (first_test, config.market.end),
+        "train": (config.market.start, train_end),
+        "validation": (train_end + day, validation_end),
+        "test": (validation_end + day, config.market.end),
     }
-    rows = []
-    for name, (first, last) in ranges.items():
-        judged = splits.get(name)
-        rows.append(
-            {
-                "split": name,
-                "first_date": str(first),
-                "last_date": str(last),
-                "windows": windows.get(name),
-                "tickers": len(judged.tickers) if judged else None,
-            }
-        )
-    return rows
+    return [
+        {"split": name, "first_date": str(first), "last_date": str(last), "windows": windows.get(name)}
+        for name, (first, last) in ranges.items()
+    ]
 
 
 def _settings(config: RunConfig) -> Row:
@@ -190,27 +178,17 @@ def _forecasts(split: Forecasts | None, beyond: DayArray, per_ticker: list[Row])
     }
 
 
-def _training(train: Manifest | None) -> Row:
+def _training(train: Manifest | None, history: Sequence[Mapping[str, Any]], naive_loss: float) -> Row:
     facts = _facts(train)
-    history = []
-    for number, epoch in enumerate(facts.get("history") or [], start=1):
-        history.append(
-            {
-                "epoch": int(_first(epoch, "epoch") or number),
-                "loss": _first(epoch, "loss", "train_loss"),
-                "val_loss": _first(epoch, "val_loss", "validation_loss"),
-                "learning_rate": _first(epoch, "learning_rate", "lr"),
-                "seconds": _first(epoch, "seconds"),
-            }
-        )
+    told = ("train_loss", "validation_loss", "learning_rate", "seconds", "windows_per_s")
     return {
-        "history": history,
-        "best_epoch": _first(facts, "best_epoch"),
-        "best_val_loss": _first(facts, "best_val_loss", "best_validation_loss", "validation_loss"),
-        "naive_val_loss": _first(facts, "naive_val_loss", "naive_validation_loss"),
-        "stopped": _first(facts, "stopped", "stop_reason"),
-        "steps": _first(facts, "steps", "global_steps"),
-        "parameters": _first(facts, "parameters", "n_parameters"),
+        # Epoch 0 is the network before its first step.
+        "history": [{"epoch": int(row["epoch"])} | {name: row.get(name) for name in told} for row in history],
+        "best_epoch": facts.get("best_epoch"),
+        "best_validation_loss": facts.get("validation_loss"),
+        "naive_validation_loss": naive_loss,
+        "steps": facts.get("steps"),
+        "parameters": facts.get("parameters"),
     }
 
 
@@ -237,9 +215,8 @@ def _steps(manifests: Mapping[str, Manifest | None], seconds: float) -> list[Row
     for step in STEPS:
         manifest = manifests.get(step.name)
         facts = _facts(manifest)
-        count, rate = facts.get("rows"), facts.get("rows_per_s")
-        if step.name == "train":
-            count, rate = facts.get("windows"), _first(facts, "windows_per_second", "windows_per_s")
+        names = ("windows_seen", "windows_per_s") if step.name == "train" else ("rows", "rows_per_s")
+        count, rate = (facts.get(name) for name in names)
         took = seconds if step.name == "evaluate" else manifest.seconds if manifest else None
         unit = "windows" if step.name in ("train", "evaluate") else "rows"
         rows.append(
@@ -249,12 +226,15 @@ def _steps(manifests: Mapping[str, Manifest | None], seconds: float) -> list[Row
 
 
 def _benchmark(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Row:
+    """What a comparison of runs fills in later is null here: one run alone has no speed-up."""
     facts = _facts(manifests.get("train"))
+    devices = facts.get("devices") or [None]
     return {
-        "workers": _first(facts, "workers") or config.train.workers,
-        "device": _first(facts, "device"),
-        "train_windows_per_second": _first(facts, "windows_per_second", "train_windows_per_second"),
-        "single_worker_windows_per_second": None,
+        "workers": facts.get("workers", config.train.workers),
+        "replicas": facts.get("replicas"),
+        "device": devices[0] and str(devices[0]).split(":")[0],
+        "train_windows_per_s": facts.get("windows_per_s"),
+        "single_worker_windows_per_s": None,
         "speed_up": None,
         "efficiency": None,
         "cost_usd": None,

@@ -11,7 +11,7 @@ import numpy as np
 
 from cloudlstm import __version__
 from cloudlstm.config import RunConfig
-from cloudlstm.dataset.inputs import Inputs, Levels, Relative
+from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation import html
@@ -51,16 +51,19 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
         journal.report(STEP, 1, 1, "windows", finished=True, skipped=True)
         return known
     began = time.monotonic()
-    splits = read_predictions(read_object(row) for row in _required(manifests, "train").of_kind("predictions"))
+    train = _required(manifests, "train")
+    splits = read_predictions(read_object(row) for row in train.of_kind("predictions"))
     if "test" not in splits:
         raise DataError(
             "the test split has no forecast to judge", hint="a later market.end, or an earlier validation_end"
         )
+    history = _history(train)
     windows = _windows(config, _required(manifests, "sequences"))
-    seen = _Seen(journal, sum(len(split) for split in windows.values()) + len(windows["validation"]))
-    fitted = add_baselines(splits, windows, _transform(config, windows["train"]), config.evaluation.ridge_alphas, seen)
+    seen = _Seen(journal, sum(len(split) for split in windows.values()))
+    transform = _transform(config, train, windows["train"])
+    fitted = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, seen)
     beyond = _beyond(config, splits.get("forecast"))
-    report = document(layout.run_id, config, manifests, splits, beyond, fitted, time.monotonic() - began)
+    report = document(layout.run_id, config, manifests, history, splits, beyond, fitted, time.monotonic() - began)
     objects = _write(layout, report, splits.get("forecast"), beyond)
     lstm = next(row for row in report["models"] if row["model"] == "lstm")
     facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
@@ -98,8 +101,17 @@ def _windows(config: RunConfig, sequences: Manifest) -> dict[str, SequenceSet]:
     }
 
 
-def _transform(config: RunConfig, train: SequenceSet) -> Inputs:
-    return Levels.fit(train) if config.train.inputs == "levels" else Relative(config.dataset.horizon_bars)
+def _history(train: Manifest) -> list[dict[str, Any]]:
+    """Training's records, one an epoch."""
+    lines = (line for row in train.of_kind("history") for line in read_object(row).decode().splitlines())
+    return [json.loads(line) for line in lines if line]
+
+
+def _transform(config: RunConfig, train: Manifest, windows: SequenceSet) -> Inputs:
+    """The network's own way to see windows: as it stored it, or made anew."""
+    for row in train.of_kind("inputs"):
+        return restore(json.loads(read_object(row)))
+    return Levels.fit(windows) if config.train.inputs == "levels" else Relative(config.dataset.horizon_bars)
 
 
 def _beyond(config: RunConfig, split: Forecasts | None) -> DayArray:

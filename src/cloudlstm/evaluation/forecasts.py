@@ -22,8 +22,8 @@ CodeArray = npt.NDArray[np.intp]
 MODELS = ("naive", "drift", "ridge", "lstm")
 """Every model of the report, in its order."""
 
-SPLITS = ("validation", "test", "forecast")
-"""The splits of the predictions object."""
+SPLITS = ("test", "forecast")
+"""What is judged, and what lies beyond the last bar. Validation chose the weights, so it judges nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Forecasts:
         tickers: The tickers that occur, sorted.
         ticker: Index into `tickers` of each label (n,).
         origin: Origin date, days since 1970-01-01 (n,).
-        target: Target date likewise; of the split "forecast" it is what the calendar says (n,).
+        target: Target date likewise; in the split "forecast", where it is not known yet, the origin date (n,).
         last_close: Close at the origin, in dollars (n,).
         actual: Log-return that came; NaN in the split "forecast" (n,).
         models: Model -> forecast log-returns (n,).
@@ -85,7 +85,7 @@ def read_predictions(objects: Iterable[bytes]) -> dict[str, Forecasts]:
     """The forecasts of each split from the Parquet objects that training wrote; splits without a row are left out.
 
     Raises:
-        DataError: when a test or validation label has no return or an LSTM forecast is not finite.
+        DataError: when a test label has no return or an LSTM forecast is not finite.
     """
     tables = [pq.read_table(io.BytesIO(data)) for data in objects]
     if not tables:
@@ -102,7 +102,9 @@ def read_predictions(objects: Iterable[bytes]) -> dict[str, Forecasts]:
 
 
 def _forecasts(rows: pa.Table, split: str) -> Forecasts:
-    tickers, code = np.unique(rows["ticker"].to_numpy().astype(np.str_), return_inverse=True)
+    encoded = rows["ticker"].combine_chunks().dictionary_encode()
+    tickers = encoded.dictionary.to_pylist()  # sorted, because the rows are
+    code = encoded.indices.to_numpy()
     origin = _days(rows["origin_date"])
     said = rows["forecast_return"].to_numpy().astype(np.float64)
     actual = rows["actual_return"].to_numpy().astype(np.float64)
@@ -116,7 +118,7 @@ def _forecasts(rows: pa.Table, split: str) -> Forecasts:
         raise DataError(f"a label of the {split} split has no return", hint="submit again with another run name")
     close = rows["last_close"].to_numpy().astype(np.float64)
     return Forecasts(
-        tuple(str(name) for name in tickers), code.astype(np.intp), origin, target, close, actual, {"lstm": said}
+        tuple(tickers), code.astype(np.intp), origin, target, close, actual, {"lstm": said}
     )  # fmt: skip
 
 

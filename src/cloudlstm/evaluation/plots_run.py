@@ -17,22 +17,20 @@ Report = Mapping[str, Any]
 def training(report: Report, width: float) -> Any:
     """Loss by epoch on the training and validation windows, and the epoch whose weights were kept."""
     known = report["training"]
-    history = [row for row in known["history"] if row["loss"] is not None]
-    if not history:
+    history = known["history"]
+    fitted = {row["epoch"]: row["train_loss"] for row in history if row["train_loss"] is not None}
+    checked = {row["epoch"]: row["validation_loss"] for row in history if row["validation_loss"] is not None}
+    if not fitted:
         return None
     drawing = figure(width, 280 if width > BROAD_PX else 270)
     axes = drawing.subplots()
     line = {"marker": "o", "markersize": 4 if len(history) <= 40 else 0}
-    axes.plot(
-        [row["epoch"] for row in history], [row["loss"] for row in history], color=COLOURS["muted"], label="training",
-        **line,
-    )  # fmt: skip
-    checked = {row["epoch"]: row["val_loss"] for row in history if row["val_loss"] is not None}
+    axes.plot(list(fitted), list(fitted.values()), color=COLOURS["muted"], label="training", **line)
     if checked:
         axes.plot(list(checked), list(checked.values()), color=COLOURS["lstm"], label="validation", **line)
-    if known["naive_val_loss"] is not None:
+    if known["naive_validation_loss"] is not None:
         axes.axhline(
-            known["naive_val_loss"], color=COLOURS["naive"], linewidth=1.4, linestyle=(0, (4, 3)),
+            known["naive_validation_loss"], color=COLOURS["naive"], linewidth=1.4, linestyle=(0, (4, 3)),
             label="naive, validation",
         )  # fmt: skip
     if known["best_epoch"] in checked:

@@ -94,15 +94,19 @@ def sort_keys(bars: pa.Table) -> NDArray[np.int64]:
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """The table as a Parquet object; equal tables give equal bytes.
+    """The table as a Parquet object; tables of equal content give equal bytes, however they lie in memory.
 
     Of a million bars: 50 ms to write, 15 ms to read, 47 bytes a bar. Byte-stream splitting would save 8 of the 47, but
     not every engine reads it; Zstandard is three times slower to read; statistics pay only on the columns that are
     searched by.
     """
     sink = pa.BufferOutputStream()
+    arrays = [
+        columns.canonical(column) if name in TEXT else columns.one_chunk(column)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
     pq.write_table(
-        table,
+        pa.table(arrays, names=table.column_names),
         sink,
         row_group_size=max(table.num_rows, 1),
         compression="lz4",

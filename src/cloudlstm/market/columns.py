@@ -71,6 +71,16 @@ def join_keys(rank: NDArray[np.int32], day: NDArray[np.int32]) -> NDArray[np.int
     return keys
 
 
+def canonical(column: pa.ChunkedArray) -> pa.Array:
+    """A text column in one piece whose dictionary holds the values that occur and no other, sorted."""
+    rank, names = ranks(column)
+    occurs = np.bincount(rank, minlength=len(names) + 1) > 0
+    place = np.cumsum(occurs, dtype=np.int32) - 1
+    place[-1] = -1  # missing values have the last rank
+    code = rank if occurs[:-1].all() and not occurs[-1] else place[rank]
+    return from_codes(code, [name for name, found in zip(names, occurs, strict=False) if found])
+
+
 def group_starts(groups: NDArray[Any]) -> NDArray[np.intp]:
     """Where each run of equal values begins."""
     if not len(groups):

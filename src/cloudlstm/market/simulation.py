@@ -3,8 +3,8 @@
     r[t+1] = sigma[t+1] * (sqrt(R2) * s[t] + sqrt(1 - R2) * e[t+1])         log-return
     e      = beta * market + sqrt(1 - beta^2) * own                        unit-variance Student t with 5 degrees
     log sigma[t+1] = c + PHI * (log sigma[t] - c) + NEWS * (|z[t]| - E|z|)  z = r / sigma
-    s[t]   = -(sqrt(3)/2 * a + 1/2 * b) up to scale, from the returns of the last five sessions:
-             a = tanh((z[t] + ... + z[t-4]) / sqrt(5))      the move of the last week comes back
+    s[t]   = -(0.9 * a + 0.4 * b) up to scale, from the returns of the last five sessions:
+             a = tanh(3/2 * (z[t] + ... + z[t-4]) / sqrt(5))      the move of the last week comes back
              b = tanh(z[t]) * tanh(|z[t-1]| + |z[t-2]| - 1.4)      so does today's after unrest; after calm it goes on
 
 The volatility law is Nelson's EGARCH(1,1) without the sign term (1991, "Conditional heteroskedasticity in asset
@@ -105,13 +105,14 @@ def _paths(noise: Array, base_sigma: Array, signal_r2: float, scale: float) -> P
 def _signal(recent: Array) -> Array:
     """s, not yet scaled, of the shocks of the last five sessions, (5, ticker)."""
     size = np.abs(recent[2:4])
-    week = np.tanh(recent.sum(axis=0) * (1.0 / np.sqrt(5.0)))
+    week = np.tanh(1.5 * (0.8 * recent[4] + 0.6 * recent[3]))
     today = np.tanh(recent[4]) * np.tanh(size[0] + size[1] - 1.4)
-    signal: Array = -(np.sqrt(3.0) / 2.0 / _SD_WEEK) * week - (0.5 / _SD_TODAY) * today
+    signal: Array = -(_WEEK / _SD_WEEK) * week - (_TODAY / _SD_TODAY) * today
     return signal
 
 
-_SD_WEEK, _SD_TODAY = 0.58, 0.35
+_WEEK, _TODAY = 0.9, 0.4
+_SD_WEEK, _SD_TODAY = 0.71, 0.35
 """Standard deviations of the two parts of the signal, so that their shares are as said (the pilot does the rest)."""
 
 

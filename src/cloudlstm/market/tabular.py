@@ -11,7 +11,8 @@ import datetime as dt
 import gzip
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -44,8 +45,6 @@ _DELIMITERS = ",;\t|"
 _MOST_VOLUME = 2.0**62
 _BLOCK_BYTES = 8 * 2**20
 
-_ReadFailure = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error)
-
 
 def parse(data: bytes, uri: str, mapping: Mapping[str, str]) -> pa.Table:
     """BARS of a file, in its order; the source of each is the file's name.
@@ -58,9 +57,33 @@ def parse(data: bytes, uri: str, mapping: Mapping[str, str]) -> pa.Table:
     Raises:
         UnreadableSourceError: naming the file and the reason.
     """
-    table, header = _read(data, uri, mapping, tuple(ALIASES))
-    if not table.num_rows:
-        return bars.empty()
+    with _unreadable(uri):
+        table, header = _read(data, uri, mapping, tuple(ALIASES))
+        return _bars(table, header, uri) if table.num_rows else bars.empty()
+
+
+def tickers(data: bytes, uri: str, mapping: Mapping[str, str]) -> set[str]:
+    """The tickers of a file; reads no other column."""
+    with _unreadable(uri):
+        table, header = _read(data, uri, mapping, ("ticker",))
+        if "ticker" not in header:
+            return {_stem(uri)} if header else set()
+        if not table.num_rows:
+            return set()
+        return set(columns.ranks(_tickers(table.column("ticker"), header["ticker"]))[1])
+
+
+@contextmanager
+def _unreadable(uri: str) -> Iterator[None]:
+    """Turns what goes wrong inside the file into an error that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnreadableSourceError(f"{uri} is not readable as CSV or Parquet: {reason}") from None
+
+
+def _bars(table: pa.Table, header: Mapping[str, str], uri: str) -> pa.Table:
     n_rows = table.num_rows
     ticker = _tickers(table.column("ticker"), header["ticker"]) if "ticker" in header else _repeat(_stem(uri), n_rows)
     date = _dates(table.column("date"))
@@ -79,29 +102,16 @@ def parse(data: bytes, uri: str, mapping: Mapping[str, str]) -> pa.Table:
     return bars.conform(pa.table({"ticker": ticker, "date": date, **numbers, "source": source}), bars.BARS)
 
 
-def tickers(data: bytes, uri: str, mapping: Mapping[str, str]) -> set[str]:
-    """The tickers of a file; reads no other column."""
-    table, header = _read(data, uri, mapping, ("ticker",))
-    if "ticker" not in header:
-        return {_stem(uri)}
-    _, found = columns.ranks(_tickers(table.column("ticker"), header["ticker"])) if table.num_rows else ((), [])
-    return set(found)
-
-
 def _read(data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]) -> tuple[pa.Table, dict[str, str]]:
     """The wanted columns under our names, as the file has them, and what the file calls them."""
-    try:
-        if data[:4] == b"PAR1":
-            file = pq.ParquetFile(pa.BufferReader(data))
-            header = _header(file.schema_arrow.names, uri, mapping)
-            used = {name: theirs for name, theirs in header.items() if name in wanted}
-            table = file.read(columns=list(used.values()), use_threads=False)
-            return table.select(list(used.values())).rename_columns(list(used)), header
-        text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-        return _read_csv(text, uri, mapping, wanted)
-    except _ReadFailure as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableSourceError(f"{uri} is not readable as CSV or Parquet: {reason}") from None
+    if data[:4] == b"PAR1":
+        file = pq.ParquetFile(pa.BufferReader(data))
+        header = _header(file.schema_arrow.names, uri, mapping)
+        used = {name: theirs for name, theirs in header.items() if name in wanted}
+        table = file.read(columns=list(used.values()), use_threads=False)
+        return table.select(list(used.values())).rename_columns(list(used)), header
+    text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    return _read_csv(text, uri, mapping, wanted)
 
 
 def _read_csv(
@@ -149,7 +159,8 @@ def _read_csv(
         table = read(pa.string())  # something is no number: find out what, value by value
     table = table.rename_columns(list(used))
     if broken:
-        table = pa.concat_tables([table, table.schema.empty_table().append_nulls(len(broken))])
+        nothing = [pa.nulls(len(broken), field.type) for field in table.schema]
+        table = pa.concat_tables([table, pa.table(nothing, names=table.column_names)])
     return table, header
 
 

@@ -201,10 +201,12 @@ def _sdk_errors(doing: str, *, only_bucket: bool = False) -> Iterator[None]:
         raise
     except tuple(kind for kinds in _FAULTS for kind in kinds) as error:
         kind, hint = next(fault for kinds, fault in _FAULTS.items() if isinstance(error, kinds))
-        cause = getattr(error, "cause", None) or error
-        if isinstance(error, api.NotFound) and (only_bucket or _lacks_bucket(error)):
-            raise kind(f"cannot {doing}: there is no such bucket", hint=NO_BUCKET) from error
-        raise kind(f"cannot {doing}: {one_line(cause)}", hint=hint) from error
+        reason = one_line(getattr(error, "cause", None) or error)
+        if isinstance(error, api.NotFound):  # the SDK's own words are an URL, encoded
+            reason = "there is no such object"
+            if only_bucket or _lacks_bucket(error):
+                reason, hint = "there is no such bucket", NO_BUCKET
+        raise kind(f"cannot {doing}: {reason}", hint=hint) from error
 
 
 def _lacks_bucket(error: api.NotFound) -> bool:

@@ -209,7 +209,7 @@ def _sdk_errors(doing: str) -> Iterator[None]:
         elif isinstance(error, S3UploadFailedError):
             cause = error.__context__ or error
         kind, hint = _fault(cause)
-        raise kind(f"cannot {doing}: {one_line(cause)}", hint=hint) from error
+        raise kind(f"cannot {doing}: {_reason(cause)}", hint=hint) from error
 
 
 def _fault(error: BaseException) -> _Fault:
@@ -219,3 +219,10 @@ def _fault(error: BaseException) -> _Fault:
         other = (StorageUnavailableError, _SERVICE) if status >= 500 else (StorageError, "")
         return _BY_CODE.get(code) or _BY_STATUS.get(status, other)
     return next((fault for kinds, fault in _BY_KIND.items() if isinstance(error, kinds)), (StorageError, ""))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, sdk.ClientError):
+        said = error.response.get("Error", {})
+        return f"{said.get('Message', 'no reason given')} ({said.get('Code', 'no code')})"
+    return one_line(error)

@@ -28,7 +28,8 @@ WEIGHTS, INPUTS = "weights", "inputs"
 def weights_file(model: Any) -> bytes:
     """The network's weights by name, as an .npz file."""
     file = io.BytesIO()
-    np.savez(file, **{variable.path.replace("/", "."): np.array(variable) for variable in model.variables})
+    named = {variable.path.replace("/", "."): variable.numpy() for variable in model.variables}
+    np.savez(file, **named)  # type: ignore[arg-type]
     return file.getvalue()
 
 
@@ -45,6 +46,13 @@ def keras_file(model: Any, config: RunConfig) -> bytes:
 def history_file(history: Iterable[Mapping[str, Any]]) -> bytes:
     """The epochs' records as JSON lines."""
     return "".join(json.dumps(record, sort_keys=True) + "\n" for record in history).encode()
+
+
+def losses_file(losses: Iterable[float]) -> bytes:
+    """The training loss of every step over its global batch, as an .npy file."""
+    file = io.BytesIO()
+    np.save(file, np.array(list(losses), np.float64))
+    return file.getvalue()
 
 
 def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:

@@ -131,9 +131,13 @@ class Cluster:
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s) if timeout_s else None
 
         def replica(value: Any) -> Any:
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value, options)
+            placed = tf.identity(value)  # an argument has no device, and all_reduce asks for one
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, placed, options)
 
-        return tf.function(lambda value: self.strategy.run(replica, args=(value,)), reduce_retracing=True)
+        def summed(value: Any) -> Any:
+            return self.strategy.run(replica, args=(value,))
+
+        return tf.function(summed, reduce_retracing=True)
 
 
 def _keep_to_cores() -> set[int]:

@@ -176,8 +176,8 @@ class Trainer:
 
     def _variables(self) -> tuple[list[Any], list[Any]]:
         return (
-            [np.array(variable) for variable in self._model.variables],
-            [np.array(variable) for variable in self._optimizer.variables],
+            [variable.numpy() for variable in self._model.variables],
+            [variable.numpy() for variable in self._optimizer.variables],
         )
 
     def _snapshot(self, state: State) -> State:

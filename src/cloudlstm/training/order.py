@@ -23,7 +23,7 @@ class Order:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-self.windows // self.batch_windows)
+        return max(-(-self.windows // self.batch_windows), 1)
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
         """All windows in the order of epoch number `epoch` (from 0)."""

@@ -22,7 +22,7 @@ from cloudlstm.dataset.splits import LABELLED, SPLITS
 from cloudlstm.errors import DataError, JobError
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, fingerprint, finished, prune, write_object
+from cloudlstm.manifest import Manifest, fingerprint, finished, prune, total_rows, write_object
 from cloudlstm.training import artifacts, model, optimizer
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster, Membership
@@ -85,8 +85,8 @@ def require_windows(config: RunConfig, sequences: Manifest) -> None:
 
     A training needs train, validation and test; with epochs = 0 any window to forecast from is enough.
     """
-    counts = {split: sum(row.rows for row in sequences.of_kind(split)) for split in SPLITS}
-    if config.train.epochs == 0 and sum(counts[split] for split in SPLITS[1:]):
+    counts = {split: total_rows(sequences.of_kind(split)) for split in SPLITS}
+    if config.train.epochs == 0 and any(counts[split] for split in SPLITS[1:]):
         return
     empty = [split for split in LABELLED if not counts[split]]
     if config.train.epochs and not empty:
@@ -169,6 +169,7 @@ class _Work:
             put("predictions.parquet", predict(forecasts, self.trainer.forward, self.transform), "predictions",
                 sum(map(len, forecasts.values()))),
             put("history.jsonl", artifacts.history_file(history), "history", len(history)),
+            put("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
             put("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
         Manifest("train", self.mark, objects, seconds, self._facts()).save(self.layout)
@@ -196,7 +197,7 @@ class _Work:
             "windows": {split: len(windows) for split, windows in self.splits.items()},
             "parameters": self.network.count_params(),
             "train_loss": history[-1]["train_loss"],
-            "validation_loss": state.best_loss,
+            "validation_loss": state.best_loss if len(self.splits["validation"]) else None,
             "validation_loss_untrained": history[0]["validation_loss"],
             "training_seconds": state.seconds,
             "windows_per_s": seen / state.seconds if state.seconds else None,

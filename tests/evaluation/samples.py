@@ -1,0 +1,152 @@
+"""Forecasts, windows and reports made up for tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.evaluation.baselines import Fitted
+from cloudlstm.evaluation.document import document
+from cloudlstm.evaluation.forecasts import Forecasts
+from cloudlstm.manifest import Manifest, ManifestRow
+
+HISTORY = [
+    {"epoch": 0, "train_loss": None, "validation_loss": 1.3, "learning_rate": 0.0, "seconds": 0.0, "windows_per_s": 0.0},
+    {"epoch": 1, "train_loss": 1.1, "validation_loss": 1.2, "learning_rate": 1e-3, "seconds": 2.0, "windows_per_s": 9e3},
+    {"epoch": 2, "train_loss": 1.0, "validation_loss": 1.25, "learning_rate": 5e-4, "seconds": 4.0, "windows_per_s": 9e3},
+]
+
+
+def days_from(date: str, n: int) -> NDArray[np.int32]:
+    """`n` weekdays from `date` on, as days since 1970-01-01."""
+    return np.busday_offset(date, np.arange(n), roll="forward").astype("datetime64[D]").astype(np.int32)
+
+
+def made_forecasts(tickers: int = 6, dates: int = 80, *, seed: int = 0, skill: float = 0.0) -> Forecasts:
+    """A judged test split: a market factor, prices of many sizes, and an LSTM that knows `skill` of the return."""
+    rng = np.random.default_rng(seed)
+    days = days_from("2023-11-01", dates + 1)
+    shape = (tickers, dates)
+    signal = rng.normal(0.0, 0.005, shape)
+    actual = rng.normal(0.0, 0.01, (1, dates)) + rng.normal(0.0, 0.01, shape) + signal
+    close = rng.uniform(5.0, 500.0, (tickers, 1)) * np.exp(np.cumsum(actual, axis=1) - actual)
+    models = {
+        "naive": np.zeros(shape),
+        "drift": np.repeat(rng.normal(0.0005, 0.0002, (tickers, 1)), dates, axis=1),
+        "ridge": rng.normal(0.0, 0.001, shape),
+        "lstm": skill * signal + rng.normal(0.0, 0.001, shape),
+    }
+    return Forecasts(
+        tuple(f"T{number:04d}" for number in range(tickers)),
+        np.repeat(np.arange(tickers), dates),
+        np.tile(days[:-1], tickers),
+        np.tile(days[1:], tickers),
+        close.ravel(),
+        actual.ravel(),
+        {model: said.ravel() for model, said in models.items()},
+    )
+
+
+def beyond_the_last_bar(test: Forecasts) -> Forecasts:
+    """A forecast split that begins where the test split ends; the last ticker's bars ended a week before."""
+    n = len(test.tickers)
+    origin = np.full(n, test.target.max(), np.int32)
+    origin[-1] -= 7
+    at = np.array([np.flatnonzero(test.ticker == code)[-1] for code in range(n)])
+    models = {model: said[at] for model, said in test.models.items()}
+    return Forecasts(test.tickers, np.arange(n), origin, origin, test.last_close[at], np.full(n, np.nan), models)
+
+
+def manifests() -> dict[str, Manifest | None]:
+    """Manifests of the steps before, with facts as these steps tell them."""
+    rows = (ManifestRow("memory://run/x", "bars", 20_000, 100, "ab" * 32),)
+    spark = {"version": "4.1.1", "master": "local[*]", "cores": 2, "start_s": 4.8}
+    told = {"rows": 20_000, "rows_per_s": 1e6, "spark": spark}
+    clean = {"kept": 19_990, "filled": 3, "refused": {"duplicate": 4, "outlier": 6}, "refused_fraction": 5e-4, "tickers": 6}
+    windows = {"train": 15_000, "validation": 1_500, "test": 480, "forecast": 6}
+    train = {
+        "best_epoch": 1, "validation_loss": 1.2, "windows_per_s": 9e3, "steps": 120, "parameters": 70_000, "workers": 2,
+        "replicas": 2, "devices": ["CPU:0"], "versions": {"tensorflow": "2.21.0"},
+    }  # fmt: skip
+    facts = {"ingest": told, "clean": told | clean, "features": told, "sequences": told | {"windows": windows}, "train": train}
+    return {step: Manifest(step, "f" * 16, rows, 2.0, told) for step, told in facts.items()}
+
+
+def config(*words: str, source: str = "synthetic") -> RunConfig:
+    return parse({"market": {"source": source, "path": "memory://bars.csv"}}, words)
+
+
+def report_of(
+    test: Forecasts, *words: str, told: dict[str, Manifest | None] | None = None, history: Any = HISTORY, **choice: Any
+) -> dict[str, Any]:
+    """The report on a test split."""
+    beyond = beyond_the_last_bar(test)
+    fitted = Fitted(1e4, {1e2: 1.4, 1e4: 1.2}, 0.0004, 1.22)
+    return document(
+        "made-up", config(*words, **choice), manifests() if told is None else told, history,
+        {"test": test, "forecast": beyond}, beyond.origin + 1, fitted, 1.5,
+    )  # fmt: skip
+
+
+@dataclass
+class ArrayWindows:
+    """Windows held in arrays, in any order."""
+
+    raw: NDArray[np.float32]
+    names: NDArray[np.str_]
+    days: NDArray[np.int32]
+    returns: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def windows(self, indices: NDArray[Any]) -> NDArray[np.float32]:
+        return self.raw[indices]
+
+    def targets(self, indices: NDArray[Any]) -> NDArray[np.float32]:
+        return self.returns[indices]
+
+    def tickers(self, indices: NDArray[Any]) -> NDArray[np.str_]:
+        return self.names[indices]
+
+    def origin_dates(self, indices: NDArray[Any]) -> NDArray[np.datetime64]:
+        return self.days[indices].astype("datetime64[D]")
+
+    def taken(self, order: NDArray[Any]) -> ArrayWindows:
+        return ArrayWindows(self.raw[order], self.names[order], self.days[order], self.returns[order])
+
+
+def made_windows(tickers: int, dates: int, *, first: str, window: int = 6, seed: int = 0, signal: float = 0.0) -> ArrayWindows:
+    """Windows whose next log-return repeats `signal` times the last bar's return, plus noise."""
+    rng = np.random.default_rng(seed)
+    n = tickers * dates
+    returns = rng.normal(0.0, 0.01, (n, window))
+    close = 100.0 * np.exp(np.cumsum(returns, axis=1))
+    columns = {name: close for name in FEATURES} | {
+        "volume": rng.uniform(1e5, 1e6, (n, window)),
+        "daily_return": np.expm1(returns),
+    }
+    raw = np.stack([columns[name] for name in FEATURES], axis=2).astype(np.float32)
+    following = signal * returns[:, -1] + rng.normal(0.0, 0.002, n)
+    names = np.repeat([f"T{number:04d}" for number in range(tickers)], dates)
+    return ArrayWindows(raw, names, np.tile(days_from(first, dates), tickers), following.astype(np.float32))
+
+
+def forecasts_for(windows: ArrayWindows) -> Forecasts:
+    """What training would have forecast for these windows: nothing but zeros, ordered by ticker and date."""
+    order = np.lexsort((windows.days, windows.names))
+    names, code = np.unique(windows.names[order], return_inverse=True)
+    close = windows.raw[order, -1, FEATURES.index("close")].astype(np.float64)
+    actual = windows.returns[order].astype(np.float64)
+    days = windows.days[order]
+    return Forecasts(tuple(names.tolist()), code, days, days + 1, close, actual, {"lstm": np.zeros(len(order))})
+
+
+def date(text: str) -> int:
+    return (dt.date.fromisoformat(text) - dt.date(1970, 1, 1)).days

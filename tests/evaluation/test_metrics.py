@@ -1,0 +1,158 @@
+import math
+
+import numpy as np
+import pytest
+from evaluation.samples import made_forecasts
+from realdata import real_data
+from scipy import stats
+
+from cloudlstm.evaluation import judge
+from cloudlstm.evaluation.metrics import METRICS, information_coefficients, ranks_within, scores
+
+
+def one(figures):
+    return {name: float(values[0]) for name, values in figures.items()}
+
+
+def test_three_labels_by_hand():
+    close = np.array([100.0, 100.0, 50.0])
+    actual = np.log([1.10, 0.90, 1.00])  # prices that came: 110, 90, 50
+    forecast = np.log([1.05, 1.05, 1.00])  # forecast: 105, 105, 50
+    found = one(scores(close, actual, forecast))
+    assert found["rmse_price"] == pytest.approx(math.sqrt((5**2 + 15**2 + 0) / 3))
+    assert found["mae_price"] == pytest.approx(20 / 3)
+    assert found["skill"] == pytest.approx(1 - (25 + 225) / (100 + 100))
+    errors = [math.log(1.05 / 1.10), math.log(1.05 / 0.90), 0.0]
+    assert found["rmse_return"] == pytest.approx(math.sqrt(sum(e * e for e in errors) / 3))
+    assert found["mae_return"] == pytest.approx(sum(abs(e) for e in errors) / 3)
+    assert found["r2_oos"] == pytest.approx(1 - sum(e * e for e in errors) / (math.log(1.1) ** 2 + math.log(0.9) ** 2))
+    assert found["directional_accuracy"] == 0.5  # the third label moved nowhere, and nothing was said of it
+    assert found["base_rate_up"] == 0.5
+    assert found["zero_forecasts"] == 1
+
+
+def plainly(close, actual, forecast):
+    """The same figures, label by label."""
+    n = len(close)
+    came = [c * math.exp(a) for c, a in zip(close, actual, strict=True)]
+    said = [c * math.exp(f) for c, f in zip(close, forecast, strict=True)]
+    model = sum((s - p) ** 2 for s, p in zip(said, came, strict=True)) / n
+    naive = sum((c - p) ** 2 for c, p in zip(close, came, strict=True)) / n
+    called = [(a, f) for a, f in zip(actual, forecast, strict=True) if a and f]
+    return {
+        "rmse_price": math.sqrt(model),
+        "mae_price": sum(abs(s - p) for s, p in zip(said, came, strict=True)) / n,
+        "skill": 1 - model / naive,
+        "rmse_return": math.sqrt(sum((f - a) ** 2 for a, f in zip(actual, forecast, strict=True)) / n),
+        "mae_return": sum(abs(f - a) for a, f in zip(actual, forecast, strict=True)) / n,
+        "r2_oos": 1 - sum((f - a) ** 2 for a, f in zip(actual, forecast, strict=True)) / sum(a * a for a in actual),
+        "spread": np.std(forecast) / np.std(actual),
+        "directional_accuracy": sum((a > 0) == (f > 0) for a, f in called) / len(called),
+        "base_rate_up": sum(a > 0 for a in actual) / sum(a != 0 for a in actual),
+    }
+
+
+def test_every_figure_of_every_group_is_the_plain_computation():
+    test = made_forecasts(tickers=5, dates=60)
+    said = test.models["lstm"]
+    found = scores(test.last_close, test.actual, said, test.ticker, 5)
+    for code in range(5):
+        at = test.ticker == code
+        for name, value in plainly(test.last_close[at], test.actual[at], said[at]).items():
+            assert found[name][code] == pytest.approx(value, rel=1e-9), name
+    for name, value in plainly(test.last_close, test.actual, said).items():
+        assert one(scores(test.last_close, test.actual, said))[name] == pytest.approx(value, rel=1e-9), name
+
+
+def test_naive_is_the_zero_of_skill_and_calls_no_direction():
+    test = made_forecasts()
+    found = one(scores(test.last_close, test.actual, test.models["naive"]))
+    assert found["skill"] == pytest.approx(0.0, abs=1e-12)
+    assert found["r2_oos"] == 0.0
+    assert found["spread"] == 0.0
+    assert math.isnan(found["directional_accuracy"])
+    assert found["zero_forecasts"] == len(test)
+
+
+def test_groups_without_variation_are_nan_and_never_infinite():
+    close, still = np.full(4, 10.0), np.zeros(4)
+    found = scores(close, still, np.full(4, 0.01), np.array([0, 0, 2, 2]), 3)  # group 1 has no label at all
+    assert found["labels"].tolist() == [2, 0, 2]
+    for name in ("skill", "r2_oos", "spread", "directional_accuracy", "base_rate_up"):
+        assert np.isnan(found[name]).all(), name
+    assert np.isnan(found["rmse_price"][1])
+    assert not any(np.isinf(values).any() for values in found.values())
+
+
+@pytest.mark.parametrize("rows_of", [judge.by_ticker, judge.by_year])
+def test_parts_add_up_to_the_whole(rows_of):
+    test = made_forecasts(tickers=4, dates=90)  # crosses a new year
+    rows = [row for row in rows_of(test) if row["model"] == "lstm"]
+    whole = one(scores(test.last_close, test.actual, test.models["lstm"]))
+    assert len(rows) > 1
+    assert sum(row["labels"] for row in rows) == len(test)
+    for name in ("rmse_price", "rmse_return"):
+        assert sum(row["labels"] * row[name] ** 2 for row in rows) == pytest.approx(len(test) * whole[name] ** 2)
+
+
+def test_a_label_belongs_to_the_year_of_its_target():
+    test = made_forecasts(tickers=1, dates=90)
+    by_year = {row["year"]: row["labels"] for row in judge.by_year(test) if row["model"] == "naive"}
+    years = [int(str(day)[:4]) for day in test.target.astype("datetime64[D]")]
+    assert by_year == {year: years.count(year) for year in sorted(set(years))}
+
+
+def test_ranks_share_ties_within_each_group():
+    rng = np.random.default_rng(3)
+    group = rng.integers(0, 7, 300)
+    values = rng.integers(0, 9, 300).astype(float)
+    found = ranks_within(group, values)
+    for code in range(7):
+        assert found[group == code].tolist() == stats.rankdata(values[group == code]).tolist()
+
+
+def test_information_coefficients_are_means_over_dates_of_the_textbook_correlations():
+    test = made_forecasts(tickers=25, dates=40, skill=0.5)
+    said = test.models["lstm"]
+    found = information_coefficients(test.origin, test.actual, said, min_tickers=20, horizon=1)
+    days = np.unique(test.origin)
+    for key, correlate in (("ic", stats.pearsonr), ("rank_ic", stats.spearmanr)):
+        daily = [correlate(test.actual[test.origin == day], said[test.origin == day])[0] for day in days]
+        assert found[key] == pytest.approx(np.mean(daily))
+        assert found[f"{key}_t"] == pytest.approx(stats.ttest_1samp(daily, 0.0).statistic)
+    assert found["ic_dates"] == 40
+
+
+def test_dates_with_few_tickers_or_equal_forecasts_have_no_information_coefficient():
+    test = made_forecasts(tickers=25, dates=10)
+    days = np.unique(test.origin)
+    few = (test.origin == days[0]) & (test.ticker >= 19)  # 19 tickers are left on this date
+    said = np.where(test.origin == days[1], 0.1, test.models["lstm"])
+    found = information_coefficients(test.origin[~few], test.actual[~few], said[~few], min_tickers=20, horizon=1)
+    assert found["ic_dates"] == 8
+    nothing = {"ic": None, "ic_t": None, "rank_ic": None, "rank_ic_t": None, "ic_dates": 0}
+    for said in (test.models["lstm"][test.ticker < 6], test.models["naive"]):
+        kept = np.arange(len(said))
+        assert information_coefficients(
+            test.origin[kept], test.actual[kept], said, min_tickers=len(test.tickers) if len(said) == len(test) else 20,
+            horizon=1,
+        ) == nothing  # fmt: skip
+
+
+def test_every_figure_of_a_row_is_defined_and_every_definition_is_used():
+    test = made_forecasts(tickers=20)
+    row = judge.pooled(test, judge.compare(test, 1), horizon=1, ic_min_tickers=20)[-1]
+    assert set(row) - {"model"} == {metric.name for metric in METRICS}
+    assert all(metric.definition.endswith(".") for metric in METRICS)
+
+
+def test_naive_rmse_of_the_core_six_is_the_one_that_was_measured_by_hand():
+    import pandas as pd
+
+    bars = pd.read_csv(real_data("core6_daily_2010_2024.csv.gz"), parse_dates=["date"]).sort_values(["ticker", "date"])
+    bars["next"] = bars.groupby("ticker")["close"].shift(-1)
+    labels = bars[(bars["date"] >= "2023-01-01") & bars["next"].notna()]
+    close, following = labels["close"].to_numpy(), labels["next"].to_numpy()
+    found = one(scores(close, np.log(following / close), np.zeros(len(close))))
+    assert found["rmse_price"] == pytest.approx(np.sqrt(np.mean((following - close) ** 2)))
+    assert found["rmse_price"] == pytest.approx(5.74, abs=0.005)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from cloudlstm.errors import UsageError
+from cloudlstm.market.calendar import next_session, sessions, to_date, to_days
+
+
+def test_sessions_leave_out_weekends_and_holidays():
+    days = [to_date(int(day)) for day in sessions("XNYS", dt.date(2024, 12, 20), dt.date(2025, 1, 10))]
+    assert days == [dt.date(2024, 12, day) for day in (20, 23, 24, 26, 27, 30, 31)] + [
+        dt.date(2025, 1, day)
+        for day in (2, 3, 6, 7, 8, 10)  # the 9th was a day of mourning
+    ]
+
+
+def test_the_core_six_years_have_their_known_number_of_sessions():
+    days = sessions("XNYS", dt.date(2010, 1, 1), dt.date(2024, 12, 31))
+    assert len(days) == 3774
+    assert days.dtype == "int32"
+    assert (days[0], days[-1]) == (to_days(dt.date(2010, 1, 4)), to_days(dt.date(2024, 12, 31)))
+
+
+def test_calendars_reach_far_back_and_ahead():
+    assert to_date(int(sessions("XNYS", dt.date(1995, 1, 1), dt.date(1995, 2, 1))[0])) == dt.date(1995, 1, 3)
+    assert len(sessions("XNYS", dt.date(2035, 1, 1), dt.date(2035, 12, 31))) > 240
+
+
+@pytest.mark.parametrize(
+    ("code", "date", "following"),
+    [
+        ("XNYS", dt.date(2024, 12, 31), dt.date(2025, 1, 2)),
+        ("XNYS", dt.date(2024, 12, 28), dt.date(2024, 12, 30)),
+        ("24/7", dt.date(2024, 12, 28), dt.date(2024, 12, 29)),
+    ],
+)
+def test_the_next_session(code, date, following):
+    assert next_session(code, date) == following
+
+
+@pytest.mark.parametrize(
+    ("code", "start", "end", "words"),
+    [
+        ("XNYX", dt.date(2024, 1, 1), dt.date(2024, 2, 1), "no exchange calendar 'XNYX'.*XNYS"),
+        ("nowhere", dt.date(2024, 1, 1), dt.date(2024, 2, 1), "no exchange calendar 'nowhere'.*market.calendar"),
+        ("XHKG", dt.date(1900, 1, 1), dt.date(2024, 2, 1), "does not cover 1900-01-01"),
+        ("XNYS", dt.date(2024, 1, 6), dt.date(2024, 1, 7), "does not cover 2024-01-06"),
+    ],
+)
+def test_what_a_calendar_cannot_do_is_said(code, start, end, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        sessions(code, start, end)
+    assert "\n" not in str(caught.value)

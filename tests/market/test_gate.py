@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cloudlstm.config import CleanConfig
+from cloudlstm.errors import DataError, QualityGateError
+from cloudlstm.market.gate import judge
+
+CONFIG = CleanConfig(max_refused_fraction=0.02, max_refused_fraction_ticker=0.25)
+
+
+def counts(rows: int, **refused: int) -> dict[str, int]:
+    return {"rows": rows, "kept": rows - sum(refused.values()), "filled": 0} | refused
+
+
+def test_good_data_passes_with_facts():
+    first = {"AAA": counts(1000, outlier=1), "": counts(2, unreadable_key=2)}
+    second = {"BBB": counts(1000, missing_price=3, duplicate_exact=900), "": counts(1, unreadable_key=1)}
+    facts = judge([first, second], ("AAA", "BBB"), CONFIG)
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["rows"] == 2003
+    assert facts["kept"] == 999 + 97
+    assert facts["refused"] == {"unreadable_key": 3, "missing_price": 3, "duplicate_exact": 900, "outlier": 1}
+    assert facts["refused_fraction"] == pytest.approx(7 / 2003)  # an exact copy is no loss
+    assert (facts["tickers"], facts["missing_tickers"]) == (2, [])
+    assert [worst["ticker"] for worst in facts["worst_tickers"]] == ["", "BBB", "AAA"]
+
+
+def test_too_much_refused_fails_with_the_reasons():
+    with pytest.raises(QualityGateError) as caught:
+        judge([{"AAA": counts(1000, outlier=5, missing_price=20)}], None, CONFIG)
+    assert "refused 2.50% of 1,000 bars (limit 2.00%): missing_price 20, outlier 5" in str(caught.value)
+    assert judge([{"AAA": counts(1000, outlier=5, missing_price=15)}], None, CONFIG)["refused_fraction"] == 0.02
+
+
+def test_one_bad_ticker_fails_with_its_name():
+    shard = {f"T{i}": counts(1000) for i in range(50)} | {"BAD": counts(10, off_calendar=4)}
+    with pytest.raises(QualityGateError, match=r"1 tickers, worst BAD 40.0% of 10 \(off_calendar 4\)") as caught:
+        judge([shard], None, CONFIG)
+    assert "market.calendar" in caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+def test_a_ticker_with_nothing_left_is_missing_if_it_was_asked_for_or_was_there():
+    shard = {"AAA": counts(1000), "BBB": counts(2, missing_price=2)}
+    limits = CONFIG.model_copy(update={"max_refused_fraction_ticker": 1.0})
+    with pytest.raises(QualityGateError, match="no bars are left for BBB, CCC"):
+        judge([shard], ("AAA", "BBB", "CCC"), limits)
+    with pytest.raises(QualityGateError, match="no bars are left for BBB"):
+        judge([shard], None, limits)
+    with pytest.raises(QualityGateError, match="and 3 more"):
+        judge([shard], ("BBB", *(f"X{i}" for i in range(7))), limits)
+
+
+def test_no_bars_at_all():
+    with pytest.raises(DataError, match="no bars"):
+        judge([{}, {}], ("AAA",), CONFIG)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from cloudlstm.config import UniverseConfig
+from cloudlstm.errors import DataError, ObjectNotFoundError, UnknownTickerError, UnreadableSourceError
+from cloudlstm.market.universe import resolve, settle
+
+
+def listed(tmp_path, text: str) -> UniverseConfig:
+    (tmp_path / "universe.txt").write_bytes(text.encode())
+    return UniverseConfig(path=str(tmp_path / "universe.txt"), tickers=())
+
+
+def test_a_list_a_file_and_both(tmp_path):
+    assert resolve(UniverseConfig(tickers=("msft", "AAPL", "MSFT"))) == ("AAPL", "MSFT")
+    config = listed(tmp_path, "\ufeff# the large ones\n\n msft  # Microsoft\r\nBRK-B\nmsft\n")
+    assert resolve(config) == ("BRK-B", "MSFT")
+    both = config.model_copy(update={"tickers": ("AAPL",)})
+    assert resolve(both) == ("AAPL", "BRK-B", "MSFT")
+
+
+def test_neither_means_all_that_the_source_has():
+    assert resolve(UniverseConfig()) is None
+    assert settle(None, ["B", "A", "B"], "the source") == ("A", "B")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nobody\n"])
+def test_a_file_that_names_nobody_is_an_empty_universe(tmp_path, text):
+    with pytest.raises(DataError, match=r"the universe is empty: file://.*universe\.txt"):
+        resolve(listed(tmp_path, text))
+
+
+def test_a_line_that_is_no_ticker_is_named(tmp_path):
+    with pytest.raises(UnreadableSourceError, match=r"line 2 of the universe .* 'AAPL,MSFT'"):
+        resolve(listed(tmp_path, "TSLA\nAAPL,MSFT\n"))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "universe.txt").write_bytes(b"\xff\x00\x9f")
+    with pytest.raises(UnreadableSourceError, match="not a text file"):
+        resolve(UniverseConfig(path=str(tmp_path / "universe.txt")))
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ObjectNotFoundError, match="nowhere"):
+        resolve(UniverseConfig(path=str(tmp_path / "nowhere.txt")))
+
+
+def test_unknown_tickers_are_named_with_near_ones():
+    assert settle(("B", "A"), ["C", "B", "A"], "the file") == ("A", "B")
+    with pytest.raises(UnknownTickerError, match="the file has no APPL") as caught:
+        settle(("APPL", "MSFT"), ["AAPL", "MSFT"], "the file")
+    assert caught.value.hint == "AAPL"
+    with pytest.raises(UnknownTickerError, match="no X0, X1, X2, X3, X4 and 2 more") as caught:
+        settle([f"X{i}" for i in range(7)], ["AAPL", "MSFT"], "the file")
+    assert "2, from AAPL to MSFT" in caught.value.hint
+
+
+def test_a_source_without_tickers_is_an_empty_universe():
+    with pytest.raises(DataError, match="the universe is empty"):
+        settle(None, [], "the file")

@@ -1,0 +1,136 @@
+"""What cannot work ends with one clear line and the right exit status, and leaves nothing half done."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.submitting import SMALL, cloudlstm, error_line, one_run, submit, write_config
+
+FILES = SMALL.replace('source = "synthetic"', 'source = "files"')
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound CSV file of two tickers."""
+    from datetime import date
+
+    from cloudlstm.config import SyntheticConfig
+    from cloudlstm.market.calendar import sessions
+    from cloudlstm.market.synthetic import make_bars
+
+    made = make_bars(
+        SyntheticConfig(tickers=2, bad_ticks=0, missing_days=0, late_listings=0),
+        ["AAA", "BBB"],
+        sessions("XNYS", date(2019, 1, 1), date(2023, 12, 31)),
+    )
+    path = tmp_path_factory.mktemp("bars") / "bars.csv"
+    made.drop_columns(["source"]).to_pandas().to_csv(path, index=False)
+    return path
+
+
+def failed(tmp_path: Path, path: Path | str, *words: str, root: str = "", status: int = 1) -> str:
+    done = submit(write_config(tmp_path, FILES), root or f"{tmp_path}/runs", f"market.path={path}", *words)
+    line = error_line(done)
+    assert done.returncode == status, line
+    return line
+
+
+def test_an_unknown_ticker_is_named_with_near_ones(tmp_path: Path, bars: Path) -> None:
+    line = failed(tmp_path, bars, "universe.tickers=AAA,BBBB")
+    assert "BBBB" in line
+    assert "BBB" in line.split("try:")[1]
+
+
+def test_an_empty_universe(tmp_path: Path, bars: Path) -> None:
+    empty = tmp_path / "universe.txt"
+    empty.write_text("# nobody\n\n")
+    line = failed(tmp_path, bars, f"universe.path={empty}")
+    assert "universe is empty" in line
+    assert "universe.txt" in line
+
+
+def test_dates_in_the_wrong_order_run_nothing(tmp_path: Path, bars: Path) -> None:
+    line = failed(tmp_path, bars, "market.start=2023-06-01", "market.end=2020-01-01", status=2)
+    assert "2023-06-01" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_window_longer_than_the_history(tmp_path: Path, bars: Path) -> None:
+    line = failed(tmp_path, bars, "dataset.window_bars=2000")
+    assert "2000" in line
+    assert "window" in line
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert "nowhere.csv" in failed(tmp_path, "/tmp/nowhere.csv")  # noqa: S108
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"PAR1 and then nothing of the kind")
+    assert "broken.parquet" in failed(tmp_path, broken)
+
+
+def test_bars_that_are_mostly_wrong_fail_with_evidence(tmp_path: Path, bars: Path) -> None:
+    header, *rows = bars.read_text().splitlines()
+    fields = header.split(",")
+    spoiled = []
+    for number, row in enumerate(rows):
+        cells = row.split(",")
+        if number % 10 == 0:
+            cells[fields.index("close")] = "0"
+        spoiled.append(",".join(cells))
+    path = tmp_path / "spoiled.csv"
+    path.write_text("\n".join([header, *spoiled]) + "\n")
+    line = failed(tmp_path, path)
+    assert "10.0" in line
+    assert "non_positive_price" in line
+    run = Path(one_run(f"file://{tmp_path}/runs").removeprefix("file://"))
+    assert list(run.glob("data/clean/*/quarantine-*.parquet"))
+    assert not (run / "manifests" / "clean.json").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a full disk needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
+    done = submit(write_config(tmp_path), f"{small_disk}/runs")
+    line = error_line(done)
+    assert done.returncode == 1
+    assert "space" in line
+    assert str(small_disk) in line
+
+
+def test_no_rights_on_the_storage(tmp_path: Path) -> None:
+    """Nobody, root included, may make folders in /sys."""
+    done = submit(write_config(tmp_path), "/sys/cloudlstm-runs")
+    assert done.returncode == 1
+    assert "/sys/cloudlstm-runs" in error_line(done)
+
+
+def test_no_rights_on_s3(tmp_path: Path, s3_root: str) -> None:
+    done = submit(write_config(tmp_path), s3_root, env={"AWS_SECRET_ACCESS_KEY": "not-the-secret"})
+    assert done.returncode == 1
+    line = error_line(done)
+    assert s3_root.removeprefix("s3://").split("/")[0] in line
+
+
+def test_an_unknown_run(tmp_path: Path) -> None:
+    done = cloudlstm("status", "--run=never-was", f"--root={tmp_path}")
+    assert done.returncode == 2
+    assert "never-was" in error_line(done)

@@ -1,0 +1,44 @@
+"""The emulators end with the tests, and say why when they do not start."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import emulators
+import pytest
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; import emulators\n"
+        "with emulators.fake_gcs(Path(sys.argv[1])) as environment:\n"
+        "    print(environment['STORAGE_EMULATOR_HOST'], flush=True); time.sleep(60)"
+    )
+    folder = Path(emulators.__file__).parent
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=folder
+    ) as starter:
+        assert starter.stdout is not None
+        url = starter.stdout.readline().strip()
+        urllib.request.urlopen(f"{url}/storage/v1/b?project=test", timeout=5).close()
+        starter.send_signal(signal.SIGKILL)
+    with pytest.raises(urllib.error.URLError, match="refused"):  # noqa: PT012
+        for _ in range(100):
+            urllib.request.urlopen(f"{url}/storage/v1/b?project=test", timeout=5).close()
+            time.sleep(0.1)
+
+
+def test_the_log_of_a_server_that_does_not_start_is_shown(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sys; print('the port is taken', file=sys.stderr); sys.exit(3)"]
+    with (
+        pytest.raises(RuntimeError, match=r"ended with 3; its log ends:\n.*the port is taken"),
+        emulators._serving(command, tmp_path, lambda: False),
+    ):
+        pass

@@ -1,0 +1,209 @@
+"""gs://: what the service and networks do wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from emulators import GS_BUCKET
+from meddler import Answer, Request, cut, lose, meddler, once
+
+from cloudlstm.errors import (
+    AccessDeniedError,
+    CorruptObjectError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageError,
+    StorageUnavailableError,
+)
+from cloudlstm.storage import registry
+
+PATIENCE_S = 3.0
+TWO_AND_A_HALF_PARTS = 20 * 2**20
+
+
+def fresh() -> registry.Storage:
+    """A backend that connects anew, by the environment as it is now, and is not patient."""
+    from cloudlstm.storage.gs import GSStorage
+
+    return GSStorage(patience_s=PATIENCE_S)
+
+
+def check_all_verbs(root: str, tmp_path: Path, kind: type[StorageError]) -> StorageError:
+    """Each verb raises `kind` in one line with the URI, and leaves no file; the last error."""
+    gs, local = fresh(), tmp_path / "local"
+    local.write_bytes(b"x")
+    attempts = [
+        lambda uri: gs.stat(uri),
+        lambda uri: gs.read(uri),
+        lambda uri: gs.download(uri, tmp_path / "target"),
+        lambda uri: list(gs.list(uri)),
+        lambda uri: gs.write(uri, b"x"),
+        lambda uri: gs.write(uri, b"x", if_absent=True),
+        lambda uri: gs.upload(local, uri),
+    ]
+    for number, attempt in enumerate(attempts):
+        with pytest.raises(kind) as caught:
+            attempt(f"{root}/object-{number}")
+        assert f"{root}/object-{number}" in caught.value.message
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["local"]
+    return caught.value
+
+
+def test_missing_bucket(gs_endpoint: str, tmp_path: Path) -> None:
+    error = check_all_verbs("gs://no-such-bucket-here", tmp_path, ObjectNotFoundError)
+    assert "no such bucket" in error.message
+    assert "create the bucket" in error.hint
+
+
+def test_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
+    with pytest.raises(StorageUnavailableError, match="gs://bucket/object") as caught:
+        fresh().read("gs://bucket/object")
+    assert "STORAGE_EMULATOR_HOST" in caught.value.hint
+    with pytest.raises(StorageUnavailableError, match="gs://bucket/object"):
+        fresh().write("gs://bucket/object", b"x")
+
+
+def test_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "gcloud"))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    assert "gcloud auth" in check_all_verbs("gs://bucket", tmp_path, AccessDeniedError).hint
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, AccessDeniedError), (403, AccessDeniedError), (503, StorageUnavailableError), (418, StorageError)],
+)
+def test_faults_of_the_service(
+    gs_endpoint: str, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[StorageError]
+) -> None:
+    with meddler(gs_endpoint, lambda _: Answer(status, b"as the test wants")) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        attempts = [lambda: fresh().read("gs://bucket/object"), lambda: fresh().write("gs://bucket/object", b"x")]
+        for attempt in attempts:
+            with pytest.raises(kind, match="gs://bucket/object") as caught:
+                attempt()
+            assert type(caught.value) is kind
+
+
+def test_a_create_whose_answer_is_lost_has_won(gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    meddle, seen = once(lambda request: request.method == "POST", lose)
+    with meddler(gs_endpoint, meddle) as url, monkeypatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", url)
+        gs = fresh()
+        gs.write(f"{gs_root}/claim", b"mine", if_absent=True)
+        assert [request.method for request in seen] == ["POST", "POST", "GET"]
+        with pytest.raises(ObjectExistsError):
+            gs.write(f"{gs_root}/claim", b"mine", if_absent=True)
+    assert fresh().read(f"{gs_root}/claim") == b"mine"
+
+
+def test_a_write_is_repeated(gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    meddle, seen = once(lambda _: True, lambda _: Answer(503))
+    with meddler(gs_endpoint, meddle) as url, monkeypatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", url)
+        fresh().write(f"{gs_root}/object", b"mine")
+    assert [request.method for request in seen] == ["POST", "POST"]
+    assert fresh().read(f"{gs_root}/object") == b"mine"
+
+
+def test_an_upload_goes_on_after_a_fault(
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(range(256)) * (TWO_AND_A_HALF_PARTS // 256))
+    told: list[int] = []
+    parts = iter(range(100))
+    meddle, seen = once(lambda r: r.method == "PUT" and next(parts) == 1, lambda _: Answer(503))
+    with meddler(gs_endpoint, meddle) as url, monkeypatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", url)
+        fresh().upload(tmp_path / "large", f"{gs_root}/large", told.append)
+    assert [request.method for request in seen].count("PUT") > 3
+    assert fresh().read(f"{gs_root}/large") == (tmp_path / "large").read_bytes()
+    assert sum(told) == TWO_AND_A_HALF_PARTS
+    assert all(size_bytes > 0 for size_bytes in told)
+
+
+def test_an_answer_cut_short_is_asked_for_again(
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = bytes(range(256)) * 100
+    fresh().write(f"{gs_root}/object", data)
+    told: list[int] = []
+    meddle, _ = once(lambda request: "alt=media" in request.path, cut)
+    with meddler(gs_endpoint, meddle) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        fresh().download(f"{gs_root}/object", tmp_path / "target", told.append)
+    assert (tmp_path / "target").read_bytes() == data
+    assert sum(told) == len(data)
+
+
+def test_a_spoilt_body_is_noticed(
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fresh().write(f"{gs_root}/object", b"x" * 1000)
+
+    def spoil(request: Request) -> Answer:
+        answer = request.forward()
+        if "alt=media" not in request.path:
+            return answer
+        return Answer(answer.status, b"y" + answer.body[1:], answer.headers)
+
+    with meddler(gs_endpoint, spoil) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        with pytest.raises(CorruptObjectError, match=f"{gs_root}/object"):
+            fresh().read(f"{gs_root}/object")
+        with pytest.raises(CorruptObjectError, match=f"{gs_root}/object"):
+            fresh().download(f"{gs_root}/object", tmp_path / "target")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_body_shorter_than_the_object(
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fresh().write(f"{gs_root}/object", b"x" * 1000)
+
+    def shorten(request: Request) -> Answer:
+        answer = request.forward()
+        if "alt=media" not in request.path:
+            return answer
+        return Answer(answer.status, answer.body[:600], {})  # and without checksums
+
+    with meddler(gs_endpoint, shorten) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        with pytest.raises(CorruptObjectError, match=f"{gs_root}/object has 1000 bytes, but 600 arrived"):
+            fresh().download(f"{gs_root}/object", tmp_path / "target")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bytes_are_those_that_are_stored(gs_root: str, tmp_path: Path) -> None:
+    """Also where another program has marked an object as compressed, which the SDK would undo on the way."""
+    import gzip
+
+    from google.cloud import storage as sdk
+
+    data = gzip.compress(b"x" * 1000)
+    blob = sdk.Client(project=None).bucket(GS_BUCKET).blob(f"{gs_root.removeprefix(f'gs://{GS_BUCKET}/')}/object.gz")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(data)
+    assert fresh().read(f"{gs_root}/object.gz") == data
+    fresh().download(f"{gs_root}/object.gz", tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == data
+
+
+def test_without_the_sdk_the_install_line_is_shown() -> None:
+    code = (
+        "import sys; sys.modules['google.cloud.storage'] = None\n"
+        "from cloudlstm import storage\n"
+        "try: storage.read('gs://bucket/key')\n"
+        "except ImportError as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("MissingExtraError")
+    assert "google.cloud" in done.stdout
+    assert "pip install 'cloudlstm[gcp]'" in done.stdout

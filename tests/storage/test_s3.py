@@ -1,0 +1,302 @@
+"""s3://: what services and networks do wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from emulators import S3_OUTSIDE, make_s3_bucket
+from meddler import Answer, Request, cut, lose, meddler, once
+
+from cloudlstm.errors import (
+    AccessDeniedError,
+    CorruptObjectError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageError,
+    StorageUnavailableError,
+    UsageError,
+)
+from cloudlstm.storage import registry
+
+TWO_AND_A_HALF_PARTS = 20 * 2**20
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment to change, in which nothing but the tests' own settings holds."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    return monkeypatch
+
+
+def fresh() -> registry.Storage:
+    """A backend that connects anew, by the environment as it is now."""
+    from cloudlstm.storage.s3 import S3Storage
+
+    return S3Storage()
+
+
+def fault(status: int, code: str) -> Answer:
+    body = f"<Error><Code>{code}</Code><Message>as the test wants</Message></Error>".encode()
+    return Answer(status, body, {"Content-Type": "application/xml"})
+
+
+def check_all_verbs(s3: registry.Storage, root: str, tmp_path: Path, kind: type[StorageError]) -> StorageError:
+    """Each verb raises `kind` in one line with the URI, and leaves no file; the last error."""
+    local = tmp_path / "local"
+    local.write_bytes(b"x")
+    attempts = [
+        lambda uri: s3.stat(uri),
+        lambda uri: s3.read(uri),
+        lambda uri: s3.download(uri, tmp_path / "target"),
+        lambda uri: list(s3.list(uri)),
+        lambda uri: s3.write(uri, b"x"),
+        lambda uri: s3.write(uri, b"x", if_absent=True),
+        lambda uri: s3.upload(local, uri),
+    ]
+    for number, attempt in enumerate(attempts):
+        with pytest.raises(kind) as caught:
+            attempt(f"{root}/object-{number}")
+        assert f"{root}/object-{number}" in caught.value.message
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["local"]
+    return caught.value
+
+
+@pytest.mark.skipif(bool(S3_OUTSIDE), reason="the given service may not check credentials")
+def test_wrong_credentials(s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    assert "credentials" in check_all_verbs(fresh(), s3_root, tmp_path, AccessDeniedError).hint
+    settings.setenv("AWS_ACCESS_KEY_ID", "unknown")
+    check_all_verbs(fresh(), s3_root, tmp_path, AccessDeniedError)
+
+
+def test_no_credentials(s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings.delenv("AWS_ACCESS_KEY_ID")
+    settings.delenv("AWS_SECRET_ACCESS_KEY")
+    assert "AWS_PROFILE" in check_all_verbs(fresh(), s3_root, tmp_path, AccessDeniedError).hint
+    settings.setenv("AWS_PROFILE", "no-such-profile")
+    with pytest.raises(AccessDeniedError, match="no-such-profile"):
+        fresh().read(f"{s3_root}/object")
+
+
+def test_missing_bucket(s3_endpoint: str, tmp_path: Path) -> None:
+    error = check_all_verbs(fresh(), "s3://no-such-bucket-here", tmp_path, ObjectNotFoundError)
+    assert "create the bucket" in error.hint
+
+
+def test_nothing_listens(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings.setenv("AWS_ACCESS_KEY_ID", "x")
+    settings.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    settings.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    settings.setenv("AWS_MAX_ATTEMPTS", "1")
+    assert "AWS_ENDPOINT_URL" in check_all_verbs(fresh(), "s3://bucket", tmp_path, StorageUnavailableError).hint
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (503, "SlowDown", StorageUnavailableError),
+        (500, "InternalError", StorageUnavailableError),
+        (403, "AccessDenied", AccessDeniedError),
+        (400, "ExpiredToken", AccessDeniedError),
+        (400, "AuthorizationHeaderMalformed", StorageError),
+        (418, "Unheard", StorageError),
+    ],
+)
+def test_faults_of_the_service(
+    s3_endpoint: str, settings: pytest.MonkeyPatch, status: int, code: str, kind: type[StorageError]
+) -> None:
+    settings.setenv("AWS_MAX_ATTEMPTS", "1")
+    with meddler(s3_endpoint, lambda _: fault(status, code)) as url:
+        settings.setenv("AWS_ENDPOINT_URL", url)
+        with pytest.raises(kind, match=f"s3://bucket/object.*{code}") as caught:
+            fresh().read("s3://bucket/object")
+        assert type(caught.value) is kind
+
+
+def test_retries_are_the_users(s3_endpoint: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def busy(request: Request) -> Answer:
+        seen.append(request.path)
+        return fault(503, "SlowDown")
+
+    with meddler(s3_endpoint, busy) as url:
+        settings.setenv("AWS_ENDPOINT_URL", url)
+        for attempts in (1, 2):
+            seen.clear()
+            settings.setenv("AWS_MAX_ATTEMPTS", str(attempts))
+            with pytest.raises(StorageUnavailableError):
+                fresh().read("s3://bucket/object")
+            assert len(seen) == attempts
+        settings.delenv("AWS_MAX_ATTEMPTS")
+        (tmp_path / "config").write_text("[default]\nmax_attempts = 1\n")
+        seen.clear()
+        with pytest.raises(StorageUnavailableError):
+            fresh().read("s3://bucket/object")
+        assert len(seen) == 1
+
+
+def test_a_create_whose_answer_is_lost_has_won(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch) -> None:
+    meddle, seen = once(lambda request: request.method == "PUT", lose)
+    with meddler(s3_endpoint, meddle) as url:
+        settings.setenv("AWS_ENDPOINT_URL", url)
+        s3 = fresh()
+        s3.write(f"{s3_root}/claim", b"mine", if_absent=True)
+        assert [request.method for request in seen] == ["PUT", "PUT", "HEAD"]
+        with pytest.raises(ObjectExistsError):
+            s3.write(f"{s3_root}/claim", b"mine", if_absent=True)
+    assert s3_text(s3_root, "claim") == b"mine"
+
+
+def test_a_conflict_is_tried_again(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch) -> None:
+    meddle, seen = once(lambda _: True, lambda _: fault(409, "ConditionalRequestConflict"))
+    with meddler(s3_endpoint, meddle) as url:
+        settings.setenv("AWS_ENDPOINT_URL", url)
+        fresh().write(f"{s3_root}/claim", b"mine", if_absent=True)
+    assert [request.method for request in seen] == ["PUT", "PUT"]
+    assert s3_text(s3_root, "claim") == b"mine"
+
+
+def test_an_answer_cut_short_is_asked_for_again(
+    s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fresh().write(f"{s3_root}/object", b"x" * 1000)
+    for attempt in ("read", "download"):
+        meddle, seen = once(lambda request: request.method == "GET", cut)
+        with meddler(s3_endpoint, meddle) as url:
+            settings.setenv("AWS_ENDPOINT_URL", url)
+            if attempt == "read":
+                assert fresh().read(f"{s3_root}/object") == b"x" * 1000
+            else:
+                fresh().download(f"{s3_root}/object", tmp_path / "target")
+                assert (tmp_path / "target").read_bytes() == b"x" * 1000
+        assert [request.method for request in seen].count("GET") == 2
+
+
+def test_answers_always_cut_short(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fresh().write(f"{s3_root}/object", b"x" * 1000)
+    with meddler(s3_endpoint, lambda request: cut(request) if request.method == "GET" else request.forward()) as url:
+        settings.setenv("AWS_ENDPOINT_URL", url)
+        with pytest.raises(StorageUnavailableError, match=f"{s3_root}/object"):
+            fresh().read(f"{s3_root}/object")
+        with pytest.raises(StorageUnavailableError, match=f"{s3_root}/object"):
+            fresh().download(f"{s3_root}/object", tmp_path / "target")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_body_shorter_than_the_object(
+    s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fresh().write(f"{s3_root}/object", b"x" * 1000)
+
+    def shorten(request: Request) -> Answer:
+        answer = request.forward()
+        headers = {name: value for name, value in answer.headers.items() if "checksum" not in name.lower()}
+        return Answer(answer.status, answer.body[:600], headers)
+
+    with meddler(s3_endpoint, shorten) as url:
+        settings.setenv("AWS_ENDPOINT_URL", url)
+        with pytest.raises(CorruptObjectError, match=f"{s3_root}/object has 1000 bytes, but 600 arrived"):
+            fresh().download(f"{s3_root}/object", tmp_path / "target")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_upload_leaves_no_parts(
+    s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "large").write_bytes(b"x" * TWO_AND_A_HALF_PARTS)
+    refuse_second = lambda request: (  # noqa: E731
+        fault(403, "AccessDenied") if "partNumber=2" in request.path else request.forward()
+    )
+    with meddler(s3_endpoint, refuse_second) as url:
+        settings.setenv("AWS_ENDPOINT_URL", url)
+        with pytest.raises(AccessDeniedError, match=f"{s3_root}/large"):
+            fresh().upload(tmp_path / "large", f"{s3_root}/large")
+    settings.undo()
+    bucket, prefix = s3_root.removeprefix("s3://").split("/", 1)
+    client = plain_client(bucket)
+    assert client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", []) == []
+    assert list(fresh().list(s3_root)) == []
+
+
+def test_a_large_file_goes_up_in_parts(s3_root: str, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * TWO_AND_A_HALF_PARTS)
+    fresh().upload(tmp_path / "large", f"{s3_root}/large")
+    assert re.fullmatch(r"[0-9a-f]{32}-3", fresh().stat(f"{s3_root}/large").etag)
+
+
+def test_folder_markers_are_not_listed(s3_root: str) -> None:
+    bucket, prefix = s3_root.removeprefix("s3://").split("/", 1)
+    plain_client(bucket).put_object(Bucket=bucket, Key=f"{prefix}/folder/", Body=b"")
+    fresh().write(f"{s3_root}/folder/object", b"x")
+    assert [found.uri for found in fresh().list(s3_root)] == [f"{s3_root}/folder/object"]
+
+
+def test_forked_processes_have_clients_of_their_own(s3_root: str) -> None:
+    code = f"""
+import os, sys
+from cloudlstm import storage
+root = {s3_root!r}
+def work(who):
+    for n in range(30):
+        storage.write(f"{{root}}/{{who}}", b"%d-%d" % (who, n))
+        assert storage.read(f"{{root}}/{{who}}") == b"%d-%d" % (who, n)
+work(0)
+children = []
+for who in range(1, 4):
+    child = os.fork()
+    if not child:
+        try:
+            work(who)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    children.append(child)
+work(0)
+sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    from cloudlstm.storage.s3 import S3Storage
+
+    s3 = S3Storage()
+    assert s3._client() is s3._client()
+
+
+def test_a_uri_needs_a_bucket(s3_endpoint: str) -> None:
+    for uri in ("s3:///key", "s3://", "s3://-bad-/key"):
+        with pytest.raises(UsageError, match="names no bucket"):
+            fresh().read(uri + "/object")
+
+
+def test_without_the_sdk_the_install_line_is_shown() -> None:
+    code = (
+        "import sys; sys.modules['boto3'] = None\n"
+        "from cloudlstm import storage\n"
+        "try: storage.read('s3://bucket/key')\n"
+        "except ImportError as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("MissingExtraError")
+    assert "boto3" in done.stdout
+    assert "pip install 'cloudlstm[aws]'" in done.stdout
+
+
+def plain_client(bucket: str) -> object:
+    import os
+
+    return make_s3_bucket(bucket, os.environ)
+
+
+def s3_text(root: str, name: str) -> bytes:
+    bucket, prefix = root.removeprefix("s3://").split("/", 1)
+    return plain_client(bucket).get_object(Bucket=bucket, Key=f"{prefix}/{name}")["Body"].read()

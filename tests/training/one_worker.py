@@ -1,0 +1,46 @@
+"""A training worker as a process of its own.  Usage: one_worker.py RUN_URI [kill-at-step]"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+
+from cloudlstm import storage
+from cloudlstm.config import parse
+from cloudlstm.journal import Journal
+from cloudlstm.layout import RunLayout
+
+
+def end_with_parent() -> None:
+    """The launcher holds the other end of standard input."""
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> int:
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    from cloudlstm.training import loop, worker
+
+    if len(sys.argv) > 2:
+        number, at_step = signal.Signals[sys.argv[2]], int(sys.argv[3])
+        check = loop.Trainer._check
+
+        def check_and_end(self, losses, first_step):
+            check(self, losses, first_step)
+            if first_step <= at_step < first_step + len(losses):
+                os.kill(os.getpid(), number)
+
+        loop.Trainer._check = check_and_end
+    layout = RunLayout(sys.argv[1])
+    index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+    with Journal(layout, "train", f"worker-{index}") as journal:
+        worker.run(layout, parse(storage.read_json(layout.config)), journal)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

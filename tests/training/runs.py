@@ -1,0 +1,106 @@
+"""Runs made for a test, and workers of theirs as processes on this machine."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.dataset import sequences
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, read_object, write_object
+from cloudlstm.steps import CORES
+
+# Keras copies variables to NumPy in a way that NumPy 2 will drop; TensorFlow 2.21 offers it no other.
+KERAS_COPIES = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+WORKER = Path(__file__).with_name("one_worker.py")
+
+
+def make_run(folder: Path, name: str, features: Sequence[pa.Table], settings: Mapping[str, Any]) -> RunLayout:
+    """A run whose step "sequences" is done for the shards `features`."""
+    layout = RunLayout(f"file://{folder}/{name}")
+    document = {
+        "market": {"source": "synthetic"},
+        "dataset": {"train_end": "2021-12-31", "validation_end": "2022-06-30", "window_bars": 10},
+        "model": {"units": 12},
+    }
+    words = [f"{key}={json.dumps(value) if isinstance(value, str) else value}" for key, value in settings.items()]
+    config = parse(document, [f'train.cache_dir="{folder}/cache"', *words])
+    storage.write_json(layout.config, config.model_dump(mode="json"))
+    rows = []
+    for number, table in enumerate(features):
+        for split, shard in sequences.build(table, config.dataset).items():
+            if shard.windows:
+                uri = layout.data("sequences", "made", f"{split}-{number:04d}.tfrecord")
+                rows.append(write_object(uri, shard.data, kind=split, rows=shard.windows))
+    Manifest("sequences", "made", tuple(rows), 0.0, {}).save(layout)
+    return layout
+
+
+def config_of(layout: RunLayout) -> RunConfig:
+    return parse(storage.read_json(layout.config))
+
+
+@contextmanager
+def workers(layout: RunLayout, count: int = 1, *, signals: Mapping[int, str] | None = None):
+    """Worker processes that end with the block; `signals` sends worker i "SIGNAL STEP", as in {1: "SIGKILL 40"}."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{opened.getsockname()[1]}" for opened in sockets]
+    cores = sorted(os.sched_getaffinity(0))
+    started = []
+    consoles = [Path(layout.uri.removeprefix("file://")) / f"console-{index}.txt" for index in range(count)]
+    try:
+        for index in range(count):
+            cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+            env = os.environ | {"TF_CONFIG": json.dumps(cluster), CORES: str(cores[index % len(cores)])}
+            end = (signals or {}).get(index, "").split()
+            with consoles[index].open("w") as console:
+                command = [sys.executable, "-W", "error", "-W", KERAS_COPIES, WORKER, layout.uri, *end]
+                started.append(
+                    subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=console, stderr=subprocess.STDOUT)
+                )
+        yield [(process, console) for process, console in zip(started, consoles, strict=True)]
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+
+
+def trained(layout: RunLayout, count: int = 1, **kwargs: Any) -> Manifest:
+    """The manifest of the training that `count` workers did."""
+    with workers(layout, count, **kwargs) as started:
+        codes = [process.wait(timeout=120) for process, _ in started]
+        printed = [console.read_text() for _, console in started]
+        assert (codes, printed) == ([0] * count, [""] * count), "\n".join(printed)
+    manifest = Manifest.load(layout, "train")
+    assert manifest is not None
+    return manifest
+
+
+def content(manifest: Manifest, kind: str) -> bytes:
+    [row] = manifest.of_kind(kind)
+    return read_object(row)
+
+
+def losses(manifest: Manifest) -> np.ndarray:
+    return np.load(io.BytesIO(content(manifest, "losses")))
+
+
+def weights(manifest: Manifest) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(content(manifest, "weights"))) as file:
+        return {name: file[name] for name in file.files}
