@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -42,7 +42,9 @@ def meddler(behind: str, meddle: Meddle) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def handle_one_request(self) -> None:
-            self.raw_requestline = self.rfile.readline(65537)
+            self.raw_requestline = b""
+            with suppress(ConnectionError):  # the client has gone
+                self.raw_requestline = self.rfile.readline(65537)
             if not self.raw_requestline or not self.parse_request():
                 self.close_connection = True
                 return

@@ -20,6 +20,8 @@ from cloudlstm.errors import ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout
 
 _LOGGER = logging.getLogger("cloudlstm")
+_TELLING_S = 0.05
+"""A rate over less time than this says nothing."""
 
 
 @dataclass(slots=True)
@@ -50,15 +52,16 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Units per second since the step began."""
-        return self.done / max(self.updated - self.started, 1e-9)
+        """Units per second since the step began; 0 while there is too little to tell."""
+        seconds = self.updated - self.started
+        return self.done / seconds if seconds >= _TELLING_S else 0.0
 
     @property
     def seconds_left(self) -> float | None:
         """Time left at the present rate, or None while nothing can be said."""
-        if not self.total or not self.done:
+        if not self.total or not self.rate:
             return None
-        return max(self.total - self.done, 0) / max(self.rate, 1e-9)
+        return max(self.total - self.done, 0) / self.rate
 
 
 class Journal(logging.Handler):

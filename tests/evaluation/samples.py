@@ -17,9 +17,30 @@ from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.manifest import Manifest, ManifestRow
 
 HISTORY = [
-    {"epoch": 0, "train_loss": None, "validation_loss": 1.3, "learning_rate": 0.0, "seconds": 0.0, "windows_per_s": 0.0},
-    {"epoch": 1, "train_loss": 1.1, "validation_loss": 1.2, "learning_rate": 1e-3, "seconds": 2.0, "windows_per_s": 9e3},
-    {"epoch": 2, "train_loss": 1.0, "validation_loss": 1.25, "learning_rate": 5e-4, "seconds": 4.0, "windows_per_s": 9e3},
+    {
+        "epoch": 0,
+        "train_loss": None,
+        "validation_loss": 1.3,
+        "learning_rate": 0.0,
+        "seconds": 0.0,
+        "windows_per_s": 0.0,
+    },
+    {
+        "epoch": 1,
+        "train_loss": 1.1,
+        "validation_loss": 1.2,
+        "learning_rate": 1e-3,
+        "seconds": 2.0,
+        "windows_per_s": 9e3,
+    },
+    {
+        "epoch": 2,
+        "train_loss": 1.0,
+        "validation_loss": 1.25,
+        "learning_rate": 5e-4,
+        "seconds": 4.0,
+        "windows_per_s": 9e3,
+    },
 ]
 
 
@@ -68,13 +89,25 @@ def manifests() -> dict[str, Manifest | None]:
     rows = (ManifestRow("memory://run/x", "bars", 20_000, 100, "ab" * 32),)
     spark = {"version": "4.1.1", "master": "local[*]", "cores": 2, "start_s": 4.8}
     told = {"rows": 20_000, "rows_per_s": 1e6, "spark": spark}
-    clean = {"kept": 19_990, "filled": 3, "refused": {"duplicate": 4, "outlier": 6}, "refused_fraction": 5e-4, "tickers": 6}
+    clean = {
+        "kept": 19_990,
+        "filled": 3,
+        "refused": {"duplicate": 4, "outlier": 6},
+        "refused_fraction": 5e-4,
+        "tickers": 6,
+    }
     windows = {"train": 15_000, "validation": 1_500, "test": 480, "forecast": 6}
     train = {
         "best_epoch": 1, "validation_loss": 1.2, "windows_per_s": 9e3, "steps": 120, "parameters": 70_000, "workers": 2,
         "replicas": 2, "devices": ["CPU:0"], "versions": {"tensorflow": "2.21.0"},
     }  # fmt: skip
-    facts = {"ingest": told, "clean": told | clean, "features": told, "sequences": told | {"windows": windows}, "train": train}
+    facts = {
+        "ingest": told,
+        "clean": told | clean,
+        "features": told,
+        "sequences": told | {"windows": windows},
+        "train": train,
+    }
     return {step: Manifest(step, "f" * 16, rows, 2.0, told) for step, told in facts.items()}
 
 
@@ -122,13 +155,15 @@ class ArrayWindows:
         return ArrayWindows(self.raw[order], self.names[order], self.days[order], self.returns[order])
 
 
-def made_windows(tickers: int, dates: int, *, first: str, window: int = 6, seed: int = 0, signal: float = 0.0) -> ArrayWindows:
+def made_windows(
+    tickers: int, dates: int, *, first: str, window: int = 6, seed: int = 0, signal: float = 0.0
+) -> ArrayWindows:
     """Windows whose next log-return repeats `signal` times the last bar's return, plus noise."""
     rng = np.random.default_rng(seed)
     n = tickers * dates
     returns = rng.normal(0.0, 0.01, (n, window))
     close = 100.0 * np.exp(np.cumsum(returns, axis=1))
-    columns = {name: close for name in FEATURES} | {
+    columns = dict.fromkeys(FEATURES, close) | {
         "volume": rng.uniform(1e5, 1e6, (n, window)),
         "daily_return": np.expm1(returns),
     }

@@ -2,13 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from cloudlstm.evaluation.dm import daily_means, diebold_mariano, long_run_variance, mean_test
 
 
 def by_the_paper(d, h):
     """Harvey, Leybourne and Newbold (1997), equations 3 to 9, sum by sum."""
+    from scipy import stats
+
     n = len(d)
     mean = sum(d) / n
 
@@ -31,6 +32,8 @@ def test_agrees_with_the_paper(horizon):
 
 
 def test_one_bar_ahead_it_is_students_t_test():
+    from scipy import stats
+
     series = np.random.default_rng(1).normal(0.05, 1.0, 60)
     found = mean_test(series, 1)
     known = stats.ttest_1samp(series, 0.0)

@@ -2,12 +2,11 @@ import math
 
 import numpy as np
 import pytest
-from evaluation.samples import made_forecasts
-from realdata import real_data
-from scipy import stats
 
 from cloudlstm.evaluation import judge
 from cloudlstm.evaluation.metrics import METRICS, information_coefficients, ranks_within, scores
+from evaluation.samples import made_forecasts
+from realdata import real_data
 
 
 def one(figures):
@@ -103,6 +102,8 @@ def test_a_label_belongs_to_the_year_of_its_target():
 
 
 def test_ranks_share_ties_within_each_group():
+    from scipy import stats
+
     rng = np.random.default_rng(3)
     group = rng.integers(0, 7, 300)
     values = rng.integers(0, 9, 300).astype(float)
@@ -112,6 +113,8 @@ def test_ranks_share_ties_within_each_group():
 
 
 def test_information_coefficients_are_means_over_dates_of_the_textbook_correlations():
+    from scipy import stats
+
     test = made_forecasts(tickers=25, dates=40, skill=0.5)
     said = test.models["lstm"]
     found = information_coefficients(test.origin, test.actual, said, min_tickers=20, horizon=1)
@@ -130,13 +133,14 @@ def test_dates_with_few_tickers_or_equal_forecasts_have_no_information_coefficie
     said = np.where(test.origin == days[1], 0.1, test.models["lstm"])
     found = information_coefficients(test.origin[~few], test.actual[~few], said[~few], min_tickers=20, horizon=1)
     assert found["ic_dates"] == 8
+
+
+def test_without_a_usable_date_there_is_no_information_coefficient():
     nothing = {"ic": None, "ic_t": None, "rank_ic": None, "rank_ic_t": None, "ic_dates": 0}
-    for said in (test.models["lstm"][test.ticker < 6], test.models["naive"]):
-        kept = np.arange(len(said))
-        assert information_coefficients(
-            test.origin[kept], test.actual[kept], said, min_tickers=len(test.tickers) if len(said) == len(test) else 20,
-            horizon=1,
-        ) == nothing  # fmt: skip
+    six, many = made_forecasts(tickers=6), made_forecasts(tickers=25)
+    for test, model in ((six, "lstm"), (many, "naive")):
+        found = information_coefficients(test.origin, test.actual, test.models[model], min_tickers=20, horizon=1)
+        assert found == nothing
 
 
 def test_every_figure_of_a_row_is_defined_and_every_definition_is_used():

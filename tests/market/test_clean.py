@@ -139,11 +139,11 @@ def test_order_does_not_matter_but_the_order_of_arrival():
     assert bits(cleaned(shuffled).bars) == bits(cleaned(table).bars)
 
 
-def spiked(factors: dict[int, float], n: int = 100, sigma: float = 0.02) -> pa.Table:
+def spiked(factors: dict[int, float], n: int = 100, sigma: float = 0.02, ticker: str = "AAA") -> pa.Table:
     close = walk(n, sigma=sigma)
     for row, factor in factors.items():
         close[row] *= factor
-    return bars_of("AAA", SESSIONS[:n], close)
+    return bars_of(ticker, SESSIONS[:n], close)
 
 
 def refused_rows(result: Cleaned) -> list[int]:
@@ -177,10 +177,25 @@ def test_a_wild_ticker_may_move_far():
     assert 70 in refused_rows(cleaned(wild, outlier_mads=1.0))
 
 
-def test_an_outlier_is_judged_by_its_own_ticker():
-    low = bars_of("AAA", SESSIONS, walk(120, start=1.0))
-    high = bars_of("BBB", SESSIONS, walk(120, start=900.0))
-    assert reasons(cleaned(pa.concat_tables([low, high]))) == []
+@pytest.mark.parametrize("start", [1.0, 1e4])
+def test_an_outlier_is_judged_by_its_own_ticker(start):
+    other = bars_of("AAA", SESSIONS, walk(120, start=start))
+    assert reasons(cleaned(pa.concat_tables([other, bars_of("BBB", SESSIONS, walk(120))]))) == []
+    bad = spiked({1: 100.0, 60: 100.0}, ticker="BBB")
+    assert refused_rows(cleaned(pa.concat_tables([other, bad]))) == [1, 60]
+
+
+def test_a_bar_like_the_one_before_it_is_no_outlier_however_far_the_level():
+    close = np.full(100, 10.0)
+    close[50:] = 43.0
+    close[50:53] = [14.5, 21.0, 30.0]  # each step is below the limit, together they are far above
+    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == []
+    close[50:53] = 43.0
+    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == [50]
+
+    wild = np.tile([10.0, 10.0, 10.5], 34)[:100]  # its limit is 12 * 1.4826 * 0.049 = 0.87
+    wild[60:] = [16.0, 26.0, *[42.0] * 38]  # steps of 0.49: more than the smallest move, less than its own limit
+    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], wild))) == []
 
 
 def filled_rows(result: Cleaned) -> list[int]:
@@ -220,6 +235,12 @@ def test_gaps_are_filled_after_the_last_bar_too_since_nobody_knows_that_it_is_th
 def test_nothing_is_filled_before_the_first_bar():
     late = bars_of("AAA", SESSIONS[50:], walk(70))
     assert filled_rows(cleaned(late)) == []
+
+
+def test_a_fill_has_no_adjusted_close_where_the_last_bar_had_none():
+    table = with_values(bars_of("AAA", SESSIONS, walk(120)), "adj_close", 29, None)
+    result = cleaned(pa.concat_tables([table.slice(0, 30), table.slice(31)]))
+    assert result.bars["adj_close"].is_null().to_numpy().nonzero()[0].tolist() == [29, 30]
 
 
 def test_filling_can_be_turned_off():

@@ -114,7 +114,7 @@ def test_dates(tmp_path, text, date):
 
 
 def test_a_timestamp_with_a_zone_is_dated_by_that_zone(tmp_path):
-    moment = pa.array([dt.datetime(2020, 1, 2, 5, tzinfo=dt.UTC)], pa.timestamp("us", tz="America/New_York"))
+    moment = pa.array([dt.datetime(2020, 1, 3, 1, tzinfo=dt.UTC)], pa.timestamp("us", tz="America/New_York"))
     table = pa.table({"date": moment, "open": [1.0], "high": [1.0], "low": [1.0], "close": [1.0], "volume": [1]})
     pq.write_table(table, tmp_path / "aaa.parquet")
     row = read(tmp_path / "aaa.parquet").to_pylist()[0]

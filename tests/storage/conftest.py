@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ def root(request: pytest.FixtureRequest) -> str:
     if request.param == "file":
         return f"file://{request.getfixturevalue('open_folder')}/root"
     if request.param == "memory":
-        return f"memory://{request.node.name}"
+        return f"memory://{secrets.token_hex(6)}"
     return str(request.getfixturevalue(f"{request.param}_root"))
 
 

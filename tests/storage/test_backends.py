@@ -97,7 +97,7 @@ def test_create_only_keeps_what_is_there(root: str) -> None:
 
 def test_of_those_who_create_at_once_one_wins(root: str) -> None:
     writers = 8
-    for claim in range(5):
+    for claim in range(3):
         start = threading.Barrier(writers)
 
         def create(writer: int, uri: str, start: threading.Barrier) -> int | None:

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from emulators import GS_BUCKET
-from meddler import Answer, Request, cut, lose, meddler, once
 
 from cloudlstm.errors import (
     AccessDeniedError,
@@ -19,6 +17,8 @@ from cloudlstm.errors import (
     StorageUnavailableError,
 )
 from cloudlstm.storage import registry
+from emulators import GS_BUCKET
+from meddler import Answer, Request, cut, lose, meddler, once
 
 PATIENCE_S = 3.0
 TWO_AND_A_HALF_PARTS = 20 * 2**20
@@ -105,7 +105,7 @@ def test_a_create_whose_answer_is_lost_has_won(gs_endpoint: str, gs_root: str, m
 
 
 def test_a_write_is_repeated(gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    meddle, seen = once(lambda _: True, lambda _: Answer(503))
+    meddle, seen = once(lambda request: request.method == "POST", lambda _: Answer(503))
     with meddler(gs_endpoint, meddle) as url, monkeypatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", url)
         fresh().write(f"{gs_root}/object", b"mine")

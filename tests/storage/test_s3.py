@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from emulators import S3_OUTSIDE, make_s3_bucket
-from meddler import Answer, Request, cut, lose, meddler, once
 
 from cloudlstm.errors import (
     AccessDeniedError,
@@ -21,6 +21,8 @@ from cloudlstm.errors import (
     UsageError,
 )
 from cloudlstm.storage import registry
+from emulators import S3_OUTSIDE, make_s3_bucket
+from meddler import Answer, Request, cut, lose, meddler, once
 
 TWO_AND_A_HALF_PARTS = 20 * 2**20
 
@@ -153,7 +155,7 @@ def test_a_create_whose_answer_is_lost_has_won(s3_endpoint: str, s3_root: str, s
         assert [request.method for request in seen] == ["PUT", "PUT", "HEAD"]
         with pytest.raises(ObjectExistsError):
             s3.write(f"{s3_root}/claim", b"mine", if_absent=True)
-    assert s3_text(s3_root, "claim") == b"mine"
+        assert s3.read(f"{s3_root}/claim") == b"mine"
 
 
 def test_a_conflict_is_tried_again(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch) -> None:
@@ -161,8 +163,8 @@ def test_a_conflict_is_tried_again(s3_endpoint: str, s3_root: str, settings: pyt
     with meddler(s3_endpoint, meddle) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         fresh().write(f"{s3_root}/claim", b"mine", if_absent=True)
-    assert [request.method for request in seen] == ["PUT", "PUT"]
-    assert s3_text(s3_root, "claim") == b"mine"
+        assert [request.method for request in seen] == ["PUT", "PUT"]
+        assert fresh().read(f"{s3_root}/claim") == b"mine"
 
 
 def test_an_answer_cut_short_is_asked_for_again(
@@ -213,10 +215,11 @@ def test_a_failed_upload_leaves_no_parts(
     s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "large").write_bytes(b"x" * TWO_AND_A_HALF_PARTS)
-    refuse_second = lambda request: (  # noqa: E731
-        fault(403, "AccessDenied") if "partNumber=2" in request.path else request.forward()
-    )
-    with meddler(s3_endpoint, refuse_second) as url:
+
+    def refuse_second_part(request: Request) -> Answer:
+        return fault(403, "AccessDenied") if "partNumber=2" in request.path else request.forward()
+
+    with meddler(s3_endpoint, refuse_second_part) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         with pytest.raises(AccessDeniedError, match=f"{s3_root}/large"):
             fresh().upload(tmp_path / "large", f"{s3_root}/large")
@@ -291,12 +294,5 @@ def test_without_the_sdk_the_install_line_is_shown() -> None:
     assert "pip install 'cloudlstm[aws]'" in done.stdout
 
 
-def plain_client(bucket: str) -> object:
-    import os
-
+def plain_client(bucket: str) -> Any:
     return make_s3_bucket(bucket, os.environ)
-
-
-def s3_text(root: str, name: str) -> bytes:
-    bucket, prefix = root.removeprefix("s3://").split("/", 1)
-    return plain_client(bucket).get_object(Bucket=bucket, Key=f"{prefix}/{name}")["Body"].read()

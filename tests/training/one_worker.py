@@ -1,4 +1,4 @@
-"""A training worker as a process of its own.  Usage: one_worker.py RUN_URI [kill-at-step]"""
+"""A training worker as a process of its own.  Usage: one_worker.py RUN_URI [SIGNAL STEP]: sends itself the signal when it has done the step"""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def main() -> int:
 
     if len(sys.argv) > 2:
         number, at_step = signal.Signals[sys.argv[2]], int(sys.argv[3])
-        check = loop.Trainer._check
+        check = loop.require_finite
 
-        def check_and_end(self, losses, first_step):
-            check(self, losses, first_step)
-            if first_step <= at_step < first_step + len(losses):
+        def check_and_end(losses, done, which):
+            check(losses, done, which)
+            if done <= at_step < done + len(losses):
                 os.kill(os.getpid(), number)
 
-        loop.Trainer._check = check_and_end
+        loop.require_finite = check_and_end
     layout = RunLayout(sys.argv[1])
     index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
     with Journal(layout, "train", f"worker-{index}") as journal:

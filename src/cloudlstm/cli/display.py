@@ -79,7 +79,7 @@ def figures(report: Progress) -> str:
     """Rate, time left and the step's own figures."""
     if report.facts.get("skipped"):
         return "unchanged, skipped"
-    parts = [f"{amount(report.rate)} {report.unit}/s"] if report.done else []
+    parts = [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
     left = report.seconds_left
     if report.finished:
         parts.append(f"took {duration(report.updated - report.started)}")

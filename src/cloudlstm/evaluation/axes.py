@@ -16,8 +16,8 @@ BROAD_PX = 500.0
 
 def signed(value: float, digits: str = ".2f") -> str:
     """A percentage with its sign, as in +0.41% or +3%; zero bears none."""
-    text = f"{value:+{digits}}%"
-    return text.replace("-", "−") if value else "0%"
+    text = f"{value:+{digits}}"
+    return f"{text if float(text) else text[1:]}%".replace("-", "−")
 
 
 def percent_ticks(axis: Any, zero: str = "0") -> None:

@@ -253,7 +253,7 @@ def _environment(config: RunConfig, manifests: Mapping[str, Manifest | None]) ->
     for manifest in manifests.values():
         versions = _facts(manifest).get("versions")
         if isinstance(versions, Mapping):
-            told |= {str(name): str(version) for name, version in versions.items()}
+            told |= {str(name): str(version) for name, version in versions.items() if name != "python"}
     packages = environment.versions() | {"cloudlstm": __version__} | told
     return {
         "machine": environment.machine(),

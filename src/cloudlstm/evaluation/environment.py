@@ -27,7 +27,7 @@ def python() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, usable cores, memory and platform of this machine."""
+    """Processor, cores, memory and platform of this machine."""
     with suppress(AttributeError, ValueError, OSError):
         memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
         return _described(memory_gib)
@@ -35,11 +35,10 @@ def machine() -> dict[str, Any]:
 
 
 def _described(memory_gib: float | None) -> dict[str, Any]:
-    affinity = getattr(os, "sched_getaffinity", None)
     return {
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "cores": os.cpu_count(),  # of the machine: a worker may be pinned to some of them
         "memory_gib": memory_gib,
     }
 

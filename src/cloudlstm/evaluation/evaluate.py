@@ -77,8 +77,7 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
 def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> str:
     """Hash of all that the report depends on: what the steps made, and how it is judged."""
     made = {step: (manifest.fingerprint, manifest.digest()) for step, manifest in manifests.items() if manifest}
-    judged = [config.evaluation.model_dump(mode="json"), config.dataset.model_dump(mode="json"), config.market.calendar]
-    return fingerprint([__version__, STEP, made, judged])
+    return fingerprint([__version__, STEP, made, config.model_dump(mode="json")])
 
 
 def _required(manifests: dict[str, Manifest | None], step: str) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -117,9 +118,18 @@ def _forecasts(rows: pa.Table, split: str) -> Forecasts:
     if split != "forecast" and not np.isfinite(actual).all():
         raise DataError(f"a label of the {split} split has no return", hint="submit again with another run name")
     close = rows["last_close"].to_numpy().astype(np.float64)
+    if split == "forecast":
+        close = _as_quoted(close)
     return Forecasts(
         tuple(tickers), code.astype(np.intp), origin, target, close, actual, {"lstm": said}
     )  # fmt: skip
+
+
+def _as_quoted(prices: FloatArray) -> FloatArray:
+    """Prices that came through float32 as the shortest decimals that stand for them: 250.42, not 250.4199981689."""
+    single = prices.astype(np.float32)
+    quoted: FloatArray = np.array([float(str(price)) for price in single])
+    return np.where(single == prices, quoted, prices)
 
 
 def _days(column: pa.ChunkedArray) -> DayArray:
@@ -144,7 +154,7 @@ def next_session_table(split: Forecasts, target: DayArray, rmse_return: dict[str
     }
     for model in reversed(MODELS):
         columns[f"{model}_return"] = split.models[model]
-        columns[f"{model}_price"] = split.last_close * np.exp(split.models[model])
+        columns[f"{model}_price"] = np.round(split.last_close * np.exp(split.models[model]), 8)
     columns["lstm_test_rmse_return"] = pa.array([rmse_return.get(name) for name in names], pa.float64())
     return pa.table(columns)
 
@@ -157,9 +167,9 @@ def as_parquet(table: pa.Table) -> bytes:
 
 
 def as_csv(table: pa.Table) -> bytes:
-    """The table as CSV with a header line, numbers in full precision."""
-    from pyarrow import csv
-
-    sink = io.BytesIO()
-    csv.write_csv(table, sink, csv.WriteOptions(quoting_style="needed"))
-    return sink.getvalue()
+    """The table as CSV with a header line, numbers in full precision, quotes only where needed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    writer.writerows(zip(*table.to_pydict().values(), strict=True))
+    return text.getvalue().encode()

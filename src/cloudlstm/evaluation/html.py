@@ -66,7 +66,7 @@ def _results(report: Report) -> list[dict[str, Any]]:
         texts = [figure(value, metric) for value in values]
         known = [value for value in values if value is not None]
         best = {"lower": min, "higher": max}.get(metric["better"])
-        mark = figure(best(known), metric) if best else None
+        mark = figure(best(known), metric) if best and known else None
         cells = [{"text": text, "best": mark is not None and text == mark} for text in texts]
         if all(cell["best"] for cell in cells):
             cells = [cell | {"best": False} for cell in cells]

@@ -66,7 +66,7 @@ METRICS = (
         "dm_p", "DM p, return", "p", "none",
         "Two-sided p-value of the Diebold-Mariano test against naive on squared return errors, averaged over tickers "
         "by date, with the small-sample correction of Harvey, Leybourne and Newbold (1997). Above 0.05 the model "
-        "cannot be told apart from naive; below, the sign of the skill says which one is better.",
+        "cannot be told apart from naive; below, the sign of R² out of sample says which one is better.",
     ),
     Metric(
         "dm_p_price", "DM p, price", "p", "none",

@@ -3,14 +3,14 @@
     r[t+1] = sigma[t+1] * (sqrt(R2) * s[t] + sqrt(1 - R2) * e[t+1])         log-return
     e      = beta * market + sqrt(1 - beta^2) * own                        unit-variance Student t with 5 degrees
     log sigma[t+1] = c + PHI * (log sigma[t] - c) + NEWS * (|z[t]| - E|z|)  z = r / sigma
-    s[t]   = -(0.9 * a + 0.4 * b) up to scale, from the returns of the last five sessions:
-             a = tanh(3/2 * (z[t] + ... + z[t-4]) / sqrt(5))      the move of the last week comes back
-             b = tanh(z[t]) * tanh(|z[t-1]| + |z[t-2]| - 1.4)      so does today's after unrest; after calm it goes on
+    s[t]   = -0.9 * a + 0.45 * b, scaled; from the returns of the last two sessions:
+             a = tanh(1.5 * (0.8 * z[t] + 0.6 * z[t-1]))       the last move comes back in part
+             b = tanh(|z[t]| + |z[t-1]| - 1.45)                 unrest earns a premium
 
 The volatility law is Nelson's EGARCH(1,1) without the sign term (1991, "Conditional heteroskedasticity in asset
-returns"). There is no drift: with R2 = 0 the best forecast of the price is the last one. A linear model can find `a`,
-about three quarters of the planted variance; `b` needs the product. Both sigma[t+1] and s[t] are known at t, so the
-best forecast is known too.
+returns"). Without a signal there is no drift, and the best forecast of a price is the last one. A linear model can find
+most of `a`, four fifths of the planted variance, and nothing of `b`, which has no sign. Both sigma[t+1] and s[t] are
+known at t, so the best forecast is known too.
 
 Every ticker draws from streams of its own, keyed by (seed, ticker): its path does not depend on its company.
 """
@@ -85,11 +85,9 @@ def _paths(noise: Array, base_sigma: Array, signal_r2: float, scale: float) -> P
     weight = np.sqrt(signal_r2) * scale
     for t in range(n_sessions):
         z = shock[t]
-        if weight:
-            if t:
-                z += weight * signal[t - 1]
-            if t >= 4:
-                signal[t] = _signal(shock[t - 4 : t + 1])
+        if weight and t:
+            z += weight * signal[t - 1]
+            signal[t] = _signal(z, shock[t - 1])
         news = np.minimum(np.abs(z), NEWS_LIMIT)
         news -= NEWS_MEAN
         news *= NEWS
@@ -102,18 +100,16 @@ def _paths(noise: Array, base_sigma: Array, signal_r2: float, scale: float) -> P
     return Paths(shock, sigma[:-1], signal)
 
 
-def _signal(recent: Array) -> Array:
-    """s, not yet scaled, of the shocks of the last five sessions, (5, ticker)."""
-    size = np.abs(recent[2:4])
-    week = np.tanh(1.5 * (0.8 * recent[4] + 0.6 * recent[3]))
-    today = np.tanh(recent[4]) * np.tanh(size[0] + size[1] - 1.4)
-    signal: Array = -(_WEEK / _SD_WEEK) * week - (_TODAY / _SD_TODAY) * today
+def _signal(today: Array, yesterday: Array) -> Array:
+    """s, not yet scaled, of the shocks of two sessions."""
+    reversal = np.tanh(1.5 * (0.8 * today + 0.6 * yesterday))
+    premium = np.tanh(np.abs(today) + np.abs(yesterday) - 1.45)
+    signal: Array = (0.45 / _SD_PREMIUM) * premium - (0.9 / _SD_REVERSAL) * reversal
     return signal
 
 
-_WEEK, _TODAY = 0.9, 0.4
-_SD_WEEK, _SD_TODAY = 0.71, 0.35
-"""Standard deviations of the two parts of the signal, so that their shares are as said (the pilot does the rest)."""
+_SD_REVERSAL, _SD_PREMIUM = 0.70, 0.57
+"""Standard deviations of the two parts, so that their shares are as said (the pilot does the rest)."""
 
 
 @cache

@@ -38,7 +38,9 @@ def split(uri: str) -> tuple[str, str]:
 
 def split_object(uri: str) -> tuple[str, str]:
     """Bucket and key of an object's URI."""
-    return split(object_uri(uri))
+    bucket_and_key = split(uri)
+    object_uri(uri)
+    return bucket_and_key
 
 
 def is_folder_marker(key: str) -> bool:

@@ -69,7 +69,9 @@ def _literal(uri: str) -> str:
 
 
 def _path(uri: str) -> Path:
-    return Path(_literal(object_uri(uri)))
+    path = Path(_literal(uri))
+    object_uri(uri)
+    return path
 
 
 @contextmanager

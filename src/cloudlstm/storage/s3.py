@@ -17,7 +17,6 @@ from typing import Any
 
 import boto3
 import botocore.exceptions as sdk
-from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from s3transfer.exceptions import RetriesExceededError
@@ -153,8 +152,10 @@ class S3Storage:
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         """A file that goes up in parts leaves none behind when it fails: the SDK aborts the upload."""
         bucket, key = split_object(uri)
-        with disk_errors(f"upload {path} to {uri}"), _sdk_errors(f"upload {path} to {uri}"):
-            self._client().upload_file(str(path), bucket, key, Callback=one_at_a_time(progress), Config=_TRANSFER)
+        doing = f"upload {path} to {uri}"
+        # We open the file, because the SDK's upload_file leaves it open when it fails.
+        with disk_errors(doing), path.open("rb") as file, _sdk_errors(doing):
+            self._client().upload_fileobj(file, bucket, key, Callback=one_at_a_time(progress), Config=_TRANSFER)
 
     def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
         bucket, key = split_object(uri)
@@ -202,12 +203,8 @@ def _sdk_errors(doing: str) -> Iterator[None]:
     """Turns an error of the SDK into a StorageError that says what was being done, as in "read s3://a/b"."""
     try:
         yield
-    except (sdk.ClientError, sdk.BotoCoreError, S3UploadFailedError, RetriesExceededError) as error:
-        cause: BaseException = error
-        if isinstance(error, RetriesExceededError):
-            cause = error.last_exception
-        elif isinstance(error, S3UploadFailedError):
-            cause = error.__context__ or error
+    except (sdk.ClientError, sdk.BotoCoreError, RetriesExceededError) as error:
+        cause = error.last_exception if isinstance(error, RetriesExceededError) else error
         kind, hint = _fault(cause)
         raise kind(f"cannot {doing}: {_reason(cause)}", hint=hint) from error
 

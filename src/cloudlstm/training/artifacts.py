@@ -29,7 +29,7 @@ def weights_file(model: Any) -> bytes:
     """The network's weights by name, as an .npz file."""
     file = io.BytesIO()
     named = {variable.path.replace("/", "."): variable.numpy() for variable in model.variables}
-    np.savez(file, **named)  # type: ignore[arg-type]
+    np.savez(file, **named)
     return file.getvalue()
 
 

@@ -56,9 +56,9 @@ class TrainFunction:
             losses, stops = self._call(*feed, tf.constant(first_step), tf.constant(call.steps))
             return losses.numpy()[: call.steps], bool(stops.numpy() > 0)
 
-    def trace(self, call: Call) -> None:
-        """Compiles the function without running it, so that workers meet compiled."""
-        self._call.get_concrete_function(*self._fed(call, asked=False), tf.constant(0), tf.constant(1))
+    def compile(self, call: Call) -> None:
+        """Traces and optimises the function by a call of no steps, so that workers meet ready to train."""
+        self._call(*self._fed(call, asked=False), tf.constant(0), tf.constant(0))
 
     def _fed(self, call: Call, *, asked: bool) -> list[Any]:
         """The call's arrays, the wish to stop, and each device's global number, as tensors on this worker's devices."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import signal
 import threading
 import time
@@ -14,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs
@@ -39,6 +39,16 @@ def total_steps(config: RunConfig, order: Order) -> int:
     """Steps of the training unless it stops early."""
     steps = config.train.epochs * order.steps_per_epoch
     return min(steps, config.train.max_steps or steps)
+
+
+def require_finite(losses: NDArray[np.floating], done: int, which: str) -> None:
+    """Raises a JobError when a loss is not a number; `done` steps came before the first of `losses`."""
+    wrong = np.flatnonzero(~np.isfinite(losses))
+    if len(wrong):
+        raise JobError(
+            f"the {which} loss is not a number at step {done + int(wrong[0]) + 1}",
+            hint="a lower train.learning_rate, or train.precision=float32",
+        )
 
 
 class Trainer:
@@ -78,7 +88,7 @@ class Trainer:
     def prepare(self) -> None:
         """Compiles, then waits for the peers: from here on all must keep to the collectives' deadline."""
         if self.total_steps:
-            self._step.trace(next(self._calls(range(1))))
+            self._step.compile(next(self._calls(range(1))))
         self._cluster.meet()
 
     def run(self, state: State, checkpoints: Checkpoints, report: Report) -> State:
@@ -108,7 +118,7 @@ class Trainer:
         before = state.seconds
         for call in feed.ahead(self._calls(range(state.step, stop))):
             losses, stopping = self._step(call, state.step, stop=asked.is_set())
-            self._check(losses, state.step)
+            require_finite(losses, state.step, "training")
             state.losses += losses.astype(float).tolist()
             state.step += call.steps
             state.seconds = before + time.monotonic() - began
@@ -135,8 +145,7 @@ class Trainer:
     def _end_epoch(self, state: State, losses: list[float], windows_per_s: float) -> None:
         """Validates, keeps the weights if they are the best, and writes the epoch's record."""
         loss = self.forward.loss(self._validation)
-        if not math.isfinite(loss):
-            raise self._diverged("validation", state.step)
+        require_finite(np.array([loss]), max(state.step - 1, 0), "validation")
         epoch = -(-state.step // self.order.steps_per_epoch)
         state.waited += 1
         if loss < state.best_loss:
@@ -162,17 +171,6 @@ class Trainer:
         """Windows seen after so many steps."""
         epochs, rest = divmod(step, self.order.steps_per_epoch)
         return epochs * self.order.windows + min(rest * self.order.batch_windows, self.order.windows)
-
-    def _check(self, losses: np.ndarray[Any, Any], first_step: int) -> None:
-        wrong = np.flatnonzero(~np.isfinite(losses))
-        if len(wrong):
-            raise self._diverged("training", first_step + int(wrong[0]) + 1)
-
-    def _diverged(self, which: str, step: int) -> JobError:
-        return JobError(
-            f"the {which} loss is not a number at step {step}",
-            hint=f"a train.learning_rate below {self._config.train.learning_rate:g}, or train.precision=float32",
-        )
 
     def _variables(self) -> tuple[list[Any], list[Any]]:
         return (

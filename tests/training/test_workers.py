@@ -1,0 +1,266 @@
+"""Whole trainings, each worker a process of its own on this machine."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.dataset.inputs import restore
+from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.errors import UsageError
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, ManifestRow
+from dataset.tables import features_table
+from training.runs import config_of, content, losses, make_run, trained, weights, workers
+
+# 1,000 windows in batches of 33, which two workers cannot share evenly and which leaves a short last batch: 31 steps an
+# epoch, so 300 steps end inside the tenth.
+SETTINGS = {
+    "train.batch_windows": 33,
+    "train.epochs": 20,
+    "train.max_steps": 300,
+    "train.patience_epochs": 50,
+    "train.learning_rate": 5e-3,
+    "train.checkpoint_every_s": 0.0,
+    "train.steps_per_call": 8,
+    "model.dropout": 0.3,
+}
+
+
+def tables() -> list[pa.Table]:
+    return [features_table(2, 401, seed=number, signal=0.3) for number in range(2)]
+
+
+def a_run(folder: Path, name: str, **changes: object) -> RunLayout:
+    return make_run(folder, name, tables(), SETTINGS | changes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder: Path) -> RunLayout:
+    """A run that one worker has trained."""
+    layout = a_run(folder, "undisturbed")
+    trained(layout)
+    return layout
+
+
+def the(layout: RunLayout) -> Manifest:
+    manifest = Manifest.load(layout, "train")
+    assert manifest is not None
+    return manifest
+
+
+def split_of(layout: RunLayout, split: str) -> SequenceSet:
+    sequences, config = Manifest.load(layout, "sequences"), config_of(layout)
+    assert sequences is not None
+    return SequenceSet.stage(sequences.of_kind(split), window_bars=10, horizon_bars=1, cache_dir=config.train.cache_dir)
+
+
+def predictions(manifest: Manifest) -> pa.Table:
+    return pq.read_table(io.BytesIO(content(manifest, "predictions")))
+
+
+def history(manifest: Manifest) -> list[dict]:
+    return [json.loads(line) for line in content(manifest, "history").splitlines()]
+
+
+def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, folder: Path) -> None:
+    one = the(undisturbed)
+    layout = a_run(folder, "two")
+    two = trained(layout, 2)
+    assert len(losses(one)) == 300
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
+    for name, values in weights(one).items():
+        np.testing.assert_allclose(weights(two)[name], values, rtol=1e-3, atol=1e-5)
+    assert one.fingerprint == two.fingerprint
+    assert two.facts["workers"] == 2
+    assert len({process["pid"] for process in two.facts["worker_processes"]}) == 2
+    assert not list(storage.list_objects(layout.checkpoints(two.fingerprint))), "a finished training needs none"
+
+
+def test_it_learns_and_keeps_the_best_weights(undisturbed: RunLayout) -> None:
+    manifest, records = the(undisturbed), history(the(undisturbed))
+    assert [record["epoch"] for record in records] == list(range(11))
+    assert [record["steps"] for record in records] == [*range(0, 300, 31), 300]
+    found = [record["validation_loss"] for record in records]
+    assert min(found) < 0.97 * found[0], "the planted signal explains about nine percent"
+    assert manifest.facts["best_epoch"] == int(np.argmin(found))
+    assert manifest.facts["validation_loss"] == min(found)
+    # The forecasts written are those of the best weights: their error on the validation split is the best loss.
+    validation = split_of(undisturbed, "validation")
+    every = np.arange(len(validation))
+    raw, tickers = validation.windows(every), validation.tickers(every)
+    transform = restore(json.loads(content(manifest, "inputs")))
+    table = predictions(manifest)
+    mine = table.filter(pa.compute.equal(table["split"], "validation"))
+    scale = transform.returns(np.ones(len(every)), raw, tickers)
+    error = mine["forecast_return"].to_numpy() / scale - transform.labels(raw, tickers, validation.targets(every))
+    assert float((error**2).mean()) == pytest.approx(min(found), rel=1e-5)
+
+
+def test_the_untrained_network_is_the_naive_forecast(undisturbed: RunLayout) -> None:
+    validation = split_of(undisturbed, "validation")
+    every = np.arange(len(validation))
+    transform = restore(json.loads(content(the(undisturbed), "inputs")))
+    fitted = transform.labels(validation.windows(every), validation.tickers(every), validation.targets(every))
+    assert history(the(undisturbed))[0]["validation_loss"] == pytest.approx(float((fitted**2).mean()), rel=1e-6)
+
+
+def test_predictions_keep_their_contract(undisturbed: RunLayout) -> None:
+    table = predictions(the(undisturbed))
+    assert pa.compute.unique(table["split"]).to_pylist() == ["validation", "test", "forecast"]
+    for split in ("validation", "test", "forecast"):
+        mine, windows = table.filter(pa.compute.equal(table["split"], split)), split_of(undisturbed, split)
+        every = np.arange(len(windows))
+        assert mine["ticker"].to_pylist() == windows.tickers(every).tolist()
+        assert mine["origin_date"].to_pylist() == windows.origin_dates(every).tolist()
+        assert mine["target_date"].to_pylist() == windows.target_dates(every).tolist()
+        np.testing.assert_array_equal(mine["last_close"].to_numpy(), windows.last_close(every))
+        np.testing.assert_array_equal(mine["actual_return"].to_numpy(), windows.targets(every).astype(float))
+        assert np.isfinite(mine["forecast_return"].to_numpy()).all()
+        assert (mine["target_date"].null_count == len(mine)) == (split == "forecast")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+def test_plain_keras_loads_the_network(undisturbed: RunLayout, tmp_path: Path) -> None:
+    import keras
+
+    manifest = the(undisturbed)
+    path = tmp_path / "model.keras"
+    path.write_bytes(content(manifest, "model"))
+    network = keras.saving.load_model(path)
+    test = split_of(undisturbed, "test")
+    every = np.arange(50)
+    raw, tickers = test.windows(every), test.tickers(every)
+    transform = restore(json.loads(content(manifest, "inputs")))
+    outputs = np.asarray(network(transform.inputs(raw, tickers)))[:, 0]
+    table = predictions(manifest)
+    written = table.filter(pa.compute.equal(table["split"], "test"))["forecast_return"].to_numpy()[:50]
+    np.testing.assert_allclose(transform.returns(outputs, raw, tickers), written, rtol=1e-4, atol=1e-8)
+
+
+def test_a_killed_training_goes_on_and_ends_bit_for_bit_the_same(undisturbed: RunLayout, folder: Path) -> None:
+    layout = a_run(folder, "killed")
+    with workers(layout, signals={0: "SIGKILL 140"}) as [(process, console)]:
+        assert process.wait(timeout=60) == -signal.SIGKILL, console.read_text()
+    [*_, newest] = storage.list_objects(layout.uri + "/checkpoints/")
+    reached = int(newest.uri[-13:-4])
+    assert 100 < reached < 148, "and not at an epoch's end"
+    assert reached % 31
+    manifest = trained(layout)
+    assert "going on from step" in _log(layout)
+    np.testing.assert_array_equal(losses(manifest), losses(the(undisturbed)))
+    for name, values in weights(the(undisturbed)).items():
+        np.testing.assert_array_equal(weights(manifest)[name], values)
+
+
+def test_sigterm_to_one_worker_saves_and_ends_both_and_one_can_finish_alone(
+    undisturbed: RunLayout, folder: Path
+) -> None:
+    layout = a_run(folder, "terminated", **{"train.checkpoint_every_s": 1000.0})
+    with workers(layout, 2, signals={1: "SIGTERM 100"}) as started:
+        assert [process.wait(timeout=60) for process, _ in started] == [143, 143]
+    [*_, newest] = storage.list_objects(layout.uri + "/checkpoints/")
+    assert 100 < int(newest.uri[-13:-4]) < 124, "saved where it was asked, not at the last epoch's end"
+    np.testing.assert_allclose(losses(trained(layout)), losses(the(undisturbed)), rtol=1e-5)
+
+
+def test_a_worker_that_loses_its_peer_ends_with_a_clear_error(folder: Path) -> None:
+    layout = a_run(folder, "lost", **{"train.collective_timeout_s": 5.0})
+    with workers(layout, 2, signals={1: "SIGKILL 60"}) as [(survivor, console), _]:
+        assert survivor.wait(timeout=60) not in (0, 143)
+    assert list(storage.list_objects(layout.uri + "/checkpoints/"))
+    assert "worker 0 lost a peer" in console.read_text()
+
+
+def test_levels_stop_early_in_half_precision(folder: Path) -> None:
+    layout = a_run(
+        folder, "levels",
+        **{"train.inputs": "levels", "train.precision": "mixed_float16", "train.patience_epochs": 2,
+           "train.max_steps": 10_000, "train.epochs": 200, "train.learning_rate": 0.02, "train.batch_windows": 128},
+    )  # fmt: skip
+    manifest = trained(layout)
+    found = [record["validation_loss"] for record in history(manifest)]
+    assert len(found) < 201
+    assert len(found) - 1 == manifest.facts["best_epoch"] + 2 == int(np.argmin(found)) + 2
+    assert min(found) < 0.5 * found[0], "an untrained network forecasts the mean price"
+    assert json.loads(content(manifest, "inputs"))["statistics"].keys() == {"", "T000", "T001"}
+
+
+def test_weights_of_another_run_only_predict(undisturbed: RunLayout, folder: Path) -> None:
+    layout = a_run(
+        folder, "predicts",
+        **{"train.weights": undisturbed.uri, "train.epochs": 0, "train.seed": 9, "train.precision": "mixed_bfloat16"},
+    )  # fmt: skip
+    manifest = trained(layout)
+    assert manifest.facts["steps"] == 0
+    for name, values in weights(the(undisturbed)).items():
+        np.testing.assert_array_equal(weights(manifest)[name], values)
+    mine, theirs = (predictions(one)["forecast_return"].to_numpy() for one in (manifest, the(undisturbed)))
+    assert np.corrcoef(mine, theirs)[0, 1] > 0.999, "bfloat16 keeps two to three digits"
+
+
+class Quiet:
+    """Where a journal would be."""
+
+    def __init__(self) -> None:
+        self.reports: list[dict] = []
+
+    def report(self, step: str, done: int, total: int, unit: str, **facts: object) -> None:
+        self.reports.append({"step": step, **facts})
+
+
+def test_a_finished_training_is_not_done_twice(undisturbed: RunLayout) -> None:
+    from cloudlstm.training import worker
+
+    before, journal = the(undisturbed), Quiet()
+    assert worker.run(undisturbed, config_of(undisturbed), journal)
+    assert the(undisturbed) == before
+    assert journal.reports == [{"step": "train", "finished": True, "skipped": True}]
+
+
+def test_what_changes_the_fingerprint(undisturbed: RunLayout) -> None:
+    from cloudlstm.training.worker import train_fingerprint
+
+    config, sequences = config_of(undisturbed), Manifest.load(undisturbed, "sequences")
+    assert sequences is not None
+    known = train_fingerprint(config, sequences)
+
+    def changed(section: str, **settings: object) -> str:
+        part = getattr(config, section).model_copy(update=settings)
+        return train_fingerprint(config.model_copy(update={section: part}), sequences)
+
+    assert known == changed("train", workers=7, cache_dir="/x", checkpoint_every_s=3.0, steps_per_call=1)
+    others = [
+        changed("train", seed=2),
+        changed("train", weights=undisturbed.uri),
+        changed("model", units=13),
+        changed("dataset", window_bars=11),
+        train_fingerprint(config, Manifest("sequences", "f", (ManifestRow("u", "train", 1, 1, "s"),), 0.0)),
+    ]
+    assert len({known, *others}) == 6
+
+
+def test_weights_of_no_run_are_refused(undisturbed: RunLayout) -> None:
+    from cloudlstm.training import worker
+
+    config = config_of(undisturbed)
+    config = config.model_copy(update={"train": config.train.model_copy(update={"weights": "memory://none/here"})})
+    with pytest.raises(UsageError, match="memory://none/here"):
+        worker.run(undisturbed, config, Quiet())
+
+
+def _log(layout: RunLayout) -> str:
+    return b"".join(storage.read(found.uri) for found in storage.list_objects(layout.logs)).decode()
