@@ -6,6 +6,7 @@ a step computes for a ticker depends on its neighbours in the shard.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm import __version__
@@ -130,7 +132,10 @@ class _Pipeline:
         """Bars fit to use, a quarantine, and the quality gate."""
         config, layout = self._config, self._layout
         market = config.market
-        days = sessions(market.calendar, market.start, market.end)
+        # Sessions after the last bar of all have not happened yet as far as this data can tell: nothing to fill there.
+        last = max((row.extra["last_date"] for row in raw.objects if row.extra["last_date"]), default=None)
+        as_of = min(market.end, dt.date.fromisoformat(last)) if last else market.end
+        days = sessions(market.calendar, market.start, as_of)
 
         def work(step: str, print_: str) -> Made:
             def make(numbered: tuple[int, ManifestRow]) -> Made:
@@ -231,7 +236,10 @@ def _rows(made: Made) -> int:
 def _stored(layout: RunLayout, step: str, print_: str, number: int, table: pa.Table, kind: str) -> Made:
     """Writes one shard as Parquet."""
     uri = layout.data(step, print_, f"{kind}-{number:05d}.parquet")
-    return Made([write_object(uri, bars.to_parquet(table), kind=kind, rows=table.num_rows)], table.num_rows)
+    last = pc.max(table.column("date")).as_py()
+    extra = {"last_date": last.isoformat() if last else None}
+    row = write_object(uri, bars.to_parquet(table), kind=kind, rows=table.num_rows, extra=extra)
+    return Made([row], table.num_rows)
 
 
 def _together(made: Sequence[Made], facts: Mapping[str, Any]) -> Made:

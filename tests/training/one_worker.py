@@ -1,4 +1,7 @@
-"""A training worker as a process of its own.  Usage: one_worker.py RUN_URI [SIGNAL STEP]: sends itself the signal when it has done the step"""
+"""A training worker as a process of its own.  Usage: one_worker.py RUN_URI [SIGNAL STEP]
+
+With the last two it sends itself the signal when it has done the step.
+"""
 
 from __future__ import annotations
 

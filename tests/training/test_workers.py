@@ -21,8 +21,9 @@ from cloudlstm.manifest import Manifest, ManifestRow
 from dataset.tables import features_table
 from training.runs import config_of, content, losses, make_run, trained, weights, workers
 
-# 1,000 windows in batches of 33, which two workers cannot share evenly and which leaves a short last batch: 31 steps an
-# epoch, so 300 steps end inside the tenth.
+# 916 windows in batches of 33, which two workers cannot share evenly and which leaves a short last batch: 28 steps an
+# epoch, so 300 steps end inside the eleventh.
+STEPS_PER_EPOCH = 28
 SETTINGS = {
     "train.batch_windows": 33,
     "train.epochs": 20,
@@ -36,7 +37,7 @@ SETTINGS = {
 
 
 def tables() -> list[pa.Table]:
-    return [features_table(2, 401, seed=number, signal=0.3) for number in range(2)]
+    return [features_table(2, 401, seed=number, signal=0.6) for number in range(2)]
 
 
 def a_run(folder: Path, name: str, **changes: object) -> RunLayout:
@@ -92,10 +93,10 @@ def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, fol
 
 def test_it_learns_and_keeps_the_best_weights(undisturbed: RunLayout) -> None:
     manifest, records = the(undisturbed), history(the(undisturbed))
-    assert [record["epoch"] for record in records] == list(range(11))
-    assert [record["steps"] for record in records] == [*range(0, 300, 31), 300]
+    assert [record["epoch"] for record in records] == list(range(12))
+    assert [record["steps"] for record in records] == [*range(0, 300, STEPS_PER_EPOCH), 300]
     found = [record["validation_loss"] for record in records]
-    assert min(found) < 0.97 * found[0], "the planted signal explains about nine percent"
+    assert min(found) < 0.85 * found[0], "the planted signal explains about a third"
     assert manifest.facts["best_epoch"] == int(np.argmin(found))
     assert manifest.facts["validation_loss"] == min(found)
     # The forecasts written are those of the best weights: their error on the validation split is the best loss.
@@ -142,23 +143,23 @@ def test_plain_keras_loads_the_network(undisturbed: RunLayout, tmp_path: Path) -
     path.write_bytes(content(manifest, "model"))
     network = keras.saving.load_model(path)
     test = split_of(undisturbed, "test")
-    every = np.arange(50)
+    every = np.arange(len(test))
     raw, tickers = test.windows(every), test.tickers(every)
     transform = restore(json.loads(content(manifest, "inputs")))
     outputs = np.asarray(network(transform.inputs(raw, tickers)))[:, 0]
     table = predictions(manifest)
-    written = table.filter(pa.compute.equal(table["split"], "test"))["forecast_return"].to_numpy()[:50]
+    written = table.filter(pa.compute.equal(table["split"], "test"))["forecast_return"].to_numpy()
     np.testing.assert_allclose(transform.returns(outputs, raw, tickers), written, rtol=1e-4, atol=1e-8)
 
 
 def test_a_killed_training_goes_on_and_ends_bit_for_bit_the_same(undisturbed: RunLayout, folder: Path) -> None:
     layout = a_run(folder, "killed")
-    with workers(layout, signals={0: "SIGKILL 140"}) as [(process, console)]:
+    with workers(layout, signals={0: "SIGKILL 130"}) as [(process, console)]:
         assert process.wait(timeout=60) == -signal.SIGKILL, console.read_text()
     [*_, newest] = storage.list_objects(layout.uri + "/checkpoints/")
     reached = int(newest.uri[-13:-4])
-    assert 100 < reached < 148, "and not at an epoch's end"
-    assert reached % 31
+    assert 100 < reached <= 136
+    assert reached % STEPS_PER_EPOCH, "not at an epoch's end"
     manifest = trained(layout)
     assert "going on from step" in _log(layout)
     np.testing.assert_array_equal(losses(manifest), losses(the(undisturbed)))
@@ -191,7 +192,8 @@ def test_levels_stop_early_in_half_precision(folder: Path) -> None:
         **{"train.inputs": "levels", "train.precision": "mixed_float16", "train.patience_epochs": 2,
            "train.max_steps": 10_000, "train.epochs": 200, "train.learning_rate": 0.02, "train.batch_windows": 128},
     )  # fmt: skip
-    manifest = trained(layout)
+    # Where the CPU has no float16, oneDNN says so once.
+    manifest = trained(layout, printing="oneDNN supports DT_HALF only on platforms with AVX-512")
     found = [record["validation_loss"] for record in history(manifest)]
     assert len(found) < 201
     assert len(found) - 1 == manifest.facts["best_epoch"] + 2 == int(np.argmin(found)) + 2
@@ -216,10 +218,10 @@ class Quiet:
     """Where a journal would be."""
 
     def __init__(self) -> None:
-        self.reports: list[dict] = []
+        self.reports: list[tuple[object, ...]] = []
 
-    def report(self, step: str, done: int, total: int, unit: str, **facts: object) -> None:
-        self.reports.append({"step": step, **facts})
+    def report(self, *progress: object, **facts: object) -> None:
+        self.reports.append((*progress, facts))
 
 
 def test_a_finished_training_is_not_done_twice(undisturbed: RunLayout) -> None:
@@ -228,7 +230,7 @@ def test_a_finished_training_is_not_done_twice(undisturbed: RunLayout) -> None:
     before, journal = the(undisturbed), Quiet()
     assert worker.run(undisturbed, config_of(undisturbed), journal)
     assert the(undisturbed) == before
-    assert journal.reports == [{"step": "train", "finished": True, "skipped": True}]
+    assert journal.reports == [("train", 1, 1, "windows", {"finished": True, "skipped": True})]
 
 
 def test_what_changes_the_fingerprint(undisturbed: RunLayout) -> None:

@@ -209,7 +209,7 @@ def _opened(entry: Path) -> Columns | None:
             path = entry / f"{name}.bin"
             if path.stat().st_size != size or _crc(path) != crc:
                 return None
-            mapped = np.memmap(path, dtype, "r") if size else np.zeros(0, dtype)
+            mapped = np.memmap(path, dtype, "r").view(np.ndarray) if size else np.zeros(0, dtype)
             columns[name] = mapped.reshape(-1, *shape)
         sequences = tuple((str(ticker), int(first)) for ticker, first in document["sequences"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -28,7 +28,7 @@ WEIGHTS, INPUTS = "weights", "inputs"
 def weights_file(model: Any) -> bytes:
     """The network's weights by name, as an .npz file."""
     file = io.BytesIO()
-    named = {variable.path.replace("/", "."): variable.numpy() for variable in model.variables}
+    named = {variable.path.replace("/", "."): variable.numpy() for variable in model.weights}
     np.savez(file, **named)
     return file.getvalue()
 
@@ -114,8 +114,8 @@ def source_weights(manifest: Manifest, model: Any) -> Arrays:
     row = _only(manifest, WEIGHTS)
     with np.load(io.BytesIO(read_object(row)), allow_pickle=False) as file:
         found: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
-    names = [variable.path.replace("/", ".") for variable in model.variables]
-    for name, variable in zip(names, model.variables, strict=True):
+    names = [variable.path.replace("/", ".") for variable in model.weights]
+    for name, variable in zip(names, model.weights, strict=True):
         if name not in found or found[name].shape != tuple(variable.shape):
             has = f"{found[name].shape}" if name in found else "nothing"
             raise DataError(

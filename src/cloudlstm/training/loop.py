@@ -105,7 +105,7 @@ class Trainer:
                 checkpoints.save(self._snapshot(state))
             while state.step < self.total_steps and state.waited < self._config.train.patience_epochs:
                 self._epoch(state, checkpoints, report, asked)
-        for variable, value in zip(self._model.variables, state.best, strict=True):
+        for variable, value in zip(self._model.weights, state.best, strict=True):
             variable.assign(value)
         return state
 
@@ -174,7 +174,7 @@ class Trainer:
 
     def _variables(self) -> tuple[list[Any], list[Any]]:
         return (
-            [variable.numpy() for variable in self._model.variables],
+            [variable.numpy() for variable in self._model.weights],
             [variable.numpy() for variable in self._optimizer.variables],
         )
 
@@ -186,7 +186,7 @@ class Trainer:
         return replace(state, weights=weights, slots=slots, **lists)  # type: ignore[arg-type]
 
     def _restore(self, state: State) -> None:
-        for variable, value in zip(self._model.variables, state.weights, strict=True):
+        for variable, value in zip(self._model.weights, state.weights, strict=True):
             variable.assign(value)
         for variable, value in zip(self._optimizer.variables, state.slots, strict=True):
             variable.assign(value)

@@ -82,6 +82,7 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> bool:
     work.train()
     if membership.chief:
         work.write(time.monotonic() - began)
+    work.report_end()
     return membership.chief
 
 
@@ -161,15 +162,15 @@ class _Work:
         Manifest("train", self.mark, objects, seconds, self._facts()).save(self.layout)
         prune(self.layout, "train", self.mark)
         self.checkpoints.discard()
-        seen = self.trainer.windows_seen(self.state.step)
-        self.journal.report("train", seen, seen, "windows", finished=True, **self._last())
+
+    def report_end(self) -> None:
+        """Tells the progress bars that this worker is through, with fewer windows than planned if it stopped early."""
+        seen, last = self.trainer.windows_seen(self.state.step), self.state.history[-1]
+        figures = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
+        self.journal.report("train", seen, seen, "windows", finished=True, **figures)
 
     def _put(self, name: str, data: bytes, kind: str, rows: int) -> Any:
         return write_object(self.layout.data("train", self.mark, name), data, kind=kind, rows=rows)
-
-    def _last(self) -> dict[str, Any]:
-        last = self.state.history[-1]
-        return {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
 
     def _facts(self) -> dict[str, Any]:
         """What the report says of the training."""

@@ -1,0 +1,194 @@
+"""The command end to end on real Spark and real TensorFlow workers: submit, look, resume, predict, on every storage."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cloudlstm import storage
+from cloudlstm.layout import RunLayout
+from pipeline.submitting import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The root of a finished run on this machine's disk."""
+    folder = tmp_path_factory.mktemp("local")
+    done = submit(write_config(folder), f"file://{folder}/runs")
+    assert done.returncode == 0, done.stderr
+    for word in ("naive", "drift", "ridge", "lstm", "report.html"):
+        assert word in done.stdout
+    return f"file://{folder}/runs"
+
+
+def test_every_step_left_its_manifest_and_the_report(local: str) -> None:
+    run = one_run(local)
+    steps = {item.uri.rsplit("/", 1)[1] for item in storage.list_objects(f"{run}/manifests/")}
+    assert steps == {f"{step}.json" for step in ("ingest", "clean", "features", "sequences", "train", "evaluate")}
+    rows = {row["model"]: row for row in report(run)["models"]}
+    assert set(rows) == {"naive", "drift", "ridge", "lstm"}
+    assert all(row["rmse_price"] > 0 for row in rows.values())
+    facts = json.loads(storage.read(f"{run}/manifests/train.json"))["facts"]
+    pids = [process["pid"] for process in facts["worker_processes"]]
+    assert len(set(pids)) == 2
+    assert storage.read(f"{run}/report/report.html").startswith(b"<!")
+
+
+def test_forecasts_are_for_the_next_session(local: str) -> None:
+    text = storage.read(f"{one_run(local)}/report/forecasts.csv").decode()
+    rows = list(csv.DictReader(text.splitlines()))
+    assert {row["ticker"] for row in rows} == {f"SYN{number:06d}" for number in range(1, 6)}
+    # 2023-12-29 was the last session of 2023, and New Year's Day none.
+    assert {row["origin_date"] for row in rows if row["origin_date"] == "2023-12-29"}
+    assert {row["target_date"] for row in rows if row["origin_date"] == "2023-12-29"} == {"2024-01-02"}
+
+
+def test_a_second_submit_does_nothing_again(local: str, tmp_path: Path) -> None:
+    run = one_run(local)
+    before = {item.uri: item.etag for item in storage.list_objects(f"{run}/data/")}
+    done = submit(write_config(tmp_path), local)
+    assert done.returncode == 0
+    assert done.stderr.count("unchanged, skipped") == 6
+    assert {item.uri: item.etag for item in storage.list_objects(f"{run}/data/")} == before
+
+
+def test_the_reading_verbs(local: str) -> None:
+    run_id = one_run(local).rsplit("/", 1)[1]
+    status = cloudlstm("status", f"--root={local}").stdout
+    assert run_id in status
+    assert status.count("done") >= 6
+    assert "rows in" in cloudlstm("logs", run_id, f"--root={local}").stdout
+    assert run_id in cloudlstm("runs", f"--root={local}").stdout
+    assert "lstm" in cloudlstm("report", one_run(local)).stdout
+    assert "nothing to cancel" in cloudlstm("cancel", f"--root={local}").stdout
+
+
+@pytest.mark.parametrize("service", ["s3_root", "gs_root"])
+def test_object_storage_gives_the_same_metrics(
+    local: str, service: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    root = request.getfixturevalue(service)
+    done = submit(write_config(tmp_path), root)
+    assert done.returncode == 0, done.stderr
+    here, there = report(one_run(local))["models"], report(one_run(root))["models"]
+    assert [row["model"] for row in here] == [row["model"] for row in there]
+    for mine, other in zip(here, there, strict=True):
+        figures = {name: value for name, value in mine.items() if isinstance(value, float)}
+        assert figures
+        for name, value in figures.items():
+            assert other[name] == pytest.approx(value, rel=1e-5, abs=1e-9), (mine["model"], name)
+    prepared = [{row["sha256"] for row in json.loads(storage.read(f"{one_run(base)}/manifests/sequences.json"))["objects"]}
+                for base in (local, root)]  # fmt: skip
+    assert prepared[0] == prepared[1]
+
+
+def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
+    trained = one_run(local)
+    done = cloudlstm("predict", f"--run={trained.rsplit('/', 1)[1]}", f"--root={local}", "market.end=2024-03-28")
+    assert done.returncode == 0, done.stderr
+    layouts = [item.uri.rsplit("/", 1)[1] for item in storage.list_objects(f"{local}/index/")]
+    (predicted,) = [run_id for run_id in layouts if "predict" in run_id]
+    layout = RunLayout.of(local, predicted)
+    rows = list(csv.DictReader(storage.read(layout.report("forecasts.csv")).decode().splitlines()))
+    # Good Friday, 2024-03-29, was no session.
+    assert "2024-04-01" in {row["target_date"] for row in rows}
+    weights = []
+    for run in (trained, layout.uri):
+        objects = json.loads(storage.read(f"{run}/manifests/train.json"))["objects"]
+        weights += [row["sha256"] for row in objects if row["kind"] == "weights"]
+    assert weights[0] == weights[1]
+    storage.delete(f"{local}/index/{predicted}")
+
+
+LONG = SMALL.replace("epochs = 2", "epochs = 400\npatience_epochs = 400")
+
+
+def started(root: str, config: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cloudlstm", "submit", f"--config={config}", f"--root={root}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for_training(root: str, timeout_s: float = 120) -> str:
+    """Waits until the run's training is under way; gives the run's URI."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if list(storage.list_objects(f"{root}/index/")):
+            run = one_run(root)
+            for item in storage.list_objects(f"{run}/progress/train/"):
+                if storage.read_json(item.uri)["done"]:
+                    return run
+        time.sleep(0.2)
+    raise AssertionError("training did not begin in time")
+
+
+def processes_of(run: str) -> list[int]:
+    """Every process that has the run's URI on its command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if run.encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for_end(run: str, timeout_s: float = 20) -> list[int]:
+    deadline = time.monotonic() + timeout_s
+    while processes_of(run) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return processes_of(run)
+
+
+def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(tmp_path: Path) -> None:
+    root = f"file://{tmp_path}/runs"
+    config = write_config(tmp_path, LONG)
+    launcher = started(root, config)
+    run = wait_for_training(root)
+    assert len(processes_of(run)) == 2
+    os.kill(launcher.pid, signal.SIGINT)
+    _, told = launcher.communicate(timeout=60)
+    assert launcher.returncode == 130
+    assert "Traceback" not in told
+    assert wait_for_end(run) == []
+    before = data_objects(run)
+    assert list(storage.list_objects(f"{run}/checkpoints/"))
+    finished = cloudlstm("submit", f"--config={config}", f"--root={root}", f"--run={run.rsplit('/', 1)[1]}",
+                         "train.max_steps=60")  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr.count("unchanged, skipped") == 4
+    assert before.items() <= data_objects(run).items()
+
+
+def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(tmp_path: Path) -> None:
+    root = f"file://{tmp_path}/runs"
+    config = write_config(tmp_path, LONG)
+    launcher = started(root, config)
+    run = wait_for_training(root)
+    second = submit(config, root)
+    assert second.returncode == 1
+    assert "being worked on" in error_line(second)
+    assert "running" in cloudlstm("status", f"--root={root}").stdout
+    assert cloudlstm("cancel", f"--root={root}").returncode == 0
+    _, told = launcher.communicate(timeout=60)
+    assert launcher.returncode == 1
+    assert "was cancelled" in told
+    assert wait_for_end(run) == []
+
+
+def test_a_killed_launcher_takes_its_jobs_with_it(tmp_path: Path) -> None:
+    root = f"file://{tmp_path}/runs"
+    launcher = started(root, write_config(tmp_path, LONG))
+    run = wait_for_training(root)
+    launcher.kill()
+    launcher.communicate(timeout=60)
+    assert wait_for_end(run) == []
