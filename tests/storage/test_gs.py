@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from cloudlstm.errors import (
 )
 from cloudlstm.storage import registry
 from emulators import GS_BUCKET
-from meddler import Answer, Request, cut, lose, meddler, once
+from meddler import Answer, Meddle, Request, cut, lose, meddler, once
 
 # When a download is refused and tried again, the SDK drops the answer without closing its connection.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -126,19 +127,34 @@ def test_a_write_is_repeated(gs_endpoint: str, gs_root: str, monkeypatch: pytest
     assert fresh().read(f"{gs_root}/object") == b"mine"
 
 
+@pytest.mark.parametrize("fault", [lambda _: Answer(503), lambda _: None], ids=["refused", "hung up"])
 def test_an_upload_goes_on_after_a_fault(
-    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: Meddle
 ) -> None:
     (tmp_path / "large").write_bytes(bytes(range(256)) * (TWO_AND_A_HALF_PARTS // 256))
     told: list[int] = []
     parts = iter(range(100))
-    meddle, seen = once(lambda r: r.method == "PUT" and next(parts) == 1, lambda _: Answer(503))
+    meddle, seen = once(lambda r: r.method == "PUT" and next(parts) == 1, fault)
     with meddler(gs_endpoint, meddle) as url, monkeypatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", url)
         fresh().upload(tmp_path / "large", f"{gs_root}/large", told.append)
     assert [request.method for request in seen].count("PUT") > 3
     assert fresh().read(f"{gs_root}/large") == (tmp_path / "large").read_bytes()
     assert sum(told) == TWO_AND_A_HALF_PARTS
+    assert all(size_bytes > 0 for size_bytes in told)
+
+
+def test_what_is_read_again_counts_once() -> None:
+    """As when the service has kept only a part of what was sent, and the SDK goes back."""
+    from cloudlstm.storage.gs import _Watched
+
+    told: list[int] = []
+    file = _Watched(io.BytesIO(b"x" * 100), told.append)
+    file.read(60)
+    file.seek(20)
+    file.read(30)
+    file.read()
+    assert file.tell() == sum(told) == 100
     assert all(size_bytes > 0 for size_bytes in told)
 
 

@@ -73,6 +73,19 @@ def predictions(manifest: Manifest) -> pa.Table:
     return pq.read_table(io.BytesIO(content(manifest, "predictions")))
 
 
+def error_of_forecasts(layout: RunLayout) -> float:
+    """The validation loss of the forecasts that were written, and so of the weights that were kept."""
+    manifest, validation = the(layout), split_of(layout, "validation")
+    every = np.arange(len(validation))
+    raw, tickers = validation.windows(every), validation.tickers(every)
+    transform = restore(json.loads(content(manifest, "inputs")))
+    table = predictions(manifest)
+    forecasts = table.filter(pa.compute.equal(table["split"], "validation"))["forecast_return"].to_numpy()
+    error = transform.labels(raw, tickers, forecasts.astype(np.float32))
+    error -= transform.labels(raw, tickers, validation.targets(every))
+    return float((error.astype(np.float64) ** 2).mean())
+
+
 def history(manifest: Manifest) -> list[dict]:
     return [json.loads(line) for line in content(manifest, "history").splitlines()]
 
@@ -99,16 +112,7 @@ def test_it_learns_and_keeps_the_best_weights(undisturbed: RunLayout) -> None:
     assert min(found) < 0.85 * found[0], "the planted signal explains about a third"
     assert manifest.facts["best_epoch"] == int(np.argmin(found))
     assert manifest.facts["validation_loss"] == min(found)
-    # The forecasts written are those of the best weights: their error on the validation split is the best loss.
-    validation = split_of(undisturbed, "validation")
-    every = np.arange(len(validation))
-    raw, tickers = validation.windows(every), validation.tickers(every)
-    transform = restore(json.loads(content(manifest, "inputs")))
-    table = predictions(manifest)
-    mine = table.filter(pa.compute.equal(table["split"], "validation"))
-    scale = transform.returns(np.ones(len(every)), raw, tickers)
-    error = mine["forecast_return"].to_numpy() / scale - transform.labels(raw, tickers, validation.targets(every))
-    assert float((error**2).mean()) == pytest.approx(min(found), rel=1e-5)
+    assert error_of_forecasts(undisturbed) == pytest.approx(min(found), rel=1e-5)
 
 
 def test_the_untrained_network_is_the_naive_forecast(undisturbed: RunLayout) -> None:
@@ -197,6 +201,8 @@ def test_levels_stop_early_in_half_precision(folder: Path) -> None:
     found = [record["validation_loss"] for record in history(manifest)]
     assert len(found) < 201
     assert len(found) - 1 == manifest.facts["best_epoch"] + 2 == int(np.argmin(found)) + 2
+    assert error_of_forecasts(layout) == pytest.approx(min(found), rel=1e-3), "the best weights, not the last"
+    assert found[-1] > 1.01 * min(found), "or that says nothing"
     assert min(found) < 0.5 * found[0], "an untrained network forecasts the mean price"
     assert json.loads(content(manifest, "inputs"))["statistics"].keys() == {"", "T000", "T001"}
 

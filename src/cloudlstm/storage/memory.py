@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,29 +12,27 @@ from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError
 from cloudlstm.storage.base import ObjectInfo, Progress, object_uri
 from cloudlstm.storage.local import copy, disk_errors, new_file
 
+_objects: dict[str, tuple[bytes, int]] = {}  # uri -> content, and the number of the write that made it
+_numbers = itertools.count(1)
+_guard = threading.Lock()
+
 
 class MemoryStorage:
-    """Other processes, Spark's workers among them, do not see these objects."""
-
-    def __init__(self) -> None:
-        self._objects: dict[str, tuple[bytes, int]] = {}  # uri -> content, and the count of writes when it was written
-        self._writes = 0
-        self._guard = threading.Lock()
+    """All instances hold the same objects; other processes, Spark's workers among them, do not see them."""
 
     def read(self, uri: str) -> bytes:
         return self._find(uri)[0]
 
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         object_uri(uri)
-        with self._guard:
-            if if_absent and uri in self._objects:
+        with _guard:
+            if if_absent and uri in _objects:
                 raise ObjectExistsError(f"{uri} is already there")
-            self._writes += 1
-            self._objects[uri] = (bytes(data), self._writes)
+            _objects[uri] = (bytes(data), next(_numbers))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        with self._guard:
-            found = sorted(uri for uri in self._objects if uri.startswith(prefix))
+        with _guard:
+            found = sorted(uri for uri in _objects if uri.startswith(prefix))
         for uri in found:
             try:
                 yield self.stat(uri)
@@ -45,8 +44,8 @@ class MemoryStorage:
         return ObjectInfo(uri, len(data), str(write))
 
     def delete(self, uri: str) -> None:
-        with self._guard:
-            self._objects.pop(uri, None)
+        with _guard:
+            _objects.pop(uri, None)
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         content = io.BytesIO()
@@ -61,6 +60,6 @@ class MemoryStorage:
 
     def _find(self, uri: str) -> tuple[bytes, int]:
         try:
-            return self._objects[uri]
+            return _objects[uri]
         except KeyError:
             raise ObjectNotFoundError(f"no object {uri}") from None

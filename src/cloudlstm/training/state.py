@@ -73,11 +73,3 @@ class State:
                 return cls(**arrays, losses=file["losses"].tolist(), **small)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise CorruptObjectError(f"{name} is no readable checkpoint: {error}") from error
-
-    def fits(self, other: State) -> bool:
-        """Whether weights and slots have the shapes of another state."""
-
-        def shapes(state: State) -> list[tuple[int, ...]]:
-            return [array.shape for array in (*state.weights, *state.slots)]
-
-        return shapes(self) == shapes(other)

@@ -83,6 +83,11 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> bool:
     if membership.chief:
         work.write(time.monotonic() - began)
     work.report_end()
+    try:
+        cluster.meet()  # a peer that ended while the chief forecasts would count as lost
+    except JobError:
+        if not membership.chief:
+            raise
     return membership.chief
 
 
