@@ -90,18 +90,21 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     os.environ.setdefault("JAVA_HOME", str(find_java().home))
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, PeakMemory() as peak:
-        with Spark(config(1).spark, app_name="bench") as spark:
-            prepare(spark, Path(folder), "warm", 128)
-            rates = []
-            for repeat in range(args.repeats):
-                done = prepare(spark, Path(folder), f"measured-{repeat}", args.tickers)
-                rows = int(done["ingest"].facts["rows"])
-                seconds = sum(done[step].seconds for step in MEASURED)
-                rates.append(rows / seconds)
-                by_step = ", ".join(f"{step} {done[step].seconds:.2f} s" for step in done)
-                print(f"{rows:,} rows in {seconds:.2f} s = {rates[-1] / 1e6:.2f} M rows/s ({by_step})")
-            facts = spark.facts()
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        PeakMemory() as peak,
+        Spark(config(1).spark, app_name="bench") as spark,
+    ):
+        prepare(spark, Path(folder), "warm", 128)
+        rates = []
+        for repeat in range(args.repeats):
+            done = prepare(spark, Path(folder), f"measured-{repeat}", args.tickers)
+            rows = int(done["ingest"].facts["rows"])
+            seconds = sum(done[step].seconds for step in MEASURED)
+            rates.append(rows / seconds)
+            by_step = ", ".join(f"{step} {done[step].seconds:.2f} s" for step in done)
+            print(f"{rows:,} rows in {seconds:.2f} s = {rates[-1] / 1e6:.2f} M rows/s ({by_step})")
+        facts = spark.facts()
     print(f"median {statistics.median(rates) / 1e6:.2f} M rows/s over {', '.join(MEASURED)}")
     print(f"peak PSS of all processes {peak.bytes / 2**30:.2f} GiB")
     print(f"Spark {facts['version']}, {facts['cores']} cores, JVM start {facts['start_s']:.1f} s (not counted)")

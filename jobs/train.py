@@ -1,18 +1,22 @@
-"""Job: one training worker; worker 0 also judges the forecasts.  Usage: train.py RUN_URI  (TF_CONFIG says which worker)"""
+"""Job: one training worker, told by TF_CONFIG which; worker 0 also judges the forecasts.  Usage: train.py RUN_URI"""
 
 import json
 import os
 import sys
 
 from cloudlstm import job
+from cloudlstm.config import RunConfig
+from cloudlstm.journal import Journal
+from cloudlstm.layout import RunLayout
 
 
-def work(layout, config, journal):  # type: ignore[no-untyped-def]
-    from cloudlstm.evaluation import evaluate
-    from cloudlstm.training import worker
+def work(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
+    # Here and not above: a doubled job, or one without its package, must not need TensorFlow to say so.
+    from cloudlstm.evaluation.evaluate import run as evaluate
+    from cloudlstm.training.worker import run as train
 
-    if worker.run(layout, config, journal):
-        evaluate.run(layout, config, journal)
+    if train(layout, config, journal):
+        evaluate(layout, config, journal)
 
 
 if __name__ == "__main__":

@@ -96,9 +96,7 @@ class Journal(logging.Handler):
         with self._guard:
             self._lines.append(line)
 
-    def report(
-        self, step: str, done: int, total: int, unit: str, *, finished: bool = False, **facts: Any
-    ) -> None:
+    def report(self, step: str, done: int, total: int, unit: str, *, finished: bool = False, **facts: Any) -> None:
         """Notes how far `step` is; cheap enough to be called as often as one likes."""
         now = time.time()
         with self._guard:
@@ -134,7 +132,9 @@ class Journal(logging.Handler):
 
     def __enter__(self) -> Self:
         # A job that runs again in a later attempt continues the numbering of its parts.
-        self._part = len(list(storage.list_objects(self._layout.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/")))
+        self._part = len(
+            list(storage.list_objects(self._layout.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/"))
+        )
         _LOGGER.addHandler(self)
         _LOGGER.setLevel(logging.INFO)
         self._thread.start()

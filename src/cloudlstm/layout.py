@@ -1,17 +1,17 @@
 """The name of every object of a run. No other module builds such a name.
 
-    <root>/index/<run id>                        marks that the run exists
-    <root>/<run id>/
-        config.json                              the resolved configuration, written once
-        attempts/0001.json                       one submit's go at the run (create-only), then .heartbeat.json
-        claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
-        manifests/<step>.json                    what a finished step made; written last
-        data/<step>/<fingerprint>/…              the objects that the manifest names
-        checkpoints/<fingerprint>/…              resumable training state
-        progress/<step>/<worker>.json            rewritten every few seconds
-        logs/<job>/<worker>/00001.log            appended as numbered parts
-        failures/<job>.json                      the error with which a job ended
-        report/report.json, report.html, forecasts.csv, forecasts.parquet
+<root>/index/<run id>                        marks that the run exists
+<root>/<run id>/
+    config.json                              the resolved configuration, written once
+    attempts/0001.json                       one submit's go at the run (create-only), then .heartbeat.json
+    claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
+    manifests/<step>.json                    what a finished step made; written last
+    data/<step>/<fingerprint>/…              the objects that the manifest names
+    checkpoints/<fingerprint>/…              resumable training state
+    progress/<step>/<worker>.json            rewritten every few seconds
+    logs/<job>/<worker>/00001.log            appended as numbered parts
+    failures/<job>.json                      the error with which a job ended
+    report/report.json, report.html, forecasts.csv, forecasts.parquet
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import (
     Manifest,
     ManifestRow,
-    finished,
     fingerprint,
+    finished,
     prune,
     read_object,
     total_rows,
@@ -89,7 +89,11 @@ class _Pipeline:
         inputs = [identity, asked, market.start, market.end, market.calendar, market.tickers_per_shard]
 
         def work(step: str, print_: str) -> Made:
-            made = self._read_shards(source, step, print_) if source.whole_tickers else self._shuffled(source, asked, step, print_)
+            made = (
+                self._read_shards(source, step, print_)
+                if source.whole_tickers
+                else self._shuffled(source, asked, step, print_)
+            )
             facts = {"source": market.source, "partitions": len(source.partitions()), "shards": len(made)}
             return Made([row for each in made for row in each.objects], sum(each.rows for each in made), facts)
 
@@ -104,9 +108,7 @@ class _Pipeline:
             table = bars.sort(bars.conform(source.read(partition), bars.BARS))
             return _stored(layout, step, print_, number, table, "bars")
 
-        return self._spark.map(
-            make, list(enumerate(source.partitions())), units=_rows, report=self._report(step, 0)
-        )
+        return self._spark.map(make, list(enumerate(source.partitions())), units=_rows, report=self._report(step, 0))
 
     def _shuffled(self, source: Source, asked: tuple[str, ...] | None, step: str, print_: str) -> list[Made]:
         """Files of any layout: which tickers there are, then every bar to its ticker's shard."""

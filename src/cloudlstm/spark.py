@@ -78,7 +78,9 @@ class Spark:
         try:
             pyspark = importlib.import_module("pyspark")
         except ImportError:
-            raise errors.MissingExtraError("preparing data needs pyspark", hint="pip install 'cloudlstm[spark]'") from None
+            raise errors.MissingExtraError(
+                "preparing data needs pyspark", hint="pip install 'cloudlstm[spark]'"
+            ) from None
         # Without this, executors take whatever `python3` is first on the node's PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         conf = pyspark.SparkConf()

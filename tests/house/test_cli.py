@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cloudlstm.cli import main
 from cloudlstm.cli.display import amount, duration
 from cloudlstm.targets import Plan
@@ -99,7 +100,11 @@ def test_paths_become_uris_where_they_were_typed(
 
 def test_help_goes_to_standard_output_and_is_complete() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "cloudlstm", "--help"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", "cloudlstm", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
     )
     for verb in ("submit", "status", "logs", "cancel", "report", "runs", "predict", "doctor"):
         assert verb in done.stdout
@@ -117,7 +122,9 @@ def test_doctor_checks_the_storage_that_is_named(tmp_path: Path, capsys: pytest.
     assert nothing_in(tmp_path)
 
 
-def test_doctor_says_how_to_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_says_how_to_mend(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))

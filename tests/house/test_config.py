@@ -6,9 +6,10 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from cloudlstm.config import load, parse
 from cloudlstm.errors import ConfigError
-from pydantic import ValidationError
 
 SYNTHETIC = {"market": {"source": "synthetic"}}
 
@@ -30,7 +31,7 @@ def test_overrides_change_what_the_file_says(tmp_path: Path) -> None:
     assert config.train.epochs == 3
     assert config.market.end == dt.date(2020, 6, 30)
     assert config.universe.tickers == ("MSFT", "AAPL")
-    assert config.train.cache_dir == "/tmp/a b"  # noqa: S108
+    assert config.train.cache_dir == "/tmp/a b"
 
 
 def test_a_configuration_cannot_be_changed_afterwards() -> None:

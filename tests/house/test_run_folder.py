@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+
 from cloudlstm import attempts, errors, manifest, storage
 from cloudlstm.journal import Journal, read_logs, read_progress
 from cloudlstm.layout import RunLayout

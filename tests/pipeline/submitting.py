@@ -40,7 +40,9 @@ def write_config(folder: Path, text: str = SMALL) -> Path:
     return path
 
 
-def cloudlstm(*words: str, env: dict[str, str] | None = None, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+def cloudlstm(
+    *words: str, env: dict[str, str] | None = None, timeout_s: float = 300
+) -> subprocess.CompletedProcess[str]:
     """The command's exit status and what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "cloudlstm", *words],

@@ -66,7 +66,7 @@ def test_a_window_longer_than_the_history(tmp_path: Path, bars: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert "nowhere.csv" in failed(tmp_path, "/tmp/nowhere.csv")  # noqa: S108
+    assert "nowhere.csv" in failed(tmp_path, "/tmp/nowhere.csv")
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

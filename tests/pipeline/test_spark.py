@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from cloudlstm.config import SparkConfig
 from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
 from cloudlstm.spark import Spark
@@ -45,7 +46,9 @@ def test_a_shuffle_keeps_the_order_of_arrival_and_fills_every_shard(spark: Spark
     assert results == [(0, in_order), (1, b""), (2, in_order), (3, b"")]
 
 
-@pytest.mark.parametrize("error", [QualityGateError("7 of 9 refused", hint="look"), StorageFullError("no <space> {} left")])
+@pytest.mark.parametrize(
+    "error", [QualityGateError("7 of 9 refused", hint="look"), StorageFullError("no <space> {} left")]
+)
 def test_our_errors_arrive_as_themselves(spark: Spark, error: CloudLSTMError) -> None:
     def task(_: int) -> None:
         raise error

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from cloudlstm import storage
 from cloudlstm.layout import RunLayout
 from pipeline.submitting import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
@@ -84,9 +85,9 @@ def test_object_storage_gives_the_same_metrics(
         assert figures
         for name, value in figures.items():
             assert other[name] == pytest.approx(value, rel=1e-5, abs=1e-9), (mine["model"], name)
-    prepared = [{row["sha256"] for row in json.loads(storage.read(f"{one_run(base)}/manifests/sequences.json"))["objects"]}
-                for base in (local, root)]  # fmt: skip
-    assert prepared[0] == prepared[1]
+    manifests = [storage.read_json(f"{one_run(base)}/manifests/sequences.json") for base in (local, root)]
+    mine, other = [[row["sha256"] for row in manifest["objects"]] for manifest in manifests]
+    assert mine == other
 
 
 def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:

@@ -182,6 +182,19 @@ def test_sigterm_to_one_worker_saves_and_ends_both_and_one_can_finish_alone(
     np.testing.assert_allclose(losses(trained(layout)), losses(the(undisturbed)), rtol=1e-5)
 
 
+def test_under_the_name_of_the_network_stands_a_trained_one(folder: Path) -> None:
+    """Where there is nothing to learn, the naive forecast validates best; it is not passed off as the LSTM's."""
+    layout = make_run(
+        folder, "noise", [features_table(2, 401, seed=5, signal=0.0)],
+        SETTINGS | {"train.max_steps": 60, "train.learning_rate": 0.02},
+    )  # fmt: skip
+    manifest = trained(layout)
+    found = [record["validation_loss"] for record in history(manifest)]
+    assert min(found) == found[0], "or that says nothing"
+    assert manifest.facts["best_epoch"] == 1 + int(np.argmin(found[1:]))
+    assert error_of_forecasts(layout) == pytest.approx(min(found[1:]), rel=1e-5)
+
+
 def test_a_worker_that_loses_its_peer_ends_with_a_clear_error(folder: Path) -> None:
     layout = a_run(folder, "lost", **{"train.collective_timeout_s": 5.0})
     with workers(layout, 2, signals={1: "SIGKILL 60"}) as [(survivor, console), _]:

@@ -16,10 +16,10 @@ from cloudlstm.errors import CloudLSTMError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 fine or nothing to do, 1 our failure, 2 usage."""
-    import fire  # noqa: PLC0415 - the one import that `--help` needs
-    from fire.core import FireExit  # noqa: PLC0415
+    import fire
+    from fire.core import FireExit
 
-    from cloudlstm.cli import verbs  # noqa: PLC0415
+    from cloudlstm.cli import verbs
 
     words = [_spelled(word) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
     helped = bool({"--help", "-h"} & set(words))

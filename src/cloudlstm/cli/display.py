@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bars, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.progress import Progress as Bars
 from rich.text import Text
 
 from cloudlstm.journal import Progress
@@ -117,7 +118,9 @@ class _BarsWatch:
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._tasks: dict[str, TaskID] = {step.name: bars.add_task(step.name, total=None, start=False) for step in STEPS}
+        self._tasks: dict[str, TaskID] = {
+            step.name: bars.add_task(step.name, total=None, start=False) for step in STEPS
+        }
 
     def __call__(self, reports: list[Progress]) -> None:
         for report in summary(reports):

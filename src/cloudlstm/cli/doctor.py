@@ -63,7 +63,9 @@ def _extra(name: str, packages: tuple[str, ...]) -> Callable[[], str]:
             try:
                 found.append(f"{package} {importlib.metadata.version(package)}")
             except importlib.metadata.PackageNotFoundError:
-                raise MissingExtraError(f"{package} is not installed", hint=f"pip install 'cloudlstm[{name}]'") from None
+                raise MissingExtraError(
+                    f"{package} is not installed", hint=f"pip install 'cloudlstm[{name}]'"
+                ) from None
         return ", ".join(found)
 
     return check
@@ -75,7 +77,9 @@ def _disk() -> str:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home())
     free = shutil.disk_usage(folder).free / 2**30
     if free < _DISK_GIB:
-        raise MachineError(f"{free:.1f} GiB free at {folder}", hint=f"free {_DISK_GIB} GiB, or set XDG_CACHE_HOME elsewhere")
+        raise MachineError(
+            f"{free:.1f} GiB free at {folder}", hint=f"free {_DISK_GIB} GiB, or set XDG_CACHE_HOME elsewhere"
+        )
     return f"{free:.0f} GiB free for the cache at {folder}"
 
 

@@ -78,7 +78,9 @@ def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: s
     run_id = run or f"{config.name}-{fingerprint(document)[:8]}"
     layout = RunLayout.of(root_uri(root), run_id)
     if storage.scheme_of(layout.uri) == "memory":
-        raise UsageError("memory:// ends with each process, so a run cannot lie there", hint="use a folder, s3:// or gs://")
+        raise UsageError(
+            "memory:// ends with each process, so a run cannot lie there", hint="use a folder, s3:// or gs://"
+        )
     requests = [
         {"action": "write", "uri": layout.config, "document": document},
         {"action": "write", "uri": index(root_uri(root), run_id), "document": {"run": run_id}},
@@ -100,4 +102,7 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
 
 
 def _reject_example_name(config: str) -> None:
-    raise UsageError(f"no configuration file at {config}", hint="check --config; examples come with the package: cloudlstm doctor says where")
+    raise UsageError(
+        f"no configuration file at {config}",
+        hint="check --config; examples come with the package: cloudlstm doctor says where",
+    )

@@ -168,9 +168,7 @@ def version() -> Deferred:
     return Deferred(work)
 
 
-VERBS = {
-    verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, doctor, version)
-}
+VERBS = {verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, doctor, version)}
 
 
 def _planned(plan: "Plan", target: "Target", dry_run: object) -> Deferred:

@@ -42,7 +42,9 @@ def show_report(layout: RunLayout) -> int:
 
 
 def _results(report: dict[str, Any]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"{report['run_id']}: test split, next-day forecasts", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, title=f"{report['run_id']}: test split, next-day forecasts", title_justify="left"
+    )
     table.add_column("model")
     columns = {
         "rmse_price": ("RMSE $", ".4f"),
@@ -149,7 +151,9 @@ def show_runs(root: str) -> int:
     for title in ("run", "submitted", "state", "tickers", "RMSE $ lstm", "RMSE $ naive", "skill"):
         table.add_column(title, justify="right" if "$" in title or title in ("skill", "tickers") else "left")
     for started, layout, number in sorted(found, key=lambda entry: -entry[0]):
-        table.add_row(layout.run_id, time.strftime("%Y-%m-%d %H:%M", time.localtime(started)), *_outcome(layout, number))
+        table.add_row(
+            layout.run_id, time.strftime("%Y-%m-%d %H:%M", time.localtime(started)), *_outcome(layout, number)
+        )
     _console().print(table)
     return 0
 

@@ -46,8 +46,11 @@ def parse(document: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConf
 
 
 def _all_problems(values: dict[str, Any], error: ValidationError) -> list[str]:
-    """Every problem in words. Rules between keys are checked only once each key by itself is right: so look again
-    without the wrong ones, until nothing new comes up."""
+    """Every problem in words.
+
+    Rules between keys are checked only once each key by itself is right: so look again without the wrong ones, until
+    nothing new comes up.
+    """
     problems: list[str] = []
     while True:
         details = error.errors(include_url=False)

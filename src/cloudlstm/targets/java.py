@@ -71,7 +71,7 @@ def find_java() -> Java:
 def _version(java: Path) -> int:
     """The major version of a java binary; 0 when it does not say."""
     try:
-        told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr  # noqa: S603
+        told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r'version "(?:1\.)?(\d+)', told)

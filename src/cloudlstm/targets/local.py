@@ -1,4 +1,4 @@
-"""This machine as a target: the driver and every worker are processes, ended with the launcher."""
+"""The launcher's own machine as a target: the driver and every worker are processes, ended with the launcher."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,12 @@ class LocalTarget:
         """The processes of a job: one driver for "prepare", one process a worker for "train"."""
         argv = [sys.executable, str(asset("jobs", f"{job}.py")), layout.uri]
         if job == "prepare":
-            env = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "JAVA_HOME": "${java.home}",
-                   "PYSPARK_SUBMIT_ARGS": f"--driver-memory {config.spark.driver_memory_mib}m pyspark-shell"}  # fmt: skip
+            env = {
+                "PYSPARK_PYTHON": sys.executable,
+                "PYSPARK_SUBMIT_ARGS": f"--driver-memory {config.spark.driver_memory_mib}m pyspark-shell",
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "JAVA_HOME": "${java.home}",
+            }
             return {"job": job, "processes": [{"worker": "driver", "argv": argv, "env": env}]}
         workers = config.train.workers
         addresses = [f"127.0.0.1:${{port.{index}}}" for index in range(workers)]
@@ -84,7 +89,7 @@ class LocalJob:
     def _spawn(self, process: Mapping[str, Any], values: Mapping[str, str]) -> None:
         env = {key: _filled(text, values) for key, text in process["env"].items()}
         with (self._console / f"{process['worker']}.txt").open("wb") as console:
-            self._processes[process["worker"]] = subprocess.Popen(  # noqa: S603
+            self._processes[process["worker"]] = subprocess.Popen(
                 process["argv"],
                 env=os.environ | env | {PARENT_PIPE: "1", "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,  # closes when this launcher dies, however it dies
@@ -106,10 +111,8 @@ class LocalJob:
             _signal(process, signal.SIGTERM, group=False)
         deadline = time.monotonic() + _GRACE_S
         for process in self._processes.values():
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(max(deadline - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                pass
             _signal(process, signal.SIGKILL, group=True)
             process.wait()
 
@@ -125,13 +128,11 @@ class LocalJob:
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals, *, group: bool) -> None:
-    try:
+    with suppress(ProcessLookupError):
         if group:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-    except ProcessLookupError:
-        pass
 
 
 def _values_of_placeholders(request: Request) -> dict[str, str]:

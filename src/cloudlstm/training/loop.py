@@ -148,7 +148,9 @@ class Trainer:
         require_finite(np.array([loss]), max(state.step - 1, 0), "validation")
         epoch = -(-state.step // self.order.steps_per_epoch)
         state.waited += 1
-        if loss < state.best_loss:
+        # The untrained network, which is the naive forecast, is measured but never kept while there is a trained one:
+        # the report shows naive in a row of its own, and under the name LSTM what training made.
+        if loss < state.best_loss or (state.best_epoch == 0 and epoch > 0):
             state.best, _ = self._variables()
             state.best_loss, state.best_epoch, state.waited = loss, epoch, 0
         record = {

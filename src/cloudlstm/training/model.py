@@ -1,7 +1,7 @@
 """The network of record: LSTM, Dropout, Dense(1), in standard Keras layers.
 
 The output layer begins at zero. With `relative` inputs the untrained network is therefore the naive forecast itself
-("tomorrow = today"), so training starts from it and the best weights are never worse than it on the validation split.
+("tomorrow = today"), so training starts from it, and the record of epoch 0 is the naive loss.
 """
 
 from __future__ import annotations

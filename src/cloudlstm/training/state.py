@@ -27,7 +27,7 @@ class State:
         step: Steps done; epoch and place in the epoch follow from it.
         losses: Training loss of every step, over its global batch.
         history: One record per epoch's end, epoch 0 before the first step.
-        best: The weights with the lowest validation loss so far.
+        best: The weights of the trained epoch with the lowest validation loss so far; the first ones before any.
         best_epoch: When that was.
         best_loss: And how low.
         waited: Epochs since then.
