@@ -1,0 +1,75 @@
+"""The default model learns when there is something to learn, and claims nothing when there is not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.config import SyntheticConfig
+from cloudlstm.market.calendar import sessions
+from cloudlstm.market.synthetic import oracle_forecast, ticker_names
+from pipeline.submitting import one_run, report, submit
+
+# The settings of the model are the defaults; the market is large enough to learn from and small enough for a test.
+MARKET = """
+name = "learning"
+[market]
+source = "synthetic"
+start = 2013-01-01
+[market.synthetic]
+tickers = 16
+missing_days = 0.0
+bad_ticks = 0.0
+[train]
+epochs = 5
+"""
+
+
+def trained(folder: Path, *words: str) -> str:
+    config = folder / "learning.toml"
+    config.write_text(MARKET)
+    done = submit(config, f"file://{folder}/runs", *words)
+    assert done.returncode == 0, done.stderr
+    return one_run(f"file://{folder}/runs")
+
+
+def oracle_r2(run: str, config: SyntheticConfig) -> float:
+    """Out-of-sample R² of the law's own expectation, on the forecasts that the report judges."""
+    objects = storage.read_json(f"{run}/manifests/train.json")["objects"]
+    (uri,) = [f"{run}/{row['uri']}" for row in objects if row["kind"] == "predictions"]
+    table = pq.read_table(io.BytesIO(storage.read(uri))).to_pandas()
+    test = table[table["split"] == "test"]
+    days = sessions("XNYS", dt.date(2013, 1, 1), dt.date(2024, 12, 31))
+    oracle = oracle_forecast(config, ticker_names(config), days).to_pandas()
+    joined = test.merge(oracle.astype({"ticker": str}), left_on=["ticker", "origin_date"], right_on=["ticker", "date"])
+    assert len(joined) == len(test) > 5000
+    actual = joined["actual_return"].to_numpy()
+    return float(1 - np.sum((actual - joined["forecast"].to_numpy()) ** 2) / np.sum(actual**2))
+
+
+def lstm(run: str) -> dict[str, float]:
+    (row,) = [row for row in report(run)["models"] if row["model"] == "lstm"]
+    return row
+
+
+def test_it_recovers_at_least_half_of_a_planted_signal(tmp_path: Path) -> None:
+    run = trained(tmp_path, "market.synthetic.signal_r2=0.05")
+    settings = json.loads(storage.read(f"{run}/config.json"))["market"]["synthetic"]
+    best = oracle_r2(run, SyntheticConfig(**settings))
+    assert best == pytest.approx(0.05, abs=0.015)
+    assert lstm(run)["r2_oos"] >= 0.5 * best
+    assert lstm(run)["dm_p"] < 0.01
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_it_finds_nothing_where_nothing_is(tmp_path: Path, seed: int) -> None:
+    run = trained(tmp_path, f"market.synthetic.seed={seed}", f"train.seed={seed}", "train.epochs=3")
+    assert lstm(run)["dm_p"] > 0.05
+    assert abs(lstm(run)["r2_oos"]) < 0.01
