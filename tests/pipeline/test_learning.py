@@ -17,18 +17,13 @@ from cloudlstm.market.calendar import sessions
 from cloudlstm.market.synthetic import oracle_forecast, ticker_names
 from pipeline.submitting import one_run, report, submit
 
-# The settings of the model are the defaults; the market is large enough to learn from and small enough for a test.
+# Everything is as it comes: 32 tickers, 2010-2024, the model of record. Only the epochs are fewer, for the test's sake.
 MARKET = """
 name = "learning"
 [market]
 source = "synthetic"
-start = 2013-01-01
-[market.synthetic]
-tickers = 16
-missing_days = 0.0
-bad_ticks = 0.0
 [train]
-epochs = 5
+epochs = 3
 """
 
 
@@ -46,7 +41,7 @@ def oracle_r2(run: str, config: SyntheticConfig) -> float:
     (uri,) = [f"{run}/{row['uri']}" for row in objects if row["kind"] == "predictions"]
     table = pq.read_table(io.BytesIO(storage.read(uri))).to_pandas()
     test = table[table["split"] == "test"]
-    days = sessions("XNYS", dt.date(2013, 1, 1), dt.date(2024, 12, 31))
+    days = sessions("XNYS", dt.date(2010, 1, 1), dt.date(2024, 12, 31))
     oracle = oracle_forecast(config, ticker_names(config), days).to_pandas()
     joined = test.merge(oracle.astype({"ticker": str}), left_on=["ticker", "origin_date"], right_on=["ticker", "date"])
     assert len(joined) == len(test) > 5000
@@ -70,6 +65,6 @@ def test_it_recovers_at_least_half_of_a_planted_signal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_it_finds_nothing_where_nothing_is(tmp_path: Path, seed: int) -> None:
-    run = trained(tmp_path, f"market.synthetic.seed={seed}", f"train.seed={seed}", "train.epochs=3")
+    run = trained(tmp_path, f"market.synthetic.seed={seed}", f"train.seed={seed}")
     assert lstm(run)["dm_p"] > 0.05
-    assert abs(lstm(run)["r2_oos"]) < 0.01
+    assert abs(lstm(run)["r2_oos"]) < 0.005

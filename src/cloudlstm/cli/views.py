@@ -57,7 +57,7 @@ def _results(report: dict[str, Any]) -> Table:
     for title, _ in columns.values():
         table.add_column(title, justify="right")
     for row in report["models"]:
-        cells = [format(row[key], form) if row.get(key) is not None else "–" for key, (_, form) in columns.items()]
+        cells = [_cell(row.get(key), form) for key, (_, form) in columns.items()]
         table.add_row(row["model"], *cells, style="bold" if row["model"] == "lstm" else "")
     return table
 
@@ -167,5 +167,14 @@ def _outcome(layout: RunLayout, number: int) -> list[str]:
     rows = {row["model"]: row for row in report["models"]}
     lstm, naive = rows["lstm"], rows["naive"]
     tickers = str(len(report["universe"])) if isinstance(report.get("universe"), list) else ""
-    figures = [f"{lstm['rmse_price']:.4f}", f"{naive['rmse_price']:.4f}", f"{lstm['skill']:+.4f}"]
+    figures = [
+        _cell(lstm["rmse_price"], ".4f"),
+        _cell(naive["rmse_price"], ".4f"),
+        _cell(lstm["skill"], "+.4f"),
+    ]
     return [_state(layout, number, alive, complete=True), tickers, *figures]
+
+
+def _cell(value: float | None, form: str) -> str:
+    """A figure, or a dash for one that the data does not define."""
+    return "–" if value is None else format(value, form)

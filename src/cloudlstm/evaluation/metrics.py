@@ -150,7 +150,8 @@ def scores(
         return sums
 
     count = total(np.ones(len(actual)))
-    price, naive_price = price_errors(last_close, actual, forecast), last_close * -np.expm1(actual)
+    price = price_errors(last_close, actual, forecast)
+    naive_price = price_errors(last_close, actual, np.zeros_like(forecast))  # as rounded for naive itself: skill 0
     error = forecast - actual
     moved = actual != 0.0
     called = moved & (forecast != 0.0)
