@@ -52,7 +52,7 @@ class RunningJob(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Ends the job and waits until it has ended."""
+        """Ends the job if it has not ended, waits for that, and frees what this object holds."""
         ...
 
     def explain(self) -> str:

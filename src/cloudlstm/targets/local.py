@@ -106,7 +106,10 @@ class LocalJob:
         return JobState.DONE if all(code == 0 for code in codes) else JobState.RUNNING
 
     def cancel(self) -> None:
-        """Asks the processes to end, gives them some seconds, then ends them and all that they started."""
+        """Asks the processes to end, gives them some seconds, then ends them and all that they started.
+
+        What they printed is forgotten then: ask `explain` before.
+        """
         for process in self._processes.values():
             _signal(process, signal.SIGTERM, group=False)
         deadline = time.monotonic() + _GRACE_S
@@ -115,6 +118,9 @@ class LocalJob:
                 process.wait(max(deadline - time.monotonic(), 0.1))
             _signal(process, signal.SIGKILL, group=True)
             process.wait()
+            if process.stdin:
+                process.stdin.close()
+        self._folder.cleanup()
 
     def explain(self) -> str:
         """The last lines that the failed processes printed."""
