@@ -8,6 +8,7 @@ from cloudlstm import __version__
 from cloudlstm.errors import UsageError
 
 if TYPE_CHECKING:
+    from cloudlstm.layout import RunLayout
     from cloudlstm.targets import Plan, Target
 
 
@@ -87,10 +88,9 @@ def status(run: str | None = None, *, root: str | None = None) -> Deferred:
         run: The run's id or URI; by default the last one.
         root: Where runs lie.
     """
-    from cloudlstm.cli import plans, views
+    from cloudlstm.cli import views
 
-    layout = plans.find_run(_text("root", root), _text("run", run))
-    return Deferred(lambda: views.show_status(layout))
+    return _on_run(run, root, views.show_status)
 
 
 def logs(run: str | None = None, *, root: str | None = None, follow: bool = False) -> Deferred:
@@ -101,10 +101,10 @@ def logs(run: str | None = None, *, root: str | None = None, follow: bool = Fals
         root: Where runs lie.
         follow: Go on printing until the run's launcher has ended.
     """
-    from cloudlstm.cli import plans, views
+    from cloudlstm.cli import views
 
-    layout = plans.find_run(_text("root", root), _text("run", run))
-    return Deferred(lambda: views.show_logs(layout, follow=_truth("follow", follow)))
+    on = _truth("follow", follow)
+    return _on_run(run, root, lambda layout: views.show_logs(layout, follow=on))
 
 
 def cancel(run: str | None = None, *, root: str | None = None) -> Deferred:
@@ -114,10 +114,9 @@ def cancel(run: str | None = None, *, root: str | None = None) -> Deferred:
         run: The run's id or URI; by default the last one.
         root: Where runs lie.
     """
-    from cloudlstm.cli import plans, views
+    from cloudlstm.cli import views
 
-    layout = plans.find_run(_text("root", root), _text("run", run))
-    return Deferred(lambda: views.cancel_run(layout))
+    return _on_run(run, root, views.cancel_run)
 
 
 def report(run: str | None = None, *, root: str | None = None) -> Deferred:
@@ -127,10 +126,9 @@ def report(run: str | None = None, *, root: str | None = None) -> Deferred:
         run: The run's id or URI; by default the last one.
         root: Where runs lie.
     """
-    from cloudlstm.cli import plans, views
+    from cloudlstm.cli import views
 
-    layout = plans.find_run(_text("root", root), _text("run", run))
-    return Deferred(lambda: views.show_report(layout))
+    return _on_run(run, root, views.show_report)
 
 
 def runs(*, root: str | None = None) -> Deferred:
@@ -169,6 +167,14 @@ def version() -> Deferred:
 
 
 VERBS = {verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, doctor, version)}
+
+
+def _on_run(run: str | None, root: str | None, view: "Callable[[RunLayout], int]") -> Deferred:
+    """Work on an existing run, which is looked for now, so that a wrong name is a matter of usage."""
+    from cloudlstm.cli import plans
+
+    layout = plans.find_run(_text("root", root), _text("run", run))
+    return Deferred(lambda: view(layout))
 
 
 def _planned(plan: "Plan", target: "Target", dry_run: object) -> Deferred:
