@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cloudlstm.cli import main
-from cloudlstm.cli.display import amount, duration
+from cloudlstm.cli.display import amount, duration, figures, summary
+from cloudlstm.journal import Progress
 from cloudlstm.targets import Plan
 
 REPO = Path(__file__).resolve().parents[2]
@@ -152,3 +153,10 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
 def test_a_plan_is_a_value() -> None:
     plan = Plan("submit", "file:///runs/x", ({"action": "write"},))
     assert json.loads(plan.to_json())["requests"] == [{"action": "write"}]
+
+
+def test_workers_that_tell_of_the_same_step_are_not_added_up() -> None:
+    told = [Progress("train", f"worker-{index}", 40 + index, 100, "windows", 10.0, 20.0) for index in range(2)]
+    (shown,) = summary(told)
+    assert (shown.done, shown.total, shown.finished) == (41, 100, False)
+    assert figures(shown) == "4 windows/s · 0:14 left"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 from rich.text import Text
 
 from cloudlstm.journal import Progress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cloudlstm.targets import Plan
 
 _PLAIN_EVERY_S = 5.0
+_SHORT = {"validation_loss": "val"}
+"""Facts whose names are too long for a line that one glance takes in."""
 
 
 @contextmanager
@@ -38,7 +41,7 @@ def progress_display(plan: Plan) -> Iterator[Watch]:
 
 
 def summary(reports: list[Progress]) -> list[Progress]:
-    """One report a step: the work of all workers added up, in the order of the steps."""
+    """One report a step, in the order of the steps. Every worker tells of the step as a whole: the one ahead counts."""
     merged = []
     for step in STEPS:
         parts = [report for report in reports if report.step == step.name]
@@ -47,8 +50,8 @@ def summary(reports: list[Progress]) -> list[Progress]:
                 Progress(
                     step.name,
                     "all",
-                    done=sum(part.done for part in parts),
-                    total=sum(part.total for part in parts),
+                    done=max(part.done for part in parts),
+                    total=max(part.total for part in parts),
                     unit=parts[0].unit,
                     started=min(part.started for part in parts),
                     updated=max(part.updated for part in parts),
@@ -86,12 +89,12 @@ def figures(report: Progress) -> str:
         parts.append(f"took {duration(report.updated - report.started)}")
     elif left is not None:
         parts.append(f"{duration(left)} left")
-    parts += [f"{name.replace('_', ' ')} {_figure(value)}" for name, value in report.facts.items()]
+    parts += [f"{_SHORT.get(name, name)} {_figure(value)}" for name, value in report.facts.items() if value is not None]
     return " · ".join(parts)
 
 
 def _figure(value: object) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class _Figures(ProgressColumn):
@@ -105,9 +108,9 @@ def _bars(console: Console) -> Bars:
     return Bars(
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         TextColumn("{task.percentage:>3.0f}%"),
-        _Figures(),
+        _Figures(table_column=Column(no_wrap=True, overflow="ellipsis")),
         console=console,
         refresh_per_second=8,
     )
