@@ -34,8 +34,8 @@ lock: ## Renew the pinned dependencies (needs uv)
 	uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
 	uv pip compile --group pyproject.toml:java --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/java.txt
 
-clean: ## Remove the environment, caches and runs of the demo
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist runs
+clean: ## Remove the environment and caches, and no runs
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(READY): pyproject.toml requirements/dev.txt requirements/java.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cloudlstm needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }

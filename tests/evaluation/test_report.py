@@ -160,15 +160,25 @@ def test_the_verdict_claims_no_more_than_the_test(p, r2, expected):
     assert verdict(p, r2) == expected
 
 
+NAIVE = {"rmse_price": 5.0}
+LSTM = {"dm_p": 0.01, "dm_p_price": 0.16, "r2_oos": 0.002, "rmse_price": 5.1, "skill": -0.04, "labels": 1500}
+
+
 def test_the_headline_says_when_dollars_disagree_with_returns():
-    naive = {"rmse_price": 5.0}
-    lstm = {"dm_p": 0.01, "r2_oos": 0.002, "rmse_price": 5.1, "skill": -0.04, "labels": 1500}
-    said = headline(lstm, naive, dates=250)
+    said = headline(LSTM, NAIVE, dates=250)
     assert "beats the naive forecast" in said
-    assert "$5.100 against $5.000 (+2.00%)" in said
+    assert "$5.100 against $5.000 (+2.00%, p = 0.160)" in said
     assert "the other way round" in said
-    assert "the other way round" not in headline(lstm | {"skill": 0.01, "rmse_price": 4.9}, naive, dates=250)
-    assert "cannot be told apart" in headline(lstm | {"dm_p": 0.4}, naive, dates=250)
+    assert "the other way round" not in headline(LSTM | {"skill": 0.01, "rmse_price": 4.9}, NAIVE, dates=250)
+    assert "cannot be told apart" in headline(LSTM | {"dm_p": 0.4}, NAIVE, dates=250)
+
+
+def test_the_headline_names_simpler_models_that_did_better():
+    better, worse = {"r2_oos": 0.01}, {"r2_oos": 0.001}
+    assert headline(LSTM, NAIVE, dates=250, baselines={"drift": worse, "ridge": better}).endswith(
+        "Ridge, which needs no network, did better."
+    )
+    assert "no network" not in headline(LSTM, NAIVE, dates=250, baselines={"drift": worse, "ridge": worse})
 
 
 def test_the_page_asks_nobody_for_anything(page):

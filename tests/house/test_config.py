@@ -41,7 +41,7 @@ def test_a_configuration_cannot_be_changed_afterwards() -> None:
 
 
 def test_an_unknown_key_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"'train\.epoch', did you mean 'epochs'"):
+    with pytest.raises(ConfigError, match=r"'train\.epoch', did you mean 'train\.epochs'"):
         parse(SYNTHETIC, ["train.epoch=3"])
 
 
@@ -93,3 +93,14 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
 def test_a_run_without_a_source_is_told_so() -> None:
     with pytest.raises(ConfigError, match="market is missing"):
         parse({})
+
+
+def test_a_key_without_its_section_finds_it() -> None:
+    with pytest.raises(ConfigError, match=r"'epochs', did you mean 'train\.epochs'"):
+        parse(SYNTHETIC, ["epochs=1"])
+
+
+def test_no_problem_is_made_up_by_looking_again() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, ["market.start=2025-01-01"])
+    assert "missing" not in str(caught.value)

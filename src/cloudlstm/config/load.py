@@ -52,12 +52,15 @@ def _all_problems(values: dict[str, Any], error: ValidationError) -> list[str]:
     nothing new comes up.
     """
     problems: list[str] = []
+    removed: set[tuple[int | str, ...]] = set()
     while True:
-        details = error.errors(include_url=False)
+        # What was taken out is missing now; that is no problem of the user's.
+        details = [detail for detail in error.errors(include_url=False) if detail["loc"] not in removed]
         fresh = [sentence for sentence in map(_sentence, details) if sentence not in problems]
         problems += fresh
-        removed = [_remove(values, detail["loc"]) for detail in details if detail["type"] != "missing"]
-        if not fresh or not any(removed):
+        taken = {detail["loc"] for detail in details if detail["type"] != "missing" and _remove(values, detail["loc"])}
+        removed |= taken
+        if not fresh or not taken:
             return problems
         try:
             RunConfig.model_validate(values)
@@ -104,8 +107,11 @@ def _sentence(detail: ErrorDetails) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = _known_keys(detail["loc"][:-1])
-        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1, cutoff=0.5)
-        meant = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        leaf = str(detail["loc"][-1])
+        elsewhere = [f"{name}.{leaf}" for name in known if leaf in _known_keys((name,))]
+        near = elsewhere or difflib.get_close_matches(leaf, known, n=1, cutoff=0.5)
+        prefix = where.removesuffix(leaf) if not elsewhere else ""
+        meant = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"unknown key {where!r}, {meant}"
     if detail["type"] == "missing":
         return f"{where} is missing"

@@ -165,7 +165,7 @@ class TrainConfig(Section):
 class EvaluationConfig(Section):
     """How forecasts are judged."""
 
-    ridge_alphas: tuple[float, ...] = (1e2, 1e3, 1e4, 1e5, 1e6)
+    ridge_alphas: tuple[float, ...] = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)
     """Penalties tried for the ridge baseline; the validation split chooses."""
     ic_min_tickers: int = Field(default=20, ge=3)
     """Tickers that a date needs before its information coefficient counts."""

@@ -33,6 +33,10 @@ SURVIVORSHIP = (
     "The universe was chosen with today's knowledge: companies that failed or left the exchange are missing, so levels "
     "of return look better than they were. Comparisons between models on the same labels suffer less."
 )
+NO_GAIN = (
+    "No epoch of training improved on the untrained network in the validation split, which with relative inputs is the "
+    "naive forecast: whatever the test split shows, validation gave no reason to prefer the trained one."
+)
 COSTS = (
     "Figures are forecast errors, not trading results: no costs, no capacity, no risk. The best of many runs on one "
     "test period is an optimistic choice."
@@ -72,7 +76,9 @@ def document(
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
             "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "headline": headline(rows["lstm"], rows["naive"], dates=dates),
+            "headline": headline(
+                rows["lstm"], rows["naive"], dates=dates, baselines={name: rows[name] for name in ("drift", "ridge")}
+            ),
             "verdict": verdict(rows["lstm"]["dm_p"], rows["lstm"]["r2_oos"]),
             "universe": _universe(config, splits),
             "data": _data(config, manifests),
@@ -90,7 +96,7 @@ def document(
             "steps": _steps(manifests, seconds),
             "benchmark": _benchmark(config, manifests),
             "environment": _environment(config, manifests),
-            "caveats": _caveats(config),
+            "caveats": _caveats(config, _facts(manifests.get("train"))),
             "series": series(test, per_ticker),
         }
     )
@@ -266,6 +272,10 @@ def _environment(config: RunConfig, manifests: Mapping[str, Manifest | None]) ->
     }
 
 
-def _caveats(config: RunConfig) -> list[Row]:
+def _caveats(config: RunConfig, training: Mapping[str, Any]) -> list[Row]:
     first = ("synthetic", SYNTHETIC) if config.market.source == "synthetic" else ("survivorship", SURVIVORSHIP)
-    return [{"name": name, "text": text} for name, text in (first, ("no trading result", COSTS))]
+    found = [first, ("no trading result", COSTS)]
+    trained, untrained = training.get("validation_loss"), training.get("validation_loss_untrained")
+    if training.get("best_epoch") and trained is not None and untrained is not None and trained >= untrained:
+        found.append(("no gain in validation", NO_GAIN))
+    return [{"name": name, "text": text} for name, text in found]

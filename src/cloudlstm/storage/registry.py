@@ -36,6 +36,8 @@ def absolute(path_or_uri: str) -> str:
     if _URI.match(path_or_uri):
         scheme_of(path_or_uri)
         return path_or_uri
+    if path_or_uri.split(":/", 1)[0] in SCHEMES:
+        raise UsageError(f"{path_or_uri!r} looks like a storage URI with a slash missing", hint="s3://bucket/key")
     return "file://" + str(Path(path_or_uri).expanduser().absolute())
 
 

@@ -166,7 +166,7 @@ class Trainer:
         _LOG.info(
             "epoch %d: step %d, train loss %s, validation loss %.6f%s, %.0f windows/s",
             epoch, state.step, f"{record['train_loss']:.6f}" if losses else "-", loss,
-            " (best)" if state.waited == 0 else "", windows_per_s,
+            " (best)" if state.waited == 0 and epoch else "", windows_per_s,
         )  # fmt: skip
 
     def windows_seen(self, step: int) -> int:
