@@ -38,6 +38,7 @@ class Progress:
         updated: Likewise for this report.
         finished: Whether the worker is through with the step.
         facts: Further figures to show, such as epoch and loss.
+        resumed: Units that were done before this worker began; no part of its rate.
     """
 
     step: str
@@ -49,12 +50,13 @@ class Progress:
     updated: float
     finished: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    resumed: int = 0
 
     @property
     def rate(self) -> float:
         """Units per second since the step began; 0 while there is too little to tell."""
         seconds = self.updated - self.started
-        return self.done / seconds if seconds >= _TELLING_S else 0.0
+        return (self.done - self.resumed) / seconds if seconds >= _TELLING_S else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -101,8 +103,10 @@ class Journal(logging.Handler):
         now = time.time()
         with self._guard:
             known = self._progress.get(step)
-            started = known.started if known else now
-            self._progress[step] = Progress(step, self._worker, done, total, unit, started, now, finished, facts)
+            started, resumed = (known.started, known.resumed) if known else (now, 0 if finished else done)
+            self._progress[step] = Progress(
+                step, self._worker, done, total, unit, started, now, finished, facts, resumed
+            )
             self._dirty.add(step)
 
     def flush(self) -> None:

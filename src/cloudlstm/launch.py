@@ -9,6 +9,7 @@ from cloudlstm import errors, storage
 from cloudlstm.attempts import Attempt
 from cloudlstm.journal import Progress, read_progress
 from cloudlstm.layout import RunLayout
+from cloudlstm.steps import JOBS
 from cloudlstm.targets import JobState, Plan, Request, RunningJob, Target
 
 Watch = Callable[[list[Progress]], None]
@@ -28,6 +29,8 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
     """
     layout = RunLayout(plan.run)
     with Attempt(layout) as attempt:
+        for job in JOBS:
+            storage.delete(layout.failure(job))
         for request in plan.requests:
             if request["action"] == "write":
                 storage.write_json(request["uri"], request["document"])
@@ -39,7 +42,6 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
 def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attempt, watch: Watch) -> None:
     """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
     name = request["job"]
-    storage.delete(layout.failure(name))
     began = time.time()
     job = target.start(request)
     try:

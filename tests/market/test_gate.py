@@ -35,6 +35,16 @@ def test_too_much_refused_fails_with_the_reasons():
     assert judge([{"AAA": counts(1000, outlier=5, missing_price=15)}], None, CONFIG)["refused_fraction"] == 0.02
 
 
+def test_too_much_made_up_fails_too():
+    def shard(filled: int) -> dict[str, dict[str, int]]:
+        return {"AAA": counts(980) | {"filled": filled}}
+
+    assert judge([shard(20)], None, CONFIG)["filled"] == 20
+    with pytest.raises(QualityGateError, match=r"2\.10% of the bars would be made up.*21 beside 980") as caught:
+        judge([shard(21)], None, CONFIG)
+    assert "market.calendar" in caught.value.hint
+
+
 def test_one_bad_ticker_fails_with_its_name():
     shard = {f"T{i}": counts(1000) for i in range(50)} | {"BAD": counts(10, off_calendar=4)}
     with pytest.raises(QualityGateError, match=r"1 tickers, worst BAD 40.0% of 10 \(off_calendar 4\)") as caught:

@@ -92,8 +92,11 @@ def test_object_storage_gives_the_same_metrics(
 
 def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     trained = one_run(local)
-    done = cloudlstm("predict", f"--run={trained.rsplit('/', 1)[1]}", f"--root={local}", "market.end=2024-03-28")
+    done = cloudlstm("predict", f"--root={local}", "market.end=2024-03-28")
     assert done.returncode == 0, done.stderr
+    assert "from the close of 2024-03-28 for 2024-04-01" in done.stdout
+    assert "SYN000001" in done.stdout
+    assert "forecasts.csv" in done.stdout
     layouts = [item.uri.rsplit("/", 1)[1] for item in storage.list_objects(f"{local}/index/")]
     (predicted,) = [run_id for run_id in layouts if "predict" in run_id]
     layout = RunLayout.of(local, predicted)
@@ -105,6 +108,8 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
         objects = json.loads(storage.read(f"{run}/manifests/train.json"))["objects"]
         weights += [row["sha256"] for row in objects if row["kind"] == "weights"]
     assert weights[0] == weights[1]
+    again = cloudlstm("predict", f"--root={local}", "market.end=2024-03-28", "--dry-run")
+    assert json.loads(again.stdout)["run"] == layout.uri, "the last run that was trained, not the last prediction"
     storage.delete(f"{local}/index/{predicted}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Column
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloudlstm.targets import Plan
 
 _PLAIN_EVERY_S = 5.0
-_SHORT = {"validation_loss": "val"}
+_SHORT = {"validation_loss": "best val"}
 """Facts whose names are too long for a line that one glance takes in."""
 
 
@@ -57,6 +57,7 @@ def summary(reports: list[Progress]) -> list[Progress]:
                     updated=max(part.updated for part in parts),
                     finished=all(part.finished for part in parts),
                     facts=parts[0].facts,
+                    resumed=max(part.resumed for part in parts),
                 )
             )
     return merged
@@ -97,6 +98,15 @@ def _figure(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+class _Mark(SpinnerColumn):
+    """A spinner for what runs, a tick for what is done, nothing for what has not begun."""
+
+    def render(self, task: Task) -> RenderableType:
+        if task.finished:
+            return Text("✓", style="green")
+        return super().render(task) if task.started else Text(" ")
+
+
 class _Figures(ProgressColumn):
     """The text to the right of a bar."""
 
@@ -106,7 +116,7 @@ class _Figures(ProgressColumn):
 
 def _bars(console: Console) -> Bars:
     return Bars(
-        SpinnerColumn(finished_text="[green]✓"),
+        _Mark(),
         TextColumn("{task.description:<9}"),
         BarColumn(bar_width=16),
         TextColumn("{task.percentage:>3.0f}%"),
@@ -121,9 +131,7 @@ class _BarsWatch:
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._tasks: dict[str, TaskID] = {
-            step.name: bars.add_task(step.name, total=None, start=False) for step in STEPS
-        }
+        self._tasks: dict[str, TaskID] = {step.name: bars.add_task(step.name, total=1, start=False) for step in STEPS}
 
     def __call__(self, reports: list[Progress]) -> None:
         for report in summary(reports):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from cloudlstm import storage
+from cloudlstm.attempts import latest_attempt, read_owner
 from cloudlstm.config import RunConfig, load, parse
 from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.layout import RunLayout, index
@@ -24,15 +24,13 @@ def submit_plan(
     target: Target, *, config: str | None, overrides: Sequence[str], root: str | None, run: str | None
 ) -> Plan:
     """The plan that takes a configuration from bars to a report."""
-    if config is not None and storage.absolute(config).startswith("file://") and not Path(config).exists():
-        _reject_example_name(config)
     return _plan("submit", target, load(config, overrides), root, run)
 
 
 def predict_plan(target: Target, *, run: RunLayout, overrides: Sequence[str], root: str | None) -> Plan:
     """The plan that applies the weights of a finished run, without training, to the bars that `overrides` name."""
     document = read_config(run).model_dump(mode="json")
-    document["name"] = f"{document['name']}-predict"[:40]
+    document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
     document["train"] |= {"epochs": 0, "weights": run.uri}
     return _plan("predict", target, parse(document, overrides), root, None)
 
@@ -45,20 +43,33 @@ def read_config(layout: RunLayout) -> RunConfig:
         raise UsageError(f"no run {layout.run_id} in {layout.uri.rsplit('/', 1)[0]}", hint="cloudlstm runs") from None
 
 
-def find_run(root: str | None, run: str | None) -> RunLayout:
+def find_run(root: str | None, run: str | None, *, among: Callable[[RunLayout], bool] | None = None) -> RunLayout:
     """The run that was named, or the one that was submitted last.
 
-    `run` is a run id below the root, or a run's whole URI.
+    Args:
+        root: Where runs lie, as typed.
+        run: A run id below the root, or a run's whole URI.
+        among: Which runs may be taken unnamed; where it holds for none, the last of all is.
     """
     if run and "://" in run:
         return RunLayout(storage.absolute(run).rstrip("/"))
     base = root_uri(root)
     if run:
         return RunLayout.of(base, run)
-    found = run_ids(base)
+    found = [RunLayout.of(base, run_id) for run_id in run_ids(base)]
     if not found:
         raise UsageError(f"no runs in {base}", hint="cloudlstm submit, or name another place with --root")
-    return max((RunLayout.of(base, each) for each in found), key=_last_submitted)
+    return max([each for each in found if among and among(each)] or found, key=_last_submitted)
+
+
+def is_finished(layout: RunLayout) -> bool:
+    """Whether the run has a report."""
+    return storage.exists(layout.report("report.json"))
+
+
+def is_trained(layout: RunLayout) -> bool:
+    """Whether the run is finished and has weights of its own, which a run of `predict` has not."""
+    return is_finished(layout) and read_config(layout).train.epochs > 0
 
 
 def run_ids(root: str) -> list[str]:
@@ -68,8 +79,8 @@ def run_ids(root: str) -> list[str]:
 
 
 def _last_submitted(layout: RunLayout) -> float:
-    return max((float(storage.read_json(item.uri).get("started", 0.0)) for item in storage.list_objects(layout.attempts)
-                if item.uri.count(".json") and ".heartbeat" not in item.uri), default=0.0)  # fmt: skip
+    owner = read_owner(layout, latest_attempt(layout))
+    return owner.started if owner else 0.0
 
 
 def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:
@@ -99,10 +110,3 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
     if train.weights:
         train = train.model_copy(update={"weights": storage.absolute(train.weights)})
     return config.model_copy(update={"market": market, "universe": universe, "train": train})
-
-
-def _reject_example_name(config: str) -> None:
-    raise UsageError(
-        f"no configuration file at {config}",
-        hint="check --config; examples come with the package: cloudlstm doctor says where",
-    )

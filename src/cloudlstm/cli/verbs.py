@@ -66,7 +66,7 @@ def predict(
 
     Args:
         overrides: Settings that differ from the run's, usually market.path= and market.end= of newer bars.
-        run: The run whose weights to use; by default the last one.
+        run: The run whose weights to use; by default the last one that was trained.
         root: Where runs lie.
         target: Where jobs run. Default: this machine.
         dry_run: Print the requests as JSON and do nothing.
@@ -76,7 +76,7 @@ def predict(
 
     chosen = open_target(_text("target", target))
     base = _text("root", root)
-    trained = plans.find_run(base, _text("run", run))
+    trained = plans.find_run(base, _text("run", run), among=plans.is_trained)
     plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
     return _planned(plan, chosen, dry_run)
 
@@ -123,12 +123,12 @@ def report(run: str | None = None, *, root: str | None = None) -> Deferred:
     """Prints the results of a finished run and where its report lies.
 
     Args:
-        run: The run's id or URI; by default the last one.
+        run: The run's id or URI; by default the last finished one.
         root: Where runs lie.
     """
     from cloudlstm.cli import views
 
-    return _on_run(run, root, views.show_report)
+    return _on_run(run, root, views.show_report, finished=True)
 
 
 def runs(*, root: str | None = None) -> Deferred:
@@ -169,11 +169,14 @@ def version() -> Deferred:
 VERBS = {verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, doctor, version)}
 
 
-def _on_run(run: str | None, root: str | None, view: "Callable[[RunLayout], int]") -> Deferred:
+def _on_run(
+    run: str | None, root: str | None, view: "Callable[[RunLayout], int]", *, finished: bool = False
+) -> Deferred:
     """Work on an existing run, which is looked for now, so that a wrong name is a matter of usage."""
     from cloudlstm.cli import plans
 
-    layout = plans.find_run(_text("root", root), _text("run", run))
+    among = plans.is_finished if finished else None
+    layout = plans.find_run(_text("root", root), _text("run", run), among=among)
     return Deferred(lambda: view(layout))
 
 
@@ -183,12 +186,12 @@ def _planned(plan: "Plan", target: "Target", dry_run: object) -> Deferred:
 
     def work() -> int:
         from cloudlstm.cli.display import progress_display
-        from cloudlstm.cli.views import show_report
+        from cloudlstm.cli.views import show_forecasts, show_report
         from cloudlstm.launch import carry_out
 
         with progress_display(plan) as watch:
             layout = carry_out(plan, target, watch)
-        return show_report(layout)
+        return show_forecasts(layout) if plan.verb == "predict" else show_report(layout)
 
     return Deferred(work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import time
 from typing import Any
@@ -20,11 +21,40 @@ from cloudlstm.manifest import Manifest
 from cloudlstm.steps import JOBS, STEPS
 
 _FOLLOW_EVERY_S = 1.0
+_SHOWN = 20
+_STALE_DAYS = 5
+"""Longer than any exchange rests over holidays and a weekend."""
 
 
 def _console() -> Console:
     # A pipe gets whole lines however narrow the terminal is that it was started from.
     return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+
+
+def show_forecasts(layout: RunLayout) -> int:
+    """The forecasts beyond the last bar, the largest moves first, and where all of them lie."""
+    report = storage.read_json(layout.report("report.json"))
+    found, end = report["forecasts"], storage.read_json(layout.config)["market"]["end"]
+    console = _console()
+    title = f"{layout.run_id}: from the close of {found['origin_date']} for {found['target_date']}"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    for column in ("ticker", "close", "lstm", "move", "ridge", "usual miss"):
+        table.add_column(column, justify="left" if column == "ticker" else "right")
+    rows = sorted(found["rows"], key=lambda row: -abs(row["lstm_return"]))
+    for row in rows[:_SHOWN]:
+        move = row["lstm_price"] / row["last_close"] - 1.0
+        prices = [_cell(row[name], ",.2f") for name in ("last_close", "lstm_price")]
+        rest = [_cell(row[name], ",.2f") for name in ("ridge_price", "usual_miss_price")]
+        table.add_row(row["ticker"], *prices, f"{move:+.2%}", *rest)
+    console.print(table)
+    if len(rows) > _SHOWN:
+        console.print(f"the {_SHOWN} largest moves of {len(rows)} tickers")
+    gap = dt.date.fromisoformat(end) - dt.date.fromisoformat(found["origin_date"])
+    if gap.days > _STALE_DAYS:
+        console.print(f"note: the bars end on {found['origin_date']}, although market.end is {end}", style="yellow")
+    for name in ("forecasts.csv", "report.html"):
+        console.print(f"{name:<14} {layout.report(name).removeprefix('file://')}", soft_wrap=True)
+    return 0
 
 
 def show_report(layout: RunLayout) -> int:
@@ -34,17 +64,15 @@ def show_report(layout: RunLayout) -> int:
     except ObjectNotFoundError:
         raise UsageError(f"run {layout.run_id} has no report yet", hint=f"cloudlstm status {layout.run_id}") from None
     console = _console()
-    console.print(_results(report))
+    console.print(_results(report, _ahead(layout)))
     if report.get("headline"):
         console.print(report["headline"])
     console.print(f"report  {layout.report('report.html').removeprefix('file://')}", soft_wrap=True)
     return 0
 
 
-def _results(report: dict[str, Any]) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, title=f"{report['run_id']}: test split, next-day forecasts", title_justify="left"
-    )
+def _results(report: dict[str, Any], ahead: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=f"{report['run_id']}: test split, {ahead}", title_justify="left")
     table.add_column("model")
     columns = {
         "rmse_price": ("RMSE $", ".4f"),
@@ -52,14 +80,21 @@ def _results(report: dict[str, Any]) -> Table:
         "rmse_return": ("RMSE return", ".6f"),
         "r2_oos": ("R² o.o.s.", "+.4f"),
         "directional_accuracy": ("direction", ".3f"),
-        "dm_p": ("DM p", ".3f"),
+        "dm_p": ("DM p, return", ".3f"),
     }
     for title, _ in columns.values():
         table.add_column(title, justify="right")
     for row in report["models"]:
         cells = [_cell(row.get(key), form) for key, (_, form) in columns.items()]
+        if (row.get("dm_p") or 1.0) < 0.0005:
+            cells[-1] = "<0.001"
         table.add_row(row["model"], *cells, style="bold" if row["model"] == "lstm" else "")
     return table
+
+
+def _ahead(layout: RunLayout) -> str:
+    bars = storage.read_json(layout.config)["dataset"]["horizon_bars"]
+    return "next-session forecasts" if bars == 1 else f"forecasts {bars} sessions ahead"
 
 
 def show_status(layout: RunLayout) -> int:
@@ -98,7 +133,10 @@ def _state(layout: RunLayout, number: int, alive: bool, complete: bool) -> str:
         return "at work"
     if complete:
         return "done"
-    return "cancelled" if attempts.is_cancelled(layout, number) else "stopped: submit again to go on"
+    if attempts.is_cancelled(layout, number):
+        return "cancelled"
+    failed = any(storage.exists(layout.failure(job)) for job in JOBS)
+    return "failed" if failed else "stopped: submit again to go on"
 
 
 def show_logs(layout: RunLayout, *, follow: bool) -> int:
@@ -149,7 +187,8 @@ def show_runs(root: str) -> int:
         return 0
     table = Table(box=box.SIMPLE_HEAD)
     for title in ("run", "submitted", "state", "tickers", "RMSE $ lstm", "RMSE $ naive", "skill"):
-        table.add_column(title, justify="right" if "$" in title or title in ("skill", "tickers") else "left")
+        numeric = "$" in title or title in ("skill", "tickers")
+        table.add_column(title, justify="right" if numeric else "left", no_wrap=title in ("run", "submitted"))
     for started, layout, number in sorted(found, key=lambda entry: -entry[0]):
         table.add_row(
             layout.run_id, time.strftime("%Y-%m-%d %H:%M", time.localtime(started)), *_outcome(layout, number)

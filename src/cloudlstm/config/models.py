@@ -97,6 +97,8 @@ class CleanConfig(Section):
     """Bars from which the trailing robust deviation is taken."""
     max_refused_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
     """The run fails when cleaning refuses a larger share of all bars than this."""
+    max_filled_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
+    """The run fails when a larger share of all bars than this would be made up to fill gaps."""
     max_refused_fraction_ticker: float = Field(default=0.25, ge=0.0, le=1.0)
     """The run fails when cleaning refuses a larger share of any one ticker's bars than this."""
 

@@ -33,7 +33,7 @@ def headline(
     found = verdict(lstm["dm_p"], lstm["r2_oos"])
     opening = {
         "better": "On returns the LSTM beats the naive forecast, and the difference is statistically significant",
-        "worse": "On returns the LSTM is worse than the naive forecast, and the difference is statistically significant",
+        "worse": "On returns the LSTM is worse than the naive forecast; the difference is statistically significant",
         "same": "On returns the LSTM cannot be told apart from the naive forecast",
         "untested": "Whether the LSTM beats the naive forecast cannot be tested here",
     }[found]

@@ -79,6 +79,12 @@ def _problems(facts: dict[str, Any], by_ticker: dict[str, Counter[str]], config:
             f"cleaning refused {facts['refused_fraction']:.2%} of {facts['rows']:,} bars "
             f"(limit {config.max_refused_fraction:.2%}): {_words(facts['refused'])}"
         )
+    filled = facts["filled"] / max(facts["kept"] + facts["filled"], 1)
+    if filled > config.max_filled_fraction:
+        problems.append(
+            f"{filled:.2%} of the bars would be made up for sessions that have none "
+            f"(limit {config.max_filled_fraction:.2%}): {facts['filled']:,} beside {facts['kept']:,} sound ones"
+        )
     limit = config.max_refused_fraction_ticker
     # Bars without a readable ticker belong to no ticker that could be over its limit.
     over = sum(1 for ticker, counts in by_ticker.items() if ticker and _fraction(counts) > limit)
@@ -100,4 +106,6 @@ def _hint(facts: dict[str, Any]) -> str:
     refused = facts["refused"]
     if refused and max(refused, key=refused.__getitem__) == "off_calendar":
         return "another market.calendar: most of what was refused is dated outside its sessions"
+    if facts["filled"] > sum(refused.values()):
+        return "another market.calendar, a higher clean.max_filled_fraction, or clean.max_fill_bars=0"
     return "look into the quarantine, then mend the source, change the universe or raise the limit in [clean]"
