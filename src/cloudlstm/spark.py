@@ -1,6 +1,6 @@
 """Spark schedules, Arrow moves the bytes: any function of the work side over shards, in parallel.
 
-The only module that imports pyspark. It knows two moves: `map` runs a function on each item in a task of its own;
+The only module that imports pyspark. It knows two moves: `map` runs a function on each item;
 `shuffle` brings pieces of tables together that belong to one shard. Both report rows as tasks finish, and a
 CloudLSTMError that is raised in a task arrives in the driver as itself.
 """
@@ -25,6 +25,17 @@ from cloudlstm.config import SparkConfig
 _LOG = logging.getLogger(__name__)
 _MARKED = "<<cloudlstm {}>>"
 _MARK = re.compile(_MARKED.format(r"(\{.*\})"))
+
+# Tasks make arrays of tens of MiB over and over. By default each goes back to the system and is faulted in anew, which
+# takes as long as the work itself: so let the workers keep what they have freed (glibc; elsewhere without effect).
+_ALLOCATOR = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+}
+
+_TASKS_PER_CORE = 4
+"""Enough for cores of unequal speed to share the work evenly; each further task costs about 65 ms of a core."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -90,6 +101,9 @@ class Spark:
         conf.setIfMissing("spark.master", "local[*]")
         if str(conf.get("spark.master")).startswith("local"):
             conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
+        for name, value in _ALLOCATOR.items():
+            conf.setIfMissing(f"spark.executorEnv.{name}", value)
+            os.environ.setdefault(name, value)  # a local master's workers take the driver's environment
         conf.setIfMissing("spark.ui.enabled", "false")
         conf.setIfMissing("spark.ui.showConsoleProgress", "false")
         conf.setIfMissing("spark.python.worker.reuse", "true")
@@ -110,7 +124,7 @@ class Spark:
         units: Callable[[Result], int] = lambda _: 1,
         report: Report | None = None,
     ) -> list[Result]:
-        """`function` of every item, each in a task of its own, results in the order of `items`.
+        """`function` of every item, spread over all cores, results in the order of `items`.
 
         Args:
             function: Picklable; runs on executors.
@@ -128,7 +142,8 @@ class Spark:
             done.add(units(result))
             return result
 
-        return self._collect(self.context.parallelize(items, len(items)).map(task), done, report)
+        slices = min(len(items), _TASKS_PER_CORE * self.context.defaultParallelism)
+        return self._collect(self.context.parallelize(items, slices).map(task), done, report)
 
     def shuffle(
         self,
