@@ -15,7 +15,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from cloudlstm import __version__
 from cloudlstm.config import RunConfig
@@ -95,7 +94,7 @@ class _Pipeline:
                 else self._shuffled(source, asked, step, print_)
             )
             facts = {"source": market.source, "partitions": len(source.partitions()), "shards": len(made)}
-            return Made([row for each in made for row in each.objects], sum(each.rows for each in made), facts)
+            return _together(made, facts)
 
         return self._step("ingest", inputs, 0, work)
 
@@ -142,7 +141,7 @@ class _Pipeline:
         def work(step: str, print_: str) -> Made:
             def make(numbered: tuple[int, ManifestRow]) -> Made:
                 number, row = numbered
-                cleaned = clean(bars.from_parquet(read_object(row), uri=row.uri), config.clean, days)
+                cleaned = clean(_loaded(row), config.clean, days)
                 kept = _stored(layout, step, print_, number, cleaned.bars, "bars")
                 refused = _stored(layout, step, print_, number, cleaned.quarantine, "quarantine")
                 objects = [*kept.objects, *(refused.objects if cleaned.quarantine.num_rows else [])]
@@ -152,7 +151,7 @@ class _Pipeline:
             facts = gate.judge((each.facts["counts"] for each in made), universe.resolve(config.universe), config.clean)
             return _together(made, facts)
 
-        inputs = [raw.digest(), config.clean.model_dump(mode="json"), _days_digest(days)]
+        inputs = [raw.digest(), config.clean.model_dump(mode="json"), fingerprint(days.tolist())]
         return self._step("clean", inputs, total_rows(raw.objects), work)
 
     def features(self, cleaned: Manifest) -> Manifest:
@@ -162,7 +161,7 @@ class _Pipeline:
         def work(step: str, print_: str) -> Made:
             def make(numbered: tuple[int, ManifestRow]) -> Made:
                 number, row = numbered
-                table = compute(bars.from_parquet(read_object(row), uri=row.uri))
+                table = compute(_loaded(row))
                 return _stored(layout, step, print_, number, table, "features")
 
             return _together(self._map_shards(make, cleaned.of_kind("bars"), step), {})
@@ -176,7 +175,7 @@ class _Pipeline:
         def work(step: str, print_: str) -> Made:
             def make(numbered: tuple[int, ManifestRow]) -> Made:
                 number, row = numbered
-                table = bars.from_parquet(read_object(row), uri=row.uri)
+                table = _loaded(row)
                 built = sequences.build(table, config)
                 if config.layout == "windows":
                     built |= {f"{split}-windows": shard for split, shard in windows.export(table, config).items()}
@@ -235,6 +234,11 @@ def _rows(made: Made) -> int:
     return made.rows
 
 
+def _loaded(row: ManifestRow) -> pa.Table:
+    """Reads one shard of Parquet, held to its manifest row."""
+    return bars.from_parquet(read_object(row), uri=row.uri)
+
+
 def _stored(layout: RunLayout, step: str, print_: str, number: int, table: pa.Table, kind: str) -> Made:
     """Writes one shard as Parquet."""
     uri = layout.data(step, print_, f"{kind}-{number:05d}.parquet")
@@ -246,10 +250,6 @@ def _stored(layout: RunLayout, step: str, print_: str, number: int, table: pa.Ta
 
 def _together(made: Sequence[Made], facts: Mapping[str, Any]) -> Made:
     return Made([row for each in made for row in each.objects], sum(each.rows for each in made), facts)
-
-
-def _days_digest(days: NDArray[Any]) -> str:
-    return fingerprint(days.tolist())
 
 
 def _to_ipc(table: pa.Table) -> bytes:

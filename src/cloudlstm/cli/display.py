@@ -35,9 +35,7 @@ def progress_display(plan: Plan) -> Iterator[Watch]:
         with _bars(console) as bars:
             yield _BarsWatch(bars)
     else:
-        plain = _PlainWatch()
-        yield plain
-        plain.close()
+        yield _PlainWatch()
 
 
 def summary(reports: list[Progress]) -> list[Progress]:
@@ -162,6 +160,3 @@ class _PlainWatch:
             share = f"{report.done / report.total:4.0%}" if report.total else "    "
             sys.stderr.write(f"{report.step:<10}{share if not report.finished else 'done'}  {figures(report)}\n")
             sys.stderr.flush()
-
-    def close(self) -> None:
-        """Nothing to put back."""
