@@ -100,7 +100,7 @@ class Ingest:
         return report
 
     def _report_coverage(self, outcomes: list[Outcome]) -> ManifestRow:
-        folder = self._layout.data(STEP, self._print, "")
+        folder = self._layout.data(STEP, self._print, "") + "/"
         text = json.dumps(coverage.document(outcomes, folder), indent=1, sort_keys=True) + "\n"
         uri = self._layout.data(STEP, self._print, "coverage.json")
         return write_object(uri, text.encode(), kind="coverage", rows=len(outcomes))

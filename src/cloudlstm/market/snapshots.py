@@ -71,7 +71,7 @@ class Snapshot:
         table = pa.table([column.cast(field.type) for column, field in zip(self.table.columns, SNAPSHOT, strict=True)],
                          schema=schema)  # fmt: skip
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", use_dictionary=["ticker", "source"], store_schema=False)
+        pq.write_table(table, sink, compression="zstd", use_dictionary=["ticker", "source"])
         return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
     @classmethod
