@@ -10,6 +10,7 @@ adj_close. Needs nothing but Python. Tests give it bars and faults directly, and
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import datetime as dt
 import gzip
@@ -76,7 +77,7 @@ class Fault:
 
     Attributes:
         kind: "status", "truncated" (JSON cut in the middle), "slow", "hang-up" (the connection ends without a word) or
-            "short" (it ends in the middle of a reply).
+            "short" (it ends within a reply).
         times: For so many requests; None: always.
         status: Of kind "status".
         retry_after: Its header, if any.
@@ -107,15 +108,18 @@ def listings(rows: Iterable[Mapping[str, Any]]) -> dict[str, Listing]:
     for row in rows:
         date = row["date"] if isinstance(row["date"], dt.date) else dt.date.fromisoformat(row["date"])
         numbers = tuple(None if row[name] in (None, "") else float(row[name]) for name in _PRICES)
-        adjusted, volume = row.get("adj_close"), row["volume"]
-        bar = Bar(
-            opening(date),
-            numbers,
-            numbers[3] if adjusted in (None, "") else float(adjusted),  # type: ignore[arg-type]
-            None if volume in (None, "") else int(float(volume)),
-        )
-        found.setdefault(row["ticker"], Listing()).bars.append(bar)
+        adjusted = numbers[3] if row.get("adj_close") in (None, "") else float(row["adj_close"])
+        volume = None if row["volume"] in (None, "") else int(float(row["volume"]))
+        found.setdefault(row["ticker"], Listing()).bars.append(Bar(opening(date), numbers, adjusted, volume))
     return found
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed is no news."""
 
 
 class Yahoo:
@@ -129,7 +133,6 @@ class Yahoo:
         faults: By symbol, one after the other; may be changed while it runs.
         asked: How often the chart of each symbol was asked for.
         paths: Every request's path, in order.
-        times: When each came, in seconds of a clock of its own.
     """
 
     def __init__(self, symbols: Mapping[str, Listing], port: int = 0) -> None:
@@ -137,10 +140,8 @@ class Yahoo:
         self.faults: dict[str, list[Fault]] = {}
         self.asked: Counter[str] = Counter()
         self.paths: list[str] = []
-        self.times: list[float] = []
         self.guard = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _handler(self))
 
     @property
     def url(self) -> str:
@@ -153,10 +154,6 @@ class Yahoo:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-    def serve(self) -> None:
-        """Runs until interrupted."""
-        self._server.serve_forever()
 
     def fault_of(self, symbol: str) -> Fault | None:
         """The fault that is due, which is used up by this."""
@@ -198,10 +195,8 @@ def _result(symbol: str, listing: Listing, bars: list[Bar], span: tuple[int, int
     if dividends:
         events["dividends"] = {str(when): {"amount": amount, "date": when} for when, amount in dividends.items()}
     if splits:
-        events["splits"] = {
-            str(when): {"date": when, "numerator": up, "denominator": down, "splitRatio": f"{up:g}:{down:g}"}
-            for when, (up, down) in splits.items()
-        }
+        ratios = ({"date": when, "numerator": up, "denominator": down} for when, (up, down) in splits.items())
+        events["splits"] = {str(ratio["date"]): ratio for ratio in ratios}
     quote: dict[str, Any] = {name: [bar.values[at] for bar in bars] for at, name in enumerate(_PRICES)}
     quote["volume"] = [bar.volume for bar in bars]
     meta = {
@@ -212,8 +207,6 @@ def _result(symbol: str, listing: Listing, bars: list[Bar], span: tuple[int, int
         "firstTradeDate": listing.bars[0].time if listing.bars else None,
         "exchangeTimezoneName": listing.time_zone,
         "dataGranularity": "1d",
-        "range": "",
-        "validRanges": ["1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max"],
     }
     return {
         "meta": meta,
@@ -233,7 +226,6 @@ def _handler(yahoo: Yahoo) -> type[BaseHTTPRequestHandler]:
             query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             with yahoo.guard:
                 yahoo.paths.append(path)
-                yahoo.times.append(time.monotonic())
             if path == "/":  # fc.yahoo.com: no page, but a cookie
                 self._send(404, b"", {"Set-Cookie": "A3=stand-in; Path=/; Max-Age=31557600"})
             elif path == "/v1/test/getcrumb":
@@ -243,9 +235,6 @@ def _handler(yahoo: Yahoo) -> type[BaseHTTPRequestHandler]:
                 self._chart(path.removeprefix(CHART), query)
             else:
                 self._send(404, b"<html></html>")
-
-        def do_POST(self) -> None:
-            self._send(404, b"<html></html>")
 
         def _chart(self, symbol: str, query: Mapping[str, str]) -> None:
             with yahoo.guard:
@@ -301,12 +290,9 @@ def main() -> None:
     words.add_argument("--bars", type=Path, required=True, help="CSV file, gzipped or not")
     words.add_argument("--port", type=int, default=8099)
     given = words.parse_args()
-    yahoo = Yahoo(read_bars(given.bars), given.port)
-    print(f"{len(yahoo.symbols)} symbols at {yahoo.url}", flush=True)
-    try:
-        yahoo.serve()
-    except KeyboardInterrupt:
-        print()
+    with Yahoo(read_bars(given.bars), given.port) as yahoo, contextlib.suppress(KeyboardInterrupt):
+        print(f"{len(yahoo.symbols)} symbols at {yahoo.url}", flush=True)
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 
 from cloudlstm.config import RunConfig
+from cloudlstm.errors import StorageError
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import ManifestRow, write_object
@@ -89,13 +91,17 @@ class Ingest:
 
     def _counting(self, folder: str, total: int) -> Callable[[int], None]:
         """Reports the tickers that are stored: tasks of a remote source are few and long, and say nothing meanwhile."""
-        looked = time.monotonic()
+        due = time.monotonic() + _LOOK_EVERY_S
 
         def report(_: int) -> None:
-            nonlocal looked
-            if time.monotonic() - looked >= _LOOK_EVERY_S:
+            nonlocal due
+            began = time.monotonic()
+            if began < due:
+                return
+            with suppress(StorageError):  # progress is a comfort
                 self._journal.report(STEP, len(snapshots.stored(folder)), total, "tickers")
-                looked = time.monotonic()
+            now = time.monotonic()
+            due = now + max(_LOOK_EVERY_S, 10 * (now - began))  # a listing of many thousands takes its time
 
         return report
 

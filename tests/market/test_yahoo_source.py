@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import pickle
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from localstack.yahoo import Fault, Yahoo, listings
+from pyarrow import csv
 
 from barmaking import bars_of, walk
 from cloudlstm import storage
@@ -90,6 +92,8 @@ def test_tasks_share_the_tickers_and_the_rate(monkeypatch: pytest.MonkeyPatch) -
     assert max(len(task.items) for task in tasks) - min(len(task.items) for task in tasks) <= 2
     assert len(wide.tasks(wide.universe[:-1], cores=64)) == 1
     assert len(wide.tasks(wide.universe, cores=8)) == 8
+    pace = Client(wide.config.yahoo, len(tasks), "")._session._pace
+    assert pace._every_s == 4.0, "each of four tasks has a quarter of 60 requests a minute"
 
 
 def test_the_default_run_is_the_core_six_of_yahoo() -> None:
@@ -157,6 +161,22 @@ def test_after_some_failures_in_a_row_nobody_is_bothered_any_more(yahoo: Yahoo, 
     assert [each.status for each in outcomes] == [FAILED] * 8
     assert sum(yahoo.asked[name] for name in names) == 5
     assert "not asked for after 5 failures in a row, the last: HTTP 503" in outcomes[-1].cause
+
+
+def test_the_stand_in_runs_by_itself(tmp_path: Path) -> None:
+    csv.write_csv(made("AAA").drop_columns("adj_close"), tmp_path / "bars.csv")
+    script = Path(__file__).resolve().parents[2] / "localstack" / "yahoo.py"
+    words = [sys.executable, str(script), f"--bars={tmp_path}/bars.csv", "--port=0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            told = server.stdout.readline()
+            assert told.startswith("1 symbols at http://127.0.0.1:")
+            reply = Client(CONFIG, 1, told.split()[-1]).ask("AAA", "AAA", START, END)
+        finally:
+            server.terminate()
+    assert reply.table.column("close").to_pylist() == made("AAA").column("close").to_pylist()
+    assert reply.table.column("adj_close").to_pylist() == made("AAA").column("close").to_pylist()
 
 
 def test_coverage_adds_up() -> None:

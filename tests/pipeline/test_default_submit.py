@@ -44,7 +44,7 @@ def test_submit_without_arguments_also_after_a_kill(tmp_path: Path) -> None:
         )  # fmt: skip
         try:
             deadline = time.monotonic() + 180
-            while len(list((tmp_path / "runs").rglob("snapshots/*.parquet"))) < 5:
+            while len(list((tmp_path / "runs").rglob("snapshots/*.parquet"))) < 5 or not yahoo.asked["TSLA"]:
                 assert time.monotonic() < deadline
                 assert launcher.poll() is None
                 time.sleep(0.1)

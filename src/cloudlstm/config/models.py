@@ -99,6 +99,8 @@ class MarketConfig(Section):
             raise ValueError(f"start {self.start} must be before end {self.end}")
         if self.source == "files" and not self.path:
             raise ValueError("path must be set when source is 'files' (a file, a glob or a storage URI)")
+        if self.source != "files" and self.path:
+            raise ValueError(f"path is for source 'files' and source is {self.source!r}: set market.source=files")
         return self
 
 
