@@ -81,6 +81,8 @@ class Client:
         self._config = config
         pace = Pace(config.requests_per_minute / tasks, max(_BURST // tasks, 1))
         self._session = YahooSession(base_url, pace, config.timeout_s)
+        known = self._yfinance.data.YfData(session=self._session)  # one for the whole process
+        known._cookie = known._crumb = None  # they would be of another session
 
     def ask(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
         """The bars of `symbol` from `start` to `through`, both included; tries until it is known what became of it."""
