@@ -219,6 +219,7 @@ def _result(symbol: str, listing: Listing, bars: list[Bar], span: tuple[int, int
 def _handler(yahoo: Yahoo) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each reply, written in two parts, waits 40 ms for an acknowledgement
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
