@@ -160,10 +160,11 @@ def test_a_row_of_nulls_stays_for_cleaning_to_refuse(yahoo: Yahoo, client: Clien
 
 def test_dividends_and_splits_are_kept_and_make_no_bars(yahoo: Yahoo, client: Client) -> None:
     listing = listings(made("DIV").to_pylist())["DIV"]
-    listing.dividends = {listing.bars[3].time: 0.25, opening(END + dt.timedelta(days=1)): 9.0}
+    last = listing.bars.pop()  # yfinance makes a row of its own for a dividend that has no bar
+    listing.dividends = {listing.bars[3].time: 0.25, last.time: 9.0}
     listing.splits = {listing.bars[5].time: (4.0, 1.0)}
     yahoo.symbols["DIV"] = listing
-    reply = client.ask("DIV", "DIV", START, END - dt.timedelta(days=1))
+    reply = client.ask("DIV", "DIV", START, END)
     assert reply.table.num_rows == made("DIV").num_rows - 1
     assert reply.table.column("dividend").to_pylist()[2:5] == [0.0, 0.25, 0.0]
     assert reply.table.column("split").to_pylist()[4:7] == [0.0, 4.0, 0.0]
@@ -175,8 +176,9 @@ def test_dates_are_the_exchange_s(yahoo: Yahoo, client: Client, zone: str) -> No
     dates = [to_date(int(day)) for day in sessions("XNYS", START, END)]
     prices = (1.0, 1.0, 1.0, 1.0)
     yahoo.symbols["ZONE"] = Listing([Bar(opening(date, zone), prices, 1.0, 1) for date in dates], time_zone=zone)
-    reply = client.ask("ZONE", "ZONE", START, END)
-    assert reply.table.column("date").to_pylist() == dates
+    for first, last in ((0, len(dates)), (1, len(dates) - 1)):
+        reply = client.ask("ZONE", "ZONE", dates[first], dates[last - 1])
+        assert reply.table.column("date").to_pylist() == dates[first:last]
 
 
 def test_bars_of_another_length_are_no_daily_bars(yahoo: Yahoo, client: Client) -> None:

@@ -139,6 +139,11 @@ def test_snapshots_are_written_once_verified_and_replaced_when_corrupt(yahoo: Ya
     assert table.schema.names == bars.BARS.names
     assert table.num_rows == 2 * made("AAA").num_rows
 
+    apart = f"file://{tmp_path}/apart/"
+    snapshots.keep(apart, snapshots.read(str(first["BRK.B"].snapshot)))
+    assert snapshots.find(apart, "BRK") is None
+    assert snapshots.find(apart, "BRK.B") is not None
+
     spoiled = Path(str(first["AAA"].snapshot).removeprefix("file://"))
     data = bytearray(spoiled.read_bytes())
     data[len(data) // 2] ^= 1
