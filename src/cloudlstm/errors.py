@@ -14,6 +14,7 @@
     ├── DataError (ValueError)          the data does not allow what was asked
     │   ├── UnreadableSourceError       a source file cannot be parsed
     │   ├── UnknownTickerError          the source has no such ticker
+    │   ├── FetchError                  a service did not answer for a ticker
     │   └── QualityGateError            cleaning refused too much
     ├── MachineError                    Java, Python or a package of this machine does not fit
     ├── RunBusyError                    another submit holds the run
@@ -106,6 +107,10 @@ class UnreadableSourceError(DataError):
 
 class UnknownTickerError(DataError):
     """The universe names tickers that the source does not have."""
+
+
+class FetchError(DataError):
+    """A service did not answer for one or more tickers; what was fetched is kept."""
 
 
 class QualityGateError(DataError):

@@ -7,6 +7,7 @@
     claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
     manifests/<step>.json                    what a finished step made; written last
     data/<step>/<fingerprint>/…              the objects that the manifest names
+    data/ingest/<fingerprint>/snapshots/…    what a service answered, ticker by ticker; kept when the step fails
     checkpoints/<fingerprint>/…              resumable training state
     progress/<step>/<worker>.json            rewritten every few seconds
     logs/<job>/<worker>/00001.log            appended as numbered parts
@@ -84,6 +85,10 @@ class RunLayout:
     def data(self, step: str, fingerprint: str, name: str) -> str:
         """An object made by `step`; the fingerprint keeps the objects of different inputs apart."""
         return join(self.uri, f"data/{step}/{fingerprint}/{name}")
+
+    def snapshots(self, step: str, fingerprint: str) -> str:
+        """Where a step that fetches keeps what it was answered, for when it is done again for the same inputs."""
+        return self.uri + f"/data/{step}/{fingerprint}/snapshots/"
 
     def step_data(self, step: str) -> str:
         """Where all objects of a step lie, whatever their fingerprint."""

@@ -12,6 +12,9 @@ from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.layout import RunLayout, join
 
+_DATED = ("coverage",)
+"""Kinds of objects that say when something was done: no part of what was made."""
+
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
@@ -58,7 +61,7 @@ class Manifest:
 
     def digest(self) -> str:
         """Hash of the objects' contents, independent of where and when they were made."""
-        return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects])
+        return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects if row.kind not in _DATED])
 
     def save(self, layout: RunLayout) -> None:
         """Writes the manifest: from now on the step counts as done."""

@@ -75,6 +75,11 @@ class Spark:
             )  # fmt: skip
         return self._started
 
+    @property
+    def cores(self) -> int:
+        """How many tasks run at the same time, as far as Spark knows now."""
+        return int(self.context.defaultParallelism)
+
     def facts(self) -> dict[str, Any]:
         """What the report says of the application."""
         context = self.context

@@ -90,9 +90,9 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         load(str(broken))
 
 
-def test_a_run_without_a_source_is_told_so() -> None:
-    with pytest.raises(ConfigError, match="market is missing"):
-        parse({})
+def test_a_file_without_its_source_is_not_passed_over() -> None:
+    with pytest.raises(ConfigError, match=r"set market\.source=files"):
+        parse({}, ["market.path=bars.csv"])
 
 
 def test_a_key_without_its_section_finds_it() -> None:

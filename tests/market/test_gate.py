@@ -64,6 +64,17 @@ def test_a_ticker_with_nothing_left_is_missing_if_it_was_asked_for_or_was_there(
         judge([shard], ("BBB", *(f"X{i}" for i in range(7))), limits)
 
 
+def test_some_may_be_missing_where_that_is_allowed():
+    shard = {f"T{i}": counts(1000) for i in range(9)}
+    asked = (*shard, "GONE")
+    with pytest.raises(QualityGateError, match=r"no bars are left for GONE \(No data found\)"):
+        judge([shard], asked, CONFIG, {"GONE": "No data found"})
+    lenient = CONFIG.model_copy(update={"max_missing_fraction": 0.1})
+    assert judge([shard], asked, lenient)["missing_tickers"] == ["GONE"]
+    with pytest.raises(QualityGateError, match="GONE, LOST"):
+        judge([shard], (*asked, "LOST"), lenient)
+
+
 def test_no_bars_at_all():
     with pytest.raises(DataError, match="no bars"):
         judge([{}, {}], ("AAA",), CONFIG)

@@ -19,6 +19,7 @@ from cloudlstm.config.models import (
     SyntheticConfig,
     TrainConfig,
     UniverseConfig,
+    YahooConfig,
 )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "SyntheticConfig",
     "TrainConfig",
     "UniverseConfig",
+    "YahooConfig",
     "load",
     "parse",
 ]

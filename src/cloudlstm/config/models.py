@@ -25,7 +25,8 @@ class UniverseConfig(Section):
     """Which tickers the run is about."""
 
     tickers: tuple[Ticker, ...] = ()
-    """The tickers, in any order. Empty together with an empty `path`: every ticker that the source has."""
+    """The tickers, in any order. Empty together with an empty `path`: every ticker that the source has; of `yahoo`,
+    which has no list, AAPL, MSFT, GOOGL, AMZN, TSLA and META."""
     path: str | None = None
     """A file or storage URI with one ticker a line (`#` starts a comment), added to `tickers`."""
 
@@ -55,11 +56,26 @@ class SyntheticConfig(Section):
     """Expected number of (adjusted) splits per ticker and year."""
 
 
+class YahooConfig(Section):
+    """How Yahoo Finance is asked. Nothing here changes the bars."""
+
+    requests_per_minute: float = Field(default=60.0, gt=0.0, le=100_000.0)
+    """Requests of all tasks together; each task has its part. A ticker takes one request, a task two more at first."""
+    attempts: int = Field(default=5, ge=1, le=20)
+    """Requests for one ticker before it has failed: after a refusal (429), a server's error, a reply cut short."""
+    timeout_s: float = Field(default=20.0, gt=0.0)
+    """Seconds for one request."""
+    backoff_s: float = Field(default=2.0, ge=0.0)
+    """Seconds before the second attempt at a ticker; doubled for each further one, or as long as Yahoo asks to wait."""
+    max_ticker_s: float = Field(default=300.0, gt=0.0)
+    """Seconds after which no further attempt at a ticker is begun."""
+
+
 class MarketConfig(Section):
     """Where bars come from."""
 
-    source: Literal["files", "synthetic"]
-    """`files` reads CSV or Parquet from any storage; `synthetic` makes a seeded market."""
+    source: Literal["yahoo", "files", "synthetic"] = "yahoo"
+    """`yahoo` fetches daily bars; `files` reads CSV or Parquet from any storage; `synthetic` makes a seeded market."""
     start: dt.date = dt.date(2010, 1, 1)
     """First date taken."""
     end: dt.date = dt.date(2024, 12, 31)
@@ -74,6 +90,8 @@ class MarketConfig(Section):
     """Whole tickers in one shard: one task of Spark works on one shard."""
     synthetic: SyntheticConfig = SyntheticConfig()
     """Settings of the synthetic market."""
+    yahoo: YahooConfig = YahooConfig()
+    """How Yahoo Finance is asked."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -81,6 +99,8 @@ class MarketConfig(Section):
             raise ValueError(f"start {self.start} must be before end {self.end}")
         if self.source == "files" and not self.path:
             raise ValueError("path must be set when source is 'files' (a file, a glob or a storage URI)")
+        if self.source != "files" and self.path:
+            raise ValueError(f"path is for source 'files' and source is {self.source!r}: set market.source=files")
         return self
 
 
@@ -101,6 +121,8 @@ class CleanConfig(Section):
     """The run fails when a larger share of all bars than this would be made up to fill gaps."""
     max_refused_fraction_ticker: float = Field(default=0.25, ge=0.0, le=1.0)
     """The run fails when cleaning refuses a larger share of any one ticker's bars than this."""
+    max_missing_fraction: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """The run fails when a larger share of the tickers asked for than this has no bars left."""
 
 
 class DatasetConfig(Section):
@@ -188,13 +210,20 @@ class RunConfig(Section):
     name: str = Field(default="core6", pattern=r"^[a-z][a-z0-9-]{0,40}$")
     """The run's name; its id is this and a hash of the whole configuration."""
     universe: UniverseConfig = UniverseConfig()
-    market: MarketConfig
+    market: MarketConfig = MarketConfig()
     clean: CleanConfig = CleanConfig()
     dataset: DatasetConfig = DatasetConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     spark: SparkConfig = SparkConfig()
+
+    @model_validator(mode="after")
+    def _core_six(self) -> Self:
+        if self.market.source == "yahoo" and not self.universe.tickers and not self.universe.path:
+            # Written out, so that the run's config.json says it.
+            object.__setattr__(self, "universe", self.universe.model_copy(update={"tickers": CORE_SIX}))
+        return self
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Self:

@@ -35,6 +35,14 @@ def next_session(code: str, date: dt.date) -> dt.date:
     return to_date(int(days[0]))
 
 
+def last_closed_session(code: str, moment: dt.datetime) -> dt.date:
+    """The last session of exchange `code` that had closed at `moment`, which knows its time zone."""
+    today = moment.astimezone(dt.UTC).date()
+    calendar = _calendar(code, today - dt.timedelta(days=_LONGEST_CLOSURE_DAYS), today + dt.timedelta(days=1))
+    closed = calendar.closes[calendar.closes <= moment]
+    return closed.index[-1].date()  # type: ignore[no-any-return]
+
+
 def to_days(date: dt.date) -> int:
     """A date as days since 1970-01-01."""
     return (date - EPOCH).days

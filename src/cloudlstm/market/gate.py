@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cloudlstm.config import CleanConfig
@@ -15,13 +15,19 @@ _GATED = tuple(rule.reason for rule in RULES if rule.gated)
 _SHOWN = 5
 
 
-def judge(shards: Iterable[Counts], asked: Sequence[str] | None, config: CleanConfig) -> dict[str, Any]:
+def judge(
+    shards: Iterable[Counts],
+    asked: Sequence[str] | None,
+    config: CleanConfig,
+    causes: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """What the report says of the data, JSON-ready, if the data is good enough.
 
     Args:
         shards: The counts of every shard; no ticker is in two (an unreadable one, "", may be).
         asked: The universe as asked for; None for all that the source has.
         config: What is still good enough.
+        causes: Why a ticker had no bars to begin with, where that is known.
 
     Raises:
         DataError: when there is no bar at all.
@@ -37,7 +43,7 @@ def judge(shards: Iterable[Counts], asked: Sequence[str] | None, config: CleanCo
     if not total["rows"]:
         raise DataError("the source has no bars for these tickers and dates", hint="check market.start and market.end")
     facts = _facts(by_ticker, total, asked)
-    problems = _problems(facts, by_ticker, config)
+    problems = _problems(facts, by_ticker, config, causes or {})
     if problems:
         raise QualityGateError("; ".join(problems), hint=_hint(facts))
     return facts
@@ -68,12 +74,15 @@ def _fraction(counts: Counter[str]) -> float:
     return sum(counts[reason] for reason in _GATED) / max(counts["rows"], 1)
 
 
-def _problems(facts: dict[str, Any], by_ticker: dict[str, Counter[str]], config: CleanConfig) -> list[str]:
+def _problems(
+    facts: dict[str, Any], by_ticker: dict[str, Counter[str]], config: CleanConfig, causes: Mapping[str, str]
+) -> list[str]:
     problems = []
     missing = facts["missing_tickers"]
-    if missing:
+    if len(missing) > config.max_missing_fraction * (len(missing) + facts["tickers"]):
+        names = ", ".join(f"{name} ({causes[name]})" if name in causes else name for name in missing[:_SHOWN])
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        problems.append(f"no bars are left for {', '.join(missing[:_SHOWN])}{more}")
+        problems.append(f"no bars are left for {names}{more}")
     if facts["refused_fraction"] > config.max_refused_fraction:
         problems.append(
             f"cleaning refused {facts['refused_fraction']:.2%} of {facts['rows']:,} bars "

@@ -2,7 +2,8 @@
 
 A source divides itself into partitions in the driver; tasks read them anywhere. So a source object is small and
 picklable, and holds whatever a task needs. One that delivers whole tickers makes each partition a shard; of any other
-the partitions are cut by ticker and shuffled into shards (shards.py).
+the partitions are cut by ticker and shuffled into shards (shards.py). A remote source answers ticker by ticker, slowly
+and not always: it is fetched first, into snapshots, and these are read.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import pyarrow as pa
 
 from cloudlstm.config import RunConfig
+from cloudlstm.market.coverage import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,46 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class RemoteSource(Protocol):
+    """Tickers of a service that has to be asked for each of them."""
+
+    @property
+    def name(self) -> str:
+        """For people: in errors and in the report."""
+        ...
+
+    def identity(self) -> Any:
+        """As of a source."""
+        ...
+
+    def tasks(self, known: Sequence[str], cores: int) -> list[Partition]:
+        """The universe as one partition for each task that may fetch at the same time.
+
+        Args:
+            known: Tickers that are stored already.
+            cores: How many tasks can run at the same time.
+        """
+        ...
+
+    def fetch(self, partition: Partition, tasks: int, folder: str) -> list[Outcome]:
+        """What became of each ticker of one of the `tasks` partitions; what is not in `folder` already is asked for."""
+        ...
+
+    def fetched(self, outcomes: Sequence[Outcome]) -> Source:
+        """What has been fetched, to be read."""
+        ...
+
+
 _SOURCES = {
     "files": ("cloudlstm.market.files", "FilesSource"),
     "synthetic": ("cloudlstm.market.synthetic", "SyntheticSource"),
+    "yahoo": ("cloudlstm.market.yahoo.source", "YahooSource"),
 }
 """market.source -> module and class; a module, and with it its packages, is imported when first used."""
 
 
-def open_source(config: RunConfig, universe: Sequence[str] | None) -> Source:
+def open_source(config: RunConfig, universe: Sequence[str] | None) -> Source | RemoteSource:
     """The source that a run asks for, narrowed to the run's dates and to `universe` (None: all tickers).
 
     Raises:
@@ -79,4 +113,4 @@ def open_source(config: RunConfig, universe: Sequence[str] | None) -> Source:
     """
     module, name = _SOURCES[config.market.source]
     kind = getattr(importlib.import_module(module), name)
-    return cast(Source, kind.open(config.market, None if universe is None else tuple(universe)))
+    return cast(Source | RemoteSource, kind.open(config.market, None if universe is None else tuple(universe)))

@@ -1,0 +1,150 @@
+"""The ingest step with the yahoo source, on a real Spark: nothing lost, nothing silent, nothing fetched twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from localstack.yahoo import Fault, Listing, Yahoo, listings
+
+from barmaking import bars_of, walk
+from cloudlstm import prepare, storage
+from cloudlstm.config import RunConfig, SparkConfig, parse
+from cloudlstm.errors import FetchError
+from cloudlstm.journal import Journal, Progress
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, read_object
+from cloudlstm.market import bars
+from cloudlstm.market.calendar import sessions
+from cloudlstm.market.yahoo.source import URL
+from cloudlstm.spark import Spark
+from cloudlstm.targets.java import find_java
+
+START, END = dt.date(2023, 1, 3), dt.date(2023, 3, 31)
+SESSIONS = sessions("XNYS", START, END)
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Spark]:
+    os.environ["JAVA_HOME"] = str(find_java().home)
+    with Spark(SparkConfig(master="local[2]"), app_name="test") as application:
+        yield application
+
+
+def bars_made(ticker: str) -> pa.Table:
+    return bars_of(ticker, SESSIONS, walk(len(SESSIONS), seed=int(ticker[1:])))
+
+
+def market(*tickers: str) -> dict[str, Listing]:
+    return listings(row for ticker in tickers for row in bars_made(ticker).to_pylist())
+
+
+def config_of(*tickers: str, **yahoo: float) -> RunConfig:
+    settings = {"requests_per_minute": 60_000, "backoff_s": 0.02, "timeout_s": 5.0, "attempts": 4} | yahoo
+    return parse(
+        {
+            "universe": {"tickers": tickers},
+            "market": {"start": START, "end": END, "tickers_per_shard": 64, "yahoo": settings},
+            "dataset": {"train_end": dt.date(2023, 2, 1), "validation_end": dt.date(2023, 3, 1)},
+        }
+    )
+
+
+class Telling(Journal):
+    """A journal that keeps every report."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        super().__init__(layout, "prepare", "driver")
+        self.reports: list[Progress] = []
+
+    def report(self, step: str, done: int, total: int, unit: str, **facts: object) -> None:
+        super().report(step, done, total, unit, **facts)  # type: ignore[arg-type]
+        self.reports.append(self._progress[step])
+
+
+def ingest(spark: Spark, folder: Path, config: RunConfig, journal: Journal | None = None) -> Manifest:
+    layout = RunLayout(f"file://{folder}")
+    return prepare._Pipeline(layout, config, journal or Telling(layout), spark).ingest()
+
+
+def test_500_tickers_with_faults_end_complete(spark: Spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tickers = [f"T{number:03d}" for number in range(500)]
+    passing = [
+        Fault("status", 2, 429), Fault("status", 1, 429, "0.1"), Fault("status", 2, 500), Fault("truncated", 1),
+        Fault("hang-up", 1), Fault("short", 2), Fault("status", 1, 503), Fault("status", 1, 401),
+    ]  # fmt: skip
+    with Yahoo(market(*tickers)) as yahoo:
+        yahoo.faults = {
+            tickers[20 * at + 7]: [Fault(**{name: getattr(fault, name) for name in fault.__slots__})]
+            for at, fault in enumerate((passing * 4)[:25])
+        }
+        monkeypatch.setenv(URL, yahoo.url)
+        journal = Telling(RunLayout(f"file://{tmp_path}"))
+        manifest = ingest(spark, tmp_path, config_of(*tickers), journal)
+        assert not any(yahoo.faults.values()), "every fault was met"
+        assert set(yahoo.asked) == set(tickers)
+    shown = manifest.facts["coverage"]
+    assert [shown[key] for key in ("asked", "fetched", "reused", "empty", "failed")] == [500, 500, 0, 0, 0]
+    assert shown["unfetched"] == []
+    shards = [bars.from_parquet(read_object(row)) for row in manifest.of_kind("bars")]
+    assert [len(set(shard.column("ticker").to_pylist())) for shard in shards] == [64] * 7 + [52]
+    expected = pa.concat_tables([bars_made(ticker) for ticker in tickers]).unify_dictionaries()
+    whole = pa.concat_tables(shards).unify_dictionaries()
+    for name in ("ticker", "date", "open", "high", "low", "close", "adj_close", "volume"):
+        assert whole.column(name).to_pylist() == expected.column(name).to_pylist(), name
+    counted = [report for report in journal.reports if report.unit == "tickers"]
+    assert (counted[0].done, counted[-1].done) == (0, 500)
+    assert {report.total for report in counted} == {500}
+
+
+def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tickers = [f"T{number:03d}" for number in range(8)]
+    config = config_of(*tickers, "T999")
+    with Yahoo(market(*tickers)) as yahoo:
+        monkeypatch.setenv(URL, yahoo.url)
+        yahoo.faults = {"T003": [Fault("status", None, 503)], "T006": [Fault("truncated")]}
+        with pytest.raises(FetchError) as caught:
+            ingest(spark, tmp_path / "torn", config)
+        told = str(caught.value)
+        assert "2 of 9 tickers could not be fetched from Yahoo Finance: T003: HTTP 503 (4 attempts" in told
+        assert "T006: the reply is no complete JSON" in told
+        assert "only what is missing is asked for" in told
+        (uri,) = [item.uri for item in storage.list_objects(f"file://{tmp_path}/torn/") if "coverage" in item.uri]
+        assert uri in told
+        statuses = {each["ticker"]: each["status"] for each in storage.read_json(uri)["tickers"]}
+        assert sorted(statuses.values()) == ["empty", *["failed"] * 2, *["fetched"] * 6]
+        assert statuses["T999"] == "empty"
+
+        yahoo.faults.clear()
+        yahoo.asked.clear()
+        # A snapshot that has rotted meanwhile is as good as missing; those of other inputs are no longer needed.
+        rotten = next((tmp_path / "torn").rglob("T001.*.parquet"))
+        rotten.write_bytes(rotten.read_bytes()[:-100])
+        stale = tmp_path / "torn" / "data" / "ingest" / "0123456789abcdef" / "snapshots" / "T000.00.parquet"
+        stale.parent.mkdir(parents=True)
+        stale.write_bytes(b"old")
+        journal = Telling(RunLayout(f"file://{tmp_path}/torn"))
+        mended = ingest(spark, tmp_path / "torn", config, journal)
+        assert yahoo.asked == {"T001": 1, "T003": 1, "T006": 1}
+        assert not stale.exists()
+        assert len(list((tmp_path / "torn").rglob("T00*.parquet"))) == 8
+        assert (journal.reports[0].done, journal.reports[0].resumed) == (7, 7)
+        shown = mended.facts["coverage"]
+        assert [shown[key] for key in ("asked", "fetched", "reused", "empty", "failed")] == [9, 8, 6, 1, 0]
+        assert shown["unfetched"] == [
+            {"ticker": "T999", "status": "empty", "cause": "No data found, symbol may be delisted"}
+        ]
+
+        yahoo.asked.clear()
+        again = ingest(spark, tmp_path / "torn", config)
+        assert not yahoo.asked, "a step that is done asks nobody"
+        assert again.digest() == mended.digest()
+        undisturbed = ingest(spark, tmp_path / "whole", config)
+    assert undisturbed.digest() == mended.digest()
+    assert [row.sha256 for row in undisturbed.of_kind("bars")] == [row.sha256 for row in mended.of_kind("bars")]
+    about = [row.sha256 for manifest in (undisturbed, mended) for row in manifest.of_kind("coverage")]
+    assert about[0] != about[1], "the coverage report tells when, and is no part of the digest"
