@@ -95,8 +95,8 @@ class CleanConfig(Section):
     """An outlier is also this many trailing robust deviations of the log-return away from zero."""
     outlier_lookback_bars: int = Field(default=63, ge=10, le=504)
     """Bars from which the trailing robust deviation is taken."""
-    max_stale_bars: int = Field(default=5, ge=0, le=504)
-    """Bars in a row with one price and no volume that are kept: more of them are no market, as before a listing."""
+    max_stale_bars: int = Field(default=10, ge=0, le=21)
+    """Bars with one price and no volume that are kept among any 21: more of them are no market, as before a listing."""
     max_refused_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
     """The run fails when cleaning refuses a larger share of all bars than this."""
     max_filled_fraction: float = Field(default=0.02, ge=0.0, le=1.0)

@@ -4,7 +4,7 @@ A jump is the log-distance of two closes that follow each other. It is far when 
 
     max(outlier_min_move, outlier_mads * 1.4826 * MAD of the trailing log-returns) * sqrt(sessions between them)
 
-(the variance of a random walk grows with time). Three things explain one, all of them known at the bar's close:
+(the variance of a random walk grows with time; the maximum is held below log 20). Three things explain one, all of them known at the bar's close:
 
     traded      the market went there: part of the day was near the last close, or volume surged, in shares and in money
     dividend    adj_close hardly moved, and its distance from close says that a dividend was paid
@@ -40,12 +40,16 @@ SMALLEST_SPLIT = 0.18
 _UNTOLD_SPLIT = 0.30
 """The same where adj_close does not tell: 3:2 is 0.41."""
 
+_EXACT, _LARGE = 0.015, 0.65
+"""How near a ratio is exact, and which jumps few crashes reach: 2:1 is 0.69."""
+
 _TOLD_RATIOS = np.log([5 / 4, 4 / 3, 3 / 2, 2, 5 / 2, *range(3, 101)])
 _UNTOLD_RATIOS = np.log([3 / 2, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50])  # 100 is a decimal error
 
-_MOST_GAP = np.log(4.0)  # no news moves the opening price further
+_MOST_LIMIT = np.log(20.0)  # coarse prices of an illiquid ticker make its deviation meaningless
+_MOST_GAP = np.log(4.0)  # no good news moves the opening price further
 _NEAR_GAP = 0.20
-_SURGE = 3.0
+_SURGE, _SURGE_OF_FALL = 2.5, 5.0
 _FEWEST_VOLUMES = 5
 _MOST_DIVIDEND = np.log(4.0)  # three quarters of the price
 _MAD_TO_SD = 1.4826
@@ -134,7 +138,7 @@ def examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
 def told_split(move: Floats, adjustment: Floats) -> Bools:
     """Whether close jumped by a simple ratio that adj_close does not have."""
     told = (np.abs(move) > SMALLEST_SPLIT) & (np.abs(move + adjustment) < np.minimum(0.4, np.abs(move) / 2))
-    return told & (_off_ratio(np.abs(adjustment), _TOLD_RATIOS) < 0.02)
+    return told & (_off_ratio(np.abs(adjustment), _TOLD_RATIOS) < 0.005)
 
 
 def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
@@ -149,8 +153,10 @@ def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
     move = sound.move(at)
     now = past[:, 0] + move
     sd = _MAD_TO_SD * _mad(past[:, :-1] - past[:, 1:])
-    elapsed = np.maximum(shard.session[row] - shard.session[before], 1)
-    limit = np.maximum(config.outlier_min_move, config.outlier_mads * np.nan_to_num(sd)) * np.sqrt(elapsed)
+    # A session whose bar was refused has not passed unseen: so the bar after a bad tick is held to the same limit.
+    elapsed = np.maximum(shard.session[row] - shard.session[before] - (row - before - 1), 1)
+    limit = np.maximum(config.outlier_min_move, config.outlier_mads * np.nan_to_num(sd))
+    limit = np.minimum(limit, _MOST_LIMIT) * np.sqrt(elapsed)
     # Of an even number of closes both middle ones are the level: two bars ago may be the sound one of the two.
     low, high = _middle(past[:, :LEVEL_BARS])
     from_level = np.minimum(np.abs(now - low), np.abs(now - high))
@@ -159,7 +165,9 @@ def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
     surge = _surge(shard.volume[row], shard.volume[places], absent)
     gap = np.maximum(np.log(shard.low[row]) - past[:, 0], past[:, 0] - np.log(shard.high[row]))
     in_money = surge * np.minimum(np.exp(move), 1.0)
-    traded = ((in_money >= 1.0) & (gap <= _NEAR_GAP)) | ((in_money >= _SURGE) & (gap <= _MOST_GAP))
+    traded = (in_money >= 1.0) & (gap <= _NEAR_GAP)
+    traded |= (in_money >= _SURGE) & (gap <= _MOST_GAP)
+    traded |= (in_money >= _SURGE_OF_FALL) & (move < 0.0)
     told = told_split(move, adjustment)
     paid = (
         (adjustment > 0.0) & (adjustment <= _MOST_DIVIDEND) & (np.abs(move + adjustment) <= config.outlier_min_move / 2)
@@ -171,25 +179,32 @@ def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
         off_level=from_level > limit,
         traded=traded,
         dividend=paid & (move < 0.0) & ~told,
-        split=told | (_untold_split(move, opened, surge, sd) & ~traded),
+        split=told | _untold_split(move, opened, surge, sd, traded),
     )
 
 
-def _untold_split(move: Floats, opened: Floats, surge: Floats, sd: Floats) -> Bools:
+def _untold_split(move: Floats, opened: Floats, surge: Floats, sd: Floats, traded: Bools) -> Bools:
     """Whether open and close stand at a simple ratio to the last close, and volume has changed against the price.
+
+    The nearer the ratio, the less volume must agree: news brings many times the money, a split does not.
 
     Args:
         move: log(close / the close before).
         opened: log(open / the close before).
         surge: Volume against its trailing median.
         sd: Robust trailing deviation of log-returns: how near a ratio can be expected.
+        traded: Whether the market may have gone there.
     """
-    tolerance = np.clip(2.0 * np.nan_to_num(sd), 0.03, 0.10)
-    near = _off_ratio(np.abs(opened), _UNTOLD_RATIOS) < tolerance
-    near &= np.abs(move - opened) < np.minimum(2.0 * tolerance, np.abs(move) / 3)
+    size, off = np.abs(move), _off_ratio(np.abs(opened), _UNTOLD_RATIOS)
     with np.errstate(divide="ignore"):
         in_money = np.log(surge) + move
-    return near & (np.abs(move) > _UNTOLD_SPLIT) & (np.abs(in_money) < np.abs(move) / 2)
+    tolerance = np.clip(2.0 * np.nan_to_num(sd), 0.03, 0.10)
+    within_day = np.abs(move - opened)
+    near = (off < tolerance) & (within_day < np.minimum(2.0 * tolerance, size / 3)) & (size > _UNTOLD_SPLIT)
+    exact = near & (off < _EXACT)
+    exact &= ~traded | ((size > _LARGE) & (in_money < np.log(10.0)))
+    split: Bools = (near & ~traded & (np.abs(in_money) < size / 2)) | (exact & (move < 0.0))
+    return split
 
 
 def _off_ratio(values: Floats, ratios: Floats) -> Floats:

@@ -24,6 +24,7 @@ Action = Literal["refuse", "divide", "withdraw", "note", "fill"]
 
 _MOST_RANGE = 5.0
 _MOST_OUTSIDE = 1.25
+_STALE_BARS = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,12 @@ def _missing_price(shard: Shard, _: CleanConfig) -> Rows:
 
 
 def _no_trade(shard: Shard, _: CleanConfig) -> Rows:
-    rows = np.flatnonzero(shard.high == 0.0)
+    rows: Rows = np.flatnonzero(shard.high == 0.0)
     return rows[(shard.open[rows] == 0.0) & (shard.low[rows] == 0.0) & (shard.volume[rows] == 0)]
 
 
 def _missing_open(shard: Shard, _: CleanConfig) -> Rows:
-    rows = np.flatnonzero(shard.open == 0.0)
+    rows: Rows = np.flatnonzero(shard.open == 0.0)
     return rows[(shard.high[rows] > 0.0) & (shard.low[rows] > 0.0) & (shard.close[rows] > 0.0)]
 
 
@@ -134,27 +135,30 @@ def _duplicate_conflict(shard: Shard, _: CleanConfig) -> Rows:
     return _superseded(shard)[0]
 
 
-def _stale_runs(shard: Shard, among: Rows | slice) -> tuple[Rows, NDArray[np.intp], NDArray[np.intp]]:
-    """Which rows `among` these had no trade, the place of each in its unbroken run, and how long that run is."""
+def _untraded(shard: Shard, among: Rows | slice) -> tuple[Rows, NDArray[np.intp], NDArray[np.intp]]:
+    """Of the rows `among` these: those without a trade, how many of the last 21 were so, and where the next 21 end."""
     idle = np.flatnonzero(shard.volume[among] == 0)  # few: one pass over the shard, the rest over them
     rows = idle if isinstance(among, slice) else among[idle]
     flat = (shard.high[rows] == shard.low[rows]) & (shard.open[rows] == shard.close[rows])
     idle, rows = idle[flat], rows[flat]
-    new = (idle[1:] != idle[:-1] + 1) | (shard.rank[rows[1:]] != shard.rank[rows[:-1]])
-    starts = np.concatenate([[0], np.flatnonzero(new) + 1])
-    lengths = np.diff(np.append(starts, len(rows)))
-    return rows, np.arange(len(rows)) - np.repeat(starts, lengths), np.repeat(lengths, lengths)
+    rank, nth = shard.rank[rows], np.arange(len(rows))
+    first, last = np.searchsorted(rank, rank, side="left"), np.searchsorted(rank, rank, side="right")
+    until_now = nth - np.maximum(np.searchsorted(idle, idle - _STALE_BARS, side="right"), first) + 1
+    to_come = np.minimum(np.searchsorted(idle, idle + _STALE_BARS, side="left"), last)
+    return rows, until_now, to_come
 
 
 def _stale(shard: Shard, config: CleanConfig) -> Rows:
-    rows, nth, _ = _stale_runs(shard, shard.kept())
-    return rows[nth >= config.max_stale_bars]
+    rows, untraded, _ = _untraded(shard, shard.kept())
+    return rows[untraded > config.max_stale_bars]
 
 
-def _stale_begin(shard: Shard, config: CleanConfig) -> Rows:
-    # Bars that were refused as stale, or later, belong to the run.
-    rows, nth, length = _stale_runs(shard, np.flatnonzero((shard.verdict == 0) | (shard.verdict >= _NUMBER["stale"])))
-    return rows[(length > config.max_stale_bars) & (nth < config.max_stale_bars) & (shard.verdict[rows] == 0)]
+def _stale_begin(shard: Shard, _: CleanConfig) -> Rows:
+    # Rows that were refused as stale, or later, stood among the others when staleness was counted.
+    rows, _now, to_come = _untraded(shard, np.flatnonzero((shard.verdict == 0) | (shard.verdict >= _NUMBER["stale"])))
+    stale = np.append(0, np.cumsum(shard.verdict[rows] == _NUMBER["stale"]))
+    kept = shard.verdict[rows] == 0
+    return rows[kept & (stale[to_come] > stale[:-1])]
 
 
 RULES: tuple[Rule, ...] = (
@@ -192,7 +196,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "stale",
         "trailing bars",
-        "one price and no volume, as in `clean.max_stale_bars` bars before it and more: not listed yet, or no longer",
+        "one price and no volume, as in more than clean.max_stale_bars of the last 21 bars: not listed yet, or no longer",
         _stale,
         gated=False,
     ),
@@ -220,7 +224,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "stale_begin",
         "bars before and after",
-        "the bars of a stale run that were kept because it was not long yet",
+        "no trade, and kept because there had been few such bars, but a stale one came within 21",
         _stale_begin,
         action="withdraw",
     ),
