@@ -193,6 +193,7 @@ def test_real_bars_keep_the_rules() -> None:
             "date": pa.array(np.array(frame["date"], "datetime64[D]")),
             "segment": pa.array(np.zeros(len(close), np.int32)),
             "filled": np.zeros(len(close), bool),
+            "withdrawn": np.zeros(len(close), bool),
         }
         parts.append(pa.table(head | columns))
     table = pa.concat_tables(parts)

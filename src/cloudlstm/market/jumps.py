@@ -4,7 +4,8 @@ A jump is the log-distance of two closes that follow each other. It is far when 
 
     max(outlier_min_move, outlier_mads * 1.4826 * MAD of the trailing log-returns) * sqrt(sessions between them)
 
-(the variance of a random walk grows with time; the maximum is held below log 20). Three things explain one, all of them known at the bar's close:
+(the variance of a random walk grows with time; the maximum itself is at most log 20). Three things explain one, all of
+them known at the bar's close:
 
     traded      the market went there: part of the day was near the last close, or volume surged, in shares and in money
     dividend    adj_close hardly moved, and its distance from close says that a dividend was paid
@@ -156,7 +157,7 @@ def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
     # A session whose bar was refused has not passed unseen: so the bar after a bad tick is held to the same limit.
     elapsed = np.maximum(shard.session[row] - shard.session[before] - (row - before - 1), 1)
     limit = np.maximum(config.outlier_min_move, config.outlier_mads * np.nan_to_num(sd))
-    limit = np.minimum(limit, _MOST_LIMIT) * np.sqrt(elapsed)
+    limit = np.minimum(limit, max(_MOST_LIMIT, config.outlier_min_move)) * np.sqrt(elapsed)
     # Of an even number of closes both middle ones are the level: two bars ago may be the sound one of the two.
     low, high = _middle(past[:, :LEVEL_BARS])
     from_level = np.minimum(np.abs(now - low), np.abs(now - high))
@@ -167,7 +168,7 @@ def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
     in_money = surge * np.minimum(np.exp(move), 1.0)
     traded = (in_money >= 1.0) & (gap <= _NEAR_GAP)
     traded |= (in_money >= _SURGE) & (gap <= _MOST_GAP)
-    traded |= (in_money >= _SURGE_OF_FALL) & (move < 0.0)
+    traded |= (in_money >= _SURGE_OF_FALL) & (move < 0.0) & (gap <= _MOST_LIMIT)
     told = told_split(move, adjustment)
     paid = (
         (adjustment > 0.0) & (adjustment <= _MOST_DIVIDEND) & (np.abs(move + adjustment) <= config.outlier_min_move / 2)
@@ -201,7 +202,7 @@ def _untold_split(move: Floats, opened: Floats, surge: Floats, sd: Floats, trade
     tolerance = np.clip(2.0 * np.nan_to_num(sd), 0.03, 0.10)
     within_day = np.abs(move - opened)
     near = (off < tolerance) & (within_day < np.minimum(2.0 * tolerance, size / 3)) & (size > _UNTOLD_SPLIT)
-    exact = near & (off < _EXACT)
+    exact = near & (off < _EXACT) & (surge != 0.0)
     exact &= ~traded | ((size > _LARGE) & (in_money < np.log(10.0)))
     split: Bools = (near & ~traded & (np.abs(in_money) < size / 2)) | (exact & (move < 0.0))
     return split

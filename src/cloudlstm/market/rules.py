@@ -76,12 +76,14 @@ def _missing_price(shard: Shard, _: CleanConfig) -> Rows:
 
 def _no_trade(shard: Shard, _: CleanConfig) -> Rows:
     rows: Rows = np.flatnonzero(shard.high == 0.0)
-    return rows[(shard.open[rows] == 0.0) & (shard.low[rows] == 0.0) & (shard.volume[rows] == 0)]
+    empty: Rows = rows[(shard.open[rows] == 0.0) & (shard.low[rows] == 0.0) & (shard.volume[rows] == 0)]
+    return empty
 
 
 def _missing_open(shard: Shard, _: CleanConfig) -> Rows:
     rows: Rows = np.flatnonzero(shard.open == 0.0)
-    return rows[(shard.high[rows] > 0.0) & (shard.low[rows] > 0.0) & (shard.close[rows] > 0.0)]
+    alone: Rows = rows[(shard.high[rows] > 0.0) & (shard.low[rows] > 0.0) & (shard.close[rows] > 0.0)]
+    return alone
 
 
 def _non_positive_price(shard: Shard, _: CleanConfig) -> Rows:
@@ -155,10 +157,12 @@ def _stale(shard: Shard, config: CleanConfig) -> Rows:
 
 def _stale_begin(shard: Shard, _: CleanConfig) -> Rows:
     # Rows that were refused as stale, or later, stood among the others when staleness was counted.
-    rows, _now, to_come = _untraded(shard, np.flatnonzero((shard.verdict == 0) | (shard.verdict >= _NUMBER["stale"])))
+    among = np.flatnonzero((shard.verdict == 0) | (shard.verdict >= _NUMBER["stale"]))
+    rows, _now, to_come = _untraded(shard, among)
     stale = np.append(0, np.cumsum(shard.verdict[rows] == _NUMBER["stale"]))
     kept = shard.verdict[rows] == 0
-    return rows[kept & (stale[to_come] > stale[:-1])]
+    begin: Rows = rows[kept & (stale[to_come] > stale[:-1])]
+    return begin
 
 
 RULES: tuple[Rule, ...] = (
@@ -196,7 +200,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "stale",
         "trailing bars",
-        "one price and no volume, as in more than clean.max_stale_bars of the last 21 bars: not listed yet, or no longer",
+        "one price and no volume, as in more than `max_stale_bars` of the last 21 bars: not listed yet, or no longer",
         _stale,
         gated=False,
     ),
