@@ -1,11 +1,11 @@
 """Closes far from the one before: what the bar itself and its trailing bars say of the cause.
 
-A jump is the log-distance of two closes that follow each other. It is far when it exceeds
+A jump is the log-distance of two closes that follow each other; behind a gap so long that it divides histories anyway
+there is none. It is far when it exceeds
 
-    max(outlier_min_move, outlier_mads * 1.4826 * MAD of the trailing log-returns) * sqrt(sessions between them)
+    max(outlier_min_move, outlier_mads * 1.4826 * MAD of the trailing log-returns), but at most log 20.
 
-(the variance of a random walk grows with time; the maximum itself is at most log 20). Three things explain one, all of
-them known at the bar's close:
+Three things explain one, all of them known at the bar's close:
 
     traded      the market went there: part of the day was near the last close, or volume surged, in shares and in money
     dividend    adj_close hardly moved, and its distance from close says that a dividend was paid
@@ -51,7 +51,7 @@ _MOST_LIMIT = np.log(20.0)  # coarse prices of an illiquid ticker make its devia
 _MOST_GAP = np.log(4.0)  # no good news moves the opening price further
 _NEAR_GAP = 0.20
 _SURGE, _SURGE_OF_FALL = 2.5, 5.0
-_FEWEST_VOLUMES = 5
+_FEWEST_VOLUMES = 3
 _MOST_DIVIDEND = np.log(4.0)  # three quarters of the price
 _MAD_TO_SD = 1.4826
 _BLOCK_ROWS = 16_384
@@ -154,10 +154,9 @@ def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
     move = sound.move(at)
     now = past[:, 0] + move
     sd = _MAD_TO_SD * _mad(past[:, :-1] - past[:, 1:])
-    # A session whose bar was refused has not passed unseen: so the bar after a bad tick is held to the same limit.
-    elapsed = np.maximum(shard.session[row] - shard.session[before] - (row - before - 1), 1)
     limit = np.maximum(config.outlier_min_move, config.outlier_mads * np.nan_to_num(sd))
-    limit = np.minimum(limit, max(_MOST_LIMIT, config.outlier_min_move)) * np.sqrt(elapsed)
+    limit = np.minimum(limit, max(_MOST_LIMIT, config.outlier_min_move))
+    joined = shard.session[row] - shard.session[before] <= config.max_fill_bars + 1
     # Of an even number of closes both middle ones are the level: two bars ago may be the sound one of the two.
     low, high = _middle(past[:, :LEVEL_BARS])
     from_level = np.minimum(np.abs(now - low), np.abs(now - high))
@@ -176,11 +175,11 @@ def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
     opened = np.log(shard.open[row]) - past[:, 0]
     return Jumps(
         at,
-        far=np.abs(move) > limit,
+        far=joined & (np.abs(move) > limit),
         off_level=from_level > limit,
         traded=traded,
         dividend=paid & (move < 0.0) & ~told,
-        split=told | _untold_split(move, opened, surge, sd, traded),
+        split=joined & (told | _untold_split(move, opened, surge, sd, traded)),
     )
 
 
@@ -202,7 +201,7 @@ def _untold_split(move: Floats, opened: Floats, surge: Floats, sd: Floats, trade
     tolerance = np.clip(2.0 * np.nan_to_num(sd), 0.03, 0.10)
     within_day = np.abs(move - opened)
     near = (off < tolerance) & (within_day < np.minimum(2.0 * tolerance, size / 3)) & (size > _UNTOLD_SPLIT)
-    exact = near & (off < _EXACT) & (surge != 0.0)
+    exact = near & (off < _EXACT) & (surge > 0.0)
     exact &= ~traded | ((size > _LARGE) & (in_money < np.log(10.0)))
     split: Bools = (near & ~traded & (np.abs(in_money) < size / 2)) | (exact & (move < 0.0))
     return split
