@@ -3,7 +3,7 @@
 A jump is the log-distance of two closes that follow each other; behind a gap so long that it divides histories anyway
 there is none. It is far when it exceeds
 
-    max(outlier_min_move, outlier_mads * 1.4826 * MAD of the trailing log-returns), but at most log 20.
+    max(outlier_min_move, outlier_mads * 1.4826 * MAD of the trailing log-returns), but at most log 4.
 
 Three things explain one, all of them known at the bar's close:
 
@@ -47,8 +47,9 @@ _EXACT, _LARGE = 0.015, 0.65
 _TOLD_RATIOS = np.log([5 / 4, 4 / 3, 3 / 2, 2, 5 / 2, *range(3, 101)])
 _UNTOLD_RATIOS = np.log([3 / 2, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50])  # 100 is a decimal error
 
-_MOST_LIMIT = np.log(20.0)  # coarse prices of an illiquid ticker make its deviation meaningless
+_MOST_LIMIT = np.log(4.0)  # coarse prices, or two series in one, make the deviation meaningless
 _MOST_GAP = np.log(4.0)  # no good news moves the opening price further
+_MOST_FALL = np.log(20.0)
 _NEAR_GAP = 0.20
 _SURGE, _SURGE_OF_FALL = 2.5, 5.0
 _FEWEST_VOLUMES = 3
@@ -167,7 +168,7 @@ def _examine(sound: Sound, at: Positions, config: CleanConfig) -> Jumps:
     in_money = surge * np.minimum(np.exp(move), 1.0)
     traded = (in_money >= 1.0) & (gap <= _NEAR_GAP)
     traded |= (in_money >= _SURGE) & (gap <= _MOST_GAP)
-    traded |= (in_money >= _SURGE_OF_FALL) & (move < 0.0) & (gap <= _MOST_LIMIT)
+    traded |= (in_money >= _SURGE_OF_FALL) & (move < 0.0) & (gap <= _MOST_FALL)
     told = told_split(move, adjustment)
     paid = (
         (adjustment > 0.0) & (adjustment <= _MOST_DIVIDEND) & (np.abs(move + adjustment) <= config.outlier_min_move / 2)
