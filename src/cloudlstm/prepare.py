@@ -37,6 +37,7 @@ from cloudlstm.market import bars, gate, shards, universe
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.clean import clean
 from cloudlstm.market.sources import Partition, Source, open_source
+from cloudlstm.market.twins import twins
 from cloudlstm.spark import Spark
 
 _LOG = logging.getLogger(__name__)
@@ -145,11 +146,11 @@ class _Pipeline:
                 kept = _stored(layout, step, print_, number, cleaned.bars, "bars")
                 refused = _stored(layout, step, print_, number, cleaned.quarantine, "quarantine")
                 objects = [*kept.objects, *(refused.objects if cleaned.quarantine.num_rows else [])]
-                return Made(objects, row.rows, {"counts": cleaned.counts})
+                return Made(objects, row.rows, {"counts": cleaned.counts, "sketches": cleaned.sketches})
 
             made = self._map_shards(make, raw.objects, step)
             facts = gate.judge((each.facts["counts"] for each in made), universe.resolve(config.universe), config.clean)
-            return _together(made, facts)
+            return _together(made, {**facts, "same_bars": twins(each.facts["sketches"] for each in made)})
 
         inputs = [raw.digest(), config.clean.model_dump(mode="json"), fingerprint(days.tolist())]
         return self._step("clean", inputs, total_rows(raw.objects), work)

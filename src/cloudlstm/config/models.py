@@ -55,6 +55,23 @@ class SyntheticConfig(Section):
     """Expected number of (adjusted) splits per ticker and year."""
 
 
+class Rename(Section):
+    """A ticker that a company traded under before."""
+
+    old: Ticker
+    """The former ticker, as the files have it."""
+    new: Ticker
+    """The ticker whose history it is."""
+    until: dt.date | None = None
+    """Last day of the former ticker; its later bars are another company's. Not set: all its bars are moved."""
+
+    @model_validator(mode="after")
+    def _two_names(self) -> Self:
+        if self.old == self.new:
+            raise ValueError(f"old and new are both {self.old}")
+        return self
+
+
 class MarketConfig(Section):
     """Where bars come from."""
 
@@ -70,6 +87,8 @@ class MarketConfig(Section):
     """For `files`: a path, storage URI or glob, for example `s3://bucket/bars/*.csv.gz`."""
     columns: dict[str, str] = Field(default_factory=dict)
     """For `files`: our column name = the file's column name, where they differ (`ticker = "symbol"`)."""
+    renames: tuple[Rename, ...] = ()
+    """For `files`: former tickers, in order, as in `renames = [{ old = "FB", new = "META", until = 2022-06-08 }]`."""
     tickers_per_shard: int = Field(default=64, ge=1, le=10_000)
     """Whole tickers in one shard: one task of Spark works on one shard."""
     synthetic: SyntheticConfig = SyntheticConfig()

@@ -19,6 +19,7 @@ from cloudlstm.config import CleanConfig
 from cloudlstm.market import bars, columns
 from cloudlstm.market.rules import RULES, Action, Rows, find, of_action, refuse
 from cloudlstm.market.shard import Shard
+from cloudlstm.market.twins import Sketches, sketches
 
 FILL = "fill"
 """The source of a bar that fills a gap."""
@@ -35,11 +36,13 @@ class Cleaned:
         bars: CLEANED: unique and sorted by (ticker, date).
         quarantine: QUARANTINE: the rows that were refused, in their order.
         counts: Rows by ticker and what became of them, JSON-ready.
+        sketches: What tells tickers that are the same series, JSON-ready.
     """
 
     bars: pa.Table
     quarantine: pa.Table
     counts: Counts
+    sketches: Sketches
 
 
 def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cleaned:
@@ -58,7 +61,8 @@ def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cl
     divided, withdrawn = (_marked(shard, found, action)[kept] for action in ("divide", "withdraw"))
     runs = _runs(shard.rank[kept], shard.session[kept], divided, len(sessions), config.max_fill_bars)
     cleaned = _cleaned(raw, shard, kept, runs, withdrawn, sessions)
-    return Cleaned(cleaned, _quarantine(raw, shard), _counts(shard, kept, runs.copies, found))
+    counts = _counts(shard, kept, runs.copies, found)
+    return Cleaned(cleaned, _quarantine(raw, shard), counts, sketches(shard))
 
 
 def _marked(shard: Shard, found: Mapping[str, Rows], action: Action) -> NDArray[np.bool_]:
