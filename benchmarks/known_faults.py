@@ -134,22 +134,22 @@ def drop_splits() -> list[tuple[str, dt.date]]:
     return found
 
 
-def hindsight_splits(name: str) -> list[tuple[str, dt.date]]:
-    """(ticker, last day before it) of jumps that ten bars before and after show to be splits.
+def rebased(name: str) -> list[tuple[str, dt.date]]:
+    """(ticker, last day before it) where prices began anew, as later bars show: unmarked splits for the most part.
 
-    The medians of ten closes stand at a simple ratio, and the money traded in twenty bars does not follow the jump.
+    They opened more than a factor 1.42 away from the last close, stood there for the next ten bars as against the ten
+    before, and less than four times the usual money was traded: news brings more, and moves on.
     """
-    ratios = np.log([1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50])
     table = parsed(name).to_pandas()
     found = []
     for ticker, rows in table[(table[PRICES] > 0).all(axis=1)].groupby("ticker", observed=True):
-        close, volume = np.log(rows.close.to_numpy()), np.log(rows.volume.to_numpy() + 1.0)
-        for at in np.flatnonzero(np.abs(np.diff(close)) > 0.35) + 1:
+        opened, close, money = np.log(rows.open.to_numpy()), np.log(rows.close.to_numpy()), rows.volume * rows.close
+        for at in np.flatnonzero(np.abs(opened[1:] - close[:-1]) > 0.35) + 1:
             if at < 10 or len(close) - at < 10:
                 continue
             level = np.median(close[at : at + 10]) - np.median(close[at - 10 : at])
-            traded = np.median(volume[at : at + 20]) - np.median(volume[max(at - 20, 0) : at])
-            simple = np.abs(np.abs(level) - ratios).min() < 0.06
-            if simple and abs(level - (close[at] - close[at - 1])) < 0.15 and abs(traded + level) < abs(level) / 2:
+            gap = opened[at] - close[at - 1]
+            stands = abs(level - gap) < 0.25 and abs(close[at] - opened[at]) < 0.15
+            if stands and money.iloc[at] < 4.0 * money.iloc[max(at - 20, 0) : at].median():
                 found.append((ticker, rows.date.iloc[at - 1]))
     return found
