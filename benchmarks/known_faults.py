@@ -41,6 +41,7 @@ def data(name: str) -> Path:
     return Path(os.environ.get("CLOUDLSTM_DATA") or beside) / name
 
 
+@cache
 def parsed(name: str) -> pa.Table:
     """BARS of a file, or of all files of a folder in order of arrival, as the source `files` reads them."""
     path = data(name)
@@ -80,7 +81,7 @@ def to_bars(frame: pd.DataFrame) -> pa.Table:
             "ticker": pa.array(frame.ticker, pa.string()),
             "date": pa.array(frame.date, pa.date32()),
             **{name: pa.array(frame[name].astype(float), from_pandas=True) for name in (*PRICES, "adj_close")},
-            "volume": pa.array(frame.volume.astype(float), from_pandas=True).cast(pa.int64()),
+            "volume": pa.array(np.rint(frame.volume), from_pandas=True).cast(pa.int64()),
             "source": ["case"] * len(frame),
         }
     )
