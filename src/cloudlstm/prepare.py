@@ -34,6 +34,7 @@ from cloudlstm.market import gate, universe
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.clean import clean
 from cloudlstm.market.sources import open_source
+from cloudlstm.market.twins import twins
 from cloudlstm.spark import Spark
 from cloudlstm.tasks import Made, loaded, rows_of, stored, together
 
@@ -91,7 +92,7 @@ class _Pipeline:
                 kept = stored(layout, step, print_, number, cleaned.bars, "bars")
                 refused = stored(layout, step, print_, number, cleaned.quarantine, "quarantine")
                 objects = [*kept.objects, *(refused.objects if cleaned.quarantine.num_rows else [])]
-                return Made(objects, row.rows, {"counts": cleaned.counts})
+                return Made(objects, row.rows, {"counts": cleaned.counts, "sketches": cleaned.sketches})
 
             made = self._map_shards(make, shards, step)
             unfetched = raw.facts.get("coverage", {}).get("unfetched", ())
@@ -101,7 +102,7 @@ class _Pipeline:
                 config.clean,
                 {each["ticker"]: each["cause"] for each in unfetched},
             )
-            return together(made, facts)
+            return together(made, {**facts, "same_bars": twins(each.facts["sketches"] for each in made)})
 
         inputs = [raw.digest(), config.clean.model_dump(mode="json"), fingerprint(days.tolist())]
         return self._step("clean", inputs, total_rows(shards), work)

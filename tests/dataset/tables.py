@@ -44,6 +44,7 @@ def features_table(
                     "date": pa.array(dates),
                     "segment": pa.array(np.zeros(bars, np.int32)),
                     "filled": np.zeros(bars, bool),
+                    "withdrawn": np.zeros(bars, bool),
                     **{name: columns[name] for name in FEATURES},
                 }
             )

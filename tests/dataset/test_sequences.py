@@ -43,14 +43,16 @@ def labelled_by_hand(table: pa.Table, config: DatasetConfig) -> dict[str, list[t
     found: dict[str, list[tuple[str, dt.date, dt.date]]] = {name: [] for name in SPLITS}
     for origin in range(len(rows)):
         target = origin + horizon
-        if not whole(origin) or not same(origin, target) or rows[origin]["filled"] or rows[target]["filled"]:
+        if not whole(origin) or not same(origin, target):
+            continue
+        if any(rows[place][fault] for place in (origin, target) for fault in ("filled", "withdrawn")):
             continue
         dates = rows[origin]["date"], rows[target]["date"]
         if split(dates[0]) == split(dates[1]):
             found[split(dates[0])].append((rows[origin]["ticker"], *dates))
     for ticker in sorted({row["ticker"] for row in rows}):
         last = max(i for i, row in enumerate(rows) if row["ticker"] == ticker and not row["filled"])
-        if whole(last):
+        if whole(last) and not rows[last]["withdrawn"]:
             found["forecast"].append((ticker, rows[last]["date"], rows[last]["date"]))
     return found
 
@@ -71,14 +73,16 @@ def read_back(built: dict[str, sequences.BuiltShard], config: DatasetConfig) -> 
 
 
 def untidy_table() -> pa.Table:
-    """Segments, filled bars, a ticker too short for a window, one whose last bars are filled."""
+    """Segments, filled and withdrawn bars, a ticker too short for a window, one whose last bars are filled."""
     table = features_table(4, 330)
     row = np.arange(table.num_rows)
     segment = np.where((row > 200) & (row < 330), 1, 0) + np.where((row > 260) & (row < 330), 1, 0)
     filled = np.isin(row, [45, 46, 120, 330 + 259, 330 + 260, 2 * 330 - 1, 2 * 330 - 2])
     daily_return = table["daily_return"].to_numpy().copy()
     daily_return[[201, 261]] = np.nan
-    table = replaced(table, segment=segment.astype(np.int32), filled=filled, daily_return=daily_return)
+    withdrawn = np.isin(row, [60, 61, 150, 330 + 200, 330 + 261, 3 * 330 - 1])
+    columns = {"filled": filled, "withdrawn": withdrawn, "daily_return": daily_return}
+    table = replaced(table, segment=segment.astype(np.int32), **columns)
     return pa.concat_tables([table.slice(0, 3 * 330), table.slice(3 * 330, 25)])
 
 
@@ -90,6 +94,15 @@ def test_labels_are_those_of_the_rules(horizon: int, window: int) -> None:
     expected = labelled_by_hand(table, config)
     assert all(expected.values())
     assert read_back(sequences.build(table, config), config) == expected
+
+
+def test_a_withdrawn_bar_loses_its_label_and_that_which_ends_in_it_and_stays_an_input() -> None:
+    table = features_table(1, 300)
+    withdrawn = np.arange(300) == 150
+    whole, less = (label(each, CONFIG) for each in (table, replaced(table, withdrawn=withdrawn)))
+    lost = np.flatnonzero((whole.split >= 0) & (less.split < 0))
+    assert lost.tolist() == [150 - CONFIG.horizon_bars, 150]
+    np.testing.assert_array_equal(whole.values, less.values)
 
 
 def test_no_label_crosses_a_border() -> None:
@@ -193,6 +206,7 @@ def test_real_bars_keep_the_rules() -> None:
             "date": pa.array(np.array(frame["date"], "datetime64[D]")),
             "segment": pa.array(np.zeros(len(close), np.int32)),
             "filled": np.zeros(len(close), bool),
+            "withdrawn": np.zeros(len(close), bool),
         }
         parts.append(pa.table(head | columns))
     table = pa.concat_tables(parts)

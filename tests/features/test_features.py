@@ -66,7 +66,7 @@ def test_the_table_keeps_rows_and_keys_and_has_no_nulls():
     cleaned = holed()
     table = compute(cleaned)
     assert table.cast(SCHEMA).schema == SCHEMA
-    keys = ["ticker", "date", "segment", "filled"]
+    keys = ["ticker", "date", "segment", "filled", "withdrawn"]
     assert bits(table.select(keys)) == bits(cleaned.select(keys))
     assert all(column.null_count == 0 for column in table.columns)
     assert bits(bars.from_parquet(bars.to_parquet(table))) == bits(table)

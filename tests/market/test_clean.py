@@ -66,14 +66,18 @@ def test_what_merely_looks_odd_is_kept():
         ("high", float("nan"), "missing_price"),
         ("low", float("-inf"), "missing_price"),
         ("close", float("inf"), "missing_price"),
-        ("open", 0.0, "non_positive_price"),
+        ("open", 0.0, "missing_open"),
+        ("high", 0.0, "non_positive_price"),
         ("low", -1.0, "non_positive_price"),
         ("close", 0.0, "non_positive_price"),
         ("high", 1.0, "high_below_low"),
         ("volume", None, "missing_volume"),
         ("volume", -5, "negative_volume"),
-        ("close", 1e4, "outlier"),
-        ("close", 1.0, "outlier"),
+        ("close", 1e4, "price_outside_range"),
+        ("close", 1.0, "price_outside_range"),
+        ("open", 1e4, "price_outside_range"),
+        ("high", 1e4, "wild_range"),
+        ("low", 1.0, "wild_range"),
     ],
 )
 def test_a_fault_is_refused_for_its_reason_and_nothing_else_is(column, value, reason):
@@ -87,10 +91,10 @@ def test_a_fault_is_refused_for_its_reason_and_nothing_else_is(column, value, re
     assert sum(there.values()) == 1 + CONFIG.max_fill_bars  # and after the last bar
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.find], ids=lambda rule: rule.reason)
-def test_every_rule_that_refuses_is_causal(rule):
-    assert rule.causal
-    assert rule.action == "refuse"
+def test_only_rules_that_withdraw_labels_look_at_later_bars():
+    assert {rule.reason for rule in RULES if not rule.causal} == {"stale_begin", "reverted_spike"}
+    assert all(rule.causal != (rule.action == "withdraw") for rule in RULES)
+    assert len({rule.reason for rule in RULES}) == len(RULES)
 
 
 def test_of_exact_duplicates_one_stays():

@@ -71,6 +71,23 @@ class YahooConfig(Section):
     """Seconds after which no further attempt at a ticker is begun."""
 
 
+class Rename(Section):
+    """A ticker that a company traded under before."""
+
+    old: Ticker
+    """The former ticker, as the files have it."""
+    new: Ticker
+    """The ticker whose history it is."""
+    until: dt.date | None = None
+    """Last day of the former ticker; its later bars are another company's. Not set: all its bars are moved."""
+
+    @model_validator(mode="after")
+    def _two_names(self) -> Self:
+        if self.old == self.new:
+            raise ValueError(f"old and new are both {self.old}")
+        return self
+
+
 class MarketConfig(Section):
     """Where bars come from."""
 
@@ -86,6 +103,8 @@ class MarketConfig(Section):
     """For `files`: a path, storage URI or glob, for example `s3://bucket/bars/*.csv.gz`."""
     columns: dict[str, str] = Field(default_factory=dict)
     """For `files`: our column name = the file's column name, where they differ (`ticker = "symbol"`)."""
+    renames: tuple[Rename, ...] = ()
+    """For `files`: former tickers, in order, as in `renames = [{ old = "FB", new = "META", until = 2022-06-08 }]`."""
     tickers_per_shard: int = Field(default=64, ge=1, le=10_000)
     """Whole tickers in one shard: one task of Spark works on one shard."""
     synthetic: SyntheticConfig = SyntheticConfig()
@@ -115,6 +134,8 @@ class CleanConfig(Section):
     """An outlier is also this many trailing robust deviations of the log-return away from zero."""
     outlier_lookback_bars: int = Field(default=63, ge=10, le=504)
     """Bars from which the trailing robust deviation is taken."""
+    max_stale_bars: int = Field(default=10, ge=0, le=21)
+    """Bars with one price and no volume that are kept among any 21: more of them are no market, as before a listing."""
     max_refused_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
     """The run fails when cleaning refuses a larger share of all bars than this."""
     max_filled_fraction: float = Field(default=0.02, ge=0.0, le=1.0)

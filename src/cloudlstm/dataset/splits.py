@@ -7,6 +7,7 @@ bars that a window looks back on may lie in an earlier split: they are the past.
 What withdraws a bar as a label, though it may stay an input:
 
     the origin or the target bar was filled                     there is no true price to forecast from or to
+    cleaning withdrew the origin or the target bar              a later bar showed that its price is none to learn from
     a feature is missing anywhere in the window                 a look-back is not complete yet
     fewer than `window_bars` bars since the segment began       nothing to look at
     fewer than `horizon_bars` bars until the segment ends       nothing to forecast
@@ -75,6 +76,7 @@ def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
         incomplete |= ~np.isfinite(exact)
         values[:, column] = exact
     filled = features["filled"].to_numpy()
+    no_label = filled | features["withdrawn"].to_numpy()
 
     begins_ticker = _changes(tickers)
     begins_segment = begins_ticker | _changes(features["segment"].combine_chunks())
@@ -93,7 +95,7 @@ def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
     with np.errstate(invalid="ignore", divide="ignore"):
         targets = np.log(close[target_row] / close)
     ranges = split_of(dates, config)
-    carries = whole & (left >= horizon) & ~filled & ~filled[target_row] & (ranges == ranges[target_row])
+    carries = whole & (left >= horizon) & ~no_label & ~no_label[target_row] & (ranges == ranges[target_row])
     carries &= np.isfinite(targets)
     return LabelledBars(
         tickers=tickers,
@@ -102,7 +104,7 @@ def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
         segment=np.cumsum(begins_segment) - 1,
         targets=targets.astype(np.float32),
         split=np.where(carries, ranges, -1).astype(np.int8),
-        forecast=_last_real_bar(begins_ticker, filled) & whole,
+        forecast=_last_real_bar(begins_ticker, filled) & whole & ~no_label,
     )
 
 

@@ -64,6 +64,7 @@ SCHEMA = pa.schema(
         ("date", pa.date32()),
         ("segment", pa.int32()),
         ("filled", pa.bool_()),
+        ("withdrawn", pa.bool_()),
         *((name, pa.float64()) for name in NAMES),
     ]
 )
@@ -79,7 +80,7 @@ def compute(cleaned: pa.Table) -> pa.Table:
         name: columns.filled(columns.one_chunk(cleaned.column(name)), np.nan).astype(np.float64, copy=False)
         for name in dict.fromkeys(feature.of for feature in FEATURES)
     }
-    arrays = [cleaned.column(name) for name in ("ticker", "date", "segment", "filled")]
+    arrays = [cleaned.column(name) for name in SCHEMA.names if name not in NAMES]
     for feature in FEATURES:
         column = values[feature.of]
         arrays.append(pa.array(column if feature.kernel is None else feature.kernel(column, starts)))

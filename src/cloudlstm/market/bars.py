@@ -29,10 +29,11 @@ BARS = pa.schema(
 )
 """Bars as a source delivers them: duplicates, faults and missing values included."""
 
-CLEANED = BARS.append(pa.field("segment", pa.int32())).append(pa.field("filled", pa.bool_()))
+CLEANED = pa.schema([*BARS, ("segment", pa.int32()), ("filled", pa.bool_()), ("withdrawn", pa.bool_())])
 """Bars fit to use: unique and sorted by (ticker, date).
 
-`segment` counts a ticker's runs of bars without a long gap, from 0. `filled` marks bars that stand in for missing ones.
+`segment` counts a ticker's runs of bars without a long gap or a break of its prices, from 0. `filled` marks bars that
+stand in for missing ones, `withdrawn` those that may be looked back on but neither forecast from nor forecast.
 """
 
 QUARANTINE = BARS.append(pa.field("reason", pa.string()))

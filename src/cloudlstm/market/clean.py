@@ -3,10 +3,12 @@
 Nothing is lost: input rows = kept rows + refused rows, and bars that fill gaps are marked. Nothing looks ahead: what
 becomes of a session, filled or not, depends on that session and earlier ones only. So gaps are filled from the last
 sound bar on, also when no other follows: whoever uses the bars must not take a filled one for a market that traded.
+What only later bars tell withdraws labels and changes no bar.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +17,15 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import CleanConfig
 from cloudlstm.market import bars, columns
-from cloudlstm.market.rules import RULES, refuse
+from cloudlstm.market.rules import RULES, Action, Rows, find, of_action, refuse
 from cloudlstm.market.shard import Shard
+from cloudlstm.market.twins import Sketches, sketches
 
 FILL = "fill"
 """The source of a bar that fills a gap."""
 
 Counts = dict[str, dict[str, int]]
-"""By ticker: "rows", "kept", "filled", and how many rows each reason refused. An unreadable ticker is ""."""
+"""By ticker: "rows", "kept", "filled", and how many rows each rule found. An unreadable ticker is ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,13 @@ class Cleaned:
         bars: CLEANED: unique and sorted by (ticker, date).
         quarantine: QUARANTINE: the rows that were refused, in their order.
         counts: Rows by ticker and what became of them, JSON-ready.
+        sketches: What tells tickers that are the same series, JSON-ready.
     """
 
     bars: pa.Table
     quarantine: pa.Table
     counts: Counts
+    sketches: Sketches
 
 
 def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cleaned:
@@ -51,10 +56,21 @@ def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cl
     raw = bars.sort(bars.conform(raw, bars.BARS))
     shard = Shard.of(raw, sessions)
     refuse(shard, config)
+    found = find(shard, config)
     kept = shard.kept()
-    runs = _runs(shard.rank[kept], shard.session[kept], len(sessions), config.max_fill_bars)
-    quarantine = _quarantine(raw, shard)
-    return Cleaned(_cleaned(raw, shard, kept, runs, sessions), quarantine, _counts(shard, kept, runs.copies))
+    divided, withdrawn = (_marked(shard, found, action)[kept] for action in ("divide", "withdraw"))
+    runs = _runs(shard.rank[kept], shard.session[kept], divided, len(sessions), config.max_fill_bars)
+    cleaned = _cleaned(raw, shard, kept, runs, withdrawn, sessions)
+    counts = _counts(shard, kept, runs.copies, found)
+    return Cleaned(cleaned, _quarantine(raw, shard), counts, sketches(shard))
+
+
+def _marked(shard: Shard, found: Mapping[str, Rows], action: Action) -> NDArray[np.bool_]:
+    """Which rows some rule of this action is about."""
+    marked = np.zeros(len(shard.verdict), bool)
+    for rule in of_action(action):
+        marked[found[rule.reason]] = True
+    return marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +81,13 @@ class _Runs:
     segment: NDArray[np.int32]
 
 
-def _runs(rank: NDArray[np.int32], session: NDArray[np.int32], n_sessions: int, max_fill_bars: int) -> _Runs:
+def _runs(
+    rank: NDArray[np.int32],
+    session: NDArray[np.int32],
+    divided: NDArray[np.bool_],
+    n_sessions: int,
+    max_fill_bars: int,
+) -> _Runs:
     missing = np.empty(len(session), np.int32)  # sessions without a bar, until the ticker's next
     starts = columns.group_starts(rank)
     if len(session):
@@ -73,8 +95,8 @@ def _runs(rank: NDArray[np.int32], session: NDArray[np.int32], n_sessions: int, 
         missing[:-1] -= 1
         last = np.append(starts[1:], len(rank)) - 1
         missing[last] = n_sessions - 1 - session[last]
-    # A bar begins a segment when more sessions are missing before it than are ever filled.
-    breaks = np.flatnonzero(missing[:-1] > max_fill_bars) + 1
+    # A bar begins a segment when more sessions are missing before it than are ever filled, or its prices begin anew.
+    breaks = np.flatnonzero((missing[:-1] > max_fill_bars) | divided[1:]) + 1
     breaks = breaks[rank[breaks] == rank[breaks - 1]]
     segment = np.zeros(len(rank), np.int32)
     if len(breaks):
@@ -86,13 +108,20 @@ def _runs(rank: NDArray[np.int32], session: NDArray[np.int32], n_sessions: int, 
 
 
 def _cleaned(
-    raw: pa.Table, shard: Shard, kept: NDArray[np.intp] | slice, runs: _Runs, sessions: NDArray[np.int32]
+    raw: pa.Table,
+    shard: Shard,
+    kept: Rows | slice,
+    runs: _Runs,
+    withdrawn: NDArray[np.bool_],
+    sessions: NDArray[np.int32],
 ) -> pa.Table:
     """The kept bars, each followed by the bars that it fills."""
     filled_after = runs.copies - 1
     if isinstance(kept, slice) and not filled_after.any():
-        table = raw.append_column("segment", pa.array(runs.segment))
-        return table.append_column("filled", pa.array(np.zeros(len(raw), bool)))
+        made = {"segment": runs.segment, "filled": np.zeros(len(raw), bool), "withdrawn": withdrawn}
+        for name, values in made.items():
+            raw = raw.append_column(name, pa.array(values))
+        return raw
     rows = np.arange(len(shard.day))[kept]
     source = np.repeat(rows, runs.copies)
     filler = np.flatnonzero(filled_after)
@@ -129,6 +158,7 @@ def _cleaned(
         columns.from_codes(code, names),
         pa.array(np.repeat(runs.segment, runs.copies)),
         pa.array(filled),
+        pa.array(np.repeat(withdrawn, runs.copies) & ~filled),
     ]
     return pa.table(arrays, names=bars.CLEANED.names)
 
@@ -140,7 +170,7 @@ def _quarantine(raw: pa.Table, shard: Shard) -> pa.Table:
     return refused.append_column("reason", reason)
 
 
-def _counts(shard: Shard, kept: NDArray[np.intp] | slice, copies: NDArray[np.int32]) -> Counts:
+def _counts(shard: Shard, kept: Rows | slice, copies: NDArray[np.int32], found: Mapping[str, Rows]) -> Counts:
     names = [*shard.names, ""]
     rank = shard.rank[kept]
     columns_of_counts = {
@@ -149,9 +179,9 @@ def _counts(shard: Shard, kept: NDArray[np.intp] | slice, copies: NDArray[np.int
         "filled": np.bincount(rank, weights=copies - 1, minlength=len(names)).astype(np.int64),
     }
     for number, rule in enumerate(RULES, 1):
-        refused = shard.rank[shard.verdict == number]
-        if len(refused):
-            columns_of_counts[rule.reason] = np.bincount(refused, minlength=len(names))
+        rows = found[rule.reason] if rule.reason in found else np.flatnonzero(shard.verdict == number)
+        if len(rows):
+            columns_of_counts[rule.reason] = np.bincount(shard.rank[rows], minlength=len(names))
     always = ("rows", "kept", "filled")
     by_ticker = zip(names, zip(*(values.tolist() for values in columns_of_counts.values()), strict=True), strict=True)
     return {

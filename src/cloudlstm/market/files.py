@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from cloudlstm import storage
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import ConfigError, DataError, ObjectNotFoundError
-from cloudlstm.market import bars, tabular
+from cloudlstm.market import bars, renames, tabular
 from cloudlstm.market.sources import Partition
 from cloudlstm.storage import ObjectInfo
 
@@ -58,6 +58,7 @@ class FilesSource:
             "parser": tabular.PARSER,
             "files": [[file.uri, file.size_bytes, file.etag] for file in self.files],
             "columns": dict(config.columns),
+            "renames": [rename.model_dump(mode="json") for rename in config.renames],
             "dates": [config.start.isoformat(), config.end.isoformat()],
             "universe": None if self.universe is None else list(self.universe),
         }
@@ -77,14 +78,15 @@ class FilesSource:
         found: set[str] = set()
         for uri in partition.items:
             found.update(tabular.tickers(storage.read(uri), uri, self.config.columns))
-        return sorted(found)
+        return sorted(renames.known(found, self.config.renames))
 
     def read(self, partition: Partition) -> pa.Table:
         tables = [self._wanted(tabular.parse(storage.read(uri), uri, self.config.columns)) for uri in partition.items]
         return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
 
     def _wanted(self, table: pa.Table) -> pa.Table:
-        """Rows of the run's dates and universe, and those of which neither can be told."""
+        """Rows of the run's dates and universe, and those of which neither can be told; under the new tickers."""
+        table = renames.renamed(table, self.config.renames)
         date = table.column("date")
         start, end = (pa.scalar(day, pa.date32()) for day in (self.config.start, self.config.end))
         wanted = pc.fill_null(pc.and_(pc.greater_equal(date, start), pc.less_equal(date, end)), True)  # noqa: FBT003

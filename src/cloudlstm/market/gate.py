@@ -9,9 +9,9 @@ from typing import Any
 from cloudlstm.config import CleanConfig
 from cloudlstm.errors import DataError, QualityGateError
 from cloudlstm.market.clean import Counts
-from cloudlstm.market.rules import RULES
+from cloudlstm.market.rules import Action, of_action
 
-_GATED = tuple(rule.reason for rule in RULES if rule.gated)
+_GATED = tuple(rule.reason for rule in of_action("refuse") if rule.gated)
 _SHOWN = 5
 
 
@@ -57,7 +57,10 @@ def _facts(by_ticker: dict[str, Counter[str]], total: Counter[str], asked: Seque
         "rows": total["rows"],
         "kept": total["kept"],
         "filled": total["filled"],
-        "refused": {rule.reason: total[rule.reason] for rule in RULES if total[rule.reason]},
+        "refused": _found("refuse", total),
+        "divided": _found("divide", total),
+        "withdrawn": _found("withdraw", total),
+        "noted": _found("note", total),
         "refused_fraction": _fraction(total),
         "tickers": len(there),
         "missing_tickers": sorted(set(wanted) - there),
@@ -65,8 +68,13 @@ def _facts(by_ticker: dict[str, Counter[str]], total: Counter[str], asked: Seque
     }
 
 
+def _found(action: Action, total: Counter[str]) -> dict[str, int]:
+    """Bars by reason that the rules of this action are about."""
+    return {rule.reason: total[rule.reason] for rule in of_action(action) if total[rule.reason]}
+
+
 def _evidence(ticker: str, counts: Counter[str]) -> dict[str, Any]:
-    refused = {rule.reason: counts[rule.reason] for rule in RULES if counts[rule.reason]}
+    refused = _found("refuse", counts)
     return {"ticker": ticker, "rows": counts["rows"], "refused_fraction": _fraction(counts), "refused": refused}
 
 
