@@ -201,6 +201,7 @@ class _Pipeline:
         known = finished(self._layout, name, print_)
         if known is not None:
             _LOG.info("%s is done for these inputs, skipped", name)
+            prune(self._layout, name, print_)  # a launcher that was killed between the manifest and this
             self._journal.report(name, 1, 1, "rows", finished=True, skipped=True)
             return known
         self._spark.context  # noqa: B018 - starting the JVM is no part of any step's time
