@@ -92,5 +92,6 @@ def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTME
     except errors.StorageError:
         if found := errors.from_mark(told):  # the job could not store it either
             return found
-        last = told.strip().splitlines()[-1] if told.strip() else "it left no output"
-        return errors.JobError(f"job {name} failed: {last}", hint=f"cloudlstm logs --run={layout.run_id}")
+        lines = told.strip().splitlines() or ["it left no output"]
+        end = f", its last line was: {lines[-1][:200]}" if len(lines) > 1 else ""
+        return errors.JobError(f"job {name} failed: {lines[0]}{end}", hint=f"cloudlstm logs --run={layout.run_id}")

@@ -143,8 +143,9 @@ class _Pipeline:
                 number, row = numbered
                 cleaned = clean(_loaded(row), config.clean, days)
                 kept = _stored(layout, step, print_, number, cleaned.bars, "bars")
-                refused = _stored(layout, step, print_, number, cleaned.quarantine, "quarantine")
-                objects = [*kept.objects, *(refused.objects if cleaned.quarantine.num_rows else [])]
+                objects = [*kept.objects]
+                if cleaned.quarantine.num_rows:
+                    objects += _stored(layout, step, print_, number, cleaned.quarantine, "quarantine").objects
                 return Made(objects, row.rows, {"counts": cleaned.counts})
 
             made = self._map_shards(make, raw.objects, step)

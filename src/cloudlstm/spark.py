@@ -26,6 +26,7 @@ from cloudlstm.config import SparkConfig
 _LOG = logging.getLogger(__name__)
 
 _NO_SPACE = "No space left on device"
+_WORKER_DIED = "Python worker exited unexpectedly"
 
 _TASK_TRIES = 3
 """How often a task is tried before the job fails: a worker that dies takes its task with it, and no more."""
@@ -233,6 +234,11 @@ def _as_ours(error: Exception) -> Exception:
         return found
     if _NO_SPACE in str(error):
         return _disk_full()
+    if _WORKER_DIED in str(error):
+        return errors.JobError(
+            f"a Spark worker was killed, {_TASK_TRIES} times in one task",
+            hint="a smaller market.tickers_per_shard if it was for want of memory; `cloudlstm logs`",
+        )
     if _java_ended():
         return errors.JobError("Spark's Java process was killed", hint="submit again; if it was for want of memory, "
             "set spark.driver_memory_mib lower or free some")  # fmt: skip
