@@ -50,7 +50,11 @@ def meddler(behind: str, meddle: Meddle) -> Iterator[str]:
                 return
             if self.headers.get("Expect", "").lower() == "100-continue":
                 self.handle_expect_100()
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            try:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            except ConnectionError:
+                self.close_connection = True
+                return
             answer = meddle(Request(self.command, self.path, lambda: self._forward(body)))
             if answer is None:
                 self.close_connection = True
@@ -59,8 +63,11 @@ def meddler(behind: str, meddle: Meddle) -> Iterator[str]:
             length = {"Content-Length": str(len(answer.body))} if self.command != "HEAD" else {}
             for name, value in (length | answer.headers).items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.body[: answer.cut_at])
+            try:
+                self.end_headers()
+                self.wfile.write(answer.body[: answer.cut_at])
+            except ConnectionError:  # the client has gone
+                self.close_connection = True
             self.close_connection = self.close_connection or answer.cut_at is not None
 
         def _forward(self, body: bytes) -> Answer:

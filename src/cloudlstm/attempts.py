@@ -4,6 +4,10 @@ Each `submit` of a run is an *attempt*. Attempts are numbered objects written wi
 launchers can never hold the same number; the holder renews a heartbeat, and a launcher that finds a live heartbeat
 is refused. A job claims its work in the attempt the same way: a job that was started twice finds the claim taken and
 ends well without doing anything.
+
+A launcher or a job that was out of touch for too long (stopped, swapped out, cut off) may find, when it is back, that
+a later attempt has taken the run over. Everybody at work therefore looks for that attempt every few seconds, and a
+manifest is saved only by whom the run still belongs to.
 """
 
 from __future__ import annotations
@@ -18,8 +22,9 @@ from types import TracebackType
 from typing import Self
 
 from cloudlstm import storage
-from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
+from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
 from cloudlstm.layout import RunLayout
+from cloudlstm.steps import ATTEMPT
 
 HEARTBEAT_EVERY_S = 5.0
 HEARTBEAT_DEAD_AFTER_S = 60.0
@@ -47,18 +52,22 @@ class Owner:
             return True
         except PermissionError:
             return False
-        return _started_after(self.pid, self.started)
+        return _is_another(self.pid, self.started)
 
 
-def _started_after(pid: int, moment: float) -> bool:
-    """Whether the process `pid` is younger than `moment`, that is, only reuses the number (Linux; else False)."""
+def _is_another(pid: int, moment: float) -> bool:
+    """Whether what has the number `pid` now is not the process that had it at `moment` (Linux; else False).
+
+    It is a process that began later, or only a dead one's entry that its parent has not collected yet.
+    """
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat, open("/proc/uptime") as uptime:  # noqa: PTH123
-            ticks = int(stat.read().rsplit(")", 1)[1].split()[19])
+            state, *fields = stat.read().rsplit(")", 1)[1].split()
             booted = time.time() - float(uptime.read().split()[0])
+            began = booted + int(fields[18]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return False
-    return booted + ticks / os.sysconf("SC_CLK_TCK") > moment + 2.0
+    return state in ("Z", "X") or began > moment + 2.0
 
 
 def latest_attempt(layout: RunLayout) -> int:
@@ -71,23 +80,23 @@ def latest_attempt(layout: RunLayout) -> int:
 
 
 def read_owner(layout: RunLayout, number: int) -> Owner | None:
-    """Who opened the attempt."""
+    """Who opened the attempt, if that can be read."""
     try:
         return Owner(**storage.read_json(layout.attempt(number)))
-    except ObjectNotFoundError:
+    except (ObjectNotFoundError, CorruptObjectError, TypeError):
         return None
 
 
 def is_alive(layout: RunLayout, number: int) -> bool:
     """Whether the attempt's launcher is still at work, as far as can be told from here."""
     owner = read_owner(layout, number)
-    if owner is None or owner.surely_dead():
+    if owner is not None and owner.surely_dead():
         return False
     try:
         beat = storage.read_json(layout.heartbeat(number))
-    except ObjectNotFoundError:
-        return time.time() - owner.started < HEARTBEAT_DEAD_AFTER_S
-    return not beat["ended"] and time.time() - float(beat["time"]) < HEARTBEAT_DEAD_AFTER_S
+        return not beat["ended"] and time.time() - float(beat["time"]) < HEARTBEAT_DEAD_AFTER_S
+    except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError):
+        return owner is not None and time.time() - owner.started < HEARTBEAT_DEAD_AFTER_S
 
 
 def is_cancelled(layout: RunLayout, number: int) -> bool:
@@ -141,11 +150,14 @@ class Attempt:
             return is_cancelled(self._layout, self.number)
         return False
 
+    def require_held(self) -> None:
+        """Raises RunBusyError when a later attempt has the run; not while storage is silent, which tells nothing."""
+        with suppress(StorageError):
+            _require_latest(self._layout, self.number)
+
     def _refuse(self, number: int) -> None:
-        owner = read_owner(self._layout, number)
-        holder = f"process {owner.pid} on {owner.host}" if owner else "another launcher"
         raise RunBusyError(
-            f"run {self._layout.run_id} is being worked on by {holder}",
+            f"run {self._layout.run_id} is being worked on by {_holder(self._layout, number)}",
             hint=f"watch it with `cloudlstm status --run={self._layout.run_id}` or end it with `cloudlstm cancel`",
         )
 
@@ -158,10 +170,40 @@ class Attempt:
                 self._write_heartbeat(ended=False)
 
 
+def joined(layout: RunLayout) -> int:
+    """The attempt that this process works for: the one it was told, or the newest if it was started by hand."""
+    told = os.environ.get(ATTEMPT)
+    return int(told) if told else latest_attempt(layout)
+
+
 def claim(layout: RunLayout, work: str) -> bool:
-    """Claims `work` in the newest attempt; False when it has been claimed already."""
+    """Claims `work` in the attempt that this process works for; False when it has been claimed already.
+
+    Raises:
+        RunBusyError: a later attempt has the run.
+    """
     try:
-        storage.write_json(layout.claim(latest_attempt(layout), work), asdict(Owner.me()), if_absent=True)
+        storage.write_json(layout.claim(joined(layout), work), asdict(Owner.me()), if_absent=True)
     except ObjectExistsError:
         return False
+    require_current(layout)
     return True
+
+
+def require_current(layout: RunLayout) -> None:
+    """Raises RunBusyError when this process works for an attempt that a later one has succeeded."""
+    if number := os.environ.get(ATTEMPT):
+        _require_latest(layout, int(number))
+
+
+def _require_latest(layout: RunLayout, number: int) -> None:
+    if storage.exists(layout.attempt(number + 1)):
+        raise RunBusyError(
+            f"run {layout.run_id} was taken over by {_holder(layout, number + 1)} while this process was out of touch",
+            hint=f"watch it with `cloudlstm status --run={layout.run_id}`",
+        )
+
+
+def _holder(layout: RunLayout, number: int) -> str:
+    owner = read_owner(layout, number)
+    return f"process {owner.pid} on {owner.host}" if owner else "another launcher"

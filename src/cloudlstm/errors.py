@@ -26,6 +26,9 @@ survive the trip through storage, so that a launcher shows the error of a job th
 
 from __future__ import annotations
 
+import json
+import re
+
 
 class CloudLSTMError(Exception):
     """Base of all errors shown to the user as one line instead of a traceback.
@@ -152,3 +155,18 @@ def from_record(record: dict[str, str]) -> CloudLSTMError:
     """The error that `to_record` wrote down; an unknown kind comes back as a JobError."""
     kind = _KINDS.get(record.get("kind", ""), JobError)
     return kind(record.get("message", "unknown failure"), hint=record.get("hint", ""))
+
+
+_MARKED = "<<cloudlstm {}>>"
+_MARK = re.compile(_MARKED.format(r"(\{.*\})"))
+
+
+def to_mark(error: BaseException) -> str:
+    """The error as a piece of text that can be found again among other text, such as a trace or a console's."""
+    return _MARKED.format(json.dumps(to_record(error)))
+
+
+def from_mark(text: str) -> CloudLSTMError | None:
+    """The first error that `to_mark` has put into a text."""
+    found = _MARK.search(text)
+    return from_record(json.loads(found[1])) if found else None

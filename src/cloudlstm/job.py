@@ -1,7 +1,8 @@
 """The frame around every job: one argument, a journal, a claim, and an error that reaches the launcher.
 
 A platform starts `jobs/<job>.py <run URI>`. Whatever happens inside is told through the run folder: log and progress
-by the journal, an error by a failure object. The exit status is 0 when the work is done or somebody else has it.
+by the journal, an error by a failure object. The exit status is 0 when the work is done or somebody else has it. A job
+ends with the launcher that started it, and when a later attempt has taken over the run.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
-from cloudlstm import attempts, errors, storage
+from cloudlstm import attempts, errors, manifest, storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
-from cloudlstm.steps import GENERATION, PARENT_PIPE
+from cloudlstm.steps import ATTEMPT, GENERATION, PARENT_PIPE
 
 _LOG = logging.getLogger(__name__)
+
+_GRACE_S = 20.0
+"""What a job gets to end in order when it must."""
 
 Work = Callable[[RunLayout, RunConfig, Journal], None]
 
@@ -36,9 +41,11 @@ def main(job: str, work: Work, *, worker: str = "driver") -> int:
     layout = RunLayout(storage.absolute(sys.argv[1]).rstrip("/"))
     generation = os.environ.get(GENERATION, "0")
     try:
+        os.environ[ATTEMPT] = str(attempts.joined(layout))
         if not attempts.claim(layout, f"{job}-{worker}-{generation}"):
             print(f"{job}: {worker} of this attempt is already at work, nothing to do", file=sys.stderr)  # noqa: T201
             return 0
+        _end_when_succeeded(layout)
         with Journal(layout, job, worker) as journal:
             return _guarded(job, work, layout, journal)
     except errors.CloudLSTMError as error:
@@ -50,6 +57,8 @@ def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal) -> int:
     try:
         work(layout, parse(storage.read_json(layout.config)), journal)
     except errors.CloudLSTMError as error:
+        if isinstance(error, errors.CorruptObjectError | errors.ObjectNotFoundError):
+            _take_back(layout, error)
         _LOG.error("%s", error)
         _record(layout, job, error)
         return error.exit_code
@@ -60,6 +69,18 @@ def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal) -> int:
     return 0
 
 
+def _take_back(layout: RunLayout, error: errors.StorageError) -> None:
+    """Sees to it that the next submit makes the object anew which this error is about."""
+    try:
+        attempts.require_current(layout)
+        steps = manifest.withdraw_damaged(layout, error.message)
+    except errors.CloudLSTMError as second:
+        _LOG.warning("what is damaged could not be looked at: %s", second)
+        return
+    if steps:
+        error.hint = f"submit again: {' and '.join(steps)} will be made anew"
+
+
 def _record(layout: RunLayout, job: str, error: BaseException) -> None:
     """Leaves the error for the launcher; the first worker to fail knows the cause, later ones only the consequence."""
     try:
@@ -67,7 +88,8 @@ def _record(layout: RunLayout, job: str, error: BaseException) -> None:
     except errors.ObjectExistsError:
         return
     except errors.StorageError as second:
-        print(f"{job}: {error}; and the error could not be stored: {second}", file=sys.stderr)  # noqa: T201
+        # The launcher finds it at the end of what the job has printed.
+        print(f"{job}: the error could not be stored: {second}\n{errors.to_mark(error)}", file=sys.stderr)  # noqa: T201
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
@@ -83,3 +105,22 @@ def _end_with_parent() -> None:
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _end_when_succeeded(layout: RunLayout) -> None:
+    """Ends this process when a later attempt has the run; one that was stopped for a while may not know."""
+
+    def watch() -> None:
+        while True:
+            time.sleep(attempts.HEARTBEAT_EVERY_S)
+            try:
+                attempts.require_current(layout)
+            except errors.RunBusyError as error:
+                _LOG.error("%s", error)
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(_GRACE_S)
+                os._exit(1)
+            except errors.StorageError:
+                continue
+
+    threading.Thread(target=watch, name="succession-watch", daemon=True).start()

@@ -8,20 +8,25 @@ parts that are never rewritten, progress as one small object per step and worker
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from cloudlstm import storage
-from cloudlstm.errors import ObjectNotFoundError, StorageError
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout
 
 _LOGGER = logging.getLogger("cloudlstm")
 _TELLING_S = 0.05
 """A rate over less time than this says nothing."""
+
+_LAST_PAUSES_S = (0.5, 2.0, 0.0)
+"""Between the last tries to write; backends have been patient before that."""
 
 
 @dataclass(slots=True)
@@ -87,7 +92,8 @@ class Journal(logging.Handler):
         self._lines: list[str] = []
         self._progress: dict[str, Progress] = {}
         self._dirty: set[str] = set()
-        self._part = 0
+        self._part: int | None = None  # not known yet
+        self._pending: bytes | None = None
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -110,35 +116,46 @@ class Journal(logging.Handler):
             self._dirty.add(step)
 
     def flush(self) -> None:
-        """Writes what has come since the last flush."""
+        """Writes what has come since the last flush; what cannot be written now stays for the next."""
+        with suppress(StorageError):
+            self._write_lines()
+            self._write_progress()
+
+    def _write_lines(self) -> None:
+        """Writes parts until no line is left. One that may have arrived is written again as it was: it may be read."""
+        while True:
+            if self._pending is None:
+                with self._guard:
+                    lines, self._lines = self._lines, []
+                if not lines:
+                    return
+                self._pending = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
+            if self._part is None:
+                self._part = self._next_part()
+            storage.write(self._layout.log(self._job, self._worker, self._part), self._pending)
+            self._part += 1
+            self._pending = None
+
+    def _write_progress(self) -> None:
         with self._guard:
-            lines, self._lines = self._lines, []
             reports = [self._progress[step] for step in sorted(self._dirty)]
-            self._dirty.clear()
-        try:
-            if lines:
-                uri = self._layout.log(self._job, self._worker, self._part)
-                storage.write(uri, ("\n".join(lines) + "\n").encode())
-                self._part += 1
-                lines = []
-            while reports:
-                latest = reports[0]
-                storage.write_json(self._layout.progress(latest.step, latest.worker), asdict(latest))
-                reports.pop(0)
-        except StorageError:
+        for report in reports:
+            storage.write_json(self._layout.progress(report.step, report.worker), asdict(report))
             with self._guard:
-                self._lines[:0] = lines
-                self._dirty.update(report.step for report in reports)
+                if self._progress[report.step] is report:
+                    self._dirty.discard(report.step)
+
+    def _next_part(self) -> int:
+        """A job that runs again in a later attempt continues the numbering of its parts."""
+        folder = self._layout.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/"
+        numbers = [int(item.uri.removeprefix(folder).removesuffix(".log")) for item in storage.list_objects(folder)]
+        return max(numbers, default=-1) + 1
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
             self.flush()
 
     def __enter__(self) -> Self:
-        # A job that runs again in a later attempt continues the numbering of its parts.
-        self._part = len(
-            list(storage.list_objects(self._layout.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/"))
-        )
         _LOGGER.addHandler(self)
         _LOGGER.setLevel(logging.INFO)
         self._thread.start()
@@ -150,7 +167,13 @@ class Journal(logging.Handler):
         _LOGGER.removeHandler(self)
         self._stop.set()
         self._thread.join()
-        self.flush()
+        for pause_s in _LAST_PAUSES_S:
+            self.flush()
+            if not (self._pending or self._lines or self._dirty):
+                return
+            time.sleep(pause_s)
+        # The platform keeps what a job prints: there the last lines are not lost.
+        sys.stderr.write((self._pending or b"").decode() + "".join(f"{line}\n" for line in self._lines))
 
 
 def read_progress(layout: RunLayout) -> list[Progress]:
@@ -159,7 +182,7 @@ def read_progress(layout: RunLayout) -> list[Progress]:
     for item in storage.list_objects(layout.progresses):
         try:
             found.append(Progress(**storage.read_json(item.uri)))
-        except ObjectNotFoundError:
+        except (ObjectNotFoundError, CorruptObjectError):
             continue
     return sorted(found, key=lambda report: (report.started, report.step, report.worker))
 

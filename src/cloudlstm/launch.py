@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from cloudlstm import errors, storage
 from cloudlstm.attempts import Attempt
@@ -29,6 +31,8 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
     """
     layout = RunLayout(plan.run)
     with Attempt(layout) as attempt:
+        with suppress(errors.StorageError):  # what a killed attempt left half written takes up room and does no harm
+            storage.sweep(layout.uri + "/")
         for job in JOBS:
             storage.delete(layout.failure(job))
         for request in plan.requests:
@@ -43,20 +47,30 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
     """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
     name = request["job"]
     began = time.time()
-    job = target.start(request)
+    attempt.require_held()
+    job = target.start(_filled(request, attempt.number))
     try:
         while (state := job.state()) is JobState.RUNNING:
             if attempt.cancelled():
                 raise errors.JobError(
                     f"run {layout.run_id} was cancelled", hint="submit again to go on where it stopped"
                 )
+            attempt.require_held()
             watch(_recent(layout, began))
             time.sleep(_POLL_S)
+        attempt.require_held()
         watch(_recent(layout, began))
         if state is not JobState.DONE:
             raise _failure(name, job, layout)
     finally:
         job.cancel()
+
+
+def _filled(request: Request, attempt: int) -> Request:
+    """The request with the number of the attempt where its plan left that open."""
+    text = json.dumps(dict(request)).replace("${attempt}", str(attempt))
+    filled: Request = json.loads(text)
+    return filled
 
 
 def _recent(layout: RunLayout, began: float) -> list[Progress]:
@@ -71,9 +85,13 @@ def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTME
     """The error of a failed job: what it wrote down, else what its platform knows."""
     told = job.explain()
     job.cancel()
+    with suppress(errors.StorageError):
+        storage.write(layout.log(name, "console", int(time.time())), told.encode(errors="backslashreplace"))
     try:
-        storage.write(layout.log(name, "console", int(time.time())), told.encode())
         return errors.from_record(storage.read_json(layout.failure(name)))
     except errors.StorageError:
-        last = told.strip().splitlines()[-1] if told.strip() else "it left no output"
-        return errors.JobError(f"job {name} failed: {last}", hint=f"cloudlstm logs --run={layout.run_id}")
+        if found := errors.from_mark(told):  # the job could not store it either
+            return found
+        lines = told.strip().splitlines() or ["it left no output"]
+        end = f", its last line was: {lines[-1][:200]}" if len(lines) > 1 else ""
+        return errors.JobError(f"job {name} failed: {lines[0]}{end}", hint=f"cloudlstm logs --run={layout.run_id}")

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cloudlstm import storage
-from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
+from cloudlstm import attempts, storage
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout, join
+
+_LOG = logging.getLogger(__name__)
+_READS = 3
+_PAUSE_S = 0.3
+_AGAIN = "submit again: the step that made it runs again"
 
 _DATED = ("coverage",)
 """Kinds of objects that say when something was done: no part of what was made."""
@@ -64,7 +71,12 @@ class Manifest:
         return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects if row.kind not in _DATED])
 
     def save(self, layout: RunLayout) -> None:
-        """Writes the manifest: from now on the step counts as done."""
+        """Writes the manifest: from now on the step counts as done.
+
+        Raises:
+            RunBusyError: the run belongs to a later attempt than this process.
+        """
+        attempts.require_current(layout)
         document = asdict(self)
         for row in document["objects"]:
             row["uri"] = row["uri"].removeprefix(layout.uri + "/")  # so that a run folder can be copied elsewhere
@@ -72,14 +84,21 @@ class Manifest:
 
     @classmethod
     def load(cls, layout: RunLayout, step: str) -> Manifest | None:
-        """The step's manifest, or None when the step has not finished yet."""
+        """The step's manifest, or None when the step has not finished yet.
+
+        Raises:
+            CorruptObjectError: there is one that cannot be read.
+        """
         try:
             document = storage.read_json(layout.manifest(step))
         except ObjectNotFoundError:
             return None
-        rows = document["objects"]
-        document["objects"] = tuple(ManifestRow(**row | {"uri": join(layout.uri, row["uri"])}) for row in rows)
-        return cls(**document)
+        try:
+            rows = document["objects"]
+            document["objects"] = tuple(ManifestRow(**row | {"uri": join(layout.uri, row["uri"])}) for row in rows)
+            return cls(**document)
+        except (KeyError, TypeError) as error:
+            raise CorruptObjectError(f"{layout.manifest(step)} is no manifest: {error}", hint=_AGAIN) from None
 
 
 def fingerprint(value: Any) -> str:
@@ -95,13 +114,22 @@ def write_object(uri: str, data: bytes, *, kind: str, rows: int, extra: Mapping[
 
 
 def read_object(row: ManifestRow) -> bytes:
-    """Reads an object and holds it to its manifest row.
+    """Reads an object and holds it to its manifest row. What does not fit is read again: it may be the way here.
 
     Raises:
-        CorruptObjectError: when length or checksum differ.
+        CorruptObjectError: when length or checksum differ each time.
     """
-    data = storage.read(row.uri)
-    verify(row, len(data), hashlib.sha256(data).hexdigest())
+    for tries_left in reversed(range(_READS)):
+        data = storage.read(row.uri)
+        try:
+            verify(row, len(data), hashlib.sha256(data).hexdigest())
+        except CorruptObjectError as error:
+            if not tries_left:
+                raise
+            _LOG.warning("reading once more: %s", error.message)
+            time.sleep(_PAUSE_S)
+        else:
+            break
     return data
 
 
@@ -110,12 +138,12 @@ def verify(row: ManifestRow, size_bytes: int, sha256: str) -> None:
     if size_bytes != row.size_bytes:
         raise CorruptObjectError(
             f"{row.uri} has {size_bytes} bytes, its manifest says {row.size_bytes}",
-            hint="delete it and submit again: the step that made it runs again",
+            hint=_AGAIN,
         )
     if sha256 != row.sha256:
         raise CorruptObjectError(
             f"{row.uri} does not have the checksum of its manifest",
-            hint="delete it and submit again: the step that made it runs again",
+            hint=_AGAIN,
         )
 
 
@@ -124,18 +152,52 @@ def total_rows(rows: Iterable[ManifestRow]) -> int:
 
 
 def finished(layout: RunLayout, step: str, fingerprint: str) -> Manifest | None:
-    """The step's manifest if the step is done for these inputs and all its objects are still there."""
-    manifest = Manifest.load(layout, step)
+    """The step's manifest if the step is done for these inputs and all its objects are still there in full length."""
+    try:
+        manifest = Manifest.load(layout, step)
+    except CorruptObjectError as error:
+        _LOG.warning("%s is done again: %s", step, error.message)
+        return None
     if manifest is None or manifest.fingerprint != fingerprint:
         return None
     prefixes = {row.uri.rsplit("/", 1)[0] + "/" for row in manifest.objects}
     there = {item.uri: item.size_bytes for prefix in prefixes for item in storage.list_objects(prefix)}
-    return manifest if all(there.get(row.uri) == row.size_bytes for row in manifest.objects) else None
+    lost = [row.uri for row in manifest.objects if there.get(row.uri) != row.size_bytes]
+    if lost:
+        _LOG.warning("%s is done again: %d of its objects are gone or changed, first %s", step, len(lost), lost[0])
+        return None
+    return manifest
+
+
+def withdraw_damaged(layout: RunLayout, message: str) -> list[str]:
+    """Takes back the manifest of each step that has a damaged object which an error's message names.
+
+    The objects are looked at again first. A step without a manifest has not been done, so the next submit makes it
+    anew; where the outcome is the same, the steps after it stay as they are.
+
+    Returns:
+        The steps, by name.
+    """
+    withdrawn = []
+    for item in list(storage.list_objects(layout.manifests)):
+        step = item.uri.removeprefix(layout.manifests).removesuffix(".json")
+        try:
+            manifest = Manifest.load(layout, step)
+            for row in manifest.objects if manifest else ():
+                if row.uri in message:
+                    read_object(row)
+        except (CorruptObjectError, ObjectNotFoundError):
+            storage.delete(layout.manifest(step))
+            withdrawn.append(step)
+    return withdrawn
 
 
 def prune(layout: RunLayout, step: str, keep: str) -> None:
-    """Removes what the step made for other inputs than those of the fingerprint `keep`."""
+    """Removes what the step made for other inputs than those of the fingerprint `keep`; failing at that is no harm."""
     kept = f"{layout.step_data(step)}{keep}/"
-    for item in list(storage.list_objects(layout.step_data(step))):
-        if not item.uri.startswith(kept):
-            storage.delete(item.uri)
+    try:
+        for item in list(storage.list_objects(layout.step_data(step))):
+            if not item.uri.startswith(kept):
+                storage.delete(item.uri)
+    except StorageError as error:
+        _LOG.warning("objects of other inputs are left: %s", error)

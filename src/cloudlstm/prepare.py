@@ -90,8 +90,9 @@ class _Pipeline:
                 number, row = numbered
                 cleaned = clean(loaded(row), config.clean, days)
                 kept = stored(layout, step, print_, number, cleaned.bars, "bars")
-                refused = stored(layout, step, print_, number, cleaned.quarantine, "quarantine")
-                objects = [*kept.objects, *(refused.objects if cleaned.quarantine.num_rows else [])]
+                objects = [*kept.objects]
+                if cleaned.quarantine.num_rows:
+                    objects += stored(layout, step, print_, number, cleaned.quarantine, "quarantine").objects
                 return Made(objects, row.rows, {"counts": cleaned.counts, "sketches": cleaned.sketches})
 
             made = self._map_shards(make, shards, step)
@@ -157,6 +158,7 @@ class _Pipeline:
         known = finished(self._layout, name, print_)
         if known is not None:
             _LOG.info("%s is done for these inputs, skipped", name)
+            prune(self._layout, name, print_)  # a launcher that was killed between the manifest and this
             self._journal.report(name, 1, 1, "rows", finished=True, skipped=True)
             return known
         self._spark.context  # noqa: B018 - starting the JVM is no part of any step's time

@@ -8,14 +8,15 @@ CloudLSTMError that is raised in a task arrives in the driver as itself.
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import os
 import re
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,8 +24,12 @@ from cloudlstm import errors
 from cloudlstm.config import SparkConfig
 
 _LOG = logging.getLogger(__name__)
-_MARKED = "<<cloudlstm {}>>"
-_MARK = re.compile(_MARKED.format(r"(\{.*\})"))
+
+_NO_SPACE = "No space left on device"
+_WORKER_DIED = "Python worker exited unexpectedly"
+
+_TASK_TRIES = 3
+"""How often a task is tried before the job fails: a worker that dies takes its task with it, and no more."""
 
 # Tasks make arrays of tens of MiB over and over. By default each goes back to the system and is faulted in anew, which
 # takes as long as the work itself: so let the workers keep what they have freed (glibc; elsewhere without effect).
@@ -59,7 +64,8 @@ class Spark:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._started is not None:
-            self._started.stop()
+            with suppress(Exception) if _java_ended() else nullcontext():  # a dead JVM cannot be stopped
+                self._started.stop()
             self._started = None
 
     @property
@@ -104,6 +110,9 @@ class Spark:
         if self._config.master:
             conf.setMaster(self._config.master)
         conf.setIfMissing("spark.master", "local[*]")
+        conf.setIfMissing("spark.task.maxFailures", str(_TASK_TRIES))
+        if plain := re.fullmatch(r"local(?:\[([\d*]+)\])?", conf.get("spark.master")):
+            conf.setMaster(f"local[{plain[1] or 1},{_TASK_TRIES}]")  # a local master tries once unless told here
         if str(conf.get("spark.master")).startswith("local"):
             conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
         for name, value in _ALLOCATOR.items():
@@ -115,6 +124,8 @@ class Spark:
         try:
             context = pyspark.SparkContext.getOrCreate(conf)
         except Exception as error:
+            if _NO_SPACE in str(error):
+                raise _disk_full() from error
             raise errors.MachineError(
                 f"Spark did not start: {str(error).splitlines()[0]}", hint="cloudlstm doctor"
             ) from error
@@ -219,15 +230,38 @@ class _errors_as_text:  # noqa: N801 - reads as a statement
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, errors.CloudLSTMError):
-            text = _MARKED.format(json.dumps(errors.to_record(error)))
-            raise RuntimeError(text) from error
+            raise RuntimeError(errors.to_mark(error)) from error
 
 
 def _as_ours(error: Exception) -> Exception:
     """The error that a task raised, found in the text of Spark's; Spark's own where there is none."""
-    found = _MARK.search(str(error))
-    if found:
-        return errors.from_record(json.loads(found[1]))
+    if found := errors.from_mark(str(error)):
+        return found
+    if _NO_SPACE in str(error):
+        return _disk_full()
+    if _WORKER_DIED in str(error):
+        return errors.JobError(
+            f"a Spark worker was killed, {_TASK_TRIES} times in one task",
+            hint="a smaller market.tickers_per_shard if it was for want of memory; `cloudlstm logs`",
+        )
+    if _java_ended():
+        return errors.JobError("Spark's Java process was killed", hint="submit again; if it was for want of memory, "
+            "set spark.driver_memory_mib lower or free some")  # fmt: skip
     lines = [line.strip() for line in str(error).splitlines() if re.match(r"^\s*\w*(Error|Exception)\b", line.strip())]
     reason = lines[-1] if lines else str(error).splitlines()[0]
     return errors.JobError(f"a Spark task failed: {reason}", hint="see `cloudlstm logs`")
+
+
+def _disk_full() -> errors.StorageFullError:
+    folder = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
+    return errors.StorageFullError(
+        f"no space is left for what Spark keeps in {folder}",
+        hint="free some, or set SPARK_LOCAL_DIRS to a folder on a larger disk",
+    )
+
+
+def _java_ended() -> bool:
+    """Whether the JVM that this process has started is gone."""
+    gateway = sys.modules["pyspark"].SparkContext._gateway if "pyspark" in sys.modules else None
+    process = getattr(gateway, "proc", None)
+    return process is not None and process.poll() is not None

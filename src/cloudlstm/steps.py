@@ -34,6 +34,9 @@ JOBS = ("prepare", "train")
 PARENT_PIPE = "CLOUDLSTM_PARENT_PIPE"
 """Environment variable by which a launcher on the same machine asks a job to end when its standard input does."""
 
+ATTEMPT = "CLOUDLSTM_ATTEMPT"
+"""Environment variable: the number of the attempt that a job works for; a later attempt ends it."""
+
 GENERATION = "CLOUDLSTM_GENERATION"
 """Environment variable: which membership of the workers a process belongs to; all restart into the next one."""
 

@@ -168,15 +168,17 @@ def test_what_nobody_has_used_for_long_goes(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "sequences"
     staged(shards(tmp_path, "test"), tmp_path)
     [kept] = [path for path in folder.iterdir() if path.is_dir()]
-    for name, age_days in (("unused", 20), ("half-made.part", 2), ("making.part", 0)):
+    unused, abandoned, making = "a" * 16, f"{'b' * 16}-x.part", f"{'c' * 16}-x.part"
+    for name, age_days in ((unused, 20), (abandoned, 0), (making, 0)):
         (folder / name).mkdir()
         (folder / name / "entry.json").touch()
         os.utime(folder / name / "entry.json", (0, time.time() - age_days * 86400))
         os.utime(folder / name, (0, time.time() - age_days * 86400))
-    staged(shards(tmp_path, "train"), tmp_path)
-    there = {path.name for path in folder.iterdir() if path.is_dir()}
-    assert {kept.name, "making.part"} < there
-    assert not there & {"unused", "half-made.part"}
+    with cache._locked(folder / f"{'c' * 16}.lock"):
+        staged(shards(tmp_path, "train"), tmp_path)
+    there = {path.name for path in folder.iterdir()}
+    assert {kept.name, making} < there
+    assert not there & {unused, abandoned, f"{unused}.lock"}
 
 
 def test_a_split_without_shards_has_no_windows(tmp_path: Path) -> None:

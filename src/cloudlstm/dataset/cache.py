@@ -18,12 +18,13 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ _FORMAT = 1
 _DOWNLOADS = 4
 _CHECKED_AT_ONCE = 1 << 24
 _UNUSED_AFTER_S = 14 * 86400.0
-_ABANDONED_AFTER_S = 86400.0
+_ENTRY = re.compile(r"[0-9a-f]{16}")
 
 
 def default_folder() -> Path:
@@ -91,7 +92,7 @@ def staged(rows: Sequence[ManifestRow], folder: Path, report: Report | None = No
         with _locked(folder / f"{key}.lock"):
             columns = _opened(entry)
             if columns is None:
-                prune(folder)
+                prune(folder, making=key)
                 _make(entry, rows, report)
                 columns = _opened(entry)
     except OSError as error:
@@ -103,15 +104,32 @@ def staged(rows: Sequence[ManifestRow], folder: Path, report: Report | None = No
     return columns
 
 
-def prune(folder: Path) -> None:
-    """Removes entries that nobody has opened for two weeks, and what a killed process left half made."""
-    now = time.time()
-    for path in folder.iterdir():
-        limit = _ABANDONED_AFTER_S if path.suffix == ".part" else _UNUSED_AFTER_S
-        mark = path / "entry.json" if path.suffix == "" else path
-        with suppress(OSError):
-            if path.is_dir() and now - (mark if mark.exists() else path).stat().st_mtime > limit:
-                shutil.rmtree(path, ignore_errors=True)
+def prune(folder: Path, making: str = "") -> None:
+    """Removes entries that nobody has opened for two weeks, and what killed processes left half made.
+
+    Who makes an entry holds its lock, so a half made entry whose lock is free is nobody's.
+
+    Args:
+        folder: The cache.
+        making: The entry whose lock the caller holds, and of which it has not made anything yet.
+    """
+    keys = {path.name[: path.name.find("-")] for path in folder.glob("*-*.part")}
+    keys |= {path.name for path in folder.iterdir() if _ENTRY.fullmatch(path.name) and _is_unused(path)}
+    for key in keys:
+        with suppress(OSError), nullcontext() if key == making else _locked(folder / f"{key}.lock", wait=False):
+            for half_made in folder.glob(f"{key}-*.part"):
+                shutil.rmtree(half_made, ignore_errors=True)
+            if key != making and _is_unused(folder / key):
+                shutil.rmtree(folder / key, ignore_errors=True)
+            if key != making and not (folder / key).exists():
+                (folder / f"{key}.lock").unlink()
+
+
+def _is_unused(entry: Path) -> bool:
+    mark = entry / "entry.json"
+    with suppress(OSError):
+        return time.time() - (mark if mark.exists() else entry).stat().st_mtime > _UNUSED_AFTER_S
+    return False
 
 
 def _make(entry: Path, rows: Sequence[ManifestRow], report: Report | None) -> None:
@@ -228,11 +246,25 @@ def _crc(path: Path) -> int:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock among the processes of this machine; it ends with its holder, however that ends."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds a lock among the processes of this machine; it ends with its holder, however that ends.
+
+    Raises:
+        BlockingIOError: somebody else has it, and `wait` is off.
+    """
+    while True:
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_there(file.fileno(), path):  # who held it before may have removed it
+                yield
+                return
+
+
+def _is_there(opened: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(opened), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _ours(error: OSError, folder: Path) -> StorageError:

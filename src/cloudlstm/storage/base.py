@@ -65,6 +65,13 @@ class Storage(Protocol):
         """Removes the object; nothing happens if there is none."""
         ...
 
+    def sweep(self, prefix: str) -> None:
+        """Removes what writers below `prefix` have left half done when they were killed.
+
+        No reader ever saw it. For somebody who knows that nobody else is writing there.
+        """
+        ...
+
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         """Copies a local file to `uri`, all or nothing, in parts where the service has them."""
         ...

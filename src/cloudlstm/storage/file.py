@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError, StorageError, UsageError
 from cloudlstm.storage.base import ObjectInfo, Progress, object_uri
-from cloudlstm.storage.local import copy, disk_errors, is_temporary, new_file
+from cloudlstm.storage.local import copy, disk_errors, is_abandoned, is_temporary, new_file
 
 _SCHEME = "file://"
 
@@ -51,6 +51,15 @@ class FileStorage:
     def delete(self, uri: str) -> None:
         with disk_errors(f"delete {uri}"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             _path(uri).unlink()
+
+    def sweep(self, prefix: str) -> None:
+        """Removes temporary files whose writer is no process of this machine any more, or that are an hour old."""
+        folder = Path(_literal(prefix).rpartition("/")[0] or "/")
+        with disk_errors(f"sweep {prefix}"):
+            for path in folder.rglob(".cloudlstm-*.tmp"):
+                with contextlib.suppress(FileNotFoundError):
+                    if is_abandoned(path):
+                        path.unlink()
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         with disk_errors(f"upload {path} to {uri}"), path.open("rb") as source, new_file(_path(uri)) as target:

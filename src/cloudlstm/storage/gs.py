@@ -34,11 +34,13 @@ from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.buckets import (
     NO_BUCKET,
     PART_BYTES,
+    PATIENCE_S,
     WRITER,
     PerProcess,
     check_length,
     is_folder_marker,
     one_line,
+    patiently,
     split,
     split_object,
 )
@@ -78,15 +80,18 @@ class GSStorage:
         patience_s: How long the SDK repeats a request that fails for a reason that may pass.
     """
 
-    def __init__(self, patience_s: float = 120.0) -> None:
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
         # No project: objects belong to buckets, and a machine need not know one.
         self._client: PerProcess[Any] = PerProcess(lambda: sdk.Client(project=None))
         self._retry = DEFAULT_RETRY.with_timeout(patience_s)
 
     def read(self, uri: str) -> bytes:
-        with _sdk_errors(f"read {uri}"):
-            # Raw: the bytes that are stored, also if the object is marked as gzip.
-            return bytes(self._blob(uri).download_as_bytes(raw_download=True, retry=self._retry))
+        def get() -> bytes:
+            with _sdk_errors(f"read {uri}"):
+                # Raw: the bytes that are stored, also if the object is marked as gzip.
+                return bytes(self._blob(uri).download_as_bytes(raw_download=True, retry=self._retry))
+
+        return patiently(get, 0.0)  # what passes is repeated by the SDK, all but a spoilt answer
 
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         with _sdk_errors(f"write {uri}", only_bucket=True):
@@ -116,6 +121,9 @@ class GSStorage:
             except api.NotFound as error:
                 if _lacks_bucket(error):
                     raise
+
+    def sweep(self, prefix: str) -> None:
+        """There is nothing to do: an upload in parts that is given up is kept for a week, unseen and free of charge."""
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         doing = f"upload {path} to {uri}"

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,8 @@ _FAULTS: dict[int, tuple[type[StorageError], str]] = {
     errno.EFBIG: (StorageFullError, "raise the limit on file sizes, or choose another place"),
 }
 
-_TEMPORARY = re.compile(r"\.cloudlstm-\d+-[0-9a-f]{16}\.tmp")
+_TEMPORARY = re.compile(r"\.cloudlstm-(?P<pid>\d+)-[0-9a-f]{16}\.tmp")
+_ABANDONED_AFTER_S = 3600.0
 _CHUNK_BYTES = 1 << 20
 
 
@@ -71,6 +73,22 @@ def new_file(path: Path, place: Callable[[Path, Path], object] = Path.replace) -
 def is_temporary(name: str) -> bool:
     """Whether a file of this name is one that `new_file` has not finished, or never will."""
     return _TEMPORARY.fullmatch(name) is not None
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether this is a temporary file whose writer is gone: no process here has its number, or it is an hour old."""
+    found = _TEMPORARY.fullmatch(path.name)
+    if not found:
+        return False
+    if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+        return True
+    try:
+        os.kill(int(found["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def copy(source: BinaryIO, target: BinaryIO, progress: Progress | None) -> None:

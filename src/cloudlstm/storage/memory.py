@@ -47,6 +47,9 @@ class MemoryStorage:
         with _guard:
             _objects.pop(uri, None)
 
+    def sweep(self, prefix: str) -> None:
+        """There is nothing: what dies here takes the whole storage with it."""
+
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         content = io.BytesIO()
         with disk_errors(f"upload {path} to {uri}"), path.open("rb") as source:

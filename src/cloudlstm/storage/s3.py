@@ -1,7 +1,8 @@
 """s3:// — objects in Amazon S3, or in any service that speaks its protocol, through boto3.
 
 The SDK's own settings hold: credentials, region, endpoint (AWS_ENDPOINT_URL) and retries (AWS_RETRY_MODE,
-AWS_MAX_ATTEMPTS), from the environment or the AWS configuration files.
+AWS_MAX_ATTEMPTS), from the environment or the AWS configuration files. Without AWS_MAX_ATTEMPTS a request is repeated
+for a minute: the SDK's own retries are over within one or two seconds.
 """
 # ruff: noqa: TID253 - this module is loaded when an s3:// URI is first used
 
@@ -10,10 +11,10 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import boto3
 import botocore.exceptions as sdk
@@ -23,6 +24,7 @@ from s3transfer.exceptions import RetriesExceededError
 
 from cloudlstm.errors import (
     AccessDeniedError,
+    CorruptObjectError,
     ObjectExistsError,
     ObjectNotFoundError,
     StorageError,
@@ -33,12 +35,14 @@ from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.buckets import (
     NO_BUCKET,
     PART_BYTES,
+    PATIENCE_S,
     WRITER,
     PerProcess,
     check_length,
     is_folder_marker,
     one_at_a_time,
     one_line,
+    patiently,
     split,
     split_object,
 )
@@ -48,6 +52,8 @@ _CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
 _RIGHTS = "check the credentials, and that they allow it; without s3:ListBucket S3 says this of a missing object too"
 _REGION = "set AWS_REGION to the bucket's region"
 _SERVICE = "check the network and AWS_ENDPOINT_URL, then try again"
+
+Result = TypeVar("Result")
 
 _Fault = tuple[type[StorageError], str]
 
@@ -83,6 +89,7 @@ _BY_KIND: dict[tuple[type[BaseException], ...], _Fault] = {
         StorageError,
         "check AWS_ENDPOINT_URL, AWS_CA_BUNDLE and the proxy",
     ),
+    (sdk.FlexibleChecksumError,): (CorruptObjectError, "try again, and look who else writes it"),
     (
         sdk.ConnectionError,
         sdk.HTTPClientError,
@@ -103,51 +110,93 @@ _TRANSFER = TransferConfig(
 )
 
 
-class S3Storage:
-    """One boto3 client per process, which all threads share."""
+class _Connection(NamedTuple):
+    client: Any
+    patience_s: float
 
-    def __init__(self) -> None:
-        self._client = PerProcess(_connect)
+
+class S3Storage:
+    """One boto3 client per process, which all threads share.
+
+    Args:
+        patience_s: How long a request is repeated, unless the user has set the number of attempts.
+    """
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        self._connection = PerProcess(lambda: _connect(patience_s))
+
+    def _client(self) -> Any:
+        return self._connection().client
+
+    def _do(self, doing: str, work: Callable[[], Result]) -> Result:
+        """`work`, repeated while the service is at fault; its errors say that they came of `doing`."""
+
+        def once() -> Result:
+            with _sdk_errors(doing):
+                return work()
+
+        with _sdk_errors(doing):
+            patience_s = self._connection().patience_s
+        return patiently(once, patience_s)
 
     def read(self, uri: str) -> bytes:
         bucket, key = split_object(uri)
-        with _sdk_errors(f"read {uri}"):
+
+        def get() -> bytes:
             for attempt in range(1, _READS + 1):
                 try:
                     return bytes(self._client().get_object(Bucket=bucket, Key=key)["Body"].read())
                 except _LOST_BODY:  # the SDK repeats a request, but not the reading of its answer
                     if attempt == _READS:
                         raise
-        raise AssertionError
+            raise AssertionError
+
+        return self._do(f"read {uri}", get)
 
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         bucket, key = split_object(uri)
-        with _sdk_errors(f"write {uri}"):
+        mark = secrets.token_hex(16)
+
+        def put() -> None:
             if if_absent:
-                self._create(uri, data)
+                self._create(uri, data, mark)
             else:
                 self._client().put_object(Bucket=bucket, Key=key, Body=data)
 
+        self._do(f"write {uri}", put)
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         bucket, start = split(prefix)
-        with _sdk_errors(f"list {prefix}"):
-            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
-            found = [item for page in pages for item in page.get("Contents", ())]
+
+        def pages() -> list[Any]:
+            found = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
+            return [item for page in found for item in page.get("Contents", ())]
+
         # S3 lists in order; SeaweedFS and S3's directory buckets do not.
-        for item in sorted(found, key=lambda item: str(item["Key"])):
+        for item in sorted(self._do(f"list {prefix}", pages), key=lambda item: str(item["Key"])):
             if not is_folder_marker(item["Key"]):
                 yield ObjectInfo(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'))
 
     def stat(self, uri: str) -> ObjectInfo:
         bucket, key = split_object(uri)
-        with _sdk_errors(f"read {uri}"):
-            head = self._client().head_object(Bucket=bucket, Key=key)
+        head = self._do(f"read {uri}", lambda: self._client().head_object(Bucket=bucket, Key=key))
         return ObjectInfo(uri, head["ContentLength"], head["ETag"].strip('"'))
 
     def delete(self, uri: str) -> None:
         bucket, key = split_object(uri)
-        with _sdk_errors(f"delete {uri}"):
-            self._client().delete_object(Bucket=bucket, Key=key)
+        self._do(f"delete {uri}", lambda: self._client().delete_object(Bucket=bucket, Key=key))
+
+    def sweep(self, prefix: str) -> None:
+        """Ends the uploads in parts that nobody will complete; S3 would keep their parts, and bill them, for ever."""
+        bucket, start = split(prefix)
+
+        def abort() -> None:
+            client = self._client()
+            for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=start):
+                for upload in page.get("Uploads", ()):
+                    client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+        self._do(f"sweep {prefix}", abort)
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         """A file that goes up in parts leaves none behind when it fails: the SDK aborts the upload."""
@@ -168,9 +217,9 @@ class S3Storage:
             self._client().download_fileobj(bucket, key, file, Callback=one_at_a_time(progress), Config=_TRANSFER)
             check_length(uri, file, size_bytes)
 
-    def _create(self, uri: str, data: bytes) -> None:
+    def _create(self, uri: str, data: bytes, mark: str) -> None:
         bucket, key = split_object(uri)
-        client, mark = self._client(), secrets.token_hex(16)
+        client = self._client()
         for pause_s in (*_PAUSES_S, None):
             try:
                 client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*", Metadata={WRITER: mark})
@@ -187,15 +236,18 @@ class S3Storage:
             raise ObjectExistsError(f"{uri} is already there")
 
 
-def _connect() -> Any:
+def _connect(patience_s: float) -> _Connection:
     session = boto3.session.Session()
     retries: dict[str, Any] = {}
     profile = session._session.get_scoped_config()
     if not (os.environ.get("AWS_RETRY_MODE") or profile.get("retry_mode")):
         retries["mode"] = "standard"  # older SDKs default to "legacy", which does not know S3's SlowDown
-    if not (os.environ.get("AWS_MAX_ATTEMPTS") or profile.get("max_attempts")):
-        retries["total_max_attempts"] = 5
-    return session.client("s3", config=Config(retries=retries, max_pool_connections=32))
+    if os.environ.get("AWS_MAX_ATTEMPTS") or profile.get("max_attempts"):
+        patience_s = 0.0
+    else:
+        retries["total_max_attempts"] = 4
+    config = Config(retries=retries, max_pool_connections=32, connect_timeout=10, read_timeout=30)
+    return _Connection(session.client("s3", config=config), patience_s)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cloudlstm.errors import ObjectNotFoundError
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.registry import storage_for
 
@@ -46,6 +46,11 @@ def delete(uri: str) -> None:
     storage_for(uri).delete(uri)
 
 
+def sweep(prefix: str) -> None:
+    """Removes what killed writers have left half done below `prefix`, where nobody else is writing."""
+    storage_for(prefix).sweep(prefix)
+
+
 def upload(path: Path, uri: str, progress: Progress | None = None) -> None:
     """Copies a local file to `uri`, all or nothing."""
     storage_for(uri).upload(path, uri, progress)
@@ -57,8 +62,12 @@ def download(uri: str, path: Path, progress: Progress | None = None) -> None:
 
 
 def read_json(uri: str) -> Any:
-    """The object as a JSON document."""
-    return json.loads(read(uri))
+    """The object as a JSON document; CorruptObjectError if it is none."""
+    data = read(uri)
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise CorruptObjectError(f"{uri} is no JSON document: {error}", hint="submit again") from None
 
 
 def write_json(uri: str, document: Any, *, if_absent: bool = False) -> None:

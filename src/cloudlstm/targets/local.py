@@ -8,17 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudlstm.assets import asset
-from cloudlstm.steps import CORES, PARENT_PIPE
+from cloudlstm.steps import ATTEMPT, CORES, PARENT_PIPE
+from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.java import find_java
+from cloudlstm.targets.scratch import Scratch
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -41,6 +41,7 @@ class LocalTarget:
                 "PYSPARK_SUBMIT_ARGS": f"--driver-memory {config.spark.driver_memory_mib}m pyspark-shell",
                 "SPARK_LOCAL_IP": "127.0.0.1",
                 "JAVA_HOME": "${java.home}",
+                ATTEMPT: "${attempt}",
             }
             return {"job": job, "processes": [{"worker": "driver", "argv": argv, "env": env}]}
         workers = config.train.workers
@@ -67,6 +68,7 @@ def _worker_env(addresses: Sequence[str], index: int) -> dict[str, str]:
         "TF_CONFIG": json.dumps(cluster),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         CORES: ",".join(map(str, share)),
+        ATTEMPT: "${attempt}",
     }
 
 
@@ -75,8 +77,8 @@ class LocalJob:
 
     def __init__(self, request: Request) -> None:
         self._job = str(request["job"])
-        self._folder = tempfile.TemporaryDirectory(prefix="cloudlstm-")
-        self._console = Path(self._folder.name)
+        self._folder = Scratch()
+        self._console = self._folder.path
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         values = _values_of_placeholders(request)
         try:
@@ -88,10 +90,11 @@ class LocalJob:
 
     def _spawn(self, process: Mapping[str, Any], values: Mapping[str, str]) -> None:
         env = {key: _filled(text, values) for key, text in process["env"].items()}
-        with (self._console / f"{process['worker']}.txt").open("wb") as console:
+        told = self._console / f"{process['worker']}.txt"
+        with disk_errors(f"start {self._job} with {told}"), told.open("wb") as console:
             self._processes[process["worker"]] = subprocess.Popen(
                 process["argv"],
-                env=os.environ | env | {PARENT_PIPE: "1", "PYTHONUNBUFFERED": "1"},
+                env=os.environ | self._folder.environment() | env | {PARENT_PIPE: "1", "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,  # closes when this launcher dies, however it dies
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -120,7 +123,7 @@ class LocalJob:
             process.wait()
             if process.stdin:
                 process.stdin.close()
-        self._folder.cleanup()
+        self._folder.remove()
 
     def explain(self) -> str:
         """The last lines that the failed processes printed."""

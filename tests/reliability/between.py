@@ -1,0 +1,148 @@
+"""A server between the SDK and the emulator whose faults can be changed while everything runs."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from meddler import Answer, Meddle, Request, cut, lose, meddler
+
+PATIENCE_S = 180.0
+"""How long a test waits for what must come."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What becomes of the requests that it concerns."""
+
+    concerns: Callable[[Request], bool]
+    meddle: Meddle
+
+
+class Between:
+    """Forwards every request that no rule concerns; the first rule that does decides."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._rules: list[Rule] = []
+
+    def answer(self, request: Request) -> Answer | None:
+        for rule in list(self._rules):
+            if rule.concerns(request):
+                return rule.meddle(request)
+        return request.forward()
+
+    @contextmanager
+    def rule(self, concerns: Callable[[Request], bool], meddle: Meddle) -> Iterator[None]:
+        added = Rule(concerns, meddle)
+        self._rules.append(added)
+        try:
+            yield
+        finally:
+            self._rules.remove(added)
+
+
+@contextmanager
+def between(behind: str) -> Iterator[Between]:
+    server = Between()
+    with meddler(behind, server.answer) as server.url:
+        yield server
+
+
+class Stall:
+    """Holds the first of the requests that it concerns until it is released; all later ones pass."""
+
+    def __init__(self, method: str, *parts: str) -> None:
+        self.method, self.parts = method, parts
+        self.reached, self.released = threading.Event(), threading.Event()
+        self._first = threading.Lock()
+
+    def concerns(self, request: Request) -> bool:
+        fits = request.method == self.method and all(part in request.path for part in self.parts)
+        return fits and self._first.acquire(blocking=False)
+
+    def meddle(self, request: Request) -> Answer | None:
+        """The request goes through when it is released, although its sender may be long dead."""
+        self.reached.set()
+        self.released.wait(PATIENCE_S)
+        return request.forward()
+
+
+def busy(_: Request) -> Answer:
+    body = b"<Error><Code>SlowDown</Code><Message>please reduce your request rate</Message></Error>"
+    return Answer(503, body, {"Content-Type": "application/xml"})
+
+
+def broken(_: Request) -> Answer:
+    return Answer(500, b"<Error><Code>InternalError</Code><Message>we are sorry</Message></Error>")
+
+
+def too_many(_: Request) -> Answer:
+    return Answer(429, b"<Error><Code>TooManyRequests</Code><Message>not so fast</Message></Error>")
+
+
+def silent(_: Request) -> None:
+    """Hangs up without a word."""
+
+
+def slow(request: Request) -> Answer:
+    time.sleep(0.5)
+    return request.forward()
+
+
+def _without_checksums(answer: Answer) -> dict[str, str]:
+    """So that nothing but what we wrote down ourselves can tell that a body is wrong."""
+    gone = ("checksum", "x-goog-hash", "etag", "x-goog-stored")
+    return {name: value for name, value in answer.headers.items() if not any(word in name.lower() for word in gone)}
+
+
+def flip(request: Request) -> Answer:
+    """One bit of a data object is wrong, and no checksum comes with it; other bodies are left alone."""
+    answer = request.forward()
+    if request.method != "GET" or "/data/" not in request.path.replace("%2F", "/") or len(answer.body) < 100:
+        return answer
+    spoilt = bytearray(answer.body)
+    spoilt[len(spoilt) // 2] ^= 1
+    return replace(answer, body=bytes(spoilt), headers=_without_checksums(answer))
+
+
+def flip_beside_checksum(request: Request) -> Answer:
+    """One bit of any object is wrong; the service's checksum is that of the object."""
+    answer = request.forward()
+    named = any("checksum" in name.lower() or "goog-hash" in name.lower() for name in answer.headers)
+    if request.method != "GET" or not named or not answer.body:
+        return answer
+    return replace(answer, body=bytes([answer.body[0] ^ 1]) + answer.body[1:])
+
+
+def shorten(request: Request) -> Answer:
+    """A data object's end is missing, and Content-Length says that this is all."""
+    answer = request.forward()
+    if request.method != "GET" or "/data/" not in request.path.replace("%2F", "/") or len(answer.body) < 100:
+        return answer
+    return replace(answer, body=answer.body[:-7], headers=_without_checksums(answer))
+
+
+FAULTS: tuple[Meddle, ...] = (busy, broken, too_many, silent, lose, cut, slow, flip, flip_beside_checksum, shorten)
+
+
+class Weather:
+    """Spoils a share of all requests, each with one of the faults; `seed` decides which."""
+
+    def __init__(self, share: float, seed: int, faults: tuple[Meddle, ...] = FAULTS) -> None:
+        self._share, self._faults = share, faults
+        self._chance = random.Random(seed)
+        self._guard = threading.Lock()
+        self.spoilt: dict[str, int] = {}
+
+    def meddle(self, request: Request) -> Answer | None:
+        with self._guard:
+            fault = self._chance.choice(self._faults) if self._chance.random() < self._share else None
+        if fault is None:
+            return request.forward()
+        self.spoilt[fault.__name__] = self.spoilt.get(fault.__name__, 0) + 1
+        return fault(request)

@@ -1,0 +1,51 @@
+"""One Spark, one emulator behind a server that can spoil its answers, and one undisturbed run to compare with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloudlstm.config import SparkConfig
+from cloudlstm.spark import Spark
+from cloudlstm.targets.java import find_java
+from emulators import environment_of
+from pipeline.submitting import write_config
+from reliability.between import Between, between
+from reliability.running import prepare_here
+
+
+@pytest.fixture(scope="session")
+def s3_between(s3_endpoint: str) -> Iterator[Between]:
+    """The way to the S3 emulator for those who are sent this way; this process itself reaches it directly."""
+    with between(s3_endpoint) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gs_between(gs_endpoint: str) -> Iterator[Between]:
+    with between(gs_endpoint) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def spark(s3_between: Between, gs_between: Between) -> Iterator[Spark]:
+    """A Spark of two cores whose workers reach storage through the servers above."""
+    os.environ["JAVA_HOME"] = str(find_java().home)
+    with Spark(SparkConfig(master="local[2]"), app_name="reliability") as application:
+        with environment_of({"AWS_ENDPOINT_URL": s3_between.url, "STORAGE_EMULATOR_HOST": gs_between.url}):
+            application.context  # noqa: B018 - the JVM takes the environment as it is now
+        yield application
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_config(tmp_path_factory.mktemp("config"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(spark: Spark, config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Name and checksum of every data object of the prepare job where nothing goes wrong."""
+    return prepare_here(spark, config, f"file://{tmp_path_factory.mktemp('undisturbed')}/run")

@@ -1,0 +1,25 @@
+"""What `cloudlstm submit` does, without its second job: prepare_only.py CONFIG RUN_URI [setting=value …]"""
+
+from __future__ import annotations
+
+import sys
+
+from cloudlstm import launch
+from cloudlstm.config import load
+from cloudlstm.errors import CloudLSTMError
+from cloudlstm.layout import RunLayout
+from cloudlstm.targets import Plan
+from cloudlstm.targets.local import LocalTarget
+
+if __name__ == "__main__":
+    layout, target = RunLayout(sys.argv[2]), LocalTarget()
+    config = load(sys.argv[1], sys.argv[3:])
+    requests = (
+        {"action": "write", "uri": layout.config, "document": config.model_dump(mode="json")},
+        {"action": "job", **target.request("prepare", config, layout)},
+    )
+    try:
+        launch.carry_out(Plan("submit", layout.uri, requests), target, lambda _: None)
+    except CloudLSTMError as error:
+        sys.stderr.write(f"cloudlstm: {error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,64 @@
+"""kill -9 of what Spark starts, at each step: Spark repeats the tasks, and nothing shows in the data."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.errors import JobError
+from cloudlstm.spark import Spark
+from reliability.between import PATIENCE_S, Between, Stall
+from reliability.running import STEPS, check_visible, children, command, descendants, kill, prepare_here
+
+
+def daemon(spark: Spark) -> int:
+    """The process from which Spark forks its Python workers."""
+    from pyspark import SparkContext
+
+    (found,) = [pid for pid in children(SparkContext._gateway.proc.pid) if "pyspark" in command(pid)]
+    return found
+
+
+@pytest.mark.parametrize("victim", ["workers", "daemon"])
+def test_killed_python_workers_are_replaced(
+    spark: Spark, s3_between: Between, s3_root: str, config: Path, undisturbed: dict[str, str], victim: str
+) -> None:
+    """Killed while each step writes its first object; that write still arrives, after its writer's death."""
+    run = f"{s3_root}/run"
+    stalls = [Stall("PUT", s3_root.removeprefix("s3://"), f"/data/{step}/") for step in STEPS]
+    manifests: list[int] = []
+
+    def strike() -> None:
+        for stall in stalls:
+            assert stall.reached.wait(PATIENCE_S)
+            forker = daemon(spark)
+            kill(*(descendants(forker) if victim == "workers" else [forker, *descendants(forker)]))
+            manifests.append(check_visible(run))
+            stall.released.set()
+
+    with ExitStack() as rules:
+        for stall in stalls:
+            rules.enter_context(s3_between.rule(stall.concerns, stall.meddle))
+        killer = threading.Thread(target=strike)
+        killer.start()
+        made = prepare_here(spark, config, run)
+        killer.join()
+    assert manifests == [0, 1, 2, 3], "each was killed within its step"
+    assert made == undisturbed
+    assert check_visible(run) == 4
+    named = {f"{run}/{name}" for name in made}
+    assert {item.uri for item in storage.list_objects(f"{run}/data/")} == named, "and nothing is left over"
+
+
+def test_a_worker_that_dies_each_time_ends_the_job_in_one_line(spark: Spark) -> None:
+    with pytest.raises(JobError) as caught:
+        spark.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), [1])
+    assert "\n" not in str(caught.value)
+    assert "a Spark worker was killed" in str(caught.value)
+    assert spark.map(lambda n: n + 1, [1]) == [2]

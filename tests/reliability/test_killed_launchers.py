@@ -1,0 +1,108 @@
+"""kill -9 of the launcher, of the driver and of its JVM at each step: the next submit finishes with the same data."""
+
+from __future__ import annotations
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import storage
+from emulators import S3_BUCKET
+from pipeline.submitting import data_objects
+from reliability.between import PATIENCE_S, Between, Stall
+from reliability.running import (
+    PREPARE_ONLY,
+    STEPS,
+    check_visible,
+    children,
+    command,
+    ended,
+    gone,
+    kill,
+    prepared,
+    start,
+)
+
+VICTIMS = ("submit", "driver", "java")
+
+
+@dataclass
+class Chain:
+    """Submits of one run, each killed one step further than the one before, and the last one left alone."""
+
+    run: str
+    temporary: Path
+    told: list[tuple[int, str]] = field(default_factory=list)
+    manifests: list[int] = field(default_factory=list)
+    jobs_ended: list[bool] = field(default_factory=list)
+    left_meanwhile: list[str] = field(default_factory=list)
+
+
+def broken_off(chain: Chain, server: Between, config: Path, step: str, victim: str) -> None:
+    """Starts a submit and kills the victim while the step's first object is on its way."""
+    env = {"AWS_ENDPOINT_URL": server.url, "TMPDIR": str(chain.temporary)}
+    stall = Stall("PUT", chain.run.removeprefix("s3://"), f"/data/{step}/")
+    with server.rule(stall.concerns, stall.meddle):
+        launcher = start(str(PREPARE_ONLY), str(config), chain.run, env=env)
+        assert stall.reached.wait(PATIENCE_S), launcher.communicate()
+        (driver,) = [pid for pid in children(launcher.pid) if "prepare.py" in command(pid)]
+        (java,) = [pid for pid in children(driver) if "java" in command(pid)]
+        check_visible(chain.run)
+        kill({"submit": launcher.pid, "driver": driver, "java": java}[victim])
+        chain.told.append(ended(launcher))
+        chain.jobs_ended.append(gone(chain.run))
+        stall.released.set()  # what was on its way arrives when its writer is dead
+        chain.manifests.append(check_visible(chain.run))
+        chain.left_meanwhile += [path.name for path in chain.temporary.iterdir()]
+
+
+@pytest.fixture(scope="module")
+def chains(s3_between: Between, config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chain]:
+    def kill_at_each_step(victim: str) -> Chain:
+        chain = Chain(f"s3://{S3_BUCKET}/killed-{tmp_path_factory.getbasetemp().name}/{victim}", temporary[victim])
+        for step in STEPS:
+            broken_off(chain, s3_between, config, step, victim)
+        chain.told.append(prepared(config, chain.run, env={"TMPDIR": str(chain.temporary)}))
+        return chain
+
+    temporary = {victim: tmp_path_factory.mktemp(victim) for victim in VICTIMS}
+    with ThreadPoolExecutor(len(VICTIMS)) as pool:
+        return dict(zip(VICTIMS, pool.map(kill_at_each_step, VICTIMS), strict=True))
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_the_next_submit_finishes_with_the_same_data(
+    chains: dict[str, Chain], undisturbed: dict[str, str], victim: str
+) -> None:
+    chain = chains[victim]
+    assert chain.told[-1] == (0, ""), "the fifth submit was not refused, and said nothing"
+    assert data_objects(chain.run) == undisturbed
+    assert {item.uri for item in storage.list_objects(f"{chain.run}/data/")} == {
+        f"{chain.run}/{name}" for name in undisturbed
+    }
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_step_is_visible_whole_or_not_at_all(chains: dict[str, Chain], victim: str) -> None:
+    assert chains[victim].manifests == [0, 1, 2, 3], "killed within each step in turn, what was done stays done"
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_nothing_of_a_killed_run_goes_on_or_stays(chains: dict[str, Chain], victim: str) -> None:
+    chain = chains[victim]
+    assert all(chain.jobs_ended)
+    assert bool(chain.left_meanwhile) == (victim == "submit"), "only a killed launcher cannot clear up"
+    assert list(chain.temporary.iterdir()) == []
+
+
+def test_how_it_is_told(chains: dict[str, Chain]) -> None:
+    assert [code for code, _ in chains["submit"].told[:-1]] == [-signal.SIGKILL] * 4
+    for victim, word in (("driver", "signal 9"), ("java", "Java process was killed")):
+        for code, told in chains[victim].told[:-1]:
+            assert code == 1
+            assert told.startswith("cloudlstm: ")
+            assert told.count("\n") == 1, told
+            assert word in told

@@ -1,0 +1,153 @@
+"""Who was out of touch for too long finds, when it is back, that the run is another's, and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import attempts, manifest, storage
+from cloudlstm.errors import RunBusyError, StorageUnavailableError
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest
+from cloudlstm.steps import ATTEMPT
+from reliability.running import ended, gone, start
+
+LAUNCHER = """
+import sys
+from cloudlstm import launch
+from cloudlstm.errors import CloudLSTMError
+from cloudlstm.targets import Plan
+from cloudlstm.targets.local import LocalJob
+
+class Sleeps:
+    name = "sleeps"
+    def start(self, request):
+        argv = [sys.executable, "-c", "import os; os.read(0, 1)", sys.argv[1]]
+        worker = {"worker": "worker-0", "env": {}, "argv": argv}
+        return LocalJob({"job": "train", "processes": [worker]})
+
+try:
+    launch.carry_out(Plan("submit", sys.argv[1], ({"action": "job", "job": "train"},)), Sleeps(), lambda _: None)
+except CloudLSTMError as error:
+    sys.stderr.write(f"cloudlstm: {type(error).__name__}: {error}")
+    sys.exit(error.exit_code)
+"""
+
+JOB = """
+import sys, time
+from cloudlstm import attempts, job
+attempts.HEARTBEAT_EVERY_S = 0.2
+def work(layout, config, journal):
+    print("at work", flush=True)
+    time.sleep(600)
+sys.exit(job.main("train", work))
+"""
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    return RunLayout(f"file://{tmp_path}/run")
+
+
+def silence(layout: RunLayout, number: int) -> None:
+    """Makes the attempt's heartbeat look as if its launcher had been silent for an hour."""
+    storage.write_json(layout.heartbeat(number), {"time": time.time() - 3600, "ended": False})
+
+
+def launcher(layout: RunLayout) -> subprocess.Popen[str]:
+    """A launcher at work on the run, in its first attempt."""
+    process = start("-c", LAUNCHER, layout.uri)
+    while not storage.exists(layout.heartbeat(1)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    return process
+
+
+def test_a_launcher_that_was_stopped_finds_its_run_taken_over(layout: RunLayout) -> None:
+    first = launcher(layout)
+    with pytest.raises(RunBusyError), attempts.Attempt(layout):
+        pass
+    os.kill(first.pid, signal.SIGSTOP)
+    silence(layout, 1)
+    with attempts.Attempt(layout) as second:
+        assert second.number == 2
+        os.kill(first.pid, signal.SIGCONT)
+        code, told = ended(first)
+        assert code == 1
+        assert told.startswith("cloudlstm: RunBusyError: run run was taken over by process")
+        assert f"process {os.getpid()}" in told
+        assert gone(f"os.read(0, 1) {layout.uri}"), "its job ends with it"
+        second.require_held()
+
+
+def test_a_job_ends_when_a_later_attempt_has_its_run(layout: RunLayout) -> None:
+    storage.write_json(layout.config, {"market": {"source": "synthetic"}})
+    storage.write_json(layout.attempt(1), asdict(attempts.Owner.me()))
+    job = start("-c", JOB, layout.uri, env={ATTEMPT: "1"})
+    assert job.stdout is not None
+    assert job.stdout.readline() == "at work\n"
+    storage.write_json(layout.attempt(2), asdict(attempts.Owner.me()))
+    code, _ = ended(job)
+    assert code == 128 + signal.SIGTERM
+    late = start("-c", JOB, layout.uri, env={ATTEMPT: "1", "CLOUDLSTM_GENERATION": "1"})
+    code, told = ended(late)
+    assert code == 1
+    assert "taken over" in told
+
+
+def test_a_manifest_is_saved_only_by_whom_the_run_belongs_to(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Manifest("clean", "print", (), 1.0)
+    monkeypatch.setenv(ATTEMPT, "1")
+    made.save(layout)
+    storage.write_json(layout.attempt(2), asdict(attempts.Owner.me()))
+    with pytest.raises(RunBusyError, match="taken over"):
+        replace(made, fingerprint="late").save(layout)
+    assert manifest.finished(layout, "clean", "print") == made
+
+
+def test_a_killed_launcher_that_nobody_has_collected_is_dead(layout: RunLayout) -> None:
+    first = launcher(layout)
+    first.kill()
+    os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie now, and stays one
+    with attempts.Attempt(layout) as second:
+        assert second.number == 2
+    ended(first)
+
+
+def test_a_heartbeat_that_cannot_be_written_ends_nothing_by_itself(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While storage is silent nobody can take over either; when it is back, the look for a successor decides."""
+    monkeypatch.setattr(attempts, "HEARTBEAT_EVERY_S", 0.01)
+    with attempts.Attempt(layout) as attempt:
+        with monkeypatch.context() as patch:
+
+            def silent(*_: object, **__: object) -> None:
+                raise StorageUnavailableError("no answer")
+
+            for verb in ("write_json", "exists", "stat", "read_json"):
+                patch.setattr(storage, verb, silent)
+            time.sleep(0.1)
+            attempt.require_held()
+            assert not attempt.cancelled()
+        silence(layout, 1)
+        time.sleep(0.3)
+        assert attempts.is_alive(layout, 1), "the heartbeat goes on"
+
+
+@pytest.mark.parametrize("broken", ["attempt", "heartbeat"])
+def test_a_torn_object_of_bookkeeping_blocks_nobody(layout: RunLayout, broken: str) -> None:
+    elsewhere = replace(attempts.Owner.me(), host="another-machine", started=time.time() - 3600)
+    storage.write_json(layout.attempt(1), asdict(elsewhere))
+    storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
+    storage.write(getattr(layout, broken)(1), b'{"host": "anoth')
+    with attempts.Attempt(layout) as second:
+        assert second.number == 2
