@@ -103,7 +103,11 @@ class Journal(logging.Handler):
         now = time.time()
         with self._guard:
             known = self._progress.get(step)
-            started, resumed = (known.started, known.resumed) if known else (now, 0 if finished else done)
+            # What comes before the first unit (a JVM, a compilation) has a phase and is no part of a step's rate.
+            if known and ("phase" in facts or "phase" not in known.facts):
+                started, resumed = known.started, known.resumed
+            else:
+                started, resumed = now, 0 if finished else done
             self._progress[step] = Progress(
                 step, self._worker, done, total, unit, started, now, finished, facts, resumed
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudlstm.cli import main
-from cloudlstm.cli.display import amount, duration, figures, summary
+from cloudlstm.cli.figures import amount, duration, figures, summary
 from cloudlstm.journal import Progress
 from cloudlstm.targets import Plan
 
@@ -159,4 +159,4 @@ def test_workers_that_tell_of_the_same_step_are_not_added_up() -> None:
     told = [Progress("train", f"worker-{index}", 40 + index, 100, "windows", 10.0, 20.0) for index in range(2)]
     (shown,) = summary(told)
     assert (shown.done, shown.total, shown.finished) == (41, 100, False)
-    assert figures(shown) == "4 windows/s · 0:14 left"
+    assert figures(shown) == "4.1 windows/s · 0:14 left"
