@@ -13,7 +13,7 @@ from rich.text import Text
 from cloudlstm.cli.figures import amount, duration
 from cloudlstm.cli.plans import run_ids
 from cloudlstm.cli.records import Record, gather
-from cloudlstm.cli.tables import Column, cell, console, fitted, line
+from cloudlstm.cli.tables import Column, cell, console, fitted, say
 from cloudlstm.cli.views import STYLES
 from cloudlstm.errors import UsageError
 from cloudlstm.layout import RunLayout
@@ -63,7 +63,7 @@ def show_runs(root: str) -> int:
     out.print(fitted(_COLUMNS, rows, out.width, strong=strong))
     if len(records) > 1:
         names = " ".join(record.run_id for record in records[:2])
-        out.print(line(f"side by side: cloudlstm runs {names}", "dim"))
+        say(out, f"side by side: cloudlstm runs {names}", "dim")
     return 0
 
 
@@ -91,10 +91,10 @@ def show_comparison(root: str, names: Sequence[str]) -> int:
     if not differing:
         out.print("these runs have the same settings")
     if len(records) > 1:
-        out.print(line("all settings that differ are in colour; green is the better result", "dim"))
+        say(out, "all settings that differ are in colour; green is the better result", "dim")
     hashes = {record.report["data"].get("hash") for record in records if record.report.get("data")}
     if len(hashes) > 1:
-        out.print(line("note: the runs saw different data, so their dollars and losses do not compare", "yellow"))
+        say(out, "note: the runs saw different data, so their dollars and losses do not compare", "yellow")
     return 0
 
 

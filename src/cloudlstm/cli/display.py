@@ -96,10 +96,10 @@ class Board:
         if report.facts.get("skipped"):
             told = "unchanged, skipped"
         else:
-            took = duration(report.updated - report.started)
-            rate = f" · {amount(report.rate)} {report.unit}/s" if report.rate else ""
-            figures_ = facts(report, self._epochs)
-            told = f"{amount(report.done)} {report.unit} in {took}{rate}" + (f" · {figures_}" if figures_ else "")
+            parts = [duration(report.updated - report.started)]
+            parts += [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
+            parts.append(facts(report, self._epochs) or f"{amount(report.done)} {report.unit}")
+            told = " · ".join(parts)
         text = Text.assemble(("✓ ", "green"), f"{report.step:<10} ", (told, "dim"))
         text.no_wrap, text.overflow = True, "ellipsis"
         return text

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cloudlstm import storage
-from cloudlstm.cli.tables import Column, cell, console, fitted, line
+from cloudlstm.cli.tables import Column, cell, console, fitted, say
 from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest
@@ -47,7 +47,7 @@ def show_report(layout: RunLayout, *, root: str | None = None, unchanged: bool =
     out = console()
     if unchanged:
         out.print(f"nothing has changed since {_when(report)}: these are its results")
-    out.print(line(f"{layout.run_id}: test split, {_ahead(layout)}", "bold"))
+    say(out, f"{layout.run_id}: test split, {_ahead(layout)}", "bold")
     rows = [[row["model"], *_figures(row)] for row in report["models"]]
     strong = [number for number, row in enumerate(rows) if row[0] == "lstm"]
     columns = [Column("model", 10, text=True), *(column for column, _ in _MODELS.values())]
@@ -70,7 +70,7 @@ def show_forecasts(layout: RunLayout) -> int:
         raise UsageError(
             f"run {layout.run_id} has no forecast beyond the last bar", hint="bars that reach the end of a window"
         )
-    out.print(line(f"{layout.run_id}: from the close of {found['origin_date']} for {found['target_date']}", "bold"))
+    say(out, f"{layout.run_id}: from the close of {found['origin_date']} for {found['target_date']}", "bold")
     rows = sorted(found["rows"], key=lambda row: -abs(row["lstm_return"]))
     table = []
     for row in rows[:_SHOWN]:

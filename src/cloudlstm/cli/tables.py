@@ -41,7 +41,7 @@ def fitted(
     """A table of at most `width` characters; the rows whose numbers are in `strong` stand out."""
     shown = list(range(len(columns)))
     widths = [max(len(column.title), *(len(row[i]) for row in rows), 1) for i, column in enumerate(columns)]
-    while len(shown) > 1 and sum(widths[i] + 3 for i in shown) > width:
+    while len(shown) > 1 and sum(widths[i] + 3 for i in shown) + 1 > width:
         shown.remove(min(shown, key=lambda i: (columns[i].keep, i)))
     table = Table(box=box.SIMPLE_HEAD)
     for i in shown:
@@ -52,8 +52,13 @@ def fitted(
     return table
 
 
+def say(out: Console, text: str, style: str = "") -> None:
+    """Prints one line that is cut rather than wrapped."""
+    out.print(text, style=style, no_wrap=True, overflow="ellipsis", markup=False)
+
+
 def line(text: str, style: str = "") -> Text:
-    """One line that is cut with an ellipsis rather than wrapped."""
+    """The same as a part of something larger."""
     return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cloudlstm import attempts, storage
 from cloudlstm.cli.figures import duration, figures, summary
-from cloudlstm.cli.tables import Column, console, fitted, line
+from cloudlstm.cli.tables import Column, console, fitted, say
 from cloudlstm.errors import StorageError, UsageError
 from cloudlstm.journal import Progress, read_progress
 from cloudlstm.layout import RunLayout
@@ -43,7 +43,7 @@ def show_status(layout: RunLayout) -> int:
             if record.get("hint"):
                 out.print(f"try: {record['hint']}", soft_wrap=True)
     if told.startswith(("failed", "cancelled", "stopped")):
-        out.print(line("submit it again with the same words: what is done is skipped"))
+        say(out, "submit it again with the same words: what is done is skipped")
     return 0
 
 
