@@ -103,10 +103,9 @@ class Journal(logging.Handler):
         now = time.time()
         with self._guard:
             known = self._progress.get(step)
-            # What comes before the first unit (a JVM, a compilation) has a phase and is no part of a step's rate.
-            if known and ("phase" in facts or "phase" not in known.facts):
+            if known and (known.total or "phase" not in known.facts):
                 started, resumed = known.started, known.resumed
-            else:
+            else:  # what came before the first count, such as a start of TensorFlow, is no part of the rate
                 started, resumed = now, 0 if finished else done
             self._progress[step] = Progress(
                 step, self._worker, done, total, unit, started, now, finished, facts, resumed
