@@ -154,17 +154,20 @@ def runs(*names: str, root: str | None = None) -> Deferred:
     return Deferred(lambda: compare.show_runs(base))
 
 
-def doctor(*, root: str | None = None) -> Deferred:
-    """Checks Java, Python, packages and storage rights, and says how to mend what is missing.
+def doctor(*overrides: str, config: str | None = None, root: str | None = None) -> Deferred:
+    """Checks Java, Python, packages, storage rights and Yahoo, and says how to mend what is missing.
 
     Args:
+        overrides: Settings of the run that is to come, such as market.source=files.
+        config: Its TOML file, or its storage URI.
         root: Where runs are going to lie; checked by writing, reading and deleting one small object.
     """
     from cloudlstm.cli import plans
     from cloudlstm.cli.doctor import examine
 
     base = plans.root_uri(_text("root", root))
-    return Deferred(lambda: examine(base))
+    yahoo = not (config or overrides) or plans.source_name(_text("config", config), overrides) == "yahoo"
+    return Deferred(lambda: examine(base, yahoo=yahoo))
 
 
 def version() -> Deferred:
