@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format docs bench lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,10 @@ lint: $(READY) ## Check style and types only
 format: $(READY) ## Put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Make the configuration reference anew from the models
+	$(BIN)/python -m cloudlstm.config.reference > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
 
 bench: $(READY) ## Measure the speed and memory of prepare (1,000 tickers x 15 years)
 	$(BIN)/python benchmarks/prepare.py

@@ -97,6 +97,11 @@ class RunLayout:
     def checkpoints(self, fingerprint: str) -> str:
         return self.uri + f"/checkpoints/{fingerprint}/"
 
+    @property
+    def all_checkpoints(self) -> str:
+        """Where every checkpoint lies, whatever its fingerprint."""
+        return self.uri + "/checkpoints/"
+
     def checkpoint(self, fingerprint: str, step: int) -> str:
         return join(self.uri, f"checkpoints/{fingerprint}/step-{step:09d}.npz")
 

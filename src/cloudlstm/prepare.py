@@ -68,6 +68,7 @@ class _Pipeline:
         market = config.market
         asked = universe.resolve(config.universe)
         source = open_source(config, asked)
+        sessions(market.calendar, market.start, market.end)  # a wrong name should not wait for a JVM
         inputs = [source.identity(), asked, market.start, market.end, market.calendar, market.tickers_per_shard]
 
         def work(_: str, print_: str) -> Made:
@@ -139,11 +140,12 @@ class _Pipeline:
                         uri = layout.data(step, print_, f"{kind}-{number:05d}.tfrecord")
                         extra = {"sequences": shard.sequences, "bars": shard.bars}
                         objects.append(write_object(uri, shard.data, kind=kind, rows=shard.windows, extra=extra))
-                return Made(objects, row.rows)
+                return Made(objects, row.rows, {"longest": sequences.longest_segment(table)})
 
-            made = together(self._map_shards(make, features.objects, step), {})
+            shards_made = self._map_shards(make, features.objects, step)
+            made = together(shards_made, {})
             counts = {split: total_rows(row for row in made.objects if row.kind == split) for split in SPLITS}
-            sequences.require_windows(counts, config)
+            sequences.require_windows(counts, config, max((each.facts["longest"] for each in shards_made), default=0))
             return replace(made, facts={"windows": counts})
 
         inputs = [features.digest(), config.model_dump(mode="json")]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import http.server
+import inspect
 import json
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from cloudlstm import storage
 from cloudlstm.cli import main
-from cloudlstm.cli.display import amount, duration, figures, summary
+from cloudlstm.cli.figures import amount, duration, figures, summary
+from cloudlstm.cli.verbs import VERBS
 from cloudlstm.journal import Progress
 from cloudlstm.targets import Plan
 
@@ -69,6 +75,45 @@ def test_one_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert lines == ["cloudlstm: unknown key 'trian', did you mean 'train'?"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sumbit"], "there is no verb 'sumbit'; there are submit, "),
+        (["submit", f"--config={DEMO}", "--dry-runn"], "submit has no flag --dry-runn; its flags are --config, "),
+        (["logs", "--folow"], "(try: --follow)"),
+        (["doctor", "--rot=x"], "(try: --root)"),
+        (["report", "one", "two"], "report has no further word such as two"),
+    ],
+)
+def test_a_mistyped_word_is_told_in_one_line(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDLSTM_ROOT", str(tmp_path))
+    storage.write_json(f"file://{tmp_path}/index/one", {})
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert told in line
+
+
+@pytest.mark.parametrize("flag", ["-r", "--run"])
+def test_r_is_the_run(flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("logs", flag, "never-was", root=tmp_path) in (0, 2)
+    assert "ambiguous" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_every_verb_has_help_that_names_its_flags_and_fits_the_terminal(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert f"usage: cloudlstm {verb}" in told
+    for name, parameter in inspect.signature(VERBS[verb]).parameters.items():
+        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+            assert f"--{name.replace('_', '-')}" in told
+    assert max(map(len, told.splitlines())) <= 100
+
+
 def test_a_dry_run_prints_the_whole_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("submit", f"--config={DEMO}", "--dry-run", "train.workers=3", root=tmp_path) == 0
     assert nothing_in(tmp_path)
@@ -116,15 +161,54 @@ def test_the_verbs_that_read_say_when_there_is_nothing(tmp_path: Path, capsys: p
     assert "no runs in" in capsys.readouterr().out
 
 
-def test_doctor_checks_the_storage_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def no_yahoo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port of this machine at which nobody answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("CLOUDLSTM_YAHOO_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+
+
+def test_doctor_checks_the_storage_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], no_yahoo: None
+) -> None:
     assert run("doctor", root=tmp_path) == 0
     told = capsys.readouterr().out
+    assert "warn  yahoo" in told
     assert "can be written, listed, read and deleted" in told
     assert nothing_in(tmp_path)
 
 
+def test_doctor_asks_yahoo_only_where_yahoo_is_the_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor", "market.source=synthetic", root=tmp_path) == 0
+    assert "  yahoo  " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(200, "ok    yahoo"), (404, "ok    yahoo"), (429, "refuses this address")]
+)
+def test_doctor_takes_any_answer_of_yahoo_for_an_answer(
+    status: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        monkeypatch.setenv("CLOUDLSTM_YAHOO_URL", f"http://127.0.0.1:{server.server_port}/")
+        assert run("doctor", root=tmp_path) == 0
+        thread.join()
+    assert told in capsys.readouterr().out
+
+
 def test_doctor_says_how_to_mend(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, no_yahoo: None
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
@@ -159,4 +243,4 @@ def test_workers_that_tell_of_the_same_step_are_not_added_up() -> None:
     told = [Progress("train", f"worker-{index}", 40 + index, 100, "windows", 10.0, 20.0) for index in range(2)]
     (shown,) = summary(told)
     assert (shown.done, shown.total, shown.finished) == (41, 100, False)
-    assert figures(shown) == "4 windows/s · 0:14 left"
+    assert figures(shown) == "4.1 windows/s · 0:14 left"

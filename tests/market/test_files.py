@@ -261,9 +261,8 @@ def test_a_file_without_bars_is_empty_and_no_error(tmp_path, content):
 )
 def test_a_file_that_cannot_hold_bars_is_named_with_the_reason(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
-    source = source_of(tmp_path / name)
     with pytest.raises(UnreadableSourceError) as caught:
-        source.read(source.partitions()[0])
+        read(tmp_path / name)
     assert f"file://{tmp_path}/{name}" in str(caught.value)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -54,7 +54,16 @@ def test_unknown_tickers_are_named_with_near_ones():
     assert caught.value.hint == "AAPL"
     with pytest.raises(UnknownTickerError, match="no X0, X1, X2, X3, X4 and 2 more") as caught:
         settle([f"X{i}" for i in range(7)], ["AAPL", "MSFT"], "the file")
-    assert "2, from AAPL to MSFT" in caught.value.hint
+    assert caught.value.hint == "AAPL, MSFT: it has no other"
+    with pytest.raises(UnknownTickerError) as caught:
+        settle(["ZZZ"], [f"AA{i}" for i in range(7)], "the file")
+    assert caught.value.hint == "it has 7, from AA0 to AA6"
+
+
+def test_a_file_name_that_was_taken_for_a_ticker_is_explained():
+    with pytest.raises(UnknownTickerError) as caught:
+        settle(["AAPL"], ["BARS"], "data/bars.csv")
+    assert "market.columns.ticker" in caught.value.hint
 
 
 def test_a_source_without_tickers_is_an_empty_universe():

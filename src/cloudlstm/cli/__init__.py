@@ -6,45 +6,57 @@ that holds the work, and only when Fire has come back without complaint is the w
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stderr
+from contextlib import redirect_stderr
 
 from cloudlstm.errors import CloudLSTMError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit status: 0 fine or nothing to do, 1 our failure, 2 usage."""
+    """Runs one command; returns its exit status: 0 fine or nothing to do, 1 our failure, 2 usage, 130 interrupted."""
     import fire
     from fire.core import FireExit
 
+    from cloudlstm.cli import help as helping
     from cloudlstm.cli import verbs
 
     words = [_spelled(word) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
-    helped = bool({"--help", "-h"} & set(words))
-    if helped:
-        words = [*(word for word in words if word not in ("--help", "-h", "--")), "--", "--help"]
-    os.environ.setdefault("PAGER", "cat")  # help belongs on the terminal, not in a pager
+    if {"--help", "-h", "help"} & set(words):
+        named = next((verbs.VERBS[word] for word in words if word in verbs.VERBS), None)
+        print(helping.of_verb(named) if named else helping.overview(verbs.VERBS))  # noqa: T201
+        return 0
+    complaint = io.StringIO()  # Fire's, which runs to five lines
     try:
-        with redirect_stderr(sys.stdout) if helped else nullcontext():  # asked for, help is output and no complaint
-            deferred = fire.Fire(verbs.VERBS, command=words, name="cloudlstm", serialize=lambda _: None)
-        return deferred._work() if isinstance(deferred, verbs.Deferred) else 0
-    except FireExit as ended:
-        return int(ended.code or 0)
+        try:
+            with redirect_stderr(complaint):
+                deferred = fire.Fire(verbs.VERBS, command=words, name="cloudlstm", serialize=lambda _: None)
+        except FireExit:
+            raise helping.mistyped(verbs.VERBS, words, complaint.getvalue()) from None
+        if not isinstance(deferred, verbs.Deferred):
+            raise helping.mistyped(verbs.VERBS, words, "")
+        return deferred._work()
     except CloudLSTMError as error:
         print(f"cloudlstm: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
-        print("\ncloudlstm: interrupted; submit again to go on where it stopped", file=sys.stderr)  # noqa: T201
+        print("\ncloudlstm: interrupted", file=sys.stderr)  # noqa: T201
         return 130
     except BrokenPipeError:  # `cloudlstm logs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
+_SHORT = {"-c": "--config", "-r": "--run", "-f": "--follow"}
+"""Fire finds short flags by their first letter, which `run` and `root` share."""
+
+
 def _spelled(word: str) -> str:
     """A word as Fire should see it: Fire would take the word after a bare switch for the switch's value."""
+    name, equals, value = word.partition("=")
+    word = _SHORT.get(name, name) + equals + value
     if word in ("--dry-run", "--dry_run", "--follow"):
         return f"{word}=True"
     return "version" if word == "--version" else word

@@ -1,19 +1,25 @@
-"""Progress for people: bars on a terminal, plain lines elsewhere."""
+"""Progress for people: a live board on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
-from rich.progress import Progress as Bars
-from rich.table import Column
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
+from cloudlstm.cli.figures import amount, duration, facts, figures, pace, summary
+from cloudlstm.cli.tables import line
 from cloudlstm.journal import Progress
 from cloudlstm.steps import STEPS
 
@@ -22,130 +28,126 @@ if TYPE_CHECKING:
     from cloudlstm.targets import Plan
 
 _PLAIN_EVERY_S = 5.0
-_SHORT = {"validation_loss": "best val"}
-"""Facts whose names are too long for a line that one glance takes in."""
+_MOST_BAR = 40
+_STARTING = {"prepare": "starting Spark", "train": "starting the workers"}
+"""What happens before the first report of a job."""
+_STOPPING = "stopping… what is done is kept and training saves its state; Ctrl-C again ends it at once"
 
 
 @contextmanager
 def progress_display(plan: Plan) -> Iterator[Watch]:
     """Shows a run's progress for as long as the context lasts; gives the function that is fed with it."""
-    console = Console(stderr=True)
-    console.print(f"run {plan.run}", highlight=False, soft_wrap=True)
-    if console.is_terminal:
-        with _bars(console) as bars:
-            yield _BarsWatch(bars)
-    else:
-        yield _PlainWatch()
+    console = Console(stderr=True, highlight=False)
+    epochs = _epochs(plan)
+    if not console.is_terminal:
+        console.print(f"run {plan.run}", soft_wrap=True)
+        yield _PlainWatch(epochs)
+        return
+    board = Board(plan.run, epochs)
+    with Live(board, console=console, refresh_per_second=8) as live, _interruption(board, live):
+        try:
+            yield board
+        finally:
+            board.ended = time.monotonic()
 
 
-def summary(reports: list[Progress]) -> list[Progress]:
-    """One report a step, in the order of the steps. Every worker tells of the step as a whole: the one ahead counts."""
-    merged = []
-    for step in STEPS:
-        parts = [report for report in reports if report.step == step.name]
-        if parts:
-            merged.append(
-                Progress(
-                    step.name,
-                    "all",
-                    done=max(part.done for part in parts),
-                    total=max(part.total for part in parts),
-                    unit=parts[0].unit,
-                    started=min(part.started for part in parts),
-                    updated=max(part.updated for part in parts),
-                    finished=all(part.finished for part in parts),
-                    facts=parts[0].facts,
-                    resumed=max(part.resumed for part in parts),
-                )
-            )
-    return merged
+class Board:
+    """All steps at one glance: what is done in a line each, what runs with a bar and its figures, what is to come.
 
+    Args:
+        run: URI of the run.
+        epochs: How many epochs training may take.
+    """
 
-def amount(number: float) -> str:
-    """A count in few characters: 950, 12.3 k, 3.77 M."""
-    for limit, divisor, suffix in ((1e3, 1.0, ""), (1e6, 1e3, " k"), (1e9, 1e6, " M")):
-        if number < limit:
-            scaled = number / divisor
-            digits = 0 if not suffix else max(0, 2 - len(str(int(scaled))) + 1)
-            return f"{scaled:.{digits}f}{suffix}"
-    return f"{number / 1e9:.2f} G"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as 0:07, 12:34 or 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def figures(report: Progress) -> str:
-    """Rate, time left and the step's own figures."""
-    if report.facts.get("skipped"):
-        return "unchanged, skipped"
-    parts = [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
-    left = report.seconds_left
-    if report.finished:
-        parts.append(f"took {duration(report.updated - report.started)}")
-    elif left is not None:
-        parts.append(f"{duration(left)} left")
-    parts += [f"{_SHORT.get(name, name)} {_figure(value)}" for name, value in report.facts.items() if value is not None]
-    return " · ".join(parts)
-
-
-def _figure(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-class _Mark(SpinnerColumn):
-    """A spinner for what runs, a tick for what is done, nothing for what has not begun."""
-
-    def render(self, task: Task) -> RenderableType:
-        if task.finished:
-            return Text("✓", style="green")
-        return super().render(task) if task.started else Text(" ")
-
-
-class _Figures(ProgressColumn):
-    """The text to the right of a bar."""
-
-    def render(self, task: Task) -> Text:
-        return Text(task.fields.get("figures", ""), style="dim" if task.finished else "")
-
-
-def _bars(console: Console) -> Bars:
-    return Bars(
-        _Mark(),
-        TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=16),
-        TextColumn("{task.percentage:>3.0f}%"),
-        _Figures(table_column=Column(no_wrap=True, overflow="ellipsis")),
-        console=console,
-        refresh_per_second=8,
-    )
-
-
-class _BarsWatch:
-    """Feeds the bars; steps that are still to come are shown empty, so that one glance tells what is left."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {step.name: bars.add_task(step.name, total=1, start=False) for step in STEPS}
+    def __init__(self, run: str, epochs: int | None) -> None:
+        self._run, self._epochs = run, epochs
+        self._began = time.monotonic()
+        self._reports: dict[str, Progress] = {}
+        self._spinner = Spinner("dots", style="cyan")
+        self.ended = 0.0
+        self.stopping = False
 
     def __call__(self, reports: list[Progress]) -> None:
-        for report in summary(reports):
-            task = self._tasks[report.step]
-            total = report.total or None
-            done = report.done
-            if report.finished:
-                done = total = total or max(done, 1)
-            self._bars.start_task(task)
-            self._bars.update(task, total=total, completed=done, figures=figures(report))
+        self._reports |= {report.step: report for report in summary(reports)}  # each job tells of its own steps only
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the submit began, until it ended."""
+        return (self.ended or time.monotonic()) - self._began
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        root, _, run_id = self._run.rpartition("/")
+        head = Text.assemble((run_id, "bold"), (f"  in {root.removeprefix('file://')}", "dim"))
+        head.no_wrap, head.overflow = True, "ellipsis"
+        yield head
+        waiting = False
+        for step in STEPS:
+            report = self._reports.get(step.name)
+            if report and report.finished:
+                yield self._done(report)
+            elif waiting or (self.ended and not report):
+                yield line(f"· {step.name}", "dim")
+            else:
+                yield self._running(step.name, report or self._unheard(step.name, step.job), options.max_width)
+                waiting = True
+        yield self._foot()
+
+    def _done(self, report: Progress) -> Text:
+        if report.facts.get("skipped"):
+            told = "unchanged, skipped"
+        else:
+            parts = [duration(report.updated - report.started)]
+            parts += [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
+            parts.append(facts(report, self._epochs) or f"{amount(report.done)} {report.unit}")
+            told = " · ".join(parts)
+        text = Text.assemble(("✓ ", "green"), f"{report.step:<10} ", (told, "dim"))
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    def _running(self, name: str, report: Progress, width: int) -> Group:
+        """The running step: its bar, rate and time left, and below them its own figures."""
+        row = Table.grid(padding=(0, 1))
+        mark: Any = Text("■", style="yellow") if self.ended else self._spinner
+        told = pace(report)
+        cells: list[Any] = [mark, Text(f"{name:<10}", style="bold")]
+        for column in (1, 10):
+            row.add_column(width=column, no_wrap=True)
+        if report.total and not report.facts.get("phase"):
+            share = min(report.done / report.total, 1.0)
+            room = width - 20 - len(told)
+            if room >= 6:
+                bar = ProgressBar(total=1.0, completed=share, width=min(room, _MOST_BAR))
+                row.add_column(width=min(room, _MOST_BAR))
+                cells.append(bar)
+            row.add_column(width=4, no_wrap=True)
+            cells.append(Text(f"{share:4.0%}", style="bold cyan"))
+        row.add_column(no_wrap=True, overflow="ellipsis")
+        row.add_row(*cells, line(told))
+        own = [facts(report, self._epochs)]
+        if report.worker.endswith("workers"):
+            own.append(report.worker)
+        below = " · ".join(part for part in own if part)
+        return Group(row, line(f"{'':<13}{below}")) if below else Group(row)
+
+    def _unheard(self, name: str, job: str) -> Progress:
+        """A step of which nothing has been reported yet."""
+        first = next(step.name for step in STEPS if step.job == job)
+        doing = _STARTING[job] if name == first else "starting"
+        return Progress(name, "", 0, 0, "", 0.0, 0.0, facts={"phase": doing})
+
+    def _foot(self) -> Text:
+        if self.stopping:
+            return line(f"stopped after {duration(self.elapsed_s)}" if self.ended else _STOPPING, "yellow")
+        if self.ended:
+            return line(f"{duration(self.elapsed_s)} in all", "dim")
+        return line(f"{duration(self.elapsed_s)} elapsed · Ctrl-C stops it, and submitting again goes on", "dim")
 
 
 class _PlainWatch:
     """A line when a step begins, every few seconds, and when it ends: right for a log file."""
 
-    def __init__(self) -> None:
+    def __init__(self, epochs: int | None) -> None:
+        self._epochs = epochs
         self._last: dict[str, float] = {}
         self._ended: set[str] = set()
 
@@ -158,5 +160,31 @@ class _PlainWatch:
             if report.finished:
                 self._ended.add(report.step)
             share = f"{report.done / report.total:4.0%}" if report.total else "    "
-            sys.stderr.write(f"{report.step:<10}{share if not report.finished else 'done'}  {figures(report)}\n")
+            told = figures(report, self._epochs)
+            sys.stderr.write(f"{report.step:<10}{share if not report.finished else 'done'}  {told}\n")
             sys.stderr.flush()
+
+
+def _epochs(plan: Plan) -> int | None:
+    """The epochs of the configuration that a plan writes."""
+    documents = (request["document"] for request in plan.requests if "document" in request)
+    return next((document["train"]["epochs"] for document in documents if "train" in document), None)
+
+
+@contextmanager
+def _interruption(board: Board, live: Live) -> Iterator[None]:
+    """While it lasts, Ctrl-C is answered on the board at once; ending the jobs takes some seconds after that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def answer(_number: int, _frame: FrameType | None) -> None:
+        board.stopping = True
+        live.refresh()
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)

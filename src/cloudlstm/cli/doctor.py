@@ -19,10 +19,21 @@ _EXTRAS = {"spark": ("pyspark", "pandas"), "train": ("tensorflow", "keras", "mat
            "market": ("exchange-calendars", "yfinance")}  # fmt: skip
 _SDKS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google-cloud-storage")}
 _DISK_GIB = 5
+_YAHOO_URL = "https://query1.finance.yahoo.com"
+_YAHOO_TIMEOUT_S = 5.0
 
 
-def examine(root: str) -> int:
-    """Prints one line a check; the exit status is 1 when something must be mended."""
+class _Warning(Exception):  # noqa: N818 - worth a word, and nothing that must be mended
+    pass
+
+
+def examine(root: str, *, yahoo: bool = True) -> int:
+    """Prints one line a check; the exit status is 1 when something must be mended.
+
+    Args:
+        root: Where runs are going to lie.
+        yahoo: Whether bars are going to come from Yahoo Finance.
+    """
     extras = dict(_EXTRAS)
     scheme = storage.scheme_of(root)
     if scheme in _SDKS:
@@ -35,6 +46,7 @@ def examine(root: str) -> int:
         "disk": _disk,
         "storage": lambda: _storage(root),
         "examples": lambda: str(asset("examples")),
+        **({"yahoo": _yahoo} if yahoo else {}),
     }
     failures = 0
     for name, check in checks.items():
@@ -43,6 +55,8 @@ def examine(root: str) -> int:
         except CloudLSTMError as error:
             mark, told = "FAIL", f"{error.message}\n{'':23}fix: {error.hint}" if error.hint else error.message
             failures += 1
+        except _Warning as warning:
+            mark, told = "warn", str(warning)
         sys.stdout.write(f"{mark}  {name:<15}  {told}\n")
     return 1 if failures else 0
 
@@ -92,3 +106,25 @@ def _storage(root: str) -> str:
     finally:
         storage.delete(probe)
     return f"{root} can be written, listed, read and deleted"
+
+
+def _yahoo() -> str:
+    """Whether Yahoo answers at all; a refusal is an answer, and an hour later it may be another one."""
+    import urllib.error
+    import urllib.request
+
+    base = os.environ.get("CLOUDLSTM_YAHOO_URL") or _YAHOO_URL
+    asked = urllib.request.Request(f"{base.rstrip('/')}/v8/finance/chart/AAPL?range=1d", headers={"User-Agent": "x"})
+    try:
+        with urllib.request.urlopen(asked, timeout=_YAHOO_TIMEOUT_S):
+            pass
+    except urllib.error.HTTPError as reply:
+        reply.close()
+        if reply.code == 429:
+            raise _Warning(
+                f"{base} refuses this address for now (429): try again later, or market.source=files"
+            ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise _Warning(f"{base} cannot be reached ({reason}): market.source=files needs no network") from None
+    return f"{base} answers"

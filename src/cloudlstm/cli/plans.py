@@ -35,6 +35,11 @@ def predict_plan(target: Target, *, run: RunLayout, overrides: Sequence[str], ro
     return _plan("predict", target, parse(document, overrides), root, None)
 
 
+def source_name(config: str | None, overrides: Sequence[str]) -> str:
+    """The source of bars that a configuration asks for."""
+    return load(config, [str(word) for word in overrides]).market.source
+
+
 def read_config(layout: RunLayout) -> RunConfig:
     """The configuration of an existing run."""
     try:

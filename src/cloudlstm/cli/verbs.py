@@ -1,5 +1,6 @@
 """The verbs of the command. Each checks what was typed and returns a Deferred; nothing is done here."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -36,9 +37,10 @@ def submit(
     Args:
         overrides: Settings by name, such as train.epochs=3 model.units=64.
         config: A TOML file, or its storage URI.
-        root: Where runs lie: a folder, s3://bucket/prefix or gs://bucket/prefix. Default: $CLOUDLSTM_ROOT, else ./runs.
+        root: Where runs lie: a folder, s3://bucket/prefix or gs://bucket/prefix; by default $CLOUDLSTM_ROOT, else
+            the folder runs here.
         run: The run's id; by default the configuration's name and a hash of it.
-        target: Where jobs run. Default: this machine.
+        target: Where jobs run; by default this machine.
         dry_run: Print the requests as JSON and do nothing.
     """
     from cloudlstm.cli import plans
@@ -52,7 +54,8 @@ def submit(
         root=_text("root", root),
         run=_text("run", run),
     )
-    return _planned(plan, chosen, dry_run)
+    again = _command("submit", overrides, config=config, root=root, run=run, target=target)
+    return _planned(plan, chosen, dry_run, again, _text("root", root))
 
 
 def predict(
@@ -68,7 +71,7 @@ def predict(
         overrides: Settings that differ from the run's, usually market.path= and market.end= of newer bars.
         run: The run whose weights to use; by default the last one that was trained.
         root: Where runs lie.
-        target: Where jobs run. Default: this machine.
+        target: Where jobs run; by default this machine.
         dry_run: Print the requests as JSON and do nothing.
     """
     from cloudlstm.cli import plans
@@ -78,7 +81,8 @@ def predict(
     base = _text("root", root)
     trained = plans.find_run(base, _text("run", run), among=plans.is_trained)
     plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
-    return _planned(plan, chosen, dry_run)
+    again = _command("predict", overrides, run=run, root=root, target=target)
+    return _planned(plan, chosen, dry_run, again, base)
 
 
 def status(run: str | None = None, *, root: str | None = None) -> Deferred:
@@ -101,10 +105,10 @@ def logs(run: str | None = None, *, root: str | None = None, follow: bool = Fals
         root: Where runs lie.
         follow: Go on printing until the run's launcher has ended.
     """
-    from cloudlstm.cli import views
+    from cloudlstm.cli.follow import show_logs
 
     on = _truth("follow", follow)
-    return _on_run(run, root, lambda layout: views.show_logs(layout, follow=on))
+    return _on_run(run, root, lambda layout: show_logs(layout, follow=on))
 
 
 def cancel(run: str | None = None, *, root: str | None = None) -> Deferred:
@@ -126,34 +130,44 @@ def report(run: str | None = None, *, root: str | None = None) -> Deferred:
         run: The run's id or URI; by default the last finished one.
         root: Where runs lie.
     """
-    from cloudlstm.cli import views
+    from cloudlstm.cli.results import show_report
 
-    return _on_run(run, root, views.show_report, finished=True)
+    base = _text("root", root)
+    return _on_run(run, root, lambda layout: show_report(layout, root=base), finished=True)
 
 
-def runs(*, root: str | None = None) -> Deferred:
-    """Lists all runs with their results, the newest first.
+def runs(*names: str, root: str | None = None) -> Deferred:
+    """Compares runs: all in a table, or those that are named side by side.
+
+    Side by side are shown the settings that differ, and the results. A part of an id is enough where one run alone
+    has it.
 
     Args:
+        names: The runs to put side by side; without any, all are listed, the newest first.
         root: Where runs lie.
     """
-    from cloudlstm.cli import plans, views
+    from cloudlstm.cli import compare, plans
 
     base = plans.root_uri(_text("root", root))
-    return Deferred(lambda: views.show_runs(base))
+    if names:
+        return Deferred(lambda: compare.show_comparison(base, [str(name) for name in names]))
+    return Deferred(lambda: compare.show_runs(base))
 
 
-def doctor(*, root: str | None = None) -> Deferred:
-    """Checks Java, Python, packages and storage rights, and says how to mend what is missing.
+def doctor(*overrides: str, config: str | None = None, root: str | None = None) -> Deferred:
+    """Checks Java, Python, packages, storage rights and Yahoo, and says how to mend what is missing.
 
     Args:
+        overrides: Settings of the run that is to come, such as market.source=files.
+        config: Its TOML file, or its storage URI.
         root: Where runs are going to lie; checked by writing, reading and deleting one small object.
     """
     from cloudlstm.cli import plans
     from cloudlstm.cli.doctor import examine
 
     base = plans.root_uri(_text("root", root))
-    return Deferred(lambda: examine(base))
+    yahoo = not (config or overrides) or plans.source_name(_text("config", config), overrides) == "yahoo"
+    return Deferred(lambda: examine(base, yahoo=yahoo))
 
 
 def version() -> Deferred:
@@ -180,20 +194,38 @@ def _on_run(
     return Deferred(lambda: view(layout))
 
 
-def _planned(plan: "Plan", target: "Target", dry_run: object) -> Deferred:
+def _planned(plan: "Plan", target: "Target", dry_run: object, again: str, root: str | None) -> Deferred:
+    """Work that carries a plan out; `again` is what to type to go on after an interruption."""
     if _truth("dry-run", dry_run):
         return Deferred(lambda: _printed(plan.to_json()))
 
     def work() -> int:
-        from cloudlstm.cli.display import progress_display
-        from cloudlstm.cli.views import show_forecasts, show_report
-        from cloudlstm.launch import carry_out
+        import time
 
-        with progress_display(plan) as watch:
-            layout = carry_out(plan, target, watch)
-        return show_forecasts(layout) if plan.verb == "predict" else show_report(layout)
+        from cloudlstm.cli import results
+        from cloudlstm.cli.display import progress_display
+        from cloudlstm.cli.views import kept
+        from cloudlstm.launch import carry_out
+        from cloudlstm.layout import RunLayout
+
+        began = time.time()
+        try:
+            with progress_display(plan) as watch:
+                layout = carry_out(plan, target, watch)
+        except KeyboardInterrupt:
+            sys.stderr.write(f"stopped; {kept(RunLayout(plan.run))}\nto go on: {again}\n")
+            return 130
+        if plan.verb == "predict":
+            return results.show_forecasts(layout)
+        return results.show_report(layout, root=root, unchanged=results.unchanged(layout, began))
 
     return Deferred(work)
+
+
+def _command(verb: str, words: tuple[str, ...], **flags: str | None) -> str:
+    """What was typed, to be typed again."""
+    given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    return shlex.join(["cloudlstm", verb, *given, *map(str, words)])
 
 
 def _printed(text: str) -> int:

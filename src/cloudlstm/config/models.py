@@ -105,12 +105,27 @@ class MarketConfig(Section):
     """For `files`: our column name = the file's column name, where they differ (`ticker = "symbol"`)."""
     renames: tuple[Rename, ...] = ()
     """For `files`: former tickers, in order, as in `renames = [{ old = "FB", new = "META", until = 2022-06-08 }]`."""
+    date_format: str | None = None
+    """For `files`: how dates are written where they are not ISO (2024-12-31), as in strptime: `%m/%d/%Y`."""
     tickers_per_shard: int = Field(default=64, ge=1, le=10_000)
     """Whole tickers in one shard: one task of Spark works on one shard."""
     synthetic: SyntheticConfig = SyntheticConfig()
     """Settings of the synthetic market."""
     yahoo: YahooConfig = YahooConfig()
     """How Yahoo Finance is asked."""
+
+    @field_validator("date_format")
+    @classmethod
+    def _tells_a_day(cls, value: str | None) -> str | None:
+        """A format that a day cannot be told by, such as one without a year, is refused before any file is read."""
+        day = dt.datetime(2024, 12, 31)
+        try:
+            told = value is None or dt.datetime.strptime(day.strftime(value), value) == day
+        except ValueError:
+            told = False
+        if not told:
+            raise ValueError("no date can be read by this format; write for example %m/%d/%Y for 12/31/2024")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

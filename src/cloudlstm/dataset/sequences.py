@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.config import DatasetConfig
@@ -85,21 +86,31 @@ def build(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
     return built
 
 
-def require_windows(counts: Mapping[str, int], config: DatasetConfig) -> None:
+def longest_segment(features: pa.Table) -> int:
+    """Bars in the longest run without a gap of a features shard."""
+    if not features.num_rows:
+        return 0
+    lengths = features.group_by(["ticker", "segment"], use_threads=False).aggregate([([], "count_all")])
+    return int(pc.max(lengths["count_all"]).as_py())
+
+
+def require_windows(counts: Mapping[str, int], config: DatasetConfig, longest: int | None = None) -> None:
     """Refuses a data set in which a split has no window.
 
     Args:
         counts: Windows by split.
         config: The lengths and dates that the splits were cut by.
+        longest: Bars of the longest run without a gap, where that is known.
 
     Raises:
         DataError: naming the empty splits and what they would need.
     """
     needed = [split for split in SPLITS if split != FORECAST and not counts.get(split)]
     if needed:
+        found = f"; the longest run of bars without a gap has {longest}" if longest is not None else ""
         raise DataError(
             f"no window of {config.window_bars} bars with a label {config.horizon_bars} ahead in {', '.join(needed)}: "
-            f"train ends {config.train_end}, validation ends {config.validation_end}",
+            f"train ends {config.train_end}, validation ends {config.validation_end}{found}",
             hint="a shorter dataset.window_bars, other split dates, or tickers with a longer history",
         )
 

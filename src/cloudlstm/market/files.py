@@ -8,7 +8,7 @@ Files may be cut in any way: all in one, one a ticker, one a day. A later file, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ PARTITION_BYTES = 16 * 2**20
 """Small files are read together up to this size: a task costs about as much as reading half a mebibyte."""
 
 _SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
+_CHECKED_BYTES = 64 * 2**20
+_CHECKED_FILES = 5
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -49,7 +51,9 @@ class FilesSource:
                 hint=f"our names, left of the equals sign, are {', '.join(tabular.ALIASES)}",
             )
         path = config.path or ""
-        return cls(config, asked, tuple(matching(path)), path)
+        files = tuple(matching(path))
+        _check_layouts(files, config)
+        return cls(config, asked, files, path)
 
     def identity(self) -> Any:
         config = self.config
@@ -59,6 +63,7 @@ class FilesSource:
             "files": [[file.uri, file.size_bytes, file.etag] for file in self.files],
             "columns": dict(config.columns),
             "renames": [rename.model_dump(mode="json") for rename in config.renames],
+            "date_format": config.date_format,
             "dates": [config.start.isoformat(), config.end.isoformat()],
             "universe": None if self.universe is None else list(self.universe),
         }
@@ -81,7 +86,8 @@ class FilesSource:
         return sorted(renames.known(found, self.config.renames))
 
     def read(self, partition: Partition) -> pa.Table:
-        tables = [self._wanted(tabular.parse(storage.read(uri), uri, self.config.columns)) for uri in partition.items]
+        columns, dates = self.config.columns, self.config.date_format
+        tables = [self._wanted(tabular.parse(storage.read(uri), uri, columns, dates)) for uri in partition.items]
         return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
 
     def _wanted(self, table: pa.Table) -> pa.Table:
@@ -94,6 +100,15 @@ class FilesSource:
             asked = pa.array([*self.universe, None], pa.string())
             wanted = pc.and_(wanted, pc.is_in(table.column("ticker"), value_set=asked))
         return table if pc.all(wanted).as_py() is not False else table.filter(wanted)
+
+
+def _check_layouts(files: Sequence[ObjectInfo], config: MarketConfig) -> None:
+    """Looks into the first file of each kind now: a wrong column should not wait until a cluster has started."""
+    for suffix in _SUFFIXES:
+        alike = [file for file in files if file.uri.lower().endswith(suffix) and file.size_bytes <= _CHECKED_BYTES]
+        for file in alike[:_CHECKED_FILES]:
+            if tabular.check(storage.read(file.uri), file.uri, config.columns, config.date_format):
+                break  # an empty file tells nothing, so one more is looked into
 
 
 def matching(path: str) -> Iterable[ObjectInfo]:

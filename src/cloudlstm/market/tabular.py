@@ -7,8 +7,9 @@ them with a reason and nothing is dropped here. Only a file that cannot hold bar
 from __future__ import annotations
 
 import csv
-import datetime as dt
+import difflib
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from cloudlstm.errors import UnreadableSourceError
-from cloudlstm.market import bars, columns
+from cloudlstm.market import bars, columns, dates
 
 PARSER = 1
 """Counts the changes of what this module makes of a file; part of a source's identity."""
@@ -40,26 +41,50 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 _OPTIONAL = ("ticker", "adj_close")
 _SUFFIX = re.compile(r"\.(csv|parquet|pq)(\.gz)?$", re.IGNORECASE)
+_TICKER = re.compile(r"^[A-Z0-9.^=_-]{1,24}$")
+_BEGINNING_BYTES = 1 << 20
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _DELIMITERS = ",;\t|"
 _MOST_VOLUME = 2.0**62
 _BLOCK_BYTES = 8 * 2**20
 
 
-def parse(data: bytes, uri: str, mapping: Mapping[str, str]) -> pa.Table:
+def parse(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | None = None) -> pa.Table:
     """BARS of a file, in its order; the source of each is the file's name.
 
     Args:
         data: CSV, gzipped CSV or Parquet; told apart by the first bytes.
         uri: Where it is from, for errors; its name is the ticker of a file that has no column of tickers.
         mapping: Our column name -> the file's, where it is not one of `ALIASES`.
+        date_format: How dates are written, as in strptime; None for ISO.
 
     Raises:
         UnreadableSourceError: naming the file and the reason.
     """
     with _unreadable(uri):
         table, header = _read(data, uri, mapping, tuple(ALIASES))
-        return _bars(table, header, uri) if table.num_rows else bars.empty()
+        return _bars(table, header, uri, date_format) if table.num_rows else bars.empty()
+
+
+def check(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | None = None) -> bool:
+    """Raises what `parse` would of a file that cannot hold bars, by its beginning; False when it holds nothing."""
+    with _unreadable(uri):
+        table, header = _read(_beginning(data), uri, mapping, ("date",))
+        if table.num_rows:
+            dates.require(dates.parse(table.column("date"), date_format), table.column("date"), header["date"], uri)
+        if header and "ticker" not in header:
+            _stem(uri)
+        return bool(table.num_rows)
+
+
+def _beginning(data: bytes) -> bytes:
+    """Whole lines from the start of a CSV file; all of a Parquet file, whose columns are read apart anyway."""
+    if data[:4] == b"PAR1":
+        return data
+    if data[:2] == b"\x1f\x8b":
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            data = file.read(_BEGINNING_BYTES)
+    return data if len(data) < _BEGINNING_BYTES else data[:_BEGINNING_BYTES].rpartition(b"\n")[0]
 
 
 def tickers(data: bytes, uri: str, mapping: Mapping[str, str]) -> set[str]:
@@ -83,16 +108,11 @@ def _unreadable(uri: str) -> Iterator[None]:
         raise UnreadableSourceError(f"{uri} is not readable as CSV or Parquet: {reason}") from None
 
 
-def _bars(table: pa.Table, header: Mapping[str, str], uri: str) -> pa.Table:
+def _bars(table: pa.Table, header: Mapping[str, str], uri: str, date_format: str | None) -> pa.Table:
     n_rows = table.num_rows
     ticker = _tickers(table.column("ticker"), header["ticker"]) if "ticker" in header else _repeat(_stem(uri), n_rows)
-    date = _dates(table.column("date"))
-    if date.null_count == n_rows:
-        example = table.column("date").cast(pa.string())[0].as_py()
-        raise UnreadableSourceError(
-            f"{uri}: no value of column {header['date']!r} is a date, the first is {example!r}",
-            hint="dates as YYYY-MM-DD, or another column in market.columns",
-        )
+    date = dates.parse(table.column("date"), date_format)
+    dates.require(date, table.column("date"), header["date"], uri)
     numbers = {
         name: _numbers(table.column(name)) if name in header else pa.nulls(n_rows, pa.float64())
         for name in (*bars.PRICES, "adj_close", "volume")
@@ -183,10 +203,19 @@ def _header(names: Sequence[str], uri: str, mapping: Mapping[str, str]) -> dict[
     if missing:
         shown = ", ".join(name.strip()[:24] for name in names[:20])
         raise UnreadableSourceError(
-            f"{uri} has no column {', '.join(missing)}; it has {shown}",
-            hint='name them in market.columns, for example volume = "shares traded"',
+            f"{uri} has no column {', '.join(missing)}; it has {shown}", hint=_mapping_hint(missing[0], names, header)
         )
     return header
+
+
+def _mapping_hint(missing: str, names: Sequence[str], header: Mapping[str, str]) -> str:
+    """The setting that names a missing column, with the column that is most like it."""
+    ours = missing.split(" (for ")[-1].rstrip(")")
+    free = {_plain(name): name for name in names if name not in header.values() and name.strip()}
+    alike = [plain for plain in free if any(alias in plain for alias in ALIASES[ours])]
+    alike = alike or difflib.get_close_matches(ours, free, n=1, cutoff=0.5)
+    theirs = free[alike[0]].strip() if alike else "the file's name for it"
+    return f"market.columns.{ours}={theirs!r}"
 
 
 def _plain(name: str) -> str:
@@ -195,7 +224,13 @@ def _plain(name: str) -> str:
 
 def _stem(uri: str) -> str:
     """The ticker of a file that is named for it: AAPL.csv, brk-b.csv.gz."""
-    return _SUFFIX.sub("", uri.rsplit("/", 1)[1]).upper()
+    stem = _SUFFIX.sub("", uri.rsplit("/", 1)[1]).upper()
+    if not _TICKER.match(stem):
+        raise UnreadableSourceError(
+            f"{uri} has no column of tickers, and its name is no ticker",
+            hint="market.columns.ticker=…, or a file that is named for its ticker, as AAPL.csv",
+        )
+    return stem
 
 
 def _repeat(text: str, n: int) -> pa.ChunkedArray:
@@ -212,35 +247,6 @@ def _tickers(column: pa.ChunkedArray, header: str) -> pa.ChunkedArray:
     distinct = sorted(set(names).difference(none))
     place = {name: number for number, name in enumerate(distinct)} | dict.fromkeys(none, -1)
     return pa.chunked_array([columns.from_codes(np.array([*(place[n] for n in names), -1], np.int32)[code], distinct)])
-
-
-def _dates(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Dates; null where there is none. Of a time with an offset, the date on the clock that it was written by."""
-    kind = column.type
-    if pa.types.is_date32(kind):
-        return column
-    if pa.types.is_date64(kind):
-        return column.cast(pa.date32())
-    if pa.types.is_timestamp(kind):
-        return (pc.local_timestamp(column) if kind.tz else column).cast(pa.date32(), safe=False)
-    if not (pa.types.is_dictionary(kind) or pa.types.is_string(kind)):
-        column = column.cast(pa.string())
-    code, values = columns.codes(column)
-    day_of = np.array([*(_day(value) for value in values), columns.NO_DATE], np.int32)
-    return pa.chunked_array([columns.from_days(day_of[code])])
-
-
-def _day(text: str | None) -> int:
-    """Days since 1970-01-01 of an ISO date, with or without a time after it; NO_DATE for anything else."""
-    text = (text or "").strip()
-    date = text[:8] if text[:8].isdigit() else text[:10]
-    rest = text[len(date) :]
-    if rest and rest[0] not in "T ":
-        return columns.NO_DATE
-    try:
-        return dt.date.fromisoformat(date).toordinal() - dt.date(1970, 1, 1).toordinal()
-    except ValueError:
-        return columns.NO_DATE
 
 
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -63,12 +63,15 @@ def settle(asked: Sequence[str] | None, known: Iterable[str], source: str) -> tu
     """
     there = sorted(set(known))
     if not there:
-        raise DataError(f"the universe is empty: {source} has no tickers")
+        raise DataError(
+            f"the universe is empty: {source} holds no bar with a ticker",
+            hint="a file with rows, or another market.path",
+        )
     if asked is None:
         return tuple(there)
     unknown = sorted(set(asked).difference(there))
     if unknown:
-        raise UnknownTickerError(f"{source} has no {_listed(unknown)}", hint=_near(unknown, there))
+        raise UnknownTickerError(f"{source} has no {_listed(unknown)}", hint=_near(unknown, there, source))
     return tuple(sorted(set(asked)))
 
 
@@ -77,8 +80,12 @@ def _listed(tickers: Sequence[str]) -> str:
     return ", ".join(tickers[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _near(unknown: Sequence[str], there: Sequence[str]) -> str:
+def _near(unknown: Sequence[str], there: Sequence[str], source: str) -> str:
     near = [name for ticker in unknown[:_SHOWN] for name in difflib.get_close_matches(ticker, there, n=2, cutoff=0.6)]
     if near:
         return ", ".join(dict.fromkeys(near))
+    if len(there) == 1 and source.rsplit("/", 1)[-1].upper().startswith(f"{there[0]}."):
+        return f"market.columns.ticker=…: it has no column of tickers, so its name {there[0]} was taken for one"
+    if len(there) <= _SHOWN:
+        return f"{', '.join(there)}: it has no other"
     return f"it has {len(there)}, from {there[0]} to {there[-1]}"

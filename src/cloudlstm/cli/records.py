@@ -1,0 +1,85 @@
+"""What is known of a run, gathered for comparing it with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from cloudlstm import attempts, storage
+from cloudlstm.cli.views import state
+from cloudlstm.errors import ObjectNotFoundError
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest
+from cloudlstm.steps import STEPS
+
+_AT_ONCE = 16
+"""Runs that are read at the same time: in a bucket each takes some ten requests of tens of milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A run as its folder tells it.
+
+    Attributes:
+        run_id: Its id.
+        submitted: Seconds since the epoch when it was last submitted.
+        state: In a word or two, as in `status`.
+        config: Its configuration, as JSON; empty where there is none.
+        report: Its report; empty while there is none.
+        manifests: What its finished steps made, by step.
+    """
+
+    run_id: str
+    submitted: float
+    state: str
+    config: dict[str, Any]
+    report: dict[str, Any]
+    manifests: dict[str, Manifest]
+
+    @property
+    def lstm(self) -> dict[str, Any]:
+        """The LSTM's row of results."""
+        return next((row for row in self.report.get("models", []) if row["model"] == "lstm"), {})
+
+    @property
+    def train(self) -> dict[str, Any]:
+        """What training said of itself."""
+        return dict(self.manifests["train"].facts) if "train" in self.manifests else {}
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock seconds of all finished steps."""
+        return sum(manifest.seconds for manifest in self.manifests.values()) if self.manifests else None
+
+
+def gather(layouts: Iterable[RunLayout]) -> list[Record]:
+    """The records of runs, the newest first."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = list(pool.map(_read, layouts))
+    return sorted(found, key=lambda record: -record.submitted)
+
+
+def _read(layout: RunLayout) -> Record:
+    number = attempts.latest_attempt(layout)
+    owner = attempts.read_owner(layout, number)
+    alive = bool(number) and attempts.is_alive(layout, number)
+    made = {step.name: manifest for step in STEPS if (manifest := Manifest.load(layout, step.name))}
+    report = _json(layout.report("report.json"))
+    return Record(
+        run_id=layout.run_id,
+        submitted=owner.started if owner else 0.0,
+        state=state(layout, number, alive, complete=bool(report)),
+        config=_json(layout.config),
+        report=report,
+        manifests=made,
+    )
+
+
+def _json(uri: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = storage.read_json(uri)
+    except ObjectNotFoundError:
+        return {}
+    return document

@@ -1,0 +1,144 @@
+"""The documents say what the code does: reference, error catalogue, both READMEs, and every command in them."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import errors
+from cloudlstm.cli import main
+from cloudlstm.cli.verbs import VERBS
+from cloudlstm.config import parse, reference
+from cloudlstm.config.models import RunConfig
+
+REPO = Path(__file__).resolve().parents[2]
+DOCS = REPO / "docs"
+PAGES = [REPO / "README.md", REPO / "README.zh-TW.md", DOCS / "quickstart.md", DOCS / "errors.md"]
+GAP = "…"
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_configuration_reference_is_the_models() -> None:
+    assert (DOCS / "configuration.md").read_text() == reference.text(), "run `make docs`"
+
+
+def test_every_key_is_in_the_reference_with_a_meaning() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", reference.text(), re.MULTILINE)
+    keys = list(leaf_keys(RunConfig))
+    assert [name for name, _ in rows] == keys
+    assert all(meaning.strip() for _, meaning in rows)
+
+
+def leaf_keys(model: type) -> list[str]:
+    """Depth-first, a section's own keys first, as the page has them."""
+    fields = model.model_fields  # type: ignore[attr-defined]
+    inner = {name: field.annotation for name, field in fields.items() if hasattr(field.annotation, "model_fields")}
+    return [name for name in fields if name not in inner] + [key for kind in inner.values() for key in leaf_keys(kind)]
+
+
+def test_the_examples_of_the_reference_are_accepted() -> None:
+    words = re.findall(r"^or on the command line: `'?(.*?)'?`$", reference.text(), re.MULTILINE)
+    assert len(words) >= 10
+    for word in words:
+        parse({"market": {"source": "files", "path": "x"}}, [word])
+
+
+def kinds(kind: type[errors.CloudLSTMError] = errors.CloudLSTMError) -> set[str]:
+    return {kind.__name__}.union(*(kinds(sub) for sub in kind.__subclasses__() if sub.__module__ == errors.__name__))
+
+
+def test_every_kind_of_error_is_in_the_catalogue() -> None:
+    headings = set(re.findall(r"^## (\w+)$", (DOCS / "errors.md").read_text(), re.MULTILINE))
+    missing = sorted(kinds() - headings)
+    assert not missing, (
+        f"docs/errors.md lacks {', '.join(missing)}: add for each a heading `## {missing[0]}` and a table "
+        "`| symptom | cause | fix |` whose symptoms are messages in backticks, with … for what differs"
+    )
+    unknown = sorted(headings - kinds())
+    assert not unknown, f"docs/errors.md has {', '.join(unknown)}, which errors.py has not: take the section out"
+
+
+def symptoms() -> list[str]:
+    return re.findall(r"^\| `([^`]+)`", (DOCS / "errors.md").read_text(), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def templates() -> list[str]:
+    """Every string of the package, with … for the expressions in it."""
+    found = []
+    for path in (REPO / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [str(part.value) if isinstance(part, ast.Constant) else GAP for part in node.values]
+                found.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def test_every_message_of_the_catalogue_is_in_the_source(templates: list[str]) -> None:
+    assert len(symptoms()) > 50
+    gone = []
+    for symptom in symptoms():
+        fixed = [re.escape(part.strip()) for part in symptom.split(GAP) if part.strip(" :,;")]
+        pattern = re.compile(".*".join(fixed), re.DOTALL)
+        if not any(pattern.search(template) for template in templates):
+            gone.append(symptom)
+    assert not gone, f"no string in src/ reads so any more; correct docs/errors.md: {gone}"
+
+
+def test_both_readmes_have_the_same_commands_and_numbers() -> None:
+    english, chinese = (REPO / "README.md", REPO / "README.zh-TW.md")
+    assert [commands(block) for block in blocks(english)] == [commands(block) for block in blocks(chinese)]
+    tables = [re.findall(r"^\|.*\|$", page.read_text(), re.MULTILINE) for page in (english, chinese)]
+    numbers = [[re.findall(r"\d[\d.,]*", row) for row in table] for table in tables]
+    assert numbers[0] == numbers[1]
+
+
+def commands(block: str) -> list[str]:
+    """Lines of a block without their comments, which are translated."""
+    return [line.partition("#")[0].rstrip() for line in block.splitlines()]
+
+
+def typed() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for block in blocks(page):
+            for line in block.splitlines():
+                text = line.partition(" #")[0].strip().removeprefix("$ ").removeprefix(".venv/bin/")
+                if text.startswith("cloudlstm ") and GAP not in text:
+                    found.append((page.name, text))
+    return found
+
+
+@pytest.mark.parametrize(("page", "command"), typed())
+def test_every_command_in_the_documents_is_understood(
+    page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Submits are tried dry; of the other verbs only the words are held to what the verb takes."""
+    monkeypatch.chdir(REPO)
+    monkeypatch.setenv("CLOUDLSTM_ROOT", str(tmp_path))
+    words = shlex.split(command)[1:]
+    assert words[0] in VERBS or words[0] == "--help"
+    if words[0] == "submit":
+        (tmp_path / "mine.toml").write_text('name = "mine"\n')
+        words = [word.replace("mine.toml", str(tmp_path / "mine.toml")) for word in words]
+        assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
+    elif words[0] != "--help":
+        main([*words, "--no-such-flag"])
+        told = capsys.readouterr().err
+        assert "no-such-flag" in told or "no run" in told, told
+
+
+@pytest.mark.parametrize("page", [REPO / "README.md", REPO / "README.zh-TW.md", *sorted(DOCS.glob("*.md"))], ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
