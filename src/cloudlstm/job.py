@@ -6,21 +6,26 @@ by the journal, an error by a failure object. The exit status is 0 when the work
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from cloudlstm import attempts, errors, storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
+from cloudlstm.restarts import PEER_LOST, TERMINATED, UNEXPECTED
 from cloudlstm.steps import GENERATION, PARENT_PIPE
 
 _LOG = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1
 
 Work = Callable[[RunLayout, RunConfig, Journal], None]
 
@@ -34,44 +39,49 @@ def main(job: str, work: Work, *, worker: str = "driver") -> int:
         _end_with_parent()
     signal.signal(signal.SIGTERM, _terminated)
     layout = RunLayout(storage.absolute(sys.argv[1]).rstrip("/"))
-    generation = os.environ.get(GENERATION, "0")
+    generation = int(os.environ.get(GENERATION, "0"))
     try:
         if not attempts.claim(layout, f"{job}-{worker}-{generation}"):
             print(f"{job}: {worker} of this attempt is already at work, nothing to do", file=sys.stderr)  # noqa: T201
             return 0
         with Journal(layout, job, worker) as journal:
-            return _guarded(job, work, layout, journal)
+            return _guarded(job, work, layout, journal, generation)
     except errors.CloudLSTMError as error:
         print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
-def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal) -> int:
+def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal, generation: int) -> int:
     try:
         work(layout, parse(storage.read_json(layout.config)), journal)
     except errors.CloudLSTMError as error:
         _LOG.error("%s", error)
-        _record(layout, job, error)
-        return error.exit_code
+        _record(layout, job, error, generation)
+        return PEER_LOST if isinstance(error, errors.PeerLostError) else error.exit_code
     except Exception as error:
         _LOG.exception("%s failed", job)
-        _record(layout, job, error)
-        return 1
+        _record(layout, job, error, generation)
+        return UNEXPECTED
     return 0
 
 
-def _record(layout: RunLayout, job: str, error: BaseException) -> None:
-    """Leaves the error for the launcher; the first worker to fail knows the cause, later ones only the consequence."""
+def _record(layout: RunLayout, job: str, error: BaseException, generation: int) -> None:
+    """Leaves the error for the launcher: the first worker to fail knows the cause, later ones only the consequence."""
+    record = errors.to_record(error) | {"generation": generation}
     try:
-        storage.write_json(layout.failure(job), errors.to_record(error), if_absent=True)
-    except errors.ObjectExistsError:
-        return
+        try:
+            storage.write_json(layout.failure(job), record, if_absent=True)
+        except errors.ObjectExistsError:
+            known = storage.read_json(layout.failure(job))
+            consequence = known.get("kind") == errors.PeerLostError.__name__ != record["kind"]
+            if consequence or known.get("generation", 0) < generation:
+                storage.write_json(layout.failure(job), record)
     except errors.StorageError as second:
         print(f"{job}: {error}; and the error could not be stored: {second}", file=sys.stderr)  # noqa: T201
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
+    raise SystemExit(TERMINATED)
 
 
 def _end_with_parent() -> None:
@@ -83,3 +93,5 @@ def _end_with_parent() -> None:
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+    with suppress(OSError, AttributeError):  # Linux also ends processes that are stopped and so cannot watch
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

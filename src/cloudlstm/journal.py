@@ -103,7 +103,10 @@ class Journal(logging.Handler):
         now = time.time()
         with self._guard:
             known = self._progress.get(step)
-            started, resumed = (known.started, known.resumed) if known else (now, 0 if finished else done)
+            if known and (known.total or "phase" not in known.facts):
+                started, resumed = known.started, known.resumed
+            else:  # what came before the first count, such as a start of TensorFlow, is no part of the rate
+                started, resumed = now, 0 if finished else done
             self._progress[step] = Progress(
                 step, self._worker, done, total, unit, started, now, finished, facts, resumed
             )

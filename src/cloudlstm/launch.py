@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from cloudlstm import errors, storage
 from cloudlstm.attempts import Attempt
 from cloudlstm.journal import Progress, read_progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.steps import JOBS
-from cloudlstm.targets import JobState, Plan, Request, RunningJob, Target
+from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
 
 Watch = Callable[[list[Progress]], None]
 """Shown the progress of all steps, about twice a second."""
@@ -42,7 +44,7 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
 def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attempt, watch: Watch) -> None:
     """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
     name = request["job"]
-    began = time.time()
+    told = _Told(layout, name, time.time())
     job = target.start(request)
     try:
         while (state := job.state()) is JobState.RUNNING:
@@ -50,21 +52,58 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
                 raise errors.JobError(
                     f"run {layout.run_id} was cancelled", hint="submit again to go on where it stopped"
                 )
-            watch(_recent(layout, began))
+            watch(told.progress(job.restarts))
             time.sleep(_POLL_S)
-        watch(_recent(layout, began))
+        watch(told.progress(job.restarts))
         if state is not JobState.DONE:
             raise _failure(name, job, layout)
     finally:
         job.cancel()
 
 
-def _recent(layout: RunLayout, began: float) -> list[Progress]:
-    """Progress of this job only: reports of an earlier attempt are old news."""
-    try:
-        return [report for report in read_progress(layout) if report.updated >= began]
-    except errors.StorageError:
-        return []  # progress is a comfort; the job's own state decides
+class _Told:
+    """What is shown of a job while it runs, and logged of its restarts.
+
+    Args:
+        layout: The run.
+        job: The job's name.
+        began: When the job began: reports of an earlier attempt are old news.
+    """
+
+    def __init__(self, layout: RunLayout, job: str, began: float) -> None:
+        self._layout, self._job, self._began = layout, job, began
+        self._counted: dict[tuple[str, str], Progress] = {}
+        self._logged = 0
+
+    def progress(self, restarts: Sequence[Restart]) -> list[Progress]:
+        """The progress of the job's steps. While workers start again, what they had counted stands."""
+        for number, restart in enumerate(restarts[self._logged :], self._logged + 1):
+            self._log(restart, number)
+        self._logged = len(restarts)
+        reports = self._recent()
+        for place, report in enumerate(reports):
+            who = (report.step, report.worker)
+            if report.total:
+                self._counted[who] = report
+            elif known := self._counted.get(who):
+                report = replace(report, done=known.done, total=known.total, resumed=known.done)
+            if restarts and report.updated < restarts[-1].time and not report.finished:
+                report = replace(report, resumed=report.done, facts={"phase": f"{restarts[-1].cause}, starting again"})
+            reports[place] = report
+        return reports
+
+    def _recent(self) -> list[Progress]:
+        try:
+            return [report for report in read_progress(self._layout) if report.updated >= self._began]
+        except errors.StorageError:
+            return []  # progress is a comfort; the job's own state decides
+
+    def _log(self, restart: Restart, generation: int) -> None:
+        when = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(restart.time))
+        line = f"{when} WARNING {restart.cause}; all workers start again as generation {generation}"
+        text = "\n".join([line, *(f"    {printed}" for printed in restart.told.splitlines())]) + "\n"
+        with suppress(errors.StorageError):
+            storage.write(self._layout.log(self._job, "launcher", time.time_ns() // 1_000_000), text.encode())
 
 
 def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTMError:
@@ -73,7 +112,13 @@ def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTME
     job.cancel()
     try:
         storage.write(layout.log(name, "console", int(time.time())), told.encode())
-        return errors.from_record(storage.read_json(layout.failure(name)))
+        record = storage.read_json(layout.failure(name))
+        error = errors.from_record(record)
+        if record.get("generation", 0) == len(job.restarts) and not isinstance(error, errors.PeerLostError):
+            return error
     except errors.StorageError:
-        last = told.strip().splitlines()[-1] if told.strip() else "it left no output"
-        return errors.JobError(f"job {name} failed: {last}", hint=f"cloudlstm logs --run={layout.run_id}")
+        pass
+    lines = told.strip().splitlines()
+    how = f"{lines[0]}: {lines[-1].strip()}" if len(lines) > 1 else "".join(lines) or "it left no output"
+    often = f" (after {len(job.restarts)} restarts, the last of which got no further)" if job.restarts else ""
+    return errors.JobError(f"job {name} failed: {how}{often}", hint=f"cloudlstm logs --run={layout.run_id}")

@@ -92,6 +92,10 @@ class RunLayout:
     def checkpoints(self, fingerprint: str) -> str:
         return self.uri + f"/checkpoints/{fingerprint}/"
 
+    @property
+    def all_checkpoints(self) -> str:
+        return self.uri + "/checkpoints/"
+
     def checkpoint(self, fingerprint: str, step: int) -> str:
         return join(self.uri, f"checkpoints/{fingerprint}/step-{step:09d}.npz")
 

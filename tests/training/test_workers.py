@@ -244,16 +244,16 @@ class Quiet:
 
 
 def test_a_finished_training_is_not_done_twice(undisturbed: RunLayout) -> None:
-    from cloudlstm.training import worker
+    from cloudlstm.training import step
 
     before, journal = the(undisturbed), Quiet()
-    assert worker.run(undisturbed, config_of(undisturbed), journal)
+    assert step.run(undisturbed, config_of(undisturbed), journal)
     assert the(undisturbed) == before
     assert journal.reports == [("train", 1, 1, "windows", {"finished": True, "skipped": True})]
 
 
 def test_what_changes_the_fingerprint(undisturbed: RunLayout) -> None:
-    from cloudlstm.training.worker import train_fingerprint
+    from cloudlstm.training.fingerprint import train_fingerprint
 
     config, sequences = config_of(undisturbed), Manifest.load(undisturbed, "sequences")
     assert sequences is not None
@@ -275,12 +275,12 @@ def test_what_changes_the_fingerprint(undisturbed: RunLayout) -> None:
 
 
 def test_weights_of_no_run_are_refused(undisturbed: RunLayout) -> None:
-    from cloudlstm.training import worker
+    from cloudlstm.training import step
 
     config = config_of(undisturbed)
     config = config.model_copy(update={"train": config.train.model_copy(update={"weights": "memory://none/here"})})
     with pytest.raises(UsageError, match="memory://none/here"):
-        worker.run(undisturbed, config, Quiet())
+        step.run(undisturbed, config, Quiet())
 
 
 def _log(layout: RunLayout) -> str:
