@@ -88,7 +88,7 @@ class _Told:
             elif known := self._counted.get(who):
                 report = replace(report, done=known.done, total=known.total, resumed=known.done)
             if restarts and report.updated < restarts[-1].time and not report.finished:
-                report = replace(report, resumed=report.done, facts={"phase": f"{restarts[-1].cause}, starting again"})
+                report = replace(report, resumed=report.done, facts={"phase": f"{restarts[-1].cause}; starting again"})
             reports[place] = report
         return reports
 

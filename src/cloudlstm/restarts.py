@@ -43,13 +43,15 @@ def worth_another(statuses: Iterable[int]) -> bool:
     return bool(ends) and all(status == PEER_LOST for status in ends)
 
 
-def told(worker: str, status: int) -> str:
-    """How a worker ended, for people."""
+def told(workers: str, status: int) -> str:
+    """How one or more workers ended, for people."""
+    if status == -signal.SIGSTOP:
+        return f"{workers} stopped (SIGSTOP)"
     if status < 0:
-        return f"{worker} was killed by signal {-status} ({signal.Signals(-status).name})"
+        return f"{workers} killed by signal {-status} ({signal.Signals(-status).name})"
     if status == TERMINATED:
-        return f"{worker} was asked to end (SIGTERM)"
-    return f"{worker} lost a peer" if status == PEER_LOST else f"{worker} ended with status {status}"
+        return f"{workers} ended on SIGTERM"
+    return f"{workers} lost a peer" if status == PEER_LOST else f"{workers} ended with status {status}"
 
 
 class Restarts:

@@ -139,7 +139,9 @@ class LocalJob:
         if all(process.status == 0 for process in self._processes):
             return JobState.DONE
         self._lost = {p.name: p.status for p in self._processes if p.status is not None and p.status != 0}
-        stopped = [process for process in self._processes if process.stopped_s >= _STOPPED_S]
+        # A peer may have noticed first: then the one that is stopped is the cause.
+        patience_s = 0.0 if self._lost else _STOPPED_S
+        stopped = [process for process in self._processes if process.stopped_s > patience_s]
         self._lost |= {process.name: -signal.SIGSTOP for process in stopped}
         if not self._lost:
             return None
@@ -169,7 +171,8 @@ class LocalJob:
     def _cause(self) -> str:
         """Who was lost and how; what others only suffered from is not named beside it."""
         causes = {name: status for name, status in self._lost.items() if status != PEER_LOST} or self._lost
-        return ", ".join(told(name, status) for name, status in causes.items())
+        names = {status: [name for name, other in causes.items() if other == status] for status in causes.values()}
+        return ", ".join(told(" and ".join(each), status) for status, each in names.items())
 
     def cancel(self) -> None:
         """Asks the processes to end, gives them some seconds, then ends them and all that they started.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from cloudlstm.steps import RESTARTS
 
@@ -33,6 +33,11 @@ class Membership:
         if not addresses:
             return cls(restarts=restarts)
         return cls(tuple(addresses), int(config["task"]["index"]), restarts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What progress says of the restarts; nothing when there were none."""
+        return {"restarts": len(self.restarts)} if self.restarts else {}
 
     @property
     def chief(self) -> bool:

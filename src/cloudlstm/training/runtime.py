@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cloudlstm.errors import MissingExtraError
+
 __all__ = ["keras", "tf"]
 
 
@@ -36,8 +38,13 @@ def _quiet() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
-with _quiet():
-    import keras
-    import tensorflow as tf
+try:
+    with _quiet():
+        import keras
+        import tensorflow as tf
 
-    tf.config.list_physical_devices()
+        tf.config.list_physical_devices()
+except ModuleNotFoundError as missing:
+    raise MissingExtraError(
+        f"training needs a package that is missing ({missing.name})", hint="pip install 'cloudlstm[train]'"
+    ) from missing

@@ -36,7 +36,7 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> bool:
             for left in list(storage.list_objects(layout.checkpoints(mark))):
                 storage.delete(left.uri)
         return membership.chief
-    journal.report("train", 0, 0, "windows", phase="starting TensorFlow", restarts=len(membership.restarts) or None)
+    journal.report("train", 0, 0, "windows", phase="starting TensorFlow", **membership.facts)
     from cloudlstm.training import worker
 
     worker.train(layout, config, journal, membership, sequences, mark)

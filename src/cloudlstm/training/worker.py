@@ -66,7 +66,7 @@ def train(
 
 def _phase(journal: Journal, membership: Membership, name: str) -> None:
     """Tells what is being done before there is anything to count."""
-    journal.report("train", 0, 0, "windows", phase=name, restarts=len(membership.restarts) or None)
+    journal.report("train", 0, 0, "windows", phase=name, **membership.facts)
 
 
 class _Work:
@@ -127,17 +127,13 @@ class _Work:
         return Relative(self.config.dataset.horizon_bars)
 
     def _report(self, done: int, total: int, facts: Mapping[str, Any]) -> None:
-        self.journal.report("train", done, total, "windows", restarts=self._restarts, **facts)
-
-    @property
-    def _restarts(self) -> int | None:
-        return len(self.cluster.membership.restarts) or None
+        self.journal.report("train", done, total, "windows", **self.cluster.membership.facts, **facts)
 
     def write(self, seconds: float) -> None:
         """Writes every object of the step, and last its manifest."""
         history, network = self.state.history, self.network
         seen = self.trainer.windows_seen(self.state.step)
-        self.journal.report("train", seen, seen, "windows", phase="forecasting", restarts=self._restarts)
+        self.journal.report("train", seen, seen, "windows", phase="forecasting", **self.cluster.membership.facts)
         forecasts = {split: self.splits[split] for split in SPLITS if split != "train"}
         put = self._put
         objects = (
@@ -158,7 +154,7 @@ class _Work:
         """Tells the progress bars that this worker is through, with fewer windows than planned if it stopped early."""
         seen, last = self.trainer.windows_seen(self.state.step), self.state.history[-1]
         figures = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
-        self.journal.report("train", seen, seen, "windows", finished=True, restarts=self._restarts, **figures)
+        self.journal.report("train", seen, seen, "windows", finished=True, **self.cluster.membership.facts, **figures)
 
     def _put(self, name: str, data: bytes, kind: str, rows: int) -> Any:
         return write_object(self.layout.data("train", self.mark, name), data, kind=kind, rows=rows)
