@@ -1,7 +1,7 @@
 """`jobs/train.py` with faults planted at exact moments.  Usage: faulty_worker.py RUN_URI
 
-The environment variable FAULTS lists them: [["generation/worker", "SIGNAL", "moment", number], …]; when one strikes is
-noted in the folder STRUCK, in a file named for the generation. The moments:
+The environment variable FAULTS lists them: [["generation/worker", "SIGNAL" or "DataError", "moment", number], …]. When
+one strikes is noted in the folder STRUCK, in a file named for the generation. The moments:
 
     start       before anything is imported
     staging     when the first split is to be staged
@@ -22,6 +22,8 @@ import sys
 import time
 from pathlib import Path
 
+from cloudlstm.errors import DataError
+
 GENERATION = os.environ["CLOUDLSTM_GENERATION"]
 INDEX = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 
@@ -29,15 +31,17 @@ INDEX = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 def main() -> None:
     for who, name, moment, number in json.loads(os.environ["FAULTS"]):
         if who == f"{GENERATION}/worker-{INDEX}":
-            plant(signal.Signals[name], moment, number)
+            plant(name, moment, number)
     sys.path.insert(0, str(Path(__file__).parent))
     runpy.run_path(str(Path(__file__).parents[2] / "jobs" / "train.py"), run_name="__main__")
 
 
-def plant(fault: signal.Signals, moment: str, number: int) -> None:
+def plant(fault: str, moment: str, number: int) -> None:
     def strike() -> None:
         Path(os.environ["STRUCK"], GENERATION).write_text(str(time.time()))
-        os.kill(os.getpid(), fault)
+        if fault == "DataError":
+            raise DataError("as planted")
+        os.kill(os.getpid(), signal.Signals[fault])
 
     if moment == "start":
         strike()
