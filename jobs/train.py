@@ -11,11 +11,12 @@ from cloudlstm.layout import RunLayout
 
 
 def work(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
-    # Here and not above: a doubled job, or one without its package, must not need TensorFlow to say so.
-    from cloudlstm.evaluation.evaluate import run as evaluate
-    from cloudlstm.training.worker import run as train
+    # Here and not above: a doubled job, or one without its package, must not need all this to say so.
+    from cloudlstm.training.step import run as train
 
     if train(layout, config, journal):
+        from cloudlstm.evaluation.evaluate import run as evaluate
+
         evaluate(layout, config, journal)
 
 

@@ -19,6 +19,7 @@
     ├── MachineError                    Java, Python or a package of this machine does not fit
     ├── RunBusyError                    another submit holds the run
     └── JobError                        a job of the run failed
+        └── PeerLostError               a worker ended because another one had: a consequence, never the cause
 
 A message says what was asked and what was found; the hint says what to try. Both fit on one line together, and both
 survive the trip through storage, so that a launcher shows the error of a job that ran on another machine.
@@ -130,6 +131,10 @@ class RunBusyError(CloudLSTMError):
 
 class JobError(CloudLSTMError):
     """A job of the run failed."""
+
+
+class PeerLostError(JobError):
+    """A worker ended because a peer was lost; the cause is the peer's. The workers start again together."""
 
 
 _KINDS: dict[str, type[CloudLSTMError]] = {}

@@ -7,6 +7,7 @@ ends with the launcher that started it, and when a later attempt has taken over 
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -14,18 +15,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from cloudlstm import attempts, errors, manifest, storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
+from cloudlstm.restarts import PEER_LOST, TERMINATED, UNEXPECTED
 from cloudlstm.steps import ATTEMPT, GENERATION, PARENT_PIPE
 
 _LOG = logging.getLogger(__name__)
 
 _GRACE_S = 20.0
 """What a job gets to end in order when it must."""
+
+_PR_SET_PDEATHSIG = 1
 
 Work = Callable[[RunLayout, RunConfig, Journal], None]
 
@@ -39,7 +44,7 @@ def main(job: str, work: Work, *, worker: str = "driver") -> int:
         _end_with_parent()
     signal.signal(signal.SIGTERM, _terminated)
     layout = RunLayout(storage.absolute(sys.argv[1]).rstrip("/"))
-    generation = os.environ.get(GENERATION, "0")
+    generation = int(os.environ.get(GENERATION, "0"))
     try:
         os.environ[ATTEMPT] = str(attempts.joined(layout))
         if not attempts.claim(layout, f"{job}-{worker}-{generation}"):
@@ -47,25 +52,25 @@ def main(job: str, work: Work, *, worker: str = "driver") -> int:
             return 0
         _end_when_succeeded(layout)
         with Journal(layout, job, worker) as journal:
-            return _guarded(job, work, layout, journal)
+            return _guarded(job, work, layout, journal, generation)
     except errors.CloudLSTMError as error:
         print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
-def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal) -> int:
+def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal, generation: int) -> int:
     try:
         work(layout, parse(storage.read_json(layout.config)), journal)
     except errors.CloudLSTMError as error:
         if isinstance(error, errors.CorruptObjectError | errors.ObjectNotFoundError):
             _take_back(layout, error)
         _LOG.error("%s", error)
-        _record(layout, job, error)
-        return error.exit_code
+        _record(layout, job, error, generation)
+        return PEER_LOST if isinstance(error, errors.PeerLostError) else error.exit_code
     except Exception as error:
         _LOG.exception("%s failed", job)
-        _record(layout, job, error)
-        return 1
+        _record(layout, job, error, generation)
+        return UNEXPECTED
     return 0
 
 
@@ -81,19 +86,24 @@ def _take_back(layout: RunLayout, error: errors.StorageError) -> None:
         error.hint = f"submit again: {' and '.join(steps)} will be made anew"
 
 
-def _record(layout: RunLayout, job: str, error: BaseException) -> None:
-    """Leaves the error for the launcher; the first worker to fail knows the cause, later ones only the consequence."""
+def _record(layout: RunLayout, job: str, error: BaseException, generation: int) -> None:
+    """Leaves the error for the launcher: the first worker to fail knows the cause, later ones only the consequence."""
+    record = errors.to_record(error) | {"generation": generation}
     try:
-        storage.write_json(layout.failure(job), errors.to_record(error), if_absent=True)
-    except errors.ObjectExistsError:
-        return
+        try:
+            storage.write_json(layout.failure(job), record, if_absent=True)
+        except errors.ObjectExistsError:
+            known = storage.read_json(layout.failure(job))
+            consequence = known.get("kind") == errors.PeerLostError.__name__ != record["kind"]
+            if consequence or known.get("generation", 0) < generation:
+                storage.write_json(layout.failure(job), record)
     except errors.StorageError as second:
         # The launcher finds it at the end of what the job has printed.
         print(f"{job}: the error could not be stored: {second}\n{errors.to_mark(error)}", file=sys.stderr)  # noqa: T201
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
+    raise SystemExit(TERMINATED)
 
 
 def _end_with_parent() -> None:
@@ -105,6 +115,8 @@ def _end_with_parent() -> None:
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+    with suppress(OSError, AttributeError):  # Linux also ends processes that are stopped and so cannot watch
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_when_succeeded(layout: RunLayout) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from cloudlstm import errors, storage
 from cloudlstm.attempts import Attempt
 from cloudlstm.journal import Progress, read_progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.steps import JOBS
-from cloudlstm.targets import JobState, Plan, Request, RunningJob, Target
+from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
 
 Watch = Callable[[list[Progress]], None]
 """Shown the progress of all steps, about twice a second."""
@@ -46,7 +47,7 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
 def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attempt, watch: Watch) -> None:
     """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
     name = request["job"]
-    began = time.time()
+    told = _Told(layout, name, time.time())
     attempt.require_held()
     job = target.start(_filled(request, attempt.number))
     try:
@@ -56,10 +57,10 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
                     f"run {layout.run_id} was cancelled", hint="submit again to go on where it stopped"
                 )
             attempt.require_held()
-            watch(_recent(layout, began))
+            watch(told.progress(job.restarts))
             time.sleep(_POLL_S)
         attempt.require_held()
-        watch(_recent(layout, began))
+        watch(told.progress(job.restarts))
         if state is not JobState.DONE:
             raise _failure(name, job, layout)
     finally:
@@ -73,12 +74,49 @@ def _filled(request: Request, attempt: int) -> Request:
     return filled
 
 
-def _recent(layout: RunLayout, began: float) -> list[Progress]:
-    """Progress of this job only: reports of an earlier attempt are old news."""
-    try:
-        return [report for report in read_progress(layout) if report.updated >= began]
-    except errors.StorageError:
-        return []  # progress is a comfort; the job's own state decides
+class _Told:
+    """What is shown of a job while it runs, and logged of its restarts.
+
+    Args:
+        layout: The run.
+        job: The job's name.
+        began: When the job began: reports of an earlier attempt are old news.
+    """
+
+    def __init__(self, layout: RunLayout, job: str, began: float) -> None:
+        self._layout, self._job, self._began = layout, job, began
+        self._counted: dict[tuple[str, str], Progress] = {}
+        self._logged = 0
+
+    def progress(self, restarts: Sequence[Restart]) -> list[Progress]:
+        """The progress of the job's steps. While workers start again, what they had counted stands."""
+        for number, restart in enumerate(restarts[self._logged :], self._logged + 1):
+            self._log(restart, number)
+        self._logged = len(restarts)
+        reports = self._recent()
+        for place, report in enumerate(reports):
+            who = (report.step, report.worker)
+            if report.total:
+                self._counted[who] = report
+            elif known := self._counted.get(who):
+                report = replace(report, done=known.done, total=known.total, resumed=known.done)
+            if restarts and report.updated < restarts[-1].time and not report.finished:
+                report = replace(report, resumed=report.done, facts={"phase": f"{restarts[-1].cause}; starting again"})
+            reports[place] = report
+        return reports
+
+    def _recent(self) -> list[Progress]:
+        try:
+            return [report for report in read_progress(self._layout) if report.updated >= self._began]
+        except errors.StorageError:
+            return []  # progress is a comfort; the job's own state decides
+
+    def _log(self, restart: Restart, generation: int) -> None:
+        when = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(restart.time))
+        line = f"{when} WARNING {restart.cause}; all workers start again as generation {generation}"
+        text = "\n".join([line, *(f"    {printed}" for printed in restart.told.splitlines())]) + "\n"
+        with suppress(errors.StorageError):
+            storage.write(self._layout.log(self._job, "launcher", time.time_ns() // 1_000_000), text.encode())
 
 
 def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTMError:
@@ -88,10 +126,14 @@ def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTME
     with suppress(errors.StorageError):
         storage.write(layout.log(name, "console", int(time.time())), told.encode(errors="backslashreplace"))
     try:
-        return errors.from_record(storage.read_json(layout.failure(name)))
+        record = storage.read_json(layout.failure(name))
+        error = errors.from_record(record)
+        if record.get("generation", 0) == len(job.restarts) and not isinstance(error, errors.PeerLostError):
+            return error
     except errors.StorageError:
         if found := errors.from_mark(told):  # the job could not store it either
             return found
-        lines = told.strip().splitlines() or ["it left no output"]
-        end = f", its last line was: {lines[-1][:200]}" if len(lines) > 1 else ""
-        return errors.JobError(f"job {name} failed: {lines[0]}{end}", hint=f"cloudlstm logs --run={layout.run_id}")
+    lines = told.strip().splitlines() or ["it left no output"]
+    end = f", its last line was: {lines[-1].strip()[:200]}" if len(lines) > 1 else ""
+    often = f" (after {len(job.restarts)} restarts, the last of which got no further)" if job.restarts else ""
+    return errors.JobError(f"job {name} failed: {lines[0]}{end}{often}", hint=f"cloudlstm logs --run={layout.run_id}")

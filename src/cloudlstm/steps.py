@@ -40,5 +40,8 @@ ATTEMPT = "CLOUDLSTM_ATTEMPT"
 GENERATION = "CLOUDLSTM_GENERATION"
 """Environment variable: which membership of the workers a process belongs to; all restart into the next one."""
 
+RESTARTS = "CLOUDLSTM_RESTARTS"
+"""Environment variable: why the workers have started again in this attempt, as a JSON list of sentences."""
+
 CORES = "CLOUDLSTM_CORES"
 """Environment variable: the cores that a worker on a shared machine keeps to, as in "0,2"."""

@@ -13,7 +13,7 @@ import cloudlstm
 
 PACKAGE = Path(cloudlstm.__file__).parent
 
-FLOOR = {"errors", "layout", "storage", "config", "manifest", "journal", "attempts", "steps", "assets", ""}
+FLOOR = {"errors", "layout", "storage", "config", "manifest", "journal", "attempts", "restarts", "steps", "assets", ""}
 WORK = ["market", "features", "dataset", "training", "evaluation"]
 """Each may import those before it."""
 LAUNCH = {"cli", "targets", "launch"}

@@ -26,7 +26,7 @@ def end_with_parent() -> None:
 
 def main() -> int:
     threading.Thread(target=end_with_parent, daemon=True).start()
-    from cloudlstm.training import loop, worker
+    from cloudlstm.training import loop, step
 
     if len(sys.argv) > 2:
         number, at_step = signal.Signals[sys.argv[2]], int(sys.argv[3])
@@ -41,7 +41,7 @@ def main() -> int:
     layout = RunLayout(sys.argv[1])
     index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
     with Journal(layout, "train", f"worker-{index}") as journal:
-        worker.run(layout, parse(storage.read_json(layout.config)), journal)
+        step.run(layout, parse(storage.read_json(layout.config)), journal)
     return 0
 
 

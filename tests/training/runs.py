@@ -22,10 +22,25 @@ from cloudlstm.dataset import sequences
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, read_object, write_object
 from cloudlstm.steps import CORES
+from dataset.tables import features_table
 
 # Keras copies variables to NumPy in a way that NumPy 2 will drop; TensorFlow 2.21 offers it no other.
 KERAS_COPIES = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 WORKER = Path(__file__).with_name("one_worker.py")
+
+# 916 windows in batches of 33, which two workers cannot share evenly and which leaves a short last batch: 28 steps an
+# epoch, so 300 steps end inside the eleventh.
+STEPS_PER_EPOCH = 28
+SETTINGS = {
+    "train.batch_windows": 33,
+    "train.epochs": 20,
+    "train.max_steps": 300,
+    "train.patience_epochs": 50,
+    "train.learning_rate": 5e-3,
+    "train.checkpoint_every_s": 0.0,
+    "train.steps_per_call": 8,
+    "model.dropout": 0.3,
+}
 
 
 def make_run(folder: Path, name: str, features: Sequence[pa.Table], settings: Mapping[str, Any]) -> RunLayout:
@@ -105,3 +120,17 @@ def losses(manifest: Manifest) -> np.ndarray:
 def weights(manifest: Manifest) -> dict[str, np.ndarray]:
     with np.load(io.BytesIO(content(manifest, "weights"))) as file:
         return {name: file[name] for name in file.files}
+
+
+def tables() -> list[pa.Table]:
+    return [features_table(2, 401, seed=number, signal=0.6) for number in range(2)]
+
+
+def a_run(folder: Path, name: str, **changes: object) -> RunLayout:
+    return make_run(folder, name, tables(), SETTINGS | changes)
+
+
+def the(layout: RunLayout) -> Manifest:
+    manifest = Manifest.load(layout, "train")
+    assert manifest is not None
+    return manifest

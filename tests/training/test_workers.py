@@ -19,48 +19,19 @@ from cloudlstm.errors import UsageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, ManifestRow
 from dataset.tables import features_table
-from training.runs import config_of, content, losses, make_run, trained, weights, workers
-
-# 916 windows in batches of 33, which two workers cannot share evenly and which leaves a short last batch: 28 steps an
-# epoch, so 300 steps end inside the eleventh.
-STEPS_PER_EPOCH = 28
-SETTINGS = {
-    "train.batch_windows": 33,
-    "train.epochs": 20,
-    "train.max_steps": 300,
-    "train.patience_epochs": 50,
-    "train.learning_rate": 5e-3,
-    "train.checkpoint_every_s": 0.0,
-    "train.steps_per_call": 8,
-    "model.dropout": 0.3,
-}
-
-
-def tables() -> list[pa.Table]:
-    return [features_table(2, 401, seed=number, signal=0.6) for number in range(2)]
-
-
-def a_run(folder: Path, name: str, **changes: object) -> RunLayout:
-    return make_run(folder, name, tables(), SETTINGS | changes)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(folder: Path) -> RunLayout:
-    """A run that one worker has trained."""
-    layout = a_run(folder, "undisturbed")
-    trained(layout)
-    return layout
-
-
-def the(layout: RunLayout) -> Manifest:
-    manifest = Manifest.load(layout, "train")
-    assert manifest is not None
-    return manifest
+from training.runs import (
+    SETTINGS,
+    STEPS_PER_EPOCH,
+    a_run,
+    config_of,
+    content,
+    losses,
+    make_run,
+    the,
+    trained,
+    weights,
+    workers,
+)
 
 
 def split_of(layout: RunLayout, split: str) -> SequenceSet:
@@ -90,10 +61,9 @@ def history(manifest: Manifest) -> list[dict]:
     return [json.loads(line) for line in content(manifest, "history").splitlines()]
 
 
-def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, folder: Path) -> None:
-    one = the(undisturbed)
-    layout = a_run(folder, "two")
-    two = trained(layout, 2)
+def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, undisturbed_by_two: RunLayout) -> None:
+    one, layout = the(undisturbed), undisturbed_by_two
+    two = the(layout)
     assert len(losses(one)) == 300
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
     for name, values in weights(one).items():
@@ -244,16 +214,16 @@ class Quiet:
 
 
 def test_a_finished_training_is_not_done_twice(undisturbed: RunLayout) -> None:
-    from cloudlstm.training import worker
+    from cloudlstm.training import step
 
     before, journal = the(undisturbed), Quiet()
-    assert worker.run(undisturbed, config_of(undisturbed), journal)
+    assert step.run(undisturbed, config_of(undisturbed), journal)
     assert the(undisturbed) == before
     assert journal.reports == [("train", 1, 1, "windows", {"finished": True, "skipped": True})]
 
 
 def test_what_changes_the_fingerprint(undisturbed: RunLayout) -> None:
-    from cloudlstm.training.worker import train_fingerprint
+    from cloudlstm.training.fingerprint import train_fingerprint
 
     config, sequences = config_of(undisturbed), Manifest.load(undisturbed, "sequences")
     assert sequences is not None
@@ -275,12 +245,12 @@ def test_what_changes_the_fingerprint(undisturbed: RunLayout) -> None:
 
 
 def test_weights_of_no_run_are_refused(undisturbed: RunLayout) -> None:
-    from cloudlstm.training import worker
+    from cloudlstm.training import step
 
     config = config_of(undisturbed)
     config = config.model_copy(update={"train": config.train.model_copy(update={"weights": "memory://none/here"})})
     with pytest.raises(UsageError, match="memory://none/here"):
-        worker.run(undisturbed, config, Quiet())
+        step.run(undisturbed, config, Quiet())
 
 
 def _log(layout: RunLayout) -> str:

@@ -214,8 +214,10 @@ class TrainConfig(Section):
     """Numeric precision of the network's layers; the output stays float32."""
     checkpoint_every_s: float = Field(default=30.0, ge=0.0)
     """Seconds between checkpoints inside an epoch; one is also written at every epoch's end."""
-    collective_timeout_s: float = Field(default=30.0, gt=0.0)
-    """A worker that hears nothing from its peers for this long ends with an error instead of hanging."""
+    collective_timeout_s: float = Field(default=15.0, gt=0.0)
+    """A worker that waits for its peers in a training step for this long takes one of them for lost, and ends."""
+    max_restarts: int = Field(default=3, ge=0)
+    """Times in a row that lost workers are started again without getting further than before; 0: never."""
     cache_dir: str | None = None
     """Folder for staged shards; by default a folder of the user's cache."""
     weights: str | None = None

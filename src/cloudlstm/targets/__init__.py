@@ -10,9 +10,9 @@ import importlib
 from typing import cast
 
 from cloudlstm.errors import UsageError
-from cloudlstm.targets.base import JobState, Plan, Request, RunningJob, Target
+from cloudlstm.targets.base import JobState, Plan, Request, Restart, RunningJob, Target
 
-__all__ = ["TARGETS", "JobState", "Plan", "Request", "RunningJob", "Target", "open_target"]
+__all__ = ["TARGETS", "JobState", "Plan", "Request", "Restart", "RunningJob", "Target", "open_target"]
 
 TARGETS = {"local": ("cloudlstm.targets.local", "LocalTarget")}
 """name -> module, class; a target's SDK is imported when the target is first used."""

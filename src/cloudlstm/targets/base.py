@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -44,8 +44,28 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """One time that all workers of a job had to start again.
+
+    Attributes:
+        time: Seconds since the epoch.
+        cause: Which worker was lost, and how.
+        told: The end of what the platform knows of it, for the log.
+    """
+
+    time: float
+    cause: str
+    told: str
+
+
 class RunningJob(Protocol):
     """A job that a target has started."""
+
+    @property
+    def restarts(self) -> Sequence[Restart]:
+        """The restarts so far; the workers at work are the generation of that number."""
+        ...
 
     def state(self) -> JobState:
         """How the job fares now."""

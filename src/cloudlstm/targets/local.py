@@ -6,25 +6,35 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloudlstm.assets import asset
-from cloudlstm.steps import ATTEMPT, CORES, PARENT_PIPE
+from cloudlstm.layout import RunLayout
+from cloudlstm.restarts import PEER_LOST, TERMINATED, Restarts, told, worth_another
+from cloudlstm.steps import ATTEMPT, CORES, GENERATION, RESTARTS
 from cloudlstm.storage.local import disk_errors
-from cloudlstm.targets.base import JobState, Request
+from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.java import find_java
+from cloudlstm.targets.processes import Process
 from cloudlstm.targets.scratch import Scratch
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
-    from cloudlstm.layout import RunLayout
 
 _GRACE_S = 10.0
+"""How long processes may take to end when the job is cancelled."""
+
+_ENDING_S = 10.0
+"""How long workers may take to end, and a checkpoint to be written, when one of them was lost."""
+
+_STOPPED_S = 10.0
+"""A process that has been stopped for this long is lost."""
+
+_STOPPED_GRACE_S = 2.0
+"""What its peers get to end."""
 
 
 class LocalTarget:
@@ -48,6 +58,8 @@ class LocalTarget:
         addresses = [f"127.0.0.1:${{port.{index}}}" for index in range(workers)]
         return {
             "job": job,
+            "run": layout.uri,
+            "max_restarts": config.train.max_restarts,
             "processes": [
                 {"worker": f"worker-{index}", "argv": argv, "env": _worker_env(addresses, index)}
                 for index in range(workers)
@@ -73,75 +85,119 @@ def _worker_env(addresses: Sequence[str], index: int) -> dict[str, str]:
 
 
 class LocalJob:
-    """The processes of one job. Each has a process group of its own, so that nothing of it is left behind."""
+    """The processes of one job. Where the request allows restarts, the loss of one starts all again.
+
+    A worker that ended by a signal, saved and ended after SIGTERM, lost a peer, or is stopped, ends its generation: the
+    others are asked to end, and killed if they do not, at most `_ENDING_S` after the loss was seen; then all start
+    as the next generation, on new ports. Any other failure fails the job, as it would come again.
+
+    Attributes:
+        restarts: Those there have been.
+    """
 
     def __init__(self, request: Request) -> None:
+        self._request = request
         self._job = str(request["job"])
         self._folder = Scratch()
-        self._console = self._folder.path
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        values = _values_of_placeholders(request)
+        self._processes: list[Process] = []
+        self._allowed = (
+            Restarts(RunLayout(request["run"]), self._job, request["max_restarts"])
+            if "max_restarts" in request
+            else None
+        )
+        self._lost: dict[str, int] = {}
+        self._deadline = 0.0
+        self._final: JobState | None = None
+        self.restarts: list[Restart] = []
+        self._start()
+
+    def _start(self) -> None:
+        """Starts all processes, on ports that are free now."""
+        values = _values_of_placeholders(self._request)
+        causes = json.dumps([restart.cause for restart in self.restarts])
+        places = self._folder.environment()
+        ours = {GENERATION: str(len(self.restarts)), RESTARTS: causes}
+        self._processes.clear()
+        self._lost = {}
         try:
-            for process in request["processes"]:
-                self._spawn(process, values)
+            for process in self._request["processes"]:
+                env = {key: _filled(text, values) for key, text in process["env"].items()}
+                name = str(process["worker"])
+                console = self._folder.path / f"{name}.txt"
+                with disk_errors(f"start {self._job} with {console}"):
+                    self._processes.append(Process(name, process["argv"], places | env | ours, console))
         except BaseException:
             self.cancel()
             raise
 
-    def _spawn(self, process: Mapping[str, Any], values: Mapping[str, str]) -> None:
-        env = {key: _filled(text, values) for key, text in process["env"].items()}
-        told = self._console / f"{process['worker']}.txt"
-        with disk_errors(f"start {self._job} with {told}"), told.open("wb") as console:
-            self._processes[process["worker"]] = subprocess.Popen(
-                process["argv"],
-                env=os.environ | self._folder.environment() | env | {PARENT_PIPE: "1", "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.PIPE,  # closes when this launcher dies, however it dies
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
     def state(self) -> JobState:
-        """Failed as soon as one process has failed: its peers cannot go on without it."""
-        codes = [process.poll() for process in self._processes.values()]
-        if any(code not in (None, 0) for code in codes):
+        """How the job fares; to be asked every second or so, as this is where lost workers are seen to."""
+        if self._final is None:
+            for process in self._processes:
+                process.look()
+            self._final = self._ending() if self._lost else self._running()
+        return self._final or JobState.RUNNING
+
+    def _running(self) -> JobState | None:
+        """The final state, or None: either all is well, or a generation has begun to end."""
+        if all(process.status == 0 for process in self._processes):
+            return JobState.DONE
+        self._lost = {p.name: p.status for p in self._processes if p.status is not None and p.status != 0}
+        # A peer may have noticed first: then the one that is stopped is the cause.
+        patience_s = 0.0 if self._lost else _STOPPED_S
+        stopped = [process for process in self._processes if process.stopped_s > patience_s]
+        self._lost |= {process.name: -signal.SIGSTOP for process in stopped}
+        if not self._lost:
+            return None
+        if self._allowed is None or not worth_another(self._lost.values()):
             return JobState.FAILED
-        return JobState.DONE if all(code == 0 for code in codes) else JobState.RUNNING
+        for process in self._processes:
+            process.ask_to_end()
+        # Peers of a stopped worker have waited already for as long as others get to finish what they are writing.
+        self._deadline = time.monotonic() + (_STOPPED_GRACE_S if stopped else _ENDING_S)
+        return None
+
+    def _ending(self) -> JobState | None:
+        """Starts the next generation when all have ended or their time is up."""
+        if any(process.status is None for process in self._processes) and time.monotonic() < self._deadline:
+            return None
+        # A worker that fails now may know the cause that the others only suffered from.
+        statuses = {p.name: p.status or 0 for p in self._processes}
+        self._lost |= {name: status for name, status in statuses.items() if status > 0 and status != TERMINATED}
+        for process in self._processes:
+            process.end(0.0)
+        if not worth_another(self._lost.values()) or self._allowed is None or not self._allowed.another():
+            return JobState.FAILED
+        self.restarts.append(Restart(time.time(), self._cause(), self.explain()))
+        self._start()
+        return None
+
+    def _cause(self) -> str:
+        """Who was lost and how; what others only suffered from is not named beside it."""
+        causes = {name: status for name, status in self._lost.items() if status != PEER_LOST} or self._lost
+        names = {status: [name for name, other in causes.items() if other == status] for status in causes.values()}
+        return ", ".join(told(" and ".join(each), status) for status, each in names.items())
 
     def cancel(self) -> None:
         """Asks the processes to end, gives them some seconds, then ends them and all that they started.
 
         What they printed is forgotten then: ask `explain` before.
         """
-        for process in self._processes.values():
-            _signal(process, signal.SIGTERM, group=False)
+        self._final = self._final or JobState.CANCELLED
+        for process in self._processes:
+            process.ask_to_end()
         deadline = time.monotonic() + _GRACE_S
-        for process in self._processes.values():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(deadline - time.monotonic(), 0.1))
-            _signal(process, signal.SIGKILL, group=True)
-            process.wait()
-            if process.stdin:
-                process.stdin.close()
+        for process in self._processes:
+            process.end(deadline)
         self._folder.remove()
 
     def explain(self) -> str:
-        """The last lines that the failed processes printed."""
+        """How each lost process ended, and the last lines that it printed."""
         parts = []
-        for worker, process in self._processes.items():
-            if process.poll() not in (None, 0):
-                lines = (self._console / f"{worker}.txt").read_text(errors="replace").splitlines()
-                how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
-                parts += [f"{self._job}/{worker} ended with {how}", *lines[-40:]]
+        for process in self._processes:
+            if process.name in self._lost:
+                parts += [f"{self._job}/{told(process.name, self._lost[process.name])}", *process.printed()]
         return "\n".join(parts)
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals, *, group: bool) -> None:
-    with suppress(ProcessLookupError):
-        if group:
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
 
 
 def _values_of_placeholders(request: Request) -> dict[str, str]:

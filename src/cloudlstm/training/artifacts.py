@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from cloudlstm import storage
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import DataError, UsageError
-from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, ManifestRow, read_object
 from cloudlstm.training import model as models
+from cloudlstm.training.runtime import tf
 from cloudlstm.training.state import Arrays
 
 WEIGHTS, INPUTS = "weights", "inputs"
@@ -68,21 +66,6 @@ def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:
                         tf.summary.write(f"epoch/{name}", value, step=record["epoch"], metadata=kind)
         writer.close()
         return next(Path(folder).glob("events.*")).read_bytes()
-
-
-def source(config: RunConfig) -> Manifest | None:
-    """The training that `train.weights` names as the starting point.
-
-    Raises:
-        UsageError: there is no finished training at that URI.
-    """
-    if config.train.weights is None:
-        return None
-    layout = RunLayout(storage.absolute(config.train.weights).rstrip("/"))
-    manifest = Manifest.load(layout, "train")
-    if manifest is None:
-        raise UsageError(f"train.weights: no trained run at {layout.uri}", hint="name the folder of a finished run")
-    return manifest
 
 
 def source_settings(manifest: Manifest, config: RunConfig) -> dict[str, Any]:

@@ -6,13 +6,15 @@ import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout
-from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.state import State
+
+if TYPE_CHECKING:
+    from cloudlstm.training.cluster import Cluster
 
 _LOG = logging.getLogger(__name__)
 _KEEP = 2

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from cloudlstm.errors import JobError
+from cloudlstm.errors import PeerLostError
 from cloudlstm.steps import CORES
+from cloudlstm.training.membership import Membership
+from cloudlstm.training.runtime import tf
 
 _PATIENCE_S = 1800.0
-"""How long workers wait for one another where they may differ by a download or a compilation."""
+"""How long workers wait for one another where they may differ by a download or a compilation.
+
+A peer that is lost meanwhile is noticed after 10 s all the same: TensorFlow's coordination service hears every process'
+heartbeat, which comes from threads of its own, however busy Python is.
+"""
 
 _LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError,
          tf.errors.InternalError)  # fmt: skip
 """What a collective raises when a peer has gone; which one depends on who notices first."""
 
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """What TF_CONFIG says: the ordered addresses of all workers, and which of them this process is."""
-
-    addresses: tuple[str, ...] = ("localhost",)
-    index: int = 0
-
-    @classmethod
-    def here(cls) -> Self:
-        """From the environment; without TF_CONFIG this is the only worker."""
-        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
-        addresses = config.get("cluster", {}).get("worker", ())
-        return cls(tuple(addresses), int(config["task"]["index"])) if addresses else cls()
-
-    @property
-    def chief(self) -> bool:
-        """Worker 0 writes what the workers make together."""
-        return self.index == 0
+_SAYS_WHY = re.compile("(?i)abort|deadline|unavailable|connection|socket|unhealthy")
+"""Tells the line that names the reason from the lines about the graph."""
 
 
 @dataclass
@@ -76,7 +64,10 @@ class Cluster:
         options = tf.distribute.experimental.CommunicationOptions(
             timeout_seconds=timeout_s, implementation=kinds.NCCL if gpus else kinds.RING
         )
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        except tf.errors.OpError as error:  # a port taken since it was found free, a peer that ended meanwhile
+            raise _peer_lost(membership, error) from error
         devices = tuple(f"GPU:{index}" for index in range(len(gpus))) or ("CPU:0",)
         replicas = strategy.num_replicas_in_sync
         first = membership.index * len(devices)
@@ -122,10 +113,7 @@ class Cluster:
         except _LOST as error:
             if len(self.membership.addresses) == 1:
                 raise
-            raise JobError(
-                f"worker {self.membership.index} lost a peer: {str(error).splitlines()[0][:200]}",
-                hint="submit again: training goes on from its last checkpoint",
-            ) from error
+            raise _peer_lost(self.membership, error) from error
 
     def _sum_function(self, timeout_s: float) -> Any:
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s) if timeout_s else None
@@ -138,6 +126,16 @@ class Cluster:
             return self.strategy.run(replica, args=(value,))
 
         return tf.function(summed, reduce_retracing=True)
+
+
+def _peer_lost(membership: Membership, error: Exception) -> PeerLostError:
+    """What TensorFlow says in many lines, in one."""
+    lines = str(error).splitlines()
+    says = next((line for line in lines if _SAYS_WHY.search(line)), lines[0] if lines else "")
+    return PeerLostError(
+        f"worker {membership.index} lost a peer: {type(error).__name__}: {says.strip()[:200]}",
+        hint="submit again: training goes on from its last checkpoint",
+    )
 
 
 def _keep_to_cores() -> set[int]:

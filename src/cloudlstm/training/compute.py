@@ -12,7 +12,6 @@ import math
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
@@ -21,6 +20,7 @@ from cloudlstm.dataset.reader import Indices, SequenceSet
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.feed import Call
 from cloudlstm.training.order import rows_per_replica
+from cloudlstm.training.runtime import tf
 
 _FORWARD_WINDOWS = 1024
 """Windows of one forward pass on one device."""

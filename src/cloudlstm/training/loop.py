@@ -19,6 +19,7 @@ from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import JobError
+from cloudlstm.restarts import TERMINATED
 from cloudlstm.training import feed
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
@@ -30,9 +31,6 @@ _LOG = logging.getLogger(__name__)
 
 Report = Callable[[int, int, dict[str, Any]], None]
 """Called with windows done, windows in all, and further figures."""
-
-INTERRUPTED = 128 + signal.SIGTERM
-"""Exit status of a worker that saved its state and ended because it, or a peer, was asked to."""
 
 
 def total_steps(config: RunConfig, order: Order) -> int:
@@ -95,8 +93,9 @@ class Trainer:
         """Trains from `state` to the end; the network then has the best weights.
 
         Raises:
-            JobError: the loss is not a number, or a peer was lost.
-            SystemExit: with INTERRUPTED, after a checkpoint, when this process or a peer's got SIGTERM.
+            JobError: the loss is not a number.
+            PeerLostError: a peer was lost.
+            SystemExit: with TERMINATED, after a checkpoint, when this process or a peer's got SIGTERM.
         """
         self._restore(state)
         with _termination() as asked:
@@ -129,7 +128,7 @@ class Trainer:
             if stopping:
                 checkpoints.save(self._snapshot(state))
                 _LOG.info("asked to end: state saved at step %d", state.step)
-                raise SystemExit(INTERRUPTED)
+                raise SystemExit(TERMINATED)
             if state.step < stop and checkpoints.due:
                 checkpoints.save(self._snapshot(state))
         rate = (self.windows_seen(state.step) - self.windows_seen(first)) / max(time.monotonic() - began, 1e-9)

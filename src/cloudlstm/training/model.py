@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
 from cloudlstm.config import ModelConfig
 from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.training.runtime import keras
 
 
 def build(window_bars: int, config: ModelConfig, *, seed: int, precision: str = "float32", unroll: bool = False) -> Any:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
-import tensorflow as tf
-
 from cloudlstm.config import TrainConfig
+from cloudlstm.training.runtime import keras, tf
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]

@@ -10,85 +10,63 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from cloudlstm import __version__
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.sequences import require_windows
 from cloudlstm.dataset.splits import SPLITS
-from cloudlstm.errors import JobError
+from cloudlstm.errors import PeerLostError
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, fingerprint, finished, prune, total_rows, write_object
+from cloudlstm.manifest import Manifest, prune, write_object
 from cloudlstm.training import artifacts, model, optimizer
 from cloudlstm.training.checkpoint import Checkpoints
-from cloudlstm.training.cluster import Cluster, Membership
+from cloudlstm.training.cluster import Cluster
+from cloudlstm.training.fingerprint import source
 from cloudlstm.training.loop import Trainer, total_steps
+from cloudlstm.training.membership import Membership
 from cloudlstm.training.order import Order
 from cloudlstm.training.predict import predict
+from cloudlstm.training.runtime import keras, tf
 
 _LOG = logging.getLogger(__name__)
-
-_INFLUENCE_NOTHING = {"workers", "cache_dir", "collective_timeout_s", "checkpoint_every_s", "steps_per_call", "weights"}
-"""Settings of training that change how it runs, and not what comes of it."""
 
 _UNROLL_UP_TO_BARS = 128
 """An unrolled LSTM is a tenth faster on a CPU and takes 30 ms a bar to compile."""
 
 
-def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
-    """Hash of all that the trained network depends on. How many workers train it is not part of that."""
-    start = artifacts.source(config)
-    return fingerprint(
-        [
-            __version__,
-            "train",
-            config.train.model_dump(mode="json", exclude=_INFLUENCE_NOTHING),
-            config.model.model_dump(mode="json"),
-            config.dataset.window_bars,
-            config.dataset.horizon_bars,
-            sequences.digest(),
-            start.digest() if start else None,
-        ]
-    )
-
-
-def run(layout: RunLayout, config: RunConfig, journal: Journal) -> bool:
-    """Does the step "train" of a run, or skips it when it is done; returns whether this worker is the chief.
+def train(
+    layout: RunLayout, config: RunConfig, journal: Journal, membership: Membership, sequences: Manifest, mark: str
+) -> None:
+    """Trains together with the peers; the chief writes what came of it. `mark` is the training's fingerprint.
 
     Raises:
-        DataError: a split has no windows.
-        JobError: a peer was lost, or the loss is not a number.
+        JobError: the loss is not a number.
+        PeerLostError: a peer was lost.
         SystemExit: after SIGTERM to this worker or a peer; the state was saved.
     """
     began = time.monotonic()
-    membership = Membership.here()
-    sequences = Manifest.load(layout, "sequences")
-    if sequences is None:
-        raise JobError(f"run {layout.run_id} has no sequences to train on", hint="submit it again")
-    mark = train_fingerprint(config, sequences)
-    if finished(layout, "train", mark):
-        _LOG.info("train: nothing to do, its inputs have not changed")
-        journal.report("train", 1, 1, "windows", finished=True, skipped=True)
-        return membership.chief
-    if config.train.epochs:
-        require_windows({split: total_rows(sequences.of_kind(split)) for split in SPLITS}, config.dataset)
+    if len(membership.addresses) > 1:
+        _phase(journal, membership, "waiting for all workers")
     cluster = Cluster.start(membership, config.train.collective_timeout_s)
-    work = _Work(layout, config, journal, cluster, sequences, mark)
-    work.train()
-    if membership.chief:
-        work.write(time.monotonic() - began)
-    work.report_end()
+    with cluster.talking():
+        work = _Work(layout, config, journal, cluster, sequences, mark)
+        work.train()
+        if membership.chief:
+            work.write(time.monotonic() - began)
+        work.report_end()
     try:
         cluster.meet()  # a peer that ended while the chief forecasts would count as lost
-    except JobError:
+    except PeerLostError:
         if not membership.chief:
             raise
-    return membership.chief
+
+
+def _phase(journal: Journal, membership: Membership, name: str) -> None:
+    """Tells what is being done before there is anything to count."""
+    journal.report("train", 0, 0, "windows", phase=name, **membership.facts)
 
 
 class _Work:
@@ -99,6 +77,7 @@ class _Work:
     ) -> None:
         self.layout, self.config, self.journal, self.mark = layout, config, journal, mark
         self.cluster = cluster
+        _phase(journal, cluster.membership, "staging")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
         cluster.meet()  # what follows has deadlines, and one worker may have staged longer than another
         self.pids = cluster.sum(np.eye(len(cluster.membership.addresses))[cluster.membership.index] * os.getpid())
@@ -115,7 +94,7 @@ class _Work:
     def train(self) -> None:
         """From the last checkpoint, another run's weights or fresh ones, to the end of training."""
         config, cluster = self.config, self.cluster
-        start = artifacts.source(config)
+        start = source(config)
         self.transform: Inputs = restore(artifacts.source_settings(start, config)) if start else self._fitted_inputs()
         steps = total_steps(config, Order(len(self.splits["train"]), config.train.batch_windows, config.train.seed))
         with cluster.strategy.scope():
@@ -137,6 +116,7 @@ class _Work:
                 state = self.trainer.fresh()
                 if start:
                     state.weights = artifacts.source_weights(start, self.network)
+            _phase(self.journal, cluster.membership, "compiling")
             self.trainer.prepare()
             self.state = self.trainer.run(state, checkpoints, self._report)
         self.checkpoints = checkpoints
@@ -147,11 +127,13 @@ class _Work:
         return Relative(self.config.dataset.horizon_bars)
 
     def _report(self, done: int, total: int, facts: Mapping[str, Any]) -> None:
-        self.journal.report("train", done, total, "windows", **facts)
+        self.journal.report("train", done, total, "windows", **self.cluster.membership.facts, **facts)
 
     def write(self, seconds: float) -> None:
         """Writes every object of the step, and last its manifest."""
         history, network = self.state.history, self.network
+        seen = self.trainer.windows_seen(self.state.step)
+        self.journal.report("train", seen, seen, "windows", phase="forecasting", **self.cluster.membership.facts)
         forecasts = {split: self.splits[split] for split in SPLITS if split != "train"}
         put = self._put
         objects = (
@@ -172,7 +154,7 @@ class _Work:
         """Tells the progress bars that this worker is through, with fewer windows than planned if it stopped early."""
         seen, last = self.trainer.windows_seen(self.state.step), self.state.history[-1]
         figures = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
-        self.journal.report("train", seen, seen, "windows", finished=True, **figures)
+        self.journal.report("train", seen, seen, "windows", finished=True, **self.cluster.membership.facts, **figures)
 
     def _put(self, name: str, data: bytes, kind: str, rows: int) -> Any:
         return write_object(self.layout.data("train", self.mark, name), data, kind=kind, rows=rows)
@@ -194,6 +176,7 @@ class _Work:
             "training_seconds": state.seconds,
             "windows_per_s": seen / state.seconds if state.seconds else None,
             "workers": len(addresses),
+            "restarts": list(self.cluster.membership.restarts),
             "replicas": self.cluster.replicas,
             "devices": list(self.cluster.devices),
             "worker_processes": [

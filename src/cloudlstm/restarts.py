@@ -1,0 +1,99 @@
+"""Whether the workers of a job start again when one of them has ended: one policy for every target.
+
+Training is synchronous, so the end of one worker is the end of its *generation*: all are ended, and all start again as
+the next generation, from the last checkpoint. Whoever watches the workers asks here: first whether the way they ended
+may go better another time, then whether the job has another restart left. A worker says by its exit status how it
+ended, so that the decision does not depend on what could be stored.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+
+from cloudlstm import storage
+from cloudlstm.errors import StorageError
+from cloudlstm.layout import RunLayout
+
+PEER_LOST = 75
+"""Exit status of a worker that ended because a peer had gone (EX_TEMPFAIL)."""
+
+UNEXPECTED = 70
+"""Exit status of a worker that met an error nobody foresaw (EX_SOFTWARE); a peer's sudden end may look like that."""
+
+TERMINATED = 128 + signal.SIGTERM
+"""Exit status of a worker that ended because it, or a peer, was asked to; in training it has saved its state."""
+
+_KNOWN_CAUSES = (1, 2)
+"""Exit statuses of workers whose error would come again: bad data, a full disk, a missing package, a loss of NaN."""
+
+
+def worth_another(statuses: Iterable[int]) -> bool:
+    """Whether workers that ended with these statuses may get further if all start again.
+
+    Args:
+        statuses: Of the workers that ended by themselves; a negative one is the signal that ended it.
+    """
+    ends = [status for status in statuses if status]
+    if any(status in _KNOWN_CAUSES for status in ends):
+        return False
+    if any(status < 0 or status == TERMINATED for status in ends):
+        return True
+    return bool(ends) and all(status == PEER_LOST for status in ends)
+
+
+def told(workers: str, status: int) -> str:
+    """How one or more workers ended, for people."""
+    if status == -signal.SIGSTOP:
+        return f"{workers} stopped (SIGSTOP)"
+    if status < 0:
+        return f"{workers} killed by signal {-status} ({signal.Signals(-status).name})"
+    if status == TERMINATED:
+        return f"{workers} ended on SIGTERM"
+    return f"{workers} lost a peer" if status == PEER_LOST else f"{workers} ended with status {status}"
+
+
+class Restarts:
+    """How often a job may start again: a number that is refilled whenever the job has got further.
+
+    So a long training survives any number of lost machines, and one that dies in the same place every time is given up.
+
+    Args:
+        layout: The run.
+        job: The job.
+        allowed: Restarts in a row that may get no further than the one before.
+    """
+
+    def __init__(self, layout: RunLayout, job: str, allowed: int) -> None:
+        self._layout, self._job, self._allowed = layout, job, allowed
+        self._used = 0
+        self._furthest: dict[str, str] = {}
+        self._has_progressed()
+
+    def another(self) -> bool:
+        """Whether the job may start again; if so, what its workers left as their failure is removed."""
+        self._used = 0 if self._has_progressed() else self._used + 1
+        if not self._allowed or self._used > self._allowed:
+            return False
+        with suppress(StorageError):  # a record carries its generation, so an old one is not believed either
+            storage.delete(self._layout.failure(self._job))
+        return True
+
+    def _has_progressed(self) -> bool:
+        """Whether more has been made durable than ever before: a later checkpoint, or the manifest of a step."""
+        further = False
+        with suppress(StorageError):
+            for key, value in _durable(self._layout):
+                if value > self._furthest.get(key, ""):
+                    self._furthest[key] = value
+                    further = True
+        return further
+
+
+def _durable(layout: RunLayout) -> Iterable[tuple[str, str]]:
+    """What outlives the workers, as (key, value): of equal keys the greater value is further."""
+    for item in storage.list_objects(layout.all_checkpoints):
+        yield tuple(item.uri.rsplit("/", 1))  # type: ignore[misc]
+    for item in storage.list_objects(layout.manifests):
+        yield f"{item.uri} {item.etag}", "written"

@@ -1,0 +1,46 @@
+"""What a trained network depends on; found out without TensorFlow."""
+
+from __future__ import annotations
+
+from cloudlstm import __version__, storage
+from cloudlstm.config import RunConfig
+from cloudlstm.errors import UsageError
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, fingerprint
+
+_INFLUENCE_NOTHING = {
+    "workers", "cache_dir", "collective_timeout_s", "max_restarts", "checkpoint_every_s", "steps_per_call", "weights",
+}  # fmt: skip
+"""Settings of training that change how it runs, and not what comes of it."""
+
+
+def source(config: RunConfig) -> Manifest | None:
+    """The training that `train.weights` names as the starting point.
+
+    Raises:
+        UsageError: there is no finished training at that URI.
+    """
+    if config.train.weights is None:
+        return None
+    layout = RunLayout(storage.absolute(config.train.weights).rstrip("/"))
+    manifest = Manifest.load(layout, "train")
+    if manifest is None:
+        raise UsageError(f"train.weights: no trained run at {layout.uri}", hint="name the folder of a finished run")
+    return manifest
+
+
+def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
+    """Hash of all that the trained network depends on. How many workers train it is not part of that."""
+    start = source(config)
+    return fingerprint(
+        [
+            __version__,
+            "train",
+            config.train.model_dump(mode="json", exclude=_INFLUENCE_NOTHING),
+            config.model.model_dump(mode="json"),
+            config.dataset.window_bars,
+            config.dataset.horizon_bars,
+            sequences.digest(),
+            start.digest() if start else None,
+        ]
+    )

@@ -1,0 +1,31 @@
+"""Trainings that nothing disturbed, shared by all tests of this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloudlstm.layout import RunLayout
+from training.runs import a_run, trained
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(folder: Path) -> RunLayout:
+    """A run that one worker has trained."""
+    layout = a_run(folder, "undisturbed")
+    trained(layout)
+    return layout
+
+
+@pytest.fixture(scope="session")
+def undisturbed_by_two(folder: Path) -> RunLayout:
+    """The same run, trained by two workers."""
+    layout = a_run(folder, "two")
+    trained(layout, 2)
+    return layout

@@ -1,0 +1,48 @@
+"""Trainings as `cloudlstm submit` carries them out on this machine, with faults planted in their workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloudlstm import launch, storage
+from cloudlstm.journal import Progress
+from cloudlstm.layout import RunLayout
+from cloudlstm.targets import Plan
+from cloudlstm.targets.local import LocalTarget
+from training.runs import config_of
+
+Fault = tuple[str, str, str, int]
+"""generation/worker, signal, moment, number: see faulty_worker.py."""
+
+
+def carried_out(layout: RunLayout, faults: Sequence[Fault] = ()) -> list[list[Progress]]:
+    """Carries out the job "train" of a run; gives what was shown meanwhile."""
+    target = LocalTarget()
+    request = json.loads(json.dumps(target.request("train", config_of(layout), layout)))
+    for process in request["processes"]:
+        process["argv"][1] = str(Path(__file__).with_name("faulty_worker.py"))
+        process["env"] |= {"FAULTS": json.dumps(faults), "STRUCK": str(folder_of(layout))}
+    shown: list[list[Progress]] = []
+    launch.carry_out(Plan("submit", layout.uri, ({"action": "job", **request},)), target, shown.append)
+    return shown
+
+
+def folder_of(layout: RunLayout) -> Path:
+    return Path(layout.uri.removeprefix("file://"))
+
+
+def struck(layout: RunLayout, generation: int) -> float:
+    """When the fault of a generation struck, seconds since the epoch."""
+    return float((folder_of(layout) / str(generation)).read_text())
+
+
+def log_of(layout: RunLayout, source: str = "") -> list[str]:
+    """The lines that `cloudlstm logs` shows, of one source if named."""
+    return [
+        line
+        for item in storage.list_objects(layout.logs)
+        if f"/{source}" in item.uri
+        for line in storage.read(item.uri).decode().splitlines()
+    ]

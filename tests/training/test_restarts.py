@@ -1,0 +1,132 @@
+"""Workers that are killed, stopped and terminated: all start again, and train the network of an undisturbed run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.errors import DataError, JobError
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, read_object
+from cloudlstm.targets import local
+from training.runs import STEPS_PER_EPOCH, a_run, content, losses, the, weights
+from training.submitted import carried_out, log_of, struck
+
+_LONGEST_WAIT_S = 30.0
+"""Between a fault and the moment when all start again."""
+
+
+def restarts_of(layout: RunLayout) -> list[tuple[float, str]]:
+    """When and why all workers started again, as the log has it."""
+    lines = [line for line in log_of(layout, "train/launcher") if not line.startswith(" ")]
+    stamps = [dt.datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S%z").timestamp() for line in lines]
+    return [(stamp, line.split(" ", 2)[2]) for stamp, line in zip(stamps, lines, strict=True)]
+
+
+def resumed_at(layout: RunLayout) -> list[int]:
+    """The steps from which the chief went on."""
+    return [int(line.split()[-1]) for line in log_of(layout, "train/worker-0") if "going on from step" in line]
+
+
+def test_lost_workers_do_not_change_the_network(undisturbed_by_two: RunLayout, folder: Path) -> None:
+    random = np.random.default_rng(20261123)
+    epochs = np.array([1, 4, 6, 9])
+    steps = [int(step) for step in epochs * STEPS_PER_EPOCH + random.integers(1, STEPS_PER_EPOCH, 4)]
+    faults = [
+        ("0/worker-1", "SIGKILL", "step", steps[0]),
+        ("1/worker-0", "SIGKILL", "step", steps[1]),
+        ("2/worker-1", "SIGTERM", "step", steps[2]),
+        ("3/worker-1", "SIGSTOP", "step", steps[3]),
+    ]
+    layout = a_run(folder, "disturbed", **{"train.workers": 2, "train.max_restarts": 1})
+    shown = carried_out(layout, faults)
+    expected, found = the(undisturbed_by_two), the(layout)
+    np.testing.assert_allclose(losses(found), losses(expected), rtol=1e-5)
+    assert found.facts["train_loss"] == pytest.approx(expected.facts["train_loss"], rel=1e-5)
+    for name, values in weights(expected).items():
+        np.testing.assert_allclose(weights(found)[name], values, rtol=1e-5, atol=1e-8)
+
+    *killed, terminated, stopped = found.facts["restarts"]
+    assert killed == ["worker-1 killed by signal 9 (SIGKILL)", "worker-0 killed by signal 9 (SIGKILL)"]
+    assert "ended on SIGTERM" in terminated
+    assert stopped == "worker-1 stopped (SIGSTOP)"
+    told = restarts_of(layout)
+    assert [line for _, line in told] == [
+        f"{cause}; all workers start again as generation {number}"
+        for number, cause in enumerate(found.facts["restarts"], 1)
+    ]
+    waited = [when - struck(layout, generation) for generation, (when, _) in enumerate(told)]
+    assert max(waited) <= _LONGEST_WAIT_S, waited
+
+    saved = [int(line.split()[-1]) for line in log_of(layout, "train/worker-0") if "state saved at step" in line]
+    assert len(saved) == 1
+    assert steps[2] <= saved[0] <= steps[2] + 16, "it saves where it was asked to end"
+    assert saved[0] in resumed_at(layout), "and nothing is lost"
+    assert max(resumed_at(layout)) > steps[2]
+
+    # What has been counted stands while all start again, and the reason is shown.
+    reports = [report for reports in shown for report in reports if report.step == "train"]
+    first = next(place for place, report in enumerate(reports) if report.total)
+    assert all(report.total == reports[first].total for report in reports[first:] if report.worker == "worker-0")
+    assert {"starting TensorFlow"} <= {report.facts.get("phase") for report in reports}
+    assert any(str(report.facts.get("phase")).endswith("; starting again") for report in reports)
+    assert reports[-1].facts["restarts"] == 4
+
+
+def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunLayout, folder: Path) -> None:
+    faults = [
+        ("0/worker-0", "SIGKILL", "half", 60),
+        ("1/worker-0", "SIGKILL", "torn", 120),
+        ("2/worker-0", "SIGKILL", "manifest", 0),
+        ("3/worker-0", "SIGKILL", "tidying", 0),
+        ("4/worker-0", "SIGTERM", "reporting", 0),
+    ]
+    layout = a_run(folder, "lone", **{"train.workers": 1, "train.max_restarts": 3})
+    carried_out(layout, faults)
+    causes = [line.split(";")[0] for _, line in restarts_of(layout)]
+    assert causes == ["worker-0 killed by signal 9 (SIGKILL)"] * 4 + ["worker-0 ended on SIGTERM"]
+    lines = log_of(layout, "train/worker-0")
+    assert sum("passing over a checkpoint" in line for line in lines) == 1, "the torn one"
+    expected, found = the(undisturbed), the(layout)
+    for kind in ("losses", "predictions", "inputs"):
+        assert content(found, kind) == content(expected, kind)
+    assert resumed_at(layout)[-1] == 300, "what was killed after the last step only predicts again"
+    assert not list(storage.list_objects(layout.all_checkpoints)), "also when killed before it could tidy up"
+    report = Manifest.load(layout, "evaluate")
+    assert report is not None
+    assert all(read_object(row) for row in report.objects)
+
+
+def test_a_cause_that_would_come_again_fails_the_job_at_once(folder: Path) -> None:
+    layout = a_run(folder, "failing", **{"train.workers": 2})
+    with pytest.raises(DataError, match="as planted"):
+        carried_out(layout, [("0/worker-1", "DataError", "step", 40)])
+    assert restarts_of(layout) == []
+
+
+def test_a_lone_worker_that_is_stopped_early_is_started_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local._STOPPED_S + local._STOPPED_GRACE_S < _LONGEST_WAIT_S > local._ENDING_S
+    monkeypatch.setattr(local, "_STOPPED_S", 2.0)
+    faults = [("0/worker-0", "SIGSTOP", "start", 0), ("1/worker-0", "SIGSTOP", "staging", 0)]
+    faults += [(f"{number}/worker-0", "SIGKILL", "start", 0) for number in range(2, 9)]
+    layout = a_run(folder, "stopped", **{"train.workers": 1, "train.max_restarts": 2})
+    with pytest.raises(JobError, match=r"worker-0 killed by signal 9 \(SIGKILL\) .after 2 restarts"):
+        carried_out(layout, faults)
+    assert [line.split(";")[0] for _, line in restarts_of(layout)] == ["worker-0 stopped (SIGSTOP)"] * 2
+
+
+def test_a_finished_training_is_found_without_tensorflow(undisturbed: RunLayout) -> None:
+    code = (
+        "import sys; from cloudlstm import storage; from cloudlstm.config import parse\n"
+        "from cloudlstm.journal import Journal; from cloudlstm.layout import RunLayout\n"
+        "from cloudlstm.training import step; layout = RunLayout(sys.argv[1])\n"
+        "assert step.run(layout, parse(storage.read_json(layout.config)), Journal(layout, 'train', 'worker-0'))\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, undisturbed.uri], check=True)
