@@ -83,11 +83,14 @@ def _named(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(_named(each) for each in arguments if each is not type(None))
     if origin is tuple:
-        return f"list of {_named(arguments[0])}s"
+        each = _named(arguments[0])
+        return f"list of {each}" if each.startswith("{") else f"list of {each}s"
     if origin is dict:
         return "table of texts"
     if hasattr(kind, "__metadata__"):
         return "ticker" if _pattern(kind.__metadata__) else _named(arguments[0])
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return f"{{ {', '.join(kind.model_fields)} }}"
     return {int: "whole number", float: "number", str: "text", bool: "true or false", dt.date: "date"}[kind]
 
 
@@ -139,6 +142,7 @@ _SHOWN = {
     "universe": ("tickers", ["AAPL", "MSFT"]),
     "market": ("path", "s3://bucket/bars/*.csv.gz"),
     "market.synthetic": ("tickers", 100),
+    "market.yahoo": ("requests_per_minute", 30),
     "clean": ("max_fill_bars", 5),
     "dataset": ("window_bars", 30),
     "model": ("units", 64),
