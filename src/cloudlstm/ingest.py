@@ -86,7 +86,8 @@ class Ingest:
         for outcome in outcomes:
             if outcome.cause and not outcome.reused:
                 _LOG.warning("%s is %s: %s", outcome.ticker, outcome.status, outcome.cause)
-        self._journal.report(STEP, total, total, "tickers")
+        settled = sum(outcome.status != coverage.FAILED for outcome in outcomes)
+        self._journal.report(STEP, settled, total, "tickers")
         return outcomes
 
     def _counting(self, folder: str, total: int) -> Callable[[int], None]:

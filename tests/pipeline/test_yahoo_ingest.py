@@ -107,8 +107,9 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
     with Yahoo(market(*tickers)) as yahoo:
         monkeypatch.setenv(URL, yahoo.url)
         yahoo.faults = {"T003": [Fault("status", None, 503)], "T006": [Fault("truncated")]}
+        torn = Telling(RunLayout(f"file://{tmp_path}/torn"))
         with pytest.raises(FetchError) as caught:
-            ingest(spark, tmp_path / "torn", config)
+            ingest(spark, tmp_path / "torn", config, torn)
         told = str(caught.value)
         assert "2 of 9 tickers could not be fetched from Yahoo Finance: T003: HTTP 503 (4 attempts" in told
         assert "T006: the reply is no complete JSON" in told
@@ -118,6 +119,8 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
         statuses = {each["ticker"]: each["status"] for each in storage.read_json(uri)["tickers"]}
         assert sorted(statuses.values()) == ["empty", *["failed"] * 2, *["fetched"] * 6]
         assert statuses["T999"] == "empty"
+        last = torn.reports[-1]
+        assert (last.done, last.total, last.unit) == (7, 9, "tickers")
 
         yahoo.faults.clear()
         yahoo.asked.clear()

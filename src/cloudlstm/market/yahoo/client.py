@@ -96,7 +96,8 @@ class Client:
             except MissingExtraError:
                 raise
             except Exception as error:  # whatever a server may answer: the cause is kept, nothing is passed over
-                cause = f"{self._status()}{_words(error)} ({attempt} attempts in {time.monotonic() - began:.0f} s)"
+                count = f"{attempt} attempt{'s' if attempt > 1 else ''}"
+                cause = f"{self._status()}{_words(error)} ({count} in {time.monotonic() - began:.0f} s)"
                 wait_s = _wait_s(config.backoff_s, attempt, error)
             if attempt < config.attempts:
                 if time.monotonic() - began + wait_s > config.max_ticker_s:
