@@ -67,7 +67,8 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
     objects = _write(layout, report, splits.get("forecast"), beyond)
     lstm = next(row for row in report["models"] if row["model"] == "lstm")
     facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
-    manifest = Manifest(STEP, print_, objects, time.monotonic() - began, facts)
+    seconds = time.monotonic() - began
+    manifest = Manifest(STEP, print_, objects, seconds, facts, began=time.time() - seconds)
     manifest.save(layout)
     journal.report(STEP, seen.total, seen.total, "windows", finished=True)
     _LOG.info("%s", report["headline"])
