@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from cloudlstm import __version__
+from cloudlstm import __version__, attempts
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.splits import CLOSE, FEATURES
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation import html
 from cloudlstm.evaluation.baselines import add_baselines
-from cloudlstm.evaluation.document import document
+from cloudlstm.evaluation.document import Evaluation, document
 from cloudlstm.evaluation.forecasts import (
     DayArray,
     Forecasts,
@@ -34,6 +35,8 @@ from cloudlstm.steps import STEPS
 _LOG = logging.getLogger(__name__)
 
 STEP = "evaluate"
+
+_VOLUME = FEATURES.index("volume")
 
 
 def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
@@ -63,7 +66,8 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
     transform = _transform(config, train, windows["train"])
     fitted = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, seen)
     beyond = _beyond(config, splits.get("forecast"))
-    report = document(layout.run_id, config, manifests, history, splits, beyond, fitted, time.monotonic() - began)
+    itself = Evaluation(time.monotonic() - began, seen.total, _submitted(layout), _turnover(windows["test"]))
+    report = document(layout.run_id, config, manifests, history, splits, beyond, fitted, itself)
     objects = _write(layout, report, splits.get("forecast"), beyond)
     lstm = next(row for row in report["models"] if row["model"] == "lstm")
     facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
@@ -126,6 +130,21 @@ def _beyond(config: RunConfig, split: Forecasts | None) -> DayArray:
             date = next_session(config.market.calendar, date)
         targets.append(to_days(date))
     return np.asarray(targets, np.int32)[which]
+
+
+def _submitted(layout: RunLayout) -> float:
+    """When the attempt that this evaluation belongs to began, seconds since the epoch; 0.0 when there is none."""
+    owner = attempts.read_owner(layout, attempts.latest_attempt(layout))
+    return owner.started if owner else 0.0
+
+
+def _turnover(windows: SequenceSet) -> dict[str, float]:
+    """Ticker -> close x volume, the mean of its last window in dollars a session."""
+    names = windows.tickers(np.arange(len(windows)))
+    found, place = np.unique(names[::-1], return_index=True)  # the first from the end is a ticker's last
+    bars = windows.windows(len(names) - 1 - place).astype(np.float64)
+    means = (bars[:, :, CLOSE] * bars[:, :, _VOLUME]).mean(axis=1)
+    return dict(zip(found.tolist(), means.tolist(), strict=True))
 
 
 def _write(
