@@ -76,8 +76,9 @@ def optional(value: Any) -> str:
 
 
 def typeset(text: str) -> str:
-    """Plain text with real minus signs and with spaces that do not break around an equals sign."""
-    return re.sub(r" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", re.sub(r"(?<![\w.])-(?=[\d$])", "−", text))
+    """Plain text with real minus and times signs, and with spaces that do not break around an equals sign."""
+    text = re.sub(r"(?<![\w.])-(?=[\d$])", "−", text).replace(" - ", " − ").replace(" x ", " × ")
+    return re.sub(r" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", text)
 
 
 def figure(value: float | None, metric: Mapping[str, Any]) -> str:

@@ -42,6 +42,8 @@ def _text(value: Any) -> str:
     """A value as an override word has it: TOML, and bare text where that can be taken for nothing else."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {json.dumps(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list) and value and all(isinstance(entry, str) and _is_text(entry) for entry in value):
+        return ",".join(value)  # only tickers are lists of text, and they are split at commas
     if isinstance(value, str):
         return value if _is_text(value) else json.dumps(value)
     return json.dumps(value, ensure_ascii=False)

@@ -58,10 +58,12 @@ def _cumulative(test: Forecasts) -> dict[str, Any]:
 def _errors(test: Forecasts) -> dict[str, Any]:
     """RMSE of the log-return by month, quarter or year of the target date, whichever gives few enough points."""
     months = test.target.astype("datetime64[D]").astype("datetime64[M]").astype(np.intp)  # since 1970-01
-    for period, length in (("month", 1), ("quarter", 3), ("year", 12)):
-        periods, code = np.unique(months // length, return_inverse=True)
-        if len(periods) <= MOST_PERIODS:
-            break
+    n_months = len(np.unique(months))
+    period, length = next(
+        ((name, length) for name, length in (("month", 1), ("quarter", 3)) if n_months / length <= MOST_PERIODS),
+        ("year", 12),
+    )
+    periods, code = np.unique(months // length, return_inverse=True)
     first = (periods * length).astype("datetime64[M]").astype("datetime64[D]").astype(np.int32)
     counts = np.bincount(code)
     return {

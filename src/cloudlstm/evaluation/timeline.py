@@ -67,9 +67,11 @@ def steps(
 def spans(manifests: Mapping[str, Manifest | None], submitted: float, began: float, seconds: float) -> Row:
     """The attempt from its submission to now: steps that ran in it, in order, and what lay between them.
 
-    Arguments as those of `steps`. A step of an earlier attempt has no place on this line. Without any time nothing can
-    be placed, and there are no spans.
+    Arguments as those of `steps`. A step of an earlier attempt has no place on this line. Where a manifest
+    tells no time nothing can be placed, and there are no spans.
     """
+    if any(manifest and not manifest.began for manifest in manifests.values()):
+        return {"began": None, "seconds": None, "spans": []}
     ran = []
     for step in STEPS:
         manifest = manifests.get(step.name)

@@ -13,7 +13,7 @@ from cloudlstm.evaluation.numbers import count, percent, signed
 
 Report = Mapping[str, Any]
 
-_PANEL_PX, _GAP_PX = 222.0, 26.0
+_PANEL_PX, _GAP_PX = 262.0, 26.0
 
 
 def paths(report: Report, width: float) -> Drawing | None:
@@ -26,7 +26,7 @@ def paths(report: Report, width: float) -> Drawing | None:
     drawing = Drawing(width, 24.0 + rows * _PANEL_PX + (rows - 1) * _GAP_PX)
     frame.legend(
         drawing, 0.0, 12.0,
-        [("line", "truth", "came"), ("line", "lstm", "forecast by the LSTM"), ("bar", "truth", "return that came")],
+        [("line", "truth", "close"), ("bar", "truth", "return"), ("line", "lstm", "forecast by the LSTM")],
     )  # fmt: skip
     if width <= BROAD_PX:
         drawing.height += 18.0
@@ -50,8 +50,8 @@ def _path(drawing: Drawing, box: Box, path: Mapping[str, Any]) -> None:
     step = step if step <= reach else step / 2.0
     return_ticks = [Tick(value, frame.percent_tick(value, 0 if step >= 1.0 else 2)) for value in (-step, 0.0, step)]
     left = box.left + frame.gutter([*price_ticks, *return_ticks])
-    upper = Box(left, box.top + 24.0, box.right, box.top + 132.0)
-    lower = Box(left, box.top + 146.0, box.right, box.bottom - frame.AXIS_PX)
+    upper = Box(left, box.top + 24.0, box.right, box.top + 142.0)
+    lower = Box(left, box.top + 164.0, box.right, box.bottom - frame.AXIS_PX)
     drawing.text(box.left, box.top + 12.0, path["ticker"], "ink", px=LABEL_PX, bold=True)
     drawing.text(box.left + extent(path["ticker"], LABEL_PX, bold=True) + 8.0, box.top + 12.0, path["role"])
     x = Scale(days[0], days[-1] if len(days) > 1 else days[0] + 1, upper.left + 1.0, upper.right - 1.0)

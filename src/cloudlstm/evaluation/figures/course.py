@@ -8,7 +8,7 @@ from typing import Any
 from cloudlstm.evaluation.figures import frame
 from cloudlstm.evaluation.figures.drawing import LABEL_PX, TICK_PX, Drawing, extent
 from cloudlstm.evaluation.figures.frame import BROAD_PX, Box
-from cloudlstm.evaluation.figures.scales import Scale, padded, ticks
+from cloudlstm.evaluation.figures.scales import Scale, duration_ticks, padded, ticks
 from cloudlstm.evaluation.numbers import amount, seconds
 
 Report = Mapping[str, Any]
@@ -63,7 +63,8 @@ def training(report: Report, width: float) -> Drawing | None:
 
 
 def _epochs(last: int, broad: bool) -> list[Any]:
-    return [tick for tick in ticks(0, last, 12 if broad else 6, frame.plain_tick) if float(tick.value).is_integer()]
+    found = ticks(0, last, 12 if broad else 6, lambda value, _: f"{value:.0f}")
+    return [tick for tick in found if float(tick.value).is_integer()]
 
 
 def _small(drawing: Drawing, box: Box, history: Any, last: int, key: str, name: str, unit: str) -> None:
@@ -71,7 +72,7 @@ def _small(drawing: Drawing, box: Box, history: Any, last: int, key: str, name: 
     if not points:
         return
     most = 1.08 * max(points.values()) or 1.0
-    found = ticks(0.0, most, 2, lambda value, _: f"{value:.4g}" if most < 1.0 else amount(value))
+    found = ticks(0.0, most, 3, lambda value, _: f"{value:.4g}" if most < 1.0 else amount(value))
     plot = Box(box.left + frame.gutter(found), box.top + 22.0, box.right, box.bottom - frame.AXIS_PX)
     x, y = Scale(0.0, last, plot.left + 8.0, plot.right - 8.0), Scale(0.0, most, plot.bottom, plot.top)
     frame.title(drawing, box.left, box.top + 10.0, name, unit, box.right - box.left)
@@ -101,7 +102,7 @@ def timeline(report: Report, width: float) -> Drawing | None:
     texts = max(extent(text, TICK_PX) for _, text in rows) + 12.0
     box = Box(names if broad else 0.0, 4.0, width - (texts if broad else 0.0), drawing.height - frame.AXIS_PX)
     x = Scale(0.0, total, box.left, box.right)
-    found = ticks(0.0, total, 8 if broad else 4, lambda value, _: seconds(value))
+    found = duration_ticks(total, 8 if broad else 4)
     frame.x_axis(drawing, box, x, found, lines=True, low=box.left)
     for number, (span, text) in enumerate(rows):
         top = box.top + number * row_px

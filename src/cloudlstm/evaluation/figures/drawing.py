@@ -69,8 +69,8 @@ class Drawing:
         self._parts.append(f'<path class="f c-{colour}" d="{path}" opacity="{opacity:g}"/>')
 
     def rect(
-        self, x: float, y: float, width: float, height: float, colour: str, *, opacity: float = 1.0, radius: float = 0.0,
-        title: str = "",
+        self, x: float, y: float, width: float, height: float, colour: str, *, opacity: float = 1.0,
+        radius: float = 0.0, title: str = "",
     ) -> None:  # fmt: skip
         box = f'x="{number(x)}" y="{number(y)}" width="{number(max(width, 0.0))}" height="{number(height)}"'
         extra = (f' rx="{number(radius)}"' if radius else "") + (f' opacity="{opacity:g}"' if opacity < 1 else "")
@@ -88,11 +88,11 @@ class Drawing:
     def dots(self, points: Iterable[tuple[float, float]], px: float, colour: str, opacity: float) -> None:
         """Many equal dots as one path: points of a round-capped line."""
         path = "".join(f"M{number(x)} {number(y)}h0" for x, y in points)
-        self._parts.append(
-            f'<path class="s c-{colour}" d="{path}" stroke-width="{px:g}" opacity="{opacity:g}"/>'
-        )
+        self._parts.append(f'<path class="s c-{colour}" d="{path}" stroke-width="{px:g}" opacity="{opacity:g}"/>')
 
-    def bars(self, xs: Sequence[float], ys: Sequence[float], base: float, px: float, colour: str, opacity: float) -> None:
+    def bars(
+        self, xs: Sequence[float], ys: Sequence[float], base: float, px: float, colour: str, opacity: float
+    ) -> None:
         """Many thin upright bars from a base line as one path."""
         path = "".join(f"M{number(x)} {number(base)}V{number(y)}" for x, y in zip(xs, ys, strict=True))
         self._parts.append(

@@ -72,13 +72,13 @@ def x_axis(
     high: float | None = None,
 ) -> None:  # fmt: skip
     """Labels below the box, without those that would touch the one before or leave the range of pixels."""
-    end, most = low - 6.0, high if high is not None else drawing.width
+    end, most = low - 8.0, high if high is not None else drawing.width
     for tick in ticks:
         x, half = scale(tick.value), extent(tick.text, TICK_PX) / 2.0
-        if lines:
-            drawing.line(x, box.top, x, box.bottom, "grid")
         middle = min(max(x, low + half), most - half)
-        if middle - half >= end + 6.0:
+        if middle - half >= end + 8.0:
+            if lines:
+                drawing.line(x, box.top, x, box.bottom, "grid")
             drawing.text(middle, box.bottom + 15.0, tick.text, anchor="middle")
             end = middle + half
 

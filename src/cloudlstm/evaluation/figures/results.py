@@ -36,7 +36,7 @@ def glance(report: Report, width: float) -> Drawing | None:
 def _panel(drawing: Drawing, box: Box, loss: str, tests: Mapping[str, Mapping[str, Any]]) -> None:
     rows = [(model, test, _rmse_percent(test["difference"])) for model, test in tests.items()]
     known = [value for _, _, value in rows if value is not None]
-    ends = [_rmse_percent(test[end]) for _, test, _ in rows for end in ("low", "high") if test[end] is not None]
+    ends = [edge for _, test, _ in rows for edge in _interval(test)]
     low, high = padded(min([0.0, *known, *ends]), max([0.0, *known, *ends]), 0.06)
     texts = ["–" if value is None else signed(value) for _, _, value in rows]
     p_px = extent("<0.001", LABEL_PX)
@@ -46,7 +46,7 @@ def _panel(drawing: Drawing, box: Box, loss: str, tests: Mapping[str, Mapping[st
     drawing.text(box.left, box.top + 12.0, f"RMSE of {loss}", "ink", px=LABEL_PX, bold=True)
     drawing.text(box.right - p_px - 14.0, box.top + 12.0, "vs naive", anchor="end")
     drawing.text(box.right, box.top + 12.0, "p", anchor="end")
-    found = ticks(low, high, max(2, int((plot.right - plot.left) // 62)), frame.against_naive)
+    found = ticks(low, high, 4, frame.against_naive)
     frame.x_axis(drawing, plot, scale, found, lines=True, low=box.left, high=box.right)
     drawing.line(scale(0.0), plot.top, scale(0.0), plot.bottom, "naive", 1.6)
     step = (plot.bottom - plot.top) / max(len(rows), 1)
@@ -58,12 +58,17 @@ def _panel(drawing: Drawing, box: Box, loss: str, tests: Mapping[str, Mapping[st
         if value is None:
             continue
         said = f"{LABELS[model]}: RMSE of {loss} {text} against naive"
-        if test["low"] is not None and test["high"] is not None:
-            edges = [_rmse_percent(test["low"]), _rmse_percent(test["high"])]
-            at = [scale(edge) for edge in edges if edge is not None]
-            drawing.rect(at[0], y - 2.0, at[-1] - at[0], 4.0, model, opacity=0.4, radius=2.0)
-            said += f", 95% interval {' to '.join(signed(edge) for edge in edges if edge is not None)}"
+        if edges := _interval(test):
+            start, end = map(scale, edges)
+            drawing.rect(start, y - 2.0, end - start, 4.0, model, opacity=0.4, radius=2.0)
+            said += f", 95% interval {' to '.join(map(signed, edges))}"
         drawing.marker(model, scale(value), y, said)
+
+
+def _interval(test: Mapping[str, Any]) -> list[float]:
+    """Both ends of the 95% interval, nothing where the variance is degenerate."""
+    edges = [_rmse_percent(test[end]) for end in ("low", "high")]
+    return [edge for edge in edges if edge is not None] if None not in edges else []
 
 
 def _rmse_percent(mse_share: float | None) -> float | None:
@@ -111,9 +116,9 @@ def errors(report: Report, width: float) -> Drawing | None:
     top_ticks = ticks(0.0, 1.06 * max(map(max, shown.values())), 4, lambda v, d: percent(v / 100.0, d))
     low, high = padded(min(0.0, *ratio), max(0.0, *ratio), 0.08)
     low_ticks = ticks(low, high, 4, frame.percent_tick)
-    drawing = Drawing(width, 300.0)
+    drawing = Drawing(width, 306.0)
     left, right = frame.gutter([*top_ticks, *low_ticks]), width - frame.end_room(["Naive", "LSTM"])
-    upper, lower = Box(left, 24.0, right, 150.0), Box(left, 190.0, right, drawing.height - frame.AXIS_PX)
+    upper, lower = Box(left, 24.0, right, 150.0), Box(left, 194.0, right, drawing.height - frame.AXIS_PX)
     days = [day(text) for text in series["dates"]]
     half = (days[-1] - days[0]) / (len(days) - 1) / 2.0
     x = Scale(days[0] - half, days[-1] + half, left, right)

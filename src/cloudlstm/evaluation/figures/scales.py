@@ -80,6 +80,15 @@ def date_ticks(low: float, high: float, at_most: int) -> list[Tick]:
     return ticked
 
 
+def duration_ticks(most: float, at_most: int) -> list[Tick]:
+    """Round seconds, minutes or hours from 0 to `most` seconds."""
+    steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+    step = next((each for each in steps if most / each <= at_most), most / at_most)
+    unit, size = ("s", 1.0) if step < 60 else ("min", 60.0) if step < 3600 else ("h", 3600.0)
+    count = int(most / step + 1e-9) + 1
+    return [Tick(number * step, f"{number * step / size:.3g} {unit}") for number in range(count)]
+
+
 def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
     """Places moved as little as needed so that neighbours are `gap` apart and all lie in the range."""
     order = sorted(range(len(places)), key=lambda index: places[index])
