@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cloudlstm.errors import MissingExtraError
@@ -55,9 +55,18 @@ def render(report: Report) -> str:
         years=_pivot(report["per_year"], "year"),
         tickers=_ends(_pivot(report["per_ticker"], "ticker"), lambda row: row["lstm"]["skill"]),
         forecasts=_ends(list(report["forecasts"]["rows"]), lambda row: row["lstm_return"]),
-        config=json.dumps(report["config"], indent=2, ensure_ascii=False),
+        config="\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in _flat(report["config"])),
     )
     return page
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings as they are written on the command line: section.key and value."""
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def _definitions(report: Report) -> dict[str, dict[str, Any]]:

@@ -45,6 +45,8 @@ def steps(
         names = ("windows_seen", "windows_per_s") if step.name == "train" else ("rows", "rows_per_s")
         count, rate = (facts.get(name) for name in names)
         took, start = (manifest.seconds, manifest.began) if manifest else (None, 0.0)
+        if step.name == "train" and count is None and rate and facts.get("training_seconds"):
+            count = round(rate * facts["training_seconds"])
         if step.name == EVALUATE:
             took, start, count = seconds, began, windows
             rate = windows / seconds if windows and seconds > 0.0 else None

@@ -86,7 +86,7 @@ def duration_ticks(most: float, at_most: int) -> list[Tick]:
     step = next((each for each in steps if most / each <= at_most), most / at_most)
     unit, size = ("s", 1.0) if step < 60 else ("min", 60.0) if step < 3600 else ("h", 3600.0)
     count = int(most / step + 1e-9) + 1
-    return [Tick(number * step, f"{number * step / size:.3g} {unit}") for number in range(count)]
+    return [Tick(number * step, f"{number * step / size:g} {unit}") for number in range(count)]
 
 
 def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
