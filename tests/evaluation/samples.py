@@ -150,7 +150,7 @@ def report_of(
     return document(
         "made-up", config(*words, **choice), manifests() if told is None else told, history,
         {"test": test, "forecast": beyond}, beyond.origin + 1, fitted,
-        Evaluation(1.5, 3000, SUBMITTED, {name: 1e6 * (9 - number) for number, name in enumerate(test.tickers)}),
+        Evaluation(SUBMITTED + 32.0, 1.5, 3000, SUBMITTED, {name: 1e6 * (9 - number) for number, name in enumerate(test.tickers)}),
     )  # fmt: skip
 
 

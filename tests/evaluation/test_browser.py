@@ -50,7 +50,8 @@ addEventListener("load", () => {
 """
 
 # A browser window has a least width, some 500 pixels; a frame has none, and one start of the browser shows them all.
-FRAMES = """<!DOCTYPE html><html><head><meta name="color-scheme" content="light dark"></head><body><pre id="answers"></pre>
+FRAMES = """<!DOCTYPE html><html><head><meta name="color-scheme" content="light dark"></head><body>
+<pre id="answers"></pre>
 <script>addEventListener("message", (event) => {
   document.getElementById("answers").textContent += event.data + "\\n";
 });</script>

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -46,12 +45,14 @@ class Evaluation:
     """What evaluation knows of itself and nobody else told.
 
     Attributes:
+        began: When it began, seconds since the epoch.
         seconds: What it has taken so far.
         windows: Windows that it looked at; None when that was not counted.
         submitted: When the run's attempt began, seconds since the epoch; 0.0 where that is not known.
         turnover: Ticker -> close x volume in dollars a session, at the end of the test split.
     """
 
+    began: float
     seconds: float
     windows: int | None = None
     submitted: float = 0.0
@@ -86,7 +87,7 @@ def document(
     per_ticker = judge.by_ticker(test)
     rows = {row["model"]: row for row in models}
     dates = len(np.unique(test.origin))
-    when = (manifests, evaluation.submitted, time.time() - evaluation.seconds, evaluation.seconds)
+    when = (manifests, evaluation.submitted, evaluation.began, evaluation.seconds)
     found: dict[str, Any] = plain(
         {
             "schema_version": SCHEMA_VERSION,

@@ -44,7 +44,7 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
 
     Raises:
         DataError: when sequences or forecasts are missing or do not fit together.
-        MissingExtraError: when scipy, matplotlib, jinja2 or exchange-calendars is not installed.
+        MissingExtraError: when scipy, jinja2 or exchange-calendars is not installed.
     """
     manifests = {step.name: Manifest.load(layout, step.name) for step in STEPS if step.name != STEP}
     print_ = _fingerprint(config, manifests)
@@ -66,7 +66,8 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
     transform = _transform(config, train, windows["train"])
     fitted = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, seen)
     beyond = _beyond(config, splits.get("forecast"))
-    itself = Evaluation(time.monotonic() - began, seen.total, _submitted(layout), _turnover(windows["test"]))
+    seconds, turnover = time.monotonic() - began, _turnover(windows["test"])
+    itself = Evaluation(time.time() - seconds, seconds, seen.total, _submitted(layout), turnover)
     report = document(layout.run_id, config, manifests, history, splits, beyond, fitted, itself)
     objects = _write(layout, report, splits.get("forecast"), beyond)
     lstm = next(row for row in report["models"] if row["model"] == "lstm")

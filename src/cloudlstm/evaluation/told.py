@@ -86,8 +86,13 @@ def training(train: Manifest | None, history: Sequence[Mapping[str, Any]], naive
         "steps": facts.get("steps"),
         "parameters": facts.get("parameters"),
         "seconds": facts.get("training_seconds"),
-        "restarts": facts.get("restarts"),
+        "restarts": _count(facts.get("restarts")),
     }
+
+
+def _count(told: Any) -> int | None:
+    """A number, or how many there are of what was told one by one."""
+    return len(told) if isinstance(told, list | tuple) else int(told) if isinstance(told, int) else None
 
 
 def quality(clean: Manifest | None) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ Report = Mapping[str, Any]
 
 MANY_TICKERS = 60
 """More tickers than this are shown as a histogram."""
-_BINS = 41
+_BINS = 40
 
 
 def skill(report: Report, width: float) -> Drawing | None:
@@ -54,25 +55,27 @@ def _dots(names: list[str], values: list[float], width: float) -> Drawing:
 
 def _histogram(values: list[float], width: float) -> Drawing:
     """Tickers by skill; the one percent that is farthest out is counted in the outermost bars."""
-    far = sorted(abs(value) for value in values)[int(0.99 * (len(values) - 1))] or 1.0
-    edges = [far * (2.0 * number / _BINS - 1.0) for number in range(_BINS + 1)]  # zero is in the middle of a bar
-    counts = [0] * _BINS
+    ranked = sorted(values)
+    low = min(ranked[int(0.005 * (len(ranked) - 1))], 0.0)
+    high = max(ranked[int(0.995 * (len(ranked) - 1))], 0.0)
+    step = (high - low) / _BINS or 1.0
+    first, last = math.floor(low / step), math.ceil(high / step)  # zero is where two bars meet
+    counts = [0] * (last - first)
     for value in values:
-        counts[min(max(int((value / far + 1.0) / 2.0 * _BINS), 0), _BINS - 1)] += 1
+        counts[min(max(math.floor(value / step), first), last - 1) - first] += 1
     found = ticks(0.0, 1.05 * max(counts), 4, frame.plain_tick)
     better = sum(value > 0.0 for value in values)
     drawing = Drawing(width, 240.0)
-    frame.title(
-        drawing, 0.0, 12.0, "Tickers by skill", f"{count(better)} of {count(len(values))} better than naive", width
-    )  # fmt: skip
+    frame.title(drawing, 0.0, 12.0, "Tickers by skill", f"{count(better)} of {count(len(values))} above naive", width)
     box = Box(frame.gutter(found), 26.0, width, drawing.height - frame.AXIS_PX)
-    x, y = Scale(-far, far, box.left, box.right), Scale(0.0, 1.05 * max(counts), box.bottom, box.top)
+    x = Scale(first * step, last * step, box.left, box.right)
+    y = Scale(0.0, 1.05 * max(counts), box.bottom, box.top)
     frame.y_axis(drawing, box, y, found)
-    frame.x_axis(drawing, box, x, ticks(-far, far, 8 if width > BROAD_PX else 4, frame.against_naive))
-    for number, tickers in enumerate(counts):
-        left, right = x(edges[number]), x(edges[number + 1])
-        said = f"{signed(edges[number])} to {signed(edges[number + 1])}: {count(tickers)} tickers"
-        colour = "lstm" if number > _BINS // 2 else "naive"
-        drawing.rect(left + 0.8, y(tickers), right - left - 1.6, box.bottom - y(tickers), colour, title=said)
+    frame.x_axis(drawing, box, x, ticks(x.low, x.high, 8 if width > BROAD_PX else 4, frame.against_naive))
+    for number, tickers in enumerate(counts, first):
+        left, right = x(number * step), x((number + 1) * step)
+        said = f"{signed(number * step)} to {signed((number + 1) * step)}: {count(tickers)} tickers"
+        colour = "lstm" if number >= 0 else "naive"
+        drawing.rect(left + 0.6, y(tickers), right - left - 1.2, box.bottom - y(tickers), colour, title=said)
     drawing.line(x(0.0), box.top, x(0.0), box.bottom, "naive", 1.6)
     return drawing
