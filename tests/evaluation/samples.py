@@ -146,11 +146,12 @@ def report_of(
 ) -> dict[str, Any]:
     """The report on a test split."""
     beyond = beyond_the_last_bar(test)
+    turnover = {name: 1e6 * (9 - number) for number, name in enumerate(test.tickers)}
     fitted = Fitted(1e4, {1e2: 1.4, 1e4: 1.2}, 0.0004, 1.22)
     return document(
         "made-up", config(*words, **choice), manifests() if told is None else told, history,
         {"test": test, "forecast": beyond}, beyond.origin + 1, fitted,
-        Evaluation(SUBMITTED + 32.0, 1.5, 3000, SUBMITTED, {name: 1e6 * (9 - number) for number, name in enumerate(test.tickers)}),
+        Evaluation(SUBMITTED + 32.0, 1.5, 3000, SUBMITTED, turnover),
     )  # fmt: skip
 
 

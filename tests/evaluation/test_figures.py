@@ -25,6 +25,23 @@ def texts(markup):
         yield left, left + wide, float(y), words
 
 
+def places(markup):
+    """Every x and every y of what is drawn, but for marks that are moved as a whole."""
+    xs, ys = [], []
+    for path in re.findall(r' d="([^"]+)"(?! transform)', markup):
+        for letter, numbers in re.findall(r"([MLHV])([-\d. ]+)", path):
+            values = [float(text) for text in numbers.split()]
+            xs += values[:1] if letter != "V" else []
+            ys += values[-1:] if letter != "H" else []
+    for at in re.findall(r"<(?:rect|circle|line) [^>]*>", markup):
+        known = {name: float(text) for name, text in re.findall(r' (\w+)="([-\d.]+)"', at)}
+        xs += [known[name] for name in ("x", "x1", "x2", "cx") if name in known]
+        ys += [known[name] for name in ("y", "y1", "y2", "cy") if name in known]
+        xs += [known["x"] + known["width"]] if "width" in known else []
+        ys += [known["y"] + known["height"]] if "height" in known else []
+    return xs, ys
+
+
 @pytest.fixture(scope="module", params=["calm", "wild", "many", "one"])
 def report(request):
     match request.param:
@@ -40,7 +57,7 @@ def report(request):
 
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
 @pytest.mark.parametrize("name", FIGURES)
-def test_labels_stay_inside_and_do_not_touch_each_other(report, name, width):
+def test_all_stays_inside_and_no_label_touches_another(report, name, width):
     drawing = FIGURES[name].draw(report, width)
     markup = drawing.markup(name, "t", "d")
     found = list(texts(markup))
@@ -53,6 +70,11 @@ def test_labels_stay_inside_and_do_not_touch_each_other(report, name, width):
         for other_left, other_right, other_y, other in found[index + 1 :]:
             if abs(y - other_y) < 8.0 and words != other:
                 assert right <= other_left + 1.0 or other_right <= left + 1.0, (words, other)
+    xs, ys = places(markup)
+    assert min(xs) >= -0.6
+    assert max(xs) <= width + 0.6
+    assert min(ys) >= -0.6
+    assert max(ys) <= drawing.height + 0.6
     assert "nan" not in markup
     assert "inf" not in re.sub(r"[a-z]inf|inf[a-z]", "", markup)
 

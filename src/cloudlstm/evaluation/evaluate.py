@@ -53,7 +53,7 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
         _LOG.info("%s is done for these inputs, skipped", STEP)
         journal.report(STEP, 1, 1, "windows", finished=True, skipped=True)
         return known
-    began = time.monotonic()
+    clock, began = time.time(), time.monotonic()
     train = _required(manifests, "train")
     splits = read_predictions(read_object(row) for row in train.of_kind("predictions"))
     if "test" not in splits:
@@ -66,14 +66,13 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
     transform = _transform(config, train, windows["train"])
     fitted = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, seen)
     beyond = _beyond(config, splits.get("forecast"))
-    seconds, turnover = time.monotonic() - began, _turnover(windows["test"])
-    itself = Evaluation(time.time() - seconds, seconds, seen.total, _submitted(layout), turnover)
+    turnover = _turnover(windows["test"])
+    itself = Evaluation(clock, time.monotonic() - began, seen.total, _submitted(layout), turnover)
     report = document(layout.run_id, config, manifests, history, splits, beyond, fitted, itself)
     objects = _write(layout, report, splits.get("forecast"), beyond)
     lstm = next(row for row in report["models"] if row["model"] == "lstm")
     facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
-    seconds = time.monotonic() - began
-    manifest = Manifest(STEP, print_, objects, seconds, facts, began=time.time() - seconds)
+    manifest = Manifest(STEP, print_, objects, time.monotonic() - began, facts, began=clock)
     manifest.save(layout)
     journal.report(STEP, seen.total, seen.total, "windows", finished=True)
     _LOG.info("%s", report["headline"])
