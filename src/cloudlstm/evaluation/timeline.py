@@ -21,7 +21,7 @@ SHORTEST_WAIT_S = 0.3
 
 _STARTS = {
     "prepare": ("start of prepare", "the launcher, the job's process and its imports"),
-    "train": ("start of training", "end of the Spark job, then the workers' processes and TensorFlow's import"),
+    "train": ("start of training", "the end of the job before, then the workers' processes and TensorFlow's import"),
 }
 
 
