@@ -54,6 +54,7 @@ class Manifest:
         objects: Its objects, in a fixed order.
         seconds: Wall-clock seconds that the step took.
         facts: What the step wants the report to say, JSON-ready.
+        began: When it began, seconds since the epoch; 0.0 in manifests that were written before this was noted.
     """
 
     step: str
@@ -61,6 +62,7 @@ class Manifest:
     objects: tuple[ManifestRow, ...]
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
+    began: float = 0.0
 
     def of_kind(self, kind: str) -> list[ManifestRow]:
         """The objects that hold `kind`."""

@@ -175,7 +175,7 @@ class _Pipeline:
             "rows_per_s": made.rows / max(seconds, 1e-9),
             "spark": self._spark.facts(),
         }
-        manifest = Manifest(name, print_, tuple(made.objects), seconds, facts)
+        manifest = Manifest(name, print_, tuple(made.objects), seconds, facts, began=time.time() - seconds)
         manifest.save(self._layout)
         prune(self._layout, name, print_)
         self._journal.report(name, made.rows, made.rows, "rows", finished=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset.splits import FEATURES
 from cloudlstm.evaluation.baselines import Fitted
-from cloudlstm.evaluation.document import document
+from cloudlstm.evaluation.document import Evaluation, document
 from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.manifest import Manifest, ManifestRow
 
@@ -42,6 +42,10 @@ HISTORY = [
         "windows_per_s": 9e3,
     },
 ]
+
+
+SUBMITTED = 1_750_000_000.0
+"""When the attempt of the made-up run began, seconds since the epoch."""
 
 
 def days_from(date: str, n: int) -> NDArray[np.int32]:
@@ -74,6 +78,14 @@ def made_forecasts(tickers: int = 6, dates: int = 80, *, seed: int = 0, skill: f
     )
 
 
+def made_wild(tickers: int = 6) -> Forecasts:
+    """As `made_forecasts`, with an LSTM that is off by orders of magnitude, as one on price levels can be."""
+    test = made_forecasts(tickers=tickers)
+    rng = np.random.default_rng(1)
+    test.models["lstm"] = rng.normal(-0.4, 0.3, len(test)) * np.linspace(0.01, 4.0, len(test))
+    return test
+
+
 def beyond_the_last_bar(test: Forecasts) -> Forecasts:
     """A forecast split that begins where the test split ends; the last ticker's bars ended a week before."""
     n = len(test.tickers)
@@ -95,20 +107,34 @@ def manifests() -> dict[str, Manifest | None]:
         "refused": {"duplicate": 4, "outlier": 6},
         "refused_fraction": 5e-4,
         "tickers": 6,
+        "withdrawn": {"outlier": 2},
+        "missing_tickers": [],
+        "worst_tickers": [{"ticker": "T0001", "rows": 500, "refused_fraction": 0.012, "refused": {"outlier": 6}}],
     }
+    coverage = {
+        "asked": 8, "fetched": 5, "reused": 1, "empty": 1, "failed": 1, "as_of": "2025-01-02T21:00:00+00:00",
+        "unfetched": [
+            {"ticker": "GONE", "status": "empty", "cause": "no bars"},
+            {"ticker": "LATE", "status": "failed", "cause": "HTTP 429 after 5 tries"},
+        ],
+    }  # fmt: skip
     windows = {"train": 15_000, "validation": 1_500, "test": 480, "forecast": 6}
     train = {
         "best_epoch": 1, "validation_loss": 1.2, "windows_per_s": 9e3, "steps": 120, "parameters": 70_000, "workers": 2,
-        "replicas": 2, "devices": ["CPU:0"], "versions": {"tensorflow": "2.21.0"},
+        "replicas": 2, "devices": ["CPU:0"], "training_seconds": 6.0, "validation_loss_untrained": 1.3, "restarts": 1,
+        "versions": {"tensorflow": "2.21.0"},
     }  # fmt: skip
     facts = {
-        "ingest": told,
+        "ingest": told | {"coverage": coverage},
         "clean": told | clean,
         "features": told,
         "sequences": told | {"windows": windows},
         "train": train,
     }
-    return {step: Manifest(step, "f" * 16, rows, 2.0, told) for step, told in facts.items()}
+    begins = dict(zip(facts, (10.0, 12.0, 14.5, 17.0, 29.0), strict=True))  # Spark took 4.8 s to start before 10
+    return {
+        step: Manifest(step, "f" * 16, rows, 2.0, told, began=SUBMITTED + begins[step]) for step, told in facts.items()
+    }
 
 
 def config(*words: str, source: str = "synthetic") -> RunConfig:
@@ -120,10 +146,12 @@ def report_of(
 ) -> dict[str, Any]:
     """The report on a test split."""
     beyond = beyond_the_last_bar(test)
+    turnover = {name: 1e6 * (9 - number) for number, name in enumerate(test.tickers)}
     fitted = Fitted(1e4, {1e2: 1.4, 1e4: 1.2}, 0.0004, 1.22)
     return document(
         "made-up", config(*words, **choice), manifests() if told is None else told, history,
-        {"test": test, "forecast": beyond}, beyond.origin + 1, fitted, 1.5,
+        {"test": test, "forecast": beyond}, beyond.origin + 1, fitted,
+        Evaluation(SUBMITTED + 32.0, 1.5, 3000, SUBMITTED, turnover),
     )  # fmt: skip
 
 

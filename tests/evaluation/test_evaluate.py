@@ -10,13 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloudlstm import storage
+from cloudlstm.attempts import Attempt
 from cloudlstm.config import parse
 from cloudlstm.dataset import sequences
 from cloudlstm.dataset.inputs import Relative
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import SPLITS
+from cloudlstm.dataset.splits import FEATURES, SPLITS
 from cloudlstm.errors import DataError
-from cloudlstm.evaluation import evaluate
+from cloudlstm.evaluation import evaluate, timeline
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, read_object, write_object
@@ -170,13 +171,29 @@ def test_other_forecasts_or_other_ways_to_judge_make_a_new_report(run):
 
 
 def test_the_same_inputs_give_the_same_figures(run):
-    timed = ("created", "steps")
+    timed = ("created", "steps", "timeline")
     reports = []
     for _ in range(2):
         run.evaluate()
         reports.append({key: value for key, value in run.report().items() if key not in timed})
         storage.delete(run.layout.manifest("evaluate"))
     assert json.dumps(reports[0]) == json.dumps(reports[1])
+
+
+def test_the_report_knows_when_its_attempt_began_and_which_ticker_trades_most(run):
+    with Attempt(run.layout):
+        manifest = run.evaluate()
+    steps = {row["step"]: row for row in run.report()["steps"]}
+    assert manifest.began > 0.0
+    assert steps["evaluate"]["began"] == timeline.moment(manifest.began)
+    assert steps["evaluate"]["rows"] == sum(len(run.windows(split)) for split in ("train", *SPLITS[1:]))
+    test = run.windows("test")
+    bars = test.windows(np.arange(len(test)))[:, :, [FEATURES.index("close"), FEATURES.index("volume")]].astype(float)
+    names, dates = test.tickers(np.arange(len(test))), test.origin_dates(np.arange(len(test)))
+    last = dates == dates.max()
+    turnover = dict(zip(names[last], bars[last].prod(axis=2).mean(axis=1), strict=True))
+    (largest,) = [path for path in run.report()["series"]["paths"] if "largest turnover" in path["role"]]
+    assert largest["ticker"] == max(turnover, key=turnover.get)
 
 
 def test_levels_judges_ridge_on_levels(run):

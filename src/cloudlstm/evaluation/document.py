@@ -1,30 +1,27 @@
-"""Puts report.json together: judged forecasts, and what the manifests of the steps before have to say.
-
-Facts in a manifest are free-form: what a step does not tell is null in the report, never guessed.
-"""
+"""Puts report.json together: judged forecasts, and what the manifests of the steps before have to say."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from cloudlstm import __version__
 from cloudlstm.config import RunConfig
-from cloudlstm.evaluation import environment, judge
+from cloudlstm.evaluation import judge, timeline, told
 from cloudlstm.evaluation.baselines import Fitted
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
 from cloudlstm.evaluation.headline import headline, verdict
 from cloudlstm.evaluation.judge import Row, plain
 from cloudlstm.evaluation.metrics import METRICS
 from cloudlstm.evaluation.series import iso, series
+from cloudlstm.evaluation.terms import TERMS
 from cloudlstm.manifest import Manifest
-from cloudlstm.steps import STEPS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 adds timeline, terms, config, coverage, withdrawn labels, monthly errors and a sample of forecasts to 1."""
 
 SYNTHETIC = (
     "The market is made up by a random generator with a fixed seed. Nothing here says anything about real prices."
@@ -43,6 +40,25 @@ COSTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What evaluation knows of itself and nobody else told.
+
+    Attributes:
+        began: When it began, seconds since the epoch.
+        seconds: What it has taken so far.
+        windows: Windows that it looked at; None when that was not counted.
+        submitted: When the run's attempt began, seconds since the epoch; 0.0 where that is not known.
+        turnover: Ticker -> close x volume in dollars a session, at the end of the test split.
+    """
+
+    began: float
+    seconds: float
+    windows: int | None = None
+    submitted: float = 0.0
+    turnover: Mapping[str, float] = field(default_factory=dict)
+
+
 def document(
     run_id: str,
     config: RunConfig,
@@ -51,7 +67,7 @@ def document(
     splits: Mapping[str, Forecasts],
     beyond: DayArray,
     fitted: Fitted,
-    seconds: float,
+    evaluation: Evaluation,
 ) -> dict[str, Any]:
     """The whole report, JSON-ready and without NaN.
 
@@ -63,7 +79,7 @@ def document(
         splits: The judged forecasts by split; "test" must be there.
         beyond: Target dates of the split "forecast", days since 1970-01-01.
         fitted: What fitting the baselines left to tell.
-        seconds: What this step has taken so far.
+        evaluation: What this step knows of itself.
     """
     test, horizon = splits["test"], config.dataset.horizon_bars
     tests = judge.compare(test, horizon)
@@ -71,6 +87,7 @@ def document(
     per_ticker = judge.by_ticker(test)
     rows = {row["model"]: row for row in models}
     dates = len(np.unique(test.origin))
+    when = (manifests, evaluation.submitted, evaluation.began, evaluation.seconds)
     found: dict[str, Any] = plain(
         {
             "schema_version": SCHEMA_VERSION,
@@ -81,65 +98,34 @@ def document(
             ),
             "verdict": verdict(rows["lstm"]["dm_p"], rows["lstm"]["r2_oos"]),
             "universe": _universe(config, splits),
-            "data": _data(config, manifests),
-            "splits": _splits(config, manifests.get("sequences")),
+            "data": told.data(config, manifests),
+            "splits": told.splits(config, manifests.get("sequences")),
             "settings": _settings(config),
+            "config": config.model_dump(mode="json"),
             "metrics": [asdict(metric) for metric in METRICS],
+            "terms": [asdict(term) for term in TERMS],
             "models": models,
             "dm": tests,
             "per_year": judge.by_year(test),
             "per_ticker": per_ticker,
             "baselines": _baselines(fitted),
             "forecasts": _forecasts(splits.get("forecast"), beyond, per_ticker),
-            "training": _training(manifests.get("train"), history, fitted.naive_validation_loss),
-            "quality": _quality(manifests.get("clean")),
-            "steps": _steps(manifests, seconds),
-            "benchmark": _benchmark(config, manifests),
-            "environment": _environment(config, manifests),
-            "caveats": _caveats(config, _facts(manifests.get("train"))),
-            "series": series(test, per_ticker),
+            "training": told.training(manifests.get("train"), history, fitted.naive_validation_loss),
+            "quality": told.quality(manifests.get("clean")),
+            "steps": timeline.steps(*when, evaluation.windows),
+            "timeline": timeline.spans(*when),
+            "benchmark": told.benchmark(config, manifests),
+            "environment": told.environment(config, manifests),
+            "caveats": _caveats(config, told.facts_of(manifests.get("train"))),
+            "series": series(test, per_ticker, evaluation.turnover),
         }
     )
     return found
 
 
-def _facts(manifest: Manifest | None) -> Mapping[str, Any]:
-    return manifest.facts if manifest else {}
-
-
 def _universe(config: RunConfig, splits: Mapping[str, Forecasts]) -> list[str]:
     judged = {name for split in splits.values() for name in split.tickers}
     return sorted(judged | set(config.universe.tickers))
-
-
-def _data(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Row:
-    ingest = manifests.get("ingest")
-    return {
-        "source": config.market.source,
-        "synthetic": config.market.source == "synthetic",
-        "path": config.market.path,
-        "calendar": config.market.calendar,
-        "first_date": str(config.market.start),
-        "last_date": str(config.market.end),
-        "rows": _facts(ingest).get("rows"),
-        "tickers": _facts(manifests.get("clean")).get("tickers"),
-        "hash": ingest.digest() if ingest else None,
-    }
-
-
-def _splits(config: RunConfig, sequences: Manifest | None) -> list[Row]:
-    windows = _facts(sequences).get("windows", {})
-    day = dt.timedelta(days=1)
-    train_end, validation_end = config.dataset.train_end, config.dataset.validation_end
-    ranges = {
-        "train": (config.market.start, train_end),
-        "validation": (train_end + day, validation_end),
-        "test": (validation_end + day, config.market.end),
-    }
-    return [
-        {"split": name, "first_date": str(first), "last_date": str(last), "windows": windows.get(name)}
-        for name, (first, last) in ranges.items()
-    ]
 
 
 def _settings(config: RunConfig) -> Row:
@@ -181,94 +167,6 @@ def _forecasts(split: Forecasts | None, beyond: DayArray, per_ticker: list[Row])
         "tickers": len(split),
         "ended_earlier": int((~latest).sum()),
         "rows": rows,
-    }
-
-
-def _training(train: Manifest | None, history: Sequence[Mapping[str, Any]], naive_loss: float) -> Row:
-    facts = _facts(train)
-    told = ("train_loss", "validation_loss", "learning_rate", "seconds", "windows_per_s")
-    return {
-        # Epoch 0 is the network before its first step.
-        "history": [{"epoch": int(row["epoch"])} | {name: row.get(name) for name in told} for row in history],
-        "best_epoch": facts.get("best_epoch"),
-        "best_validation_loss": facts.get("validation_loss"),
-        "naive_validation_loss": naive_loss,
-        "steps": facts.get("steps"),
-        "parameters": facts.get("parameters"),
-    }
-
-
-def _quality(clean: Manifest | None) -> Row:
-    facts = _facts(clean)
-    reasons = facts.get("refused")
-    counted = reasons.items() if isinstance(reasons, Mapping) else ()
-    return {
-        "rows": facts.get("rows"),
-        "kept": facts.get("kept"),
-        "filled": facts.get("filled"),
-        "refused": sum(rows for _, rows in counted) if isinstance(reasons, Mapping) else None,
-        "refused_fraction": facts.get("refused_fraction"),
-        "reasons": [
-            {"reason": reason, "rows": rows}
-            for reason, rows in sorted(counted, key=lambda entry: (-entry[1], entry[0]))
-        ],
-    }
-
-
-def _steps(manifests: Mapping[str, Manifest | None], seconds: float) -> list[Row]:
-    """Seconds, rows and rate of every step; of this one, whose report is still being written, only seconds so far."""
-    rows = []
-    for step in STEPS:
-        manifest = manifests.get(step.name)
-        facts = _facts(manifest)
-        names = ("windows_seen", "windows_per_s") if step.name == "train" else ("rows", "rows_per_s")
-        count, rate = (facts.get(name) for name in names)
-        took = seconds if step.name == "evaluate" else manifest.seconds if manifest else None
-        unit = "windows" if step.name in ("train", "evaluate") else "rows"
-        rows.append(
-            {"step": step.name, "title": step.title, "seconds": took, "rows": count, "unit": unit, "rate": rate}
-        )
-    return rows
-
-
-def _benchmark(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Row:
-    """What a comparison of runs fills in later is null here: one run alone has no speed-up."""
-    facts = _facts(manifests.get("train"))
-    devices = facts.get("devices") or [None]
-    return {
-        "workers": facts.get("workers", config.train.workers),
-        "replicas": facts.get("replicas"),
-        "device": devices[0] and str(devices[0]).split(":")[0],
-        "train_windows_per_s": facts.get("windows_per_s"),
-        "single_worker_windows_per_s": None,
-        "speed_up": None,
-        "efficiency": None,
-        "cost_usd": None,
-        "spark": _spark(_facts(manifests.get("ingest")).get("spark")),
-    }
-
-
-def _spark(told: Any) -> Row | None:
-    if not isinstance(told, Mapping):
-        return None
-    return {name: told.get(name) for name in ("version", "master", "cores", "start_s")}
-
-
-def _environment(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Row:
-    told: dict[str, Any] = {}
-    for manifest in manifests.values():
-        versions = _facts(manifest).get("versions")
-        if isinstance(versions, Mapping):
-            told |= {str(name): str(version) for name, version in versions.items() if name != "python"}
-    packages = environment.versions() | {"cloudlstm": __version__} | told
-    return {
-        "machine": environment.machine(),
-        "python": environment.python(),
-        "packages": dict(sorted(packages.items())),
-        "seeds": {
-            "train": config.train.seed,
-            "market": config.market.synthetic.seed if config.market.source == "synthetic" else None,
-        },
     }
 
 

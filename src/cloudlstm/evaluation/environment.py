@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("cloudlstm", "numpy", "pyarrow", "pyspark", "tensorflow", "keras", "scipy", "matplotlib")
+PACKAGES = ("cloudlstm", "numpy", "pyarrow", "pyspark", "tensorflow", "keras", "scipy")
 
 
 def versions() -> dict[str, str]:

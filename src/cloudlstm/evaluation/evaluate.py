@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from cloudlstm import __version__
+from cloudlstm import __version__, attempts
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.splits import CLOSE, FEATURES
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation import html
 from cloudlstm.evaluation.baselines import add_baselines
-from cloudlstm.evaluation.document import document
+from cloudlstm.evaluation.document import Evaluation, document
 from cloudlstm.evaluation.forecasts import (
     DayArray,
     Forecasts,
@@ -35,13 +36,15 @@ _LOG = logging.getLogger(__name__)
 
 STEP = "evaluate"
 
+_VOLUME = FEATURES.index("volume")
+
 
 def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
     """Judges the forecasts of the train step and writes the report, unless it is there for the same inputs.
 
     Raises:
         DataError: when sequences or forecasts are missing or do not fit together.
-        MissingExtraError: when scipy, matplotlib, jinja2 or exchange-calendars is not installed.
+        MissingExtraError: when scipy, jinja2 or exchange-calendars is not installed.
     """
     manifests = {step.name: Manifest.load(layout, step.name) for step in STEPS if step.name != STEP}
     print_ = _fingerprint(config, manifests)
@@ -50,7 +53,7 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
         _LOG.info("%s is done for these inputs, skipped", STEP)
         journal.report(STEP, 1, 1, "windows", finished=True, skipped=True)
         return known
-    began = time.monotonic()
+    clock, began = time.time(), time.monotonic()
     train = _required(manifests, "train")
     splits = read_predictions(read_object(row) for row in train.of_kind("predictions"))
     if "test" not in splits:
@@ -63,11 +66,13 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
     transform = _transform(config, train, windows["train"])
     fitted = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, seen)
     beyond = _beyond(config, splits.get("forecast"))
-    report = document(layout.run_id, config, manifests, history, splits, beyond, fitted, time.monotonic() - began)
+    turnover = _turnover(windows["test"])
+    itself = Evaluation(clock, time.monotonic() - began, seen.total, _submitted(layout), turnover)
+    report = document(layout.run_id, config, manifests, history, splits, beyond, fitted, itself)
     objects = _write(layout, report, splits.get("forecast"), beyond)
     lstm = next(row for row in report["models"] if row["model"] == "lstm")
     facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
-    manifest = Manifest(STEP, print_, objects, time.monotonic() - began, facts)
+    manifest = Manifest(STEP, print_, objects, time.monotonic() - began, facts, began=clock)
     manifest.save(layout)
     journal.report(STEP, seen.total, seen.total, "windows", finished=True)
     _LOG.info("%s", report["headline"])
@@ -125,6 +130,21 @@ def _beyond(config: RunConfig, split: Forecasts | None) -> DayArray:
             date = next_session(config.market.calendar, date)
         targets.append(to_days(date))
     return np.asarray(targets, np.int32)[which]
+
+
+def _submitted(layout: RunLayout) -> float:
+    """When the attempt that this evaluation belongs to began, seconds since the epoch; 0.0 when there is none."""
+    owner = attempts.read_owner(layout, attempts.latest_attempt(layout))
+    return owner.started if owner else 0.0
+
+
+def _turnover(windows: SequenceSet) -> dict[str, float]:
+    """Ticker -> close x volume, the mean of its last window in dollars a session."""
+    names = windows.tickers(np.arange(len(windows)))
+    found, place = np.unique(names[::-1], return_index=True)  # the first from the end is a ticker's last
+    bars = windows.windows(len(names) - 1 - place).astype(np.float64)
+    means = (bars[:, :, CLOSE] * bars[:, :, _VOLUME]).mean(axis=1)
+    return dict(zip(found.tolist(), means.tolist(), strict=True))
 
 
 def _write(

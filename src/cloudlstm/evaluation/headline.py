@@ -39,7 +39,7 @@ def headline(
     }[found]
     sentence = f"{opening} ({_p(lstm['dm_p'])}): on {lstm['labels']:,} test forecasts over {dates:,} dates "
     if lstm["r2_oos"] is not None:
-        sentence += f"its out-of-sample R² is {lstm['r2_oos']:+.2%}, and "
+        sentence += f"its out-of-sample R² is {lstm['r2_oos']:+,.2%}, and "
     sentence += f"its price RMSE is {_dollars(lstm, naive)}."
     if found in ("better", "worse") and lstm["skill"] is not None and (lstm["skill"] > 0) != (lstm["r2_oos"] > 0):
         sentence += " In dollars, where expensive tickers weigh most, it is the other way round."
@@ -63,7 +63,7 @@ def _dollars(lstm: dict[str, Any], naive: dict[str, Any]) -> str:
     text = f"${ours:,.3f} against ${theirs:,.3f}"
     change = ours / theirs - 1.0 if theirs else 0.0
     p = lstm.get("dm_p_price")
-    details = [f"{change:+.2%}" if abs(change) >= 5e-5 else "no difference to speak of"] if theirs else []
+    details = [f"{change:+,.2%}" if abs(change) >= 5e-5 else "no difference to speak of"] if theirs else []
     details += [f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"] if p is not None else []
     return f"{text} ({', '.join(details)})" if details else text
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cloudlstm.errors import MissingExtraError
-from cloudlstm.evaluation import axes, plots
+from cloudlstm.evaluation import figures, numbers
+from cloudlstm.evaluation.figures.frame import LABELS
 
 LONG_TABLE = 40
 """Tickers up to which a table shows all of them; above, the best and the worst `ENDS`."""
 ENDS = 20
+
+UNITS = {"dollar": "$", "return": "%"}
+"""Units that a row of results names; shares, ratios and p-values bear theirs in the figure or have none."""
 
 Report = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -21,12 +25,10 @@ def render(report: Report) -> str:
     """The page for a report; the same bytes for the same report.
 
     Raises:
-        MissingExtraError: when jinja2 or matplotlib is not installed.
+        MissingExtraError: when jinja2 is not installed.
     """
     try:
         import jinja2
-
-        drawn = plots.draw_all(report)
     except ImportError as error:
         raise MissingExtraError(
             f"the report needs {error.name}, which is not installed", hint="pip install 'cloudlstm[train]'"
@@ -39,19 +41,38 @@ def render(report: Report) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= FILTERS
+    environment.globals |= {
+        "report": report,
+        "plots": figures.draw_all(report),
+        "titles": {name: figure.title for name, figure in figures.FIGURES.items()},
+        "model_labels": LABELS,
+        "definitions": _definitions(report),
+        "models": {row["model"]: row for row in report["models"]},
+    }
     page: str = environment.get_template("report.html.j2").render(
-        report=report,
-        plots=drawn,
-        model_labels=axes.LABELS,
-        metrics={metric["name"]: metric for metric in report["metrics"]},
-        models={row["model"]: row for row in report["models"]},
         results=_results(report),
         tests=_tests(report),
         years=_pivot(report["per_year"], "year"),
         tickers=_ends(_pivot(report["per_ticker"], "ticker"), lambda row: row["lstm"]["skill"]),
         forecasts=_ends(list(report["forecasts"]["rows"]), lambda row: row["lstm_return"]),
+        config="\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in _flat(report["config"])),
     )
     return page
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings as they are written on the command line: section.key and value."""
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _definitions(report: Report) -> dict[str, dict[str, Any]]:
+    """Every figure and term by name, numbered in the order of the page's last section."""
+    known = [*report["metrics"], *report["terms"]]
+    return {each["name"]: {**each, "number": number} for number, each in enumerate(known, 1)}
 
 
 def _results(report: Report) -> list[dict[str, Any]]:
@@ -63,14 +84,17 @@ def _results(report: Report) -> list[dict[str, Any]]:
             continue  # too few tickers for any of them
         if metric["name"] == "labels":
             continue  # the same for all models, and told in the text
-        texts = [figure(value, metric) for value in values]
+        texts = [numbers.figure(value, metric) for value in values]
         known = [value for value in values if value is not None]
         best = {"lower": min, "higher": max}.get(metric["better"])
-        mark = figure(best(known), metric) if best and known else None
-        cells = [{"text": text, "best": mark is not None and text == mark} for text in texts]
+        mark = numbers.figure(best(known), metric) if best and known else None
+        cells = [
+            {"model": row["model"], "text": text, "best": mark is not None and text == mark}
+            for row, text in zip(report["models"], texts, strict=True)
+        ]
         if all(cell["best"] for cell in cells):
             cells = [cell | {"best": False} for cell in cells]
-        table.append({"metric": metric, "cells": cells})
+        table.append({"metric": metric, "unit": UNITS.get(metric["unit"], ""), "cells": cells})
     return table
 
 
@@ -103,74 +127,17 @@ def _ends(rows: list[Any], order: Callable[[Any], float | None]) -> dict[str, An
     return {"all": len(ranked), "parts": parts}
 
 
-def figure(value: float | None, metric: Row) -> str:
-    """A metric's value as text; a dash where there is none."""
-    if value is None:
-        return "–"
-    match metric["unit"]:
-        case "dollar":
-            return dollars(value)
-        case "return":
-            return f"{value:.3%}"
-        case "share":
-            return signed_percent(value) if metric["name"] in ("skill", "r2_oos") else percent(value)
-        case "count":
-            return count(value) if value < 1e5 else axes.amount(value)
-        case "p":
-            return p_value(value)
-        case "t":
-            return f"{value:+.2f}".replace("-", "−")
-        case _:
-            return f"{value:.3f}".replace("-", "−")
-
-
-def dollars(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:,.{digits if abs(value) < 1000 else 2}f}"
-
-
-def price(value: float | None, coarse_from: float = 1.0) -> str:
-    """A price or a part of one in cents; below `coarse_from` dollars with four decimals."""
-    return "–" if value is None else f"{value:,.2f}" if abs(value) >= coarse_from else f"{value:,.4f}"
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def signed_percent(value: float | None) -> str:
-    if value is None:
-        return "–"
-    text = f"{value:+.2%}" if abs(value) < 10 else f"{value:+.0%}"
-    return "0.00%" if text in ("+0.00%", "-0.00%") else text.replace("-", "−")
-
-
-def typeset(text: str) -> str:
-    """Plain text with real minus signs."""
-    return re.sub(r"(?<![\w.])-(?=[\d$])", "−", text)
-
-
-def p_value(value: float | None) -> str:
-    return "–" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def count(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
-
-
-def optional(value: Any) -> str:
-    """A fact that may be unknown."""
-    return "–" if value is None or value == "" else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 FILTERS: dict[str, Callable[..., str]] = {
-    "dollars": dollars,
-    "price": price,
-    "percent": percent,
-    "signed_percent": signed_percent,
-    "p_value": p_value,
-    "typeset": typeset,
-    "count": count,
-    "optional": optional,
-    "seconds": lambda value: "–" if value is None else axes.seconds_text(value),
-    "amount": lambda value: "–" if value is None else axes.amount(value),
+    "dollars": numbers.dollars,
+    "price": numbers.price,
+    "percent": numbers.percent,
+    "signed_percent": numbers.signed_percent,
+    "p_value": numbers.p_value,
+    "typeset": numbers.typeset,
+    "count": numbers.count,
+    "optional": numbers.optional,
+    "seconds": numbers.seconds,
+    "amount": numbers.amount,
+    "code": lambda reason: str(reason).replace("_", " "),
+    "moment": lambda iso: numbers.DASH if not iso else f"{iso[:10]} {iso[11:19]} UTC",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,23 @@ from cloudlstm.evaluation.judge import Row, plain
 
 PATH_DATES = 120
 DECILES = 10
+FEW_TICKERS = 6
+"""Up to so many tickers are all shown against the truth."""
+MOST_PERIODS = 40
+SAMPLE = 600
+"""Labels in the scatter of forecast and actual returns."""
 
 
-def series(test: Forecasts, per_ticker: list[Row]) -> dict[str, Any]:
-    """All series of the test split, JSON-ready."""
+def series(test: Forecasts, per_ticker: list[Row], turnover: Mapping[str, float]) -> dict[str, Any]:
+    """All series of the test split, JSON-ready; `turnover` is in dollars a session by ticker."""
     document: dict[str, Any] = plain(
-        {"cumulative": _cumulative(test), "paths": _paths(test, per_ticker), "calibration": _calibration(test)}
+        {
+            "cumulative": _cumulative(test),
+            "errors": _errors(test),
+            "paths": _paths(test, per_ticker, turnover),
+            "calibration": _calibration(test),
+            "sample": _sample(test),
+        }
     )
     return document
 
@@ -43,22 +55,32 @@ def _cumulative(test: Forecasts) -> dict[str, Any]:
     return {"dates": iso(dates), "models": saved}
 
 
-def _paths(test: Forecasts, per_ticker: list[Row]) -> list[dict[str, Any]]:
-    """The last dates of the tickers of best, median and worst skill, so that nobody picks a pretty one."""
-    ranked = sorted(
-        (row for row in per_ticker if row["model"] == "lstm" and row["skill"] is not None),
-        key=lambda row: (-row["skill"], row["ticker"]),
+def _errors(test: Forecasts) -> dict[str, Any]:
+    """RMSE of the log-return by month, quarter or year of the target date, whichever gives few enough points."""
+    months = test.target.astype("datetime64[D]").astype("datetime64[M]").astype(np.intp)  # since 1970-01
+    n_months = len(np.unique(months))
+    period, length = next(
+        ((name, length) for name, length in (("month", 1), ("quarter", 3)) if n_months / length <= MOST_PERIODS),
+        ("year", 12),
     )
-    if not ranked:
-        return []
-    roles = {0: "best skill", (len(ranked) - 1) // 2: "median skill", len(ranked) - 1: "worst skill"}
-    if len(ranked) <= 2:
-        roles = dict(
-            enumerate(["best skill", "worst skill"][: len(ranked)] if len(ranked) == 2 else ["the only ticker"])
-        )
+    periods, code = np.unique(months // length, return_inverse=True)
+    first = (periods * length).astype("datetime64[M]").astype("datetime64[D]").astype(np.int32)
+    counts = np.bincount(code)
+    return {
+        "period": period,
+        "dates": iso(first),
+        "labels": counts,
+        "models": {
+            model: _rounded(np.sqrt(np.bincount(code, (said - test.actual) ** 2) / counts), 9)
+            for model, said in test.models.items()
+        },
+    }
+
+
+def _paths(test: Forecasts, per_ticker: list[Row], turnover: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The last dates of all tickers where they are few; else of those that nobody picked for being pretty."""
     shown = []
-    for place, role in sorted(roles.items()):
-        name = ranked[place]["ticker"]
+    for name, role in _chosen(per_ticker, turnover):
         at = np.flatnonzero(test.ticker == test.tickers.index(name))[-PATH_DATES:]
         close, actual, said = test.last_close[at], test.actual[at], test.models["lstm"][at]
         shown.append(
@@ -73,6 +95,36 @@ def _paths(test: Forecasts, per_ticker: list[Row]) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def _chosen(per_ticker: list[Row], turnover: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Tickers and why they are shown, the one of best skill first."""
+    ranked = sorted(
+        (row for row in per_ticker if row["model"] == "lstm" and row["skill"] is not None),
+        key=lambda row: (-row["skill"], row["ticker"]),
+    )
+    if not ranked:
+        return []
+    names = [row["ticker"] for row in ranked]
+    roles: dict[str, list[str]] = {name: [] for name in names} if len(names) <= FEW_TICKERS else {}
+    if len(names) == 1:
+        return [(names[0], "the only ticker")]
+    roles.setdefault(names[0], []).append("best skill")
+    if len(names) > 2:
+        roles.setdefault(names[(len(names) - 1) // 2], []).append("median skill")
+    roles.setdefault(names[-1], []).append("worst skill")
+    traded = [name for name in names if turnover.get(name)]
+    if traded:
+        roles.setdefault(max(traded, key=lambda name: (turnover[name], name)), []).append("largest turnover")
+    return [(name, ", ".join(roles[name])) for name in names if name in roles]
+
+
+def _sample(test: Forecasts) -> dict[str, Any]:
+    """Forecast and actual return of labels at even distances in the order of the forecast, so that the ends are in."""
+    said = test.models["lstm"]
+    order = np.lexsort((test.actual, said))
+    taken = order[np.unique(np.linspace(0, len(order) - 1, min(SAMPLE, len(order))).round().astype(np.intp))]
+    return {"labels": len(said), "forecast": _rounded(said[taken], 6), "actual": _rounded(test.actual[taken], 6)}
 
 
 def _rounded(values: FloatArray, digits: int) -> FloatArray:

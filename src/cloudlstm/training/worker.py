@@ -146,7 +146,7 @@ class _Work:
             put("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
             put("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
-        Manifest("train", self.mark, objects, seconds, self._facts()).save(self.layout)
+        Manifest("train", self.mark, objects, seconds, self._facts(), began=time.time() - seconds).save(self.layout)
         prune(self.layout, "train", self.mark)
         self.checkpoints.discard()
 

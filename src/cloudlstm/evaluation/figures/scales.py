@@ -1,0 +1,105 @@
+"""From values to pixels, and where an axis is labelled."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Values from `low` to `high` on pixels from `start` to `end`; y axes have their start below."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        span = self.high - self.low
+        share = (value - self.low) / span if span > 0.0 else 0.5
+        return self.start + share * (self.end - self.start)
+
+    def clamped(self, value: float) -> float:
+        """As the call, with what lies outside on the edge."""
+        return self(min(max(value, self.low), self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    value: float
+    text: str
+
+
+def padded(low: float, high: float, share: float) -> tuple[float, float]:
+    """The range with room at both ends; never empty."""
+    room = share * (high - low) or abs(high) * 0.1 or 1.0
+    return low - room, high + room
+
+
+def step_of(low: float, high: float, at_most: int) -> float:
+    """A step of 1, 2, 2.5 or 5 times a power of ten with at most so many steps in the range."""
+    rough = (high - low) / max(at_most, 1) or 1.0
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if power * factor >= rough * (1.0 - 1e-9))
+
+
+def ticks(low: float, high: float, at_most: int, text: Callable[[float, int], str]) -> list[Tick]:
+    """Round values in the range; `text` writes one with so many decimals as the step needs."""
+    step = step_of(low, high, at_most)
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    decimals += round(step / 10.0 ** math.floor(math.log10(step) + 1e-9), 6) == 2.5 if step < 10 else 0
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [Tick(number * step, text(number * step, decimals)) for number in range(first, last + 1)]
+
+
+def day(text: str) -> int:
+    """An ISO date as a day number."""
+    return dt.date.fromisoformat(text).toordinal()
+
+
+def date_ticks(low: float, high: float, at_most: int) -> list[Tick]:
+    """First days of years, quarters or months; Mondays where the range is shorter than two months."""
+    first, last = (dt.date.fromordinal(round(value)) for value in (low, high))
+    months = (last.year - first.year) * 12 + last.month - first.month
+    if months < 2:
+        mondays = [value for value in range(math.ceil(low), math.floor(high) + 1) if value % 7 == 1]
+        thinned = mondays[:: max(1, math.ceil(len(mondays) / at_most))]
+        found = [dt.date.fromordinal(value) for value in thinned]
+        return [Tick(date.toordinal(), f"{date.day} {MONTHS[date.month - 1]}") for date in found]
+    step = next((each for each in (1, 2, 3, 6, 12, 24, 60, 120, 240) if months / each <= at_most), 480)
+    ticked = []
+    for number in range(first.year * 12 // step * step, last.year * 12 + last.month, step):
+        date = dt.date(max(number // 12, 1), number % 12 + 1, 1)
+        if low <= date.toordinal() <= high:
+            ticked.append(Tick(date.toordinal(), str(date.year) if date.month == 1 else MONTHS[date.month - 1]))
+    return ticked
+
+
+def duration_ticks(most: float, at_most: int) -> list[Tick]:
+    """Round seconds, minutes or hours from 0 to `most` seconds."""
+    steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+    step = next((each for each in steps if most / each <= at_most), most / at_most)
+    unit, size = ("s", 1.0) if step < 60 else ("min", 60.0) if step < 3600 else ("h", 3600.0)
+    count = int(most / step + 1e-9) + 1
+    return [Tick(number * step, f"{number * step / size:g} {unit}") for number in range(count)]
+
+
+def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Places moved as little as needed so that neighbours are `gap` apart and all lie in the range."""
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    moved = sorted(places)
+    for index in range(1, len(moved)):
+        moved[index] = max(moved[index], moved[index - 1] + gap)
+    if moved and moved[-1] > high:
+        moved[-1] = high
+        for index in range(len(moved) - 2, -1, -1):
+            moved[index] = min(moved[index], moved[index + 1] - gap)
+    found = [0.0] * len(places)
+    for place, index in enumerate(order):
+        found[index] = max(moved[place], low)
+    return found
