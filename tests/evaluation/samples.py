@@ -112,7 +112,7 @@ def manifests() -> dict[str, Manifest | None]:
         "worst_tickers": [{"ticker": "T0001", "rows": 500, "refused_fraction": 0.012, "refused": {"outlier": 6}}],
     }
     coverage = {
-        "asked": 8, "fetched": 5, "reused": 1, "empty": 1, "failed": 1, "as_of": "2025-01-02T21:00:00+00:00",
+        "asked": 8, "fetched": 6, "reused": 1, "empty": 1, "failed": 1, "as_of": "2025-01-02T21:00:00+00:00",
         "unfetched": [
             {"ticker": "GONE", "status": "empty", "cause": "no bars"},
             {"ticker": "LATE", "status": "failed", "cause": "HTTP 429 after 5 tries"},
@@ -138,7 +138,8 @@ def manifests() -> dict[str, Manifest | None]:
 
 
 def config(*words: str, source: str = "synthetic") -> RunConfig:
-    return parse({"market": {"source": source, "path": "memory://bars.csv"}}, words)
+    path = {"path": "memory://bars.csv"} if source == "files" else {}
+    return parse({"market": {"source": source} | path}, words)
 
 
 def report_of(

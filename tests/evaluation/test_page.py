@@ -192,7 +192,7 @@ def test_a_large_universe_shows_both_ends_and_stays_small():
 
 def test_names_are_escaped():
     test = made_forecasts(tickers=2)
-    page = html.render(report_of(test, 'market.path="s3://b/<script>alert(1)</script>"'))
+    page = html.render(report_of(test, 'market.path="s3://b/<script>alert(1)</script>"', source="files"))
     assert "<script>" not in page
 
 

@@ -49,7 +49,7 @@ def test_a_report_without_a_single_fact_still_keeps_its_schema(source):
 
 def test_what_steps_told_arrives(report):
     assert report["data"] | {"hash": "", "coverage": None} == {
-        "source": "synthetic", "synthetic": True, "path": "memory://bars.csv", "calendar": "XNYS", "rows": 20_000,
+        "source": "synthetic", "synthetic": True, "path": None, "calendar": "XNYS", "rows": 20_000,
         "tickers": 6, "first_date": "2010-01-01", "last_date": "2024-12-31", "hash": "", "coverage": None,
     }  # fmt: skip
     assert report["data"]["hash"] == manifests()["ingest"].digest()

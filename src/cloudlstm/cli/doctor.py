@@ -15,7 +15,7 @@ from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
 from cloudlstm.layout import join
 from cloudlstm.targets.java import find_java
 
-_EXTRAS = {"spark": ("pyspark", "pandas"), "train": ("tensorflow", "keras", "matplotlib", "jinja2", "scipy"),
+_EXTRAS = {"spark": ("pyspark", "pandas"), "train": ("tensorflow", "keras", "jinja2", "scipy"),
            "market": ("exchange-calendars", "yfinance")}  # fmt: skip
 _SDKS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google-cloud-storage")}
 _DISK_GIB = 5
