@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pty
@@ -19,7 +20,7 @@ from rich.console import Console, RenderableType
 from cloudlstm import storage
 from cloudlstm.attempts import Attempt
 from cloudlstm.cli import compare, main, tables
-from cloudlstm.cli.display import Board
+from cloudlstm.cli.display import Board, progress_display
 from cloudlstm.cli.figures import figures
 from cloudlstm.cli.tables import Column, fitted
 from cloudlstm.config import parse
@@ -27,6 +28,7 @@ from cloudlstm.journal import Journal, Progress
 from cloudlstm.layout import RunLayout, index
 from cloudlstm.manifest import Manifest
 from cloudlstm.steps import STEPS
+from cloudlstm.targets import Plan
 
 RUN = "file:///home/somebody/with/a/long/path/to/runs/core6-0123abcd"
 
@@ -90,6 +92,26 @@ def test_a_step_is_finishing_when_all_is_done_but_its_end() -> None:
     assert (
         figures(training(loss=float("nan"), validation_loss=float("inf"))) == "3.00 k windows/s · 0:01 left · epoch 3"
     )
+
+
+def test_plain_lines_come_when_there_is_news(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    plan = Plan("submit", RUN, ({"action": "write", "document": {"train": {"epochs": 30}}},))
+    with progress_display(plan) as watch:
+        for second in range(20):
+            now[0] = float(second)
+            watch([training(done=6_000 if second < 12 else 7_000)])
+        watch([dataclasses.replace(training(done=10_000), finished=True)])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"run {RUN}",
+        "train      60%  3.00 k windows/s · 0:01 left · epoch 3/30 · loss 0.9823 · best val 1.012",
+        "train      70%  3.50 k windows/s · 0:01 left · epoch 3/30 · loss 0.9823 · best val 1.012",
+        "train     done  5.00 k windows/s · took 0:02 · epoch 3/30 · loss 0.9823 · best val 1.012",
+    ]
 
 
 def test_a_phase_is_no_part_of_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cloudlstm.targets import Plan
 
 _PLAIN_EVERY_S = 5.0
+_PLAIN_ALIKE_EVERY_S = 60.0
+"""A line that says nothing new is a sign of life, which a log file needs less often."""
 _MOST_BAR = 40
 _STARTING = {"prepare": "starting Spark", "train": "starting the workers"}
 """What happens before the first report of a job."""
@@ -148,19 +150,20 @@ class _PlainWatch:
 
     def __init__(self, epochs: int | None) -> None:
         self._epochs = epochs
-        self._last: dict[str, float] = {}
+        self._last: dict[str, tuple[float, str]] = {}
         self._ended: set[str] = set()
 
     def __call__(self, reports: list[Progress]) -> None:
         for report in summary(reports):
-            due = time.monotonic() - self._last.get(report.step, -1e9) >= _PLAIN_EVERY_S
+            now, told = time.monotonic(), figures(report, self._epochs)
+            before, said = self._last.get(report.step, (-1e9, ""))
+            due = now - before >= (_PLAIN_ALIKE_EVERY_S if told == said else _PLAIN_EVERY_S)
             if report.step in self._ended or not (due or report.finished):
                 continue
-            self._last[report.step] = time.monotonic()
+            self._last[report.step] = now, told
             if report.finished:
                 self._ended.add(report.step)
             share = f"{report.done / report.total:4.0%}" if report.total else "    "
-            told = figures(report, self._epochs)
             sys.stderr.write(f"{report.step:<10}{share if not report.finished else 'done'}  {told}\n")
             sys.stderr.flush()
 

@@ -73,6 +73,8 @@ def pace(report: Progress) -> str:
         parts.append("finishing")
     elif left is not None:
         parts.append(f"{duration(left)} left")
+    elif not parts:
+        parts.append("at work")  # nothing is known yet but that it has begun
     return " · ".join(parts)
 
 
