@@ -144,7 +144,7 @@ def by_rule() -> Iterator[Row]:
         faults,
         found,
         faults - found,
-        "see below",
+        "see the cases",
     )
     yield "`outlier`", "core six and 338 index members", 0, 0, 0, sound["outlier"]
     yield "`unmarked_split`, `level_shift`", "core six and 338 index members", 0, 0, 0, summed(sound, "divide")

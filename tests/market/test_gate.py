@@ -28,6 +28,17 @@ def test_good_data_passes_with_facts():
     assert [worst["ticker"] for worst in facts["worst_tickers"]] == ["", "BBB", "AAA"]
 
 
+def test_what_divides_withdraws_or_is_noted_is_told_and_costs_nothing():
+    found = {"unmarked_split": 2, "stale_begin": 10, "reverted_spike": 1, "odd_adjustment": 40}
+    stale = counts(1000, stale=700)  # gated by nothing: before a listing nothing is lost
+    facts = judge([{"AAA": counts(1000) | found, "BBB": stale}], None, CONFIG)
+    assert facts["refused"] == {"stale": 700}
+    assert facts["refused_fraction"] == 0.0
+    assert facts["divided"] == {"unmarked_split": 2}
+    assert facts["withdrawn"] == {"stale_begin": 10, "reverted_spike": 1}
+    assert facts["noted"] == {"odd_adjustment": 40}
+
+
 def test_too_much_refused_fails_with_the_reasons():
     with pytest.raises(QualityGateError) as caught:
         judge([{"AAA": counts(1000, outlier=5, missing_price=20)}], None, CONFIG)

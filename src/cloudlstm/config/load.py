@@ -6,7 +6,7 @@ import copy
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -125,8 +125,11 @@ def _known_keys(path: tuple[int | str, ...]) -> list[str]:
     """The keys of the section that `path` names."""
     model: type[BaseModel] = RunConfig
     for part in path:
+        if isinstance(part, int):  # the place in a list of sections
+            continue
         field = model.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        kind = None if field is None else next(iter(get_args(field.annotation)), field.annotation)
+        if not isinstance(kind, type) or not issubclass(kind, BaseModel):
             return []
-        model = field.annotation
+        model = kind
     return list(model.model_fields)
