@@ -71,9 +71,10 @@ def test_lost_workers_do_not_change_the_network(undisturbed_by_two: RunLayout, f
     assert max(resumed_at(layout)) > steps[2]
 
     # What has been counted stands while all start again, and the reason is shown.
-    reports = [report for reports in shown for report in reports if report.step == "train"]
+    every = [report for reports in shown for report in reports]
+    reports = [report for report in every if (report.step, report.worker) == ("train", "worker-0")]
     first = next(place for place, report in enumerate(reports) if report.total)
-    assert all(report.total == reports[first].total for report in reports[first:] if report.worker == "worker-0")
+    assert {report.total for report in reports[first:]} == {reports[first].total}
     assert {"starting TensorFlow"} <= {report.facts.get("phase") for report in reports}
     assert any(str(report.facts.get("phase")).endswith("; starting again") for report in reports)
     assert reports[-1].facts["restarts"] == 4
