@@ -95,14 +95,16 @@ class Journal(logging.Handler):
         self._part: int | None = None  # not known yet
         self._pending: bytes | None = None
         self._guard = threading.Lock()
-        self._stop = threading.Event()
+        self._stop, self._urgent = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a log line for the next flush."""
+        """Keeps a log line for the next flush; a warning is not kept waiting, for the end may be near."""
         line = self.format(record)
         with self._guard:
             self._lines.append(line)
+        if record.levelno >= logging.WARNING:
+            self._urgent.set()
 
     def report(self, step: str, done: int, total: int, unit: str, *, finished: bool = False, **facts: Any) -> None:
         """Notes how far `step` is; cheap enough to be called as often as one likes."""
@@ -155,7 +157,9 @@ class Journal(logging.Handler):
         return max(numbers, default=-1) + 1
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
+        while not self._stop.is_set():
+            self._urgent.wait(self._every_s)
+            self._urgent.clear()
             self.flush()
 
     def __enter__(self) -> Self:
@@ -169,6 +173,7 @@ class Journal(logging.Handler):
     ) -> None:
         _LOGGER.removeHandler(self)
         self._stop.set()
+        self._urgent.set()
         self._thread.join()
         for pause_s in _LAST_PAUSES_S:
             self.flush()
