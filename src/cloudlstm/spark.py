@@ -154,7 +154,7 @@ class Spark:
             return result
 
         slices = min(len(items), _TASKS_PER_CORE * self.context.defaultParallelism)
-        return self._collect(self.context.parallelize(items, slices).map(task), done, report)
+        return self._collect(lambda: self.context.parallelize(items, slices).map(task), done, report)
 
     def shuffle(
         self,
@@ -191,12 +191,14 @@ class Spark:
             done.add(units(result))
             return [result]
 
-        pieces = self.context.parallelize(list(enumerate(items)), max(len(items), 1)).flatMap(cut)
-        shards = pieces.partitionBy(n_shards, lambda shard: shard).mapPartitionsWithIndex(gather)
+        def shards() -> Any:
+            pieces = self.context.parallelize(list(enumerate(items)), max(len(items), 1)).flatMap(cut)
+            return pieces.partitionBy(n_shards, lambda shard: shard).mapPartitionsWithIndex(gather)
+
         return self._collect(shards, done, report)
 
-    def _collect(self, rdd: Any, done: Any, report: Report | None) -> list[Any]:
-        """Collects while a thread reports the accumulator, which Spark updates as tasks finish."""
+    def _collect(self, dataset: Callable[[], Any], done: Any, report: Report | None) -> list[Any]:
+        """Makes a dataset, which takes files of its own, and collects it, while a thread reports the accumulator, which Spark updates as tasks finish."""
         stop = threading.Event()
 
         def watch() -> None:
@@ -206,7 +208,7 @@ class Spark:
         watcher = threading.Thread(target=watch, name="spark-progress", daemon=True)
         watcher.start()
         try:
-            collected: list[Any] = rdd.collect()
+            collected: list[Any] = dataset().collect()
         except Exception as error:
             raise _as_ours(error) from error
         finally:
