@@ -8,10 +8,12 @@ ends with the launcher that started it, and when a later attempt has taken over 
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -69,9 +71,20 @@ def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal, generati
         return PEER_LOST if isinstance(error, errors.PeerLostError) else error.exit_code
     except Exception as error:
         _LOG.exception("%s failed", job)
-        _record(layout, job, error, generation)
-        return UNEXPECTED
+        full = _full_disk(error)
+        _record(layout, job, full or error, generation)
+        return full.exit_code if full else UNEXPECTED
     return 0
+
+
+def _full_disk(error: Exception) -> errors.StorageFullError | None:
+    """What a library meets that writes a temporary file: it knows nothing of our errors."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return errors.StorageFullError(
+        f"no space is left in {error.filename or tempfile.gettempdir()}",
+        hint="free some, or set TMPDIR to a folder on a larger disk",
+    )
 
 
 def _take_back(layout: RunLayout, error: errors.StorageError) -> None:

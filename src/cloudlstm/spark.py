@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -28,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _NO_SPACE = "No space left on device"
 _WORKER_DIED = "Python worker exited unexpectedly"
 
+_START_BYTES = 1 << 18
 _TASK_TRIES = 3
 """How often a task is tried before the job fails: a worker that dies takes its task with it, and no more."""
 
@@ -122,6 +124,7 @@ class Spark:
         conf.setIfMissing("spark.ui.showConsoleProgress", "false")
         conf.setIfMissing("spark.python.worker.reuse", "true")
         try:
+            _require_space()
             context = pyspark.SparkContext.getOrCreate(conf)
         except Exception as error:
             if _NO_SPACE in str(error):
@@ -159,7 +162,7 @@ class Spark:
             return result
 
         slices = min(len(items), _TASKS_PER_CORE * self.context.defaultParallelism)
-        return self._collect(self.context.parallelize(items, slices).map(task), done, report)
+        return self._collect(lambda: self.context.parallelize(items, slices).map(task), done, report)
 
     def shuffle(
         self,
@@ -196,12 +199,17 @@ class Spark:
             done.add(units(result))
             return [result]
 
-        pieces = self.context.parallelize(list(enumerate(items)), max(len(items), 1)).flatMap(cut)
-        shards = pieces.partitionBy(n_shards, lambda shard: shard).mapPartitionsWithIndex(gather)
+        def shards() -> Any:
+            pieces = self.context.parallelize(list(enumerate(items)), max(len(items), 1)).flatMap(cut)
+            return pieces.partitionBy(n_shards, lambda shard: shard).mapPartitionsWithIndex(gather)
+
         return self._collect(shards, done, report)
 
-    def _collect(self, rdd: Any, done: Any, report: Report | None) -> list[Any]:
-        """Collects while a thread reports the accumulator, which Spark updates as tasks finish."""
+    def _collect(self, dataset: Callable[[], Any], done: Any, report: Report | None) -> list[Any]:
+        """Makes a dataset, which writes files of its own, and collects it.
+
+        Meanwhile a thread reports the accumulator, which Spark updates as tasks finish.
+        """
         stop = threading.Event()
 
         def watch() -> None:
@@ -211,7 +219,7 @@ class Spark:
         watcher = threading.Thread(target=watch, name="spark-progress", daemon=True)
         watcher.start()
         try:
-            collected: list[Any] = rdd.collect()
+            collected: list[Any] = dataset().collect()
         except Exception as error:
             raise _as_ours(error) from error
         finally:
@@ -250,6 +258,18 @@ def _as_ours(error: Exception) -> Exception:
     lines = [line.strip() for line in str(error).splitlines() if re.match(r"^\s*\w*(Error|Exception)\b", line.strip())]
     reason = lines[-1] if lines else str(error).splitlines()[0]
     return errors.JobError(f"a Spark task failed: {reason}", hint="see `cloudlstm logs`")
+
+
+def _require_space() -> None:
+    """Raises OSError unless there is room for the little that Spark's start writes; without it, pyspark waits for ever.
+
+    The JVM tells its port by a file. When it cannot write that and ends, `launch_gateway` goes on looking for it.
+    """
+    local = os.environ.get("SPARK_LOCAL_DIRS")
+    for folder in (tempfile.gettempdir(), *(local.split(",") if local else ())):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_START_BYTES))
 
 
 def _disk_full() -> errors.StorageFullError:

@@ -24,14 +24,14 @@ class Rule:
 
 
 class Between:
-    """Forwards every request that no rule concerns; the first rule that does decides."""
+    """Forwards every request that no rule concerns; of those that do, the one that was added last decides."""
 
     def __init__(self) -> None:
         self.url = ""
         self._rules: list[Rule] = []
 
     def answer(self, request: Request) -> Answer | None:
-        for rule in list(self._rules):
+        for rule in reversed(list(self._rules)):
             if rule.concerns(request):
                 return rule.meddle(request)
         return request.forward()

@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,8 +152,8 @@ def _write_columns(part: Path, rows: Sequence[ManifestRow], report: Report | Non
     sequences: list[tuple[str, int]] = []
     bars = 0
     crcs = dict.fromkeys(COLUMNS, 0)
-    files = {name: (part / f"{name}.bin").open("wb") for name in COLUMNS}
-    try:
+    with ExitStack() as opened:  # closes all, also where the first cannot write what it still holds
+        files = {name: opened.enter_context((part / f"{name}.bin").open("wb")) for name in COLUMNS}
         for row, data in zip(rows, _fetched(rows), strict=True):
             for ticker, columns in _decoded(data, row, bars):
                 sequences.append((ticker, bars))
@@ -165,9 +165,6 @@ def _write_columns(part: Path, rows: Sequence[ManifestRow], report: Report | Non
             if report:
                 report(row.size_bytes)
         sizes = {name: file.tell() for name, file in files.items()}
-    finally:
-        for file in files.values():
-            file.close()
     return {"sequences": sequences, "columns": {name: [sizes[name], crcs[name]] for name in COLUMNS}}
 
 

@@ -1,0 +1,146 @@
+"""Storage that fails, throttles, hangs up, is slow or lies, for a while or for good, during a whole preparation."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import errors, job, storage
+from cloudlstm.errors import CorruptObjectError, StorageUnavailableError
+from cloudlstm.journal import Journal
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest, ManifestRow
+from cloudlstm.prepare import run_on
+from cloudlstm.spark import Spark
+from emulators import environment_of
+from reliability import between
+from reliability.between import Between, Weather
+from reliability.running import check_visible, prepare_here
+
+# When a download is refused and tried again, Google's SDK drops the answer without closing its connection.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _drop_connections() -> Iterator[None]:
+    """Lets the SDK's leftovers warn here, where it is ignored, and not in some later test."""
+    yield
+    gc.collect()
+
+
+LYING = (between.flip, between.flip_beside_checksum, between.shorten, between.cut)
+FAILING = (between.busy, between.broken, between.too_many, between.silent, between.lose, between.slow)
+
+
+@pytest.mark.parametrize("faults", [FAILING, LYING], ids=["failing", "lying"])
+@pytest.mark.parametrize("service", ["s3", "gs"])
+def test_bad_weather_changes_nothing(
+    spark: Spark, config: Path, undisturbed: dict[str, str], service: str,
+    faults: tuple[between.Meddle, ...], request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    """A quarter of all requests is spoilt, those of the driver and those of Spark's workers."""
+    server: Between = request.getfixturevalue(f"{service}_between")
+    root = request.getfixturevalue(f"{service}_root")
+    weather = Weather(0.25, seed=7, faults=faults)
+    way = {"s3": "AWS_ENDPOINT_URL", "gs": "STORAGE_EMULATOR_HOST"}[service]
+    with server.rule(lambda _: True, weather.meddle), environment_of({way: server.url}):
+        made = prepare_here(spark, config, f"{root}/run")
+    assert made == undisturbed
+    assert check_visible(f"{root}/run") == 4
+    assert len(weather.spoilt) >= len(faults) - 1, weather.spoilt
+
+
+@pytest.mark.parametrize("lie", [between.flip, between.shorten])
+def test_an_object_that_is_always_read_wrongly_ends_in_one_line_and_can_be_resumed(
+    s3_between: Between, s3_root: str, config: Path, undisturbed: dict[str, str], spark: Spark, lie: between.Meddle
+) -> None:
+    run = f"{s3_root}/run"
+    spoilt = f"{s3_root.removeprefix('s3://')}/run/data/clean/"
+    with (
+        s3_between.rule(lambda request: spoilt in request.path and "bars-00001" in request.path, lie),
+        pytest.raises(CorruptObjectError) as caught,
+    ):
+        prepare_here(spark, config, run)
+    assert f"{run}/data/clean/" in caught.value.message
+    assert "bars-00001.parquet" in caught.value.message
+    assert "submit again" in caught.value.hint
+    assert "\n" not in str(caught.value)
+    assert check_visible(run) == 2
+    assert prepare_here(spark, config, run) == undisturbed
+
+
+def test_storage_that_is_gone_for_good_ends_the_job_in_bounded_time(
+    spark: Spark, s3_between: Between, s3_root: str, config: Path, undisturbed: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The driver loses its storage in the middle; it asks for as long as it is patient, here for two seconds."""
+    from cloudlstm.storage import s3
+
+    run = f"{s3_root}/run"
+    monkeypatch.setattr(s3.S3Storage.__init__, "__defaults__", (2.0,))
+    gone_from_here = f"{s3_root.removeprefix('s3://')}/run/manifests/features.json"
+    with (
+        s3_between.rule(lambda request: gone_from_here in request.path and request.method == "PUT", between.silent),
+        environment_of({"AWS_ENDPOINT_URL": s3_between.url}),
+        pytest.raises(StorageUnavailableError, match=f"{run}/manifests/features.json") as caught,
+    ):
+        prepare_here(spark, config, run)
+    assert "try again" in caught.value.hint
+    assert check_visible(run) == 2
+    assert prepare_here(spark, config, run) == undisturbed
+
+
+@pytest.fixture(scope="module")
+def finished(spark: Spark, config: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished preparation, to be damaged by each test and made whole again."""
+    run = f"file://{tmp_path_factory.mktemp('damaged')}/run"
+    prepare_here(spark, config, run)
+    return run
+
+
+def row_of(run: str, step: str) -> ManifestRow:
+    manifest = Manifest.load(RunLayout(run), step)
+    assert manifest is not None
+    return manifest.objects[1]
+
+
+@pytest.mark.parametrize(
+    ("step", "change"),
+    [("clean", None), ("features", lambda data: data[:-1]), ("manifest", lambda data: data[:-20]), ("manifest", None)],
+)
+def test_what_is_lost_or_cut_is_made_anew(
+    spark: Spark, config: Path, undisturbed: dict[str, str], finished: str, step: str,
+    change: Callable[[bytes], bytes] | None,
+) -> None:  # fmt: skip
+    """Found by a listing when the next submit begins."""
+    uri = RunLayout(finished).manifest("clean") if step == "manifest" else row_of(finished, step).uri
+    if change is None:
+        storage.delete(uri)
+    else:
+        storage.write(uri, change(storage.read(uri)))
+    assert prepare_here(spark, config, finished) == undisturbed
+    assert check_visible(finished) == 4
+
+
+def test_a_changed_object_is_found_where_it_is_read_and_then_made_anew(
+    spark: Spark, config: Path, undisturbed: dict[str, str], finished: str
+) -> None:
+    """Its length is right, so that nothing shows until a step reads it: here one whose own objects are lost."""
+    uri = row_of(finished, "features").uri
+    data = storage.read(uri)
+    storage.write(uri, data[:1000] + bytes([data[1000] ^ 255]) + data[1001:])
+    assert prepare_here(spark, config, finished) == undisturbed, "nobody has read it"
+    storage.delete(row_of(finished, "sequences").uri)
+    layout = RunLayout(finished)
+    with Journal(layout, "prepare", "driver") as journal:
+        assert job._guarded("prepare", lambda *words: run_on(spark, *words), layout, journal) == 1
+    told = str(errors.from_record(storage.read_json(layout.failure("prepare"))))
+    assert uri in told
+    assert "checksum" in told
+    assert "submit again: features will be made anew" in told
+    assert "\n" not in told
+    assert prepare_here(spark, config, finished) == undisturbed
+    assert check_visible(finished) == 4

@@ -1,0 +1,80 @@
+"""A whole submit in bad weather, killed while it trains and while it evaluates: the third has the same results."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest
+from emulators import S3_BUCKET
+from pipeline.submitting import SMALL, data_objects, one_run, report, submit, write_config
+from reliability.between import FAULTS, PATIENCE_S, Between, Stall, Weather
+from reliability.running import ended, gone, kill, start
+
+ONE_WORKER = SMALL.replace("workers = 2", "workers = 1\ncheckpoint_every_s = 0.0")
+
+CLOCK = ("model", "history", "events")
+"""Kinds of training's objects that tell times: a .keras file is a zip with dates, the others hold seconds."""
+
+
+def killed_at(root: str, config: Path, server: Between, env: dict[str, str], stall: Stall) -> str:
+    """Submits, and kills the launcher when the request has come that is to be stalled; gives the run's URI."""
+    with server.rule(stall.concerns, stall.meddle):
+        launcher = start("-m", "cloudlstm", "submit", f"--config={config}", f"--root={root}", env=env)
+        assert stall.reached.wait(2 * PATIENCE_S), launcher.communicate()
+        kill(launcher.pid)
+        ended(launcher)
+        assert gone(one_run(root)), "its jobs end with it"
+        stall.released.set()
+    return one_run(root)
+
+
+@pytest.fixture(scope="module")
+def runs(s3_between: Between, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, Weather]:
+    """The URIs of an undisturbed run and of one that was killed twice, and the weather of its last submit."""
+    config = write_config(tmp_path_factory.mktemp("submits"), ONE_WORKER)
+    root = f"s3://{S3_BUCKET}/{tmp_path_factory.getbasetemp().name}-submits"
+    calm = f"file://{tmp_path_factory.mktemp('calm')}"
+    weather = Weather(0.1, seed=3, faults=FAULTS)
+
+    def undisturbed() -> subprocess.CompletedProcess[str]:
+        return submit(config, calm, timeout_s=3 * PATIENCE_S)
+
+    with ThreadPoolExecutor(1) as pool, s3_between.rule(lambda request: root[5:] in request.path, weather.meddle):
+        beside = pool.submit(undisturbed)
+        env = {"AWS_ENDPOINT_URL": s3_between.url, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
+        checkpoint = Stall("PUT", root.removeprefix("s3://"), "/checkpoints/", "step-")
+        run = killed_at(root, config, s3_between, env, checkpoint)
+        assert Manifest.load(RunLayout(run), "train") is None
+        judged = Stall("PUT", root.removeprefix("s3://"), "/report/report.json")
+        killed_at(root, config, s3_between, env, judged)
+        assert Manifest.load(RunLayout(run), "evaluate") is None
+        done = submit(config, root, env=env, timeout_s=3 * PATIENCE_S)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("unchanged, skipped") == 5, "only the evaluation was left to do"
+        assert beside.result().returncode == 0, beside.result().stderr
+    return one_run(calm), run, weather
+
+
+def outcome(run: str) -> dict[str, Any]:
+    """What must be equal: every data object, but those of training that tell the time."""
+    train = Manifest.load(RunLayout(run), "train")
+    assert train is not None
+    objects = {uri: sha for uri, sha in data_objects(run).items() if "/train/" not in uri and uri.startswith("data/")}
+    return objects | {row.kind: row.sha256 for row in train.objects if row.kind not in CLOCK}
+
+
+def test_the_same_objects_and_the_same_results(runs: tuple[str, str, Weather]) -> None:
+    calm, disturbed, weather = runs
+    assert outcome(disturbed) == outcome(calm)
+    assert len(weather.spoilt) > 5, weather.spoilt
+    for mine, other in zip(report(disturbed)["models"], report(calm)["models"], strict=True):
+        same = {key: value for key, value in mine.items() if "seconds" not in key and not key.endswith("_s")}
+        assert same == {key: other[key] for key in same}
+    assert list(storage.list_objects(f"{disturbed}/checkpoints/")) == []

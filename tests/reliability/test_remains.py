@@ -1,0 +1,143 @@
+"""What killed writers leave goes when the run is next taken up, and what jobs tell is not lost on the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import launch, storage
+from cloudlstm.errors import StorageUnavailableError, from_record, to_mark
+from cloudlstm.journal import Journal, read_logs, read_progress
+from cloudlstm.layout import RunLayout
+from cloudlstm.targets import Plan
+from cloudlstm.targets.scratch import Scratch
+from emulators import make_s3_bucket
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    return RunLayout(f"file://{tmp_path}/run")
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def taken_up(layout: RunLayout) -> None:
+    launch.carry_out(Plan("submit", layout.uri, ()), None, lambda _: None)  # type: ignore[arg-type]
+
+
+def test_temporary_files_of_dead_writers_go_and_those_of_living_ones_stay(layout: RunLayout, tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "data" / "clean"
+    folder.mkdir(parents=True)
+    mark = "0123456789abcdef"
+    dead, alive, old = (folder / f".cloudlstm-{pid}-{mark}.tmp" for pid in (dead_pid(), os.getpid(), os.getppid()))
+    for path in (dead, alive, old):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    (folder / ".cloudlstm-notes.tmp").write_bytes(b"somebody's own")
+    taken_up(layout)
+    assert {path.name for path in folder.iterdir()} == {alive.name, ".cloudlstm-notes.tmp"}
+
+
+def test_uploads_in_parts_that_nobody_completes_are_ended(s3_root: str) -> None:
+    bucket, prefix = s3_root.removeprefix("s3://").split("/", 1)
+    client = make_s3_bucket(bucket, os.environ)
+    for key in (f"{prefix}/run/data/large", f"{prefix}/other/data/large"):
+        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]  # type: ignore[attr-defined]
+        client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 5_242_880)  # type: ignore[attr-defined]
+    assert list(storage.list_objects(s3_root)) == [], "and nobody sees them"
+    taken_up(RunLayout(f"{s3_root}/run"))
+    left = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])  # type: ignore[attr-defined]
+    assert [upload["Key"] for upload in left] == [f"{prefix}/other/data/large"]
+
+
+def test_the_folder_of_a_killed_launcher_goes_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
+    code = "from cloudlstm.targets.scratch import Scratch; s = Scratch(); print(s.path, flush=True); input()"
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    holders = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    first, second = (Path(holder.stdout.readline().strip()) for holder in holders if holder.stdout)
+    (first / "blocks").write_bytes(b"x" * 1000)
+    holders[0].kill()
+    holders[0].wait()
+    subprocess.run([sys.executable, "-c", "from cloudlstm.targets.scratch import Scratch; Scratch().remove()"], env=env,
+                   check=True)  # fmt: skip
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [second]
+    for holder in holders:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_scratch_folder_takes_everything_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", "/large")
+    scratch = Scratch()
+    assert scratch.environment() == {"TMPDIR": str(scratch.path)}, "what the user has chosen stays"
+    monkeypatch.delenv("SPARK_LOCAL_DIRS")
+    assert scratch.environment()["SPARK_LOCAL_DIRS"] == str(scratch.path)
+    scratch.remove()
+    scratch.remove()
+    assert not scratch.path.exists()
+
+
+def failing_writes(patch: pytest.MonkeyPatch, layout: RunLayout, failures: int, *, arrives: bool) -> list[str]:
+    """The first writes below the run's logs and progress fail; with `arrives`, only their answers are lost."""
+    write, tried = storage.write, []
+
+    def flaky(uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        tried.append(uri)
+        if len(tried) > failures or arrives:
+            write(uri, data, if_absent=if_absent)
+        if len(tried) <= failures:
+            raise StorageUnavailableError(f"cannot write {uri}")
+
+    patch.setattr(storage, "write", flaky)
+    return tried
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_journal_on_flaky_storage_loses_and_doubles_nothing(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch, arrives: bool
+) -> None:
+    log = logging.getLogger("cloudlstm.x")
+    seen: set[str] = set()
+    with Journal(layout, "prepare", "driver", every_s=60) as journal:
+        tried = failing_writes(monkeypatch, layout, 2, arrives=arrives)
+        journal.report("clean", 1, 2, "rows")
+        log.info("first \udcff")
+        journal.flush()
+        told = [line for _, line in read_logs(layout, seen)]
+        log.info("second")
+    told += [line for _, line in read_logs(layout, seen)]
+    assert [line.split(" INFO ")[1] for line in told] == ["first \\udcff", "second"]
+    assert len(tried) > 2
+    assert [report.done for report in read_progress(layout)] == [1]
+
+
+def test_last_lines_that_storage_will_not_take_are_printed(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing_writes(monkeypatch, layout, 1000, arrives=False)
+    with Journal(layout, "prepare", "driver", every_s=60):
+        logging.getLogger("cloudlstm.x").info("the last words")
+    assert "the last words" in capsys.readouterr().err
+
+
+def test_an_error_that_storage_will_not_take_is_found_on_the_console() -> None:
+    error = StorageUnavailableError("no answer", hint="wait")
+    from cloudlstm.errors import from_mark, to_record
+
+    found = from_mark(f"some trace\n{to_mark(error)}\nand an end")
+    assert str(found) == str(error) == str(from_record(to_record(error)))
+    assert from_mark("nothing here") is None
