@@ -111,6 +111,7 @@ def test_a_journal_on_flaky_storage_loses_and_doubles_nothing(
     layout: RunLayout, monkeypatch: pytest.MonkeyPatch, arrives: bool
 ) -> None:
     log = logging.getLogger("cloudlstm.x")
+    monkeypatch.setattr(logging.getLogger("cloudlstm"), "propagate", False)  # pytest cannot pass such a line on
     seen: set[str] = set()
     with Journal(layout, "prepare", "driver", every_s=60) as journal:
         tried = failing_writes(monkeypatch, layout, 2, arrives=arrives)
