@@ -14,9 +14,11 @@ from cloudlstm import launch, storage
 from cloudlstm.errors import StorageUnavailableError, from_record, to_mark
 from cloudlstm.journal import Journal, read_logs, read_progress
 from cloudlstm.layout import RunLayout
+from cloudlstm.spark import Spark
 from cloudlstm.targets import Plan
 from cloudlstm.targets.scratch import Scratch
 from emulators import make_s3_bucket
+from reliability.running import prepare_here
 
 
 @pytest.fixture
@@ -142,3 +144,11 @@ def test_an_error_that_storage_will_not_take_is_found_on_the_console() -> None:
     found = from_mark(f"some trace\n{to_mark(error)}\nand an end")
     assert str(found) == str(error) == str(from_record(to_record(error)))
     assert from_mark("nothing here") is None
+
+
+def test_objects_of_other_inputs_go_with_the_next_submit(spark: Spark, config: Path, layout: RunLayout) -> None:
+    """As after a death between a step's manifest and its clearing up."""
+    made = prepare_here(spark, config, layout.uri)
+    storage.write(layout.data("clean", "of-other-inputs", "bars-00000.parquet"), b"old")
+    assert prepare_here(spark, config, layout.uri) == made
+    assert {item.uri for item in storage.list_objects(f"{layout.uri}/data/")} == {f"{layout.uri}/{uri}" for uri in made}

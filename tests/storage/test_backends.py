@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -254,6 +256,22 @@ def test_download_needs_rights_on_the_folder(root: str, open_folder: Path, witho
     assert f"{root}/object" in caught.value.message
     assert str(target) in caught.value.message
     assert list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "package", "extra"), [("s3", "boto3", "aws"), ("gs", "google.cloud.storage", "gcp")]
+)
+def test_without_the_sdk_the_install_line_is_shown(scheme: str, package: str, extra: str) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from cloudlstm import storage\n"
+        f"try: storage.read('{scheme}://bucket/key')\n"
+        "except ImportError as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("MissingExtraError")
+    assert package.rpartition(".")[0] in done.stdout
+    assert f"pip install 'cloudlstm[{extra}]'" in done.stdout
 
 
 def _umask() -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import gzip
 import io
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from cloudlstm.errors import (
 from cloudlstm.storage import registry
 from emulators import GS_BUCKET
 from meddler import Answer, Meddle, Request, cut, lose, meddler, once
+from storage.faults import check_all_verbs
 
 # When a download is refused and tried again, the SDK drops the answer without closing its connection.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -45,30 +44,8 @@ def fresh() -> registry.Storage:
     return GSStorage(patience_s=PATIENCE_S)
 
 
-def check_all_verbs(root: str, tmp_path: Path, kind: type[StorageError]) -> StorageError:
-    """Each verb raises `kind` in one line with the URI, and leaves no file; the last error."""
-    gs, local = fresh(), tmp_path / "local"
-    local.write_bytes(b"x")
-    attempts = [
-        lambda uri: gs.stat(uri),
-        lambda uri: gs.read(uri),
-        lambda uri: gs.download(uri, tmp_path / "target"),
-        lambda uri: list(gs.list(uri)),
-        lambda uri: gs.write(uri, b"x"),
-        lambda uri: gs.write(uri, b"x", if_absent=True),
-        lambda uri: gs.upload(local, uri),
-    ]
-    for number, attempt in enumerate(attempts):
-        with pytest.raises(kind) as caught:
-            attempt(f"{root}/object-{number}")
-        assert f"{root}/object-{number}" in caught.value.message
-        assert "\n" not in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["local"]
-    return caught.value
-
-
 def test_missing_bucket(gs_endpoint: str, tmp_path: Path) -> None:
-    error = check_all_verbs("gs://no-such-bucket-here", tmp_path, ObjectNotFoundError)
+    error = check_all_verbs(fresh(), "gs://no-such-bucket-here", tmp_path, ObjectNotFoundError)
     assert "no such bucket" in error.message
     assert "create the bucket" in error.hint
 
@@ -87,7 +64,7 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "gcloud"))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    assert "gcloud auth" in check_all_verbs("gs://bucket", tmp_path, AccessDeniedError).hint
+    assert "gcloud auth" in check_all_verbs(fresh(), "gs://bucket", tmp_path, AccessDeniedError).hint
 
 
 @pytest.mark.parametrize(
@@ -221,16 +198,3 @@ def test_the_bytes_are_those_that_are_stored(gs_root: str, tmp_path: Path) -> No
     assert fresh().read(f"{gs_root}/object.gz") == data
     fresh().download(f"{gs_root}/object.gz", tmp_path / "target")
     assert (tmp_path / "target").read_bytes() == data
-
-
-def test_without_the_sdk_the_install_line_is_shown() -> None:
-    code = (
-        "import sys; sys.modules['google.cloud.storage'] = None\n"
-        "from cloudlstm import storage\n"
-        "try: storage.read('gs://bucket/key')\n"
-        "except ImportError as error: print(type(error).__name__, error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.startswith("MissingExtraError")
-    assert "google.cloud" in done.stdout
-    assert "pip install 'cloudlstm[gcp]'" in done.stdout

@@ -23,6 +23,7 @@ from cloudlstm.errors import (
 from cloudlstm.storage import registry
 from emulators import S3_OUTSIDE, make_s3_bucket
 from meddler import Answer, Request, cut, lose, meddler, once
+from storage.faults import check_all_verbs
 
 TWO_AND_A_HALF_PARTS = 20 * 2**20
 
@@ -47,28 +48,6 @@ def fresh() -> registry.Storage:
 def fault(status: int, code: str) -> Answer:
     body = f"<Error><Code>{code}</Code><Message>as the test wants</Message></Error>".encode()
     return Answer(status, body, {"Content-Type": "application/xml"})
-
-
-def check_all_verbs(s3: registry.Storage, root: str, tmp_path: Path, kind: type[StorageError]) -> StorageError:
-    """Each verb raises `kind` in one line with the URI, and leaves no file; the last error."""
-    local = tmp_path / "local"
-    local.write_bytes(b"x")
-    attempts = [
-        lambda uri: s3.stat(uri),
-        lambda uri: s3.read(uri),
-        lambda uri: s3.download(uri, tmp_path / "target"),
-        lambda uri: list(s3.list(uri)),
-        lambda uri: s3.write(uri, b"x"),
-        lambda uri: s3.write(uri, b"x", if_absent=True),
-        lambda uri: s3.upload(local, uri),
-    ]
-    for number, attempt in enumerate(attempts):
-        with pytest.raises(kind) as caught:
-            attempt(f"{root}/object-{number}")
-        assert f"{root}/object-{number}" in caught.value.message
-        assert "\n" not in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["local"]
-    return caught.value
 
 
 @pytest.mark.skipif(bool(S3_OUTSIDE), reason="the given service may not check credentials")
@@ -279,19 +258,6 @@ def test_a_uri_needs_a_bucket(s3_endpoint: str) -> None:
     for uri in ("s3:///key", "s3://", "s3://-bad-/key"):
         with pytest.raises(UsageError, match="names no bucket"):
             fresh().read(uri + "/object")
-
-
-def test_without_the_sdk_the_install_line_is_shown() -> None:
-    code = (
-        "import sys; sys.modules['boto3'] = None\n"
-        "from cloudlstm import storage\n"
-        "try: storage.read('s3://bucket/key')\n"
-        "except ImportError as error: print(type(error).__name__, error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.startswith("MissingExtraError")
-    assert "boto3" in done.stdout
-    assert "pip install 'cloudlstm[aws]'" in done.stdout
 
 
 def plain_client(bucket: str) -> Any:

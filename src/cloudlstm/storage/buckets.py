@@ -7,11 +7,14 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
-from cloudlstm.errors import CorruptObjectError, StorageUnavailableError, UsageError
+from cloudlstm.errors import CorruptObjectError, StorageError, StorageUnavailableError, UsageError
 from cloudlstm.storage.base import Progress, object_uri
+from cloudlstm.storage.local import disk_errors, new_file
 
 Client = TypeVar("Client")
 Result = TypeVar("Result")
@@ -108,13 +111,44 @@ def one_at_a_time(progress: Progress | None) -> Progress | None:
     return told
 
 
-def check_length(uri: str, file: BinaryIO, size_bytes: int) -> None:
-    """CorruptObjectError unless as much was written to `file` as the object is long."""
-    file.seek(0, os.SEEK_END)
-    if file.tell() != size_bytes:
-        raise CorruptObjectError(
-            f"{uri} has {size_bytes} bytes, but {file.tell()} arrived", hint="try again, and look who else writes it"
-        )
+@contextmanager
+def downloaded(uri: str, path: Path, size_bytes: int) -> Iterator[BinaryIO]:
+    """An open file that becomes `path` when the block has written the object of `size_bytes` to it.
+
+    Raises:
+        CorruptObjectError: less or more was written.
+    """
+    with disk_errors(f"download {uri} to {path}"), new_file(path) as file:
+        yield file
+        file.seek(0, os.SEEK_END)
+        if file.tell() != size_bytes:
+            raise CorruptObjectError(
+                f"{uri} has {size_bytes} bytes, but {file.tell()} arrived",
+                hint="try again, and look who else writes it",
+            )
+
+
+Fault = tuple[type[StorageError], str]
+"""What an SDK's error is with us, and the hint."""
+
+
+def fault_of(error: BaseException, table: Mapping[tuple[type[BaseException], ...], Fault]) -> Fault:
+    """The first entry of `table` that fits the error; a plain StorageError where none does."""
+    return next((fault for kinds, fault in table.items() if isinstance(error, kinds)), (StorageError, ""))
+
+
+@contextmanager
+def told_as_ours(
+    doing: str, kinds: tuple[type[BaseException], ...], explained: Callable[[BaseException], tuple[Fault, str]]
+) -> Iterator[None]:
+    """Turns an SDK's errors into StorageErrors that say what was being done, as in "read s3://a/b", and the reason."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except kinds as error:
+        (kind, hint), reason = explained(error)
+        raise kind(f"cannot {doing}: {reason}", hint=hint) from error
 
 
 def one_line(error: BaseException) -> str:

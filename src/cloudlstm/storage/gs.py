@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,41 +22,35 @@ from google.cloud import storage as sdk
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from cloudlstm.errors import (
-    AccessDeniedError,
-    CorruptObjectError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    StorageError,
-    StorageUnavailableError,
-)
+from cloudlstm import errors
 from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.buckets import (
     NO_BUCKET,
     PART_BYTES,
     PATIENCE_S,
     WRITER,
+    Fault,
     PerProcess,
-    check_length,
+    downloaded,
+    fault_of,
     is_folder_marker,
     one_line,
     patiently,
     split,
     split_object,
+    told_as_ours,
 )
-from cloudlstm.storage.local import disk_errors, new_file
+from cloudlstm.storage.local import disk_errors
 
 _CREDENTIALS = "run gcloud auth application-default login, or give the machine a service account"
 _RIGHTS = "check that the credentials' account may do this; roles/storage.objectUser on the bucket is enough"
 _SERVICE = "check the network and STORAGE_EMULATOR_HOST, then try again"
 
-_Fault = tuple[type[StorageError], str]
-
-_FAULTS: dict[tuple[type[BaseException], ...], _Fault] = {
-    (api.NotFound,): (ObjectNotFoundError, ""),
-    (api.Forbidden,): (AccessDeniedError, _RIGHTS),
-    (api.Unauthorized, auth.DefaultCredentialsError, auth.RefreshError): (AccessDeniedError, _CREDENTIALS),
-    (DataCorruption,): (CorruptObjectError, "try again"),
+_FAULTS: dict[tuple[type[BaseException], ...], Fault] = {
+    (api.NotFound,): (errors.ObjectNotFoundError, ""),
+    (api.Forbidden,): (errors.AccessDeniedError, _RIGHTS),
+    (api.Unauthorized, auth.DefaultCredentialsError, auth.RefreshError): (errors.AccessDeniedError, _CREDENTIALS),
+    (DataCorruption,): (errors.CorruptObjectError, "try again"),
     (
         api.RetryError,  # the SDK's patience is at an end
         api.TooManyRequests,
@@ -67,8 +61,8 @@ _FAULTS: dict[tuple[type[BaseException], ...], _Fault] = {
         requests.exceptions.ChunkedEncodingError,
         urllib3.exceptions.HTTPError,
         ConnectionError,
-    ): (StorageUnavailableError, _SERVICE),
-    (api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException, InvalidResponse): (StorageError, ""),
+    ): (errors.StorageUnavailableError, _SERVICE),
+    (api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException, InvalidResponse): (errors.StorageError, ""),
 }
 """Read from the top: the first that fits."""
 
@@ -83,7 +77,8 @@ class GSStorage:
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         # No project: objects belong to buckets, and a machine need not know one.
         self._client: PerProcess[Any] = PerProcess(lambda: sdk.Client(project=None))
-        self._retry = DEFAULT_RETRY.with_timeout(patience_s)
+        # Short pauses: the SDK gives up as soon as the next one would end too late.
+        self._retry = DEFAULT_RETRY.with_timeout(patience_s).with_delay(initial=0.5, maximum=8.0, multiplier=2.0)
 
     def read(self, uri: str) -> bytes:
         def get() -> bytes:
@@ -136,14 +131,8 @@ class GSStorage:
             )
 
     def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
-        size_bytes = self.stat(uri).size_bytes
-        with (
-            disk_errors(f"download {uri} to {path}"),
-            _sdk_errors(f"download {uri}"),
-            new_file(path) as file,
-        ):
+        with downloaded(uri, path, self.stat(uri).size_bytes) as file, _sdk_errors(f"download {uri}"):
             self._blob(uri).download_to_file(_Watched(file, progress), raw_download=True, retry=self._retry)
-            check_length(uri, file, size_bytes)
 
     def _create(self, uri: str, data: bytes) -> None:
         blob, mark = self._blob(uri), secrets.token_hex(16)
@@ -153,7 +142,7 @@ class GSStorage:
         except api.PreconditionFailed:
             blob.reload(retry=self._retry)
             if (blob.metadata or {}).get(WRITER) != mark:
-                raise ObjectExistsError(f"{uri} is already there") from None
+                raise errors.ObjectExistsError(f"{uri} is already there") from None
 
     def _blob(self, uri: str, chunk_size: int | None = None) -> Any:
         bucket, key = split_object(uri)
@@ -197,24 +186,19 @@ def _info(uri: str, blob: Any) -> ObjectInfo:
     return ObjectInfo(uri, blob.size, str(blob.generation))
 
 
-@contextmanager
-def _sdk_errors(doing: str, *, only_bucket: bool = False) -> Iterator[None]:
-    """Turns an error of the SDK into a StorageError that says what was being done, as in "read gs://a/b".
+def _sdk_errors(doing: str, *, only_bucket: bool = False) -> AbstractContextManager[None]:
+    """Turns an error of the SDK into ours; with `only_bucket`, nothing but the bucket can be what was not found."""
 
-    With `only_bucket`, nothing but the bucket can be what was not found.
-    """
-    try:
-        yield
-    except StorageError:
-        raise
-    except tuple(kind for kinds in _FAULTS for kind in kinds) as error:
-        kind, hint = next(fault for kinds, fault in _FAULTS.items() if isinstance(error, kinds))
-        reason = one_line(getattr(error, "cause", None) or error)
-        if isinstance(error, api.NotFound):  # the SDK's own words are an URL, encoded
-            reason = "there is no such object"
-            if only_bucket or _lacks_bucket(error):
-                reason, hint = "there is no such bucket", NO_BUCKET
-        raise kind(f"cannot {doing}: {reason}", hint=hint) from error
+    def explained(error: BaseException) -> tuple[Fault, str]:
+        kind, hint = fault_of(error, _FAULTS)
+        if not isinstance(error, api.NotFound):
+            return (kind, hint), one_line(getattr(error, "cause", None) or error)
+        # The SDK's own words are an URL, encoded.
+        if only_bucket or _lacks_bucket(error):
+            return (kind, NO_BUCKET), "there is no such bucket"
+        return (kind, hint), "there is no such object"
+
+    return told_as_ours(doing, tuple(kind for kinds in _FAULTS for kind in kinds), explained)
 
 
 def _lacks_bucket(error: api.NotFound) -> bool:

@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,31 +22,26 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from s3transfer.exceptions import RetriesExceededError
 
-from cloudlstm.errors import (
-    AccessDeniedError,
-    CorruptObjectError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    StorageError,
-    StorageFullError,
-    StorageUnavailableError,
-)
+from cloudlstm import errors
 from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.buckets import (
     NO_BUCKET,
     PART_BYTES,
     PATIENCE_S,
     WRITER,
+    Fault,
     PerProcess,
-    check_length,
+    downloaded,
+    fault_of,
     is_folder_marker,
     one_at_a_time,
     one_line,
     patiently,
     split,
     split_object,
+    told_as_ours,
 )
-from cloudlstm.storage.local import disk_errors, new_file
+from cloudlstm.storage.local import disk_errors
 
 _CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
 _RIGHTS = "check the credentials, and that they allow it; without s3:ListBucket S3 says this of a missing object too"
@@ -55,28 +50,26 @@ _SERVICE = "check the network and AWS_ENDPOINT_URL, then try again"
 
 Result = TypeVar("Result")
 
-_Fault = tuple[type[StorageError], str]
-
-_BY_CODE: dict[str, _Fault] = {
-    "NoSuchBucket": (ObjectNotFoundError, NO_BUCKET),
-    "ExpiredToken": (AccessDeniedError, "renew the credentials"),
-    "InvalidToken": (AccessDeniedError, "renew the credentials"),
-    "RequestTimeTooSkewed": (AccessDeniedError, "set this machine's clock"),
-    "RequestTimeout": (StorageUnavailableError, _SERVICE),
-    "PermanentRedirect": (StorageError, _REGION),
-    "AuthorizationHeaderMalformed": (StorageError, _REGION),
+_BY_CODE: dict[str, Fault] = {
+    "NoSuchBucket": (errors.ObjectNotFoundError, NO_BUCKET),
+    "ExpiredToken": (errors.AccessDeniedError, "renew the credentials"),
+    "InvalidToken": (errors.AccessDeniedError, "renew the credentials"),
+    "RequestTimeTooSkewed": (errors.AccessDeniedError, "set this machine's clock"),
+    "RequestTimeout": (errors.StorageUnavailableError, _SERVICE),
+    "PermanentRedirect": (errors.StorageError, _REGION),
+    "AuthorizationHeaderMalformed": (errors.StorageError, _REGION),
 }
 """What the service says, where its HTTP status does not say enough."""
 
-_BY_STATUS: dict[int, _Fault] = {
-    401: (AccessDeniedError, _CREDENTIALS),
-    403: (AccessDeniedError, _RIGHTS),
-    404: (ObjectNotFoundError, ""),
-    429: (StorageUnavailableError, _SERVICE),
-    507: (StorageFullError, "free some space in the service"),
+_BY_STATUS: dict[int, Fault] = {
+    401: (errors.AccessDeniedError, _CREDENTIALS),
+    403: (errors.AccessDeniedError, _RIGHTS),
+    404: (errors.ObjectNotFoundError, ""),
+    429: (errors.StorageUnavailableError, _SERVICE),
+    507: (errors.StorageFullError, "free some space in the service"),
 }
 
-_BY_KIND: dict[tuple[type[BaseException], ...], _Fault] = {
+_BY_KIND: dict[tuple[type[BaseException], ...], Fault] = {
     (
         sdk.NoCredentialsError,
         sdk.PartialCredentialsError,
@@ -84,23 +77,23 @@ _BY_KIND: dict[tuple[type[BaseException], ...], _Fault] = {
         sdk.TokenRetrievalError,
         sdk.SSOError,
         sdk.ProfileNotFound,
-    ): (AccessDeniedError, _CREDENTIALS),
+    ): (errors.AccessDeniedError, _CREDENTIALS),
     (sdk.SSLError, sdk.InvalidProxiesConfigError): (
-        StorageError,
+        errors.StorageError,
         "check AWS_ENDPOINT_URL, AWS_CA_BUNDLE and the proxy",
     ),
-    (sdk.FlexibleChecksumError,): (CorruptObjectError, "try again, and look who else writes it"),
+    (sdk.FlexibleChecksumError,): (errors.CorruptObjectError, "try again, and look who else writes it"),
     (
         sdk.ConnectionError,
         sdk.HTTPClientError,
         sdk.IncompleteReadError,
         sdk.ResponseStreamingError,
-    ): (StorageUnavailableError, _SERVICE),
+    ): (errors.StorageUnavailableError, _SERVICE),
 }
 """What the SDK finds before or instead of an answer."""
 
 _LOST_BODY = (sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.ReadTimeoutError)
-_READS = 5
+_READS = 3
 _PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 _TRANSFER = TransferConfig(
@@ -144,8 +137,9 @@ class S3Storage:
 
         def get() -> bytes:
             for attempt in range(1, _READS + 1):
+                answer = self._client().get_object(Bucket=bucket, Key=key)
                 try:
-                    return bytes(self._client().get_object(Bucket=bucket, Key=key)["Body"].read())
+                    return bytes(answer["Body"].read())
                 except _LOST_BODY:  # the SDK repeats a request, but not the reading of its answer
                     if attempt == _READS:
                         raise
@@ -208,14 +202,8 @@ class S3Storage:
 
     def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
         bucket, key = split_object(uri)
-        size_bytes = self.stat(uri).size_bytes
-        with (
-            disk_errors(f"download {uri} to {path}"),
-            _sdk_errors(f"download {uri}"),
-            new_file(path) as file,
-        ):
+        with downloaded(uri, path, self.stat(uri).size_bytes) as file, _sdk_errors(f"download {uri}"):
             self._client().download_fileobj(bucket, key, file, Callback=one_at_a_time(progress), Config=_TRANSFER)
-            check_length(uri, file, size_bytes)
 
     def _create(self, uri: str, data: bytes, mark: str) -> None:
         bucket, key = split_object(uri)
@@ -233,7 +221,7 @@ class S3Storage:
                     raise
                 time.sleep(pause_s)
         if client.head_object(Bucket=bucket, Key=key)["Metadata"].get(WRITER) != mark:
-            raise ObjectExistsError(f"{uri} is already there")
+            raise errors.ObjectExistsError(f"{uri} is already there")
 
 
 def _connect(patience_s: float) -> _Connection:
@@ -250,24 +238,22 @@ def _connect(patience_s: float) -> _Connection:
     return _Connection(session.client("s3", config=config), patience_s)
 
 
-@contextmanager
-def _sdk_errors(doing: str) -> Iterator[None]:
-    """Turns an error of the SDK into a StorageError that says what was being done, as in "read s3://a/b"."""
-    try:
-        yield
-    except (sdk.ClientError, sdk.BotoCoreError, RetriesExceededError) as error:
-        cause = error.last_exception if isinstance(error, RetriesExceededError) else error
-        kind, hint = _fault(cause)
-        raise kind(f"cannot {doing}: {_reason(cause)}", hint=hint) from error
+def _sdk_errors(doing: str) -> AbstractContextManager[None]:
+    return told_as_ours(doing, (sdk.ClientError, sdk.BotoCoreError, RetriesExceededError), _explained)
 
 
-def _fault(error: BaseException) -> _Fault:
+def _explained(error: BaseException) -> tuple[Fault, str]:
+    cause = error.last_exception if isinstance(error, RetriesExceededError) else error
+    return _fault(cause), _reason(cause)
+
+
+def _fault(error: BaseException) -> Fault:
     if isinstance(error, sdk.ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        other = (StorageUnavailableError, _SERVICE) if status >= 500 else (StorageError, "")
+        other = (errors.StorageUnavailableError, _SERVICE) if status >= 500 else (errors.StorageError, "")
         return _BY_CODE.get(code) or _BY_STATUS.get(status, other)
-    return next((fault for kinds, fault in _BY_KIND.items() if isinstance(error, kinds)), (StorageError, ""))
+    return fault_of(error, _BY_KIND)
 
 
 def _reason(error: BaseException) -> str:
