@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from localstack.aws.target import make_target
 from localstack.control import Control
 from localstack.interpreter import node_python
 from localstack.processes import free_ports, serving
@@ -72,6 +73,18 @@ class Cloud:
     ) -> None:
         self._stack.close()
         self.environment = {}
+
+    @property
+    def setup_environment(self) -> dict[str, str]:
+        """The same for tools that set buckets up, such as Terraform: S3 at the address of all other services.
+
+        There a bucket takes every setting; SeaweedFS itself refuses some, and locks itself up by others.
+        """
+        return {name: value for name, value in self.environment.items() if name != "AWS_ENDPOINT_URL_S3"}
+
+    def make_target(self, name: str) -> dict[str, Any]:
+        """A bucket, a Spark cluster and a group of trainers, made through the cloud's APIs; the target document."""
+        return make_target(name, self.environment)
 
     @property
     def control(self) -> Control:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
+from localstack.aws.buckets import Application, Buckets
 from localstack.aws.world import World
 from localstack.faults import Fault
 
@@ -22,8 +23,9 @@ StartResponse = Callable[..., Any]
 class Gate:
     """A WSGI application in front of another."""
 
-    def __init__(self, behind: Callable[[dict[str, Any], StartResponse], Iterable[bytes]], world: World) -> None:
+    def __init__(self, behind: Application, world: World) -> None:
         self._behind = behind
+        self._buckets = Buckets(behind, world.services)
         self._world = world
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -33,6 +35,8 @@ class Gate:
             status, kind, body = _refusal(fault, service)
             start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
             return [body]
+        if service == "s3":
+            return self._buckets(environ, start_response)
         if service not in _LOCKED:
             return self._behind(environ, start_response)
         with self._world.lock:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import secrets
 from typing import Any
 
 from moto.ec2.models import instances, subnets
 
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-_CHOSEN = itertools.count(int(ipaddress.ip_address("127.64.0.4")))
+# A random network, as two clouds may run beside each other and workers use one port everywhere.
+_CHOSEN = itertools.count(int(ipaddress.ip_address("127.64.0.4")) + 256 * secrets.randbelow(64 * 256))
 
 
 def install() -> None:
