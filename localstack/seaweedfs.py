@@ -76,6 +76,7 @@ def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, s
         f"-s3.localSocket={folder / 's3.sock'}",
         f"-s3.config={folder / 's3.json'}",
         "-s3.autoCreateBucket=false",
+        "-s3.allowDeleteBucketNotEmpty=false",  # as S3 does
     ]
 
 

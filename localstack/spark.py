@@ -54,11 +54,14 @@ class SparkCluster:
 
     def environment(self, home: Path) -> dict[str, str]:
         """A node's environment with what Spark needs in it."""
-        return self._nodes.environment(home) | {
+        environment = self._nodes.environment(home)
+        return environment | {
             "JAVA_HOME": str(find_java().home),
             "PYSPARK_PYTHON": str(self._nodes.spark_python),
             "SPARK_HOME": str(spark_home(self._nodes.spark_python)),
+            "SPARK_LOCAL_DIRS": environment["TMPDIR"],
             "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={environment['TMPDIR']}",
         }
 
     def _daemon(self, name: str, java_class: str, arguments: Sequence[str]) -> None:
