@@ -2,7 +2,8 @@
 
 Usage: python -m localstack.machine. The environment is the machine's: the CLOUDLSTM_* variables of its user data, its
 address and id. It waits for the assignment, lays out package and jobs with their sha256 checked, and runs
-jobs/member.py as systemd would with Restart=on-failure. At its deadline it asks for its own removal.
+jobs/member.py as systemd would with Restart=on-failure. At its deadline, or when its set-up fails, it
+asks for its own removal.
 """
 
 from __future__ import annotations
@@ -54,12 +55,12 @@ class Machine:
             try:
                 self._lay_out(assignment)
             except (CloudLSTMError, LookupError, TypeError, ValueError) as error:
-                _say(f"set-up failed: {error}")
+                _say(f"set-up failed, asking for removal: {error}")
                 storage.write(f"{self._base}/machines/{self._id}.log", f"set-up failed: {error}\n".encode())
             else:
                 self._supervise()
-        self._idle()
-        _say("the deadline has passed: asking for removal")
+                self._idle()
+                _say("the deadline has passed: asking for removal")
         remove_self(self._environment["CLOUDLSTM_CLOUD"], self._environment["CLOUDLSTM_GROUP"], self._id)
 
     @property
@@ -83,7 +84,9 @@ class Machine:
         return None
 
     def _lay_out(self, assignment: Mapping[str, Any]) -> None:
-        """Fetches what the assignment names; ValueError for bytes other than the ones it names."""
+        """Fetches what the assignment names; ValueError for bytes other than those, or for work that needs a GPU."""
+        if self._environment["CLOUDLSTM_GPU"] == "none" and assignment["accelerator"] != "cpu":
+            raise ValueError(f"the run wants {assignment['accelerator']}, and this machine has no GPU")
         parts = {_PACKAGE: assignment["package"], "requirements.txt": assignment["requirements"]}
         parts |= {f"jobs/{name}.py": part for name, part in assignment["jobs"].items()}
         for name, part in parts.items():
@@ -97,11 +100,13 @@ class Machine:
 
     def _supervise(self) -> None:
         """Runs the member again and again until it ends well or the deadline has come."""
-        environment = dict(self._environment) | {"PYTHONPATH": str(self._folder / _PACKAGE)}
+        state = self._folder / "state"
+        state.mkdir()
+        environment = dict(self._environment) | {"PYTHONPATH": str(self._folder / _PACKAGE), "HOME": str(state)}
         command = [environment.pop(PYTHON), str(self._folder / "jobs" / "member.py")]
         while self._left_s > 0:
             _say("starting the member")
-            member = subprocess.Popen(command, cwd=self._folder, env=environment, start_new_session=True)
+            member = subprocess.Popen(command, cwd=state, env=environment, start_new_session=True)
             self._member = member
             try:
                 status = member.wait(max(self._left_s, 0))
@@ -125,7 +130,7 @@ class Machine:
         sys.exit(0)
 
     def _idle(self) -> None:
-        """A machine whose work is done, or could not begin, stays until it is taken away."""
+        """A machine whose work is done stays until it is taken away."""
         while self._left_s > 0:
             time.sleep(min(max(self._left_s, 0.01), 3600))
 

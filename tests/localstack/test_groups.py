@@ -28,7 +28,7 @@ if not Path("failed-once").exists():
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
 variables = {name: value for name, value in os.environ.items() if name.startswith("CLOUDLSTM_")}
 told = {"pids": [os.getppid(), os.getpid(), child.pid], "package": cloudlstm.__file__, "variables": variables,
-        "jobs": sorted(os.listdir("jobs"))}
+        "jobs": sorted(os.listdir(Path(__file__).parent))}
 storage.write_json(f"{variables['CLOUDLSTM_BUCKET_URI']}/alive/{variables['CLOUDLSTM_ADDRESS']}", told)
 time.sleep(1000)
 """
@@ -129,8 +129,17 @@ def test_scheduled_actions_happen_at_their_time(trainers: Trainers) -> None:
     assert described["ScheduledUpdateGroupActions"] == []
 
 
-def test_a_machine_removes_itself_at_its_deadline_and_a_wrong_package_is_not_run(trainers: Trainers) -> None:
-    trainers.assign(MEMBER, deadline=time.time() + 8, sha256="0" * 64)
+def test_a_machine_removes_itself_at_its_deadline(trainers: Trainers) -> None:
+    deadline = time.time() + 6
+    trainers.assign("import time; time.sleep(1000)", deadline=deadline)
+    trainers.scale(1)
+    until(lambda: trainers.instances == [], "the machine to remove itself")
+    assert time.time() >= deadline
+    assert trainers.group["DesiredCapacity"] == 0
+
+
+def test_a_machine_that_gets_a_wrong_package_says_so_and_goes(trainers: Trainers) -> None:
+    trainers.assign(MEMBER, deadline=time.time() + 1000, sha256="0" * 64)
     trainers.scale(1)
     (machine,) = trainers.instances
     key = f"trainers/{trainers.name}/machines/{machine}.log"
