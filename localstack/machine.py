@@ -136,10 +136,10 @@ class Machine:
 
 
 def exports_of(user_data: str) -> dict[str, str]:
-    """The CLOUDLSTM_* variables that a machine's user data exports, in shell or as `NAME=value` lines."""
+    """The CLOUDLSTM_* variables that a machine's user data, a shell script, exports."""
     found = {}
     for line in user_data.splitlines():
-        said = re.match(r"\s*(?:export\s+)?(CLOUDLSTM_\w+)=(.*)", line)
+        said = re.match(r"\s*export\s+(CLOUDLSTM_\w+)=(.*)", line)
         if said:
             words = shlex.split(said[2], comments=True)
             found[said[1]] = words[0] if words else ""

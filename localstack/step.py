@@ -34,6 +34,7 @@ def main(order: dict[str, Any], folder: Path) -> int:
     """Runs the step in `folder` and returns the client's exit status."""
     try:
         submission = parse(order["words"])
+        submission.conf = order["defaults"] | submission.conf
         command, environment = _prepare(submission, order, folder / "driver")
     except SubmitError as error:
         _print(f"Error: {error}")

@@ -79,6 +79,11 @@ class Response(ElasticMapReduceResponse):
         cluster.managed_scaling_policy = self._plain("ManagedScalingPolicy")  # type: ignore[attr-defined]
         return answer
 
+    def add_instance_groups(self) -> ActionResult:
+        cluster = self._changeable(self._get_param("JobFlowId"))
+        added = self.backend.add_instance_groups(cluster.id, self._get_param("InstanceGroups", []))
+        return ActionResult({"JobFlowId": cluster.id, "InstanceGroupIds": [group.id for group in added]})
+
     def add_job_flow_steps(self) -> ActionResult:
         cluster = self._changeable(self._get_param("JobFlowId"))
         active = sum(step.state not in Step.ENDED for step in cluster.steps)

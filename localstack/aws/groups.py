@@ -74,6 +74,12 @@ class Group(models.FakeAutoScalingGroup):
         self.activities: list[Activity] = []
         super().__init__(*args, **kwargs)
 
+    @property
+    def instance_type(self) -> str:
+        """What it starts: the first of several types, as it prefers them in their order."""
+        overrides = ((self.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
+        return str(overrides[0]["InstanceType"]) if overrides else super().instance_type
+
     def set_desired_capacity(self, new_capacity: int | None) -> None:
         before = {state.instance.id for state in self.instance_states} if hasattr(self, "instance_states") else set()
         super().set_desired_capacity(new_capacity)

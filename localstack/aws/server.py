@@ -30,7 +30,7 @@ def main(settings: dict[str, Any]) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    from localstack.aws import emr, groups, network
+    from localstack.aws import emr, gaps, groups, network
     from localstack.aws.engine import Engine
     from localstack.aws.gate import Gate
     from localstack.aws.world import World
@@ -56,6 +56,7 @@ def main(settings: dict[str, Any]) -> None:
         spark=SparkCluster(nodes),
         machines=Machines(nodes),
     )
+    gaps.install()
     network.install()
     emr.install()
     groups.install(faults)

@@ -95,10 +95,10 @@ class Steps:
             )
             run.fault = Fault("step-fails")
             return run
-        run.process = self._start(run)
+        run.process = self._start(cluster, run)
         return run
 
-    def _start(self, run: _Run) -> Process:
+    def _start(self, cluster: Cluster, run: _Run) -> Process:
         spark, nodes = self._world.spark, self._world.nodes
         spark.start()
         events = run.folder / "events"
@@ -106,6 +106,7 @@ class Steps:
         environment = spark.environment(run.folder)
         order = {
             "words": run.step.words[1:],
+            "defaults": _spark_defaults(cluster),
             "application": run.application,
             "master": spark.url,
             "web": spark.web_url,
@@ -207,6 +208,16 @@ class Steps:
             _end_cluster(cluster, "TERMINATED", "ALL_STEPS_COMPLETED", "Steps completed")
         elif "IdleTimeout" in policy and idle_s > policy["IdleTimeout"]:
             _end_cluster(cluster, "TERMINATED", "USER_REQUEST", "Auto-terminated")
+
+
+def _spark_defaults(cluster: Cluster) -> dict[str, str]:
+    """The settings that the cluster's configuration gives every application."""
+    found: dict[str, str] = {}
+    for each in cluster.configurations:
+        if each["Classification"] == "spark-defaults":
+            properties = each["Properties"]
+            found |= properties.original_dict() if hasattr(properties, "original_dict") else properties
+    return found
 
 
 def _end_cluster(cluster: Cluster, state: str, code: str, message: str) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from localstack.cloud import Cloud
+from localstack.cloud import Cloud, Options
 
 Client = Callable[[str], Any]
 
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with Cloud(tmp_path_factory.mktemp("cloud")) as running:
+    with Cloud(tmp_path_factory.mktemp("cloud"), Options(node_environment={"EVERYWHERE": "yes"})) as running:
         yield running
         assert running.control.state()["problems"] == []
 

@@ -17,7 +17,7 @@ from emulated import Trainers, alive, until
 
 # Tells what it found, then stays; its child has a session of its own, as a worker's might. It fails the first time.
 MEMBER = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from pathlib import Path
 import cloudlstm
 from cloudlstm import storage
@@ -29,7 +29,15 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]
 variables = {name: value for name, value in os.environ.items() if name.startswith("CLOUDLSTM_")}
 told = {"pids": [os.getppid(), os.getpid(), child.pid], "package": cloudlstm.__file__, "variables": variables,
         "jobs": sorted(os.listdir(Path(__file__).parent))}
-storage.write_json(f"{variables['CLOUDLSTM_BUCKET_URI']}/alive/{variables['CLOUDLSTM_ADDRESS']}", told)
+def tell(what):
+    storage.write_json(f"{variables['CLOUDLSTM_BUCKET_URI']}/{what}/{variables['CLOUDLSTM_ADDRESS']}", told)
+
+def warned(*_):
+    tell("warned")
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, warned)
+tell("alive")
 time.sleep(1000)
 """
 
@@ -41,8 +49,8 @@ def trainers(cloud: Cloud, client: Any, target: dict[str, Any]) -> Iterator[Trai
     yield group
     group.scale(0)
     until(lambda: not cloud.control.state()["machines"], "all machines to go")
-    for prefix in ("alive/", "trainers/"):
-        for key in group.told(prefix) if prefix == "alive/" else ():
+    for prefix in ("alive/", "warned/"):
+        for key in group.told(prefix):
             group.s3.delete_object(Bucket=group.bucket, Key=f"{prefix}{key}")
     group.s3.delete_object(Bucket=group.bucket, Key=f"trainers/{group.name}/assignment.json")
 
@@ -86,15 +94,17 @@ def test_a_group_grows_and_shrinks_by_real_processes(
     assert trainers.activities()[0]["Description"].startswith("Terminating EC2 instance: i-")
 
 
-def test_a_preempted_machine_is_replaced(cloud: Cloud, trainers: Trainers) -> None:
+@pytest.mark.parametrize("grace_s", [0.0, 60.0])
+def test_a_preempted_machine_is_replaced(cloud: Cloud, trainers: Trainers, grace_s: float) -> None:
     trainers.assign(MEMBER, deadline=time.time() + 1000)
     trainers.scale(2)
     workers(trainers, 2)
     before = trainers.instances
     first = cloud.control.state()["machines"][0]
-    cloud.control.fault("preempted", worker=0, group=trainers.name)
+    cloud.control.fault("preempted", worker=0, group=trainers.name, grace_s=grace_s)
     told = workers(trainers, 3)
-    assert not any(map(alive, told[first["address"]]["pids"]))
+    until(lambda: not any(map(alive, told[first["address"]]["pids"])), "the machine's processes to go")
+    assert list(trainers.told("warned/")) == ([first["address"]] if grace_s else [])
     after = trainers.instances
     assert first["id"] in before
     assert first["id"] not in after
@@ -177,5 +187,6 @@ def test_what_auto_scaling_refuses(trainers: Trainers) -> None:
 
 
 def test_what_user_data_exports() -> None:
-    script = "#!/bin/bash\nexport CLOUDLSTM_A='x y' # why\n  export CLOUDLSTM_B=\"1\"\nCLOUDLSTM_C=\nPATH=/bin\n"
-    assert exports_of(script) == {"CLOUDLSTM_A": "x y", "CLOUDLSTM_B": "1", "CLOUDLSTM_C": ""}
+    lines = ("#!/bin/bash", "export CLOUDLSTM_A='x y' # why", '  export CLOUDLSTM_B="1"', "export CLOUDLSTM_C=",
+             "CLOUDLSTM_D=$x", "export PATH=/bin")  # fmt: skip
+    assert exports_of("\n".join(lines)) == {"CLOUDLSTM_A": "x y", "CLOUDLSTM_B": "1", "CLOUDLSTM_C": ""}

@@ -33,11 +33,13 @@ def work(number):
     s3 = boto3.client("s3")
     read = int(s3.get_object(Bucket=BUCKET, Key=f"in/{number}")["Body"].read())
     s3.put_object(Bucket=BUCKET, Key=f"out/{number}", Body=str(double(read)).encode())
-    return {"boto3": boto3.__file__, "python": sys.executable, "cwd": os.getcwd(), "said": os.environ.get("SAID")}
+    said = [os.environ.get("SAID"), os.environ["EVERYWHERE"]]
+    return {"boto3": boto3.__file__, "cwd": os.getcwd(), "said": said}
 
 context = SparkContext.getOrCreate()
 done = context.parallelize(range(8), 8).map(work).collect()
-facts = {"executors": done, "said": os.environ["SAID"], "words": sys.argv[1:], "numpy": find_spec("numpy") is not None}
+said = [os.environ["SAID"], os.environ["EVERYWHERE"]]
+facts = {"executors": done, "said": said, "words": sys.argv[1:], "numpy": find_spec("numpy") is not None}
 boto3.client("s3").put_object(Bucket=BUCKET, Key="facts.json", Body=json.dumps(facts).encode())
 context.stop()
 """
@@ -118,10 +120,10 @@ def test_a_job_reads_and_writes_s3_on_two_executors_with_what_its_archive_brings
         2 * (n + 100) for n in range(8)
     ]
     facts = json.loads(s3.get_object(Bucket=BUCKET, Key="facts.json")["Body"].read())
-    assert facts["said"] == "to the driver"
+    assert facts["said"] == ["to the driver", "yes"]
     assert facts["words"] == ["--these", "words"]
     assert not facts["numpy"], "the nodes have more than pyspark"
-    assert {each["said"] for each in facts["executors"]} == {"to executors"}
+    assert {tuple(each["said"]) for each in facts["executors"]} == {("to executors", "yes")}
     assert len({each["cwd"] for each in facts["executors"]}) == 2
     for each in facts["executors"]:
         assert each["boto3"].startswith(f"{each['cwd']}/deps/")
@@ -157,14 +159,24 @@ def test_files_and_interpreters_that_the_nodes_lack(s3: Any, cluster: Cluster) -
     assert "--no-such-option" in cluster.wait(unknown)["FailureDetails"]["Message"]
 
 
+def sleeping(s3: Any, cluster: Cluster) -> str:
+    """A step that sleeps."""
+    upload(s3, sleeper__py=SLEEPER.encode())
+    return cluster.add("--deploy-mode", "cluster", f"s3://{BUCKET}/sleeper.py")
+
+
+def pids_of(cloud: Cloud, cluster: Cluster, step: str) -> list[int]:
+    """The driver's process and its child's; none before the driver has begun."""
+    printed = cloud.folder / f"aws/clusters/{cluster.id}/{step}/driver/stdout"
+    return [int(pid) for pid in printed.read_text().split()] if printed.exists() else []
+
+
 @pytest.mark.parametrize("option", ["SEND_INTERRUPT", "TERMINATE_PROCESS"])
 def test_a_cancelled_step_takes_all_its_processes_with_it(
     cloud: Cloud, client: Any, s3: Any, cluster: Cluster, option: str
 ) -> None:
-    upload(s3, sleeper__py=SLEEPER.encode())
-    step = cluster.add("--deploy-mode", "cluster", f"s3://{BUCKET}/sleeper.py")
-    printed = cloud.folder / f"aws/clusters/{cluster.id}/{step}/driver/stdout"
-    pids = [int(pid) for pid in until(lambda: printed.exists() and printed.read_text(), "the driver").split()]
+    step = sleeping(s3, cluster)
+    pids = until(lambda: pids_of(cloud, cluster, step), "the driver")
     assert all(map(alive, pids))
     answer = client("emr").cancel_steps(ClusterId=cluster.id, StepIds=[step], StepCancellationOption=option)
     assert answer["CancelStepsInfoList"] == [{"StepId": step, "Status": "SUBMITTED"}]
@@ -172,6 +184,18 @@ def test_a_cancelled_step_takes_all_its_processes_with_it(
     assert not any(map(alive, pids))
     again = client("emr").cancel_steps(ClusterId=cluster.id, StepIds=[step])["CancelStepsInfoList"][0]
     assert again["Status"] == "FAILED"
+
+
+def test_a_step_can_fail_in_the_middle_of_its_work(cloud: Cloud, s3: Any, cluster: Cluster) -> None:
+    for after_s in (4, 16, 64, 256):  # long enough for the driver to begin on this machine
+        cloud.control.fault("step-fails", after_s=after_s, reason="Node lost.")
+        step = sleeping(s3, cluster)
+        status = cluster.wait(step)
+        assert (status["State"], status["FailureDetails"]["Reason"]) == ("FAILED", "Node lost.")
+        if pids := pids_of(cloud, cluster, step):
+            break
+    assert pids
+    assert not any(map(alive, pids))
 
 
 def test_the_words_of_spark_submit() -> None:
