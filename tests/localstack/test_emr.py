@@ -39,6 +39,7 @@ def test_steps_run_in_their_order_and_one_that_fails_tells_why(cloud: Cloud, emr
     cloud.control.fault("step-fails", reason="Disk full.", message="no space left on device")
     second = cluster.add("job.py")
     third = cluster.add("job.py")
+    time.sleep(1)  # several turns of the engine
     assert cluster.states([first, second, third]) == ["RUNNING", "PENDING", "PENDING"]
     assert cluster.state == "RUNNING"
     assert emr.cancel_steps(ClusterId=cluster.id, StepIds=[third])["CancelStepsInfoList"][0]["Status"] == "SUBMITTED"
