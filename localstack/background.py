@@ -39,28 +39,27 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
-    with (folder / "lock").open("a+") as lock:
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)  # never closed: held to the process's very end
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RuntimeError(f"a cloud runs in {folder} already: end it by `down`") from None
+    (folder / _ENVIRONMENT).unlink(missing_ok=True)
+    shutil.rmtree(folder / _DATA, ignore_errors=True)
+    os.truncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with Cloud(folder / _DATA, options) as cloud:
+        if target:
+            document = json.dumps(cloud.make_target(target), indent=1) + "\n"
+            if target_file:
+                target_file.write_text(document)
+        _write_environment(folder / _ENVIRONMENT, cloud.environment)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RuntimeError(f"a cloud runs in {folder} already: end it by `down`") from None
-        (folder / _ENVIRONMENT).unlink(missing_ok=True)
-        shutil.rmtree(folder / _DATA, ignore_errors=True)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        with Cloud(folder / _DATA, options) as cloud:
-            if target:
-                document = json.dumps(cloud.make_target(target), indent=1) + "\n"
-                if target_file:
-                    target_file.write_text(document)
-            _write_environment(folder / _ENVIRONMENT, cloud.environment)
-            try:
-                while True:
-                    signal.pause()
-            finally:
-                (folder / _ENVIRONMENT).unlink(missing_ok=True)
+            while True:
+                signal.pause()
+        finally:
+            (folder / _ENVIRONMENT).unlink(missing_ok=True)
 
 
 def start(folder: Path, words: Sequence[str]) -> dict[str, str]:
