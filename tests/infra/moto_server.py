@@ -1,8 +1,8 @@
 """moto's server with what Terraform asks for and moto lacks.  Usage: moto_server.py -H HOST -p PORT
 
-Missing in moto 5.2.5: EMR's instance fleets, auto-termination, managed scaling and the ids of added instance groups; a
-budget's subscribers and tags; the public parameters that name Deep Learning images; conditions of a bucket policy, so that "deny
-what is not TLS" would deny everything.
+Missing in moto 5.2.5: of EMR instance fleets, auto-termination, managed scaling and the ids of added instance groups; of
+budgets subscribers and tags; the public parameters that name Deep Learning images; EC2's error for a rule that is gone;
+conditions of a bucket policy, so that "deny what is not TLS" would deny everything.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 from moto.budgets.responses import BudgetsResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.exceptions import EC2ClientError, InvalidPermissionNotFoundError
+from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.emr.responses import ElasticMapReduceResponse
 from moto.s3.models import FakeBucket
 from moto.server import main
@@ -41,7 +43,8 @@ def describe_subscribers_for_notification(self: BudgetsResponse) -> str:
 
 
 def list_tags_for_resource(self: BudgetsResponse) -> str:
-    return json.dumps({"ResourceTags": [{"Key": "cloudlstm", "Value": self._get_param("ResourceARN").rsplit("/", 1)[1]}]})
+    name = self._get_param("ResourceARN").rsplit("/", 1)[1]
+    return json.dumps({"ResourceTags": [{"Key": "cloudlstm", "Value": name}]})
 
 
 def _policy_of_cluster(kind: str) -> None:
@@ -77,6 +80,26 @@ def _add_image_parameter() -> None:
     ParameterDict._check_loading_status = check
 
 
+def _say_that_a_rule_is_gone() -> None:
+    """Deleting two groups that name each other revokes some rules twice, and Terraform knows EC2's answer to that."""
+
+    def wrapped(revoke: Any) -> Any:
+        def call(self: SecurityGroupBackend, *args: Any, **kwargs: Any) -> None:
+            try:
+                revoke(self, *args, **kwargs)
+            except InvalidPermissionNotFoundError:
+                ids = kwargs.get("security_rule_ids")
+                if not ids:
+                    raise
+                message = f"The security group rule IDs {ids} do not exist."
+                raise EC2ClientError("InvalidSecurityGroupRuleId.NotFound", message) from None
+
+        return call
+
+    for name in ("revoke_security_group_egress", "revoke_security_group_ingress"):
+        setattr(SecurityGroupBackend, name, wrapped(getattr(SecurityGroupBackend, name)))
+
+
 def _evaluate_secure_transport() -> None:
     """This server stands in for one behind TLS."""
     permission = FakeBucket.get_permission
@@ -107,5 +130,6 @@ if __name__ == "__main__":
     _policy_of_cluster("AutoTerminationPolicy")
     _policy_of_cluster("ManagedScalingPolicy")
     _add_image_parameter()
+    _say_that_a_rule_is_gone()
     _evaluate_secure_transport()
     main(sys.argv[1:])

@@ -4,13 +4,20 @@ data "aws_availability_zones" "here" {
   state = "available"
 
   filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
+    name   = "zone-name"
+    values = [for letter in var.zones : "${var.region}${letter}"]
+  }
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.names) > 0
+      error_message = "Region ${var.region} offers this account none of the zones ${join(", ", var.zones)}."
+    }
   }
 }
 
 locals {
-  zones = slice(data.aws_availability_zones.here.names, 0, min(var.zones, length(data.aws_availability_zones.here.names)))
+  zones = [for letter in var.zones : "${var.region}${letter}" if contains(data.aws_availability_zones.here.names, "${var.region}${letter}")]
 
   # AmazonEMRServicePolicy_v2 allows the service to touch only what carries this tag.
   emr_tags = { for-use-with-amazon-emr-managed-policies = "true" }
@@ -30,12 +37,12 @@ resource "aws_default_security_group" "unused" {
 }
 
 resource "aws_subnet" "private" {
-  count = length(local.zones)
+  for_each = toset(local.zones)
 
   vpc_id            = aws_vpc.main.id
-  availability_zone = local.zones[count.index]
-  cidr_block        = cidrsubnet(var.network_cidr, 3, count.index)
-  tags              = merge(local.emr_tags, { Name = "${var.name}-private-${local.zones[count.index]}" })
+  availability_zone = each.key
+  cidr_block        = cidrsubnet(var.network_cidr, 3, index(var.zones, trimprefix(each.key, var.region)))
+  tags              = merge(local.emr_tags, { Name = "${var.name}-private-${each.key}" })
 }
 
 resource "aws_route_table" "private" {
@@ -44,9 +51,9 @@ resource "aws_route_table" "private" {
 }
 
 resource "aws_route_table_association" "private" {
-  count = length(local.zones)
+  for_each = aws_subnet.private
 
-  subnet_id      = aws_subnet.private[count.index].id
+  subnet_id      = each.value.id
   route_table_id = aws_route_table.private.id
 }
 

@@ -90,21 +90,30 @@ resource "aws_s3_bucket_lifecycle_configuration" "runs" {
     }
   }
 
-  dynamic "rule" {
-    # Code is named by its content and uploaded again where it is missing, so it may go with the runs.
-    for_each = var.keep_runs_days == null ? [] : ["runs", "code"]
+  rule {
+    id     = "runs"
+    status = var.keep_runs_days == null ? "Disabled" : "Enabled"
 
-    content {
-      id     = rule.value
-      status = "Enabled"
+    filter {
+      prefix = "runs/"
+    }
 
-      filter {
-        prefix = "${rule.value}/"
-      }
+    expiration {
+      days = coalesce(var.keep_runs_days, 365)
+    }
+  }
 
-      expiration {
-        days = var.keep_runs_days
-      }
+  # Code is named by its content and uploaded again where it is missing, so it may go with the runs.
+  rule {
+    id     = "code"
+    status = var.keep_runs_days == null ? "Disabled" : "Enabled"
+
+    filter {
+      prefix = "code/"
+    }
+
+    expiration {
+      days = coalesce(var.keep_runs_days, 365)
     }
   }
 }

@@ -110,9 +110,8 @@ resource "aws_autoscaling_group" "trainers" {
   min_size                  = 0
   desired_capacity          = 0
   max_size                  = var.trainer_max
-  vpc_zone_identifier       = aws_subnet.private[*].id
+  vpc_zone_identifier       = [for subnet in aws_subnet.private : subnet.id]
   health_check_type         = "EC2"
-  health_check_grace_period = 0
   wait_for_capacity_timeout = "0"
   suspended_processes       = ["AZRebalance"] # it would end a machine in the middle of its work
 

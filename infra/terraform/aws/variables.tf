@@ -222,12 +222,12 @@ variable "trainer_spot" {
 }
 
 variable "zones" {
-  description = "Availability zones to spread over. More zones find a scarce machine sooner."
-  type        = number
-  default     = 3
+  description = "Letters of the availability zones to spread over, as in us-east-1a; Spark takes the first. More zones find a scarce machine sooner. Add new ones at the end: the order gives the subnets their addresses."
+  type        = list(string)
+  default     = ["a", "b", "c"]
 
   validation {
-    condition     = contains([1, 2, 3, 4, 5, 6], var.zones)
-    error_message = "zones is a whole number from 1 to 6."
+    condition     = length(var.zones) >= 1 && length(var.zones) <= 6 && length(distinct(var.zones)) == length(var.zones) && alltrue([for letter in var.zones : can(regex("^[a-z]$", letter))])
+    error_message = "zones are one to six different letters."
   }
 }
