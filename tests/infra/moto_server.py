@@ -1,14 +1,17 @@
 """moto's server with what Terraform asks for and moto lacks.  Usage: moto_server.py -H HOST -p PORT
 
-Missing in moto 5.2.5: of EMR instance fleets, auto-termination, managed scaling and the ids of added instance groups; of
-budgets subscribers and tags; the public parameters that name Deep Learning images; EC2's error for a rule that is gone;
-conditions of a bucket policy, so that "deny what is not TLS" would deny everything.
+It lives until its standard input closes. Missing in moto 5.2.5: of EMR instance fleets, auto-termination, managed
+scaling and the ids of added instance groups; of budgets subscribers and tags; the public parameters that name Deep
+Learning images; EC2's error for a rule that is gone; conditions of a bucket policy, so that "deny what is not TLS"
+would deny everything.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from typing import Any
 
 from moto.budgets.responses import BudgetsResponse
@@ -48,9 +51,15 @@ def list_tags_for_resource(self: BudgetsResponse) -> str:
 
 
 def _policy_of_cluster(kind: str) -> None:
-    """Adds put, get and remove of one kind of policy that a cluster has at most once."""
+    """Adds put, get and remove of one kind of policy, of which a cluster has at most one; also from its start."""
     policies: dict[str, Any] = {}
     name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind)
+    run = ElasticMapReduceResponse.run_job_flow
+
+    def run_job_flow(self: ElasticMapReduceResponse) -> ActionResult:
+        answer = run(self)
+        policies[answer.result["JobFlowId"]] = json.loads(self.body).get(kind)
+        return answer
 
     def put(self: ElasticMapReduceResponse) -> EmptyResult:
         request = json.loads(self.body)
@@ -65,6 +74,7 @@ def _policy_of_cluster(kind: str) -> None:
         policies.pop(json.loads(self.body)["ClusterId"], None)
         return EmptyResult()
 
+    ElasticMapReduceResponse.run_job_flow = run_job_flow
     for verb in (put, get, remove):
         setattr(ElasticMapReduceResponse, f"{verb.__name__}{name}", verb)
 
@@ -122,7 +132,14 @@ def _evaluate_secure_transport() -> None:
     FakeBucket.get_permission = get_permission
 
 
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
 if __name__ == "__main__":
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     ElasticMapReduceResponse.list_instance_fleets = list_instance_fleets
     ElasticMapReduceResponse.add_instance_groups = add_instance_groups
     BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
