@@ -27,33 +27,33 @@ def without(tool: str, reason: str) -> NoReturn:
 
 
 class Running:
-    """Terraform at work; what it prints goes to a file, as nobody may be reading."""
+    """Terraform at work; what it prints goes to files, as nobody may be reading."""
 
     def __init__(self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str]) -> None:
         self._words = words
-        self._log = folder / f"{words[0]}.log"
-        with self._log.open("wb") as log:
+        self._printed, self._warned = folder / f"{words[0]}.out", folder / f"{words[0]}.err"
+        with self._printed.open("wb") as printed, self._warned.open("wb") as warned:
             self._process = subprocess.Popen(
                 ["terraform", *words],
                 cwd=folder,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=printed,
+                stderr=warned,
                 start_new_session=True,
             )
 
-    def finished(self) -> tuple[int, str]:
-        """Exit status and print of the Terraform, once it has ended."""
+    def failure(self) -> str:
+        """The end of what it printed, once it has ended badly; empty if it has ended well."""
         status = self._process.wait(TIMEOUT_S)
-        return status, self._log.read_text(errors="replace")
+        texts = [path.read_text(errors="replace")[-4000:] for path in (self._printed, self._warned)]
+        return "\n".join([f"terraform {' '.join(self._words)} ended with {status}", *texts]) if status else ""
 
     def succeeded(self) -> str:
         """What it printed; fails the test if it failed."""
-        status, printed = self.finished()
-        if status != 0:
-            pytest.fail(f"terraform {' '.join(self._words)} ended with {status}:\n{printed[-6000:]}")
-        return printed
+        if failure := self.failure():
+            pytest.fail(failure)
+        return self._printed.read_text()
 
     def kill(self) -> None:
         """Ends it, and its providers, if it still runs."""
@@ -104,9 +104,9 @@ def initialized(folder: Path, environment: Mapping[str, str]) -> Terraform:
     require_terraform()
     terraform = Terraform(folder, environment)
     mirror = os.environ.get("TF_PLUGIN_DIR")
-    status, printed = terraform.start("init", *([f"-plugin-dir={mirror}"] if mirror else [])).finished()
-    if status != 0 and mirror:
-        pytest.fail(f"no AWS provider can be taken from TF_PLUGIN_DIR={mirror}:\n{printed[-3000:]}")
-    if status != 0:
+    failure = terraform.start("init", *([f"-plugin-dir={mirror}"] if mirror else [])).failure()
+    if failure and mirror:
+        pytest.fail(f"TF_PLUGIN_DIR={mirror} has no AWS provider: {failure}")
+    if failure:
         without("terraform", "terraform finds no AWS provider: it needs a network, or a mirror in TF_PLUGIN_DIR")
     return terraform

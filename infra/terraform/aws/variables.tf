@@ -16,7 +16,7 @@ variable "budget" {
 }
 
 variable "egress" {
-  description = "How the machines reach the internet. `nat`: a NAT gateway, about 33 USD a month plus 4.5 cents a GB, from apply to destroy. `none`: not at all; then source yahoo cannot be fetched, and trainers need an image and a package index of your own."
+  description = "How the machines reach the internet. `nat`: a NAT gateway, about 36 USD a month (5 cents an hour) plus 4.5 cents a GB, from apply to destroy. `none`: not at all; then source yahoo cannot be fetched, and trainers need an image and a package index of your own."
   type        = string
   default     = "nat"
 
@@ -183,7 +183,7 @@ variable "trainer_disk_gib" {
 }
 
 variable "trainer_gpu" {
-  description = "The trainers' accelerator; per machine and hour about t4 0.53, l4 0.80, a10g 1.01, l40s 1.86 USD. `none`: CPU only, about 0.18 USD."
+  description = "The trainers' accelerator; per machine and hour about t4 0.53, l4 0.80, a10g 1.01, l40s 1.86 USD. `none`: CPU only, about 0.20 USD."
   type        = string
   default     = "t4"
 
