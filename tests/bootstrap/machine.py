@@ -19,9 +19,9 @@ GROUP = "mine-trainers"
 _HEAD = """#!/usr/bin/env bash
 echo "${0##*/} $*" >>"$STUBS/calls"
 if [[ -e $STUBS/${0##*/}.fails ]]; then
-  left=$(<"$STUBS/${0##*/}.fails")
-  if ((left > 0)); then
-    echo $((left - 1)) >"$STUBS/${0##*/}.fails"
+  read -r left words <"$STUBS/${0##*/}.fails"
+  if ((left > 0)) && [[ $* == *$words* ]]; then
+    echo "$((left - 1)) $words" >"$STUBS/${0##*/}.fails"
     echo "${0##*/} was told to fail" >&2
     exit 1
   fi
@@ -130,9 +130,9 @@ class Machine:
         lines = path.read_text().splitlines() if path.exists() else []
         return [line for line in lines if line.startswith(" ".join(beginning))]
 
-    def fail(self, program: str, times: int) -> None:
-        """Lets the next calls of a program fail."""
-        (self.stubs / f"{program}.fails").write_text(str(times))
+    def fail(self, program: str, times: int, *, words: str = "") -> None:
+        """Lets the next calls of a program fail that have these words in them."""
+        (self.stubs / f"{program}.fails").write_text(f"{times} {words}\n")
 
     def files(self) -> dict[Path, bytes]:
         """All that the script made, but its log."""

@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap.machine import BOOTSTRAP, Machine, program_of_this_machine
 
-SCRIPTS = sorted(BOOTSTRAP.glob("*.sh"))
+SCRIPTS = [*sorted(BOOTSTRAP.glob("*.sh")), BOOTSTRAP.parent / ".ci" / "run"]
 PYTHON = "#!/bin/sh\necho {}\n"
 
 

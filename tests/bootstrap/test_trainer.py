@@ -169,9 +169,12 @@ def test_packages_that_cannot_be_installed_end_the_machine(machine: Machine) -> 
     assert machine.calls("aws autoscaling") == [LEAVE]
 
 
-def test_what_fails_for_a_while_is_tried_again(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("program", "words"), [("uv", "venv"), ("uv", "pip install"), ("aws", "member.py"), ("nvidia-smi", "")]
+)
+def test_what_fails_for_a_while_is_tried_again(machine: Machine, program: str, words: str) -> None:
     machine.assign()
-    machine.fail("uv", 2)
+    machine.fail(program, 2, words=words)
     assert machine.run().returncode == 0, machine.log
     assert machine.calls("sleep") == ["sleep 2", "sleep 4"]
 

@@ -25,7 +25,7 @@ force_destroy = true
 name          = "tested"
 network_cidr  = "127.0.0.0/24"
 read_buckets  = ["prices"]
-spark_spot    = true
+spark_spot_max_usd = 0.192
 trainer_spot  = true
 """
 """Everything optional turned on; machines get loopback addresses."""

@@ -103,7 +103,7 @@ def test_the_cluster_scales_ends_itself_and_logs_to_the_bucket(applied: Terrafor
     assert (limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"]) == (2, 4)
     groups = emr.list_instance_groups(ClusterId=target.spark_cluster)["InstanceGroups"]
     assert {(group["InstanceGroupType"], group.get("BidPrice")) for group in groups} == {
-        ("MASTER", None), ("CORE", None), ("TASK", "OnDemandPrice"),
+        ("MASTER", None), ("CORE", None), ("TASK", "0.1920"),
     }  # fmt: skip
     (action,) = emr.list_bootstrap_actions(ClusterId=target.spark_cluster)["BootstrapActions"]
     assert action["Args"] == [target.spark_python_path]

@@ -7,6 +7,7 @@ data "aws_ec2_instance_type" "spark" {
 locals {
   spark_architecture = contains(data.aws_ec2_instance_type.spark.supported_architectures, "arm64") ? "aarch64" : "x86_64"
   spark_python_path  = "/usr/bin/python${var.spark_python}"
+  spark_spot         = var.spark_spot_max_usd != null
   log_uri            = "${local.bucket_uri}/logs"
 }
 
@@ -73,10 +74,20 @@ resource "aws_emr_cluster" "spark" {
     args = [local.spark_python_path]
   }
 
-  configurations_json = jsonencode([{
-    Classification = "spark-defaults"
-    Properties     = { "spark.pyspark.python" = local.spark_python_path }
-  }])
+  configurations_json = jsonencode(concat(
+    [{
+      Classification = "spark-defaults"
+      Properties     = { "spark.pyspark.python" = local.spark_python_path }
+    }],
+    # Labels keep drivers off nodes that the spot market may take back.
+    local.spark_spot ? [{
+      Classification = "yarn-site"
+      Properties = {
+        "yarn.node-labels.am.default-node-label-expression" = "CORE"
+        "yarn.node-labels.enabled"                          = "true"
+      }
+    }] : [],
+  ))
 
   lifecycle {
     ignore_changes = [
@@ -102,15 +113,15 @@ resource "aws_emr_cluster" "spark" {
   ]
 }
 
-# Nodes from the spot market hold no files of the cluster, so losing one costs only its tasks.
+# Nodes from the spot market hold no files of the cluster and no driver, so losing one costs only its tasks.
 resource "aws_emr_instance_group" "spot" {
-  count = var.spark_spot ? 1 : 0
+  count = local.spark_spot ? 1 : 0
 
   cluster_id     = aws_emr_cluster.spark.id
   name           = "spot"
   instance_type  = var.spark_machine
   instance_count = 1
-  bid_price      = "OnDemandPrice" # EMR's word for "at most what it costs on demand"
+  bid_price      = format("%.4f", var.spark_spot_max_usd)
 
   lifecycle {
     ignore_changes = [instance_count] # managed scaling changes it
@@ -124,7 +135,7 @@ resource "aws_emr_managed_scaling_policy" "spark" {
     unit_type                       = "Instances"
     minimum_capacity_units          = var.spark_min_nodes
     maximum_capacity_units          = var.spark_max_nodes
-    maximum_core_capacity_units     = var.spark_spot ? var.spark_min_nodes : var.spark_max_nodes
-    maximum_ondemand_capacity_units = var.spark_spot ? var.spark_min_nodes : var.spark_max_nodes
+    maximum_core_capacity_units     = local.spark_spot ? var.spark_min_nodes : var.spark_max_nodes
+    maximum_ondemand_capacity_units = local.spark_spot ? var.spark_min_nodes : var.spark_max_nodes
   }
 }

@@ -77,7 +77,7 @@ resource "aws_launch_template" "trainers" {
   }
 
   dynamic "tag_specifications" {
-    for_each = ["instance", "volume", "network-interface"]
+    for_each = ["instance", "volume"]
 
     content {
       resource_type = tag_specifications.value

@@ -122,7 +122,7 @@ variable "spark_max_nodes" {
 }
 
 variable "spark_min_nodes" {
-  description = "Nodes beside the primary that run as long as the cluster does; always on demand, for they hold the driver."
+  description = "Nodes beside the primary that run as long as the cluster does; always on demand. They hold the driver."
   type        = number
   default     = 2
 
@@ -154,10 +154,15 @@ variable "spark_release" {
   }
 }
 
-variable "spark_spot" {
-  description = "Takes the nodes above spark_min_nodes from the spot market, at most at the on-demand price."
-  type        = bool
-  default     = false
+variable "spark_spot_max_usd" {
+  description = "Takes the nodes above spark_min_nodes from the spot market, for at most this many USD an hour and node; null takes them on demand. What a node costs on demand is a sensible limit: m6i.xlarge 0.192."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.spark_spot_max_usd == null || try(var.spark_spot_max_usd > 0 && var.spark_spot_max_usd <= 10, false)
+    error_message = "spark_spot_max_usd is null or a price above 0 and up to 10."
+  }
 }
 
 variable "submitters" {

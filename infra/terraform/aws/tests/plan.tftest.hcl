@@ -38,13 +38,13 @@ run "spot" {
   command = plan
 
   variables {
-    spark_spot   = true
-    trainer_spot = true
+    spark_spot_max_usd = 0.192
+    trainer_spot       = true
   }
 
   assert {
-    condition     = aws_emr_instance_group.spot[0].bid_price == "OnDemandPrice"
-    error_message = "Spark's further nodes must come from the spot market."
+    condition     = aws_emr_instance_group.spot[0].bid_price == "0.1920" && strcontains(aws_emr_cluster.spark.configurations_json, "node-labels")
+    error_message = "Spark's further nodes must come from the spot market, and drivers must keep off them."
   }
   assert {
     condition     = one(aws_emr_managed_scaling_policy.spark.compute_limits).maximum_ondemand_capacity_units == 2

@@ -19,6 +19,7 @@ run "each_by_itself" {
     spark_idle_minutes = 100000
     spark_max_nodes    = 2000
     spark_release      = "emr-6.15.0"
+    spark_spot_max_usd = 19
     submitters         = ["arn:aws:iam::123456789012:user/*"]
     trainer_disk_gib   = 8
     trainer_gpu        = "h100"
@@ -29,7 +30,7 @@ run "each_by_itself" {
 
   expect_failures = [
     var.budget, var.egress, var.keep_runs_days, var.max_hours, var.name, var.network_cidr, var.read_buckets,
-    var.spark_idle_minutes, var.spark_max_nodes, var.spark_release, var.submitters, var.trainer_disk_gib, var.trainer_gpu,
+    var.spark_idle_minutes, var.spark_max_nodes, var.spark_release, var.spark_spot_max_usd, var.submitters, var.trainer_disk_gib, var.trainer_gpu,
     var.trainer_machines, var.trainer_max, var.zones,
   ]
 }
