@@ -1,0 +1,164 @@
+"""A machine made of stubs: the programs that bootstrap/ calls, each remembering how it was called."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+BOOTSTRAP = Path(__file__).parents[2] / "bootstrap"
+BUCKET = "s3://mine"
+GROUP = "mine-trainers"
+
+# Each begins by writing its own name and arguments, and may be told by files in $STUBS how to behave.
+_HEAD = """#!/usr/bin/env bash
+echo "${0##*/} $*" >>"$STUBS/calls"
+if [[ -e $STUBS/${0##*/}.fails ]]; then
+  read -r left words <"$STUBS/${0##*/}.fails"
+  if ((left > 0)) && [[ $* == *$words* ]]; then
+    echo "$((left - 1)) $words" >"$STUBS/${0##*/}.fails"
+    echo "${0##*/} was told to fail" >&2
+    exit 1
+  fi
+fi
+"""
+_STUBS = {
+    "aws": """
+if [[ $1 == s3 ]]; then
+  from=${6/#s3:\\/\\/mine/$STUBS/bucket} to=${7/#s3:\\/\\/mine/$STUBS/bucket}
+  mkdir -p "$(dirname "$to")"
+  cp "$from" "$to"
+elif [[ -e $STUBS/no-group ]]; then
+  exit 255
+fi
+""",
+    "curl": """
+case "$*" in
+  *X-aws-ec2-metadata-token-ttl-seconds*) echo -n secret ;;
+  *'X-aws-ec2-metadata-token: secret'*instance-id) echo -n i-0123 ;;
+  *'X-aws-ec2-metadata-token: secret'*local-ipv4) echo -n 10.0.0.4 ;;
+  *'-o '*) cp "$STUBS/uv.whl" "$3" ;;
+  *) exit 22 ;;
+esac
+""",
+    "uv": """
+if [[ $1 == venv ]]; then
+  folder=${*: -1}
+  mkdir -p "$folder/bin"
+  printf '#!/bin/sh\\n' >"$folder/bin/python"
+  chmod +x "$folder/bin/python"
+fi
+""",
+    "nvidia-smi": "echo 'NVIDIA T4, 595.1'\n",
+    "shutdown": "",
+    "sleep": '[[ ! -e $STUBS/on-sleep ]] || bash "$STUBS/on-sleep"\n',
+    "systemctl": "",
+}
+
+
+class Machine:
+    """A machine below `folder`, with an object store in `folder/stubs/bucket`."""
+
+    def __init__(self, folder: Path, *, gpu: str = "t4") -> None:
+        self.prefix, self.stubs = folder / "root", folder / "stubs"
+        self.base, self.units = self.prefix / "opt/cloudlstm", self.prefix / "etc/systemd/system"
+        self.bucket = self.stubs / "bucket"
+        self.programs = folder / "bin"
+        self.programs.mkdir(parents=True)
+        self.bucket.mkdir(parents=True)
+        for name, body in _STUBS.items():
+            self.program(name, body)
+        (self.programs / "python3").symlink_to(sys.executable)
+        self.environment = {
+            "PATH": f"{self.programs}:/usr/bin:/bin",
+            "STUBS": str(self.stubs),
+            "CLOUDLSTM_PREFIX": str(self.prefix),
+            "CLOUDLSTM_CLOUD": "aws",
+            "CLOUDLSTM_BUCKET_URI": BUCKET,
+            "CLOUDLSTM_GROUP": GROUP,
+            "CLOUDLSTM_REGION": "eu-central-1",
+            "CLOUDLSTM_MAX_HOURS": "12",
+            "CLOUDLSTM_GPU": gpu,
+        }
+
+    def program(self, name: str, body: str) -> None:
+        """Puts a stub on PATH."""
+        path = self.programs / name
+        path.write_text(_HEAD + body)
+        path.chmod(0o755)
+
+    def run(self, *words: str, script: Path = BOOTSTRAP / "trainer.sh") -> subprocess.CompletedProcess[str]:
+        """The script, run to its end."""
+        command = ["bash", str(script), *words]
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=120, cwd=self.stubs
+        )
+
+    def assign(self, **changes: Any) -> dict[str, Any]:
+        """Puts an assignment and all that it names into the bucket."""
+        named: dict[str, dict[str, str]] = {}
+        contents = {
+            "cloudlstm.zip": b"package",
+            "member.py": b"member",
+            "train.py": b"train",
+            "requirements.txt": b"tf",
+        }
+        for name, content in contents.items():
+            sha256 = hashlib.sha256(content).hexdigest()
+            (self.bucket / "code" / sha256).mkdir(parents=True, exist_ok=True)
+            (self.bucket / "code" / sha256 / name).write_bytes(content)
+            named[name] = {"uri": f"{BUCKET}/code/{sha256}/{name}", "sha256": sha256}
+        assignment = {
+            "version": 1, "run": f"{BUCKET}/runs/one", "lease": "token", "workers": 2, "python": "3.11", "port": 8470,
+            "deadline": time.time() + 3600.5, "accelerator": "cuda", "package": named["cloudlstm.zip"],
+            "requirements": named["requirements.txt"],
+            "jobs": {"member": named["member.py"], "train": named["train.py"]},
+        } | changes  # fmt: skip
+        path = self.bucket / "trainers" / GROUP / "assignment.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(assignment))
+        return assignment
+
+    def calls(self, *beginning: str) -> list[str]:
+        """How programs were called, in order; only calls that begin with these words."""
+        path = self.stubs / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line for line in lines if line.startswith(" ".join(beginning))]
+
+    def fail(self, program: str, times: int, *, words: str = "") -> None:
+        """Lets the next calls of a program fail that have these words in them."""
+        (self.stubs / f"{program}.fails").write_text(f"{times} {words}\n")
+
+    def files(self) -> dict[Path, bytes]:
+        """All that the script made, but its log."""
+        return {path: path.read_bytes() for path in self.prefix.rglob("*") if path.is_file() and path.suffix != ".log"}
+
+    @property
+    def deadline(self) -> int:
+        return int((self.base / "deadline").read_text())
+
+    @property
+    def log(self) -> str:
+        return (self.base / "setup.log").read_text()
+
+    def log_in_bucket(self) -> str:
+        """What the machine stored of its failure."""
+        return (self.bucket / "trainers" / GROUP / "machines" / "i-0123.log").read_text()
+
+
+def settings_of(path: Path) -> dict[str, str]:
+    """The NAME=VALUE lines of a file."""
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+
+
+def program_of_this_machine(name: str) -> str | None:
+    """A program beside this Python or on PATH."""
+    for folder in [str(Path(sys.executable).parent), *os.environ.get("PATH", "").split(os.pathsep)]:
+        if (path := Path(folder) / name).exists():
+            return str(path)
+    return None

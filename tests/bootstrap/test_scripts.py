@@ -1,0 +1,68 @@
+"""Both scripts in general, and the one of Spark nodes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bootstrap.machine import BOOTSTRAP, Machine, program_of_this_machine
+
+SCRIPTS = [*sorted(BOOTSTRAP.glob("*.sh")), BOOTSTRAP.parent / ".ci" / "run"]
+PYTHON = "#!/bin/sh\necho {}\n"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_shellcheck_finds_nothing(script: Path) -> None:
+    shellcheck = program_of_this_machine("shellcheck")
+    if shellcheck is None:
+        pytest.skip("there is no shellcheck")
+    done = subprocess.run([shellcheck, "--norc", script], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_scripts_are_strict_and_short(script: Path) -> None:
+    lines = script.read_text().splitlines()
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert "set -euo pipefail" in lines
+    assert len(lines) < 300
+    assert script.stat().st_mode & 0o111
+
+
+def node(machine: Machine, python: Path) -> subprocess.CompletedProcess[str]:
+    return machine.run(str(python), script=BOOTSTRAP / "spark-node.sh")
+
+
+def test_a_node_with_the_interpreter_needs_nothing(tmp_path: Path) -> None:
+    machine, python = Machine(tmp_path), tmp_path / "python3.11"
+    python.write_text(PYTHON.format("3.11"))
+    python.chmod(0o755)
+    assert node(machine, python).returncode == 0
+    assert machine.calls() == []
+
+
+def test_a_node_without_it_installs_it(tmp_path: Path) -> None:
+    machine, python = Machine(tmp_path), tmp_path / "python3.11"
+    machine.program("sudo", '"$@"\n')
+    machine.program("dnf", f"printf '#!/bin/sh\\necho 3.11\\n' >{python}; chmod +x {python}\n")
+    assert node(machine, python).returncode == 0
+    assert machine.calls("dnf") == ["dnf install --assumeyes --quiet python3.11"]
+    assert node(machine, python).returncode == 0
+    assert len(machine.calls("dnf")) == 1
+
+
+def test_a_node_whose_interpreter_is_another_fails(tmp_path: Path) -> None:
+    machine, python = Machine(tmp_path), tmp_path / "python3.11"
+    python.write_text(PYTHON.format("3.9"))
+    python.chmod(0o755)
+    done = node(machine, python)
+    assert done.returncode == 1
+    assert f"{python} is python3.9" in done.stderr
+
+
+def test_a_node_that_cannot_install_it_fails(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.program("sudo", "exit 1\n")
+    assert node(machine, tmp_path / "python3.11").returncode != 0

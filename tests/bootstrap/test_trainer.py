@@ -1,0 +1,229 @@
+"""The set-up of a trainer machine, with stubs for all that it calls."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bootstrap.machine import BOOTSTRAP, BUCKET, GROUP, Machine, settings_of
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="trainer machines run Linux")
+
+LEAVE = (
+    "aws autoscaling terminate-instance-in-auto-scaling-group --region eu-central-1 --instance-id i-0123 "
+    "--should-decrement-desired-capacity"
+)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_a_fresh_machine_becomes_a_member(machine: Machine) -> None:
+    assignment = machine.assign()
+    assert machine.run().returncode == 0, machine.log
+    calls = machine.calls()
+    order = [
+        calls.index("systemctl enable --now cloudlstm-deadline.timer"),
+        calls.index("nvidia-smi --query-gpu=name,driver_version --format=csv,noheader"),
+        next(at for at, call in enumerate(calls) if "assignment.json" in call),
+        next(at for at, call in enumerate(calls) if call.startswith("uv venv")),
+        next(at for at, call in enumerate(calls) if call.startswith("uv pip install")),
+        calls.index("systemctl enable --now cloudlstm-member.service"),
+    ]
+    assert order == sorted(order)
+    assert machine.calls("uv venv")[0].endswith(f"--python 3.11 {machine.base}/venv")
+    assert "--require-hashes" in machine.calls("uv pip install")[0]
+    assert (machine.base / "cloudlstm.zip").read_bytes() == b"package"
+    assert (machine.base / "jobs/member.py").read_bytes() == b"member"
+    assert (machine.base / "jobs/train.py").read_bytes() == b"train"
+    assert machine.deadline == int(assignment["deadline"])
+    assert not machine.calls("aws autoscaling")
+
+
+def test_the_worker_is_restarted_and_finds_what_it_needs(machine: Machine) -> None:
+    machine.assign()
+    machine.run()
+    unit = settings_of(machine.units / "cloudlstm-member.service")
+    assert unit["Restart"] == "on-failure"
+    assert unit["ExecStart"] == f"{machine.base}/venv/bin/python {machine.base}/jobs/member.py"
+    given = settings_of(machine.base / "environment") | settings_of(machine.base / "member.environment")
+    assert given["PYTHONPATH"] == f"{machine.base}/cloudlstm.zip"
+    assert given["CLOUDLSTM_ADDRESS"] == "10.0.0.4"
+    assert given["AWS_DEFAULT_REGION"] == "eu-central-1"
+    names = ("CLOUD", "BUCKET_URI", "GROUP", "REGION", "MAX_HOURS", "GPU")
+    assert {f"CLOUDLSTM_{name}": machine.environment[f"CLOUDLSTM_{name}"] for name in names}.items() <= given.items()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
+def test_systemd_understands_the_units(machine: Machine) -> None:
+    machine.assign()
+    machine.run()
+    units = [machine.units / f"cloudlstm-{name}" for name in ("deadline.service", "deadline.timer", "member.service")]
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
+    )
+    assert "cloudlstm" not in done.stderr
+
+
+def test_running_it_again_changes_nothing(machine: Machine) -> None:
+    machine.assign()
+    machine.run()
+    before = machine.files()
+    downloads = len(machine.calls("aws s3 cp"))
+    installed = machine.base / "trainer.sh"
+    time.sleep(1.1)  # a deadline counted anew would differ
+    assert machine.run(script=installed).returncode == 0
+    assert machine.files() == before
+    assert len(machine.calls("aws s3 cp")) == downloads + 1  # the assignment is looked at, nothing is loaded twice
+
+
+def test_it_waits_for_an_assignment_that_is_not_over(machine: Machine) -> None:
+    machine.assign(deadline=time.time() - 5)
+    fresh = Machine(machine.stubs / "other")
+    fresh.assign()
+    shutil.copytree(fresh.bucket / "code", machine.bucket / "code", dirs_exist_ok=True)
+    fresh_one, old_one = (each.bucket / "trainers" / GROUP / "assignment.json" for each in (fresh, machine))
+    (machine.stubs / "on-sleep").write_text(
+        f'echo >>"$STUBS/slept"; [ $(wc -l <"$STUBS/slept") -lt 3 ] || cp {fresh_one} {old_one}\n'
+    )
+    assert machine.run().returncode == 0, machine.log
+    assert machine.calls("sleep") == ["sleep 10"] * 3
+    assert machine.calls("systemctl enable --now cloudlstm-member.service")
+
+
+def test_a_machine_that_nobody_assigns_still_has_a_deadline(machine: Machine) -> None:
+    machine.program("sleep", 'kill "$PPID"\n')  # ends the wait
+    before = int(time.time())
+    machine.run()
+    assert before + 12 * 3600 <= machine.deadline <= time.time() + 12 * 3600
+    timer = settings_of(machine.units / "cloudlstm-deadline.timer")
+    assert timer == {"OnBootSec": "1min", "OnUnitInactiveSec": "1min", "WantedBy": "timers.target"}
+    assert settings_of(machine.units / "cloudlstm-deadline.service")["ExecStart"].endswith("trainer.sh if-overdue")
+
+
+def test_it_leaves_with_decrement_at_its_deadline_and_not_before(machine: Machine) -> None:
+    machine.assign()
+    machine.run()
+    assert machine.run("if-overdue").returncode == 0
+    assert not machine.calls("aws autoscaling")
+    (machine.base / "deadline").write_text(f"{int(time.time())}\n")
+    assert machine.run("if-overdue").returncode == 0
+    assert machine.calls("aws autoscaling") == [LEAVE]
+    assert not machine.calls("shutdown")
+
+
+@pytest.mark.parametrize("missing", ["group", "metadata"])
+def test_what_cannot_leave_its_group_shuts_down(machine: Machine, missing: str) -> None:
+    machine.base.mkdir(parents=True)
+    (machine.base / "deadline").write_text("1\n")
+    if missing == "group":
+        (machine.stubs / "no-group").touch()
+    else:
+        machine.fail("curl", 99)
+    machine.run("if-overdue")
+    assert machine.calls("shutdown") == ["shutdown -h now"]
+
+
+def test_a_longer_deadline_than_the_machines_own_does_not_count(machine: Machine) -> None:
+    machine.environment["CLOUDLSTM_MAX_HOURS"] = "1"
+    machine.assign(deadline=time.time() + 1e6)
+    machine.run()
+    assert machine.deadline <= time.time() + 3600
+
+
+def test_a_machine_without_a_driver_says_so_and_leaves(machine: Machine) -> None:
+    machine.fail("nvidia-smi", 99)
+    machine.assign()
+    done = machine.run()
+    assert done.returncode != 0
+    assert "nvidia-smi was told to fail" in machine.log_in_bucket()
+    assert "nvidia-smi was told to fail" in done.stdout  # what the cloud shows as the machine's console
+    assert len(machine.calls("nvidia-smi")) == 5
+    assert machine.calls("aws autoscaling") == [LEAVE]
+
+
+def test_what_differs_from_its_checksum_is_not_run(machine: Machine) -> None:
+    assignment = machine.assign()
+    uri = assignment["jobs"]["member"]["uri"]
+    (machine.bucket / uri.removeprefix(f"{BUCKET}/")).write_bytes(b"somebody else's")
+    assert machine.run().returncode != 0
+    assert f"{uri} does not have the sha256" in machine.log_in_bucket()
+    assert not machine.calls("uv")
+    assert machine.calls("aws autoscaling") == [LEAVE]
+
+
+def test_packages_that_cannot_be_installed_end_the_machine(machine: Machine) -> None:
+    machine.assign()
+    machine.program("uv", '[[ $1 != pip ]] || { echo "no such hash"; exit 1; }\n')
+    assert machine.run().returncode != 0
+    assert "no such hash" in machine.log_in_bucket()
+    assert machine.calls("aws autoscaling") == [LEAVE]
+
+
+@pytest.mark.parametrize(
+    ("program", "words"), [("uv", "venv"), ("uv", "pip install"), ("aws", "member.py"), ("nvidia-smi", "")]
+)
+def test_what_fails_for_a_while_is_tried_again(machine: Machine, program: str, words: str) -> None:
+    machine.assign()
+    machine.fail(program, 2, words=words)
+    assert machine.run().returncode == 0, machine.log
+    assert machine.calls("sleep") == ["sleep 2", "sleep 4"]
+
+
+def test_a_machine_without_gpu_needs_no_driver_and_takes_no_gpu_work(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "good", gpu="none")
+    machine.assign(accelerator="cpu")
+    assert machine.run().returncode == 0, machine.log
+    assert not machine.calls("nvidia-smi")
+    machine = Machine(tmp_path / "bad", gpu="none")
+    machine.assign(accelerator="cuda")
+    assert machine.run().returncode != 0
+    assert "wants cuda, and this machine has no GPU" in machine.log_in_bucket()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_uv_is_brought_where_there_is_none(machine: Machine, right: bool) -> None:
+    (machine.programs / "uv").rename(machine.stubs / "uv")
+    wheel = machine.stubs / "uv.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.write(machine.stubs / "uv", "uv-0.13.9.data/scripts/uv")
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest() if right else "0" * 64
+    lines = (BOOTSTRAP / "trainer.sh").read_text().splitlines(keepends=True)
+    lines = [f"readonly UV_SHA256={sha256}\n" if line.startswith("readonly UV_SHA256=") else line for line in lines]
+    script = machine.stubs / "trainer.sh"
+    script.write_text("".join(lines))
+    machine.assign()
+    done = machine.run(script=script)
+    if right:
+        assert done.returncode == 0, machine.log
+        assert machine.calls("uv pip install")
+    else:
+        assert done.returncode != 0
+        assert f"does not have the sha256 {sha256}" in machine.log_in_bucket()
+
+
+def test_an_unknown_cloud_is_named(machine: Machine) -> None:
+    machine.environment["CLOUDLSTM_CLOUD"] = "azure"
+    machine.environment["CLOUDLSTM_GPU"] = "none"
+    (machine.base).mkdir(parents=True)
+    (machine.base / "deadline").write_text("1\n")
+    assert "no cloud is called azure" in machine.run("if-overdue").stderr
+    assert machine.calls("shutdown")
+
+
+def test_wrong_words_and_missing_variables_do_nothing(machine: Machine) -> None:
+    assert machine.run("--help").returncode == 2
+    del machine.environment["CLOUDLSTM_GROUP"]
+    done = machine.run()
+    assert done.returncode != 0
+    assert "CLOUDLSTM_GROUP" in done.stderr
+    assert not machine.prefix.exists()

@@ -1,0 +1,56 @@
+"""Terraform's own checks of infra/."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from infra.terraforming import REPOSITORY, Terraform, copied, initialized, require_terraform
+
+ROOT = REPOSITORY / "infra" / "terraform" / "aws"
+
+
+def test_files_are_in_standard_form() -> None:
+    require_terraform()
+    command = ["terraform", "fmt", "-check", "-recursive", "-diff", "-no-color", REPOSITORY / "infra"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert done.returncode == 0
+
+
+def test_the_root_is_valid(terraform: Terraform) -> None:
+    assert "The configuration is valid" in terraform.run("validate")
+
+
+def test_plans_hold_what_they_should_and_bad_settings_are_refused(tmp_path_factory: object) -> None:
+    require_terraform()
+    folder = copied(tmp_path_factory.mktemp("mocked"))  # type: ignore[attr-defined]
+    assert "0 failed" in initialized(folder, {}).run("test")
+
+
+def test_one_file_for_each_thing() -> None:
+    things = {"storage", "network", "identity", "spark", "trainers", "budget", "variables", "outputs", "versions"}
+    assert {path.stem for path in ROOT.glob("*.tf")} == things
+
+
+def test_every_variable_and_output_is_described_in_order() -> None:
+    for name, word in (("variables.tf", "variable"), ("outputs.tf", "output")):
+        blocks = (ROOT / name).read_text().split(f"\n{word} ")[1:]
+        assert len(blocks) > 10
+        assert all("  description = " in block for block in blocks)
+    names = [block.split('"')[1] for block in (ROOT / "variables.tf").read_text().split("\nvariable ")[1:]]
+    assert names == sorted(names)
+
+
+def test_the_readme_tells_every_variable_and_its_default() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for block in (ROOT / "variables.tf").read_text().split("\nvariable ")[1:]:
+        assert f"`{block.split(chr(34))[1]}`" in readme
+
+
+def test_nothing_of_a_run_of_terraform_is_kept() -> None:
+    if shutil.which("git") is None or not (REPOSITORY / ".git").exists():
+        return
+    command = ["git", "-C", REPOSITORY, "ls-files", "infra"]
+    files = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert not [name for name in files.splitlines() if ".terraform" in name or ".tfstate" in name]
