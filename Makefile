@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench lock clean
+.PHONY: help setup demo test lint format docs bench lock cloud-up cloud-down clean
 
 help: ## Show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Install pinned dependencies, and a Java for Spark where there is none
 
@@ -37,6 +37,13 @@ bench: $(READY) ## Measure the speed and memory of prepare (1,000 tickers x 15 y
 lock: ## Renew the pinned dependencies (needs uv)
 	uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
 	uv pip compile --group pyproject.toml:java --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/java.txt
+	uv pip compile --group pyproject.toml:checkov --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/checkov.txt
+
+cloud-up: $(READY) ## Start an emulated AWS in the background: eval "$$(make -s cloud-up)"
+	@$(BIN)/python -m localstack up --target=target.json
+
+cloud-down: $(READY) ## End it
+	@$(BIN)/python -m localstack down
 
 clean: ## Remove the environment and caches, and no runs
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
