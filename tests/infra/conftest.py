@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
+from localstack.cloud import Cloud
 
-from infra.terraforming import Running, Terraform, copied, initialized, require_terraform, without
+from infra.terraforming import Running, Terraform, copied, initialized, require_terraform
 
 SETTINGS = """
 budget        = { monthly_usd = 100, emails = ["team@example.org"], only_tagged = true }
@@ -39,9 +32,11 @@ class AWS:
     """An emulated AWS.
 
     Attributes:
-        environment: By which SDKs and Terraform find it.
+        cloud: The emulator.
+        environment: By which Terraform finds it: tools that set buckets up ask moto, which takes every setting.
     """
 
+    cloud: Cloud
     environment: dict[str, str]
 
     def client(self, service: str) -> Any:
@@ -57,48 +52,11 @@ class AWS:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AWS]:
-    """moto's server, for as long as the tests run."""
+    """An emulated AWS, for as long as the tests run."""
     require_terraform()
-    if find_spec("moto") is None:
-        without("terraform", "there is no moto to stand in for AWS")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    log = tmp_path_factory.mktemp("moto") / "log.txt"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("moto_server.py"), "-H", "127.0.0.1", "-p", port],
-            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-            stdin=subprocess.PIPE,  # closes when this process dies, however it dies
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        give_up = time.monotonic() + 120
-        while not _answers(url):
-            if server.poll() is not None or time.monotonic() > give_up:
-                pytest.fail(f"moto did not start:\n{log.read_text()[-4000:]}")
-            time.sleep(0.1)
-        yield AWS(
-            {
-                "AWS_ENDPOINT_URL": url,
-                "AWS_ACCESS_KEY_ID": "tested",
-                "AWS_SECRET_ACCESS_KEY": "tested",
-                "AWS_REGION": "us-east-1",
-                "AWS_EC2_METADATA_DISABLED": "true",
-            }
-        )
-    finally:
-        server.kill()
-        server.communicate()
-
-
-def _answers(url: str) -> bool:
-    with suppress(OSError):
-        urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=30).close()
-        return True
-    return False
+    with Cloud(tmp_path_factory.mktemp("emulated") / "cloud") as cloud:
+        environment = cloud.setup_environment
+        yield AWS(cloud, environment | {"AWS_REGION": environment["AWS_DEFAULT_REGION"]})
 
 
 @pytest.fixture(scope="session")
