@@ -16,7 +16,7 @@ demo: $(READY) ## Run the whole pipeline on a small synthetic market (no network
 	$(BIN)/cloudlstm submit --config=examples/demo.toml
 
 test: lint ## Check style and types, then run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Check style and types only
 	$(BIN)/ruff check .

@@ -12,26 +12,28 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from cloudlstm import errors
 from cloudlstm.config import SparkConfig
+from cloudlstm.spark_errors import (
+    DYING_S,
+    NO_SPACE,
+    TASK_TRIES,
+    as_ours,
+    disk_full,
+    errors_as_text,
+    java_ended,
+    java_killed,
+    require_space,
+)
 
 _LOG = logging.getLogger(__name__)
-
-_NO_SPACE = "No space left on device"
-_WORKER_DIED = "Python worker exited unexpectedly"
-
-_START_BYTES = 1 << 18
-_TASK_TRIES = 3
-"""How often a task is tried before the job fails: a worker that dies takes its task with it, and no more."""
 
 # Tasks make arrays of tens of MiB over and over. By default each goes back to the system and is faulted in anew, which
 # takes as long as the work itself: so let the workers keep what they have freed (glibc; elsewhere without effect).
@@ -65,10 +67,13 @@ class Spark:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._started is not None:
-            with suppress(Exception) if _java_ended() else nullcontext():  # a dead JVM cannot be stopped
-                self._started.stop()
-            self._started = None
+        if self._started is None:
+            return
+        with suppress(Exception) if java_ended() else nullcontext():  # a dead JVM cannot be stopped
+            self._started.stop()
+        self._started = None
+        if isinstance(error, Exception) and not isinstance(error, errors.CloudLSTMError) and java_ended(DYING_S):
+            raise java_killed() from error
 
     @property
     def context(self) -> Any:
@@ -112,9 +117,9 @@ class Spark:
         if self._config.master:
             conf.setMaster(self._config.master)
         conf.setIfMissing("spark.master", "local[*]")
-        conf.setIfMissing("spark.task.maxFailures", str(_TASK_TRIES))
+        conf.setIfMissing("spark.task.maxFailures", str(TASK_TRIES))
         if plain := re.fullmatch(r"local(?:\[([\d*]+)\])?", conf.get("spark.master")):
-            conf.setMaster(f"local[{plain[1] or 1},{_TASK_TRIES}]")  # a local master tries once unless told here
+            conf.setMaster(f"local[{plain[1] or 1},{TASK_TRIES}]")  # a local master tries once unless told here
         if str(conf.get("spark.master")).startswith("local"):
             conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
         for name, value in _ALLOCATOR.items():
@@ -124,11 +129,11 @@ class Spark:
         conf.setIfMissing("spark.ui.showConsoleProgress", "false")
         conf.setIfMissing("spark.python.worker.reuse", "true")
         try:
-            _require_space()
+            require_space()
             context = pyspark.SparkContext.getOrCreate(conf)
         except Exception as error:
-            if _NO_SPACE in str(error):
-                raise _disk_full() from error
+            if NO_SPACE in str(error):
+                raise disk_full() from error
             raise errors.MachineError(
                 f"Spark did not start: {str(error).splitlines()[0]}", hint="cloudlstm doctor"
             ) from error
@@ -156,7 +161,7 @@ class Spark:
         done = self.context.accumulator(0)
 
         def task(item: Item) -> Result:
-            with _errors_as_text():
+            with errors_as_text():
                 result = function(item)
             done.add(units(result))
             return result
@@ -188,13 +193,13 @@ class Spark:
 
         def cut(numbered: tuple[int, Item]) -> list[tuple[int, tuple[int, bytes]]]:
             order, item = numbered
-            with _errors_as_text():
+            with errors_as_text():
                 return [(shard, (order, piece)) for shard, piece in split(item)]
 
         def gather(shard: int, pairs: Iterable[tuple[int, tuple[int, bytes]]]) -> list[Result]:
             # A shuffle delivers in any order; the order of arrival decides which of two rows is the later one.
             pieces = [piece for _, (_, piece) in sorted(pairs, key=lambda pair: pair[1][0])]
-            with _errors_as_text():
+            with errors_as_text():
                 result = join(shard, pieces)
             done.add(units(result))
             return [result]
@@ -221,67 +226,8 @@ class Spark:
         try:
             collected: list[Any] = dataset().collect()
         except Exception as error:
-            raise _as_ours(error) from error
+            raise as_ours(error) from error
         finally:
             stop.set()
             watcher.join()
         return collected
-
-
-class _errors_as_text:  # noqa: N801 - reads as a statement
-    """Lets our errors cross from an executor to the driver, which sees only the text of a Java exception."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, errors.CloudLSTMError):
-            raise RuntimeError(errors.to_mark(error)) from error
-
-
-def _as_ours(error: Exception) -> Exception:
-    """The error that a task raised, found in the text of Spark's; Spark's own where there is none."""
-    if found := errors.from_mark(str(error)):
-        return found
-    if _NO_SPACE in str(error):
-        return _disk_full()
-    if _WORKER_DIED in str(error):
-        return errors.JobError(
-            f"a Spark worker was killed, {_TASK_TRIES} times in one task",
-            hint="a smaller market.tickers_per_shard if it was for want of memory; `cloudlstm logs`",
-        )
-    if _java_ended():
-        return errors.JobError("Spark's Java process was killed", hint="submit again; if it was for want of memory, "
-            "set spark.driver_memory_mib lower or free some")  # fmt: skip
-    lines = [line.strip() for line in str(error).splitlines() if re.match(r"^\s*\w*(Error|Exception)\b", line.strip())]
-    reason = lines[-1] if lines else str(error).splitlines()[0]
-    return errors.JobError(f"a Spark task failed: {reason}", hint="see `cloudlstm logs`")
-
-
-def _require_space() -> None:
-    """Raises OSError unless there is room for the little that Spark's start writes; without it, pyspark waits for ever.
-
-    The JVM tells its port by a file. When it cannot write that and ends, `launch_gateway` goes on looking for it.
-    """
-    local = os.environ.get("SPARK_LOCAL_DIRS")
-    for folder in (tempfile.gettempdir(), *(local.split(",") if local else ())):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(_START_BYTES))
-
-
-def _disk_full() -> errors.StorageFullError:
-    folder = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
-    return errors.StorageFullError(
-        f"no space is left for what Spark keeps in {folder}",
-        hint="free some, or set SPARK_LOCAL_DIRS to a folder on a larger disk",
-    )
-
-
-def _java_ended() -> bool:
-    """Whether the JVM that this process has started is gone."""
-    gateway = sys.modules["pyspark"].SparkContext._gateway if "pyspark" in sys.modules else None
-    process = getattr(gateway, "proc", None)
-    return process is not None and process.poll() is not None

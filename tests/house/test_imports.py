@@ -17,7 +17,7 @@ FLOOR = {"errors", "layout", "storage", "config", "manifest", "journal", "attemp
 WORK = ["market", "features", "dataset", "training", "evaluation"]
 """Each may import those before it."""
 LAUNCH = {"cli", "targets", "launch"}
-CARRIERS = {"spark", "prepare", "ingest", "tasks", "job"}
+CARRIERS = {"spark", "spark_errors", "prepare", "ingest", "tasks", "job"}
 """They carry the work: anything of the work side may be imported by them, and they by jobs/ alone."""
 
 

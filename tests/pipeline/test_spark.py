@@ -11,6 +11,7 @@ import pytest
 from cloudlstm.config import SparkConfig
 from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
 from cloudlstm.spark import Spark
+from cloudlstm.spark_errors import as_ours
 from cloudlstm.targets.java import find_java
 
 
@@ -61,6 +62,16 @@ def test_our_errors_arrive_as_themselves(spark: Spark, error: CloudLSTMError) ->
 def test_an_unforeseen_failure_names_its_reason(spark: Spark) -> None:
     with pytest.raises(JobError, match="ZeroDivisionError: integer division"):
         spark.map(lambda n: 1 // n, [0])
+
+
+def test_an_error_that_cannot_be_told_is_told_all_the_same() -> None:
+    """Py4J asks the JVM for the text of its exceptions; of one that was killed there is no answer."""
+
+    class UnspeakableError(Exception):
+        def __str__(self) -> str:
+            raise ConnectionRefusedError(111, "Connection refused")
+
+    assert "UnspeakableError" in str(as_ours(UnspeakableError()))
 
 
 def test_tasks_see_the_package_not_the_test_process(spark: Spark, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def started(root: str, config: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def wait_for_training(root: str, timeout_s: float = 120) -> str:
+def wait_for_training(root: str, timeout_s: float = 600) -> str:
     """Waits until the run's training is under way; gives the run's URI."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -148,7 +148,7 @@ def processes_of(run: str) -> list[int]:
     return found
 
 
-def wait_for_end(run: str, timeout_s: float = 20) -> list[int]:
+def wait_for_end(run: str, timeout_s: float = 120) -> list[int]:
     deadline = time.monotonic() + timeout_s
     while processes_of(run) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -162,7 +162,7 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(tmp_path: Path) -> 
     run = wait_for_training(root)
     assert len(processes_of(run)) == 2
     os.kill(launcher.pid, signal.SIGINT)
-    _, told = launcher.communicate(timeout=60)
+    _, told = launcher.communicate(timeout=300)
     assert launcher.returncode == 130
     assert "Traceback" not in told
     assert wait_for_end(run) == []
@@ -185,7 +185,7 @@ def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(tmp_path: Path) -> 
     assert "being worked on" in error_line(second)
     assert "running" in cloudlstm("status", f"--root={root}").stdout
     assert cloudlstm("cancel", f"--root={root}").returncode == 0
-    _, told = launcher.communicate(timeout=60)
+    _, told = launcher.communicate(timeout=300)
     assert launcher.returncode == 1
     assert "was cancelled" in told
     assert wait_for_end(run) == []
@@ -196,5 +196,5 @@ def test_a_killed_launcher_takes_its_jobs_with_it(tmp_path: Path) -> None:
     launcher = started(root, write_config(tmp_path, LONG))
     run = wait_for_training(root)
     launcher.kill()
-    launcher.communicate(timeout=60)
+    launcher.communicate(timeout=300)
     assert wait_for_end(run) == []

@@ -136,7 +136,7 @@ def test_a_changed_object_is_found_where_it_is_read_and_then_made_anew(
     storage.delete(row_of(finished, "sequences").uri)
     layout = RunLayout(finished)
     with Journal(layout, "prepare", "driver") as journal:
-        assert job._guarded("prepare", lambda *words: run_on(spark, *words), layout, journal) == 1
+        assert job._guarded("prepare", lambda *words: run_on(spark, *words), layout, journal, 0) == 1
     told = str(errors.from_record(storage.read_json(layout.failure("prepare"))))
     assert uri in told
     assert "checksum" in told
