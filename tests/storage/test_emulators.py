@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import emulators
+from localstack import processes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; import emulators\n"
-        "with emulators.fake_gcs(Path(sys.argv[1])) as environment:\n"
+        "import sys, time; from pathlib import Path; from localstack.fake_gcs import fake_gcs\n"
+        "with fake_gcs(Path(sys.argv[1])) as environment:\n"
         "    print(environment['STORAGE_EMULATOR_HOST'], flush=True); time.sleep(60)"
     )
-    folder = Path(emulators.__file__).parent
+    folder = Path(processes.__file__).parents[1]
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=folder
     ) as starter:
@@ -47,6 +47,6 @@ def test_the_log_of_a_server_that_does_not_start_is_shown(tmp_path: Path) -> Non
     command = [sys.executable, "-c", "import sys; print('the port is taken', file=sys.stderr); sys.exit(3)"]
     with (
         pytest.raises(RuntimeError, match=r"ended with 3; its log ends:\n.*the port is taken"),
-        emulators._serving(command, tmp_path, lambda: False),
+        processes.serving(command, tmp_path, lambda: False),
     ):
         pass

@@ -1,0 +1,76 @@
+"""What every request passes on its way to moto: the faults, and the lock that it shares with the engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from localstack.aws.buckets import Application, Buckets
+from localstack.aws.world import World
+from localstack.faults import Fault
+
+_SDK_NAMES = {"elasticmapreduce": "emr"}
+_LOCKED = {"autoscaling", "ec2", "emr"}
+_JSON = "application/x-amz-json-1.1"
+
+StartResponse = Callable[..., Any]
+
+
+class Gate:
+    """A WSGI application in front of another."""
+
+    def __init__(self, behind: Application, world: World) -> None:
+        self._behind = behind
+        self._buckets = Buckets(behind, world.services)
+        self._world = world
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        service, action = _named(environ)
+        fault = self._world.faults.take("throttled", "api-error", service=service, action=action)
+        if fault:
+            status, kind, body = _refusal(fault, service)
+            start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+            return [body]
+        if service == "s3":
+            return self._buckets(environ, start_response)
+        if service not in _LOCKED:
+            return self._behind(environ, start_response)
+        with self._world.lock:
+            return self._behind(environ, start_response)
+
+
+def _named(environ: dict[str, Any]) -> tuple[str, str]:
+    """The service, as SDKs name it, and the action of a request; empty where it does not say."""
+    scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+    service = _SDK_NAMES.get(scope[1], scope[1]) if scope else ""
+    if target := environ.get("HTTP_X_AMZ_TARGET"):
+        return service, target.rpartition(".")[2]
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return service, parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+    return service, ""
+
+
+def _refusal(fault: Fault, service: str) -> tuple[str, str, bytes]:
+    """Status line, content type and body of the error, in the service's own format."""
+    if fault.kind == "throttled":
+        status, message = "400 Bad Request", fault.message or "Rate exceeded"
+        code = {"emr": "ThrottlingException", "ec2": "RequestLimitExceeded"}.get(service, "Throttling")
+        if service == "ec2":
+            status = "503 Service Unavailable"
+    else:
+        status, message = f"{fault.status} Error", fault.message or "An internal error occurred"
+        code = fault.reason or ("InternalServerException" if service == "emr" else "InternalFailure")
+    if service == "emr":
+        return status, _JSON, json.dumps({"__type": code, "message": message}).encode()
+    inner = f"<Error><Type>Receiver</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+    if service == "ec2":
+        text = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
+    else:
+        text = f"<ErrorResponse>{inner}<RequestId>emulated</RequestId></ErrorResponse>"
+    return status, "text/xml", text.encode()

@@ -1,0 +1,126 @@
+"""What is to go wrong, and when. Each part of the emulator asks here before it acts."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
+from typing import Any
+
+KINDS = {
+    "step-fails": "the next step fails, at once or after `after_s` seconds of real work",
+    "step-hangs": "the next step runs for ever, until it is cancelled",
+    "throttled": "calls of `service` and `action` are refused because there were too many",
+    "api-error": "calls of `service` and `action` are answered with `status`",
+    "no-capacity": "groups named like `group` get no new machines",
+    "preempted": "the platform takes back machine number `worker` of `group`, now",
+}
+"""Every kind of fault with its meaning."""
+
+_ENDLESS = ("no-capacity",)
+"""Kinds that last until they are cleared, unless `seconds` or `times` says otherwise; others happen once."""
+
+
+@dataclass
+class Fault:
+    """One thing to go wrong.
+
+    Attributes:
+        kind: One of KINDS.
+        service: Name of a service as the SDK has it ("emr"); `*` matches any.
+        action: Name of an API action ("DescribeStep"); `*` matches any.
+        group: Name of a group of machines; `*` matches any.
+        worker: Which machine, counted from 0 in the order in which they started.
+        status: HTTP status of the answer.
+        reason: What the platform gives as reason of a failed step; empty for the platform's usual one.
+        message: What the platform says beside it; empty for the platform's usual one.
+        after_s: Seconds that the step does real work before it fails.
+        grace_s: Seconds between SIGTERM and the end of a preempted machine; 0 ends it without a word.
+        times: How often it happens; None for as often as it can.
+        seconds: How long it lasts; None for as long as it takes.
+        id: Number, given by the emulator.
+    """
+
+    kind: str
+    service: str = "*"
+    action: str = "*"
+    group: str = "*"
+    worker: int = 0
+    status: int = 500
+    reason: str = ""
+    message: str = ""
+    after_s: float = 0.0
+    grace_s: float = 0.0
+    times: int | None = None
+    seconds: float | None = None
+    id: int = 0
+    began: float = field(default_factory=time.monotonic, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"there is no fault {self.kind!r}: use one of {', '.join(KINDS)}")
+        if self.times is None and self.seconds is None and self.kind not in _ENDLESS:
+            self.times = 1
+
+    @property
+    def over(self) -> bool:
+        """Whether it can no longer happen."""
+        spent = self.times is not None and self.times <= 0
+        return spent or (self.seconds is not None and time.monotonic() > self.began + self.seconds)
+
+
+class Faults:
+    """All faults that were asked for and have not happened yet. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+
+    def add(self, request: dict[str, Any]) -> Fault:
+        """A new fault from a JSON object with the attributes of Fault.
+
+        Raises:
+            ValueError: when it is none, naming what is wrong.
+        """
+        known = {each.name for each in fields(Fault)} - {"id", "began"}
+        if unknown := sorted(request.keys() - known):
+            raise ValueError(f"a fault has no {', '.join(unknown)}: it has {', '.join(sorted(known))}")
+        if "kind" not in request:
+            raise ValueError(f"a fault needs a kind: one of {', '.join(KINDS)}")
+        fault = Fault(**request)
+        with self._lock:
+            fault.id = next(self._ids)
+            if fault.kind != "preempted":  # that one is done at once, by whom it concerns
+                self._faults.append(fault)
+        return fault
+
+    def take(self, *kinds: str, service: str = "", action: str = "", group: str = "") -> Fault | None:
+        """The oldest fault of these kinds that concerns this service, action or group; it has then happened once."""
+        with self._lock:
+            self._faults = [fault for fault in self._faults if not fault.over]
+            for fault in self._faults:
+                concerned = zip((fault.service, fault.action, fault.group), (service, action, group), strict=True)
+                if fault.kind in kinds and all(not name or fnmatchcase(name, pattern) for pattern, name in concerned):
+                    if fault.times is not None:
+                        fault.times -= 1
+                    return fault
+        return None
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        with self._lock:
+            self._faults.clear()
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """The faults that can still happen, as JSON objects."""
+        with self._lock:
+            return [_document(fault) for fault in self._faults if not fault.over]
+
+
+def _document(fault: Fault) -> dict[str, Any]:
+    document = asdict(fault)
+    del document["began"]
+    return document

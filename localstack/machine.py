@@ -1,0 +1,155 @@
+"""What a trainer machine does once it has booted: the work of bootstrap/trainer.sh on a prepared machine.
+
+Usage: python -m localstack.machine. The environment is the machine's: the CLOUDLSTM_* variables of its user data, its
+address and id. It waits for the assignment, lays out package and jobs with their sha256 checked, and runs
+jobs/member.py as systemd would with Restart=on-failure. At its deadline, or when its set-up fails, it
+asks for its own removal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cloudlstm import storage
+from cloudlstm.errors import CloudLSTMError, ObjectNotFoundError
+from localstack.removal import remove_self
+
+ID, PYTHON, ADDRESS = "EMULATOR_MACHINE", "EMULATOR_TRAINER_PYTHON", "CLOUDLSTM_ADDRESS"
+"""Variables that say which machine this is, with what interpreter, at what address."""
+
+_CHECK_S = 0.5
+_RESTART_S = 1.0
+_CLEAN_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE}  # systemd counts these as success
+_PACKAGE = "cloudlstm.zip"
+
+
+class Machine:
+    """One machine, from boot to deadline."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._id = environment[ID]
+        self._base = f"{environment['CLOUDLSTM_BUCKET_URI']}/trainers/{environment['CLOUDLSTM_GROUP']}"
+        self._deadline = time.time() + 3600 * float(environment["CLOUDLSTM_MAX_HOURS"])
+        self._member: subprocess.Popen[bytes] | None = None
+        signal.signal(signal.SIGTERM, self._shut_down)
+
+    def run(self) -> None:
+        """Works until the deadline, then removes the machine."""
+        assignment = self._wait_for_assignment()
+        if assignment is not None:
+            self._deadline = min(self._deadline, float(assignment["deadline"]))
+            try:
+                self._lay_out(assignment)
+            except (CloudLSTMError, LookupError, TypeError, ValueError) as error:
+                _say(f"set-up failed, asking for removal: {error}")
+                storage.write(f"{self._base}/machines/{self._id}.log", f"set-up failed: {error}\n".encode())
+            else:
+                self._supervise()
+                self._idle()
+                _say("the deadline has passed: asking for removal")
+        remove_self(self._environment["CLOUDLSTM_CLOUD"], self._environment["CLOUDLSTM_GROUP"], self._id)
+
+    @property
+    def _left_s(self) -> float:
+        return self._deadline - time.time()
+
+    def _wait_for_assignment(self) -> dict[str, Any] | None:
+        """The assignment; None when the deadline came first."""
+        uri = f"{self._base}/assignment.json"
+        _say(f"waiting for {uri}")
+        while self._left_s > 0:
+            try:
+                assignment: dict[str, Any] = storage.read_json(uri)
+                if time.time() < float(assignment["deadline"]):  # an older one is left over from an earlier run
+                    return assignment
+            except ObjectNotFoundError:
+                pass
+            except (CloudLSTMError, LookupError, ValueError) as error:
+                _say(f"cannot read the assignment, trying again: {error}")
+            time.sleep(_CHECK_S)
+        return None
+
+    def _lay_out(self, assignment: Mapping[str, Any]) -> None:
+        """Fetches what the assignment names; ValueError for bytes other than those, or for work that needs a GPU."""
+        if self._environment["CLOUDLSTM_GPU"] == "none" and assignment["accelerator"] != "cpu":
+            raise ValueError(f"the run wants {assignment['accelerator']}, and this machine has no GPU")
+        parts = {_PACKAGE: assignment["package"], "requirements.txt": assignment["requirements"]}
+        parts |= {f"jobs/{name}.py": part for name, part in assignment["jobs"].items()}
+        for name, part in parts.items():
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            storage.download(part["uri"], path)
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            if found != part["sha256"]:
+                raise ValueError(f"{part['uri']} has sha256 {found}, the assignment says {part['sha256']}")
+        _say(f"laid out {', '.join(parts)} for {assignment['run']}")
+
+    def _supervise(self) -> None:
+        """Runs the member again and again until it ends well or the deadline has come."""
+        state = self._folder / "state"
+        state.mkdir()
+        environment = dict(self._environment) | {"PYTHONPATH": str(self._folder / _PACKAGE), "HOME": str(state)}
+        command = [environment.pop(PYTHON), str(self._folder / "jobs" / "member.py")]
+        while self._left_s > 0:
+            _say("starting the member")
+            member = subprocess.Popen(command, cwd=state, env=environment, start_new_session=True)
+            self._member = member
+            try:
+                status = member.wait(max(self._left_s, 0))
+            except subprocess.TimeoutExpired:
+                os.killpg(member.pid, signal.SIGKILL)
+                member.wait()
+                return
+            finally:
+                self._member = None
+            _say(f"the member ended with {status}")
+            if status == 0 or -status in _CLEAN_SIGNALS:
+                return
+            time.sleep(_RESTART_S)
+
+    def _shut_down(self, *_: object) -> None:
+        """The system shuts down: as systemd does, asks the member to end and waits for it."""
+        if self._member:
+            with suppress(ProcessLookupError):
+                os.killpg(self._member.pid, signal.SIGTERM)
+            self._member.wait()
+        sys.exit(0)
+
+    def _idle(self) -> None:
+        """A machine whose work is done stays until it is taken away."""
+        while self._left_s > 0:
+            time.sleep(min(max(self._left_s, 0.01), 3600))
+
+
+def exports_of(user_data: str) -> dict[str, str]:
+    """The CLOUDLSTM_* variables that a machine's user data exports, in shell or as `NAME=value` lines."""
+    found = {}
+    for line in user_data.splitlines():
+        said = re.match(r"\s*(?:export\s+)?(CLOUDLSTM_\w+)=(.*)", line)
+        if said:
+            words = shlex.split(said[2], comments=True)
+            found[said[1]] = words[0] if words else ""
+    return found
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(json.dumps({"time": round(time.time(), 3), "says": line}) + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    Machine(os.environ, Path.cwd()).run()

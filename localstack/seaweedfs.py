@@ -1,0 +1,116 @@
+"""S3 on this machine: SeaweedFS, from its PyPI package."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from localstack.processes import free_ports, program, serving
+
+REGION = "us-east-1"
+_PARTS = ("master", "volume", "filer", "s3")
+
+
+@contextmanager
+def seaweedfs(folder: Path, *, port: int = 0, bucket: str = "") -> Iterator[dict[str, str]]:
+    """An S3 service that checks signatures and keeps its data in `folder`; yields the environment for the SDK.
+
+    Args:
+        folder: For the data and the log.
+        port: Where S3 listens on 127.0.0.1; 0 for any free port.
+        bucket: A bucket to begin with.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = iter(free_ports(2 * len(_PARTS)))
+    ports = {name: next(free) for part in _PARTS for name in (part, f"{part}.grpc")}
+    ports["s3"] = port or ports["s3"]
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}",
+        "AWS_ACCESS_KEY_ID": "emulator",
+        "AWS_SECRET_ACCESS_KEY": secrets.token_hex(16),
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    try:
+        with serving(_command(folder, ports, environment), folder, lambda: _stores(environment, bucket)):
+            yield environment
+    finally:
+        for part in _PARTS:  # whatever TMPDIR says, it keeps these in /tmp
+            Path(f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108
+
+
+def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, str]) -> list[str]:
+    identity = {
+        "name": "emulator",
+        "credentials": [
+            {"accessKey": environment["AWS_ACCESS_KEY_ID"], "secretKey": environment["AWS_SECRET_ACCESS_KEY"]}
+        ],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    return [
+        program("weed"),
+        "server",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-master.port={ports['master']}",
+        f"-master.port.grpc={ports['master.grpc']}",
+        "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=64",
+        f"-volume.port={ports['volume']}",
+        f"-volume.port.grpc={ports['volume.grpc']}",
+        "-volume.max=200",  # the default of 8 is used up by the first few buckets
+        f"-filer.port={ports['filer']}",
+        f"-filer.port.grpc={ports['filer.grpc']}",
+        f"-filer.localSocket={folder / 'filer.sock'}",
+        "-s3",
+        f"-s3.port={ports['s3']}",
+        f"-s3.port.grpc={ports['s3.grpc']}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        f"-s3.localSocket={folder / 's3.sock'}",
+        f"-s3.config={folder / 's3.json'}",
+        "-s3.autoCreateBucket=false",
+        "-s3.allowDeleteBucketNotEmpty=false",  # as S3 does
+    ]
+
+
+def _stores(environment: Mapping[str, str], bucket: str) -> bool:
+    """Whether it can store: the gateway answers before the volumes do, so only an object in a bucket is proof."""
+    name = bucket or "emulator-starts"
+    with suppress(Exception):
+        client = make_bucket(name, environment)
+        client.put_object(Bucket=name, Key="ready", Body=b"yes")
+        client.delete_object(Bucket=name, Key="ready")
+        if not bucket:
+            client.delete_bucket(Bucket=name)
+        return True
+    return False
+
+
+def make_bucket(name: str, environment: Mapping[str, str]) -> Any:
+    """A boto3 client for the S3 service that the environment names, once it has the bucket."""
+    client = s3_client(environment)
+    with suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+        client.create_bucket(Bucket=name)
+    return client
+
+
+def s3_client(environment: Mapping[str, str]) -> Any:
+    """A boto3 client for the S3 service that the environment names."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=environment.get("AWS_ENDPOINT_URL_S3") or environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+        region_name=environment.get("AWS_DEFAULT_REGION") or environment.get("AWS_REGION") or REGION,
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
+    )

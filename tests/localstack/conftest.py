@@ -1,0 +1,51 @@
+"""One emulated cloud for all tests of this folder, and clients that see each answer as it is, without retries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from localstack.cloud import Cloud
+
+Client = Callable[[str], Any]
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with Cloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+        assert running.control.state()["problems"] == []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_wrong_by_an_earlier_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "cloud" in request.fixturenames:
+        request.getfixturevalue("cloud").control.clear()
+
+
+@pytest.fixture(scope="session")
+def client(cloud: Cloud) -> Client:
+    """A boto3 client by the name of its service."""
+    import boto3
+    from botocore.config import Config
+
+    environment = cloud.environment
+    session = boto3.session.Session(
+        environment["AWS_ACCESS_KEY_ID"],
+        environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+    )
+
+    def made(service: str) -> Any:
+        url = environment["AWS_ENDPOINT_URL_S3" if service == "s3" else "AWS_ENDPOINT_URL"]
+        return session.client(service, endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def target(cloud: Cloud) -> dict[str, Any]:
+    """A target on the cloud."""
+    return cloud.make_target("tested")

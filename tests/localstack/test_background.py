@@ -1,0 +1,74 @@
+"""A cloud in the background: found by its folder, and gone with all its processes however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emulated import until
+from localstack import background
+
+ROOT = Path(__file__).parents[2]
+
+
+def localstack(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command line, from the project's root."""
+    command = [sys.executable, "-m", "localstack", words[0], f"--folder={folder}", *words[1:]]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def processes(folder: Path) -> dict[int, str]:
+    """The processes that work in the folder or were told of it, without this test and its children."""
+    found = {}
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (each / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            inside = (each / "cwd").readlink().is_relative_to(folder)
+        except OSError:
+            continue
+        if (inside or str(folder) in words) and int(each.name) != os.getpid():
+            found[int(each.name)] = words
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "cloud"
+    up = localstack(folder, "up", "--target", str(tmp_path / "target.json"), "--name=killed")
+    assert up.returncode == 0, up.stderr
+    exported = dict(line.removeprefix("export ").split("=", 1) for line in up.stdout.splitlines())
+    assert exported == background.environment(folder)
+    assert localstack(folder, "env").stdout == up.stdout
+    target = json.loads((tmp_path / "target.json").read_text())
+    assert target["bucket_uri"] == "s3://killed-data"
+    second = localstack(folder, "up")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert "a cloud runs in" in second.stderr
+
+    assert localstack(folder, "fault", "step-fails", "--reason=Disk full.", "--after-s=2.5").returncode == 0
+    (fault,) = json.loads(localstack(folder, "fault", "list").stdout)
+    assert (fault["kind"], fault["reason"], fault["after_s"], fault["times"]) == ("step-fails", "Disk full.", 2.5, 1)
+    wrong = localstack(folder, "fault", "preempted")
+    assert (wrong.returncode, wrong.stderr) == (1, "there is no machine 0: 0 run in group '*'\n")
+
+    scaled = (
+        "import boto3; boto3.client('autoscaling').set_desired_capacity("
+        f"AutoScalingGroupName={target['trainer_group']!r}, DesiredCapacity=1)"
+    )
+    subprocess.run([sys.executable, "-c", scaled], env=os.environ | exported, check=True)
+    until(lambda: any("localstack.machine" in words for words in processes(folder).values()), "a machine")
+    running = processes(folder)
+    assert any("weed" in words for words in running.values())
+    assert any("localstack.aws.server" in words for words in running.values())
+    holder = int((folder / "lock").read_text())
+    os.kill(holder, signal.SIGKILL)
+    until(lambda: not processes(folder), "all processes to go")
+    down = localstack(folder, "down")
+    assert (down.returncode, down.stderr) == (1, f"no cloud runs in {folder}\n")
+    assert localstack(folder, "env").returncode == 1

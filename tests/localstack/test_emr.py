@@ -1,0 +1,153 @@
+"""EMR as its clients see it: the life of steps and clusters, and what the service refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's view
+from localstack.cloud import Cloud
+
+from emulated import Cluster, until
+
+BUCKET = "emr"
+
+
+@pytest.fixture(scope="module")
+def emr(client: Any) -> Any:
+    return client("emr")
+
+
+@pytest.fixture(scope="module")
+def s3(client: Any) -> Any:
+    made = client("s3")
+    made.create_bucket(Bucket=BUCKET)
+    return made
+
+
+def test_steps_run_in_their_order_and_one_that_fails_tells_why(cloud: Cloud, emr: Any, s3: Any) -> None:
+    cluster = Cluster(emr, s3, BUCKET)
+    assert cluster.state == "WAITING"
+    cloud.control.fault("step-hangs")
+    first = cluster.add("job.py")
+    cluster.wait(first, "RUNNING")
+    cloud.control.fault("step-fails", reason="Disk full.", message="no space left on device")
+    second = cluster.add("job.py")
+    third = cluster.add("job.py")
+    assert cluster.states([first, second, third]) == ["RUNNING", "PENDING", "PENDING"]
+    assert cluster.state == "RUNNING"
+    assert emr.cancel_steps(ClusterId=cluster.id, StepIds=[third])["CancelStepsInfoList"][0]["Status"] == "SUBMITTED"
+    assert cluster.status(third)["State"] == "CANCELLED"
+    emr.cancel_steps(ClusterId=cluster.id, StepIds=[first])
+    failed = cluster.wait(second)
+    assert cluster.states([first, second]) == ["CANCELLED", "FAILED"]
+    assert failed["FailureDetails"] == {
+        "Reason": "Disk full.",
+        "Message": "no space left on device",
+        "LogFile": f"s3://{BUCKET}/logs/{cluster.id}/steps/{second}/stderr.gz",
+    }
+    until(lambda: cluster.state == "WAITING", "the cluster to wait again")
+    listed = emr.list_steps(ClusterId=cluster.id, StepStates=["FAILED"])["Steps"]
+    assert [step["Id"] for step in listed] == [second]
+
+
+def test_a_failed_step_can_cancel_the_others_or_end_the_cluster(cloud: Cloud, emr: Any, s3: Any) -> None:
+    cluster = Cluster(emr, s3, BUCKET)
+    cloud.control.fault("step-hangs")
+    cloud.control.fault("step-fails", times=2)
+    running = cluster.add("job.py")
+    cluster.wait(running, "RUNNING")
+    steps = [cluster.add("job.py", on_failure="CANCEL_AND_WAIT"), cluster.add("job.py")]
+    emr.cancel_steps(ClusterId=cluster.id, StepIds=[running])
+    cluster.wait(steps[1])
+    assert cluster.states(steps) == ["FAILED", "CANCELLED"]
+    cluster.add("job.py", on_failure="TERMINATE_CLUSTER")
+    until(lambda: cluster.state == "TERMINATED_WITH_ERRORS", "the cluster to end")
+    reason = emr.describe_cluster(ClusterId=cluster.id)["Cluster"]["Status"]["StateChangeReason"]
+    assert reason["Code"] == "STEP_FAILURE"
+
+
+def test_concurrent_steps_and_what_the_end_of_a_cluster_means_for_them(cloud: Cloud, emr: Any, s3: Any) -> None:
+    cluster = Cluster(emr, s3, BUCKET, StepConcurrencyLevel=2)
+    cloud.control.fault("step-hangs", times=2)
+    steps = [cluster.add("job.py") for _ in range(3)]
+    until(lambda: cluster.states(steps) == ["RUNNING", "RUNNING", "PENDING"], "two of three steps to run")
+    emr.terminate_job_flows(JobFlowIds=[cluster.id])
+    until(lambda: cluster.states(steps) == ["INTERRUPTED", "INTERRUPTED", "CANCELLED"], "all steps to end")
+
+
+def test_what_emr_refuses(cloud: Cloud, emr: Any, s3: Any) -> None:
+    cluster = Cluster(emr, s3, BUCKET)
+    cloud.control.fault("step-hangs")
+    step = {"Name": "x", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["spark-submit", "x.py"]}}
+    for _ in range(16):
+        emr.add_job_flow_steps(JobFlowId=cluster.id, Steps=[step] * 16)
+    refused(emr.add_job_flow_steps, "ValidationException", "Maximum number of active steps", JobFlowId=cluster.id,
+            Steps=[step])  # fmt: skip
+    emr.terminate_job_flows(JobFlowIds=[cluster.id])
+    shut = "A job flow that is shutting down, terminated, or finished may not be modified."
+    refused(emr.add_job_flow_steps, "ValidationException", shut, JobFlowId=cluster.id, Steps=[step])
+    unknown = "j-0000000000000"
+    refused(emr.add_job_flow_steps, "ValidationException", "job flow ID does not exist", JobFlowId=unknown,
+            Steps=[step])  # fmt: skip
+    for call in (emr.describe_cluster, emr.list_steps, emr.list_instances):
+        refused(call, "InvalidRequestException", f"Cluster id '{unknown}' is not valid.", ClusterId=unknown)
+    refused(emr.describe_step, "InvalidRequestException", "Step id 's-1' is not valid.", ClusterId=cluster.id,
+            StepId="s-1")  # fmt: skip
+    refused(emr.list_instance_fleets, "InvalidRequestException", "mutually exclusive", ClusterId=cluster.id)
+
+
+def test_policies_are_kept_and_an_idle_cluster_ends(emr: Any, s3: Any) -> None:
+    limits = {"UnitType": "Instances", "MinimumCapacityUnits": 1, "MaximumCapacityUnits": 4}
+    cluster = Cluster(emr, s3, BUCKET, ManagedScalingPolicy={"ComputeLimits": limits})
+    kept = emr.get_managed_scaling_policy(ClusterId=cluster.id)["ManagedScalingPolicy"]
+    assert kept == {"ComputeLimits": limits}
+    emr.remove_managed_scaling_policy(ClusterId=cluster.id)
+    assert "ManagedScalingPolicy" not in emr.get_managed_scaling_policy(ClusterId=cluster.id)
+    assert "AutoTerminationPolicy" not in emr.get_auto_termination_policy(ClusterId=cluster.id)
+    emr.put_auto_termination_policy(ClusterId=cluster.id, AutoTerminationPolicy={"IdleTimeout": 1})
+    assert emr.get_auto_termination_policy(ClusterId=cluster.id)["AutoTerminationPolicy"] == {"IdleTimeout": 1}
+    until(lambda: cluster.state == "TERMINATED", "the idle cluster to end")
+
+
+def test_calls_that_are_refused_for_a_while_and_those_that_fail_some_times(cloud: Cloud, emr: Any, client: Any) -> None:
+    cloud.control.fault("throttled", service="emr", action="ListClusters", seconds=2)
+    refused(emr.list_clusters, "ThrottlingException", "Rate exceeded")
+    emr.list_release_labels()
+    until(lambda: not cloud.control.faults(), "the throttling to pass")
+    assert "Clusters" in emr.list_clusters()
+    for service, call, code in (
+        ("autoscaling", "describe_auto_scaling_groups", "Throttling"),
+        ("ec2", "describe_vpcs", "RequestLimitExceeded"),
+    ):
+        cloud.control.fault("throttled", service=service)
+        refused(getattr(client(service), call), code, "Rate exceeded")
+        getattr(client(service), call)()
+    cloud.control.fault("api-error", service="autoscaling", action="DescribeAutoScalingGroups", times=2)
+    autoscaling = client("autoscaling")
+    for _ in range(2):
+        error = refused(autoscaling.describe_auto_scaling_groups, "InternalFailure", "")
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    autoscaling.describe_auto_scaling_groups()
+    cloud.control.fault("api-error", service="emr", status=503, message="try later")
+    refused(emr.list_clusters, "InternalServerException", "try later")
+
+
+def test_faults_that_make_no_sense_are_refused(cloud: Cloud) -> None:
+    for kind, attributes, why in (
+        ("step-flies", {}, "there is no fault 'step-flies'"),
+        ("throttled", {"servce": "emr"}, "a fault has no servce"),
+        ("preempted", {"worker": 3, "group": "none"}, "there is no machine 3"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            cloud.control.fault(kind, **attributes)
+    assert cloud.control.faults() == []
+
+
+def refused(call: Any, code: str, message: str, **words: Any) -> ClientError:
+    """The call is refused with this code, and these words in its message."""
+    with pytest.raises(ClientError) as caught:
+        call(**words)
+    assert caught.value.response["Error"]["Code"] == code
+    assert message in caught.value.response["Error"]["Message"]
+    return caught.value

@@ -1,0 +1,185 @@
+"""A step that is submitted really runs: on Spark, on nodes that have pyspark only, with what it brings along."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from localstack.cloud import Cloud
+from localstack.spark import executors
+from localstack.submit import SubmitError, parse
+
+from emulated import Cluster, alive, until
+
+BUCKET = "steps"
+
+# Reads and writes S3 in driver and executors by a boto3 that nobody but the archive has.
+JOB = """
+import json, os, sys
+import boto3
+from importlib.util import find_spec
+from pyspark import SparkContext
+from helper import double
+
+BUCKET = "steps"
+
+def work(number):
+    import boto3, os, sys
+    s3 = boto3.client("s3")
+    read = int(s3.get_object(Bucket=BUCKET, Key=f"in/{number}")["Body"].read())
+    s3.put_object(Bucket=BUCKET, Key=f"out/{number}", Body=str(double(read)).encode())
+    return {"boto3": boto3.__file__, "python": sys.executable, "cwd": os.getcwd(), "said": os.environ.get("SAID")}
+
+context = SparkContext.getOrCreate()
+done = context.parallelize(range(8), 8).map(work).collect()
+facts = {"executors": done, "said": os.environ["SAID"], "words": sys.argv[1:], "numpy": find_spec("numpy") is not None}
+boto3.client("s3").put_object(Bucket=BUCKET, Key="facts.json", Body=json.dumps(facts).encode())
+context.stop()
+"""
+
+# Begins a process in a session of its own that pays no attention to interrupts.
+SLEEPER = """
+import os, subprocess, sys, time
+deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(1000)"
+child = subprocess.Popen([sys.executable, "-c", deaf], start_new_session=True)
+print(os.getpid(), child.pid, flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture(scope="module")
+def s3(client: Any) -> Any:
+    made = client("s3")
+    made.create_bucket(Bucket=BUCKET)
+    return made
+
+
+@pytest.fixture(scope="module")
+def cluster(client: Any, s3: Any) -> Cluster:
+    return Cluster(client("emr"), s3, BUCKET)
+
+
+def dependencies() -> bytes:
+    """boto3 and what it needs, as much of it as S3 takes."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3"):
+            origin = Path(find_spec(name).origin)  # type: ignore[union-attr, arg-type]
+            if origin.name != "__init__.py":
+                archive.write(origin, origin.name)
+                continue
+            services = origin.parent / "data"
+            for path in origin.parent.rglob("*"):
+                other = (
+                    path.is_relative_to(services) and path.suffix == ".gz" and not path.is_relative_to(services / "s3")
+                )
+                if path.is_file() and not other and path.suffix != ".pyc":
+                    archive.write(path, path.relative_to(origin.parents[1]))
+    return packed.getvalue()
+
+
+def upload(s3: Any, **files: bytes) -> None:
+    for key, data in files.items():
+        s3.put_object(Bucket=BUCKET, Key=key.replace("__", "."), Body=data)
+
+
+def helper() -> bytes:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("helper.py", "def double(number):\n    return 2 * number\n")
+    return packed.getvalue()
+
+
+def test_a_job_reads_and_writes_s3_on_two_executors_with_what_its_archive_brings(
+    cloud: Cloud, s3: Any, cluster: Cluster
+) -> None:
+    upload(s3, job__py=JOB.encode(), deps__zip=dependencies(), helper__zip=helper())
+    for number in range(8):
+        s3.put_object(Bucket=BUCKET, Key=f"in/{number}", Body=str(number + 100).encode())
+    step = cluster.add(
+        "--deploy-mode", "cluster", "--name", "tested", "--num-executors", "7", "--executor-cores", "40",
+        "--py-files", f"s3://{BUCKET}/helper.zip",
+        "--archives", f"s3://{BUCKET}/deps.zip#deps",
+        "--conf", "spark.yarn.appMasterEnv.PYTHONPATH=./deps", "--conf", "spark.executorEnv.PYTHONPATH=./deps",
+        "--conf", "spark.yarn.appMasterEnv.SAID=to the driver", "--conf", "spark.executorEnv.SAID=to executors",
+        "--conf", "spark.yarn.appMasterEnv.PYSPARK_PYTHON=/usr/bin/python3",
+        f"s3a://{BUCKET}/job.py", "--these", "words",
+    )  # fmt: skip
+    status = cluster.wait(step)
+    assert status["State"] == "COMPLETED", cluster.log("000001/stderr.gz")
+    assert status["Timeline"]["StartDateTime"] <= status["Timeline"]["EndDateTime"]
+
+    assert [int(s3.get_object(Bucket=BUCKET, Key=f"out/{n}")["Body"].read()) for n in range(8)] == [
+        2 * (n + 100) for n in range(8)
+    ]
+    facts = json.loads(s3.get_object(Bucket=BUCKET, Key="facts.json")["Body"].read())
+    assert facts["said"] == "to the driver"
+    assert facts["words"] == ["--these", "words"]
+    assert not facts["numpy"], "the nodes have more than pyspark"
+    assert {each["said"] for each in facts["executors"]} == {"to executors"}
+    assert len({each["cwd"] for each in facts["executors"]}) == 2
+    for each in facts["executors"]:
+        assert each["boto3"].startswith(f"{each['cwd']}/deps/")
+    (events,) = cloud.folder.glob(f"aws/clusters/{cluster.id}/{step}/events/*")
+    assert len(executors(events)) == 2
+    assert "spark-submit --deploy-mode cluster" in cluster.log(f"{step}/controller.gz")
+    assert "state: FINISHED" in cluster.log(f"{step}/stderr.gz")
+
+
+def test_a_dependency_left_out_shows(s3: Any, cluster: Cluster) -> None:
+    upload(s3, job__py=JOB.encode())
+    step = cluster.add("--deploy-mode", "cluster", f"s3://{BUCKET}/job.py")
+    status = cluster.wait(step)
+    assert status["State"] == "FAILED"
+    details = status["FailureDetails"]
+    assert details["Reason"] == "Unknown Error."
+    assert details["Message"].startswith('Exception in thread "main" org.apache.spark.SparkException: Application ')
+    assert details["LogFile"] == f"s3://{BUCKET}/logs/{cluster.id}/steps/{step}/stderr.gz"
+    application = details["Message"].split("Application ")[1].split()[0]
+    container = f"{application.replace('application', 'container')}_01_000001"
+    assert "No module named 'boto3'" in cluster.log(f"containers/{application}/{container}/stdout.gz")
+
+
+def test_files_and_interpreters_that_the_nodes_lack(s3: Any, cluster: Cluster) -> None:
+    upload(s3, job__py=b"print(1)")
+    missing = cluster.add("--deploy-mode", "cluster", f"s3://{BUCKET}/nothing.py")
+    python = cluster.add(
+        "--deploy-mode", "cluster", "--conf", "spark.pyspark.python=/usr/bin/python3.9", f"s3://{BUCKET}/job.py"
+    )
+    unknown = cluster.add("--no-such-option", f"s3://{BUCKET}/job.py")
+    assert "FileNotFoundException" in cluster.wait(missing)["FailureDetails"]["Message"]
+    assert "Cannot run program" in cluster.wait(python)["FailureDetails"]["Message"]
+    assert "--no-such-option" in cluster.wait(unknown)["FailureDetails"]["Message"]
+
+
+@pytest.mark.parametrize("option", ["SEND_INTERRUPT", "TERMINATE_PROCESS"])
+def test_a_cancelled_step_takes_all_its_processes_with_it(
+    cloud: Cloud, client: Any, s3: Any, cluster: Cluster, option: str
+) -> None:
+    upload(s3, sleeper__py=SLEEPER.encode())
+    step = cluster.add("--deploy-mode", "cluster", f"s3://{BUCKET}/sleeper.py")
+    printed = cloud.folder / f"aws/clusters/{cluster.id}/{step}/driver/stdout"
+    pids = [int(pid) for pid in until(lambda: printed.exists() and printed.read_text(), "the driver").split()]
+    assert all(map(alive, pids))
+    answer = client("emr").cancel_steps(ClusterId=cluster.id, StepIds=[step], StepCancellationOption=option)
+    assert answer["CancelStepsInfoList"] == [{"StepId": step, "Status": "SUBMITTED"}]
+    assert cluster.wait(step)["State"] == "CANCELLED"
+    assert not any(map(alive, pids))
+    again = client("emr").cancel_steps(ClusterId=cluster.id, StepIds=[step])["CancelStepsInfoList"][0]
+    assert again["Status"] == "FAILED"
+
+
+def test_the_words_of_spark_submit() -> None:
+    told = parse(["--conf=a.b=c=d", "-c", "e=", "--name", "n", "--files", "x, y", "main.py", "--conf", "mine"])
+    assert told.conf == {"a.b": "c=d", "e": ""}
+    assert told.options == {"name": "n", "files": "x, y"}
+    assert told.uris("files") == ["x", "y"]
+    assert (told.main, told.arguments, told.in_cluster) == ("main.py", ["--conf", "mine"], False)
+    for words in ([], ["--name"], ["--conf", "no equals", "x.py"], ["--packages", "a:b:1", "x.py"]):
+        with pytest.raises(SubmitError):
+            parse(words)
