@@ -1,0 +1,264 @@
+#!/usr/bin/env bash
+# Makes a fresh machine of the trainer group a worker of the run that the group is assigned to.
+#
+#   trainer.sh             sets the machine up; cloud-init runs it as root, and it may be run again
+#   trainer.sh if-overdue  takes the machine out of its group once its deadline has passed; a timer runs it
+#
+# When this is user data, the six variables below are exported above it. A machine whose set-up fails says why in the
+# bucket and leaves its group, so that it neither costs money nor is replaced by another that fails the same way.
+set -euo pipefail
+
+: "${CLOUDLSTM_CLOUD:?}" "${CLOUDLSTM_BUCKET_URI:?}" "${CLOUDLSTM_GROUP:?}" "${CLOUDLSTM_REGION:?}"
+: "${CLOUDLSTM_MAX_HOURS:?}" "${CLOUDLSTM_GPU:?}"
+
+readonly BASE=${CLOUDLSTM_PREFIX:-}/opt/cloudlstm # tests work below a prefix
+readonly UNITS=${CLOUDLSTM_PREFIX:-}/etc/systemd/system
+readonly COORDINATES=$CLOUDLSTM_BUCKET_URI/trainers/$CLOUDLSTM_GROUP
+
+# uv 0.13.9 for x86-64; the path names the file's content.
+readonly UV_WHEEL=https://files.pythonhosted.org/packages/3d/aa/26d64642d808de4a652579ef950d7cd2d37f080a8babf9c67c6b75fc4c3f/uv-0.13.9-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
+readonly UV_SHA256=d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19
+
+export HOME=/root # cloud-init sets none
+export UV_CACHE_DIR=$BASE/uv-cache UV_PYTHON_INSTALL_DIR=$BASE/python PATH=$BASE/bin:$PATH
+
+# What differs between clouds -----------------------------------------------------------------------------------------
+
+metadata() { # id or address of this machine
+  case $CLOUDLSTM_CLOUD in
+    aws)
+      local service=http://169.254.169.254/latest token
+      local -A names=([id]=instance-id [address]=local-ipv4)
+      token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$service/api/token")
+      curl -fsS --retry 5 -H "X-aws-ec2-metadata-token: $token" "$service/meta-data/${names[$1]}"
+      ;;
+    *) unknown_cloud ;;
+  esac
+}
+
+copy() { # FROM TO: a file and an object, either way
+  case $CLOUDLSTM_CLOUD in
+    aws) aws s3 cp --only-show-errors --region "$CLOUDLSTM_REGION" "$1" "$2" ;;
+    *) unknown_cloud ;;
+  esac
+}
+
+leave_group() { # ends this machine for good: its group gets smaller by one
+  local id
+  case $CLOUDLSTM_CLOUD in
+    aws)
+      id=$(metadata id) || return
+      aws autoscaling terminate-instance-in-auto-scaling-group --region "$CLOUDLSTM_REGION" \
+        --instance-id "$id" --should-decrement-desired-capacity
+      ;;
+    *) unknown_cloud ;;
+  esac
+}
+
+unknown_cloud() {
+  echo "no cloud is called $CLOUDLSTM_CLOUD" >&2
+  return 1
+}
+
+# The end -------------------------------------------------------------------------------------------------------------
+
+leave() {
+  # Without network there is still the switch: machines of this group vanish when they shut down.
+  leave_group || shutdown -h now
+}
+
+if_overdue() {
+  local deadline
+  deadline=$(cat "$BASE/deadline")
+  if (($(date +%s) >= deadline)); then
+    leave
+  fi
+}
+
+set_deadline() { # EPOCH_SECONDS: the earliest of all that were ever set holds
+  local earlier=$1
+  if [[ -s $BASE/deadline ]]; then
+    earlier=$(cat "$BASE/deadline")
+  fi
+  echo $(($1 < earlier ? $1 : earlier)) >"$BASE/deadline.new"
+  mv "$BASE/deadline.new" "$BASE/deadline"
+}
+
+on_exit() { # STATUS
+  local id
+  if (($1 == 0)); then
+    return
+  fi
+  echo "the set-up failed with status $1"
+  tail -n 40 "$BASE/setup.log" >&3
+  if id=$(metadata id); then
+    copy "$BASE/setup.log" "$COORDINATES/machines/$id.log" || true
+  fi
+  leave
+}
+
+# The set-up ----------------------------------------------------------------------------------------------------------
+
+retry() { # COMMAND...: five tries
+  local try
+  for try in 2 4 8 16; do
+    "$@" && return
+    sleep "$try"
+  done
+  "$@"
+}
+
+field() { # NAME: a value of the assignment, such as package.sha256
+  python3 -c '
+import json, sys
+value = json.load(open(sys.argv[1]))
+for key in sys.argv[2].split("."):
+    value = value[key]
+print(int(value) if isinstance(value, float) else value)' "$BASE/assignment.json" "$1"
+}
+
+is() { # FILE SHA256
+  sha256sum --check --status <<<"$2  $1" 2>/dev/null
+}
+
+fetch() { # NAME FILE: the object that the assignment names, unless it is there already
+  local uri sha256
+  uri=$(field "$1.uri")
+  sha256=$(field "$1.sha256")
+  if is "$2" "$sha256"; then
+    return
+  fi
+  retry copy "$uri" "$2"
+  if ! is "$2" "$sha256"; then
+    echo "$uri does not have the sha256 $sha256 that was assigned"
+    return 1
+  fi
+}
+
+watch_deadline() {
+  set_deadline $(($(date +%s) + CLOUDLSTM_MAX_HOURS * 3600))
+  cat >"$UNITS/cloudlstm-deadline.service" <<UNIT
+[Unit]
+Description=End of this machine once its deadline has passed
+
+[Service]
+Type=oneshot
+EnvironmentFile=$BASE/environment
+ExecStart=$BASE/trainer.sh if-overdue
+UNIT
+  cat >"$UNITS/cloudlstm-deadline.timer" <<UNIT
+[Timer]
+OnBootSec=1min
+OnUnitInactiveSec=1min
+
+[Install]
+WantedBy=timers.target
+UNIT
+  systemctl daemon-reload
+  systemctl enable --now cloudlstm-deadline.timer
+}
+
+check_driver() {
+  if [[ $CLOUDLSTM_GPU != none ]]; then
+    retry nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+  fi
+}
+
+await_assignment() { # an assignment whose deadline has passed is another run's
+  until copy "$COORDINATES/assignment.json" "$BASE/assignment.json" && (($(field deadline) > $(date +%s))); do
+    sleep 10
+  done
+  set_deadline "$(field deadline)"
+  if [[ $CLOUDLSTM_GPU == none && $(field accelerator) != cpu ]]; then
+    echo "the run wants $(field accelerator), and this machine has no GPU"
+    return 1
+  fi
+}
+
+bring_uv() {
+  if command -v uv; then
+    return
+  fi
+  retry curl -fsSL -o "$BASE/uv.whl" "$UV_WHEEL"
+  if ! is "$BASE/uv.whl" "$UV_SHA256"; then
+    echo "$UV_WHEEL does not have the sha256 $UV_SHA256"
+    return 1
+  fi
+  python3 -m zipfile -e "$BASE/uv.whl" "$BASE/uv"
+  install -D -m 755 "$BASE"/uv/uv-*.data/scripts/uv "$BASE/bin/uv"
+}
+
+lay_out_run() {
+  mkdir -p "$BASE/jobs"
+  fetch package "$BASE/cloudlstm.zip"
+  fetch jobs.member "$BASE/jobs/member.py"
+  fetch jobs.train "$BASE/jobs/train.py"
+  fetch requirements "$BASE/requirements.txt"
+  retry uv venv --quiet --allow-existing --python "$(field python)" "$BASE/venv"
+  retry uv pip install --quiet --python "$BASE/venv/bin/python" --require-hashes --only-binary :all: \
+    -r "$BASE/requirements.txt"
+}
+
+start_member() {
+  local address
+  address=$(metadata address)
+  cat >"$BASE/member.environment" <<ENVIRONMENT
+CLOUDLSTM_ADDRESS=$address
+PYTHONPATH=$BASE/cloudlstm.zip
+AWS_DEFAULT_REGION=$CLOUDLSTM_REGION
+HOME=/var/lib/cloudlstm
+TMPDIR=/var/lib/cloudlstm
+ENVIRONMENT
+  cat >"$UNITS/cloudlstm-member.service" <<UNIT
+[Unit]
+Description=Training worker
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+EnvironmentFile=$BASE/environment
+EnvironmentFile=$BASE/member.environment
+ExecStart=$BASE/venv/bin/python $BASE/jobs/member.py
+WorkingDirectory=/var/lib/cloudlstm
+StateDirectory=cloudlstm
+DynamicUser=yes
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+  systemctl daemon-reload
+  systemctl enable --now cloudlstm-member.service
+}
+
+set_up() {
+  local name
+  umask 022
+  mkdir -p "$BASE" "$UNITS"
+  exec 3>&1 >>"$BASE/setup.log" 2>&1
+  trap 'on_exit $?' EXIT
+  if [[ ! $0 -ef $BASE/trainer.sh ]]; then
+    install -m 755 "$0" "$BASE/trainer.sh"
+  fi
+  for name in CLOUD BUCKET_URI GROUP REGION MAX_HOURS GPU; do
+    name=CLOUDLSTM_$name
+    echo "$name=${!name}"
+  done >"$BASE/environment"
+  watch_deadline
+  check_driver
+  await_assignment
+  bring_uv
+  lay_out_run
+  start_member
+}
+
+case ${1:-set-up} in
+  set-up) set_up ;;
+  if-overdue) if_overdue ;;
+  *)
+    echo "usage: trainer.sh [if-overdue]" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,214 @@
+# Four roles, each with what it needs: EMR itself, Spark nodes, trainers, and whoever submits runs.
+
+locals {
+  objects     = { for prefix in ["runs", "code", "bootstrap", "logs"] : prefix => "${aws_s3_bucket.runs.arn}/${prefix}/*" }
+  coordinates = "${aws_s3_bucket.runs.arn}/trainers/${local.trainer_group}" # lease, assignment, machines' logs
+
+  # Without the right to list, S3 answers "forbidden" instead of "not found".
+  list_bucket = {
+    Sid      = "ListBucket"
+    Effect   = "Allow"
+    Action   = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
+    Resource = [aws_s3_bucket.runs.arn]
+  }
+
+  read_write = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+
+  work_on_runs = {
+    Sid      = "WorkOnRuns"
+    Effect   = "Allow"
+    Action   = local.read_write
+    Resource = [local.objects["runs"]]
+  }
+
+  trust_ec2 = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "ec2.amazonaws.com" } }]
+  })
+}
+
+# EMR itself.
+
+resource "aws_iam_role" "spark_service" {
+  name        = "${var.name}-spark-service"
+  description = "What EMR may do for the cluster ${var.name}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "elasticmapreduce.amazonaws.com" }
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = local.account }
+        ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:elasticmapreduce:${var.region}:${local.account}:*" }
+      }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "spark_service" {
+  role       = aws_iam_role.spark_service.name
+  policy_arn = "arn:${local.partition}:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2"
+}
+
+resource "aws_iam_role_policy" "spark_service" {
+  name = "pass-node-role"
+  role = aws_iam_role.spark_service.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "PassNodeRole"
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = aws_iam_role.spark_node.arn
+      Condition = { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } }
+    }]
+  })
+}
+
+# Spark nodes: the driver and the executors.
+
+resource "aws_iam_role" "spark_node" {
+  name               = "${var.name}-spark-node"
+  description        = "What Spark nodes of ${var.name} may do"
+  assume_role_policy = local.trust_ec2
+}
+
+resource "aws_iam_instance_profile" "spark_node" {
+  name = aws_iam_role.spark_node.name
+  role = aws_iam_role.spark_node.name
+}
+
+resource "aws_iam_role_policy" "spark_node" {
+  name = "storage"
+  role = aws_iam_role.spark_node.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        local.list_bucket,
+        local.work_on_runs,
+        { Sid = "ReadCode", Effect = "Allow", Action = ["s3:GetObject"], Resource = [local.objects["code"], local.objects["bootstrap"]] },
+        { Sid = "WriteLogs", Effect = "Allow", Action = ["s3:PutObject"], Resource = [local.objects["logs"]] },
+      ],
+      length(var.read_buckets) == 0 ? [] : [{
+        Sid      = "ReadBars"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"]
+        Resource = flatten([for bucket in var.read_buckets : ["arn:${local.partition}:s3:::${bucket}", "arn:${local.partition}:s3:::${bucket}/*"]])
+      }],
+    )
+  })
+}
+
+# Trainers.
+
+resource "aws_iam_role" "trainer" {
+  name               = "${var.name}-trainer"
+  description        = "What trainer machines of ${var.name} may do"
+  assume_role_policy = local.trust_ec2
+}
+
+resource "aws_iam_instance_profile" "trainer" {
+  name = aws_iam_role.trainer.name
+  role = aws_iam_role.trainer.name
+}
+
+resource "aws_iam_role_policy" "trainer" {
+  name = "training"
+  role = aws_iam_role.trainer.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      local.list_bucket,
+      local.work_on_runs,
+      { Sid = "ReadCode", Effect = "Allow", Action = ["s3:GetObject"], Resource = [local.objects["code"]] },
+      { Sid = "ReadAssignment", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.coordinates}/assignment.json"] },
+      { Sid = "WriteMachineLog", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["${local.coordinates}/machines/*"] },
+      {
+        Sid      = "RemoveItself"
+        Effect   = "Allow"
+        Action   = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
+        Resource = [aws_autoscaling_group.trainers.arn]
+      },
+    ]
+  })
+}
+
+# Whoever submits runs.
+
+resource "aws_iam_role" "submitter" {
+  name        = "${var.name}-submitter"
+  description = "What `cloudlstm submit` needs, and no more"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { AWS = length(var.submitters) > 0 ? var.submitters : ["arn:${local.partition}:iam::${local.account}:root"] }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "submitter" {
+  # checkov:skip=CKV_AWS_355:The calls under "Look" take no resource; AWS accepts them on "*" only.
+  name = "submit"
+  role = aws_iam_role.submitter.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      local.list_bucket,
+      {
+        Sid      = "WorkOnRunsAndCode"
+        Effect   = "Allow"
+        Action   = local.read_write
+        Resource = [local.objects["runs"], local.objects["code"], "${local.coordinates}/*"]
+      },
+      {
+        Sid      = "ReadTargetAndLogs"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = ["${aws_s3_bucket.runs.arn}/target.json", local.objects["logs"]]
+      },
+      {
+        Sid    = "RunSteps"
+        Effect = "Allow"
+        Action = [
+          "elasticmapreduce:AddJobFlowSteps", "elasticmapreduce:CancelSteps", "elasticmapreduce:DescribeCluster",
+          "elasticmapreduce:DescribeStep", "elasticmapreduce:ListSteps",
+        ]
+        Resource = [aws_emr_cluster.spark.arn]
+      },
+      {
+        Sid    = "ScaleTrainers"
+        Effect = "Allow"
+        Action = [
+          "autoscaling:SetDesiredCapacity", "autoscaling:PutScheduledUpdateGroupAction",
+          "autoscaling:DeleteScheduledAction", "autoscaling:TerminateInstanceInAutoScalingGroup",
+        ]
+        Resource = [aws_autoscaling_group.trainers.arn]
+      },
+      {
+        Sid      = "ReadQuotas"
+        Effect   = "Allow"
+        Action   = ["servicequotas:GetServiceQuota"]
+        Resource = ["arn:${local.partition}:servicequotas:${var.region}:${local.account}:ec2/*"]
+      },
+      {
+        Sid    = "Look"
+        Effect = "Allow"
+        Action = [
+          "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
+          "autoscaling:DescribeScheduledActions", "ec2:DescribeInstances", "tag:GetResources",
+        ]
+        Resource = ["*"]
+      },
+    ]
+  })
+}

@@ -1,0 +1,140 @@
+# The target document: what `cloudlstm --target` reads, from here or from the bucket. The keys are the same on every cloud.
+
+locals {
+  target = {
+    contract_version   = 1
+    cloud              = "aws"
+    name               = var.name
+    account            = local.account
+    region             = var.region
+    bucket_uri         = local.bucket_uri
+    spark_cluster      = aws_emr_cluster.spark.id
+    spark_release      = var.spark_release
+    spark_python       = var.spark_python
+    spark_python_path  = local.spark_python_path
+    spark_architecture = local.spark_architecture
+    log_uri            = local.log_uri
+    trainer_group      = aws_autoscaling_group.trainers.name
+    trainer_zones      = local.zones
+    trainer_machines   = local.trainer_machines
+    trainer_gpu        = var.trainer_gpu
+    trainer_max        = var.trainer_max
+    trainer_port       = local.trainer_port
+    max_hours          = var.max_hours
+    egress             = var.egress
+    endpoints          = {}
+  }
+}
+
+resource "aws_s3_object" "target" {
+  bucket       = aws_s3_bucket.runs.id
+  key          = "target.json"
+  content      = jsonencode(local.target)
+  content_type = "application/json"
+  depends_on   = [aws_s3_bucket_versioning.runs]
+}
+
+output "contract_version" {
+  description = "Version of this document's keys."
+  value       = local.target.contract_version
+}
+
+output "cloud" {
+  description = "Which cloud this is."
+  value       = local.target.cloud
+}
+
+output "name" {
+  description = "Prefix of all names, and the value of the tag `cloudlstm`."
+  value       = local.target.name
+}
+
+output "account" {
+  description = "Account id."
+  value       = local.target.account
+}
+
+output "region" {
+  description = "Region of everything."
+  value       = local.target.region
+}
+
+output "bucket_uri" {
+  description = "Bucket of runs, code and logs."
+  value       = local.target.bucket_uri
+}
+
+output "spark_cluster" {
+  description = "Id of the Spark cluster; another one after each start."
+  value       = local.target.spark_cluster
+}
+
+output "spark_release" {
+  description = "EMR release of the cluster."
+  value       = local.target.spark_release
+}
+
+output "spark_python" {
+  description = "Minor version of the interpreter on Spark nodes."
+  value       = local.target.spark_python
+}
+
+output "spark_python_path" {
+  description = "Where that interpreter is."
+  value       = local.target.spark_python_path
+}
+
+output "spark_architecture" {
+  description = "CPU architecture of Spark nodes, as in wheel tags."
+  value       = local.target.spark_architecture
+}
+
+output "log_uri" {
+  description = "Where EMR puts its logs."
+  value       = local.target.log_uri
+}
+
+output "trainer_group" {
+  description = "Name of the trainers' Auto Scaling group."
+  value       = local.target.trainer_group
+}
+
+output "trainer_zones" {
+  description = "Zones in which trainers may start."
+  value       = local.target.trainer_zones
+}
+
+output "trainer_machines" {
+  description = "Instance types of trainers, in order of preference."
+  value       = local.target.trainer_machines
+}
+
+output "trainer_gpu" {
+  description = "The trainers' accelerator, or \"none\"."
+  value       = local.target.trainer_gpu
+}
+
+output "trainer_max" {
+  description = "Largest size of the group."
+  value       = local.target.trainer_max
+}
+
+output "trainer_port" {
+  description = "First TCP port of a worker."
+  value       = local.target.trainer_port
+}
+
+output "max_hours" {
+  description = "Longest life of a trainer machine."
+  value       = local.target.max_hours
+}
+
+output "egress" {
+  description = "Whether machines reach the internet."
+  value       = local.target.egress
+}
+
+output "endpoints" {
+  description = "Service to URL, for emulators that no standard variable points to."
+  value       = local.target.endpoints
+}

@@ -1,0 +1,20 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 7"
+    }
+  }
+
+  # Where the state lies is yours to say, for example in a file backend.tf with  backend "s3" { use_lockfile = true … }.
+}
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { cloudlstm = var.name }
+  }
+}

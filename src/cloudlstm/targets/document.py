@@ -1,0 +1,165 @@
+"""The target document: what a launcher must know of a cloud, under the same keys on every cloud.
+
+It comes from `terraform output -json` in a Terraform directory, from a file that holds what this prints, or from the
+object `target.json` that Terraform puts into the bucket.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cloudlstm import storage
+from cloudlstm.errors import ConfigError, MachineError, ObjectNotFoundError, UsageError
+
+CONTRACT_VERSION = 1
+"""The version of the keys below that this launcher understands."""
+
+_OUTPUT_TIMEOUT_S = 120.0
+
+
+class TargetConfig(BaseModel):
+    """A cloud as a launcher sees it. Keys that it does not know are somebody else's outputs and are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    contract_version: int
+    """Version of these keys."""
+    cloud: Literal["aws", "gcp"]
+    """Which cloud it is."""
+    name: str = Field(min_length=1)
+    """Prefix of all names in the cloud, and the value of the tag or label `cloudlstm` on everything."""
+    account: str
+    """Account id on AWS, project id on Google Cloud."""
+    region: str
+    """Region of everything."""
+    bucket_uri: str = Field(pattern=r"^[a-z0-9]+://[^/]+$")
+    """The bucket of runs, code and logs, without a slash at the end."""
+    spark_cluster: str = Field(min_length=1)
+    """Id of the Spark cluster on AWS, its name on Google Cloud."""
+    spark_release: str
+    """EMR release label or Dataproc image version."""
+    spark_python: str = Field(pattern=r"^3\.\d+$")
+    """Minor version of the interpreter on Spark nodes, which the bundle is made for."""
+    spark_python_path: str = Field(pattern=r"^/")
+    """Where that interpreter is on every Spark node."""
+    spark_architecture: Literal["x86_64", "aarch64"]
+    """CPU architecture of Spark nodes, which the bundle is made for."""
+    log_uri: str
+    """Where the platform puts its own logs, minutes late."""
+    trainer_group: str = Field(min_length=1)
+    """Name of the Auto Scaling group or managed instance group of trainers."""
+    trainer_zones: tuple[str, ...]
+    """Zones in which trainers may start."""
+    trainer_machines: tuple[str, ...]
+    """Machine types of trainers, in order of preference."""
+    trainer_gpu: str
+    """Kind of the trainers' accelerator, or `none`."""
+    trainer_max: int = Field(ge=1)
+    """Largest size of the trainer group in machines."""
+    trainer_port: int = Field(ge=1024, le=65535)
+    """First TCP port of a worker."""
+    max_hours: int = Field(ge=1)
+    """Longest life of a trainer machine in hours, whatever its launcher does."""
+    egress: Literal["nat", "none"]
+    """Whether machines reach the internet; without it source yahoo cannot be fetched."""
+    endpoints: dict[str, str] = Field(default_factory=dict)
+    """Service to URL, for emulators that no standard variable of an SDK points to; empty on a real cloud."""
+
+
+def load(where: str) -> TargetConfig:
+    """The target that `where` names: a Terraform directory, a file, or the URI of a bucket or of its target.json.
+
+    Raises:
+        UsageError: there is nothing of this name.
+        ConfigError: what is there is no target document; the message names every output that is missing or wrong.
+        MachineError: a directory is named and Terraform is missing, fails or hangs.
+    """
+    return parse(_read(where), where)
+
+
+def parse(document: Any, where: str) -> TargetConfig:
+    """The target in a document's plain values; `where` says in errors what it is."""
+    if not isinstance(document, dict):
+        raise ConfigError(f"{where} is not a target document but a {type(document).__name__}")
+    values = _unwrapped(document)
+    if not values:
+        raise ConfigError(f"{where} has no outputs: nothing is applied there", hint="terraform apply")
+    version = values.get("contract_version", CONTRACT_VERSION)
+    if version != CONTRACT_VERSION:
+        raise ConfigError(
+            f"{where} has contract_version {version}, and this cloudlstm knows {CONTRACT_VERSION}",
+            hint="use the Terraform files and the cloudlstm of one release",
+        )
+    try:
+        return TargetConfig.model_validate(values)
+    except ValidationError as error:
+        missing = [str(each["loc"][0]) for each in error.errors() if each["type"] == "missing"]
+        wrong = [
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']} (got {each['input']!r})"
+            for each in error.errors(include_url=False)
+            if each["type"] != "missing"
+        ]
+        problems = ([f"the outputs {', '.join(missing)} are missing"] if missing else []) + wrong
+        raise ConfigError(
+            f"{where} is not a target document: {'; '.join(problems)}",
+            hint="terraform apply with the files of this release",
+        ) from None
+
+
+def _unwrapped(document: dict[str, Any]) -> dict[str, Any]:
+    """Terraform wraps each output as {"sensitive", "type", "value"}; the object in the bucket is plain."""
+    if all(isinstance(value, dict) and "value" in value for value in document.values()):
+        return {name: output["value"] for name, output in document.items()}
+    return document
+
+
+def _read(where: str) -> Any:
+    if "://" in where:
+        uri = where if where.endswith(".json") else f"{where.rstrip('/')}/target.json"
+        try:
+            text = storage.read(uri)
+        except ObjectNotFoundError:
+            raise UsageError(f"no target document at {uri}", hint="terraform apply puts it there") from None
+    elif (path := Path(where).expanduser()).is_dir():
+        text = _terraform_output(path)
+    elif path.is_file():
+        text = path.read_bytes()
+    else:
+        raise UsageError(f"no target at {where}", hint="name a Terraform directory, a saved output or a bucket's URI")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{where} is not JSON: {error}") from None
+
+
+def _terraform_output(folder: Path) -> bytes:
+    """What `terraform output -json` prints in `folder`."""
+    if not any(folder.glob("*.tf")):
+        raise UsageError(f"{folder} holds no Terraform files", hint="for example --target=infra/terraform/aws")
+    tool = shutil.which("terraform") or shutil.which("tofu")
+    if tool is None:
+        raise MachineError(
+            f"reading the target {folder} needs terraform or tofu, and neither is on PATH",
+            hint="install one, or name the bucket's URI or a saved `terraform output -json`",
+        )
+    command = [tool, "output", "-json", "-no-color"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=_OUTPUT_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise MachineError(
+            f"`terraform output` in {folder} took longer than {_OUTPUT_TIMEOUT_S:.0f} s",
+            hint="see where its state lies, or name the bucket's URI",
+        ) from None
+    if done.returncode != 0:
+        lines = [line.strip("│╷╵ ") for line in done.stderr.decode(errors="replace").splitlines()]
+        said = next((line for line in lines if line.startswith("Error")), f"status {done.returncode}")
+        raise MachineError(
+            f"`terraform output` failed in {folder}: {said}", hint=f"terraform -chdir={folder} init, then apply"
+        )
+    return done.stdout
