@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from cloudlstm.assets import asset
 from cloudlstm.layout import RunLayout
+from cloudlstm.processes import Process
 from cloudlstm.restarts import PEER_LOST, TERMINATED, Restarts, told, worth_another
 from cloudlstm.steps import ATTEMPT, CORES, GENERATION, RESTARTS
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.java import find_java
-from cloudlstm.targets.processes import Process
 from cloudlstm.targets.scratch import Scratch
 
 if TYPE_CHECKING:
