@@ -34,7 +34,7 @@ _LEFT_OUT = re.compile(
     .*/(tests|__pycache__)/.* | .*\.(pyc|pyi|pyx|pxd|pxi|h|hpp|c|cc|cpp|a)
     | [^/]*\.dist-info/(?!METADATA|entry_points|licenses|LICEN[CS]E|NOTICE).*  # RECORD names this machine's paths
     | bin/.* | (rich|pygments|fire|markdown_it|mdurl|termcolor)/.*             # the command line's
-    | pyarrow/(include|src)/.* | pyarrow/(lib)?(_flight|arrow_flight|_substrait|arrow_substrait)[^/]*
+    | pyarrow/(include|src)/.* | pyarrow/(_flight|_s3fs|libarrow_(python_)?flight|libarrow_s3)[^/]*
     | botocore/data/(?!(s3|sts|sso|sso-oidc|signin)/)[^/]+/.*                  # descriptions of 400 services
     """,
     re.VERBOSE,
