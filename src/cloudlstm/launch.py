@@ -55,7 +55,7 @@ def _goes_on(plan: Plan, target: Target, attempt: int) -> bool:
             except (errors.ObjectNotFoundError, errors.CorruptObjectError):
                 return False
     jobs = [request for request in plan.requests if request["action"] == "job"]
-    return any(target.at_work(_filled(request, attempt), attempt) for request in jobs)
+    return any(target.at_work(_filled(request, attempt)) for request in jobs)
 
 
 def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attempt, watch: Watch) -> None:

@@ -97,6 +97,7 @@ class Member:
         self._address, self._command = address, command
         self._worker: Process | None = None
         self._told: list[str] = []
+        self._reserved = socket.socket()
         signal.signal(signal.SIGTERM, self._shut_down)
 
     def run(self) -> int:
@@ -135,7 +136,7 @@ class Member:
     def _joined(self, number: int, status: int | None) -> Generation:
         """The generation of this number, once it is there; `status` is how this machine's last worker ended."""
         _say(f"waiting for generation {number}")
-        me = {"address": f"{self._address}:{self._free_port()}", "status": status}
+        me = {"address": f"{self._address}:{self._reserve_port()}", "status": status}
         roll = Roll(self._layout, number, self._address, me)
         while True:
             attempts.require_current(self._layout)
@@ -173,6 +174,7 @@ class Member:
         """Runs the worker of this machine until the generation ends; how it ended, as the next one is to know it."""
         index = self._place(generation)
         _say(f"worker {index} of generation {generation.number}: {', '.join(generation.addresses)}")
+        self._reserved.close()
         worker = self._worker = Process(
             f"worker-{index}", [*self._command, self._layout.uri], self._environment(generation), Path("worker.txt")
         )
@@ -249,12 +251,20 @@ class Member:
                 _say(f"cannot say that training is over, trying again: {error}")
                 time.sleep(_FOLLOW_S)
 
-    def _free_port(self) -> int:
-        """A port that nothing holds now: a worker that was killed may keep its own for a while."""
+    def _reserve_port(self) -> int:
+        """A port that nothing holds now, held until the worker starts: TensorFlow listens at all addresses.
+
+        One that was killed may keep its own for a while, and machines of an emulated cloud share their ports.
+        """
+        self._reserved.close()
         for port in range(self._assignment.port, self._assignment.port + _PORTS):
-            with socket.socket() as tried, suppress(OSError):
-                tried.bind((self._address, port))
-                return port
+            self._reserved = socket.socket()
+            try:
+                self._reserved.bind(("", port))
+            except OSError:
+                self._reserved.close()
+                continue
+            return port
         return self._assignment.port
 
     def _end_worker(self) -> None:

@@ -96,8 +96,8 @@ class Target(Protocol):
         """Raises what stands in the way of a submit, before anything is started."""
         ...
 
-    def at_work(self, request: Request, attempt: int) -> bool:
-        """Whether the job that exactly this request starts is at work here for that attempt, or has done its work."""
+    def at_work(self, request: Request) -> bool:
+        """Whether the job that exactly this request starts, attempt and all, is at work here or has done its work."""
         ...
 
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:

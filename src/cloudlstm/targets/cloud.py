@@ -118,10 +118,10 @@ class CloudTarget:
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
         return GroupJob(lambda: self._with_deadline(request), self.group, described, wait=self._wait)
 
-    def at_work(self, request: Request, attempt: int) -> bool:
-        """Whether a job of this attempt, started by exactly this request, is at work here or has done its work."""
+    def at_work(self, request: Request) -> bool:
+        """Whether the job that exactly this request starts, of an attempt, is at work or has done its work."""
         if request["job"] == "train":
-            return is_assigned(request, attempt)
+            return is_assigned(self._with_deadline(request))
         found = found_of(self._filled(request["submit"]), request["run"], self.spark)
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 

@@ -62,6 +62,8 @@ class GroupJob(CourseJob):
             while time.monotonic() < give_up:
                 yield f"waiting for the trainers, which {holder} has"
         self._logs = set(self._machine_logs())
+        if self._has_outcome():  # since before this launcher, which has only the machines to send away
+            return
         if not self._is_assigned():
             yield from self._emptied()
             self._lease.require_held()
@@ -73,13 +75,11 @@ class GroupJob(CourseJob):
 
     def _is_assigned(self) -> bool:
         """Whether the machines are at work for this attempt already, since before this launcher."""
-        wanted = self._request["assignment"]["document"]
-        found = _read(self._request["assignment"]["uri"])
-        same = all(found.get(key) == wanted[key] for key in ("run", "attempt", "package", "workers"))
-        if not same or float(found["deadline"]) <= time.time():
+        if not is_assigned(self._request):
             return False
+        found = _read(self._request["assignment"]["uri"])
         self._request = {**self._request, "deadline": self._group.deadline_request(iso(float(found["deadline"])))}
-        return bool(patiently(self._group.look).size == wanted["workers"])
+        return bool(patiently(self._group.look).size == self._request["workers"])
 
     def _emptied(self) -> Course:
         """What earlier machines were told must not be read by new ones, and the other way round."""
@@ -97,18 +97,14 @@ class GroupJob(CourseJob):
 
     def _followed(self) -> Course:
         """From the first machine to the outcome."""
-        workers, attempt = self._request["workers"], self._request["assignment"]["document"]["attempt"]
+        workers = self._request["workers"]
         complete = time.time()  # since when the group is not
-        group_glance, glance = Glances(self._group.look), Glances(lambda: _newest(self._layout, attempt))
+        group_glance, glance = Glances(self._group.look), Glances(self._newest)
         group: Group | None = None
         while True:
-            self._generation = glance() or self._generation
+            if self._has_outcome(glance()):
+                return
             formed = self._generation
-            if formed:
-                self.restarts = [Restart(when, cause, "") for when, cause in formed.restarts]
-                if formed.outcome:
-                    self._final = JobState.DONE if formed.outcome == generations.DONE else JobState.FAILED
-                    return
             group = seen if (seen := group_glance()) else group
             ready = sum(machine.ready for machine in group.machines) if group else 0
             if seen and seen.size < workers and time.time() - complete > _WAIT_LOOK_S:
@@ -118,6 +114,19 @@ class GroupJob(CourseJob):
             elif time.time() - complete > self._request["fill_timeout_s"]:
                 raise self._unfilled(complete, ready)
             yield "" if formed else f"{ready} of {workers} machines run, waiting for all to join"
+
+    def _newest(self) -> Generation | None:
+        return _newest(self._layout, self._request["assignment"]["document"]["attempt"])
+
+    def _has_outcome(self, *newest: Generation | None) -> bool:
+        """Takes in the newest generation, asked for unless it is given; whether it says that all is over."""
+        formed = self._generation = (newest[0] if newest else self._newest()) or self._generation
+        if formed is None:
+            return False
+        self.restarts = [Restart(when, cause, "") for when, cause in formed.restarts]
+        if formed.outcome:
+            self._final = JobState.DONE if formed.outcome == generations.DONE else JobState.FAILED
+        return bool(formed.outcome)
 
     def _left(self, group: Group) -> CloudLSTMError:
         """The group got smaller than the run needs: a machine that could not be set up left it, or its time is up."""
@@ -206,10 +215,10 @@ class GroupJob(CourseJob):
         return ""
 
 
-def is_assigned(request: Request, attempt: int) -> bool:
-    """Whether the group of a train request is at work for this attempt of its run."""
-    found = _read(request["assignment"]["uri"])
-    same = (found.get("run"), found.get("attempt")) == (request["run"], attempt)
+def is_assigned(request: Request) -> bool:
+    """Whether the group of a train request, with nothing left open, was assigned to just this before."""
+    wanted, found = request["assignment"]["document"], _read(request["assignment"]["uri"])
+    same = all(found.get(key) == wanted[key] for key in ("run", "attempt", "package", "workers"))
     return same and float(found["deadline"]) > time.time()
 
 

@@ -43,10 +43,10 @@ class LocalTarget:
     name = "local"
     root = None
 
-    def check(self, config: RunConfig, root: str) -> None:  # noqa: ARG002
+    def check(self, config: RunConfig, root: str) -> None:
         """Nothing to check: a local job says soon enough what it lacks."""
 
-    def at_work(self, request: Request, attempt: int) -> bool:  # noqa: ARG002
+    def at_work(self, request: Request) -> bool:  # noqa: ARG002
         """Never: local jobs end with their launcher."""
         return False
 
