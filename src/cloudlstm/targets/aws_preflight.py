@@ -75,7 +75,7 @@ class AwsPreflight:
         allowed = int(told["Quota"]["Value"])
         if wanted > allowed:
             raise TargetError(
-                f"{workers} trainers of {self._target.trainer_machines[0]} need {wanted} vCPUs, and EC2 allows {allowed} "
+                f"{workers} trainers need {wanted} vCPUs, and EC2 allows {allowed} "
                 f"in {self._target.region} (quota {_QUOTAS[kind]})",
                 hint=f"ask for more under Service Quotas, or train.workers={max(allowed * workers // wanted, 1)}",
             )

@@ -187,6 +187,6 @@ def open_cloud(where: str, *, wait: bool = False) -> CloudTarget:
 
         group = AutoScalingTrainers(config)
         return CloudTarget(
-            config, EmrSpark(config), group, AwsPreflight(config, group), AwsInventory(config), wait=wait
+            config, EmrSpark(config), group, AwsPreflight(config, group), AwsInventory(config, group), wait=wait
         )
     raise TargetError(f"targets on {config.cloud} are not supported yet", hint="use a target on AWS")
