@@ -84,11 +84,11 @@ def main(script: Path) -> int:
 
 
 class Member:
-    """This machine's part in an assignment.
+    """A machine's part in an assignment.
 
     Args:
         assignment: What the group is to do.
-        address: This machine's, as the others reach it.
+        address: Of this machine, as the others reach it.
         command: What starts a worker; the run's URI is added.
     """
 

@@ -28,6 +28,9 @@ _LOG = logging.getLogger(__name__)
 _NO_SPACE = "No space left on device"
 _WORKER_DIED = "Python worker exited unexpectedly"
 
+_GATEWAY = "PYSPARK_GATEWAY_PORT"
+"""Variable by which spark-submit tells a driver of its JVM."""
+
 _TASK_TRIES = 3
 """How often a task is tried before the job fails: a worker that dies takes its task with it, and no more."""
 
@@ -105,6 +108,8 @@ class Spark:
             ) from None
         # Without this, executors take whatever `python3` is first on the node's PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        if _GATEWAY in os.environ:  # started by spark-submit: without its JVM, SparkConf knows nothing of its settings
+            pyspark.SparkContext._ensure_initialized()
         conf = pyspark.SparkConf()
         conf.setAppName(self._app_name)
         if self._config.master:

@@ -1,4 +1,4 @@
-"""A whole run on the emulated AWS, with the code that runs on the real one: Spark, machines, TensorFlow, report, down."""
+"""A whole run on the emulated AWS by the code that runs on the real one: Spark, machines, TensorFlow, report, down."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def test_nothing_costs_money_afterwards(aws: Target, run: str) -> None:
 def test_the_run_folder_names_no_place_but_the_bucket(aws: Target, run: str) -> None:
     objects = [row["uri"] for manifest in documents(f"{run}/manifests/") for row in manifest["objects"]]
     assert objects
-    assert all(uri.startswith(f"{run}/") for uri in objects)
+    assert all("://" not in uri and not uri.startswith("/") for uri in objects), "not below the run"
+    assert "file:" not in json.dumps(documents(f"{run}/config.json"))
 
 
 def test_the_metrics_are_those_of_a_local_run(aws: Target, run: str, tmp_path: Path) -> None:
