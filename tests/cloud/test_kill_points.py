@@ -84,6 +84,8 @@ def killed_once(operations: int, point: int, folder: Path) -> None:
     run = layout_of(engine).uri
     assert storage.exists(layout_of(engine).report("report.json"))
     assert engine.group["size"] == 0, f"point {point}: machines after the end"
+    names = [step["name"] for step in engine.steps(run)]
+    assert len(names) == len(set(names)), f"point {point}: a step was submitted twice: {names}"
     number = attempts.latest_attempt(layout_of(engine))
     # Prepared once for each attempt at most; a second attempt is opened only where nothing of the first one is at work.
     assert engine.prepared[run] <= number, f"point {point}: a doubled step"

@@ -18,8 +18,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 TARGET = {
     "contract_version": 1, "cloud": "aws", "name": "desk", "account": "123456789012", "region": "eu-central-1",
-    "bucket_uri": "s3://desk-runs", "spark_cluster": "j-ABC", "spark_release": "emr-spark-8.1.0", "spark_python": "3.11",
-    "spark_python_path": "/usr/bin/python3.11", "spark_architecture": "aarch64", "log_uri": "s3://desk-runs/logs",
+    "bucket_uri": "s3://desk-runs", "spark_cluster": "j-ABC", "spark_release": "emr-spark-8.1.0",
+    "spark_python": "3.11", "spark_python_path": "/usr/bin/python3.11", "spark_architecture": "aarch64", "log_uri": "s3://desk-runs/logs",
     "trainer_group": "desk-trainers", "trainer_zones": ["eu-central-1a", "eu-central-1b"],
     "trainer_machines": ["g6.xlarge", "g6.2xlarge"], "trainer_gpu": "l4", "trainer_max": 4, "trainer_port": 8470,
     "max_hours": 12, "egress": "nat", "endpoints": {},
