@@ -5,6 +5,9 @@ launchers can never hold the same number; the holder renews a heartbeat, and a l
 is refused. A job claims its work in the attempt the same way: a job that was started twice finds the claim taken and
 ends well without doing anything.
 
+Where jobs outlive their launcher, as on a cloud, another launcher may go on with the attempt of one that was lost. The
+launchers of an attempt are numbered in the same way.
+
 A launcher or a job that was out of touch for too long (stopped, swapped out, cut off) may find, when it is back, that
 a later attempt has taken the run over. Everybody at work therefore looks for that attempt every few seconds, and a
 manifest is saved only by whom the run still belongs to.
@@ -16,6 +19,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -79,24 +83,43 @@ def latest_attempt(layout: RunLayout) -> int:
     return newest
 
 
-def read_owner(layout: RunLayout, number: int) -> Owner | None:
-    """Who opened the attempt, if that can be read."""
+def latest_launcher(layout: RunLayout, number: int) -> int:
+    """Which launcher of the attempt is the newest, from 1."""
+    launcher = 1
+    while storage.exists(layout.attempt(number, launcher + 1)):
+        launcher += 1
+    return launcher
+
+
+def read_owner(layout: RunLayout, number: int, launcher: int = 0) -> Owner | None:
+    """Who opened the attempt, or went on with it, if that can be read; 0 asks for its newest launcher."""
     try:
-        return Owner(**storage.read_json(layout.attempt(number)))
+        return Owner(**storage.read_json(layout.attempt(number, launcher or latest_launcher(layout, number))))
     except (ObjectNotFoundError, CorruptObjectError, TypeError):
         return None
 
 
 def is_alive(layout: RunLayout, number: int) -> bool:
     """Whether the attempt's launcher is still at work, as far as can be told from here."""
-    owner = read_owner(layout, number)
+    launcher = latest_launcher(layout, number)
+    owner = read_owner(layout, number, launcher)
     if owner is not None and owner.surely_dead():
         return False
     try:
-        beat = storage.read_json(layout.heartbeat(number))
+        beat = storage.read_json(layout.heartbeat(number, launcher))
         return not beat["ended"] and time.time() - float(beat["time"]) < HEARTBEAT_DEAD_AFTER_S
     except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError):
         return owner is not None and time.time() - owner.started < HEARTBEAT_DEAD_AFTER_S
+
+
+def is_lost(layout: RunLayout, number: int) -> bool:
+    """Whether the attempt's launcher is gone without having ended it, and nobody wants its end."""
+    if is_alive(layout, number) or is_cancelled(layout, number):
+        return False
+    try:
+        return not storage.read_json(layout.heartbeat(number, latest_launcher(layout, number)))["ended"]
+    except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError):
+        return True
 
 
 def is_cancelled(layout: RunLayout, number: int) -> bool:
@@ -113,13 +136,22 @@ def cancel(layout: RunLayout, number: int) -> None:
 class Attempt:
     """Holds a run for this process: opened on entry, heartbeat kept, marked as ended on exit.
 
+    Args:
+        layout: The run.
+        at_work: Whether jobs of an attempt whose launcher was lost are still at work: then this launcher goes on with
+            that attempt instead of opening one.
+
+    Attributes:
+        number: Of the attempt.
+        launcher: Which of its launchers this is, from 1.
+
     Raises:
         RunBusyError: when another launcher holds the run.
     """
 
-    def __init__(self, layout: RunLayout) -> None:
-        self._layout = layout
-        self.number = 0
+    def __init__(self, layout: RunLayout, at_work: Callable[[int], bool] = lambda _: False) -> None:
+        self._layout, self._at_work = layout, at_work
+        self.number, self.launcher = 0, 1
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -127,11 +159,15 @@ class Attempt:
         newest = latest_attempt(self._layout)
         if newest and is_alive(self._layout, newest):
             self._refuse(newest)
+        if newest and is_lost(self._layout, newest) and self._at_work(newest):
+            self.number, self.launcher = newest, latest_launcher(self._layout, newest) + 1
+        else:
+            self.number = newest + 1
         try:
-            storage.write_json(self._layout.attempt(newest + 1), asdict(Owner.me()), if_absent=True)
+            storage.write_json(self._layout.attempt(self.number, self.launcher), asdict(Owner.me()), if_absent=True)
         except ObjectExistsError:
-            self._refuse(newest + 1)
-        self.number = newest + 1
+            self._refuse(self.number)
+        self.require_held()  # a third launcher may have opened an attempt while this one was looking around
         self._write_heartbeat(ended=False)
         self._thread.start()
         return self
@@ -154,6 +190,8 @@ class Attempt:
         """Raises RunBusyError when a later attempt has the run; not while storage is silent, which tells nothing."""
         with suppress(StorageError):
             _require_latest(self._layout, self.number)
+            if storage.exists(self._layout.attempt(self.number, self.launcher + 1)):
+                raise _taken_over(self._layout, self.number)
 
     def _refuse(self, number: int) -> None:
         raise RunBusyError(
@@ -162,7 +200,8 @@ class Attempt:
         )
 
     def _write_heartbeat(self, *, ended: bool) -> None:
-        storage.write_json(self._layout.heartbeat(self.number), {"time": time.time(), "ended": ended})
+        beat = {"time": time.time(), "ended": ended}
+        storage.write_json(self._layout.heartbeat(self.number, self.launcher), beat)
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_EVERY_S):
@@ -198,10 +237,14 @@ def require_current(layout: RunLayout) -> None:
 
 def _require_latest(layout: RunLayout, number: int) -> None:
     if storage.exists(layout.attempt(number + 1)):
-        raise RunBusyError(
-            f"run {layout.run_id} was taken over by {_holder(layout, number + 1)} while this process was out of touch",
-            hint=f"watch it with `cloudlstm status --run={layout.run_id}`",
-        )
+        raise _taken_over(layout, number + 1)
+
+
+def _taken_over(layout: RunLayout, attempt: int) -> RunBusyError:
+    return RunBusyError(
+        f"run {layout.run_id} was taken over by {_holder(layout, attempt)} while this process was out of touch",
+        hint=f"watch it with `cloudlstm status --run={layout.run_id}`",
+    )
 
 
 def _holder(layout: RunLayout, number: int) -> str:

@@ -18,6 +18,9 @@
     │   └── QualityGateError            cleaning refused too much
     ├── MachineError                    Java, Python or a package of this machine does not fit
     ├── RunBusyError                    another submit holds the run
+    ├── TargetError                     a cloud refused what was asked of it
+    │   ├── TargetUnavailableError      it did not answer, or asked for patience
+    │   └── CapacityError               it has no machines, or they did not get ready
     └── JobError                        a job of the run failed
         └── PeerLostError               a worker ended because another one had: a consequence, never the cause
 
@@ -126,7 +129,19 @@ class MachineError(CloudLSTMError):
 
 
 class RunBusyError(CloudLSTMError):
-    """Another submit holds this run."""
+    """Another submit holds this run, or the trainers that it needs."""
+
+
+class TargetError(CloudLSTMError):
+    """A cloud refused what was asked of it."""
+
+
+class TargetUnavailableError(TargetError):
+    """A cloud's service did not answer or asked for patience, also when it was asked again and again."""
+
+
+class CapacityError(TargetError):
+    """The trainer group did not get its machines, or they did not get ready."""
 
 
 class JobError(CloudLSTMError):

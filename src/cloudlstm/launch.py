@@ -12,7 +12,7 @@ from cloudlstm import errors, storage
 from cloudlstm.attempts import Attempt
 from cloudlstm.journal import Progress, read_progress
 from cloudlstm.layout import RunLayout
-from cloudlstm.steps import JOBS
+from cloudlstm.steps import JOBS, STEPS
 from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
 
 Watch = Callable[[list[Progress]], None]
@@ -31,17 +31,31 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
         CloudLSTMError: the error of the job that failed, or what stood in its way.
     """
     layout = RunLayout(plan.run)
-    with Attempt(layout) as attempt:
-        with suppress(errors.StorageError):  # what a killed attempt left half written takes up room and does no harm
-            storage.sweep(layout.uri + "/")
-        for job in JOBS:
-            storage.delete(layout.failure(job))
+    with Attempt(layout, lambda number: _goes_on(plan, target, number)) as attempt:
+        if attempt.launcher == 1:  # else jobs are at work
+            with suppress(errors.StorageError):  # what a killed attempt left half written takes up room, no harm
+                storage.sweep(layout.uri + "/")
+            for job in JOBS:
+                storage.delete(layout.failure(job))
         for request in plan.requests:
             if request["action"] == "write":
                 storage.write_json(request["uri"], request["document"])
             else:
                 _run_job(request, target, layout, attempt, watch)
     return layout
+
+
+def _goes_on(plan: Plan, target: Target, attempt: int) -> bool:
+    """Whether a job of this very plan is at work for an attempt whose launcher was lost."""
+    for request in plan.requests:
+        if request["action"] == "write":
+            try:
+                if storage.read_json(request["uri"]) != request["document"]:
+                    return False
+            except (errors.ObjectNotFoundError, errors.CorruptObjectError):
+                return False
+    jobs = [request for request in plan.requests if request["action"] == "job"]
+    return any(target.at_work(_filled(request, attempt)) for request in jobs)
 
 
 def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attempt, watch: Watch) -> None:
@@ -57,10 +71,10 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
                     f"run {layout.run_id} was cancelled", hint="submit again to go on where it stopped"
                 )
             attempt.require_held()
-            watch(told.progress(job.restarts))
+            watch(told.progress(job.restarts, job.phase))
             time.sleep(_POLL_S)
         attempt.require_held()
-        watch(told.progress(job.restarts))
+        watch(told.progress(job.restarts, job.phase))
         if state is not JobState.DONE:
             raise _failure(name, job, layout)
     finally:
@@ -85,11 +99,15 @@ class _Told:
 
     def __init__(self, layout: RunLayout, job: str, began: float) -> None:
         self._layout, self._job, self._began = layout, job, began
+        self._steps = [step.name for step in STEPS if step.job == job]
         self._counted: dict[tuple[str, str], Progress] = {}
         self._logged = 0
 
-    def progress(self, restarts: Sequence[Restart]) -> list[Progress]:
-        """The progress of the job's steps. While workers start again, what they had counted stands."""
+    def progress(self, restarts: Sequence[Restart], phase: str = "") -> list[Progress]:
+        """The progress of the job's steps. While workers start again, what they had counted stands.
+
+        `phase` is told as that of the job's first step until there is something else to tell.
+        """
         for number, restart in enumerate(restarts[self._logged :], self._logged + 1):
             self._log(restart, number)
         self._logged = len(restarts)
@@ -103,6 +121,9 @@ class _Told:
             if restarts and report.updated < restarts[-1].time and not report.finished:
                 report = replace(report, resumed=report.done, facts={"phase": f"{restarts[-1].cause}; starting again"})
             reports[place] = report
+        if phase and not any(report.step in self._steps for report in reports):
+            facts = {"phase": phase}
+            reports.append(Progress(self._steps[0], "", 0, 0, "", self._began, time.time(), facts=facts))
         return reports
 
     def _recent(self) -> list[Progress]:

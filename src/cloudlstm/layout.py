@@ -4,12 +4,15 @@
 <root>/<run id>/
     config.json                              the resolved configuration, written once
     attempts/0001.json                       one submit's go at the run (create-only), then .heartbeat.json
+    attempts/0001.launcher-2.json            a launcher that went on with it where the first one was lost (create-only)
     claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
     manifests/<step>.json                    what a finished step made; written last
     data/<step>/<fingerprint>/…              the objects that the manifest names
     data/ingest/<fingerprint>/snapshots/…    what a service answered, ticker by ticker; kept when the step fails
     checkpoints/<fingerprint>/…              resumable training state
     progress/<step>/<worker>.json            rewritten every few seconds
+    generations/0001.json                    who the workers on a cloud's machines are (create-only), or how it ended
+    members/0001/<address>.json              a machine that waits to join that generation
     logs/<job>/<worker>/00001.log            appended as numbered parts
     failures/<job>.json                      the error with which a job ended
     report/report.json, report.html, forecasts.csv, forecasts.parquet
@@ -28,6 +31,10 @@ RUN_ID = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
 def join(base: str, *parts: str) -> str:
     """URI parts joined by single slashes; no slash at the end."""
     return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def _launched(attempt: int, launcher: int) -> str:
+    return f"{attempt:04d}" if launcher == 1 else f"{attempt:04d}.launcher-{launcher}"
 
 
 def index(root: str, run_id: str = "") -> str:
@@ -63,11 +70,11 @@ class RunLayout:
     def attempts(self) -> str:
         return self.uri + "/attempts/"
 
-    def attempt(self, number: int) -> str:
-        return join(self.uri, f"attempts/{number:04d}.json")
+    def attempt(self, number: int, launcher: int = 1) -> str:
+        return join(self.uri, f"attempts/{_launched(number, launcher)}.json")
 
-    def heartbeat(self, attempt: int) -> str:
-        return join(self.uri, f"attempts/{attempt:04d}.heartbeat.json")
+    def heartbeat(self, attempt: int, launcher: int = 1) -> str:
+        return join(self.uri, f"attempts/{_launched(attempt, launcher)}.heartbeat.json")
 
     def cancelled(self, attempt: int) -> str:
         return join(self.uri, f"attempts/{attempt:04d}.cancelled.json")
@@ -111,6 +118,19 @@ class RunLayout:
     @property
     def progresses(self) -> str:
         return self.uri + "/progress/"
+
+    @property
+    def generations(self) -> str:
+        return self.uri + "/generations/"
+
+    def generation(self, number: int) -> str:
+        return join(self.uri, f"generations/{number:04d}.json")
+
+    def members(self, generation: int) -> str:
+        return self.uri + f"/members/{generation:04d}/"
+
+    def member(self, generation: int, address: str) -> str:
+        return join(self.uri, f"members/{generation:04d}/{address}.json")
 
     def log(self, job: str, worker: str, part: int) -> str:
         return join(self.uri, f"logs/{job}/{worker}/{part:05d}.log")

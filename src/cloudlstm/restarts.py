@@ -9,8 +9,9 @@ ended, so that the decision does not depend on what could be stored.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import StorageError
@@ -25,7 +26,7 @@ UNEXPECTED = 70
 TERMINATED = 128 + signal.SIGTERM
 """Exit status of a worker that ended because it, or a peer, was asked to; in training it has saved its state."""
 
-_KNOWN_CAUSES = (1, 2)
+KNOWN_CAUSES = (1, 2)
 """Exit statuses of workers whose error would come again: bad data, a full disk, a missing package, a loss of NaN."""
 
 
@@ -36,11 +37,22 @@ def worth_another(statuses: Iterable[int]) -> bool:
         statuses: Of the workers that ended by themselves; a negative one is the signal that ended it.
     """
     ends = [status for status in statuses if status]
-    if any(status in _KNOWN_CAUSES for status in ends):
+    if any(status in KNOWN_CAUSES for status in ends):
         return False
     if any(status < 0 or status == TERMINATED for status in ends):
         return True
     return bool(ends) and all(status == PEER_LOST for status in ends)
+
+
+def cause_of(statuses: Mapping[str, int]) -> str:
+    """Who was lost and how, for people; what others only suffered from is not named beside it.
+
+    Args:
+        statuses: By worker, of those that ended.
+    """
+    causes = {name: status for name, status in statuses.items() if status != PEER_LOST} or statuses
+    names = {status: [name for name, other in causes.items() if other == status] for status in causes.values()}
+    return ", ".join(told(" and ".join(each), status) for status, each in names.items())
 
 
 def told(workers: str, status: int) -> str:
@@ -63,13 +75,20 @@ class Restarts:
         layout: The run.
         job: The job.
         allowed: Restarts in a row that may get no further than the one before.
+        state: Where another process has left off; by default the job begins now.
     """
 
-    def __init__(self, layout: RunLayout, job: str, allowed: int) -> None:
+    def __init__(self, layout: RunLayout, job: str, allowed: int, state: Mapping[str, Any] | None = None) -> None:
         self._layout, self._job, self._allowed = layout, job, allowed
-        self._used = 0
-        self._furthest: dict[str, str] = {}
-        self._has_progressed()
+        self._used = int(state["used"]) if state else 0
+        self._furthest: dict[str, str] = dict(state["furthest"]) if state else {}
+        if state is None:
+            self._has_progressed()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """For another process to go on with, as a JSON object."""
+        return {"used": self._used, "furthest": self._furthest}
 
     def another(self) -> bool:
         """Whether the job may start again; if so, what its workers left as their failure is removed."""

@@ -35,6 +35,9 @@ from cloudlstm.spark_errors import (
 
 _LOG = logging.getLogger(__name__)
 
+_GATEWAY = "PYSPARK_GATEWAY_PORT"
+"""Variable by which spark-submit tells a driver of its JVM."""
+
 # Tasks make arrays of tens of MiB over and over. By default each goes back to the system and is faulted in anew, which
 # takes as long as the work itself: so let the workers keep what they have freed (glibc; elsewhere without effect).
 _ALLOCATOR = {
@@ -112,6 +115,8 @@ class Spark:
             ) from None
         # Without this, executors take whatever `python3` is first on the node's PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        if _GATEWAY in os.environ:  # started by spark-submit: without its JVM, SparkConf knows nothing of its settings
+            pyspark.SparkContext._ensure_initialized()
         conf = pyspark.SparkConf()
         conf.setAppName(self._app_name)
         if self._config.master:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from cloudlstm import errors, job, launch, storage
+from cloudlstm import errors, job, launch, processes, storage
 from cloudlstm.journal import Journal, read_progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.restarts import PEER_LOST, TERMINATED, UNEXPECTED, Restarts, worth_another
-from cloudlstm.targets import JobState, Plan, local, processes
+from cloudlstm.targets import JobState, Plan, local
 from cloudlstm.targets.local import LocalJob
 
 PREAMBLE = "import os, signal, sys, time; generation = int(os.environ['CLOUDLSTM_GENERATION'])\n"

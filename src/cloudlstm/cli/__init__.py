@@ -57,7 +57,7 @@ def _spelled(word: str) -> str:
     """A word as Fire should see it: Fire would take the word after a bare switch for the switch's value."""
     name, equals, value = word.partition("=")
     word = _SHORT.get(name, name) + equals + value
-    if word in ("--dry-run", "--dry_run", "--follow"):
+    if word in ("--dry-run", "--dry_run", "--follow", "--detach", "--wait"):
         return f"{word}=True"
     return "version" if word == "--version" else word
 

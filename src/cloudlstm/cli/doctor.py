@@ -6,14 +6,18 @@ import importlib.metadata
 import os
 import shutil
 import sys
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from cloudlstm import storage
 from cloudlstm.assets import asset
 from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
-from cloudlstm.layout import join
 from cloudlstm.targets.java import find_java
+from cloudlstm.targets.preflight import storage_rights
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
+    from cloudlstm.targets.document import TargetConfig
 
 _EXTRAS = {"spark": ("pyspark", "pandas"), "train": ("tensorflow", "keras", "jinja2", "scipy"),
            "market": ("exchange-calendars", "yfinance")}  # fmt: skip
@@ -44,10 +48,30 @@ def examine(root: str, *, yahoo: bool = True) -> int:
         "java": _java,
         **{f"extra {name}": _extra(name, packages) for name, packages in extras.items()},
         "disk": _disk,
-        "storage": lambda: _storage(root),
+        "storage": lambda: storage_rights(root),
         "examples": lambda: str(asset("examples")),
         **({"yahoo": _yahoo} if yahoo else {}),
     }
+    return _told(checks)
+
+
+def examine_target(where: str, config: RunConfig | None) -> int:
+    """The same for a target: what a submit would look at first, and whether its bundle can be made here."""
+    from cloudlstm.targets.cloud import open_cloud
+
+    target = open_cloud(where)
+    checks = dict(target.preflight.checks(config, str(target.root)))
+    return _told({"python": _python, **checks, "bundle": lambda: _bundle(target.config)})
+
+
+def _bundle(config: TargetConfig) -> str:
+    from cloudlstm.targets.dependencies import dependencies
+
+    path = dependencies(config.spark_python, config.spark_architecture)
+    return f"{path.stat().st_size / 2**20:.0f} MiB for Python {config.spark_python} on {config.spark_architecture}"
+
+
+def _told(checks: Mapping[str, Callable[[], str]]) -> int:
     failures = 0
     for name, check in checks.items():
         try:
@@ -95,17 +119,6 @@ def _disk() -> str:
             f"{free:.1f} GiB free at {folder}", hint=f"free {_DISK_GIB} GiB, or set XDG_CACHE_HOME elsewhere"
         )
     return f"{free:.0f} GiB free for the cache at {folder}"
-
-
-def _storage(root: str) -> str:
-    probe = join(root, f"doctor-{uuid.uuid4().hex}")
-    storage.write(probe, b"cloudlstm", if_absent=True)
-    try:
-        if storage.read(probe) != b"cloudlstm" or probe not in [item.uri for item in storage.list_objects(probe)]:
-            raise CloudLSTMError(f"{root} does not give back what was written", hint="use another place")
-    finally:
-        storage.delete(probe)
-    return f"{root} can be written, listed, read and deleted"
 
 
 def _yahoo() -> str:

@@ -12,7 +12,22 @@ from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.layout import RunLayout, index
 from cloudlstm.manifest import fingerprint
 from cloudlstm.steps import JOBS
-from cloudlstm.targets import Plan, Target
+from cloudlstm.targets import TARGETS, Plan, Target
+
+
+def chosen_root(root: str | None, target: str | None) -> str | None:
+    """The root that was typed, else the one of the target that was typed, if any."""
+    if root or not target or target in TARGETS:
+        return root
+    from cloudlstm.targets import document
+    from cloudlstm.targets.cloud import root_of
+
+    return root_of(document.load(target))
+
+
+def config_of(plan: Plan) -> RunConfig:
+    """The configuration that a plan writes."""
+    return parse(plan.requests[0]["document"])
 
 
 def root_uri(root: str | None) -> str:
@@ -89,6 +104,7 @@ def _last_submitted(layout: RunLayout) -> float:
 
 
 def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:
+    root = root or target.root
     config = _with_absolute_paths(config)
     document = config.model_dump(mode="json")
     run_id = run or f"{config.name}-{fingerprint(document)[:8]}"
@@ -96,6 +112,11 @@ def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: s
     if storage.scheme_of(layout.uri) == "memory":
         raise UsageError(
             "memory:// ends with each process, so a run cannot lie there", hint="use a folder, s3:// or gs://"
+        )
+    if target.root and storage.scheme_of(layout.uri) != storage.scheme_of(target.root):
+        raise UsageError(
+            f"{layout.uri} is no place for a run on {target.name}: its machines would not reach it",
+            hint=f"leave --root out for {target.root}",
         )
     requests = [
         {"action": "write", "uri": layout.config, "document": document},

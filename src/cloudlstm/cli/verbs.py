@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cloudlstm import __version__
+from cloudlstm.cli.words import command, text, truth
 from cloudlstm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def submit(
     root: str | None = None,
     run: str | None = None,
     target: str | None = None,
+    detach: bool = False,
+    wait: bool = False,
     dry_run: bool = False,
 ) -> Deferred:
     """Takes a universe from bars to a trained LSTM, forecasts and a report.
@@ -40,22 +43,31 @@ def submit(
         root: Where runs lie: a folder, s3://bucket/prefix or gs://bucket/prefix; by default $CLOUDLSTM_ROOT, else
             the folder runs here.
         run: The run's id; by default the configuration's name and a hash of it.
-        target: Where jobs run; by default this machine.
+        target: Where jobs run: a Terraform directory, a saved `terraform output -json`, or a bucket's URI; by
+            default this machine.
+        detach: Go on in the background.
+        wait: Wait while another run has the target's trainers.
         dry_run: Print the requests as JSON and do nothing.
     """
     from cloudlstm.cli import plans
     from cloudlstm.targets import open_target
 
-    chosen = open_target(_text("target", target))
+    chosen = open_target(text("target", target), wait=truth("wait", wait))
     plan = plans.submit_plan(
         chosen,
-        config=_text("config", config),
+        config=text("config", config),
         overrides=[str(word) for word in overrides],
-        root=_text("root", root),
-        run=_text("run", run),
+        root=text("root", root),
+        run=text("run", run),
     )
-    again = _command("submit", overrides, config=config, root=root, run=run, target=target)
-    return _planned(plan, chosen, dry_run, again, _text("root", root))
+    again = command("submit", overrides, config=config, root=root, run=run, target=target)
+    if truth("detach", detach) and not truth("dry-run", dry_run):
+        from cloudlstm.cli.detached import detach as detached
+
+        words = [*again[1:], *(["--wait"] if truth("wait", wait) else [])]
+        watch = command("logs", (), run=plan.run, target=target)
+        return Deferred(lambda: detached(words, plan.run, shlex.join([*watch, "--follow"])))
+    return _planned(plan, chosen, dry_run, again, plans.chosen_root(text("root", root), text("target", target)))
 
 
 def predict(
@@ -77,66 +89,89 @@ def predict(
     from cloudlstm.cli import plans
     from cloudlstm.targets import open_target
 
-    chosen = open_target(_text("target", target))
-    base = _text("root", root)
-    trained = plans.find_run(base, _text("run", run), among=plans.is_trained)
+    chosen = open_target(text("target", target))
+    base = plans.chosen_root(text("root", root), text("target", target))
+    trained = plans.find_run(base, text("run", run), among=plans.is_trained)
     plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
-    again = _command("predict", overrides, run=run, root=root, target=target)
+    again = command("predict", overrides, run=run, root=root, target=target)
     return _planned(plan, chosen, dry_run, again, base)
 
 
-def status(run: str | None = None, *, root: str | None = None) -> Deferred:
+def status(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
     """Shows how far a run is, step by step.
 
     Args:
         run: The run's id or URI; by default the last one.
         root: Where runs lie.
+        target: A target whose bucket has them, unless root says otherwise.
     """
     from cloudlstm.cli import views
 
-    return _on_run(run, root, views.show_status)
+    return _on_run(run, root, target, views.show_status)
 
 
-def logs(run: str | None = None, *, root: str | None = None, follow: bool = False) -> Deferred:
+def logs(
+    run: str | None = None, *, root: str | None = None, target: str | None = None, follow: bool = False
+) -> Deferred:
     """Prints what the jobs of a run have logged, all workers together.
 
     Args:
         run: The run's id or URI; by default the last one.
         root: Where runs lie.
+        target: A target whose bucket has them, unless root says otherwise.
         follow: Go on printing until the run's launcher has ended.
     """
     from cloudlstm.cli.follow import show_logs
 
-    on = _truth("follow", follow)
-    return _on_run(run, root, lambda layout: show_logs(layout, follow=on))
+    on = truth("follow", follow)
+    return _on_run(run, root, target, lambda layout: show_logs(layout, follow=on))
 
 
-def cancel(run: str | None = None, *, root: str | None = None) -> Deferred:
+def cancel(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
     """Ends a run that is being worked on; a later submit goes on where it stopped.
 
     Args:
         run: The run's id or URI; by default the last one.
         root: Where runs lie.
+        target: Where its jobs run: they are ended there although their launcher is gone.
     """
-    from cloudlstm.cli import views
+    from cloudlstm.cli.ending import cancel_run
 
-    return _on_run(run, root, views.cancel_run)
+    where = text("target", target)
+    return _on_run(run, root, target, lambda layout: cancel_run(layout, where))
 
 
-def report(run: str | None = None, *, root: str | None = None) -> Deferred:
+def down(*, target: str | None = None) -> Deferred:
+    """Ends all that is at work on a target, lists what remains of it, and says what would remove that.
+
+    Args:
+        target: A Terraform directory, a saved `terraform output -json`, or a bucket's URI.
+    """
+    from cloudlstm.cli.ending import bring_down
+    from cloudlstm.targets import TARGETS
+
+    where = text("target", target)
+    if not where or where in TARGETS:
+        raise UsageError("down is for a cloud", hint="cloudlstm down --target=infra/terraform/aws")
+    return Deferred(lambda: bring_down(where))
+
+
+def report(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
     """Prints the results of a finished run and where its report lies.
 
     Args:
         run: The run's id or URI; by default the last finished one.
         root: Where runs lie.
+        target: A target whose bucket has them, unless root says otherwise.
     """
+    from cloudlstm.cli import plans
     from cloudlstm.cli.results import show_report
 
-    base = _text("root", root)
-    return _on_run(run, root, lambda layout: show_report(layout, root=base), finished=True)
+    base = plans.chosen_root(text("root", root), text("target", target))
+    return _on_run(run, root, target, lambda layout: show_report(layout, root=base), finished=True)
 
 
-def runs(*names: str, root: str | None = None) -> Deferred:
+def runs(*names: str, root: str | None = None, target: str | None = None) -> Deferred:
     """Compares runs: all in a table, or those that are named side by side.
 
     Side by side are shown the settings that differ, and the results. A part of an id is enough where one run alone
@@ -145,28 +180,39 @@ def runs(*names: str, root: str | None = None) -> Deferred:
     Args:
         names: The runs to put side by side; without any, all are listed, the newest first.
         root: Where runs lie.
+        target: A target whose bucket has them, unless root says otherwise.
     """
     from cloudlstm.cli import compare, plans
 
-    base = plans.root_uri(_text("root", root))
+    base = plans.root_uri(plans.chosen_root(text("root", root), text("target", target)))
     if names:
         return Deferred(lambda: compare.show_comparison(base, [str(name) for name in names]))
     return Deferred(lambda: compare.show_runs(base))
 
 
-def doctor(*overrides: str, config: str | None = None, root: str | None = None) -> Deferred:
+def doctor(*overrides: str, config: str | None = None, root: str | None = None, target: str | None = None) -> Deferred:
     """Checks Java, Python, packages, storage rights and Yahoo, and says how to mend what is missing.
 
     Args:
         overrides: Settings of the run that is to come, such as market.source=files.
         config: Its TOML file, or its storage URI.
         root: Where runs are going to lie; checked by writing, reading and deleting one small object.
+        target: A cloud to look at instead of this machine: rights, cluster, trainers, quota, and the bundle of code.
     """
     from cloudlstm.cli import plans
-    from cloudlstm.cli.doctor import examine
+    from cloudlstm.cli.doctor import examine, examine_target
+    from cloudlstm.targets import TARGETS
 
-    base = plans.root_uri(_text("root", root))
-    yahoo = not (config or overrides) or plans.source_name(_text("config", config), overrides) == "yahoo"
+    where = text("target", target)
+    if where and where not in TARGETS:
+        from cloudlstm.config import load
+
+        words = [str(word) for word in overrides]
+        settings = load(text("config", config), words) if config or words else None
+        return Deferred(lambda: examine_target(where, settings))
+
+    base = plans.root_uri(text("root", root))
+    yahoo = not (config or overrides) or plans.source_name(text("config", config), overrides) == "yahoo"
     return Deferred(lambda: examine(base, yahoo=yahoo))
 
 
@@ -180,40 +226,47 @@ def version() -> Deferred:
     return Deferred(work)
 
 
-VERBS = {verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, doctor, version)}
+VERBS = {verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, doctor, down, version)}
 
 
 def _on_run(
-    run: str | None, root: str | None, view: "Callable[[RunLayout], int]", *, finished: bool = False
+    run: str | None,
+    root: str | None,
+    target: str | None,
+    view: "Callable[[RunLayout], int]",
+    *,
+    finished: bool = False,
 ) -> Deferred:
     """Work on an existing run, which is looked for now, so that a wrong name is a matter of usage."""
     from cloudlstm.cli import plans
 
     among = plans.is_finished if finished else None
-    layout = plans.find_run(_text("root", root), _text("run", run), among=among)
+    base = plans.chosen_root(text("root", root), text("target", target))
+    layout = plans.find_run(base, text("run", run), among=among)
     return Deferred(lambda: view(layout))
 
 
-def _planned(plan: "Plan", target: "Target", dry_run: object, again: str, root: str | None) -> Deferred:
+def _planned(plan: "Plan", target: "Target", dry_run: object, again: list[str], root: str | None) -> Deferred:
     """Work that carries a plan out; `again` is what to type to go on after an interruption."""
-    if _truth("dry-run", dry_run):
+    if truth("dry-run", dry_run):
         return Deferred(lambda: _printed(plan.to_json()))
 
     def work() -> int:
         import time
 
-        from cloudlstm.cli import results
+        from cloudlstm.cli import plans, results
         from cloudlstm.cli.display import progress_display
         from cloudlstm.cli.views import kept
         from cloudlstm.launch import carry_out
         from cloudlstm.layout import RunLayout
 
         began = time.time()
+        target.check(plans.config_of(plan), plan.run.rsplit("/", 1)[0])
         try:
             with progress_display(plan) as watch:
                 layout = carry_out(plan, target, watch)
         except KeyboardInterrupt:
-            sys.stderr.write(f"stopped; {kept(RunLayout(plan.run))}\nto go on: {again}\n")
+            sys.stderr.write(f"stopped; {kept(RunLayout(plan.run))}\nto go on: {shlex.join(again)}\n")
             return 130
         if plan.verb == "predict":
             return results.show_forecasts(layout)
@@ -222,30 +275,6 @@ def _planned(plan: "Plan", target: "Target", dry_run: object, again: str, root: 
     return Deferred(work)
 
 
-def _command(verb: str, words: tuple[str, ...], **flags: str | None) -> str:
-    """What was typed, to be typed again."""
-    given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
-    return shlex.join(["cloudlstm", verb, *given, *map(str, words)])
-
-
-def _printed(text: str) -> int:
-    sys.stdout.write(text + "\n")
+def _printed(document: str) -> int:
+    sys.stdout.write(document + "\n")
     return 0
-
-
-def _text(flag: str, value: object) -> str | None:
-    """A flag's text. Fire reads digits as numbers, and a flag without a value as True."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        raise UsageError(f"--{flag} needs a value", hint=f"write --{flag}=…")
-    return str(value)
-
-
-def _truth(flag: str, value: object) -> bool:
-    """A flag that is on or off. Fire gives the text 'false' for --flag=false."""
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in ("true", "false"):
-        return str(value).lower() == "true"
-    raise UsageError(f"--{flag} is on or off, not {value!r}", hint=f"write --{flag} or leave it out")

@@ -1,8 +1,6 @@
-"""What `status` and `cancel` print."""
+"""What `status` prints."""
 
 from __future__ import annotations
-
-import sys
 
 from rich.text import Text
 
@@ -82,17 +80,3 @@ def kept(layout: RunLayout) -> str:
     except StorageError as error:
         return f"what is done is kept, though it cannot be listed now: {error.message}"
     return "; ".join(parts) or "no step was done yet"
-
-
-def cancel_run(layout: RunLayout) -> int:
-    """Asks the run's launcher to end its jobs."""
-    number = attempts.latest_attempt(layout)
-    if not number or not attempts.is_alive(layout, number):
-        sys.stdout.write(f"run {layout.run_id} is not being worked on, nothing to cancel\n")
-        return 0
-    attempts.cancel(layout, number)
-    sys.stdout.write(
-        f"asked attempt {number} of {layout.run_id} to end: training saves its state, what is done is kept; "
-        "submit again to go on\n"
-    )
-    return 0

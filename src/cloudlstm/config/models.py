@@ -242,6 +242,15 @@ class SparkConfig(Section):
     """Heap of the driver's Java process."""
 
 
+class TrainersConfig(Section):
+    """How a cloud's trainer machines are used; without a target they are not."""
+
+    fill_timeout_s: float = Field(default=1800.0, gt=0.0)
+    """Seconds until all machines must run and have joined, also when one has to be replaced; else training fails."""
+    max_hours: float | None = Field(default=None, gt=0.0)
+    """Hours after which the machines end whatever they do; by default, and at most, what the target allows."""
+
+
 class RunConfig(Section):
     """Everything a run depends on. Equal configurations name the same run."""
 
@@ -255,6 +264,7 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     spark: SparkConfig = SparkConfig()
+    trainers: TrainersConfig = TrainersConfig()
 
     @model_validator(mode="after")
     def _core_six(self) -> Self:

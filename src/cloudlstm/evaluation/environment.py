@@ -9,12 +9,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("cloudlstm", "numpy", "pyarrow", "pyspark", "tensorflow", "keras", "scipy")
+from cloudlstm import __version__
+
+PACKAGES = ("numpy", "pyarrow", "pyspark", "tensorflow", "keras", "scipy")
 
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that figures may depend on."""
-    found = {}
+    found = {"cloudlstm": __version__}  # a cloud's machine has it as an archive, which was never installed
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)

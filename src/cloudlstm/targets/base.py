@@ -67,6 +67,11 @@ class RunningJob(Protocol):
         """The restarts so far; the workers at work are the generation of that number."""
         ...
 
+    @property
+    def phase(self) -> str:
+        """What the job waits for before it tells of itself by its progress; empty when there is nothing to say."""
+        ...
+
     def state(self) -> JobState:
         """How the job fares now."""
         ...
@@ -84,6 +89,16 @@ class Target(Protocol):
     """Something that can carry out jobs."""
 
     name: str
+    root: str | None
+    """Where runs lie unless the user says otherwise; None leaves it to the usual rules."""
+
+    def check(self, config: RunConfig, root: str) -> None:
+        """Raises what stands in the way of a submit, before anything is started."""
+        ...
+
+    def at_work(self, request: Request) -> bool:
+        """Whether the job that exactly this request starts, attempt and all, is at work here or has done its work."""
+        ...
 
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
         """The exact request that starts `job` of this run."""

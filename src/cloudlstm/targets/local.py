@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from cloudlstm.assets import asset
 from cloudlstm.layout import RunLayout
-from cloudlstm.restarts import PEER_LOST, TERMINATED, Restarts, told, worth_another
+from cloudlstm.processes import Process
+from cloudlstm.restarts import TERMINATED, Restarts, cause_of, told, worth_another
 from cloudlstm.steps import ATTEMPT, CORES, GENERATION, RESTARTS
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.java import find_java
-from cloudlstm.targets.processes import Process
 from cloudlstm.targets.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -41,6 +41,14 @@ class LocalTarget:
     """Runs jobs as processes of this machine with the interpreter that runs the launcher."""
 
     name = "local"
+    root = None
+
+    def check(self, config: RunConfig, root: str) -> None:
+        """Nothing to check: a local job says soon enough what it lacks."""
+
+    def at_work(self, request: Request) -> bool:  # noqa: ARG002
+        """Never: local jobs end with their launcher."""
+        return False
 
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
         """The processes of a job: one driver for "prepare", one process a worker for "train"."""
@@ -93,7 +101,10 @@ class LocalJob:
 
     Attributes:
         restarts: Those there have been.
+        phase: Nothing.
     """
+
+    phase = ""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -168,15 +179,9 @@ class LocalJob:
             process.end(0.0)
         if not worth_another(self._lost.values()) or self._allowed is None or not self._allowed.another():
             return JobState.FAILED
-        self.restarts.append(Restart(time.time(), self._cause(), self.explain()))
+        self.restarts.append(Restart(time.time(), cause_of(self._lost), self.explain()))
         self._start()
         return None
-
-    def _cause(self) -> str:
-        """Who was lost and how; what others only suffered from is not named beside it."""
-        causes = {name: status for name, status in self._lost.items() if status != PEER_LOST} or self._lost
-        names = {status: [name for name, other in causes.items() if other == status] for status in causes.values()}
-        return ", ".join(told(" and ".join(each), status) for status, each in names.items())
 
     def cancel(self) -> None:
         """Asks the processes to end, gives them some seconds, then ends them and all that they started.

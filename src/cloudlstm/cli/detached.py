@@ -1,0 +1,49 @@
+"""`submit --detach`: the launcher goes on in the background, and ends with its run, not with the terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloudlstm import attempts
+from cloudlstm.layout import RunLayout
+
+_POLL_S = 0.5
+
+
+def detach(words: Sequence[str], run: str, watch: str) -> int:
+    """Starts the command in the background; returns when it has the run, or with its status when it did not get it.
+
+    Args:
+        words: The command's words without --detach.
+        run: URI of the run.
+        watch: What to type to watch it.
+    """
+    layout = RunLayout(run)
+    with tempfile.NamedTemporaryFile(prefix=f"cloudlstm-{layout.run_id}-", suffix=".txt", delete=False) as console:
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "cloudlstm", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    while not _has(layout, launcher.pid):
+        if (status := launcher.poll()) is not None:
+            sys.stderr.write(Path(console.name).read_text(errors="replace"))
+            return status
+        time.sleep(_POLL_S)
+    sys.stdout.write(f"{layout.run_id} goes on in the background (process {launcher.pid}, {console.name})\n{watch}\n")
+    return 0
+
+
+def _has(layout: RunLayout, pid: int) -> bool:
+    number = attempts.latest_attempt(layout)
+    owner = attempts.read_owner(layout, number) if number else None
+    return owner is not None and owner.pid == pid and owner.host == attempts.Owner.me().host

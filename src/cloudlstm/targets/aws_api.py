@@ -1,0 +1,100 @@
+"""Calls of AWS APIs, with our errors: which of them pass, and what to do about the others."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from cloudlstm.errors import CloudLSTMError, MissingExtraError, TargetError, TargetUnavailableError
+from cloudlstm.targets.document import TargetConfig
+
+_PASSING = {
+    "InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "PriorRequestNotComplete",
+    "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "ResourceContention", "ServiceUnavailable",
+    "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException",
+}  # fmt: skip
+"""Codes of errors that go away, also where the HTTP status is 400."""
+
+_RIGHTS = "give the credentials the rights of the role {name}-submitter, or assume it"
+_CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_BY_CODE = {
+    "AccessDenied": _RIGHTS,
+    "AccessDeniedException": _RIGHTS,
+    "UnauthorizedOperation": _RIGHTS,
+    "AuthFailure": _CREDENTIALS,
+    "ExpiredToken": "renew the credentials",
+    "ExpiredTokenException": "renew the credentials",
+    "InvalidClientTokenId": _CREDENTIALS,
+    "UnrecognizedClientException": _CREDENTIALS,
+}
+
+_MOST_ATTEMPTS = 4
+_TIMEOUT_S = 20
+
+
+class Api:
+    """One AWS service in a target's region, through boto3; the client is made when first used.
+
+    Args:
+        service: As the SDK names it, such as "emr".
+        target: Where.
+    """
+
+    def __init__(self, service: str, target: TargetConfig) -> None:
+        self.service, self._target = service, target
+        self._guard = threading.Lock()
+        self._client: Any = None
+
+    def call(self, action: str, **arguments: Any) -> dict[str, Any]:
+        """Calls an action by its API name, such as "DescribeStep".
+
+        Raises:
+            TargetUnavailableError: the service did not answer, or asked for patience, after the SDK's own retries.
+            TargetError: it refused.
+        """
+        import botocore.exceptions as sdk
+        from botocore import xform_name
+
+        doing = f"{self.service} {action}"
+        try:
+            answer: dict[str, Any] = getattr(self._connected(), xform_name(action))(**arguments)
+        except sdk.ClientError as error:
+            raise self._fault(doing, error.response) from error
+        except (sdk.ConnectionError, sdk.HTTPClientError, sdk.IncompleteReadError) as error:
+            raise TargetUnavailableError(
+                f"cannot {doing}: {_one_line(error)}", hint="check the network, then try again"
+            ) from error
+        except sdk.BotoCoreError as error:
+            raise TargetError(f"cannot {doing}: {_one_line(error)}", hint=_CREDENTIALS) from error
+        return answer
+
+    def _connected(self) -> Any:
+        with self._guard:
+            if self._client is None:
+                try:
+                    import boto3
+                    from botocore.config import Config
+                except ImportError:
+                    raise MissingExtraError(
+                        "a target on AWS needs boto3", hint="pip install 'cloudlstm[aws]'"
+                    ) from None
+                retries = {"mode": "standard", "total_max_attempts": _MOST_ATTEMPTS}
+                self._client = boto3.session.Session().client(
+                    self.service,
+                    region_name=self._target.region,
+                    endpoint_url=self._target.endpoints.get(self.service),
+                    config=Config(retries=retries, connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S),
+                )
+            return self._client
+
+    def _fault(self, doing: str, response: dict[str, Any]) -> CloudLSTMError:
+        code = response.get("Error", {}).get("Code", "no code")
+        told = f"cannot {doing}: {response.get('Error', {}).get('Message') or 'no reason given'} ({code})"
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in _PASSING or status >= 500 or status == 429:
+            return TargetUnavailableError(told, hint="try again in some minutes")
+        return TargetError(told, hint=_BY_CODE.get(code, "").format(name=self._target.name))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

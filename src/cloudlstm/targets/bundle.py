@@ -1,0 +1,125 @@
+"""The code that a cloud's machines run: the package, the jobs, the dependencies. Nothing unchanged goes up twice.
+
+Every part is an object whose URI holds the sha256 of its content: <bucket>/code/<sha256>/<file name>. So a part that
+is there is the right one, and machines check what they fetch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cloudlstm
+from cloudlstm import storage
+from cloudlstm.assets import asset
+from cloudlstm.layout import join
+from cloudlstm.storage.local import disk_errors
+from cloudlstm.targets.archive import write_zip
+from cloudlstm.targets.dependencies import ARCHIVE, dependencies
+
+PACKAGE = "cloudlstm.zip"
+
+Report = Callable[[str, int, int], None]
+"""Told a part's name, the bytes that are up and those there are in all."""
+
+_ASSETS = ("_assets",)
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One object of a bundle.
+
+    Attributes:
+        uri: Where it lies.
+        sha256: Of its content.
+        sent_bytes: What had to be uploaded for it.
+    """
+
+    uri: str
+    sha256: str
+    sent_bytes: int
+
+
+class Bundle:
+    """The parts of one submit, each made and uploaded when it is first asked for.
+
+    Args:
+        bucket_uri: The bucket.
+        python: Minor version of the interpreter on Spark nodes.
+        architecture: Of Spark nodes, as in wheel tags.
+        accelerator: Of trainers: "cpu" or "cuda".
+        report: Told of uploads.
+    """
+
+    def __init__(
+        self, bucket_uri: str, *, python: str, architecture: str, accelerator: str, report: Report | None = None
+    ) -> None:
+        self._bucket_uri, self._report = bucket_uri, report
+        self._python, self._architecture = python, architecture
+        self._accelerator = accelerator
+        self._parts: dict[str, Part] = {}
+
+    @property
+    def sent_bytes(self) -> int:
+        """What has been uploaded."""
+        return sum(part.sent_bytes for part in self._parts.values())
+
+    def __getitem__(self, name: str) -> Part:
+        """The part called "package", "dependencies", "requirements" or like a job."""
+        if name not in self._parts:
+            if name == "package":
+                with tempfile.TemporaryDirectory(prefix="cloudlstm-bundle-") as folder:
+                    self._parts[name] = self._send(pack(Path(folder)))
+            elif name == "dependencies":
+                self._parts[name] = self._send(dependencies(self._python, self._architecture))
+            elif name == "requirements":
+                self._parts[name] = self._send(asset("requirements", f"trainer-{self._accelerator}.txt"))
+            else:
+                self._parts[name] = self._send(asset("jobs", f"{name}.py"))
+        return self._parts[name]
+
+    def _send(self, path: Path) -> Part:
+        with disk_errors(f"read {path}"):
+            digest, size_bytes = _sha256(path), path.stat().st_size
+        uri = join(self._bucket_uri, "code", digest, path.name)
+        if storage.exists(uri):
+            return Part(uri, digest, 0)
+        sent = 0
+
+        def told(more_bytes: int) -> None:
+            nonlocal sent
+            sent += more_bytes
+            if self._report:
+                self._report(path.name, sent, size_bytes)
+
+        storage.upload(path, uri, told)
+        return Part(uri, digest, size_bytes)
+
+
+def pack(folder: Path) -> Path:
+    """The package as an archive in `folder`, ready for PYTHONPATH: its files as they are, without its assets."""
+    package = Path(cloudlstm.__file__).resolve().parent
+    files = [
+        path
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(package).parts[0] not in _ASSETS
+    ]
+    path = folder / PACKAGE
+    with disk_errors(f"write {path}"), path.open("wb") as file:
+        write_zip(file, package.parent, files, compress=False)  # so that no version of zlib shows in it
+    return path
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+__all__ = ["ARCHIVE", "PACKAGE", "Bundle", "Part", "Report", "pack"]

@@ -1,0 +1,192 @@
+"""A cloud as a target: the same course of a run on every cloud, over two small services that each cloud has its own of.
+
+Preparation is an application on the Spark cluster (spark_job.py), training is a group of machines (group_job.py). What
+their requests leave open is filled in when a job starts: `${package.uri}` and the like by the bundle, which is uploaded
+then, and `${deadline}`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from cloudlstm import storage
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, TargetError
+from cloudlstm.layout import RunLayout, join
+from cloudlstm.targets.base import JobState, Request, RunningJob
+from cloudlstm.targets.bundle import Bundle
+from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.group_job import GroupJob, is_assigned, iso
+from cloudlstm.targets.patience import patiently
+from cloudlstm.targets.services import Inventory, Preflight, SparkService, TrainerGroup
+from cloudlstm.targets.spark_job import SparkJob, found_of
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
+
+_OPEN = re.compile(r"\$\{(\w+)\.(uri|sha256)\}")
+_PARTS = ("uri", "sha256")
+_HOUR_S = 3600
+
+
+class CloudTarget:
+    """A target that a document describes.
+
+    Args:
+        config: The document.
+        spark: Runs Spark applications.
+        group: The trainers.
+        preflight: What is to be looked at before a submit.
+        inventory: What of the target there is.
+        wait: Whether to wait while another run has the trainers.
+    """
+
+    def __init__(
+        self,
+        config: TargetConfig,
+        spark: SparkService,
+        group: TrainerGroup,
+        preflight: Preflight,
+        inventory: Inventory,
+        *,
+        wait: bool = False,
+    ) -> None:
+        self.name, self.config = config.name, config
+        self.root: str | None = root_of(config)
+        self.spark, self.group, self.preflight, self.inventory = spark, group, preflight, inventory
+        self._wait = wait
+        self._bundle = Bundle(
+            config.bucket_uri,
+            python=config.spark_python,
+            architecture=config.spark_architecture,
+            accelerator=self._accelerator,
+        )
+
+    @property
+    def _accelerator(self) -> str:
+        return "cpu" if self.config.trainer_gpu == "none" else "cuda"
+
+    @property
+    def coordinates(self) -> str:
+        """Where the trainer group's lease and assignment lie."""
+        return join(self.config.bucket_uri, "trainers", self.config.trainer_group)
+
+    def check(self, config: RunConfig, root: str) -> None:
+        """Raises the first thing that stands in the way of this run."""
+        for check in self.preflight.checks(config, root).values():
+            patiently(check)
+
+    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+        """What is sent for a job: one request to the Spark service, or those that fill and empty the group."""
+        if job == "prepare":
+            return {"job": job, "run": layout.uri, "submit": self.spark.request(job, config, layout)}
+        return {
+            "job": job,
+            "run": layout.uri,
+            "workers": config.train.workers,
+            "fill_timeout_s": config.trainers.fill_timeout_s,
+            "hours": min(config.trainers.max_hours or self.config.max_hours, self.config.max_hours),
+            "coordinates": self.coordinates,
+            "assignment": {
+                "uri": join(self.coordinates, "assignment.json"),
+                "document": {
+                    "version": 1,
+                    "run": layout.uri,
+                    "attempt": "${attempt}",
+                    "lease": "${lease}",
+                    "workers": config.train.workers,
+                    "python": self.config.spark_python,
+                    "port": self.config.trainer_port,
+                    "deadline": "${deadline}",
+                    "accelerator": self._accelerator,
+                    "package": _part("package"),
+                    "jobs": {"member": _part("member"), "train": _part("train")},
+                    "requirements": _part("requirements"),
+                },
+            },
+            "deadline": self.group.deadline_request("${deadline}"),
+            "scale_out": self.group.size_request(config.train.workers),
+            "scale_in": self.group.size_request(0),
+        }
+
+    def start(self, request: Request) -> RunningJob:
+        """The job of a request; it begins when it is first asked how it fares."""
+        if request["job"] == "prepare":
+            return SparkJob("prepare", request["run"], lambda: self._filled(request["submit"]), self.spark)
+        described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
+        return GroupJob(lambda: self._with_deadline(request), self.group, described, wait=self._wait)
+
+    def at_work(self, request: Request) -> bool:
+        """Whether the job that exactly this request starts, of an attempt, is at work or has done its work."""
+        if request["job"] == "train":
+            return is_assigned(self._with_deadline(request))
+        found = found_of(self._filled(request["submit"]), request["run"], self.spark)
+        return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
+
+    def end(self, run: str | None = None) -> list[str]:
+        """Ends what is at work here, of one run or of all, whoever started it; tells what was done."""
+        told = []
+        for application in self.spark.find(run):
+            if application.state is JobState.RUNNING:
+                self.spark.cancel(application.id)
+                told.append(f"cancelled {application.name} ({application.id})")
+        if run is None or self._assigned() == run:
+            group = patiently(self.group.look)
+            if group.size or group.machines:
+                patiently(lambda: self.group.send(self.group.size_request(0)))
+                told.append(f"set {self.config.trainer_group} from {group.size} machines to 0")
+            storage.delete(join(self.coordinates, "assignment.json"))
+        return told
+
+    def _assigned(self) -> str:
+        try:
+            return str(storage.read_json(join(self.coordinates, "assignment.json"))["run"])
+        except (ObjectNotFoundError, CorruptObjectError, KeyError):
+            return ""
+
+    def _with_deadline(self, request: Request) -> Request:
+        when = int(time.time() + request["hours"] * _HOUR_S)
+        filled = self._filled(request)
+        filled["assignment"]["document"] |= {"deadline": when}
+        filled["deadline"] = self.group.deadline_request(iso(when))
+        document = filled["assignment"]["document"]
+        document["attempt"] = int(document["attempt"])
+        return filled
+
+    def _filled(self, request: Request) -> dict[str, Any]:
+        """The request with the bundle's parts in it, which are uploaded if they are not there yet."""
+
+        def part(found: re.Match[str]) -> str:
+            return str(getattr(self._bundle[found[1]], found[2]))
+
+        filled: dict[str, Any] = json.loads(_OPEN.sub(part, json.dumps(request)))
+        return filled
+
+
+def root_of(config: TargetConfig) -> str:
+    """Where the runs of a target lie."""
+    return join(config.bucket_uri, "runs")
+
+
+def _part(name: str) -> dict[str, str]:
+    return {key: f"${{{name}.{key}}}" for key in _PARTS}
+
+
+def open_cloud(where: str, *, wait: bool = False) -> CloudTarget:
+    """The target that `where` names: a Terraform directory, a saved output of it, or a bucket's URI."""
+    from cloudlstm.targets import document
+
+    config = document.load(where)
+    if config.cloud == "aws":
+        from cloudlstm.targets.aws_group import AutoScalingTrainers
+        from cloudlstm.targets.aws_inventory import AwsInventory
+        from cloudlstm.targets.aws_preflight import AwsPreflight
+        from cloudlstm.targets.aws_spark import EmrSpark
+
+        group = AutoScalingTrainers(config)
+        return CloudTarget(
+            config, EmrSpark(config), group, AwsPreflight(config, group), AwsInventory(config, group), wait=wait
+        )
+    raise TargetError(f"targets on {config.cloud} are not supported yet", hint="use a target on AWS")

@@ -1,0 +1,65 @@
+"""How often a cloud's service is asked again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from cloudlstm.errors import TargetUnavailableError
+
+Result = TypeVar("Result")
+
+PATIENCE_S = 120.0
+"""How long a request is repeated on which something depends now."""
+
+SILENCE_S = 1800.0
+"""How long a job is taken to be at work while its service does not say: it works without us."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+_FIRST_LOOK_S, _LAST_LOOK_S, _SHARE = 1.0, 10.0, 0.05
+
+
+def patiently(work: Callable[[], Result], patience_s: float = PATIENCE_S) -> Result:
+    """The result of `work`, repeated with longer and longer pauses while the service does not answer."""
+    give_up = time.monotonic() + patience_s
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return work()
+        except TargetUnavailableError:
+            if time.monotonic() + pause_s > give_up:
+                raise
+        time.sleep(pause_s * random.uniform(0.5, 1.0))
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+class Glances(Generic[Result]):
+    """Looks at something now and then: soon at first, every ten seconds in the long run.
+
+    A look that fails because the service does not answer tells nothing; only after SILENCE_S its error is raised.
+
+    Args:
+        look: Asks the service.
+    """
+
+    def __init__(self, look: Callable[[], Result]) -> None:
+        self._look = look
+        self._began = self._heard = time.monotonic()
+        self._next = 0.0
+
+    def __call__(self) -> Result | None:
+        """What a look found, if it was time for one and the service answered."""
+        now = time.monotonic()
+        if now < self._next:
+            return None
+        self._next = now + min(max(_FIRST_LOOK_S, _SHARE * (now - self._began)), _LAST_LOOK_S)
+        try:
+            found = self._look()
+        except TargetUnavailableError:
+            if now - self._heard > SILENCE_S:
+                raise
+            return None
+        self._heard = now
+        return found

@@ -1,0 +1,69 @@
+"""What is looked at before a submit, and by `doctor`: each check says what it found, or how to mend it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from cloudlstm import storage
+from cloudlstm.errors import StorageError, TargetError
+from cloudlstm.layout import join
+from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.services import TrainerGroup
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
+
+Checks = Mapping[str, Callable[[], str]]
+"""Name -> a function that says what is fine, and raises a CloudLSTMError with a hint where something is not."""
+
+_OLDEST_PYTHON = (3, 11)
+
+
+def storage_rights(root: str) -> str:
+    """Whether objects below `root` can be created, read, listed and deleted."""
+    probe = join(root, f"doctor-{uuid.uuid4().hex}")
+    storage.write(probe, b"cloudlstm", if_absent=True)
+    try:
+        if storage.read(probe) != b"cloudlstm" or probe not in [item.uri for item in storage.list_objects(probe)]:
+            raise StorageError(f"{root} does not give back what was written", hint="use another place")
+    finally:
+        storage.delete(probe)
+    return f"{root} can be written, listed, read and deleted"
+
+
+def interpreter(target: TargetConfig) -> str:
+    """Whether the nodes' Python is one that the package and its pinned dependencies run on."""
+    if tuple(map(int, target.spark_python.split("."))) < _OLDEST_PYTHON:
+        raise TargetError(
+            f"Spark nodes have Python {target.spark_python}, and cloudlstm needs 3.11 or newer",
+            hint='spark_python = "3.11" in Terraform, then terraform apply',
+        )
+    if not target.spark_python_path.endswith(target.spark_python):
+        raise TargetError(
+            f"the bundle is for Python {target.spark_python}, and the nodes' interpreter is {target.spark_python_path}",
+            hint="spark_python and spark_python_path of the target must agree: terraform apply",
+        )
+    return f"{target.spark_python_path} on {target.spark_architecture}"
+
+
+def source(target: TargetConfig, config: RunConfig) -> str:
+    """Whether the cluster reaches the source of bars."""
+    if target.egress == "none" and config.market.source == "yahoo":
+        raise TargetError(
+            "source yahoo is fetched over the internet, which machines of this target do not reach (egress = none)",
+            hint='egress = "nat" in Terraform, or bars in the bucket with market.source=files',
+        )
+    return f"{config.market.source}, egress {target.egress}"
+
+
+def group_size(group: TrainerGroup, target: TargetConfig, workers: int | None) -> str:
+    """Whether the trainer group may have as many machines as the run wants."""
+    seen = group.look()
+    if workers and workers > seen.most:
+        raise TargetError(
+            f"the run wants {workers} workers, and {target.trainer_group} may have {seen.most} machines",
+            hint=f"train.workers={seen.most}, or a larger trainer_max in Terraform",
+        )
+    return f"{target.trainer_group} has {len(seen.machines)} of at most {seen.most} machines"

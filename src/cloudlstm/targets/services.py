@@ -1,0 +1,144 @@
+"""What a target needs of a cloud: something that runs a Spark application, and a group of machines that grows.
+
+Two small protocols; each cloud keeps them in a file of its own. All that is the same on every cloud (what to wait for,
+whom to ask first, when to give up) is built on them: spark_job.py and group_job.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from cloudlstm.targets.base import JobState, Request
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
+    from cloudlstm.layout import RunLayout
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A Spark application as its service tells of it.
+
+    Attributes:
+        id: The service's.
+        name: Ours: run, job and attempt.
+        arguments: The words that it was submitted with.
+        state: How it fares.
+        told: The service's own word for that, with its reason where there is one.
+    """
+
+    id: str
+    name: str
+    arguments: tuple[str, ...]
+    state: JobState
+    told: str
+
+
+class SparkService(Protocol):
+    """Runs Spark applications on a cluster that is there. Every method may raise TargetError."""
+
+    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+        """The exact request that submits a job of this run."""
+        ...
+
+    def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        """What an application that comes of the request can be recognised by."""
+        ...
+
+    def submit(self, request: Request) -> str:
+        """Submits; the application's id."""
+        ...
+
+    def find(self, run: str | None) -> Sequence[Application]:
+        """The applications of a run, by its URI, or of all runs, the newest first; of old ones not all."""
+        ...
+
+    def look(self, application: str) -> Application:
+        """The application of this id as it is now."""
+        ...
+
+    def cancel(self, application: str) -> None:
+        """Asks for its end; nothing happens if it has ended."""
+        ...
+
+    def printed(self, application: str) -> list[str]:
+        """The last lines of its log, as far as they have come, and where the whole of it is to be found."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine of a group.
+
+    Attributes:
+        id: The service's.
+        zone: Where it is.
+        kind: Its machine type.
+        ready: Whether the service counts it as running.
+    """
+
+    id: str
+    zone: str
+    kind: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of machines as its service tells of it.
+
+    Attributes:
+        size: How many machines it is to have.
+        most: How many it may have.
+        machines: Those that it has now, in whatever state.
+    """
+
+    size: int
+    most: int
+    machines: tuple[Machine, ...]
+
+
+class TrainerGroup(Protocol):
+    """Machines that come and go by a number. Every method may raise TargetError."""
+
+    def size_request(self, size: int) -> Request:
+        """The exact request that sets the group's size."""
+        ...
+
+    def deadline_request(self, when: str) -> Request:
+        """The exact request by which the group empties itself at a time (ISO, UTC) without its launcher."""
+        ...
+
+    def send(self, request: Request) -> None:
+        """Sends one of these requests."""
+        ...
+
+    def forget_deadline(self) -> None:
+        """Takes the deadline back."""
+        ...
+
+    def look(self) -> Group:
+        """The group as it is now."""
+        ...
+
+    def complaint(self, since: float) -> str:
+        """What the service says of machines that it could not start since a time (epoch seconds); empty if nothing."""
+        ...
+
+
+class Preflight(Protocol):
+    """Whether a run can be carried out."""
+
+    def checks(self, config: RunConfig | None, root: str) -> Mapping[str, Callable[[], str]]:
+        """Checks by name: each says what is fine, or raises a CloudLSTMError whose hint says how to mend it."""
+        ...
+
+
+class Inventory(Protocol):
+    """What of a target there is."""
+
+    def remains(self) -> Sequence[str]:
+        """Names of everything that carries the target's tag or label."""
+        ...

@@ -1,0 +1,114 @@
+"""A job on a cloud's Spark cluster: submitted once, found again after whatever happened to its launcher, watched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from cloudlstm.errors import TargetError, TargetUnavailableError
+from cloudlstm.targets.base import JobState, Request
+from cloudlstm.targets.course import Course, CourseJob
+from cloudlstm.targets.patience import Glances, patiently
+from cloudlstm.targets.services import Application, SparkService
+
+_ENDING_S = 120.0
+"""How long an application may take to end when it is cancelled."""
+
+
+def found_of(request: Request, run: str, service: SparkService) -> list[Application]:
+    """The applications that come of this very request."""
+    wanted = service.name_and_arguments(request)
+    return [each for each in service.find(run) if (each.name, each.arguments) == wanted]
+
+
+class SparkJob(CourseJob):
+    """The one application of a run's job in this attempt.
+
+    Args:
+        job: The job's name.
+        run: URI of the run.
+        request: Gives the exact request, with nothing left open, once what it needs is in place.
+        service: Where it goes.
+    """
+
+    def __init__(self, job: str, run: str, request: Callable[[], Request], service: SparkService) -> None:
+        self._job, self._run, self._make, self._service = job, run, request, service
+        self._request: Request = {}
+        self._application: Application | None = None
+        super().__init__()
+
+    def _course(self) -> Course:
+        yield "sending the code"
+        self._request = self._make()
+        # What an earlier attempt left would end by itself, as it finds this attempt. But the cluster may be slow.
+        ours = self._ours()
+        if ours is None:
+            for each in self._service.find(self._run):
+                if each.state is JobState.RUNNING:
+                    self._service.cancel(each.id)
+                    yield from self._ended(each.id, "what an earlier attempt left is ending")
+            yield "submitting"
+            known = patiently(self._submitted)
+            ours = patiently(lambda: self._service.look(known))
+        while True:
+            self._application = ours
+            yield from self._ended(ours.id, "Spark on the cluster")
+            # Of two that were submitted by a request whose answer was lost, one found its work claimed and ended well.
+            other = self._ours(JobState.RUNNING)
+            if other is None:
+                break
+            ours = other
+        self._final = self._application.state
+
+    def _ours(self, *states: JobState) -> Application | None:
+        """The application of this attempt, if it was submitted already; one that works before one that has ended."""
+        if not self._request:
+            return None
+        found = found_of(self._request, self._run, self._service)
+        found = [each for each in found if not states or each.state in states]
+        return min(found, key=lambda each: each.state is not JobState.RUNNING, default=None)
+
+    def _submitted(self) -> str:
+        try:
+            return self._service.submit(self._request)
+        except TargetUnavailableError:
+            # It may have arrived all the same, and services know no token that tells a repetition.
+            if ours := self._ours():
+                return ours.id
+            raise
+
+    def _ended(self, application: str, phase: str) -> Course:
+        glance = Glances(lambda: self._service.look(application))
+        while True:
+            seen = glance()
+            if seen is not None:
+                if self._application is not None:
+                    self._application = seen
+                if seen.state is not JobState.RUNNING:
+                    return
+            yield f"{phase}: {seen.told}" if seen else self.phase
+
+    def cancel(self) -> None:
+        """Asks for the application's end unless it has ended, and waits for it."""
+        if self._final is not None:
+            return
+        self._final = JobState.CANCELLED
+        with suppress(TargetError):  # it ends by itself when it finds a later attempt
+            ours = self._ours(JobState.RUNNING)
+            if ours is None:
+                return
+            self._service.cancel(ours.id)
+            give_up = time.monotonic() + _ENDING_S
+            while time.monotonic() < give_up and self._service.look(ours.id).state is JobState.RUNNING:
+                time.sleep(1.0)
+
+    def explain(self) -> str:
+        """How the application ended, and the end of its log."""
+        if self._application is None:
+            return f"{self._job} was not submitted"
+        told = f"{self._job} {self._application.id} ended as {self._application.told}"
+        try:
+            return "\n".join([told, *self._service.printed(self._application.id)])
+        except TargetError as error:
+            return f"{told}\nits log could not be read: {error}"

@@ -1,0 +1,125 @@
+"""A launcher of a scripted target in a process of its own, which dies where it is told to."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from cloud.scripted import Doom, Engine, ScriptedGroup, ScriptedSpark
+from cloudlstm import launch, storage
+from cloudlstm.cli.plans import submit_plan
+from cloudlstm.errors import CloudLSTMError
+from cloudlstm.storage import verbs
+from cloudlstm.targets import cloud, group_job, patience, spark_job
+from cloudlstm.targets.document import TargetConfig
+
+_OPERATIONS = ("read", "write", "stat", "delete", "list_objects")
+_QUICK_S = 0.002
+_PR_SET_PDEATHSIG = 1
+
+DOCUMENT = TargetConfig(
+    contract_version=1, cloud="aws", name="scripted", account="1", region="here", bucket_uri="file://bucket",
+    spark_cluster="c", spark_release="r", spark_python="3.11", spark_python_path="/usr/bin/python3.11",
+    spark_architecture="x86_64", log_uri="", trainer_group="group", trainer_zones=("zone",), trainer_machines=("kind",),
+    trainer_gpu="none", trainer_max=3, trainer_port=8470, max_hours=1, egress="nat",
+)  # fmt: skip
+
+
+class _Nothing:
+    """Neither a check nor anything that remains."""
+
+    def checks(self, *_: object) -> dict[str, object]:
+        return {}
+
+    def remains(self) -> list[str]:
+        return []
+
+
+class _Parts(dict[str, object]):
+    """A bundle whose parts are there."""
+
+    def __missing__(self, name: str) -> object:
+        return type("Part", (), {"uri": f"code/{name}", "sha256": name})
+
+
+class Launcher:
+    """A submit in a forked process.
+
+    Args:
+        engine: The cloud.
+        doom: Where it dies.
+        lost: The share of submissions whose answer is lost.
+        seed: Of these losses.
+    """
+
+    def __init__(self, engine: Engine, doom: Doom, *, lost: float = 0.0, seed: int = 0) -> None:
+        self._console = engine.folder / "console.txt"
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._status: int | None = None
+        self._pid = os.fork()
+        if self._pid == 0:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # never longer than the test
+            os._exit(_launch(engine.folder, doom, self._console, lost, seed))
+
+    @property
+    def status(self) -> int | None:
+        """As subprocess has it; None while it lives."""
+        if self._status is None:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    @property
+    def told(self) -> str:
+        """What it printed."""
+        return self._console.read_text()
+
+
+def _launch(folder: Path, doom: Doom, console: Path, lost: float, seed: int) -> int:
+    with console.open("w") as output:
+        try:
+            _hurry()
+            for name in _OPERATIONS:
+                counted = doom.over(getattr(verbs, name))
+                setattr(storage, name, counted)
+                setattr(verbs, name, counted)
+            config = DOCUMENT.model_copy(update={"bucket_uri": f"file://{folder}/bucket"})
+            spark, group = ScriptedSpark(folder, doom, lost, seed), ScriptedGroup(folder, doom)
+            target = cloud.CloudTarget(config, spark, group, _Nothing(), _Nothing())  # type: ignore[arg-type]
+            target._bundle = _Parts()  # type: ignore[assignment]
+            plan = submit_plan(target, config=None, overrides=["train.workers=2"], root=None, run="scripted")
+            doom.count = 0
+            launch.carry_out(plan, target, lambda _: None)
+        except CloudLSTMError as error:
+            output.write(f"{type(error).__name__}: {error}\n")
+            return 1
+        except BaseException:
+            traceback.print_exc(file=output)
+            return 3
+        output.write(f"operations: {doom.count}\n")
+    return 0
+
+
+def _hurry() -> None:
+    """Minutes of a cloud are milliseconds here."""
+    patience._FIRST_LOOK_S = patience._LAST_LOOK_S = patience._FIRST_PAUSE_S = _QUICK_S  # type: ignore[misc]
+    launch._POLL_S = _QUICK_S
+    group_job._WAIT_LOOK_S = _QUICK_S
+    spark_job.time = group_job.time = _Quick()  # type: ignore[assignment]
+
+
+class _Quick:
+    """The module `time`, whose sleeps are short."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
+    def sleep(self, _: float) -> None:
+        time.sleep(_QUICK_S)

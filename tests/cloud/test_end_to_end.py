@@ -1,0 +1,194 @@
+"""A whole run on the emulated AWS by the code that runs on the real one: Spark, machines, TensorFlow, report, down."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from localstack.spark import executors
+
+from cloud.running import Target, documents
+from cloudlstm import storage
+from emulated import until
+from pipeline.submitting import cloudlstm, error_line, report
+
+RUN = "whole"
+
+
+@pytest.fixture(scope="module")
+def run(aws: Target) -> str:
+    """The URI of a finished run."""
+    done = aws.submit(f"--run={RUN}")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert f"{aws.bucket}/runs/{RUN}/report/report.html" in done.stdout
+    return f"{aws.bucket}/runs/{RUN}"
+
+
+def test_spark_ran_on_two_executors_with_a_bare_interpreter(aws: Target, run: str) -> None:
+    (step,) = aws.steps(run)
+    assert (step["Name"], step["Status"]["State"]) == (f"cloudlstm {RUN} prepare 1", "COMPLETED")
+    (log,) = aws.event_logs(step["Id"])
+    assert len(executors(log)) == 2
+
+
+def test_two_machines_trained_as_one_generation(aws: Target, run: str) -> None:
+    formed, ended = documents(f"{run}/generations/")
+    hosts = [address.rsplit(":", 1)[0] for address in formed["addresses"]]
+    assert len(set(hosts)) == 2
+    assert all(host.startswith("127.") for host in hosts)
+    assert (ended["addresses"], ended["outcome"], ended["restarts"]) == ([], "done", [])
+    claims = {
+        item.uri.rsplit("/", 1)[1]: storage.read_json(item.uri) for item in storage.list_objects(f"{run}/claims/")
+    }
+    assert set(claims) == {f"0001-{name}-0.json" for name in ("prepare-driver", "train-worker-0", "train-worker-1")}
+    assert len({claim["pid"] for claim in claims.values()}) == 3
+
+
+def test_nothing_costs_money_afterwards(aws: Target, run: str) -> None:
+    assert aws.group_size == 0
+    assert aws.deadlines == []
+    assert not storage.exists(f"{aws.bucket}/trainers/{aws.document['trainer_group']}/assignment.json")
+    (lease,) = [each for each in documents(f"{aws.bucket}/trainers/") if "ended" in each][-1:]
+    assert lease["ended"]
+
+
+def test_the_run_folder_names_no_place_but_the_bucket(aws: Target, run: str) -> None:
+    objects = [row["uri"] for manifest in documents(f"{run}/manifests/") for row in manifest["objects"]]
+    assert objects
+    assert all("://" not in uri and not uri.startswith("/") for uri in objects), "not below the run"
+    assert "file:" not in json.dumps(documents(f"{run}/config.json"))
+
+
+def test_the_metrics_are_those_of_a_local_run(aws: Target, run: str, tmp_path: Path) -> None:
+    done = cloudlstm("submit", f"--config={aws.config}", f"--root={tmp_path}", f"--run={RUN}", timeout_s=900)
+    assert done.returncode == 0, done.stderr
+    here, there = report(f"file://{tmp_path}/{RUN}")["models"], report(run)["models"]
+    assert [each["model"] for each in here] == [each["model"] for each in there]
+    for ours, theirs in zip(here, there, strict=True):
+        numbers = {key: value for key, value in ours.items() if isinstance(value, int | float)}
+        assert numbers == pytest.approx({key: theirs[key] for key in numbers}, rel=1e-4, abs=1e-6), ours["model"]
+
+
+def test_submitting_it_again_sends_no_code_and_makes_nothing_anew(aws: Target, run: str) -> None:
+    code, data = aws.versions("code/"), aws.versions(f"runs/{RUN}/data/")
+    assert code
+    assert data
+    done = aws.submit(f"--run={RUN}")
+    assert done.returncode == 0, done.stderr
+    assert (aws.versions("code/"), aws.versions(f"runs/{RUN}/data/")) == (code, data)
+    assert [step["Name"] for step in aws.steps(run)] == [f"cloudlstm {RUN} prepare {n}" for n in (1, 2)]
+
+
+def test_other_verbs_find_the_run_by_its_target(aws: Target, run: str) -> None:
+    told = aws.run("status")
+    assert told.returncode == 0, told.stderr
+    assert "done" in told.stdout
+    assert "worker-0" in aws.run("logs", f"--run={RUN}").stdout
+    assert RUN in aws.run("runs").stdout
+    assert aws.run("report", f"--run={RUN}").returncode == 0
+
+
+def test_a_killed_launcher_is_succeeded_where_the_step_is(aws: Target, run: str) -> None:
+    """Spark and the machines work on without a launcher; the next submit goes on with them, also in training."""
+    words = ("--run=killed", "train.epochs=3")
+    killed = f"{aws.bucket}/runs/killed"
+    first = aws.start(*words)
+    until(lambda: [each for each in aws.steps(killed) if each["Status"]["State"] == "RUNNING"], "a step")
+    first.kill()
+    first.communicate()
+    second = aws.start(*words)
+    until(lambda: list(storage.list_objects(f"{killed}/generations/")), "a generation")
+    second.kill()
+    second.communicate()
+    assert aws.group_size == 2
+    assert aws.deadlines
+    third = aws.submit(*words)
+    assert third.returncode == 0, third.stderr
+    assert [step["Status"]["State"] for step in aws.steps(killed)] == ["COMPLETED"]
+    launchers = [item.uri.rsplit("/", 1)[1] for item in storage.list_objects(f"{killed}/attempts/")]
+    assert {name for name in launchers if "heartbeat" not in name} == {
+        "0001.json", "0001.launcher-2.json", "0001.launcher-3.json",
+    }  # fmt: skip
+    assert aws.group_size == 0
+
+
+@pytest.fixture
+def faults(aws: Target) -> Iterator[Any]:
+    yield aws.cloud.control
+    aws.cloud.control.clear()
+
+
+def test_a_preempted_machine_is_replaced_and_all_join_again(aws: Target, run: str, faults: Any) -> None:
+    words = ("--run=preempted", "train.epochs=200", "train.patience_epochs=200", "train.checkpoint_every_s=0")
+    launcher = aws.start(*words)
+    uri = f"{aws.bucket}/runs/preempted"
+    until(lambda: list(storage.list_objects(f"{uri}/checkpoints/")), "a checkpoint")
+    faults.fault("preempted", worker=0)
+    told, _ = launcher.communicate(timeout=900)
+    assert launcher.returncode == 0, told
+    generations = documents(f"{uri}/generations/")
+    assert [bool(each["addresses"]) for each in generations] == [True, True, False]
+    first, second, last = generations
+    assert len({address.rsplit(":", 1)[0] for address in first["addresses"] + second["addresses"]}) == 3
+    assert (last["outcome"], len(last["restarts"])) == ("done", 1)
+    assert aws.group_size == 0
+
+
+def test_a_group_that_does_not_fill_is_given_up(aws: Target, run: str, faults: Any) -> None:
+    faults.fault("no-capacity")
+    done = aws.submit(f"--run={RUN}", "train.seed=3", "trainers.fill_timeout_s=5")
+    assert done.returncode == 1
+    line = error_line(done)
+    assert "0 of 2 machines came within 5 s" in line
+    for word in (*aws.document["trainer_zones"], *aws.document["trainer_machines"], "We currently do not have"):
+        assert word in line
+    assert aws.group_size == 0
+
+
+def test_a_failed_step_is_told_in_the_platforms_words(aws: Target, run: str, faults: Any) -> None:
+    faults.fault("step-fails", reason="Disk full.", message="No space left on a core node.")
+    done = aws.submit("--run=failing")
+    assert done.returncode == 1
+    assert "FAILED: Disk full.: No space left on a core node." in error_line(done)
+
+
+def test_apis_that_fail_for_a_while_are_ridden_out(aws: Target, run: str, faults: Any) -> None:
+    faults.fault("throttled", service="emr", action="DescribeStep", seconds=5)
+    faults.fault("api-error", service="emr", action="AddJobFlowSteps", times=3)
+    faults.fault("api-error", service="autoscaling", action="*", times=6)
+    done = aws.submit(f"--run={RUN}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_group_that_is_taken_is_refused_by_its_holders_name(aws: Target, run: str) -> None:
+    base = f"{aws.bucket}/trainers/{aws.document['trainer_group']}/leases"
+    number = max(int(item.uri.rsplit("/", 1)[1].split(".")[0]) for item in storage.list_objects(base)) + 1
+    owner = {"host": "elsewhere", "pid": 4711, "started": time.time()}
+    record = {"token": "other", "run": f"{aws.bucket}/runs/other", "owner": owner}
+    storage.write_json(f"{base}/{number:06d}.json", record)
+    storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time() + 600, "ended": False})
+    done = aws.submit(f"--run={RUN}")
+    assert done.returncode == 1
+    assert "the trainers are at work for run other (process 4711 on elsewhere)" in error_line(done)
+    waiting = aws.start(f"--run={RUN}", "--wait")
+    until(lambda: len(aws.steps(run)) > 3 and aws.steps(run)[-1]["Status"]["State"] == "COMPLETED", "the step")
+    storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time(), "ended": True})
+    told, _ = waiting.communicate(timeout=900)
+    assert waiting.returncode == 0, told
+
+
+def test_down_ends_all_and_says_what_remains(aws: Target, run: str) -> None:
+    aws.client("autoscaling").set_desired_capacity(
+        AutoScalingGroupName=aws.document["trainer_group"], DesiredCapacity=1
+    )
+    told = aws.run("down")
+    assert told.returncode == 0, told.stderr
+    assert f"set {aws.document['trainer_group']} from 1 machines to 0" in told.stdout
+    assert aws.document["spark_cluster"] in told.stdout
+    assert "terraform -chdir=" in told.stdout
+    assert aws.group_size == 0
+    assert json.loads(aws.file.read_text())["spark_cluster"] == aws.document["spark_cluster"]

@@ -1,0 +1,118 @@
+"""kill -9 of the launcher at any of its operations: the run is finished by the next submit, and nothing is left to pay.
+
+`make soak` does the same at CLOUDLSTM_KILL_POINTS=1000 points.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from cloud.launching import Launcher
+from cloud.scripted import Doom, Engine
+from cloudlstm import attempts, storage
+from cloudlstm.layout import RunLayout
+
+POINTS = int(os.environ.get("CLOUDLSTM_KILL_POINTS", "40"))
+BATCHES = 4
+LIVENESS_S = 120.0
+
+
+def moved_on_until_ended(engine: Engine, launcher: Launcher) -> int:
+    give_up = time.monotonic() + LIVENESS_S
+    while (status := launcher.status) is None:
+        assert time.monotonic() < give_up, "the launcher hangs"
+        engine.tick()
+        time.sleep(0.004)
+    return status
+
+
+def layout_of(engine: Engine) -> RunLayout:
+    return RunLayout(f"file://{engine.folder}/bucket/runs/scripted")
+
+
+def finished(engine: Engine) -> None:
+    """All that must hold when a submit has ended well."""
+    run = layout_of(engine).uri
+    assert storage.exists(layout_of(engine).report("report.json"))
+    assert engine.group["size"] == 0
+    states = [step["state"] for step in engine.steps(run)]
+    assert "RUNNING" not in states
+    assert engine.trained[run] == 1
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many operations an undisturbed launcher does, about."""
+    engine = Engine(tmp_path_factory.mktemp("undisturbed"))
+    launcher = Launcher(engine, Doom())
+    assert moved_on_until_ended(engine, launcher) == 0, launcher.told
+    finished(engine)
+    assert engine.prepared == {layout_of(engine).uri: 1}
+    assert "deadline" not in engine.group
+    return int(launcher.told.split()[-1])
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_a_killed_launcher_leaves_a_run_that_goes_on(operations: int, batch: int, tmp_path: Path) -> None:
+    for point in range(batch, POINTS, BATCHES):
+        killed_once(operations, point, tmp_path / str(point))
+
+
+def killed_once(operations: int, point: int, folder: Path) -> None:
+    dice = random.Random(point)
+    engine = Engine(folder)
+    doom = Doom(dice.randint(1, operations), after=dice.random() < 0.5)
+    first = Launcher(engine, doom, lost=0.3, seed=point)
+    status = moved_on_until_ended(engine, first)
+    assert status in (0, -signal.SIGKILL), first.told
+    for _ in range(dice.choice([0, 0, 3, 12, 40])):  # somebody comes back sooner or later
+        engine.tick()
+    if dice.random() < 0.3:  # or when the deadline has passed
+        engine.late_s = 2 * 3600
+        engine.tick()
+        assert engine.group["size"] == 0, f"point {point}: machines after their deadline"
+        assert engine.group["machines"] == []
+        engine.late_s = 0
+    second = Launcher(engine, Doom(), lost=0.3, seed=point + 1)
+    assert moved_on_until_ended(engine, second) == 0, f"point {point}: {second.told}"
+    run = layout_of(engine).uri
+    assert storage.exists(layout_of(engine).report("report.json"))
+    assert engine.group["size"] == 0, f"point {point}: machines after the end"
+    names = [step["name"] for step in engine.steps(run)]
+    assert len(names) == len(set(names)), f"point {point}: a step was submitted twice: {names}"
+    number = attempts.latest_attempt(layout_of(engine))
+    # Prepared once for each attempt at most; a second attempt is opened only where nothing of the first one is at work.
+    assert engine.prepared[run] <= number, f"point {point}: a doubled step"
+    assert number <= 2
+
+
+def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Path) -> None:
+    """Stopped while the step works, taken over when its heartbeat is old, woken again: it harms nothing."""
+    engine = Engine(tmp_path)
+    first = Launcher(engine, Doom())
+    give_up = time.monotonic() + LIVENESS_S
+    while not engine.working:
+        assert time.monotonic() < give_up
+        engine.tick()
+    os.kill(first._pid, signal.SIGSTOP)
+    layout = layout_of(engine)
+    owner = storage.read_json(layout.attempt(1))
+    storage.write_json(layout.attempt(1), owner | {"host": "another machine", "started": 0.0})
+    storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
+    second = Launcher(engine, Doom())
+    until_training = time.monotonic() + LIVENESS_S
+    while engine.group["size"] == 0:
+        assert time.monotonic() < until_training, second.told
+        engine.tick()
+        time.sleep(0.004)
+    os.kill(first._pid, signal.SIGCONT)
+    assert moved_on_until_ended(engine, first) == 1
+    assert moved_on_until_ended(engine, second) == 0, second.told
+    finished(engine)
+    assert engine.prepared == {layout.uri: 1}

@@ -1,0 +1,65 @@
+"""What is sent to AWS, to the letter: golden files, written anew by CLOUDLSTM_GOLDEN=1 and then to be read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudlstm.cli.plans import submit_plan
+from cloudlstm.errors import UsageError
+from cloudlstm.targets import open_target
+from cloudlstm.targets.aws_preflight import vcpus
+
+GOLDEN = Path(__file__).parent / "golden"
+
+TARGET = {
+    "contract_version": 1, "cloud": "aws", "name": "desk", "account": "123456789012", "region": "eu-central-1",
+    "bucket_uri": "s3://desk-runs", "spark_cluster": "j-ABC", "spark_release": "emr-spark-8.1.0",
+    "spark_python": "3.11", "spark_python_path": "/usr/bin/python3.11", "spark_architecture": "aarch64", "log_uri": "s3://desk-runs/logs",
+    "trainer_group": "desk-trainers", "trainer_zones": ["eu-central-1a", "eu-central-1b"],
+    "trainer_machines": ["g6.xlarge", "g6.2xlarge"], "trainer_gpu": "l4", "trainer_max": 4, "trainer_port": 8470,
+    "max_hours": 12, "egress": "nat", "endpoints": {},
+}  # fmt: skip
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    path = tmp_path / "target.json"
+    path.write_text(json.dumps({key: {"sensitive": False, "type": "x", "value": TARGET[key]} for key in TARGET}))
+    return str(path)
+
+
+def requests(target: str, *words: str, root: str | None = None) -> tuple[dict[str, Any], ...]:
+    plan = submit_plan(open_target(target), config=None, overrides=["train.workers=3", *words], root=root, run="golden")
+    assert plan.run == f"{root or 's3://desk-runs/runs'}/golden"
+    return plan.requests  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("name", "job"), [("emr-prepare", "prepare"), ("ec2-train", "train")])
+def test_requests_are_as_they_were(target: str, name: str, job: str) -> None:
+    (request,) = [each for each in requests(target) if each.get("job") == job]
+    text = json.dumps(request, indent=1) + "\n"
+    path = GOLDEN / f"{name}.json"
+    if os.environ.get("CLOUDLSTM_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def test_machines_never_live_longer_than_the_target_allows(target: str) -> None:
+    for words, hours in (((), 12), (("trainers.max_hours=2",), 2), (("trainers.max_hours=48",), 12)):
+        (train,) = [each for each in requests(target, *words) if each.get("job") == "train"]
+        assert train["hours"] == hours
+
+
+def test_a_place_that_the_machines_do_not_reach_is_refused(target: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="its machines would not reach it"):
+        requests(target, root=f"file://{tmp_path}")
+
+
+@pytest.mark.parametrize(("machine", "count"), [("g6.xlarge", 4), ("m7i.2xlarge", 8), ("c7i.large", 2), ("odd", 0)])
+def test_vcpus_of_a_machine(machine: str, count: int) -> None:
+    assert vcpus(machine) == count
