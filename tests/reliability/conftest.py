@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cloudlstm.config import SparkConfig
 from cloudlstm.spark import Spark
 from cloudlstm.targets.java import find_java
-from emulators import environment_of
 from pipeline.submitting import write_config
 from reliability.between import Between, between
 from reliability.running import prepare_here
@@ -30,13 +30,28 @@ def gs_between(gs_endpoint: str) -> Iterator[Between]:
         yield server
 
 
+class SharedSpark(Spark):
+    """A Spark for many modules. Whoever else starts one in this process shares its JVM, and may stop its context."""
+
+    environment: Mapping[str, str]
+
+    @property
+    def context(self) -> Any:
+        if self._started is not None and self._started._jsc is None:
+            self._started = None
+        context = super().context
+        context.environment.update(self.environment)  # the workers' own, whatever the JVM's was when it began
+        return context
+
+
 @pytest.fixture(scope="session")
 def spark(s3_between: Between, gs_between: Between) -> Iterator[Spark]:
     """A Spark of two cores whose workers reach storage through the servers above."""
     os.environ["JAVA_HOME"] = str(find_java().home)
-    with Spark(SparkConfig(master="local[2]"), app_name="reliability") as application:
-        with environment_of({"AWS_ENDPOINT_URL": s3_between.url, "STORAGE_EMULATOR_HOST": gs_between.url}):
-            application.context  # noqa: B018 - the JVM takes the environment as it is now
+    with SharedSpark(SparkConfig(master="local[2]"), app_name="reliability") as application:
+        sdks = {name: text for name, text in os.environ.items() if name.startswith(("AWS_", "DISABLE_GCS_"))}
+        ways = {"AWS_ENDPOINT_URL": s3_between.url, "STORAGE_EMULATOR_HOST": gs_between.url}
+        application.environment = sdks | ways
         yield application
 
 
