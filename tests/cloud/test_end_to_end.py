@@ -125,7 +125,7 @@ def faults(aws: Target) -> Iterator[Any]:
 
 
 def test_a_preempted_machine_is_replaced_and_all_join_again(aws: Target, run: str, faults: Any) -> None:
-    words = ("--run=preempted", "train.epochs=200", "train.patience_epochs=200", "train.checkpoint_every_s=0")
+    words = ("--run=preempted", "train.epochs=60", "train.patience_epochs=60", "train.checkpoint_every_s=0")
     launcher = aws.start(*words)
     uri = f"{aws.bucket}/runs/preempted"
     until(lambda: list(storage.list_objects(f"{uri}/checkpoints/")), "a checkpoint")
@@ -183,6 +183,29 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name(aws: Target, run: 
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time(), "ended": True})
     told, _ = waiting.communicate(timeout=900)
     assert waiting.returncode == 0, told
+
+
+def test_a_detached_run_can_be_cancelled_from_elsewhere(aws: Target, run: str, faults: Any) -> None:
+    faults.fault("step-hangs")
+    done = aws.submit("--run=detached", "--detach")
+    assert done.returncode == 0, done.stderr
+    assert "goes on in the background" in done.stdout
+    uri = f"{aws.bucket}/runs/detached"
+    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "RUNNING"], "the step")
+    assert "asked attempt 1 of detached to end" in aws.run("cancel", "--run=detached").stdout
+    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "CANCELLED"], "its cancellation")
+    until(lambda: "cancelled" in aws.run("status", "--run=detached").stdout, "the launcher's end")
+
+
+def test_what_a_dead_launcher_left_can_be_cancelled(aws: Target, run: str, faults: Any) -> None:
+    faults.fault("step-hangs")
+    launcher = aws.start("--run=orphaned")
+    uri = f"{aws.bucket}/runs/orphaned"
+    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "RUNNING"], "the step")
+    launcher.kill()
+    launcher.communicate()
+    assert "cancelled cloudlstm orphaned prepare 1" in aws.run("cancel", "--run=orphaned").stdout
+    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "CANCELLED"], "its cancellation")
 
 
 def test_down_ends_all_and_says_what_remains(aws: Target, run: str) -> None:
