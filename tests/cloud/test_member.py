@@ -1,4 +1,4 @@
-"""Machines that come, fail and go: who is in which generation, and when it is over. Real processes, workers of a line."""
+"""Machines that come, fail and go: who is in which generation, and when it is over. Real processes, tiny workers."""
 
 from __future__ import annotations
 
