@@ -79,6 +79,9 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
         watch(told.progress(job.restarts, job.phase))
         if state is not JobState.DONE:
             raise _failure(name, job, layout)
+    except errors.RunBusyError:
+        job.leave()
+        raise
     finally:
         job.cancel()
 
