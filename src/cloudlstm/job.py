@@ -133,19 +133,27 @@ def _end_with_parent() -> None:
 
 
 def _end_when_succeeded(layout: RunLayout) -> None:
-    """Ends this process when a later attempt has the run; one that was stopped for a while may not know."""
+    """Ends this process when a later attempt has the run; one that was stopped for a while may not know.
+
+    One whose launcher is elsewhere is also not to outlive the wish for its end: ending what has submitted it to a
+    cluster does not end it everywhere.
+    """
+    alone = not os.environ.get(PARENT_PIPE)
 
     def watch() -> None:
         while True:
             time.sleep(attempts.HEARTBEAT_EVERY_S)
             try:
                 attempts.require_current(layout)
+                if not (alone and attempts.is_cancelled(layout, attempts.joined(layout))):
+                    continue
+                _LOG.error("the run was cancelled")
             except errors.RunBusyError as error:
                 _LOG.error("%s", error)
-                os.kill(os.getpid(), signal.SIGTERM)
-                time.sleep(_GRACE_S)
-                os._exit(1)
             except errors.StorageError:
                 continue
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(_GRACE_S)
+            os._exit(1)
 
     threading.Thread(target=watch, name="succession-watch", daemon=True).start()

@@ -40,6 +40,8 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
         for request in plan.requests:
             if request["action"] == "write":
                 storage.write_json(request["uri"], request["document"])
+            elif request["job"] == "train" and target.root and storage.exists(layout.complete(attempt.number)):
+                watch(_skipped(request["job"]))  # machines that have nothing to do cost as much as others
             else:
                 _run_job(request, target, layout, attempt, watch)
     return layout
@@ -77,8 +79,17 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
         watch(told.progress(job.restarts, job.phase))
         if state is not JobState.DONE:
             raise _failure(name, job, layout)
+    except errors.RunBusyError:
+        job.leave()
+        raise
     finally:
         job.cancel()
+
+
+def _skipped(job: str) -> list[Progress]:
+    now = time.time()
+    steps = [step.name for step in STEPS if step.job == job]
+    return [Progress(step, "launcher", 1, 1, "", now, now, finished=True, facts={"skipped": True}) for step in steps]
 
 
 def _filled(request: Request, attempt: int) -> Request:

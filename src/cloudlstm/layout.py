@@ -5,6 +5,7 @@
     config.json                              the resolved configuration, written once
     attempts/0001.json                       one submit's go at the run (create-only), then .heartbeat.json
     attempts/0001.launcher-2.json            a launcher that went on with it where the first one was lost (create-only)
+    attempts/0001.complete.json              the job "prepare" found that the later steps are done for the same inputs
     claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
     manifests/<step>.json                    what a finished step made; written last
     data/<step>/<fingerprint>/…              the objects that the manifest names
@@ -78,6 +79,9 @@ class RunLayout:
 
     def cancelled(self, attempt: int) -> str:
         return join(self.uri, f"attempts/{attempt:04d}.cancelled.json")
+
+    def complete(self, attempt: int) -> str:
+        return join(self.uri, f"attempts/{attempt:04d}.complete.json")
 
     def claim(self, attempt: int, job: str) -> str:
         return join(self.uri, f"claims/{attempt:04d}-{job}.json")

@@ -160,11 +160,14 @@ class Member:
         if last is None or last.attempt != attempt:
             fresh = Restarts(self._layout, _JOB, allowed)
             return Generation(number, attempt, addresses, budget=fresh.state)
-        statuses = {}
+        statuses: dict[str, int] = {}
+        lost = []
         for index, address in enumerate(last.addresses):
             known = records.get(address.rsplit(":", 1)[0], {}).get("status")
-            statuses[f"worker-{index}"] = -int(signal.SIGKILL) if known is None else int(known)  # or its machine's end
-        why = cause_of(statuses)
+            if known is None:
+                lost.append(f"the machine of worker-{index} was lost")
+            statuses[f"worker-{index}"] = -int(signal.SIGKILL) if known is None else int(known)
+        why = ", ".join(lost) or cause_of(statuses)
         budget = Restarts(self._layout, _JOB, allowed, last.budget)
         if not worth_another(statuses.values()) or not budget.another():
             return Generation(number, attempt, restarts=last.restarts, outcome=generations.FAILED, told=why)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from localstack.cloud import Cloud
 
 from cloud.running import Target
+from emulators import environment_of
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +20,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="session")
-def aws(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A target, and this process set up to look into its bucket."""
-    before = dict(os.environ)
-    os.environ.update(cloud.environment)
-    yield Target(cloud, cloud.make_target("tested"), tmp_path_factory.mktemp("typed"))
-    os.environ.clear()
-    os.environ.update(before)
+def document(cloud: Cloud) -> dict[str, Any]:
+    """A target's document."""
+    return cloud.make_target("tested")
+
+
+@pytest.fixture(scope="module")
+def aws(cloud: Cloud, document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The target, and this process set up to look into its bucket: other tests have other servers."""
+    with environment_of(cloud.environment):
+        yield Target(cloud, document, tmp_path_factory.mktemp("typed"))

@@ -62,8 +62,8 @@ class Launcher:
         sys.stdout.flush()
         sys.stderr.flush()
         self._status: int | None = None
-        self._pid = os.fork()
-        if self._pid == 0:
+        self.pid = os.fork()
+        if self.pid == 0:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # never longer than the test
             os._exit(_launch(engine.folder, doom, self._console, lost, seed))
 
@@ -71,7 +71,7 @@ class Launcher:
     def status(self) -> int | None:
         """As subprocess has it; None while it lives."""
         if self._status is None:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self._status = os.waitstatus_to_exitcode(status)
         return self._status

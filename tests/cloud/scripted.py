@@ -1,8 +1,8 @@
 """A scripted cloud: steps and machines that wait, then leave what real ones leave, in a folder instead of a service.
 
-The launcher's side (ScriptedSpark, ScriptedGroup) may be in a process that is killed; the cloud's side (Engine) is moved
-on by the test. Both see the same files. It refuses what a cloud refuses: a group larger than it may be, a deadline in
-the past, an unknown step.
+The launcher's side (ScriptedSpark, ScriptedGroup) may be in a process that is killed; the cloud's side (Engine) is
+moved on by the test. Both see the same files. It refuses what a cloud refuses: a group larger than it may be, an
+unknown step; and what a launcher must never do: a group that grows without a deadline.
 """
 
 from __future__ import annotations

@@ -81,6 +81,8 @@ def test_submitting_it_again_sends_no_code_and_makes_nothing_anew(aws: Target, r
     assert done.returncode == 0, done.stderr
     assert (aws.versions("code/"), aws.versions(f"runs/{RUN}/data/")) == (code, data)
     assert [step["Name"] for step in aws.steps(run)] == [f"cloudlstm {RUN} prepare {n}" for n in (1, 2)]
+    assert "unchanged" in done.stdout + done.stderr
+    assert len(documents(f"{run}/generations/")) == 2, "machines were started for nothing"
 
 
 def test_other_verbs_find_the_run_by_its_target(aws: Target, run: str) -> None:
@@ -123,7 +125,7 @@ def faults(aws: Target) -> Iterator[Any]:
 
 
 def test_a_preempted_machine_is_replaced_and_all_join_again(aws: Target, run: str, faults: Any) -> None:
-    words = ("--run=preempted", "train.epochs=200", "train.patience_epochs=200", "train.checkpoint_every_s=0")
+    words = ("--run=preempted", "train.epochs=60", "train.patience_epochs=60", "train.checkpoint_every_s=0")
     launcher = aws.start(*words)
     uri = f"{aws.bucket}/runs/preempted"
     until(lambda: list(storage.list_objects(f"{uri}/checkpoints/")), "a checkpoint")
@@ -160,8 +162,9 @@ def test_apis_that_fail_for_a_while_are_ridden_out(aws: Target, run: str, faults
     faults.fault("throttled", service="emr", action="DescribeStep", seconds=5)
     faults.fault("api-error", service="emr", action="AddJobFlowSteps", times=3)
     faults.fault("api-error", service="autoscaling", action="*", times=6)
-    done = aws.submit(f"--run={RUN}")
+    done = aws.submit(f"--run={RUN}", "train.seed=4")
     assert done.returncode == 0, done.stderr
+    assert not faults.faults(), "not every fault happened"
 
 
 def test_a_group_that_is_taken_is_refused_by_its_holders_name(aws: Target, run: str) -> None:
@@ -171,14 +174,38 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name(aws: Target, run: 
     record = {"token": "other", "run": f"{aws.bucket}/runs/other", "owner": owner}
     storage.write_json(f"{base}/{number:06d}.json", record)
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time() + 600, "ended": False})
-    done = aws.submit(f"--run={RUN}")
+    done = aws.submit(f"--run={RUN}", "train.seed=5")
     assert done.returncode == 1
     assert "the trainers are at work for run other (process 4711 on elsewhere)" in error_line(done)
-    waiting = aws.start(f"--run={RUN}", "--wait")
-    until(lambda: len(aws.steps(run)) > 3 and aws.steps(run)[-1]["Status"]["State"] == "COMPLETED", "the step")
+    submitted = len(aws.steps(run))
+    waiting = aws.start(f"--run={RUN}", "--wait", "train.seed=5")
+    until(lambda: [each["Status"]["State"] for each in aws.steps(run)][submitted:] == ["COMPLETED"], "the step")
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time(), "ended": True})
     told, _ = waiting.communicate(timeout=900)
     assert waiting.returncode == 0, told
+
+
+def test_a_detached_run_can_be_cancelled_from_elsewhere(aws: Target, run: str, faults: Any) -> None:
+    faults.fault("step-hangs")
+    done = aws.submit("--run=detached", "--detach")
+    assert done.returncode == 0, done.stderr
+    assert "goes on in the background" in done.stdout
+    uri = f"{aws.bucket}/runs/detached"
+    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "RUNNING"], "the step")
+    assert "asked attempt 1 of detached to end" in aws.run("cancel", "--run=detached").stdout
+    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "CANCELLED"], "its cancellation")
+    until(lambda: "cancelled" in aws.run("status", "--run=detached").stdout, "the launcher's end")
+
+
+def test_what_a_dead_launcher_left_can_be_cancelled(aws: Target, run: str, faults: Any) -> None:
+    faults.fault("step-hangs")
+    launcher = aws.start("--run=orphaned")
+    uri = f"{aws.bucket}/runs/orphaned"
+    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "RUNNING"], "the step")
+    launcher.kill()
+    launcher.communicate()
+    assert "cancelled cloudlstm orphaned prepare 1" in aws.run("cancel", "--run=orphaned").stdout
+    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "CANCELLED"], "its cancellation")
 
 
 def test_down_ends_all_and_says_what_remains(aws: Target, run: str) -> None:

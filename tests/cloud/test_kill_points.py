@@ -9,7 +9,9 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,15 @@ def moved_on_until_ended(engine: Engine, launcher: Launcher) -> int:
         engine.tick()
         time.sleep(0.004)
     return status
+
+
+def moved_on_until(engine: Engine, launcher: Launcher, true: Callable[[], Any]) -> None:
+    give_up = time.monotonic() + LIVENESS_S
+    while not true():
+        assert launcher.status is None, launcher.told
+        assert time.monotonic() < give_up
+        engine.tick()
+        time.sleep(0.004)
 
 
 def layout_of(engine: Engine) -> RunLayout:
@@ -92,27 +103,33 @@ def killed_once(operations: int, point: int, folder: Path) -> None:
     assert number <= 2
 
 
-def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Path) -> None:
+@pytest.mark.parametrize("woken", ["while the step works", "while the machines work"])
+def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Path, woken: str) -> None:
     """Stopped while the step works, taken over when its heartbeat is old, woken again: it harms nothing."""
     engine = Engine(tmp_path)
-    first = Launcher(engine, Doom())
-    give_up = time.monotonic() + LIVENESS_S
-    while not engine.working:
-        assert time.monotonic() < give_up
-        engine.tick()
-    os.kill(first._pid, signal.SIGSTOP)
     layout = layout_of(engine)
+    first = Launcher(engine, Doom())
+    moved_on_until(engine, first, lambda: engine.working)
+    os.kill(first.pid, signal.SIGSTOP)
     owner = storage.read_json(layout.attempt(1))
     storage.write_json(layout.attempt(1), owner | {"host": "another machine", "started": 0.0})
     storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
     second = Launcher(engine, Doom())
-    until_training = time.monotonic() + LIVENESS_S
-    while engine.group["size"] == 0:
-        assert time.monotonic() < until_training, second.told
-        engine.tick()
-        time.sleep(0.004)
-    os.kill(first._pid, signal.SIGCONT)
-    assert moved_on_until_ended(engine, first) == 1
+    if woken == "while the step works":
+        give_up = time.monotonic() + LIVENESS_S
+        while not storage.exists(layout.heartbeat(1, 2)):  # the step waits for whoever moves the engine on
+            assert time.monotonic() < give_up, second.told
+            time.sleep(0.01)
+        os.kill(first.pid, signal.SIGCONT)
+        while first.status is None:
+            assert time.monotonic() < give_up, first.told
+            time.sleep(0.01)
+    else:
+        moved_on_until(engine, second, lambda: engine.group["size"])
+        os.kill(first.pid, signal.SIGCONT)
+        moved_on_until_ended(engine, first)
+    assert first.status == 1
     assert moved_on_until_ended(engine, second) == 0, second.told
     finished(engine)
     assert engine.prepared == {layout.uri: 1}
+    assert [step["state"] for step in engine.steps(layout.uri)] == ["COMPLETED"]

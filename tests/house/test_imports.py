@@ -18,7 +18,7 @@ FLOOR = {"errors", "layout", "storage", "config", "manifest", "journal", "attemp
 WORK = ["market", "features", "dataset", "training", "evaluation"]
 """Each may import those before it."""
 LAUNCH = {"cli", "targets", "launch"}
-CARRIERS = {"spark", "spark_errors", "prepare", "ingest", "tasks", "job", "member"}
+CARRIERS = {"spark", "spark_errors", "prepare", "ingest", "tasks", "job", "member", "completion"}
 """They carry the work: anything of the work side may be imported by them, and they by jobs/ alone."""
 
 

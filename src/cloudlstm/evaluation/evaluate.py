@@ -46,13 +46,12 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
         DataError: when sequences or forecasts are missing or do not fit together.
         MissingExtraError: when scipy, jinja2 or exchange-calendars is not installed.
     """
-    manifests = {step.name: Manifest.load(layout, step.name) for step in STEPS if step.name != STEP}
+    manifests = _manifests(layout)
     print_ = _fingerprint(config, manifests)
-    known = finished(layout, STEP, print_)
-    if known is not None:
+    if done := finished(layout, STEP, print_):
         _LOG.info("%s is done for these inputs, skipped", STEP)
         journal.report(STEP, 1, 1, "windows", finished=True, skipped=True)
-        return known
+        return done
     clock, began = time.time(), time.monotonic()
     train = _required(manifests, "train")
     splits = read_predictions(read_object(row) for row in train.of_kind("predictions"))
@@ -79,10 +78,19 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
     return manifest
 
 
+def known(layout: RunLayout, config: RunConfig) -> bool:
+    """Whether the report is there for what the steps have made."""
+    return finished(layout, STEP, _fingerprint(config, _manifests(layout))) is not None
+
+
+def _manifests(layout: RunLayout) -> dict[str, Manifest | None]:
+    return {step.name: Manifest.load(layout, step.name) for step in STEPS if step.name != STEP}
+
+
 def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> str:
     """Hash of all that the report depends on: what the steps made, and how it is judged."""
     made = {step: (manifest.fingerprint, manifest.digest()) for step, manifest in manifests.items() if manifest}
-    return fingerprint([__version__, STEP, made, config.model_dump(mode="json")])
+    return fingerprint([__version__, STEP, made, config.model_dump(mode="json", exclude={"trainers"})])
 
 
 def _required(manifests: dict[str, Manifest | None], step: str) -> Manifest:

@@ -53,7 +53,11 @@ class AwsPreflight:
         return str(told["Arn"])
 
     def _cluster(self) -> str:
-        cluster = Api("emr", self._target).call("DescribeCluster", ClusterId=self._target.spark_cluster)["Cluster"]
+        try:
+            cluster = Api("emr", self._target).call("DescribeCluster", ClusterId=self._target.spark_cluster)["Cluster"]
+        except TargetError as error:
+            error.hint = error.hint or "terraform apply: the target names a cluster that is not there"
+            raise
         state, why = cluster["Status"]["State"], (cluster["Status"].get("StateChangeReason") or {}).get("Message", "")
         if state not in _WORKING:
             raise TargetError(

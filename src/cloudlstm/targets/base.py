@@ -80,6 +80,10 @@ class RunningJob(Protocol):
         """Ends the job if it has not ended, waits for that, and frees what this object holds."""
         ...
 
+    def leave(self) -> None:
+        """Lets go of a job that another launcher has now: what cannot be shared ends, what belongs to it goes on."""
+        ...
+
     def explain(self) -> str:
         """The end of what the platform knows of a failed job, for the log."""
         ...

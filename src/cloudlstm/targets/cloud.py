@@ -81,7 +81,12 @@ class CloudTarget:
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
         """What is sent for a job: one request to the Spark service, or those that fill and empty the group."""
         if job == "prepare":
-            return {"job": job, "run": layout.uri, "submit": self.spark.request(job, config, layout)}
+            return {
+                "job": job,
+                "run": layout.uri,
+                "attempt": "${attempt}",
+                "submit": self.spark.request(job, config, layout),
+            }
         return {
             "job": job,
             "run": layout.uri,
@@ -114,7 +119,8 @@ class CloudTarget:
     def start(self, request: Request) -> RunningJob:
         """The job of a request; it begins when it is first asked how it fares."""
         if request["job"] == "prepare":
-            return SparkJob("prepare", request["run"], lambda: self._filled(request["submit"]), self.spark)
+            run, attempt = request["run"], int(request["attempt"])
+            return SparkJob("prepare", run, attempt, lambda: self._filled(request["submit"]), self.spark)
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
         return GroupJob(lambda: self._with_deadline(request), self.group, described, wait=self._wait)
 

@@ -172,6 +172,13 @@ class GroupJob(CourseJob):
         finally:
             lease.release()
 
+    def leave(self) -> None:
+        """The machines are the other launcher's, or were never this one's."""
+        self._final = self._final or JobState.CANCELLED
+        lease, self._lease = self._lease, None
+        if lease:
+            lease.leave()
+
     def _scale_in(self) -> None:
         with suppress(StorageError):
             storage.delete(self._request["assignment"]["uri"])

@@ -96,6 +96,10 @@ class Lease:
                     hint="submit again: training goes on from its last checkpoint",
                 )
 
+    def leave(self) -> None:
+        """Renews it no longer, and leaves it as it is."""
+        self._stop.set()
+
     def release(self) -> None:
         """Gives the lease back, if it is still ours."""
         if self.token and not self._stop.is_set():

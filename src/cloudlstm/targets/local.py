@@ -196,6 +196,10 @@ class LocalJob:
             process.end(deadline)
         self._folder.remove()
 
+    def leave(self) -> None:
+        """Its processes are this launcher's and end with it."""
+        self.cancel()
+
     def explain(self) -> str:
         """How each lost process ended, and the last lines that it printed."""
         parts = []

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from cloudlstm.errors import TargetError, TargetUnavailableError
+from cloudlstm import attempts
+from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
+from cloudlstm.layout import RunLayout
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.course import Course, CourseJob
 from cloudlstm.targets.patience import Glances, patiently
@@ -28,12 +30,14 @@ class SparkJob(CourseJob):
     Args:
         job: The job's name.
         run: URI of the run.
+        attempt: The attempt that it works for.
         request: Gives the exact request, with nothing left open, once what it needs is in place.
         service: Where it goes.
     """
 
-    def __init__(self, job: str, run: str, request: Callable[[], Request], service: SparkService) -> None:
-        self._job, self._run, self._make, self._service = job, run, request, service
+    def __init__(self, job: str, run: str, attempt: int, request: Callable[[], Request], service: SparkService) -> None:
+        self._job, self._run, self._attempt = job, run, attempt
+        self._make, self._service = request, service
         self._request: Request = {}
         self._application: Application | None = None
         super().__init__()
@@ -94,6 +98,8 @@ class SparkJob(CourseJob):
         if self._final is not None:
             return
         self._final = JobState.CANCELLED
+        with suppress(StorageError):  # the driver looks for this: some services end only what has submitted it
+            attempts.cancel(RunLayout(self._run), self._attempt)
         with suppress(TargetError):  # it ends by itself when it finds a later attempt
             ours = self._ours(JobState.RUNNING)
             if ours is None:
@@ -102,6 +108,10 @@ class SparkJob(CourseJob):
             give_up = time.monotonic() + _ENDING_S
             while time.monotonic() < give_up and self._service.look(ours.id).state is JobState.RUNNING:
                 time.sleep(1.0)
+
+    def leave(self) -> None:
+        """The application is the other launcher's."""
+        self._final = self._final or JobState.CANCELLED
 
     def explain(self) -> str:
         """How the application ended, and the end of its log."""
