@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,7 +37,10 @@ def seaweedfs(folder: Path, *, port: int = 0, bucket: str = "") -> Iterator[dict
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     try:
-        with serving(_command(folder, ports, environment), folder, lambda: _stores(environment, bucket)):
+        # It would take an account that it finds there for an identity of its own, with another secret.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        command = _command(folder, ports, environment)
+        with serving(command, folder, lambda: _stores(environment, bucket), inherited):
             yield environment
     finally:
         for part in _PARTS:  # whatever TMPDIR says, it keeps these in /tmp
