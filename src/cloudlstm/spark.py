@@ -28,9 +28,6 @@ _LOG = logging.getLogger(__name__)
 _NO_SPACE = "No space left on device"
 _WORKER_DIED = "Python worker exited unexpectedly"
 
-_GATEWAY = "PYSPARK_GATEWAY_PORT"
-"""Variable by which spark-submit tells a driver of its JVM."""
-
 _TASK_TRIES = 3
 """How often a task is tried before the job fails: a worker that dies takes its task with it, and no more."""
 
@@ -44,6 +41,9 @@ _ALLOCATOR = {
 
 _TASKS_PER_CORE = 4
 """Enough for cores of unequal speed to share the work evenly; each further task costs about 65 ms of a core."""
+
+_GATEWAY = "PYSPARK_GATEWAY_PORT"
+"""Variable by which spark-submit tells a driver of its JVM."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
