@@ -40,7 +40,7 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
         for request in plan.requests:
             if request["action"] == "write":
                 storage.write_json(request["uri"], request["document"])
-            elif request["job"] == "train" and target.root and storage.exists(layout.complete(attempt.number)):
+            elif request["job"] == "train" and storage.exists(layout.complete(attempt.number)) and target.root:
                 watch(_skipped(request["job"]))  # machines that have nothing to do cost as much as others
             else:
                 _run_job(request, target, layout, attempt, watch)

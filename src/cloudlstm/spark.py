@@ -49,6 +49,9 @@ _ALLOCATOR = {
 _TASKS_PER_CORE = 4
 """Enough for cores of unequal speed to share the work evenly; each further task costs about 65 ms of a core."""
 
+_GATEWAY = "PYSPARK_GATEWAY_PORT"
+"""Variable by which spark-submit tells a driver of its JVM."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Report = Callable[[int], None]

@@ -14,8 +14,8 @@ from localstack.cloud import Cloud, Options
 
 from cloudlstm import launch, storage
 from cloudlstm.cli.plans import submit_plan
-from cloudlstm.storage import registry
 from cloudlstm.targets import open_target
+from emulators import environment_of
 from pipeline.submitting import data_objects, write_config
 
 VERSIONS = os.environ.get("CLOUDLSTM_SPARK_VERSIONS", "").split()
@@ -23,13 +23,10 @@ VERSIONS = os.environ.get("CLOUDLSTM_SPARK_VERSIONS", "").split()
 pytestmark = pytest.mark.skipif(not VERSIONS, reason="CLOUDLSTM_SPARK_VERSIONS names no version of pyspark")
 
 
-def test_every_spark_makes_the_same_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_spark_makes_the_same_data(tmp_path: Path) -> None:
     made = {}
     for version in VERSIONS:
-        with Cloud(tmp_path / version, Options(pyspark=version)) as cloud:
-            for name, value in cloud.environment.items():
-                monkeypatch.setenv(name, value)
-            registry._backend.cache_clear()  # a process keeps its client
+        with Cloud(tmp_path / version, Options(pyspark=version)) as cloud, environment_of(cloud.environment):
             document = cloud.make_target("versions")
             target = open_target(document["bucket_uri"])
             config = str(write_config(tmp_path))

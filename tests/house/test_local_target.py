@@ -134,6 +134,7 @@ class Scripted:
     """A target whose job runs a piece of Python that may speak through the run folder."""
 
     name = "scripted"
+    root = None
 
     def start(self, asked: dict[str, object]) -> LocalJob:
         return LocalJob(request(str(asked["code"])))

@@ -118,6 +118,7 @@ class Started:
     """A target that starts the request as it is."""
 
     name = "started"
+    root = None
 
     def start(self, asked: dict[str, object]) -> LocalJob:
         return LocalJob(asked)
