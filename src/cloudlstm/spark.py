@@ -35,9 +35,6 @@ from cloudlstm.spark_errors import (
 
 _LOG = logging.getLogger(__name__)
 
-_GATEWAY = "PYSPARK_GATEWAY_PORT"
-"""Variable by which spark-submit tells a driver of its JVM."""
-
 # Tasks make arrays of tens of MiB over and over. By default each goes back to the system and is faulted in anew, which
 # takes as long as the work itself: so let the workers keep what they have freed (glibc; elsewhere without effect).
 _ALLOCATOR = {

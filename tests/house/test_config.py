@@ -104,3 +104,13 @@ def test_no_problem_is_made_up_by_looking_again() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(SYNTHETIC, ["market.start=2025-01-01"])
     assert "missing" not in str(caught.value)
+
+
+def test_patience_does_not_name_another_run() -> None:
+    plain = parse({"market": {"source": "yahoo"}})
+    words = ["market.yahoo.requests_per_minute=30", "train.max_restarts=9", "spark.driver_memory_mib=2048"]
+    patient = parse({"market": {"source": "yahoo"}}, words)
+    assert patient != plain
+    assert patient.identity() == plain.identity()
+    for word in ("train.seed=2", "train.workers=1", "market.end=2024-06-28", "name=other"):
+        assert parse({"market": {"source": "yahoo"}}, [word]).identity() != plain.identity(), word

@@ -11,11 +11,10 @@ from typing import Any
 from rich.text import Text
 
 from cloudlstm.cli.figures import amount, duration
-from cloudlstm.cli.plans import run_ids
+from cloudlstm.cli.plans import chosen_id, run_ids
 from cloudlstm.cli.records import Record, gather
 from cloudlstm.cli.tables import Column, cell, console, fitted, say
 from cloudlstm.cli.views import STYLES
-from cloudlstm.errors import UsageError
 from cloudlstm.layout import RunLayout
 
 _COLUMNS = (
@@ -69,7 +68,7 @@ def show_runs(root: str) -> int:
 
 def show_comparison(root: str, names: Sequence[str]) -> int:
     """Runs side by side: only the settings that differ, then the results, the best of each marked."""
-    ids = [_chosen(name, run_ids(root), root) for name in names]
+    ids = [chosen_id(name, run_ids(root), root) for name in names]
     by_id = {record.run_id: record for record in gather(RunLayout.of(root, run_id) for run_id in dict.fromkeys(ids))}
     records = [by_id[run_id] for run_id in dict.fromkeys(ids)]
     out = console()
@@ -107,16 +106,6 @@ def flat(config: dict[str, Any], before: str = "") -> dict[str, Any]:
         else:
             found[before + key] = value
     return found
-
-
-def _chosen(name: str, ids: Sequence[str], root: str) -> str:
-    """The run that a word means: an id, or a part that one id alone has."""
-    found = [name] if name in ids else [run_id for run_id in ids if name in run_id]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(f"no run {name} in {root}", hint="cloudlstm runs")
-    raise UsageError(f"{name!r} means more than one run: {', '.join(found[:5])}", hint="more letters of its id")
 
 
 def _row(record: Record) -> list[str | Text]:

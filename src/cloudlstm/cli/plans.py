@@ -68,18 +68,28 @@ def find_run(root: str | None, run: str | None, *, among: Callable[[RunLayout], 
 
     Args:
         root: Where runs lie, as typed.
-        run: A run id below the root, or a run's whole URI.
+        run: A run id below the root, a part that one id alone has, or a run's whole URI.
         among: Which runs may be taken unnamed; where it holds for none, the last of all is.
     """
     if run and "://" in run:
         return RunLayout(storage.absolute(run).rstrip("/"))
     base = root_uri(root)
     if run:
-        return RunLayout.of(base, run)
+        return RunLayout.of(base, chosen_id(run, run_ids(base), base))
     found = [RunLayout.of(base, run_id) for run_id in run_ids(base)]
     if not found:
         raise UsageError(f"no runs in {base}", hint="cloudlstm submit, or name another place with --root")
     return max([each for each in found if among and among(each)] or found, key=_last_submitted)
+
+
+def chosen_id(name: str, ids: Sequence[str], root: str) -> str:
+    """The run that a word means: an id, or a part that one id alone has."""
+    found = [name] if name in ids else [run_id for run_id in ids if name in run_id]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"no run {name} in {root}", hint="cloudlstm runs")
+    raise UsageError(f"{name!r} means more than one run: {', '.join(found[:5])}", hint="more letters of its id")
 
 
 def is_finished(layout: RunLayout) -> bool:
@@ -107,7 +117,7 @@ def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: s
     root = root or target.root
     config = _with_absolute_paths(config)
     document = config.model_dump(mode="json")
-    run_id = run or f"{config.name}-{fingerprint(document)[:8]}"
+    run_id = run or f"{config.name}-{fingerprint(config.identity())[:8]}"
     layout = RunLayout.of(root_uri(root), run_id)
     if storage.scheme_of(layout.uri) == "memory":
         raise UsageError(

@@ -6,7 +6,7 @@ Every number carries its unit in its name. `bars` counts trading sessions of one
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -251,6 +251,15 @@ class TrainersConfig(Section):
     """Hours after which the machines end whatever they do; by default, and at most, what the target allows."""
 
 
+_INCIDENTAL: dict[str, Any] = {
+    "market": {"yahoo"},
+    "train": {"cache_dir", "checkpoint_every_s", "collective_timeout_s", "max_restarts"},
+    "spark": {"driver_memory_mib"},
+    "trainers": True,
+}
+"""Settings that a failed run may be submitted again with, and still be the same run: rates, limits, patience."""
+
+
 class RunConfig(Section):
     """Everything a run depends on. Equal configurations name the same run."""
 
@@ -283,3 +292,7 @@ class RunConfig(Section):
                 f"got {start}, {first}, {second}, {end}"
             )
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that name the run, JSON-ready: all but those that say only how patiently it is done."""
+        return self.model_dump(mode="json", exclude=_INCIDENTAL)

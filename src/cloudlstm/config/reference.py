@@ -39,8 +39,12 @@ epochs = 3
 
 A word is `section.key=value`. Numbers, dates, lists and `true`/`false` are written as in TOML; anything else is text
 and needs no quotes. Unknown keys and values out of range are refused, all at once, and nothing is run. Equal
-configurations name the same run: the run's id is its name and a hash of everything below. The unit of a number stands
-in its name: `_bars` are trading sessions of one ticker, `_windows` are samples, `_s` seconds, `_mib` mebibytes.
+configurations name the same run: the run's id is its name and a hash of everything below, but for rates, limits and
+patience (`[market.yahoo]`, `[trainers]`, `spark.driver_memory_mib`, of `[train]` `cache_dir`, `checkpoint_every_s`,
+`collective_timeout_s` and `max_restarts`): with other values of those a failed run goes on.
+
+The unit of a number stands in its name: `_bars` are trading sessions of one ticker, `_windows` are samples, `_s`
+seconds, `_mib` mebibytes.
 """
 
 
