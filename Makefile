@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench lock cloud-up cloud-down clean
+.PHONY: help setup demo test lint format docs bench lock soak cloud-up cloud-down clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,13 @@ lock: ## Renew the pinned dependencies (needs uv)
 	uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
 	uv pip compile --group pyproject.toml:java --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/java.txt
 	uv pip compile --group pyproject.toml:checkov --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/checkov.txt
+	for each in "spark market" "trainer-cpu train" "trainer-cuda cuda"; do \
+	  set -- $$each; \
+	  uv pip compile pyproject.toml --extra $$2 --extra aws --extra gcp --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-header -o requirements/$$1.txt; \
+	done
+
+soak: $(READY) ## Kill a launcher at 1,000 points of runs on a scripted cloud
+	CLOUDLSTM_KILL_POINTS=1000 $(BIN)/python -m pytest -n 2 tests/cloud/test_kill_points.py
 
 cloud-up: $(READY) ## Start an emulated AWS in the background: eval "$$(make -s cloud-up)"
 	@$(BIN)/python -m localstack up --target=target.json
