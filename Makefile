@@ -34,14 +34,16 @@ docs: $(READY) ## Make the configuration reference anew from the models
 bench: $(READY) ## Measure the speed and memory of prepare (1,000 tickers x 15 years)
 	$(BIN)/python benchmarks/prepare.py
 
+LOCK   := uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+NODES  := -c requirements/dev.txt --extra market --extra aws --extra gcp --python-platform x86_64-manylinux_2_28
+
 lock: ## Renew the pinned dependencies (needs uv)
-	uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
-	uv pip compile --group pyproject.toml:java --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/java.txt
-	uv pip compile --group pyproject.toml:checkov --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/checkov.txt
-	for each in "spark market" "trainer-cpu train" "trainer-cuda cuda"; do \
-	  set -- $$each; \
-	  uv pip compile pyproject.toml --extra $$2 --extra aws --extra gcp --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-header -o requirements/$$1.txt; \
-	done
+	$(LOCK) pyproject.toml --extra all --group dev --universal -o requirements/dev.txt
+	$(LOCK) --group pyproject.toml:java --universal -o requirements/java.txt
+	$(LOCK) --group pyproject.toml:checkov --universal -o requirements/checkov.txt
+	$(LOCK) pyproject.toml $(NODES) -o requirements/spark.txt
+	$(LOCK) pyproject.toml $(NODES) --extra train -o requirements/trainer-cpu.txt
+	$(LOCK) pyproject.toml $(NODES) --extra cuda -o requirements/trainer-cuda.txt
 
 soak: $(READY) ## Kill a launcher at 1,000 points of runs on a scripted cloud
 	CLOUDLSTM_KILL_POINTS=1000 $(BIN)/python -m pytest -n 2 tests/cloud/test_kill_points.py
