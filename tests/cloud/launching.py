@@ -10,7 +10,8 @@ import time
 import traceback
 from pathlib import Path
 
-from cloud.scripted import Doom, Engine, ScriptedGroup, ScriptedSpark
+from cloud.doom import Doom
+from cloud.scripted import Engine, ScriptedGroup, ScriptedSpark
 from cloudlstm import launch, storage
 from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import CloudLSTMError

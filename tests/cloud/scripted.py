@@ -12,14 +12,14 @@ import itertools
 import json
 import os
 import random
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloud.doom import Doom
 from cloudlstm import attempts, generations, storage
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import ObjectNotFoundError, RunBusyError, TargetError, TargetUnavailableError
@@ -33,37 +33,6 @@ from cloudlstm.targets.services import Application, Group, Machine
 MOST = 3
 _STATES = {"PENDING": JobState.RUNNING, "RUNNING": JobState.RUNNING, "COMPLETED": JobState.DONE,
            "FAILED": JobState.FAILED, "CANCELLED": JobState.CANCELLED}  # fmt: skip
-
-
-class Doom:
-    """Kills this process at one of the operations that it counts, before or after it is done.
-
-    Args:
-        at: The number of the operation; 0 spares the process.
-        after: Whether the operation is done before the end.
-    """
-
-    def __init__(self, at: int = 0, *, after: bool = False) -> None:
-        self.at, self.after, self.count = at, after, 0
-
-    @contextmanager
-    def operation(self) -> Iterator[None]:
-        self.count += 1
-        mine = self.count == self.at
-        if mine and not self.after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield
-        if mine:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def over(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, as an operation."""
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            with self.operation():
-                return function(*args, **kwargs)
-
-        return counted
 
 
 def _write(path: Path, document: Any) -> None:

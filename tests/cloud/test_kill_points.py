@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from cloud.doom import Doom
 from cloud.launching import Launcher
-from cloud.scripted import Doom, Engine
+from cloud.scripted import Engine
 from cloudlstm import attempts, storage
 from cloudlstm.layout import RunLayout
 
