@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench lock soak cloud-up cloud-down clean
+.PHONY: help setup demo test lint format docs bench lock soak spark-versions cloud-up cloud-down clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Install pinned dependencies, and a Java for Spark where there is none
 
@@ -47,6 +47,9 @@ lock: ## Renew the pinned dependencies (needs uv)
 
 soak: $(READY) ## Kill a launcher at 1,000 points of runs on a scripted cloud
 	CLOUDLSTM_KILL_POINTS=1000 $(BIN)/python -m pytest -n 2 tests/cloud/test_kill_points.py
+
+spark-versions: $(READY) ## Prepare on the Spark of every supported cluster; the data must be the same, byte for byte
+	CLOUDLSTM_SPARK_VERSIONS="3.5.8 4.1.1 4.3.0" $(BIN)/python -m pytest tests/cloud/test_spark_versions.py
 
 cloud-up: $(READY) ## Start an emulated AWS in the background: eval "$$(make -s cloud-up)"
 	@$(BIN)/python -m localstack up --target=target.json
