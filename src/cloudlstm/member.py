@@ -28,7 +28,7 @@ from cloudlstm.layout import RunLayout, join
 from cloudlstm.processes import Process
 from cloudlstm.restarts import KNOWN_CAUSES, PEER_LOST, TERMINATED, Restarts, cause_of, told, worth_another
 from cloudlstm.roll import Roll
-from cloudlstm.steps import ATTEMPT, GENERATION, RESTARTS
+from cloudlstm.steps import ATTEMPT, GENERATION, RESTARTS, worker_environment
 
 _JOB = "train"
 _LOOK_S = 0.5
@@ -111,11 +111,12 @@ class Member:
                 formed = self._joined(number, status)
                 if self._is_over(formed):
                     return 0
-                if self._place(formed) is None:
+                index = self._place(formed)
+                if index is None:
                     self._look_on(formed)
                     status = None
                 else:
-                    status = self._work(formed)
+                    status = self._work(formed, index)
                 number += 1
         except RunBusyError as error:  # a later attempt has other machines
             _say(str(error))
@@ -173,13 +174,12 @@ class Member:
             return Generation(number, attempt, restarts=last.restarts, outcome=generations.FAILED, told=why)
         return Generation(number, attempt, addresses, (*last.restarts, (time.time(), why)), budget.state)
 
-    def _work(self, generation: Generation) -> int:
+    def _work(self, generation: Generation, index: int) -> int:
         """Runs the worker of this machine until the generation ends; how it ended, as the next one is to know it."""
-        index = self._place(generation)
         _say(f"worker {index} of generation {generation.number}: {', '.join(generation.addresses)}")
         self._reserved.close()
         worker = self._worker = Process(
-            f"worker-{index}", [*self._command, self._layout.uri], self._environment(generation), Path("worker.txt")
+            f"worker-{index}", [*self._command, self._layout.uri], _environment(generation, index), Path("worker.txt")
         )
         followed = time.monotonic()
         while True:
@@ -199,16 +199,6 @@ class Member:
                     own = worker.status or 0
                     return self._ended(generation, own) if own > 0 and own != TERMINATED else PEER_LOST
             time.sleep(_LOOK_S)
-
-    def _environment(self, generation: Generation) -> dict[str, str]:
-        task = {"type": "worker", "index": self._place(generation)}
-        return {
-            "TF_CONFIG": json.dumps({"cluster": {"worker": list(generation.addresses)}, "task": task}),
-            "TF_CPP_MIN_LOG_LEVEL": "2",
-            ATTEMPT: str(generation.attempt),
-            GENERATION: str(len(generation.restarts)),
-            RESTARTS: json.dumps([why for _, why in generation.restarts]),
-        }
 
     def _look_on(self, generation: Generation) -> None:
         """A machine too many waits until the others need a next generation."""
@@ -278,6 +268,14 @@ class Member:
     def _shut_down(self, _number: int, _frame: FrameType | None) -> None:
         """The machine is taken away, or systemd stops us: the worker saves its state."""
         raise SystemExit(TERMINATED)
+
+
+def _environment(generation: Generation, index: int) -> dict[str, str]:
+    return worker_environment(generation.addresses, index) | {
+        ATTEMPT: str(generation.attempt),
+        GENERATION: str(len(generation.restarts)),
+        RESTARTS: json.dumps([why for _, why in generation.restarts]),
+    }
 
 
 def _order(address: str) -> tuple[int, str]:

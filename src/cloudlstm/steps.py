@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -45,3 +47,12 @@ RESTARTS = "CLOUDLSTM_RESTARTS"
 
 CORES = "CLOUDLSTM_CORES"
 """Environment variable: the cores that a worker on a shared machine keeps to, as in "0,2"."""
+
+YAHOO_URL = "CLOUDLSTM_YAHOO_URL"
+"""Environment variable: base URL of a server that stands in for every Yahoo host. Read in the driver."""
+
+
+def worker_environment(addresses: Sequence[str], index: int) -> dict[str, str]:
+    """The variables by which TensorFlow in worker `index` knows its peers, given the addresses of all in order."""
+    cluster = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
+    return {"TF_CONFIG": json.dumps(cluster), "TF_CPP_MIN_LOG_LEVEL": "2"}

@@ -27,6 +27,7 @@ from cloudlstm.market.sources import RemoteSource, open_source
 from cloudlstm.market.yahoo import source
 from cloudlstm.market.yahoo.client import Client
 from cloudlstm.market.yahoo.source import YahooSource
+from cloudlstm.steps import YAHOO_URL
 
 START, END = dt.date(2023, 1, 3), dt.date(2023, 6, 30)
 CONFIG = YahooConfig(requests_per_minute=60_000, attempts=3, timeout_s=20, backoff_s=0.01, max_ticker_s=60)
@@ -75,7 +76,7 @@ def test_nothing_but_the_bars_changes_the_identity(monkeypatch: pytest.MonkeyPat
     one = opened(parse({}), monkeypatch, now)
     slow = opened(parse({}, ["market.yahoo.requests_per_minute=7", "market.yahoo.attempts=2"]), monkeypatch, now)
     assert one.identity() == slow.identity()
-    monkeypatch.setenv(source.URL, "http://127.0.0.1:1")
+    monkeypatch.setenv(YAHOO_URL, "http://127.0.0.1:1")
     assert opened(parse({}), monkeypatch, now).identity() != one.identity(), "made-up bars are not taken for Yahoo's"
     assert isinstance(one, RemoteSource)
     assert len(pickle.dumps(one)) < 2000

@@ -20,8 +20,8 @@ from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, read_object
 from cloudlstm.market import bars
 from cloudlstm.market.calendar import sessions
-from cloudlstm.market.yahoo.source import URL
 from cloudlstm.spark import Spark
+from cloudlstm.steps import YAHOO_URL
 from cloudlstm.targets.java import find_java
 
 START, END = dt.date(2023, 1, 3), dt.date(2023, 3, 31)
@@ -82,7 +82,7 @@ def test_500_tickers_with_faults_end_complete(spark: Spark, tmp_path: Path, monk
             tickers[20 * at + 7]: [Fault(**{name: getattr(fault, name) for name in fault.__slots__})]
             for at, fault in enumerate((passing * 4)[:25])
         }
-        monkeypatch.setenv(URL, yahoo.url)
+        monkeypatch.setenv(YAHOO_URL, yahoo.url)
         journal = Telling(RunLayout(f"file://{tmp_path}"))
         manifest = ingest(spark, tmp_path, config_of(*tickers), journal)
         assert not any(yahoo.faults.values()), "every fault was met"
@@ -105,7 +105,7 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
     tickers = [f"T{number:03d}" for number in range(8)]
     config = config_of(*tickers, "T999")
     with Yahoo(market(*tickers)) as yahoo:
-        monkeypatch.setenv(URL, yahoo.url)
+        monkeypatch.setenv(YAHOO_URL, yahoo.url)
         yahoo.faults = {"T003": [Fault("status", None, 503)], "T006": [Fault("truncated")]}
         torn = Telling(RunLayout(f"file://{tmp_path}/torn"))
         with pytest.raises(FetchError) as caught:

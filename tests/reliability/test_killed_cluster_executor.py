@@ -3,68 +3,56 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
+from localstack.processes import Process, free_ports, serving, tail
 
 from cloudlstm.targets.java import find_java
-from emulators import _END_WITH_PARENT
 from pipeline.submitting import data_objects
 from reliability.between import PATIENCE_S, Between, Stall
-from reliability.running import PREPARE_ONLY, check_visible, children, command, ended, kill, start
+from reliability.running import PREPARE_ONLY, check_visible, command, descendants, ended, kill, start
 
 
-@contextmanager
-def serving(name: str, folder: Path, *words: str, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon of Spark's standalone cluster, ended with the block or with this process."""
+def daemon(
+    name: str, folder: Path, environment: Mapping[str, str], *words: str, ready: str
+) -> AbstractContextManager[Process]:
+    """A daemon of Spark's standalone cluster, from the moment that its log has said that it is ready."""
     import pyspark
 
-    program = Path(pyspark.__file__).parent / "bin" / "spark-class"
-    with (folder / f"{name}.txt").open("wb") as log:
-        process = subprocess.Popen(
-            [str(program), f"org.apache.spark.deploy.{name.lower()}.{name}", "--host", "127.0.0.1", *words],
-            env=os.environ | env, cwd=folder, stdout=log, stderr=log, preexec_fn=_END_WITH_PARENT,
-        )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    home = folder / name
+    home.mkdir()
+    spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
+    where = ["--host", "127.0.0.1", "--webui-port", "0", *words]
+    return serving(
+        [spark_class, f"org.apache.spark.deploy.{name.lower()}.{name}", *where],
+        home,
+        ready=lambda: ready in tail(home / "log.txt"),
+        environment=environment,
+    )
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, s3_between: Between) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def cluster(tmp_path: Path, s3_between: Between) -> Iterator[tuple[str, Process]]:
     """The master's URL, and the worker, from which executors descend."""
-    env = {
+    environment = os.environ | {
         "JAVA_HOME": str(find_java().home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": "127.0.0.1",
         "AWS_ENDPOINT_URL": s3_between.url, "SPARK_WORKER_DIR": str(tmp_path),
     }  # fmt: skip
-    port = free_port()
+    (port,) = free_ports(1)
     url = f"spark://127.0.0.1:{port}"
-    with ExitStack() as stack:
-        stack.enter_context(serving("Master", tmp_path, "--port", str(port), "--webui-port", "0", env=env))
-        words = ("--cores", "2", "--memory", "1g", "--webui-port", "0", url)
-        worker = stack.enter_context(serving("Worker", tmp_path, *words, env=env))
-        deadline = time.monotonic() + PATIENCE_S
-        while "Successfully registered" not in (tmp_path / "Worker.txt").read_text():
-            assert time.monotonic() < deadline, (tmp_path / "Worker.txt").read_text()
-            time.sleep(0.1)
+    offered = ["--cores", "2", "--memory", "1g", url]
+    with (
+        daemon("Master", tmp_path, environment, "--port", str(port), ready="I have been elected leader"),
+        daemon("Worker", tmp_path, environment, *offered, ready="registered with") as worker,
+    ):
         yield url, worker
 
 
 def test_a_killed_executor_is_replaced(
-    cluster: tuple[str, subprocess.Popen[bytes]], s3_between: Between, s3_root: str, config: Path,
+    cluster: tuple[str, Process], s3_between: Between, s3_root: str, config: Path,
     undisturbed: dict[str, str],
 ) -> None:  # fmt: skip
     url, worker = cluster
@@ -77,7 +65,7 @@ def test_a_killed_executor_is_replaced(
         launcher = start(str(PREPARE_ONLY), str(config), run, f"spark.master={url}", env=env)
         for stall in stalls:
             assert stall.reached.wait(PATIENCE_S), launcher.communicate()
-            (executor,) = [pid for pid in children(worker.pid) if "CoarseGrainedExecutorBackend" in command(pid)]
+            (executor,) = [pid for pid in descendants(worker.pid) if "CoarseGrainedExecutorBackend" in command(pid)]
             kill(executor)
             check_visible(run)
             stall.released.set()

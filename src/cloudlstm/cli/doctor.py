@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cloudlstm import storage
 from cloudlstm.assets import asset
 from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
+from cloudlstm.steps import YAHOO_URL
 from cloudlstm.targets.java import find_java
 from cloudlstm.targets.preflight import storage_rights
 
@@ -126,7 +127,7 @@ def _yahoo() -> str:
     import urllib.error
     import urllib.request
 
-    base = os.environ.get("CLOUDLSTM_YAHOO_URL") or _YAHOO_URL
+    base = os.environ.get(YAHOO_URL) or _YAHOO_URL
     asked = urllib.request.Request(f"{base.rstrip('/')}/v8/finance/chart/AAPL?range=1d", headers={"User-Agent": "x"})
     try:
         with urllib.request.urlopen(asked, timeout=_YAHOO_TIMEOUT_S):

@@ -15,7 +15,7 @@ from cloudlstm.assets import asset
 from cloudlstm.layout import RunLayout
 from cloudlstm.processes import Process
 from cloudlstm.restarts import TERMINATED, Restarts, cause_of, told, worth_another
-from cloudlstm.steps import ATTEMPT, CORES, GENERATION, RESTARTS
+from cloudlstm.steps import ATTEMPT, CORES, GENERATION, RESTARTS, worker_environment
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.java import find_java
@@ -83,13 +83,7 @@ def _worker_env(addresses: Sequence[str], index: int) -> dict[str, str]:
     """A worker's environment; each worker gets its share of the cores, as workers that compete are slower."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     share = cores[index % len(cores) :: len(addresses)] or [cores[index % len(cores)]]
-    cluster = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
-    return {
-        "TF_CONFIG": json.dumps(cluster),
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        CORES: ",".join(map(str, share)),
-        ATTEMPT: "${attempt}",
-    }
+    return worker_environment(addresses, index) | {CORES: ",".join(map(str, share)), ATTEMPT: "${attempt}"}
 
 
 class LocalJob:

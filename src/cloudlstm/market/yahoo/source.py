@@ -24,11 +24,10 @@ from cloudlstm.market.snapshots import Snapshot, SnapshotSource
 from cloudlstm.market.sources import Partition
 from cloudlstm.market.yahoo.client import client
 from cloudlstm.market.yahoo.symbols import symbol_of
+from cloudlstm.steps import YAHOO_URL
 
 _LOG = logging.getLogger(__name__)
 
-URL = "CLOUDLSTM_YAHOO_URL"
-"""Environment variable: base URL of a server that stands in for every Yahoo host. Read in the driver."""
 
 FORM = 1
 """Counts the changes of what is made from a reply of Yahoo; part of the source's identity."""
@@ -77,9 +76,9 @@ class YahooSource:
             raise DataError(
                 f"no session of {config.calendar} from {config.start} on has closed yet", hint="an earlier market.start"
             )
-        base_url = os.environ.get(URL, "")
+        base_url = os.environ.get(YAHOO_URL, "")
         if base_url:
-            _LOG.warning("%s stands in for Yahoo Finance (%s)", base_url, URL)
+            _LOG.warning("%s stands in for Yahoo Finance (%s)", base_url, YAHOO_URL)
         return cls(config, tuple(sorted(asked)), through, base_url)
 
     def identity(self) -> Any:
