@@ -35,7 +35,7 @@ bench: $(READY) ## Measure the speed and memory of prepare (1,000 tickers x 15 y
 	$(BIN)/python benchmarks/prepare.py
 
 LOCK   := uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
-NODES  := -c requirements/dev.txt --extra market --extra aws --extra gcp --python-platform x86_64-manylinux_2_28
+NODES  := -c requirements/dev.txt --extra market --extra aws --extra gcp-storage --python-platform x86_64-manylinux_2_28
 
 lock: ## Renew the pinned dependencies (needs uv)
 	$(LOCK) pyproject.toml --extra all --group dev --universal -o requirements/dev.txt
