@@ -11,6 +11,8 @@ import venv
 from importlib.util import find_spec
 from pathlib import Path
 
+from cloudlstm.storage.local import user_cache
+
 _LINKED = ("pyspark", "py4j")
 
 
@@ -26,7 +28,7 @@ def node_python(pyspark: str | None = None) -> Path:
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
     own = None if pyspark else _own_packages()
     label = f"pyspark-{pyspark}" if pyspark else hashlib.sha256(f"{own} {sys.base_prefix}".encode()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudlstm" / "nodes"
+    cache = user_cache("nodes")
     home = cache / f"python-{minor}-{label}"
     packages = home / "lib" / f"python{minor}" / "site-packages"
     if not (packages / "pyspark" / "version.py").exists() or not (home / "bin" / "python").exists():

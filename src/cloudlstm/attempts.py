@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +26,7 @@ from typing import Self
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
+from cloudlstm.heartbeat import Heartbeat, last_beat
 from cloudlstm.layout import RunLayout
 from cloudlstm.steps import ATTEMPT
 
@@ -105,21 +105,15 @@ def is_alive(layout: RunLayout, number: int) -> bool:
     owner = read_owner(layout, number, launcher)
     if owner is not None and owner.surely_dead():
         return False
-    try:
-        beat = storage.read_json(layout.heartbeat(number, launcher))
-        return not beat["ended"] and time.time() - float(beat["time"]) < HEARTBEAT_DEAD_AFTER_S
-    except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError):
-        return owner is not None and time.time() - owner.started < HEARTBEAT_DEAD_AFTER_S
+    if beat := last_beat(layout.heartbeat(number, launcher)):
+        return not beat.ended and beat.age_s < HEARTBEAT_DEAD_AFTER_S
+    return owner is not None and time.time() - owner.started < HEARTBEAT_DEAD_AFTER_S
 
 
-def is_lost(layout: RunLayout, number: int) -> bool:
-    """Whether the attempt's launcher is gone without having ended it, and nobody wants its end."""
-    if is_alive(layout, number) or is_cancelled(layout, number):
-        return False
-    try:
-        return not storage.read_json(layout.heartbeat(number, latest_launcher(layout, number)))["ended"]
-    except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError):
-        return True
+def was_lost(layout: RunLayout, number: int) -> bool:
+    """Whether the launcher of an attempt that is not alive went without having ended it, and nobody wants its end."""
+    beat = last_beat(layout.heartbeat(number, latest_launcher(layout, number)))
+    return not (beat and beat.ended) and not is_cancelled(layout, number)
 
 
 def is_cancelled(layout: RunLayout, number: int) -> bool:
@@ -152,14 +146,13 @@ class Attempt:
     def __init__(self, layout: RunLayout, at_work: Callable[[int], bool] = lambda _: False) -> None:
         self._layout, self._at_work = layout, at_work
         self.number, self.launcher = 0, 1
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heartbeat: Heartbeat | None = None
 
     def __enter__(self) -> Self:
         newest = latest_attempt(self._layout)
         if newest and is_alive(self._layout, newest):
             self._refuse(newest)
-        if newest and is_lost(self._layout, newest) and self._at_work(newest):
+        if newest and was_lost(self._layout, newest) and self._at_work(newest):
             self.number, self.launcher = newest, latest_launcher(self._layout, newest) + 1
         else:
             self.number = newest + 1
@@ -168,17 +161,15 @@ class Attempt:
         except ObjectExistsError:
             self._refuse(self.number)
         self.require_held()  # a third launcher may have opened an attempt while this one was looking around
-        self._write_heartbeat(ended=False)
-        self._thread.start()
+        self._heartbeat = Heartbeat(self._layout.heartbeat(self.number, self.launcher), HEARTBEAT_EVERY_S)
+        self._heartbeat.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
-        with suppress(StorageError):  # what ended the attempt may be storage itself; that error must be shown
-            self._write_heartbeat(ended=True)
+        if self._heartbeat:
+            self._heartbeat.end()
 
     def cancelled(self) -> bool:
         """Whether somebody asked this attempt to end."""
@@ -198,15 +189,6 @@ class Attempt:
             f"run {self._layout.run_id} is being worked on by {_holder(self._layout, number)}",
             hint=f"watch it with `cloudlstm status --run={self._layout.run_id}` or end it with `cloudlstm cancel`",
         )
-
-    def _write_heartbeat(self, *, ended: bool) -> None:
-        beat = {"time": time.time(), "ended": ended}
-        storage.write_json(self._layout.heartbeat(self.number, self.launcher), beat)
-
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_EVERY_S):
-            with suppress(StorageError):
-                self._write_heartbeat(ended=False)
 
 
 def joined(layout: RunLayout) -> int:

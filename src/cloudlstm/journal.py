@@ -11,7 +11,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
@@ -22,6 +22,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageErr
 from cloudlstm.layout import RunLayout
 
 _LOGGER = logging.getLogger("cloudlstm")
+_STAMP = "%Y-%m-%dT%H:%M:%S%z"
 _TELLING_S = 0.05
 """A rate over less time than this says nothing."""
 
@@ -86,7 +87,7 @@ class Journal(logging.Handler):
 
     def __init__(self, layout: RunLayout, job: str, worker: str, *, every_s: float = 2.0) -> None:
         super().__init__(level=logging.INFO)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"))
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt=_STAMP))
         self._layout, self._job, self._worker = layout, job, worker
         self._every_s = every_s
         self._lines: list[str] = []
@@ -184,6 +185,23 @@ class Journal(logging.Handler):
         sys.stderr.write((self._pending or b"").decode() + "".join(f"{line}\n" for line in self._lines))
 
 
+def note(layout: RunLayout, job: str, who: str, said: str, printed: Iterable[str] = (), *, when: float) -> None:
+    """Logs a warning of somebody who keeps no journal, and below it what a process had printed; never fails.
+
+    Args:
+        layout: The run.
+        job: The job that it is about.
+        who: Who says it, as in "launcher".
+        said: One line.
+        printed: Lines, told indented.
+        when: Seconds since the epoch.
+    """
+    stamp = time.strftime(_STAMP, time.localtime(when))
+    text = "\n".join([f"{stamp} WARNING {said}", *(f"    {line}" for line in printed)]) + "\n"
+    with suppress(StorageError):
+        storage.write(layout.log(job, who, time.time_ns() // 1_000_000), text.encode(errors="backslashreplace"))
+
+
 def read_progress(layout: RunLayout) -> list[Progress]:
     """The latest report of every step and worker, in the order in which the steps began."""
     found = []
@@ -193,14 +211,3 @@ def read_progress(layout: RunLayout) -> list[Progress]:
         except (ObjectNotFoundError, CorruptObjectError):
             continue
     return sorted(found, key=lambda report: (report.started, report.step, report.worker))
-
-
-def read_logs(layout: RunLayout, seen: set[str]) -> Iterator[tuple[str, str]]:
-    """Log lines that have come since, as (source, line); `seen` remembers the parts already read."""
-    for item in storage.list_objects(layout.logs):
-        if item.uri in seen:
-            continue
-        seen.add(item.uri)
-        _, job, worker, _ = item.uri.removeprefix(layout.uri + "/").split("/")
-        for line in storage.read(item.uri).decode().splitlines():
-            yield f"{job}/{worker}", line

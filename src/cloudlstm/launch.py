@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from cloudlstm import errors, storage
+from cloudlstm import errors, journal, storage
 from cloudlstm.attempts import Attempt
 from cloudlstm.journal import Progress, read_progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.steps import JOBS, STEPS
 from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
+from cloudlstm.targets.base import filled
 
 Watch = Callable[[list[Progress]], None]
 """Shown the progress of all steps, about twice a second."""
@@ -94,9 +94,8 @@ def _skipped(job: str) -> list[Progress]:
 
 def _filled(request: Request, attempt: int) -> Request:
     """The request with the number of the attempt where its plan left that open."""
-    text = json.dumps(dict(request)).replace("${attempt}", str(attempt))
-    filled: Request = json.loads(text)
-    return filled
+    known: Request = filled(request, {"attempt": str(attempt)}.get)
+    return known
 
 
 class _Told:
@@ -144,11 +143,8 @@ class _Told:
             return []  # progress is a comfort; the job's own state decides
 
     def _log(self, restart: Restart, generation: int) -> None:
-        when = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(restart.time))
-        line = f"{when} WARNING {restart.cause}; all workers start again as generation {generation}"
-        text = "\n".join([line, *(f"    {printed}" for printed in restart.told.splitlines())]) + "\n"
-        with suppress(errors.StorageError):
-            storage.write(self._layout.log(self._job, "launcher", time.time_ns() // 1_000_000), text.encode())
+        said = f"{restart.cause}; all workers start again as generation {generation}"
+        journal.note(self._layout, self._job, "launcher", said, restart.told.splitlines(), when=restart.time)
 
 
 def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTMError:

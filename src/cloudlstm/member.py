@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cloudlstm import attempts, generations, storage
+from cloudlstm import attempts, generations, journal, storage
 from cloudlstm.config import parse
 from cloudlstm.errors import ObjectNotFoundError, RunBusyError, StorageError
 from cloudlstm.generations import Generation
@@ -220,11 +220,7 @@ class Member:
         assert worker is not None
         said = told(worker.name, status)
         self._told = worker.printed()[-_TOLD_LINES:]
-        when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        text = "\n".join([f"{when} WARNING {said}", *(f"    {line}" for line in self._told)]) + "\n"
-        with suppress(StorageError):
-            uri = self._layout.log(_JOB, f"machine-{self._address}", time.time_ns() // 1_000_000)
-            storage.write(uri, text.encode(errors="backslashreplace"))
+        journal.note(self._layout, _JOB, f"machine-{self._address}", said, self._told, when=time.time())
         _say(said)
         if status in KNOWN_CAUSES:
             self._close(generation, generations.FAILED, "\n".join([said, *self._told]))

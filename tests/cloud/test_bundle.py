@@ -134,7 +134,7 @@ def test_a_wheel_that_does_not_exist_or_does_not_match_is_an_error(wheels: Path)
 def test_a_part_that_is_there_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
     upload = storage.upload
-    monkeypatch.setattr(storage, "upload", lambda path, uri, told: (sent.append(uri), upload(path, uri, told))[1])
+    monkeypatch.setattr(storage, "upload", lambda path, uri: (sent.append(uri), upload(path, uri))[1])
     for _ in range(2):
         parts = bundle.Bundle(f"file://{tmp_path}/bucket", python="3.11", architecture="x86_64", accelerator="cpu")
         uris = [parts[name].uri for name in ("package", "member", "train", "requirements")]

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import attempts, errors, manifest, storage
-from cloudlstm.journal import Journal, read_logs, read_progress
+from cloudlstm.cli.follow import Parts
+from cloudlstm.journal import Journal, read_progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, ManifestRow, write_object
 
@@ -158,10 +159,10 @@ def test_the_journal_keeps_lines_in_order_over_several_attempts(layout: RunLayou
                 log.info("line %d of %d", number, attempt)
                 time.sleep(0.06)
             journal.report("clean", attempt + 1, 2, "rows", loss=0.5)
-    seen: set[str] = set()
-    lines = [line.split(" INFO ")[1] for _, line in read_logs(layout, seen)]
+    parts = Parts(layout)
+    lines = [line.split(" INFO ")[1] for _, lines in parts.poll() for line in lines]
     assert lines == [f"line {number} of {attempt}" for attempt in range(2) for number in range(3)]
-    assert list(read_logs(layout, seen)) == []
+    assert list(parts.poll()) == []
     (report,) = read_progress(layout)
     assert (report.done, report.total, report.facts) == (2, 2, {"loss": 0.5})
 
@@ -178,7 +179,7 @@ def test_a_journal_that_cannot_write_does_not_stop_the_work(layout: RunLayout, m
             patch.setattr(storage, "write", fail)
             journal.flush()
         journal.flush()
-    assert ["first" in line for _, line in read_logs(layout, set())] == [True]
+    assert ["first" in line for _, lines in Parts(layout).poll() for line in lines] == [True]
 
 
 @pytest.mark.parametrize("kind", [errors.QualityGateError, errors.AccessDeniedError, errors.ConfigError])

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import launch, storage
+from cloudlstm.cli.follow import Parts
 from cloudlstm.errors import StorageUnavailableError, from_record, to_mark
-from cloudlstm.journal import Journal, read_logs, read_progress
+from cloudlstm.journal import Journal, read_progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.spark import Spark
 from cloudlstm.targets import Plan
@@ -114,15 +115,15 @@ def test_a_journal_on_flaky_storage_loses_and_doubles_nothing(
 ) -> None:
     log = logging.getLogger("cloudlstm.x")
     monkeypatch.setattr(logging.getLogger("cloudlstm"), "propagate", False)  # pytest cannot pass such a line on
-    seen: set[str] = set()
+    parts = Parts(layout)
     with Journal(layout, "prepare", "driver", every_s=60) as journal:
         tried = failing_writes(monkeypatch, layout, 2, arrives=arrives)
         journal.report("clean", 1, 2, "rows")
         log.info("first \udcff")
         journal.flush()
-        told = [line for _, line in read_logs(layout, seen)]
+        told = [line for _, lines in parts.poll() for line in lines]
         log.info("second")
-    told += [line for _, line in read_logs(layout, seen)]
+    told += [line for _, lines in parts.poll() for line in lines]
     assert [line.split(" INFO ")[1] for line in told] == ["first \\udcff", "second"]
     assert len(tried) > 2
     assert [report.done for report in read_progress(layout)] == [1]

@@ -19,7 +19,7 @@ def cancel_run(layout: RunLayout, target: str | None) -> int:
             "submit again to go on\n"
         )
         return 0
-    if number and target and attempts.is_lost(layout, number):
+    if number and target and attempts.was_lost(layout, number):
         attempts.cancel(layout, number)  # so that no launcher goes on with it
         for line in open_cloud(target).end(layout.uri):
             sys.stdout.write(f"{line}\n")

@@ -67,7 +67,7 @@ def submit(
         words = [*again[1:], *(["--wait"] if truth("wait", wait) else [])]
         watch = command("logs", (), run=plan.run, target=target)
         return Deferred(lambda: detached(words, plan.run, shlex.join([*watch, "--follow"])))
-    return _planned(plan, chosen, dry_run, again, plans.chosen_root(text("root", root), text("target", target)))
+    return _planned(plan, chosen, dry_run, again, text("root", root) or chosen.root)
 
 
 def predict(
@@ -90,7 +90,7 @@ def predict(
     from cloudlstm.targets import open_target
 
     chosen = open_target(text("target", target))
-    base = plans.chosen_root(text("root", root), text("target", target))
+    base = text("root", root) or chosen.root
     trained = plans.find_run(base, text("run", run), among=plans.is_trained)
     plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
     again = command("predict", overrides, run=run, root=root, target=target)
@@ -168,7 +168,8 @@ def report(run: str | None = None, *, root: str | None = None, target: str | Non
     from cloudlstm.cli.results import show_report
 
     base = plans.chosen_root(text("root", root), text("target", target))
-    return _on_run(run, root, target, lambda layout: show_report(layout, root=base), finished=True)
+    layout = plans.find_run(base, text("run", run), among=plans.is_finished)
+    return Deferred(lambda: show_report(layout, root=base))
 
 
 def runs(*names: str, root: str | None = None, target: str | None = None) -> Deferred:
@@ -234,15 +235,11 @@ def _on_run(
     root: str | None,
     target: str | None,
     view: "Callable[[RunLayout], int]",
-    *,
-    finished: bool = False,
 ) -> Deferred:
     """Work on an existing run, which is looked for now, so that a wrong name is a matter of usage."""
     from cloudlstm.cli import plans
 
-    among = plans.is_finished if finished else None
-    base = plans.chosen_root(text("root", root), text("target", target))
-    layout = plans.find_run(base, text("run", run), among=among)
+    layout = plans.find_run(plans.chosen_root(text("root", root), text("target", target)), text("run", run))
     return Deferred(lambda: view(layout))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cloudlstm.config.load import load, parse
 from cloudlstm.config.models import (
+    INCIDENTAL,
     CleanConfig,
     DatasetConfig,
     EvaluationConfig,
@@ -24,6 +25,7 @@ from cloudlstm.config.models import (
 )
 
 __all__ = [
+    "INCIDENTAL",
     "CleanConfig",
     "DatasetConfig",
     "EvaluationConfig",

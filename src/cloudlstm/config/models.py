@@ -251,7 +251,7 @@ class TrainersConfig(Section):
     """Hours after which the machines end whatever they do; by default, and at most, what the target allows."""
 
 
-_INCIDENTAL: dict[str, Any] = {
+INCIDENTAL: dict[str, Any] = {
     "market": {"yahoo"},
     "train": {"cache_dir", "checkpoint_every_s", "collective_timeout_s", "max_restarts"},
     "spark": {"driver_memory_mib"},
@@ -295,4 +295,4 @@ class RunConfig(Section):
 
     def identity(self) -> dict[str, Any]:
         """The settings that name the run, JSON-ready: all but those that say only how patiently it is done."""
-        return self.model_dump(mode="json", exclude=_INCIDENTAL)
+        return self.model_dump(mode="json", exclude=INCIDENTAL)

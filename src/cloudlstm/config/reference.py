@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import textwrap
 import types
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from cloudlstm.config.models import RunConfig
+from cloudlstm.config.models import INCIDENTAL, RunConfig
 
 _HEAD = """# Configuration
 
@@ -40,8 +41,8 @@ epochs = 3
 A word is `section.key=value`. Numbers, dates, lists and `true`/`false` are written as in TOML; anything else is text
 and needs no quotes. Unknown keys and values out of range are refused, all at once, and nothing is run. Equal
 configurations name the same run: the run's id is its name and a hash of everything below, but for rates, limits and
-patience (`[market.yahoo]`, `[trainers]`, `spark.driver_memory_mib`, of `[train]` `cache_dir`, `checkpoint_every_s`,
-`collective_timeout_s` and `max_restarts`): with other values of those a failed run goes on.
+patience. With other values of those a failed run goes on:
+INCIDENTAL.
 
 The unit of a number stands in its name: `_bars` are trading sessions of one ticker, `_windows` are samples, `_s`
 seconds, `_mib` mebibytes.
@@ -50,7 +51,21 @@ seconds, `_mib` mebibytes.
 
 def text() -> str:
     """The whole page, Markdown."""
-    return "\n".join([_HEAD, *_sections(RunConfig, "")]).rstrip() + "\n"
+    head = _HEAD.replace("INCIDENTAL", textwrap.fill(", ".join(_incidental()), 118, break_on_hyphens=False))
+    return "\n".join([head, *_sections(RunConfig, "")]).rstrip() + "\n"
+
+
+def _incidental() -> Iterator[str]:
+    """The settings that do not name a run, each as a reader finds it below."""
+    for section, settings in INCIDENTAL.items():
+        if settings is True:
+            yield f"`[{section}]`"
+            continue
+        for name in sorted(settings):
+            inner = _section(RunConfig.model_fields[section])
+            assert inner is not None
+            nested = _section(inner.model_fields[name]) is not None
+            yield f"`[{section}.{name}]`" if nested else f"`{section}.{name}`"
 
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[str]:

@@ -56,12 +56,6 @@ _UNUSED_AFTER_S = 14 * 86400.0
 _ENTRY = re.compile(r"[0-9a-f]{16}")
 
 
-def default_folder() -> Path:
-    """Where staged data lies unless the configuration says otherwise."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "cloudlstm"
-
-
 @dataclass(frozen=True, slots=True)
 class Columns:
     """A decoded split, memory-mapped. `sequences` holds (ticker, first bar) of each sequence."""

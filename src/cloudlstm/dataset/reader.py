@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cloudlstm.dataset import cache
 from cloudlstm.dataset.splits import CLOSE, FEATURES
 from cloudlstm.manifest import ManifestRow
+from cloudlstm.storage.local import user_cache
 
 Indices = NDArray[np.integer]
 
@@ -56,7 +57,7 @@ class SequenceSet:
             CorruptObjectError: a shard is not what its manifest says.
             StorageFullError: the cache's disk is full.
         """
-        folder = Path(cache_dir).expanduser() if cache_dir else cache.default_folder()
+        folder = Path(cache_dir).expanduser() if cache_dir else user_cache()
         return cls(cache.staged(rows, folder / "sequences", report), window_bars, horizon_bars)
 
     def __len__(self) -> int:

@@ -90,7 +90,7 @@ def _manifests(layout: RunLayout) -> dict[str, Manifest | None]:
 def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> str:
     """Hash of all that the report depends on: what the steps made, and how it is judged."""
     made = {step: (manifest.fingerprint, manifest.digest()) for step, manifest in manifests.items() if manifest}
-    return fingerprint([__version__, STEP, made, config.model_dump(mode="json", exclude={"trainers"})])
+    return fingerprint([__version__, STEP, made, config.identity()])
 
 
 def _required(manifests: dict[str, Manifest | None], step: str) -> Manifest:

@@ -38,6 +38,12 @@ _ABANDONED_AFTER_S = 3600.0
 _CHUNK_BYTES = 1 << 20
 
 
+def user_cache(*names: str) -> Path:
+    """A folder of ours in the user's cache; it may not exist yet."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser().joinpath("cloudlstm", *names)
+
+
 @contextmanager
 def disk_errors(doing: str) -> Iterator[None]:
     """Turns an OSError into a StorageError that says what was being done, as in "read file:///a/b"."""

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from cloudlstm.errors import CloudLSTMError, MissingExtraError, TargetError, TargetUnavailableError
+from cloudlstm.storage.buckets import one_line
 from cloudlstm.targets.document import TargetConfig
 
 _PASSING = {
@@ -62,10 +63,10 @@ class Api:
             raise self._fault(doing, error.response) from error
         except (sdk.ConnectionError, sdk.HTTPClientError, sdk.IncompleteReadError) as error:
             raise TargetUnavailableError(
-                f"cannot {doing}: {_one_line(error)}", hint="check the network, then try again"
+                f"cannot {doing}: {one_line(error)}", hint="check the network, then try again"
             ) from error
         except sdk.BotoCoreError as error:
-            raise TargetError(f"cannot {doing}: {_one_line(error)}", hint=_CREDENTIALS) from error
+            raise TargetError(f"cannot {doing}: {one_line(error)}", hint=_CREDENTIALS) from error
         return answer
 
     def _connected(self) -> Any:
@@ -94,7 +95,3 @@ class Api:
         if code in _PASSING or status >= 500 or status == 429:
             return TargetUnavailableError(told, hint="try again in some minutes")
         return TargetError(told, hint=_BY_CODE.get(code, "").format(name=self._target.name))
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +15,20 @@ if TYPE_CHECKING:
 
 Request = Mapping[str, Any]
 """One exact request as JSON; `${…}` stands for what only the run will know, such as a free port."""
+
+
+_OPEN = re.compile(r"\$\{([\w.]+)\}")
+
+
+def filled(value: Any, value_of: Callable[[str], str | None]) -> Any:
+    """JSON with `${name}` in its texts replaced by what `value_of` knows of the name; what it does not know stays."""
+    if isinstance(value, str):
+        return _OPEN.sub(lambda found: value_of(found[1]) or found[0], value)
+    if isinstance(value, Mapping):
+        return {key: filled(inner, value_of) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(inner, value_of) for inner in value]
+    return value
 
 
 @dataclass(frozen=True, slots=True)

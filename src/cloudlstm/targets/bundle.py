@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +17,11 @@ from cloudlstm.assets import asset
 from cloudlstm.layout import join
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.archive import write_zip
-from cloudlstm.targets.dependencies import ARCHIVE, dependencies
+from cloudlstm.targets.dependencies import dependencies
 
 PACKAGE = "cloudlstm.zip"
 
-Report = Callable[[str, int, int], None]
-"""Told a part's name, the bytes that are up and those there are in all."""
-
 _ASSETS = ("_assets",)
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +47,10 @@ class Bundle:
         python: Minor version of the interpreter on Spark nodes.
         architecture: Of Spark nodes, as in wheel tags.
         accelerator: Of trainers: "cpu" or "cuda".
-        report: Told of uploads.
     """
 
-    def __init__(
-        self, bucket_uri: str, *, python: str, architecture: str, accelerator: str, report: Report | None = None
-    ) -> None:
-        self._bucket_uri, self._report = bucket_uri, report
+    def __init__(self, bucket_uri: str, *, python: str, architecture: str, accelerator: str) -> None:
+        self._bucket_uri = bucket_uri
         self._python, self._architecture = python, architecture
         self._accelerator = accelerator
         self._parts: dict[str, Part] = {}
@@ -83,20 +75,12 @@ class Bundle:
         return self._parts[name]
 
     def _send(self, path: Path) -> Part:
-        with disk_errors(f"read {path}"):
-            digest, size_bytes = _sha256(path), path.stat().st_size
+        with disk_errors(f"read {path}"), path.open("rb") as file:
+            digest, size_bytes = hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
         uri = join(self._bucket_uri, "code", digest, path.name)
         if storage.exists(uri):
             return Part(uri, digest, 0)
-        sent = 0
-
-        def told(more_bytes: int) -> None:
-            nonlocal sent
-            sent += more_bytes
-            if self._report:
-                self._report(path.name, sent, size_bytes)
-
-        storage.upload(path, uri, told)
+        storage.upload(path, uri)
         return Part(uri, digest, size_bytes)
 
 
@@ -112,14 +96,3 @@ def pack(folder: Path) -> Path:
     with disk_errors(f"write {path}"), path.open("wb") as file:
         write_zip(file, package.parent, files, compress=False)  # so that no version of zlib shows in it
     return path
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-__all__ = ["ARCHIVE", "PACKAGE", "Bundle", "Part", "Report", "pack"]

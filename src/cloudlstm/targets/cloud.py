@@ -7,15 +7,13 @@ then, and `${deadline}`.
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, TargetError
 from cloudlstm.layout import RunLayout, join
-from cloudlstm.targets.base import JobState, Request, RunningJob
+from cloudlstm.targets.base import JobState, Request, RunningJob, filled
 from cloudlstm.targets.bundle import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.group_job import GroupJob, is_assigned, iso
@@ -26,7 +24,6 @@ from cloudlstm.targets.spark_job import SparkJob, found_of
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
 
-_OPEN = re.compile(r"\$\{(\w+)\.(uri|sha256)\}")
 _PARTS = ("uri", "sha256")
 _HOUR_S = 3600
 
@@ -164,11 +161,12 @@ class CloudTarget:
     def _filled(self, request: Request) -> dict[str, Any]:
         """The request with the bundle's parts in it, which are uploaded if they are not there yet."""
 
-        def part(found: re.Match[str]) -> str:
-            return str(getattr(self._bundle[found[1]], found[2]))
+        def value_of(name: str) -> str | None:
+            part, _, kind = name.partition(".")
+            return str(getattr(self._bundle[part], kind)) if kind in _PARTS else None
 
-        filled: dict[str, Any] = json.loads(_OPEN.sub(part, json.dumps(request)))
-        return filled
+        known: dict[str, Any] = filled(request, value_of)
+        return known
 
 
 def root_of(config: TargetConfig) -> str:

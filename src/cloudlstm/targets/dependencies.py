@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cloudlstm.assets import asset
 from cloudlstm.errors import MachineError
-from cloudlstm.storage.local import disk_errors, new_file
+from cloudlstm.storage.local import disk_errors, new_file, user_cache
 from cloudlstm.targets.archive import write_zip
 
 ARCHIVE = "deps.zip"
@@ -58,7 +58,7 @@ def dependencies(python: str, architecture: str) -> Path:
     requirements = asset("requirements", REQUIREMENTS)
     told = [_FORMAT, python, architecture, _LEFT_OUT.pattern, requirements.read_text()]
     key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
-    folder = _cache()
+    folder = user_cache("dependencies")
     path = folder / key / ARCHIVE
     if path.exists():
         os.utime(path.parent)
@@ -71,10 +71,6 @@ def dependencies(python: str, architecture: str) -> Path:
                 write_zip(file, Path(scratch), _wanted(Path(scratch)), compress=True)
         _forget(folder)
     return path
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudlstm" / "dependencies"
 
 
 def _forget(folder: Path) -> None:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cloudlstm.errors import MachineError
+from cloudlstm.storage.local import user_cache
 
 SUPPORTED = (17, 21)
 """Spark 3.5 runs on 8 to 17 (21 works for what we use), Spark 4 on 17 and 21."""
@@ -93,7 +94,7 @@ def _packaged() -> Java | None:
     version = _version(java)
     if version not in SUPPORTED:
         return None
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudlstm" / f"java-{version}"
+    home = user_cache(f"java-{version}")
     wrapper = home / "bin" / "java"
     text = _WRAPPER.format(java=java)
     if not wrapper.exists() or wrapper.read_text() != text:

@@ -8,8 +8,6 @@ as a training goes on without its launcher.
 from __future__ import annotations
 
 import secrets
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,7 +15,8 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.attempts import Owner
-from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
+from cloudlstm.errors import ObjectExistsError, RunBusyError, StorageError
+from cloudlstm.heartbeat import Beat, Heartbeat, last_beat
 from cloudlstm.layout import join
 
 RENEW_EVERY_S = 10.0
@@ -58,8 +57,7 @@ class Lease:
 
     def __init__(self, base: str, run: str, at_work: Callable[[Holder], bool]) -> None:
         self._base, self._run, self._at_work = base, run, at_work
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._heartbeat: Heartbeat | None = None
         self.token = ""
         self._number = 0
 
@@ -81,8 +79,8 @@ class Lease:
         if latest and latest.token != token:  # the number that we saw as the newest was an old one
             return latest
         self.token, self._number = token, number
-        self._write_beat(ended=False)
-        self._thread.start()
+        self._heartbeat = Heartbeat(_uri(self._base, number, "beat"), RENEW_EVERY_S)
+        self._heartbeat.start()
         self._forget()
         return None
 
@@ -98,34 +96,20 @@ class Lease:
 
     def leave(self) -> None:
         """Renews it no longer, and leaves it as it is."""
-        self._stop.set()
+        if self._heartbeat:
+            self._heartbeat.leave()
 
     def release(self) -> None:
         """Gives the lease back, if it is still ours."""
-        if self.token and not self._stop.is_set():
-            self._stop.set()
-            self._thread.join()
-            with suppress(StorageError):
-                self._write_beat(ended=True)
+        if self._heartbeat:
+            self._heartbeat.end()
 
     def _is_over(self, holder: Holder) -> bool:
-        try:
-            beat = storage.read_json(_uri(self._base, holder.number, "beat"))
-            ended, renewed = bool(beat["ended"]), float(beat["time"])
-        except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError):
-            ended, renewed = False, holder.owner.started
-        if ended:
+        beat = last_beat(_uri(self._base, holder.number, "beat")) or Beat(holder.owner.started, ended=False)
+        if beat.ended:
             return True
-        gone = holder.owner.surely_dead() or time.time() - renewed > EXPIRES_AFTER_S
+        gone = holder.owner.surely_dead() or beat.age_s > EXPIRES_AFTER_S
         return gone and not self._at_work(holder)
-
-    def _write_beat(self, *, ended: bool) -> None:
-        storage.write_json(_uri(self._base, self._number, "beat"), {"time": time.time(), "ended": ended})
-
-    def _renew(self) -> None:
-        while not self._stop.wait(RENEW_EVERY_S):
-            with suppress(StorageError):
-                self._write_beat(ended=False)
 
     def _forget(self) -> None:
         with suppress(StorageError):

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cloudlstm.assets import asset
@@ -17,7 +17,7 @@ from cloudlstm.processes import Process
 from cloudlstm.restarts import TERMINATED, Restarts, cause_of, told, worth_another
 from cloudlstm.steps import ATTEMPT, CORES, GENERATION, RESTARTS, worker_environment
 from cloudlstm.storage.local import disk_errors
-from cloudlstm.targets.base import JobState, Request, Restart
+from cloudlstm.targets.base import JobState, Request, Restart, filled
 from cloudlstm.targets.java import find_java
 from cloudlstm.targets.scratch import Scratch
 
@@ -126,7 +126,7 @@ class LocalJob:
         self._lost = {}
         try:
             for process in self._request["processes"]:
-                env = {key: _filled(text, values) for key, text in process["env"].items()}
+                env = filled(process["env"], values.get)
                 name = str(process["worker"])
                 console = self._folder.path / f"{name}.txt"
                 with disk_errors(f"start {self._job} with {console}"):
@@ -215,9 +215,3 @@ def _values_of_placeholders(request: Request) -> dict[str, str]:
     for opened in sockets:
         opened.close()
     return values
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace(f"${{{name}}}", value)
-    return text

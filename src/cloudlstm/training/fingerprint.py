@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from cloudlstm import __version__, storage
-from cloudlstm.config import RunConfig
+from cloudlstm.config import INCIDENTAL, RunConfig
 from cloudlstm.errors import UsageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, fingerprint
 
-_INFLUENCE_NOTHING = {
-    "workers", "cache_dir", "collective_timeout_s", "max_restarts", "checkpoint_every_s", "steps_per_call", "weights",
-}  # fmt: skip
-"""Settings of training that change how it runs, and not what comes of it."""
+_INFLUENCE_NOTHING = INCIDENTAL["train"] | {"workers", "steps_per_call", "weights"}
+"""Settings of training that change how it runs, and not what comes of it; the weights count by their content."""
 
 
 def source(config: RunConfig) -> Manifest | None:
