@@ -110,6 +110,8 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     assert weights[0] == weights[1]
     again = cloudlstm("predict", f"--root={local}", "market.end=2024-03-28", "--dry-run")
     assert json.loads(again.stdout)["run"] == layout.uri, "the last run that was trained, not the last prediction"
+    shown = cloudlstm("report", f"--root={local}", predicted)
+    assert "from the close of 2024-03-28" in shown.stdout, "of a prediction, what it predicts"
     storage.delete(f"{local}/index/{predicted}")
 
 

@@ -32,8 +32,8 @@ _MODELS = {
 }
 
 
-def show_report(layout: RunLayout, *, root: str | None = None, unchanged: bool = False) -> int:
-    """The table of results, where the report lies, and what to type next.
+def show_results(layout: RunLayout, *, root: str | None = None, unchanged: bool = False) -> int:
+    """What a finished run was for: the forecasts of a prediction, else how the models compare.
 
     Args:
         layout: The run.
@@ -44,6 +44,13 @@ def show_report(layout: RunLayout, *, root: str | None = None, unchanged: bool =
         report = storage.read_json(layout.report("report.json"))
     except ObjectNotFoundError:
         raise UsageError(f"run {layout.run_id} has no report yet", hint=f"cloudlstm status {layout.run_id}") from None
+    if storage.read_json(layout.config)["train"]["epochs"] == 0:
+        return _show_forecasts(layout, report)
+    return _show_models(layout, report, root, unchanged=unchanged)
+
+
+def _show_models(layout: RunLayout, report: dict[str, Any], root: str | None, *, unchanged: bool) -> int:
+    """The table of models, where the report lies, and what to type next."""
     out = console()
     if unchanged:
         out.print(f"nothing has changed since {_when(report)}: these are its results")
@@ -61,9 +68,8 @@ def show_report(layout: RunLayout, *, root: str | None = None, unchanged: bool =
     return 0
 
 
-def show_forecasts(layout: RunLayout) -> int:
+def _show_forecasts(layout: RunLayout, report: dict[str, Any]) -> int:
     """The forecasts beyond the last bar, the largest moves first, and where all of them lie."""
-    report = storage.read_json(layout.report("report.json"))
     found, end = report["forecasts"], storage.read_json(layout.config)["market"]["end"]
     out = console()
     if not found["rows"]:

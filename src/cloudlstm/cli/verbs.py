@@ -165,11 +165,11 @@ def report(run: str | None = None, *, root: str | None = None, target: str | Non
         target: A target whose bucket has them, unless root says otherwise.
     """
     from cloudlstm.cli import plans
-    from cloudlstm.cli.results import show_report
+    from cloudlstm.cli.results import show_results
 
     base = plans.chosen_root(text("root", root), text("target", target))
     layout = plans.find_run(base, text("run", run), among=plans.is_finished)
-    return Deferred(lambda: show_report(layout, root=base))
+    return Deferred(lambda: show_results(layout, root=base))
 
 
 def runs(*names: str, root: str | None = None, target: str | None = None) -> Deferred:
@@ -265,9 +265,7 @@ def _planned(plan: "Plan", target: "Target", dry_run: object, again: list[str], 
         except KeyboardInterrupt:
             sys.stderr.write(f"stopped; {kept(RunLayout(plan.run))}\nto go on: {shlex.join(again)}\n")
             return 130
-        if plan.verb == "predict":
-            return results.show_forecasts(layout)
-        return results.show_report(layout, root=root, unchanged=results.unchanged(layout, began))
+        return results.show_results(layout, root=root, unchanged=results.unchanged(layout, began))
 
     return Deferred(work)
 
