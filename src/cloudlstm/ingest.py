@@ -30,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 
 STEP = "ingest"
 _LOOK_EVERY_S = 2.0
+_SILENT_S = 15.0
+"""A source from which nothing has come for this long is worth a word."""
 
 
 class Ingest:
@@ -81,7 +83,7 @@ class Ingest:
         def fetch(task: Partition) -> list[Outcome]:
             return source.fetch(task, len(tasks), folder)
 
-        done = self._spark.map(fetch, tasks, report=self._counting(folder, total))
+        done = self._spark.map(fetch, tasks, report=self._counting(source.name, folder, total))
         outcomes = sorted((outcome for each in done for outcome in each), key=lambda outcome: outcome.ticker)
         for outcome in outcomes:
             if outcome.cause and not outcome.reused:
@@ -90,17 +92,22 @@ class Ingest:
         self._journal.report(STEP, settled, total, "tickers")
         return outcomes
 
-    def _counting(self, folder: str, total: int) -> Callable[[int], None]:
+    def _counting(self, name: str, folder: str, total: int) -> Callable[[int], None]:
         """Reports the tickers that are stored: tasks of a remote source are few and long, and say nothing meanwhile."""
         due = time.monotonic() + _LOOK_EVERY_S
+        last, since = -1, time.monotonic()
 
         def report(_: int) -> None:
-            nonlocal due
+            nonlocal due, last, since
             began = time.monotonic()
             if began < due:
                 return
             with suppress(StorageError):  # progress is a comfort
-                self._journal.report(STEP, len(snapshots.stored(folder)), total, "tickers")
+                stored = len(snapshots.stored(folder))
+                if stored != last:
+                    last, since = stored, began
+                silent: dict[str, Any] = {"phase": f"no answer from {name} for a while, asking again"}
+                self._journal.report(STEP, stored, total, "tickers", **(silent if began - since >= _SILENT_S else {}))
             now = time.monotonic()
             due = now + max(_LOOK_EVERY_S, 10 * (now - began))  # a listing of many thousands takes its time
 

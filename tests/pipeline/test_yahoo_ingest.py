@@ -6,15 +6,18 @@ import datetime as dt
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 from localstack.yahoo import Fault, Listing, Yahoo, listings
 
 from barmaking import bars_of, walk
+from cloudlstm import ingest as module
 from cloudlstm import prepare, storage
 from cloudlstm.config import RunConfig, SparkConfig, parse
 from cloudlstm.errors import FetchError
+from cloudlstm.ingest import Ingest
 from cloudlstm.journal import Journal, Progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, read_object
@@ -151,3 +154,17 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
     assert [row.sha256 for row in undisturbed.of_kind("bars")] == [row.sha256 for row in mended.of_kind("bars")]
     about = [row.sha256 for manifest in (undisturbed, mended) for row in manifest.of_kind("coverage")]
     assert about[0] != about[1], "the coverage report tells when, and is no part of the digest"
+
+
+def test_a_source_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 0.0, 10.0, 10.0, 26.0, 26.0, 30.0, 30.0))  # at the start, then two looks a turn
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.__next__))
+    journal = Telling(RunLayout(f"file://{tmp_path}"))
+    told = Ingest(RunLayout(f"file://{tmp_path}"), config_of("T1"), journal, None, "print")  # type: ignore[arg-type]
+    report = told._counting("Yahoo Finance", f"file://{tmp_path}/", 1)
+    report(0)
+    report(0)
+    (tmp_path / "T1.abc.parquet").write_bytes(b"")
+    report(0)
+    phases = [each.facts.get("phase") for each in journal.reports]
+    assert phases == [None, "no answer from Yahoo Finance for a while, asking again", None]
