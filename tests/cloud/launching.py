@@ -32,12 +32,15 @@ DOCUMENT = TargetConfig(
 
 
 class _Nothing:
-    """Neither a check nor anything that remains."""
+    """An account that may have anything, of which nothing remains."""
 
-    def checks(self, *_: object) -> dict[str, object]:
-        return {}
+    def credentials(self) -> str:
+        return "anybody's"
 
-    def remains(self) -> list[str]:
+    def quota(self, workers: int) -> str:
+        return "enough"
+
+    def tagged(self) -> list[str]:
         return []
 
 
@@ -93,7 +96,7 @@ def _launch(folder: Path, doom: Doom, console: Path, lost: float, seed: int) -> 
                 setattr(verbs, name, counted)
             config = DOCUMENT.model_copy(update={"bucket_uri": f"file://{folder}/bucket"})
             spark, group = ScriptedSpark(folder, doom, lost, seed), ScriptedGroup(folder, doom)
-            target = cloud.CloudTarget(config, spark, group, _Nothing(), _Nothing())  # type: ignore[arg-type]
+            target = cloud.CloudTarget(config, spark, group, _Nothing(), _Nothing())
             target._bundle = _Parts()  # type: ignore[assignment]
             plan = submit_plan(target, config=None, overrides=["train.workers=2"], root=None, run="scripted")
             doom.count = 0

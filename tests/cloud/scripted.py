@@ -28,7 +28,8 @@ from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest
 from cloudlstm.steps import ATTEMPT, STEPS
 from cloudlstm.targets.base import JobState, Request
-from cloudlstm.targets.services import Application, Group, Machine
+from cloudlstm.targets.services import Application, Cluster, Group, Machine
+from cloudlstm.targets.spark_job import OPENED
 
 MOST = 3
 _STATES = {"PENDING": JobState.RUNNING, "RUNNING": JobState.RUNNING, "COMPLETED": JobState.DONE,
@@ -61,8 +62,11 @@ class ScriptedSpark:
         self._random = random.Random(seed)
         self._folder.mkdir(parents=True, exist_ok=True)
 
+    def cluster(self) -> Cluster:
+        return Cluster("WAITING", "", "1", takes_work=True, remedy="")
+
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
-        return {"name": f"{layout.run_id} {job} ${{attempt}}", "arguments": ["${package.uri}", layout.uri]}
+        return {"name": f"{layout.run_id} {job} ${{attempt}}", "arguments": [OPENED, "${package.uri}", layout.uri]}
 
     def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
         return request["name"], tuple(request["arguments"])

@@ -113,7 +113,7 @@ def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Pa
     moved_on_until(engine, first, lambda: engine.working)
     os.kill(first.pid, signal.SIGSTOP)
     owner = storage.read_json(layout.attempt(1))
-    storage.write_json(layout.attempt(1), owner | {"host": "another machine", "started": 0.0})
+    storage.write_json(layout.attempt(1), owner | {"host": "another machine"})
     storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
     second = Launcher(engine, Doom())
     if woken == "while the step works":

@@ -10,8 +10,10 @@ import pytest
 from cloud.running import Target
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import CloudLSTMError
+from cloudlstm.targets import preflight
 from cloudlstm.targets.aws_group import AutoScalingTrainers
 from cloudlstm.targets.aws_preflight import AwsPreflight
+from cloudlstm.targets.aws_spark import EmrSpark
 from cloudlstm.targets.document import TargetConfig
 from pipeline.submitting import error_line
 
@@ -24,10 +26,10 @@ def checked(aws: Target) -> Checked:
 
     def check(name: str, config: RunConfig | None = None, **changed: Any) -> str:
         target = TargetConfig.model_validate(aws.document | changed)
-        preflight = AwsPreflight(target, AutoScalingTrainers(target))
         told = ""
         try:
-            return preflight.checks(config, f"{target.bucket_uri}/runs")[name]()
+            services = EmrSpark(target), AutoScalingTrainers(target), AwsPreflight(target)
+            return preflight.checks(target, *services, config, f"{target.bucket_uri}/runs")[name]()
         except CloudLSTMError as error:
             told = f"{error.message} (try: {error.hint or 'NOTHING'})"
         assert "NOTHING" not in told
