@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloud.running import Target
+from cloud.aws_target import AWSTarget
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.targets import preflight
@@ -21,7 +21,7 @@ Checked = Callable[..., str]
 
 
 @pytest.fixture
-def checked(aws: Target) -> Checked:
+def checked(aws: AWSTarget) -> Checked:
     """What a check says of the target with some of its document changed: the error with its hint, or what is fine."""
 
     def check(name: str, config: RunConfig | None = None, **changed: Any) -> str:
@@ -38,7 +38,7 @@ def checked(aws: Target) -> Checked:
     return check
 
 
-def test_a_target_that_is_fine(aws: Target, checked: Checked) -> None:
+def test_a_target_that_is_fine(aws: AWSTarget, checked: Checked) -> None:
     config = parse({"market": {"source": "synthetic"}})
     assert checked("credentials").startswith("arn:aws:sts::")
     assert checked("bucket") == f"{aws.bucket}/runs can be written, listed, read and deleted"
@@ -69,7 +69,7 @@ def test_each_failure_has_its_fix(
     assert told in checked(name, config, **changed)
 
 
-def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: Target, checked: Checked) -> None:
+def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: AWSTarget, checked: Checked) -> None:
     emr = aws.client("emr")
     instances = {"KeepJobFlowAliveWhenNoSteps": True, "InstanceCount": 1, "MasterInstanceType": "m7i.xlarge"}
     ended = emr.run_job_flow(Name="ended", ReleaseLabel="emr-spark-8.1.0", Instances=instances)["JobFlowId"]
@@ -79,14 +79,14 @@ def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: Target, checked:
     assert "terraform apply starts another one" in line
 
 
-def test_a_submit_looks_first_and_leaves_nothing(aws: Target) -> None:
+def test_a_submit_looks_first_and_leaves_nothing(aws: AWSTarget) -> None:
     done = aws.submit("--run=refused", "train.workers=9")
     assert done.returncode == 1
     assert "the run wants 9 workers" in error_line(done)
-    assert aws.versions("runs/refused/") == {}
+    assert aws.written("runs/refused/") == {}
 
 
-def test_doctor_tells_all_checks(aws: Target) -> None:
+def test_doctor_tells_all_checks(aws: AWSTarget) -> None:
     done = aws.run("doctor", f"--config={aws.config}", "train.workers=9")
     assert done.returncode == 1
     lines = {line[6:22].strip(): line[:4].strip() for line in done.stdout.splitlines() if line[:4].strip()}

@@ -27,21 +27,21 @@ TARGET = {
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> str:
+def place(tmp_path: Path) -> str:
     path = tmp_path / "target.json"
     path.write_text(json.dumps({key: {"sensitive": False, "type": "x", "value": TARGET[key]} for key in TARGET}))
     return str(path)
 
 
-def requests(target: str, *words: str, root: str | None = None) -> tuple[dict[str, Any], ...]:
-    plan = submit_plan(open_target(target), config=None, overrides=["train.workers=3", *words], root=root, run="golden")
+def requests(place: str, *words: str, root: str | None = None) -> tuple[dict[str, Any], ...]:
+    plan = submit_plan(open_target(place), config=None, overrides=["train.workers=3", *words], root=root, run="golden")
     assert plan.run == f"{root or 's3://desk-runs/runs'}/golden"
     return plan.requests  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(("name", "job"), [("emr-prepare", "prepare"), ("ec2-train", "train")])
-def test_requests_are_as_they_were(target: str, name: str, job: str) -> None:
-    (request,) = [each for each in requests(target) if each.get("job") == job]
+def test_requests_are_as_they_were(place: str, name: str, job: str) -> None:
+    (request,) = [each for each in requests(place) if each.get("job") == job]
     text = json.dumps(request, indent=1) + "\n"
     path = GOLDEN / f"{name}.json"
     if os.environ.get("CLOUDLSTM_GOLDEN"):
@@ -49,15 +49,15 @@ def test_requests_are_as_they_were(target: str, name: str, job: str) -> None:
     assert text == path.read_text()
 
 
-def test_machines_never_live_longer_than_the_target_allows(target: str) -> None:
+def test_machines_never_live_longer_than_the_target_allows(place: str) -> None:
     for words, hours in (((), 12), (("trainers.max_hours=2",), 2), (("trainers.max_hours=48",), 12)):
-        (train,) = [each for each in requests(target, *words) if each.get("job") == "train"]
+        (train,) = [each for each in requests(place, *words) if each.get("job") == "train"]
         assert train["hours"] == hours
 
 
-def test_a_place_that_the_machines_do_not_reach_is_refused(target: str, tmp_path: Path) -> None:
+def test_a_place_that_the_machines_do_not_reach_is_refused(place: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="its machines would not reach it"):
-        requests(target, root=f"file://{tmp_path}")
+        requests(place, root=f"file://{tmp_path}")
 
 
 @pytest.mark.parametrize(("machine", "count"), [("g6.xlarge", 4), ("m7i.2xlarge", 8), ("c7i.large", 2), ("odd", 0)])

@@ -1,0 +1,55 @@
+"""What AWS itself says of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cloud.running import Step, Target
+
+_STATES = {"PENDING": "waiting", "INTERRUPTED": "failed", "COMPLETED": "done"}
+
+
+class AWSTarget(Target):
+    """A target on the emulated AWS."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client; the environment leads it to the emulator."""
+        import boto3
+
+        return boto3.session.Session().client(service, region_name=self.document["region"])
+
+    def written(self, prefix: str) -> dict[str, Any]:
+        name = self.bucket.removeprefix("s3://")
+        listed = self.client("s3").list_objects_v2(Bucket=name, Prefix=prefix).get("Contents", [])
+        return {item["Key"]: item["LastModified"] for item in listed}
+
+    def steps(self, run: str) -> Sequence[Step]:
+        listed = self.client("emr").list_steps(ClusterId=self.document["spark_cluster"])["Steps"]
+        return [
+            Step(step["Id"], step["Name"], _STATES.get(state := step["Status"]["State"], state.lower()))
+            for step in reversed(listed)
+            if step["Config"]["Args"][-1] == run
+        ]
+
+    def event_logs(self, step: Step) -> Iterator[Path]:
+        folder = self.cloud.folder / "aws" / "clusters" / self.document["spark_cluster"] / step.id / "events"
+        return (path for path in folder.iterdir() if path.is_file())
+
+    @property
+    def group_size(self) -> int:
+        groups = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[self._group])
+        return int(groups["AutoScalingGroups"][0]["DesiredCapacity"])
+
+    def resize(self, size: int) -> None:
+        self.client("autoscaling").set_desired_capacity(AutoScalingGroupName=self._group, DesiredCapacity=size)
+
+    @property
+    def deadlines(self) -> Sequence[str]:
+        found = self.client("autoscaling").describe_scheduled_actions(AutoScalingGroupName=self._group)
+        return [action["StartTime"].isoformat() for action in found["ScheduledUpdateGroupActions"]]
+
+    @property
+    def _group(self) -> str:
+        return str(self.document["trainer_group"])
