@@ -37,7 +37,7 @@ class _Nothing:
     def credentials(self) -> str:
         return "anybody's"
 
-    def quota(self, workers: int) -> str:
+    def quota(self, *_: int) -> str:
         return "enough"
 
     def tagged(self) -> list[str]:
