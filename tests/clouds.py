@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from localstack.cloud import Cloud
+from localstack.cloud import Cloud, Options
 
 from grouping import group_of, needs_target
 from infra.terraforming import Running, Terraform, copied, initialized, require_terraform
@@ -38,6 +38,14 @@ OVERRIDE = 'provider "aws" {\n  max_retries = 2\n}\n'
 def aws_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """An emulated AWS, for as long as the tests run."""
     with Cloud(tmp_path_factory.mktemp("aws") / "cloud") as running:
+        yield running
+        assert running.control.state()["problems"] == []
+
+
+@pytest.fixture(scope="session")
+def gcp_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An emulated Google Cloud, likewise."""
+    with Cloud(tmp_path_factory.mktemp("gcp") / "cloud", Options(cloud="gcp")) as running:
         yield running
         assert running.control.state()["problems"] == []
 

@@ -10,6 +10,7 @@ import pytest
 from localstack.cloud import Cloud
 
 from cloud.aws_target import AWSTarget
+from cloud.gcp_target import GCPTarget
 from cloud.running import Target
 from clouds import PYTHON
 from emulators import environment_of
@@ -43,7 +44,14 @@ def aws(
         yield AWSTarget(aws_cloud, aws_document, tmp_path_factory.mktemp("typed"), aws_place)
 
 
-@pytest.fixture(scope="module", params=["aws"])  # another cloud is another fixture, named here
+@pytest.fixture(scope="module")
+def gcp(gcp_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GCPTarget]:
+    """The target on Google Cloud, which the emulator has made, as no plugin of the provider is at hand."""
+    with environment_of(gcp_cloud.environment):
+        yield GCPTarget(gcp_cloud, gcp_cloud.make_target("tested"), tmp_path_factory.mktemp("typed"))
+
+
+@pytest.fixture(scope="module", params=["aws", "gcp"])  # another cloud is another fixture, named here
 def target(request: pytest.FixtureRequest) -> Target:
     """A target on each cloud."""
     found: Target = request.getfixturevalue(request.param)
