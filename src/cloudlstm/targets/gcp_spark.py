@@ -37,6 +37,9 @@ _SETUP_S = 30.0
 _TAKES_WORK = ("RUNNING", "UPDATING", "ERROR_DUE_TO_UPDATE")
 _PASSING = ("CREATING", "STARTING", "REPAIRING")
 
+_LINKS = re.compile(r"\s*(If logs are available, they|Additional details) can be found at:.*", re.DOTALL)
+"""What follows on the reason in a job's details; `printed` tells where its output is."""
+
 _LABEL, _RUN_LABEL, _JOB_LABEL = "cloudlstm", "cloudlstm-run", "cloudlstm-job"
 
 
@@ -190,8 +193,11 @@ def _arguments(job: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _application(job: Mapping[str, Any]) -> Application:
     status = job["status"]
-    state, substate = status["state"], status.get("substate", "")
-    reasons = [substate if substate not in ("", "UNSPECIFIED") else "", _line(status.get("details", ""))]
+    state, substate = str(status["state"]), str(status.get("substate", ""))  # one that the SDK lacks is a number
+    reasons = [
+        substate if substate not in ("", "UNSPECIFIED") else "",
+        _line(_LINKS.sub("", status.get("details", ""))),
+    ]
     told = ": ".join([state, *filter(None, reasons)])
     return Application(
         job["reference"]["job_id"], _name(job), _arguments(job), _STATES.get(state, JobState.RUNNING), told
