@@ -191,7 +191,8 @@ def test_what_a_job_printed_is_the_end_of_its_output_and_where_the_rest_is(
 @pytest.mark.parametrize(
     ("state", "takes_work", "remedy"),
     [("RUNNING", True, ""), ("UPDATING", True, ""), ("CREATING", False, "wait until it is RUNNING"),
-     ("STOPPED", False, "gcloud dataproc clusters start desk"), ("ERROR", False, "-replace=google_dataproc_cluster.spark")],
+     ("STOPPED", False, "gcloud dataproc clusters start desk"),
+     ("ERROR", False, "-replace=google_dataproc_cluster.spark")],
 )  # fmt: skip
 def test_a_cluster_takes_work_or_says_what_to_do(
     service: Answering, target: TargetConfig, state: str, takes_work: bool, remedy: str
