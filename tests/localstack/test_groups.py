@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's 
 from localstack.cloud import Cloud
 from localstack.machine import exports_of
 
-from emulated import AwsTrainers, GcpTrainers, Trainers, alive, until
+from emulated import AwsTrainers, GcpTrainers, Trainers, alive, compute, until
 
 # Tells what it found, then stays; its child has a session of its own, as a worker's might. It fails the first time.
 MEMBER = """
@@ -219,3 +220,63 @@ def test_what_user_data_exports() -> None:
     lines = ("#!/bin/bash", "export CLOUDLSTM_A='x y' # why", '  export CLOUDLSTM_B="1"', "export CLOUDLSTM_C=",
              "CLOUDLSTM_D=$x", "export PATH=/bin")  # fmt: skip
     assert exports_of("\n".join(lines)) == {"CLOUDLSTM_A": "x y", "CLOUDLSTM_B": "1", "CLOUDLSTM_C": ""}
+
+
+@on("gcp")
+def test_what_instance_groups_tell_and_refuse(box: Cloud, trainers: Trainers) -> None:
+    assert isinstance(trainers, GcpTrainers)
+    groups, where = trainers.groups, trainers.where
+    for size in (-1, 2001):
+        refused(groups.resize_unary, 400, "Invalid value for field 'size'", size=size, **where)
+    other = where | {"instance_group_manager": "none"}
+    refused(groups.resize_unary, 404, "instanceGroupManagers/none' was not found", size=1, **other)
+    outsider = {"instances": ["zones/us-central1-a/instances/tested-m"]}
+    body = "region_instance_group_managers_delete_instances_request_resource"
+    refused(groups.delete_instances_unary, 400, "not a member of the group", **{body: outsider}, **where)
+    refused(groups.resize_unary, 400, "valid UUID", request={**where, "size": 1, "request_id": "once"})
+
+    once = {**where, "size": 1, "request_id": str(uuid.uuid4())}
+    operation = groups.resize_unary(request=once)
+    trainers.scale(2)
+    assert groups.resize_unary(request=once).name == operation.name, "a repeated request is another one"
+    assert trainers.size == 2
+    operations = compute(trainers.target, "RegionOperationsClient")
+    ended = operations.get(project="emulated", region="us-central1", operation=operation.name)
+    assert (operation.status.name, ended.status.name) == ("RUNNING", "DONE")
+
+    first = trainers.managed()[0]
+    assert first.instance.endswith(f"/zones/us-central1-a/instances/{first.name}")
+    until(lambda: [each.current_action for each in trainers.managed()] == ["NONE"] * 2, "the group to be stable")
+    assert {each.instance_status for each in trainers.managed()} == {"RUNNING"}
+    assert len({each.instance.split("/zones/")[1][:13] for each in trainers.managed()}) == 2
+    seen = groups.get(**where)
+    assert (seen.target_size, seen.status.is_stable, seen.current_actions.none) == (2, True, 2)
+    labelled = {"project": "emulated", "filter": "labels.cloudlstm=tested"}
+    for client, kind in (("InstancesClient", "instances"), ("DisksClient", "disks")):
+        found = compute(trainers.target, client).aggregated_list(request=labelled)
+        names = {each.name for _, scope in found for each in getattr(scope, kind)}
+        assert names == {"tested-m", "tested-w-0", "tested-w-1", *(each.name for each in trainers.managed())}
+
+    region = compute(trainers.target, "RegionsClient").get(project="emulated", region="us-central1")
+    (quota,) = [each for each in region.quotas if each.metric == "N2_CPUS"]
+    assert quota.usage == 5 * 4
+    trainers.scale(int(quota.limit - quota.usage) // 4 + 3)  # one more than there is room for
+    until(lambda: any("N2_CPUS" in each for each in trainers.complaints()), "the quota to be told")
+    attempt = next(each for each in trainers.managed() if each.last_attempt.errors.errors)
+    assert (attempt.current_action, attempt.last_attempt.errors.errors[0].code) == ("CREATING", "QUOTA_EXCEEDED")
+
+    box.control.fault("throttled", service="compute", action="Projects.Get")
+    projects = compute(trainers.target, "ProjectsClient")
+    error = refused(projects.get, 403, "Rate Limit Exceeded", project="emulated", retry=None)
+    assert error.errors[0]["reason"] == "rateLimitExceeded"
+    assert projects.get(project="emulated").name == "emulated"
+
+
+def refused(call: Any, code: int, message: str, **words: Any) -> Any:
+    """The call is refused with this HTTP status, and these words in its message; the error."""
+    from google.api_core.exceptions import GoogleAPICallError
+
+    with pytest.raises(GoogleAPICallError, match=message) as caught:
+        call(**words)
+    assert caught.value.code == code
+    return caught.value
