@@ -20,6 +20,8 @@ from localstack.gcp.target import PROJECT, REGION, ZONES
 
 _REGION = "/v1/projects/<project>/regions/<region>"
 _PAGE = 50
+_TYPES = "type.googleapis.com/google.cloud.dataproc.v1"
+_CLUSTER = {"@type": f"{_TYPES}.Cluster"}
 _KINDS = {
     "mainPythonFileUri": (".py",),
     "pythonFileUris": (".py", ".egg", ".zip"),
@@ -158,7 +160,7 @@ class Dataproc:
         bucket = config.get("configBucket") or f"dataproc-staging-{REGION}-101"
         cluster = Cluster(name, document["clusterUuid"], time.time(), bucket, defaults)
         self._clusters[name] = cluster, document
-        return _operation("CREATE", document)
+        return _operation("CREATE", _CLUSTER | document)
 
     def _delete(self, call: Call) -> Document:
         cluster, document = self._cluster(call, call["cluster"])
@@ -167,13 +169,13 @@ class Dataproc:
         for machine in list(self._compute.instances.values()):
             if machine["labels"].get("goog-dataproc-cluster-name") == cluster.name:
                 self._compute.remove(machine)
-        return _operation("DELETE", document)
+        return _operation("DELETE", {"@type": "type.googleapis.com/google.protobuf.Empty"})
 
     def _switch(self, call: Call, state: str) -> Document:
         cluster, document = self._cluster(call, call["cluster"])
         cluster.gone = state == "STOPPED"
         document["status"] = {"state": state, "stateStartTime": now()}
-        return _operation(state, document)
+        return _operation(state, _CLUSTER | document)
 
 
 def _path(kind: str, name: str) -> str:
@@ -214,14 +216,13 @@ def _plain(message: Any, value: Any, *, numbers: bool) -> Document:
     return plain
 
 
-def _operation(kind: str, cluster: Document) -> Document:
+def _operation(kind: str, response: Document) -> Document:
     """A long-running operation that has ended."""
-    about = "type.googleapis.com/google.cloud.dataproc.v1"
     return {
-        "name": f"projects/{PROJECT}/regions/{REGION}/operations/{uuid.uuid4()}",
-        "metadata": {"@type": f"{about}.ClusterOperationMetadata", "operationType": kind},
+        "name": _path("operations", str(uuid.uuid4())),
+        "metadata": {"@type": f"{_TYPES}.ClusterOperationMetadata", "operationType": kind},
         "done": True,
-        "response": {"@type": f"{about}.Cluster", **cluster},
+        "response": response,
     }
 
 
