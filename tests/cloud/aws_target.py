@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ _STATES = {"PENDING": "waiting", "INTERRUPTED": "failed", "COMPLETED": "done"}
 
 class AWSTarget(Target):
     """A target on the emulated AWS."""
+
+    group_service = "autoscaling"
+    troubles = (
+        {"kind": "throttled", "service": "emr", "action": "DescribeStep", "times": 6},
+        {"kind": "api-error", "service": "emr", "action": "AddJobFlowSteps", "times": 3},
+        {"kind": "api-error", "service": "autoscaling", "times": 6},
+    )
+    complaint = "We currently do not have sufficient"
 
     def client(self, service: str) -> Any:
         """A boto3 client; the environment leads it to the emulator."""
@@ -47,8 +56,22 @@ class AWSTarget(Target):
 
     @property
     def deadlines(self) -> Sequence[str]:
+        return [action["StartTime"].isoformat() for action in self._scheduled]
+
+    def let_deadline_pass(self) -> None:
+        (action,) = self._scheduled
+        what = {key: action[key] for key in ("MinSize", "MaxSize", "DesiredCapacity") if key in action}
+        self.client("autoscaling").put_scheduled_update_group_action(
+            AutoScalingGroupName=self._group,
+            ScheduledActionName=action["ScheduledActionName"],
+            StartTime=datetime.now(UTC) + timedelta(seconds=1),
+            **what,
+        )
+
+    @property
+    def _scheduled(self) -> Sequence[dict[str, Any]]:
         found = self.client("autoscaling").describe_scheduled_actions(AutoScalingGroupName=self._group)
-        return [action["StartTime"].isoformat() for action in found["ScheduledUpdateGroupActions"]]
+        return list(found["ScheduledUpdateGroupActions"])
 
     @property
     def _group(self) -> str:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,16 @@ class Target(ABC):
         document: The target document.
         folder: Where the configuration and a copy of the document are written.
         place: What a user calls the target by; the bucket that has its document unless it is given.
+
+    Attributes:
+        group_service: The service of the trainers' group, as the emulator's faults name it.
+        troubles: Faults that a submit has to ride out, each of which happens.
+        complaint: What the platform says where it has no machines.
     """
+
+    group_service: str
+    troubles: Sequence[Mapping[str, Any]]
+    complaint: str
 
     def __init__(self, cloud: Cloud, document: dict[str, Any], folder: Path, place: str | None = None) -> None:
         self.cloud, self.document = cloud, document
@@ -95,6 +104,10 @@ class Target(ABC):
     @abstractmethod
     def deadlines(self) -> Sequence[str]:
         """When the group is going to be emptied by its platform, each time in ISO form."""
+
+    @abstractmethod
+    def let_deadline_pass(self) -> None:
+        """Makes what the platform does at the group's deadline happen now."""
 
 
 def documents(prefix: str) -> list[Any]:
