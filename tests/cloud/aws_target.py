@@ -21,6 +21,7 @@ class AWSTarget(Target):
         {"kind": "api-error", "service": "emr", "action": "AddJobFlowSteps", "times": 3},
         {"kind": "api-error", "service": "autoscaling", "times": 6},
     )
+    failure = "FAILED: {}: {}"
     complaint = "We currently do not have sufficient"
 
     def client(self, service: str) -> Any:

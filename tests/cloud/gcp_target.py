@@ -26,6 +26,7 @@ class GCPTarget(Target):
         {"kind": "api-error", "service": "dataproc", "action": "SubmitJob", "times": 3},
         {"kind": "api-error", "service": "compute", "times": 6},
     )
+    failure = "ERROR: Job failed with message [{} {}]."
     complaint = "does not have enough resources available"
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
