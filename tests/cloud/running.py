@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from localstack.cloud import Cloud
 
 from cloudlstm import storage
@@ -18,6 +19,9 @@ from pipeline.submitting import cloudlstm, write_config
 
 LONG_S = 900.0
 """How long a run may take on a busy machine."""
+
+on_one_cloud = pytest.mark.parametrize("target", ["aws"], indirect=True, scope="module")
+"""For what all clouds share: nothing in the test is any cloud's own."""
 
 
 @dataclass(frozen=True)

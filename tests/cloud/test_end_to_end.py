@@ -12,15 +12,12 @@ from typing import Any
 import pytest
 from localstack.spark import executors
 
-from cloud.running import LONG_S, Target, documents
+from cloud.running import LONG_S, Target, documents, on_one_cloud
 from cloudlstm import storage
 from emulated import until
 from pipeline.submitting import cloudlstm, error_line, report, write_config
 
 RUN = "whole"
-
-on_one_cloud = pytest.mark.parametrize("target", ["aws"], indirect=True, scope="module")
-"""For what all clouds share: nothing in the test is any cloud's own."""
 
 
 def hosts_of(generation: dict[str, Any]) -> list[str]:
