@@ -6,8 +6,8 @@ second on, whatever becomes of the launcher after its request to grow:
 - the template's run duration ends every machine after the target's `max_hours`, even one whose script never ran;
 - before it needs any network, a machine's script sets a timer to the same time, and leaves the group with decrement
   when it rings, so that nothing takes its place;
-- the assignment is written before the group grows. Whoever reads it sets the timer to its deadline; a machine that
-  comes later, in place of one that was lost, finds a deadline that has passed or no assignment, and leaves likewise.
+- the assignment is written before the group grows, and whoever reads it sets the timer to its deadline. A machine that
+  comes after that, in place of one that was lost, finds none or one that is over, and leaves ten minutes later.
 """
 
 from __future__ import annotations
