@@ -60,14 +60,14 @@ class DataprocSpark:
             if status_of(error) == 404:
                 error.hint = "terraform apply starts another one: an idle cluster deletes itself"
             raise
-        status = found["status"]
+        status, state = found["status"], str(found["status"]["state"])
         remedy = "terraform apply -replace=google_dataproc_cluster.spark"
-        if status["state"] in _PASSING:
+        if state in _PASSING:
             remedy = "wait until it is RUNNING"
-        elif status["state"] in ("STOPPED", "STOPPING"):
+        elif state in ("STOPPED", "STOPPING"):
             remedy = f"gcloud dataproc clusters start {name} --region={self._target.region}"
         release = ((found.get("config") or {}).get("software_config") or {}).get("image_version", "")
-        return Cluster(status["state"], _line(status["detail"]), release, status["state"] in _TAKES_WORK, remedy)
+        return Cluster(state, _line(status.get("detail", "")), release, state in _TAKES_WORK, remedy)
 
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
         """SubmitJob, to the letter. No other attempt, run or root has its ids: the service keeps jobs for months."""
@@ -117,9 +117,9 @@ class DataprocSpark:
         return name
 
     def find(self, run: str | None) -> list[Application]:
-        ours = f"labels.{_LABEL} = {self._target.name}"
-        if run is not None:
-            ours += f" AND labels.{_RUN_LABEL} = {run.rsplit('/', 1)[1]}"
+        """Of all runs those that have not ended."""
+        these = f"labels.{_RUN_LABEL} = {run.rsplit('/', 1)[1]}" if run else "status.state = ACTIVE"
+        ours = f"labels.{_LABEL} = {self._target.name} AND {these}"
         here = {**self._place, "cluster_name": self._target.spark_cluster}
         found = patiently(lambda: self._jobs.each("list_jobs", **here, filter=ours))
         found.sort(key=_began, reverse=True)
