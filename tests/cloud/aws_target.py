@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class AWSTarget(Target):
     failure = "FAILED: {}: {}"
     complaint = "We currently do not have sufficient"
 
+    @cache  # noqa: B019 - there is one target, and a client takes longer to make than to ask
     def client(self, service: str) -> Any:
         """A boto3 client; the environment leads it to the emulator."""
         import boto3

@@ -193,8 +193,8 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
         faults.fault(**trouble)
     waiting = target.start(f"--run={RUN}", "--wait", "train.seed=5", "trainers.fill_timeout_s=5")
     until(lambda: [step.state for step in target.steps(run)][submitted:] == ["done"], "the step")
+    until(lambda: not faults.faults(), "every fault to happen")
     assert waiting.poll() is None
-    assert not faults.faults(), "not every fault happened"
     faults.fault("no-capacity")
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time(), "ended": True})
     told, _ = waiting.communicate(timeout=LONG_S)
@@ -216,7 +216,8 @@ def test_a_detached_run_can_be_cancelled_from_elsewhere(target: Target, run: str
     until(lambda: [each for each in target.steps(uri) if each.state == "running"], "the step")
     assert "asked attempt 1 of detached to end" in target.run("cancel", "--run=detached").stdout
     until(lambda: [each for each in target.steps(uri) if each.state == "cancelled"], "its cancellation")
-    until(lambda: "cancelled" in target.run("status", "--run=detached").stdout, "the launcher's end")
+    until(lambda: storage.read_json(f"{uri}/attempts/0001.heartbeat.json")["ended"], "the launcher's end")
+    assert "cancelled" in target.run("status", "--run=detached").stdout
 
 
 def test_what_a_dead_launcher_left_can_be_cancelled(target: Target, run: str, faults: Any) -> None:
