@@ -24,7 +24,7 @@ class Instance:
         group: Its group.
         address: Its private address, one of this machine's loopback addresses.
         variables: What its user data exports.
-        name: What people call it, where that is not its id.
+        name: What it is called itself, where that is not its id.
     """
 
     id: str
@@ -98,7 +98,7 @@ class Machines:
         environment = self._nodes.environment(folder) | {
             **instance.variables,
             ADDRESS: instance.address,
-            ID: instance.id,
+            ID: instance.name or instance.id,
             PYTHON: str(self._nodes.trainer_python),
             "PYTHONPATH": ":".join(filter(None, sys.path)),
         }

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 
 ID = "EMULATOR_MACHINE"
-"""The variable that says which machine this is, by the platform's id."""
+"""The variable that says which machine this is: its id on AWS, its name on Google Cloud."""
 
 GROUP_URL, INSTANCE_URL = "EMULATOR_GROUP_URL", "EMULATOR_INSTANCE_URL"
 """Variables that say the same on Google Cloud: where the group is asked, and what it calls the machine."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def described(cloud: str, name: str, bucket_uri: str, particular: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,7 +24,8 @@ def described(cloud: str, name: str, bucket_uri: str, particular: Mapping[str, A
         "cloud": cloud,
         "name": name,
         "bucket_uri": bucket_uri,
-        "spark_python": PYTHON,
+        "spark_python": _PYTHON,
+        "spark_python_path": f"/usr/bin/python{_PYTHON}",
         "spark_architecture": {"arm64": "aarch64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine()),
         "trainer_group": f"{name}-trainers",
         "trainer_gpu": "none",

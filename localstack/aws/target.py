@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from localstack.target import PYTHON, described, user_data
+from localstack.target import described, user_data
 
 RELEASE = "emr-spark-8.1.0"
 MACHINE = "c7i.xlarge"
@@ -38,7 +38,6 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
         "region": region,
         "spark_cluster": _cluster(clients["emr"], name, bucket, subnets[0]["SubnetId"]),
         "spark_release": RELEASE,
-        "spark_python_path": f"/usr/bin/python{PYTHON}",
         "log_uri": f"s3://{bucket}/logs/",
         "trainer_zones": [subnet["AvailabilityZone"] for subnet in subnets],
         "trainer_machines": [MACHINE],

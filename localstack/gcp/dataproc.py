@@ -142,19 +142,10 @@ class Dataproc:
             "labels": labels,
             "status": {"state": "RUNNING", "stateStartTime": now()},
         }
-        for role, ending in (("masterConfig", "m"), ("workerConfig", "w")):
-            shape = config.get(role, {})
-            names = (
-                [f"{name}-{ending}"]
-                if ending == "m"
-                else [f"{name}-w-{i}" for i in range(shape.get("numInstances", 2))]
-            )
-            shape = {"machineType": shape.get("machineTypeUri", "n2-standard-4").rpartition("/")[2], "labels": labels}
-            disks = [{"initializeParams": {"diskSizeGb": 100, "labels": labels}}]
-            for each in names:
-                machine = self._compute.start(each, ZONES[0], {"properties": shape | {"disks": disks}})
-                machine["status"] = "RUNNING"
-            config[role] = config.get(role, {}) | {"instanceNames": names}
+        master, workers = config.get("masterConfig", {}), config.get("workerConfig", {})
+        names = [f"{name}-w-{number}" for number in range(workers.get("numInstances", 2))]
+        config["masterConfig"] = self._started(master, [f"{name}-m"], labels)
+        config["workerConfig"] = self._started(workers, names, labels)
         properties = config.get("softwareConfig", {}).get("properties", {})
         defaults = {key.removeprefix("spark:"): value for key, value in properties.items() if key.startswith("spark:")}
         bucket = config.get("configBucket") or f"dataproc-staging-{REGION}-101"
@@ -162,8 +153,17 @@ class Dataproc:
         self._clusters[name] = cluster, document
         return _operation("CREATE", _CLUSTER | document)
 
+    def _started(self, shape: Document, names: list[str], labels: Document) -> Document:
+        """The machines of a part of a cluster, with its labels as the service gives them."""
+        machine_type = shape.get("machineTypeUri", "n2-standard-4").rpartition("/")[2]
+        disks = [{"initializeParams": {"diskSizeGb": 100, "labels": labels}}]
+        template = {"properties": {"machineType": machine_type, "labels": labels, "disks": disks}}
+        for name in names:
+            self._compute.start(name, ZONES[0], template)["status"] = "RUNNING"
+        return shape | {"numInstances": len(names), "instanceNames": names}
+
     def _delete(self, call: Call) -> Document:
-        cluster, document = self._cluster(call, call["cluster"])
+        cluster, _ = self._cluster(call, call["cluster"])
         cluster.gone = True
         del self._clusters[cluster.name]
         for machine in list(self._compute.instances.values()):

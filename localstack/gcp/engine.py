@@ -13,8 +13,8 @@ from localstack.machines import Instance
 from localstack.removal import GROUP_URL, INSTANCE_URL
 from localstack.world import World
 
-_SCRIPTS = ("user-data", "startup-script")
-"""Metadata that a machine runs when it starts, by cloud-init or by Google's agent."""
+_SCRIPTS = ("startup-script", "user-data")
+"""Metadata that a machine runs when it starts, by Google's agent or by cloud-init."""
 
 
 class GcpEngine(Engine):

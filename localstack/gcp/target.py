@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localstack.fake_gcs import make_gs_bucket
-from localstack.target import PYTHON, described, user_data
+from localstack.target import described, user_data
 
 PROJECT, REGION, ZONES = "emulated", "us-central1", ("us-central1-a", "us-central1-b", "us-central1-c")
 """The only project and the only region there are."""
@@ -36,8 +36,7 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
         "region": REGION,
         "spark_cluster": name,
         "spark_release": IMAGE,
-        "spark_python_path": f"/opt/conda/default/bin/python{PYTHON}",
-        "log_uri": f"gs://{staging}/google-cloud-dataproc-metainfo/",
+        "log_uri": f"gs://{staging}/google-cloud-dataproc-metainfo",
         "trainer_zones": list(ZONES[:2]),
         "trainer_machines": [MACHINE],
         "endpoints": {"dataproc": url, "compute": url},
@@ -60,7 +59,7 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
             "machineType": MACHINE,
             "labels": labels,
             "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"diskSizeGb": "50", "labels": labels}}],
-            "metadata": {"items": [{"key": "user-data", "value": user_data(target)}]},
+            "metadata": {"items": [{"key": "startup-script", "value": user_data(target)}]},
         },
     }
     group = {

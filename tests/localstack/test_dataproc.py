@@ -14,7 +14,8 @@ from localstack.gcp.api import Refusal
 from localstack.gcp.filters import wants_job, wants_resource
 from localstack.spark import executors
 
-from emulated import GSBucket, until
+from emulated import refused, until
+from emulated_trainers import GSBucket
 
 WHERE = {"project_id": "emulated", "region": "us-central1"}
 
@@ -111,16 +112,6 @@ def bucket(gcp: Cloud) -> GSBucket:
     return GSBucket("tested-data", gcp.environment["STORAGE_EMULATOR_HOST"])
 
 
-def refused(call: Any, code: int, message: str, *args: Any, **words: Any) -> None:
-    """The call is refused with this HTTP status, and these words in its message."""
-    from google.api_core.exceptions import GoogleAPICallError
-
-    with pytest.raises(GoogleAPICallError) as caught:
-        call(*args, **words)
-    assert caught.value.code == code
-    assert message in caught.value.message
-
-
 def test_a_job_runs_on_two_executors_with_what_its_archive_brings(gcp: Cloud, jobs: Jobs, bucket: GSBucket) -> None:
     files = {"deps.zip": {"brought.py": BROUGHT}, "helper.zip": {"helper.py": "def double(n):\n    return 2 * n\n"}}
     for name, modules in files.items():
@@ -173,6 +164,7 @@ def test_a_job_runs_on_two_executors_with_what_its_archive_brings(gcp: Cloud, jo
 
 def test_a_job_that_fails_tells_why_and_may_be_tried_again(gcp: Cloud, jobs: Jobs) -> None:
     jobs.submit("fails", main_python_file_uri="gs://tested-data/nothing.py")
+    until(lambda: jobs.get("fails").yarn_applications, "the job to begin")
     gcp.control.fault("step-fails", reason="Disk full.", times=3)
     jobs.submit("thrice", Scheduling={"max_failures_per_hour": 2})
     job = jobs.wait("thrice")

@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's 
 from localstack.cloud import Cloud
 from localstack.machine import exports_of
 
-from emulated import AwsTrainers, GcpTrainers, Trainers, alive, compute, until
+from emulated import alive, refused, until
+from emulated_trainers import AwsTrainers, GcpTrainers, Trainers, compute
 
 # Tells what it found, then stays; its child has a session of its own, as a worker's might. It fails the first time.
 MEMBER = """
@@ -184,8 +185,8 @@ def test_a_machine_that_gets_a_wrong_package_says_so_and_goes(box: Cloud, traine
         box.control.fault("api-error", service="compute", action="RegionInstanceGroupManagers.DeleteInstances")
     trainers.assign(MEMBER, deadline=time.time() + 1000, sha256="0" * 64)
     trainers.scale(1)
-    (machine,) = until(lambda: trainers.instances, "the machine")
-    key = f"trainers/{trainers.name}/machines/{machine}.log"
+    named = [each.name for each in trainers.managed()] if isinstance(trainers, GcpTrainers) else trainers.instances
+    key = f"trainers/{trainers.name}/machines/{named[0]}.log"
     until(lambda: trainers.bucket.keys(key), "the machine's log")
     assert "the assignment says 0000" in trainers.bucket.get(key).decode()
     until(lambda: trainers.instances == [], "the machine to remove itself")
@@ -270,13 +271,3 @@ def test_what_instance_groups_tell_and_refuse(box: Cloud, trainers: Trainers) ->
     error = refused(projects.get, 403, "Rate Limit Exceeded", project="emulated", retry=None)
     assert error.errors[0]["reason"] == "rateLimitExceeded"
     assert projects.get(project="emulated").name == "emulated"
-
-
-def refused(call: Any, code: int, message: str, **words: Any) -> Any:
-    """The call is refused with this HTTP status, and these words in its message; the error."""
-    from google.api_core.exceptions import GoogleAPICallError
-
-    with pytest.raises(GoogleAPICallError, match=message) as caught:
-        call(**words)
-    assert caught.value.code == code
-    return caught.value
