@@ -7,7 +7,7 @@ second on, whatever becomes of the launcher after its request to grow:
 - before it needs any network, a machine's script sets a timer to the same time, and leaves the group with decrement
   when it rings, so that nothing takes its place;
 - the assignment is written before the group grows, and whoever reads it sets the timer to its deadline. A machine that
-  comes after that, in place of one that was lost, finds none or one that is over, and leaves ten minutes later.
+  comes after that, in place of one that was lost, finds none or one that is over, and leaves half an hour later.
 """
 
 from __future__ import annotations
