@@ -110,15 +110,6 @@ def test_a_machine_that_nobody_assigns_still_has_a_deadline(machine: Machine) ->
     assert settings_of(machine.units / "cloudlstm-deadline.service")["ExecStart"].endswith("trainer.sh if-overdue")
 
 
-def test_a_machine_that_comes_when_its_run_is_over_leaves_soon(machine: Machine) -> None:
-    """It replaced one that was lost at the end; a group that is filled for a run has its assignment before."""
-    machine.assign(deadline=time.time() - 5)
-    assert machine.run().returncode != 0
-    assert len(machine.calls("sleep 10")) == 59
-    assert "there was no assignment for this machine" in machine.log
-    assert machine.calls("aws autoscaling") == [LEAVE]
-
-
 def test_it_leaves_with_decrement_at_its_deadline_and_not_before(machine: Machine) -> None:
     machine.assign()
     machine.run()
