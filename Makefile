@@ -51,8 +51,10 @@ soak: $(READY) ## Kill a launcher at 1,000 points of runs on a scripted cloud
 spark-versions: $(READY) ## Prepare on the Spark of every supported cluster; the data must be the same, byte for byte
 	CLOUDLSTM_SPARK_VERSIONS="3.5.8 4.1.1 4.3.0" $(BIN)/python -m pytest tests/cloud/test_spark_versions.py
 
-cloud-up: $(READY) ## Start an emulated AWS in the background: eval "$$(make -s cloud-up)"
-	@$(BIN)/python -m localstack up --target=target.json
+CLOUD ?= aws
+
+cloud-up: $(READY) ## Start an emulated AWS or GCP in the background: eval "$$(make -s cloud-up CLOUD=gcp)"
+	@$(BIN)/python -m localstack up --cloud=$(CLOUD) --target=target.json
 
 cloud-down: $(READY) ## End it
 	@$(BIN)/python -m localstack down

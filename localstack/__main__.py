@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from localstack import background
-from localstack.cloud import Options
+from localstack.cloud import CLOUDS, Options
 from localstack.control import Control
 from localstack.faults import KINDS, Fault
 
@@ -31,12 +31,13 @@ def main(words: list[str]) -> int:
 def _up(asked: argparse.Namespace, words: list[str]) -> None:
     if asked.foreground:
         options = Options(
+            cloud=asked.cloud,
             pyspark=asked.pyspark,
             trainer_python=asked.trainer_python,
             log_delay_s=asked.log_delay,
             node_environment=dict(setting.split("=", 1) for setting in asked.node_env),
-            s3_port=asked.s3_port,
-            aws_port=asked.aws_port,
+            storage_port=asked.storage_port,
+            services_port=asked.services_port,
             control_port=asked.control_port,
         )
         background.hold(asked.folder, options, asked.name if asked.target else "", asked.target)
@@ -96,13 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--folder", type=lambda text: Path(text).resolve(), default=Path(".localstack").resolve())
     up = verbs.add_parser("up", parents=[shared], help="start it in the background and print its environment")
+    up.add_argument("--cloud", choices=CLOUDS, default="aws", help="which cloud it is to be (default: aws)")
     up.add_argument("--target", type=Path, help="make a target as well and write its document to this file")
     up.add_argument("--name", default="emulated", help="what the target is called")
     up.add_argument("--pyspark", help="version of pyspark on the cluster's nodes (default: the one installed here)")
     up.add_argument("--trainer-python", type=Path, default=Path(sys.executable), help="interpreter of the trainers")
     up.add_argument("--log-delay", type=float, default=0.0, help="seconds until a step's logs reach the bucket")
     up.add_argument("--node-env", action="append", default=[], metavar="NAME=VALUE", help="variable for every node")
-    for server in ("s3", "aws", "control"):
+    for server in ("storage", "services", "control"):
         up.add_argument(f"--{server}-port", type=int, default=0, help="fixed port (default: any free one)")
     up.add_argument("--foreground", action="store_true", help="stay until interrupted, print nothing")
     verbs.add_parser("down", parents=[shared], help="end it")

@@ -6,17 +6,44 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Protocol, Self, cast, get_args
 
-from localstack.aws.target import make_target
 from localstack.control import Control
 from localstack.interpreter import node_python
 from localstack.processes import free_ports, serving
-from localstack.seaweedfs import seaweedfs
+
+CloudName = Literal["aws", "gcp"]
+
+CLOUDS: tuple[str, ...] = get_args(CloudName)
+"""The clouds that can be emulated; each has a folder with a module `provider`."""
+
+
+class Storage(Protocol):
+    def __call__(self, folder: Path, *, port: int = 0) -> AbstractContextManager[Mapping[str, str]]:
+        """Starts the storage service; its block has the variables by which SDKs find it."""
+        ...
+
+
+class Provider(Protocol):
+    """What a cloud's module `provider` has: the only thing that differs from here on."""
+
+    SERVER: str
+    """The module that serves all services but storage."""
+
+    storage: Storage
+
+    def environment(self, stored: Mapping[str, str], url: str) -> dict[str, str]:
+        """The variables that lead SDKs to storage and to the services at the URL."""
+        ...
+
+    def make_target(self, name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+        """A target made through the cloud's APIs; its document."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,21 +51,23 @@ class Options:
     """How a cloud is set up.
 
     Attributes:
+        cloud: Which cloud it is to be.
         pyspark: The version of pyspark, and so of Spark, on the cluster's nodes; None for this environment's own.
         trainer_python: The interpreter of trainer machines.
         log_delay_s: How long a platform's logs take to reach the bucket; EMR's take about five minutes.
         node_environment: More variables for every node and machine.
-        s3_port: Where S3 listens; 0 for any free port.
-        aws_port: Where all other AWS services listen.
+        storage_port: Where S3 or GCS listens; 0 for any free port.
+        services_port: Where all other services listen.
         control_port: Where the emulator's own API listens.
     """
 
+    cloud: CloudName = "aws"
     pyspark: str | None = None
     trainer_python: Path = Path(sys.executable)
     log_delay_s: float = 0.0
     node_environment: Mapping[str, str] = field(default_factory=dict)
-    s3_port: int = 0
-    aws_port: int = 0
+    storage_port: int = 0
+    services_port: int = 0
     control_port: int = 0
 
 
@@ -55,16 +84,18 @@ class Cloud:
         self.options = options or Options()
         self.environment: dict[str, str] = {}
         """The variables by which SDKs and this project find the cloud, while it runs."""
+        self._provider = cast("Provider", import_module(f"localstack.{self.options.cloud}.provider"))
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            s3 = stack.enter_context(seaweedfs(self.folder / "s3", port=self.options.s3_port))
-            services = dict(s3)
-            services["AWS_ENDPOINT_URL_S3"] = services.pop("AWS_ENDPOINT_URL")
-            urls = stack.enter_context(_aws(self.folder / "aws", self.options, services))
-            self.environment = {"AWS_ENDPOINT_URL": urls["aws"], **services, "CLOUDLSTM_EMULATOR_URL": urls["control"]}
+            folder, port = self.folder / "storage", self.options.storage_port
+            stored = stack.enter_context(self._provider.storage(folder, port=port))
+            url = f"http://127.0.0.1:{self.options.services_port or free_ports(1)[0]}"
+            services = self._provider.environment(stored, url)
+            control = stack.enter_context(self._served(services, url))
+            self.environment = {**services, "CLOUDLSTM_EMULATOR_URL": control}
             self._stack = stack.pop_all()
         return self
 
@@ -84,39 +115,41 @@ class Cloud:
 
     def make_target(self, name: str) -> dict[str, Any]:
         """A bucket, a Spark cluster and a group of trainers, made through the cloud's APIs; the target document."""
-        return make_target(name, self.environment)
+        return self._provider.make_target(name, self.environment)
 
     @property
     def control(self) -> Control:
         """The emulator's own API: faults and state."""
         return Control(self.environment["CLOUDLSTM_EMULATOR_URL"])
 
-
-@contextmanager
-def _aws(folder: Path, options: Options, services: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The server of all AWS services but S3; yields its URLs."""
-    folder.mkdir(parents=True)
-    ready = folder / "ready.json"
-    settings = {
-        "folder": str(folder),
-        "ready": str(ready),
-        "port": options.aws_port or free_ports(1)[0],
-        "control_port": options.control_port,
-        "services": dict(services),
-        "spark_python": str(node_python(options.pyspark)),
-        "trainer_python": str(options.trainer_python),
-        "log_delay_s": options.log_delay_s,
-        "node_environment": dict(options.node_environment),
-    }
-    path = folder / "settings.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(settings, indent=1))
-    with serving([sys.executable, "-m", "localstack.aws.server", path], folder, ready.exists, _environment()):
-        urls: dict[str, str] = json.loads(ready.read_text())
-        yield urls
+    @contextmanager
+    def _served(self, services: Mapping[str, str], url: str) -> Iterator[str]:
+        """The server of all services but storage; yields the URL of the emulator's own API."""
+        options = self.options
+        folder = self.folder / options.cloud
+        folder.mkdir(parents=True)
+        ready = folder / "ready.json"
+        settings = {
+            "folder": str(folder),
+            "ready": str(ready),
+            "url": url,
+            "control_port": options.control_port,
+            "services": dict(services),
+            "spark_python": str(node_python(options.pyspark)),
+            "trainer_python": str(options.trainer_python),
+            "log_delay_s": options.log_delay_s,
+            "node_environment": dict(options.node_environment),
+        }
+        path = folder / "settings.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(settings, indent=1))
+        command: list[str | Path] = [sys.executable, "-m", self._provider.SERVER, path]
+        with serving(command, folder, ready.exists, _environment()):
+            yield str(json.loads(ready.read_text())["control"])
 
 
 def _environment() -> dict[str, str]:
     """What a child needs to find this package as we do, without any account's credentials."""
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    accounts = ("AWS_", "GOOGLE_", "CLOUDSDK_", "STORAGE_EMULATOR_")
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(accounts)}
     return mine | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -24,13 +24,14 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import CloudLSTMError, ObjectNotFoundError
-from localstack.removal import remove_self
+from localstack.removal import ID, remove_self
 
-ID, PYTHON, ADDRESS = "EMULATOR_MACHINE", "EMULATOR_TRAINER_PYTHON", "CLOUDLSTM_ADDRESS"
-"""Variables that say which machine this is, with what interpreter, at what address."""
+PYTHON, ADDRESS = "EMULATOR_TRAINER_PYTHON", "CLOUDLSTM_ADDRESS"
+"""Variables that say what interpreter a machine has, and at what address it is."""
 
 _CHECK_S = 0.5
 _RESTART_S = 1.0
+_REPEAT_S = 5.0
 _CLEAN_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE}  # systemd counts these as success
 _PACKAGE = "cloudlstm.zip"
 
@@ -61,7 +62,16 @@ class Machine:
                 self._supervise()
                 self._idle()
                 _say("the deadline has passed: asking for removal")
-        remove_self(self._environment["CLOUDLSTM_CLOUD"], self._environment["CLOUDLSTM_GROUP"], self._id)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Asks for its removal until the platform has heard it, as a timer does every minute."""
+        while True:
+            try:
+                remove_self(self._environment)
+            except Exception as error:
+                _say(f"the platform did not take it: {error}")
+            time.sleep(_REPEAT_S)
 
     @property
     def _left_s(self) -> float:

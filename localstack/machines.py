@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localstack.machine import ADDRESS, ID, PYTHON
+from localstack.machine import ADDRESS, PYTHON
 from localstack.nodes import Nodes
 from localstack.processes import Process
+from localstack.removal import ID
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Instance:
         group: Its group.
         address: Its private address, one of this machine's loopback addresses.
         variables: What its user data exports.
+        name: What it is called itself, where that is not its id.
     """
 
     id: str
     group: str
     address: str
     variables: Mapping[str, str]
+    name: str = ""
 
 
 class Machines:
@@ -76,6 +79,7 @@ class Machines:
         return [
             {
                 "id": instance.id,
+                "name": instance.name or instance.id,
                 "group": instance.group,
                 "address": instance.address,
                 "pid": process.pid,
@@ -94,7 +98,7 @@ class Machines:
         environment = self._nodes.environment(folder) | {
             **instance.variables,
             ADDRESS: instance.address,
-            ID: instance.id,
+            ID: instance.name or instance.id,
             PYTHON: str(self._nodes.trainer_python),
             "PYTHONPATH": ":".join(filter(None, sys.path)),
         }

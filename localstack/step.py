@@ -23,7 +23,8 @@ from localstack.processes import START_S
 from localstack.spark import WORKERS, workers
 from localstack.submit import Submission, SubmitError, archive_name, is_remote, parse, standalone_words
 
-_NODE_PYTHON = re.compile(r"(/usr/bin/|/usr/local/bin/|)python3?(\.\d+)?")
+# Where EMR's and Dataproc's images have their interpreters.
+_NODE_PYTHON = re.compile(r"(/usr/bin/|/usr/local/bin/|/opt/conda/[^/]+/bin/|)python3?(\.\d+)?")
 
 
 class StepError(Exception):

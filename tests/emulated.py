@@ -1,18 +1,14 @@
-"""What tests do on the emulated cloud: wait, run steps on a cluster, start a group of machines."""
+"""What tests do on the emulated clouds: wait, run steps on a cluster, be refused."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import json
 import time
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cloudlstm
+import pytest
 
 LIVENESS_S = 600.0
 """How long something may take that must happen at all, on a busy machine."""
@@ -74,76 +70,20 @@ class Cluster:
         return gzip.decompress(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()).decode()
 
 
-class Trainers:
-    """The group of a target, and what its machines are to do."""
-
-    def __init__(self, client: Callable[[str], Any], target: Mapping[str, Any]) -> None:
-        self.autoscaling, self.s3 = client("autoscaling"), client("s3")
-        self.name = str(target["trainer_group"])
-        self.bucket = str(target["bucket_uri"]).removeprefix("s3://")
-
-    def assign(self, member: str, *, deadline: float, sha256: str | None = None) -> None:
-        """Writes the assignment to run this member script, with this package; `sha256` to name a wrong one."""
-        parts = {"cloudlstm.zip": package(), "requirements.txt": b"", "member.py": member.encode(), "train.py": b""}
-        described = {}
-        for name, data in parts.items():
-            digest = hashlib.sha256(data).hexdigest()
-            self.s3.put_object(Bucket=self.bucket, Key=f"code/{digest}/{name}", Body=data)
-            described[name] = {"uri": f"s3://{self.bucket}/code/{digest}/{name}", "sha256": sha256 or digest}
-        assignment = {
-            "version": 1, "run": f"s3://{self.bucket}/runs/tested", "lease": "token", "workers": 2, "python": "3.11",
-            "port": 8470, "deadline": deadline, "accelerator": "cpu", "package": described["cloudlstm.zip"],
-            "jobs": {"member": described["member.py"], "train": described["train.py"]},
-            "requirements": described["requirements.txt"],
-        }  # fmt: skip
-        self.write("assignment.json", assignment)
-
-    def write(self, name: str, document: object) -> None:
-        key = f"trainers/{self.name}/{name}"
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=json.dumps(document).encode())
-
-    def scale(self, size: int) -> None:
-        self.autoscaling.set_desired_capacity(AutoScalingGroupName=self.name, DesiredCapacity=size)
-
-    @property
-    def group(self) -> dict[str, Any]:
-        found = self.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self.name])
-        group: dict[str, Any] = found["AutoScalingGroups"][0]
-        return group
-
-    @property
-    def instances(self) -> list[str]:
-        return [each["InstanceId"] for each in self.group["Instances"]]
-
-    def activities(self) -> list[dict[str, Any]]:
-        found = self.autoscaling.describe_scaling_activities(AutoScalingGroupName=self.name)
-        activities: list[dict[str, Any]] = found["Activities"]
-        return activities
-
-    def told(self, prefix: str) -> dict[str, Any]:
-        """The JSON objects that machines have written below this prefix, by the rest of their names."""
-        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])
-        return {
-            each["Key"].removeprefix(prefix): json.loads(
-                self.s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read()
-            )
-            for each in listed
-        }
-
-
-def package() -> bytes:
-    """The package as a zip, as a bundle has it."""
-    root = Path(cloudlstm.__file__).parents[1]
-    packed = BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for path in sorted((root / "cloudlstm").rglob("*.py")):
-            archive.write(path, path.relative_to(root))
-    return packed.getvalue()
-
-
 def alive(pid: int) -> bool:
     """Whether the process runs; one that has ended but was not collected does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def refused(call: Any, code: int, message: str, *args: Any, **words: Any) -> Any:
+    """A Google service refuses the call with this HTTP status, and these words in its message; the error."""
+    from google.api_core.exceptions import GoogleAPICallError
+
+    with pytest.raises(GoogleAPICallError) as caught:
+        call(*args, **words)
+    assert caught.value.code == code
+    assert message in caught.value.message
+    return caught.value

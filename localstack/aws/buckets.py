@@ -17,6 +17,8 @@ from botocore.auth import S3SigV4Auth  # noqa: TID253 - only the server imports 
 from botocore.awsrequest import AWSRequest  # noqa: TID253
 from botocore.credentials import Credentials  # noqa: TID253
 
+from localstack.server import Application
+
 _ABOUT_OBJECTS = {"delete", "list-type", "uploads", "versions"}
 _PARAMETERS = {
     "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "marker", "max-keys",
@@ -25,8 +27,6 @@ _PARAMETERS = {
 _SIGNATURE = {"x-amz-content-sha256", "x-amz-date", "x-amz-security-token"}
 _CHUNKED = {"x-amz-decoded-content-length", "x-amz-trailer", "x-amz-sdk-checksum-algorithm"}
 _KEPT = ("content-md5", "content-type", "if-match", "if-modified-since", "if-none-match", "range")
-
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Buckets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import time
-import traceback
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
@@ -13,65 +13,52 @@ from moto.core.utils import utcnow
 
 from localstack.aws.groups import Group, ScheduledAction, groups
 from localstack.aws.steps import Steps
-from localstack.aws.world import World
-from localstack.faults import Fault
+from localstack.engine import REFILL_S, Engine
 from localstack.machine import exports_of
 from localstack.machines import Instance
-
-TICK_S = 0.2
-REFILL_S = 2.0
-"""How often a group that is short tries again; the service takes longer."""
+from localstack.world import World
 
 
-class Engine:
-    """Runs steps, machines and scheduled actions, turn by turn."""
+class AwsEngine(Engine):
+    """Runs steps, machines and scheduled actions."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        super().__init__(world)
         self._steps = Steps(world)
         self._refilled = 0.0
 
-    def run(self) -> None:
-        """Turns for ever. What fails inside a turn is noted among the world's problems."""
-        while True:
-            for part in (self._scheduled_actions, self._refill, self._machines, self._steps.tick):
-                with self._world.lock:
-                    try:
-                        part()
-                    except Exception:
-                        self._world.problems.append(traceback.format_exc())
-                        traceback.print_exc()
-            time.sleep(TICK_S)
+    def parts(self) -> Sequence[Callable[[], None]]:
+        return self._scheduled_actions, self._refill, self.machines, self._steps.tick
 
-    def state(self) -> dict[str, Any]:
-        """What is going on, as a JSON object."""
-        with self._world.lock:
-            return {
-                "steps": self._steps.states(),
-                "machines": self._world.machines.states(),
-                "groups": {group.name: group.desired_capacity for group in groups()},
-                "faults": self._world.faults.waiting(),
-                "problems": self._world.problems,
-            }
+    def steps(self) -> list[dict[str, object]]:
+        return self._steps.states()
 
-    def preempt(self, fault: Fault) -> None:
-        """Takes a machine back as EC2 does with spot instances; the group replaces it."""
-        with self._world.lock:
-            self._machines()
-            running = self._world.machines.in_group(fault.group)
-            if fault.worker >= len(running):
-                raise ValueError(f"there is no machine {fault.worker}: {len(running)} run in group {fault.group!r}")
-            name = running[fault.worker]
-            for group in groups():
-                if any(state.instance.id == name for state in group.instance_states):
-                    self._world.machines.preempt(name, fault.grace_s)
-                    cause = (
-                        "an instance was taken out of service in response to an EC2 health check indicating it has "
-                        "been terminated or stopped."
-                    )
-                    group.note(f"Terminating EC2 instance: {name}", cause)
-                    group.autoscaling_backend.terminate_instance(name, should_decrement=False)
-                    return
+    def sizes(self) -> dict[str, int | None]:
+        return {group.name: group.desired_capacity for group in groups()}
+
+    def machines(self) -> None:
+        """A process for each running instance whose user data makes it a trainer."""
+        wanted = {}
+        for group in groups():
+            for state in group.instance_states:
+                variables = _variables(state.instance)
+                if state.instance.state == "running" and variables:
+                    name = state.instance.id
+                    wanted[name] = Instance(name, group.name, str(state.instance.private_ip), variables)
+        self.world.machines.reconcile(wanted)
+
+    def take_back(self, machine: str, grace_s: float) -> None:
+        """As EC2 does with spot instances; the group replaces it."""
+        for group in groups():
+            if any(state.instance.id == machine for state in group.instance_states):
+                self.world.machines.preempt(machine, grace_s)
+                cause = (
+                    "an instance was taken out of service in response to an EC2 health check indicating it has "
+                    "been terminated or stopped."
+                )
+                group.note(f"Terminating EC2 instance: {machine}", cause)
+                group.autoscaling_backend.terminate_instance(machine, should_decrement=False)
+                return
 
     def _scheduled_actions(self) -> None:
         """Does what is due, once. Recurrence is stored and told of, not followed."""
@@ -92,17 +79,6 @@ class Engine:
             self._refilled = time.monotonic()
             for group in groups():
                 group.refill()
-
-    def _machines(self) -> None:
-        """A process for each running instance whose user data makes it a trainer."""
-        wanted = {}
-        for group in groups():
-            for state in group.instance_states:
-                variables = _variables(state.instance)
-                if state.instance.state == "running" and variables:
-                    name = state.instance.id
-                    wanted[name] = Instance(name, group.name, str(state.instance.private_ip), variables)
-        self._world.machines.reconcile(wanted)
 
 
 def _resize(group: Group, action: ScheduledAction) -> None:

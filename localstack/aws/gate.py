@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from localstack.aws.buckets import Application, Buckets
-from localstack.aws.world import World
+from localstack.aws.buckets import Buckets
 from localstack.faults import Fault
+from localstack.server import Application
+from localstack.world import World
 
 _SDK_NAMES = {"elasticmapreduce": "emr"}
 _LOCKED = {"autoscaling", "ec2", "emr"}

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
-import sys
+import gzip
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from moto.core.utils import utcnow
 from moto.emr.models import Cluster, emr_backends
 
-from localstack.aws.logs import Logs, log_base
+from localstack.applications import Application, Applications
 from localstack.aws.step import Step
-from localstack.aws.world import World
 from localstack.faults import Fault
-from localstack.interpreter import minor_version
-from localstack.processes import Process, tail
-from localstack.spark import EXECUTOR_CORES, WORKERS
-
-_INTERRUPT_GRACE_S = 10.0
-
-
-@dataclass
-class _Run:
-    """A step that has begun; one without a process does nothing, by a fault."""
-
-    step: Step
-    folder: Path
-    application: str
-    began: float
-    process: Process | None = None
-    fault: Fault | None = None
-    kill_at: float | None = None
+from localstack.logs import Logs
+from localstack.world import World
 
 
 class Steps:
@@ -43,8 +23,8 @@ class Steps:
     def __init__(self, world: World) -> None:
         self._world = world
         self._logs = Logs(world)
-        self._runs: dict[str, _Run] = {}
-        self._applications = 0
+        self._applications = Applications(world)
+        self._running: dict[str, Application] = {}
         self._idle_since: dict[str, float] = {}
 
     def tick(self) -> None:
@@ -67,122 +47,62 @@ class Steps:
                 self._interrupt(cluster, step)
             return
         for step in steps:
-            if step.id in self._runs and self._watch(cluster, self._runs[step.id]):
-                del self._runs[step.id]
+            if step.id in self._running and self._watch(cluster, step, self._running[step.id]):
+                del self._running[step.id]
                 if step.state == "FAILED":
                     self._after_failure(cluster, step)
-        active = [step for step in steps if step.id in self._runs]
+        active = [step for step in steps if step.id in self._running]
         for step in steps:
             if step.state == "PENDING" and len(active) < cluster.step_concurrency_level:
-                self._runs[step.id] = self._begin(cluster, step)
+                self._running[step.id] = self._begin(cluster, step)
                 active.append(step)
         self._rest(cluster, busy=bool(active))
 
-    def _begin(self, cluster: Cluster, step: Step) -> _Run:
+    def _begin(self, cluster: Cluster, step: Step) -> Application:
         step.begin()
-        self._applications += 1
-        since = int(cluster.creation_datetime.timestamp() * 1000)
-        application = f"application_{since}_{self._applications:04}"
-        run = _Run(step, self._world.folder / "clusters" / cluster.id / step.id, application, time.monotonic())
-        run.folder.mkdir(parents=True)
-        (run.folder / "controller").write_text(f"INFO startExec '{step.jar} {' '.join(step.words)}'\n")
-        run.fault = self._world.faults.take("step-fails", "step-hangs")
-        if run.fault and (run.fault.kind == "step-hangs" or run.fault.after_s <= 0):
-            return run
-        if step.jar != "command-runner.jar" or step.words[:1] != ["spark-submit"]:
-            (run.folder / "stderr").write_text(
-                f"the emulator runs spark-submit by command-runner.jar, not {step.jar}\n"
-            )
-            run.fault = Fault("step-fails")
-            return run
-        run.process = self._start(cluster, run)
-        return run
-
-    def _start(self, cluster: Cluster, run: _Run) -> Process:
-        spark, nodes = self._world.spark, self._world.nodes
-        spark.start()
-        events = run.folder / "events"
-        events.mkdir()
-        environment = spark.environment(run.folder)
-        order = {
-            "words": run.step.words[1:],
-            "defaults": _spark_defaults(cluster),
-            "application": run.application,
-            "master": spark.url,
-            "web": spark.web_url,
-            "python": str(nodes.spark_python),
-            "python_version": minor_version(nodes.spark_python),
-            "environment": environment,
-            "conf": {
-                "spark.cores.max": WORKERS * EXECUTOR_CORES,
-                "spark.driver.bindAddress": "127.0.0.1",
-                "spark.driver.host": "127.0.0.1",
-                "spark.eventLog.compress": "false",
-                "spark.eventLog.dir": events.as_uri(),
-                "spark.eventLog.enabled": "true",
-                "spark.eventLog.rolling.enabled": "false",
-                "spark.executor.cores": EXECUTOR_CORES,
-            },
-        }
-        (run.folder / "order.json").write_text(json.dumps(order, indent=1))
-        return Process(
-            [sys.executable, "-m", "localstack.step", run.folder / "order.json"],
-            folder=run.folder,
-            stdout=run.folder / "stdout",
-            stderr=run.folder / "stderr",
-            environment=environment | {"PYTHONPATH": ":".join(filter(None, sys.path))},
+        ours = step.jar == "command-runner.jar" and step.words[:1] == ["spark-submit"]
+        application = self._applications.begin(
+            self._world.folder / "clusters" / cluster.id / step.id,
+            cluster.creation_datetime.timestamp(),
+            step.words[1:],
+            defaults=_spark_defaults(cluster),
+            refusal="" if ours else f"the emulator runs spark-submit by command-runner.jar, not {step.jar}",
         )
+        (application.folder / "controller").write_text(f"INFO startExec '{step.jar} {' '.join(step.words)}'\n")
+        return application
 
-    def _watch(self, cluster: Cluster, run: _Run) -> bool:
+    def _watch(self, cluster: Cluster, step: Step, application: Application) -> bool:
         """Looks after a step that has begun; whether it has ended."""
-        now = time.monotonic()
-        if run.step.cancelling and run.kill_at is None:
-            gentle = run.step.cancelling == "SEND_INTERRUPT" and run.process is not None
-            run.kill_at = now + (_INTERRUPT_GRACE_S if gentle else 0)
-            if gentle and run.process:
-                run.process.interrupt()
-        if run.fault and run.fault.kind == "step-fails" and now >= run.began + run.fault.after_s:
-            run.kill_at = now
-        status = run.process.poll() if run.process else None
-        if status is None and (run.kill_at is None or now < run.kill_at):
+        if step.cancelling:
+            application.cancel(gently=step.cancelling == "SEND_INTERRUPT")
+        status = application.status()
+        if status is None:
             return False
-        if run.process:
-            run.process.kill()
-        if run.step.cancelling:
-            run.step.end("CANCELLED")
+        if step.cancelling:
+            step.end("CANCELLED")
         elif status == 0:
-            run.step.end("COMPLETED")
+            step.end("COMPLETED")
         else:
-            run.step.end("FAILED", self._failure(cluster, run))
-        self._send_logs(cluster, run)
+            step.end("FAILED", _failure(cluster, step, application))
+        self._send_logs(cluster, step, application)
         return True
 
-    def _failure(self, cluster: Cluster, run: _Run) -> dict[str, str]:
-        """FailureDetails: the fault's words, else the last exception that the client printed."""
-        base = log_base(cluster.log_uri, cluster.id)
-        told = re.findall(r"^(?:Exception in thread|Error:).*", tail(run.folder / "stderr"), re.MULTILINE)
-        fault = run.fault or Fault("step-fails")
-        details = {
-            "Reason": fault.reason or "Unknown Error.",
-            "Message": fault.message or (told[-1] if told else ""),
-            "LogFile": f"{base}/steps/{run.step.id}/stderr.gz" if base else "",
-        }
-        return {name: text for name, text in details.items() if text}
-
-    def _send_logs(self, cluster: Cluster, run: _Run) -> None:
-        container = f"{run.application.replace('application', 'container')}_01_000001"
-        files = {f"steps/{run.step.id}/{name}": run.folder / name for name in ("controller", "stderr", "stdout")}
+    def _send_logs(self, cluster: Cluster, step: Step, application: Application) -> None:
+        base = _log_base(cluster)
+        if not base:
+            return
+        container = f"{application.id.replace('application', 'container')}_01_000001"
+        files = {f"steps/{step.id}/{name}": application.folder / name for name in ("controller", "stderr", "stdout")}
         for name in ("stderr", "stdout"):
-            files[f"containers/{run.application}/{container}/{name}"] = run.folder / "driver" / name
-        self._logs.send(log_base(cluster.log_uri, cluster.id), files)
+            files[f"containers/{application.id}/{container}/{name}"] = application.folder / "driver" / name
+        self._logs.send(_packed(base, files))
 
     def _interrupt(self, cluster: Cluster, step: Step) -> None:
         """What the end of its cluster means for a step."""
-        if run := self._runs.pop(step.id, None):
-            if run.process:
-                run.process.kill()
+        if application := self._running.pop(step.id, None):
+            application.end()
             step.end("CANCELLED" if step.cancelling else "INTERRUPTED")
-            self._send_logs(cluster, run)
+            self._send_logs(cluster, step, application)
         elif step.state == "PENDING":
             step.end("CANCELLED")
 
@@ -208,6 +128,27 @@ class Steps:
             _end_cluster(cluster, "TERMINATED", "ALL_STEPS_COMPLETED", "Steps completed")
         elif "IdleTimeout" in policy and idle_s > policy["IdleTimeout"]:
             _end_cluster(cluster, "TERMINATED", "USER_REQUEST", "Auto-terminated")
+
+
+def _failure(cluster: Cluster, step: Step, application: Application) -> dict[str, str]:
+    """FailureDetails: the fault's words, else the last exception that the client printed."""
+    base, fault = _log_base(cluster), application.fault or Fault("step-fails")
+    details = {
+        "Reason": fault.reason or "Unknown Error.",
+        "Message": fault.message or application.told(),
+        "LogFile": f"{base}/steps/{step.id}/stderr.gz" if base else "",
+    }
+    return {name: text for name, text in details.items() if text}
+
+
+def _log_base(cluster: Cluster) -> str:
+    """Where a cluster's logs go, without a slash at the end; empty when it keeps none."""
+    return f"{cluster.log_uri.replace('s3n://', 's3://').rstrip('/')}/{cluster.id}" if cluster.log_uri else ""
+
+
+def _packed(base: str, files: dict[str, Path]) -> dict[str, bytes]:
+    """The logs as EMR stores them, those of the files that there are."""
+    return {f"{base}/{name}.gz": gzip.compress(path.read_bytes()) for name, path in files.items() if path.exists()}
 
 
 def _spark_defaults(cluster: Cluster) -> dict[str, str]:

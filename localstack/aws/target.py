@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import platform
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from localstack.target import described, user_data
+
 RELEASE = "emr-spark-8.1.0"
 MACHINE = "c7i.xlarge"
-TRAINERS = 4
-HOURS = 2
-PORT = 8470
 _SERVICES = ("autoscaling", "ec2", "emr", "iam", "ssm", "sts")
 
 
@@ -36,29 +33,17 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
     clients["s3"].create_bucket(Bucket=bucket)
     subnets = clients["ec2"].describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
     subnets = sorted(subnets, key=lambda subnet: subnet["AvailabilityZone"])[:2]
-    target = {
-        "contract_version": 1,
-        "cloud": "aws",
-        "name": name,
+    particular = {
         "account": clients["sts"].get_caller_identity()["Account"],
         "region": region,
-        "bucket_uri": f"s3://{bucket}",
         "spark_cluster": _cluster(clients["emr"], name, bucket, subnets[0]["SubnetId"]),
         "spark_release": RELEASE,
-        "spark_python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "spark_python_path": f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}",
-        "spark_architecture": {"arm64": "aarch64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine()),
         "log_uri": f"s3://{bucket}/logs/",
-        "trainer_group": f"{name}-trainers",
         "trainer_zones": [subnet["AvailabilityZone"] for subnet in subnets],
         "trainer_machines": [MACHINE],
-        "trainer_gpu": "none",
-        "trainer_max": TRAINERS,
-        "trainer_port": PORT,
-        "max_hours": HOURS,
-        "egress": "nat",
         "endpoints": urls,
     }
+    target = described("aws", name, f"s3://{bucket}", particular)
     _group(clients, target, [subnet["SubnetId"] for subnet in subnets])
     clients["s3"].put_object(Bucket=bucket, Key="target.json", Body=json.dumps(target, indent=1).encode())
     return target
@@ -86,21 +71,12 @@ def _cluster(emr: Any, name: str, bucket: str, subnet: str) -> str:
 
 def _group(clients: Mapping[str, Any], target: Mapping[str, Any], subnets: list[str]) -> None:
     """The trainers' group, of size 0."""
-    variables = {
-        "CLOUD": target["cloud"],
-        "BUCKET_URI": target["bucket_uri"],
-        "GROUP": target["trainer_group"],
-        "REGION": target["region"],
-        "MAX_HOURS": target["max_hours"],
-        "GPU": target["trainer_gpu"],
-    }
-    script = "#!/bin/bash\n" + "".join(f'export CLOUDLSTM_{key}="{value}"\n' for key, value in variables.items())
     clients["ec2"].create_launch_template(
         LaunchTemplateName=target["trainer_group"],
         LaunchTemplateData={
             "ImageId": "ami-12c6146b",
             "InstanceType": target["trainer_machines"][0],
-            "UserData": base64.b64encode(script.encode()).decode(),
+            "UserData": base64.b64encode(user_data(target).encode()).decode(),
         },
     )
     clients["autoscaling"].create_auto_scaling_group(

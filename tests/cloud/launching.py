@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from cloud.doom import Doom
-from cloud.scripted import Engine, ScriptedGroup, ScriptedSpark
+from cloud.scripted import HOURS, MOST, Engine, ScriptedGroup, ScriptedSpark
 from cloudlstm import launch, storage
 from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import CloudLSTMError
@@ -27,17 +27,20 @@ DOCUMENT = TargetConfig(
     contract_version=1, cloud="aws", name="scripted", account="1", region="here", bucket_uri="file://bucket",
     spark_cluster="c", spark_release="r", spark_python="3.11", spark_python_path="/usr/bin/python3.11",
     spark_architecture="x86_64", log_uri="", trainer_group="group", trainer_zones=("zone",), trainer_machines=("kind",),
-    trainer_gpu="none", trainer_max=3, trainer_port=8470, max_hours=1, egress="nat",
+    trainer_gpu="none", trainer_max=MOST, trainer_port=8470, max_hours=HOURS, egress="nat",
 )  # fmt: skip
 
 
 class _Nothing:
-    """Neither a check nor anything that remains."""
+    """An account that may have anything, of which nothing remains."""
 
-    def checks(self, *_: object) -> dict[str, object]:
-        return {}
+    def credentials(self) -> str:
+        return "anybody's"
 
-    def remains(self) -> list[str]:
+    def quota(self, *_: int) -> str:
+        return "enough"
+
+    def tagged(self) -> list[str]:
         return []
 
 
@@ -66,7 +69,7 @@ class Launcher:
         self.pid = os.fork()
         if self.pid == 0:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # never longer than the test
-            os._exit(_launch(engine.folder, doom, self._console, lost, seed))
+            os._exit(_launch(engine, doom, self._console, lost, seed))
 
     @property
     def status(self) -> int | None:
@@ -83,7 +86,8 @@ class Launcher:
         return self._console.read_text()
 
 
-def _launch(folder: Path, doom: Doom, console: Path, lost: float, seed: int) -> int:
+def _launch(engine: Engine, doom: Doom, console: Path, lost: float, seed: int) -> int:
+    folder = engine.folder
     with console.open("w") as output:
         try:
             _hurry()
@@ -92,8 +96,9 @@ def _launch(folder: Path, doom: Doom, console: Path, lost: float, seed: int) -> 
                 setattr(storage, name, counted)
                 setattr(verbs, name, counted)
             config = DOCUMENT.model_copy(update={"bucket_uri": f"file://{folder}/bucket"})
-            spark, group = ScriptedSpark(folder, doom, lost, seed), ScriptedGroup(folder, doom)
-            target = cloud.CloudTarget(config, spark, group, _Nothing(), _Nothing())  # type: ignore[arg-type]
+            spark = ScriptedSpark(folder, doom, engine.manner, lost, seed)
+            group = ScriptedGroup(folder, doom, engine.manner)
+            target = cloud.CloudTarget(config, spark, group, _Nothing(), _Nothing())
             target._bundle = _Parts()  # type: ignore[assignment]
             plan = submit_plan(target, config=None, overrides=["train.workers=2"], root=None, run="scripted")
             doom.count = 0

@@ -1,14 +1,17 @@
-"""Submits to a target on the emulated cloud as a user does, and looks at what became of it."""
+"""Submits to a target on an emulated cloud as a user does, and looks at what became of it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from localstack.cloud import Cloud
 
 from cloudlstm import storage
@@ -17,12 +20,51 @@ from pipeline.submitting import cloudlstm, write_config
 LONG_S = 900.0
 """How long a run may take on a busy machine."""
 
+on_one_cloud = pytest.mark.parametrize("target", ["aws"], indirect=True, scope="module")
+"""For what all clouds share: nothing in the test is any cloud's own."""
 
-class Target:
-    """A target on the emulated cloud, and a folder from which runs are submitted to it."""
 
-    def __init__(self, cloud: Cloud, document: dict[str, Any], folder: Path) -> None:
+@dataclass(frozen=True)
+class Step:
+    """A Spark application as its platform has it.
+
+    Attributes:
+        id: The platform's.
+        name: Ours: the run, the job and the attempt.
+        state: "waiting", "running", "done", "failed" or "cancelled".
+    """
+
+    id: str
+    name: str
+    state: str
+
+
+class Target(ABC):
+    """A target on an emulated cloud, and a folder from which runs are submitted to it.
+
+    What only the cloud itself can tell is asked of its own API, by a class for each cloud.
+
+    Args:
+        cloud: The emulator.
+        document: The target document.
+        folder: Where the configuration and a copy of the document are written.
+        place: What a user calls the target by; the bucket that has its document unless it is given.
+
+    Attributes:
+        group_service: The service of the trainers' group, as the emulator's faults name it.
+        troubles: Faults that a submit has to ride out, each of which happens.
+        failure: How the platform tells of a step that failed, with reason and message left open.
+        complaint: What the platform says where it has no machines.
+    """
+
+    group_service: str
+    troubles: Sequence[Mapping[str, Any]]
+    failure: str
+    complaint: str
+
+    def __init__(self, cloud: Cloud, document: dict[str, Any], folder: Path, place: str | None = None) -> None:
         self.cloud, self.document = cloud, document
+        self.place = place or self.bucket
         self.config = write_config(folder)
         self.file = folder / "target.json"
         self.file.write_text(json.dumps(document))
@@ -43,38 +85,35 @@ class Target:
         command = ["-m", "cloudlstm", "submit", f"--target={self.bucket}", f"--config={self.config}", *words]
         return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def client(self, service: str) -> Any:
-        import boto3
-
-        url = self.document["endpoints"][service]
-        return boto3.session.Session().client(service, region_name=self.document["region"], endpoint_url=url)
-
-    @property
-    def group_size(self) -> int:
-        name = self.document["trainer_group"]
-        groups = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
-        return int(groups["AutoScalingGroups"][0]["DesiredCapacity"])
-
-    @property
-    def deadlines(self) -> list[dict[str, Any]]:
-        name = self.document["trainer_group"]
-        found = self.client("autoscaling").describe_scheduled_actions(AutoScalingGroupName=name)
-        return list(found["ScheduledUpdateGroupActions"])
-
-    def steps(self, run: str) -> list[dict[str, Any]]:
-        """The steps of a run, the oldest first."""
-        listed = self.client("emr").list_steps(ClusterId=self.document["spark_cluster"])["Steps"]
-        return [step for step in reversed(listed) if step["Config"]["Args"][-1] == run]
-
-    def event_logs(self, step: str) -> Iterator[Path]:
-        folder = self.cloud.folder / "aws" / "clusters" / self.document["spark_cluster"] / step / "events"
-        return (path for path in folder.iterdir() if path.is_file())
-
-    def versions(self, prefix: str) -> dict[str, Any]:
+    @abstractmethod
+    def written(self, prefix: str) -> dict[str, Any]:
         """When each object below a prefix of the bucket was written last."""
-        name = self.bucket.removeprefix("s3://")
-        listed = self.client("s3").list_objects_v2(Bucket=name, Prefix=prefix).get("Contents", [])
-        return {item["Key"]: item["LastModified"] for item in listed}
+
+    @abstractmethod
+    def steps(self, run: str) -> Sequence[Step]:
+        """The steps of a run, the oldest first."""
+
+    @abstractmethod
+    def event_logs(self, step: Step) -> Iterator[Path]:
+        """The event logs that Spark wrote in a step."""
+
+    @property
+    @abstractmethod
+    def group_size(self) -> int:
+        """How many machines the trainers' group is to have."""
+
+    @abstractmethod
+    def resize(self, size: int) -> None:
+        """Sets the group's size, as somebody without this project might."""
+
+    @property
+    @abstractmethod
+    def deadlines(self) -> Sequence[str]:
+        """When the group is going to be emptied by its platform, each time in ISO form."""
+
+    @abstractmethod
+    def let_deadline_pass(self) -> None:
+        """Makes what the platform does at the group's deadline happen now."""
 
 
 def documents(prefix: str) -> list[Any]:

@@ -28,11 +28,36 @@ from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest
 from cloudlstm.steps import ATTEMPT, STEPS
 from cloudlstm.targets.base import JobState, Request
-from cloudlstm.targets.services import Application, Group, Machine
+from cloudlstm.targets.services import Application, Cluster, Group, Machine
+from cloudlstm.targets.spark_job import OPENED
 
 MOST = 3
+HOURS = 1
+"""How long a machine lives at most."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a cloud differs from others.
+
+    Attributes:
+        own_ids: Whether steps have ids of the launcher's choice, which nothing else may have, as on Google Cloud.
+        scheduled: Whether the group has a deadline, as on AWS; elsewhere its machines have theirs.
+    """
+
+    own_ids: bool
+    scheduled: bool
+
+
+AWS, GCP = Manner(own_ids=False, scheduled=True), Manner(own_ids=True, scheduled=False)
+
 _STATES = {"PENDING": JobState.RUNNING, "RUNNING": JobState.RUNNING, "COMPLETED": JobState.DONE,
            "FAILED": JobState.FAILED, "CANCELLED": JobState.CANCELLED}  # fmt: skip
+
+
+def _assignment(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = storage.read_json(f"file://{folder}/bucket/trainers/group/assignment.json")
+    return found
 
 
 def _write(path: Path, document: Any) -> None:
@@ -56,13 +81,19 @@ def _read(path: Path) -> Any:
 class ScriptedSpark:
     """The launcher's view of the steps; `odds` of a request's answer are lost after it arrived."""
 
-    def __init__(self, folder: Path, doom: Doom, odds: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, folder: Path, doom: Doom, manner: Manner, odds: float = 0.0, seed: int = 0) -> None:
         self._folder, self._doom, self._odds = folder / "steps", doom, odds
+        self._manner = manner
         self._random = random.Random(seed)
         self._folder.mkdir(parents=True, exist_ok=True)
 
+    def cluster(self) -> Cluster:
+        return Cluster("WAITING", "", "1", takes_work=True, remedy="")
+
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
-        return {"name": f"{layout.run_id} {job} ${{attempt}}", "arguments": ["${package.uri}", layout.uri]}
+        return {"name": f"{layout.run_id} {job} ${{attempt}}", "arguments": [OPENED, "${package.uri}", layout.uri]} | (
+            {"id": f"s-{layout.run_id}-${{attempt}}-{OPENED}"} if self._manner.own_ids else {}
+        )
 
     def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
         return request["name"], tuple(request["arguments"])
@@ -70,7 +101,12 @@ class ScriptedSpark:
     def submit(self, request: Request) -> str:
         with self._doom.operation():
             number = f"s-{len(list(self._folder.glob('s-*.json'))):04d}-{random.randrange(10**6):06d}"
-            _write(self._folder / f"{number}.json", {**request, "id": number, "state": "PENDING"})
+            step = {"id": number, **request, "state": "PENDING"}
+            number, path = step["id"], self._folder / f"{step['id']}.json"
+            if not path.exists():
+                _write(path, step)
+            elif _read(path) | {"state": ""} != step | {"state": ""}:
+                raise TargetError(f"Already exists: {number}")
         if self._random.random() < self._odds:
             raise TargetUnavailableError("the answer was lost")
         return number
@@ -103,25 +139,29 @@ def _application(record: dict[str, Any]) -> Application:
 class ScriptedGroup:
     """The launcher's view of the group."""
 
-    def __init__(self, folder: Path, doom: Doom) -> None:
-        self._path, self._doom = folder / "group.json", doom
+    def __init__(self, folder: Path, doom: Doom, manner: Manner) -> None:
+        self._path, self._doom, self._manner = folder / "group.json", doom, manner
 
     def size_request(self, size: int) -> Request:
         return {"size": size}
 
-    def deadline_request(self, when: str) -> Request:
-        return {"deadline": when}
+    def deadline_request(self, when: str) -> Request | None:
+        return {"deadline": when} if self._manner.scheduled else None
 
     def send(self, request: Request) -> None:
         with self._doom.operation(), _locked(self._path.parent):
             state = _read(self._path)
             if request.get("size", 0) > MOST:
                 raise TargetError("above max value")
-            if request.get("size") and not state.get("deadline"):
+            if request.get("size") and not state.get("deadline") and self._manner.scheduled:
                 raise AssertionError("the group grows without a deadline")
+            if request.get("size") and _assignment(self._path.parent)["deadline"] < time.time():
+                raise AssertionError("the group grows, and nothing tells its machines when to end")
             _write(self._path, state | dict(request))
 
     def forget_deadline(self) -> None:
+        if not self._manner.scheduled:
+            return
         with self._doom.operation(), _locked(self._path.parent):
             state = _read(self._path)
             assert state["size"] == 0, "machines without a deadline"
@@ -144,6 +184,7 @@ class Engine:
 
     Attributes:
         folder: Of its files.
+        manner: How it differs from other clouds.
         late_s: How far its clock is ahead.
         working: Runs with a step at work; two at a time would be a doubled step.
         prepared: How often the work of a step was done, by run.
@@ -151,12 +192,14 @@ class Engine:
     """
 
     folder: Path
+    manner: Manner = AWS
     late_s: float = 0.0
     working: dict[str, str] = field(default_factory=dict)
     prepared: dict[str, int] = field(default_factory=dict)
     trained: dict[str, int] = field(default_factory=dict)
     _ages: dict[str, int] = field(default_factory=dict)
     _laid_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _ends: dict[str, float] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -168,6 +211,10 @@ class Engine:
         for path in sorted((self.folder / "steps").glob("s-*.json")):
             self._step(path)
         self._group()
+
+    @property
+    def _now(self) -> float:
+        return time.time() + self.late_s
 
     @property
     def group(self) -> dict[str, Any]:
@@ -217,21 +264,27 @@ class Engine:
         for gone in self._laid_out.keys() - set(machines):
             del self._laid_out[gone]
         with suppress(ObjectNotFoundError):
-            assignment = storage.read_json(f"file://{self.folder}/bucket/trainers/group/assignment.json")
-            if float(assignment["deadline"]) > time.time() + self.late_s:
+            assignment = _assignment(self.folder)
+            if float(assignment["deadline"]) > self._now:
                 for each in machines:
                     self._laid_out.setdefault(each, assignment)
+                    self._ends[each] = min(self._ends[each], float(assignment["deadline"]))
         self._train(machines)
 
     def _machines(self) -> list[str]:
         """Brings the group to its size; the machines that it has."""
         state = self.group
         deadline = state.get("deadline")
-        if deadline and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.late_s)) >= deadline:
+        if deadline and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._now)) >= deadline:
             state |= {"size": 0}
             state.pop("deadline")
-        machines = state["machines"][: state["size"]]
+        there = [each for each in state["machines"] if self._ends[each] > self._now]
+        left = len(state["machines"]) - len(there)  # each by its own timer, and the group gets smaller by it
+        state |= {"size": max(state["size"] - left, 0)}
+        machines = there[: state["size"]]
         machines += [f"m-{next(self._ids)}" for _ in range(state["size"] - len(machines))]
+        for each in machines:
+            self._ends.setdefault(each, self._now + HOURS * 3600)
         if state != self.group or machines != state["machines"]:
             _write(self.folder / "group.json", state | {"machines": machines})
         return machines

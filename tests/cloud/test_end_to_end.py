@@ -1,43 +1,50 @@
-"""A whole run on the emulated AWS by the code that runs on the real one: Spark, machines, TensorFlow, report, down."""
+"""A whole run on an emulated cloud by the code that runs on the real one: Spark, machines, TensorFlow, report, down."""
 
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from localstack.spark import executors
 
-from cloud.running import Target, documents
+from cloud.running import LONG_S, Target, documents, on_one_cloud
 from cloudlstm import storage
 from emulated import until
-from pipeline.submitting import cloudlstm, error_line, report
+from pipeline.submitting import cloudlstm, error_line, report, write_config
 
 RUN = "whole"
 
 
+def hosts_of(generation: dict[str, Any]) -> list[str]:
+    return [address.rsplit(":", 1)[0] for address in generation["addresses"]]
+
+
 @pytest.fixture(scope="module")
-def run(aws: Target) -> str:
+def run(target: Target) -> str:
     """The URI of a finished run."""
-    done = aws.submit(f"--run={RUN}")
+    done = cloudlstm(
+        "submit", f"--target={target.place}", f"--config={target.config}", f"--run={RUN}", timeout_s=LONG_S
+    )
     assert done.returncode == 0, done.stderr + done.stdout
-    assert f"{aws.bucket}/runs/{RUN}/report/report.html" in done.stdout
-    return f"{aws.bucket}/runs/{RUN}"
+    assert f"{target.bucket}/runs/{RUN}/report/report.html" in done.stdout
+    return f"{target.bucket}/runs/{RUN}"
 
 
-def test_spark_ran_on_two_executors_with_a_bare_interpreter(aws: Target, run: str) -> None:
-    (step,) = aws.steps(run)
-    assert (step["Name"], step["Status"]["State"]) == (f"cloudlstm {RUN} prepare 1", "COMPLETED")
-    (log,) = aws.event_logs(step["Id"])
+def test_spark_ran_on_two_executors_with_a_bare_interpreter(target: Target, run: str) -> None:
+    (step,) = target.steps(run)
+    assert (step.name, step.state) == (f"cloudlstm {RUN} prepare 1", "done")
+    (log,) = target.event_logs(step)
     assert len(executors(log)) == 2
 
 
-def test_two_machines_trained_as_one_generation(aws: Target, run: str) -> None:
+def test_two_machines_trained_as_one_generation(target: Target, run: str) -> None:
     formed, ended = documents(f"{run}/generations/")
-    hosts = [address.rsplit(":", 1)[0] for address in formed["addresses"]]
+    hosts = hosts_of(formed)
     assert len(set(hosts)) == 2
     assert all(host.startswith("127.") for host in hosts)
     assert (ended["addresses"], ended["outcome"], ended["restarts"]) == ([], "done", [])
@@ -48,174 +55,188 @@ def test_two_machines_trained_as_one_generation(aws: Target, run: str) -> None:
     assert len({claim["pid"] for claim in claims.values()}) == 3
 
 
-def test_nothing_costs_money_afterwards(aws: Target, run: str) -> None:
-    assert aws.group_size == 0
-    assert aws.deadlines == []
-    assert not storage.exists(f"{aws.bucket}/trainers/{aws.document['trainer_group']}/assignment.json")
-    (lease,) = [each for each in documents(f"{aws.bucket}/trainers/") if "ended" in each][-1:]
+def test_nothing_costs_money_afterwards(target: Target, run: str) -> None:
+    assert target.group_size == 0
+    assert target.deadlines == []
+    assert not storage.exists(f"{target.bucket}/trainers/{target.document['trainer_group']}/assignment.json")
+    (lease,) = [each for each in documents(f"{target.bucket}/trainers/") if "ended" in each][-1:]
     assert lease["ended"]
 
 
-def test_the_run_folder_names_no_place_but_the_bucket(aws: Target, run: str) -> None:
+def test_the_run_folder_names_no_place_but_the_bucket(target: Target, run: str) -> None:
     objects = [row["uri"] for manifest in documents(f"{run}/manifests/") for row in manifest["objects"]]
     assert objects
     assert all("://" not in uri and not uri.startswith("/") for uri in objects), "not below the run"
     assert "file:" not in json.dumps(documents(f"{run}/config.json"))
 
 
-def test_the_metrics_are_those_of_a_local_run(aws: Target, run: str, tmp_path: Path) -> None:
-    done = cloudlstm("submit", f"--config={aws.config}", f"--root={tmp_path}", f"--run={RUN}", timeout_s=900)
+@pytest.fixture(scope="session")
+def local_models(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the report of the same run on this machine says. Any number of workers trains the same model: here one."""
+    folder = tmp_path_factory.mktemp("local")
+    words = (f"--config={write_config(folder)}", f"--root={folder}", f"--run={RUN}", "train.workers=1")
+    done = cloudlstm("submit", *words, timeout_s=LONG_S)
     assert done.returncode == 0, done.stderr
-    here, there = report(f"file://{tmp_path}/{RUN}")["models"], report(run)["models"]
+    models: list[dict[str, Any]] = report(f"file://{folder}/{RUN}")["models"]
+    return models
+
+
+def test_the_metrics_are_those_of_a_local_run(run: str, local_models: list[dict[str, Any]]) -> None:
+    here, there = local_models, report(run)["models"]
     assert [each["model"] for each in here] == [each["model"] for each in there]
     for ours, theirs in zip(here, there, strict=True):
         numbers = {key: value for key, value in ours.items() if isinstance(value, int | float)}
         assert numbers == pytest.approx({key: theirs[key] for key in numbers}, rel=1e-4, abs=1e-6), ours["model"]
 
 
-def test_submitting_it_again_sends_no_code_and_makes_nothing_anew(aws: Target, run: str) -> None:
-    code, data = aws.versions("code/"), aws.versions(f"runs/{RUN}/data/")
+def test_submitting_it_again_sends_no_code_and_makes_nothing_anew(target: Target, run: str) -> None:
+    code, data = target.written("code/"), target.written(f"runs/{RUN}/data/")
     assert code
     assert data
-    done = aws.submit(f"--run={RUN}")
+    done = target.submit(f"--run={RUN}")
     assert done.returncode == 0, done.stderr
-    assert (aws.versions("code/"), aws.versions(f"runs/{RUN}/data/")) == (code, data)
-    assert [step["Name"] for step in aws.steps(run)] == [f"cloudlstm {RUN} prepare {n}" for n in (1, 2)]
+    assert (target.written("code/"), target.written(f"runs/{RUN}/data/")) == (code, data)
+    assert [step.name for step in target.steps(run)] == [f"cloudlstm {RUN} prepare {n}" for n in (1, 2)]
     assert "unchanged" in done.stdout + done.stderr
     assert len(documents(f"{run}/generations/")) == 2, "machines were started for nothing"
 
 
-def test_other_verbs_find_the_run_by_its_target(aws: Target, run: str) -> None:
-    told = aws.run("status")
+@on_one_cloud
+def test_other_verbs_find_the_run_by_its_target(target: Target, run: str) -> None:
+    told = target.run("status")
     assert told.returncode == 0, told.stderr
     assert "done" in told.stdout
-    assert "worker-0" in aws.run("logs", f"--run={RUN}").stdout
-    assert RUN in aws.run("runs").stdout
-    assert aws.run("report", f"--run={RUN}").returncode == 0
+    assert "worker-0" in target.run("logs", f"--run={RUN}").stdout
+    assert RUN in target.run("runs").stdout
+    assert target.run("report", f"--run={RUN}").returncode == 0
 
 
-def test_a_killed_launcher_is_succeeded_where_the_step_is(aws: Target, run: str) -> None:
-    """Spark and the machines work on without a launcher; the next submit goes on with them, also in training."""
-    words = ("--run=killed", "train.epochs=3")
-    killed = f"{aws.bucket}/runs/killed"
-    first = aws.start(*words)
-    until(lambda: [each for each in aws.steps(killed) if each["Status"]["State"] == "RUNNING"], "a step")
-    first.kill()
-    first.communicate()
-    second = aws.start(*words)
-    until(lambda: list(storage.list_objects(f"{killed}/generations/")), "a generation")
-    second.kill()
-    second.communicate()
-    assert aws.group_size == 2
-    assert aws.deadlines
-    third = aws.submit(*words)
-    assert third.returncode == 0, third.stderr
-    assert [step["Status"]["State"] for step in aws.steps(killed)] == ["COMPLETED"]
-    launchers = [item.uri.rsplit("/", 1)[1] for item in storage.list_objects(f"{killed}/attempts/")]
-    assert {name for name in launchers if "heartbeat" not in name} == {
-        "0001.json", "0001.launcher-2.json", "0001.launcher-3.json",
-    }  # fmt: skip
-    assert aws.group_size == 0
+def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults: Any) -> None:
+    """In the step, before it asks for machines, when they come, while they train: whoever submits again goes on there.
 
+    Nothing is done twice, and what nobody comes back for is gone at its deadline.
+    """
+    words = ("--run=killed", "train.epochs=60", "train.patience_epochs=60", "train.checkpoint_every_s=0")
+    killed = f"{target.bucket}/runs/killed"
 
-@pytest.fixture
-def faults(aws: Target) -> Iterator[Any]:
-    yield aws.cloud.control
-    aws.cloud.control.clear()
+    def kill_when(true: Callable[[], Any], what: str, launcher: subprocess.Popen[str] | None = None) -> None:
+        launcher = launcher or target.start(*words)
+        until(lambda: true() or launcher.poll() is not None, what)
+        launcher.kill()
+        told, _ = launcher.communicate()
+        assert launcher.returncode == -signal.SIGKILL, told
 
+    def begun(number: int) -> bool:
+        return storage.exists(f"{killed}/attempts/0001.launcher-{number}.json")
 
-def test_a_preempted_machine_is_replaced_and_all_join_again(aws: Target, run: str, faults: Any) -> None:
-    words = ("--run=preempted", "train.epochs=60", "train.patience_epochs=60", "train.checkpoint_every_s=0")
-    launcher = aws.start(*words)
-    uri = f"{aws.bucket}/runs/preempted"
-    until(lambda: list(storage.list_objects(f"{uri}/checkpoints/")), "a checkpoint")
+    kill_when(lambda: [step for step in target.steps(killed) if step.state == "running"], "the step")
+
+    second = target.start(*words)
+    until(lambda: begun(2), "the second launcher")
+    faults.fault("api-error", service=target.group_service, times=10000)  # between preparation and training it stays
+    leases = f"{target.bucket}/trainers/{target.document['trainer_group']}/leases/"
+    kill_when(lambda: [each for each in documents(leases) if each.get("run") == killed], "its lease", second)
+    faults.clear()
+    assert [step.state for step in target.steps(killed)] == ["done"]
+    assert target.group_size == 0
+    assert not documents(f"{killed}/generations/")
+
+    kill_when(lambda: target.group_size == 2, "machines")
+    target.let_deadline_pass()
+    until(lambda: not target.group_size and not target.cloud.control.state()["machines"], "the machines to go")
+    assert not [each for each in documents(f"{killed}/generations/") if each.get("outcome")]
+
+    kill_when(lambda: list(storage.list_objects(f"{killed}/generations/")), "a generation")
+    assert target.group_size == 2
+    assert target.deadlines
+
+    last = target.start(*words)
+    until(lambda: begun(5) and list(storage.list_objects(f"{killed}/checkpoints/")), "a checkpoint")
     faults.fault("preempted", worker=0)
-    told, _ = launcher.communicate(timeout=900)
-    assert launcher.returncode == 0, told
-    generations = documents(f"{uri}/generations/")
-    assert [bool(each["addresses"]) for each in generations] == [True, True, False]
-    first, second, last = generations
-    assert len({address.rsplit(":", 1)[0] for address in first["addresses"] + second["addresses"]}) == 3
-    assert (last["outcome"], len(last["restarts"])) == ("done", 1)
-    assert aws.group_size == 0
+    told, _ = last.communicate(timeout=LONG_S)
+    assert last.returncode == 0, told
+    assert [step.state for step in target.steps(killed)] == ["done"]
+    assert not begun(6)
+    assert {name.uri.rsplit("/", 1)[1][:4] for name in storage.list_objects(f"{killed}/attempts/")} == {"0001"}
+    *formed, ended = documents(f"{killed}/generations/")
+    before, after = (set(hosts_of(each)) for each in formed[-2:])
+    assert len(before) == len(after) == 2
+    assert len(before & after) == 1, "one machine was replaced"
+    assert (ended["outcome"], len(ended["restarts"])) == ("done", len(formed) - 1)
+    assert target.group_size == 0
+    assert target.deadlines == []
 
 
-def test_a_group_that_does_not_fill_is_given_up(aws: Target, run: str, faults: Any) -> None:
-    faults.fault("no-capacity")
-    done = aws.submit(f"--run={RUN}", "train.seed=3", "trainers.fill_timeout_s=5")
-    assert done.returncode == 1
-    line = error_line(done)
-    assert "0 of 2 machines came within 5 s" in line
-    for word in (*aws.document["trainer_zones"], *aws.document["trainer_machines"], "We currently do not have"):
-        assert word in line
-    assert aws.group_size == 0
-
-
-def test_a_failed_step_is_told_in_the_platforms_words(aws: Target, run: str, faults: Any) -> None:
+def test_a_failed_step_is_told_in_the_platforms_words(target: Target, run: str, faults: Any) -> None:
     faults.fault("step-fails", reason="Disk full.", message="No space left on a core node.")
-    done = aws.submit("--run=failing")
+    done = target.submit("--run=failing")
     assert done.returncode == 1
-    assert "FAILED: Disk full.: No space left on a core node." in error_line(done)
+    assert target.failure.format("Disk full.", "No space left on a core node.") in error_line(done)
 
 
-def test_apis_that_fail_for_a_while_are_ridden_out(aws: Target, run: str, faults: Any) -> None:
-    faults.fault("throttled", service="emr", action="DescribeStep", seconds=5)
-    faults.fault("api-error", service="emr", action="AddJobFlowSteps", times=3)
-    faults.fault("api-error", service="autoscaling", action="*", times=6)
-    done = aws.submit(f"--run={RUN}", "train.seed=4")
-    assert done.returncode == 0, done.stderr
-    assert not faults.faults(), "not every fault happened"
-
-
-def test_a_group_that_is_taken_is_refused_by_its_holders_name(aws: Target, run: str) -> None:
-    base = f"{aws.bucket}/trainers/{aws.document['trainer_group']}/leases"
+def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
+    target: Target, run: str, faults: Any
+) -> None:
+    """Who waits rides out that APIs fail for a while; who gets the group gives it up when it does not fill."""
+    base = f"{target.bucket}/trainers/{target.document['trainer_group']}/leases"
     number = max(int(item.uri.rsplit("/", 1)[1].split(".")[0]) for item in storage.list_objects(base)) + 1
     owner = {"host": "elsewhere", "pid": 4711, "started": time.time()}
-    record = {"token": "other", "run": f"{aws.bucket}/runs/other", "owner": owner}
+    record = {"token": "other", "run": f"{target.bucket}/runs/other", "owner": owner}
     storage.write_json(f"{base}/{number:06d}.json", record)
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time() + 600, "ended": False})
-    done = aws.submit(f"--run={RUN}", "train.seed=5")
+    done = target.submit(f"--run={RUN}", "train.seed=5")
     assert done.returncode == 1
     assert "the trainers are at work for run other (process 4711 on elsewhere)" in error_line(done)
-    submitted = len(aws.steps(run))
-    waiting = aws.start(f"--run={RUN}", "--wait", "train.seed=5")
-    until(lambda: [each["Status"]["State"] for each in aws.steps(run)][submitted:] == ["COMPLETED"], "the step")
+
+    submitted = len(target.steps(run))
+    for trouble in target.troubles:
+        faults.fault(**trouble)
+    waiting = target.start(f"--run={RUN}", "--wait", "train.seed=5", "trainers.fill_timeout_s=5")
+    until(lambda: [step.state for step in target.steps(run)][submitted:] == ["done"], "the step")
+    until(lambda: not faults.faults(), "every fault to happen")
+    assert waiting.poll() is None
+    faults.fault("no-capacity")
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time(), "ended": True})
-    told, _ = waiting.communicate(timeout=900)
-    assert waiting.returncode == 0, told
+    told, _ = waiting.communicate(timeout=LONG_S)
+    assert waiting.returncode == 1
+    line = told.splitlines()[-1]
+    assert "0 of 2 machines came within 5 s" in line
+    for word in (*target.document["trainer_zones"], *target.document["trainer_machines"], target.complaint):
+        assert word in line
+    assert target.group_size == 0
 
 
-def test_a_detached_run_can_be_cancelled_from_elsewhere(aws: Target, run: str, faults: Any) -> None:
+@on_one_cloud
+def test_a_detached_run_can_be_cancelled_from_elsewhere(target: Target, run: str, faults: Any) -> None:
     faults.fault("step-hangs")
-    done = aws.submit("--run=detached", "--detach")
+    done = target.submit("--run=detached", "--detach")
     assert done.returncode == 0, done.stderr
     assert "goes on in the background" in done.stdout
-    uri = f"{aws.bucket}/runs/detached"
-    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "RUNNING"], "the step")
-    assert "asked attempt 1 of detached to end" in aws.run("cancel", "--run=detached").stdout
-    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "CANCELLED"], "its cancellation")
-    until(lambda: "cancelled" in aws.run("status", "--run=detached").stdout, "the launcher's end")
+    uri = f"{target.bucket}/runs/detached"
+    until(lambda: [each for each in target.steps(uri) if each.state == "running"], "the step")
+    assert "asked attempt 1 of detached to end" in target.run("cancel", "--run=detached").stdout
+    until(lambda: [each for each in target.steps(uri) if each.state == "cancelled"], "its cancellation")
+    until(lambda: storage.read_json(f"{uri}/attempts/0001.heartbeat.json")["ended"], "the launcher's end")
+    assert "cancelled" in target.run("status", "--run=detached").stdout
 
 
-def test_what_a_dead_launcher_left_can_be_cancelled(aws: Target, run: str, faults: Any) -> None:
+def test_what_a_dead_launcher_left_can_be_cancelled(target: Target, run: str, faults: Any) -> None:
     faults.fault("step-hangs")
-    launcher = aws.start("--run=orphaned")
-    uri = f"{aws.bucket}/runs/orphaned"
-    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "RUNNING"], "the step")
+    launcher = target.start("--run=orphaned")
+    uri = f"{target.bucket}/runs/orphaned"
+    until(lambda: [each for each in target.steps(uri) if each.state == "running"], "the step")
     launcher.kill()
     launcher.communicate()
-    assert "cancelled cloudlstm orphaned prepare 1" in aws.run("cancel", "--run=orphaned").stdout
-    until(lambda: [each for each in aws.steps(uri) if each["Status"]["State"] == "CANCELLED"], "its cancellation")
+    assert "cancelled cloudlstm orphaned prepare 1" in target.run("cancel", "--run=orphaned").stdout
+    until(lambda: [each for each in target.steps(uri) if each.state == "cancelled"], "its cancellation")
 
 
-def test_down_ends_all_and_says_what_remains(aws: Target, run: str) -> None:
-    aws.client("autoscaling").set_desired_capacity(
-        AutoScalingGroupName=aws.document["trainer_group"], DesiredCapacity=1
-    )
-    told = aws.run("down")
+def test_down_ends_all_and_says_what_remains(target: Target, run: str) -> None:
+    target.resize(1)
+    told = target.run("down")
     assert told.returncode == 0, told.stderr
-    assert f"set {aws.document['trainer_group']} from 1 machines to 0" in told.stdout
-    assert aws.document["spark_cluster"] in told.stdout
+    assert f"set {target.document['trainer_group']} from 1 machines to 0" in told.stdout
+    assert target.document["spark_cluster"] in told.stdout
     assert "terraform -chdir=" in told.stdout
-    assert aws.group_size == 0
-    assert json.loads(aws.file.read_text())["spark_cluster"] == aws.document["spark_cluster"]
+    assert target.group_size == 0
+    assert json.loads(target.file.read_text())["spark_cluster"] == target.document["spark_cluster"]

@@ -17,12 +17,12 @@ import pytest
 
 from cloud.doom import Doom
 from cloud.launching import Launcher
-from cloud.scripted import Engine
+from cloud.scripted import AWS, GCP, Engine, Manner
 from cloudlstm import attempts, storage
 from cloudlstm.layout import RunLayout
 
 POINTS = int(os.environ.get("CLOUDLSTM_KILL_POINTS", "40"))
-BATCHES = 4
+BATCHES = 2
 LIVENESS_S = 120.0
 
 
@@ -58,10 +58,16 @@ def finished(engine: Engine) -> None:
     assert engine.trained[run] == 1
 
 
+@pytest.fixture(scope="module", params=[AWS, GCP], ids=["aws", "gcp"])
+def manner(request: pytest.FixtureRequest) -> Manner:
+    found: Manner = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def operations(tmp_path_factory: pytest.TempPathFactory) -> int:
+def operations(manner: Manner, tmp_path_factory: pytest.TempPathFactory) -> int:
     """How many operations an undisturbed launcher does, about."""
-    engine = Engine(tmp_path_factory.mktemp("undisturbed"))
+    engine = Engine(tmp_path_factory.mktemp("undisturbed"), manner)
     launcher = Launcher(engine, Doom())
     assert moved_on_until_ended(engine, launcher) == 0, launcher.told
     finished(engine)
@@ -71,18 +77,20 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_killed_launcher_leaves_a_run_that_goes_on(operations: int, batch: int, tmp_path: Path) -> None:
+def test_a_killed_launcher_leaves_a_run_that_goes_on(
+    operations: int, manner: Manner, batch: int, tmp_path: Path
+) -> None:
     for point in range(batch, POINTS, BATCHES):
-        killed_once(operations, point, tmp_path / str(point))
+        killed_once(operations, point, Engine(tmp_path / str(point), manner))
 
 
-def killed_once(operations: int, point: int, folder: Path) -> None:
+def killed_once(operations: int, point: int, engine: Engine) -> None:
     dice = random.Random(point)
-    engine = Engine(folder)
     doom = Doom(dice.randint(1, operations), after=dice.random() < 0.5)
     first = Launcher(engine, doom, lost=0.3, seed=point)
     status = moved_on_until_ended(engine, first)
     assert status in (0, -signal.SIGKILL), first.told
+    engine.tick()  # the platform does what it was last told
     for _ in range(dice.choice([0, 0, 3, 12, 40])):  # somebody comes back sooner or later
         engine.tick()
     if dice.random() < 0.3:  # or when the deadline has passed
@@ -104,6 +112,20 @@ def killed_once(operations: int, point: int, folder: Path) -> None:
     assert number <= 2
 
 
+def test_a_run_that_was_deleted_begins_anew(manner: Manner, tmp_path: Path) -> None:
+    """The platform still lists its step, of the same name and the same attempt, as done."""
+    engine = Engine(tmp_path, manner)
+    layout = layout_of(engine)
+    for times in (1, 2):
+        launcher = Launcher(engine, Doom())
+        assert moved_on_until_ended(engine, launcher) == 0, launcher.told
+        assert (engine.prepared, engine.trained) == ({layout.uri: times}, {layout.uri: times})
+        for item in list(storage.list_objects(f"{layout.uri}/")):
+            storage.delete(item.uri)
+    first, second = engine.steps(layout.uri)
+    assert first["name"] == second["name"]
+
+
 @pytest.mark.parametrize("woken", ["while the step works", "while the machines work"])
 def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Path, woken: str) -> None:
     """Stopped while the step works, taken over when its heartbeat is old, woken again: it harms nothing."""
@@ -113,7 +135,7 @@ def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Pa
     moved_on_until(engine, first, lambda: engine.working)
     os.kill(first.pid, signal.SIGSTOP)
     owner = storage.read_json(layout.attempt(1))
-    storage.write_json(layout.attempt(1), owner | {"host": "another machine", "started": 0.0})
+    storage.write_json(layout.attempt(1), owner | {"host": "another machine"})
     storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
     second = Launcher(engine, Doom())
     if woken == "while the step works":

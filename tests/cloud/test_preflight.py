@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloud.running import Target
+from cloud.aws_target import AWSTarget
+from cloud.running import Target, on_one_cloud
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import CloudLSTMError
-from cloudlstm.targets.aws_group import AutoScalingTrainers
-from cloudlstm.targets.aws_preflight import AwsPreflight
-from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.cloud import open_cloud
 from pipeline.submitting import error_line
 
 Checked = Callable[..., str]
 
 
 @pytest.fixture
-def checked(aws: Target) -> Checked:
+def checked(target: Target, tmp_path: Path) -> Checked:
     """What a check says of the target with some of its document changed: the error with its hint, or what is fine."""
 
     def check(name: str, config: RunConfig | None = None, **changed: Any) -> str:
-        target = TargetConfig.model_validate(aws.document | changed)
-        preflight = AwsPreflight(target, AutoScalingTrainers(target))
+        document = target.document | changed
+        path = tmp_path / "changed.json"
+        path.write_text(json.dumps(document))
         told = ""
         try:
-            return preflight.checks(config, f"{target.bucket_uri}/runs")[name]()
+            return open_cloud(str(path)).checks(config, f"{document['bucket_uri']}/runs")[name]()
         except CloudLSTMError as error:
             told = f"{error.message} (try: {error.hint or 'NOTHING'})"
         assert "NOTHING" not in told
@@ -36,30 +38,47 @@ def checked(aws: Target) -> Checked:
     return check
 
 
-def test_a_target_that_is_fine(aws: Target, checked: Checked) -> None:
+FINE = {
+    "aws": {"credentials": "arn:aws:sts::", "cluster": "WAITING", "quota": "2 trainers need 8 vCPUs"},
+    "gcp": {
+        "credentials": "project emulated can be seen",
+        "cluster": "tested is RUNNING, 2.3-debian12",
+        "quota": "vCPUs free in us-central1 (quota N2_CPUS)",
+    },
+}
+
+
+def test_a_target_that_is_fine(target: Target, checked: Checked) -> None:
     config = parse({"market": {"source": "synthetic"}})
-    assert checked("credentials").startswith("arn:aws:sts::")
-    assert checked("bucket") == f"{aws.bucket}/runs can be written, listed, read and deleted"
-    assert "WAITING" in checked("cluster") or "RUNNING" in checked("cluster")
-    assert checked("interpreter", config).startswith("/usr/bin/python3")
-    assert checked("trainers", config) == f"{aws.document['trainer_group']} has 0 of at most 4 machines"
-    assert "vCPUs" in checked("quota", config)
+    for name, told in FINE[target.document["cloud"]].items():
+        assert told in checked(name, config).replace("is RUNNING, emr", "is WAITING, emr")
+    assert checked("bucket") == f"{target.bucket}/runs can be written, listed, read and deleted"
+    assert checked("interpreter", config).startswith(target.document["spark_python_path"])
+    most = target.document["trainer_max"]
+    assert checked("trainers", config) == f"{target.document['trainer_group']} has 0 of at most {most} machines"
     assert checked("source", config) == "synthetic, egress nat"
 
 
 @pytest.mark.parametrize(
-    ("name", "changed", "settings", "told"),
+    ("target", "name", "changed", "settings", "told"),
     [
-        ("credentials", {"account": "000000000001"}, {}, "the target is in 000000000001 (try: set AWS_PROFILE"),
-        ("bucket", {"bucket_uri": "s3://no-such-bucket-at-all"}, {}, "create the bucket, or correct its name"),
-        ("cluster", {"spark_cluster": "j-NONE"}, {}, "j-NONE"),
-        ("trainers", {"trainer_group": "none"}, {}, "there is no Auto Scaling group none (try: terraform apply)"),
-        ("trainers", {}, {"train": {"workers": 5}}, "may have 4 machines (try: train.workers=4"),
-        ("interpreter", {"spark_python": "3.9"}, {}, "Spark nodes have Python 3.9"),
-        ("interpreter", {"spark_python_path": "/usr/bin/python3.13"}, {}, "must agree"),
-        ("source", {"egress": "none"}, {"market": {"source": "yahoo"}}, "source yahoo is fetched over the internet"),
+        ("aws", "credentials", {"account": "000000000001"}, {}, "the target is in 000000000001 (try: set AWS_PROFILE"),
+        ("gcp", "credentials", {"account": "elsewhere"}, {}, "project elsewhere: gcloud auth application-default"),
+        ("aws", "bucket", {"bucket_uri": "s3://no-such-bucket-at-all"}, {}, "create the bucket, or correct its name"),
+        ("gcp", "bucket", {"bucket_uri": "gs://no-such-bucket-at-all"}, {}, "create the bucket, or correct its name"),
+        ("aws", "cluster", {"spark_cluster": "j-NONE"}, {}, "j-NONE"),
+        ("gcp", "cluster", {"spark_cluster": "none"}, {}, "(try: terraform apply starts another one"),
+        ("aws", "trainers", {"trainer_group": "none"}, {}, "no Auto Scaling group none (try: terraform apply)"),
+        ("gcp", "trainers", {"trainer_group": "none"}, {}, "(try: terraform apply)"),
+        ("aws", "trainers", {}, {"train": {"workers": 5}}, "may have 4 machines (try: train.workers=4"),
+        ("gcp", "trainers", {}, {"train": {"workers": 5}}, "may have 4 machines (try: train.workers=4"),
+        ("gcp", "quota", {}, {"train": {"workers": 50}}, "are allowed (try: ask for more under IAM & Admin > Quotas"),
+        ("aws", "interpreter", {"spark_python": "3.9"}, {}, "Spark nodes have Python 3.9"),
+        ("aws", "interpreter", {"spark_python_path": "/usr/bin/python3.13"}, {}, "must agree"),
+        ("aws", "source", {"egress": "none"}, {"market": {"source": "yahoo"}}, "is fetched over the internet"),
     ],
-)
+    indirect=["target"],
+)  # fmt: skip
 def test_each_failure_has_its_fix(
     checked: Checked, name: str, changed: dict[str, Any], settings: dict[str, Any], told: str
 ) -> None:
@@ -67,7 +86,8 @@ def test_each_failure_has_its_fix(
     assert told in checked(name, config, **changed)
 
 
-def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: Target, checked: Checked) -> None:
+@on_one_cloud
+def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: AWSTarget, checked: Checked) -> None:
     emr = aws.client("emr")
     instances = {"KeepJobFlowAliveWhenNoSteps": True, "InstanceCount": 1, "MasterInstanceType": "m7i.xlarge"}
     ended = emr.run_job_flow(Name="ended", ReleaseLabel="emr-spark-8.1.0", Instances=instances)["JobFlowId"]
@@ -77,15 +97,16 @@ def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: Target, checked:
     assert "terraform apply starts another one" in line
 
 
-def test_a_submit_looks_first_and_leaves_nothing(aws: Target) -> None:
-    done = aws.submit("--run=refused", "train.workers=9")
+@on_one_cloud
+def test_a_submit_looks_first_and_leaves_nothing(target: Target) -> None:
+    done = target.submit("--run=refused", "train.workers=9")
     assert done.returncode == 1
     assert "the run wants 9 workers" in error_line(done)
-    assert aws.versions("runs/refused/") == {}
+    assert target.written("runs/refused/") == {}
 
 
-def test_doctor_tells_all_checks(aws: Target) -> None:
-    done = aws.run("doctor", f"--config={aws.config}", "train.workers=9")
+def test_doctor_tells_all_checks(target: Target) -> None:
+    done = target.run("doctor", f"--config={target.config}", "train.workers=9")
     assert done.returncode == 1
     lines = {line[6:22].strip(): line[:4].strip() for line in done.stdout.splitlines() if line[:4].strip()}
     assert lines["trainers"] == "FAIL"

@@ -74,6 +74,9 @@ class Terraform:
         self.folder = folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
         fixed = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": "-no-color"}
+        fixed |= {
+            "GOGC": "400"
+        }  # the provider's schema is large, and going over it again and again takes a sixth longer
         self._environment = kept | dict(environment) | fixed
 
     def start(self, *words: str) -> Running:

@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 from cloudlstm.targets.document import TargetConfig, load, parse
-from infra.conftest import AWS
+from infra.conftest import Client
 from infra.terraforming import REPOSITORY, Terraform
 
 BUCKET = "tested-123456789012-us-east-1"
@@ -18,21 +18,21 @@ def outputs(terraform: Terraform) -> dict[str, Any]:
     return dict(json.loads(terraform.run("output", "-json")))
 
 
-def test_outputs_are_the_target_document(applied: Terraform, aws: AWS) -> None:
+def test_outputs_are_the_target_document(applied: Terraform, client: Client) -> None:
     given = outputs(applied)
     assert given.keys() == TargetConfig.model_fields.keys()
     target = load(str(applied.folder))
-    in_bucket = aws.client("s3").get_object(Bucket=BUCKET, Key="target.json")["Body"].read()
+    in_bucket = client("s3").get_object(Bucket=BUCKET, Key="target.json")["Body"].read()
     assert parse(json.loads(in_bucket), "the bucket") == target == parse(given, "the outputs")
     assert target.bucket_uri == f"s3://{BUCKET}"
     assert target.spark_cluster.startswith("j-")
     assert target.trainer_zones == ("us-east-1a", "us-east-1b", "us-east-1c")
-    assert target.trainer_machines == ("g4dn.xlarge", "g4dn.2xlarge")
+    assert target.trainer_machines == ("m7i.xlarge", "m6i.xlarge", "m5.xlarge")
     assert target.endpoints == {}
 
 
-def test_the_bucket_is_private_encrypted_versioned_and_swept(applied: Terraform, aws: AWS) -> None:
-    s3 = aws.client("s3")
+def test_the_bucket_is_private_encrypted_versioned_and_swept(applied: Terraform, client: Client) -> None:
+    s3 = client("s3")
     assert all(s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"].values())
     assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
     encryption = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"][0]
@@ -45,8 +45,8 @@ def test_the_bucket_is_private_encrypted_versioned_and_swept(applied: Terraform,
     assert rules["runs"]["Expiration"]["Days"] == 365
 
 
-def test_nothing_reaches_the_machines_from_outside(applied: Terraform, aws: AWS) -> None:
-    ec2 = aws.client("ec2")
+def test_nothing_reaches_the_machines_from_outside(applied: Terraform, client: Client) -> None:
+    ec2 = client("ec2")
     ours = [{"Name": "tag:cloudlstm", "Values": ["tested"]}]
     (vpc,) = ec2.describe_vpcs(Filters=ours)["Vpcs"]
     private = [
@@ -68,8 +68,8 @@ def test_nothing_reaches_the_machines_from_outside(applied: Terraform, aws: AWS)
     assert (endpoint["VpcEndpointType"], endpoint["ServiceName"]) == ("Gateway", "com.amazonaws.us-east-1.s3")
 
 
-def test_rights_name_what_they_are_for(applied: Terraform, aws: AWS) -> None:
-    iam = aws.client("iam")
+def test_rights_name_what_they_are_for(applied: Terraform, client: Client) -> None:
+    iam = client("iam")
     roles = [role for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("tested-")]
     assert sorted(role["RoleName"] for role in roles) == [
         "tested-spark-node", "tested-spark-service", "tested-submitter", "tested-trainer",
@@ -91,8 +91,8 @@ def test_rights_name_what_they_are_for(applied: Terraform, aws: AWS) -> None:
     assert trust["Statement"][0]["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
 
 
-def test_the_cluster_scales_ends_itself_and_logs_to_the_bucket(applied: Terraform, aws: AWS) -> None:
-    emr, target = aws.client("emr"), load(str(applied.folder))
+def test_the_cluster_scales_ends_itself_and_logs_to_the_bucket(applied: Terraform, client: Client) -> None:
+    emr, target = client("emr"), load(str(applied.folder))
     cluster = emr.describe_cluster(ClusterId=target.spark_cluster)["Cluster"]
     assert (cluster["ReleaseLabel"], cluster["LogUri"]) == ("emr-spark-8.1.0", f"s3://{BUCKET}/logs/")
     assert {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"} in cluster["Tags"]
@@ -108,12 +108,12 @@ def test_the_cluster_scales_ends_itself_and_logs_to_the_bucket(applied: Terrafor
     (action,) = emr.list_bootstrap_actions(ClusterId=target.spark_cluster)["BootstrapActions"]
     assert action["Args"] == [target.spark_python_path]
     key = action["ScriptPath"].removeprefix(f"s3://{BUCKET}/")
-    script = aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    script = client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     assert script == (REPOSITORY / "bootstrap" / "spark-node.sh").read_bytes()
 
 
-def test_machines_of_the_group_are_told_what_they_are(applied: Terraform, aws: AWS) -> None:
-    (template,) = aws.client("ec2").describe_launch_template_versions(
+def test_machines_of_the_group_are_told_what_they_are(applied: Terraform, client: Client) -> None:
+    (template,) = client("ec2").describe_launch_template_versions(
         LaunchTemplateName="tested-trainers", Versions=["$Latest"]
     )["LaunchTemplateVersions"]
     data = template["LaunchTemplateData"]
@@ -134,13 +134,13 @@ def test_machines_of_the_group_are_told_what_they_are(applied: Terraform, aws: A
         "CLOUDLSTM_GROUP": "'tested-trainers'",
         "CLOUDLSTM_REGION": "'us-east-1'",
         "CLOUDLSTM_MAX_HOURS": "'12'",
-        "CLOUDLSTM_GPU": "'t4'",
+        "CLOUDLSTM_GPU": "'none'",
     }
     assert script.endswith((REPOSITORY / "bootstrap" / "trainer.sh").read_bytes())
 
 
-def test_terraform_leaves_a_working_group_alone(applied: Terraform, aws: AWS) -> None:
-    scaling = aws.client("autoscaling")
+def test_terraform_leaves_a_working_group_alone(applied: Terraform, client: Client) -> None:
+    scaling = client("autoscaling")
     (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["tested-trainers"])["AutoScalingGroups"]
     assert (group["MinSize"], group["DesiredCapacity"], group["MaxSize"]) == (0, 0, 4)
     distribution = group["MixedInstancesPolicy"]["InstancesDistribution"]
@@ -164,27 +164,27 @@ def test_terraform_leaves_a_working_group_alone(applied: Terraform, aws: AWS) ->
     assert trainers["before"]["desired_capacity"] == trainers["after"]["desired_capacity"] == 2
 
 
-def test_destroy_leaves_nothing_of_ours(applied: Terraform, aws: AWS) -> None:
-    before = remains(aws)
+def test_destroy_leaves_nothing_of_ours(applied: Terraform, client: Client) -> None:
+    before = remains(client)
     assert len(before) == 16  # or this would see nothing afterwards either
-    aws.client("s3").put_object(Bucket=BUCKET, Key="runs/one/config.json", Body=b"{}")  # force_destroy is on
+    client("s3").put_object(Bucket=BUCKET, Key="runs/one/config.json", Body=b"{}")  # force_destroy is on
     applied.run("destroy", "-auto-approve", "-refresh=false")  # nothing has changed since the last look
-    assert remains(aws) == {}
+    assert remains(client) == {}
     assert outputs(applied) == {}
 
 
-def remains(aws: AWS) -> dict[str, list[str]]:
+def remains(client: Client) -> dict[str, list[str]]:
     """What there is of ours in the account, by kind; kinds of which there is nothing are left out."""
-    ec2, iam, ours = aws.client("ec2"), aws.client("iam"), [{"Name": "tag:cloudlstm", "Values": ["tested"]}]
+    ec2, iam, ours = client("ec2"), client("iam"), [{"Name": "tag:cloudlstm", "Values": ["tested"]}]
     reservations = ec2.describe_instances(Filters=ours)["Reservations"]
     everything: dict[str, Any] = {
         "addresses": ec2.describe_addresses(Filters=ours)["Addresses"],
-        "budgets": aws.client("budgets").describe_budgets(AccountId="123456789012").get("Budgets", []),
-        "buckets": aws.client("s3").list_buckets()["Buckets"],
-        "clusters": aws.client("emr").list_clusters()["Clusters"],
+        "budgets": client("budgets").describe_budgets(AccountId="123456789012").get("Budgets", []),
+        "buckets": client("s3").list_buckets()["Buckets"],
+        "clusters": client("emr").list_clusters()["Clusters"],
         "endpoints": ec2.describe_vpc_endpoints(Filters=ours)["VpcEndpoints"],
         "gateways": ec2.describe_internet_gateways(Filters=ours)["InternetGateways"],
-        "groups": aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"],
+        "groups": client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"],
         "instances": [each for reservation in reservations for each in reservation["Instances"]],
         "nat gateways": ec2.describe_nat_gateways(Filters=ours)["NatGateways"],
         "networks": ec2.describe_vpcs(Filters=ours)["Vpcs"],

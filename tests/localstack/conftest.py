@@ -1,4 +1,4 @@
-"""One emulated cloud for all tests of this folder, and clients that see each answer as it is, without retries."""
+"""One emulated cloud of each kind for all tests of this folder, and clients that see each answer as it is."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @pytest.fixture(autouse=True)
 def _nothing_goes_wrong_by_an_earlier_test(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    if "cloud" in request.fixturenames:
-        request.getfixturevalue("cloud").control.clear()
+    for name in {"cloud", "gcp"}.intersection(request.fixturenames):
+        request.getfixturevalue(name).control.clear()
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +49,18 @@ def client(cloud: Cloud) -> Client:
 def target(cloud: Cloud) -> dict[str, Any]:
     """A target on the cloud."""
     return cloud.make_target("tested")
+
+
+@pytest.fixture(scope="session")
+def gcp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The emulated Google Cloud."""
+    options = Options(cloud="gcp", node_environment={"EVERYWHERE": "yes"})
+    with Cloud(tmp_path_factory.mktemp("gcp"), options) as running:
+        yield running
+        assert running.control.state()["problems"] == []
+
+
+@pytest.fixture(scope="session")
+def gcp_target(gcp: Cloud) -> dict[str, Any]:
+    """A target on it."""
+    return gcp.make_target("tested")

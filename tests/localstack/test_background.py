@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,12 @@ def processes(folder: Path) -> dict[int, str]:
         if (inside or str(folder) in words) and int(each.name) != os.getpid():
             found[int(each.name)] = words
     return found
+
+
+def killed(folder: Path) -> None:
+    """Kills the process that holds the cloud; all others go."""
+    os.kill(int((folder / "lock").read_text()), signal.SIGKILL)
+    until(lambda: not processes(folder), "all processes to go")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -66,9 +73,28 @@ def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
     running = processes(folder)
     assert any("weed" in words for words in running.values())
     assert any("localstack.aws.server" in words for words in running.values())
-    holder = int((folder / "lock").read_text())
-    os.kill(holder, signal.SIGKILL)
-    until(lambda: not processes(folder), "all processes to go")
+    killed(folder)
     down = localstack(folder, "down")
     assert (down.returncode, down.stderr) == (1, f"no cloud runs in {folder}\n")
     assert localstack(folder, "env").returncode == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_so_does_killing_the_other_cloud(tmp_path: Path) -> None:
+    folder = tmp_path / "cloud"
+    up = localstack(folder, "up", "--cloud=gcp", "--target", str(tmp_path / "target.json"), "--name=killed")
+    assert up.returncode == 0, up.stderr
+    exported = background.environment(folder)
+    target = json.loads((tmp_path / "target.json").read_text())
+    assert not any(name.startswith("AWS_") for name in exported)
+    assert (target["cloud"], target["account"]) == ("gcp", exported["GOOGLE_CLOUD_PROJECT"])
+    stored = f"{exported['STORAGE_EMULATOR_HOST']}/storage/v1/b/killed-data/o/target.json?alt=media"
+    with urllib.request.urlopen(stored) as answer:
+        assert json.load(answer) == target
+
+    groups = f"compute/v1/projects/{target['account']}/regions/{target['region']}/instanceGroupManagers"
+    url = f"{target['endpoints']['compute']}/{groups}/{target['trainer_group']}/resize?size=1"
+    urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()
+    until(lambda: any("localstack.machine" in words for words in processes(folder).values()), "a machine")
+    assert any("localstack.gcp.server" in words for words in processes(folder).values())
+    killed(folder)

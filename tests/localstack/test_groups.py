@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,8 @@ from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's 
 from localstack.cloud import Cloud
 from localstack.machine import exports_of
 
-from emulated import Trainers, alive, until
+from emulated import alive, refused, until
+from emulated_trainers import AwsTrainers, GcpTrainers, Trainers, compute
 
 # Tells what it found, then stays; its child has a session of its own, as a worker's might. It fails the first time.
 MEMBER = """
@@ -43,16 +45,32 @@ time.sleep(1000)
 
 
 @pytest.fixture
-def trainers(cloud: Cloud, client: Any, target: dict[str, Any]) -> Iterator[Trainers]:
+def box(request: pytest.FixtureRequest) -> Cloud:
+    """The cloud that the test is run on: AWS, unless the test names others."""
+    running: Cloud = request.getfixturevalue({"aws": "cloud", "gcp": "gcp"}[getattr(request, "param", "aws")])
+    return running
+
+
+@pytest.fixture
+def trainers(box: Cloud, request: pytest.FixtureRequest) -> Iterator[Trainers]:
     """The group with nothing assigned; empty again afterwards."""
-    group = Trainers(client, target)
+    group: Trainers
+    if box.options.cloud == "aws":
+        group = AwsTrainers(request.getfixturevalue("client"), request.getfixturevalue("target"))
+    else:
+        group = GcpTrainers(box.environment["STORAGE_EMULATOR_HOST"], request.getfixturevalue("gcp_target"))
     yield group
+    box.control.clear()
     group.scale(0)
-    until(lambda: not cloud.control.state()["machines"], "all machines to go")
-    for prefix in ("alive/", "warned/"):
-        for key in group.told(prefix):
-            group.s3.delete_object(Bucket=group.bucket, Key=f"{prefix}{key}")
-    group.s3.delete_object(Bucket=group.bucket, Key=f"trainers/{group.name}/assignment.json")
+    until(lambda: not (box.control.state()["machines"] or group.instances), "all machines to go")
+    for prefix in ("alive/", "warned/", f"trainers/{group.name}/"):
+        for key in group.bucket.keys(prefix):
+            group.bucket.delete(key)
+
+
+def on(*clouds: str) -> pytest.MarkDecorator:
+    """Runs the test on each of these clouds."""
+    return pytest.mark.parametrize("box", clouds, indirect=True)
 
 
 def workers(trainers: Trainers, count: int) -> dict[str, Any]:
@@ -61,47 +79,53 @@ def workers(trainers: Trainers, count: int) -> dict[str, Any]:
     return trainers.told("alive/")
 
 
-def test_a_group_grows_and_shrinks_by_real_processes(
-    cloud: Cloud, client: Any, target: dict[str, Any], trainers: Trainers
-) -> None:
+@on("aws", "gcp")
+def test_a_group_grows_and_shrinks_by_real_processes(box: Cloud, trainers: Trainers) -> None:
     trainers.scale(2)
-    machines = until(lambda: cloud.control.state()["machines"], "machines")
+    machines = until(lambda: len(found := box.control.state()["machines"]) == 2 and found, "machines")
     assert [machine["group"] for machine in machines] == [trainers.name] * 2
     trainers.assign(MEMBER, deadline=time.time() + 1000)  # they wait for it
     told = workers(trainers, 2)
-    found = client("ec2").describe_instances(InstanceIds=trainers.instances)["Reservations"]
-    addresses = {each["PrivateIpAddress"] for reservation in found for each in reservation["Instances"]}
+    addresses = trainers.addresses()
     assert told.keys() == addresses
     assert all(ipaddress.ip_address(address).is_loopback for address in addresses)
     for address, worker in told.items():
         assert "cloudlstm.zip" in worker["package"], "the package is not the assignment's"
         assert worker["jobs"] == ["member.py", "train.py"]
         assert worker["variables"] == {
-            "CLOUDLSTM_ADDRESS": address, "CLOUDLSTM_BUCKET_URI": target["bucket_uri"], "CLOUDLSTM_CLOUD": "aws",
-            "CLOUDLSTM_GPU": "none", "CLOUDLSTM_GROUP": trainers.name, "CLOUDLSTM_MAX_HOURS": "2",
-            "CLOUDLSTM_REGION": target["region"],
+            "CLOUDLSTM_ADDRESS": address, "CLOUDLSTM_BUCKET_URI": trainers.bucket.uri,
+            "CLOUDLSTM_CLOUD": box.options.cloud, "CLOUDLSTM_GPU": "none", "CLOUDLSTM_GROUP": trainers.name,
+            "CLOUDLSTM_MAX_HOURS": "2", "CLOUDLSTM_REGION": trainers.target["region"],
         }  # fmt: skip
     pids = [pid for worker in told.values() for pid in worker["pids"]]
     assert all(map(alive, pids))
 
-    taken = trainers.instances[0]
-    trainers.autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=taken, ShouldDecrementDesiredCapacity=True)
+    trainers.remove(trainers.instances[0])
     until(lambda: sum(map(alive, pids)) == 3, "one machine's three processes to go")
-    assert (trainers.group["DesiredCapacity"], len(trainers.instances)) == (1, 1)
+    until(lambda: len(trainers.instances) == 1, "its instance to go")
+    assert trainers.size == 1
     trainers.scale(0)
     until(lambda: not any(map(alive, pids)), "all processes to go")
-    assert [each["StatusCode"] for each in trainers.activities()] == ["Successful"] * 4
-    assert trainers.activities()[0]["Description"].startswith("Terminating EC2 instance: i-")
 
 
-@pytest.mark.parametrize("grace_s", [0.0, 60.0])
-def test_a_preempted_machine_is_replaced(cloud: Cloud, trainers: Trainers, grace_s: float) -> None:
+def test_activities_tell_what_a_group_did(trainers: Trainers) -> None:
+    assert isinstance(trainers, AwsTrainers)
+    before = len(trainers.activities())
+    trainers.scale(1)
+    trainers.scale(0)
+    found = trainers.activities()
+    assert [each["StatusCode"] for each in found[: len(found) - before]] == ["Successful"] * 2
+    assert found[0]["Description"].startswith("Terminating EC2 instance: i-")
+
+
+@pytest.mark.parametrize(("box", "grace_s"), [("aws", 0.0), ("aws", 60.0), ("gcp", 60.0)], indirect=["box"], ids=str)
+def test_a_preempted_machine_is_replaced(box: Cloud, trainers: Trainers, grace_s: float) -> None:
     trainers.assign(MEMBER, deadline=time.time() + 1000)
     trainers.scale(2)
     workers(trainers, 2)
-    before = trainers.instances
-    first = cloud.control.state()["machines"][0]
-    cloud.control.fault("preempted", worker=0, group=trainers.name, grace_s=grace_s)
+    before, names = trainers.instances, {each["name"] for each in box.control.state()["machines"]}
+    first = box.control.state()["machines"][0]
+    box.control.fault("preempted", worker=0, group=trainers.name, grace_s=grace_s)
     told = workers(trainers, 3)
     until(lambda: not any(map(alive, told[first["address"]]["pids"])), "the machine's processes to go")
     assert list(trainers.told("warned/")) == ([first["address"]] if grace_s else [])
@@ -109,21 +133,28 @@ def test_a_preempted_machine_is_replaced(cloud: Cloud, trainers: Trainers, grace
     assert first["id"] in before
     assert first["id"] not in after
     assert len(after) == 2
-    assert trainers.group["DesiredCapacity"] == 2
+    assert trainers.size == 2
+    if box.options.cloud == "gcp":  # another machine, with another address, of the same name
+        assert {each["name"] for each in box.control.state()["machines"]} == names
 
 
-def test_a_group_that_never_fills_says_so(cloud: Cloud, trainers: Trainers) -> None:
-    cloud.control.fault("no-capacity", group=trainers.name)
+@on("aws", "gcp")
+def test_a_group_that_never_fills_says_so(box: Cloud, trainers: Trainers) -> None:
+    box.control.fault("no-capacity", group=trainers.name)
     trainers.scale(2)
-    until(lambda: len(trainers.activities()) > 1 and trainers.activities()[0]["StatusCode"] == "Failed", "a retry")
-    message = trainers.activities()[0]["StatusMessage"]
-    assert message.startswith("We currently do not have sufficient c7i.xlarge capacity in the Availability Zone")
-    assert (trainers.instances, trainers.group["DesiredCapacity"]) == ([], 2)
-    cloud.control.clear()
+    until(lambda: len(trainers.complaints()) > 2, "a retry")
+    begins = {
+        "aws": "We currently do not have sufficient c7i.xlarge capacity in the Availability Zone",
+        "gcp": "The zone 'projects/emulated/zones/us-central1-",
+    }
+    assert trainers.complaints()[0].startswith(begins[box.options.cloud])
+    assert (trainers.instances, trainers.size) == ([], 2)
+    box.control.clear()
     until(lambda: len(trainers.instances) == 2, "the group to fill")
 
 
 def test_scheduled_actions_happen_at_their_time(trainers: Trainers) -> None:
+    assert isinstance(trainers, AwsTrainers)
     trainers.scale(1)
     when = datetime.now(UTC) + timedelta(seconds=3)
     trainers.autoscaling.put_scheduled_update_group_action(
@@ -145,26 +176,26 @@ def test_a_machine_removes_itself_at_its_deadline(trainers: Trainers) -> None:
     trainers.scale(1)
     until(lambda: trainers.instances == [], "the machine to remove itself")
     assert time.time() >= deadline
-    assert trainers.group["DesiredCapacity"] == 0
+    assert trainers.size == 0
 
 
-def test_a_machine_that_gets_a_wrong_package_says_so_and_goes(trainers: Trainers) -> None:
+@on("aws", "gcp")
+def test_a_machine_that_gets_a_wrong_package_says_so_and_goes(box: Cloud, trainers: Trainers) -> None:
+    if box.options.cloud == "gcp":  # it asks again
+        box.control.fault("api-error", service="compute", action="RegionInstanceGroupManagers.DeleteInstances")
     trainers.assign(MEMBER, deadline=time.time() + 1000, sha256="0" * 64)
     trainers.scale(1)
-    (machine,) = trainers.instances
-    key = f"trainers/{trainers.name}/machines/{machine}.log"
-
-    def log() -> str:
-        listed = trainers.s3.list_objects_v2(Bucket=trainers.bucket, Prefix=key).get("Contents", [])
-        return trainers.s3.get_object(Bucket=trainers.bucket, Key=key)["Body"].read().decode() if listed else ""
-
-    assert "the assignment says 0000" in until(log, "the machine's log")
+    named = [each.name for each in trainers.managed()] if isinstance(trainers, GcpTrainers) else trainers.instances
+    key = f"trainers/{trainers.name}/machines/{named[0]}.log"
+    until(lambda: trainers.bucket.keys(key), "the machine's log")
+    assert "the assignment says 0000" in trainers.bucket.get(key).decode()
     until(lambda: trainers.instances == [], "the machine to remove itself")
-    assert trainers.group["DesiredCapacity"] == 0
+    assert trainers.size == 0
     assert trainers.told("alive/") == {}
 
 
 def test_what_auto_scaling_refuses(trainers: Trainers) -> None:
+    assert isinstance(trainers, AwsTrainers)
     scale = trainers.autoscaling.set_desired_capacity
     action = {"AutoScalingGroupName": trainers.name, "ScheduledActionName": "late", "DesiredCapacity": 0}
     for call, words, message in (
@@ -190,3 +221,53 @@ def test_what_user_data_exports() -> None:
     lines = ("#!/bin/bash", "export CLOUDLSTM_A='x y' # why", '  export CLOUDLSTM_B="1"', "export CLOUDLSTM_C=",
              "CLOUDLSTM_D=$x", "export PATH=/bin")  # fmt: skip
     assert exports_of("\n".join(lines)) == {"CLOUDLSTM_A": "x y", "CLOUDLSTM_B": "1", "CLOUDLSTM_C": ""}
+
+
+@on("gcp")
+def test_what_instance_groups_tell_and_refuse(box: Cloud, trainers: Trainers) -> None:
+    assert isinstance(trainers, GcpTrainers)
+    groups, where = trainers.groups, trainers.where
+    for size in (-1, 2001):
+        refused(groups.resize_unary, 400, "Invalid value for field 'size'", size=size, **where)
+    other = where | {"instance_group_manager": "none"}
+    refused(groups.resize_unary, 404, "instanceGroupManagers/none' was not found", size=1, **other)
+    outsider = {"instances": ["zones/us-central1-a/instances/tested-m"]}
+    body = "region_instance_group_managers_delete_instances_request_resource"
+    refused(groups.delete_instances_unary, 400, "not a member of the group", **{body: outsider}, **where)
+    refused(groups.resize_unary, 400, "valid UUID", request={**where, "size": 1, "request_id": "once"})
+
+    once = {**where, "size": 1, "request_id": str(uuid.uuid4())}
+    operation = groups.resize_unary(request=once)
+    trainers.scale(2)
+    assert groups.resize_unary(request=once).name == operation.name, "a repeated request is another one"
+    assert trainers.size == 2
+    operations = compute(trainers.target, "RegionOperationsClient")
+    ended = operations.get(project="emulated", region="us-central1", operation=operation.name)
+    assert (operation.status.name, ended.status.name) == ("RUNNING", "DONE")
+
+    first = trainers.managed()[0]
+    assert first.instance.endswith(f"/zones/us-central1-a/instances/{first.name}")
+    until(lambda: [each.current_action for each in trainers.managed()] == ["NONE"] * 2, "the group to be stable")
+    assert {each.instance_status for each in trainers.managed()} == {"RUNNING"}
+    assert len({each.instance.split("/zones/")[1][:13] for each in trainers.managed()}) == 2
+    seen = groups.get(**where)
+    assert (seen.target_size, seen.status.is_stable, seen.current_actions.none) == (2, True, 2)
+    labelled = {"project": "emulated", "filter": "labels.cloudlstm=tested"}
+    for client, kind in (("InstancesClient", "instances"), ("DisksClient", "disks")):
+        found = compute(trainers.target, client).aggregated_list(request=labelled)
+        names = {each.name for _, scope in found for each in getattr(scope, kind)}
+        assert names == {"tested-m", "tested-w-0", "tested-w-1", *(each.name for each in trainers.managed())}
+
+    region = compute(trainers.target, "RegionsClient").get(project="emulated", region="us-central1")
+    (quota,) = [each for each in region.quotas if each.metric == "N2_CPUS"]
+    assert quota.usage == 5 * 4
+    trainers.scale(int(quota.limit - quota.usage) // 4 + 3)  # one more than there is room for
+    until(lambda: any("N2_CPUS" in each for each in trainers.complaints()), "the quota to be told")
+    attempt = next(each for each in trainers.managed() if each.last_attempt.errors.errors)
+    assert (attempt.current_action, attempt.last_attempt.errors.errors[0].code) == ("CREATING", "QUOTA_EXCEEDED")
+
+    box.control.fault("throttled", service="compute", action="Projects.Get")
+    projects = compute(trainers.target, "ProjectsClient")
+    error = refused(projects.get, 403, "Rate Limit Exceeded", project="emulated", retry=None)
+    assert error.errors[0]["reason"] == "rateLimitExceeded"
+    assert projects.get(project="emulated").name == "emulated"

@@ -61,7 +61,7 @@ def examine_target(where: str, config: RunConfig | None) -> int:
     from cloudlstm.targets.cloud import open_cloud
 
     target = open_cloud(where)
-    checks = dict(target.preflight.checks(config, str(target.root)))
+    checks = dict(target.checks(config, str(target.root)))
     return _told({"python": _python, **checks, "bundle": lambda: _bundle(target.config)})
 
 

@@ -33,7 +33,7 @@ def bring_down(where: str) -> int:
     for line in target.end() or ["nothing was at work"]:
         sys.stdout.write(f"{line}\n")
     sys.stdout.write("what remains, and may cost money:\n")
-    for line in target.inventory.remains():
+    for line in target.remains():
         sys.stdout.write(f"  {line}\n")
     sys.stdout.write(f"to remove it: {_destroy(where, target)}\n")
     return 0

@@ -1,4 +1,4 @@
-"""What of a target there is on AWS: its cluster, its group, and everything else by its tag."""
+"""What of a target there is on AWS, by its tag."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from cloudlstm.targets.aws_api import Api
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.patience import patiently
-from cloudlstm.targets.services import TrainerGroup
 
 _GONE = {"shutting-down", "terminated"}
 
@@ -16,27 +15,20 @@ _GONE = {"shutting-down", "terminated"}
 class AwsInventory:
     """Looks for what carries the tag `cloudlstm` with the target's name."""
 
-    def __init__(self, target: TargetConfig, group: TrainerGroup) -> None:
-        self._target, self._group = target, group
+    def __init__(self, target: TargetConfig) -> None:
+        self._target = target
 
-    def remains(self) -> list[str]:
-        """One line each; machines that are on their way out are left out, though they keep their tags for an hour."""
-        target = self._target
-        cluster = patiently(lambda: Api("emr", target).call("DescribeCluster", ClusterId=target.spark_cluster))
-        group = patiently(self._group.look)
-        known = [
-            f"Spark cluster {target.spark_cluster}: {cluster['Cluster']['Status']['State']}",
-            f"trainer group {target.trainer_group}: {len(group.machines)} machines",
-        ]
+    def tagged(self) -> list[str]:
+        """ARNs; machines that are on their way out are left out, though they keep their tags for an hour."""
         gone = self._gone()
-        tagged = sorted(
+        found = sorted(
             str(each["ResourceARN"])
             for each in _pages(
-                Api("resourcegroupstaggingapi", target), "GetResources", "PaginationToken",
-                "ResourceTagMappingList", TagFilters=[{"Key": "cloudlstm", "Values": [target.name]}],
+                Api("resourcegroupstaggingapi", self._target), "GetResources", "PaginationToken",
+                "ResourceTagMappingList", TagFilters=[{"Key": "cloudlstm", "Values": [self._target.name]}],
             )
         )  # fmt: skip
-        return known + [arn for arn in tagged if arn.rsplit("/", 1)[-1] not in gone]
+        return [arn for arn in found if arn.rsplit("/", 1)[-1] not in gone]
 
     def _gone(self) -> set[str]:
         ours = [{"Name": "tag:cloudlstm", "Values": [self._target.name]}]

@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from cloudlstm.errors import TargetError
 from cloudlstm.targets import preflight
 from cloudlstm.targets.aws_api import Api
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.preflight import Checks
-from cloudlstm.targets.services import TrainerGroup
-
-if TYPE_CHECKING:
-    from cloudlstm.config import RunConfig
 
 _QUOTAS = {"none": "L-1216C47A", "gpu": "L-DB2E81BA"}
 """EC2's quotas of vCPUs running on demand: standard machines, and G and VT machines."""
 
 _SIZE = re.compile(r"\.(?:(\d*)xlarge|(large|medium))$")
-_WORKING = {"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"}
 
 
 class AwsPreflight:
     """Asks AWS whether a run can be carried out on the target."""
 
-    def __init__(self, target: TargetConfig, group: TrainerGroup) -> None:
-        self._target, self._group = target, group
+    def __init__(self, target: TargetConfig) -> None:
+        self._target = target
 
-    def checks(self, config: RunConfig | None, root: str) -> Checks:
-        """All checks; without a configuration those of the target alone."""
-        target, workers = self._target, config.train.workers if config else None
-        checks = {
-            "credentials": self._credentials,
-            "bucket": lambda: preflight.storage_rights(root),
-            "cluster": self._cluster,
-            "interpreter": lambda: preflight.interpreter(target),
-            "trainers": lambda: preflight.group_size(self._group, target, workers),
-            "quota": lambda: self._quota(workers or 1),
-        }
-        if config:
-            checks["source"] = lambda: preflight.source(target, config)
-        return checks
-
-    def _credentials(self) -> str:
+    def credentials(self) -> str:
         told = Api("sts", self._target).call("GetCallerIdentity")
         if told["Account"] != self._target.account:
             raise TargetError(
@@ -52,21 +30,7 @@ class AwsPreflight:
             )
         return str(told["Arn"])
 
-    def _cluster(self) -> str:
-        try:
-            cluster = Api("emr", self._target).call("DescribeCluster", ClusterId=self._target.spark_cluster)["Cluster"]
-        except TargetError as error:
-            error.hint = error.hint or "terraform apply: the target names a cluster that is not there"
-            raise
-        state, why = cluster["Status"]["State"], (cluster["Status"].get("StateChangeReason") or {}).get("Message", "")
-        if state not in _WORKING:
-            raise TargetError(
-                f"cluster {self._target.spark_cluster} is {state}{f' ({why})' if why else ''}",
-                hint="terraform apply starts another one: an idle cluster ends by itself",
-            )
-        return f"{self._target.spark_cluster} is {state}, {cluster.get('ReleaseLabel', self._target.spark_release)}"
-
-    def _quota(self, workers: int) -> str:
+    def quota(self, workers: int) -> str:
         """Spot machines count against another quota, which is the same size by default."""
         kind = "none" if self._target.trainer_gpu == "none" else "gpu"
         wanted = workers * min((vcpus(each) for each in self._target.trainer_machines), default=0)
@@ -76,14 +40,8 @@ class AwsPreflight:
             )
         except TargetError as error:
             return f"EC2's quota cannot be read ({error.message}); {workers} trainers need {wanted} vCPUs"
-        allowed = int(told["Quota"]["Value"])
-        if wanted > allowed:
-            raise TargetError(
-                f"{workers} trainers need {wanted} vCPUs, and EC2 allows {allowed} "
-                f"in {self._target.region} (quota {_QUOTAS[kind]})",
-                hint=f"ask for more under Service Quotas, or train.workers={max(allowed * workers // wanted, 1)}",
-            )
-        return f"{wanted} of {allowed} vCPUs are needed"
+        unit = f"vCPUs in {self._target.region} (quota {_QUOTAS[kind]})"
+        return preflight.quota(wanted, int(told["Quota"]["Value"]), workers, unit, "ask for more under Service Quotas")
 
 
 def vcpus(machine: str) -> int:

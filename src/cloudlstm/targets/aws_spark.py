@@ -9,14 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cloudlstm import storage
-from cloudlstm.errors import StorageError
-from cloudlstm.steps import ATTEMPT
+from cloudlstm.errors import StorageError, TargetError
 from cloudlstm.targets.aws_api import Api
 from cloudlstm.targets.base import JobState, Request
-from cloudlstm.targets.dependencies import ARCHIVE
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.patience import patiently
-from cloudlstm.targets.services import Application
+from cloudlstm.targets.services import Application, Cluster
+from cloudlstm.targets.spark_job import ARCHIVED, NAMED, OPENED, TAIL_LINES, name_of, settings
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -32,14 +31,11 @@ _STATES = {
     "CANCELLED": JobState.CANCELLED,
 }
 
-_DEPENDENCIES = ARCHIVE.removesuffix(".zip")
-_OURS = "cloudlstm "
-"""How names of our steps begin."""
+_WORKING = {"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"}
 
 _LOOKED_AT = 500
 """Steps among which a run's are looked for; EMR tells of the newest first, and 256 may wait or run."""
 
-_TAIL_LINES = 40
 _LOGS = ("containers/[^/]+/[^/]+_000001/stderr", "containers/[^/]+/[^/]+_000001/stdout", "steps/{step}/stderr")
 """Where to look for a cause: what the driver printed, then what spark-submit printed."""
 
@@ -51,27 +47,28 @@ class EmrSpark:
         self._target = target
         self._emr = Api("emr", target)
 
+    def cluster(self) -> Cluster:
+        try:
+            found = self._emr.call("DescribeCluster", ClusterId=self._target.spark_cluster)["Cluster"]
+        except TargetError as error:
+            error.hint = error.hint or "terraform apply: the target names a cluster that is not there"
+            raise
+        state, reason = found["Status"]["State"], (found["Status"].get("StateChangeReason") or {}).get("Message", "")
+        remedy = "terraform apply starts another one: an idle cluster ends by itself"
+        return Cluster(state, reason, found.get("ReleaseLabel", ""), state in _WORKING, remedy)
+
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
         """AddJobFlowSteps, to the letter."""
-        environment = {
-            "PYTHONPATH": f"./{_DEPENDENCIES}",
-            "AWS_DEFAULT_REGION": self._target.region,
-            ATTEMPT: "${attempt}",
-        }
-        conf = {
-            "spark.pyspark.python": self._target.spark_python_path,
-            "spark.yarn.maxAppAttempts": "1",  # a second one would find its claim taken and end well
-            **{f"spark.yarn.appMasterEnv.{name}": value for name, value in environment.items()},
-            **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
-        }
-        name = f"{_OURS}{layout.run_id} {job} ${{attempt}}"
+        conf = settings(self._target, {"AWS_DEFAULT_REGION": self._target.region})
+        conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # what tells it from a step of a run that was deleted
+        name = name_of(layout, job)
         words = [
             "spark-submit",
             "--deploy-mode", "cluster",
             "--name", name,
             "--driver-memory", f"{config.spark.driver_memory_mib}m",
             "--py-files", "${package.uri}",
-            "--archives", f"${{dependencies.uri}}#{_DEPENDENCIES}",
+            "--archives", ARCHIVED,
             *(word for setting, value in conf.items() for word in ("--conf", f"{setting}={value}")),
             f"${{{job}.uri}}",
             layout.uri,
@@ -102,7 +99,7 @@ class EmrSpark:
         while more and seen < _LOOKED_AT:
             page = patiently(partial(self._emr.call, "ListSteps", **more))
             steps = [_application(step) for step in page.get("Steps", ())]
-            found += [each for each in steps if each.name.startswith(_OURS) and run in (None, *each.arguments[-1:])]
+            found += [each for each in steps if each.name.startswith(NAMED) and run in (None, *each.arguments[-1:])]
             seen += len(steps)
             more = more | {"Marker": page["Marker"]} if page.get("Marker") else {}
         return found
@@ -127,7 +124,7 @@ class EmrSpark:
                 for uri in filter(wanted.fullmatch, ours if pattern.startswith("containers") else keys):
                     lines = gzip.decompress(storage.read(uri)).decode(errors="replace").splitlines()
                     if any(lines):
-                        return [*lines[-_TAIL_LINES:], f"the whole of it: {uri}"]
+                        return [*lines[-TAIL_LINES:], f"the whole of it: {uri}"]
         except (StorageError, OSError, EOFError) as error:
             return [f"EMR's log could not be read: {error}"]
         return [f"EMR's log will be in {where} some minutes after the end"]

@@ -7,19 +7,21 @@ then, and `${deadline}`.
 
 from __future__ import annotations
 
+import importlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from cloudlstm import storage
-from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, TargetError
+from cloudlstm import attempts, storage
+from cloudlstm.errors import ConfigError, CorruptObjectError, ObjectNotFoundError, TargetError, TargetUnavailableError
 from cloudlstm.layout import RunLayout, join
+from cloudlstm.targets import preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, filled
 from cloudlstm.targets.bundle import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.group_job import GroupJob, is_assigned, iso
 from cloudlstm.targets.patience import patiently
 from cloudlstm.targets.services import Inventory, Preflight, SparkService, TrainerGroup
-from cloudlstm.targets.spark_job import SparkJob, found_of
+from cloudlstm.targets.spark_job import OPENED, SparkJob, found_of
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -35,7 +37,7 @@ class CloudTarget:
         config: The document.
         spark: Runs Spark applications.
         group: The trainers.
-        preflight: What is to be looked at before a submit.
+        account: Whose all this is, and what it may have.
         inventory: What of the target there is.
         wait: Whether to wait while another run has the trainers.
     """
@@ -45,14 +47,14 @@ class CloudTarget:
         config: TargetConfig,
         spark: SparkService,
         group: TrainerGroup,
-        preflight: Preflight,
+        account: Preflight,
         inventory: Inventory,
         *,
         wait: bool = False,
     ) -> None:
         self.name, self.config = config.name, config
         self.root: str | None = root_of(config)
-        self.spark, self.group, self.preflight, self.inventory = spark, group, preflight, inventory
+        self.spark, self.group, self._preflight, self._inventory = spark, group, account, inventory
         self._wait = wait
         self._bundle = Bundle(
             config.bucket_uri,
@@ -72,8 +74,27 @@ class CloudTarget:
 
     def check(self, config: RunConfig, root: str) -> None:
         """Raises the first thing that stands in the way of this run."""
-        for check in self.preflight.checks(config, root).values():
+        for check in self.checks(config, root).values():
             patiently(check)
+
+    def checks(self, config: RunConfig | None, root: str) -> preflight.Checks:
+        """What is looked at before a submit; without a configuration what concerns the target alone."""
+        return preflight.checks(self.config, self.spark, self.group, self._preflight, config, root)
+
+    def remains(self) -> list[str]:
+        """One line for everything there is of the target, whatever its state."""
+        try:
+            cluster = patiently(self.spark.cluster).state
+        except TargetUnavailableError:
+            raise
+        except TargetError as error:  # an idle cluster deletes itself
+            cluster = error.message
+        group = patiently(self.group.look)
+        return [
+            f"Spark cluster {self.config.spark_cluster}: {cluster}",
+            f"trainer group {self.config.trainer_group}: {len(group.machines)} machines",
+            *self._inventory.tagged(),
+        ]
 
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
         """What is sent for a job: one request to the Spark service, or those that fill and empty the group."""
@@ -84,7 +105,7 @@ class CloudTarget:
                 "attempt": "${attempt}",
                 "submit": self.spark.request(job, config, layout),
             }
-        return {
+        request = {
             "job": job,
             "run": layout.uri,
             "workers": config.train.workers,
@@ -97,6 +118,7 @@ class CloudTarget:
                     "version": 1,
                     "run": layout.uri,
                     "attempt": "${attempt}",
+                    "opened": OPENED,
                     "lease": "${lease}",
                     "workers": config.train.workers,
                     "python": self.config.spark_python,
@@ -112,12 +134,13 @@ class CloudTarget:
             "scale_out": self.group.size_request(config.train.workers),
             "scale_in": self.group.size_request(0),
         }
+        return {key: value for key, value in request.items() if value is not None}
 
     def start(self, request: Request) -> RunningJob:
         """The job of a request; it begins when it is first asked how it fares."""
         if request["job"] == "prepare":
             run, attempt = request["run"], int(request["attempt"])
-            return SparkJob("prepare", run, attempt, lambda: self._filled(request["submit"]), self.spark)
+            return SparkJob("prepare", run, attempt, lambda: self._submission(request), self.spark)
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
         return GroupJob(lambda: self._with_deadline(request), self.group, described, wait=self._wait)
 
@@ -125,7 +148,7 @@ class CloudTarget:
         """Whether the job that exactly this request starts, of an attempt, is at work or has done its work."""
         if request["job"] == "train":
             return is_assigned(self._with_deadline(request))
-        found = found_of(self._filled(request["submit"]), request["run"], self.spark)
+        found = found_of(self._submission(request), request["run"], self.spark)
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 
     def end(self, run: str | None = None) -> list[str]:
@@ -149,19 +172,26 @@ class CloudTarget:
         except (ObjectNotFoundError, CorruptObjectError, KeyError):
             return ""
 
+    def _submission(self, request: Request) -> Request:
+        return self._filled(request["submit"], request["run"], int(request["attempt"]))
+
     def _with_deadline(self, request: Request) -> Request:
         when = int(time.time() + request["hours"] * _HOUR_S)
-        filled = self._filled(request)
-        filled["assignment"]["document"] |= {"deadline": when}
-        filled["deadline"] = self.group.deadline_request(iso(when))
-        document = filled["assignment"]["document"]
+        known = self._filled(request, request["run"], int(request["assignment"]["document"]["attempt"]))
+        known["assignment"]["document"] |= {"deadline": when}
+        known["deadline"] = self.group.deadline_request(iso(when))
+        document = known["assignment"]["document"]
         document["attempt"] = int(document["attempt"])
-        return filled
+        return known
 
-    def _filled(self, request: Request) -> dict[str, Any]:
-        """The request with the bundle's parts in it, which are uploaded if they are not there yet."""
+    def _filled(self, request: Request, run: str, attempt: int) -> dict[str, Any]:
+        """The request of an attempt with the bundle's parts in it, which are uploaded if they are not there yet."""
+        opener = attempts.read_owner(RunLayout(run), attempt, 1)
+        opened = f"{int(opener.started * 1000):x}" if opener else "0"
 
         def value_of(name: str) -> str | None:
+            if name == "opened":
+                return opened
             part, _, kind = name.partition(".")
             return str(getattr(self._bundle[part], kind)) if kind in _PARTS else None
 
@@ -178,19 +208,25 @@ def _part(name: str) -> dict[str, str]:
     return {key: f"${{{name}.{key}}}" for key in _PARTS}
 
 
+_CLOUDS = {
+    "aws": ("aws_spark.EmrSpark", "aws_group.AutoScalingTrainers", "aws_preflight.AwsPreflight",
+            "aws_inventory.AwsInventory"),
+    "gcp": ("gcp_spark.DataprocSpark", "gcp_group.ManagedTrainers", "gcp_preflight.GcpPreflight",
+            "gcp_inventory.GcpInventory"),
+}  # fmt: skip
+"""What a cloud has of its own, imported when a target of it is opened; each is made of the target's document."""
+
+
 def open_cloud(where: str, *, wait: bool = False) -> CloudTarget:
     """The target that `where` names: a Terraform directory, a saved output of it, or a bucket's URI."""
     from cloudlstm.targets import document
 
     config = document.load(where)
-    if config.cloud == "aws":
-        from cloudlstm.targets.aws_group import AutoScalingTrainers
-        from cloudlstm.targets.aws_inventory import AwsInventory
-        from cloudlstm.targets.aws_preflight import AwsPreflight
-        from cloudlstm.targets.aws_spark import EmrSpark
+    if config.cloud not in _CLOUDS:
+        raise ConfigError(f"{where} is a target on {config.cloud}", hint=f"known clouds are {', '.join(_CLOUDS)}")
+    return CloudTarget(config, *(_made(name, config) for name in _CLOUDS[config.cloud]), wait=wait)
 
-        group = AutoScalingTrainers(config)
-        return CloudTarget(
-            config, EmrSpark(config), group, AwsPreflight(config, group), AwsInventory(config, group), wait=wait
-        )
-    raise TargetError(f"targets on {config.cloud} are not supported yet", hint="use a target on AWS")
+
+def _made(name: str, config: TargetConfig) -> Any:
+    module, kind = name.split(".")
+    return getattr(importlib.import_module(f"cloudlstm.targets.{module}"), kind)(config)

@@ -30,8 +30,8 @@ class TargetConfig(BaseModel):
 
     contract_version: int
     """Version of these keys."""
-    cloud: Literal["aws", "gcp"]
-    """Which cloud it is."""
+    cloud: str
+    """Which cloud it is: `aws` or `gcp`."""
     name: str = Field(min_length=1)
     """Prefix of all names in the cloud, and the value of the tag or label `cloudlstm` on everything."""
     account: str

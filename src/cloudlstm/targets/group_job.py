@@ -69,7 +69,8 @@ class GroupJob(CourseJob):
             self._lease.require_held()
             document = self._request["assignment"]["document"] | {"lease": self._lease.token}
             storage.write_json(self._request["assignment"]["uri"], document)
-        patiently(lambda: self._group.send(self._request["deadline"]))  # first: from here on nothing can stay for ever
+        if deadline := self._request.get("deadline"):  # first: from here on nothing can stay for ever
+            patiently(lambda: self._group.send(deadline))
         patiently(lambda: self._group.send(self._request["scale_out"]))
         yield from self._followed()
 
@@ -225,7 +226,7 @@ class GroupJob(CourseJob):
 def is_assigned(request: Request) -> bool:
     """Whether the group of a train request, with nothing left open, was assigned to just this before."""
     wanted, found = request["assignment"]["document"], _read(request["assignment"]["uri"])
-    same = all(found.get(key) == wanted[key] for key in ("run", "attempt", "package", "workers"))
+    same = all(found.get(key) == wanted[key] for key in ("run", "attempt", "opened", "package", "workers"))
     return same and float(found["deadline"]) > time.time()
 
 

@@ -10,7 +10,7 @@ from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError
 from cloudlstm.layout import join
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.services import TrainerGroup
+from cloudlstm.targets.services import Preflight, SparkService, TrainerGroup
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -19,6 +19,38 @@ Checks = Mapping[str, Callable[[], str]]
 """Name -> a function that says what is fine, and raises a CloudLSTMError with a hint where something is not."""
 
 _OLDEST_PYTHON = (3, 11)
+
+
+def checks(
+    target: TargetConfig,
+    spark: SparkService,
+    group: TrainerGroup,
+    account: Preflight,
+    config: RunConfig | None,
+    root: str,
+) -> Checks:
+    """All checks of a cloud, in the order in which they are worth mending; without a configuration the target's alone.
+
+    Args:
+        target: What is examined.
+        spark: Its cluster.
+        group: Its trainers.
+        account: Whose they are.
+        config: The run that is to be submitted.
+        root: Where runs lie.
+    """
+    workers = config.train.workers if config else None
+    found: dict[str, Callable[[], str]] = {
+        "credentials": account.credentials,
+        "bucket": lambda: storage_rights(root),
+        "cluster": lambda: cluster(spark, target),
+        "interpreter": lambda: interpreter(target),
+        "trainers": lambda: group_size(group, target, workers),
+        "quota": lambda: account.quota(workers or 1),
+    }
+    if config:
+        found["source"] = lambda: source(target, config)
+    return found
 
 
 def storage_rights(root: str) -> str:
@@ -31,6 +63,15 @@ def storage_rights(root: str) -> str:
     finally:
         storage.delete(probe)
     return f"{root} can be written, listed, read and deleted"
+
+
+def cluster(spark: SparkService, target: TargetConfig) -> str:
+    """Whether the Spark cluster takes work."""
+    seen = spark.cluster()
+    if not seen.takes_work:
+        why = f" ({seen.reason})" if seen.reason else ""
+        raise TargetError(f"cluster {target.spark_cluster} is {seen.state}{why}", hint=seen.remedy)
+    return f"{target.spark_cluster} is {seen.state}, {seen.release or target.spark_release}"
 
 
 def interpreter(target: TargetConfig) -> str:
@@ -67,3 +108,21 @@ def group_size(group: TrainerGroup, target: TargetConfig, workers: int | None) -
             hint=f"train.workers={seen.most}, or a larger trainer_max in Terraform",
         )
     return f"{target.trainer_group} has {len(seen.machines)} of at most {seen.most} machines"
+
+
+def quota(needed: int, allowed: int, workers: int, unit: str, remedy: str) -> str:
+    """Whether what `workers` more trainers need is allowed.
+
+    Args:
+        needed: What they need in all.
+        allowed: How much there may be.
+        workers: How many trainers that is for.
+        unit: What is counted, as in "vCPUs in eu-central-1 (quota L-1216C47A)".
+        remedy: How to get more of it.
+    """
+    if needed > allowed:
+        raise TargetError(
+            f"{workers} trainers need {needed} {unit}, and {allowed} are allowed",
+            hint=f"{remedy}, or train.workers={max(allowed * workers // needed, 1)}",
+        )
+    return f"{needed} of {allowed} {unit} are needed"

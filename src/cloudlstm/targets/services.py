@@ -6,7 +6,7 @@ whom to ask first, when to give up) is built on them: spark_job.py and group_job
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,8 +36,31 @@ class Application:
     told: str
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Spark cluster as its service tells of it.
+
+    Attributes:
+        state: The service's own word.
+        reason: Why it is so, where the service says.
+        release: The release that its nodes have.
+        takes_work: Whether it runs what is submitted, now or after its start.
+        remedy: What to do if it does not.
+    """
+
+    state: str
+    reason: str
+    release: str
+    takes_work: bool
+    remedy: str
+
+
 class SparkService(Protocol):
     """Runs Spark applications on a cluster that is there. Every method may raise TargetError."""
+
+    def cluster(self) -> Cluster:
+        """The cluster as it is now; a TargetError if there is none of this name."""
+        ...
 
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
         """The exact request that submits a job of this run."""
@@ -107,8 +130,11 @@ class TrainerGroup(Protocol):
         """The exact request that sets the group's size."""
         ...
 
-    def deadline_request(self, when: str) -> Request:
-        """The exact request by which the group empties itself at a time (ISO, UTC) without its launcher."""
+    def deadline_request(self, when: str) -> Request | None:
+        """The exact request by which the group empties itself at a time (ISO, UTC) without its launcher.
+
+        None where the service offers no such thing: then its machines alone keep the deadline of their assignment.
+        """
         ...
 
     def send(self, request: Request) -> None:
@@ -116,7 +142,7 @@ class TrainerGroup(Protocol):
         ...
 
     def forget_deadline(self) -> None:
-        """Takes the deadline back."""
+        """Takes the deadline back that such a request has set."""
         ...
 
     def look(self) -> Group:
@@ -129,16 +155,20 @@ class TrainerGroup(Protocol):
 
 
 class Preflight(Protocol):
-    """Whether a run can be carried out."""
+    """What a cloud is asked before a submit: says what is fine, or raises a CloudLSTMError with what mends it."""
 
-    def checks(self, config: RunConfig | None, root: str) -> Mapping[str, Callable[[], str]]:
-        """Checks by name: each says what is fine, or raises a CloudLSTMError whose hint says how to mend it."""
+    def credentials(self) -> str:
+        """Whether there are credentials, and of whom: they must be those of the target's account or project."""
+        ...
+
+    def quota(self, workers: int) -> str:
+        """Whether the account may run so many trainers."""
         ...
 
 
 class Inventory(Protocol):
     """What of a target there is."""
 
-    def remains(self) -> Sequence[str]:
-        """Names of everything that carries the target's tag or label."""
+    def tagged(self) -> Sequence[str]:
+        """Names of everything that carries the target's tag or label, as far as the cloud can list that."""
         ...

@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from cloudlstm import attempts
 from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
 from cloudlstm.layout import RunLayout
+from cloudlstm.steps import ATTEMPT
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.course import Course, CourseJob
+from cloudlstm.targets.dependencies import ARCHIVE
+from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.patience import Glances, patiently
 from cloudlstm.targets.services import Application, SparkService
 
 _ENDING_S = 120.0
 """How long an application may take to end when it is cancelled."""
+
+TAIL_LINES = 40
+"""How much of an application's log is told when it failed."""
+
+OPENED = "${opened}"
+"""Stands for what an attempt has to itself: a run of the same name may have been deleted, its applications are listed.
+
+Every service's request has this in its name or its arguments.
+"""
+
+NAMED = "cloudlstm "
+"""How names of our applications begin."""
+
+_UNPACKED = ARCHIVE.removesuffix(".zip")
+ARCHIVED = f"${{dependencies.uri}}#{_UNPACKED}"
+"""The archive of dependencies, and where YARN is to unpack it."""
+
+
+def name_of(layout: RunLayout, job: str) -> str:
+    """What people call the application of a job."""
+    return f"{NAMED}{layout.run_id} {job} ${{attempt}}"
+
+
+def settings(target: TargetConfig, environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings of an application on a cluster that runs by YARN, in cluster deploy mode.
+
+    Args:
+        target: Where.
+        environment: What else the driver and the executors need to find in theirs.
+    """
+    environment = {"PYTHONPATH": f"./{_UNPACKED}", **environment, ATTEMPT: "${attempt}"}
+    return {
+        "spark.pyspark.python": target.spark_python_path,
+        "spark.yarn.maxAppAttempts": "1",  # a second one would find its claim taken and end well
+        **{f"spark.yarn.appMasterEnv.{name}": value for name, value in environment.items()},
+        **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
+    }
 
 
 def found_of(request: Request, run: str, service: SparkService) -> list[Application]:
@@ -77,7 +117,7 @@ class SparkJob(CourseJob):
         try:
             return self._service.submit(self._request)
         except TargetUnavailableError:
-            # It may have arrived all the same, and services know no token that tells a repetition.
+            # It may have arrived all the same, and not every service knows a token that tells a repetition.
             if ours := self._ours():
                 return ours.id
             raise

@@ -1,4 +1,5 @@
 # What a plan holds under different settings. The provider is a mock: no account, no network, no emulator.
+# Each run plans the whole root, so one run holds all choices that do not touch one another.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -34,12 +35,27 @@ run "defaults" {
   }
 }
 
-run "spot" {
+run "everything_else_than_by_default" {
   command = plan
 
   variables {
+    budget             = { monthly_usd = 120, emails = ["team@example.org"], only_tagged = true }
+    egress             = "none"
+    keep_runs_days     = null
+    spark_machine      = "m7g.xlarge"
     spark_spot_max_usd = 0.192
+    trainer_gpu        = "none"
     trainer_spot       = true
+  }
+  override_data {
+    target          = data.aws_ec2_instance_type.spark
+    override_during = plan
+    values          = { supported_architectures = ["arm64"] }
+  }
+  override_data {
+    target          = data.aws_ec2_instance_type.trainer
+    override_during = plan
+    values          = { supported_architectures = ["x86_64"], gpus = [] }
   }
 
   assert {
@@ -54,15 +70,6 @@ run "spot" {
     condition     = one(one(aws_autoscaling_group.trainers.mixed_instances_policy).instances_distribution).on_demand_percentage_above_base_capacity == 0
     error_message = "Trainers must come from the spot market."
   }
-}
-
-run "no_way_out" {
-  command = plan
-
-  variables {
-    egress = "none"
-  }
-
   assert {
     condition     = length(aws_nat_gateway.out) + length(aws_internet_gateway.out) + length(aws_eip.nat) + length(aws_subnet.public) == 0
     error_message = "Without egress nothing may lead out, or cost anything."
@@ -71,54 +78,21 @@ run "no_way_out" {
     condition     = output.egress == "none" && aws_vpc_endpoint.s3.vpc_endpoint_type == "Gateway"
     error_message = "S3 stays in reach, and the target says that the internet does not."
   }
-}
-
-run "runs_are_kept_for_ever" {
-  command = plan
-
-  variables {
-    keep_runs_days = null
-  }
-
   assert {
     condition     = { for rule in aws_s3_bucket_lifecycle_configuration.runs.rule : rule.id => rule.status } == { leftovers = "Enabled", logs = "Enabled", runs = "Disabled", code = "Disabled" }
     error_message = "Only leftovers and logs may go."
   }
-}
-
-run "graviton" {
-  command = plan
-
-  variables {
-    spark_machine = "m7g.xlarge"
-  }
-  override_data {
-    target          = data.aws_ec2_instance_type.spark
-    override_during = plan
-    values          = { supported_architectures = ["arm64"] }
-  }
-
   assert {
     condition     = output.spark_architecture == "aarch64"
     error_message = "The bundle is made for the architecture in the target."
   }
-}
-
-run "processors_only" {
-  command = plan
-
-  variables {
-    trainer_gpu = "none"
-  }
-  override_data {
-    target          = data.aws_ec2_instance_type.trainer
-    override_during = plan
-    values          = { supported_architectures = ["x86_64"], gpus = [] }
-  }
-
   assert {
     condition     = data.aws_ssm_parameter.trainer_image.name == "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
     error_message = "Without a GPU no driver image is needed."
+  }
+  assert {
+    condition     = aws_budgets_budget.monthly[0].limit_amount == "120.00" && one(one(aws_budgets_budget.monthly[0].cost_filter).values) == "user:cloudlstm$cloudlstm"
+    error_message = "The budget must have its limit, and count only what carries the tag."
   }
 }
 
@@ -160,17 +134,4 @@ run "no_such_zones" {
   }
 
   expect_failures = [data.aws_availability_zones.here]
-}
-
-run "budget" {
-  command = plan
-
-  variables {
-    budget = { monthly_usd = 120, emails = ["team@example.org"], only_tagged = true }
-  }
-
-  assert {
-    condition     = aws_budgets_budget.monthly[0].limit_amount == "120.00" && one(one(aws_budgets_budget.monthly[0].cost_filter).values) == "user:cloudlstm$cloudlstm"
-    error_message = "The budget must have its limit, and count only what carries the tag."
-  }
 }

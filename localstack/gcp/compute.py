@@ -1,0 +1,282 @@
+"""Compute Engine: projects, regions, machine types, templates, instances, disks and operations."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from localstack.addresses import next_address
+from localstack.gcp.api import Call, Document, Method, Refusal, page
+from localstack.gcp.filters import wants_resource
+from localstack.gcp.target import PROJECT, REGION, ZONES
+
+LINK = "https://www.googleapis.com/compute/v1"
+"""How the links of resources begin, wherever the service is asked."""
+
+_PROJECT = "/compute/v1/projects/<project>"
+_REGION = f"{_PROJECT}/regions/<region>"
+_MOST = 500
+
+_REGION_QUOTAS = {
+    "CPUS": 72, "N2_CPUS": 72, "PREEMPTIBLE_CPUS": 0, "INSTANCES": 2000, "DISKS_TOTAL_GB": 4096, "SSD_TOTAL_GB": 500,
+    "NVIDIA_T4_GPUS": 1, "NVIDIA_L4_GPUS": 1, "PREEMPTIBLE_NVIDIA_T4_GPUS": 1, "PREEMPTIBLE_NVIDIA_L4_GPUS": 1,
+}  # fmt: skip
+_PROJECT_QUOTAS = {"CPUS_ALL_REGIONS": 72, "GPUS_ALL_REGIONS": 0, "NETWORKS": 5, "SNAPSHOTS": 1000}
+"""What a new project has: no GPU at all, until somebody asks for some."""
+
+_GPUS = {"g2": ("nvidia-l4", {4: 1, 8: 1, 12: 1, 16: 1, 32: 1, 24: 2, 48: 4, 96: 8})}
+
+
+def now() -> str:
+    """This moment as the service writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Compute:
+    """The resources; groups.py has the instance groups."""
+
+    def __init__(self) -> None:
+        self.instances: dict[str, Document] = {}
+        self.disks: dict[str, Document] = {}
+        self.templates: dict[str, Document] = {}
+        self._operations: dict[str, Document] = {}
+        self._asked: dict[str, tuple[str, Document]] = {}
+        self._ids = itertools.count(secrets.randbits(60) | 1 << 60)
+
+    def methods(self) -> Iterator[Method]:
+        def of(action: str, verb: str, url: str, answer: Any) -> Method:
+            return Method("compute", action, verb, url, answer)
+
+        zone = f"{_PROJECT}/zones/<zone>"
+        yield of("Projects.Get", "GET", _PROJECT, self._project)
+        yield of("Regions.Get", "GET", _REGION, self._region)
+        yield of("MachineTypes.Get", "GET", f"{zone}/machineTypes/<name>", self._machine_type)
+        yield of("Instances.Get", "GET", f"{zone}/instances/<name>", lambda call: self._one(self.instances, call))
+        yield of("Instances.List", "GET", f"{zone}/instances", lambda call: self._listed(self.instances, call))
+        yield of("Instances.AggregatedList", "GET", f"{_PROJECT}/aggregated/instances",
+                 lambda call: self._aggregated("instances", self.instances, call))  # fmt: skip
+        yield of("Disks.List", "GET", f"{zone}/disks", lambda call: self._listed(self.disks, call))
+        yield of("Disks.AggregatedList", "GET", f"{_PROJECT}/aggregated/disks",
+                 lambda call: self._aggregated("disks", self.disks, call))  # fmt: skip
+        templates = f"{_PROJECT}/global/instanceTemplates"
+        yield of("InstanceTemplates.Insert", "POST", templates, self._insert_template)
+        yield of("InstanceTemplates.Get", "GET", f"{templates}/<name>", lambda call: self._one(self.templates, call))
+        operations = f"{_REGION}/operations/<name>"
+        yield of("RegionOperations.Get", "GET", operations, self._operation)
+        yield of("RegionOperations.Wait", "POST", f"{operations}/wait", self._operation)
+
+    # What groups and clusters ask for ----------------------------------------------------------------------------
+
+    def resource(self, kind: str, path: str, **more: Any) -> Document:
+        """A new resource, with what all have; `path` is its link below the project, such as "zones/z/disks/d"."""
+        return {
+            "kind": f"compute#{kind}",
+            "id": str(next(self._ids)),
+            "name": path.rpartition("/")[2],
+            "creationTimestamp": now(),
+            "selfLink": f"{LINK}/projects/{PROJECT}/{path}",
+            **more,
+        }
+
+    def start(self, name: str, zone: str, template: Document) -> Document:
+        """A new instance with its disk, by a template's properties; it is not running yet."""
+        properties = template["properties"]
+        path = f"zones/{zone}/instances/{name}"
+        labels = {"labels": dict(properties.get("labels", {}))}
+        zone_link = f"{LINK}/projects/{PROJECT}/zones/{zone}"
+        boot = (properties.get("disks") or [{}])[0].get("initializeParams", {})
+        disk = self.resource(
+            "disk", f"zones/{zone}/disks/{name}", zone=zone_link, status="READY",
+            sizeGb=str(boot.get("diskSizeGb", 10)), users=[f"{LINK}/projects/{PROJECT}/{path}"],
+            labels=dict(boot.get("labels", {})),
+        )  # fmt: skip
+        instance = self.resource(
+            "instance", path, zone=zone_link, status="STAGING", metadata=properties.get("metadata", {}), **labels,
+            machineType=f"{zone_link}/machineTypes/{properties['machineType']}",
+            scheduling=properties.get("scheduling", {}),
+            networkInterfaces=[{"kind": "compute#networkInterface", "name": "nic0", "networkIP": next_address()}],
+            disks=[{"kind": "compute#attachedDisk", "boot": True, "autoDelete": True, "source": disk["selfLink"]}],
+        )  # fmt: skip
+        self.instances[instance["selfLink"]] = instance
+        self.disks[disk["selfLink"]] = disk
+        return instance
+
+    def remove(self, instance: Document) -> None:
+        """Deletes an instance and its disk."""
+        self.instances.pop(instance["selfLink"], None)
+        for disk in instance["disks"]:
+            self.disks.pop(disk["source"], None)
+
+    def template(self, link: str) -> Document:
+        """The instance template of this link, whole or in part."""
+        name = link.rpartition("/")[2]
+        found = self.templates.get(f"{LINK}/projects/{PROJECT}/global/instanceTemplates/{name}")
+        return found or missing(f"projects/{PROJECT}/global/instanceTemplates/{name}")
+
+    def lacks_quota(self, machine_type: str) -> str:
+        """Why a machine of this type would be too many; empty if there is room for it."""
+        needed = _needs(machine_type)
+        for quota in self._quotas(_REGION_QUOTAS):
+            if quota["usage"] + needed.get(quota["metric"], 0) > quota["limit"]:
+                return f"Quota '{quota['metric']}' exceeded.  Limit: {quota['limit']:.1f} in region {REGION}."
+        return ""
+
+    def operation(self, call: Call, kind: str, target: str) -> Document:
+        """The answer to a change: an operation, which has ended by the next time that it is looked at.
+
+        Raises:
+            Refusal: for a request id that is none.
+        """
+        where = {"region": f"{LINK}/projects/{PROJECT}/regions/{call['region']}"} if "region" in call.path else {}
+        name = f"operation-{uuid.uuid4()}"
+        path = f"{'regions/' + call['region'] if where else 'global'}/operations/{name}"
+        begun = self.resource(
+            "operation", path, operationType=kind, targetLink=target, status="RUNNING", progress=0, insertTime=now(),
+            startTime=now(), **where,
+        )  # fmt: skip
+        self._operations[name] = begun | {"status": "DONE", "progress": 100, "endTime": now()}
+        if request := call.query.get("requestId"):
+            self._asked[request] = (f"{kind} {target}", self._operations[name])
+        return begun
+
+    def repeated(self, call: Call, kind: str, target: str) -> Document | None:
+        """The operation of the same request when it came before.
+
+        Raises:
+            Refusal: for a request id that is none, or another request's.
+        """
+        request = call.query.get("requestId")
+        if not request:
+            return None
+        try:
+            uuid.UUID(request)
+        except ValueError:
+            raise Refusal(400, f"Invalid value for field 'requestId': '{request}'. Must be a valid UUID.") from None
+        before = self._asked.get(request)
+        if before and before[0] != f"{kind} {target}":
+            raise Refusal(409, f"The request ID '{request}' was used for another request.")
+        return before[1] if before else None
+
+    # Answers -----------------------------------------------------------------------------------------------------
+
+    def _project(self, call: Call) -> Document:
+        known(call)
+        return {
+            "kind": "compute#project", "id": "101", "name": PROJECT, "quotas": self._quotas(_PROJECT_QUOTAS),
+            "selfLink": f"{LINK}/projects/{PROJECT}", "defaultNetworkTier": "PREMIUM",
+            "defaultServiceAccount": "101-compute@developer.gserviceaccount.com",
+        }  # fmt: skip
+
+    def _region(self, call: Call) -> Document:
+        known(call)
+        zones = [f"{LINK}/projects/{PROJECT}/zones/{zone}" for zone in ZONES]
+        path = f"{LINK}/projects/{PROJECT}/regions/{REGION}"
+        return {
+            "kind": "compute#region", "id": "1000", "name": REGION, "status": "UP", "zones": zones, "selfLink": path,
+            "quotas": self._quotas(_REGION_QUOTAS),
+        }  # fmt: skip
+
+    def _machine_type(self, call: Call) -> Document:
+        known(call)
+        cpus, path = vcpus(call["name"]), f"projects/{PROJECT}/zones/{call['zone']}/machineTypes/{call['name']}"
+        if not cpus:
+            return missing(path)
+        gpu, counts = _GPUS.get(call["name"].partition("-")[0], ("", {}))
+        return {
+            "kind": "compute#machineType", "id": "4004", "name": call["name"], "guestCpus": cpus,
+            "memoryMb": cpus * 4096, "zone": call["zone"], "selfLink": f"{LINK}/{path}",
+            "accelerators": [{"guestAcceleratorType": gpu, "guestAcceleratorCount": counts[cpus]}] if gpu else [],
+        }  # fmt: skip
+
+    def _one(self, among: dict[str, Document], call: Call) -> Document:
+        known(call)
+        kind = "instanceTemplates" if among is self.templates else "instances"
+        where = f"zones/{call['zone']}" if "zone" in call.path else "global"
+        path = f"projects/{PROJECT}/{where}/{kind}/{call['name']}"
+        return among.get(f"{LINK}/{path}") or missing(path)
+
+    def _listed(self, among: dict[str, Document], call: Call) -> Document:
+        known(call)
+        in_zone = [each for each in among.values() if each["zone"].endswith(f"/{call['zone']}")]
+        return listed(in_zone, call)
+
+    def _aggregated(self, kind: str, among: dict[str, Document], call: Call) -> Document:
+        known(call)
+        answer = listed(among.values(), call)
+        scopes: dict[str, Any] = {
+            f"zones/{zone}": {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results."}}
+            for zone in ZONES
+        }
+        for item in answer.pop("items", []):
+            scope = f"zones/{item['zone'].rpartition('/')[2]}"
+            scopes[scope] = {kind: [*scopes[scope].get(kind, []), item]}
+        return answer | {"items": scopes}
+
+    def _insert_template(self, call: Call) -> Document:
+        known(call)
+        path = f"global/instanceTemplates/{call.body['name']}"
+        if f"{LINK}/projects/{PROJECT}/{path}" in self.templates:
+            raise Refusal(409, f"The resource 'projects/{PROJECT}/{path}' already exists")
+        made = self.resource("instanceTemplate", path, properties=call.body["properties"])
+        self.templates[made["selfLink"]] = made
+        return self.operation(call, "insert", made["selfLink"])
+
+    def _operation(self, call: Call) -> Document:
+        known(call)
+        return self._operations.get(call["name"]) or missing(
+            f"projects/{PROJECT}/regions/{call['region']}/operations/{call['name']}"
+        )
+
+    def _quotas(self, limits: dict[str, int]) -> list[Document]:
+        """Each limit with how much of it is used."""
+        used: dict[str, int] = {"INSTANCES": len(self.instances)}
+        for instance in self.instances.values():
+            for metric, count in _needs(instance["machineType"]).items():
+                used[metric] = used.get(metric, 0) + count
+        used["CPUS_ALL_REGIONS"] = used.get("CPUS", 0) + used.get("N2_CPUS", 0)
+        return [
+            {"metric": metric, "limit": float(limit), "usage": float(used.get(metric, 0))}
+            for metric, limit in limits.items()
+        ]
+
+
+def known(call: Call) -> None:
+    """Refuses what is not of this project and region."""
+    if call["project"] != PROJECT:
+        missing(f"projects/{call['project']}")
+    if call.path.get("region", REGION) != REGION:
+        missing(f"projects/{PROJECT}/regions/{call['region']}")
+    if call.path.get("zone", ZONES[0]) not in ZONES:
+        missing(f"projects/{PROJECT}/zones/{call['zone']}")
+
+
+def missing(path: str) -> Document:
+    """Says that there is no such resource."""
+    raise Refusal(404, f"The resource '{path}' was not found")
+
+
+def listed(items: Iterable[Document], call: Call) -> Document:
+    """The answer to a list request."""
+    wanted = [item for item in items if wants_resource(call.query.get("filter", ""), item)]
+    found, token = page(wanted, call, "maxResults", _MOST)
+    return {"items": found} | ({"nextPageToken": token} if token else {})
+
+
+def vcpus(machine_type: str) -> int:
+    """The vCPUs of a machine type, by its name; 0 for a name that is none."""
+    found = re.search(r"(?:^|/)(?:[a-z]\d[a-z]?|n1)-(?:standard|highmem|highcpu)-(\d+)$", machine_type)
+    return int(found[1]) if found else 0
+
+
+def _needs(machine_type: str) -> dict[str, int]:
+    """What of each quota a machine takes."""
+    name = machine_type.rpartition("/")[2]
+    family, cpus = name.partition("-")[0], vcpus(machine_type)
+    gpu, counts = _GPUS.get(family, ("", {}))
+    needed = {f"{family.upper()}_CPUS" if f"{family.upper()}_CPUS" in _REGION_QUOTAS else "CPUS": cpus}
+    return needed | ({f"{gpu.replace('-', '_').upper()}_GPUS": counts[cpus]} if gpu else {})

@@ -1,0 +1,63 @@
+"""The heartbeat of the emulated Google Cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from localstack.engine import Engine
+from localstack.gcp.compute import LINK, Compute
+from localstack.gcp.groups import Groups
+from localstack.gcp.jobs import Jobs
+from localstack.machine import exports_of
+from localstack.machines import Instance
+from localstack.removal import GROUP_URL, INSTANCE_URL
+from localstack.world import World
+
+_SCRIPTS = ("startup-script", "user-data")
+"""Metadata that a machine runs when it starts, by Google's agent or by cloud-init."""
+
+
+class GcpEngine(Engine):
+    """Runs jobs and machines."""
+
+    def __init__(self, world: World, compute: Compute, groups: Groups, jobs: Jobs) -> None:
+        super().__init__(world)
+        self._compute, self._groups, self._jobs = compute, groups, jobs
+
+    def parts(self) -> Sequence[Callable[[], None]]:
+        return self._groups.tick, self.machines, self._jobs.tick
+
+    def steps(self) -> list[dict[str, object]]:
+        return self._jobs.states()
+
+    def sizes(self) -> dict[str, int | None]:
+        return {group.name: group.size for group in self._groups.all.values()}
+
+    def machines(self) -> None:
+        """A process for each running instance whose metadata makes it a trainer."""
+        wanted = {}
+        for group in self._groups.all.values():
+            for machine in group.machines:
+                instance = machine.instance
+                if instance is None or instance["status"] != "RUNNING":
+                    continue
+                items = {each["key"]: each["value"] for each in instance["metadata"].get("items", [])}
+                variables = exports_of("\n".join(items.get(name, "") for name in _SCRIPTS))
+                if variables:
+                    variables |= {
+                        GROUP_URL: group.link.replace(LINK, f"{self.world.url}/compute/v1"),
+                        INSTANCE_URL: machine.link,
+                    }
+                    address = instance["networkInterfaces"][0]["networkIP"]
+                    name = instance["id"]
+                    wanted[name] = Instance(name, group.name, address, variables, machine.name)
+        self.world.machines.reconcile(wanted)
+
+    def take_back(self, machine: str, grace_s: float) -> None:
+        """As Compute Engine does with spot instances; the group makes another of the same name."""
+        for group in self._groups.all.values():
+            for each in group.machines:
+                if each.instance and each.instance["id"] == machine:
+                    self.world.machines.preempt(machine, grace_s)
+                    each.instance["status"] = "STOPPING"
+                    return

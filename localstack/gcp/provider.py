@@ -1,0 +1,22 @@
+"""Google Cloud as cloud.py starts it: fake-gcs-server for storage, our own server for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from localstack.fake_gcs import fake_gcs as storage
+from localstack.gcp.target import PROJECT, URL, make_target
+
+__all__ = ["SERVER", "environment", "make_target", "storage"]
+
+SERVER = "localstack.gcp.server"
+
+
+def environment(stored: Mapping[str, str], url: str) -> dict[str, str]:
+    """The variables by which storage is found, and those for this package: no SDK reads where Dataproc is from one.
+
+    Args:
+        stored: Those that lead to storage.
+        url: The other services.
+    """
+    return {**stored, "GOOGLE_CLOUD_PROJECT": PROJECT, URL: url}

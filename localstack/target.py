@@ -1,0 +1,50 @@
+"""What target documents of every emulated cloud have in common."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def described(cloud: str, name: str, bucket_uri: str, particular: Mapping[str, Any]) -> dict[str, Any]:
+    """A target document.
+
+    Args:
+        cloud: Which cloud it is on.
+        name: What everything is called.
+        bucket_uri: Its bucket.
+        particular: What differs between clouds, by the document's keys.
+    """
+    return {
+        "contract_version": 1,
+        "cloud": cloud,
+        "name": name,
+        "bucket_uri": bucket_uri,
+        "spark_python": _PYTHON,
+        "spark_python_path": f"/usr/bin/python{_PYTHON}",
+        "spark_architecture": {"arm64": "aarch64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine()),
+        "trainer_group": f"{name}-trainers",
+        "trainer_gpu": "none",
+        "trainer_max": 4,
+        "trainer_port": 8470,
+        "max_hours": 2,
+        "egress": "nat",
+        **particular,
+    }
+
+
+def user_data(target: Mapping[str, Any]) -> str:
+    """What the trainers' template gives its machines to run: a script that tells them who they are."""
+    variables = {
+        "CLOUD": target["cloud"],
+        "BUCKET_URI": target["bucket_uri"],
+        "GROUP": target["trainer_group"],
+        "REGION": target["region"],
+        "MAX_HOURS": target["max_hours"],
+        "GPU": target["trainer_gpu"],
+    }
+    return "#!/bin/bash\n" + "".join(f'export CLOUDLSTM_{key}="{value}"\n' for key, value in variables.items())

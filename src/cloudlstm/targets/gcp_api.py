@@ -1,0 +1,139 @@
+"""Calls of Google Cloud's APIs by REST, with our errors: which of them pass, and what to do about the others."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import threading
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from cloudlstm.errors import CloudLSTMError, MissingExtraError, TargetError, TargetUnavailableError
+from cloudlstm.targets.document import TargetConfig
+
+Result = TypeVar("Result")
+
+_SERVICES = {
+    "dataproc": ("google.cloud.dataproc_v1", "{region}-dataproc.googleapis.com"),
+    "compute": ("google.cloud.compute_v1", "compute.googleapis.com"),
+}
+"""Service -> its package, and where it is."""
+
+_CREDENTIALS = "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS"
+_BY_STATUS = {
+    401: _CREDENTIALS,
+    403: "give the credentials' account the rights of {name}-submitter, or impersonate that one",
+}
+
+_TIMEOUT_S = 20.0
+_PATIENCE_S = 12.0
+"""How long a call is repeated here that fails for a reason that may pass."""
+
+_URL = re.compile(r"^[A-Z]+ \S+: ")
+"""How the SDK's messages begin."""
+
+
+class Api:
+    """One of a service's clients in a target's region; it is made when first used.
+
+    It speaks REST: that is all Compute Engine knows, one way serves real services and emulators, and gRPC's threads do
+    not survive a fork. Every call that is made here may be repeated.
+
+    Args:
+        service: "dataproc" or "compute".
+        client: As the SDK names it, without "Client", such as "JobController".
+        target: Where.
+    """
+
+    def __init__(self, service: str, client: str, target: TargetConfig) -> None:
+        self.service, self._name, self._target = service, client, target
+        self._guard = threading.Lock()
+        self._client: Any = None
+
+    def call(self, action: str, **arguments: Any) -> dict[str, Any]:
+        """Calls a method of the client, such as "get_job"; the answer with names and enumerations as in the SDK.
+
+        Raises:
+            TargetUnavailableError: the service did not answer, or asked for patience, also when asked again.
+            TargetError: it refused; `status_of` tells its HTTP status.
+        """
+        return self._told(action, lambda method: _plain(method(arguments)))
+
+    def each(self, action: str, **arguments: Any) -> list[dict[str, Any]]:
+        """All items of a list, whatever its pages; of an aggregated list what each place has, empty or not."""
+        return self._told(action, lambda method: [_plain(item) for item in method(arguments)])
+
+    def _told(self, action: str, ask: Callable[[Callable[[Any], Any]], Result]) -> Result:
+        client = self._connected()
+        import requests
+        from google.api_core import exceptions as sdk
+        from google.api_core.retry import Retry, if_exception_type
+        from google.auth import exceptions as auth
+
+        passing = (sdk.ServerError, sdk.TooManyRequests, requests.ConnectionError, requests.Timeout)
+        retry = Retry(if_exception_type(*passing), initial=0.25, maximum=4.0, multiplier=2.0, timeout=_PATIENCE_S)
+        doing = f"{self.service} {action}"
+        try:
+            return ask(lambda request: getattr(client, action)(request=request, retry=retry, timeout=_TIMEOUT_S))
+        except sdk.RetryError as error:
+            raise _unavailable(doing, error.cause or error) from error
+        except sdk.GoogleAPICallError as error:
+            raise self._fault(doing, error) from error
+        except (auth.TransportError, requests.RequestException) as error:
+            raise _unavailable(doing, error) from error
+        except auth.GoogleAuthError as error:
+            raise TargetError(f"cannot {doing}: {_reason(error)}", hint=_CREDENTIALS) from error
+
+    def _connected(self) -> Any:
+        with self._guard:
+            if self._client is None:
+                package, host = _SERVICES[self.service]
+                try:
+                    sdk = importlib.import_module(package)
+                    from google.auth import exceptions as auth
+                    from google.auth.credentials import AnonymousCredentials
+                except ImportError:
+                    raise MissingExtraError(
+                        f"a target on Google Cloud needs google-cloud-{self.service}",
+                        hint="pip install 'cloudlstm[gcp]'",
+                    ) from None
+                kind = getattr(sdk, f"{self._name}Client")
+                settings: dict[str, Any] = {"host": host.format(region=self._target.region)}
+                if endpoint := self._target.endpoints.get(self.service):
+                    url = urllib.parse.urlsplit(endpoint)
+                    settings = {"host": url.netloc, "url_scheme": url.scheme, "credentials": AnonymousCredentials()}
+                try:
+                    self._client = kind(transport=kind.get_transport_class("rest")(**settings))
+                except auth.GoogleAuthError as error:
+                    raise TargetError(f"cannot use {self.service}: {_reason(error)}", hint=_CREDENTIALS) from error
+            return self._client
+
+    def _fault(self, doing: str, error: Any) -> CloudLSTMError:
+        if error.code is None or error.code >= 500 or error.code == 429:
+            return _unavailable(doing, error)
+        hint = _BY_STATUS.get(int(error.code), "").format(name=self._target.name)
+        return TargetError(f"cannot {doing}: {_reason(error)}", hint=hint)
+
+
+def status_of(error: TargetError) -> int:
+    """The HTTP status with which a service refused; 0 if there was none."""
+    return int(getattr(error.__cause__, "code", None) or 0)
+
+
+def _unavailable(doing: str, error: BaseException) -> TargetUnavailableError:
+    return TargetUnavailableError(f"cannot {doing}: {_reason(error)}", hint="check the network, then try again")
+
+
+def _reason(error: BaseException) -> str:
+    told = _URL.sub("", " ".join(str(getattr(error, "message", None) or error).split())) or type(error).__name__
+    status = getattr(error, "code", None)
+    return f"{told} ({int(status)})" if status else told
+
+
+def _plain(answer: Any) -> dict[str, Any]:
+    """A message of the SDK as plain values; of an aggregated list's pair what it has of a place."""
+    if isinstance(answer, tuple):
+        answer = answer[1]
+    plain: dict[str, Any] = type(answer).to_dict(answer, use_integers_for_enums=False)
+    return plain
