@@ -4,16 +4,14 @@ data "google_project" "this" {
   count = var.budget == null ? 0 : 1
 
   project_id = var.project
-  depends_on = [google_project_service.needed]
 }
 
 resource "google_monitoring_notification_channel" "budget" {
-  for_each = var.budget == null ? [] : toset(var.budget.emails)
+  for_each = toset(var.budget == null ? [] : var.budget.emails)
 
   display_name = "Budget of ${var.name}"
   type         = "email"
   labels       = { email_address = each.key }
-  depends_on   = [google_project_service.needed]
 }
 
 resource "google_billing_budget" "monthly" {

@@ -1,19 +1,5 @@
 # Three accounts, each with what it needs: Spark nodes, trainers, and whoever submits runs. All grants are additive.
 
-resource "google_project_service" "needed" {
-  for_each = toset(concat(
-    [
-      "cloudresourcemanager.googleapis.com", "compute.googleapis.com", "dataproc.googleapis.com",
-      "iam.googleapis.com", "iamcredentials.googleapis.com",
-    ],
-    var.budget == null ? [] : ["billingbudgets.googleapis.com", "monitoring.googleapis.com"],
-  ))
-
-  project            = var.project
-  service            = each.key
-  disable_on_destroy = false # others of the project may use it by then
-}
-
 locals {
   objects     = "projects/_/buckets/${google_storage_bucket.runs.name}/objects"
   coordinates = "${local.objects}/trainers/${local.trainer_group}" # lease, assignment, machines' logs
@@ -21,19 +7,23 @@ locals {
   # Who may do what with the runs' bucket, below which prefixes. To list, a role on the whole bucket is needed.
   work = {
     trainer-work = {
-      member   = google_service_account.trainer.member, role = "roles/storage.objectUser"
+      member   = google_service_account.trainer.member
+      role     = "roles/storage.objectUser"
       prefixes = ["${local.objects}/runs/", "${local.coordinates}/machines/"]
     }
     trainer-read = {
-      member   = google_service_account.trainer.member, role = "roles/storage.objectViewer"
+      member   = google_service_account.trainer.member
+      role     = "roles/storage.objectViewer"
       prefixes = ["${local.objects}/code/", "${local.coordinates}/assignment.json"]
     }
     submitter-work = {
-      member   = google_service_account.submitter.member, role = "roles/storage.objectUser"
+      member   = google_service_account.submitter.member
+      role     = "roles/storage.objectUser"
       prefixes = ["${local.objects}/runs/", "${local.objects}/code/", "${local.coordinates}/"]
     }
     submitter-read = {
-      member   = google_service_account.submitter.member, role = "roles/storage.objectViewer"
+      member   = google_service_account.submitter.member
+      role     = "roles/storage.objectViewer"
       prefixes = ["${local.objects}/target.json"]
     }
   }
@@ -65,7 +55,6 @@ resource "google_storage_bucket_iam_member" "list" {
 resource "google_service_account" "spark" {
   account_id   = "${var.name}-spark"
   display_name = "Spark nodes of ${var.name}"
-  depends_on   = [google_project_service.needed]
 }
 
 # Dataproc asks for this role on the project. Mind that it reaches the objects of all buckets of the project.
@@ -99,7 +88,6 @@ resource "google_storage_bucket_iam_member" "bars" {
 resource "google_service_account" "trainer" {
   account_id   = "${var.name}-trainer"
   display_name = "Trainer machines of ${var.name}"
-  depends_on   = [google_project_service.needed]
 }
 
 resource "google_project_iam_custom_role" "trainer" {
@@ -107,7 +95,6 @@ resource "google_project_iam_custom_role" "trainer" {
   title       = "cloudlstm trainer (${var.name})"
   description = "Takes a machine out of its group, for good"
   permissions = ["compute.instanceGroupManagers.update", "compute.instances.delete"]
-  depends_on  = [google_project_service.needed]
 }
 
 locals {
@@ -131,7 +118,6 @@ resource "google_project_iam_member" "trainer" {
 resource "google_service_account" "submitter" {
   account_id   = "${var.name}-submitter"
   display_name = "What `cloudlstm submit` needs, and no more"
-  depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account_iam_member" "submitters" {
@@ -155,7 +141,6 @@ resource "google_project_iam_custom_role" "submitter" {
   role_id     = "${replace(var.name, "-", "_")}_submitter"
   title       = "cloudlstm submitter (${var.name})"
   description = "Runs Spark jobs and looks at what there is"
-  depends_on  = [google_project_service.needed]
 
   permissions = [
     "compute.disks.list", "compute.instanceGroupManagers.get", "compute.instanceGroupManagers.list",

@@ -1,8 +1,7 @@
 # Machines live in one private subnet without addresses of their own in the internet, and reach Google's services from it.
 
 data "google_compute_zones" "here" {
-  region     = var.region
-  depends_on = [google_project_service.needed]
+  region = var.region
 
   lifecycle {
     postcondition {
@@ -21,7 +20,6 @@ resource "google_compute_network" "main" {
   description             = "Spark nodes and trainers of ${var.name}"
   auto_create_subnetworks = false
   routing_mode            = "REGIONAL"
-  depends_on              = [google_project_service.needed]
 }
 
 resource "google_compute_subnetwork" "private" {

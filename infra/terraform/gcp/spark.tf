@@ -19,9 +19,8 @@ resource "google_storage_bucket_object" "spark_bootstrap" {
 }
 
 resource "google_dataproc_autoscaling_policy" "spark" {
-  policy_id  = var.name
-  location   = var.region
-  depends_on = [google_project_service.needed]
+  policy_id = var.name
+  location  = var.region
 
   # Workers that stay hold HDFS, which is slow to leave; those that come and go hold none.
   worker_config {
@@ -133,7 +132,6 @@ resource "google_dataproc_cluster" "spark" {
     google_compute_firewall.spark,
     google_compute_router_nat.out,
     google_project_iam_member.spark,
-    google_project_service.needed,
     google_storage_bucket_iam_member.spark,
   ]
 }

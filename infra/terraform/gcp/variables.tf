@@ -83,7 +83,7 @@ variable "network_cidr" {
 }
 
 variable "project" {
-  description = "Id of the Google Cloud project of everything. Its APIs are turned on, and stay on."
+  description = "Id of the Google Cloud project of everything."
   type        = string
 
   validation {
