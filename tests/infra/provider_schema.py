@@ -3,8 +3,9 @@
     python tests/infra/provider_schema.py cdktf_cdktf_provider_google-16.12.1-py3-none-any.whl
 
 The wheel is on PyPI (`pip download --no-deps cdktf-cdktf-provider-google==16.12.1`); 16.12.1 was made from provider
-6.50.0, the oldest that infra/terraform/gcp allows. Its JavaScript is generated, a class for each block, and says of every
-argument what it is and whether it is needed. Run this again when infra/ uses another resource; the result is committed.
+6.50.0, the oldest that infra/terraform/gcp allows. Its JavaScript is generated, a class for each block, and says of
+every argument what it is and whether it is needed. Run this again when infra/ uses another resource; the result is
+committed.
 """
 
 from __future__ import annotations
@@ -73,13 +74,15 @@ class Bindings:
                 }
         for kind, argument in _READ_ONLY.findall(body):
             block["attributes"].setdefault(argument, {"type": _type_read(kind), "how": "computed"})
-        for argument, found in nested.items():
+        for argument in nested:
             if argument not in block["blocks"]:  # only told, never asked for; nobody here looks into one
                 block["attributes"].setdefault(argument, {"type": ["list", ["map", "string"]], "how": "computed"})
         return block
 
     def _writer(self, struct: str) -> str:
-        found = re.search(rf"^function {struct[0].lower()}{struct[1:]}ToHclTerraform\(.*?^\}}$", self._code, re.M | re.S)
+        found = re.search(
+            rf"^function {struct[0].lower()}{struct[1:]}ToHclTerraform\(.*?^\}}$", self._code, re.M | re.S
+        )
         return found[0] if found else ""
 
 
@@ -111,7 +114,11 @@ def cut(wheel: Path, wanted: set[tuple[str, str]]) -> dict[str, Any]:
         ("data-" if sort == "data" else "") + kind.removeprefix("google_").replace("_", "-"): (sort, kind)
         for sort, kind in wanted
     }
-    folders |= {f"data-google-{kind.removeprefix('google_').replace('_', '-')}": (sort, kind) for sort, kind in wanted if sort == "data"}
+    folders |= {
+        f"data-google-{kind.removeprefix('google_').replace('_', '-')}": (sort, kind)
+        for sort, kind in wanted
+        if sort == "data"
+    }
     result: dict[str, Any] = {"from": Path(inner).name, "resource": {}, "data": {}}
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         for member in tar:

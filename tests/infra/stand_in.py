@@ -1,8 +1,8 @@
 """Stands in for Terraform's Google provider: it knows the provider's schema, and nothing else.
 
 That is all that Terraform asks of a provider to validate a configuration and to plan it under `mock_provider`. So where
-there is no provider, Terraform itself still finds every argument, block and attribute that the provider has not, and runs
-the tests in infra/terraform/gcp/tests. What a provider checks beyond its schema is not checked.
+there is no provider, Terraform itself still finds every argument, block and attribute that the provider does not have,
+and runs the tests in infra/terraform/gcp/tests. What a provider checks beyond its schema is not checked.
 
 The protocol is Terraform's own, version 5, with the messages written out by hand: there are four to write.
 See docs/plugin-protocol/tfplugin5.proto in Terraform's repository for the numbers.
@@ -47,7 +47,7 @@ def _attribute(name: str, kind: Any, how: str) -> bytes:
 
 
 def _block(block: dict[str, Any]) -> bytes:
-    attributes = [_field(2, _attribute(name, **{"kind": each["type"], "how": each["how"]})) for name, each in block["attributes"].items()]
+    attributes = [_field(2, _attribute(name, each["type"], each["how"])) for name, each in block["attributes"].items()]
     nested = [
         _field(
             3,
@@ -71,7 +71,9 @@ def answer(document: dict[str, Any]) -> bytes:
     settings["default_labels"] = {"type": ["map", "string"], "how": "optional"}
     schemas = [_field(1, _schema({"attributes": settings, "blocks": {}}))]
     for number, sort in ((2, "resource"), (3, "data")):
-        schemas += [_field(number, _field(1, kind) + _field(2, _schema(block))) for kind, block in document[sort].items()]
+        schemas += [
+            _field(number, _field(1, kind) + _field(2, _schema(block))) for kind, block in document[sort].items()
+        ]
     return b"".join(schemas)
 
 
