@@ -42,9 +42,11 @@ def environment() -> Iterator[dict[str, str]]:
     require_terraform()
     process = subprocess.Popen([sys.executable, stand_in.__file__], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    assert address, "the stand-in did not start"
     reach = {
         "Protocol": "grpc", "ProtocolVersion": 5, "Pid": process.pid, "Test": True,
-        "Addr": {"Network": "tcp", "String": process.stdout.readline().strip()},
+        "Addr": {"Network": "tcp", "String": address},
     }  # fmt: skip
     yield {"TF_REATTACH_PROVIDERS": json.dumps({stand_in.ADDRESS: reach})}
     process.kill()

@@ -60,7 +60,6 @@ resource "google_dataproc_cluster" "spark" {
       internal_ip_only       = true
       service_account        = google_service_account.spark.email
       service_account_scopes = ["cloud-platform"]
-      metadata               = { block-project-ssh-keys = "true", enable-oslogin = "true" }
 
       shielded_instance_config {
         enable_secure_boot          = true
