@@ -1,13 +1,29 @@
 #!/usr/bin/env bash
-# Run on every Spark node before Spark starts. Executors need one interpreter at one path; all else comes with the job.
+# Run on every Spark node before it takes work. Executors need one interpreter at one path; all else comes with the job.
 # Usage: spark-node.sh /usr/bin/python3.11
 set -euo pipefail
 
 readonly PYTHON=${1:?usage: spark-node.sh /path/to/pythonX.Y}
 readonly NAME=${PYTHON##*/}
 
+install_python() {
+  local found
+  if command -v dnf >/dev/null; then # EMR
+    sudo dnf install --assumeyes --quiet "$NAME"
+    return
+  fi
+  for found in "${CLOUDLSTM_PREFIX:-}"/opt/conda/{,*/}bin/"$NAME"; do # Dataproc: what its images bring for notebooks
+    if [[ -x $found ]]; then
+      ln -s "$found" "$PYTHON"
+      return
+    fi
+  done
+  apt-get update --quiet
+  DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet "$NAME"
+}
+
 if [[ ! -x $PYTHON ]]; then
-  sudo dnf install --assumeyes --quiet "$NAME"
+  install_python
 fi
 found=python$("$PYTHON" -c 'import sys; print(*sys.version_info[:2], sep=".")')
 if [[ $found != "$NAME" ]]; then

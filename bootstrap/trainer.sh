@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Makes a fresh machine of the trainer group a worker of the run that the group is assigned to.
 #
-#   trainer.sh             sets the machine up; cloud-init runs it as root, and it may be run again
+#   trainer.sh             sets the machine up; run as root when the machine starts, and may be run again
 #   trainer.sh if-overdue  takes the machine out of its group once its deadline has passed; a timer runs it
 #
-# When this is user data, the six variables below are exported above it. A machine whose set-up fails says why in the
+# Where the cloud runs this, the six variables below are exported above it. A machine whose set-up fails says why in the
 # bucket and leaves its group, so that it neither costs money nor is replaced by another that fails the same way.
 set -euo pipefail
 
@@ -19,7 +19,7 @@ readonly COORDINATES=$CLOUDLSTM_BUCKET_URI/trainers/$CLOUDLSTM_GROUP
 readonly UV_WHEEL=https://files.pythonhosted.org/packages/3d/aa/26d64642d808de4a652579ef950d7cd2d37f080a8babf9c67c6b75fc4c3f/uv-0.13.9-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
 readonly UV_SHA256=d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19
 
-export HOME=/root # cloud-init sets none
+export HOME=/root # at the start of a machine there is none
 export UV_CACHE_DIR=$BASE/uv-cache UV_PYTHON_INSTALL_DIR=$BASE/python PATH=$BASE/bin:$PATH
 
 # What differs between clouds -----------------------------------------------------------------------------------------
@@ -32,27 +32,56 @@ metadata() { # id or address of this machine
       token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$service/api/token")
       curl -fsS --retry 5 -H "X-aws-ec2-metadata-token: $token" "$service/meta-data/${names[$1]}"
       ;;
+    gcp)
+      local -A names=([id]=instance/name [address]=instance/network-interfaces/0/ip)
+      google_metadata "${names[$1]}"
+      ;;
     *) unknown_cloud ;;
   esac
 }
 
 copy() { # FROM TO: a file and an object, either way
+  local store=https://storage.googleapis.com
   case $CLOUDLSTM_CLOUD in
     aws) aws s3 cp --only-show-errors --region "$CLOUDLSTM_REGION" "$1" "$2" ;;
+    gcp)
+      if [[ $1 == gs://* ]]; then
+        google -o "$2" "$store/${1#gs://}"
+      else
+        google -T "$1" "$store/${2#gs://}"
+      fi
+      ;;
     *) unknown_cloud ;;
   esac
 }
 
 leave_group() { # ends this machine for good: its group gets smaller by one
-  local id
+  local id zone project
   case $CLOUDLSTM_CLOUD in
     aws)
       id=$(metadata id) || return
       aws autoscaling terminate-instance-in-auto-scaling-group --region "$CLOUDLSTM_REGION" \
         --instance-id "$id" --should-decrement-desired-capacity
       ;;
+    gcp)
+      id=$(metadata id) && zone=$(google_metadata instance/zone) && project=$(google_metadata project/project-id) || return
+      google -o /dev/null -H 'Content-Type: application/json' \
+        -d "{\"instances\": [\"zones/${zone##*/}/instances/$id\"]}" \
+        "https://compute.googleapis.com/compute/v1/projects/$project/regions/$CLOUDLSTM_REGION/instanceGroupManagers/$CLOUDLSTM_GROUP/deleteInstances"
+      ;;
     *) unknown_cloud ;;
   esac
+}
+
+google_metadata() { # PATH
+  curl -fsS --retry 5 -H 'Metadata-Flavor: Google' "http://metadata.google.internal/computeMetadata/v1/$1"
+}
+
+google() { # ARGUMENTS OF CURL...: a request in this machine's name; images differ in tools, and all have curl
+  local token
+  token=$(google_metadata instance/service-accounts/default/token |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])') || return
+  curl -fsS --retry 5 -H @- "$@" <<<"Authorization: Bearer $token"
 }
 
 unknown_cloud() {
@@ -63,7 +92,7 @@ unknown_cloud() {
 # The end -------------------------------------------------------------------------------------------------------------
 
 leave() {
-  # Without network there is still the switch: machines of this group vanish when they shut down.
+  # Without network there is still the switch: a machine that is off costs nothing, or vanishes.
   leave_group || shutdown -h now
 }
 
@@ -164,9 +193,13 @@ check_driver() {
   fi
 }
 
-await_assignment() { # an assignment whose deadline has passed is another run's
+# A launcher writes the assignment before its group grows. So a machine that finds none for half an hour, or only one whose
+# deadline has passed, replaces one that nobody needs any longer.
+await_assignment() {
+  local tries=0
   until copy "$COORDINATES/assignment.json" "$BASE/assignment.json" && (($(field deadline) > $(date +%s))); do
-    sleep 10
+    ((++tries <= 60)) || { echo "no run has been assigned for half an hour" && return 1; }
+    sleep 30
   done
   set_deadline "$(field deadline)"
   if [[ $CLOUDLSTM_GPU == none && $(field accelerator) != cpu ]]; then

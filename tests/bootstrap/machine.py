@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 BOOTSTRAP = Path(__file__).parents[2] / "bootstrap"
-BUCKET = "s3://mine"
+BUCKETS = {"aws": "s3://mine", "gcp": "gs://mine"}
 GROUP = "mine-trainers"
 
 # Each begins by writing its own name and arguments, and may be told by files in $STUBS how to behave.
@@ -38,11 +38,21 @@ elif [[ -e $STUBS/no-group ]]; then
 fi
 """,
     "curl": """
+object=${8/#https:\\/\\/storage.googleapis.com\\/mine/$STUBS/bucket}
+bearer() { grep -qx 'Authorization: Bearer secret'; }
 case "$*" in
   *X-aws-ec2-metadata-token-ttl-seconds*) echo -n secret ;;
   *'X-aws-ec2-metadata-token: secret'*instance-id) echo -n i-0123 ;;
   *'X-aws-ec2-metadata-token: secret'*local-ipv4) echo -n 10.0.0.4 ;;
-  *'-o '*) cp "$STUBS/uv.whl" "$3" ;;
+  *'Metadata-Flavor: Google'*instance/name) echo -n i-0123 ;;
+  *'Metadata-Flavor: Google'*/0/ip) echo -n 10.0.0.4 ;;
+  *'Metadata-Flavor: Google'*instance/zone) echo -n projects/42/zones/europe-west4-b ;;
+  *'Metadata-Flavor: Google'*project/project-id) echo -n my-project ;;
+  *'Metadata-Flavor: Google'*/token) echo '{"access_token": "secret", "expires_in": 3599}' ;;
+  *' -H @- '*/instanceGroupManagers/*/deleteInstances) bearer && [[ ! -e $STUBS/no-group ]] ;;
+  *' -H @- -o '*) bearer && cp "$object" "$7" ;;
+  *' -H @- -T '*) bearer && mkdir -p "$(dirname "$object")" && cp "$7" "$object" ;;
+  *pythonhosted.org*) cp "$STUBS/uv.whl" "$3" ;;
   *) exit 22 ;;
 esac
 """,
@@ -62,9 +72,10 @@ fi
 
 
 class Machine:
-    """A machine below `folder`, with an object store in `folder/stubs/bucket`."""
+    """A machine of a cloud below `folder`, with an object store in `folder/stubs/bucket`."""
 
-    def __init__(self, folder: Path, *, gpu: str = "t4") -> None:
+    def __init__(self, folder: Path, *, cloud: str = "aws", gpu: str = "t4") -> None:
+        self.cloud, self.bucket_uri = cloud, BUCKETS[cloud]
         self.prefix, self.stubs = folder / "root", folder / "stubs"
         self.base, self.units = self.prefix / "opt/cloudlstm", self.prefix / "etc/systemd/system"
         self.bucket = self.stubs / "bucket"
@@ -78,8 +89,8 @@ class Machine:
             "PATH": f"{self.programs}:/usr/bin:/bin",
             "STUBS": str(self.stubs),
             "CLOUDLSTM_PREFIX": str(self.prefix),
-            "CLOUDLSTM_CLOUD": "aws",
-            "CLOUDLSTM_BUCKET_URI": BUCKET,
+            "CLOUDLSTM_CLOUD": cloud,
+            "CLOUDLSTM_BUCKET_URI": self.bucket_uri,
             "CLOUDLSTM_GROUP": GROUP,
             "CLOUDLSTM_REGION": "eu-central-1",
             "CLOUDLSTM_MAX_HOURS": "12",
@@ -112,10 +123,10 @@ class Machine:
             sha256 = hashlib.sha256(content).hexdigest()
             (self.bucket / "code" / sha256).mkdir(parents=True, exist_ok=True)
             (self.bucket / "code" / sha256 / name).write_bytes(content)
-            named[name] = {"uri": f"{BUCKET}/code/{sha256}/{name}", "sha256": sha256}
+            named[name] = {"uri": f"{self.bucket_uri}/code/{sha256}/{name}", "sha256": sha256}
         assignment = {
-            "version": 1, "run": f"{BUCKET}/runs/one", "lease": "token", "workers": 2, "python": "3.11", "port": 8470,
-            "deadline": time.time() + 3600.5, "accelerator": "cuda", "package": named["cloudlstm.zip"],
+            "version": 1, "run": f"{self.bucket_uri}/runs/one", "lease": "token", "workers": 2, "python": "3.11",
+            "port": 8470, "deadline": time.time() + 3600.5, "accelerator": "cuda", "package": named["cloudlstm.zip"],
             "requirements": named["requirements.txt"],
             "jobs": {"member": named["member.py"], "train": named["train.py"]},
         } | changes  # fmt: skip
@@ -129,6 +140,16 @@ class Machine:
         path = self.stubs / "calls"
         lines = path.read_text().splitlines() if path.exists() else []
         return [line for line in lines if line.startswith(" ".join(beginning))]
+
+    def departures(self) -> list[str]:
+        """How it asked its group to let it go, in order."""
+        return [call for call in self.calls() if call.startswith("aws autoscaling") or call.endswith("deleteInstances")]
+
+    def downloads(self) -> list[str]:
+        """How it fetched objects, in order."""
+        return [
+            call for call in self.calls() if call.startswith("aws s3 cp") or ("-H @- -o /" in call and "/mine/" in call)
+        ]
 
     def fail(self, program: str, times: int, *, words: str = "") -> None:
         """Lets the next calls of a program fail that have these words in them."""

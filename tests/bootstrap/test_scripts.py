@@ -43,7 +43,7 @@ def test_a_node_with_the_interpreter_needs_nothing(tmp_path: Path) -> None:
     assert machine.calls() == []
 
 
-def test_a_node_without_it_installs_it(tmp_path: Path) -> None:
+def test_a_node_of_emr_installs_it(tmp_path: Path) -> None:
     machine, python = Machine(tmp_path), tmp_path / "python3.11"
     machine.program("sudo", '"$@"\n')
     machine.program("dnf", f"printf '#!/bin/sh\\necho 3.11\\n' >{python}; chmod +x {python}\n")
@@ -51,6 +51,27 @@ def test_a_node_without_it_installs_it(tmp_path: Path) -> None:
     assert machine.calls("dnf") == ["dnf install --assumeyes --quiet python3.11"]
     assert node(machine, python).returncode == 0
     assert len(machine.calls("dnf")) == 1
+
+
+@pytest.mark.parametrize("folder", ["bin", "default/bin"])
+def test_a_node_of_dataproc_takes_that_of_the_image(tmp_path: Path, folder: str) -> None:
+    machine, python = Machine(tmp_path), tmp_path / "python3.11"
+    brought = machine.prefix / "opt/conda" / folder / "python3.11"
+    brought.parent.mkdir(parents=True)
+    brought.write_text(PYTHON.format("3.11"))
+    brought.chmod(0o755)
+    done = node(machine, python)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert python.readlink() == brought
+
+
+def test_a_node_of_dataproc_without_any_installs_it(tmp_path: Path) -> None:
+    machine, python = Machine(tmp_path), tmp_path / "python3.11"
+    machine.program(
+        "apt-get", f"[[ $1 == update ]] || {{ printf '#!/bin/sh\\necho 3.11\\n' >{python}; chmod +x {python}; }}\n"
+    )
+    assert node(machine, python).returncode == 0
+    assert machine.calls("apt-get") == ["apt-get update --quiet", "apt-get install --yes --quiet python3.11"]
 
 
 def test_a_node_whose_interpreter_is_another_fails(tmp_path: Path) -> None:
@@ -64,5 +85,5 @@ def test_a_node_whose_interpreter_is_another_fails(tmp_path: Path) -> None:
 
 def test_a_node_that_cannot_install_it_fails(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    machine.program("sudo", "exit 1\n")
+    machine.program("apt-get", "exit 1\n")
     assert node(machine, tmp_path / "python3.11").returncode != 0

@@ -12,21 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.machine import BOOTSTRAP, BUCKET, GROUP, Machine, settings_of
+from bootstrap.machine import BOOTSTRAP, GROUP, Machine, settings_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="trainer machines run Linux")
 
-LEAVE = (
-    "aws autoscaling terminate-instance-in-auto-scaling-group --region eu-central-1 --instance-id i-0123 "
-    "--should-decrement-desired-capacity"
-)
+LEAVE = {
+    "aws": "aws autoscaling terminate-instance-in-auto-scaling-group --region eu-central-1 --instance-id i-0123 "
+    "--should-decrement-desired-capacity",
+    "gcp": "curl -fsS --retry 5 -H @- -o /dev/null -H Content-Type: application/json "
+    '-d {"instances": ["zones/europe-west4-b/instances/i-0123"]} https://compute.googleapis.com/compute/v1/projects/'
+    f"my-project/regions/eu-central-1/instanceGroupManagers/{GROUP}/deleteInstances",
+}
+on_each_cloud = pytest.mark.parametrize("machine", ["aws", "gcp"], indirect=True)
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Machine:
+    return Machine(tmp_path, cloud=getattr(request, "param", "aws"))
 
 
+@on_each_cloud
 def test_a_fresh_machine_becomes_a_member(machine: Machine) -> None:
     assignment = machine.assign()
     assert machine.run().returncode == 0, machine.log
@@ -46,7 +51,8 @@ def test_a_fresh_machine_becomes_a_member(machine: Machine) -> None:
     assert (machine.base / "jobs/member.py").read_bytes() == b"member"
     assert (machine.base / "jobs/train.py").read_bytes() == b"train"
     assert machine.deadline == int(assignment["deadline"])
-    assert not machine.calls("aws autoscaling")
+    assert not [call for call in calls if "Bearer" in call]  # no command line tells the token
+    assert not machine.departures()
 
 
 def test_the_worker_is_restarted_and_finds_what_it_needs(machine: Machine) -> None:
@@ -78,12 +84,12 @@ def test_running_it_again_changes_nothing(machine: Machine) -> None:
     machine.assign()
     machine.run()
     before = machine.files()
-    downloads = len(machine.calls("aws s3 cp"))
+    downloads = len(machine.downloads())
     installed = machine.base / "trainer.sh"
     time.sleep(1.1)  # a deadline counted anew would differ
     assert machine.run(script=installed).returncode == 0
     assert machine.files() == before
-    assert len(machine.calls("aws s3 cp")) == downloads + 1  # the assignment is looked at, nothing is loaded twice
+    assert len(machine.downloads()) == downloads + 1  # the assignment is looked at, nothing is loaded twice
 
 
 def test_it_waits_for_an_assignment_that_is_not_over(machine: Machine) -> None:
@@ -96,7 +102,7 @@ def test_it_waits_for_an_assignment_that_is_not_over(machine: Machine) -> None:
         f'echo >>"$STUBS/slept"; [ $(wc -l <"$STUBS/slept") -lt 3 ] || cp {fresh_one} {old_one}\n'
     )
     assert machine.run().returncode == 0, machine.log
-    assert machine.calls("sleep") == ["sleep 10"] * 3
+    assert machine.calls("sleep") == ["sleep 30"] * 3
     assert machine.calls("systemctl enable --now cloudlstm-member.service")
 
 
@@ -110,17 +116,26 @@ def test_a_machine_that_nobody_assigns_still_has_a_deadline(machine: Machine) ->
     assert settings_of(machine.units / "cloudlstm-deadline.service")["ExecStart"].endswith("trainer.sh if-overdue")
 
 
+def test_a_machine_that_nobody_assigns_leaves_in_the_end(machine: Machine) -> None:
+    assert machine.run().returncode != 0
+    assert machine.calls("sleep") == ["sleep 30"] * 60
+    assert "no run has been assigned for half an hour" in machine.log_in_bucket()
+    assert machine.departures() == [LEAVE["aws"]]
+
+
+@on_each_cloud
 def test_it_leaves_with_decrement_at_its_deadline_and_not_before(machine: Machine) -> None:
     machine.assign()
     machine.run()
     assert machine.run("if-overdue").returncode == 0
-    assert not machine.calls("aws autoscaling")
+    assert not machine.departures()
     (machine.base / "deadline").write_text(f"{int(time.time())}\n")
     assert machine.run("if-overdue").returncode == 0
-    assert machine.calls("aws autoscaling") == [LEAVE]
+    assert machine.departures() == [LEAVE[machine.cloud]]
     assert not machine.calls("shutdown")
 
 
+@on_each_cloud
 @pytest.mark.parametrize("missing", ["group", "metadata"])
 def test_what_cannot_leave_its_group_shuts_down(machine: Machine, missing: str) -> None:
     machine.base.mkdir(parents=True)
@@ -140,6 +155,7 @@ def test_a_longer_deadline_than_the_machines_own_does_not_count(machine: Machine
     assert machine.deadline <= time.time() + 3600
 
 
+@on_each_cloud
 def test_a_machine_without_a_driver_says_so_and_leaves(machine: Machine) -> None:
     machine.fail("nvidia-smi", 99)
     machine.assign()
@@ -148,17 +164,17 @@ def test_a_machine_without_a_driver_says_so_and_leaves(machine: Machine) -> None
     assert "nvidia-smi was told to fail" in machine.log_in_bucket()
     assert "nvidia-smi was told to fail" in done.stdout  # what the cloud shows as the machine's console
     assert len(machine.calls("nvidia-smi")) == 5
-    assert machine.calls("aws autoscaling") == [LEAVE]
+    assert machine.departures() == [LEAVE[machine.cloud]]
 
 
 def test_what_differs_from_its_checksum_is_not_run(machine: Machine) -> None:
     assignment = machine.assign()
     uri = assignment["jobs"]["member"]["uri"]
-    (machine.bucket / uri.removeprefix(f"{BUCKET}/")).write_bytes(b"somebody else's")
+    (machine.bucket / uri.removeprefix(f"{machine.bucket_uri}/")).write_bytes(b"somebody else's")
     assert machine.run().returncode != 0
     assert f"{uri} does not have the sha256" in machine.log_in_bucket()
     assert not machine.calls("uv")
-    assert machine.calls("aws autoscaling") == [LEAVE]
+    assert machine.departures() == [LEAVE[machine.cloud]]
 
 
 def test_packages_that_cannot_be_installed_end_the_machine(machine: Machine) -> None:
@@ -166,7 +182,7 @@ def test_packages_that_cannot_be_installed_end_the_machine(machine: Machine) -> 
     machine.program("uv", '[[ $1 != pip ]] || { echo "no such hash"; exit 1; }\n')
     assert machine.run().returncode != 0
     assert "no such hash" in machine.log_in_bucket()
-    assert machine.calls("aws autoscaling") == [LEAVE]
+    assert machine.departures() == [LEAVE[machine.cloud]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Runs Terraform on a copy of infra/, with the AWS provider from where this machine has it."""
+"""Runs Terraform on a copy of infra/, with the provider from where this machine has it."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def require_terraform() -> None:
         without("terraform", "there is no terraform on this machine")
 
 
-def copied(place: Path) -> Path:
-    """A copy of the AWS root below `place`, with the files that it reads, and without anybody's state."""
+def copied(place: Path, cloud: str = "aws") -> Path:
+    """A copy of a cloud's root below `place`, with the files that it reads, and without anybody's state."""
     for name in ("bootstrap", "infra"):
         ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars")
         shutil.copytree(REPOSITORY / name, place / name, ignore=ignored)
-    return place / "infra" / "terraform" / "aws"
+    return place / "infra" / "terraform" / cloud
 
 
 def initialized(folder: Path, environment: Mapping[str, str]) -> Terraform:
@@ -109,7 +109,10 @@ def initialized(folder: Path, environment: Mapping[str, str]) -> Terraform:
     mirror = os.environ.get("TF_PLUGIN_DIR")
     failure = terraform.start("init", *([f"-plugin-dir={mirror}"] if mirror else [])).failure()
     if failure and mirror:
-        pytest.fail(f"TF_PLUGIN_DIR={mirror} has no AWS provider: {failure}")
+        pytest.fail(f"TF_PLUGIN_DIR={mirror} has no provider for {folder.name}: {failure}")
     if failure:
-        without("terraform", "terraform finds no AWS provider: it needs a network, or a mirror in TF_PLUGIN_DIR")
+        without(
+            "terraform",
+            f"terraform finds no provider for {folder.name}: it needs a network, or a mirror in TF_PLUGIN_DIR",
+        )
     return terraform

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from infra.terraforming import REPOSITORY, Terraform, copied, initialized, require_terraform
 
-ROOT = REPOSITORY / "infra" / "terraform" / "aws"
+ROOTS = sorted(path for path in (REPOSITORY / "infra" / "terraform").iterdir() if path.is_dir())
+
+each_root = pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
 
 
 def test_files_are_in_standard_form() -> None:
@@ -28,23 +33,26 @@ def test_plans_hold_what_they_should_and_bad_settings_are_refused(tmp_path_facto
     assert "0 failed" in initialized(folder, {}).run("test")
 
 
-def test_one_file_for_each_thing() -> None:
+@each_root
+def test_one_file_for_each_thing(root: Path) -> None:
     things = {"storage", "network", "identity", "spark", "trainers", "budget", "variables", "outputs", "versions"}
-    assert {path.stem for path in ROOT.glob("*.tf")} == things
+    assert {path.stem for path in root.glob("*.tf")} == things
 
 
-def test_every_variable_and_output_is_described_in_order() -> None:
+@each_root
+def test_every_variable_and_output_is_described_in_order(root: Path) -> None:
     for name, word in (("variables.tf", "variable"), ("outputs.tf", "output")):
-        blocks = (ROOT / name).read_text().split(f"\n{word} ")[1:]
+        blocks = (root / name).read_text().split(f"\n{word} ")[1:]
         assert len(blocks) > 10
         assert all("  description = " in block for block in blocks)
-    names = [block.split('"')[1] for block in (ROOT / "variables.tf").read_text().split("\nvariable ")[1:]]
+    names = [block.split('"')[1] for block in (root / "variables.tf").read_text().split("\nvariable ")[1:]]
     assert names == sorted(names)
 
 
-def test_the_readme_tells_every_variable_and_its_default() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for block in (ROOT / "variables.tf").read_text().split("\nvariable ")[1:]:
+@each_root
+def test_the_readme_tells_every_variable_and_its_default(root: Path) -> None:
+    readme = (root / "README.md").read_text()
+    for block in (root / "variables.tf").read_text().split("\nvariable ")[1:]:
         assert f"`{block.split(chr(34))[1]}`" in readme
 
 

@@ -1,0 +1,265 @@
+# Costs are estimates for us-central1 in November 2026, on demand, without tax. README.md adds them up.
+
+variable "budget" {
+  description = "Mails these addresses when the project's cost of a month nears its limit. Needs the id of the billing account, which must count in USD, and the right to make budgets on it. `only_tagged` counts just what carries our label."
+  type = object({
+    billing_account = string
+    monthly_usd     = number
+    emails          = list(string)
+    only_tagged     = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.budget == null || try(var.budget.monthly_usd >= 1 && length(var.budget.emails) >= 1 && length(var.budget.emails) <= 5, false)
+    error_message = "A budget needs a limit of at least 1 and one to five addresses."
+  }
+
+  validation {
+    condition     = var.budget == null || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account))
+    error_message = "billing_account is an id such as 012345-6789AB-CDEF01."
+  }
+}
+
+variable "egress" {
+  description = "How the machines reach the internet. `nat`: Cloud NAT, about 0.14 cents an hour and machine plus 4.5 cents a GB, and half a cent an hour for its address while machines run. `none`: not at all; then source yahoo cannot be fetched, and trainers need an image and a package index of your own."
+  type        = string
+  default     = "nat"
+
+  validation {
+    condition     = contains(["nat", "none"], var.egress)
+    error_message = "egress is \"nat\" or \"none\"."
+  }
+}
+
+variable "force_destroy" {
+  description = "Lets `terraform destroy` delete the bucket with every run in it. Must be applied before the destroy."
+  type        = bool
+  default     = false
+}
+
+variable "keep_runs_days" {
+  description = "Days after which a run's objects are deleted; null keeps them for ever. Storage costs about 2 cents a GB and month."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = var.keep_runs_days == null || try(var.keep_runs_days >= 7 && floor(var.keep_runs_days) == var.keep_runs_days, false)
+    error_message = "keep_runs_days is null or a whole number of at least 7."
+  }
+}
+
+variable "max_hours" {
+  description = "Longest life of a trainer machine in hours: then it removes itself, whatever its launcher does."
+  type        = number
+  default     = 12
+
+  validation {
+    condition     = var.max_hours >= 1 && var.max_hours <= 168 && floor(var.max_hours) == var.max_hours
+    error_message = "max_hours is a whole number from 1 to 168."
+  }
+}
+
+variable "name" {
+  description = "Prefix of all names, and the value of the label `cloudlstm` on everything. One name a project."
+  type        = string
+  default     = "cloudlstm"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name)) && !startswith(var.name, "goog") && !strcontains(var.name, "google")
+    error_message = "name is 2 to 20 lower-case letters, digits and hyphens, beginning with a letter, not ending in a hyphen, and without the name of Google."
+  }
+}
+
+variable "network_cidr" {
+  description = "Addresses of the network; its one subnet takes all of them."
+  type        = string
+  default     = "10.40.0.0/16"
+
+  validation {
+    condition     = can(cidrhost(var.network_cidr, 0)) && try(tonumber(split("/", var.network_cidr)[1]) >= 16 && tonumber(split("/", var.network_cidr)[1]) <= 24, false)
+    error_message = "network_cidr is an IPv4 network from /16 to /24, such as 10.40.0.0/16."
+  }
+}
+
+variable "project" {
+  description = "Id of the Google Cloud project of everything."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "project is the id of a project, such as my-project-123: not its name and not its number."
+  }
+}
+
+variable "read_buckets" {
+  description = "Names of other buckets from which runs may read bars (`market.path = \"gs://NAME/…\"`)."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for bucket in var.read_buckets : can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", bucket))])
+    error_message = "read_buckets are bare names of buckets: no gs://, no path, no wildcard."
+  }
+}
+
+variable "region" {
+  description = "Google Cloud region of everything."
+  type        = string
+  default     = "us-central1"
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region is a region such as us-central1: a zone has a letter more, a multi-region less."
+  }
+}
+
+variable "spark_idle_minutes" {
+  description = "Minutes without a job after which the cluster deletes itself. `terraform apply` starts a new one."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.spark_idle_minutes >= 5 && var.spark_idle_minutes <= 1440 && floor(var.spark_idle_minutes) == var.spark_idle_minutes
+    error_message = "spark_idle_minutes is a whole number from 5 to 1440."
+  }
+}
+
+variable "spark_machine" {
+  description = "Machine type of every Spark node, x86-64. n2-standard-4: about 25 cents an hour and node, Dataproc's fee and the disk included."
+  type        = string
+  default     = "n2-standard-4"
+
+  validation {
+    condition     = !can(regex("^(c4a|n4a|t2a|a4x)-", var.spark_machine))
+    error_message = "spark_machine is x86-64: Dataproc's Debian images are."
+  }
+}
+
+variable "spark_max_nodes" {
+  description = "Most workers that autoscaling may run."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.spark_max_nodes >= 2 && var.spark_max_nodes <= 200 && floor(var.spark_max_nodes) == var.spark_max_nodes
+    error_message = "spark_max_nodes is a whole number from 2 to 200."
+  }
+}
+
+variable "spark_min_nodes" {
+  description = "Workers that run as long as the cluster does; always on demand. They hold the driver."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.spark_min_nodes >= 2 && var.spark_min_nodes <= var.spark_max_nodes && floor(var.spark_min_nodes) == var.spark_min_nodes
+    error_message = "spark_min_nodes is a whole number from 2 to spark_max_nodes."
+  }
+}
+
+variable "spark_python" {
+  description = "Python on the Spark nodes, that of their distribution. Debian 12 has 3.11, Debian 13 has 3.13."
+  type        = string
+  default     = "3.11"
+
+  validation {
+    condition     = var.spark_python == (endswith(var.spark_release, "-debian13") ? "3.13" : "3.11")
+    error_message = "spark_python is \"3.11\" on images that end in -debian12, and \"3.13\" on -debian13."
+  }
+}
+
+variable "spark_release" {
+  description = "Dataproc image version: 2.3-debian12 (Spark 3.5, supported to 2027-06), 2.2-debian12, or 3.0-debian13 (Spark 4.1, supported to 2028-07)."
+  type        = string
+  default     = "2.3-debian12"
+
+  validation {
+    condition     = can(regex("^(2\\.[2-9]-debian12|3\\.[0-9]+-debian13)$", var.spark_release))
+    error_message = "spark_release is an image version such as 2.3-debian12 or 3.0-debian13."
+  }
+}
+
+variable "spark_spot" {
+  description = "Takes the workers above spark_min_nodes from the spot market, about 60 % cheaper; losing one costs only its tasks."
+  type        = bool
+  default     = false
+}
+
+variable "submitters" {
+  description = "Principals that may act as the service account `<name>-submitter`, such as user:ann@example.org. Empty: whoever may do so by a grant of its own."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.submitters : can(regex("^((user|group|serviceAccount):[^@ ]+@[^@ ]+|principal(Set)?://iam[.]googleapis[.]com/[^ ]+)$", member))])
+    error_message = "submitters are principals such as user:ann@example.org, group:…, serviceAccount:… or principal://…: never allUsers."
+  }
+}
+
+variable "trainer_disk_gib" {
+  description = "Disk of a trainer machine in GiB; about 10 cents a GiB and month, only while it lives."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.trainer_disk_gib >= 60 && var.trainer_disk_gib <= 2000 && floor(var.trainer_disk_gib) == var.trainer_disk_gib
+    error_message = "trainer_disk_gib is a whole number from 60 to 2000: image, CUDA and TensorFlow take 40."
+  }
+}
+
+variable "trainer_gpu" {
+  description = "The trainers' accelerator; per machine and hour about t4 0.54, l4 0.71, a100 3.67 USD. `none`: CPU only, about 0.13 USD."
+  type        = string
+  default     = "t4"
+
+  validation {
+    condition     = contains(["none", "t4", "l4", "a100"], var.trainer_gpu)
+    error_message = "trainer_gpu is one of none, t4, l4, a100."
+  }
+}
+
+variable "trainer_machines" {
+  description = "Machine type for trainers, instead of the usual one for trainer_gpu; at most one, as a group's machines are all alike. T4s are attached to n1 types, L4s come with g2 types, A100s with a2 types."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.trainer_machines) <= 1
+    error_message = "trainer_machines is at most one type: a group's machines are all alike."
+  }
+  validation {
+    condition = alltrue([for machine in var.trainer_machines : can(regex(
+      lookup({ t4 = "^n1-", l4 = "^g2-", a100 = "^a2-" }, var.trainer_gpu, "^(c2|c2d|c3|c3d|e2|n1|n2|n2d|t2d)-"), machine
+    ))])
+    error_message = "trainer_machines must be x86-64 and able to carry trainer_gpu: n1 types for t4, g2 for l4, a2 for a100, such as n2, e2 or c3 for none."
+  }
+}
+
+variable "trainer_max" {
+  description = "Most trainer machines at a time: the bound of what a `submit` can start."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.trainer_max >= 1 && var.trainer_max <= 64 && floor(var.trainer_max) == var.trainer_max
+    error_message = "trainer_max is a whole number from 1 to 64."
+  }
+}
+
+variable "trainer_spot" {
+  description = "Takes trainers from the spot market, about 60 % cheaper; a run goes on from its last checkpoint when one is reclaimed."
+  type        = bool
+  default     = false
+}
+
+variable "zones" {
+  description = "Letters of the zones in which trainers may start, as in us-central1-a; of the region's zones those that are named here. More zones find a scarce machine sooner, but every one must offer the machine type and the GPU."
+  type        = list(string)
+  default     = ["a", "b", "c"]
+
+  validation {
+    condition     = length(var.zones) >= 1 && length(var.zones) <= 6 && length(distinct(var.zones)) == length(var.zones) && alltrue([for letter in var.zones : can(regex("^[a-z]$", letter))])
+    error_message = "zones are one to six different letters."
+  }
+}

@@ -1,0 +1,18 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = ">= 6.50, < 9"
+    }
+  }
+
+  # Where the state lies is yours to say, for example in a file backend.tf with  backend "gcs" { bucket = … }.
+}
+
+provider "google" {
+  project        = var.project
+  region         = var.region
+  default_labels = { cloudlstm = var.name }
+}

@@ -1,0 +1,273 @@
+"""The Google Cloud root: valid, planned, and with the outputs of that of AWS; by Terraform with a stand-in provider."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudlstm.targets.document import TargetConfig, parse
+from infra import stand_in
+from infra.provider_schema import ROOT, Bindings, used
+from infra.terraforming import REPOSITORY, Terraform, copied, initialized, require_terraform
+
+
+@dataclass
+class Plan:
+    """What Terraform plans with the defaults.
+
+    Attributes:
+        outputs: The values of all outputs.
+        resources: The planned arguments by address.
+    """
+
+    outputs: dict[str, Any]
+    resources: dict[str, dict[str, Any]]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [planned for address, planned in self.resources.items() if address.startswith(f"{kind}.")]
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    """By which Terraform finds the stand-in, which runs as long as the tests of this file."""
+    require_terraform()
+    process = subprocess.Popen([sys.executable, stand_in.__file__], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    assert address, "the stand-in did not start"
+    reach = {
+        "Protocol": "grpc", "ProtocolVersion": 5, "Pid": process.pid, "Test": True,
+        "Addr": {"Network": "tcp", "String": address},
+    }  # fmt: skip
+    yield {"TF_REATTACH_PROVIDERS": json.dumps({stand_in.ADDRESS: reach})}
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def terraform(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """Terraform in a copy of the root."""
+    return initialized(copied(tmp_path_factory.mktemp("google"), "gcp"), environment)
+
+
+@pytest.fixture(scope="module")
+def plan(terraform: Terraform) -> Plan:
+    """All of the root's own tests pass; the plan of the first one."""
+    printed = terraform.run("test", "-json", "-verbose")
+    told = [json.loads(line) for line in printed.splitlines()]
+    summary = next(each["test_summary"] for each in told if each["type"] == "test_summary")
+    assert (summary["status"], summary["failed"], summary["errored"]) == ("pass", 0, 0)
+    assert summary["passed"] >= 16
+    planned = next(each["test_plan"] for each in told if each.get("@testrun") == "defaults" and "test_plan" in each)
+    return Plan(
+        {name: change["after"] for name, change in planned["output_changes"].items()},
+        {change["address"]: change["change"]["after"] for change in planned["resource_changes"]},
+    )
+
+
+def test_the_root_is_valid(terraform: Terraform) -> None:
+    assert "The configuration is valid" in terraform.run("validate")
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "said"),
+    [
+        ("network.tf", '"google_compute_router" "out"', '"google_compute_route_r" "out"', "Invalid resource type"),
+        ("network.tf", "routing_mode ", "routing_mod ", 'argument named "routing_mod" is not expected'),
+        ("spark.tf", "      script  ", "      # ", 'argument "script" is required'),
+        ("storage.tf", "  versioning {", "  versioning = {", 'argument named "versioning" is not expected'),
+        ("storage.tf", "  versioning {", "  versioning {\n enabled = true\n }\n  versioning {", "Too many versioning"),
+        ("spark.tf", "private.id", "private.idd", 'attribute named "idd"'),
+        ("trainers.tf", "target_size        = 0", 'target_size        = "none"', "a number is required"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_found(terraform: Terraform, file: str, right: str, wrong: str, said: str) -> None:
+    path = terraform.folder / file
+    text = path.read_text()
+    assert right in text
+    try:
+        path.write_text(text.replace(right, wrong, 1))
+        failure = terraform.start("validate").failure()
+    finally:
+        path.write_text(text)
+    assert said in " ".join(failure.split())
+
+
+def test_its_tests_pass_with_the_real_provider(tmp_path: Path) -> None:
+    if not (Path(os.environ.get("TF_PLUGIN_DIR", "")) / stand_in.ADDRESS).is_dir():
+        pytest.skip("there is no Google provider in TF_PLUGIN_DIR: the stand-in has to do")
+    assert "0 failed" in initialized(copied(tmp_path, "gcp"), {}).run("test")
+
+
+def test_the_schema_is_of_what_the_root_uses() -> None:
+    schema = json.loads(stand_in.SCHEMA.read_text())
+    assert {(sort, kind) for sort in ("resource", "data") for kind in schema[sort]} == set(used(ROOT))
+
+
+def test_outputs_are_the_target_document(plan: Plan) -> None:
+    assert plan.outputs.keys() == TargetConfig.model_fields.keys()
+    target = parse(plan.outputs, "the outputs")
+    (document,) = (each for each in plan.of("google_storage_bucket_object") if each["name"] == "target.json")
+    assert parse(json.loads(document["content"]), "the object") == target
+    assert target.bucket_uri == f"gs://{document['bucket']}" == "gs://cloudlstm-my-project"
+    assert (target.cloud, target.account, target.region) == ("gcp", "my-project", "us-central1")
+    assert target.spark_python_path.endswith(f"python{target.spark_python}")
+    assert target.log_uri.startswith("gs://cloudlstm-my-project-staging/")
+
+
+def test_variables_and_outputs_are_those_of_aws() -> None:
+    def names(word: str, cloud: str) -> set[str]:
+        text = (ROOT.parent / cloud / f"{word}s.tf").read_text()
+        return set(re.findall(rf'^{word} "(\w+)"', text, re.MULTILINE))
+
+    assert names("output", "gcp") == names("output", "aws")
+    assert names("variable", "gcp") - names("variable", "aws") == {
+        "project",
+        "spark_spot",
+    }  # spot prices are not bid for
+    assert names("variable", "aws") - names("variable", "gcp") == {"spark_spot_max_usd"}
+
+
+def test_machines_of_the_group_are_told_what_they_are(plan: Plan) -> None:
+    (template,) = plan.of("google_compute_instance_template")
+    script = template["metadata"]["startup-script"]
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    exported = dict(re.findall(r"^export (CLOUDLSTM_\w+)='(.*)'$", script, re.MULTILINE))
+    assert exported == {
+        "CLOUDLSTM_CLOUD": "gcp",
+        "CLOUDLSTM_BUCKET_URI": "gs://cloudlstm-my-project",
+        "CLOUDLSTM_GROUP": "cloudlstm-trainers",
+        "CLOUDLSTM_REGION": "us-central1",
+        "CLOUDLSTM_MAX_HOURS": "12",
+        "CLOUDLSTM_GPU": "t4",
+    }
+    assert script.endswith((REPOSITORY / "bootstrap" / "trainer.sh").read_text())
+
+
+def test_the_nodes_script_does_what_it_does_by_hand(plan: Plan, tmp_path: Path) -> None:
+    (script,) = (each for each in plan.of("google_storage_bucket_object") if each["name"] != "target.json")
+    python = tmp_path / "python3.11"
+    python.write_text("#!/bin/sh\necho 3.9\n")
+    python.chmod(0o755)
+    content = script["content"].replace("/usr/bin/python3.11", str(python))
+    done = subprocess.run(["bash"], input=content, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"spark-node.sh: {python} is python3.9\n")
+
+
+def test_all_carries_the_label_and_nothing_is_public(plan: Plan) -> None:
+    assert "default_labels = { cloudlstm = var.name }" in (ROOT / "versions.tf").read_text()
+    for bucket in plan.of("google_storage_bucket"):
+        assert bucket["uniform_bucket_level_access"]
+        assert bucket["public_access_prevention"] == "enforced"
+    grants = [planned for address, planned in plan.resources.items() if "_iam_member." in address]
+    assert len(grants) > 12
+    assert not [each for each in grants if each["member"] in ("allUsers", "allAuthenticatedUsers")]
+    assert not [each for each in grants if each["role"] in ("roles/owner", "roles/editor", "roles/storage.admin")]
+
+
+def test_rights_on_objects_are_kept_to_their_prefixes(plan: Plan) -> None:
+    work = {
+        grant["condition"][0]["title"]: (
+            grant["role"],
+            re.findall(r'objects/([^"]+)"', grant["condition"][0]["expression"]),
+        )
+        for grant in plan.of("google_storage_bucket_iam_member")
+        if grant["condition"]
+    }
+    ours = "trainers/cloudlstm-trainers"
+    assert work == {
+        "trainer-work": ("roles/storage.objectUser", ["runs/", f"{ours}/machines/"]),
+        "trainer-read": ("roles/storage.objectViewer", ["code/", f"{ours}/assignment.json"]),
+        "submitter-work": ("roles/storage.objectUser", ["runs/", "code/", f"{ours}/"]),
+        "submitter-read": ("roles/storage.objectViewer", ["target.json"]),
+    }
+
+
+GENERATED = """
+class ThingRuleOutputReference extends cdktf.ComplexObject {
+    get id() {
+        return this.getStringAttribute('id');
+    }
+    resetId() {
+        this._id = undefined;
+    }
+}
+class Thing extends cdktf.TerraformResource {
+    constructor(scope, id, config) {
+        super(scope, id, { terraformResourceType: 'google_thing' });
+        this._rule = new ThingRuleList(this, "rule", true);
+        this._one = new ThingRuleOutputReference(this, "one");
+    }
+    get selfLink() {
+        return this.getStringAttribute('self_link');
+    }
+    resetMyZones() {
+        this._myZones = undefined;
+    }
+    resetOne() {
+        this._one.internalValue = undefined;
+    }
+    synthesizeHclAttributes() {
+        const attrs = {
+            my_zones: {
+                value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(this._myZones),
+                isBlock: false,
+                type: "set",
+                storageClassType: "stringList",
+            },
+            size: {
+                value: cdktf.numberToHclTerraform(this._size),
+                isBlock: false,
+                type: "simple",
+                storageClassType: "number",
+            },
+            rule: {
+                value: cdktf.listMapperHcl(thingRuleToHclTerraform, true)(this._rule.internalValue),
+                isBlock: true,
+                type: "set",
+                storageClassType: "ThingRuleList",
+            },
+            one: {
+                value: thingRuleToHclTerraform(this._one.internalValue),
+                isBlock: true,
+                type: "list",
+                storageClassType: "ThingRuleList",
+            },
+        };
+    }
+}
+function thingRuleToHclTerraform(struct) {
+    const attrs = {
+        id: {
+            value: cdktf.stringToHclTerraform(struct.id),
+            isBlock: false,
+            type: "simple",
+            storageClassType: "string",
+        },
+    };
+}
+"""
+
+
+def test_bindings_are_read_as_they_are_meant() -> None:
+    inner = {"attributes": {"id": {"type": "string", "how": "optional"}}, "blocks": {}}
+    assert Bindings(GENERATED).schema("google_thing") == {
+        "attributes": {
+            "my_zones": {"type": ["set", "string"], "how": "optional"},
+            "size": {"type": "number", "how": "required"},
+            "self_link": {"type": "string", "how": "computed"},
+        },
+        "blocks": {
+            "rule": {"nesting": "set", "min": 1, "max": 0, **inner},
+            "one": {"nesting": "list", "min": 0, "max": 1, **inner},
+        },
+    }
