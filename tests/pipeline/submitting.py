@@ -21,7 +21,7 @@ tickers_per_shard = 2
 [market.synthetic]
 tickers = 5
 [dataset]
-window_bars = 20
+window_bars = 10
 train_end = 2021-12-31
 validation_end = 2022-12-31
 [model]

@@ -1,13 +1,20 @@
-"""What cannot work ends with one clear line and the right exit status, and leaves nothing half done."""
+"""What cannot work ends with one clear line and the right exit status, and leaves nothing half done.
+
+Disks that are full have tests of their own, in reliability/test_full_disks.py.
+"""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cloudlstm.config import load
+from cloudlstm.errors import CloudLSTMError
+from cloudlstm.journal import Journal
+from cloudlstm.layout import RunLayout
+from cloudlstm.prepare import run_on
+from cloudlstm.spark import Spark
 from pipeline.submitting import SMALL, cloudlstm, error_line, one_run, submit, write_config
 
 FILES = SMALL.replace('source = "synthetic"', 'source = "files"')
@@ -39,8 +46,18 @@ def failed(tmp_path: Path, path: Path | str, *words: str, root: str = "", status
     return line
 
 
-def test_an_unknown_ticker_is_named_with_near_ones(tmp_path: Path, bars: Path) -> None:
-    line = failed(tmp_path, bars, "universe.tickers=AAA,BBBB")
+def refused(spark: Spark, tmp_path: Path, bars: Path, *words: str) -> str:
+    """What the job "prepare" says when it is carried out here; how a submit tells it, the other tests look at."""
+    config = load(str(write_config(tmp_path, FILES)), [f"market.path={bars}", *words])
+    layout = RunLayout(f"file://{tmp_path}/run")
+    with pytest.raises(CloudLSTMError) as caught, Journal(layout, "prepare", "driver") as journal:
+        run_on(spark, layout, config, journal)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_unknown_ticker_is_named_with_near_ones(spark: Spark, tmp_path: Path, bars: Path) -> None:
+    line = refused(spark, tmp_path, bars, "universe.tickers=AAA,BBBB")
     assert "BBBB" in line
     assert "BBB" in line.split("try:")[1]
 
@@ -59,8 +76,8 @@ def test_dates_in_the_wrong_order_run_nothing(tmp_path: Path, bars: Path) -> Non
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_window_longer_than_the_history(tmp_path: Path, bars: Path) -> None:
-    line = failed(tmp_path, bars, "dataset.window_bars=2000")
+def test_a_window_longer_than_the_history(spark: Spark, tmp_path: Path, bars: Path) -> None:
+    line = refused(spark, tmp_path, bars, "dataset.window_bars=2000")
     assert "2000" in line
     assert "window" in line
 
@@ -92,28 +109,6 @@ def test_bars_that_are_mostly_wrong_fail_with_evidence(tmp_path: Path, bars: Pat
     run = Path(one_run(f"file://{tmp_path}/runs").removeprefix("file://"))
     assert list(run.glob("data/clean/*/quarantine-*.parquet"))
     assert not (run / "manifests" / "clean.json").exists()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a full disk needs the right to mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
-    done = submit(write_config(tmp_path), f"{small_disk}/runs")
-    line = error_line(done)
-    assert done.returncode == 1
-    assert "space" in line
-    assert str(small_disk) in line
 
 
 def test_no_rights_on_the_storage(tmp_path: Path) -> None:

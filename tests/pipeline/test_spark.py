@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from cloudlstm.config import SparkConfig
 from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
 from cloudlstm.spark import Spark
 from cloudlstm.spark_errors import as_ours
-from cloudlstm.targets.java import find_java
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Spark]:
-    os.environ["JAVA_HOME"] = str(find_java().home)
-    with Spark(SparkConfig(master="local[2]"), app_name="test") as application:
-        yield application
 
 
 def test_results_come_in_the_order_of_the_items(spark: Spark) -> None:

@@ -1,10 +1,14 @@
-"""The command end to end on real Spark and real TensorFlow workers: submit, look, resume, predict, on every storage."""
+"""The command end to end on real Spark and real TensorFlow workers: submit, look, resume, predict, on disk and on GCS.
+
+reliability/test_killed_submit.py does it on S3, and asks for equal bytes.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,28 +75,25 @@ def test_the_reading_verbs(local: str) -> None:
     assert "nothing to cancel" in cloudlstm("cancel", f"--root={local}").stdout
 
 
-@pytest.mark.parametrize("service", ["s3_root", "gs_root"])
-def test_object_storage_gives_the_same_metrics(
-    local: str, service: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    root = request.getfixturevalue(service)
-    done = submit(write_config(tmp_path), root)
+def test_object_storage_gives_the_same_metrics(local: str, gs_root: str, tmp_path: Path) -> None:
+    done = submit(write_config(tmp_path), gs_root)
     assert done.returncode == 0, done.stderr
-    here, there = report(one_run(local))["models"], report(one_run(root))["models"]
+    here, there = report(one_run(local))["models"], report(one_run(gs_root))["models"]
     assert [row["model"] for row in here] == [row["model"] for row in there]
     for mine, other in zip(here, there, strict=True):
         figures = {name: value for name, value in mine.items() if isinstance(value, float)}
         assert figures
         for name, value in figures.items():
             assert other[name] == pytest.approx(value, rel=1e-5, abs=1e-9), (mine["model"], name)
-    manifests = [storage.read_json(f"{one_run(base)}/manifests/sequences.json") for base in (local, root)]
+    manifests = [storage.read_json(f"{one_run(base)}/manifests/sequences.json") for base in (local, gs_root)]
     mine, other = [[row["sha256"] for row in manifest["objects"]] for manifest in manifests]
     assert mine == other
 
 
 def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     trained = one_run(local)
-    done = cloudlstm("predict", f"--root={local}", "market.end=2024-03-28")
+    words = ("market.end=2024-03-28", "train.workers=1")
+    done = cloudlstm("predict", f"--root={local}", *words)
     assert done.returncode == 0, done.stderr
     assert "from the close of 2024-03-28 for 2024-04-01" in done.stdout
     assert "SYN000001" in done.stdout
@@ -108,7 +109,7 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
         objects = json.loads(storage.read(f"{run}/manifests/train.json"))["objects"]
         weights += [row["sha256"] for row in objects if row["kind"] == "weights"]
     assert weights[0] == weights[1]
-    again = cloudlstm("predict", f"--root={local}", "market.end=2024-03-28", "--dry-run")
+    again = cloudlstm("predict", f"--root={local}", *words, "--dry-run")
     assert json.loads(again.stdout)["run"] == layout.uri, "the last run that was trained, not the last prediction"
     shown = cloudlstm("report", f"--root={local}", predicted)
     assert "from the close of 2024-03-28" in shown.stdout, "of a prediction, what it predicts"
@@ -118,22 +119,34 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
 LONG = SMALL.replace("epochs = 2", "epochs = 400\npatience_epochs = 400")
 
 
+@pytest.fixture
+def prepared(local: str, tmp_path: Path) -> str:
+    """A root with a run that is prepared and not trained."""
+    run = Path(one_run(local).removeprefix("file://"))
+    (tmp_path / "runs" / "index").mkdir(parents=True)
+    (tmp_path / "runs" / "index" / run.name).write_bytes((run.parent / "index" / run.name).read_bytes())
+    made_later = shutil.ignore_patterns("progress", "report", "train", "train.json", "evaluate.json")
+    shutil.copytree(run, tmp_path / "runs" / run.name, ignore=made_later)
+    return f"file://{tmp_path}/runs"
+
+
 def started(root: str, config: Path) -> subprocess.Popen[str]:
+    """A submit of the prepared run, which trains for long."""
+    run_id = one_run(root).rsplit("/", 1)[1]
     return subprocess.Popen(
-        [sys.executable, "-m", "cloudlstm", "submit", f"--config={config}", f"--root={root}"],
+        [sys.executable, "-m", "cloudlstm", "submit", f"--config={config}", f"--root={root}", f"--run={run_id}"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 
 
 def wait_for_training(root: str, timeout_s: float = 600) -> str:
     """Waits until the run's training is under way; gives the run's URI."""
+    run = one_run(root)
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if list(storage.list_objects(f"{root}/index/")):
-            run = one_run(root)
-            for item in storage.list_objects(f"{run}/progress/train/"):
-                if storage.read_json(item.uri)["done"]:
-                    return run
+        for item in storage.list_objects(f"{run}/progress/train/"):
+            if storage.read_json(item.uri)["done"]:
+                return run
         time.sleep(0.2)
     raise AssertionError("training did not begin in time")
 
@@ -157,8 +170,8 @@ def wait_for_end(run: str, timeout_s: float = 120) -> list[int]:
     return processes_of(run)
 
 
-def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(tmp_path: Path) -> None:
-    root = f"file://{tmp_path}/runs"
+def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, tmp_path: Path) -> None:
+    root = prepared
     config = write_config(tmp_path, LONG)
     launcher = started(root, config)
     run = wait_for_training(root)
@@ -177,12 +190,12 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(tmp_path: Path) -> 
     assert before.items() <= data_objects(run).items()
 
 
-def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(tmp_path: Path) -> None:
-    root = f"file://{tmp_path}/runs"
+def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, tmp_path: Path) -> None:
+    root = prepared
     config = write_config(tmp_path, LONG)
     launcher = started(root, config)
     run = wait_for_training(root)
-    second = submit(config, root)
+    second = submit(config, root, f"--run={run.rsplit('/', 1)[1]}")
     assert second.returncode == 1
     assert "being worked on" in error_line(second)
     assert "running" in cloudlstm("status", f"--root={root}").stdout
@@ -193,10 +206,10 @@ def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(tmp_path: Path) -> 
     assert wait_for_end(run) == []
 
 
-def test_a_killed_launcher_takes_its_jobs_with_it(tmp_path: Path) -> None:
-    root = f"file://{tmp_path}/runs"
-    launcher = started(root, write_config(tmp_path, LONG))
-    run = wait_for_training(root)
+def test_a_killed_launcher_takes_its_jobs_with_it(prepared: str, tmp_path: Path) -> None:
+    launcher = started(prepared, write_config(tmp_path, LONG))
+    run = wait_for_training(prepared)
+    assert len(processes_of(run)) == 2
     launcher.kill()
     launcher.communicate(timeout=300)
     assert wait_for_end(run) == []

@@ -33,9 +33,10 @@ def test_it_carries_what_is_no_module(wheel: Path) -> None:
 
 
 def test_it_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
     # The dependencies are those of this environment; a path alone does not bring its editable install along.
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -46,7 +47,7 @@ def test_it_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     example = site / "cloudlstm" / "_assets" / "examples" / "demo.toml"
     done = subprocess.run(
         [tmp_path / "venv" / "bin" / "cloudlstm", "submit", f"--config={example}", "--root=runs", "model.units=8",
-         "market.synthetic.tickers=3", "train.workers=1", "train.max_steps=10"],
+         "market.synthetic.tickers=3", "train.workers=1", "train.max_steps=10", "dataset.window_bars=10"],
         cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +13,7 @@ from localstack.yahoo import Fault, Listing, Yahoo, listings
 from barmaking import bars_of, walk
 from cloudlstm import ingest as module
 from cloudlstm import prepare, storage
-from cloudlstm.config import RunConfig, SparkConfig, parse
+from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import FetchError
 from cloudlstm.ingest import Ingest
 from cloudlstm.journal import Journal, Progress
@@ -25,17 +23,9 @@ from cloudlstm.market import bars
 from cloudlstm.market.calendar import sessions
 from cloudlstm.spark import Spark
 from cloudlstm.steps import YAHOO_URL
-from cloudlstm.targets.java import find_java
 
 START, END = dt.date(2023, 1, 3), dt.date(2023, 3, 31)
 SESSIONS = sessions("XNYS", START, END)
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Spark]:
-    os.environ["JAVA_HOME"] = str(find_java().home)
-    with Spark(SparkConfig(master="local[2]"), app_name="test") as application:
-        yield application
 
 
 def bars_made(ticker: str) -> pa.Table:

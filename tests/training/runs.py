@@ -70,7 +70,10 @@ def config_of(layout: RunLayout) -> RunConfig:
 
 @contextmanager
 def workers(layout: RunLayout, count: int = 1, *, signals: Mapping[int, str] | None = None):
-    """Worker processes that end with the block; `signals` sends worker i "SIGNAL STEP", as in {1: "SIGKILL 40"}."""
+    """Worker processes that end with the block; `signals` sends worker i "SIGNAL STEP", as in {1: "SIGKILL 40"}.
+
+    A lone worker gets all cores: pinned to one, it would share that with whatever else is pinned there.
+    """
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for opened in sockets:
@@ -82,7 +85,8 @@ def workers(layout: RunLayout, count: int = 1, *, signals: Mapping[int, str] | N
     try:
         for index in range(count):
             cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-            env = os.environ | {"TF_CONFIG": json.dumps(cluster), CORES: str(cores[index % len(cores)])}
+            share = cores[index % len(cores) :: count]
+            env = os.environ | {"TF_CONFIG": json.dumps(cluster), CORES: ",".join(map(str, share))}
             end = (signals or {}).get(index, "").split()
             with consoles[index].open("w") as console:
                 command = [sys.executable, "-W", "error", "-W", KERAS_COPIES, WORKER, layout.uri, *end]
@@ -99,7 +103,7 @@ def workers(layout: RunLayout, count: int = 1, *, signals: Mapping[int, str] | N
 def trained(layout: RunLayout, count: int = 1, *, printing: str = "") -> Manifest:
     """The manifest of the training that `count` workers did, quietly but for lines with `printing`."""
     with workers(layout, count) as started:
-        codes = [process.wait(timeout=120) for process, _ in started]
+        codes = [process.wait(timeout=600) for process, _ in started]
         printed = [console.read_text() for _, console in started]
         loud = [line for text in printed for line in text.splitlines() if not (printing and printing in line)]
         assert (codes, loud) == ([0] * count, []), "\n".join(printed)

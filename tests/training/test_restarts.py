@@ -1,4 +1,4 @@
-"""Workers that are killed, stopped and terminated: all start again, and train the network of an undisturbed run."""
+"""How many workers there are, and which are killed, stopped or terminated, does not change the network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,23 @@ def resumed_at(layout: RunLayout) -> list[int]:
     return [int(line.split()[-1]) for line in log_of(layout, "train/worker-0") if "going on from step" in line]
 
 
-def test_lost_workers_do_not_change_the_network(undisturbed_by_two: RunLayout, folder: Path) -> None:
+def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, undisturbed_by_two: RunLayout) -> None:
+    one, layout = the(undisturbed), undisturbed_by_two
+    two = the(layout)
+    assert len(losses(one)) == 300
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
+    for name, values in weights(one).items():
+        np.testing.assert_allclose(weights(two)[name], values, rtol=1e-3, atol=1e-5)
+    assert one.fingerprint == two.fingerprint
+    assert two.facts["workers"] == 2
+    assert len({process["pid"] for process in two.facts["worker_processes"]}) == 2
+    assert not list(storage.list_objects(layout.checkpoints(two.fingerprint))), "a finished training needs none"
+
+
+def test_lost_workers_do_not_change_the_network(
+    undisturbed_by_two: RunLayout, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_STOPPED_S", 3.0)
     random = np.random.default_rng(20261123)
     epochs = np.array([1, 4, 6, 9])
     steps = [int(step) for step in epochs * STEPS_PER_EPOCH + random.integers(1, STEPS_PER_EPOCH, 4)]
@@ -82,8 +98,8 @@ def test_lost_workers_do_not_change_the_network(undisturbed_by_two: RunLayout, f
 
 def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunLayout, folder: Path) -> None:
     faults = [
-        ("0/worker-0", "SIGKILL", "half", 60),
-        ("1/worker-0", "SIGKILL", "torn", 120),
+        ("0/worker-0", "SIGKILL", "half", 65),
+        ("1/worker-0", "SIGKILL", "torn", 125),
         ("2/worker-0", "SIGKILL", "manifest", 0),
         ("3/worker-0", "SIGKILL", "tidying", 0),
         ("4/worker-0", "SIGTERM", "reporting", 0),
@@ -95,9 +111,12 @@ def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunL
     lines = log_of(layout, "train/worker-0")
     assert sum("passing over a checkpoint" in line for line in lines) == 1, "the torn one"
     expected, found = the(undisturbed), the(layout)
-    for kind in ("losses", "predictions", "inputs"):
+    for kind in ("losses", "weights", "predictions", "inputs"):
         assert content(found, kind) == content(expected, kind)
-    assert resumed_at(layout)[-1] == 300, "what was killed after the last step only predicts again"
+    half, torn, *_, last = resumed_at(layout)
+    assert 0 < half < 65 <= torn < 125, "the checkpoint before"
+    assert half % STEPS_PER_EPOCH, "and not at an epoch's end"
+    assert last == 300, "what was killed after the last step only predicts again"
     assert not list(storage.list_objects(layout.all_checkpoints)), "also when killed before it could tidy up"
     report = Manifest.load(layout, "evaluate")
     assert report is not None

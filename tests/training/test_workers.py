@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -61,19 +60,6 @@ def history(manifest: Manifest) -> list[dict]:
     return [json.loads(line) for line in content(manifest, "history").splitlines()]
 
 
-def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, undisturbed_by_two: RunLayout) -> None:
-    one, layout = the(undisturbed), undisturbed_by_two
-    two = the(layout)
-    assert len(losses(one)) == 300
-    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
-    for name, values in weights(one).items():
-        np.testing.assert_allclose(weights(two)[name], values, rtol=1e-3, atol=1e-5)
-    assert one.fingerprint == two.fingerprint
-    assert two.facts["workers"] == 2
-    assert len({process["pid"] for process in two.facts["worker_processes"]}) == 2
-    assert not list(storage.list_objects(layout.checkpoints(two.fingerprint))), "a finished training needs none"
-
-
 def test_it_learns_and_keeps_the_best_weights(undisturbed: RunLayout) -> None:
     manifest, records = the(undisturbed), history(the(undisturbed))
     assert [record["epoch"] for record in records] == list(range(12))
@@ -126,32 +112,6 @@ def test_plain_keras_loads_the_network(undisturbed: RunLayout, tmp_path: Path) -
     np.testing.assert_allclose(transform.returns(outputs, raw, tickers), written, rtol=1e-4, atol=1e-8)
 
 
-def test_a_killed_training_goes_on_and_ends_bit_for_bit_the_same(undisturbed: RunLayout, folder: Path) -> None:
-    layout = a_run(folder, "killed")
-    with workers(layout, signals={0: "SIGKILL 130"}) as [(process, console)]:
-        assert process.wait(timeout=60) == -signal.SIGKILL, console.read_text()
-    [*_, newest] = storage.list_objects(layout.uri + "/checkpoints/")
-    reached = int(newest.uri[-13:-4])
-    assert 100 < reached <= 136
-    assert reached % STEPS_PER_EPOCH, "not at an epoch's end"
-    manifest = trained(layout)
-    assert "going on from step" in _log(layout)
-    np.testing.assert_array_equal(losses(manifest), losses(the(undisturbed)))
-    for name, values in weights(the(undisturbed)).items():
-        np.testing.assert_array_equal(weights(manifest)[name], values)
-
-
-def test_sigterm_to_one_worker_saves_and_ends_both_and_one_can_finish_alone(
-    undisturbed: RunLayout, folder: Path
-) -> None:
-    layout = a_run(folder, "terminated", **{"train.checkpoint_every_s": 1000.0})
-    with workers(layout, 2, signals={1: "SIGTERM 100"}) as started:
-        assert [process.wait(timeout=60) for process, _ in started] == [143, 143]
-    [*_, newest] = storage.list_objects(layout.uri + "/checkpoints/")
-    assert 100 < int(newest.uri[-13:-4]) < 124, "saved where it was asked, not at the last epoch's end"
-    np.testing.assert_allclose(losses(trained(layout)), losses(the(undisturbed)), rtol=1e-5)
-
-
 def test_under_the_name_of_the_network_stands_a_trained_one(folder: Path) -> None:
     """Where there is nothing to learn, the naive forecast validates best; it is not passed off as the LSTM's."""
     layout = make_run(
@@ -165,12 +125,17 @@ def test_under_the_name_of_the_network_stands_a_trained_one(folder: Path) -> Non
     assert error_of_forecasts(layout) == pytest.approx(min(found[1:]), rel=1e-5)
 
 
-def test_a_worker_that_loses_its_peer_ends_with_a_clear_error(folder: Path) -> None:
+def test_a_worker_that_loses_its_peer_ends_with_a_clear_error_and_can_finish_alone(
+    undisturbed: RunLayout, folder: Path
+) -> None:
     layout = a_run(folder, "lost", **{"train.collective_timeout_s": 5.0})
     with workers(layout, 2, signals={1: "SIGKILL 60"}) as [(survivor, console), _]:
-        assert survivor.wait(timeout=60) not in (0, 143)
-    assert list(storage.list_objects(layout.uri + "/checkpoints/"))
+        assert survivor.wait(timeout=300) not in (0, 143)
     assert "worker 0 lost a peer" in console.read_text()
+    [*_, newest] = storage.list_objects(layout.uri + "/checkpoints/")
+    assert 0 < int(newest.uri[-13:-4]) < 84
+    np.testing.assert_allclose(losses(trained(layout)), losses(the(undisturbed)), rtol=1e-5)
+    assert "going on from step" in _log(layout)
 
 
 def test_levels_stop_early_in_half_precision(folder: Path) -> None:
