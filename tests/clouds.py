@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from localstack.cloud import Cloud
+from localstack.cloud import Cloud, Options
 
 from grouping import group_of, needs_target
 from infra.terraforming import Running, Terraform, copied, initialized, require_terraform
@@ -37,7 +37,8 @@ OVERRIDE = 'provider "aws" {\n  max_retries = 2\n}\n'
 @pytest.fixture(scope="session")
 def aws_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """An emulated AWS, for as long as the tests run."""
-    with Cloud(tmp_path_factory.mktemp("aws") / "cloud") as running:
+    options = Options(node_environment={"EVERYWHERE": "yes"})
+    with Cloud(tmp_path_factory.mktemp("aws") / "cloud", options) as running:
         yield running
         assert running.control.state()["problems"] == []
 
