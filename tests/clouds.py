@@ -37,7 +37,8 @@ OVERRIDE = 'provider "aws" {\n  max_retries = 2\n}\n'
 @pytest.fixture(scope="session")
 def aws_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """An emulated AWS, for as long as the tests run."""
-    with Cloud(tmp_path_factory.mktemp("aws") / "cloud") as running:
+    options = Options(node_environment={"EVERYWHERE": "yes"})
+    with Cloud(tmp_path_factory.mktemp("aws") / "cloud", options) as running:
         yield running
         assert running.control.state()["problems"] == []
 
@@ -45,7 +46,8 @@ def aws_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @pytest.fixture(scope="session")
 def gcp_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """An emulated Google Cloud, likewise."""
-    with Cloud(tmp_path_factory.mktemp("gcp") / "cloud", Options(cloud="gcp")) as running:
+    options = Options(cloud="gcp", node_environment={"EVERYWHERE": "yes"})
+    with Cloud(tmp_path_factory.mktemp("gcp") / "cloud", options) as running:
         yield running
         assert running.control.state()["problems"] == []
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-_LONGEST_FIRST = ("clouds", "pipeline", "training", "reliability", "localstack")
-_ON_CLOUDS = ("tests/infra/", "tests/cloud/")
+_LONGEST_FIRST = ("clouds", "pipeline", "training", "reliability")
+_ON_CLOUDS = ("tests/infra/", "tests/cloud/", "tests/localstack/")
+_OF_GOOGLE = ("gcp", "google", "dataproc")
 _TARGETS = {"applied", "aws", "gcp", "target"}
 """Fixtures that take long to set up."""
 
@@ -14,7 +15,7 @@ def group_of(item: pytest.Item | str) -> str:
     """What a test, or one of this id, is kept together with: its file, or all that has to do with one cloud."""
     nodeid = item if isinstance(item, str) else item.nodeid
     if nodeid.startswith(_ON_CLOUDS):
-        return "gcp" if "gcp" in nodeid.lower() else "aws"
+        return "gcp" if any(word in nodeid.lower() for word in _OF_GOOGLE) else "aws"
     return nodeid.split("::", 1)[0]
 
 
@@ -23,11 +24,13 @@ def needs_target(item: pytest.Item) -> bool:
     return not _TARGETS.isdisjoint(getattr(item, "fixturenames", ()))
 
 
-def place_of(item: pytest.Item) -> tuple[int, bool]:
+def place_of(item: pytest.Item) -> tuple[int, int]:
     """Sorts long ones first: where they run side by side, the last one to begin should be short.
 
-    What needs no target comes before what does: targets are set up meanwhile.
+    What needs no target comes before what does: targets are set up meanwhile. Last come the tests of the emulators
+    themselves, which make them fail for everybody.
     """
-    folder = "clouds" if group_of(item) in ("aws", "gcp") else item.path.parent.name
-    place = _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
-    return place, folder == "clouds" and needs_target(item)
+    folder = item.path.parent.name
+    if group_of(item) in ("aws", "gcp"):
+        return 0, 2 if folder == "localstack" else int(needs_target(item))
+    return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST), 0

@@ -30,7 +30,7 @@ def aws_place(request: pytest.FixtureRequest) -> str | None:
 def aws_document(request: pytest.FixtureRequest, aws_cloud: Cloud, aws_place: str | None) -> dict[str, Any]:
     """The document of the target: what Terraform has made of our root, or else one that the emulator makes."""
     if aws_place is None:
-        return aws_cloud.make_target("tested")
+        return aws_cloud.make_target("emulated")
     outputs = json.loads(request.getfixturevalue("applied").run("output", "-json"))
     return {name: output["value"] for name, output in outputs.items()}
 

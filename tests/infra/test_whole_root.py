@@ -195,7 +195,10 @@ def remains(client: Client) -> dict[str, list[str]]:
         "subnets": ec2.describe_subnets(Filters=ours)["Subnets"],
         "templates": ec2.describe_launch_templates()["LaunchTemplates"],
     }
-    there = {kind: [str(each) for each in found if not _gone(each)] for kind, found in everything.items()}
+    there = {
+        kind: [str(each) for each in found if "tested" in str(each) and not _gone(each)]
+        for kind, found in everything.items()
+    }
     return {kind: found for kind, found in there.items() if found}
 
 

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from localstack.cloud import Cloud, Options
+from localstack.cloud import Cloud
 
 Client = Callable[[str], Any]
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with Cloud(tmp_path_factory.mktemp("cloud"), Options(node_environment={"EVERYWHERE": "yes"})) as running:
-        yield running
-        assert running.control.state()["problems"] == []
+def cloud(aws_cloud: Cloud) -> Cloud:
+    return aws_cloud
 
 
 @pytest.fixture(autouse=True)
@@ -48,19 +46,16 @@ def client(cloud: Cloud) -> Client:
 @pytest.fixture(scope="session")
 def target(cloud: Cloud) -> dict[str, Any]:
     """A target on the cloud."""
-    return cloud.make_target("tested")
+    return cloud.make_target("boxed")
 
 
 @pytest.fixture(scope="session")
-def gcp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def gcp(gcp_cloud: Cloud) -> Cloud:
     """The emulated Google Cloud."""
-    options = Options(cloud="gcp", node_environment={"EVERYWHERE": "yes"})
-    with Cloud(tmp_path_factory.mktemp("gcp"), options) as running:
-        yield running
-        assert running.control.state()["problems"] == []
+    return gcp_cloud
 
 
 @pytest.fixture(scope="session")
 def gcp_target(gcp: Cloud) -> dict[str, Any]:
     """A target on it."""
-    return gcp.make_target("tested")
+    return gcp.make_target("boxed")
