@@ -31,9 +31,10 @@ class Answering:
         """Answers requests such as "GET ours" one after the other; the last one again and again."""
         self._answers[what] += [(status, document) for document in documents]
 
-    def refuse(self, what: str, status: int, message: str) -> None:
+    def refuse(self, what: str, status: int, message: str, reason: str = "invalid") -> None:
         """Answers with an error as Google's services write it."""
-        self.answer(what, {"error": {"code": status, "message": message}}, status=status)
+        errors = [{"reason": reason, "message": message, "domain": "global"}]
+        self.answer(what, {"error": {"code": status, "message": message, "errors": errors}}, status=status)
 
     def times(self, what: str) -> int:
         """How often this was asked."""

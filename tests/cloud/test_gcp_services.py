@@ -283,10 +283,12 @@ def test_what_passes_is_asked_again(service: Answering, target: TargetConfig, mo
     monkeypatch.setattr(gcp_api, "_PATIENCE_S", 30.0)
     service.refuse(RESIZE, 503, "later")
     service.refuse(RESIZE, 429, "slower")
+    service.refuse(RESIZE, 403, "Rate Limit Exceeded", "rateLimitExceeded")
+    service.refuse(RESIZE, 400, "The resource is not ready", "resourceNotReady")
     service.answer(RESIZE, {"name": "o", "status": "DONE"})
     group = ManagedTrainers(target)
     group.send(group.size_request(1))
-    assert service.times(RESIZE) == 3
+    assert service.times(RESIZE) == 5
 
 
 def test_a_service_that_is_not_there_is_unavailable(target: TargetConfig) -> None:

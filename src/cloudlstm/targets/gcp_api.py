@@ -20,6 +20,9 @@ _SERVICES = {
 }
 """Service -> its package, and where it is."""
 
+_PASSING = {"backendError", "rateLimitExceeded", "resourceNotReady", "userRateLimitExceeded"}
+"""Reasons that go away; Compute Engine gives them with HTTP statuses such as 400 and 403."""
+
 _CREDENTIALS = "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS"
 _BY_STATUS = {
     401: _CREDENTIALS,
@@ -68,11 +71,17 @@ class Api:
         client = self._connected()
         import requests
         from google.api_core import exceptions as sdk
-        from google.api_core.retry import Retry, if_exception_type
+        from google.api_core.retry import Retry
         from google.auth import exceptions as auth
 
-        passing = (sdk.ServerError, sdk.TooManyRequests, requests.ConnectionError, requests.Timeout)
-        retry = Retry(if_exception_type(*passing), initial=0.25, maximum=4.0, multiplier=2.0, timeout=_PATIENCE_S)
+        lost = (requests.ConnectionError, requests.Timeout)
+        retry = Retry(
+            lambda error: isinstance(error, lost) or _passes(error),
+            initial=0.25,
+            maximum=4.0,
+            multiplier=2.0,
+            timeout=_PATIENCE_S,
+        )
         doing = f"{self.service} {action}"
         try:
             return ask(lambda request: getattr(client, action)(request=request, retry=retry, timeout=_TIMEOUT_S))
@@ -110,10 +119,17 @@ class Api:
             return self._client
 
     def _fault(self, doing: str, error: Any) -> CloudLSTMError:
-        if error.code is None or error.code >= 500 or error.code == 429:
+        if error.code is None or _passes(error):
             return _unavailable(doing, error)
         hint = _BY_STATUS.get(int(error.code), "").format(name=self._target.name)
         return TargetError(f"cannot {doing}: {_reason(error)}", hint=hint)
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether a service says that it may do later what it does not do now."""
+    status, reasons = int(getattr(error, "code", None) or 0), getattr(error, "errors", ())
+    said = {each.get("reason") for each in reasons if isinstance(each, dict)}
+    return status >= 500 or status == 429 or not said.isdisjoint(_PASSING)
 
 
 def status_of(error: TargetError) -> int:
