@@ -98,7 +98,7 @@ def _launch(engine: Engine, doom: Doom, console: Path, lost: float, seed: int) -
             config = DOCUMENT.model_copy(update={"bucket_uri": f"file://{folder}/bucket"})
             spark = ScriptedSpark(folder, doom, engine.manner, lost, seed)
             group = ScriptedGroup(folder, doom, engine.manner)
-            target = cloud.CloudTarget(config, spark, group, _Nothing(), _Nothing())
+            target = cloud.CloudTarget(config, spark, group, _Nothing())
             target._bundle = _Parts()  # type: ignore[assignment]
             plan = submit_plan(target, config=None, overrides=["train.workers=2"], root=None, run="scripted")
             doom.count = 0

@@ -18,8 +18,8 @@ from cloudlstm.layout import RunLayout
 from cloudlstm.targets import gcp_api, gcp_group, gcp_spark, patience
 from cloudlstm.targets.base import JobState
 from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.gcp_account import GcpAccount, cpu_quota, gpu_quota
 from cloudlstm.targets.gcp_group import ManagedTrainers
-from cloudlstm.targets.gcp_preflight import GcpPreflight, cpu_quota, gpu_quota
 from cloudlstm.targets.gcp_spark import DataprocSpark
 
 RUN = "gs://desk-runs/runs/a" + 62 * "z"
@@ -306,7 +306,7 @@ def test_without_credentials_the_way_to_get_some_is_told(
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     real = target.model_copy(update={"endpoints": {}})
     with pytest.raises(TargetError, match="gcloud auth application-default login"):
-        GcpPreflight(real).credentials()
+        GcpAccount(real).credentials()
 
 
 def quotas(**limits: tuple[int, int]) -> dict[str, Any]:
@@ -341,7 +341,7 @@ def test_quotas_are_those_of_the_region_and_of_the_project(
     service.answer("GET europe-west4", quotas(**region))
     service.answer("GET desk-project", {"name": "desk-project"} | quotas(**project))
     try:
-        said = GcpPreflight(target.model_copy(update={"trainer_gpu": gpu})).quota(4)
+        said = GcpAccount(target.model_copy(update={"trainer_gpu": gpu})).quota(4)
     except TargetError as error:
         said = str(error)
     assert told in said

@@ -12,7 +12,7 @@ import pytest
 from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import UsageError
 from cloudlstm.targets import open_target
-from cloudlstm.targets.aws_preflight import vcpus
+from cloudlstm.targets.aws_account import vcpus
 
 GOLDEN = Path(__file__).parent / "golden"
 

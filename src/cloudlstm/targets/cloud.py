@@ -12,15 +12,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cloudlstm import attempts, storage
-from cloudlstm.errors import ConfigError, CorruptObjectError, ObjectNotFoundError, TargetError, TargetUnavailableError
+from cloudlstm.errors import ConfigError, TargetError, TargetUnavailableError
 from cloudlstm.layout import RunLayout, join
 from cloudlstm.targets import preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, filled
 from cloudlstm.targets.bundle import Bundle
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.group_job import GroupJob, is_assigned, iso
+from cloudlstm.targets.group_job import GroupJob, is_assigned, iso, read_assignment
 from cloudlstm.targets.patience import patiently
-from cloudlstm.targets.services import Inventory, Preflight, SparkService, TrainerGroup
+from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, found_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ class CloudTarget:
         spark: Runs Spark applications.
         group: The trainers.
         account: Whose all this is, and what it may have.
-        inventory: What of the target there is.
         wait: Whether to wait while another run has the trainers.
     """
 
@@ -47,14 +46,13 @@ class CloudTarget:
         config: TargetConfig,
         spark: SparkService,
         group: TrainerGroup,
-        account: Preflight,
-        inventory: Inventory,
+        account: Account,
         *,
         wait: bool = False,
     ) -> None:
         self.name, self.config = config.name, config
         self.root: str | None = root_of(config)
-        self.spark, self.group, self._preflight, self._inventory = spark, group, account, inventory
+        self.spark, self.group, self._account = spark, group, account
         self._wait = wait
         self._bundle = Bundle(
             config.bucket_uri,
@@ -72,6 +70,10 @@ class CloudTarget:
         """Where the trainer group's lease and assignment lie."""
         return join(self.config.bucket_uri, "trainers", self.config.trainer_group)
 
+    @property
+    def _assignment(self) -> str:
+        return join(self.coordinates, "assignment.json")
+
     def check(self, config: RunConfig, root: str) -> None:
         """Raises the first thing that stands in the way of this run."""
         for check in self.checks(config, root).values():
@@ -79,7 +81,7 @@ class CloudTarget:
 
     def checks(self, config: RunConfig | None, root: str) -> preflight.Checks:
         """What is looked at before a submit; without a configuration what concerns the target alone."""
-        return preflight.checks(self.config, self.spark, self.group, self._preflight, config, root)
+        return preflight.checks(self.config, self.spark, self.group, self._account, config, root)
 
     def remains(self) -> list[str]:
         """One line for everything there is of the target, whatever its state."""
@@ -93,7 +95,7 @@ class CloudTarget:
         return [
             f"Spark cluster {self.config.spark_cluster}: {cluster}",
             f"trainer group {self.config.trainer_group}: {len(group.machines)} machines",
-            *self._inventory.tagged(),
+            *self._account.tagged(),
         ]
 
     def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
@@ -113,7 +115,7 @@ class CloudTarget:
             "hours": min(config.trainers.max_hours or self.config.max_hours, self.config.max_hours),
             "coordinates": self.coordinates,
             "assignment": {
-                "uri": join(self.coordinates, "assignment.json"),
+                "uri": self._assignment,
                 "document": {
                     "version": 1,
                     "run": layout.uri,
@@ -158,19 +160,13 @@ class CloudTarget:
             if application.state is JobState.RUNNING:
                 self.spark.cancel(application.id)
                 told.append(f"cancelled {application.name} ({application.id})")
-        if run is None or self._assigned() == run:
+        if run is None or read_assignment(self._assignment).get("run") == run:
             group = patiently(self.group.look)
             if group.size or group.machines:
                 patiently(lambda: self.group.send(self.group.size_request(0)))
                 told.append(f"set {self.config.trainer_group} from {group.size} machines to 0")
-            storage.delete(join(self.coordinates, "assignment.json"))
+            storage.delete(self._assignment)
         return told
-
-    def _assigned(self) -> str:
-        try:
-            return str(storage.read_json(join(self.coordinates, "assignment.json"))["run"])
-        except (ObjectNotFoundError, CorruptObjectError, KeyError):
-            return ""
 
     def _submission(self, request: Request) -> Request:
         return self._filled(request["submit"], request["run"], int(request["attempt"]))
@@ -209,11 +205,9 @@ def _part(name: str) -> dict[str, str]:
 
 
 _CLOUDS = {
-    "aws": ("aws_spark.EmrSpark", "aws_group.AutoScalingTrainers", "aws_preflight.AwsPreflight",
-            "aws_inventory.AwsInventory"),
-    "gcp": ("gcp_spark.DataprocSpark", "gcp_group.ManagedTrainers", "gcp_preflight.GcpPreflight",
-            "gcp_inventory.GcpInventory"),
-}  # fmt: skip
+    "aws": ("aws_spark.EmrSpark", "aws_group.AutoScalingTrainers", "aws_account.AwsAccount"),
+    "gcp": ("gcp_spark.DataprocSpark", "gcp_group.ManagedTrainers", "gcp_account.GcpAccount"),
+}
 """What a cloud has of its own, imported when a target of it is opened; each is made of the target's document."""
 
 

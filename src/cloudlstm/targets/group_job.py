@@ -78,7 +78,7 @@ class GroupJob(CourseJob):
         """Whether the machines are at work for this attempt already, since before this launcher."""
         if not is_assigned(self._request):
             return False
-        found = _read(self._request["assignment"]["uri"])
+        found = read_assignment(self._request["assignment"]["uri"])
         self._request = {**self._request, "deadline": self._group.deadline_request(iso(float(found["deadline"])))}
         return bool(patiently(self._group.look).size == self._request["workers"])
 
@@ -201,7 +201,7 @@ class GroupJob(CourseJob):
 
     def _at_work(self, holder: Holder) -> bool:
         """Whether another run's training goes on although its launcher is gone."""
-        found = _read(self._request["assignment"]["uri"])
+        found = read_assignment(self._request["assignment"]["uri"])
         if found.get("lease") != holder.token or float(found["deadline"]) <= time.time():
             return False
         formed = _newest(RunLayout(holder.run), int(found["attempt"]))
@@ -225,7 +225,7 @@ class GroupJob(CourseJob):
 
 def is_assigned(request: Request) -> bool:
     """Whether the group of a train request, with nothing left open, was assigned to just this before."""
-    wanted, found = request["assignment"]["document"], _read(request["assignment"]["uri"])
+    wanted, found = request["assignment"]["document"], read_assignment(request["assignment"]["uri"])
     same = all(found.get(key) == wanted[key] for key in ("run", "attempt", "opened", "package", "workers"))
     return same and float(found["deadline"]) > time.time()
 
@@ -235,7 +235,8 @@ def iso(when: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
 
 
-def _read(uri: str) -> dict[str, Any]:
+def read_assignment(uri: str) -> dict[str, Any]:
+    """What the machines of a group are to do now; empty if nothing."""
     try:
         found: dict[str, Any] = storage.read_json(uri)
     except (ObjectNotFoundError, CorruptObjectError):

@@ -10,7 +10,7 @@ from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError
 from cloudlstm.layout import join
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.services import Preflight, SparkService, TrainerGroup
+from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -25,7 +25,7 @@ def checks(
     target: TargetConfig,
     spark: SparkService,
     group: TrainerGroup,
-    account: Preflight,
+    account: Account,
     config: RunConfig | None,
     root: str,
 ) -> Checks:

@@ -154,8 +154,8 @@ class TrainerGroup(Protocol):
         ...
 
 
-class Preflight(Protocol):
-    """What a cloud is asked before a submit: says what is fine, or raises a CloudLSTMError with what mends it."""
+class Account(Protocol):
+    """Whose a target is. Checks say what is fine, or raise a CloudLSTMError with what mends it."""
 
     def credentials(self) -> str:
         """Whether there are credentials, and of whom: they must be those of the target's account or project."""
@@ -164,10 +164,6 @@ class Preflight(Protocol):
     def quota(self, workers: int) -> str:
         """Whether the account may run so many trainers."""
         ...
-
-
-class Inventory(Protocol):
-    """What of a target there is."""
 
     def tagged(self) -> Sequence[str]:
         """Names of everything that carries the target's tag or label, as far as the cloud can list that."""

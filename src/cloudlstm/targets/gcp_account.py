@@ -1,21 +1,25 @@
-"""What is looked at on Google Cloud before a submit."""
+"""What a Google Cloud project says of itself and of a target: who may look, its quotas, what carries the label."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from cloudlstm.errors import TargetError
+from cloudlstm import storage
+from cloudlstm.errors import StorageError, TargetError
+from cloudlstm.layout import join
 from cloudlstm.targets import preflight
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp_api import Api, status_of
 from cloudlstm.targets.gcp_group import ManagedTrainers
+from cloudlstm.targets.patience import patiently
 
 _ASK = "ask for more under IAM & Admin > Quotas"
 
 
-class GcpPreflight:
-    """Asks Google Cloud whether a run can be carried out on the target."""
+class GcpAccount:
+    """The project of a target on Google Cloud."""
 
     def __init__(self, target: TargetConfig) -> None:
         self._target = target
@@ -50,6 +54,24 @@ class GcpPreflight:
                 counted = f"{unit} free in {place} (quota {name})"
                 told.append(preflight.quota(each * missing, free, missing, counted, _ASK))
         return told[0] if told else f"{workers} trainers need {each * workers} {unit}; there is no quota {metric}"
+
+    def tagged(self) -> list[str]:
+        """Machines and disks by the label `cloudlstm`, as only they can be listed by it, and the known buckets."""
+        return [*self._labelled("Instances"), *self._labelled("Disks"), *self._buckets()]
+
+    def _labelled(self, client: str) -> Iterator[str]:
+        api, kind = Api("compute", client, self._target), client.lower()
+        ours = {"project": self._target.account, "filter": f"labels.cloudlstm = {self._target.name}"}
+        for place in patiently(lambda: api.each("aggregated_list", **ours)):
+            for each in place.get(kind, ()):
+                yield f"{kind.removesuffix('s')} {each['name']} in {each['zone'].rsplit('/', 1)[-1]}: {each['status']}"
+
+    def _buckets(self) -> Iterator[str]:
+        logs = "/".join(self._target.log_uri.split("/")[:3])
+        for bucket in dict.fromkeys(filter(None, (self._target.bucket_uri, logs))):
+            with suppress(StorageError):  # it is not there, or not ours to see
+                next(iter(storage.list_objects(join(bucket, "target.json"))), None)
+                yield f"bucket {bucket}"
 
     def _project(self) -> dict[str, Any]:
         try:
