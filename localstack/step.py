@@ -7,7 +7,9 @@ environment of its nodes. Standard output and error are those of the client that
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -77,8 +79,12 @@ def _prepare(submission: Submission, order: dict[str, Any], driver: Path) -> tup
     archives = []
     for uri in submission.uris("archives"):
         bare, name = archive_name(uri)
-        packed = _localised(bare, driver / ".archives")
-        _unpack(packed, driver / name)
+        if is_remote(bare):
+            packed, unpacked = _kept(bare, driver.parents[1] / "archives")
+            (driver / name).symlink_to(unpacked)
+        else:
+            packed = _localised(bare, driver)
+            _unpack(packed, driver / name)
         archives.append(f"{packed}#{name}")
     environment = order["environment"] | submission.driver_environment
     conf = dict(order["conf"])
@@ -98,6 +104,27 @@ def _prepare(submission: Submission, order: dict[str, Any], driver: Path) -> tup
     return [f"{environment['SPARK_HOME']}/bin/spark-submit", *words], environment
 
 
+def _kept(uri: str, shelf: Path) -> tuple[str, Path]:
+    """The paths of an archive and of what is in it; a cluster keeps both for applications to come."""
+    try:
+        etag = storage.stat(_as_storage_has_it(uri)).etag
+    except CloudLSTMError as error:
+        raise StepError(f"java.io.FileNotFoundException: No such file or directory: {uri} ({error})") from error
+    home = shelf / hashlib.sha256(f"{uri} {etag}".encode()).hexdigest()[:16]
+    if not home.exists():
+        fresh = shelf / f".{home.name}-{os.getpid()}"
+        _unpack(_localised(uri, fresh), fresh / "unpacked")
+        try:
+            fresh.rename(home)
+        except OSError:  # another application was faster
+            shutil.rmtree(fresh)
+    return str(home / uri.rpartition("/")[2]), home / "unpacked"
+
+
+def _as_storage_has_it(uri: str) -> str:
+    return re.sub(r"^s3[an]:", "s3:", uri)
+
+
 def _localised(uri: str, folder: Path) -> str:
     """The path of a file that was fetched into `folder` under its own name."""
     if not is_remote(uri):
@@ -109,7 +136,7 @@ def _localised(uri: str, folder: Path) -> str:
     path = folder / uri.rpartition("/")[2]
     began = time.monotonic()
     try:
-        storage.download(re.sub(r"^s3[an]:", "s3:", uri), path)
+        storage.download(_as_storage_has_it(uri), path)
     except CloudLSTMError as error:
         raise StepError(f"java.io.FileNotFoundException: No such file or directory: {uri} ({error})") from error
     _say(f"INFO Client: Uploading resource {uri} ({path.stat().st_size} bytes, {time.monotonic() - began:.1f} s)")

@@ -27,10 +27,11 @@ def needs_target(item: pytest.Item) -> bool:
 def place_of(item: pytest.Item) -> tuple[int, int]:
     """Sorts long ones first: where they run side by side, the last one to begin should be short.
 
-    What needs no target comes before what does: targets are set up meanwhile. Last come the tests of the emulators
-    themselves, which make them fail for everybody.
+    What needs no target comes before what does: targets are set up meanwhile. Then come runs on the targets, what looks
+    at them and destroys them, and last the tests of the emulators themselves, which make them fail for everybody.
     """
     folder = item.path.parent.name
     if group_of(item) in ("aws", "gcp"):
-        return 0, 2 if folder == "localstack" else int(needs_target(item))
+        late = {"cloud": 1, "infra": 2}.get(folder, 3)
+        return 0, late if late == 3 or needs_target(item) else 0
     return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST), 0
