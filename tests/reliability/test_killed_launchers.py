@@ -14,6 +14,7 @@ from emulators import S3_BUCKET
 from pipeline.submitting import data_objects
 from reliability.between import PATIENCE_S, Between, Stall
 from reliability.running import (
+    ONE_CORE,
     PREPARE_ONLY,
     STEPS,
     check_visible,
@@ -27,8 +28,6 @@ from reliability.running import (
 )
 
 VICTIMS = ("submit", "driver", "java")
-ONE_CORE = "spark.master=local[1]"
-"""Three submits run side by side, and none of them needs a second Python worker to lose."""
 
 
 @dataclass
