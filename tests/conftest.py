@@ -10,7 +10,9 @@ import pytest
 from grouping import group_of, place_of
 
 # A test's JVM lives for seconds and never earns back the optimizing compiler, a third of what a small run costs.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+_SPARING = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+os.environ.setdefault("SPARK_SUBMIT_OPTS", f'{_SPARING} -Dspark.executor.extraJavaOptions="{_SPARING}"')
+os.environ.setdefault("SPARK_DAEMON_JAVA_OPTS", _SPARING)
 
 
 pytest_plugins = ["emulators", "clouds"]

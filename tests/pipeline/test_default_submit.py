@@ -19,7 +19,7 @@ from cloudlstm.market.calendar import sessions
 from pipeline.submitting import cloudlstm, one_run, report
 from realdata import real_data
 
-SHORT = ("train.epochs=1", "train.max_steps=16", "model.units=8")
+SHORT = ("train.epochs=1", "train.max_steps=16", "model.units=8", "dataset.window_bars=10")
 """Words that only shorten the training."""
 
 

@@ -130,11 +130,11 @@ def prepared(local: str, tmp_path: Path) -> str:
     return f"file://{tmp_path}/runs"
 
 
-def started(root: str, config: Path) -> subprocess.Popen[str]:
+def started(root: str, config: Path, *words: str) -> subprocess.Popen[str]:
     """A submit of the prepared run, which trains for long."""
-    run_id = one_run(root).rsplit("/", 1)[1]
+    words = (f"--config={config}", f"--root={root}", f"--run={one_run(root).rsplit('/', 1)[1]}", *words)
     return subprocess.Popen(
-        [sys.executable, "-m", "cloudlstm", "submit", f"--config={config}", f"--root={root}", f"--run={run_id}"],
+        [sys.executable, "-m", "cloudlstm", "submit", *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 
@@ -184,7 +184,7 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, tmp_
     before = data_objects(run)
     assert list(storage.list_objects(f"{run}/checkpoints/"))
     finished = cloudlstm("submit", f"--config={config}", f"--root={root}", f"--run={run.rsplit('/', 1)[1]}",
-                         "train.max_steps=60")  # fmt: skip
+                         "train.max_steps=60", "train.workers=1")  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr.count("unchanged, skipped") == 4
     assert before.items() <= data_objects(run).items()
@@ -193,7 +193,7 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, tmp_
 def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, tmp_path: Path) -> None:
     root = prepared
     config = write_config(tmp_path, LONG)
-    launcher = started(root, config)
+    launcher = started(root, config, "train.workers=1")
     run = wait_for_training(root)
     second = submit(config, root, f"--run={run.rsplit('/', 1)[1]}")
     assert second.returncode == 1

@@ -24,6 +24,8 @@ from reliability.between import PATIENCE_S
 
 STEPS = ("ingest", "clean", "features", "sequences")
 PREPARE_ONLY = Path(__file__).with_name("prepare_only.py")
+ONE_CORE = "spark.master=local[1]"
+"""A setting for submits that need no second Python worker to lose: each costs as much as a step."""
 
 
 def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:

@@ -15,7 +15,7 @@ from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, write_object
 from cloudlstm.spark import Spark
 from pipeline.submitting import data_objects
-from reliability.running import PREPARE_ONLY, check_visible, ended, prepare_here, prepared, start
+from reliability.running import ONE_CORE, PREPARE_ONLY, check_visible, ended, prepare_here, prepared, start
 
 SmallDisk = Callable[[str], Path]
 
@@ -84,7 +84,7 @@ def test_no_space_for_temporary_files(
     """Without a byte to spare Python would look for another TMPDIR; the first lines on the console take this page."""
     folder = small_disk("28k")
     (folder / "other").write_bytes(b"x" * (free_bytes(folder) - spare))
-    code, told = prepared(config, f"file://{tmp_path}/run", env={variable: str(folder)})
+    code, told = prepared(config, f"file://{tmp_path}/run", ONE_CORE, env={variable: str(folder)})
     assert code == 1
     assert told.startswith("cloudlstm: ")
     assert told.count("\n") == 1, told
@@ -96,14 +96,14 @@ def test_no_space_for_temporary_files(
 def test_a_full_disk_cannot_hide_the_error(small_disk: SmallDisk, config: Path, tmp_path: Path) -> None:
     """No byte is left for the failure object either: the launcher finds the error in what the job has printed."""
     folder = small_disk("300k")
-    code, told = ended(start(str(PREPARE_ONLY), str(config), f"file://{folder}/run"))
+    code, told = ended(start(str(PREPARE_ONLY), str(config), f"file://{folder}/run", ONE_CORE))
     assert code == 1
     assert told.startswith("cloudlstm: cannot write file://"), told
     assert told.count("\n") == 1
     assert str(folder) in told
     assert "free some space" in told
     small_disk("64m")
-    assert prepared(config, f"file://{folder}/run") == (0, "")
+    assert prepared(config, f"file://{folder}/run", ONE_CORE) == (0, "")
     assert data_objects(f"file://{folder}/run")
 
 

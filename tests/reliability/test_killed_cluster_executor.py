@@ -43,7 +43,7 @@ def cluster(tmp_path: Path, s3_between: Between) -> Iterator[tuple[str, Process]
     }  # fmt: skip
     (port,) = free_ports(1)
     url = f"spark://127.0.0.1:{port}"
-    offered = ["--cores", "2", "--memory", "1g", url]
+    offered = ["--cores", "1", "--memory", "1g", url]
     with (
         daemon("Master", tmp_path, environment, "--port", str(port), ready="I have been elected leader"),
         daemon("Worker", tmp_path, environment, *offered, ready="registered with") as worker,

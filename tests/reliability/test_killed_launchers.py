@@ -14,6 +14,7 @@ from emulators import S3_BUCKET
 from pipeline.submitting import data_objects
 from reliability.between import PATIENCE_S, Between, Stall
 from reliability.running import (
+    ONE_CORE,
     PREPARE_ONLY,
     STEPS,
     check_visible,
@@ -46,7 +47,7 @@ def broken_off(chain: Chain, server: Between, config: Path, step: str, victim: s
     env = {"AWS_ENDPOINT_URL": server.url, "TMPDIR": str(chain.temporary)}
     stall = Stall("PUT", chain.run.removeprefix("s3://"), f"/data/{step}/")
     with server.rule(stall.concerns, stall.meddle):
-        launcher = start(str(PREPARE_ONLY), str(config), chain.run, env=env)
+        launcher = start(str(PREPARE_ONLY), str(config), chain.run, ONE_CORE, env=env)
         assert stall.reached.wait(PATIENCE_S), launcher.communicate()
         (driver,) = [pid for pid in children(launcher.pid) if "prepare.py" in command(pid)]
         (java,) = [pid for pid in children(driver) if "java" in command(pid)]
@@ -65,7 +66,7 @@ def chains(s3_between: Between, config: Path, tmp_path_factory: pytest.TempPathF
         chain = Chain(f"s3://{S3_BUCKET}/killed-{tmp_path_factory.getbasetemp().name}/{victim}", temporary[victim])
         for step in STEPS:
             broken_off(chain, s3_between, config, step, victim)
-        chain.told.append(prepared(config, chain.run, env={"TMPDIR": str(chain.temporary)}))
+        chain.told.append(prepared(config, chain.run, ONE_CORE, env={"TMPDIR": str(chain.temporary)}))
         return chain
 
     temporary = {victim: tmp_path_factory.mktemp(victim) for victim in VICTIMS}
