@@ -116,7 +116,8 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     storage.delete(f"{local}/index/{predicted}")
 
 
-LONG = SMALL.replace("epochs = 2", "epochs = 400\npatience_epochs = 400")
+LONG = SMALL.replace("epochs = 2", "epochs = 10_000\npatience_epochs = 10_000")
+"""Trains for longer than any test waits."""
 
 
 @pytest.fixture
@@ -213,3 +214,4 @@ def test_a_killed_launcher_takes_its_jobs_with_it(prepared: str, tmp_path: Path)
     launcher.kill()
     launcher.communicate(timeout=300)
     assert wait_for_end(run) == []
+    assert not storage.exists(f"{run}/manifests/train.json"), "or they ended by themselves"

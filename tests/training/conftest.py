@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+with suppress(ImportError):
+    # Where TensorFlow is loaded first, curl_cffi cannot pretend to be a browser: tests of Yahoo would fail after these.
+    import curl_cffi  # noqa: F401
 
 from cloudlstm.layout import RunLayout
 from training.runs import a_run, trained
