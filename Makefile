@@ -15,8 +15,9 @@ setup: $(READY) ## Install pinned dependencies, and a Java for Spark where there
 demo: $(READY) ## Run the whole pipeline on a small synthetic market (no network, no account)
 	$(BIN)/cloudlstm submit --config=examples/demo.toml
 
+# Three at a time keep two cores busy: a test that starts a run waits for a quarter of its time, mostly for processes.
 test: lint ## Check style and types, then run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Check style and types only
 	$(BIN)/ruff check .
