@@ -44,11 +44,19 @@ def aws(
         yield AWSTarget(aws_cloud, aws_document, tmp_path_factory.mktemp("typed"), aws_place)
 
 
+@pytest.fixture(scope="session")
+def gcp_document(gcp_cloud: Cloud) -> dict[str, Any]:
+    """The document of the target, which the emulator has made, as no plugin of the provider is at hand."""
+    return gcp_cloud.make_target("tested")
+
+
 @pytest.fixture(scope="module")
-def gcp(gcp_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GCPTarget]:
-    """The target on Google Cloud, which the emulator has made, as no plugin of the provider is at hand."""
+def gcp(
+    gcp_cloud: Cloud, gcp_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GCPTarget]:
+    """The target on Google Cloud, likewise."""
     with environment_of(gcp_cloud.environment):
-        yield GCPTarget(gcp_cloud, gcp_cloud.make_target("tested"), tmp_path_factory.mktemp("typed"))
+        yield GCPTarget(gcp_cloud, gcp_document, tmp_path_factory.mktemp("typed"))
 
 
 @pytest.fixture(scope="module", params=["aws", "gcp"])  # another cloud is another fixture, named here
