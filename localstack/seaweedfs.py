@@ -43,8 +43,10 @@ def seaweedfs(folder: Path, *, port: int = 0, bucket: str = "") -> Iterator[dict
         with serving(command, folder, lambda: _stores(environment, bucket), inherited):
             yield environment
     finally:
-        for part in _PARTS:  # whatever TMPDIR says, it keeps these in /tmp
-            Path(f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108
+        # It keeps its sockets in /tmp; a folder of ours may have a longer path than a socket can have.
+        for name in (*_PARTS, *(f"{part}-grpc" for part in _PARTS)):
+            port_of = ports[name.replace("-", ".")]
+            Path(f"/tmp/seaweedfs-{name}-{port_of}.sock").unlink(missing_ok=True)  # noqa: S108
 
 
 def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, str]) -> list[str]:
@@ -71,13 +73,11 @@ def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, s
         "-volume.max=200",  # the default of 8 is used up by the first few buckets
         f"-filer.port={ports['filer']}",
         f"-filer.port.grpc={ports['filer.grpc']}",
-        f"-filer.localSocket={folder / 'filer.sock'}",
         "-s3",
         f"-s3.port={ports['s3']}",
         f"-s3.port.grpc={ports['s3.grpc']}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
-        f"-s3.localSocket={folder / 's3.sock'}",
         f"-s3.config={folder / 's3.json'}",
         "-s3.autoCreateBucket=false",
         "-s3.allowDeleteBucketNotEmpty=false",  # as S3 does
