@@ -100,10 +100,16 @@ def _without_checksums(answer: Answer) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if not any(word in name.lower() for word in gone)}
 
 
+def _is_data(request: Request) -> bool:
+    """Whether a data object is read; a listing of them carries nothing by which a wrong name could be told."""
+    path = request.path.replace("%2F", "/")
+    return request.method == "GET" and "/data/" in path and "prefix=" not in path
+
+
 def flip(request: Request) -> Answer:
     """One bit of a data object is wrong, and no checksum comes with it; other bodies are left alone."""
     answer = request.forward()
-    if request.method != "GET" or "/data/" not in request.path.replace("%2F", "/") or len(answer.body) < 100:
+    if not _is_data(request) or len(answer.body) < 100:
         return answer
     spoilt = bytearray(answer.body)
     spoilt[len(spoilt) // 2] ^= 1
@@ -122,7 +128,7 @@ def flip_beside_checksum(request: Request) -> Answer:
 def shorten(request: Request) -> Answer:
     """A data object's end is missing, and Content-Length says that this is all."""
     answer = request.forward()
-    if request.method != "GET" or "/data/" not in request.path.replace("%2F", "/") or len(answer.body) < 100:
+    if not _is_data(request) or len(answer.body) < 100:
         return answer
     return replace(answer, body=answer.body[:-7], headers=_without_checksums(answer))
 
