@@ -3,6 +3,7 @@
 #
 #   trainer.sh             sets the machine up; run as root when the machine starts, and may be run again
 #   trainer.sh if-overdue  takes the machine out of its group once its deadline has passed; a timer runs it
+#   trainer.sh finished    brings the deadline near; runs when the worker's unit has ended well
 #
 # Where the cloud runs this, the six variables below are exported above it. A machine whose set-up fails says why in the
 # bucket and leaves its group, so that it neither costs money nor is replaced by another that fails the same way.
@@ -92,37 +93,39 @@ unknown_cloud() {
 # The end -------------------------------------------------------------------------------------------------------------
 
 leave() {
-  # Without network there is still the switch: a machine that is off costs nothing, or vanishes.
-  leave_group || shutdown -h now
+  leave_group && return
+  # Without network there is still the switch. But Google's groups replace what is off: there the timer asks again.
+  if [[ $CLOUDLSTM_CLOUD != gcp ]] || ! systemctl is-active --quiet cloudlstm-deadline.timer; then
+    shutdown -h now
+  fi
 }
 
 if_overdue() {
   local deadline
   deadline=$(cat "$BASE/deadline")
-  if (($(date +%s) >= deadline)); then
-    leave
-  fi
+  (($(date +%s) < deadline)) || leave
 }
 
 set_deadline() { # EPOCH_SECONDS: the earliest of all that were ever set holds
   local earlier=$1
-  if [[ -s $BASE/deadline ]]; then
-    earlier=$(cat "$BASE/deadline")
-  fi
+  [[ ! -s $BASE/deadline ]] || earlier=$(cat "$BASE/deadline")
   echo $(($1 < earlier ? $1 : earlier)) >"$BASE/deadline.new"
   mv "$BASE/deadline.new" "$BASE/deadline"
 }
 
+finished() { # the run has no more work for this machine; a launcher that lives takes it away sooner
+  [[ ${SERVICE_RESULT:-} != success ]] || set_deadline $(($(date +%s) + 600))
+}
+
 on_exit() { # STATUS
   local id
-  if (($1 == 0)); then
-    return
-  fi
+  (($1 != 0)) || return 0
   echo "the set-up failed with status $1"
   tail -n 40 "$BASE/setup.log" >&3
   if id=$(metadata id); then
     copy "$BASE/setup.log" "$COORDINATES/machines/$id.log" || true
   fi
+  set_deadline 0 || true # what is accepted may yet come to nothing: then the timer asks again
   leave
 }
 
@@ -188,9 +191,7 @@ UNIT
 }
 
 check_driver() {
-  if [[ $CLOUDLSTM_GPU != none ]]; then
-    retry nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-  fi
+  [[ $CLOUDLSTM_GPU == none ]] || retry nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 }
 
 # A launcher writes the assignment before its group grows. So a machine that finds none for half an hour, or only one whose
@@ -258,6 +259,7 @@ StateDirectory=cloudlstm
 DynamicUser=yes
 Restart=on-failure
 RestartSec=5
+ExecStopPost=+$BASE/trainer.sh finished
 
 [Install]
 WantedBy=multi-user.target
@@ -290,8 +292,9 @@ set_up() {
 case ${1:-set-up} in
   set-up) set_up ;;
   if-overdue) if_overdue ;;
+  finished) finished ;;
   *)
-    echo "usage: trainer.sh [if-overdue]" >&2
+    echo "usage: trainer.sh [if-overdue|finished]" >&2
     exit 2
     ;;
 esac

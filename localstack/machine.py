@@ -31,6 +31,7 @@ PYTHON, ADDRESS = "EMULATOR_TRAINER_PYTHON", "CLOUDLSTM_ADDRESS"
 
 _CHECK_S = 0.5
 _RESTART_S = 1.0
+_FINISHED_S = 600.0
 _REPEAT_S = 5.0
 _CLEAN_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE}  # systemd counts these as success
 _PACKAGE = "cloudlstm.zip"
@@ -128,6 +129,7 @@ class Machine:
                 self._member = None
             _say(f"the member ended with {status}")
             if status == 0 or -status in _CLEAN_SIGNALS:
+                self._deadline = min(self._deadline, time.time() + _FINISHED_S)
                 return
             time.sleep(_RESTART_S)
 

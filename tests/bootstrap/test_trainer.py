@@ -137,7 +137,11 @@ def test_it_leaves_with_decrement_at_its_deadline_and_not_before(machine: Machin
 
 @on_each_cloud
 @pytest.mark.parametrize("missing", ["group", "metadata"])
-def test_what_cannot_leave_its_group_shuts_down(machine: Machine, missing: str) -> None:
+@pytest.mark.parametrize("timer", [True, False])
+def test_what_cannot_leave_its_group_shuts_down_or_asks_again(machine: Machine, missing: str, timer: bool) -> None:
+    """A group of Google's would replace a machine that is off, so it is switched off only if nothing asks again."""
+    if not timer:
+        machine.fail("systemctl", 1, words="is-active")
     machine.base.mkdir(parents=True)
     (machine.base / "deadline").write_text("1\n")
     if missing == "group":
@@ -145,7 +149,21 @@ def test_what_cannot_leave_its_group_shuts_down(machine: Machine, missing: str) 
     else:
         machine.fail("curl", 99)
     machine.run("if-overdue")
-    assert machine.calls("shutdown") == ["shutdown -h now"]
+    asks_again = machine.cloud == "gcp" and timer
+    assert machine.calls("shutdown") == ([] if asks_again else ["shutdown -h now"])
+
+
+@pytest.mark.parametrize("result", ["success", "exit-code"])
+def test_a_machine_whose_work_is_done_leaves_soon_without_a_launcher(machine: Machine, result: str) -> None:
+    assignment = machine.assign()
+    machine.run()
+    assert settings_of(machine.units / "cloudlstm-member.service")["ExecStopPost"].endswith("trainer.sh finished")
+    machine.environment["SERVICE_RESULT"] = result
+    assert machine.run("finished").returncode == 0
+    soon = time.time() + 600
+    assert (machine.deadline <= soon) == (result == "success")
+    assert machine.deadline >= soon - 60
+    assert machine.deadline <= int(assignment["deadline"])
 
 
 def test_a_longer_deadline_than_the_machines_own_does_not_count(machine: Machine) -> None:
@@ -165,6 +183,7 @@ def test_a_machine_without_a_driver_says_so_and_leaves(machine: Machine) -> None
     assert "nvidia-smi was told to fail" in done.stdout  # what the cloud shows as the machine's console
     assert len(machine.calls("nvidia-smi")) == 5
     assert machine.departures() == [LEAVE[machine.cloud]]
+    assert machine.deadline == 0  # should that come to nothing, the timer asks again
 
 
 def test_what_differs_from_its_checksum_is_not_run(machine: Machine) -> None:

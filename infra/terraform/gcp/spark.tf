@@ -37,7 +37,7 @@ resource "google_dataproc_autoscaling_policy" "spark" {
     cooldown_period = "120s"
 
     yarn_config {
-      graceful_decommission_timeout = "600s"
+      graceful_decommission_timeout = "3600s" # a worker that leaves may hold a driver
       scale_up_factor               = 1
       scale_down_factor             = 1
     }
@@ -103,7 +103,6 @@ resource "google_dataproc_cluster" "spark" {
       image_version = var.spark_release
 
       override_properties = {
-        "dataproc:am.primary_only"   = "true" # drivers stay on workers that stay
         "spark:spark.pyspark.python" = local.spark_python_path
       }
     }

@@ -66,8 +66,8 @@ variable "name" {
   default     = "cloudlstm"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name)) && !startswith(var.name, "goog") && !strcontains(var.name, "google")
-    error_message = "name is 2 to 20 lower-case letters, digits and hyphens, beginning with a letter, not ending in a hyphen, and without the name of Google."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name)) && !startswith(var.name, "goog") && !strcontains(var.name, "google")
+    error_message = "name is 3 to 20 lower-case letters, digits and hyphens, beginning with a letter, not ending in a hyphen, and without the name of Google."
   }
 }
 
@@ -148,7 +148,7 @@ variable "spark_max_nodes" {
 }
 
 variable "spark_min_nodes" {
-  description = "Workers that run as long as the cluster does; always on demand. They hold the driver."
+  description = "Workers that run as long as the cluster does; always on demand."
   type        = number
   default     = 2
 
@@ -181,7 +181,7 @@ variable "spark_release" {
 }
 
 variable "spark_spot" {
-  description = "Takes the workers above spark_min_nodes from the spot market, about 60 % cheaper; losing one costs only its tasks."
+  description = "Takes the workers above spark_min_nodes from the spot market, about 60 % cheaper; losing one costs its tasks, and now and then the job, if it held the driver: then submit again."
   type        = bool
   default     = false
 }
