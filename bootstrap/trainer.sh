@@ -157,9 +157,7 @@ fetch() { # NAME FILE: the object that the assignment names, unless it is there 
   local uri sha256
   uri=$(field "$1.uri")
   sha256=$(field "$1.sha256")
-  if is "$2" "$sha256"; then
-    return
-  fi
+  is "$2" "$sha256" && return
   retry copy "$uri" "$2"
   if ! is "$2" "$sha256"; then
     echo "$uri does not have the sha256 $sha256 that was assigned"
