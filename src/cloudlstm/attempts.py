@@ -185,9 +185,10 @@ class Attempt:
                 raise _taken_over(self._layout, self.number)
 
     def _refuse(self, number: int) -> None:
+        run = self._layout.uri
         raise RunBusyError(
             f"run {self._layout.run_id} is being worked on by {_holder(self._layout, number)}",
-            hint=f"watch it with `cloudlstm status --run={self._layout.run_id}` or end it with `cloudlstm cancel`",
+            hint=f"watch it with `cloudlstm status {run}` or end it with `cloudlstm cancel {run}`",
         )
 
 
@@ -225,7 +226,7 @@ def _require_latest(layout: RunLayout, number: int) -> None:
 def _taken_over(layout: RunLayout, attempt: int) -> RunBusyError:
     return RunBusyError(
         f"run {layout.run_id} was taken over by {_holder(layout, attempt)} while this process was out of touch",
-        hint=f"watch it with `cloudlstm status --run={layout.run_id}`",
+        hint=f"watch it with `cloudlstm status {layout.uri}`",
     )
 
 

@@ -171,7 +171,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_runs_lists_settings_and_results(root: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert compare.show_runs(root) == 0
+    assert compare.show_runs(root, ["cloudlstm", "runs", f"--root={root}"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
     told = "done 2 2024-12-31 64 x 50 2/3 1.2500 +0.3750 4.32 k 1:15 2"
     assert lines["beta"].split()[3:] == told.split()
@@ -204,7 +204,7 @@ def test_settings_are_compared_by_value() -> None:
 SLOW = """
 import os, sys, time
 from cloudlstm import launch
-from cloudlstm.cli import main
+from cloudlstm.cli import entry
 def slow(plan, target, watch):
     os.write(1, b"at work ")
     try:
@@ -212,12 +212,13 @@ def slow(plan, target, watch):
     finally:
         time.sleep(0.5)
 launch.carry_out = slow
-sys.exit(main(sys.argv[1:]))
+entry()
 """
 """A launcher whose jobs take their time to end."""
 
 
-def test_ctrl_c_is_answered_at_once_and_the_way_on_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_is_answered_at_once_and_the_way_on_is_told(tmp_path: Path, sent: signal.Signals) -> None:
     words = ["submit", f"--root={tmp_path}/runs", "market.source=synthetic", "train.epochs=3"]
     screen, terminal = pty.openpty()
     process = subprocess.Popen([sys.executable, "-c", SLOW, *words], stdout=terminal, stderr=terminal)
@@ -231,7 +232,7 @@ def test_ctrl_c_is_answered_at_once_and_the_way_on_is_told(tmp_path: Path) -> No
             except OSError:  # the terminal's other end is closed
                 break
             if b"at work" in told and not interrupted:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(sent)
                 interrupted = True
         assert process.wait(60) == 130
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
@@ -63,5 +64,6 @@ def _spelled(word: str) -> str:
 
 
 def entry() -> None:
-    """The console script."""
+    """The console script. What schedulers and shutdowns send is answered like Ctrl-C: work is ended, not left alone."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

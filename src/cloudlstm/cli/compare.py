@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -48,8 +49,8 @@ _RESULTS: tuple[tuple[str, Callable[[Record], float | None], Callable[[float], s
 """Name, where it stands, how it is written, and which way is better: 1 up, -1 down, 0 neither."""
 
 
-def show_runs(root: str) -> int:
-    """All runs below a root, the newest first."""
+def show_runs(root: str, again: Sequence[str]) -> int:
+    """All runs below a root, the newest first; `again` is what was typed."""
     records = gather(RunLayout.of(root, run_id) for run_id in run_ids(root))
     if not records:
         sys.stdout.write(f"no runs in {root}\n")
@@ -61,8 +62,8 @@ def show_runs(root: str) -> int:
     strong = [skills.index(max(known))] if len(known) > 1 else []
     out.print(fitted(_COLUMNS, rows, out.width, strong=strong))
     if len(records) > 1:
-        names = " ".join(record.run_id for record in records[:2])
-        say(out, f"side by side: cloudlstm runs {names}", "dim")
+        names = [record.run_id for record in records[:2]]
+        say(out, f"side by side: {shlex.join([*again, *names])}", "dim")
     return 0
 
 

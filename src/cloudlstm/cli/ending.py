@@ -40,5 +40,7 @@ def bring_down(where: str) -> int:
 
 
 def _destroy(where: str, target: CloudTarget) -> str:
+    if target.config.endpoints:
+        return "make cloud-down"
     folder = f"infra/terraform/{target.config.cloud}" if "://" in where or where.endswith(".json") else where
     return f"terraform -chdir={folder} destroy"

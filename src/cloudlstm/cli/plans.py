@@ -88,7 +88,7 @@ def chosen_id(name: str, ids: Sequence[str], root: str) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageError(f"no run {name} in {root}", hint="cloudlstm runs")
+        raise UsageError(f"no run {name} in {root}", hint=f"cloudlstm runs --root={root}")
     raise UsageError(f"{name!r} means more than one run: {', '.join(found[:5])}", hint="more letters of its id")
 
 

@@ -188,7 +188,7 @@ def runs(*names: str, root: str | None = None, target: str | None = None) -> Def
     base = plans.root_uri(plans.chosen_root(text("root", root), text("target", target)))
     if names:
         return Deferred(lambda: compare.show_comparison(base, [str(name) for name in names]))
-    return Deferred(lambda: compare.show_runs(base))
+    return Deferred(lambda: compare.show_runs(base, command("runs", (), root=root, target=target)))
 
 
 def doctor(*overrides: str, config: str | None = None, root: str | None = None, target: str | None = None) -> Deferred:

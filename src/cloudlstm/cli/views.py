@@ -41,6 +41,12 @@ def show_status(layout: RunLayout) -> int:
             if record.get("hint"):
                 out.print(f"try: {record['hint']}", soft_wrap=True)
     if told.startswith(("failed", "cancelled", "stopped")):
+        if told == "stopped" and attempts.was_lost(layout, number):
+            say(
+                out,
+                "its launcher was lost. What it had started on a cloud may be at work still: a submit goes on with it, "
+                "`cancel` or `down` with the target ends it",
+            )
         say(out, "submit it again with the same words: what is done is skipped")
     return 0
 

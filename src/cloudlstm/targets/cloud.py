@@ -8,11 +8,13 @@ then, and `${deadline}`.
 from __future__ import annotations
 
 import importlib
+import socket
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cloudlstm import attempts, storage
-from cloudlstm.errors import ConfigError, TargetError, TargetUnavailableError
+from cloudlstm.errors import ConfigError, MachineError, TargetError, TargetUnavailableError
 from cloudlstm.layout import RunLayout, join
 from cloudlstm.targets import preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, filled
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _PARTS = ("uri", "sha256")
 _HOUR_S = 3600
+_LISTENS_S = 5.0
 
 
 class CloudTarget:
@@ -218,7 +221,24 @@ def open_cloud(where: str, *, wait: bool = False) -> CloudTarget:
     config = document.load(where)
     if config.cloud not in _CLOUDS:
         raise ConfigError(f"{where} is a target on {config.cloud}", hint=f"known clouds are {', '.join(_CLOUDS)}")
+    for url in set(config.endpoints.values()):
+        _require_emulator(url)
     return CloudTarget(config, *(_made(name, config) for name in _CLOUDS[config.cloud]), wait=wait)
+
+
+def _require_emulator(url: str) -> None:
+    """Raises MachineError where a service is said to be on this machine and nothing listens: to wait would not help."""
+    place = urlsplit(url)
+    if not (place.hostname or "").startswith("127."):
+        return
+    try:
+        socket.create_connection((place.hostname, place.port or 80), timeout=_LISTENS_S).close()
+    except ConnectionRefusedError:
+        raise MachineError(
+            f"nothing answers at {url}, where this target is", hint="is it emulated? make cloud-up"
+        ) from None
+    except OSError:
+        return  # it is there, and slow
 
 
 def _made(name: str, config: TargetConfig) -> Any:

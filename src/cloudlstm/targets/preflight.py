@@ -125,4 +125,4 @@ def quota(needed: int, allowed: int, workers: int, unit: str, remedy: str) -> st
             f"{workers} trainers need {needed} {unit}, and {allowed} are allowed",
             hint=f"{remedy}, or train.workers={max(allowed * workers // needed, 1)}",
         )
-    return f"{needed} of {allowed} {unit} are needed"
+    return f"{workers} trainer{'s' if workers > 1 else ''} more would need {needed} of {allowed} {unit}"
