@@ -43,9 +43,8 @@ def _up(asked: argparse.Namespace, words: list[str]) -> None:
         background.hold(asked.folder, options, asked.name if asked.target else "", asked.target)
     else:
         _print_exports(background.start(asked.folder, words[1:]))
-        sys.stderr.write(
-            f"the cloud is up; its logs are in {asked.folder}; end it by `make cloud-down` or `python -m localstack down`\n"
-        )
+        sys.stderr.write(f"the cloud is up; its logs are in {asked.folder}\n")
+        sys.stderr.write("end it by `make cloud-down` or `python -m localstack down`\n")
 
 
 def _down(asked: argparse.Namespace, _: list[str]) -> None:

@@ -186,8 +186,9 @@ def _interruption(board: Board, live: Live) -> Iterator[None]:
         live.refresh()
         raise KeyboardInterrupt
 
-    former = signal.signal(signal.SIGINT, answer)
+    former = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
