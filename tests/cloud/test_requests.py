@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from localstack.processes import free_ports
 
 from cloudlstm.cli.plans import submit_plan
-from cloudlstm.errors import UsageError
+from cloudlstm.errors import MachineError, UsageError
 from cloudlstm.targets import open_target
 from cloudlstm.targets.aws_account import vcpus
 
@@ -43,6 +44,13 @@ def written(document: dict[str, Any], folder: Path) -> str:
     path = folder / "target.json"
     path.write_text(json.dumps({key: {"sensitive": False, "type": "x", "value": document[key]} for key in document}))
     return str(path)
+
+
+def test_an_emulator_that_has_ended_is_told_at_once(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    place = written(GCP | {"endpoints": {"dataproc": f"http://127.0.0.1:{port}"}}, tmp_path)
+    with pytest.raises(MachineError, match=f"nothing answers at http://127.0.0.1:{port}"):
+        open_target(place)
 
 
 def requests(place: str, *words: str, root: str | None = None) -> tuple[dict[str, Any], ...]:
