@@ -16,8 +16,8 @@ readonly BASE=${CLOUDLSTM_PREFIX:-}/opt/cloudlstm # tests work below a prefix
 readonly UNITS=${CLOUDLSTM_PREFIX:-}/etc/systemd/system
 readonly COORDINATES=$CLOUDLSTM_BUCKET_URI/trainers/$CLOUDLSTM_GROUP
 
-# uv 0.13.9 for x86-64; the path names the file's content.
-readonly UV_WHEEL=https://files.pythonhosted.org/packages/3d/aa/26d64642d808de4a652579ef950d7cd2d37f080a8babf9c67c6b75fc4c3f/uv-0.13.9-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
+# uv's wheel for x86-64.
+readonly UV_VERSION=0.13.9
 readonly UV_SHA256=d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19
 
 export HOME=/root # at the start of a machine there is none
@@ -159,10 +159,9 @@ fetch() { # NAME FILE: the object that the assignment names, unless it is there 
   sha256=$(field "$1.sha256")
   is "$2" "$sha256" && return
   retry copy "$uri" "$2"
-  if ! is "$2" "$sha256"; then
-    echo "$uri does not have the sha256 $sha256 that was assigned"
-    return 1
-  fi
+  is "$2" "$sha256" && return
+  echo "$uri does not have the sha256 $sha256 that was assigned"
+  return 1
 }
 
 watch_deadline() {
@@ -201,22 +200,24 @@ await_assignment() {
     sleep 30
   done
   set_deadline "$(field deadline)"
-  if [[ $CLOUDLSTM_GPU == none && $(field accelerator) != cpu ]]; then
-    echo "the run wants $(field accelerator), and this machine has no GPU"
-    return 1
+  [[ $CLOUDLSTM_GPU != none || $(field accelerator) == cpu ]] && return
+  echo "the run wants $(field accelerator), and this machine has no GPU"
+  return 1
+}
+
+install_pip() {
+  if command -v dnf; then
+    dnf install --assumeyes --quiet python3-pip && return
   fi
+  apt-get update --quiet && DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet python3-pip
 }
 
 bring_uv() {
-  if command -v uv; then
-    return
-  fi
-  retry curl -fsSL -o "$BASE/uv.whl" "$UV_WHEEL"
-  if ! is "$BASE/uv.whl" "$UV_SHA256"; then
-    echo "$UV_WHEEL does not have the sha256 $UV_SHA256"
-    return 1
-  fi
-  python3 -m zipfile -e "$BASE/uv.whl" "$BASE/uv"
+  command -v uv && return
+  python3 -m pip --version || retry install_pip # from the index that pip is set to
+  echo "uv==$UV_VERSION --hash=sha256:$UV_SHA256" >"$BASE/uv.txt"
+  retry python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -d "$BASE" -r "$BASE/uv.txt"
+  python3 -m zipfile -e "$BASE/uv-$UV_VERSION"-*.whl "$BASE/uv"
   install -D -m 755 "$BASE"/uv/uv-*.data/scripts/uv "$BASE/bin/uv"
 }
 

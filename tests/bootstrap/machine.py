@@ -52,7 +52,6 @@ case "$*" in
   *' -H @- '*/instanceGroupManagers/*/deleteInstances) bearer && [[ ! -e $STUBS/no-group ]] ;;
   *' -H @- -o '*) bearer && cp "$object" "$7" ;;
   *' -H @- -T '*) bearer && mkdir -p "$(dirname "$object")" && cp "$7" "$object" ;;
-  *pythonhosted.org*) cp "$STUBS/uv.whl" "$3" ;;
   *) exit 22 ;;
 esac
 """,
@@ -84,7 +83,7 @@ class Machine:
         self.bucket.mkdir(parents=True)
         for name, body in _STUBS.items():
             self.program(name, body)
-        (self.programs / "python3").symlink_to(sys.executable)
+        self.program("python3", f'exec "{sys.executable}" "$@"\n')
         self.environment = {
             "PATH": f"{self.programs}:/usr/bin:/bin",
             "STUBS": str(self.stubs),

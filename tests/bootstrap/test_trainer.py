@@ -226,11 +226,23 @@ def test_a_machine_without_gpu_needs_no_driver_and_takes_no_gpu_work(tmp_path: P
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_uv_is_brought_where_there_is_none(machine: Machine, right: bool) -> None:
+@pytest.mark.parametrize("installer", ["", "dnf", "apt-get"])
+def test_uv_is_brought_where_there_is_none(machine: Machine, right: bool, installer: str) -> None:
     (machine.programs / "uv").rename(machine.stubs / "uv")
-    wheel = machine.stubs / "uv.whl"
+    wheel = machine.stubs / "uv-0.13.9-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.write(machine.stubs / "uv", "uv-0.13.9.data/scripts/uv")
+        archive.writestr("uv-0.13.9.dist-info/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 0.13.9\n")
+        archive.writestr("uv-0.13.9.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n")
+        archive.writestr("uv-0.13.9.dist-info/RECORD", "")
+    machine.environment |= {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(machine.stubs),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    if installer:  # there is no pip either
+        machine.fail("python3", 1, words="-m pip --version")
+        machine.program(installer, "")
     sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest() if right else "0" * 64
     lines = (BOOTSTRAP / "trainer.sh").read_text().splitlines(keepends=True)
     lines = [f"readonly UV_SHA256={sha256}\n" if line.startswith("readonly UV_SHA256=") else line for line in lines]
@@ -243,7 +255,8 @@ def test_uv_is_brought_where_there_is_none(machine: Machine, right: bool) -> Non
         assert machine.calls("uv pip install")
     else:
         assert done.returncode != 0
-        assert f"does not have the sha256 {sha256}" in machine.log_in_bucket()
+        assert "DO NOT MATCH THE HASHES" in machine.log_in_bucket()
+    assert [call for call in machine.calls(installer or "none") if call.endswith("python3-pip")] or not installer
 
 
 def test_an_unknown_cloud_is_named(machine: Machine) -> None:
