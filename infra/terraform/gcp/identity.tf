@@ -145,9 +145,8 @@ resource "google_project_iam_custom_role" "submitter" {
   permissions = [
     "compute.disks.list", "compute.instanceGroupManagers.get", "compute.instanceGroupManagers.list",
     "compute.instances.get", "compute.instances.list", "compute.machineTypes.get", "compute.projects.get",
-    "compute.regionOperations.get", "compute.regions.get", "compute.routers.list", "compute.zoneOperations.get",
-    "compute.zones.list", "dataproc.clusters.get", "dataproc.clusters.list", "dataproc.clusters.use",
-    "dataproc.jobs.cancel", "dataproc.jobs.create", "dataproc.jobs.get", "dataproc.jobs.list", "storage.buckets.list",
+    "compute.regionOperations.get", "compute.regions.get", "dataproc.clusters.get", "dataproc.clusters.list",
+    "dataproc.clusters.use", "dataproc.jobs.cancel", "dataproc.jobs.create", "dataproc.jobs.get", "dataproc.jobs.list",
   ]
 }
 
