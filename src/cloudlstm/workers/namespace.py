@@ -30,7 +30,7 @@ def keep() -> int:
         _unshare()
         _bring_up("lo")
     except OSError as error:
-        print(f"{_reason(error)}", flush=True)  # noqa: T201
+        print(_reason(error), flush=True)  # noqa: T201
         return 1
     print("ready", flush=True)  # noqa: T201
     while os.read(0, 4096):
@@ -41,8 +41,8 @@ def keep() -> int:
 def enter(keeper: str, command: list[str]) -> None:
     """Becomes `command` in the namespace of the process `keeper`."""
     for kind, flag in (("user", _CLONE_NEWUSER), ("net", _CLONE_NEWNET)):  # the right to enter comes with the first
-        path = f"/proc/{keeper}/ns/{kind}"
-        if os.readlink(path) != os.readlink(f"/proc/self/ns/{kind}"):
+        path = Path(f"/proc/{keeper}/ns/{kind}")
+        if path.readlink() != Path(f"/proc/self/ns/{kind}").readlink():
             namespace = os.open(path, os.O_RDONLY)
             _call("setns", namespace, flag)
             os.close(namespace)
