@@ -1,4 +1,4 @@
-"""Job: one training worker, told by TF_CONFIG which; worker 0 also judges the forecasts.  Usage: train.py RUN_URI"""
+"""Job: a training worker, the only one or the one of TF_CONFIG; worker 0 also judges.  Usage: train.py RUN_URI"""
 
 import json
 import os

@@ -113,8 +113,13 @@ class RunLayout:
         """Where every checkpoint lies, whatever its fingerprint."""
         return self.uri + "/checkpoints/"
 
-    def checkpoint(self, fingerprint: str, step: int) -> str:
-        return join(self.uri, f"checkpoints/{fingerprint}/step-{step:09d}.npz")
+    def checkpoint(self, fingerprint: str, step: int, sha256: str) -> str:
+        """A checkpoint's name carries the hash of its bytes, so that a damaged one is told from a sound one."""
+        return f"{self.checkpoints_of_step(fingerprint, step)}{sha256[:16]}.npz"
+
+    def checkpoints_of_step(self, fingerprint: str, step: int) -> str:
+        """How the names of all checkpoints of a step begin."""
+        return join(self.uri, f"checkpoints/{fingerprint}/step-{step:09d}-")
 
     def progress(self, step: str, worker: str) -> str:
         return join(self.uri, f"progress/{step}/{worker}.json")

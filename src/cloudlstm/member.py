@@ -170,7 +170,7 @@ class Member:
             statuses[f"worker-{index}"] = -int(signal.SIGKILL) if known is None else int(known)
         why = ", ".join(lost) or cause_of(statuses)
         budget = Restarts(self._layout, _JOB, allowed, last.budget)
-        if not worth_another(statuses.values()) or not budget.another():
+        if not worth_another(statuses.values()) or not budget.another(statuses.values()):
             return Generation(number, attempt, restarts=last.restarts, outcome=generations.FAILED, told=why)
         return Generation(number, attempt, addresses, (*last.restarts, (time.time(), why)), budget.state)
 

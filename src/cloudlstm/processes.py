@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cloudlstm.steps import PARENT_PIPE
+from cloudlstm.workers.environment import child_environment
 
 _TURN_S = 2.0
 """A longer time between two looks counts as this much: the launcher itself, or the whole machine, was asleep."""
@@ -25,7 +26,7 @@ class Process:
     Args:
         name: Of the worker.
         argv: The command.
-        env: What its environment has beyond this process's own.
+        env: What its environment has beyond this process's own, without what other installations have left in that.
         console: The file that takes what it prints.
 
     Attributes:
@@ -43,7 +44,7 @@ class Process:
         with console.open("wb") as output:
             self._process = subprocess.Popen(
                 argv,
-                env=os.environ | env | {PARENT_PIPE: "1", "PYTHONUNBUFFERED": "1"},
+                env={**child_environment(), **env, PARENT_PIPE: "1", "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,  # closes when this launcher dies, however it dies
                 stdout=output,
                 stderr=subprocess.STDOUT,

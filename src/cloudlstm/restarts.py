@@ -66,10 +66,16 @@ def told(workers: str, status: int) -> str:
     return f"{workers} lost a peer" if status == PEER_LOST else f"{workers} ended with status {status}"
 
 
+_UNEXPLAINED = 10
+"""Restarts in a row without progress in which no worker died."""
+
+
 class Restarts:
     """How often a job may start again: a number that is refilled whenever the job has got further.
 
     So a long training survives any number of lost machines, and one that dies in the same place every time is given up.
+    A restart in which nobody died does not count: a worker took a slow peer for lost, and waits longer from then on.
+    Only `_UNEXPLAINED` of those in a row are too many.
 
     Args:
         layout: The run.
@@ -81,6 +87,7 @@ class Restarts:
     def __init__(self, layout: RunLayout, job: str, allowed: int, state: Mapping[str, Any] | None = None) -> None:
         self._layout, self._job, self._allowed = layout, job, allowed
         self._used = int(state["used"]) if state else 0
+        self._unexplained = int(state.get("unexplained", 0)) if state else 0
         self._furthest: dict[str, str] = dict(state["furthest"]) if state else {}
         if state is None:
             self._has_progressed()
@@ -88,12 +95,22 @@ class Restarts:
     @property
     def state(self) -> dict[str, Any]:
         """For another process to go on with, as a JSON object."""
-        return {"used": self._used, "furthest": self._furthest}
+        return {"used": self._used, "unexplained": self._unexplained, "furthest": self._furthest}
 
-    def another(self) -> bool:
-        """Whether the job may start again; if so, what its workers left as their failure is removed."""
-        self._used = 0 if self._has_progressed() else self._used + 1
-        if not self._allowed or self._used > self._allowed:
+    def another(self, statuses: Iterable[int]) -> bool:
+        """Whether the job may start again; if so, what its workers left as their failure is removed.
+
+        Args:
+            statuses: Of the workers that ended by themselves.
+        """
+        died = any(status not in (0, PEER_LOST) for status in statuses)
+        if self._has_progressed():
+            self._used = self._unexplained = 0
+        elif died:
+            self._used += 1
+        else:
+            self._unexplained += 1
+        if not self._allowed or self._used > self._allowed or self._unexplained > _UNEXPLAINED:
             return False
         with suppress(StorageError):  # a record carries its generation, so an old one is not believed either
             storage.delete(self._layout.failure(self._job))
@@ -113,6 +130,7 @@ class Restarts:
 def _durable(layout: RunLayout) -> Iterable[tuple[str, str]]:
     """What outlives the workers, as (key, value): of equal keys the greater value is further."""
     for item in storage.list_objects(layout.all_checkpoints):
-        yield tuple(item.uri.rsplit("/", 1))  # type: ignore[misc]
+        folder, _, name = item.uri.rpartition("/")
+        yield folder, name.rpartition("-")[0]  # the step without the hash: equal steps are equally far
     for item in storage.list_objects(layout.manifests):
         yield f"{item.uri} {item.etag}", "written"

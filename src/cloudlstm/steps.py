@@ -48,11 +48,26 @@ RESTARTS = "CLOUDLSTM_RESTARTS"
 CORES = "CLOUDLSTM_CORES"
 """Environment variable: the cores that a worker on a shared machine keeps to, as in "0,2"."""
 
+DEVICES = "CLOUDLSTM_DEVICES"
+"""Environment variable: into how many devices a worker divides its cores; the same on all workers of a job."""
+
+MOST_DEVICES = 4
+"""Devices of a worker at most: TensorFlow traces the training step once for each, which takes about 1.6 s."""
+
 YAHOO_URL = "CLOUDLSTM_YAHOO_URL"
 """Environment variable: base URL of a server that stands in for every Yahoo host. Read in the driver."""
 
 
 def worker_environment(addresses: Sequence[str], index: int) -> dict[str, str]:
-    """The variables by which TensorFlow in worker `index` knows its peers, given the addresses of all in order."""
+    """The variables by which TensorFlow in worker `index` knows its peers, given the addresses of all in order.
+
+    A worker without peers gets no TF_CONFIG, because TensorFlow then starts no server. That server listens on all
+    interfaces and lets everybody who connects read and write files.
+    """
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    if len(addresses) == 1:
+        return environment
     cluster = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
-    return {"TF_CONFIG": json.dumps(cluster), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    # gRPC sends even what is for this machine through a proxy, unless it is told the hosts that have none.
+    hosts = ",".join(sorted({address.rsplit(":", 1)[0] for address in addresses}))
+    return environment | {"TF_CONFIG": json.dumps(cluster), "no_grpc_proxy": hosts}

@@ -79,21 +79,21 @@ def test_which_ends_are_worth_another_start(statuses: list[int], another: bool) 
 
 def test_restarts_are_refilled_by_progress_alone(layout: RunLayout) -> None:
     restarts = Restarts(layout, "train", allowed=2)
-    assert [restarts.another() for _ in range(2)] == [True, True]
+    assert [restarts.another([-9]) for _ in range(2)] == [True, True]
     storage.write(layout.checkpoint("f", 100), b"")
-    assert [restarts.another() for _ in range(3)] == [True, True, True]
+    assert [restarts.another([-9]) for _ in range(3)] == [True, True, True]
     storage.write(layout.checkpoint("f", 90), b"")
     storage.write(layout.checkpoint("f", 100), b"again")
-    assert not restarts.another(), "no step further"
+    assert not restarts.another([-9]), "no step further"
     storage.write(layout.manifest("train"), b"{}")
-    assert restarts.another()
-    assert not Restarts(layout, "train", allowed=0).another()
+    assert restarts.another([-9])
+    assert not Restarts(layout, "train", allowed=0).another([-9])
 
 
 def test_what_was_there_before_the_job_is_no_progress(layout: RunLayout) -> None:
     storage.write(layout.checkpoint("f", 100), b"")
     restarts = Restarts(layout, "train", allowed=1)
-    assert [restarts.another() for _ in range(2)] == [True, False]
+    assert [restarts.another([-9]) for _ in range(2)] == [True, False]
 
 
 def test_all_processes_start_again_when_one_is_killed(layout: RunLayout, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from cloudlstm.errors import DataError
 from cloudlstm.journal import Journal
 
 GENERATION = os.environ["CLOUDLSTM_GENERATION"]
-INDEX = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+INDEX = json.loads(os.environ.get("TF_CONFIG") or '{"task": {"index": 0}}')["task"]["index"]
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def plant_in_checkpoints(strike, number: int, *, torn: bool) -> None:
     write = file.FileStorage.write
 
     def faulty(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
-        if "/checkpoints/" not in uri or int(uri[-13:-4]) < number:
+        if "/checkpoints/" not in uri or int(uri.rsplit("step-", 1)[1][:9]) < number:
             write(self, uri, data, if_absent=if_absent)
         elif torn:
             write(self, uri, data[: len(data) // 2], if_absent=if_absent)

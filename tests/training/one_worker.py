@@ -5,7 +5,6 @@ With the last two it sends itself the signal when it has done the step.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from cloudlstm import storage
 from cloudlstm.config import parse
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
+from cloudlstm.training.membership import Membership
 
 
 def end_with_parent() -> None:
@@ -39,7 +39,7 @@ def main() -> int:
 
         loop.require_finite = check_and_end
     layout = RunLayout(sys.argv[1])
-    index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+    index = Membership.here().index
     with Journal(layout, "train", f"worker-{index}") as journal:
         step.run(layout, parse(storage.read_json(layout.config)), journal)
     return 0

@@ -115,7 +115,7 @@ def _last_submitted(layout: RunLayout) -> float:
 
 def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:
     root = root or target.root
-    config = _with_absolute_paths(config)
+    config = _with_workers(_with_absolute_paths(config), target)
     document = config.model_dump(mode="json")
     run_id = run or f"{config.name}-{fingerprint(config.identity())[:8]}"
     layout = RunLayout.of(root_uri(root), run_id)
@@ -134,6 +134,12 @@ def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: s
         *({"action": "job", **target.request(job, config, layout)} for job in JOBS),
     ]
     return Plan(verb, layout.uri, tuple(requests))
+
+
+def _with_workers(config: RunConfig, target: Target) -> RunConfig:
+    """The number of workers is part of what names a run, so it is written out."""
+    workers = config.train.workers or target.workers
+    return config.model_copy(update={"train": config.train.model_copy(update={"workers": workers})})
 
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:

@@ -190,8 +190,10 @@ class TrainConfig(Section):
 
     seed: int = Field(default=1, ge=0, lt=2**31)
     """Seeds the initial weights, the order of samples and the dropout masks."""
-    workers: int = Field(default=2, ge=1, le=256)
-    """Workers of the MultiWorkerMirroredStrategy."""
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Processes that train together; by default 1 on this machine and 2 on a target. Each uses up to 4 of its cores."""
+    open_ports: bool = False
+    """Lets several workers on this machine listen where other users and machines can connect; see SECURITY.md."""
     epochs: int = Field(default=30, ge=0, le=10_000)
     """Passes over the training windows at most; 0 only predicts."""
     max_steps: int | None = Field(default=None, ge=1)
@@ -214,8 +216,8 @@ class TrainConfig(Section):
     """Numeric precision of the network's layers; the output stays float32."""
     checkpoint_every_s: float = Field(default=30.0, ge=0.0)
     """Seconds between checkpoints inside an epoch; one is also written at every epoch's end."""
-    collective_timeout_s: float = Field(default=15.0, gt=0.0)
-    """A worker that waits for its peers in a training step for this long takes one of them for lost, and ends."""
+    collective_timeout_s: float = Field(default=60.0, gt=0.0)
+    """A worker waits for its peers at least this long; more, up to ten times what steps or validations have taken."""
     max_restarts: int = Field(default=3, ge=0)
     """Times in a row that lost workers are started again without getting further than before; 0: never."""
     cache_dir: str | None = None
@@ -253,7 +255,7 @@ class TrainersConfig(Section):
 
 INCIDENTAL: dict[str, Any] = {
     "market": {"yahoo"},
-    "train": {"cache_dir", "checkpoint_every_s", "collective_timeout_s", "max_restarts"},
+    "train": {"cache_dir", "checkpoint_every_s", "collective_timeout_s", "max_restarts", "open_ports"},
     "spark": {"driver_memory_mib"},
     "trainers": True,
 }

@@ -110,6 +110,8 @@ class Target(Protocol):
     name: str
     root: str | None
     """Where runs lie unless the user says otherwise; None leaves it to the usual rules."""
+    workers: int
+    """How many workers train unless the user says otherwise."""
 
     def check(self, config: RunConfig, root: str) -> None:
         """Raises what stands in the way of a submit, before anything is started."""

@@ -44,6 +44,8 @@ class CloudTarget:
         wait: Whether to wait while another run has the trainers.
     """
 
+    workers = 2
+
     def __init__(
         self,
         config: TargetConfig,
@@ -110,10 +112,11 @@ class CloudTarget:
                 "attempt": "${attempt}",
                 "submit": self.spark.request(job, config, layout),
             }
+        workers = config.train.workers or self.workers
         request = {
             "job": job,
             "run": layout.uri,
-            "workers": config.train.workers,
+            "workers": workers,
             "fill_timeout_s": config.trainers.fill_timeout_s,
             "hours": min(config.trainers.max_hours or self.config.max_hours, self.config.max_hours),
             "coordinates": self.coordinates,
@@ -125,7 +128,7 @@ class CloudTarget:
                     "attempt": "${attempt}",
                     "opened": OPENED,
                     "lease": "${lease}",
-                    "workers": config.train.workers,
+                    "workers": workers,
                     "python": self.config.spark_python,
                     "port": self.config.trainer_port,
                     "deadline": "${deadline}",
@@ -136,7 +139,7 @@ class CloudTarget:
                 },
             },
             "deadline": self.group.deadline_request("${deadline}"),
-            "scale_out": self.group.size_request(config.train.workers),
+            "scale_out": self.group.size_request(workers),
             "scale_in": self.group.size_request(0),
         }
         return {key: value for key, value in request.items() if value is not None}

@@ -11,15 +11,18 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cloudlstm import storage
 from cloudlstm.assets import asset
+from cloudlstm.errors import MachineError, UsageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.processes import Process
 from cloudlstm.restarts import TERMINATED, Restarts, cause_of, told, worth_another
-from cloudlstm.steps import ATTEMPT, CORES, GENERATION, RESTARTS, worker_environment
+from cloudlstm.steps import ATTEMPT, CORES, DEVICES, GENERATION, MOST_DEVICES, RESTARTS, worker_environment
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import JobState, Request, Restart, filled
 from cloudlstm.targets.java import find_java
 from cloudlstm.targets.scratch import Scratch
+from cloudlstm.workers.loopback import Loopback
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -42,9 +45,23 @@ class LocalTarget:
 
     name = "local"
     root = None
+    workers = 1
 
     def check(self, config: RunConfig, root: str) -> None:
-        """Nothing to check: a local job says soon enough what it lacks."""
+        """Raises what stands in the way of several workers on this machine; the jobs say what else they lack."""
+        workers = config.train.workers or self.workers
+        if workers == 1 or config.train.open_ports:
+            return
+        danger = (
+            f"train.workers={workers}: TensorFlow lets everybody who reaches this machine read and write your files"
+        )
+        hint = "leave train.workers at 1, which uses the cores too, or accept it with train.open_ports=true"
+        if distant := [place for place in (root, config.train.weights) if place and not _is_local(place)]:
+            raise UsageError(f"{danger}; that can be closed only where nothing lies elsewhere: {distant[0]}", hint=hint)
+        try:
+            Loopback().close()
+        except MachineError as error:
+            raise MachineError(f"{danger}; {error.message}", hint=hint) from None
 
     def at_work(self, request: Request) -> bool:  # noqa: ARG002
         """Never: local jobs end with their launcher."""
@@ -62,12 +79,13 @@ class LocalTarget:
                 ATTEMPT: "${attempt}",
             }
             return {"job": job, "processes": [{"worker": "driver", "argv": argv, "env": env}]}
-        workers = config.train.workers
+        workers = config.train.workers or self.workers
         addresses = [f"127.0.0.1:${{port.{index}}}" for index in range(workers)]
         return {
             "job": job,
             "run": layout.uri,
             "max_restarts": config.train.max_restarts,
+            "network": "loopback only" if workers > 1 and not config.train.open_ports else "this machine's",
             "processes": [
                 {"worker": f"worker-{index}", "argv": argv, "env": _worker_env(addresses, index)}
                 for index in range(workers)
@@ -83,7 +101,13 @@ def _worker_env(addresses: Sequence[str], index: int) -> dict[str, str]:
     """A worker's environment; each worker gets its share of the cores, as workers that compete are slower."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     share = cores[index % len(cores) :: len(addresses)] or [cores[index % len(cores)]]
-    return worker_environment(addresses, index) | {CORES: ",".join(map(str, share)), ATTEMPT: "${attempt}"}
+    devices = min(max(len(cores) // len(addresses), 1), MOST_DEVICES)
+    ours = {CORES: ",".join(map(str, share)), DEVICES: str(devices), ATTEMPT: "${attempt}"}
+    return worker_environment(addresses, index) | ours
+
+
+def _is_local(place: str) -> bool:
+    return storage.scheme_of(storage.absolute(place)) == "file"
 
 
 class LocalJob:
@@ -92,6 +116,8 @@ class LocalJob:
     A worker that ended by a signal, saved and ended after SIGTERM, lost a peer, or is stopped, ends its generation: the
     others are asked to end, and killed if they do not, at most `_ENDING_S` after the loss was seen; then all start
     as the next generation, on new ports. Any other failure fails the job, as it would come again.
+
+    Where the request says so, all of them run in a network namespace that nothing else reaches.
 
     Attributes:
         restarts: Those there have been.
@@ -105,6 +131,7 @@ class LocalJob:
         self._job = str(request["job"])
         self._folder = Scratch()
         self._processes: list[Process] = []
+        self._loopback: Loopback | None = None
         self._allowed = (
             Restarts(RunLayout(request["run"]), self._job, request["max_restarts"])
             if "max_restarts" in request
@@ -125,12 +152,15 @@ class LocalJob:
         self._processes.clear()
         self._lost = {}
         try:
+            if self._request.get("network") == "loopback only" and self._loopback is None:
+                self._loopback = Loopback()
             for process in self._request["processes"]:
+                argv = self._loopback.command(process["argv"]) if self._loopback else process["argv"]
                 env = filled(process["env"], values.get)
                 name = str(process["worker"])
                 console = self._folder.path / f"{name}.txt"
                 with disk_errors(f"start {self._job} with {console}"):
-                    self._processes.append(Process(name, process["argv"], places | env | ours, console))
+                    self._processes.append(Process(name, argv, places | env | ours, console))
         except BaseException:
             self.cancel()
             raise
@@ -171,7 +201,11 @@ class LocalJob:
         self._lost |= {name: status for name, status in statuses.items() if status > 0 and status != TERMINATED}
         for process in self._processes:
             process.end(0.0)
-        if not worth_another(self._lost.values()) or self._allowed is None or not self._allowed.another():
+        if (
+            not worth_another(self._lost.values())
+            or self._allowed is None
+            or not self._allowed.another(self._lost.values())
+        ):
             return JobState.FAILED
         self.restarts.append(Restart(time.time(), cause_of(self._lost), self.explain()))
         self._start()
@@ -188,6 +222,8 @@ class LocalJob:
         deadline = time.monotonic() + _GRACE_S
         for process in self._processes:
             process.end(deadline)
+        if self._loopback:
+            self._loopback.close()
         self._folder.remove()
 
     def leave(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _KEEP = 2
+_NAME = re.compile(r"step-\d{9}-(?P<sha256>[0-9a-f]{16})\.npz")
 
 
 class Checkpoints:
@@ -64,38 +67,55 @@ class Checkpoints:
         self._under_way = self._pool.submit(self._write, state)
 
     def restore(self, cluster: Cluster) -> State | None:
-        """The newest checkpoint that can be read, the same on every worker; None when there is none."""
-        found = self._newest() if cluster.membership.chief else None
+        """The newest sound checkpoint, of the same step on every worker; None when there is none.
+
+        Raises:
+            CorruptObjectError: the chief found one and this worker cannot read it.
+        """
+        found = self._newest(self._layout.checkpoints(self._fingerprint)) if cluster.membership.chief else None
         step = cluster.chosen_by_chief(found.step if found else -1)
         if step < 0:
             return None
-        return found or self._read(self._layout.checkpoint(self._fingerprint, step))
+        # Two sound checkpoints of one step hold the same network: it depends on the seed and the step alone.
+        prefix = self._layout.checkpoints_of_step(self._fingerprint, step)
+        if (state := found or self._newest(prefix)) is None:
+            raise CorruptObjectError(f"no checkpoint of step {step} can be read at {prefix}", hint="submit again")
+        return state
 
     def discard(self) -> None:
         """Removes all checkpoints: the training is done."""
-        for uri in self._uris():
+        for uri in _checkpoints(self._layout.checkpoints(self._fingerprint)):
             storage.delete(uri)
 
-    def _newest(self) -> State | None:
-        for uri in reversed(self._uris()):
+    def _newest(self, prefix: str) -> State | None:
+        """The newest sound checkpoint whose name begins with `prefix`; a damaged one is passed over."""
+        for uri in reversed(_checkpoints(prefix)):
             try:
-                return self._read(uri)
+                return _read(uri)
             except (CorruptObjectError, ObjectNotFoundError) as error:
                 _LOG.warning("passing over a checkpoint: %s", error)
         return None
 
-    def _read(self, uri: str) -> State:
-        return State.from_bytes(storage.read(uri), uri)
-
     def _write(self, state: State) -> None:
-        uri = self._layout.checkpoint(self._fingerprint, state.step)
+        data = state.to_bytes()
+        uri = self._layout.checkpoint(self._fingerprint, state.step, hashlib.sha256(data).hexdigest())
         try:
-            storage.write(uri, state.to_bytes())
-            for old in self._uris()[:-_KEEP]:
+            storage.write(uri, data)
+            for old in _checkpoints(self._layout.checkpoints(self._fingerprint))[:-_KEEP]:
                 storage.delete(old)
         except StorageError as error:
             _LOG.warning("checkpoint at step %d not written: %s", state.step, error)
 
-    def _uris(self) -> list[str]:
-        """In order of steps."""
-        return [found.uri for found in storage.list_objects(self._layout.checkpoints(self._fingerprint))]
+
+def _checkpoints(prefix: str) -> list[str]:
+    """The checkpoints whose URI begins with `prefix`, in order of steps; other files are not ours."""
+    return [found.uri for found in storage.list_objects(prefix) if _NAME.fullmatch(found.uri.rsplit("/", 1)[1])]
+
+
+def _read(uri: str) -> State:
+    """The state in a checkpoint whose bytes have the hash of its name; CorruptObjectError for all others."""
+    named = _NAME.fullmatch(uri.rsplit("/", 1)[1])
+    data = storage.read(uri)
+    if not named or not hashlib.sha256(data).hexdigest().startswith(named["sha256"]):
+        raise CorruptObjectError(f"{uri} does not have the checksum of its name")
+    return State.from_bytes(data, uri)

@@ -9,6 +9,7 @@ one worker and eight train the same network up to rounding.
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import Indices, SequenceSet
+from cloudlstm.dataset.splits import FEATURES
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.feed import Call
 from cloudlstm.training.order import rows_per_replica
@@ -52,7 +54,8 @@ class TrainFunction:
     def __call__(self, call: Call, first_step: int, *, stop: bool) -> tuple[NDArray[np.float32], bool]:
         """Trains; returns the loss of each step over its global batch, and whether any worker asked to stop."""
         feed = self._fed(call, asked=stop)
-        with self._cluster.talking():
+        limit = self._cluster.steps
+        with self._cluster.talking(), self._cluster.watchdog.measured("training a few steps", limit):
             losses, stops = self._call(*feed, tf.constant(first_step), tf.constant(call.steps))
             return losses.numpy()[: call.steps], bool(stops.numpy() > 0)
 
@@ -127,9 +130,9 @@ class Forward:
         out = np.empty(len(indices), np.float32)
         for begin in range(0, len(indices), whole):
             part = indices[begin : begin + whole]
-            inputs = np.zeros((whole, windows.window_bars, 8), np.float32)
+            inputs = np.zeros((whole, windows.window_bars, len(FEATURES)), np.float32)
             inputs[: len(part)] = self._transform.inputs(windows.windows(part), windows.tickers(part))
-            cut = inputs.reshape(len(cluster.devices), _FORWARD_WINDOWS, windows.window_bars, 8)
+            cut = inputs.reshape(len(cluster.devices), _FORWARD_WINDOWS, windows.window_bars, len(FEATURES))
             results = self._run(cluster.distributed(cut.__getitem__))
             local = [result.numpy() for result in cluster.strategy.experimental_local_results(results)]
             out[begin : begin + len(part)] = np.concatenate(local)[: len(part)]
@@ -139,11 +142,14 @@ class Forward:
         """Mean squared error over all windows of a split, shared among the workers; the same number on each."""
         workers, index = len(self._cluster.membership.addresses), self._cluster.membership.index
         borders = np.linspace(0, len(windows), workers + 1).astype(np.int64)
-        total = 0.0
+        total, began = 0.0, time.monotonic()
         for begin in range(int(borders[index]), int(borders[index + 1]), 16 * _FORWARD_WINDOWS):
             indices = np.arange(begin, min(begin + 16 * _FORWARD_WINDOWS, int(borders[index + 1])))
             raw, tickers = windows.windows(indices), windows.tickers(indices)
             fitted = self._transform.labels(raw, tickers, windows.targets(indices))
             error = self.outputs(windows, indices).astype(np.float64) - fitted
             total += float(error @ error)
-        return float(self._cluster.sum(np.array([total]), patient=True)[0]) / max(len(windows), 1)
+        limit = self._cluster.validations
+        whole = self._cluster.sum(np.array([total]), within_s=limit.seconds)
+        limit.took(time.monotonic() - began)
+        return float(whole[0]) / max(len(windows), 1)

@@ -33,6 +33,9 @@ from cloudlstm.training.runtime import keras, tf
 
 _LOG = logging.getLogger(__name__)
 
+_FORECASTING_S = 86_400.0
+"""How long the others wait while the chief forecasts: at 10,000 tickers about a quarter of an hour on a core."""
+
 _UNROLL_UP_TO_BARS = 128
 """An unrolled LSTM is a tenth faster on a CPU and takes 30 ms a bar to compile."""
 
@@ -47,18 +50,18 @@ def train(
         PeerLostError: a peer was lost.
         SystemExit: after SIGTERM to this worker or a peer; the state was saved.
     """
-    began = time.monotonic()
+    began = time.time()
     if len(membership.addresses) > 1:
         _phase(journal, membership, "waiting for all workers")
-    cluster = Cluster.start(membership, config.train.collective_timeout_s)
+    cluster = Cluster.start(membership, config.train.collective_timeout_s, journal.flush)
     with cluster.talking():
-        work = _Work(layout, config, journal, cluster, sequences, mark)
+        work = _Work(layout, config, journal, cluster, sequences, mark, began)
         work.train()
         if membership.chief:
-            work.write(time.monotonic() - began)
+            work.write()
         work.report_end()
     try:
-        cluster.meet()  # a peer that ended while the chief forecasts would count as lost
+        cluster.meet(within_s=_FORECASTING_S)  # a peer that ended while the chief forecasts would count as lost
     except PeerLostError:
         if not membership.chief:
             raise
@@ -73,10 +76,11 @@ class _Work:
     """One training on one worker."""
 
     def __init__(
-        self, layout: RunLayout, config: RunConfig, journal: Journal, cluster: Cluster, sequences: Manifest, mark: str
-    ) -> None:
+        self, layout: RunLayout, config: RunConfig, journal: Journal, cluster: Cluster, sequences: Manifest, mark: str,
+        began: float,
+    ) -> None:  # fmt: skip
         self.layout, self.config, self.journal, self.mark = layout, config, journal, mark
-        self.cluster = cluster
+        self.cluster, self.began = cluster, began
         _phase(journal, cluster.membership, "staging")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
         cluster.meet()  # what follows has deadlines, and one worker may have staged longer than another
@@ -129,7 +133,7 @@ class _Work:
     def _report(self, done: int, total: int, facts: Mapping[str, Any]) -> None:
         self.journal.report("train", done, total, "windows", **self.cluster.membership.facts, **facts)
 
-    def write(self, seconds: float) -> None:
+    def write(self) -> None:
         """Writes every object of the step, and last its manifest."""
         history, network = self.state.history, self.network
         seen = self.trainer.windows_seen(self.state.step)
@@ -146,7 +150,8 @@ class _Work:
             put("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
             put("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
-        Manifest("train", self.mark, objects, seconds, self._facts(), began=time.time() - seconds).save(self.layout)
+        seconds = time.time() - self.began
+        Manifest("train", self.mark, objects, seconds, self._facts(), began=self.began).save(self.layout)
         prune(self.layout, "train", self.mark)
         self.checkpoints.discard()
 

@@ -25,7 +25,7 @@ _IFREQ = "16sh14x"  # struct ifreq: the interface's name and its flags
 
 
 def keep() -> int:
-    """Makes the namespace and keeps it until standard input ends; the first line on standard output says how it went."""
+    """Makes the namespace and keeps it until standard input ends; the first line that it prints says how it went."""
     try:
         _unshare()
         _bring_up("lo")
