@@ -127,6 +127,7 @@ class Spark:
             conf.setMaster(f"local[{plain[1] or 1},{TASK_TRIES}]")  # a local master tries once unless told here
         if str(conf.get("spark.master")).startswith("local"):
             conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
+            conf.set("spark.authenticate", "true")  # other users reach that address too; Spark makes a secret itself
         for name, value in _ALLOCATOR.items():
             conf.setIfMissing(f"spark.executorEnv.{name}", value)
             os.environ.setdefault(name, value)  # a local master's workers take the driver's environment

@@ -80,18 +80,29 @@ def test_which_ends_are_worth_another_start(statuses: list[int], another: bool) 
 def test_restarts_are_refilled_by_progress_alone(layout: RunLayout) -> None:
     restarts = Restarts(layout, "train", allowed=2)
     assert [restarts.another([-9]) for _ in range(2)] == [True, True]
-    storage.write(layout.checkpoint("f", 100), b"")
+    storage.write(layout.checkpoint("f", 100, "a" * 64), b"")
     assert [restarts.another([-9]) for _ in range(3)] == [True, True, True]
-    storage.write(layout.checkpoint("f", 90), b"")
-    storage.write(layout.checkpoint("f", 100), b"again")
+    storage.write(layout.checkpoint("f", 90, "a" * 64), b"")
+    storage.write(layout.checkpoint("f", 100, "b" * 64), b"again")
     assert not restarts.another([-9]), "no step further"
     storage.write(layout.manifest("train"), b"{}")
     assert restarts.another([-9])
     assert not Restarts(layout, "train", allowed=0).another([-9])
 
 
+def test_a_restart_in_which_nobody_died_costs_no_budget(layout: RunLayout) -> None:
+    """A worker that took a slow peer for lost ends with PEER_LOST, and so do the others."""
+    restarts = Restarts(layout, "train", allowed=1)
+    assert [restarts.another([PEER_LOST, PEER_LOST, 0]) for _ in range(10)] == [True] * 10
+    assert restarts.another([-9, PEER_LOST]), "the budget is untouched"
+    resumed = Restarts(layout, "train", 1, restarts.state)
+    assert not resumed.another([PEER_LOST]), "without end they do not go on either"
+    storage.write(layout.checkpoint("f", 100, "a" * 64), b"")
+    assert resumed.another([PEER_LOST])
+
+
 def test_what_was_there_before_the_job_is_no_progress(layout: RunLayout) -> None:
-    storage.write(layout.checkpoint("f", 100), b"")
+    storage.write(layout.checkpoint("f", 100, "a" * 64), b"")
     restarts = Restarts(layout, "train", allowed=1)
     assert [restarts.another([-9]) for _ in range(2)] == [True, False]
 

@@ -22,15 +22,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(folder: Path) -> RunLayout:
-    """A run that one worker has trained."""
+    """A run that one worker has trained on one device."""
     layout = a_run(folder, "undisturbed")
-    trained(layout)
+    trained(layout, devices=1)
     return layout
 
 
 @pytest.fixture(scope="session")
 def undisturbed_by_two(folder: Path) -> RunLayout:
-    """The same run, trained by two workers."""
+    """The same run, trained by two workers with a device each."""
     layout = a_run(folder, "two")
-    trained(layout, 2)
+    trained(layout, 2, devices=1)
     return layout

@@ -19,9 +19,11 @@ import pyarrow as pa
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset import sequences
+from cloudlstm.errors import MachineError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, read_object, write_object
-from cloudlstm.steps import CORES
+from cloudlstm.steps import CORES, DEVICES, worker_environment
+from cloudlstm.workers.loopback import Loopback
 from dataset.tables import features_table
 
 # Keras copies variables to NumPy in a way that NumPy 2 will drop; TensorFlow 2.21 offers it no other.
@@ -69,10 +71,11 @@ def config_of(layout: RunLayout) -> RunConfig:
 
 
 @contextmanager
-def workers(layout: RunLayout, count: int = 1, *, signals: Mapping[int, str] | None = None):
+def workers(layout: RunLayout, count: int = 1, *, devices: int | None = None, signals: Mapping[int, str] | None = None):
     """Worker processes that end with the block; `signals` sends worker i "SIGNAL STEP", as in {1: "SIGKILL 40"}.
 
-    A lone worker gets all cores: pinned to one, it would share that with whatever else is pinned there.
+    A lone worker gets all cores: pinned to one, it would share that with whatever else is pinned there. Several have a
+    network of their own where the kernel allows it. Without `devices` each worker chooses how many it has.
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -80,29 +83,49 @@ def workers(layout: RunLayout, count: int = 1, *, signals: Mapping[int, str] | N
             opened.bind(("127.0.0.1", 0))
         addresses = [f"127.0.0.1:{opened.getsockname()[1]}" for opened in sockets]
     cores = sorted(os.sched_getaffinity(0))
-    started = []
+    started: list[subprocess.Popen[bytes]] = []
+    network = None
     consoles = [Path(layout.uri.removeprefix("file://")) / f"console-{index}.txt" for index in range(count)]
     try:
+        network = _network(count)
         for index in range(count):
-            cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
             share = cores[index % len(cores) :: count]
-            env = os.environ | {"TF_CONFIG": json.dumps(cluster), CORES: ",".join(map(str, share))}
+            env = os.environ | worker_environment(addresses, index) | {CORES: ",".join(map(str, share))}
+            env |= {DEVICES: str(devices)} if devices else {}
             end = (signals or {}).get(index, "").split()
             with consoles[index].open("w") as console:
-                command = [sys.executable, "-W", "error", "-W", KERAS_COPIES, WORKER, layout.uri, *end]
+                command = [sys.executable, "-W", "error", "-W", KERAS_COPIES, str(WORKER), layout.uri, *end]
                 started.append(
-                    subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=console, stderr=subprocess.STDOUT)
+                    subprocess.Popen(
+                        network.command(command) if network else command,
+                        env=env,
+                        stdin=subprocess.PIPE,
+                        stdout=console,
+                        stderr=subprocess.STDOUT,
+                    )
                 )
         yield [(process, console) for process, console in zip(started, consoles, strict=True)]
     finally:
         for process in started:
             process.kill()
             process.communicate()
+        if network:
+            network.close()
 
 
-def trained(layout: RunLayout, count: int = 1, *, printing: str = "") -> Manifest:
+def _network(count: int) -> Loopback | None:
+    """A network for several workers, if they can have one."""
+    if count == 1:
+        return None
+    try:
+        return Loopback()
+    except MachineError:
+        return None
+
+
+def trained(layout: RunLayout, count: int = 1, *, devices: int | None = None, printing: str = "") -> Manifest:
     """The manifest of the training that `count` workers did, quietly but for lines with `printing`."""
-    with workers(layout, count) as started:
+    with workers(layout, count, devices=devices) as started:
         codes = [process.wait(timeout=600) for process, _ in started]
         printed = [console.read_text() for _, console in started]
         loud = [line for text in printed for line in text.splitlines() if not (printing and printing in line)]

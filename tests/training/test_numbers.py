@@ -11,21 +11,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cloudlstm import storage
 from cloudlstm.config import DatasetConfig, TrainConfig
 from cloudlstm.dataset import sequences, windows
 from cloudlstm.dataset.inputs import Relative
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import label
-from cloudlstm.errors import CorruptObjectError, JobError
-from cloudlstm.layout import RunLayout
+from cloudlstm.errors import JobError
 from cloudlstm.manifest import write_object
 from cloudlstm.training import artifacts, feed
-from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.loop import require_finite
 from cloudlstm.training.optimizer import Schedule
 from cloudlstm.training.order import Order, rows_of
-from cloudlstm.training.state import State
 from dataset.tables import features_table
 
 CONFIG = DatasetConfig(window_bars=10, train_end=dt.date(2021, 12, 31), validation_end=dt.date(2022, 3, 31))
@@ -138,74 +134,6 @@ def test_the_learning_rate(schedule: str) -> None:
     assert rates[109] == pytest.approx(
         0.1 * 0.5 * (1 + math.cos(math.pi * 0.99)) if schedule == "cosine" else 0.1, rel=1e-3
     )
-
-
-def a_state(step: int = 5) -> State:
-    return State(
-        weights=[np.arange(6, dtype=np.float32).reshape(2, 3), np.float32([1.5])],
-        slots=[np.array(step), np.zeros((2, 3), np.float32)],
-        step=step,
-        losses=[0.1] * step,
-        history=[{"epoch": 0, "validation_loss": 1.25}],
-        best=[np.ones((2, 3), np.float32), np.float32([2.5])],
-        best_loss=1.25,
-        waited=2,
-        seconds=3.5,
-    )
-
-
-def test_a_state_comes_back_from_its_bytes() -> None:
-    before = a_state()
-    after = State.from_bytes(before.to_bytes(), "x")
-    for name in ("weights", "slots", "best"):
-        for mine, theirs in zip(getattr(before, name), getattr(after, name), strict=True):
-            np.testing.assert_array_equal(mine, theirs)
-            assert mine.dtype == theirs.dtype
-    for name in ("step", "losses", "history", "best_epoch", "best_loss", "waited", "seconds"):
-        assert getattr(before, name) == getattr(after, name)
-
-
-@pytest.mark.parametrize("place", [0.3, 0.6, 0.99])
-def test_a_damaged_state_is_found(place: float) -> None:
-    data = bytearray(a_state().to_bytes())
-    data[int(len(data) * place)] ^= 0xFF
-    with pytest.raises(CorruptObjectError, match="checkpoint-7"):
-        State.from_bytes(bytes(data), "checkpoint-7")
-    with pytest.raises(CorruptObjectError):
-        State.from_bytes(bytes(data[: int(len(data) * place)]), "checkpoint-7")
-
-
-class Alone:
-    """A cluster of this process."""
-
-    class membership:  # noqa: N801
-        chief = True
-
-    def chosen_by_chief(self, number: int) -> int:
-        return number
-
-
-def test_the_newest_checkpoint_that_can_be_read_is_taken() -> None:
-    layout = RunLayout("memory://checkpoints/newest")
-    with Checkpoints(layout, "f", 0, writes=True) as checkpoints:
-        assert checkpoints.restore(Alone()) is None
-        for step in (5, 6, 100):
-            checkpoints.save(a_state(step))
-    uris = [found.uri for found in storage.list_objects(layout.checkpoints("f"))]
-    assert uris == [layout.checkpoint("f", 6), layout.checkpoint("f", 100)], "two are kept"
-    assert checkpoints.restore(Alone()).step == 100
-    storage.write(uris[1], storage.read(uris[1])[:1000])
-    assert checkpoints.restore(Alone()).step == 6
-    with Checkpoints(layout, "another", 0, writes=True) as other:
-        assert other.restore(Alone()) is None
-
-
-def test_only_the_chief_writes_checkpoints() -> None:
-    layout = RunLayout("memory://checkpoints/peer")
-    with Checkpoints(layout, "f", 0, writes=False) as checkpoints:
-        assert not checkpoints.due
-        checkpoints.save(a_state())
-    assert not list(storage.list_objects(layout.checkpoints("f")))
 
 
 def test_tensorboard_events_hold_the_history(tmp_path: Path) -> None:

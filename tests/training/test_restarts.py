@@ -15,7 +15,7 @@ from cloudlstm.errors import DataError, JobError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, read_object
 from cloudlstm.targets import local
-from training.runs import STEPS_PER_EPOCH, a_run, content, losses, the, weights
+from training.runs import STEPS_PER_EPOCH, a_run, content, losses, the, trained, weights
 from training.submitted import carried_out, log_of, struck
 
 _LONGEST_WAIT_S = 30.0
@@ -32,6 +32,18 @@ def restarts_of(layout: RunLayout) -> list[tuple[float, str]]:
 def resumed_at(layout: RunLayout) -> list[int]:
     """The steps from which the chief went on."""
     return [int(line.split()[-1]) for line in log_of(layout, "train/worker-0") if "going on from step" in line]
+
+
+@pytest.mark.parametrize(("workers", "devices"), [(1, 2), (2, 2)])
+def test_workers_with_several_devices_train_the_network_that_one_does(
+    undisturbed: RunLayout, folder: Path, workers: int, devices: int
+) -> None:
+    made, one = trained(a_run(folder, f"{workers}x{devices}"), workers, devices=devices), the(undisturbed)
+    assert (made.facts["replicas"], one.facts["replicas"]) == (workers * devices, 1)
+    assert made.facts["devices"] == [f"CPU:{index}" for index in range(devices)]
+    np.testing.assert_allclose(losses(made), losses(one), rtol=1e-5)
+    for name, values in weights(one).items():
+        np.testing.assert_allclose(weights(made)[name], values, rtol=1e-3, atol=1e-5)
 
 
 def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, undisturbed_by_two: RunLayout) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 _PREFIXES = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_", "HIVE_")
 _NAMES = ("TF_CONFIG", "CLASSPATH", "grpc_proxy", "GRPC_PROXY")
-_KEPT = ("SPARK_LOCAL_DIRS",)
-"""A place on a disk, which the user chooses for our Spark too."""
+_KEPT = ("SPARK_LOCAL_DIRS", "SPARK_SUBMIT_OPTS", "SPARK_DAEMON_JAVA_OPTS")
+"""A place on a disk and options of the JVM: they fit our Spark as well."""
 
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
