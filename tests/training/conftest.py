@@ -22,9 +22,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(folder: Path) -> RunLayout:
-    """A run that one worker has trained on one device."""
+    """A run that one worker has trained, on as many devices as it chose."""
     layout = a_run(folder, "undisturbed")
-    trained(layout, devices=1)
+    trained(layout)
     return layout
 
 

@@ -95,14 +95,9 @@ def workers(layout: RunLayout, count: int = 1, *, devices: int | None = None, si
             end = (signals or {}).get(index, "").split()
             with consoles[index].open("w") as console:
                 command = [sys.executable, "-W", "error", "-W", KERAS_COPIES, str(WORKER), layout.uri, *end]
+                command = network.command(command) if network else command
                 started.append(
-                    subprocess.Popen(
-                        network.command(command) if network else command,
-                        env=env,
-                        stdin=subprocess.PIPE,
-                        stdout=console,
-                        stderr=subprocess.STDOUT,
-                    )
+                    subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=console, stderr=subprocess.STDOUT)
                 )
         yield [(process, console) for process, console in zip(started, consoles, strict=True)]
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from cloudlstm import storage
 from cloudlstm.errors import DataError, JobError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, read_object
+from cloudlstm.steps import MOST_DEVICES
 from cloudlstm.targets import local
 from training.runs import STEPS_PER_EPOCH, a_run, content, losses, the, trained, weights
 from training.submitted import carried_out, log_of, struck
@@ -34,16 +36,21 @@ def resumed_at(layout: RunLayout) -> list[int]:
     return [int(line.split()[-1]) for line in log_of(layout, "train/worker-0") if "going on from step" in line]
 
 
-@pytest.mark.parametrize(("workers", "devices"), [(1, 2), (2, 2)])
-def test_workers_with_several_devices_train_the_network_that_one_does(
+def test_a_worker_uses_its_cores_as_devices(undisturbed: RunLayout) -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert the(undisturbed).facts["replicas"] == len(the(undisturbed).facts["devices"]) == min(cores, MOST_DEVICES)
+
+
+@pytest.mark.parametrize(("workers", "devices"), [(1, 1), (2, 2)])
+def test_any_number_of_devices_trains_the_same_network(
     undisturbed: RunLayout, folder: Path, workers: int, devices: int
 ) -> None:
-    made, one = trained(a_run(folder, f"{workers}x{devices}"), workers, devices=devices), the(undisturbed)
-    assert (made.facts["replicas"], one.facts["replicas"]) == (workers * devices, 1)
-    assert made.facts["devices"] == [f"CPU:{index}" for index in range(devices)]
-    np.testing.assert_allclose(losses(made), losses(one), rtol=1e-5)
-    for name, values in weights(one).items():
-        np.testing.assert_allclose(weights(made)[name], values, rtol=1e-3, atol=1e-5)
+    found, known = trained(a_run(folder, f"{workers}x{devices}"), workers, devices=devices), the(undisturbed)
+    assert found.facts["replicas"] == workers * devices
+    assert found.facts["devices"] == [f"CPU:{index}" for index in range(devices)]
+    np.testing.assert_allclose(losses(found), losses(known), rtol=1e-5)
+    for name, values in weights(known).items():
+        np.testing.assert_allclose(weights(found)[name], values, rtol=1e-3, atol=1e-5)
 
 
 def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, undisturbed_by_two: RunLayout) -> None:
