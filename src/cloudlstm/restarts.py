@@ -26,8 +26,11 @@ UNEXPECTED = 70
 TERMINATED = 128 + signal.SIGTERM
 """Exit status of a worker that ended because it, or a peer, was asked to; in training it has saved its state."""
 
-KNOWN_CAUSES = (1, 2)
-"""Exit statuses of workers whose error would come again: bad data, a full disk, a missing package, a loss of NaN."""
+NO_PEER = -int(signal.SIGALRM)
+"""How a worker ends that waited for its peers in vain before all had met; see training/waiting.py."""
+
+KNOWN_CAUSES = (1, 2, NO_PEER)
+"""How workers end whose error would come again: bad data, a full disk, a missing package, a loss of NaN, a firewall."""
 
 
 def worth_another(statuses: Iterable[int]) -> bool:
@@ -59,6 +62,8 @@ def told(workers: str, status: int) -> str:
     """How one or more workers ended, for people."""
     if status == -signal.SIGSTOP:
         return f"{workers} stopped (SIGSTOP)"
+    if status == NO_PEER:
+        return f"{workers} could not reach the other workers (is there a firewall, or a proxy in grpc_proxy?)"
     if status < 0:
         return f"{workers} killed by signal {-status} ({signal.Signals(-status).name})"
     if status == TERMINATED:

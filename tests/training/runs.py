@@ -87,7 +87,7 @@ def workers(layout: RunLayout, count: int = 1, *, devices: int | None = None, si
     network = None
     consoles = [Path(layout.uri.removeprefix("file://")) / f"console-{index}.txt" for index in range(count)]
     try:
-        network = _network(count)
+        network = network_for(count)
         for index in range(count):
             share = cores[index % len(cores) :: count]
             env = os.environ | worker_environment(addresses, index) | {CORES: ",".join(map(str, share))}
@@ -108,7 +108,7 @@ def workers(layout: RunLayout, count: int = 1, *, devices: int | None = None, si
             network.close()
 
 
-def _network(count: int) -> Loopback | None:
+def network_for(count: int) -> Loopback | None:
     """A network for several workers, if they can have one."""
     if count == 1:
         return None

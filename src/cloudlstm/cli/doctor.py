@@ -15,6 +15,8 @@ from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
 from cloudlstm.steps import YAHOO_URL
 from cloudlstm.targets.java import find_java
 from cloudlstm.targets.preflight import storage_rights
+from cloudlstm.workers.environment import ignored, proxies
+from cloudlstm.workers.loopback import Loopback
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -47,6 +49,8 @@ def examine(root: str, *, yahoo: bool = True) -> int:
     checks: dict[str, Callable[[], str]] = {
         "python": _python,
         "java": _java,
+        "environment": _environment,
+        "workers": _workers,
         **{f"extra {name}": _extra(name, packages) for name, packages in extras.items()},
         "disk": _disk,
         "storage": lambda: storage_rights(root),
@@ -93,6 +97,27 @@ def _python() -> str:
 def _java() -> str:
     java = find_java()
     return f"{java.version} at {java.home} (from {java.origin})"
+
+
+def _environment() -> str:
+    """Variables of the shell that jobs do not get, and proxies, which they use for storage alone."""
+    notes = []
+    if left := ignored(os.environ):
+        notes.append(f"jobs do not get {', '.join(left)}, which belong to another installation")
+    if found := proxies(os.environ):
+        notes.append(f"{', '.join(found)}: used for storage and Yahoo, not between workers")
+    if notes:
+        raise _Warning("; ".join(notes))
+    return "nothing in it changes what jobs do"
+
+
+def _workers() -> str:
+    """Whether several training processes can be kept apart from the network on this machine."""
+    try:
+        Loopback().close()
+    except MachineError as error:
+        raise _Warning(f"train.workers must stay at 1 here ({error.message}); one uses up to 4 cores") from None
+    return "several can train in a network that nothing else reaches"
 
 
 def _extra(name: str, packages: tuple[str, ...]) -> Callable[[], str]:

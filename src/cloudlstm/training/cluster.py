@@ -15,7 +15,7 @@ from cloudlstm.errors import PeerLostError
 from cloudlstm.training import devices
 from cloudlstm.training.membership import Membership
 from cloudlstm.training.runtime import tf
-from cloudlstm.training.waiting import START_S, Limit, Watchdog
+from cloudlstm.training.waiting import Limit, Watchdog, start_bounded
 
 _LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError,
          tf.errors.InternalError)  # fmt: skip
@@ -66,7 +66,7 @@ class Cluster:
             flush: Writes what has been logged, before this process is ended.
 
         Raises:
-            PeerLostError: a peer was lost meanwhile, or did not come within START_S.
+            PeerLostError: a peer was lost meanwhile.
         """
         here = devices.prepare()
         kinds = tf.distribute.experimental.CommunicationImplementation
@@ -74,7 +74,7 @@ class Cluster:
         options = tf.distribute.experimental.CommunicationOptions(implementation=kind)
         watchdog = Watchdog(flush)
         try:
-            with watchdog.bounded("waiting for all workers", START_S), devices.used_by_strategy(here):
+            with start_bounded(), devices.used_by_strategy(here):
                 strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
         except tf.errors.OpError as error:  # a port taken since it was found free, a peer that ended meanwhile
             raise _peer_lost(membership, error) from error

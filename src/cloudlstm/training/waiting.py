@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cloudlstm.restarts import PEER_LOST
+from cloudlstm.training.membership import Membership
 from cloudlstm.training.runtime import tf
 
 _LOG = logging.getLogger(__name__)
 
-START_S = 600.0
-"""Limit until all workers have met for the first time: each imports TensorFlow and finds its peers."""
+START_S = 300.0
+"""Limit until all workers have met for the first time: they are started together, and each imports TensorFlow."""
 
 _TIMES = 10.0
 """A wait may last this many times as long as the same work has taken at its longest."""
@@ -30,6 +32,25 @@ _FIRST_TIMES = 20.0
 
 _UNHEARD_S = 20.0
 """What the main thread gets to end in order when its collectives have been aborted."""
+
+
+@contextmanager
+def start_bounded() -> Iterator[None]:
+    """Limits the block to START_S: then SIGALRM kills the process, as nothing in it can be asked to end.
+
+    TensorFlow holds Python's interpreter while it waits for peers, so neither a thread nor a handler could run.
+    """
+    if len(addresses := Membership.here().addresses) == 1:
+        yield
+        return
+    former = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, START_S)
+    _LOG.info("waiting up to %.0f s for the workers at %s", START_S, ", ".join(addresses))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
 
 
 class Limit:
@@ -108,6 +129,4 @@ class Watchdog:
         """Makes the collectives that are waiting raise UnavailableError in the main thread."""
         from tensorflow.python.eager import context
 
-        if context.context()._context_handle is None:  # before the workers have met there is nothing to abort
-            return
         context.context().abort_collective_ops(tf.errors.UNAVAILABLE, f"no answer from a peer while {doing}")
