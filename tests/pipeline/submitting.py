@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudlstm import storage
+from doors import doors_watched
 
 SMALL = """
 name = "small"
@@ -27,7 +28,6 @@ validation_end = 2022-12-31
 [model]
 units = 8
 [train]
-workers = 2
 epochs = 2
 batch_windows = 512
 """
@@ -43,16 +43,20 @@ def write_config(folder: Path, text: str = SMALL) -> Path:
 def cloudlstm(
     *words: str, env: dict[str, str] | None = None, timeout_s: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """The command's exit status and what it printed."""
-    return subprocess.run(
+    """The command's exit status and what it printed; meanwhile nothing may listen where other machines can connect."""
+    with subprocess.Popen(
         [sys.executable, "-m", "cloudlstm", *words],
         env=os.environ | (env or {}),
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            with doors_watched(process.pid) as doors:
+                printed, complained = process.communicate(timeout=timeout_s)
+        except BaseException:
+            process.kill()
+            raise
+    assert doors == set()
+    return subprocess.CompletedProcess(process.args, process.returncode, printed, complained)
 
 
 def submit(config: Path, root: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:

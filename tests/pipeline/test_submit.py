@@ -22,11 +22,15 @@ from cloudlstm.layout import RunLayout
 from pipeline.submitting import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
 
 
+TWO = "train.workers=2"
+"""Two processes, which share a network that nothing else reaches."""
+
+
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The root of a finished run on this machine's disk."""
     folder = tmp_path_factory.mktemp("local")
-    done = submit(write_config(folder), f"file://{folder}/runs")
+    done = submit(write_config(folder), f"file://{folder}/runs", TWO)
     assert done.returncode == 0, done.stderr
     for word in ("naive", "drift", "ridge", "lstm", "report.html"):
         assert word in done.stdout
@@ -58,7 +62,7 @@ def test_forecasts_are_for_the_next_session(local: str) -> None:
 def test_a_second_submit_does_nothing_again(local: str, tmp_path: Path) -> None:
     run = one_run(local)
     before = {item.uri: item.etag for item in storage.list_objects(f"{run}/data/")}
-    done = submit(write_config(tmp_path), local)
+    done = submit(write_config(tmp_path), local, TWO)
     assert done.returncode == 0
     assert done.stderr.count("unchanged, skipped") == 6
     assert {item.uri: item.etag for item in storage.list_objects(f"{run}/data/")} == before
@@ -174,7 +178,7 @@ def wait_for_end(run: str, timeout_s: float = 120) -> list[int]:
 def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, tmp_path: Path) -> None:
     root = prepared
     config = write_config(tmp_path, LONG)
-    launcher = started(root, config)
+    launcher = started(root, config, TWO)
     run = wait_for_training(root)
     assert len(processes_of(run)) == 2
     os.kill(launcher.pid, signal.SIGINT)
@@ -185,7 +189,7 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, tmp_
     before = data_objects(run)
     assert list(storage.list_objects(f"{run}/checkpoints/"))
     finished = cloudlstm("submit", f"--config={config}", f"--root={root}", f"--run={run.rsplit('/', 1)[1]}",
-                         "train.max_steps=60", "train.workers=1")  # fmt: skip
+                         "train.max_steps=60", TWO)  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr.count("unchanged, skipped") == 4
     assert before.items() <= data_objects(run).items()
@@ -208,7 +212,7 @@ def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, tmp_
 
 
 def test_a_killed_launcher_takes_its_jobs_with_it(prepared: str, tmp_path: Path) -> None:
-    launcher = started(prepared, write_config(tmp_path, LONG))
+    launcher = started(prepared, write_config(tmp_path, LONG), TWO)
     run = wait_for_training(prepared)
     assert len(processes_of(run)) == 2
     launcher.kill()

@@ -17,7 +17,7 @@ from pipeline.submitting import SMALL, data_objects, one_run, report, submit, wr
 from reliability.between import FAULTS, PATIENCE_S, Between, Stall, Weather
 from reliability.running import ended, gone, kill, start
 
-ONE_WORKER = SMALL.replace("workers = 2", "workers = 1\ncheckpoint_every_s = 0.0")
+ONE_WORKER = SMALL.replace("[train]", "[train]\ncheckpoint_every_s = 0.0")
 
 CLOCK = ("model", "history", "events")
 """Kinds of training's objects that tell times: a .keras file is a zip with dates, the others hold seconds."""
