@@ -12,6 +12,7 @@ import pytest
 from cloudlstm.evaluation import html
 from cloudlstm.evaluation.figures import FIGURES
 from evaluation.samples import made_forecasts, made_wild, report_of
+from required import without
 
 WIDTHS, PAGES = (390, 1280), ("calm", "wild")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -66,7 +67,7 @@ def browser():
     for name in NAMES:
         if found := shutil.which(name):
             return found
-    pytest.skip(f"no browser to look at the report with: none of {', '.join(NAMES)} is on the PATH")
+    return without("browser", f"no browser to look at the report with: none of {', '.join(NAMES)} is on the PATH")
 
 
 @pytest.fixture(scope="module")

@@ -8,22 +8,13 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
+from required import without
+
 REPOSITORY = Path(__file__).parents[2]
-REQUIRED = os.environ.get("CLOUDLSTM_REQUIRE", "").split()
-"""Tools whose tests must not be skipped, such as "terraform checkov"."""
-
 TIMEOUT_S = 900.0
-
-
-def without(tool: str, reason: str) -> NoReturn:
-    """Ends a test that needs `tool`: skipped, or failed where the tool was promised."""
-    if tool in REQUIRED:
-        pytest.fail(f"{reason}, although CLOUDLSTM_REQUIRE names {tool}")
-    pytest.skip(reason)
 
 
 class Running:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.terraforming import REPOSITORY, without
+from infra.terraforming import REPOSITORY
+from required import without
 
 
 @pytest.fixture(scope="module")

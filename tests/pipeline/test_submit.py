@@ -21,7 +21,6 @@ from cloudlstm import storage
 from cloudlstm.layout import RunLayout
 from pipeline.submitting import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
 
-
 TWO = "train.workers=2"
 """Two processes, which share a network that nothing else reaches."""
 

@@ -33,7 +33,10 @@ class Between:
     def answer(self, request: Request) -> Answer | None:
         for rule in reversed(list(self._rules)):
             if rule.concerns(request):
-                return rule.meddle(request)
+                try:
+                    return rule.meddle(request)
+                except NotThisOne as passed:
+                    return passed.answer
         return request.forward()
 
     @contextmanager
@@ -70,6 +73,14 @@ class Stall:
         self.reached.set()
         self.released.wait(PATIENCE_S)
         return request.forward()
+
+
+class NotThisOne(Exception):  # noqa: N818
+    """The fault cannot happen to this request, whose answer is given unchanged."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 def busy(_: Request) -> Answer:
@@ -110,7 +121,7 @@ def flip(request: Request) -> Answer:
     """One bit of a data object is wrong, and no checksum comes with it; other bodies are left alone."""
     answer = request.forward()
     if not _is_data(request) or len(answer.body) < 100:
-        return answer
+        raise NotThisOne(answer)
     spoilt = bytearray(answer.body)
     spoilt[len(spoilt) // 2] ^= 1
     return replace(answer, body=bytes(spoilt), headers=_without_checksums(answer))
@@ -121,7 +132,7 @@ def flip_beside_checksum(request: Request) -> Answer:
     answer = request.forward()
     named = any("checksum" in name.lower() or "goog-hash" in name.lower() for name in answer.headers)
     if request.method != "GET" or not named or not answer.body:
-        return answer
+        raise NotThisOne(answer)
     return replace(answer, body=bytes([answer.body[0] ^ 1]) + answer.body[1:])
 
 
@@ -129,7 +140,7 @@ def shorten(request: Request) -> Answer:
     """A data object's end is missing, and Content-Length says that this is all."""
     answer = request.forward()
     if not _is_data(request) or len(answer.body) < 100:
-        return answer
+        raise NotThisOne(answer)
     return replace(answer, body=answer.body[:-7], headers=_without_checksums(answer))
 
 
@@ -137,18 +148,26 @@ FAULTS: tuple[Meddle, ...] = (busy, broken, too_many, silent, lose, cut, slow, f
 
 
 class Weather:
-    """Spoils a share of all requests, each with one of the faults; `seed` decides which."""
+    """Spoils a share of all requests, chosen by `seed`; the fault that has happened least comes next."""
 
     def __init__(self, share: float, seed: int, faults: tuple[Meddle, ...] = FAULTS) -> None:
-        self._share, self._faults = share, faults
+        self._share = share
         self._chance = random.Random(seed)
         self._guard = threading.Lock()
-        self.spoilt: dict[str, int] = {}
+        self._tried = dict.fromkeys(faults, 0)
+        self.spoilt = {fault.__name__: 0 for fault in faults}
+        """How often each fault has happened."""
 
     def meddle(self, request: Request) -> Answer | None:
         with self._guard:
-            fault = self._chance.choice(self._faults) if self._chance.random() < self._share else None
-        if fault is None:
-            return request.forward()
-        self.spoilt[fault.__name__] = self.spoilt.get(fault.__name__, 0) + 1
-        return fault(request)
+            if self._chance.random() >= self._share:
+                return request.forward()
+            fault = min(self._tried, key=lambda each: (self.spoilt[each.__name__], self._tried[each]))
+            self._tried[fault] += 1
+        try:
+            spoilt = fault(request)
+        except NotThisOne as passed:
+            return passed.answer
+        with self._guard:
+            self.spoilt[fault.__name__] += 1
+        return spoilt

@@ -50,7 +50,7 @@ def test_bad_weather_changes_nothing(
         made = prepare_here(spark, config, f"{root}/run")
     assert made == undisturbed
     assert check_visible(f"{root}/run") == 4
-    assert len(weather.spoilt) >= len(faults) - 1, weather.spoilt
+    assert min(weather.spoilt.values()) > 0, weather.spoilt
 
 
 @pytest.mark.parametrize("lie", [between.flip, between.shorten])

@@ -15,6 +15,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import AccessDeniedError, ObjectNotFoundError, StorageError, StorageFullError, UsageError
+from required import without
 
 Rights = Callable[[Path], AbstractContextManager[None]]
 
@@ -30,7 +31,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
+        without("root", "only root can mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
