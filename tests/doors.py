@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 _LISTEN = "0A"  # the state in /proc/net/tcp
@@ -36,10 +36,18 @@ def open_doors(pids: set[int]) -> set[str]:
         with suppress(OSError):
             if Path(f"/proc/{pid}/ns/net").readlink() != here and _interfaces(pid) == {"lo"}:
                 continue
-            owned = _sockets(pid)
-            for address, port, inode in _listening(pid):
-                if inode in owned and not address.is_loopback:
-                    found.add(f"{address}:{port} of {_command(pid)}")
+            found |= {
+                f"{address}:{port} of {_command(pid)}" for address, port in listening({pid}) if not address.is_loopback
+            }
+    return found
+
+
+def listening(pids: set[int]) -> set[tuple[IPv4Address | IPv6Address, int]]:
+    """Address and port of every socket at which one of these processes listens."""
+    found = set()
+    for pid in pids:
+        owned = _sockets(pid)
+        found |= {(address, port) for address, port, inode in _listening(pid) if inode in owned}
     return found
 
 
@@ -68,7 +76,7 @@ def _interfaces(pid: int) -> set[str]:
     return {line.split(":")[0].strip() for line in lines}
 
 
-def _listening(pid: int) -> Iterator[tuple[object, int, str]]:
+def _listening(pid: int) -> Iterator[tuple[IPv4Address | IPv6Address, int, str]]:
     """Address, port and inode of every socket that listens in the namespace of the process."""
     for name in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
@@ -78,7 +86,7 @@ def _listening(pid: int) -> Iterator[tuple[object, int, str]]:
                 yield _address(written), int(port, 16), fields[9]
 
 
-def _address(written: str) -> object:
+def _address(written: str) -> IPv4Address | IPv6Address:
     """An address from /proc/net: words of four bytes, each in the order of this machine."""
     words = [bytes.fromhex(written[i : i + 8])[::-1] for i in range(0, len(written), 8)]
     address = ip_address(b"".join(words))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from cloudlstm.config import SparkConfig
 from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
 from cloudlstm.spark import Spark
 from cloudlstm.spark_errors import as_ours
+from doors import listening
 
 
 def test_results_come_in_the_order_of_the_items(spark: Spark) -> None:
@@ -18,6 +21,19 @@ def test_results_come_in_the_order_of_the_items(spark: Spark) -> None:
     results = spark.map(lambda n: n * n, list(range(20)), units=lambda _: 5, report=reported.append)
     assert results == [n * n for n in range(20)]
     assert all(0 <= done <= 100 for done in reported)
+
+
+def test_who_has_not_the_secret_cannot_speak_to_sparks_ports(spark: Spark) -> None:
+    """Every user of this machine can connect to its loopback address."""
+    body = b"\x00nonsense"
+    message = struct.pack(">bqi", 3, 7, len(body)) + body  # a request of Spark's network protocol, of number 7
+    gateway = int(spark.context._gateway.gateway_parameters.port)  # py4j's own, which has a secret as well
+    ports = {port for _, port in listening({spark.context._gateway.proc.pid})} - {gateway}
+    assert int(spark.context.getConf().get("spark.driver.port")) in ports
+    for port in ports:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as stranger:
+            stranger.sendall(struct.pack(">q", 8 + len(message)) + message)
+            assert b"Expected SaslMessage" in stranger.recv(4096)
 
 
 def test_no_items_need_no_application() -> None:

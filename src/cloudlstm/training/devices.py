@@ -1,8 +1,7 @@
 """What computes in this worker: its GPUs, or its cores as a number of devices, each with a replica of the network.
 
-TensorFlow makes one CPU device a process. The threads of one device hardly speed up an LSTM: on two cores one device
-trains 1.2 times as fast as on one core, and two devices 1.8 times (docs/performance notes: `make bench`). A process
-with several devices needs no server to speak to itself, unlike several processes.
+TensorFlow makes one CPU device a process, and the threads of one device hardly speed up an LSTM; two devices nearly
+double it (benchmarks/training.py). A process with several devices needs no server, unlike several processes.
 """
 
 from __future__ import annotations
