@@ -1,12 +1,20 @@
-"""docs/reliability.md names tests: every one of them exists."""
+"""docs/reliability.md: the tests that it names exist, with their ids, and its numbers are those of the code."""
 
 from __future__ import annotations
 
+import ast
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "reliability.md"
+SAME = "reliability/test_killed_launchers.py"
+"""What "the same" means at the begin of a row."""
 
 
 def rows_of_the_matrix() -> list[str]:
@@ -18,15 +26,107 @@ def rows_of_the_matrix() -> list[str]:
     return found
 
 
-def test_every_row_names_tests_that_exist() -> None:
-    named = 0
+def named_tests() -> Iterator[tuple[str, str, str, bool]]:
+    """(row, "file::test", id or "", whether marked as one that may be skipped) of every test that the page names."""
     for row in rows_of_the_matrix():
         last = row.rstrip("| ").rsplit(" | ", 1)[1]
-        file = ""
-        for found in re.finditer(r"`(?P<file>[\w/]+\.py)?::(?P<test>\w+)", last):
-            file = found["file"] or file
-            same = file or "reliability/test_killed_launchers.py"
-            assert re.search(rf"^def {found['test']}\(", (TESTS / same).read_text(), re.MULTILINE), row
-            named += 1
-        assert "::test_" in last or "the same" in last, row
-    assert named > 50
+        file, test = SAME if last.startswith("the same") else "", ""
+        for found in re.finditer(r"`([^`]+)`(†?)|(the same)", last):
+            if found[3]:
+                continue
+            name, marked = found[1], bool(found[2])
+            name, _, bracket = name.partition("[")
+            path, _, rest = name.rpartition("::")
+            file, test = path or file, rest or test
+            yield row, f"{file}::{test}" if test else "", bracket.rstrip("]"), marked
+
+
+def test_every_row_names_a_test() -> None:
+    for row in rows_of_the_matrix():
+        last = row.rstrip("| ").rsplit(" | ", 1)[1]
+        assert "::test_" in last or last.startswith("the same"), row
+
+
+@pytest.fixture(scope="module")
+def collected() -> set[str]:
+    """Every test with its id, as pytest collects it, of the files that the page names."""
+    files = sorted({name.split("::")[0] for _, name, _, _ in named_tests() if name.split("::")[0]})
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run([*command, *files], cwd=TESTS, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {line.removeprefix("tests/") for line in done.stdout.splitlines() if "::" in line}
+
+
+def test_every_named_test_exists_with_its_id(collected: set[str]) -> None:
+    named = list(named_tests())
+    assert len(named) > 60
+    for row, name, identity, _ in named:
+        if not name:  # "the same, `[driver]`": an id of the tests of the row before
+            assert any(each.startswith(f"{SAME}::") and identity in each.rpartition("[")[2] for each in collected), row
+        elif identity:
+            assert any(each.startswith(f"{name}[") and identity in each.rpartition("[")[2] for each in collected), row
+        else:
+            assert any(each == name or each.startswith(f"{name}[") for each in collected), (name, row)
+
+
+def test_tests_that_may_be_skipped_are_marked() -> None:
+    for row, name, _, marked in named_tests():
+        if name:
+            file, test = name.split("::")
+            assert may_be_skipped(TESTS / file, test) == marked, f"{name} in {row}"
+
+
+def may_be_skipped(path: Path, test: str) -> bool:
+    """Whether a test, or a fixture that it uses, skips for want of something of the machine."""
+    functions: dict[str, ast.FunctionDef] = {}
+    for each in [*(folder / "conftest.py" for folder in reversed(path.parents)), path]:
+        if each.exists() and TESTS in [each.parent, *each.parents]:
+            tree = ast.parse(each.read_text())
+            functions |= {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    waiting, seen = [test], set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in functions:
+            continue
+        seen.add(name)
+        node = functions[name]
+        if re.search(r"\b(without\(|pytest\.skip\()", ast.unparse(node)):
+            return True
+        waiting += [argument.arg for argument in node.args.args]
+    return False
+
+
+def test_its_numbers_are_those_of_the_code() -> None:
+    from cloudlstm import attempts, spark_errors
+    from cloudlstm.config.models import TrainConfig
+    from cloudlstm.storage import buckets, local
+    from cloudlstm.targets import local as local_target
+    from cloudlstm.training import cluster, waiting
+
+    text = " ".join(PAGE.read_text().split())
+    train = TrainConfig()
+    hour = "others after an hour" if local._ABANDONED_AFTER_S == 3600 else "an hour is wrong"
+    grace = f"have {local_target._ENDING_S:.0f} s to end ({local_target._STOPPED_GRACE_S:.0f} s beside a stopped one)"
+    for claim in (
+        f"not changed for {attempts.HEARTBEAT_DEAD_AFTER_S:.0f} s of the watcher's clock",
+        f"its jobs every {attempts.HEARTBEAT_EVERY_S:.0f} s",
+        f"a request is repeated for {buckets.PATIENCE_S:.0f} s",
+        f"a Spark task is tried {spark_errors.TASK_TRIES} times",
+        f"stays stopped for {local_target._STOPPED_S:.0f} s is lost",
+        grace,
+        f"`train.collective_timeout_s` ({train.collective_timeout_s:.0f} s) at least",
+        f"stages or compiles after {cluster.MEETING_S:,.0f} s",
+        f"limit is {waiting.START_S:.0f} s",
+        f"`train.max_restarts` ({train.max_restarts}) in a row",
+        hour,
+    ):
+        assert claim in text
+
+
+def test_it_names_what_is_not_equal_after_a_death() -> None:
+    from reliability.test_killed_submit import CLOCK
+
+    promise = PAGE.read_text().split("- **Whole")[0]
+    told = {"model": "model.keras", "history": "history.jsonl", "events": "TensorBoard events"}
+    assert set(CLOCK) == set(told)
+    assert all(words in promise for words in told.values())
