@@ -12,6 +12,7 @@ from cloudlstm.cli.views import state
 from cloudlstm.errors import ObjectNotFoundError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest
+from cloudlstm.runs import settings
 from cloudlstm.steps import STEPS
 
 _AT_ONCE = 16
@@ -24,6 +25,7 @@ class Record:
 
     Attributes:
         run_id: Its id.
+        attempts: How often it was submitted; 0 where its folder is gone.
         submitted: Seconds since the epoch when it was last submitted.
         state: In a word or two, as in `status`.
         config: Its configuration, as JSON; empty where there is none.
@@ -32,6 +34,7 @@ class Record:
     """
 
     run_id: str
+    attempts: int
     submitted: float
     state: str
     config: dict[str, Any]
@@ -69,9 +72,10 @@ def _read(layout: RunLayout) -> Record:
     report = _json(layout.report("report.json"))
     return Record(
         run_id=layout.run_id,
+        attempts=number,
         submitted=owner.started if owner else 0.0,
         state=state(layout, number, alive, complete=bool(report)),
-        config=_json(layout.config),
+        config=settings.document(layout, number),
         report=report,
         manifests=made,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs.removal import remove
 from cloudlstm.training.state import State
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ class Checkpoints:
 
     def discard(self) -> None:
         """Removes all checkpoints: the training is done."""
-        for uri in self._uris():
-            storage.delete(uri)
+        remove(self._layout, self._layout.checkpoints(self._fingerprint))
 
     def _newest(self) -> State | None:
         for uri in reversed(self._uris()):
@@ -91,8 +91,8 @@ class Checkpoints:
         uri = self._layout.checkpoint(self._fingerprint, state.step)
         try:
             storage.write(uri, state.to_bytes())
-            for old in self._uris()[:-_KEEP]:
-                storage.delete(old)
+            old = set(self._uris()[:-_KEEP])
+            remove(self._layout, self._layout.checkpoints(self._fingerprint), old.__contains__)
         except StorageError as error:
             _LOG.warning("checkpoint at step %d not written: %s", state.step, error)
 
