@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from cloudlstm.errors import UsageError
 
 RUN_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_INDEX = "index"
 
 _ATTEMPT = re.compile(r"attempts/(?P<number>\d{4,})(?P<kind>(\.[\w-]+)*)\.json")
 _OURS = re.compile(
@@ -56,7 +57,7 @@ def join(base: str, *parts: str) -> str:
 
 def is_run_id(name: str) -> bool:
     """Whether a run may have this id."""
-    return RUN_ID.fullmatch(name) is not None
+    return RUN_ID.fullmatch(name) is not None and name != _INDEX
 
 
 def _launched(attempt: int, launcher: int) -> str:
@@ -65,7 +66,7 @@ def _launched(attempt: int, launcher: int) -> str:
 
 def index(root: str, run_id: str = "") -> str:
     """The marker by which `runs` finds a run below `root` without listing every object of every run."""
-    return f"{root.rstrip('/')}/index/{run_id}"
+    return f"{root.rstrip('/')}/{_INDEX}/{run_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class RunLayout:
     @classmethod
     def of(cls, root: str, run_id: str) -> RunLayout:
         """The layout of run `run_id` below the storage URI `root`."""
+        if run_id == _INDEX:
+            raise UsageError("no run can be called index, because the list of runs lies there", hint="another --run")
         if not is_run_id(run_id):
             raise UsageError(
                 f"run id {run_id!r} is not lower-case letters, digits and hyphens beginning with a letter",

@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudlstm import attempts, storage
 from cloudlstm.cli.views import state
-from cloudlstm.errors import ObjectNotFoundError
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest
 from cloudlstm.runs import settings
@@ -68,14 +68,14 @@ def _read(layout: RunLayout) -> Record:
     number = attempts.latest_attempt(layout)
     owner = attempts.read_owner(layout, number)
     alive = bool(number) and attempts.is_alive(layout, number)
-    made = {step.name: manifest for step in STEPS if (manifest := Manifest.load(layout, step.name))}
+    made = {step.name: manifest for step in STEPS if (manifest := _manifest(layout, step.name))}
     report = _json(layout.report("report.json"))
     return Record(
         run_id=layout.run_id,
         attempts=number,
         submitted=owner.started if owner else 0.0,
         state=state(layout, number, alive, complete=bool(report)),
-        config=settings.document(layout, number),
+        config=_settings(layout, number),
         report=report,
         manifests=made,
     )
@@ -84,6 +84,20 @@ def _read(layout: RunLayout) -> Record:
 def _json(uri: str) -> dict[str, Any]:
     try:
         document: dict[str, Any] = storage.read_json(uri)
-    except ObjectNotFoundError:
+    except (ObjectNotFoundError, CorruptObjectError):  # a damaged run does not keep the others from being shown
         return {}
     return document
+
+
+def _settings(layout: RunLayout, number: int) -> dict[str, Any]:
+    try:
+        return settings.document(layout, number)
+    except CorruptObjectError:
+        return {}
+
+
+def _manifest(layout: RunLayout, step: str) -> Manifest | None:
+    try:
+        return Manifest.load(layout, step)
+    except CorruptObjectError:
+        return None
