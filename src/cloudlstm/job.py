@@ -21,10 +21,11 @@ from contextlib import suppress
 from types import FrameType
 
 from cloudlstm import attempts, errors, manifest, storage
-from cloudlstm.config import RunConfig, parse
+from cloudlstm.config import RunConfig
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
 from cloudlstm.restarts import PEER_LOST, TERMINATED, UNEXPECTED
+from cloudlstm.runs import settings
 from cloudlstm.steps import ATTEMPT, GENERATION, PARENT_PIPE
 
 _LOG = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def main(job: str, work: Work, *, worker: str = "driver") -> int:
 
 def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal, generation: int) -> int:
     try:
-        work(layout, parse(storage.read_json(layout.config)), journal)
+        work(layout, settings.read(layout, attempts.joined(layout)), journal)
     except errors.CloudLSTMError as error:
         if isinstance(error, errors.CorruptObjectError | errors.ObjectNotFoundError):
             _take_back(layout, error)

@@ -11,6 +11,8 @@ from cloudlstm import errors, journal, storage
 from cloudlstm.attempts import Attempt
 from cloudlstm.journal import Progress, read_progress
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs import folder, index, settings
+from cloudlstm.runs.phase import PhaseNote
 from cloudlstm.steps import JOBS, STEPS
 from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
 from cloudlstm.targets.base import filled
@@ -28,18 +30,22 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
     skipped and training goes on from its last checkpoint.
 
     Raises:
+        UsageError: the run's folder is somebody's own, or that of a run with other settings.
         CloudLSTMError: the error of the job that failed, or what stood in its way.
     """
     layout = RunLayout(plan.run)
+    require_own(plan)
     with Attempt(layout, lambda number: _goes_on(plan, target, number)) as attempt:
         if attempt.launcher == 1:  # else jobs are at work
             with suppress(errors.StorageError):  # what a killed attempt left half written takes up room, no harm
                 storage.sweep(layout.uri + "/")
             for job in JOBS:
-                storage.delete(layout.failure(job))
+                storage.delete(layout.failure(job), within=layout.uri)
         for request in plan.requests:
-            if request["action"] == "write":
-                storage.write_json(request["uri"], request["document"])
+            if request["action"] == "settings":
+                settings.create(layout, attempt.number, request["document"])
+            elif request["action"] == "mark":
+                index.mark(layout.root, layout.run_id)
             elif request["job"] == "train" and storage.exists(layout.complete(attempt.number)) and target.root:
                 watch(_skipped(request["job"]))  # machines that have nothing to do cost as much as others
             else:
@@ -47,14 +53,25 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
     return layout
 
 
+def require_own(plan: Plan) -> None:
+    """Raises UsageError where a plan would write into what belongs to somebody else; writes nothing."""
+    layout = RunLayout(plan.run)
+    for request in plan.requests:
+        if request["action"] == "settings":
+            folder.require_own(layout, request["document"])
+        elif request["action"] == "mark":
+            index.require_free(layout.root, layout.run_id)
+
+
 def _goes_on(plan: Plan, target: Target, attempt: int) -> bool:
     """Whether a job of this very plan is at work for an attempt whose launcher was lost."""
+    layout = RunLayout(plan.run)
     for request in plan.requests:
-        if request["action"] == "write":
+        if request["action"] == "settings":
             try:
-                if storage.read_json(request["uri"]) != request["document"]:
+                if settings.document(layout, attempt) != request["document"]:
                     return False
-            except (errors.ObjectNotFoundError, errors.CorruptObjectError):
+            except errors.CorruptObjectError:
                 return False
     jobs = [request for request in plan.requests if request["action"] == "job"]
     return any(target.at_work(_filled(request, attempt)) for request in jobs)
@@ -64,6 +81,7 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
     """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
     name = request["job"]
     told = _Told(layout, name, time.time())
+    note = PhaseNote(layout, attempt.number, name)
     attempt.require_held()
     job = target.start(_filled(request, attempt.number))
     try:
@@ -74,6 +92,7 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
                 )
             attempt.require_held()
             watch(told.progress(job.restarts, job.phase))
+            note.tell(job.phase)
             time.sleep(_POLL_S)
         attempt.require_held()
         watch(told.progress(job.restarts, job.phase))

@@ -1,9 +1,11 @@
 """The name of every object of a run. No other module builds such a name.
 
-<root>/index/<run id>                        marks that the run exists
+<root>/index/<run id>                        marks that the run exists, and says when it was submitted last
 <root>/<run id>/
-    config.json                              the resolved configuration, written once
+    config.json                              the resolved configuration of the first submit (create-only)
     attempts/0001.json                       one submit's go at the run (create-only), then .heartbeat.json
+    attempts/0001.config.json                the configuration of that submit, which its jobs read (create-only)
+    attempts/0001.phase.json                 what its launcher waits for before a job reports progress
     attempts/0001.launcher-2.json            a launcher that went on with it where the first one was lost (create-only)
     attempts/0001.complete.json              the job "prepare" found that the later steps are done for the same inputs
     claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
@@ -26,12 +28,36 @@ from dataclasses import dataclass
 
 from cloudlstm.errors import UsageError
 
-RUN_ID = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
+RUN_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_INDEX = "index"
+
+_ATTEMPT = re.compile(r"attempts/(?P<number>\d{4,})(?P<kind>(\.[\w-]+)*)\.json")
+_OURS = re.compile(
+    r"""config\.json
+    | attempts/\d{4,}(\.[\w-]+)*\.json
+    | claims/\d{4,}-[\w-]+\.json
+    | manifests/\w+\.json
+    | data/\w+/[0-9a-f]{16}/.+
+    | checkpoints/[0-9a-f]{1,16}/step-[\w-]+\.npz
+    | progress/\w+/[\w.-]+\.json
+    | generations/\d{4,}\.json
+    | members/\d{4,}/[\w.:-]+\.json
+    | logs/\w+/[\w.:-]+/\d{5,}\.log
+    | failures/\w+\.json
+    | report/\w+\.(json|html|csv|parquet)""",
+    re.VERBOSE | re.DOTALL,
+)
+"""What the names below can be. Only such objects are removed with a run; others in its folder are somebody's own."""
 
 
 def join(base: str, *parts: str) -> str:
     """URI parts joined by single slashes; no slash at the end."""
     return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def is_run_id(name: str) -> bool:
+    """Whether a run may have this id."""
+    return RUN_ID.fullmatch(name) is not None and name != _INDEX
 
 
 def _launched(attempt: int, launcher: int) -> str:
@@ -40,7 +66,7 @@ def _launched(attempt: int, launcher: int) -> str:
 
 def index(root: str, run_id: str = "") -> str:
     """The marker by which `runs` finds a run below `root` without listing every object of every run."""
-    return f"{root.rstrip('/')}/index/{run_id}"
+    return f"{root.rstrip('/')}/{_INDEX}/{run_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +78,9 @@ class RunLayout:
     @classmethod
     def of(cls, root: str, run_id: str) -> RunLayout:
         """The layout of run `run_id` below the storage URI `root`."""
-        if not RUN_ID.match(run_id):
+        if run_id == _INDEX:
+            raise UsageError("no run can be called index, because the list of runs lies there", hint="another --run")
+        if not is_run_id(run_id):
             raise UsageError(
                 f"run id {run_id!r} is not lower-case letters, digits and hyphens beginning with a letter",
                 hint="for example core6-seed1",
@@ -62,6 +90,25 @@ class RunLayout:
     @property
     def run_id(self) -> str:
         return self.uri.rsplit("/", 1)[1]
+
+    @property
+    def root(self) -> str:
+        """The storage URI below which the run lies."""
+        return self.uri.rsplit("/", 1)[0]
+
+    def attempt_of(self, uri: str) -> int:
+        """The attempt to which an object in `attempts` belongs; 0 if it is none of ours."""
+        found = _ATTEMPT.fullmatch(uri.removeprefix(f"{self.uri}/"))
+        return int(found["number"]) if found else 0
+
+    def is_attempt(self, uri: str) -> bool:
+        """Whether the object at `uri` is the one by which an attempt was opened."""
+        found = _ATTEMPT.fullmatch(uri.removeprefix(f"{self.uri}/"))
+        return found is not None and not found["kind"]
+
+    def is_ours(self, uri: str) -> bool:
+        """Whether the object at `uri` has a name by which this class knows objects of a run."""
+        return _OURS.fullmatch(uri.removeprefix(f"{self.uri}/")) is not None
 
     @property
     def config(self) -> str:
@@ -76,6 +123,12 @@ class RunLayout:
 
     def heartbeat(self, attempt: int, launcher: int = 1) -> str:
         return join(self.uri, f"attempts/{_launched(attempt, launcher)}.heartbeat.json")
+
+    def settings(self, attempt: int) -> str:
+        return join(self.uri, f"attempts/{attempt:04d}.config.json")
+
+    def phase(self, attempt: int) -> str:
+        return join(self.uri, f"attempts/{attempt:04d}.phase.json")
 
     def cancelled(self, attempt: int) -> str:
         return join(self.uri, f"attempts/{attempt:04d}.cancelled.json")

@@ -13,6 +13,7 @@ from typing import Any
 from cloudlstm import attempts, storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout, join
+from cloudlstm.runs.removal import remove
 
 _LOG = logging.getLogger(__name__)
 _READS = 3
@@ -189,17 +190,18 @@ def withdraw_damaged(layout: RunLayout, message: str) -> list[str]:
                 if row.uri in message:
                     read_object(row)
         except (CorruptObjectError, ObjectNotFoundError):
-            storage.delete(layout.manifest(step))
+            storage.delete(layout.manifest(step), within=layout.uri)
             withdrawn.append(step)
     return withdrawn
 
 
 def prune(layout: RunLayout, step: str, keep: str) -> None:
-    """Removes what the step made for other inputs than those of the fingerprint `keep`; failing at that is no harm."""
-    kept = f"{layout.step_data(step)}{keep}/"
+    """Removes what the step made for other inputs than those of the fingerprint `keep`; failing at that is no harm.
+
+    Files that are not ours stay, and so do objects behind symbolic links in the run folder.
+    """
+    kept = layout.data(step, keep, "") + "/"
     try:
-        for item in list(storage.list_objects(layout.step_data(step))):
-            if not item.uri.startswith(kept):
-                storage.delete(item.uri)
+        remove(layout, layout.step_data(step), lambda uri: not uri.startswith(kept))
     except StorageError as error:
         _LOG.warning("objects of other inputs are left: %s", error)

@@ -21,13 +21,13 @@ from types import FrameType
 from typing import Any
 
 from cloudlstm import attempts, generations, journal, storage
-from cloudlstm.config import parse
 from cloudlstm.errors import ObjectNotFoundError, RunBusyError, StorageError
 from cloudlstm.generations import Generation
 from cloudlstm.layout import RunLayout, join
 from cloudlstm.processes import Process
 from cloudlstm.restarts import KNOWN_CAUSES, PEER_LOST, TERMINATED, Restarts, cause_of, told, worth_another
 from cloudlstm.roll import Roll
+from cloudlstm.runs import settings
 from cloudlstm.steps import ATTEMPT, GENERATION, RESTARTS, worker_environment
 
 _JOB = "train"
@@ -156,7 +156,8 @@ class Member:
         """What follows the generation before `number`: another one of these members, or the end."""
         chosen = sorted(records, key=_order)[: self._assignment.workers]
         addresses = tuple(str(records[member]["address"]) for member in chosen)
-        attempt, allowed = self._assignment.attempt, parse(storage.read_json(self._layout.config)).train.max_restarts
+        attempt = self._assignment.attempt
+        allowed = settings.read(self._layout, attempt).train.max_restarts
         last = generations.read(self._layout, number - 1) if number > 1 else None
         if last is None or last.attempt != attempt:
             fresh = Restarts(self._layout, _JOB, allowed)

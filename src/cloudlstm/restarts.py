@@ -118,7 +118,7 @@ class Restarts:
         if not self._allowed or self._used > self._allowed or self._unexplained > _UNEXPLAINED:
             return False
         with suppress(StorageError):  # a record carries its generation, so an old one is not believed either
-            storage.delete(self._layout.failure(self._job))
+            storage.delete(self._layout.failure(self._job), within=self._layout.uri)
         return True
 
     def _has_progressed(self) -> bool:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from cloud.doom import Doom
 from cloud.scripted import HOURS, MOST, Engine, ScriptedGroup, ScriptedSpark
-from cloudlstm import launch, storage
+from cloudlstm import launch
 from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import CloudLSTMError
-from cloudlstm.storage import verbs
 from cloudlstm.targets import cloud, group_job, patience, spark_job
 from cloudlstm.targets.document import TargetConfig
 
@@ -91,10 +90,7 @@ def _launch(engine: Engine, doom: Doom, console: Path, lost: float, seed: int) -
     with console.open("w") as output:
         try:
             _hurry()
-            for name in _OPERATIONS:
-                counted = doom.over(getattr(verbs, name))
-                setattr(storage, name, counted)
-                setattr(verbs, name, counted)
+            doom.over_storage(*_OPERATIONS)
             config = DOCUMENT.model_copy(update={"bucket_uri": f"file://{folder}/bucket"})
             spark = ScriptedSpark(folder, doom, engine.manner, lost, seed)
             group = ScriptedGroup(folder, doom, engine.manner)

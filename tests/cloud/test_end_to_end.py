@@ -24,6 +24,16 @@ def hosts_of(generation: dict[str, Any]) -> list[str]:
     return [address.rsplit(":", 1)[0] for address in generation["addresses"]]
 
 
+def copied_without_training(run: str, copy: str) -> str:
+    """Copies a finished run; the copy is prepared and not trained."""
+    later = ("manifests/train.json", "manifests/evaluate.json", "report/", "generations/", "members/")
+    for item in storage.list_objects(f"{run}/"):
+        name = item.uri.removeprefix(f"{run}/")
+        if not name.startswith(later):
+            storage.write(f"{copy}/{name}", storage.read(item.uri))
+    return copy
+
+
 @pytest.fixture(scope="module")
 def run(target: Target) -> str:
     """The URI of a finished run."""
@@ -184,15 +194,16 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
     record = {"token": "other", "run": f"{target.bucket}/runs/other", "owner": owner}
     storage.write_json(f"{base}/{number:06d}.json", record)
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time() + 600, "ended": False})
-    done = target.submit(f"--run={RUN}", "train.seed=5")
+    taken = copied_without_training(run, f"{target.bucket}/runs/taken")
+    done = target.submit("--run=taken")
     assert done.returncode == 1
     assert "the trainers are at work for run other (process 4711 on elsewhere)" in error_line(done)
 
-    submitted = len(target.steps(run))
+    submitted = len(target.steps(taken))
     for trouble in target.troubles:
         faults.fault(**trouble)
-    waiting = target.start(f"--run={RUN}", "--wait", "train.seed=5", "trainers.fill_timeout_s=5")
-    until(lambda: [step.state for step in target.steps(run)][submitted:] == ["done"], "the step")
+    waiting = target.start("--run=taken", "--wait", "trainers.fill_timeout_s=5")
+    until(lambda: [step.state for step in target.steps(taken)][submitted:] == ["done"], "the step")
     until(lambda: not faults.faults(), "every fault to happen")
     assert waiting.poll() is None
     faults.fault("no-capacity")

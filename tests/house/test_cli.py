@@ -89,7 +89,8 @@ def test_a_mistyped_word_is_told_in_one_line(
     words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDLSTM_ROOT", str(tmp_path))
-    storage.write_json(f"file://{tmp_path}/index/one", {})
+    storage.write_json(f"file://{tmp_path}/index/one", {"run": "one"})
+    storage.write_json(f"file://{tmp_path}/one/attempts/0001.json", {})
     assert main(words) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert told in line
@@ -235,8 +236,8 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
 
 
 def test_a_plan_is_a_value() -> None:
-    plan = Plan("submit", "file:///runs/x", ({"action": "write"},))
-    assert json.loads(plan.to_json())["requests"] == [{"action": "write"}]
+    plan = Plan("submit", "file:///runs/x", ({"action": "mark"},))
+    assert json.loads(plan.to_json())["requests"] == [{"action": "mark"}]
 
 
 def test_workers_that_tell_of_the_same_step_are_not_added_up() -> None:

@@ -99,7 +99,7 @@ def test_plain_lines_come_when_there_is_news(
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    plan = Plan("submit", RUN, ({"action": "write", "document": {"train": {"epochs": 30}}},))
+    plan = Plan("submit", RUN, ({"action": "settings", "document": {"train": {"epochs": 30}}},))
     with progress_display(plan) as watch:
         for second in range(20):
             now[0] = float(second)

@@ -136,12 +136,15 @@ def test_a_damaged_object_is_noticed(layout: RunLayout, damage: bytes, word: str
 
 
 def test_pruning_keeps_what_the_manifest_names(layout: RunLayout) -> None:
-    kept = _manifest(layout).objects[0]
-    storage.write(layout.data("clean", "older", "bars-0"), b"old")
-    storage.write(layout.data("features", "older", "x"), b"other step")
-    manifest.prune(layout, "clean", "print")
-    assert [item.uri for item in storage.list_objects(layout.step_data("clean"))] == [kept.uri]
-    assert storage.exists(layout.data("features", "older", "x"))
+    kept, older = "0123456789abcdef", "fedcba9876543210"
+    for step, mark in (("clean", kept), ("clean", older), ("features", older)):
+        storage.write(layout.data(step, mark, "bars-0"), b"bars")
+    for name in ("mine.csv", "old/bars-0", f"{older}.csv", f"{older[:15]}/bars-0", f"{older}0/bars-0"):
+        storage.write(f"{layout.step_data('clean')}{name}", b"somebody's own")
+    before = {item.uri for item in storage.list_objects(f"{layout.uri}/")}
+    manifest.prune(layout, "clean", kept)
+    gone = before - {item.uri for item in storage.list_objects(f"{layout.uri}/")}
+    assert gone == {layout.data("clean", older, "bars-0")}
 
 
 def test_the_digest_depends_on_contents_alone() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import storage
+from cloudlstm.config import load
 from cloudlstm.layout import RunLayout
 from pipeline.submitting import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
 
@@ -122,15 +123,24 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
 LONG = SMALL.replace("epochs = 2", "epochs = 10_000\npatience_epochs = 10_000")
 """Trains for longer than any test waits."""
 
+INTERRUPTED = LONG + "max_steps = 200\n"
+"""Trains for some seconds."""
+
 
 @pytest.fixture
-def prepared(local: str, tmp_path: Path) -> str:
-    """A root with a run that is prepared and not trained."""
+def config(tmp_path: Path) -> Path:
+    return write_config(tmp_path, LONG)
+
+
+@pytest.fixture
+def prepared(local: str, tmp_path: Path, config: Path) -> str:
+    """A root with a run of `config` that is prepared and not trained."""
     run = Path(one_run(local).removeprefix("file://"))
     (tmp_path / "runs" / "index").mkdir(parents=True)
     (tmp_path / "runs" / "index" / run.name).write_bytes((run.parent / "index" / run.name).read_bytes())
     made_later = shutil.ignore_patterns("progress", "report", "train", "train.json", "evaluate.json")
     shutil.copytree(run, tmp_path / "runs" / run.name, ignore=made_later)
+    storage.write_json(f"file://{tmp_path}/runs/{run.name}/config.json", load(str(config), [TWO]).model_dump(mode="json"))
     return f"file://{tmp_path}/runs"
 
 
@@ -176,7 +186,9 @@ def wait_for_end(run: str, timeout_s: float = 120) -> list[int]:
 
 def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, tmp_path: Path) -> None:
     root = prepared
-    config = write_config(tmp_path, LONG)
+    config = write_config(tmp_path, INTERRUPTED)
+    document = load(str(config), [TWO]).model_dump(mode="json")
+    storage.write_json(f"{one_run(root)}/config.json", document)
     launcher = started(root, config, TWO)
     run = wait_for_training(root)
     assert len(processes_of(run)) == 2
@@ -187,22 +199,28 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, tmp_
     assert wait_for_end(run) == []
     before = data_objects(run)
     assert list(storage.list_objects(f"{run}/checkpoints/"))
-    finished = cloudlstm("submit", f"--config={config}", f"--root={root}", f"--run={run.rsplit('/', 1)[1]}",
-                         "train.max_steps=60", TWO)  # fmt: skip
+    words = (f"--config={config}", f"--root={root}", f"--run={run.rsplit('/', 1)[1]}", TWO)
+    refused = cloudlstm("submit", *words, "train.seed=2")
+    assert refused.returncode == 2
+    assert "has other settings: train.seed 1 -> 2 (try: another --run, or cloudlstm delete" in error_line(refused)
+    assert data_objects(run) == before
+    finished = cloudlstm("submit", *words, "train.checkpoint_every_s=5")
     assert finished.returncode == 0, finished.stderr
+    assert storage.read_json(f"{run}/config.json") == document
     assert finished.stderr.count("unchanged, skipped") == 4
     assert before.items() <= data_objects(run).items()
 
 
-def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, tmp_path: Path) -> None:
+def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, config: Path) -> None:
     root = prepared
-    config = write_config(tmp_path, LONG)
-    launcher = started(root, config, "train.workers=1")
+    launcher = started(root, config, TWO)
     run = wait_for_training(root)
-    second = submit(config, root, f"--run={run.rsplit('/', 1)[1]}")
+    second = submit(config, root, f"--run={run.rsplit('/', 1)[1]}", TWO)
     assert second.returncode == 1
     assert "being worked on" in error_line(second)
-    assert "running" in cloudlstm("status", f"--root={root}").stdout
+    assert "at work" in cloudlstm("status", f"--root={root}").stdout.split("train")[1]
+    refused = cloudlstm("delete", run, "--yes")
+    assert (refused.returncode, "being worked on" in error_line(refused)) == (1, True)
     assert cloudlstm("cancel", f"--root={root}").returncode == 0
     _, told = launcher.communicate(timeout=300)
     assert launcher.returncode == 1
@@ -210,8 +228,8 @@ def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, tmp_
     assert wait_for_end(run) == []
 
 
-def test_a_killed_launcher_takes_its_jobs_with_it(prepared: str, tmp_path: Path) -> None:
-    launcher = started(prepared, write_config(tmp_path, LONG), TWO)
+def test_a_killed_launcher_takes_its_jobs_with_it(prepared: str, config: Path) -> None:
+    launcher = started(prepared, config, TWO)
     run = wait_for_training(prepared)
     assert len(processes_of(run)) == 2
     launcher.kill()

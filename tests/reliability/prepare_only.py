@@ -15,7 +15,7 @@ if __name__ == "__main__":
     layout, target = RunLayout(sys.argv[2]), LocalTarget()
     config = load(sys.argv[1], sys.argv[3:])
     requests = (
-        {"action": "write", "uri": layout.config, "document": config.model_dump(mode="json")},
+        {"action": "settings", "uri": layout.config, "document": config.model_dump(mode="json")},
         {"action": "job", **target.request("prepare", config, layout)},
     )
     try:

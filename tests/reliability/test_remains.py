@@ -150,6 +150,6 @@ def test_an_error_that_storage_will_not_take_is_found_on_the_console() -> None:
 def test_objects_of_other_inputs_go_with_the_next_submit(spark: Spark, config: Path, layout: RunLayout) -> None:
     """As after a death between a step's manifest and its clearing up."""
     made = prepare_here(spark, config, layout.uri)
-    storage.write(layout.data("clean", "of-other-inputs", "bars-00000.parquet"), b"old")
+    storage.write(layout.data("clean", "fedcba9876543210", "bars-00000.parquet"), b"old")
     assert prepare_here(spark, config, layout.uri) == made
     assert {item.uri for item in storage.list_objects(f"{layout.uri}/data/")} == {f"{layout.uri}/{uri}" for uri in made}

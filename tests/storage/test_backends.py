@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -157,6 +158,30 @@ def test_the_etag_changes_with_the_content(root: str) -> None:
         assert storage.stat(uri).etag == storage.stat(uri).etag
         etags.add(storage.stat(uri).etag)
     assert len(etags) == 3
+
+
+def test_the_time_of_the_last_write_is_known(root: str) -> None:
+    uri = f"{root}/object"
+    before = time.time()
+    storage.write(uri, b"one")
+    first = storage.stat(uri).modified
+    assert before - 2 < first < time.time() + 2, "all stores of these tests have this machine's clock"
+    time.sleep(1.1)  # some stores know whole seconds only
+    storage.write(uri, b"two")
+    (listed,) = storage.list_objects(uri)
+    assert listed.modified > first
+
+
+def test_objects_are_listed_and_deleted_in_the_name_of_a_folder(root: str) -> None:
+    for name in ("run/a/1", "run/a/2", "run/b/1", "other/1"):
+        storage.write(f"{root}/{name}", b"x")
+    found = [item.uri for item in storage.list_objects(f"{root}/run/a/", within=f"{root}/run")]
+    assert found == [f"{root}/run/a/1", f"{root}/run/a/2"]
+    for uri in (*found, f"{root}/run/never/was"):
+        storage.delete(uri, within=f"{root}/run")
+    assert names(root, "") == ["/other/1", "/run/b/1"]
+    assert storage.remove_folders(f"{root}/run") in ((), (f"{root}/run/b/1",))
+    assert names(root, "") == ["/other/1", "/run/b/1"]
 
 
 def test_delete_is_idempotent(root: str) -> None:

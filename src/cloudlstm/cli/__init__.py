@@ -7,17 +7,32 @@ that holds the work, and only when Fire has come back without complaint is the w
 from __future__ import annotations
 
 import io
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 
+from cloudlstm.cli import terminal
 from cloudlstm.errors import CloudLSTMError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 fine or nothing to do, 1 our failure, 2 usage, 130 interrupted."""
+    try:
+        return _run(argv)
+    except CloudLSTMError as error:
+        terminal.tell(f"cloudlstm: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        terminal.tell("\ncloudlstm: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        if not terminal.reader_has_gone():
+            raise
+        return 0  # `cloudlstm logs | head`: whoever read it has seen enough
+
+
+def _run(argv: Sequence[str] | None) -> int:
     import fire
     from fire.core import FireExit
 
@@ -27,27 +42,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [_spelled(word) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
     if {"--help", "-h", "help"} & set(words):
         named = next((verbs.VERBS[word] for word in words if word in verbs.VERBS), None)
-        print(helping.of_verb(named) if named else helping.overview(verbs.VERBS))  # noqa: T201
+        terminal.write((helping.of_verb(named) if named else helping.overview(verbs.VERBS)) + "\n")
         return 0
     complaint = io.StringIO()  # Fire's, which runs to five lines
     try:
-        try:
-            with redirect_stderr(complaint):
-                deferred = fire.Fire(verbs.VERBS, command=words, name="cloudlstm", serialize=lambda _: None)
-        except FireExit:
-            raise helping.mistyped(verbs.VERBS, words, complaint.getvalue()) from None
-        if not isinstance(deferred, verbs.Deferred):
-            raise helping.mistyped(verbs.VERBS, words, "")
-        return deferred._work()
-    except CloudLSTMError as error:
-        print(f"cloudlstm: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\ncloudlstm: interrupted", file=sys.stderr)  # noqa: T201
-        return 130
-    except BrokenPipeError:  # `cloudlstm logs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        with redirect_stderr(complaint):
+            deferred = fire.Fire(verbs.VERBS, command=words, name="cloudlstm", serialize=lambda _: None)
+    except FireExit:
+        raise helping.mistyped(verbs.VERBS, words, complaint.getvalue()) from None
+    if not isinstance(deferred, verbs.Deferred):
+        raise helping.mistyped(verbs.VERBS, words, "")
+    return deferred._work()
 
 
 _SHORT = {"-c": "--config", "-r": "--run", "-f": "--follow"}
@@ -58,7 +63,7 @@ def _spelled(word: str) -> str:
     """A word as Fire should see it: Fire would take the word after a bare switch for the switch's value."""
     name, equals, value = word.partition("=")
     word = _SHORT.get(name, name) + equals + value
-    if word in ("--dry-run", "--dry_run", "--follow", "--detach", "--wait"):
+    if word in ("--dry-run", "--dry_run", "--follow", "--detach", "--wait", "--yes"):
         return f"{word}=True"
     return "version" if word == "--version" else word
 
@@ -66,4 +71,5 @@ def _spelled(word: str) -> str:
 def entry() -> None:
     """The console script. What schedulers and shutdowns send is answered like Ctrl-C: work is ended, not left alone."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    terminal.prepare()
+    sys.exit(terminal.finish(main()))

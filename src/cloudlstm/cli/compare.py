@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.text import Text
 
+from cloudlstm.cli import terminal
 from cloudlstm.cli.figures import amount, duration
-from cloudlstm.cli.plans import chosen_id, run_ids
+from cloudlstm.cli.plans import chosen_id
 from cloudlstm.cli.records import Record, gather
 from cloudlstm.cli.tables import Column, cell, console, fitted, say
 from cloudlstm.cli.views import STYLES
+from cloudlstm.config.flat import flat
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs.index import run_ids
 
 _COLUMNS = (
     Column("run", 20, text=True),
@@ -51,9 +53,9 @@ _RESULTS: tuple[tuple[str, Callable[[Record], float | None], Callable[[float], s
 
 def show_runs(root: str, again: Sequence[str]) -> int:
     """All runs below a root, the newest first; `again` is what was typed."""
-    records = gather(RunLayout.of(root, run_id) for run_id in run_ids(root))
+    records = [record for record in gather(RunLayout.of(root, run_id) for run_id in run_ids(root)) if record.attempts]
     if not records:
-        sys.stdout.write(f"no runs in {root}\n")
+        terminal.write(f"no runs in {root}\n")
         return 0
     out = console()
     rows = [_row(record) for record in records]
@@ -96,17 +98,6 @@ def show_comparison(root: str, names: Sequence[str]) -> int:
     if len(hashes) > 1:
         say(out, "note: the runs saw different data, so their dollars and losses do not compare", "yellow")
     return 0
-
-
-def flat(config: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """A configuration as `section.key` -> value."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            found |= flat(value, f"{before}{key}.")
-        else:
-            found[before + key] = value
-    return found
 
 
 def _row(record: Record) -> list[str | Text]:

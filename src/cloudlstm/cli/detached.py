@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloudlstm import attempts
+from cloudlstm.cli import terminal
 from cloudlstm.layout import RunLayout
 
 _POLL_S = 0.5
@@ -36,10 +37,10 @@ def detach(words: Sequence[str], run: str, watch: str) -> int:
         )
     while not _has(layout, launcher.pid):
         if (status := launcher.poll()) is not None:
-            sys.stderr.write(Path(console.name).read_text(errors="replace"))
+            terminal.tell(Path(console.name).read_text(errors="replace"))
             return status
         time.sleep(_POLL_S)
-    sys.stdout.write(f"{layout.run_id} goes on in the background (process {launcher.pid}, {console.name})\n{watch}\n")
+    terminal.write(f"{layout.run_id} goes on in the background (process {launcher.pid}, {console.name})\n{watch}\n")
     return 0
 
 

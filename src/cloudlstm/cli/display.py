@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from cloudlstm.cli import tables, terminal
 from cloudlstm.cli.figures import amount, duration, facts, figures, pace, summary
 from cloudlstm.cli.tables import line
 from cloudlstm.journal import Progress
@@ -39,10 +39,10 @@ _STOPPING = "stopping… what is done is kept and training saves its state; Ctrl
 @contextmanager
 def progress_display(plan: Plan) -> Iterator[Watch]:
     """Shows a run's progress for as long as the context lasts; gives the function that is fed with it."""
-    console = Console(stderr=True, highlight=False)
+    console = tables.console(stderr=True)
     epochs = _epochs(plan)
     if not console.is_terminal:
-        console.print(f"run {plan.run}", soft_wrap=True)
+        terminal.tell(f"run {plan.run}\n")
         yield _PlainWatch(epochs)
         return
     board = Board(plan.run, epochs)
@@ -164,8 +164,7 @@ class _PlainWatch:
             if report.finished:
                 self._ended.add(report.step)
             share = f"{report.done / report.total:4.0%}" if report.total else "    "
-            sys.stderr.write(f"{report.step:<10}{share if not report.finished else 'done'}  {told}\n")
-            sys.stderr.flush()
+            terminal.tell(f"{report.step:<10}{share if not report.finished else 'done'}  {told}\n")
 
 
 def _epochs(plan: Plan) -> int | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudlstm import storage
 from cloudlstm.assets import asset
+from cloudlstm.cli import terminal
 from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
 from cloudlstm.steps import YAHOO_URL
 from cloudlstm.targets.java import find_java
@@ -86,7 +87,7 @@ def _told(checks: Mapping[str, Callable[[], str]]) -> int:
             failures += 1
         except _Warning as warning:
             mark, told = "warn", str(warning)
-        sys.stdout.write(f"{mark}  {name:<15}  {told}\n")
+        terminal.write(f"{mark}  {name:<15}  {told}\n")
     return 1 if failures else 0
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from cloudlstm import attempts
+from cloudlstm.cli import terminal
 from cloudlstm.layout import RunLayout
 from cloudlstm.targets.cloud import CloudTarget, open_cloud
 
@@ -14,7 +13,7 @@ def cancel_run(layout: RunLayout, target: str | None) -> int:
     number = attempts.latest_attempt(layout)
     if number and attempts.is_alive(layout, number):
         attempts.cancel(layout, number)
-        sys.stdout.write(
+        terminal.write(
             f"asked attempt {number} of {layout.run_id} to end: training saves its state, what is done is kept; "
             "submit again to go on\n"
         )
@@ -22,8 +21,8 @@ def cancel_run(layout: RunLayout, target: str | None) -> int:
     if number and target and attempts.was_lost(layout, number):
         attempts.cancel(layout, number)  # so that no launcher goes on with it
         for line in open_cloud(target).end(layout.uri):
-            sys.stdout.write(f"{line}\n")
-    sys.stdout.write(f"run {layout.run_id} is not being worked on" + ("\n" if target else ", nothing to cancel\n"))
+            terminal.write(f"{line}\n")
+    terminal.write(f"run {layout.run_id} is not being worked on" + ("\n" if target else ", nothing to cancel\n"))
     return 0
 
 
@@ -31,11 +30,11 @@ def bring_down(where: str) -> int:
     """Ends all that is at work on a target, and tells what remains and what would remove it."""
     target = open_cloud(where)
     for line in target.end() or ["nothing was at work"]:
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.write("what remains, and may cost money:\n")
+        terminal.write(f"{line}\n")
+    terminal.write("what remains, and may cost money:\n")
     for line in target.remains():
-        sys.stdout.write(f"  {line}\n")
-    sys.stdout.write(f"to remove it: {_destroy(where, target)}\n")
+        terminal.write(f"  {line}\n")
+    terminal.write(f"to remove it: {_destroy(where, target)}\n")
     return 0
 
 

@@ -12,10 +12,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.text import Text
 
 from cloudlstm import attempts, storage
+from cloudlstm.cli import terminal
+from cloudlstm.cli.tables import console
 from cloudlstm.layout import RunLayout
 
 _POLL_S = 1.0
@@ -114,14 +115,14 @@ def stamp_of(text: str) -> float | None:
 
 
 def _plain(source: str, text: str) -> None:
-    sys.stdout.write(f"{source:<16} {text}\n")
+    terminal.write(f"{source:<16} {text}\n")
 
 
 class _coloured:  # noqa: N801 - stands where a function would
     """Lines for people: the local time of day, a colour for each worker, warnings and errors marked."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        self._console = console()
         self._colours: dict[str, str] = {}
 
     def __call__(self, source: str, text: str) -> None:

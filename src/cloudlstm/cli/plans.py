@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from cloudlstm import storage
-from cloudlstm.attempts import latest_attempt, read_owner
+from cloudlstm.attempts import latest_attempt
 from cloudlstm.config import RunConfig, load, parse
 from cloudlstm.errors import ObjectNotFoundError, UsageError
-from cloudlstm.layout import RunLayout, index
-from cloudlstm.manifest import fingerprint
+from cloudlstm.layout import RunLayout, index, is_run_id
+from cloudlstm.manifest import Manifest, fingerprint
+from cloudlstm.runs.folder import has_attempt
+from cloudlstm.runs.index import newest_first, run_ids
+from cloudlstm.runs.settings import read
 from cloudlstm.steps import JOBS
-from cloudlstm.targets import TARGETS, Plan, Target
+from cloudlstm.targets import TARGETS, Plan, Request, Target
+
+_AT_ONCE = 16
+"""Runs that are looked at together."""
 
 
 def chosen_root(root: str | None, target: str | None) -> str | None:
@@ -44,6 +52,8 @@ def submit_plan(
 
 def predict_plan(target: Target, *, run: RunLayout, overrides: Sequence[str], root: str | None) -> Plan:
     """The plan that applies the weights of a finished run, without training, to the bars that `overrides` name."""
+    if Manifest.load(run, "train") is None:
+        raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
     document = read_config(run).model_dump(mode="json")
     document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
     document["train"] |= {"epochs": 0, "weights": run.uri}
@@ -56,30 +66,62 @@ def source_name(config: str | None, overrides: Sequence[str]) -> str:
 
 
 def read_config(layout: RunLayout) -> RunConfig:
-    """The configuration of an existing run."""
+    """The configuration of an existing run, as it was submitted last."""
     try:
-        return parse(storage.read_json(layout.config))
+        return read(layout, latest_attempt(layout))
     except ObjectNotFoundError:
         raise UsageError(f"no run {layout.run_id} in {layout.uri.rsplit('/', 1)[0]}", hint="cloudlstm runs") from None
 
 
-def find_run(root: str | None, run: str | None, *, among: Callable[[RunLayout], bool] | None = None) -> RunLayout:
-    """The run that was named, or the one that was submitted last.
+def find_run(
+    root: str | None,
+    run: str | None,
+    *,
+    among: Callable[[RunLayout], bool] = has_attempt,
+    kind: str = "",
+) -> RunLayout:
+    """The run that was named, or the last that was submitted of those that may be taken unnamed.
 
     Args:
         root: Where runs lie, as typed.
         run: A run id below the root, a part that one id alone has, or a run's whole URI.
-        among: Which runs may be taken unnamed; where it holds for none, the last of all is.
+        among: Which runs may be taken unnamed.
+        kind: What such a run is called. Where there is none, that is an error if they are called something; else the
+            last run of all is taken, so that the verb can say what that one lacks.
     """
     if run and "://" in run:
         return RunLayout(storage.absolute(run).rstrip("/"))
     base = root_uri(root)
     if run:
         return RunLayout.of(base, chosen_id(run, run_ids(base), base))
-    found = [RunLayout.of(base, run_id) for run_id in run_ids(base)]
-    if not found:
+    found = _first(newest_first(base), base, among)
+    if found is None and kind:
+        raise UsageError(f"no {kind} run in {base}", hint="cloudlstm submit, or name another place with --root")
+    found = found or _first(newest_first(base), base, has_attempt)
+    if found is None:
         raise UsageError(f"no runs in {base}", hint="cloudlstm submit, or name another place with --root")
-    return max([each for each in found if among and among(each)] or found, key=_last_submitted)
+    return found
+
+
+def find_deletable(root: str | None, run: str, *, whole: bool) -> RunLayout:
+    """The run that was named, also one that is no longer listed, or of which only the entry in the index is left.
+
+    Args:
+        root: Where runs lie, as typed.
+        run: As for `find_run`.
+        whole: Whether a part of an id is not enough.
+    """
+    if "://" in run:
+        place, _, run_id = storage.absolute(run).rstrip("/").rpartition("/")
+        return find_deletable(place, run_id, whole=True)
+    base = root_uri(root)
+    ids = run_ids(base)
+    if run in ids or (is_run_id(run) and has_attempt(RunLayout.of(base, run))):
+        return RunLayout.of(base, run)
+    found = chosen_id(run, ids, base)
+    if whole:
+        raise UsageError(f"no run {run} in {base}", hint=f"the whole id, {found}")
+    return RunLayout.of(base, found)
 
 
 def chosen_id(name: str, ids: Sequence[str], root: str) -> str:
@@ -102,15 +144,16 @@ def is_trained(layout: RunLayout) -> bool:
     return is_finished(layout) and read_config(layout).train.epochs > 0
 
 
-def run_ids(root: str) -> list[str]:
-    """The ids of all runs below a root."""
-    prefix = index(root)
-    return [item.uri.removeprefix(prefix) for item in storage.list_objects(prefix)]
-
-
-def _last_submitted(layout: RunLayout) -> float:
-    owner = read_owner(layout, latest_attempt(layout))
-    return owner.started if owner else 0.0
+def _first(run_ids: Iterator[str], root: str, holds: Callable[[RunLayout], bool]) -> RunLayout | None:
+    """The first of these runs for which `holds`. After the first, many are looked at together."""
+    size = 1
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        while batch := [RunLayout.of(root, run_id) for run_id in islice(run_ids, size)]:
+            fits = pool.map(holds, batch)
+            if found := next((layout for layout, fit in zip(batch, fits, strict=True) if fit), None):
+                return found
+            size = _AT_ONCE
+    return None
 
 
 def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:
@@ -128,9 +171,9 @@ def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: s
             f"{layout.uri} is no place for a run on {target.name}: its machines would not reach it",
             hint=f"leave --root out for {target.root}",
         )
-    requests = [
-        {"action": "write", "uri": layout.config, "document": document},
-        {"action": "write", "uri": index(root_uri(root), run_id), "document": {"run": run_id}},
+    requests: list[Request] = [
+        {"action": "settings", "uri": layout.config, "document": document},
+        {"action": "mark", "uri": index(root_uri(root), run_id)},
         *({"action": "job", **target.request(job, config, layout)} for job in JOBS),
     ]
     return Plan(verb, layout.uri, tuple(requests))

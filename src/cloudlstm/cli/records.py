@@ -9,9 +9,10 @@ from typing import Any
 
 from cloudlstm import attempts, storage
 from cloudlstm.cli.views import state
-from cloudlstm.errors import ObjectNotFoundError
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest
+from cloudlstm.runs import settings
 from cloudlstm.steps import STEPS
 
 _AT_ONCE = 16
@@ -24,6 +25,7 @@ class Record:
 
     Attributes:
         run_id: Its id.
+        attempts: How often it was submitted; 0 where its folder is gone.
         submitted: Seconds since the epoch when it was last submitted.
         state: In a word or two, as in `status`.
         config: Its configuration, as JSON; empty where there is none.
@@ -32,6 +34,7 @@ class Record:
     """
 
     run_id: str
+    attempts: int
     submitted: float
     state: str
     config: dict[str, Any]
@@ -65,13 +68,14 @@ def _read(layout: RunLayout) -> Record:
     number = attempts.latest_attempt(layout)
     owner = attempts.read_owner(layout, number)
     alive = bool(number) and attempts.is_alive(layout, number)
-    made = {step.name: manifest for step in STEPS if (manifest := Manifest.load(layout, step.name))}
+    made = {step.name: manifest for step in STEPS if (manifest := _manifest(layout, step.name))}
     report = _json(layout.report("report.json"))
     return Record(
         run_id=layout.run_id,
+        attempts=number,
         submitted=owner.started if owner else 0.0,
         state=state(layout, number, alive, complete=bool(report)),
-        config=_json(layout.config),
+        config=_settings(layout, number),
         report=report,
         manifests=made,
     )
@@ -80,6 +84,20 @@ def _read(layout: RunLayout) -> Record:
 def _json(uri: str) -> dict[str, Any]:
     try:
         document: dict[str, Any] = storage.read_json(uri)
-    except ObjectNotFoundError:
+    except (ObjectNotFoundError, CorruptObjectError):  # a damaged run does not keep the others from being shown
         return {}
     return document
+
+
+def _settings(layout: RunLayout, number: int) -> dict[str, Any]:
+    try:
+        return settings.document(layout, number)
+    except CorruptObjectError:
+        return {}
+
+
+def _manifest(layout: RunLayout, step: str) -> Manifest | None:
+    try:
+        return Manifest.load(layout, step)
+    except CorruptObjectError:
+        return None

@@ -9,9 +9,11 @@ import urllib.parse
 from typing import Any
 
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
 from cloudlstm import storage
+from cloudlstm.cli import terminal
 from cloudlstm.cli.tables import Column, cell, console, fitted, say
 from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.layout import RunLayout
@@ -109,7 +111,7 @@ def unchanged(layout: RunLayout, since: float) -> bool:
 def _print_place(out: Console, name: str, uri: str, width: int = 7) -> None:
     """A place that terminals let one click on."""
     url = "file://" + urllib.parse.quote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
-    out.print(Text.assemble(f"{name:<{width}} ", (url, f"link {url}")), soft_wrap=True)
+    out.print(Text.assemble(f"{name:<{width}} ", (url, Style(link=terminal.shown(url)))), soft_wrap=True)
 
 
 def _figures(row: dict[str, Any]) -> list[str]:

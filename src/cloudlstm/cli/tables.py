@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from cloudlstm.cli import terminal
 
 _PIPE_COLUMNS = 200
 """A pipe gets whole lines however narrow the terminal is that it was started from."""
@@ -30,9 +34,31 @@ class Column:
     text: bool = False
 
 
-def console() -> Console:
-    """Where results are printed."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False)
+class _Console(Console):
+    """A console that takes all text as it stands, and passes it through `terminal.shown`."""
+
+    def __init__(self, *, stderr: bool, width: int | None) -> None:
+        super().__init__(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Everything that is printed comes by here, also what stands in tables and in the live board."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(terminal.shown(segment.text), segment.style)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As in rich; a failure to write is told as an error."""
+        with terminal.written():
+            super().print(*objects, **options)
+
+    def on_broken_pipe(self) -> None:
+        """The command decides what that means; rich would end it."""
+        raise BrokenPipeError
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where people are told something: results on standard output, progress on standard error."""
+    stream = sys.stderr if stderr else sys.stdout
+    return _Console(stderr=stderr, width=None if stream.isatty() else _PIPE_COLUMNS)
 
 
 def fitted(
@@ -46,15 +72,16 @@ def fitted(
     table = Table(box=box.SIMPLE_HEAD)
     for i in shown:
         justify = "left" if columns[i].text else "right"
-        table.add_column(columns[i].title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+        table.add_column(Text(columns[i].title), justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
     for number, row in enumerate(rows):
-        table.add_row(*(row[i] for i in shown), style="bold" if number in strong else "")
+        cells = [each if isinstance(each := row[i], Text) else Text(each) for i in shown]
+        table.add_row(*cells, style="bold" if number in strong else "")
     return table
 
 
 def say(out: Console, text: str, style: str = "") -> None:
     """Prints one line that is cut rather than wrapped."""
-    out.print(text, style=style, no_wrap=True, overflow="ellipsis", markup=False)
+    out.print(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def line(text: str, style: str = "") -> Text:

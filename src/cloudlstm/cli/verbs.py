@@ -1,11 +1,11 @@
 """The verbs of the command. Each checks what was typed and returns a Deferred; nothing is done here."""
 
 import shlex
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cloudlstm import __version__
+from cloudlstm.cli import terminal
 from cloudlstm.cli.words import command, text, truth
 from cloudlstm.errors import UsageError
 
@@ -91,7 +91,7 @@ def predict(
 
     chosen = open_target(text("target", target))
     base = text("root", root) or chosen.root
-    trained = plans.find_run(base, text("run", run), among=plans.is_trained)
+    trained = plans.find_run(base, text("run", run), among=plans.is_trained, kind="trained")
     plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
     again = command("predict", overrides, run=run, root=root, target=target)
     return _planned(plan, chosen, dry_run, again, base)
@@ -139,6 +139,32 @@ def cancel(run: str | None = None, *, root: str | None = None, target: str | Non
 
     where = text("target", target)
     return _on_run(run, root, target, lambda layout: cancel_run(layout, where))
+
+
+def delete(
+    run: str | None = None, *, yes: bool = False, root: str | None = None, target: str | None = None
+) -> Deferred:
+    """Removes a run and its entry in the index, after asking; other files in its folder stay.
+
+    Args:
+        run: The run's id or URI.
+        yes: Do not ask; then the run's id has to be whole.
+        root: Where runs lie.
+        target: A target whose bucket has them, unless root says otherwise.
+    """
+    from cloudlstm.cli import plans
+
+    name, agreed = text("run", run), truth("yes", yes)
+    if not name:
+        raise UsageError("delete needs the name of a run", hint="cloudlstm runs")
+    layout = plans.find_deletable(plans.chosen_root(text("root", root), text("target", target)), name, whole=agreed)
+
+    def work() -> int:
+        from cloudlstm.cli.deleting import delete_run
+
+        return delete_run(layout, yes=agreed)
+
+    return Deferred(work)
 
 
 def down(*, target: str | None = None) -> Deferred:
@@ -221,13 +247,15 @@ def version() -> Deferred:
     """Prints the version."""
 
     def work() -> int:
-        sys.stdout.write(f"cloudlstm {__version__}\n")
+        terminal.write(f"cloudlstm {__version__}\n")
         return 0
 
     return Deferred(work)
 
 
-VERBS = {verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, doctor, down, version)}
+VERBS = {
+    verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, delete, doctor, down, version)
+}
 
 
 def _on_run(
@@ -254,16 +282,20 @@ def _planned(plan: "Plan", target: "Target", dry_run: object, again: list[str], 
         from cloudlstm.cli import plans, results
         from cloudlstm.cli.display import progress_display
         from cloudlstm.cli.views import kept
-        from cloudlstm.launch import carry_out
+        from cloudlstm.launch import carry_out, require_own
         from cloudlstm.layout import RunLayout
+        from cloudlstm.runs.weights import source
 
         began = time.time()
-        target.check(plans.config_of(plan), plan.run.rsplit("/", 1)[0])
+        config = plans.config_of(plan)
+        require_own(plan)
+        source(config)
+        target.check(config, plan.run.rsplit("/", 1)[0])
         try:
             with progress_display(plan) as watch:
                 layout = carry_out(plan, target, watch)
         except KeyboardInterrupt:
-            sys.stderr.write(f"stopped; {kept(RunLayout(plan.run))}\nto go on: {shlex.join(again)}\n")
+            terminal.tell(f"stopped; {kept(RunLayout(plan.run))}\nto go on: {shlex.join(again)}\n")
             return 130
         return results.show_results(layout, root=root, unchanged=results.unchanged(layout, began))
 
@@ -271,5 +303,5 @@ def _planned(plan: "Plan", target: "Target", dry_run: object, again: list[str], 
 
 
 def _printed(document: str) -> int:
-    sys.stdout.write(document + "\n")
+    terminal.write(document + "\n")
     return 0

@@ -107,7 +107,7 @@ def find(folder: str, ticker: str) -> Outcome | None:
             return read(item.uri).outcome(item.uri, reused=True)
         except CorruptObjectError as error:
             _LOG.warning("%s; it is fetched again", error.message)
-            storage.delete(item.uri)
+            storage.delete(item.uri, within=folder)
         except ObjectNotFoundError:
             continue
     return None

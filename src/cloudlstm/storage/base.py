@@ -21,11 +21,14 @@ class ObjectInfo:
         uri: The object's full URI.
         size_bytes: Its length.
         etag: Changes whenever the content does; comparable only with etags of the same backend.
+        modified: When it was last written, by the clock of the store, in seconds since the epoch. Compare it only with
+            the same of other objects in the same store.
     """
 
     uri: str
     size_bytes: int
     etag: str
+    modified: float = 0.0
 
 
 def object_uri(uri: str) -> str:
@@ -53,22 +56,37 @@ class Storage(Protocol):
         """
         ...
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every object whose URI begins with `prefix`, at any depth, in order of URI."""
+    def list(self, prefix: str, within: str = "") -> Iterator[ObjectInfo]:
+        """Every object whose URI begins with `prefix`, at any depth, in order of URI.
+
+        With `within`, the URI of a folder above them, objects behind a symbolic link below that folder are left out.
+        """
         ...
 
     def stat(self, uri: str) -> ObjectInfo:
         """Size and etag; ObjectNotFoundError if there is none."""
         ...
 
-    def delete(self, uri: str) -> None:
-        """Removes the object; nothing happens if there is none."""
+    def delete(self, uri: str, within: str = "") -> None:
+        """Removes the object; nothing happens if there is none.
+
+        With `within`, the URI of a folder above it, an object behind a symbolic link below that folder is not removed:
+        a StorageError says so. The folder itself may lie behind a link.
+        """
         ...
 
     def sweep(self, prefix: str) -> None:
         """Removes what writers below `prefix` have left half done when they were killed.
 
         No reader ever saw it. For somebody who knows that nobody else is writing there.
+        """
+        ...
+
+    def remove_folders(self, folder: str) -> tuple[str, ...]:
+        """Removes the folders at and below `folder` that hold nothing, where folders are more than parts of names.
+
+        Returns:
+            The URIs of what keeps the others: files, and links, which are not followed.
         """
         ...
 

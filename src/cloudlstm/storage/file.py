@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError, StorageError, UsageError
+from cloudlstm.storage import links
 from cloudlstm.storage.base import ObjectInfo, Progress, object_uri
 from cloudlstm.storage.local import copy, disk_errors, is_abandoned, is_temporary, new_file
 
@@ -34,11 +35,15 @@ class FileStorage:
         with disk_errors(f"write {uri}"), new_file(_path(uri), place) as file:
             file.write(data)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Folders behind symbolic links are not entered."""
+    def list(self, prefix: str, within: str = "") -> Iterator[ObjectInfo]:
+        """Symbolic links to folders are not entered below the prefix, nor between `within` and the prefix.
+
+        Without `within` the prefix itself may lead through links.
+        """
         folder, slash, start = _literal(prefix).rpartition("/")
         with disk_errors(f"list {prefix}"):
-            yield from _walk(folder + slash, start)
+            if not (within and links.between(_literal(within), folder)):
+                yield from _walk(folder + slash, start)
 
     def stat(self, uri: str) -> ObjectInfo:
         path = _path(uri)
@@ -48,9 +53,12 @@ class FileStorage:
             raise _folder(uri)
         return _info(uri, found)
 
-    def delete(self, uri: str) -> None:
+    def delete(self, uri: str, within: str = "") -> None:
         with disk_errors(f"delete {uri}"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            _path(uri).unlink()
+            if within:
+                links.unlink(_literal(within), str(_path(uri)))
+            else:
+                _path(uri).unlink()
 
     def sweep(self, prefix: str) -> None:
         """Removes temporary files whose writer is no process of this machine any more, or that are an hour old."""
@@ -60,6 +68,10 @@ class FileStorage:
                 with contextlib.suppress(FileNotFoundError):
                     if is_abandoned(path):
                         path.unlink()
+
+    def remove_folders(self, folder: str) -> tuple[str, ...]:
+        with disk_errors(f"remove the empty folders in {folder}"):
+            return tuple(_SCHEME + path for path in links.remove_folders(_literal(folder).rstrip("/")))
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         with disk_errors(f"upload {path} to {uri}"), path.open("rb") as source, new_file(_path(uri)) as target:
@@ -139,4 +151,5 @@ def _walk(folder: str, start: str = "") -> Iterator[ObjectInfo]:
 
 
 def _info(uri: str, found: os.stat_result) -> ObjectInfo:
-    return ObjectInfo(uri, found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
+    etag = f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
+    return ObjectInfo(uri, found.st_size, etag, found.st_mtime)

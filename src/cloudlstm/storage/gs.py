@@ -95,10 +95,10 @@ class GSStorage:
             else:
                 self._blob(uri).upload_from_string(data, content_type=_CONTENT_TYPE, retry=self._retry)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, within: str = "") -> Iterator[ObjectInfo]:  # noqa: ARG002 - there are no links
         bucket, start = split(prefix)
         with _sdk_errors(f"list {prefix}", only_bucket=True):
-            fields = "items(name,size,generation),nextPageToken"
+            fields = "items(name,size,generation,updated),nextPageToken"
             for blob in self._client().list_blobs(bucket, prefix=start, fields=fields, retry=self._retry):
                 if not is_folder_marker(blob.name):
                     yield _info(f"gs://{bucket}/{blob.name}", blob)
@@ -109,7 +109,7 @@ class GSStorage:
             blob.reload(retry=self._retry)
         return _info(uri, blob)
 
-    def delete(self, uri: str) -> None:
+    def delete(self, uri: str, within: str = "") -> None:  # noqa: ARG002 - there are no links
         with _sdk_errors(f"delete {uri}"):
             try:
                 self._blob(uri).delete(retry=self._retry)
@@ -119,6 +119,10 @@ class GSStorage:
 
     def sweep(self, prefix: str) -> None:
         """There is nothing to do: an upload in parts that is given up is kept for a week, unseen and free of charge."""
+
+    def remove_folders(self, folder: str) -> tuple[str, ...]:  # noqa: ARG002
+        """There are no folders: a key is only a name."""
+        return ()
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         doing = f"upload {path} to {uri}"
@@ -183,7 +187,7 @@ class _Watched:
 
 
 def _info(uri: str, blob: Any) -> ObjectInfo:
-    return ObjectInfo(uri, blob.size, str(blob.generation))
+    return ObjectInfo(uri, blob.size, str(blob.generation), blob.updated.timestamp())
 
 
 def _sdk_errors(doing: str, *, only_bucket: bool = False) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError
 from cloudlstm.storage.base import ObjectInfo, Progress, object_uri
 from cloudlstm.storage.local import copy, disk_errors, new_file
 
-_objects: dict[str, tuple[bytes, int]] = {}  # uri -> content, and the number of the write that made it
+_objects: dict[str, tuple[bytes, int, float]] = {}  # uri -> content, number and time of the write that made it
 _numbers = itertools.count(1)
 _guard = threading.Lock()
 
@@ -28,9 +29,9 @@ class MemoryStorage:
         with _guard:
             if if_absent and uri in _objects:
                 raise ObjectExistsError(f"{uri} is already there")
-            _objects[uri] = (bytes(data), next(_numbers))
+            _objects[uri] = (bytes(data), next(_numbers), time.time())
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, within: str = "") -> Iterator[ObjectInfo]:  # noqa: ARG002 - there are no links
         with _guard:
             found = sorted(uri for uri in _objects if uri.startswith(prefix))
         for uri in found:
@@ -40,15 +41,19 @@ class MemoryStorage:
                 continue  # deleted since
 
     def stat(self, uri: str) -> ObjectInfo:
-        data, write = self._find(uri)
-        return ObjectInfo(uri, len(data), str(write))
+        data, write, modified = self._find(uri)
+        return ObjectInfo(uri, len(data), str(write), modified)
 
-    def delete(self, uri: str) -> None:
+    def delete(self, uri: str, within: str = "") -> None:  # noqa: ARG002 - there are no links
         with _guard:
             _objects.pop(uri, None)
 
     def sweep(self, prefix: str) -> None:
         """There is nothing: what dies here takes the whole storage with it."""
+
+    def remove_folders(self, folder: str) -> tuple[str, ...]:  # noqa: ARG002
+        """There are no folders."""
+        return ()
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         content = io.BytesIO()
@@ -61,7 +66,7 @@ class MemoryStorage:
         with disk_errors(f"download {uri} to {path}"), new_file(path) as target:
             copy(content, target, progress)
 
-    def _find(self, uri: str) -> tuple[bytes, int]:
+    def _find(self, uri: str) -> tuple[bytes, int, float]:
         try:
             return _objects[uri]
         except KeyError:

@@ -159,7 +159,7 @@ class S3Storage:
 
         self._do(f"write {uri}", put)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, within: str = "") -> Iterator[ObjectInfo]:  # noqa: ARG002 - there are no links
         bucket, start = split(prefix)
 
         def pages() -> list[Any]:
@@ -169,14 +169,14 @@ class S3Storage:
         # S3 lists in order; SeaweedFS and S3's directory buckets do not.
         for item in sorted(self._do(f"list {prefix}", pages), key=lambda item: str(item["Key"])):
             if not is_folder_marker(item["Key"]):
-                yield ObjectInfo(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'))
+                yield _info(f"s3://{bucket}/{item['Key']}", item["Size"], item)
 
     def stat(self, uri: str) -> ObjectInfo:
         bucket, key = split_object(uri)
         head = self._do(f"read {uri}", lambda: self._client().head_object(Bucket=bucket, Key=key))
-        return ObjectInfo(uri, head["ContentLength"], head["ETag"].strip('"'))
+        return _info(uri, head["ContentLength"], head)
 
-    def delete(self, uri: str) -> None:
+    def delete(self, uri: str, within: str = "") -> None:  # noqa: ARG002 - there are no links
         bucket, key = split_object(uri)
         self._do(f"delete {uri}", lambda: self._client().delete_object(Bucket=bucket, Key=key))
 
@@ -191,6 +191,10 @@ class S3Storage:
                     client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
         self._do(f"sweep {prefix}", abort)
+
+    def remove_folders(self, folder: str) -> tuple[str, ...]:  # noqa: ARG002
+        """There are no folders: a key is only a name."""
+        return ()
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         """A file that goes up in parts leaves none behind when it fails: the SDK aborts the upload."""
@@ -222,6 +226,11 @@ class S3Storage:
                 time.sleep(pause_s)
         if client.head_object(Bucket=bucket, Key=key)["Metadata"].get(WRITER) != mark:
             raise errors.ObjectExistsError(f"{uri} is already there")
+
+
+def _info(uri: str, size_bytes: int, answer: Any) -> ObjectInfo:
+    # A listing has the time with fractions of a second and a look at one object without: whole seconds agree.
+    return ObjectInfo(uri, size_bytes, answer["ETag"].strip('"'), float(int(answer["LastModified"].timestamp())))
 
 
 def _connect(patience_s: float) -> _Connection:

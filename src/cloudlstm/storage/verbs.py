@@ -22,9 +22,9 @@ def write(uri: str, data: bytes, *, if_absent: bool = False) -> None:
     storage_for(uri).write(uri, data, if_absent=if_absent)
 
 
-def list_objects(prefix: str) -> Iterator[ObjectInfo]:
-    """Every object whose URI begins with `prefix`, in order of URI."""
-    return storage_for(prefix).list(prefix)
+def list_objects(prefix: str, *, within: str = "") -> Iterator[ObjectInfo]:
+    """Every object whose URI begins with `prefix`, in order of URI; none behind a link below the folder `within`."""
+    return storage_for(prefix).list(prefix, within)
 
 
 def stat(uri: str) -> ObjectInfo:
@@ -41,14 +41,19 @@ def exists(uri: str) -> bool:
     return True
 
 
-def delete(uri: str) -> None:
-    """Removes the object, if there is one."""
-    storage_for(uri).delete(uri)
+def delete(uri: str, *, within: str = "") -> None:
+    """Removes the object, if there is one; StorageError if it is behind a link below the folder `within`."""
+    storage_for(uri).delete(uri, within)
 
 
 def sweep(prefix: str) -> None:
     """Removes what killed writers have left half done below `prefix`, where nobody else is writing."""
     storage_for(prefix).sweep(prefix)
+
+
+def remove_folders(folder: str) -> tuple[str, ...]:
+    """Removes the folders at and below `folder` that hold nothing; the URIs of what keeps the others."""
+    return storage_for(folder).remove_folders(folder)
 
 
 def upload(path: Path, uri: str, progress: Progress | None = None) -> None:

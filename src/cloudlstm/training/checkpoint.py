@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs.removal import remove
 from cloudlstm.training.state import State
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ class Checkpoints:
 
     def discard(self) -> None:
         """Removes all checkpoints: the training is done."""
-        for uri in _checkpoints(self._layout.checkpoints(self._fingerprint)):
-            storage.delete(uri)
+        remove(self._layout, self._layout.checkpoints(self._fingerprint), _is_checkpoint)
 
     def _newest(self, prefix: str) -> State | None:
         """The newest sound checkpoint whose name begins with `prefix`; a damaged one is passed over."""
@@ -101,15 +101,19 @@ class Checkpoints:
         uri = self._layout.checkpoint(self._fingerprint, state.step, hashlib.sha256(data).hexdigest())
         try:
             storage.write(uri, data)
-            for old in _checkpoints(self._layout.checkpoints(self._fingerprint))[:-_KEEP]:
-                storage.delete(old)
+            old = set(_checkpoints(self._layout.checkpoints(self._fingerprint))[:-_KEEP])
+            remove(self._layout, self._layout.checkpoints(self._fingerprint), old.__contains__)
         except StorageError as error:
             _LOG.warning("checkpoint at step %d not written: %s", state.step, error)
 
 
 def _checkpoints(prefix: str) -> list[str]:
     """The checkpoints whose URI begins with `prefix`, in order of steps; other files are not ours."""
-    return [found.uri for found in storage.list_objects(prefix) if _NAME.fullmatch(found.uri.rsplit("/", 1)[1])]
+    return [found.uri for found in storage.list_objects(prefix) if _is_checkpoint(found.uri)]
+
+
+def _is_checkpoint(uri: str) -> bool:
+    return _NAME.fullmatch(uri.rsplit("/", 1)[1]) is not None
 
 
 def _read(uri: str) -> State:

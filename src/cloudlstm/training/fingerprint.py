@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from cloudlstm import __version__, storage
+from cloudlstm import __version__
 from cloudlstm.config import INCIDENTAL, RunConfig
-from cloudlstm.errors import UsageError
-from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, fingerprint
+from cloudlstm.runs.weights import source
 
 _INFLUENCE_NOTHING = INCIDENTAL["train"] | {"workers", "steps_per_call", "weights"}
 """Settings of training that change how it runs, and not what comes of it; the weights count by their content."""
-
-
-def source(config: RunConfig) -> Manifest | None:
-    """The training that `train.weights` names as the starting point.
-
-    Raises:
-        UsageError: there is no finished training at that URI.
-    """
-    if config.train.weights is None:
-        return None
-    layout = RunLayout(storage.absolute(config.train.weights).rstrip("/"))
-    manifest = Manifest.load(layout, "train")
-    if manifest is None:
-        raise UsageError(f"train.weights: no trained run at {layout.uri}", hint="name the folder of a finished run")
-    return manifest
 
 
 def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:

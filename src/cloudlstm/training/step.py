@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from cloudlstm import storage
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import JobError
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, finished
+from cloudlstm.runs.removal import remove
 from cloudlstm.training.fingerprint import train_fingerprint
 from cloudlstm.training.membership import Membership
 
@@ -33,8 +33,7 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> bool:
         _LOG.info("train: nothing to do, its inputs have not changed")
         journal.report("train", 1, 1, "windows", finished=True, skipped=True)
         if membership.chief:  # it may have been killed between the manifest and this
-            for left in list(storage.list_objects(layout.checkpoints(mark))):
-                storage.delete(left.uri)
+            remove(layout, layout.checkpoints(mark))
         return membership.chief
     journal.report("train", 0, 0, "windows", phase="starting TensorFlow", **membership.facts)
     from cloudlstm.training import worker

@@ -21,10 +21,10 @@ from cloudlstm.errors import PeerLostError
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, prune, write_object
+from cloudlstm.runs.weights import source
 from cloudlstm.training import artifacts, model, optimizer
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
-from cloudlstm.training.fingerprint import source
 from cloudlstm.training.loop import Trainer, total_steps
 from cloudlstm.training.membership import Membership
 from cloudlstm.training.order import Order

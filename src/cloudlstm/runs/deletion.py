@@ -1,0 +1,90 @@
+"""The removal of a whole run. One that was interrupted can be repeated, and goes on where it stopped.
+
+The attempts are removed last, because they tell that the folder is that of a run. Until then the removal holds an
+attempt of the run, so nobody else works on it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from cloudlstm import attempts, storage
+from cloudlstm.attempts import Attempt
+from cloudlstm.errors import RunBusyError, StorageError
+from cloudlstm.layout import RunLayout
+from cloudlstm.runs import folder, index
+from cloudlstm.runs.orphans import has_orphans
+from cloudlstm.runs.removal import remove
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What lies in a run folder.
+
+    Attributes:
+        objects: How many objects of the run.
+        size_bytes: Their length in all.
+        others: URIs of files that are not the run's.
+    """
+
+    objects: int
+    size_bytes: int
+    others: tuple[str, ...]
+
+
+def contents(layout: RunLayout) -> Contents:
+    """What lies in the folder of a run; no object is the run's where nobody has submitted it."""
+    listed = list(storage.list_objects(f"{layout.uri}/", within=layout.uri))
+    is_run = any(layout.is_attempt(item.uri) for item in listed)
+    ours = [item for item in listed if is_run and layout.is_ours(item.uri)]
+    own = {item.uri for item in ours}
+    others = tuple(item.uri for item in listed if item.uri not in own)
+    return Contents(len(ours), sum(item.size_bytes for item in ours), others)
+
+
+def require_idle(layout: RunLayout) -> None:
+    """Raises RunBusyError while somebody works on the run."""
+    number = attempts.latest_attempt(layout)
+    if number and not attempts.is_alive(layout, number) and has_orphans(layout, number):
+        raise RunBusyError(
+            f"the launcher of run {layout.run_id} was lost, and what it has started on a cloud is still at work",
+            hint=f"cloudlstm cancel {layout.uri} --target=…",
+        )
+    if number and attempts.is_alive(layout, number):
+        with Attempt(layout):  # which is refused, and says by whom
+            pass
+
+
+def delete(layout: RunLayout) -> list[str]:
+    """Removes all objects of the run, its marker in the index, and the folders that are empty then.
+
+    Returns:
+        The URIs of what is left in its folder: files and links that are not the run's.
+
+    Raises:
+        RunBusyError: Somebody works on the run.
+    """
+    if not folder.has_attempt(layout):
+        index.forget(layout.root, layout.run_id)
+        return list(contents(layout).others)
+    with Attempt(layout) as attempt:
+        with suppress(StorageError):
+            storage.sweep(f"{layout.uri}/")
+        remove(layout, layout.manifests)  # first, so that no manifest names what is gone
+        _remove_all_but_attempts(layout)
+        index.forget(layout.root, layout.run_id)
+    _remove_all_but_attempts(layout)  # what a job wrote that has not yet seen that it has to end
+    _remove_attempts(layout, attempt.number)
+    kept = storage.remove_folders(layout.uri)
+    return sorted({*kept, *contents(layout).others})
+
+
+def _remove_all_but_attempts(layout: RunLayout) -> None:
+    remove(layout, f"{layout.uri}/", lambda uri: not layout.attempt_of(uri))
+
+
+def _remove_attempts(layout: RunLayout, newest: int) -> None:
+    """Removes the attempts up to `newest`; a later one is that of somebody who has submitted the run again."""
+    remove(layout, layout.attempts, lambda uri: layout.attempt_of(uri) <= newest and not layout.is_attempt(uri))
+    remove(layout, layout.attempts, lambda uri: layout.attempt_of(uri) <= newest)

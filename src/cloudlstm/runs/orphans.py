@@ -1,0 +1,31 @@
+"""Jobs that are at work although their launcher is gone, as on a cloud.
+
+Only times that the store of the run has noted are compared with each other: of the launcher's last heartbeat and of the
+jobs' last progress.
+"""
+
+from __future__ import annotations
+
+import time
+
+from cloudlstm import attempts, storage
+from cloudlstm.errors import ObjectNotFoundError
+from cloudlstm.layout import RunLayout
+
+_LATER_S = 2 * attempts.HEARTBEAT_EVERY_S
+"""Jobs on the launcher's machine end with it: what they write at the last moment is not later than this."""
+
+_SILENT_S = 120.0
+"""Jobs that have not reported for this long are not at work any more."""
+
+
+def has_orphans(layout: RunLayout, number: int) -> bool:
+    """Whether jobs of the attempt have gone on for longer than its launcher, and have reported lately."""
+    if not attempts.was_lost(layout, number):
+        return False
+    try:
+        beat = storage.stat(layout.heartbeat(number, attempts.latest_launcher(layout, number)))
+    except ObjectNotFoundError:
+        return False
+    reported = max((item.modified for item in storage.list_objects(layout.progresses)), default=0.0)
+    return reported > beat.modified + _LATER_S and time.time() - reported < _SILENT_S

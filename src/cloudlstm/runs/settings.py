@@ -1,0 +1,94 @@
+"""The settings of a run: config.json is written once, and each attempt has its own, as the incidental ones may change.
+
+Jobs read the settings of the attempt that they work for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.config.flat import flat
+from cloudlstm.errors import ConfigError, ObjectExistsError, ObjectNotFoundError, UsageError
+from cloudlstm.layout import RunLayout
+
+_SHOWN = 3
+"""Settings that a message names, of those that differ."""
+_LONGEST = 40
+"""Characters of a value in a message."""
+
+
+def read(layout: RunLayout, attempt: int) -> RunConfig:
+    """The settings of an attempt; those of the run where an older release opened the attempt, or it is 0.
+
+    Raises:
+        ObjectNotFoundError: The run has no settings.
+        ConfigError: They are none that this release can read.
+    """
+    return _parsed(*_stored(layout, attempt))
+
+
+def document(layout: RunLayout, attempt: int) -> dict[str, Any]:
+    """The same as plain JSON, whose values are not checked; empty where there are no settings."""
+    try:
+        found = _stored(layout, attempt)[1]
+    except ObjectNotFoundError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def create(layout: RunLayout, attempt: int, settings: dict[str, Any]) -> None:
+    """Writes the settings of a run and of an attempt, which the caller holds. What is there already stays.
+
+    Raises:
+        UsageError: What is there are other settings.
+    """
+    for uri in (layout.config, layout.settings(attempt)):
+        try:
+            storage.write_json(uri, settings, if_absent=True)
+        except ObjectExistsError:
+            require_same(layout, uri, storage.read_json(uri), settings)
+
+
+def require_same(layout: RunLayout, uri: str, found: Any, settings: dict[str, Any]) -> None:
+    """Raises UsageError unless the JSON document `found`, read from `uri`, holds settings of the same run."""
+    old, new = _parsed(uri, found).identity(), parse(settings).identity()
+    if old == new:
+        return
+    before, after = flat(old), flat(new)
+    keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    shown = [f"{key} {_short(before.get(key))} -> {_short(after.get(key))}" for key in keys[:_SHOWN]]
+    more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    raise UsageError(
+        f"run {layout.run_id} has other settings: {', '.join(shown)}{more}",
+        hint=f"another --run, or cloudlstm delete {layout.uri}",
+    )
+
+
+def _stored(layout: RunLayout, attempt: int) -> tuple[str, Any]:
+    """The URI of the settings and the JSON document that lies there."""
+    if attempt:
+        uri = layout.settings(attempt)
+        try:
+            return uri, storage.read_json(uri)
+        except ObjectNotFoundError:
+            pass
+    return layout.config, storage.read_json(layout.config)
+
+
+def _parsed(uri: str, found: Any) -> RunConfig:
+    try:
+        if not isinstance(found, dict):
+            raise ConfigError("it is not a JSON object")
+        return parse(found)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{uri} holds no settings that this release can read: {error.message}",
+            hint="the release that wrote it, or another --run",
+        ) from None
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
