@@ -21,6 +21,8 @@ CONTRACT_VERSION = 1
 """The version of the keys below that this launcher understands."""
 
 _OUTPUT_TIMEOUT_S = 120.0
+_MOST_BYTES = 2**20
+"""Of a target document that lies in a file or a bucket."""
 
 
 class TargetConfig(BaseModel):
@@ -123,18 +125,18 @@ def _read(where: str) -> Any:
     if "://" in where:
         uri = where if where.endswith(".json") else f"{where.rstrip('/')}/target.json"
         try:
-            text = storage.read(uri)
+            text = storage.read_small(uri, _MOST_BYTES)
         except ObjectNotFoundError:
             raise UsageError(f"no target document at {uri}", hint="terraform apply puts it there") from None
     elif (path := Path(where).expanduser()).is_dir():
         text = _terraform_output(path)
     elif path.is_file():
-        text = path.read_bytes()
+        text = storage.read_small(storage.absolute(where), _MOST_BYTES)
     else:
         raise UsageError(f"no target at {where}", hint="name a Terraform directory, a saved output or a bucket's URI")
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where} is not JSON: {error}") from None
 
 
