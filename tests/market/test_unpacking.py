@@ -33,7 +33,7 @@ def gzip_bomb(lines: int) -> bytes:
 
 def parquet(table: pa.Table) -> bytes:
     file = io.BytesIO()
-    pq.write_table(table, file)
+    pq.write_table(table, file, store_schema=False)  # as programs other than Arrow write it
     return file.getvalue()
 
 
