@@ -95,7 +95,23 @@ def test_a_forecast_that_is_shorter_than_a_window_is_refused(tmp_path: Path, n_b
         staged(tmp_path, poisoned)
 
 
-@pytest.mark.parametrize("features", [{}, {"ticker": b""}, {"dates": example.float_feature(np.zeros(3, np.float32))}])
+TICKER = example.bytes_feature([b"AAA"])
+WHOLE = example.int64_feature(example.varints([0] * N_BARS)[0].tobytes())
+REAL = example.float_feature(np.zeros(N_BARS, np.float32))
+VALUES = example.float_feature(np.zeros(N_BARS * N_FEATURES, np.float32))
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {},
+        {"ticker": TICKER},
+        {"ticker": TICKER, "dates": REAL, "values": VALUES, "targets": REAL},
+        {"ticker": TICKER, "dates": WHOLE, "values": VALUES, "targets": WHOLE},
+        {"ticker": TICKER, "dates": TICKER, "values": VALUES, "targets": REAL},
+        {"ticker": REAL, "dates": WHOLE, "values": VALUES, "targets": REAL},
+    ],
+)
 def test_an_example_without_the_features_of_a_sequence_is_refused(tmp_path: Path, features: dict[str, bytes]) -> None:
     poisoned = shard(tmp_path, tfrecord.frame(example.encode(features)), windows=0)
     with pytest.raises(CorruptObjectError, match="holds an Example that is no sequence"):

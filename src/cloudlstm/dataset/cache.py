@@ -206,6 +206,7 @@ def _decoded(
             and isinstance(dates, np.ndarray)
             and isinstance(values, np.ndarray)
             and isinstance(targets, np.ndarray)
+            and (dates.dtype, values.dtype, targets.dtype) == (np.int64, np.float32, np.float32)
             and len(values) == len(dates) * len(FEATURES)
             and len(targets) == len(dates)
         ):
@@ -235,9 +236,7 @@ def _decoded(
         raise CorruptObjectError(f"{row.uri} has {windows} windows, its manifest says {row.rows}")
 
 
-def _fault(
-    dates: NDArray[np.int64], targets: NDArray[np.float32], ends: NDArray[np.int64], window: int, ahead: int
-) -> str:
+def _fault(dates: NDArray[Any], targets: NDArray[Any], ends: NDArray[np.int64], window: int, ahead: int) -> str:
     """What is wrong with a sequence whose windows end at the bars `ends`; empty if nothing is.
 
     Readers take bars by number: a window that began before its sequence would be cut from another one.
