@@ -96,8 +96,9 @@ def test_a_forecast_that_is_shorter_than_a_window_is_refused(tmp_path: Path, n_b
 
 
 TICKER = example.bytes_feature([b"AAA"])
-WHOLE = example.int64_feature(example.varints([0] * N_BARS)[0].tobytes())
-REAL = example.float_feature(np.zeros(N_BARS, np.float32))
+WHOLE = example.int64_feature(example.varints([*range(N_BARS)])[0].tobytes())
+REAL = example.float_feature(np.arange(N_BARS, dtype=np.float32))
+LABELS = example.float_feature(np.full(N_BARS, NAN, np.float32))
 VALUES = example.float_feature(np.zeros(N_BARS * N_FEATURES, np.float32))
 
 
@@ -106,10 +107,10 @@ VALUES = example.float_feature(np.zeros(N_BARS * N_FEATURES, np.float32))
     [
         {},
         {"ticker": TICKER},
-        {"ticker": TICKER, "dates": REAL, "values": VALUES, "targets": REAL},
+        {"ticker": TICKER, "dates": REAL, "values": VALUES, "targets": LABELS},
         {"ticker": TICKER, "dates": WHOLE, "values": VALUES, "targets": WHOLE},
-        {"ticker": TICKER, "dates": TICKER, "values": VALUES, "targets": REAL},
-        {"ticker": REAL, "dates": WHOLE, "values": VALUES, "targets": REAL},
+        {"ticker": TICKER, "dates": TICKER, "values": VALUES, "targets": LABELS},
+        {"ticker": REAL, "dates": WHOLE, "values": VALUES, "targets": LABELS},
     ],
 )
 def test_an_example_without_the_features_of_a_sequence_is_refused(tmp_path: Path, features: dict[str, bytes]) -> None:

@@ -206,7 +206,7 @@ def _decoded(
             and isinstance(dates, np.ndarray)
             and isinstance(values, np.ndarray)
             and isinstance(targets, np.ndarray)
-            and (dates.dtype, values.dtype, targets.dtype) == (np.int64, np.float32, np.float32)
+            and dates.dtype.kind + values.dtype.kind + targets.dtype.kind == "iff"
             and len(values) == len(dates) * len(FEATURES)
             and len(targets) == len(dates)
         ):
