@@ -124,3 +124,11 @@ def test_services_of_this_machine_need_no_word(tmp_path: Path, stranger: Answeri
     assert open_target(place).name == "desk"
     with pytest.raises(UsageError, match="known clouds are"):
         open_target(written(AWS | {"cloud": "azure"}, tmp_path))
+
+
+def test_the_flag_takes_no_word_after_it(
+    stranger: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = document(stranger, tmp_path, AWS)
+    assert cli.main(["submit", f"--target={place}", "--dry-run", "--trust-endpoints", "train.epochs=3"]) == 0
+    assert '"epochs": 3' in capsys.readouterr().out
