@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
-import fcntl
 import json
 import os
 import re
@@ -25,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from cloudlstm.dataset import example, tfrecord
 from cloudlstm.dataset.splits import FEATURES, FORECAST
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
 from cloudlstm.manifest import ManifestRow, fingerprint, read_object
+from cloudlstm.storage.locks import locked
 
 Report = Callable[[int], None]
 """Called with the number of bytes staged since the last call."""
@@ -101,7 +101,7 @@ def staged(rows: Sequence[ManifestRow], folder: Path, lengths: Lengths, report: 
     entry = folder / key
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f"{key}.lock"):
+        with locked(folder / f"{key}.lock"):
             columns = _opened(entry)
             if columns is None:
                 prune(folder, making=key)
@@ -128,7 +128,7 @@ def prune(folder: Path, making: str = "") -> None:
     keys = {path.name[: path.name.find("-")] for path in folder.glob("*-*.part")}
     keys |= {path.name for path in folder.iterdir() if _ENTRY.fullmatch(path.name) and _is_unused(path)}
     for key in keys:
-        with suppress(OSError), nullcontext() if key == making else _locked(folder / f"{key}.lock", wait=False):
+        with suppress(OSError), nullcontext() if key == making else locked(folder / f"{key}.lock", wait=False):
             for half_made in folder.glob(f"{key}-*.part"):
                 shutil.rmtree(half_made, ignore_errors=True)
             if key != making and _is_unused(folder / key):
@@ -287,28 +287,6 @@ def _crc(path: Path) -> int:
         while chunk := file.read(_CHECKED_AT_ONCE):
             crc = google_crc32c.extend(crc, chunk)
     return crc
-
-
-@contextmanager
-def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds a lock among the processes of this machine; it ends with its holder, however that ends.
-
-    Raises:
-        BlockingIOError: somebody else has it, and `wait` is off.
-    """
-    while True:
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if _is_there(file.fileno(), path):  # who held it before may have removed it
-                yield
-                return
-
-
-def _is_there(opened: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(opened), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _ours(error: OSError, folder: Path) -> StorageError:
