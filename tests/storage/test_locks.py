@@ -13,9 +13,8 @@ from cloudlstm.storage.locks import locked
 
 
 def test_a_second_holder_waits_or_is_told(tmp_path: Path) -> None:
-    code = (
-        f"from cloudlstm.storage.locks import *; import pathlib\nwith locked(pathlib.Path({str(tmp_path / 'l')!r})): "
-    )
+    path = str(tmp_path / "l")
+    code = f"from cloudlstm.storage.locks import *\nwith locked(Path({path!r})): print('mine')"
     with locked(tmp_path / "l"):
         with pytest.raises(BlockingIOError), locked(tmp_path / "l", wait=False):
             pass
