@@ -5,6 +5,10 @@ set -euo pipefail
 
 readonly PYTHON=${1:?usage: spark-node.sh /path/to/pythonX.Y}
 readonly NAME=${PYTHON##*/}
+if [[ ! $PYTHON =~ ^/[A-Za-z0-9/._-]+/python3[.][0-9]{1,2}$ ]]; then
+  echo "spark-node.sh: ${PYTHON@Q} is no path of an interpreter" >&2
+  exit 2
+fi
 
 install_python() {
   local found

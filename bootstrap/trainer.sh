@@ -21,24 +21,55 @@ readonly UV_VERSION=0.13.9
 readonly UV_SHA256=d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19
 
 export HOME=/root # at the start of a machine there is none
+export LC_ALL=C   # letters and digits of a pattern are those of ASCII
 export UV_CACHE_DIR=$BASE/uv-cache UV_PYTHON_INSTALL_DIR=$BASE/python PATH=$BASE/bin:$PATH
+
+# What comes from outside ---------------------------------------------------------------------------------------------
+# This runs as root, bash runs commands that stand in the text of a number ("a[$(...)]"), and a path, a header or a unit can
+# hold more than one value. So what an object or the metadata service says is used only if it matches its pattern.
+declare -rA PATTERNS=(
+  [version]=1 [deadline]='0|[1-9][0-9]{0,10}' [accelerator]='cpu|cuda' [python]='3\.[0-9]{1,2}'
+  [workers]='[1-9][0-9]{0,3}' [port]='[1-9][0-9]{3,4}' [attempt]='[1-9][0-9]{0,8}' [sha256]='[0-9a-f]{64}'
+  [uri]="${CLOUDLSTM_BUCKET_URI//./[.]}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"
+  [id]='[a-z][a-z0-9-]{0,62}' [address]='[0-9]{1,3}(\.[0-9]{1,3}){3}' [token]='[A-Za-z0-9._~+/=-]+'
+  [zone]='projects/[0-9]+/zones/[a-z0-9-]+' [project-id]='([a-z0-9.-]+:)?[a-z][a-z0-9-]+'
+  [CLOUD]='aws|gcp' [BUCKET_URI]='(s3|gs)://[a-z0-9][a-z0-9._-]+' [GROUP]='[a-z][a-z0-9-]*' [REGION]='[a-z][a-z0-9-]+'
+  [MAX_HOURS]='[1-9][0-9]{0,2}' [GPU]='[a-z0-9]+'
+)
+
+checked() { # NAME VALUE: the value, if the pattern of that name allows it
+  local shown=${2:0:80}
+  if [[ $2 =~ ^(${PATTERNS[$1]})$ ]]; then
+    printf "%s\n" "$2"
+  else
+    echo "the value ${shown@Q} is not allowed for $1" >&2
+    return 1
+  fi
+}
 
 # What differs between clouds -----------------------------------------------------------------------------------------
 
-metadata() { # id or address of this machine
+metadata() { # id or address of this machine; of Google's also zone and project-id
+  local found
   case $CLOUDLSTM_CLOUD in
     aws)
       local service=http://169.254.169.254/latest token
       local -A names=([id]=instance-id [address]=local-ipv4)
-      token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$service/api/token")
-      curl -fsS --retry 5 -H "X-aws-ec2-metadata-token: $token" "$service/meta-data/${names[$1]}"
+      token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$service/api/token") &&
+        token=$(checked token "$token") || return
+      found=$(curl -fsS --retry 5 -H "X-aws-ec2-metadata-token: $token" "$service/meta-data/${names[$1]}") || return
       ;;
     gcp)
-      local -A names=([id]=instance/name [address]=instance/network-interfaces/0/ip)
-      google_metadata "${names[$1]}"
+      local -A names=([id]=instance/name [address]=instance/network-interfaces/0/ip [zone]=instance/zone
+        [project-id]=project/project-id)
+      found=$(google_metadata "${names[$1]}") || return
       ;;
-    *) unknown_cloud ;;
+    *)
+      unknown_cloud
+      return
+      ;;
   esac
+  checked "$1" "$found"
 }
 
 copy() { # FROM TO: a file and an object, either way
@@ -65,7 +96,7 @@ leave_group() { # ends this machine for good: its group gets smaller by one
         --instance-id "$id" --should-decrement-desired-capacity
       ;;
     gcp)
-      id=$(metadata id) && zone=$(google_metadata instance/zone) && project=$(google_metadata project/project-id) || return
+      id=$(metadata id) && zone=$(metadata zone) && project=$(metadata project-id) || return
       google -o /dev/null -H 'Content-Type: application/json' \
         -d "{\"instances\": [\"zones/${zone##*/}/instances/$id\"]}" \
         "https://compute.googleapis.com/compute/v1/projects/$project/regions/$CLOUDLSTM_REGION/instanceGroupManagers/$CLOUDLSTM_GROUP/deleteInstances"
@@ -81,7 +112,8 @@ google_metadata() { # PATH
 google() { # ARGUMENTS OF CURL...: a request in this machine's name; images differ in tools, and all have curl
   local token
   token=$(google_metadata instance/service-accounts/default/token |
-    python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])') || return
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])') &&
+    token=$(checked token "$token") || return
   curl -fsS --retry 5 -H @- "$@" <<<"Authorization: Bearer $token"
 }
 
@@ -102,13 +134,13 @@ leave() {
 
 if_overdue() {
   local deadline
-  deadline=$(cat "$BASE/deadline")
+  deadline=$(checked deadline "$(cat "$BASE/deadline")") || deadline=0
   (($(date +%s) < deadline)) || leave
 }
 
 set_deadline() { # EPOCH_SECONDS: the earliest of all that were ever set holds
   local earlier=$1
-  [[ ! -s $BASE/deadline ]] || earlier=$(cat "$BASE/deadline")
+  [[ ! -s $BASE/deadline ]] || earlier=$(checked deadline "$(cat "$BASE/deadline")") || return
   echo $(($1 < earlier ? $1 : earlier)) >"$BASE/deadline.new"
   mv "$BASE/deadline.new" "$BASE/deadline"
 }
@@ -141,12 +173,14 @@ retry() { # COMMAND...: five tries
 }
 
 field() { # NAME: a value of the assignment, such as package.sha256
-  python3 -c '
+  local found
+  found=$(python3 -c '
 import json, sys
 value = json.load(open(sys.argv[1]))
 for key in sys.argv[2].split("."):
     value = value[key]
-print(int(value) if isinstance(value, float) else value)' "$BASE/assignment.json" "$1"
+print(int(value) if isinstance(value, float) else value)' "$BASE/assignment.json" "$1") || found=
+  checked "${1##*.}" "$found" || { echo "the assignment has no usable $1" >&2 && return 1; }
 }
 
 is() { # FILE SHA256
@@ -155,8 +189,7 @@ is() { # FILE SHA256
 
 fetch() { # NAME FILE: the object that the assignment names, unless it is there already
   local uri sha256
-  uri=$(field "$1.uri")
-  sha256=$(field "$1.sha256")
+  uri=$(field "$1.uri") && sha256=$(field "$1.sha256") || return
   is "$2" "$sha256" && return
   retry copy "$uri" "$2"
   is "$2" "$sha256" && return
@@ -194,14 +227,22 @@ check_driver() {
 # A launcher writes the assignment before its group grows. So a machine that finds none for half an hour, or only one whose
 # deadline has passed, replaces one that nobody needs any longer.
 await_assignment() {
-  local tries=0
-  until copy "$COORDINATES/assignment.json" "$BASE/assignment.json" && (($(field deadline) > $(date +%s))); do
+  local deadline=0 tries=0 name accelerator
+  while true; do
+    if copy "$COORDINATES/assignment.json" "$BASE/assignment.json"; then
+      deadline=$(field deadline) || return
+      ((deadline <= $(date +%s))) || break
+    fi
     ((++tries <= 60)) || { echo "no run has been assigned for half an hour" && return 1; }
     sleep 30
   done
-  set_deadline "$(field deadline)"
-  [[ $CLOUDLSTM_GPU != none || $(field accelerator) == cpu ]] && return
-  echo "the run wants $(field accelerator), and this machine has no GPU"
+  set_deadline "$deadline"
+  for name in version attempt workers port python; do
+    field "$name" >/dev/null || return
+  done
+  accelerator=$(field accelerator) || return
+  [[ $CLOUDLSTM_GPU != none || $accelerator == cpu ]] && return
+  echo "the run wants $accelerator, and this machine has no GPU"
   return 1
 }
 
@@ -222,12 +263,14 @@ bring_uv() {
 }
 
 lay_out_run() {
+  local python
   mkdir -p "$BASE/jobs"
   fetch package "$BASE/cloudlstm.zip"
   fetch jobs.member "$BASE/jobs/member.py"
   fetch jobs.train "$BASE/jobs/train.py"
   fetch requirements "$BASE/requirements.txt"
-  retry uv venv --quiet --allow-existing --python "$(field python)" "$BASE/venv"
+  python=$(field python)
+  retry uv venv --quiet --allow-existing --python "$python" "$BASE/venv"
   retry uv pip install --quiet --python "$BASE/venv/bin/python" --require-hashes --only-binary :all: \
     -r "$BASE/requirements.txt"
 }
@@ -268,7 +311,7 @@ UNIT
 }
 
 set_up() {
-  local name
+  local name variable
   umask 022
   mkdir -p "$BASE" "$UNITS"
   exec 3>&1 >>"$BASE/setup.log" 2>&1
@@ -277,8 +320,9 @@ set_up() {
     install -m 755 "$0" "$BASE/trainer.sh"
   fi
   for name in CLOUD BUCKET_URI GROUP REGION MAX_HOURS GPU; do
-    name=CLOUDLSTM_$name
-    echo "$name=${!name}"
+    variable=CLOUDLSTM_$name
+    checked "$name" "${!variable}" >/dev/null
+    echo "$variable=${!variable}"
   done >"$BASE/environment"
   watch_deadline
   check_driver

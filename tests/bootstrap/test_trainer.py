@@ -196,6 +196,116 @@ def test_what_differs_from_its_checksum_is_not_run(machine: Machine) -> None:
     assert machine.departures() == [LEAVE[machine.cloud]]
 
 
+PLANTED = 'a[$(touch "$STUBS/pwned")]'
+"""Text that bash runs as a command when it reads it as a number."""
+
+
+@pytest.mark.parametrize(
+    "value", [PLANTED, None, True, -1, "", [], {}, "08", 1e300, float("nan"), "9" * 12, "1\n2", "\u0661", "\udc80"]
+)
+def test_a_deadline_that_is_no_moment_ends_the_set_up(machine: Machine, value: object) -> None:
+    machine.assign(deadline=value)
+    assert machine.run().returncode != 0
+    assert "the assignment has no usable deadline" in machine.log_in_bucket()
+    assert not (machine.stubs / "pwned").exists()
+    assert machine.departures() == [LEAVE["aws"]]
+    assert machine.deadline == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"version": 2}, "version"),
+        ({"attempt": PLANTED}, "attempt"),
+        ({"workers": "2; touch pwned"}, "workers"),
+        ({"port": 84}, "port"),
+        ({"python": "3.11 --index-url http://127.0.0.1"}, "python"),
+        ({"python": "--help"}, "python"),
+        ({"accelerator": "tpu"}, "accelerator"),
+        ({"package": {"uri": "--recursive", "sha256": "0" * 64}}, "package.uri"),
+        ({"package": {"uri": "s3://another/code/cloudlstm.zip", "sha256": "0" * 64}}, "package.uri"),
+        ({"package": {"uri": "s3://mine/code/../cloudlstm.zip", "sha256": "0" * 64}}, "package.uri"),
+        ({"requirements": {"uri": "s3://mine/r.txt\n-x", "sha256": "0" * 64}}, "requirements.uri"),
+        ({"package": {"uri": "s3://mine/code/a.zip", "sha256": "0" * 63}}, "package.sha256"),
+        ({"package": {"uri": "s3://mine/code/a.zip", "sha256": "0" * 64 + "  /etc/passwd\n"}}, "package.sha256"),
+        ({"package": "cloudlstm.zip"}, "package.uri"),
+        ({"jobs": {}}, "jobs.member.uri"),
+    ],
+)
+def test_an_assignment_with_a_value_that_cannot_be_is_not_carried_out(
+    machine: Machine, changes: dict[str, object], name: str
+) -> None:
+    machine.assign(**changes)
+    assert machine.run().returncode != 0
+    assert f"the assignment has no usable {name}\n" in machine.log_in_bucket()
+    assert not list(machine.stubs.glob("pwned"))
+    assert not machine.calls("uv venv")
+    assert machine.departures() == [LEAVE["aws"]]
+
+
+def test_an_assignment_that_is_no_json_is_not_carried_out(machine: Machine) -> None:
+    machine.assign()
+    (machine.bucket / "trainers" / GROUP / "assignment.json").write_text("[" * 100_000)
+    assert machine.run().returncode != 0
+    assert "the assignment has no usable deadline" in machine.log_in_bucket()
+
+
+@pytest.mark.parametrize(
+    ("cloud", "asked", "name"),
+    [
+        ("aws", "*X-aws-ec2-metadata-token-ttl-seconds*", "token"),
+        ("aws", "*instance-id", "id"),
+        ("aws", "*local-ipv4", "address"),
+        ("gcp", "*instance/name", "id"),
+        ("gcp", "*/0/ip", "address"),
+        ("gcp", "*instance/zone", "zone"),
+        ("gcp", "*project/project-id", "project-id"),
+    ],
+)
+def test_metadata_that_cannot_be_is_not_used(tmp_path: Path, cloud: str, asked: str, name: str) -> None:
+    """A second line in an answer would be a header, or a variable of the worker's service."""
+    machine = Machine(tmp_path, cloud=cloud)
+    machine.assign()
+    assert machine.run().returncode == 0
+    (machine.base / "deadline").write_text("1\n")  # what is only asked for to leave the group
+    curl = (machine.programs / "curl").read_text()
+    answer = f"  {asked}) printf 'i-0123\\nLD_PRELOAD=/tmp/x.so\\n' ;;\n"
+    (machine.programs / "curl").write_text(curl.replace('case "$*" in\n', f'case "$*" in\n{answer}'))
+    runs = [machine.run(), machine.run("if-overdue")]
+    assert f"is not allowed for {name}" in machine.log + "".join(run.stderr for run in runs)
+    assert not any("LD_PRELOAD" in path.read_text() for path in machine.prefix.rglob("*.environment"))
+    assert not [call for call in machine.calls() if "LD_PRELOAD" in call]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLOUD", "azure"),
+        ("BUCKET_URI", "s3://mine/../x"),
+        ("GROUP", "a b"),
+        ("REGION", "--debug"),
+        ("MAX_HOURS", PLANTED),
+        ("GPU", "t4\nX=1"),
+    ],
+)
+def test_variables_of_the_machine_that_cannot_be_end_the_set_up(machine: Machine, name: str, value: str) -> None:
+    machine.environment[f"CLOUDLSTM_{name}"] = value
+    done = machine.run()
+    assert done.returncode != 0
+    assert f"is not allowed for {name}" in machine.log
+    assert not (machine.stubs / "pwned").exists()
+    assert machine.deadline == 0
+
+
+@pytest.mark.parametrize("value", [PLANTED, "", "soon"])
+def test_a_deadline_on_disk_that_cannot_be_read_is_over(machine: Machine, value: str) -> None:
+    machine.base.mkdir(parents=True)
+    (machine.base / "deadline").write_text(value)
+    assert machine.run("if-overdue").returncode == 0
+    assert machine.departures() == [LEAVE["aws"]]
+    assert not (machine.stubs / "pwned").exists()
+
+
 def test_packages_that_cannot_be_installed_end_the_machine(machine: Machine) -> None:
     machine.assign()
     machine.program("uv", '[[ $1 != pip ]] || { echo "no such hash"; exit 1; }\n')

@@ -19,7 +19,7 @@ class Answering:
 
     Attributes:
         url: Where it is.
-        asked: Every request: method and last part of the path, its query, its body.
+        asked: Every request: method and last part of the path, its query, its body (bytes if it is no JSON).
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,10 @@ class Answering:
         self._answers: dict[str, list[tuple[int, Any]]] = defaultdict(list)
 
     def answer(self, what: str, *documents: Any, status: int = 200) -> None:
-        """Answers requests such as "GET ours" one after the other; the last one again and again."""
+        """Answers requests such as "GET ours" one after the other; the last one again and again.
+
+        Documents are sent as JSON, and bytes as they are, as HTML: what something between us and a service says.
+        """
         self._answers[what] += [(status, document) for document in documents]
 
     def refuse(self, what: str, status: int, message: str, reason: str = "invalid") -> None:
@@ -58,11 +61,12 @@ class Answering:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 parts = urlsplit(self.path)
                 what = f"{self.command} {parts.path.rsplit('/', 1)[1]}"
-                outer.asked.append((what, parse_qs(parts.query), json.loads(body) if body else None))
+                outer.asked.append((what, parse_qs(parts.query), _parsed(body)))
                 status, document = outer._take(what)
-                data = json.dumps(document).encode()
+                raw = isinstance(document, bytes)
+                data = document if raw else json.dumps(document).encode()
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", "text/html" if raw else "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -78,3 +82,10 @@ class Answering:
         finally:
             server.shutdown()
             server.server_close()
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return body

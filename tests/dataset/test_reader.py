@@ -17,8 +17,9 @@ from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import cache, sequences
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import FEATURES
-from cloudlstm.errors import CorruptObjectError, StorageFullError
+from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
 from cloudlstm.manifest import ManifestRow, write_object
+from cloudlstm.storage.locks import locked
 from dataset.tables import features_table
 
 CONFIG = DatasetConfig(
@@ -174,7 +175,7 @@ def test_what_nobody_has_used_for_long_goes(tmp_path: Path) -> None:
         (folder / name / "entry.json").touch()
         os.utime(folder / name / "entry.json", (0, time.time() - age_days * 86400))
         os.utime(folder / name, (0, time.time() - age_days * 86400))
-    with cache._locked(folder / f"{'c' * 16}.lock"):
+    with locked(folder / f"{'c' * 16}.lock"):
         staged(shards(tmp_path, "train"), tmp_path)
     there = {path.name for path in folder.iterdir()}
     assert {kept.name, making} < there
@@ -183,3 +184,15 @@ def test_what_nobody_has_used_for_long_goes(tmp_path: Path) -> None:
 
 def test_a_split_without_shards_has_no_windows(tmp_path: Path) -> None:
     assert len(staged([], tmp_path)) == 0
+
+
+def test_a_pipe_in_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
+    """Others may write in a cache that several people share."""
+    folder = tmp_path / "cache" / "sequences"
+    rows = shards(tmp_path)
+    staged(rows, tmp_path)
+    (lock,) = folder.glob("*.lock")
+    lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(StorageError, match=r"staging data in .* failed: .*is no file that can be locked"):
+        staged(rows, tmp_path)

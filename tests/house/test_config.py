@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,28 @@ def test_patience_does_not_name_another_run() -> None:
     assert patient.identity() == plain.identity()
     for word in ("train.seed=2", "train.workers=1", "market.end=2024-06-28", "name=other"):
         assert parse({"market": {"source": "yahoo"}}, [word]).identity() != plain.identity(), word
+
+
+def test_what_can_be_no_configuration_file_is_not_read(tmp_path: Path) -> None:
+    large, pipe = tmp_path / "large.toml", tmp_path / "pipe"
+    large.write_text("# " + "x" * (1 << 20))
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match=f"large.toml has {(1 << 20) + 2} bytes, and at most {1 << 20} are read"):
+        load(str(large))
+    for path in ("/dev/zero", str(pipe)):
+        with pytest.raises(ConfigError, match=f"no configuration file at {path}"):
+            load(path)
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "x = " + "9" * 5000, "\udc80"])
+def test_what_no_parser_takes_is_no_toml_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError, match=r"odd\.toml is not a TOML file"):
+        load(str(path))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000])
+def test_an_override_that_no_parser_takes_is_text(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"train\.epochs: "):
+        parse({}, [f"train.epochs={text}"])

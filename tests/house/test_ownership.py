@@ -35,6 +35,7 @@ class Noting:
 
     name = "noting"
     root = None
+    workers = 1
 
     def __init__(self) -> None:
         self.at_work_for: int | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudlstm import storage
-from cloudlstm.errors import ConfigError, MachineError, UsageError
+from cloudlstm.errors import ConfigError, MachineError, ObjectTooLargeError, UsageError
 from cloudlstm.targets.document import TargetConfig, load
 
 DOCUMENT: dict[str, Any] = {
@@ -128,7 +128,13 @@ def test_without_terraform_the_other_ways_are_told(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("text", "part"), [("[1]", "not a target document but a list"), ("{", "is not JSON"), ("", "is not JSON")]
+    ("text", "part"),
+    [
+        ("[1]", "not a target document but a list"),
+        ("{", "is not JSON"),
+        ("", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+    ],
 )
 def test_what_is_no_document_is_refused(tmp_path: Path, text: str, part: str) -> None:
     path = tmp_path / "target.json"
@@ -142,3 +148,13 @@ def test_nothing_of_that_name_and_a_folder_without_terraform_are_told_apart(tmp_
         load(str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="holds no Terraform files"):
         load(str(tmp_path))
+
+
+def test_a_file_that_is_too_large_or_no_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "target.json"
+    path.write_text(" " * (2**20 + 1))
+    for where in (str(path), f"file://{path}"):
+        with pytest.raises(ObjectTooLargeError, match="has 1048577 bytes, and at most 1048576 are read"):
+            load(where)
+    with pytest.raises(UsageError, match="no target at /dev/zero"):
+        load("/dev/zero")

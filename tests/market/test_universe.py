@@ -69,3 +69,9 @@ def test_a_file_name_that_was_taken_for_a_ticker_is_explained():
 def test_a_source_without_tickers_is_an_empty_universe():
     with pytest.raises(DataError, match="the universe is empty"):
         settle(None, [], "the file")
+
+
+def test_a_file_that_is_too_large_for_a_universe_is_not_read(tmp_path):
+    (tmp_path / "large.txt").write_bytes(b"#" * (16 * 2**20 + 1))
+    with pytest.raises(UnreadableSourceError, match=r"the universe .*large\.txt has 16777217 bytes, and at most"):
+        resolve(UniverseConfig(path=str(tmp_path / "large.txt")))

@@ -140,7 +140,9 @@ def prepared(local: str, tmp_path: Path, config: Path) -> str:
     (tmp_path / "runs" / "index" / run.name).write_bytes((run.parent / "index" / run.name).read_bytes())
     made_later = shutil.ignore_patterns("progress", "report", "train", "train.json", "evaluate.json")
     shutil.copytree(run, tmp_path / "runs" / run.name, ignore=made_later)
-    storage.write_json(f"file://{tmp_path}/runs/{run.name}/config.json", load(str(config), [TWO]).model_dump(mode="json"))
+    storage.write_json(
+        f"file://{tmp_path}/runs/{run.name}/config.json", load(str(config), [TWO]).model_dump(mode="json")
+    )
     return f"file://{tmp_path}/runs"
 
 

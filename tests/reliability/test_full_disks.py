@@ -67,15 +67,15 @@ def test_the_cache(small_disk: SmallDisk, tmp_path: Path, spark: Spark, config: 
     prepare_here(spark, config, run)
     sequences = Manifest.load(RunLayout(run), "sequences")
     assert sequences is not None
-    folder = small_disk("100k")
+    folder, lengths = small_disk("100k"), cache.Lengths(window_bars=2, horizon_bars=1)
     before = free_bytes(folder)
     with pytest.raises(StorageFullError) as caught:
-        cache.staged(sequences.of_kind("train"), folder)
+        cache.staged(sequences.of_kind("train"), folder, lengths)
     assert str(folder) in caught.value.message
     assert "train.cache_dir" in caught.value.hint
     assert free_bytes(folder) == before
     small_disk("64m")
-    assert len(cache.staged(sequences.of_kind("train"), folder).values)
+    assert len(cache.staged(sequences.of_kind("train"), folder, lengths).values)
 
 
 @pytest.mark.parametrize(("variable", "spare"), [("TMPDIR", 4096), ("SPARK_LOCAL_DIRS", 0)])

@@ -6,11 +6,14 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+import cloudlstm
 from cloudlstm import launch, storage
+from cloudlstm.cli.detached import detach
 from cloudlstm.cli.follow import Parts
 from cloudlstm.errors import StorageUnavailableError, from_record, to_mark
 from cloudlstm.journal import Journal, read_progress
@@ -81,6 +84,54 @@ def test_the_folder_of_a_killed_launcher_goes_and_that_of_a_living_one_stays(tmp
     for holder in holders:
         holder.kill()
         holder.communicate()
+
+
+def test_what_strangers_put_into_the_temporary_folder_neither_hangs_nor_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody may make a folder of our name there, or a link of it to somewhere else."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    mine, base = tmp_path / "mine", tmp_path / "tmp"
+    folders = {name: base / f"cloudlstm-job-{name}" for name in ("pipe", "open", "foreign", "linked-lock", "dead")}
+    for folder in (mine, *folders.values()):
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "thesis.tex").touch()
+    for folder in (mine, folders["open"], folders["foreign"], folders["dead"]):
+        (folder / "launcher.lock").touch()
+    os.mkfifo(folders["pipe"] / "launcher.lock")
+    (folders["linked-lock"] / "launcher.lock").symlink_to(mine / "launcher.lock")
+    folders["open"].chmod(0o777)
+    (base / "cloudlstm-job-link").symlink_to(mine)
+    (base / "cloudlstm-job-file").touch()
+    if os.geteuid() == 0:
+        os.chown(folders["foreign"], 65534, 65534)
+    else:
+        folders["foreign"].chmod(0o770)
+    there = set(base.iterdir())
+    Scratch().remove()
+    assert set(base.iterdir()) == there - {folders["dead"]}
+    assert all((folder / "thesis.tex").exists() for folder in (mine, *set(folders.values()) - {folders["dead"]}))
+
+
+def test_the_consoles_of_detached_launchers_lie_in_the_cache_and_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "tmp").mkdir()
+    folder = tmp_path / "cache" / "cloudlstm" / "consoles"
+    folder.mkdir(parents=True)
+    for number in range(60):
+        (folder / f"old-{number}.txt").touch()
+        os.utime(folder / f"old-{number}.txt", (number, number))
+    assert detach(["version"], f"file://{tmp_path}/runs/mine", "watch") == 0, "it ended before it had the run"
+    assert capsys.readouterr().err == f"cloudlstm {cloudlstm.__version__}\n"
+    (new,) = folder.glob("mine-*.txt")
+    assert new.stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in folder.iterdir()} == {new.name} | {f"old-{number}.txt" for number in range(11, 60)}
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_scratch_folder_takes_everything_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import storage
-from cloudlstm.errors import AccessDeniedError, ObjectNotFoundError, StorageError, StorageFullError, UsageError
+from cloudlstm.errors import (
+    AccessDeniedError,
+    CorruptObjectError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StorageError,
+    StorageFullError,
+    UsageError,
+)
 from required import without
 
 Rights = Callable[[Path], AbstractContextManager[None]]
@@ -164,3 +172,32 @@ def test_the_path_must_be_absolute() -> None:
             storage.read(uri)
     with pytest.raises(ObjectNotFoundError):
         storage.read("file:///no/such/object")
+
+
+def test_pipes_and_devices_are_no_objects_and_nobody_waits_for_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        for reading in (
+            lambda uri: storage.read(uri),
+            lambda uri: storage.stat(uri),
+            lambda uri: storage.download(uri, tmp_path / "copy"),
+        ):
+            with pytest.raises(ObjectNotFoundError, match="is a pipe or a device, not a file"):
+                reading(f"file://{path}")
+    assert not list(storage.list_objects(f"file://{tmp_path}/"))
+
+
+def test_what_is_larger_than_its_kind_is_not_read(tmp_path: Path) -> None:
+    uri = f"file://{tmp_path}/large"
+    storage.write(uri, b"x" * 10)
+    assert storage.read_small(uri, 10) == b"x" * 10
+    os.truncate(tmp_path / "large", 1 << 40)  # a hole: reading it would take a tebibyte of memory
+    with pytest.raises(ObjectTooLargeError, match=f"{uri} has {1 << 40} bytes, and at most 10 are read"):
+        storage.read_small(uri, 10)
+
+
+def test_json_that_is_nested_without_end_is_no_document(tmp_path: Path) -> None:
+    uri = f"file://{tmp_path}/nested.json"
+    storage.write(uri, b"[" * 100_000)
+    with pytest.raises(CorruptObjectError, match="is no JSON document"):
+        storage.read_json(uri)

@@ -63,7 +63,7 @@ def _spelled(word: str) -> str:
     """A word as Fire should see it: Fire would take the word after a bare switch for the switch's value."""
     name, equals, value = word.partition("=")
     word = _SHORT.get(name, name) + equals + value
-    if word in ("--dry-run", "--dry_run", "--follow", "--detach", "--wait", "--yes"):
+    if word.replace("_", "-") in ("--dry-run", "--follow", "--detach", "--wait", "--trust-endpoints", "--yes"):
         return f"{word}=True"
     return "version" if word == "--version" else word
 

@@ -9,12 +9,16 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from cloudlstm import attempts
 from cloudlstm.cli import terminal
 from cloudlstm.layout import RunLayout
+from cloudlstm.storage.local import disk_errors, user_cache
 
 _POLL_S = 0.5
+_KEPT = 50
+"""Consoles that are kept; the journal of a run has all that matters, these have what a launcher said of its own end."""
 
 
 def detach(words: Sequence[str], run: str, watch: str) -> int:
@@ -26,7 +30,7 @@ def detach(words: Sequence[str], run: str, watch: str) -> int:
         watch: What to type to watch it.
     """
     layout = RunLayout(run)
-    with tempfile.NamedTemporaryFile(prefix=f"cloudlstm-{layout.run_id}-", suffix=".txt", delete=False) as console:
+    with _new_console(layout.run_id) as console:
         launcher = subprocess.Popen(
             [sys.executable, "-m", "cloudlstm", *words],
             stdin=subprocess.DEVNULL,
@@ -42,6 +46,19 @@ def detach(words: Sequence[str], run: str, watch: str) -> int:
         time.sleep(_POLL_S)
     terminal.write(f"{layout.run_id} goes on in the background (process {launcher.pid}, {console.name})\n{watch}\n")
     return 0
+
+
+def _new_console(run_id: str) -> BinaryIO:
+    """An open file of the user's cache for what a launcher prints; of earlier ones the last few are kept."""
+    folder = user_cache("consoles")
+    with disk_errors(f"make a file in {folder}"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        earlier = sorted(folder.glob("*.txt"), key=lambda path: path.lstat().st_mtime, reverse=True)
+        for path in earlier[_KEPT - 1 :]:
+            path.unlink(missing_ok=True)
+        opened, name = tempfile.mkstemp(prefix=f"{run_id}-", suffix=".txt", dir=folder)
+        os.close(opened)
+        return Path(name).open("wb")
 
 
 def _has(layout: RunLayout, pid: int) -> bool:

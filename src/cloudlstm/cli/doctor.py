@@ -61,11 +61,11 @@ def examine(root: str, *, yahoo: bool = True) -> int:
     return _told(checks)
 
 
-def examine_target(where: str, config: RunConfig | None) -> int:
+def examine_target(where: str, config: RunConfig | None, *, trust_endpoints: bool = False) -> int:
     """The same for a target: what a submit would look at first, and whether its bundle can be made here."""
     from cloudlstm.targets.cloud import open_cloud
 
-    target = open_cloud(where)
+    target = open_cloud(where, trust_endpoints=trust_endpoints)
     checks = dict(target.checks(config, str(target.root)))
     return _told({"python": _python, **checks, "bundle": lambda: _bundle(target.config)})
 

@@ -8,7 +8,7 @@ from cloudlstm.layout import RunLayout
 from cloudlstm.targets.cloud import CloudTarget, open_cloud
 
 
-def cancel_run(layout: RunLayout, target: str | None) -> int:
+def cancel_run(layout: RunLayout, target: str | None, *, trust_endpoints: bool = False) -> int:
     """Asks the run's launcher to end its jobs; where it is gone and a target is named, ends them itself."""
     number = attempts.latest_attempt(layout)
     if number and attempts.is_alive(layout, number):
@@ -20,15 +20,15 @@ def cancel_run(layout: RunLayout, target: str | None) -> int:
         return 0
     if number and target and attempts.was_lost(layout, number):
         attempts.cancel(layout, number)  # so that no launcher goes on with it
-        for line in open_cloud(target).end(layout.uri):
+        for line in open_cloud(target, trust_endpoints=trust_endpoints).end(layout.uri):
             terminal.write(f"{line}\n")
     terminal.write(f"run {layout.run_id} is not being worked on" + ("\n" if target else ", nothing to cancel\n"))
     return 0
 
 
-def bring_down(where: str) -> int:
+def bring_down(where: str, *, trust_endpoints: bool = False) -> int:
     """Ends all that is at work on a target, and tells what remains and what would remove it."""
-    target = open_cloud(where)
+    target = open_cloud(where, trust_endpoints=trust_endpoints)
     for line in target.end() or ["nothing was at work"]:
         terminal.write(f"{line}\n")
     terminal.write("what remains, and may cost money:\n")

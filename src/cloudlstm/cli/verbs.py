@@ -32,6 +32,7 @@ def submit(
     detach: bool = False,
     wait: bool = False,
     dry_run: bool = False,
+    trust_endpoints: bool = False,
 ) -> Deferred:
     """Takes a universe from bars to a trained LSTM, forecasts and a report.
 
@@ -48,11 +49,13 @@ def submit(
         detach: Go on in the background.
         wait: Wait while another run has the target's trainers.
         dry_run: Print the requests as JSON and do nothing.
+        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
     """
     from cloudlstm.cli import plans
     from cloudlstm.targets import open_target
 
-    chosen = open_target(text("target", target), wait=truth("wait", wait))
+    trusted = truth("trust-endpoints", trust_endpoints)
+    chosen = open_target(text("target", target), wait=truth("wait", wait), trust_endpoints=trusted)
     plan = plans.submit_plan(
         chosen,
         config=text("config", config),
@@ -60,7 +63,8 @@ def submit(
         root=text("root", root),
         run=text("run", run),
     )
-    again = command("submit", overrides, config=config, root=root, run=run, target=target)
+    flags = {"config": config, "root": root, "run": run, "target": target}
+    again = command("submit", overrides, **flags, trust_endpoints=trusted)
     if truth("detach", detach) and not truth("dry-run", dry_run):
         from cloudlstm.cli.detached import detach as detached
 
@@ -76,6 +80,7 @@ def predict(
     root: str | None = None,
     target: str | None = None,
     dry_run: bool = False,
+    trust_endpoints: bool = False,
 ) -> Deferred:
     """Forecasts the next session with the weights of a finished run, without training.
 
@@ -85,15 +90,17 @@ def predict(
         root: Where runs lie.
         target: Where jobs run; by default this machine.
         dry_run: Print the requests as JSON and do nothing.
+        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
     """
     from cloudlstm.cli import plans
     from cloudlstm.targets import open_target
 
-    chosen = open_target(text("target", target))
+    trusted = truth("trust-endpoints", trust_endpoints)
+    chosen = open_target(text("target", target), trust_endpoints=trusted)
     base = text("root", root) or chosen.root
     trained = plans.find_run(base, text("run", run), among=plans.is_trained, kind="trained")
     plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
-    again = command("predict", overrides, run=run, root=root, target=target)
+    again = command("predict", overrides, run=run, root=root, target=target, trust_endpoints=trusted)
     return _planned(plan, chosen, dry_run, again, base)
 
 
@@ -127,18 +134,25 @@ def logs(
     return _on_run(run, root, target, lambda layout: show_logs(layout, follow=on))
 
 
-def cancel(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
+def cancel(
+    run: str | None = None,
+    *,
+    root: str | None = None,
+    target: str | None = None,
+    trust_endpoints: bool = False,
+) -> Deferred:
     """Ends a run that is being worked on; a later submit goes on where it stopped.
 
     Args:
         run: The run's id or URI; by default the last one.
         root: Where runs lie.
         target: Where its jobs run: they are ended there although their launcher is gone.
+        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
     """
     from cloudlstm.cli.ending import cancel_run
 
-    where = text("target", target)
-    return _on_run(run, root, target, lambda layout: cancel_run(layout, where))
+    where, trusted = text("target", target), truth("trust-endpoints", trust_endpoints)
+    return _on_run(run, root, target, lambda layout: cancel_run(layout, where, trust_endpoints=trusted))
 
 
 def delete(
@@ -167,11 +181,12 @@ def delete(
     return Deferred(work)
 
 
-def down(*, target: str | None = None) -> Deferred:
+def down(*, target: str | None = None, trust_endpoints: bool = False) -> Deferred:
     """Ends all that is at work on a target, lists what remains of it, and says what would remove that.
 
     Args:
         target: A Terraform directory, a saved `terraform output -json`, or a bucket's URI.
+        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
     """
     from cloudlstm.cli.ending import bring_down
     from cloudlstm.targets import TARGETS
@@ -179,7 +194,8 @@ def down(*, target: str | None = None) -> Deferred:
     where = text("target", target)
     if not where or where in TARGETS:
         raise UsageError("down is for a cloud", hint="cloudlstm down --target=infra/terraform/aws")
-    return Deferred(lambda: bring_down(where))
+    trusted = truth("trust-endpoints", trust_endpoints)
+    return Deferred(lambda: bring_down(where, trust_endpoints=trusted))
 
 
 def report(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
@@ -217,7 +233,13 @@ def runs(*names: str, root: str | None = None, target: str | None = None) -> Def
     return Deferred(lambda: compare.show_runs(base, command("runs", (), root=root, target=target)))
 
 
-def doctor(*overrides: str, config: str | None = None, root: str | None = None, target: str | None = None) -> Deferred:
+def doctor(
+    *overrides: str,
+    config: str | None = None,
+    root: str | None = None,
+    target: str | None = None,
+    trust_endpoints: bool = False,
+) -> Deferred:
     """Checks Java, Python, packages, storage rights and Yahoo, and says how to mend what is missing.
 
     Args:
@@ -225,6 +247,7 @@ def doctor(*overrides: str, config: str | None = None, root: str | None = None, 
         config: Its TOML file, or its storage URI.
         root: Where runs are going to lie; checked by writing, reading and deleting one small object.
         target: A cloud to look at instead of this machine: rights, cluster, trainers, quota, and the bundle of code.
+        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
     """
     from cloudlstm.cli import plans
     from cloudlstm.cli.doctor import examine, examine_target
@@ -236,7 +259,8 @@ def doctor(*overrides: str, config: str | None = None, root: str | None = None, 
 
         words = [str(word) for word in overrides]
         settings = load(text("config", config), words) if config or words else None
-        return Deferred(lambda: examine_target(where, settings))
+        trusted = truth("trust-endpoints", trust_endpoints)
+        return Deferred(lambda: examine_target(where, settings, trust_endpoints=trusted))
 
     base = plans.root_uri(text("root", root))
     yahoo = not (config or overrides) or plans.source_name(text("config", config), overrides) == "yahoo"

@@ -5,9 +5,13 @@ from __future__ import annotations
 from cloudlstm.errors import UsageError
 
 
-def command(verb: str, words: tuple[str, ...], **flags: str | None) -> list[str]:
-    """What was typed, to be typed again."""
-    given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+def command(verb: str, words: tuple[str, ...], **flags: str | bool | None) -> list[str]:
+    """What was typed, to be typed again; True is a flag without a value, and None and False are flags not given."""
+    given = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for name, value in flags.items()
+        if value is not None and value is not False
+    ]
     return ["cloudlstm", verb, *given, *map(str, words)]
 
 

@@ -13,7 +13,10 @@ from pydantic_core import ErrorDetails
 
 from cloudlstm import storage
 from cloudlstm.config.models import RunConfig
-from cloudlstm.errors import ConfigError, ObjectNotFoundError
+from cloudlstm.errors import ConfigError, ObjectNotFoundError, ObjectTooLargeError
+
+_MOST_BYTES = 2**20
+"""Of a configuration file."""
 
 
 def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
@@ -26,10 +29,12 @@ def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
     if path is not None:
         uri = storage.absolute(path)
         try:
-            document = tomllib.loads(storage.read(uri).decode())
+            document = tomllib.loads(storage.read_small(uri, _MOST_BYTES).decode())
         except ObjectNotFoundError:
             raise ConfigError(f"no configuration file at {path}", hint="check --config") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ObjectTooLargeError as error:
+            raise ConfigError(error.message, hint="check --config") from None
+        except (ValueError, RecursionError) as error:  # also a number of thousands of digits
             raise ConfigError(f"{path} is not a TOML file: {error}") from None
     return parse(document, overrides)
 
@@ -98,7 +103,7 @@ def _value(text: str) -> Any:
     """Numbers, dates, lists and truth values as in TOML; anything else is a string, no quotes needed."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -14,8 +14,8 @@ the others wait. An entry is checked whenever it is opened and made anew if it d
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
-import fcntl
 import json
 import os
 import re
@@ -24,8 +24,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.dataset import example, tfrecord
-from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.dataset.splits import FEATURES, FORECAST
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
 from cloudlstm.manifest import ManifestRow, fingerprint, read_object
+from cloudlstm.storage.locks import locked
 
 Report = Callable[[int], None]
 """Called with the number of bytes staged since the last call."""
@@ -53,6 +54,9 @@ _FORMAT = 1
 _DOWNLOADS = 4
 _CHECKED_AT_ONCE = 1 << 24
 _UNUSED_AFTER_S = 14 * 86400.0
+_SHOWN = 12
+_EPOCH = dt.date(1970, 1, 1)
+_FIRST_DATE, _LAST_DATE = (dt.date.min - _EPOCH).days, (dt.date.max - _EPOCH).days
 _ENTRY = re.compile(r"[0-9a-f]{16}")
 
 
@@ -67,27 +71,41 @@ class Columns:
     sequences: tuple[tuple[str, int], ...]
 
 
-def staged(rows: Sequence[ManifestRow], folder: Path, report: Report | None = None) -> Columns:
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How far readers look from the bar that ends a window.
+
+    Attributes:
+        window_bars: Bars in a window.
+        horizon_bars: Bars from a window's last bar to its target.
+    """
+
+    window_bars: int
+    horizon_bars: int
+
+
+def staged(rows: Sequence[ManifestRow], folder: Path, lengths: Lengths, report: Report | None = None) -> Columns:
     """The columns of a split, from the cache or staged and decoded now.
 
     Args:
         rows: The split's shards as their manifest lists them.
         folder: The cache.
+        lengths: Every window must lie in its sequence, and every target too.
         report: Told of the bytes that are staged.
 
     Raises:
         CorruptObjectError: a shard is not what its manifest says, or not what a sequence shard should be.
         StorageFullError: the cache's disk is full.
     """
-    key = fingerprint([_FORMAT, [(row.kind, row.sha256) for row in rows]])
+    key = fingerprint([_FORMAT, asdict(lengths), [(row.kind, row.sha256) for row in rows]])
     entry = folder / key
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f"{key}.lock"):
+        with locked(folder / f"{key}.lock"):
             columns = _opened(entry)
             if columns is None:
                 prune(folder, making=key)
-                _make(entry, rows, report)
+                _make(entry, rows, lengths, report)
                 columns = _opened(entry)
     except OSError as error:
         if isinstance(error, StorageError):
@@ -110,7 +128,7 @@ def prune(folder: Path, making: str = "") -> None:
     keys = {path.name[: path.name.find("-")] for path in folder.glob("*-*.part")}
     keys |= {path.name for path in folder.iterdir() if _ENTRY.fullmatch(path.name) and _is_unused(path)}
     for key in keys:
-        with suppress(OSError), nullcontext() if key == making else _locked(folder / f"{key}.lock", wait=False):
+        with suppress(OSError), nullcontext() if key == making else locked(folder / f"{key}.lock", wait=False):
             for half_made in folder.glob(f"{key}-*.part"):
                 shutil.rmtree(half_made, ignore_errors=True)
             if key != making and _is_unused(folder / key):
@@ -126,11 +144,11 @@ def _is_unused(entry: Path) -> bool:
     return False
 
 
-def _make(entry: Path, rows: Sequence[ManifestRow], report: Report | None) -> None:
+def _make(entry: Path, rows: Sequence[ManifestRow], lengths: Lengths, report: Report | None) -> None:
     """Stages and decodes all shards into a folder beside `entry`, then puts it in place."""
     part = Path(tempfile.mkdtemp(prefix=f"{entry.name}-", suffix=".part", dir=entry.parent))
     try:
-        document = _write_columns(part, rows, report)
+        document = _write_columns(part, rows, lengths, report)
         (part / "entry.json").write_text(json.dumps(document))
         if entry.exists():  # it is here, so it did not pass its check
             broken = Path(tempfile.mkdtemp(prefix=f"{entry.name}-", suffix=".part", dir=entry.parent))
@@ -141,7 +159,7 @@ def _make(entry: Path, rows: Sequence[ManifestRow], report: Report | None) -> No
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _write_columns(part: Path, rows: Sequence[ManifestRow], report: Report | None) -> dict[str, Any]:
+def _write_columns(part: Path, rows: Sequence[ManifestRow], lengths: Lengths, report: Report | None) -> dict[str, Any]:
     """Appends shard after shard to the columns; returns what entry.json says of them."""
     sequences: list[tuple[str, int]] = []
     bars = 0
@@ -149,7 +167,7 @@ def _write_columns(part: Path, rows: Sequence[ManifestRow], report: Report | Non
     with ExitStack() as opened:  # closes all, also where the first cannot write what it still holds
         files = {name: opened.enter_context((part / f"{name}.bin").open("wb")) for name in COLUMNS}
         for row, data in zip(rows, _fetched(rows), strict=True):
-            for ticker, columns in _decoded(data, row, bars):
+            for ticker, columns in _decoded(data, row, bars, lengths):
                 sequences.append((ticker, bars))
                 bars += len(columns["dates"])
                 for name, column in columns.items():
@@ -173,7 +191,9 @@ def _fetched(rows: Sequence[ManifestRow]) -> Iterator[bytes]:
             yield data
 
 
-def _decoded(data: bytes, row: ManifestRow, bars: int) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+def _decoded(
+    data: bytes, row: ManifestRow, bars: int, lengths: Lengths
+) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
     """Ticker and columns of every sequence of a shard whose first bar is number `bars` of the split."""
     windows = 0
     for record in tfrecord.records(data, row.uri):
@@ -186,16 +206,24 @@ def _decoded(data: bytes, row: ManifestRow, bars: int) -> Iterator[tuple[str, di
             and isinstance(dates, np.ndarray)
             and isinstance(values, np.ndarray)
             and isinstance(targets, np.ndarray)
+            and dates.dtype.kind + values.dtype.kind + targets.dtype.kind == "iff"
             and len(values) == len(dates) * len(FEATURES)
             and len(targets) == len(dates)
         ):
-            found = ", ".join(f"{name}[{len(value)}]" for name, value in sorted(features.items()))
-            raise CorruptObjectError(f"{row.uri} holds an Example that is no sequence: {found}")
+            found = ", ".join(f"{name}[{len(value)}]" for name, value in sorted(features.items())[:_SHOWN])
+            raise _no_sequence(row.uri, found or "it has no feature")
         # In "forecast" a sequence is one window, whose target nobody knows yet.
-        ends = np.array([len(dates) - 1]) if row.kind == "forecast" else np.flatnonzero(~np.isnan(targets))
+        ahead = 0 if row.kind == FORECAST else lengths.horizon_bars
+        ends = np.flatnonzero(~np.isnan(targets)) if ahead else np.array([len(dates) - 1])
+        if fault := _fault(dates, targets, ends, lengths.window_bars, ahead):
+            raise _no_sequence(row.uri, fault)
+        try:
+            name = ticker[0].decode()
+        except UnicodeDecodeError:
+            raise _no_sequence(row.uri, f"its ticker {ticker[0][:_SHOWN]!r} is no text") from None
         windows += len(ends)
         yield (
-            ticker[0].decode(),
+            name,
             {
                 "values": values.astype("<f4", copy=False),
                 "targets": targets.astype("<f4", copy=False),
@@ -206,6 +234,31 @@ def _decoded(data: bytes, row: ManifestRow, bars: int) -> Iterator[tuple[str, di
         bars += len(dates)
     if windows != row.rows:
         raise CorruptObjectError(f"{row.uri} has {windows} windows, its manifest says {row.rows}")
+
+
+def _fault(dates: NDArray[Any], targets: NDArray[Any], ends: NDArray[np.int64], window: int, ahead: int) -> str:
+    """What is wrong with a sequence whose windows end at the bars `ends`; empty if nothing is.
+
+    Readers take bars by number: a window that began before its sequence would be cut from another one.
+    """
+    if len(ends) and ends[0] < window - 1:
+        return f"a window of {window} bars ends at its bar {ends[0] + 1}"
+    if len(ends) and ends[-1] + ahead >= len(dates):
+        return f"the target {ahead} bars after its bar {ends[-1] + 1} of {len(dates)} is not in it"
+    if np.isinf(targets).any():
+        return "a target is infinite"
+    if len(dates) and not (dates.min() >= _FIRST_DATE and dates.max() <= _LAST_DATE):
+        return f"a date is {dates.min()} or {dates.max()} days from 1970-01-01"
+    if (np.diff(dates) <= 0).any():
+        return "its dates are not in order"
+    return ""
+
+
+def _no_sequence(uri: str, why: str) -> CorruptObjectError:
+    return CorruptObjectError(
+        f"{uri} holds an Example that is no sequence: {why}",
+        hint="delete it and submit again: the step that made it runs again",
+    )
 
 
 def _opened(entry: Path) -> Columns | None:
@@ -234,28 +287,6 @@ def _crc(path: Path) -> int:
         while chunk := file.read(_CHECKED_AT_ONCE):
             crc = google_crc32c.extend(crc, chunk)
     return crc
-
-
-@contextmanager
-def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds a lock among the processes of this machine; it ends with its holder, however that ends.
-
-    Raises:
-        BlockingIOError: somebody else has it, and `wait` is off.
-    """
-    while True:
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if _is_there(file.fileno(), path):  # who held it before may have removed it
-                yield
-                return
-
-
-def _is_there(opened: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(opened), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _ours(error: OSError, folder: Path) -> StorageError:

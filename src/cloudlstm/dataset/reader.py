@@ -58,7 +58,8 @@ class SequenceSet:
             StorageFullError: the cache's disk is full.
         """
         folder = Path(cache_dir).expanduser() if cache_dir else user_cache()
-        return cls(cache.staged(rows, folder / "sequences", report), window_bars, horizon_bars)
+        lengths = cache.Lengths(window_bars, horizon_bars)
+        return cls(cache.staged(rows, folder / "sequences", lengths, report), window_bars, horizon_bars)
 
     def __len__(self) -> int:
         return len(self._columns.origins)

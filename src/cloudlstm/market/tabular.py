@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import gzip
-import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from cloudlstm.errors import UnreadableSourceError
-from cloudlstm.market import bars, columns, dates
+from cloudlstm.market import bars, columns, dates, unpacking
 
 PARSER = 1
 """Counts the changes of what this module makes of a file; part of a source's identity."""
@@ -43,6 +40,7 @@ _OPTIONAL = ("ticker", "adj_close")
 _SUFFIX = re.compile(r"\.(csv|parquet|pq)(\.gz)?$", re.IGNORECASE)
 _TICKER = re.compile(r"^[A-Z0-9.^=_-]{1,24}$")
 _BEGINNING_BYTES = 1 << 20
+_BEGINNING_ROWS = 1 << 14
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _DELIMITERS = ",;\t|"
 _MOST_VOLUME = 2.0**62
@@ -69,7 +67,7 @@ def parse(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | 
 def check(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | None = None) -> bool:
     """Raises what `parse` would of a file that cannot hold bars, by its beginning; False when it holds nothing."""
     with _unreadable(uri):
-        table, header = _read(_beginning(data), uri, mapping, ("date",))
+        table, header = _read_beginning(data, uri, mapping, ("date",))
         if table.num_rows:
             dates.require(dates.parse(table.column("date"), date_format), table.column("date"), header["date"], uri)
         if header and "ticker" not in header:
@@ -77,14 +75,15 @@ def check(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | 
         return bool(table.num_rows)
 
 
-def _beginning(data: bytes) -> bytes:
-    """Whole lines from the start of a CSV file; all of a Parquet file, whose columns are read apart anyway."""
-    if data[:4] == b"PAR1":
-        return data
-    if data[:2] == b"\x1f\x8b":
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            data = file.read(_BEGINNING_BYTES)
-    return data if len(data) < _BEGINNING_BYTES else data[:_BEGINNING_BYTES].rpartition(b"\n")[0]
+def _read_beginning(
+    data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]
+) -> tuple[pa.Table, dict[str, str]]:
+    """As `_read`, of the first rows alone."""
+    if unpacking.is_parquet(data):
+        return _read_parquet(data, uri, mapping, wanted, most_rows=_BEGINNING_ROWS)
+    text = unpacking.beginning(data, uri, _BEGINNING_BYTES)
+    lines = text if len(text) < _BEGINNING_BYTES else text.rpartition(b"\n")[0] or text
+    return _read_csv(lines, uri, mapping, wanted)
 
 
 def tickers(data: bytes, uri: str, mapping: Mapping[str, str]) -> set[str]:
@@ -124,28 +123,42 @@ def _bars(table: pa.Table, header: Mapping[str, str], uri: str, date_format: str
 
 def _read(data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]) -> tuple[pa.Table, dict[str, str]]:
     """The wanted columns under our names, as the file has them, and what the file calls them."""
-    if data[:4] == b"PAR1":
-        file = pq.ParquetFile(pa.BufferReader(data))
-        header = _header(file.schema_arrow.names, uri, mapping)
-        used = {name: theirs for name, theirs in header.items() if name in wanted}
-        table = file.read(columns=list(used.values()), use_threads=False)
-        return table.select(list(used.values())).rename_columns(list(used)), header
-    text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    return _read_csv(text, uri, mapping, wanted)
+    read = _read_parquet if unpacking.is_parquet(data) else _read_csv
+    return read(data, uri, mapping, wanted)
+
+
+def _read_parquet(
+    data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str], most_rows: int | None = None
+) -> tuple[pa.Table, dict[str, str]]:
+    file = unpacking.open_parquet(data)
+    header = _header(file.schema_arrow.names, uri, mapping)
+    used = {name: theirs for name, theirs in header.items() if name in wanted}
+    theirs = list(used.values())
+    row_bytes = unpacking.row_bytes(file, list(header.values()), uri)
+    unpacking.require_size(len(data), file.metadata.num_rows * row_bytes, uri)
+    if most_rows is None:
+        table = file.read(columns=theirs, use_threads=False)
+    else:
+        batch = next(file.iter_batches(most_rows, columns=theirs, use_threads=False), None)
+        table = file.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
+    return table.select(theirs).rename_columns(list(used)), header
 
 
 def _read_csv(
-    text: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]
+    data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]
 ) -> tuple[pa.Table, dict[str, str]]:
+    text = unpacking.beginning(data, uri, _BEGINNING_BYTES)
     begin = len(text) - len(text.lstrip())
-    if begin == len(text):
+    if begin == len(text) < _BEGINNING_BYTES:
         return pa.table({}), {}  # nothing came that day: vendors do deliver empty files
     end = text.find(b"\n", begin)
+    if end < 0 and len(text) == _BEGINNING_BYTES:
+        raise UnreadableSourceError(f"{uri} has no line of names within its first {_BEGINNING_BYTES >> 20} MiB")
     line = text[begin : end if end >= 0 else len(text)].decode("utf-8-sig").strip("\r")
     delimiter = max(_DELIMITERS, key=line.count)
     names = next(csv.reader([line], delimiter=delimiter))
     header = _header(names, uri, mapping)
-    if end < 0 or not text[end:].strip():
+    if end < 0 or (len(text) < _BEGINNING_BYTES and not text[end:].strip()):
         return pa.table({}), header
     used = {name: f"f{names.index(theirs)}" for name, theirs in header.items() if name in wanted}
     if not used:
@@ -160,7 +173,7 @@ def _read_csv(
         broken.clear()
         texts = {used[name]: bars.ENCODED for name in ("ticker", "date") if name in used}
         return pa.csv.read_csv(
-            pa.BufferReader(memoryview(text)[end + 1 :]),
+            unpacking.after(data, uri, end + 1),
             pa.csv.ReadOptions(
                 use_threads=False, block_size=_BLOCK_BYTES, column_names=[f"f{i}" for i in range(len(names))]
             ),
@@ -252,8 +265,9 @@ def _tickers(column: pa.ChunkedArray, header: str) -> pa.ChunkedArray:
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Numbers; null where there is none."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(pa.string())
+    if pa.types.is_dictionary(kind):  # a text that comes often is looked at once
+        array = columns.one_chunk(column)
+        return pa.chunked_array([_numbers(pa.chunked_array([array.dictionary])).take(array.indices).combine_chunks()])
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = pc.utf8_trim_whitespace(column.cast(pa.string()))
         column = pc.if_else(pc.match_substring_regex(column, _NUMBER), column, pa.scalar(None, pa.string()))

@@ -10,10 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from cloudlstm import storage
 from cloudlstm.config import UniverseConfig
 from cloudlstm.config.models import Ticker
-from cloudlstm.errors import DataError, UnknownTickerError, UnreadableSourceError
+from cloudlstm.errors import DataError, ObjectTooLargeError, UnknownTickerError, UnreadableSourceError
 
 _TICKER: TypeAdapter[str] = TypeAdapter(Ticker)
 _SHOWN = 5
+_MOST_BYTES = 16 * 2**20
+"""Of a universe file: more than a million tickers, with comments."""
 
 
 def resolve(config: UniverseConfig) -> tuple[str, ...] | None:
@@ -35,7 +37,9 @@ def resolve(config: UniverseConfig) -> tuple[str, ...] | None:
 
 def _read(uri: str) -> Iterable[str]:
     try:
-        lines = storage.read(uri).decode("utf-8-sig").splitlines()
+        lines = storage.read_small(uri, _MOST_BYTES).decode("utf-8-sig").splitlines()
+    except ObjectTooLargeError as error:
+        raise UnreadableSourceError(f"the universe {error.message}", hint="one ticker a line") from None
     except UnicodeDecodeError:
         raise UnreadableSourceError(f"the universe {uri} is not a text file", hint="one ticker a line") from None
     for number, line in enumerate(lines, 1):

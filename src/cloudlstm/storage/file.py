@@ -49,8 +49,7 @@ class FileStorage:
         path = _path(uri)
         with disk_errors(f"read {uri}"):
             found = path.stat()
-        if not file_modes.S_ISREG(found.st_mode):
-            raise _folder(uri)
+        _require_regular(uri, found)
         return _info(uri, found)
 
     def delete(self, uri: str, within: str = "") -> None:
@@ -98,17 +97,23 @@ def _path(uri: str) -> Path:
 @contextmanager
 def _reading(uri: str, doing: str) -> Iterator[BinaryIO]:
     with disk_errors(doing):
+        # Without O_NONBLOCK a pipe that nobody writes to would be waited for, for ever.
+        opened = os.open(_path(uri), os.O_RDONLY | os.O_NONBLOCK)
         try:
-            file = _path(uri).open("rb")
-        except IsADirectoryError:
-            raise _folder(uri) from None
-        with file:
+            _require_regular(uri, os.fstat(opened))
+        except BaseException:
+            os.close(opened)
+            raise
+        with os.fdopen(opened, "rb") as file:
             yield file
 
 
-def _folder(uri: str) -> ObjectNotFoundError:
-    # As in a bucket, where a folder is no object either.
-    return ObjectNotFoundError(f"{uri} is a folder, not an object", hint="name an object in it")
+def _require_regular(uri: str, found: os.stat_result) -> None:
+    """As in a bucket, a folder is no object, nor is a pipe or a device, which would have no end."""
+    if file_modes.S_ISDIR(found.st_mode):
+        raise ObjectNotFoundError(f"{uri} is a folder, not an object", hint="name an object in it")
+    if not file_modes.S_ISREG(found.st_mode):
+        raise ObjectNotFoundError(f"{uri} is a pipe or a device, not a file", hint="store it as a file first")
 
 
 def _place_if_absent(uri: str, temporary: Path, path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, ObjectTooLargeError
 from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.registry import storage_for
 
@@ -15,6 +15,20 @@ from cloudlstm.storage.registry import storage_for
 def read(uri: str) -> bytes:
     """The whole object; ObjectNotFoundError if there is none."""
     return storage_for(uri).read(uri)
+
+
+def read_small(uri: str, most_bytes: int) -> bytes:
+    """The whole object, which by its kind is small.
+
+    Raises:
+        ObjectTooLargeError: it has more than `most_bytes`; nothing of it is read.
+    """
+    size = stat(uri).size_bytes
+    if size > most_bytes:
+        raise ObjectTooLargeError(
+            f"{uri} has {size} bytes, and at most {most_bytes} are read of such a file", hint="name another file"
+        )
+    return read(uri)
 
 
 def write(uri: str, data: bytes, *, if_absent: bool = False) -> None:
@@ -71,7 +85,7 @@ def read_json(uri: str) -> Any:
     data = read(uri)
     try:
         return json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptObjectError(f"{uri} is no JSON document: {error}", hint="submit again") from None
 
 

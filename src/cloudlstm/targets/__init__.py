@@ -17,12 +17,13 @@ TARGETS = {"local": ("cloudlstm.targets.local", "LocalTarget")}
 """name -> module, class; a target's SDK is imported when the target is first used."""
 
 
-def open_target(name: str | None, *, wait: bool = False) -> Target:
+def open_target(name: str | None, *, wait: bool = False, trust_endpoints: bool = False) -> Target:
     """The target called `name`, or whose document it names; this machine when there is no name.
 
     Args:
         name: "local", a Terraform directory, a saved output of it, or a bucket's URI.
         wait: Whether to wait while another run has what the target can lend only once.
+        trust_endpoints: Whether a target's document may name services on other machines.
     """
     name = name or "local"
     if name in TARGETS:
@@ -30,4 +31,4 @@ def open_target(name: str | None, *, wait: bool = False) -> Target:
         return cast(Target, getattr(importlib.import_module(module), kind)())
     from cloudlstm.targets.cloud import open_cloud
 
-    return open_cloud(name, wait=wait)
+    return open_cloud(name, wait=wait, trust_endpoints=trust_endpoints)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cloudlstm import attempts, storage
-from cloudlstm.errors import ConfigError, MachineError, TargetError, TargetUnavailableError
+from cloudlstm.errors import ConfigError, MachineError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.layout import RunLayout, join
 from cloudlstm.targets import preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, filled
 from cloudlstm.targets.bundle import Bundle
-from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.document import TargetConfig, is_loopback
 from cloudlstm.targets.group_job import GroupJob, is_assigned, iso, read_assignment
 from cloudlstm.targets.patience import patiently
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
@@ -217,13 +217,24 @@ _CLOUDS = {
 """What a cloud has of its own, imported when a target of it is opened; each is made of the target's document."""
 
 
-def open_cloud(where: str, *, wait: bool = False) -> CloudTarget:
-    """The target that `where` names: a Terraform directory, a saved output of it, or a bucket's URI."""
+def open_cloud(where: str, *, wait: bool = False, trust_endpoints: bool = False) -> CloudTarget:
+    """The target that `where` names: a Terraform directory, a saved output of it, or a bucket's URI.
+
+    Args:
+        where: The name.
+        wait: Whether to wait while another run has the trainers.
+        trust_endpoints: Whether the document may send requests, which carry the user's credentials, to other machines.
+    """
     from cloudlstm.targets import document
 
     config = document.load(where)
     if config.cloud not in _CLOUDS:
         raise ConfigError(f"{where} is a target on {config.cloud}", hint=f"known clouds are {', '.join(_CLOUDS)}")
+    if (hosts := config.foreign_hosts()) and not trust_endpoints:
+        raise UsageError(
+            f"the endpoints of {where} would send your requests and credentials to {', '.join(hosts)}",
+            hint="--trust-endpoints if these hosts are yours; the document of a real cloud has no endpoints",
+        )
     for url in set(config.endpoints.values()):
         _require_emulator(url)
     return CloudTarget(config, *(_made(name, config) for name in _CLOUDS[config.cloud]), wait=wait)
@@ -232,7 +243,7 @@ def open_cloud(where: str, *, wait: bool = False) -> CloudTarget:
 def _require_emulator(url: str) -> None:
     """Raises MachineError where a service is said to be on this machine and nothing listens: to wait would not help."""
     place = urlsplit(url)
-    if not (place.hostname or "").startswith("127."):
+    if not is_loopback(place.hostname or ""):
         return
     try:
         socket.create_connection((place.hostname, place.port or 80), timeout=_LISTENS_S).close()

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,8 @@ _FORMAT = 1
 """Part of the hash: to be raised when an archive of equal requirements is made in another way."""
 
 _KEPT_ARCHIVES = 4
+_LAYOUT = ".layout-"
+_ABANDONED_AFTER_S = 86400.0
 _TIMEOUT_S = 1800.0
 
 
@@ -65,7 +68,7 @@ def dependencies(python: str, architecture: str) -> Path:
         return path
     with disk_errors(f"lay out dependencies in {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".layout-", dir=folder) as scratch:
+        with tempfile.TemporaryDirectory(prefix=_LAYOUT, dir=folder) as scratch:
             _install(requirements, Path(scratch), python, architecture)
             with new_file(path) as file:
                 write_zip(file, Path(scratch), _wanted(Path(scratch)), compress=True)
@@ -74,10 +77,13 @@ def dependencies(python: str, architecture: str) -> Path:
 
 
 def _forget(folder: Path) -> None:
-    """Removes the archives that were not used for the longest time."""
+    """Removes the archives that were not used for the longest time, and what killed processes have laid out."""
     kept = sorted(folder.glob("*/" + ARCHIVE), key=lambda path: path.parent.stat().st_mtime, reverse=True)
     for path in kept[_KEPT_ARCHIVES:]:
         shutil.rmtree(path.parent, ignore_errors=True)
+    for path in folder.glob(f"{_LAYOUT}*"):
+        if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _wanted(folder: Path) -> Iterator[Path]:

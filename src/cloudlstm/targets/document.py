@@ -6,11 +6,13 @@ object `target.json` that Terraform puts into the bucket.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,7 +22,10 @@ from cloudlstm.errors import ConfigError, MachineError, ObjectNotFoundError, Usa
 CONTRACT_VERSION = 1
 """The version of the keys below that this launcher understands."""
 
+_URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$"
 _OUTPUT_TIMEOUT_S = 120.0
+_MOST_BYTES = 2**20
+"""Of a target document that lies in a file or a bucket."""
 
 
 class TargetConfig(BaseModel):
@@ -36,7 +41,7 @@ class TargetConfig(BaseModel):
     """Prefix of all names in the cloud, and the value of the tag or label `cloudlstm` on everything."""
     account: str
     """Account id on AWS, project id on Google Cloud."""
-    region: str
+    region: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     """Region of everything."""
     bucket_uri: str = Field(pattern=r"^[a-z0-9]+://[^/]+$")
     """The bucket of runs, code and logs, without a slash at the end."""
@@ -68,8 +73,21 @@ class TargetConfig(BaseModel):
     """Longest life of a trainer machine in hours, whatever its launcher does."""
     egress: Literal["nat", "none"]
     """Whether machines reach the internet; without it source yahoo cannot be fetched."""
-    endpoints: dict[str, str] = Field(default_factory=dict)
+    endpoints: dict[str, Annotated[str, Field(pattern=_URL)]] = Field(default_factory=dict)
     """Service to URL, for emulators that no standard variable of an SDK points to; empty on a real cloud."""
+
+    def foreign_hosts(self) -> list[str]:
+        """The hosts of `endpoints` that are not this machine."""
+        hosts = {urlsplit(url).hostname or "" for url in self.endpoints.values()}
+        return sorted(host for host in hosts if not is_loopback(host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its address or by the one name that always means it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def load(where: str) -> TargetConfig:
@@ -123,18 +141,18 @@ def _read(where: str) -> Any:
     if "://" in where:
         uri = where if where.endswith(".json") else f"{where.rstrip('/')}/target.json"
         try:
-            text = storage.read(uri)
+            text = storage.read_small(uri, _MOST_BYTES)
         except ObjectNotFoundError:
             raise UsageError(f"no target document at {uri}", hint="terraform apply puts it there") from None
     elif (path := Path(where).expanduser()).is_dir():
         text = _terraform_output(path)
     elif path.is_file():
-        text = path.read_bytes()
+        text = storage.read_small(storage.absolute(where), _MOST_BYTES)
     else:
         raise UsageError(f"no target at {where}", hint="name a Terraform directory, a saved output or a bucket's URI")
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where} is not JSON: {error}") from None
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from cloudlstm.storage.local import disk_errors
+from cloudlstm.storage.locks import locked
 
 _PREFIX = "cloudlstm-job-"
 _LOCK = "launcher.lock"
@@ -49,6 +51,16 @@ class Scratch:
 
 def _remove_abandoned(base: Path) -> None:
     for path in base.glob(f"{_PREFIX}*"):
-        with suppress(OSError), (path / _LOCK).open() as lock:  # a folder that is not ours cannot be opened
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            if _is_ours(path):
+                with locked(path / _LOCK, wait=False, create=False):
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this is a folder of this user's, which nobody else can have put something into.
+
+    Everybody on the machine can make a folder of our name in the folder for temporary files, or a link to another one.
+    """
+    found = path.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
