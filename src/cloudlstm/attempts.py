@@ -16,71 +16,37 @@ manifest is saved only by whom the run still belongs to.
 from __future__ import annotations
 
 import os
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
-from cloudlstm.heartbeat import Heartbeat, last_beat
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs import documents, numbered
+from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch, last_beat
 from cloudlstm.steps import ATTEMPT
 
 HEARTBEAT_EVERY_S = 5.0
 HEARTBEAT_DEAD_AFTER_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The launcher process of an attempt."""
+_AT_ONCE = 16
+"""Runs that are looked at at the same time."""
 
-    host: str
-    pid: int
-    started: float
+_LOOK_EVERY_S = 0.5
 
-    @classmethod
-    def me(cls) -> Owner:
-        return cls(socket.gethostname(), os.getpid(), time.time())
-
-    def surely_dead(self) -> bool:
-        """True only where it can be known: the process was on this machine and is gone."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return _is_another(self.pid, self.started)
-
-
-def _is_another(pid: int, moment: float) -> bool:
-    """Whether what has the number `pid` now is not the process that had it at `moment` (Linux; else False).
-
-    It is a process that began later, or only a dead one's entry that its parent has not collected yet.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat, open("/proc/uptime") as uptime:  # noqa: PTH123
-            state, *fields = stat.read().rsplit(")", 1)[1].split()
-            booted = time.time() - float(uptime.read().split()[0])
-            began = booted + int(fields[18]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return False
-    return state in ("Z", "X") or began > moment + 2.0
+LOOK_S = 1.5 * HEARTBEAT_EVERY_S
+"""How long those who only look at a run watch a launcher of which nothing else is known."""
 
 
 def latest_attempt(layout: RunLayout) -> int:
     """The number of the run's newest attempt, 0 when there was none."""
-    newest = 0
-    for item in storage.list_objects(layout.attempts):
-        number = item.uri.rsplit("/", 1)[1].split(".", 1)[0]
-        newest = max(newest, int(number))
-    return newest
+    return numbered.newest(layout.attempts)
 
 
 def latest_launcher(layout: RunLayout, number: int) -> int:
@@ -94,24 +60,41 @@ def latest_launcher(layout: RunLayout, number: int) -> int:
 def read_owner(layout: RunLayout, number: int, launcher: int = 0) -> Owner | None:
     """Who opened the attempt, or went on with it, if that can be read; 0 asks for its newest launcher."""
     try:
-        return Owner(**storage.read_json(layout.attempt(number, launcher or latest_launcher(layout, number))))
-    except (ObjectNotFoundError, CorruptObjectError, TypeError):
+        return documents.read(Owner, layout.attempt(number, launcher or latest_launcher(layout, number)))
+    except (ObjectNotFoundError, CorruptObjectError):
         return None
 
 
-def is_alive(layout: RunLayout, number: int) -> bool:
-    """Whether the attempt's launcher is still at work, as far as can be told from here."""
+def watch(layout: RunLayout, number: int) -> Watch:
+    """A watch over the attempt's newest launcher."""
     launcher = latest_launcher(layout, number)
     owner = read_owner(layout, number, launcher)
-    if owner is not None and owner.surely_dead():
-        return False
-    if beat := last_beat(layout.heartbeat(number, launcher)):
-        return not beat.ended and beat.age_s < HEARTBEAT_DEAD_AFTER_S
-    return owner is not None and time.time() - owner.started < HEARTBEAT_DEAD_AFTER_S
+    return Watch(owner, layout.heartbeat(number, launcher), HEARTBEAT_DEAD_AFTER_S)
+
+
+def is_alive(layout: RunLayout, number: int) -> bool:
+    """Whether the attempt's launcher is at work; on another machine it has LOOK_S to give a sign of life."""
+    return watch(layout, number).wait(LOOK_S) is Verdict.ALIVE
+
+
+def are_alive(runs: Sequence[tuple[RunLayout, int]]) -> set[str]:
+    """The URIs of those runs whose attempt's launcher is at work; all are watched at the same time."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        watches = dict(zip((run.uri for run, _ in runs), pool.map(lambda run: watch(*run), runs), strict=True))
+        give_up = time.monotonic() + LOOK_S
+        alive: set[str] = set()
+        while watches:
+            verdicts = dict(zip(watches, pool.map(Watch.look, watches.values()), strict=True))
+            alive |= {uri for uri, verdict in verdicts.items() if verdict is Verdict.ALIVE}
+            watches = {uri: each for uri, each in watches.items() if verdicts[uri] is Verdict.UNDECIDED}
+            if not watches or time.monotonic() > give_up:
+                return alive
+            time.sleep(_LOOK_EVERY_S)
+    return alive
 
 
 def was_lost(layout: RunLayout, number: int) -> bool:
-    """Whether the launcher of an attempt that is not alive went without having ended it, and nobody wants its end."""
+    """Whether the launcher of an attempt that is not alive left no last heartbeat, and nobody cancelled the attempt."""
     beat = last_beat(layout.heartbeat(number, latest_launcher(layout, number)))
     return not (beat and beat.ended) and not is_cancelled(layout, number)
 
@@ -134,6 +117,7 @@ class Attempt:
         layout: The run.
         at_work: Whether jobs of an attempt whose launcher was lost are still at work: then this launcher goes on with
             that attempt instead of opening one.
+        notice: Told, for people, that the launcher of another machine is being watched, which may take a minute.
 
     Attributes:
         number: Of the attempt.
@@ -143,22 +127,25 @@ class Attempt:
         RunBusyError: when another launcher holds the run.
     """
 
-    def __init__(self, layout: RunLayout, at_work: Callable[[int], bool] = lambda _: False) -> None:
-        self._layout, self._at_work = layout, at_work
+    def __init__(
+        self,
+        layout: RunLayout,
+        at_work: Callable[[int], bool] = lambda _: False,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._layout, self._at_work, self._notice = layout, at_work, notice
         self.number, self.launcher = 0, 1
         self._heartbeat: Heartbeat | None = None
 
     def __enter__(self) -> Self:
         newest = latest_attempt(self._layout)
-        if newest and is_alive(self._layout, newest):
+        if newest and self._is_held(newest):
             self._refuse(newest)
         if newest and was_lost(self._layout, newest) and self._at_work(newest):
             self.number, self.launcher = newest, latest_launcher(self._layout, newest) + 1
         else:
             self.number = newest + 1
-        try:
-            storage.write_json(self._layout.attempt(self.number, self.launcher), asdict(Owner.me()), if_absent=True)
-        except ObjectExistsError:
+        if not numbered.create(self._layout.attempt(self.number, self.launcher), asdict(Owner.me())):
             self._refuse(self.number)
         self.require_held()  # a third launcher may have opened an attempt while this one was looking around
         self._heartbeat = Heartbeat(self._layout.heartbeat(self.number, self.launcher), HEARTBEAT_EVERY_S)
@@ -170,6 +157,17 @@ class Attempt:
     ) -> None:
         if self._heartbeat:
             self._heartbeat.end()
+
+    def _is_held(self, number: int) -> bool:
+        """Whether the launcher of an attempt is alive, watched for as long as it takes to know."""
+        watched = watch(self._layout, number)
+        if (verdict := watched.look()) is Verdict.UNDECIDED:
+            holder = _holder(self._layout, number)
+            self._notice(
+                f"looking for up to {HEARTBEAT_DEAD_AFTER_S:.0f} s whether {holder} is still at work on this run"
+            )
+            verdict = watched.wait(2 * HEARTBEAT_DEAD_AFTER_S)
+        return verdict in (Verdict.ALIVE, Verdict.UNDECIDED)
 
     def cancelled(self) -> bool:
         """Whether somebody asked this attempt to end."""
@@ -204,9 +202,7 @@ def claim(layout: RunLayout, work: str) -> bool:
     Raises:
         RunBusyError: a later attempt has the run.
     """
-    try:
-        storage.write_json(layout.claim(joined(layout), work), asdict(Owner.me()), if_absent=True)
-    except ObjectExistsError:
+    if not numbered.create(layout.claim(joined(layout), work), asdict(Owner.me())):
         return False
     require_current(layout)
     return True

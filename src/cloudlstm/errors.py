@@ -41,26 +41,28 @@ class CloudLSTMError(Exception):
     Attributes:
         message: What was asked and what was found.
         hint: What to try; may be empty.
+        uri: Of the object that it is about, where it is about one; may be empty.
         exit_code: The status with which the command ends.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", uri: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.uri = uri
 
     def __str__(self) -> str:
         return f"{self.message} (try: {self.hint})" if self.hint else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions travel from Spark executors by pickle, which would call __init__ without the keyword.
-        return (_rebuild, (type(self), self.message, self.hint))
+        return (_rebuild, (type(self), self.message, self.hint, self.uri))
 
 
-def _rebuild(kind: type[CloudLSTMError], message: str, hint: str) -> CloudLSTMError:
-    return kind(message, hint=hint)
+def _rebuild(kind: type[CloudLSTMError], message: str, hint: str, uri: str = "") -> CloudLSTMError:
+    return kind(message, hint=hint, uri=uri)
 
 
 class UsageError(CloudLSTMError, ValueError):
@@ -172,14 +174,15 @@ _register(CloudLSTMError)
 def to_record(error: BaseException) -> dict[str, str]:
     """The error as a JSON-ready record, for a failure object in the run folder."""
     if isinstance(error, CloudLSTMError):
-        return {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+        return {"kind": type(error).__name__, "message": error.message, "hint": error.hint, "uri": error.uri}
     return {"kind": "JobError", "message": f"{type(error).__name__}: {error}", "hint": "see the job's log"}
 
 
-def from_record(record: dict[str, str]) -> CloudLSTMError:
-    """The error that `to_record` wrote down; an unknown kind comes back as a JobError."""
-    kind = _KINDS.get(record.get("kind", ""), JobError)
-    return kind(record.get("message", "unknown failure"), hint=record.get("hint", ""))
+def from_record(record: object) -> CloudLSTMError:
+    """The error that `to_record` wrote down; what is no such record comes back as a JobError."""
+    found = {key: str(value) for key, value in record.items()} if isinstance(record, dict) else {}
+    kind = _KINDS.get(found.get("kind", ""), JobError)
+    return kind(found.get("message", "unknown failure"), hint=found.get("hint", ""), uri=found.get("uri", ""))
 
 
 _MARKED = "<<cloudlstm {}>>"

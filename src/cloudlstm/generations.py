@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cloudlstm import storage
-from cloudlstm.errors import CorruptObjectError, ObjectExistsError
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs import documents, numbered
 
 DONE, FAILED = "done", "failed"
 """Outcomes."""
@@ -33,6 +32,7 @@ class Generation:
         outcome: When there are no addresses, "done" or "failed".
         told: Of a failure, the last lines of its worker.
         time: When it was written.
+        devices: Into how many devices each worker divides its cores; older releases know one.
     """
 
     number: int
@@ -43,30 +43,19 @@ class Generation:
     outcome: str = ""
     told: str = ""
     time: float = field(default_factory=time.time)
+    devices: int = 1
 
 
 def write(layout: RunLayout, generation: Generation) -> bool:
     """Writes it; False when somebody else has written the generation of this number."""
-    try:
-        storage.write_json(layout.generation(generation.number), asdict(generation), if_absent=True)
-    except ObjectExistsError:
-        return False
-    return True
+    return numbered.create(layout.generation(generation.number), asdict(generation))
 
 
 def read(layout: RunLayout, number: int) -> Generation:
     """The generation of this number; ObjectNotFoundError if there is none."""
-    record = storage.read_json(layout.generation(number))
-    try:
-        restarts = tuple((float(when), str(why)) for when, why in record.pop("restarts"))
-        return Generation(**record | {"addresses": tuple(record["addresses"]), "restarts": restarts})
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptObjectError(
-            f"{layout.generation(number)} is no generation: {error}", hint="submit again"
-        ) from None
+    return documents.read(Generation, layout.generation(number))
 
 
 def newest(layout: RunLayout) -> int:
     """The number of the run's newest generation; 0 when there was none."""
-    names = (item.uri.rsplit("/", 1)[1] for item in storage.list_objects(layout.generations))
-    return max((int(name.split(".", 1)[0]) for name in names), default=0)
+    return numbered.newest(layout.generations)

@@ -92,7 +92,7 @@ def _take_back(layout: RunLayout, error: errors.StorageError) -> None:
     """Sees to it that the next submit makes the object anew which this error is about."""
     try:
         attempts.require_current(layout)
-        steps = manifest.withdraw_damaged(layout, error.message)
+        steps = manifest.withdraw_damaged(layout, error)
     except errors.CloudLSTMError as second:
         _LOG.warning("what is damaged could not be looked at: %s", second)
         return

@@ -20,6 +20,7 @@ from typing import Any, Self
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs import documents, numbered
 
 _LOGGER = logging.getLogger("cloudlstm")
 _STAMP = "%Y-%m-%dT%H:%M:%S%z"
@@ -154,8 +155,7 @@ class Journal(logging.Handler):
     def _next_part(self) -> int:
         """A job that runs again in a later attempt continues the numbering of its parts."""
         folder = self._layout.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/"
-        numbers = [int(item.uri.removeprefix(folder).removesuffix(".log")) for item in storage.list_objects(folder)]
-        return max(numbers, default=-1) + 1
+        return max(numbered.numbers(folder, ".log"), default=-1) + 1
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -185,6 +185,10 @@ class Journal(logging.Handler):
         sys.stderr.write((self._pending or b"").decode() + "".join(f"{line}\n" for line in self._lines))
 
 
+FIRST_NOTE = 10**9
+"""Parts of a journal are numbered from 0 without gaps; notes by milliseconds, which are greater than this."""
+
+
 def note(layout: RunLayout, job: str, who: str, said: str, printed: Iterable[str] = (), *, when: float) -> None:
     """Logs a warning of somebody who keeps no journal, and below it what a process had printed; never fails.
 
@@ -206,8 +210,10 @@ def read_progress(layout: RunLayout) -> list[Progress]:
     """The latest report of every step and worker, in the order in which the steps began."""
     found = []
     for item in storage.list_objects(layout.progresses):
+        if not layout.is_ours(item.uri):
+            continue
         try:
-            found.append(Progress(**storage.read_json(item.uri)))
+            found.append(documents.read(Progress, item.uri))
         except (ObjectNotFoundError, CorruptObjectError):
             continue
     return sorted(found, key=lambda report: (report.started, report.step, report.worker))

@@ -35,7 +35,7 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
     """
     layout = RunLayout(plan.run)
     require_own(plan)
-    with Attempt(layout, lambda number: _goes_on(plan, target, number)) as attempt:
+    with Attempt(layout, lambda number: _goes_on(plan, target, number), lambda said: watch(_phase(said))) as attempt:
         if attempt.launcher == 1:  # else jobs are at work
             with suppress(errors.StorageError):  # what a killed attempt left half written takes up room, no harm
                 storage.sweep(layout.uri + "/")
@@ -103,6 +103,12 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
         raise
     finally:
         job.cancel()
+
+
+def _phase(said: str) -> list[Progress]:
+    """A line to show before any job has begun."""
+    now = time.time()
+    return [Progress(STEPS[0].name, "", 0, 0, "", now, now, facts={"phase": said})]
 
 
 def _skipped(job: str) -> list[Progress]:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cloudlstm import attempts, storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout, join
+from cloudlstm.runs import documents
 from cloudlstm.runs.removal import remove
+from cloudlstm.storage.retry import retried
 
 _LOG = logging.getLogger(__name__)
 _READS = 3
 _PAUSE_S = 0.3
 _AGAIN = "submit again: the step that made it runs again"
+
+_BELOW = re.compile(r"(?!\.{1,2}(/|$))[^/\0:]+(/(?!\.{1,2}(/|$))[^/\0]+)*")
+"""What names an object below the run: no scheme, no root, no step upwards."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _DATED = ("coverage",)
 """Kinds of objects that say when something was done: no part of what was made."""
@@ -92,16 +99,18 @@ class Manifest:
         Raises:
             CorruptObjectError: there is one that cannot be read.
         """
+        uri = layout.manifest(step)
         try:
-            document = storage.read_json(layout.manifest(step))
+            found = documents.read(cls, uri)
         except ObjectNotFoundError:
             return None
-        try:
-            rows = document["objects"]
-            document["objects"] = tuple(ManifestRow(**row | {"uri": join(layout.uri, row["uri"])}) for row in rows)
-            return cls(**document)
-        except (KeyError, TypeError) as error:
-            raise CorruptObjectError(f"{layout.manifest(step)} is no manifest: {error}", hint=_AGAIN) from None
+        except CorruptObjectError as error:
+            raise CorruptObjectError(error.message, hint=_AGAIN, uri=uri) from None
+        for row in found.objects:
+            if not (_BELOW.fullmatch(row.uri) and _SHA256.fullmatch(row.sha256) and min(row.rows, row.size_bytes) >= 0):
+                raise CorruptObjectError(f"{uri} is no manifest: it names {row.uri!r}", hint=_AGAIN, uri=uri)
+        rows = tuple(replace(row, uri=join(layout.uri, row.uri)) for row in found.objects)
+        return replace(found, objects=rows)
 
 
 def fingerprint(value: Any) -> str:
@@ -122,18 +131,16 @@ def read_object(row: ManifestRow) -> bytes:
     Raises:
         CorruptObjectError: when length or checksum differ each time.
     """
-    for tries_left in reversed(range(_READS)):
+
+    def read() -> bytes:
         data = storage.read(row.uri)
-        try:
-            verify(row, len(data), hashlib.sha256(data).hexdigest())
-        except CorruptObjectError as error:
-            if not tries_left:
-                raise
-            _LOG.warning("reading once more: %s", error.message)
-            time.sleep(_PAUSE_S)
-        else:
-            break
-    return data
+        verify(row, len(data), hashlib.sha256(data).hexdigest())
+        return data
+
+    return retried(
+        read, (), for_s=0.0, first_pause_s=_PAUSE_S, few=CorruptObjectError, few_tries=_READS,
+        failed=lambda error: _LOG.warning("reading once more: %s", error),
+    )  # fmt: skip
 
 
 def verify(row: ManifestRow, size_bytes: int, sha256: str) -> None:
@@ -142,11 +149,13 @@ def verify(row: ManifestRow, size_bytes: int, sha256: str) -> None:
         raise CorruptObjectError(
             f"{row.uri} has {size_bytes} bytes, its manifest says {row.size_bytes}",
             hint=_AGAIN,
+            uri=row.uri,
         )
     if sha256 != row.sha256:
         raise CorruptObjectError(
             f"{row.uri} does not have the checksum of its manifest",
             hint=_AGAIN,
+            uri=row.uri,
         )
 
 
@@ -172,8 +181,8 @@ def finished(layout: RunLayout, step: str, fingerprint: str) -> Manifest | None:
     return manifest
 
 
-def withdraw_damaged(layout: RunLayout, message: str) -> list[str]:
-    """Takes back the manifest of each step that has a damaged object which an error's message names.
+def withdraw_damaged(layout: RunLayout, error: StorageError) -> list[str]:
+    """Removes the manifest of each step that has a damaged object which the error is about.
 
     The objects are looked at again first. A step without a manifest has not been done, so the next submit makes it
     anew; where the outcome is the same, the steps after it stay as they are.
@@ -187,7 +196,7 @@ def withdraw_damaged(layout: RunLayout, message: str) -> list[str]:
         try:
             manifest = Manifest.load(layout, step)
             for row in manifest.objects if manifest else ():
-                if row.uri in message:
+                if row.uri == error.uri or (not error.uri and row.uri in error.message):
                     read_object(row)
         except (CorruptObjectError, ObjectNotFoundError):
             storage.delete(layout.manifest(step), within=layout.uri)

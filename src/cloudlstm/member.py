@@ -8,32 +8,41 @@ local target (restarts.py), whether there is to be another.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from cloudlstm import attempts, generations, journal, storage
-from cloudlstm.errors import ObjectNotFoundError, RunBusyError, StorageError
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, RunBusyError, StorageError
 from cloudlstm.generations import Generation
 from cloudlstm.layout import RunLayout, join
 from cloudlstm.processes import Process
 from cloudlstm.restarts import KNOWN_CAUSES, PEER_LOST, TERMINATED, Restarts, cause_of, told, worth_another
 from cloudlstm.roll import Roll
-from cloudlstm.runs import settings
-from cloudlstm.steps import ATTEMPT, GENERATION, RESTARTS, worker_environment
+from cloudlstm.runs import documents, settings
+from cloudlstm.steps import ATTEMPT, DEVICES, GENERATION, MOST_DEVICES, RESTARTS, worker_environment
+from cloudlstm.storage.retry import retried
+from cloudlstm.workers.environment import cores_here
+
+Result = TypeVar("Result")
 
 _JOB = "train"
 _LOOK_S = 0.5
 _FOLLOW_S = 2.0
 """Between looks at what the other members do."""
+
+_LONGEST_PAUSE_S = 10.0
+"""Between requests while storage does not answer."""
 
 _ENDING_S = 20.0
 """What a worker gets to save its state and end."""
@@ -62,10 +71,20 @@ class Assignment:
     port: int
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Assignment:
-        """From the object that the launcher wrote."""
-        layout = RunLayout(str(document["run"]))
-        return cls(layout, int(document["attempt"]), int(document["workers"]), int(document["port"]))
+    def read(cls, uri: str) -> Assignment:
+        """From the object that the launcher wrote; ObjectNotFoundError if there is none."""
+        found = documents.read(_Document, uri)
+        return cls(RunLayout(found.run), found.attempt, found.workers, found.port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """What an agent needs of an assignment's object."""
+
+    run: str
+    attempt: int
+    workers: int
+    port: int
 
 
 def main(script: Path) -> int:
@@ -75,7 +94,7 @@ def main(script: Path) -> int:
     """
     base = join(os.environ["CLOUDLSTM_BUCKET_URI"], "trainers", os.environ["CLOUDLSTM_GROUP"])
     try:
-        assignment = Assignment.of(storage.read_json(join(base, "assignment.json")))
+        assignment = _patiently(lambda: Assignment.read(join(base, "assignment.json")))
     except ObjectNotFoundError:
         _say("nothing is assigned to this group any more")
         return 0
@@ -102,11 +121,11 @@ class Member:
 
     def run(self) -> int:
         """Joins generation after generation until the run has no more work; returns the exit status."""
-        number = generations.newest(self._layout) + 1
+        number = _patiently(lambda: generations.newest(self._layout)) + 1
         status: int | None = None
         try:
             while True:
-                if number > 1 and self._is_over(generations.read(self._layout, number - 1)):
+                if number > 1 and self._is_over(_patiently(partial(generations.read, self._layout, number - 1))):
                     return 0
                 formed = self._joined(number, status)
                 if self._is_over(formed):
@@ -137,11 +156,12 @@ class Member:
     def _joined(self, number: int, status: int | None) -> Generation:
         """The generation of this number, once it is there; `status` is how this machine's last worker ended."""
         _say(f"waiting for generation {number}")
-        me = {"address": f"{self._address}:{self._reserve_port()}", "status": status}
+        devices = min(cores_here(), MOST_DEVICES)
+        me = {"address": f"{self._address}:{self._reserve_port()}", "status": status, "devices": devices}
         roll = Roll(self._layout, number, self._address, me)
         while True:
-            attempts.require_current(self._layout)
-            with suppress(StorageError):
+            with suppress(StorageError):  # it is asked again, for as long as this machine lives
+                attempts.require_current(self._layout)
                 try:
                     return generations.read(self._layout, number)
                 except ObjectNotFoundError:
@@ -156,12 +176,13 @@ class Member:
         """What follows the generation before `number`: another one of these members, or the end."""
         chosen = sorted(records, key=_order)[: self._assignment.workers]
         addresses = tuple(str(records[member]["address"]) for member in chosen)
+        devices = min(int(records[member].get("devices", 1)) for member in chosen)  # the same on all
         attempt = self._assignment.attempt
         allowed = settings.read(self._layout, attempt).train.max_restarts
         last = generations.read(self._layout, number - 1) if number > 1 else None
         if last is None or last.attempt != attempt:
             fresh = Restarts(self._layout, _JOB, allowed)
-            return Generation(number, attempt, addresses, budget=fresh.state)
+            return Generation(number, attempt, addresses, budget=fresh.state, devices=devices)
         statuses: dict[str, int] = {}
         lost = []
         for index, address in enumerate(last.addresses):
@@ -173,7 +194,8 @@ class Member:
         budget = Restarts(self._layout, _JOB, allowed, last.budget)
         if not worth_another(statuses.values()) or not budget.another(statuses.values()):
             return Generation(number, attempt, restarts=last.restarts, outcome=generations.FAILED, told=why)
-        return Generation(number, attempt, addresses, (*last.restarts, (time.time(), why)), budget.state)
+        restarts = (*last.restarts, (time.time(), why))
+        return Generation(number, attempt, addresses, restarts, budget.state, devices=devices)
 
     def _work(self, generation: Generation, index: int) -> int:
         """Runs the worker of this machine until the generation ends; how it ended, as the next one is to know it."""
@@ -232,14 +254,12 @@ class Member:
         last = Generation(
             generation.number + 1, generation.attempt, restarts=generation.restarts, outcome=outcome, told=why
         )
-        while True:
-            try:
-                generations.write(self._layout, last)
-                return
-            except StorageError as error:
-                attempts.require_current(self._layout)
-                _say(f"cannot say that training is over, trying again: {error}")
-                time.sleep(_FOLLOW_S)
+
+        def write() -> None:
+            attempts.require_current(self._layout)
+            generations.write(self._layout, last)
+
+        _patiently(write)
 
     def _reserve_port(self) -> int:
         """A port that nothing holds now, held until the worker starts: TensorFlow listens at all addresses.
@@ -271,8 +291,32 @@ def _environment(generation: Generation, index: int) -> dict[str, str]:
     return worker_environment(generation.addresses, index) | {
         ATTEMPT: str(generation.attempt),
         GENERATION: str(len(generation.restarts)),
+        DEVICES: str(generation.devices),
         RESTARTS: json.dumps([why for _, why in generation.restarts]),
     }
+
+
+def _patiently(work: Callable[[], Result]) -> Result:
+    """The result of `work`, repeated while storage does not answer, for as long as this machine lives.
+
+    Raises:
+        ObjectNotFoundError, CorruptObjectError: storage did answer.
+        RunBusyError: a later attempt has the run.
+    """
+
+    def once() -> tuple[Result | None, StorageError | None]:
+        try:
+            return work(), None
+        except (ObjectNotFoundError, CorruptObjectError) as answer:
+            return None, answer
+
+    found, answer = retried(
+        once, StorageError, for_s=math.inf, first_pause_s=_LOOK_S, longest_pause_s=_LONGEST_PAUSE_S,
+        failed=lambda error: _say(f"trying again: {error}"),
+    )  # fmt: skip
+    if answer:
+        raise answer
+    return cast(Result, found)
 
 
 def _order(address: str) -> tuple[int, str]:

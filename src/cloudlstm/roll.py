@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs.liveness import Changes
 
 _ANNOUNCE_S = 1.0
 _ALIVE_S = 15.0
@@ -34,8 +36,7 @@ class Roll:
         self._record = dict(record)
         self._count = 0
         self._announced = -_ANNOUNCE_S
-        self._etags: dict[str, str] = {}
-        self._changed: dict[str, float] = {}
+        self._changes = Changes()
 
     def call(self) -> set[str]:
         """Announces this machine, and returns the addresses of all that are alive, this one included."""
@@ -46,13 +47,13 @@ class Roll:
             storage.write_json(uri, self._record | {"count": self._count})
             self._announced = now
         folder = self._layout.members(self._generation)
+        listed = set()
         for item in storage.list_objects(folder):
             address = item.uri.removeprefix(folder).removesuffix(".json")
-            before = self._etags.setdefault(address, item.etag)
-            if before != item.etag:
-                self._etags[address], self._changed[address] = item.etag, now
-        alive = {address for address, changed in self._changed.items() if now - changed < _ALIVE_S}
-        return alive | {self._address}
+            if item.uri.endswith(".json") and _is_address(address):  # other files are not ours
+                self._changes.see(address, item.etag)
+                listed.add(address)
+        return {address for address in listed if self._changes.have(address, _ALIVE_S)} | {self._address}
 
     def records(self, addresses: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What these machines have announced."""
@@ -61,3 +62,11 @@ class Roll:
             with suppress(ObjectNotFoundError, CorruptObjectError):
                 found[address] = storage.read_json(self._layout.member(self._generation, address))
         return found
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -19,10 +19,23 @@ from cloudlstm.layout import RunLayout
 from emulated import until
 
 MACHINE = """
-import sys
+import os, random, sys
 from pathlib import Path
+from cloudlstm import storage
+from cloudlstm.errors import StorageUnavailableError
+chance, share = random.Random(int(sys.argv[2].rpartition(".")[2])), float(os.environ.get("AWAY", "0"))
+def failing(verb):
+    def asked(*words, **more):
+        if chance.random() < share:
+            raise StorageUnavailableError("away")
+        return verb(*words, **more)
+    return asked
+for name in ("exists", "stat", "read", "read_json", "write_json", "list_objects"):
+    setattr(storage, name, failing(getattr(storage, name)))
 from cloudlstm.layout import RunLayout
+from cloudlstm import member
 from cloudlstm.member import Assignment, Member
+member._LONGEST_PAUSE_S = 0.5
 run, address, workers = sys.argv[1:4]
 sys.exit(Member(Assignment(RunLayout(run), 1, int(workers), 28470), address, sys.argv[4:]).run())
 """
@@ -30,10 +43,10 @@ sys.exit(Member(Assignment(RunLayout(run), 1, int(workers), 28470), address, sys
 WORKER = """
 import json, os, sys, time
 from cloudlstm.layout import RunLayout
-task = json.loads(os.environ["TF_CONFIG"])["task"]
+task = json.loads(os.environ.get("TF_CONFIG") or '{"task": {"index": 0}}')["task"]
 index, generation = task["index"], int(os.environ["CLOUDLSTM_GENERATION"])
 def lose_a_peer(): time.sleep(1); sys.exit(75)
-def checkpoint(): from cloudlstm import storage; storage.write(RunLayout(sys.argv[1]).checkpoint("f", generation), b"")
+def checkpoint(): from cloudlstm import storage; storage.write(RunLayout(sys.argv[1]).checkpoint("f", generation, "a" * 64), b"")
 """
 
 
@@ -84,6 +97,20 @@ def ends() -> Iterator[list[Machines]]:
 
 def hosts(generation: Generation) -> list[str]:
     return [address.rsplit(":", 1)[0] for address in generation.addresses]
+
+
+@pytest.mark.parametrize("worker", ["checkpoint()", "generation or lose_a_peer(); checkpoint()"])
+def test_storage_that_often_does_not_answer_ends_no_machine(
+    tmp_path: Path, ends: list[Machines], worker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of all requests of the machines fail; what they do about it must neither end nor restart a training."""
+    monkeypatch.setenv("AWAY", "0.25")
+    machines = Machines(tmp_path, worker)
+    ends.append(machines)
+    machines.start("127.0.0.11", "127.0.0.12")
+    assert machines.statuses() == [0, 0]
+    found = machines.generations()
+    assert (found[-1].outcome, len(found)) == ("done", 2 if worker == "checkpoint()" else 3)
 
 
 def test_a_run_that_goes_well_is_one_generation(tmp_path: Path, ends: list[Machines]) -> None:

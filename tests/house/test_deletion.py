@@ -23,6 +23,7 @@ from cloudlstm.errors import RunBusyError, StorageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, write_object
 from cloudlstm.runs import deletion, index, removal, settings
+from cloudlstm.runs.liveness import Owner
 
 MARK, OLDER = "0123456789abcdef", "fedcba9876543210"
 
@@ -149,8 +150,8 @@ def test_jobs_that_outlive_their_launcher_keep_a_run(place: str, capsys: pytest.
     layout = a_run(place)
     with Attempt(layout):
         pass
-    elsewhere = asdict(attempts.Owner.me()) | {"host": "another-machine", "started": time.time() - 3600}
-    storage.write_json(layout.attempt(2), elsewhere)
+    gone = asdict(Owner.me()) | {"ticks": 1, "started": time.time() - 3600}  # its process id has another process now
+    storage.write_json(layout.attempt(2), gone)
     storage.write_json(layout.heartbeat(2), {"time": time.time() - 3600, "ended": False})
     os.utime(layout.heartbeat(2).removeprefix("file://"), (time.time() - 3600,) * 2)
     storage.write_json(layout.progress("train", "worker-0"), {})

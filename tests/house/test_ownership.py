@@ -23,6 +23,7 @@ from cloudlstm.config import RunConfig
 from cloudlstm.errors import UsageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.runs import settings
+from cloudlstm.runs.liveness import Owner
 from cloudlstm.steps import ATTEMPT
 from cloudlstm.targets import Plan
 from cloudlstm.targets.local import LocalJob
@@ -193,7 +194,7 @@ def lost(layout: RunLayout, attempt: int) -> None:
     """Makes the attempt that of a launcher of this machine which died."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    owner = asdict(attempts.Owner.me()) | {"pid": process.pid}
+    owner = asdict(Owner.me()) | {"pid": process.pid}
     storage.write_json(layout.attempt(attempt), owner)
     beat = storage.read_json(layout.heartbeat(attempt))
     storage.write_json(layout.heartbeat(attempt), beat | {"ended": False})

@@ -19,6 +19,7 @@ from cloudlstm.cli.follow import Parts
 from cloudlstm.journal import Journal, read_progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, ManifestRow, write_object
+from cloudlstm.runs.liveness import Heartbeat, Owner
 
 
 @pytest.fixture
@@ -76,13 +77,39 @@ def test_a_killed_launcher_is_succeeded_at_once(layout: RunLayout) -> None:
         assert attempt.number == 2
 
 
-def test_a_launcher_elsewhere_counts_as_alive_until_its_heartbeat_stops(layout: RunLayout) -> None:
-    elsewhere = replace(attempts.Owner.me(), host="another-machine", pid=1)
-    storage.write_json(layout.attempt(1), asdict(elsewhere))
-    storage.write_json(layout.heartbeat(1), {"time": time.time(), "ended": False})
+def test_a_launcher_elsewhere_is_alive_while_its_heartbeat_changes(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What time it is there does not matter, nor that this machine has a process of that number."""
+    monkeypatch.setattr(attempts, "HEARTBEAT_DEAD_AFTER_S", 0.5)
+    monkeypatch.setattr(attempts, "LOOK_S", 5.0)
+    storage.write_json(layout.attempt(1), asdict(replace(Owner.me(), boot="another", started=0.0)))
+    heartbeat = Heartbeat(layout.heartbeat(1), 0.1)
+    heartbeat.start()
     assert attempts.is_alive(layout, 1)
-    storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
+    with pytest.raises(errors.RunBusyError), attempts.Attempt(layout):
+        pass
+    heartbeat.leave()
+    heartbeat._thread.join()
     assert not attempts.is_alive(layout, 1)
+    notices: list[str] = []
+    with attempts.Attempt(layout, notice=notices.append) as second:
+        assert second.number == 2
+    assert [f"whether process {os.getpid()} on" in notice for notice in notices] == [True]
+
+
+def test_many_silent_launchers_are_watched_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "LOOK_S", 2.0)
+    runs = [RunLayout(f"file://{tmp_path}/run-{number}") for number in range(40)]
+    for run in runs:
+        storage.write_json(run.attempt(1), asdict(replace(Owner.me(), boot="another")))
+        storage.write_json(run.heartbeat(1), {"time": 0.0, "ended": False})
+    living = Heartbeat(runs[7].heartbeat(1), 0.1)
+    living.start()
+    began = time.monotonic()
+    assert attempts.are_alive([(run, 1) for run in runs]) == {runs[7].uri}
+    assert time.monotonic() - began < 40, "not one after the other, which takes 80 s"
+    living.leave()
 
 
 def test_a_doubled_job_finds_the_claim_taken(layout: RunLayout) -> None:

@@ -21,6 +21,7 @@ from cloudlstm.journal import Progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest
 from cloudlstm.runs import settings
+from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.phase import PhaseNote, read_phase
 from cloudlstm.steps import STEPS
 from cloudlstm.targets import JobState, Plan
@@ -180,8 +181,8 @@ def test_what_a_lost_launcher_left_at_work(
 ) -> None:
     with attempt(layout):
         done(layout, *PREPARE)
-    elsewhere = asdict(attempts.Owner.me()) | {"host": "another-machine", "started": time.time() - 3600}
-    storage.write_json(layout.attempt(1), elsewhere)
+    gone = asdict(Owner.me()) | {"ticks": 1, "started": time.time() - 3600}  # its process id has another process now
+    storage.write_json(layout.attempt(1), gone)
     storage.write_json(layout.heartbeat(1), {"time": time.time() - silent_s, "ended": False})
     progress(layout, "train")
     aged(layout.attempt(1), 3600)

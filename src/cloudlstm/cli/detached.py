@@ -14,6 +14,7 @@ from typing import BinaryIO
 from cloudlstm import attempts
 from cloudlstm.cli import terminal
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs.liveness import Owner
 from cloudlstm.storage.local import disk_errors, user_cache
 
 _POLL_S = 0.5
@@ -64,4 +65,4 @@ def _new_console(run_id: str) -> BinaryIO:
 def _has(layout: RunLayout, pid: int) -> bool:
     number = attempts.latest_attempt(layout)
     owner = attempts.read_owner(layout, number) if number else None
-    return owner is not None and owner.pid == pid and owner.host == attempts.Owner.me().host
+    return owner is not None and owner.pid == pid and owner.host == Owner.me().host

@@ -17,7 +17,9 @@ from rich.text import Text
 from cloudlstm import attempts, storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.tables import console
+from cloudlstm.journal import FIRST_NOTE
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs.liveness import Verdict, Watch
 
 _POLL_S = 1.0
 HOLD_S = 2.5
@@ -69,11 +71,11 @@ class Parts:
         """(source, lines) of parts that have come since; a part with a gap before it waits, unless it is `final`."""
         held: set[str] = set()
         for item in list(storage.list_objects(self._layout.logs)):
-            if item.uri in self._read:
+            if item.uri in self._read or not self._layout.is_ours(item.uri):
                 continue
             _, job, worker, name = item.uri.removeprefix(self._layout.uri + "/").split("/")
             source, number = f"{job}/{worker}", int(name.split(".", 1)[0])
-            gap = source in self._last and number > self._last[source] + 1
+            gap = source in self._last and self._last[source] + 1 < number < FIRST_NOTE
             if source in held or (gap and not final and self._waited.get(item.uri, 0) < _GAP_POLLS):
                 self._waited[item.uri] = self._waited.get(item.uri, 0) + 1
                 held.add(source)
@@ -83,13 +85,29 @@ class Parts:
             yield source, storage.read(item.uri).decode(errors="replace").splitlines()
 
 
+class _Launcher:
+    """The run's launcher, watched as long as this goes on; a new attempt has another."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+        self._attempt = 0
+        self._watch: Watch | None = None
+
+    def has_ended(self) -> bool:
+        """Whether it is known to be at work no more."""
+        number = attempts.latest_attempt(self._layout)
+        if self._watch is None or number != self._attempt:
+            self._attempt, self._watch = number, attempts.watch(self._layout, number)
+        return self._watch.look() in (Verdict.ENDED, Verdict.DEAD)
+
+
 def show_logs(layout: RunLayout, *, follow: bool) -> int:
     """Log lines of all jobs, merged; with `follow` until the launcher has ended."""
-    parts, merger = Parts(layout), Merger()
+    parts, merger, launcher = Parts(layout), Merger(), _Launcher(layout)
     write = _coloured() if sys.stdout.isatty() else _plain
     try:
         while True:
-            last = not follow or not attempts.is_alive(layout, attempts.latest_attempt(layout))
+            last = not follow or launcher.has_ended()
             now = time.monotonic()
             for source, lines in parts.poll(final=last):
                 merger.add(source, lines, now)

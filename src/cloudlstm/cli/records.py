@@ -59,15 +59,16 @@ class Record:
 
 def gather(layouts: Iterable[RunLayout]) -> list[Record]:
     """The records of runs, the newest first."""
+    runs = list(layouts)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(_read, layouts))
+        numbers = list(pool.map(attempts.latest_attempt, runs))
+        alive = attempts.are_alive([(run, number) for run, number in zip(runs, numbers, strict=True) if number])
+        found = list(pool.map(lambda run, number: _read(run, number, alive=run.uri in alive), runs, numbers))
     return sorted(found, key=lambda record: -record.submitted)
 
 
-def _read(layout: RunLayout) -> Record:
-    number = attempts.latest_attempt(layout)
+def _read(layout: RunLayout, number: int, *, alive: bool) -> Record:
     owner = attempts.read_owner(layout, number)
-    alive = bool(number) and attempts.is_alive(layout, number)
     made = {step.name: manifest for step in STEPS if (manifest := _manifest(layout, step.name))}
     report = _json(layout.report("report.json"))
     return Record(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import BinaryIO, Generic, TypeVar
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageUnavailableError, UsageError
 from cloudlstm.storage.base import Progress, object_uri
 from cloudlstm.storage.local import disk_errors, new_file
+from cloudlstm.storage.retry import retried
 
 Client = TypeVar("Client")
 Result = TypeVar("Result")
@@ -34,7 +33,6 @@ NO_BUCKET = "create the bucket, or correct its name"
 PATIENCE_S = 60.0
 """How long a request is repeated that fails for a reason that may pass."""
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
 _SPOILT_TRIES = 4
 
 _URI = re.compile(r"[a-z0-9]+://(?P<bucket>[A-Za-z0-9](?:[\w.:-]*[A-Za-z0-9])?)(?:/(?P<key>.*))?", re.DOTALL)
@@ -82,20 +80,7 @@ def patiently(work: Callable[[], Result], patience_s: float) -> Result:
     A service that does not answer is asked again until `patience_s` seconds are over; an object that arrives spoilt is
     asked for a few times more, as it may be spoilt where it lies.
     """
-    give_up = time.monotonic() + patience_s
-    pause_s, spoilt = _FIRST_PAUSE_S, 0
-    while True:
-        try:
-            return work()
-        except CorruptObjectError:
-            spoilt += 1
-            if spoilt == _SPOILT_TRIES:
-                raise
-        except StorageUnavailableError:
-            if time.monotonic() + pause_s > give_up:
-                raise
-        time.sleep(pause_s * random.uniform(0.5, 1.0))  # so that tasks do not all ask at once
-        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    return retried(work, StorageUnavailableError, for_s=patience_s, few=CorruptObjectError, few_tries=_SPOILT_TRIES)
 
 
 def one_at_a_time(progress: Progress | None) -> Progress | None:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, ObjectTooLargeError
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, ObjectTooLargeError, StorageError
 from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.registry import storage_for
 
 
+@contextmanager
+def _naming(uri: str) -> Iterator[None]:
+    """Puts the URI into a StorageError, so that the object can be looked at again."""
+    try:
+        yield
+    except StorageError as error:
+        error.uri = error.uri or uri
+        raise
+
+
 def read(uri: str) -> bytes:
     """The whole object; ObjectNotFoundError if there is none."""
-    return storage_for(uri).read(uri)
+    with _naming(uri):
+        return storage_for(uri).read(uri)
 
 
 def read_small(uri: str, most_bytes: int) -> bytes:
@@ -77,7 +89,8 @@ def upload(path: Path, uri: str, progress: Progress | None = None) -> None:
 
 def download(uri: str, path: Path, progress: Progress | None = None) -> None:
     """Copies an object to a local file, all or nothing."""
-    storage_for(uri).download(uri, path, progress)
+    with _naming(uri):
+        storage_for(uri).download(uri, path, progress)
 
 
 def read_json(uri: str) -> Any:
@@ -86,7 +99,7 @@ def read_json(uri: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise CorruptObjectError(f"{uri} is no JSON document: {error}", hint="submit again") from None
+        raise CorruptObjectError(f"{uri} is no JSON document: {error}", hint="submit again", uri=uri) from None
 
 
 def write_json(uri: str, document: Any, *, if_absent: bool = False) -> None:

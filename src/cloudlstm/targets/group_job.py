@@ -53,14 +53,19 @@ class GroupJob(CourseJob):
         self._layout = RunLayout(self._request["run"])
         self._lease = Lease(self._request["coordinates"], self._layout.uri, self._at_work)
         while (holder := self._lease.take()) is not None:
-            if not self._wait:
+            known = self._lease.is_known(holder)
+            if known and not self._wait:
                 raise RunBusyError(
                     f"the trainers are at work for {holder}",
                     hint="submit with --wait, or end what they do with `cloudlstm cancel` or `cloudlstm down`",
                 )
             give_up = time.monotonic() + _WAIT_LOOK_S
             while time.monotonic() < give_up:
-                yield f"waiting for the trainers, which {holder} has"
+                yield (
+                    f"waiting for the trainers, which {holder} has"
+                    if known
+                    else f"looking whether {holder}, which has the trainers, is still alive"
+                )
         self._logs = set(self._machine_logs())
         if self._has_outcome():  # since before this launcher, which has only the machines to send away
             return

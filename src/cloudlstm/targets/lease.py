@@ -1,8 +1,8 @@
 """The lease of a trainer group: one run at a time has its machines.
 
 Leases are numbered objects written with create-only-if-absent; the holder renews the newest. A launcher that is gone
-cannot give its lease back: then it is over when it was not renewed for a while and its machines are not at work either,
-as a training goes on without its launcher.
+cannot give its lease back: then it is over when it was not seen to be renewed for a while and its machines are not at
+work either, as a training goes on without its launcher.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from cloudlstm import storage
-from cloudlstm.attempts import Owner
-from cloudlstm.errors import ObjectExistsError, RunBusyError, StorageError
-from cloudlstm.heartbeat import Beat, Heartbeat, last_beat
+from cloudlstm.errors import RunBusyError, StorageError
 from cloudlstm.layout import join
+from cloudlstm.runs import documents, numbered
+from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch
 
 RENEW_EVERY_S = 10.0
 EXPIRES_AFTER_S = 120.0
@@ -58,11 +57,12 @@ class Lease:
     def __init__(self, base: str, run: str, at_work: Callable[[Holder], bool]) -> None:
         self._base, self._run, self._at_work = base, run, at_work
         self._heartbeat: Heartbeat | None = None
+        self._watched: tuple[int, Watch] | None = None
         self.token = ""
         self._number = 0
 
     def take(self) -> Holder | None:
-        """Takes the lease; the holder if somebody else has it.
+        """Takes the lease; the holder if somebody else has it, or may have it: see `is_known`.
 
         A lease of the same run is taken over at once: whoever holds the run's attempt has the right to.
         """
@@ -71,9 +71,7 @@ class Lease:
             return holder
         number, token = (holder.number if holder else 0) + 1, secrets.token_hex(8)
         record = {"token": token, "run": self._run, "owner": asdict(Owner.me())}
-        try:
-            storage.write_json(_uri(self._base, number), record, if_absent=True)
-        except ObjectExistsError:
+        if not numbered.create(_uri(self._base, number), record):
             return newest(self._base)
         latest = newest(self._base)
         if latest and latest.token != token:  # the number that we saw as the newest was an old one
@@ -83,6 +81,10 @@ class Lease:
         self._heartbeat.start()
         self._forget()
         return None
+
+    def is_known(self, holder: Holder) -> bool:
+        """Whether the holder that `take` gave is known to be at work; else `take` finds it out when called on."""
+        return self._watch(holder).look() is not Verdict.UNDECIDED
 
     def require_held(self) -> None:
         """Raises RunBusyError when somebody else has taken the group; not while storage is silent."""
@@ -105,32 +107,44 @@ class Lease:
             self._heartbeat.end()
 
     def _is_over(self, holder: Holder) -> bool:
-        beat = last_beat(_uri(self._base, holder.number, "beat")) or Beat(holder.owner.started, ended=False)
-        if beat.ended:
-            return True
-        gone = holder.owner.surely_dead() or beat.age_s > EXPIRES_AFTER_S
-        return gone and not self._at_work(holder)
+        verdict = self._watch(holder).look()
+        return verdict is Verdict.ENDED or (verdict is Verdict.DEAD and not self._at_work(holder))
+
+    def _watch(self, holder: Holder) -> Watch:
+        if self._watched is None or self._watched[0] != holder.number:
+            watch = Watch(holder.owner, _uri(self._base, holder.number, "beat"), EXPIRES_AFTER_S)
+            self._watched = holder.number, watch
+        return self._watched[1]
 
     def _forget(self) -> None:
         with suppress(StorageError):
-            for item in list(storage.list_objects(f"{self._base}/leases/")):
-                if _number(item.uri) <= self._number - _KEPT:
-                    storage.delete(item.uri)
+            for number in numbered.numbers(_folder(self._base)):
+                if number <= self._number - _KEPT:
+                    storage.delete(_uri(self._base, number, "beat"))
+                    storage.delete(_uri(self._base, number))
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What a lease's object says."""
+
+    token: str
+    run: str
+    owner: Owner
 
 
 def newest(base: str) -> Holder | None:
     """The newest lease of a group, held or over; None when there was none."""
-    numbers = [_number(item.uri) for item in storage.list_objects(f"{base}/leases/")]
-    if not numbers:
+    number = numbered.newest(_folder(base))
+    if not number:
         return None
-    number = max(numbers)
-    record: dict[str, Any] = storage.read_json(_uri(base, number))
-    return Holder(number, str(record["token"]), str(record["run"]), Owner(**record["owner"]))
+    record = documents.read(_Record, _uri(base, number))
+    return Holder(number, record.token, record.run, record.owner)
+
+
+def _folder(base: str) -> str:
+    return f"{base}/leases/"
 
 
 def _uri(base: str, number: int, kind: str = "") -> str:
     return join(base, "leases", f"{number:06d}{'.' + kind if kind else ''}.json")
-
-
-def _number(uri: str) -> int:
-    return int(uri.rsplit("/", 1)[1].split(".", 1)[0])

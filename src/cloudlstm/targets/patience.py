@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from cloudlstm.errors import TargetUnavailableError
+from cloudlstm.storage.retry import retried
 
 Result = TypeVar("Result")
 
@@ -23,16 +23,9 @@ _FIRST_LOOK_S, _LAST_LOOK_S, _SHARE = 1.0, 10.0, 0.05
 
 def patiently(work: Callable[[], Result], patience_s: float = PATIENCE_S) -> Result:
     """The result of `work`, repeated with longer and longer pauses while the service does not answer."""
-    give_up = time.monotonic() + patience_s
-    pause_s = _FIRST_PAUSE_S
-    while True:
-        try:
-            return work()
-        except TargetUnavailableError:
-            if time.monotonic() + pause_s > give_up:
-                raise
-        time.sleep(pause_s * random.uniform(0.5, 1.0))
-        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    return retried(
+        work, TargetUnavailableError, for_s=patience_s, first_pause_s=_FIRST_PAUSE_S, longest_pause_s=_LONGEST_PAUSE_S
+    )
 
 
 class Glances(Generic[Result]):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from cloudlstm.steps import CORES
+
 _PREFIXES = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_", "HIVE_")
 _NAMES = ("TF_CONFIG", "CLASSPATH", "grpc_proxy", "GRPC_PROXY")
 _KEPT = ("SPARK_LOCAL_DIRS", "SPARK_SUBMIT_OPTS", "SPARK_DAEMON_JAVA_OPTS")
@@ -33,6 +35,13 @@ def child_environment() -> dict[str, str]:
 def ignored(environment: Mapping[str, str]) -> list[str]:
     """The names of variables in `environment` that our processes do not get, sorted."""
     return sorted(name for name in environment if name not in _KEPT and (name in _NAMES or name.startswith(_PREFIXES)))
+
+
+def cores_here() -> int:
+    """How many cores this process may use; CORES names them where several machines share one, as in an emulator."""
+    if wanted := os.environ.get(CORES):
+        return len(wanted.split(","))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def proxies(environment: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,167 @@
+"""Who is alive, told by what is seen to change and by the process table of the same machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+import pytest
+
+from cloudlstm import attempts, storage
+from cloudlstm.errors import RunBusyError
+from cloudlstm.layout import RunLayout
+from cloudlstm.runs import documents, liveness
+from cloudlstm.runs.liveness import Changes, Heartbeat, Owner, Process, Verdict, Watch
+
+BEAT = "memory://liveness/beat.json"
+NEVER_S = 3600.0
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of this machine."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        yield process
+        process.kill()
+
+
+def owner_of(pid: int) -> Owner:
+    state, ticks = liveness._entry(str(pid))
+    assert state
+    return replace(Owner.me(), pid=pid, ticks=ticks)
+
+
+def beat(ended: bool = False, when: float = 0.0) -> None:
+    storage.write_json(BEAT, {"time": when, "ended": ended})
+
+
+def test_this_process_runs() -> None:
+    assert Owner.me().process() is Process.RUNNING
+
+
+def test_the_process_table_knows_the_dead_the_stopped_and_zombies(sleeper: subprocess.Popen[bytes]) -> None:
+    owner = owner_of(sleeper.pid)
+    assert owner.process() is Process.RUNNING
+    sleeper.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED | os.WNOWAIT)
+    assert owner.process() is Process.STOPPED
+    sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+    assert owner.process() is Process.GONE, "its parent has not collected it"
+    sleeper.wait()
+    assert owner.process() is Process.GONE
+
+
+def test_a_process_id_that_another_process_has_now_is_proof_of_death() -> None:
+    assert replace(Owner.me(), ticks=Owner.me().ticks - 1).process() is Process.GONE
+
+
+@pytest.mark.parametrize("change", [{"boot": "another"}, {"namespace": "pid:[1]"}, {"boot": ""}, {"ticks": 0}])
+def test_a_process_of_another_namespace_or_machine_is_unknown(change: dict[str, object]) -> None:
+    """Two containers may have one host name, and processes of one number; older releases wrote no more than that."""
+    assert replace(Owner.me(), pid=1, **change).process() is Process.UNKNOWN
+
+
+def test_an_owner_is_read_with_what_a_newer_release_adds_and_without_what_an_older_one_lacks() -> None:
+    me = Owner.me()
+    assert documents.built(Owner, asdict(me) | {"container": "x"}, "x") == me
+    old = documents.built(Owner, {"host": me.host, "pid": me.pid, "started": 1.0}, "x")
+    assert old.process() is Process.UNKNOWN
+
+
+def test_a_change_counts_and_the_first_sight_does_not() -> None:
+    changes = Changes()
+    changes.see("a", "1")
+    assert not changes.have("a", NEVER_S)
+    changes.see("a", "1")
+    assert not changes.have("a", NEVER_S)
+    changes.see("a", "2")
+    assert changes.have("a", NEVER_S)
+    assert not changes.have("a", 0.0), "it was too long ago"
+    assert not changes.have("b", NEVER_S)
+
+
+def test_a_heartbeat_that_changes_is_that_of_a_living_process_whatever_the_table_says() -> None:
+    gone = replace(Owner.me(), ticks=1)
+    beat()
+    watch = Watch(gone, BEAT, NEVER_S)
+    assert watch.look() is Verdict.DEAD
+    beat()
+    assert watch.look() is Verdict.ALIVE
+    beat(ended=True)
+    assert watch.look() is Verdict.ENDED
+
+
+@pytest.mark.parametrize("when", [0.0, time.time() - 1, time.time() + 7200])
+def test_clocks_are_not_compared(when: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What time the heartbeat tells, and steps of this machine's clock, change nothing."""
+    beat(when=when)
+    elsewhere = Watch(replace(Owner.me(), boot="another", started=when), BEAT, NEVER_S)
+    here = Watch(Owner.me(), BEAT, NEVER_S)
+    assert (elsewhere.look(), here.look()) == (Verdict.UNDECIDED, Verdict.ALIVE)
+    for step in (-7200.0, 7200.0, 1e9):
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda now=now, step=step: now + step)
+        assert (elsewhere.look(), here.look()) == (Verdict.UNDECIDED, Verdict.ALIVE)
+        monkeypatch.undo()
+
+
+def test_silence_is_death_only_after_the_limit() -> None:
+    beat()
+    elsewhere = replace(Owner.me(), boot="another")
+    assert Watch(elsewhere, BEAT, NEVER_S).wait(0.2) is Verdict.UNDECIDED
+    assert Watch(elsewhere, BEAT, 0.2).wait(60.0) is Verdict.DEAD
+    assert Watch(None, BEAT + ".missing", 0.2).wait(60.0) is Verdict.DEAD, "no heartbeat was ever written"
+
+
+def test_a_stopped_process_is_watched(sleeper: subprocess.Popen[bytes]) -> None:
+    beat()
+    owner = owner_of(sleeper.pid)
+    sleeper.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED | os.WNOWAIT)
+    assert Watch(owner, BEAT, NEVER_S).look() is Verdict.UNDECIDED
+    assert Watch(owner, BEAT, 0.2).wait(60.0) is Verdict.DEAD
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"time": 1.0, "en', b"[]", b'{"time": "?", "ended": 0}', b"[" * 100_000])
+def test_a_torn_heartbeat_says_nothing_but_that_it_was_written(torn: bytes) -> None:
+    storage.write(BEAT, torn)
+    watch = Watch(None, BEAT, NEVER_S)
+    assert watch.look() is Verdict.UNDECIDED
+    storage.write(BEAT, torn + b" ")
+    assert watch.look() is Verdict.ALIVE
+
+
+def test_the_documented_limits() -> None:
+    assert (attempts.HEARTBEAT_EVERY_S, attempts.HEARTBEAT_DEAD_AFTER_S) == (5.0, 60.0)
+
+
+def test_of_two_launchers_that_saw_the_same_end_one_gets_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third may have opened an attempt between the look of a launcher and its own create."""
+    layout = RunLayout("memory://liveness/second-look")
+    create = attempts.numbered.create
+
+    def late(uri: str, document: object) -> bool:
+        if uri == layout.attempt(1):
+            made = create(uri, document)
+            return made and create(layout.attempt(2), asdict(Owner.me()))  # somebody else's, in this moment
+        return create(uri, document)
+
+    monkeypatch.setattr(attempts.numbered, "create", late)
+    with pytest.raises(RunBusyError, match="taken over"), attempts.Attempt(layout):
+        pass
+
+
+def test_a_heartbeat_that_is_left_says_nothing_and_one_that_ends_says_so() -> None:
+    for end, ended in (("leave", False), ("end", True)):
+        heartbeat = Heartbeat(BEAT, 60.0)
+        heartbeat.start()
+        getattr(heartbeat, end)()
+        found = liveness.last_beat(BEAT)
+        assert found is not None
+        assert found.ended == ended

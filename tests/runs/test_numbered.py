@@ -1,0 +1,112 @@
+"""Numbered objects beside files of others, in every folder of a run that has them."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import asdict
+
+import pytest
+
+from cloudlstm import attempts, generations, storage
+from cloudlstm.cli.follow import Parts
+from cloudlstm.generations import Generation
+from cloudlstm.journal import Journal, read_progress
+from cloudlstm.layout import RunLayout
+from cloudlstm.roll import Roll
+from cloudlstm.runs import numbered
+from cloudlstm.runs.liveness import Owner
+from cloudlstm.targets import lease
+
+FOREIGN = (".DS_Store", "0009 (conflicted copy).json", "9999.json~", "0009.json.tmp", "x.json", "0009", "0009.txt",
+           "٣.json", "-1.json", "sub/0009.json", "Icon\r")  # fmt: skip
+
+
+def litter(folder: str) -> None:
+    for name in FOREIGN:
+        storage.write(folder + name, b"not ours")
+
+
+def test_only_whole_names_count() -> None:
+    folder = "memory://numbered/plain/"
+    litter(folder)
+    assert numbered.newest(folder) == 0
+    for number in (2, 10):
+        assert numbered.create(f"{folder}{number:04d}.json", {})
+        assert not numbered.create(f"{folder}{number:04d}.json", {}), "it has been written"
+    assert numbered.numbers(folder) == [2, 10]
+    assert storage.read(folder + ".DS_Store") == b"not ours"
+
+
+def test_attempts_beside_files_of_others() -> None:
+    layout = RunLayout("memory://numbered/attempts")
+    litter(layout.attempts)
+    with attempts.Attempt(layout) as first:
+        assert first.number == 1
+        litter(layout.attempts)
+    assert attempts.latest_attempt(layout) == 1
+
+
+def test_generations_and_members_beside_files_of_others() -> None:
+    layout = RunLayout("memory://numbered/generations")
+    litter(layout.generations)
+    litter(layout.members(1))
+    assert generations.newest(layout) == 0
+    assert generations.write(layout, Generation(1, 1, ("127.0.0.4:8470",)))
+    assert generations.newest(layout) == 1
+    roll = Roll(layout, 1, "127.0.0.4", {"address": "127.0.0.4:8470"})
+    assert roll.call() == {"127.0.0.4"}
+    litter(layout.members(1))
+    for name in FOREIGN:
+        storage.write(layout.members(1) + name, b"changed")
+    assert roll.call() == {"127.0.0.4"}, "a file that changes is no machine"
+
+
+def test_leases_beside_files_of_others() -> None:
+    base = "memory://numbered/group"
+    litter(f"{base}/leases/")
+    assert lease.newest(base) is None
+    taken = lease.Lease(base, "memory://runs/a", lambda _: False)
+    assert taken.take() is None
+    found = lease.newest(base)
+    assert found is not None
+    assert (found.number, found.run) == (1, "memory://runs/a")
+    taken.release()
+
+
+def test_logs_and_progress_beside_files_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = RunLayout("memory://numbered/logs")
+    folders = [layout.logs, f"{layout.logs}train/", f"{layout.logs}train/worker-0/", layout.progresses,
+               f"{layout.progresses}train/"]  # fmt: skip
+    for folder in folders:
+        litter(folder)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with Journal(layout, "train", "worker-0") as journal:
+        journal.report("train", 1, 2, "windows")
+    with Journal(layout, "train", "worker-0"):
+        pass
+    storage.write(layout.log("train", "worker-0", 1), b"2026-01-01T00:00:00+0000 INFO later\n")
+    storage.write(layout.log("train", "worker-0", 0), b"2026-01-01T00:00:00+0000 INFO first\n")
+    lines = [line.split()[-1] for _, part in Parts(layout).poll(final=True) for line in part]
+    assert lines == ["first", "later"]
+    assert [report.step for report in read_progress(layout)] == ["train"]
+
+
+def test_a_note_of_the_launcher_is_no_gap() -> None:
+    """Notes are numbered by milliseconds, and so never come one after the other."""
+    layout = RunLayout("memory://numbered/notes")
+    parts = Parts(layout)
+    for number in (1_795_000_000_000, 1_795_000_123_456):
+        storage.write(layout.log("train", "launcher", number), b"2026-01-01T00:00:00+0000 WARNING said\n")
+        assert len(list(parts.poll())) == 1, "at once"
+    storage.write(layout.log("train", "worker-0", 0), b"a\n")
+    assert len(list(parts.poll())) == 1
+    storage.write(layout.log("train", "worker-0", 2), b"c\n")
+    assert list(parts.poll()) == [], "part 1 is on its way"
+
+
+def test_owners_are_written_as_they_are_read() -> None:
+    layout = RunLayout("memory://numbered/owner")
+    me = Owner.me()
+    storage.write_json(layout.attempt(1), asdict(me))
+    assert attempts.read_owner(layout, 1) == me
