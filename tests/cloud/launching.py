@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cloud.doom import Doom
 from cloud.scripted import HOURS, MOST, Engine, ScriptedGroup, ScriptedSpark
-from cloudlstm import launch
+from cloudlstm import attempts, launch
 from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.targets import cloud, group_job, patience, spark_job
@@ -113,6 +113,7 @@ def _hurry() -> None:
     """Minutes of a cloud are milliseconds here."""
     patience._FIRST_LOOK_S = patience._LAST_LOOK_S = patience._FIRST_PAUSE_S = _QUICK_S  # type: ignore[misc]
     launch._POLL_S = _QUICK_S
+    attempts.HEARTBEAT_DEAD_AFTER_S = 2.0  # a launcher that is asleep is on this machine and watched for so long
     group_job._WAIT_LOOK_S = _QUICK_S
     spark_job.time = group_job.time = _Quick()  # type: ignore[assignment]
 
