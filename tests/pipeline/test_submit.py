@@ -117,10 +117,21 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     storage.delete(f"{local}/index/{predicted}")
 
 
+def test_nothing_of_a_finished_run_outlives_its_deletion(local: str, tmp_path: Path) -> None:
+    copy = tmp_path / "runs"
+    shutil.copytree(local.removeprefix("file://"), copy)
+    run = one_run(f"file://{copy}")
+    assert len(list(storage.list_objects(f"{run}/"))) > 30
+    done = cloudlstm("delete", run, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path for path in copy.rglob("*") if path.is_file()] == []
+    assert "no runs in" in cloudlstm("runs", f"--root={copy}").stdout
+
+
 LONG = SMALL.replace("epochs = 2", "epochs = 10_000\npatience_epochs = 10_000")
 """Trains for longer than any test waits."""
 
-INTERRUPTED = LONG + "max_steps = 200\n"
+INTERRUPTED = LONG + "max_steps = 2000\n"
 """Trains for some seconds."""
 
 
