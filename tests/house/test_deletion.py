@@ -23,6 +23,7 @@ from cloudlstm.errors import RunBusyError, StorageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, write_object
 from cloudlstm.runs import deletion, index, removal, settings
+from cloudlstm.runs.phase import PhaseNote
 
 MARK, OLDER = "0123456789abcdef", "fedcba9876543210"
 
@@ -158,6 +159,27 @@ def test_jobs_that_outlive_their_launcher_keep_a_run(place: str, capsys: pytest.
     assert "what it has started on a cloud is still at work" in capsys.readouterr().err
     attempts.cancel(layout, 2)
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
+    assert "waiting" not in capsys.readouterr().out, "it was no cloud: no phase was noted"
+
+
+def test_jobs_on_a_cloud_get_time_to_see_that_they_have_to_end(
+    place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A launcher that was lost before its job reported anything."""
+    layout = a_run(place)
+    elsewhere = asdict(attempts.Owner.me()) | {"host": "another-machine", "started": time.time() - 3600}
+    storage.write_json(layout.attempt(2), elsewhere)
+    PhaseNote(layout, 2, "prepare").tell("Spark on the cluster: RUNNING")
+    seen = []
+
+    def noticed(seconds: float) -> None:
+        seen.append((seconds, storage.exists(layout.attempt(3)), storage.exists(layout.config)))
+
+    monkeypatch.setattr(deletion.time, "sleep", noticed)
+    assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
+    assert seen == [(30.0, True, True)], "with a later attempt in place, and before anything is removed"
+    assert "waiting 30 s" in capsys.readouterr().out
+    assert everything(place) == []
 
 
 def test_nobody_can_submit_while_a_run_is_deleted(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
