@@ -97,7 +97,7 @@ def test_what_links_lead_to_stays(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     victim = RunLayout(f"file://{tmp_path}/victim")
-    names = [victim.data("features", MARK, "bars-0.parquet"), f"{victim.uri}/{MARK}/1.jpg", f"{victim.uri}/x.html"]
+    names = [victim.data("features", OLDER, "bars-0.parquet"), f"{victim.uri}/{OLDER}/1.jpg", f"{victim.uri}/x.html"]
     for uri in names:
         storage.write(uri, b"mine")
     layout = a_run(place)

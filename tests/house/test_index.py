@@ -148,7 +148,17 @@ def test_each_submit_writes_the_marker_anew(root: str) -> None:
         assert (found["run"], before <= found["submitted"] <= time.time()) == ("core6-1a2b", True)
 
 
-FOREIGN = [".DS_Store", "Thumbs.db", "notes", "core6-1a2b (conflicted copy)", "9lives", "Run", "deep/er", "a_b", "nul"]
+FOREIGN = [
+    ".DS_Store",
+    "Thumbs.db",
+    "notes",
+    "core6-1a2b (conflicted copy)",
+    "9lives",
+    "Run",
+    "deep/er",
+    "a_b",
+    "index",
+]
 
 
 @pytest.fixture
