@@ -176,6 +176,11 @@ def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults
     assert target.group_size == 0
     assert target.deadlines == []
 
+    assert "killed" in target.run("runs").stdout
+    assert target.run("delete", "killed", "--yes").returncode == 0
+    assert [item.uri for item in storage.list_objects(f"{killed}/")] == []
+    assert "killed" not in target.run("runs").stdout
+
 
 def test_a_failed_step_is_told_in_the_platforms_words(target: Target, run: str, faults: Any) -> None:
     faults.fault("step-fails", reason="Disk full.", message="No space left on a core node.")

@@ -55,8 +55,9 @@ class Machines:
 
     def __init__(self, folder: Path, worker: str, *, max_restarts: int = 3) -> None:
         self.layout = RunLayout(f"file://{folder}/run")
-        config = parse({"market": {"source": "synthetic"}, "train": {"max_restarts": max_restarts}})
-        storage.write_json(self.layout.config, config.model_dump(mode="json"))
+        for uri, allowed in ((self.layout.config, 9), (self.layout.settings(1), max_restarts)):
+            config = parse({"market": {"source": "synthetic"}, "train": {"max_restarts": allowed}})
+            storage.write_json(uri, config.model_dump(mode="json"))
         storage.write_json(self.layout.attempt(1), {})
         self._folder, self._worker = folder, WORKER + worker
         self.running: dict[str, subprocess.Popen[bytes]] = {}

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from cloudlstm import storage
 from cloudlstm.cli import main
 from cloudlstm.cli.figures import amount, duration, figures, summary
 from cloudlstm.cli.verbs import VERBS
@@ -89,8 +88,6 @@ def test_a_mistyped_word_is_told_in_one_line(
     words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDLSTM_ROOT", str(tmp_path))
-    storage.write_json(f"file://{tmp_path}/index/one", {"run": "one"})
-    storage.write_json(f"file://{tmp_path}/one/attempts/0001.json", {})
     assert main(words) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert told in line

@@ -24,6 +24,7 @@ from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, write_object
 from cloudlstm.runs import deletion, index, removal, settings
 from cloudlstm.runs.liveness import Owner
+from cloudlstm.runs.phase import PhaseNote
 
 MARK, OLDER = "0123456789abcdef", "fedcba9876543210"
 
@@ -93,9 +94,11 @@ def test_files_that_are_not_the_runs_stay_and_are_named(place: str, capsys: pyte
         assert f"left    {layout.uri}/{name}\n" in told
 
 
-def test_what_links_lead_to_stays(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_links_lead_to_stays(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     victim = RunLayout(f"file://{tmp_path}/victim")
-    names = [victim.data("features", MARK, "bars-0.parquet"), f"{victim.uri}/{MARK}/1.jpg", f"{victim.uri}/x.html"]
+    names = [victim.data("features", OLDER, "bars-0.parquet"), f"{victim.uri}/{OLDER}/1.jpg", f"{victim.uri}/x.html"]
     for uri in names:
         storage.write(uri, b"mine")
     layout = a_run(place)
@@ -106,6 +109,7 @@ def test_what_links_lead_to_stays(place: str, tmp_path: Path, capsys: pytest.Cap
     for step in ("features", "train", "clean"):
         manifest.prune(layout, step, MARK)
         assert all(storage.exists(uri) for uri in names), step
+    assert not caplog.records, "there is nothing to remove there, and nothing to complain about"
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
     assert all(storage.exists(uri) for uri in names)
     told = capsys.readouterr().out
@@ -159,6 +163,27 @@ def test_jobs_that_outlive_their_launcher_keep_a_run(place: str, capsys: pytest.
     assert "what it has started on a cloud is still at work" in capsys.readouterr().err
     attempts.cancel(layout, 2)
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
+    assert "waiting" not in capsys.readouterr().out, "it was no cloud: no phase was noted"
+
+
+def test_jobs_on_a_cloud_get_time_to_see_that_they_have_to_end(
+    place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A launcher that was lost before its job reported anything."""
+    layout = a_run(place)
+    elsewhere = asdict(attempts.Owner.me()) | {"host": "another-machine", "started": time.time() - 3600}
+    storage.write_json(layout.attempt(2), elsewhere)
+    PhaseNote(layout, 2, "prepare").tell("Spark on the cluster: RUNNING")
+    seen = []
+
+    def noticed(seconds: float) -> None:
+        seen.append((seconds, storage.exists(layout.attempt(3)), storage.exists(layout.config)))
+
+    monkeypatch.setattr(deletion.time, "sleep", noticed)
+    assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
+    assert seen == [(30.0, True, True)], "with a later attempt in place, and before anything is removed"
+    assert "waiting 30 s" in capsys.readouterr().out
+    assert everything(place) == []
 
 
 def test_nobody_can_submit_while_a_run_is_deleted(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +325,7 @@ def test_all_that_removes_objects_says_in_which_folder() -> None:
     found = []
     for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "storage.delete":
+            if isinstance(node, ast.Call) and "storage.delete" in map(ast.unparse, (node.func, *node.args)):
                 name = str(path.relative_to(package))
                 if name not in free and not any(word.arg == "within" for word in node.keywords):
                     found.append(f"{name}:{node.lineno}")

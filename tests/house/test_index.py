@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,10 @@ from cloudlstm.attempts import Attempt
 from cloudlstm.cli import main
 from cloudlstm.cli.plans import find_run, is_finished
 from cloudlstm.config import parse
+from cloudlstm.errors import UsageError
 from cloudlstm.layout import RunLayout, index
 from cloudlstm.manifest import Manifest
-from cloudlstm.runs.index import newest_first
+from cloudlstm.runs.index import forget, mark, newest_first
 from cloudlstm.storage import registry, verbs
 
 CONFIG = parse({"market": {"source": "synthetic"}}).model_dump(mode="json")
@@ -128,7 +130,35 @@ def test_clocks_that_differ_do_not_hide_a_run(root: str) -> None:
     assert next(newest_first(root)) == "run-29"
 
 
-FOREIGN = [".DS_Store", "Thumbs.db", "notes", "core6-1a2b (conflicted copy)", "9lives", "Run", "deep/er", "a_b", "nul"]
+@pytest.mark.parametrize("content", [b"my notes\n", b"{}", b'{"run": "another"}', b"[1]"])
+def test_somebodys_own_file_is_no_marker_and_is_not_overwritten(root: str, content: bytes) -> None:
+    uri = index(root, "core6-1a2b")
+    storage.write(uri, content)
+    with pytest.raises(UsageError, match="is somebody's own file"):
+        mark(root, "core6-1a2b")
+    forget(root, "core6-1a2b")
+    assert storage.read(uri) == content
+
+
+def test_each_submit_writes_the_marker_anew(root: str) -> None:
+    for _ in range(2):
+        before = time.time()
+        mark(root, "core6-1a2b")
+        found = storage.read_json(index(root, "core6-1a2b"))
+        assert (found["run"], before <= found["submitted"] <= time.time()) == ("core6-1a2b", True)
+
+
+FOREIGN = [
+    ".DS_Store",
+    "Thumbs.db",
+    "notes",
+    "core6-1a2b (conflicted copy)",
+    "9lives",
+    "Run",
+    "deep/er",
+    "a_b",
+    "index",
+]
 
 
 @pytest.fixture

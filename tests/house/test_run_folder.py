@@ -162,7 +162,7 @@ def test_a_damaged_object_is_noticed(layout: RunLayout, damage: bytes, word: str
         manifest.read_object(made.objects[0])
 
 
-def test_pruning_keeps_what_the_manifest_names(layout: RunLayout) -> None:
+def test_pruning_removes_what_is_of_other_inputs_and_nothing_else(layout: RunLayout) -> None:
     kept, older = "0123456789abcdef", "fedcba9876543210"
     for step, mark in (("clean", kept), ("clean", older), ("features", older)):
         storage.write(layout.data(step, mark, "bars-0"), b"bars")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from rich.text import Text
 
 from cloudlstm import storage
@@ -81,8 +83,6 @@ def test_settings_and_headlines_are_shown(root: str, text: str, capsys: pytest.C
 
 @pytest.mark.parametrize("text", MARKUP)
 def test_cells_titles_and_lines_are_text_in_any_console(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from rich.console import Console
-
     table = fitted([Column(text, 1, text=True), Column("b", 2)], [[text, "1"], [Text(text), "2"]], 100)
     for out in (console(), Console(width=100, highlight=False)):
         out.print(table)
@@ -92,11 +92,15 @@ def test_cells_titles_and_lines_are_text_in_any_console(text: str, capsys: pytes
     assert capsys.readouterr().out == f"{text}\n{text}\n"
 
 
-def test_a_place_with_a_space_can_be_clicked_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_place_with_a_space_can_be_clicked_on(capsys: pytest.CaptureFixture[str]) -> None:
     from cloudlstm.cli.results import _print_place
 
-    _print_place(console(), "report", "s3://bucket/my runs/[old]/report.html")
-    assert capsys.readouterr().out == "report  s3://bucket/my runs/[old]/report.html\n"
+    place = "s3://bucket/my runs/[old]/report.html"
+    _print_place(console(), "report", place)
+    assert capsys.readouterr().out == f"report  {place}\n"
+    file = io.StringIO()
+    _print_place(Console(file=file, force_terminal=True, color_system="standard"), "report", place)
+    assert f";{place}\x1b\\{place}\x1b]8;;" in file.getvalue()
 
 
 @pytest.fixture
@@ -134,15 +138,23 @@ def test_all_that_is_printed_goes_one_way(
     assert not set("aeiou") & set(told.out + told.err), told
 
 
-def without_reader(*words: str, stderr: bool = False) -> tuple[int, str]:
+AT_THE_END = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+AT_ONCE = AT_THE_END | {"PYTHONUNBUFFERED": "1"}
+"""Environments in which Python writes to pipes at the end, where there is little to write, and at once."""
+
+both_ways = pytest.mark.parametrize("env", [AT_ONCE, AT_THE_END], ids=["at once", "at the end"])
+
+
+def without_reader(*words: str, stderr: bool = False, env: dict[str, str] | None = None) -> tuple[int, str]:
     """Exit status and complaints of a command whose output goes into a pipe that nobody reads."""
     reading, writing = os.pipe()
     os.close(reading)
     streams = {"stdout": writing, "stderr": subprocess.PIPE} if not stderr else {"stdout": writing, "stderr": writing}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "cloudlstm", *words], **streams, stdin=subprocess.DEVNULL, check=False, timeout=120
-        )  # type: ignore[call-overload]
+            [sys.executable, "-m", "cloudlstm", *words],
+            **streams, stdin=subprocess.DEVNULL, check=False, timeout=120, env=env,
+        )  # type: ignore[call-overload]  # fmt: skip
     finally:
         os.close(writing)
     return done.returncode, (done.stderr or b"").decode()
@@ -154,21 +166,25 @@ def without_reader(*words: str, stderr: bool = False) -> tuple[int, str]:
      ("submit", "--dry-run", "market.source=synthetic")],
     ids=" ".join,
 )  # fmt: skip
-def test_a_reader_that_has_gone_ends_the_command_quietly(root: str, words: tuple[str, ...]) -> None:
+@both_ways
+def test_a_reader_that_has_gone_ends_the_command_quietly(
+    root: str, words: tuple[str, ...], env: dict[str, str]
+) -> None:
     layout = a_run(root)
     storage.write_json(layout.report("report.json"), {"models": [], "headline": "a headline"})
     storage.write(layout.log("prepare", "driver", 1), b"a line\n" * 30_000)
     where = () if {"--help", "version"} & set(words) else (f"--root={root}",)
-    assert without_reader(*words, *where) == (0, "")
+    assert without_reader(*words, *where, env=env) == (0, "")
 
 
-def test_head_takes_what_it_wants(root: str) -> None:
+@both_ways
+def test_head_takes_what_it_wants(root: str, env: dict[str, str]) -> None:
     """Really by `head`, which goes at a moment of its own, several times."""
     layout = a_run(root)
     storage.write(layout.log("prepare", "driver", 1), b"a line\n" * 30_000)
     for words in ("--help", "--help", "runs --help", "runs --help", f"logs --root={root}"):
         shell = f"set -o pipefail; {sys.executable} -m cloudlstm {words} | head -1"
-        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=120, env=env)
         assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1), words
 
 
@@ -199,17 +215,15 @@ def test_a_pipe_that_is_not_ours_is_no_quiet_end(monkeypatch: pytest.MonkeyPatch
         main(["runs"])
 
 
+@both_ways
 @pytest.mark.parametrize("words", ["--help", "version", "runs --root=ROOT"])
-def test_output_that_is_closed_or_full_is_no_traceback(root: str, words: str) -> None:
+def test_output_that_is_closed_or_full_is_no_traceback(root: str, words: str, env: dict[str, str]) -> None:
     a_run(root)
     command = f"{sys.executable} -m cloudlstm {words.replace('ROOT', root)}"
-    for redirected, status, told in (
-        (">&-", 0, ""),
-        (">/dev/full", 1, "cloudlstm: cannot write the output: No space left on device\n"),
-    ):
-        done = subprocess.run(
-            ["bash", "-c", f"{command} {redirected}"], capture_output=True, text=True, check=False, timeout=120
-        )
+    full = "cloudlstm: cannot write the output: No space left on device\n"
+    for redirected, status, told in ((">&-", 0, ""), (">/dev/full", 1, full)):
+        shell = f"{command} {redirected}"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=120, env=env)
         assert (done.returncode, done.stderr) == (status, told), redirected
 
 

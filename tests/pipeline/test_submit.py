@@ -120,11 +120,19 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     storage.delete(f"{local}/index/{predicted}")
 
 
+def test_nothing_of_a_finished_run_outlives_its_deletion(local: str, tmp_path: Path) -> None:
+    copy = tmp_path / "runs"
+    shutil.copytree(local.removeprefix("file://"), copy)
+    run = one_run(f"file://{copy}")
+    assert len(list(storage.list_objects(f"{run}/"))) > 30
+    done = cloudlstm("delete", run, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not Path(run.removeprefix("file://")).exists()
+    assert run.rsplit("/", 1)[1] not in cloudlstm("runs", f"--root={copy}").stdout
+
+
 LONG = SMALL.replace("epochs = 2", "epochs = 10_000\npatience_epochs = 10_000")
 """Trains for longer than any test waits."""
-
-INTERRUPTED = LONG + "max_steps = 200\n"
-"""Trains for some seconds."""
 
 
 @pytest.fixture
@@ -186,31 +194,43 @@ def wait_for_end(run: str, timeout_s: float = 120) -> list[int]:
     return processes_of(run)
 
 
-def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, tmp_path: Path) -> None:
-    root = prepared
-    config = write_config(tmp_path, INTERRUPTED)
-    document = load(str(config), [TWO]).model_dump(mode="json")
-    storage.write_json(f"{one_run(root)}/config.json", document)
-    launcher = started(root, config, TWO)
-    run = wait_for_training(root)
+def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, config: Path) -> None:
+    launcher = started(prepared, config, TWO)
+    run = wait_for_training(prepared)
     assert len(processes_of(run)) == 2
-    os.kill(launcher.pid, signal.SIGINT)
-    _, told = launcher.communicate(timeout=300)
-    assert launcher.returncode == 130
+    told = interrupted(launcher)
     assert "Traceback" not in told
     assert wait_for_end(run) == []
     before = data_objects(run)
     assert list(storage.list_objects(f"{run}/checkpoints/"))
-    words = (f"--config={config}", f"--root={root}", f"--run={run.rsplit('/', 1)[1]}", TWO)
+
+    words = (f"--config={config}", f"--root={prepared}", f"--run={run.rsplit('/', 1)[1]}", TWO)
     refused = cloudlstm("submit", *words, "train.seed=2")
     assert refused.returncode == 2
     assert "has other settings: train.seed 1 -> 2 (try: another --run, or cloudlstm delete" in error_line(refused)
     assert data_objects(run) == before
-    finished = cloudlstm("submit", *words, "train.checkpoint_every_s=5")
-    assert finished.returncode == 0, finished.stderr
-    assert storage.read_json(f"{run}/config.json") == document
-    assert finished.stderr.count("unchanged, skipped") == 4
-    assert before.items() <= data_objects(run).items()
+
+    settings = storage.read_json(f"{run}/config.json")
+    again = started(prepared, config, "train.max_restarts=7")  # which is no part of what names the run
+    deadline = time.monotonic() + 600
+    while "going on from step" not in cloudlstm("logs", run).stdout:
+        assert again.poll() is None, again.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert interrupted(again).count("unchanged, skipped") == 4
+    assert wait_for_end(run) == []
+    assert data_objects(run) == before
+    assert storage.read_json(f"{run}/config.json") == settings
+    newest = max(item.uri for item in storage.list_objects(f"{run}/attempts/") if ".config." in item.uri)
+    assert storage.read_json(newest)["train"]["max_restarts"] == 7
+
+
+def interrupted(launcher: subprocess.Popen[str]) -> str:
+    """What a launcher told that ends by Ctrl-C."""
+    os.kill(launcher.pid, signal.SIGINT)
+    _, told = launcher.communicate(timeout=300)
+    assert launcher.returncode == 130
+    return told
 
 
 def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, config: Path) -> None:

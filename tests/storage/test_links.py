@@ -98,6 +98,16 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(run: str, tmp_path: Path
     assert storage.exists(other)
 
 
+def test_sweeping_enters_no_link(run: str, victim: Path) -> None:
+    folder, name = Path(run.removeprefix("file://")), ".cloudlstm-1-0123456789abcdef.tmp"
+    for place in (victim, folder / "data"):
+        (place / name).write_bytes(b"half")
+        os.utime(place / name, (0, 0))
+    storage.sweep(f"{run}/")
+    assert (victim / name).exists()
+    assert not (folder / "data" / name).exists()
+
+
 def test_empty_folders_go_and_what_keeps_others_is_named(run: str, victim: Path) -> None:
     folder = Path(run.removeprefix("file://"))
     (folder / "logs" / "prepare" / "driver").mkdir(parents=True)

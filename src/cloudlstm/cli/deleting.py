@@ -31,7 +31,7 @@ def delete_run(layout: RunLayout, *, yes: bool) -> int:
     if not (yes or _agreed(layout)):
         terminal.write("nothing was deleted\n")
         return 1
-    left = deletion.delete(layout)
+    left = deletion.delete(layout, lambda line: terminal.write(f"{line}\n"))
     terminal.write(f"deleted run {layout.run_id}\n")
     for uri in left[:_SHOWN]:
         terminal.write(f"left    {uri}\n")

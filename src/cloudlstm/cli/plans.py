@@ -78,7 +78,7 @@ def find_run(
     run: str | None,
     *,
     among: Callable[[RunLayout], bool] = has_attempt,
-    kind: str = "",
+    missing: str = "",
 ) -> RunLayout:
     """The run that was named, or the last that was submitted of those that may be taken unnamed.
 
@@ -86,8 +86,8 @@ def find_run(
         root: Where runs lie, as typed.
         run: A run id below the root, a part that one id alone has, or a run's whole URI.
         among: Which runs may be taken unnamed.
-        kind: What such a run is called. Where there is none, that is an error if they are called something; else the
-            last run of all is taken, so that the verb can say what that one lacks.
+        missing: The error where there is no such run, up to the root; where it is empty, the last run of all is taken,
+            so that the verb can say what that one lacks.
     """
     if run and "://" in run:
         return RunLayout(storage.absolute(run).rstrip("/"))
@@ -95,8 +95,8 @@ def find_run(
     if run:
         return RunLayout.of(base, chosen_id(run, run_ids(base), base))
     found = _first(newest_first(base), base, among)
-    if found is None and kind:
-        raise UsageError(f"no {kind} run in {base}", hint="cloudlstm submit, or name another place with --root")
+    if found is None and missing:
+        raise UsageError(f"{missing} {base}", hint="cloudlstm submit, or name another place with --root")
     found = found or _first(newest_first(base), base, has_attempt)
     if found is None:
         raise UsageError(f"no runs in {base}", hint="cloudlstm submit, or name another place with --root")

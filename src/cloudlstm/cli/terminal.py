@@ -68,8 +68,9 @@ def finish(status: int) -> int:
             _discard(stream)
         except OSError as error:
             _discard(stream)
-            status = status or 1
-            tell(f"cloudlstm: cannot write the output: {error.strerror or error}\n")
+            if not status:  # else the failure has been told
+                tell(f"cloudlstm: cannot write the output: {error.strerror or error}\n")
+                status = 1
     return status
 
 

@@ -97,11 +97,16 @@ def predict(
 
     trusted = truth("trust-endpoints", trust_endpoints)
     chosen = open_target(text("target", target), trust_endpoints=trusted)
-    base = text("root", root) or chosen.root
-    trained = plans.find_run(base, text("run", run), among=plans.is_trained, kind="trained")
-    plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
+    base, named = text("root", root) or chosen.root, text("run", run)
     again = command("predict", overrides, run=run, root=root, target=target, trust_endpoints=trusted)
-    return _planned(plan, chosen, dry_run, again, base)
+    dry = truth("dry-run", dry_run)
+
+    def work() -> int:
+        trained = plans.find_run(base, named, among=plans.is_trained, missing="no trained run in")
+        plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
+        return _planned(plan, chosen, dry, again, base)._work()
+
+    return Deferred(work)
 
 
 def status(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
@@ -171,12 +176,12 @@ def delete(
     name, agreed = text("run", run), truth("yes", yes)
     if not name:
         raise UsageError("delete needs the name of a run", hint="cloudlstm runs")
-    layout = plans.find_deletable(plans.chosen_root(text("root", root), text("target", target)), name, whole=agreed)
+    base = plans.chosen_root(text("root", root), text("target", target))
 
     def work() -> int:
         from cloudlstm.cli.deleting import delete_run
 
-        return delete_run(layout, yes=agreed)
+        return delete_run(plans.find_deletable(base, name, whole=agreed), yes=agreed)
 
     return Deferred(work)
 
@@ -209,9 +214,8 @@ def report(run: str | None = None, *, root: str | None = None, target: str | Non
     from cloudlstm.cli import plans
     from cloudlstm.cli.results import show_results
 
-    base = plans.chosen_root(text("root", root), text("target", target))
-    layout = plans.find_run(base, text("run", run), among=plans.is_finished)
-    return Deferred(lambda: show_results(layout, root=base))
+    base, named = plans.chosen_root(text("root", root), text("target", target)), text("run", run)
+    return Deferred(lambda: show_results(plans.find_run(base, named, among=plans.is_finished), root=base))
 
 
 def runs(*names: str, root: str | None = None, target: str | None = None) -> Deferred:
@@ -288,11 +292,11 @@ def _on_run(
     target: str | None,
     view: "Callable[[RunLayout], int]",
 ) -> Deferred:
-    """Work on an existing run, which is looked for now, so that a wrong name is a matter of usage."""
+    """Work on an existing run. It is looked for when all that was typed has been understood."""
     from cloudlstm.cli import plans
 
-    layout = plans.find_run(plans.chosen_root(text("root", root), text("target", target)), text("run", run))
-    return Deferred(lambda: view(layout))
+    base, named = plans.chosen_root(text("root", root), text("target", target)), text("run", run)
+    return Deferred(lambda: view(plans.find_run(base, named)))
 
 
 def _planned(plan: "Plan", target: "Target", dry_run: object, again: list[str], root: str | None) -> Deferred:

@@ -6,6 +6,8 @@ attempt of the run, so nobody else works on it.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,8 +16,11 @@ from cloudlstm.attempts import Attempt
 from cloudlstm.errors import RunBusyError, StorageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.runs import folder, index
-from cloudlstm.runs.orphans import has_orphans
+from cloudlstm.runs.orphans import has_orphans, may_have_orphans
 from cloudlstm.runs.removal import remove
+
+NOTICE_S = 30.0
+"""Jobs look for a later attempt every few seconds, and are killed some time after they have found one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,12 @@ def require_idle(layout: RunLayout) -> None:
             pass
 
 
-def delete(layout: RunLayout) -> list[str]:
+def delete(layout: RunLayout, tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """Removes all objects of the run, its marker in the index, and the folders that are empty then.
+
+    Args:
+        layout: The run.
+        tell: Is given one line where it takes longer.
 
     Returns:
         The URIs of what is left in its folder: files and links that are not the run's.
@@ -68,7 +77,11 @@ def delete(layout: RunLayout) -> list[str]:
     if not folder.has_attempt(layout):
         index.forget(layout.root, layout.run_id)
         return list(contents(layout).others)
+    may_work = may_have_orphans(layout, attempts.latest_attempt(layout))
     with Attempt(layout) as attempt:
+        if may_work:
+            tell(f"waiting {NOTICE_S:.0f} s, in which jobs of a launcher that was lost see that they have to end")
+            time.sleep(NOTICE_S)
         with suppress(StorageError):
             storage.sweep(f"{layout.uri}/")
         remove(layout, layout.manifests)  # first, so that no manifest names what is gone

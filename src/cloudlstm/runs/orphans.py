@@ -10,6 +10,7 @@ import time
 
 from cloudlstm import attempts, storage
 from cloudlstm.errors import ObjectNotFoundError
+from cloudlstm.heartbeat import last_beat
 from cloudlstm.layout import RunLayout
 
 _LATER_S = 2 * attempts.HEARTBEAT_EVERY_S
@@ -17,6 +18,15 @@ _LATER_S = 2 * attempts.HEARTBEAT_EVERY_S
 
 _SILENT_S = 120.0
 """Jobs that have not reported for this long are not at work any more."""
+
+
+def may_have_orphans(layout: RunLayout, number: int) -> bool:
+    """Whether jobs of the attempt may be at work without having reported: its launcher did not end it, on a cloud.
+
+    Only jobs on a cloud have phases. Those on the launcher's machine end with it.
+    """
+    beat = last_beat(layout.heartbeat(number, attempts.latest_launcher(layout, number)))
+    return not (beat and beat.ended) and storage.exists(layout.phase(number))
 
 
 def has_orphans(layout: RunLayout, number: int) -> bool:
