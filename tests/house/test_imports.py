@@ -14,7 +14,7 @@ import cloudlstm
 PACKAGE = Path(cloudlstm.__file__).parent
 
 FLOOR = {"errors", "layout", "storage", "config", "manifest", "journal", "attempts", "restarts", "steps", "assets", "",
-         "generations", "heartbeat", "processes", "roll"}  # fmt: skip
+         "generations", "heartbeat", "processes", "roll", "text"}  # fmt: skip
 WORK = ["market", "features", "dataset", "training", "evaluation"]
 """Each may import those before it."""
 LAUNCH = {"cli", "targets", "launch"}

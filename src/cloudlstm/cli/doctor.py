@@ -15,6 +15,7 @@ from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
 from cloudlstm.steps import YAHOO_URL
 from cloudlstm.targets.java import find_java
 from cloudlstm.targets.preflight import storage_rights
+from cloudlstm.text.printable import printable
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -78,7 +79,8 @@ def _told(checks: Mapping[str, Callable[[], str]]) -> int:
         try:
             mark, told = "ok  ", check()
         except CloudLSTMError as error:
-            mark, told = "FAIL", f"{error.message}\n{'':23}fix: {error.hint}" if error.hint else error.message
+            fix = f"\n{'':23}fix: {printable(error.hint)}" if error.hint else ""
+            mark, told = "FAIL", printable(error.message) + fix
             failures += 1
         except _Warning as warning:
             mark, told = "warn", str(warning)

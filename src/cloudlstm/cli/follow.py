@@ -17,6 +17,7 @@ from rich.text import Text
 
 from cloudlstm import attempts, storage
 from cloudlstm.layout import RunLayout
+from cloudlstm.text.printable import printable
 
 _POLL_S = 1.0
 HOLD_S = 2.5
@@ -114,7 +115,7 @@ def stamp_of(text: str) -> float | None:
 
 
 def _plain(source: str, text: str) -> None:
-    sys.stdout.write(f"{source:<16} {text}\n")
+    sys.stdout.write(f"{printable(source):<16} {printable(text, lines=True)}\n")
 
 
 class _coloured:  # noqa: N801 - stands where a function would
@@ -132,5 +133,5 @@ class _coloured:  # noqa: N801 - stands where a function would
             clock = time.strftime("%H:%M:%S", time.localtime(stamp))
             _, level, text = f"{text}  ".split(" ", 2)
             style = _LEVELS.get(level, "")
-        prefix = Text.assemble((clock, "dim"), " ", (f"{source:<15}", colour), " ")
-        self._console.print(prefix + Text(text.rstrip(), style=style), soft_wrap=True)
+        prefix = Text.assemble((clock, "dim"), " ", (f"{printable(source):<15}", colour), " ")
+        self._console.print(prefix + Text(printable(text.rstrip(), lines=True), style=style), soft_wrap=True)
