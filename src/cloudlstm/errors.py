@@ -34,6 +34,11 @@ from __future__ import annotations
 import json
 import re
 
+from cloudlstm.text.printable import printable, shortened
+
+_MOST_FOREIGN = 1000
+"""Characters of an error that is not ours: some bring a page, which the log has whole."""
+
 
 class CloudLSTMError(Exception):
     """Base of all errors shown to the user as one line instead of a traceback.
@@ -54,7 +59,8 @@ class CloudLSTMError(Exception):
         self.uri = uri
 
     def __str__(self) -> str:
-        return f"{self.message} (try: {self.hint})" if self.hint else self.message
+        # Messages hold names from files and words of services, which must not move a cursor or begin a new line.
+        return printable(f"{self.message} (try: {self.hint})" if self.hint else self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions travel from Spark executors by pickle, which would call __init__ without the keyword.
@@ -175,7 +181,8 @@ def to_record(error: BaseException) -> dict[str, str]:
     """The error as a JSON-ready record, for a failure object in the run folder."""
     if isinstance(error, CloudLSTMError):
         return {"kind": type(error).__name__, "message": error.message, "hint": error.hint, "uri": error.uri}
-    return {"kind": "JobError", "message": f"{type(error).__name__}: {error}", "hint": "see the job's log"}
+    message = shortened(" ".join(f"{type(error).__name__}: {error}".split()), _MOST_FOREIGN)
+    return {"kind": "JobError", "message": message, "hint": "see the job's log"}
 
 
 def from_record(record: object) -> CloudLSTMError:

@@ -46,7 +46,9 @@ from cloudlstm.layout import RunLayout
 task = json.loads(os.environ.get("TF_CONFIG") or '{"task": {"index": 0}}')["task"]
 index, generation = task["index"], int(os.environ["CLOUDLSTM_GENERATION"])
 def lose_a_peer(): time.sleep(1); sys.exit(75)
-def checkpoint(): from cloudlstm import storage; storage.write(RunLayout(sys.argv[1]).checkpoint("f", generation, "a" * 64), b"")
+def checkpoint():
+    from cloudlstm import storage
+    storage.write(RunLayout(sys.argv[1]).checkpoint("f", generation, "a" * 64), b"")
 """
 
 

@@ -14,7 +14,7 @@ import cloudlstm
 PACKAGE = Path(cloudlstm.__file__).parent
 
 FLOOR = {"errors", "layout", "storage", "config", "manifest", "journal", "attempts", "restarts", "steps", "assets", "",
-         "generations", "processes", "roll", "runs", "workers"}  # fmt: skip
+         "generations", "processes", "roll", "runs", "text", "workers"}  # fmt: skip
 WORK = ["market", "features", "dataset", "training", "evaluation"]
 """Each may import those before it."""
 LAUNCH = {"cli", "targets", "launch"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -24,12 +26,24 @@ def test_a_second_holder_waits_or_is_told(tmp_path: Path) -> None:
     assert waiting.communicate(timeout=60)[0] == "mine\n"
 
 
-def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path) -> None:
-    path = tmp_path / "l"
+def test_who_waited_for_a_file_that_was_removed_meanwhile_locks_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, opened, there = tmp_path / "l", threading.Event(), []
+
+    def wait() -> None:
+        with locked(path):
+            there.append(path.exists())
+
     with locked(path):
+        take = fcntl.flock
+        monkeypatch.setattr(fcntl, "flock", lambda *what: opened.set() or take(*what))
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        assert opened.wait(60)
         path.unlink()
-        with locked(path, wait=False):
-            assert path.exists()
+    waiting.join(60)
+    assert there == [True]
 
 
 def test_a_lock_that_is_not_there_is_made_or_missed(tmp_path: Path) -> None:

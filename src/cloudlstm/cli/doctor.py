@@ -83,7 +83,8 @@ def _told(checks: Mapping[str, Callable[[], str]]) -> int:
         try:
             mark, told = "ok  ", check()
         except CloudLSTMError as error:
-            mark, told = "FAIL", f"{error.message}\n{'':23}fix: {error.hint}" if error.hint else error.message
+            fix = f"\n{'':23}fix: {error.hint}" if error.hint else ""
+            mark, told = "FAIL", error.message + fix
             failures += 1
         except _Warning as warning:
             mark, told = "warn", str(warning)

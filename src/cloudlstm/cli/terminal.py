@@ -15,11 +15,12 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from cloudlstm.errors import StorageError
+from cloudlstm.text.printable import printable
 
 
 def shown(text: str) -> str:
-    """The text as it may stand on a terminal: the one place for what must not reach it as it is."""
-    return text
+    """The text without characters that a terminal would obey instead of showing them."""
+    return printable(text, lines=True)
 
 
 def write(text: str) -> None:

@@ -14,7 +14,9 @@ from pydantic_core import ErrorDetails
 from cloudlstm import storage
 from cloudlstm.config.models import RunConfig
 from cloudlstm.errors import ConfigError, ObjectNotFoundError, ObjectTooLargeError
+from cloudlstm.text.printable import shortened
 
+_MOST_SHOWN = 120
 _MOST_BYTES = 2**20
 """Of a configuration file."""
 
@@ -122,7 +124,7 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"{where} is missing"
     message = detail["msg"].removeprefix("Value error, ")
     given = detail["input"]
-    shown = "" if isinstance(given, (dict, BaseModel)) else f" (got {given!r})"
+    shown = "" if isinstance(given, (dict, BaseModel)) else f" (got {shortened(repr(given), _MOST_SHOWN)})"
     return f"{where + ': ' if where else ''}{message}{shown}"
 
 

@@ -16,12 +16,16 @@ import pyarrow.parquet as pq
 
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation.dm import FloatArray
+from cloudlstm.text.printable import printable
 
 DayArray = npt.NDArray[np.int32]
 CodeArray = npt.NDArray[np.intp]
 
 MODELS = ("naive", "drift", "ridge", "lstm")
 """Every model of the report, in its order."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that some spreadsheet takes for a formula; the last four are the full-width forms."""
 
 SPLITS = ("test", "forecast")
 """What is judged, and what lies beyond the last bar. Validation chose the weights, so it judges nothing."""
@@ -167,9 +171,21 @@ def as_parquet(table: pa.Table) -> bytes:
 
 
 def as_csv(table: pa.Table) -> bytes:
-    """The table as CSV with a header line, numbers in full precision, quotes only where needed."""
+    """The table as CSV with a header line, numbers in full precision, quotes only where needed.
+
+    It is for spreadsheets as well, so its text cells are as `cell` makes them; Parquet has them as they are.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.column_names)
-    writer.writerows(zip(*table.to_pydict().values(), strict=True))
+    for row in zip(*table.to_pydict().values(), strict=True):
+        writer.writerow([cell(value) if isinstance(value, str) else value for value in row])
     return text.getvalue().encode()
+
+
+def cell(text: str) -> str:
+    """Text that a spreadsheet shows and does not carry out: what it would take for a formula begins with an apostrophe.
+
+    Vendors' tickers may begin with any character, and control characters would reach a terminal.
+    """
+    return ("'" if text.startswith(_FORMULA) else "") + printable(text)

@@ -9,10 +9,14 @@ from typing import Any
 from cloudlstm.errors import MissingExtraError
 from cloudlstm.evaluation import figures, numbers
 from cloudlstm.evaluation.figures.frame import LABELS
+from cloudlstm.text.printable import printable, shortened
 
 LONG_TABLE = 40
 """Tickers up to which a table shows all of them; above, the best and the worst `ENDS`."""
 ENDS = 20
+
+LONG_NAME = 24
+"""Characters of a ticker up to which it is shown whole."""
 
 UNITS = {"dollar": "$", "return": "%"}
 """Units that a row of results names; shares, ratios and p-values bear theirs in the figure or have none."""
@@ -33,6 +37,7 @@ def render(report: Report) -> str:
         raise MissingExtraError(
             f"the report needs {error.name}, which is not installed", hint="pip install 'cloudlstm[train]'"
         ) from None
+    report = _shown(report)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cloudlstm.evaluation"),
         autoescape=True,
@@ -58,6 +63,24 @@ def render(report: Report) -> str:
         config="\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in _flat(report["config"])),
     )
     return page
+
+
+def _shown(value: Any) -> Any:
+    """A report's value with all text in it made printable, so that whatever a template does with it stays so."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    return [_shown(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def name(text: str) -> str:
+    """A ticker, shortened if it is longer than any real one; then the whole of it is shown on hover."""
+    from markupsafe import Markup
+
+    if len(text) <= LONG_NAME:
+        return text
+    return Markup('<span title="{}">{}</span>').format(text, shortened(text, LONG_NAME))
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -128,6 +151,7 @@ def _ends(rows: list[Any], order: Callable[[Any], float | None]) -> dict[str, An
 
 
 FILTERS: dict[str, Callable[..., str]] = {
+    "name": name,
     "dollars": numbers.dollars,
     "price": numbers.price,
     "percent": numbers.percent,

@@ -1,7 +1,7 @@
 """Jobs that are at work although their launcher is gone, as on a cloud.
 
-Only times that the store of the run has noted are compared with each other: of the launcher's last heartbeat and of the
-jobs' last progress.
+Times that the store of the run has noted are compared with each other: of the launcher's last heartbeat and of the last
+progress of jobs. Only how long ago that progress was is told by this machine's clock, which may be wrong by a minute.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import time
 
 from cloudlstm import attempts, storage
 from cloudlstm.errors import ObjectNotFoundError
-from cloudlstm.heartbeat import last_beat
 from cloudlstm.layout import RunLayout
+from cloudlstm.runs.liveness import last_beat
 
 _LATER_S = 2 * attempts.HEARTBEAT_EVERY_S
 """Jobs on the launcher's machine end with it: what they write at the last moment is not later than this."""

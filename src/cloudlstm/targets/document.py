@@ -18,11 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloudlstm import storage
 from cloudlstm.errors import ConfigError, MachineError, ObjectNotFoundError, UsageError
+from cloudlstm.text.printable import shortened
 
 CONTRACT_VERSION = 1
 """The version of the keys below that this launcher understands."""
 
 _URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$"
+_MOST_SHOWN = 120
 _OUTPUT_TIMEOUT_S = 120.0
 _MOST_BYTES = 2**20
 """Of a target document that lies in a file or a bucket."""
@@ -119,7 +121,7 @@ def parse(document: Any, where: str) -> TargetConfig:
     except ValidationError as error:
         missing = [str(each["loc"][0]) for each in error.errors() if each["type"] == "missing"]
         wrong = [
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']} (got {each['input']!r})"
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']} (got {shortened(repr(each['input']), _MOST_SHOWN)})"
             for each in error.errors(include_url=False)
             if each["type"] != "missing"
         ]

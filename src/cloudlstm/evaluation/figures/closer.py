@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudlstm.evaluation.figures import frame
-from cloudlstm.evaluation.figures.drawing import LABEL_PX, Drawing, extent
+from cloudlstm.evaluation.figures.drawing import LABEL_PX, TICK_PX, Drawing, extent, fitted
 from cloudlstm.evaluation.figures.frame import BROAD_PX, Box
 from cloudlstm.evaluation.figures.scales import Scale, Tick, date_ticks, day, padded, step_of, ticks
 from cloudlstm.evaluation.numbers import count, percent, signed
@@ -52,8 +52,11 @@ def _path(drawing: Drawing, box: Box, path: Mapping[str, Any]) -> None:
     left = box.left + frame.gutter([*price_ticks, *return_ticks])
     upper = Box(left, box.top + 24.0, box.right, box.top + 142.0)
     lower = Box(left, box.top + 164.0, box.right, box.bottom - frame.AXIS_PX)
-    drawing.text(box.left, box.top + 12.0, path["ticker"], "ink", px=LABEL_PX, bold=True)
-    drawing.text(box.left + extent(path["ticker"], LABEL_PX, bold=True) + 8.0, box.top + 12.0, path["role"])
+    room = box.right - box.left - extent(path["role"], TICK_PX) - 8.0
+    name = fitted(path["ticker"], LABEL_PX, room, bold=True)
+    whole = "" if name == path["ticker"] else path["ticker"]
+    drawing.text(box.left, box.top + 12.0, name, "ink", px=LABEL_PX, bold=True, title=whole)
+    drawing.text(box.left + extent(name, LABEL_PX, bold=True) + 8.0, box.top + 12.0, path["role"])
     x = Scale(days[0], days[-1] if len(days) > 1 else days[0] + 1, upper.left + 1.0, upper.right - 1.0)
     xs = [x(value) for value in days]
     y = Scale(low, high, upper.bottom, upper.top)

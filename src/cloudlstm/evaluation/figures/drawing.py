@@ -6,8 +6,11 @@ what fits by this measure fits on every machine.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
+
+from cloudlstm.text.printable import printable, shortened
 
 TICK_PX, LABEL_PX = 11.0, 12.0
 
@@ -24,7 +27,22 @@ _WIDTH = {character: width for width, characters in _WIDTHS.items() for characte
 
 def extent(text: str, px: float, *, bold: bool = False) -> float:
     """How wide the text is at most, in pixels."""
-    return sum(_WIDTH.get(character, 0.84) for character in text) * px * (1.12 if bold else 1.0)
+    return sum(map(_width, text)) * px * (1.12 if bold else 1.0)
+
+
+def _width(character: str) -> float:
+    return _WIDTH.get(character) or (1.0 if unicodedata.east_asian_width(character) in "WF" else 0.84)
+
+
+def fitted(text: str, px: float, room: float, *, bold: bool = False) -> str:
+    """The text, or as much of its beginning as fits into `room` pixels with an ellipsis after it."""
+    text = printable(text)
+    if extent(text, px, bold=bold) <= room:
+        return text
+    most = len(text)
+    while most > 1 and extent(shortened(text, most), px, bold=bold) > room:
+        most = min(most - 1, max(int(most * 0.9), 1))
+    return shortened(text, most)
 
 
 def number(value: float) -> str:
@@ -110,22 +128,23 @@ class Drawing:
 
     def text(
         self, x: float, y: float, text: str, colour: str = "muted", *, px: float = TICK_PX, anchor: str = "start",
-        bold: bool = False,
+        bold: bool = False, title: str = "",
     ) -> None:  # fmt: skip
-        """Text on a base line at y, moved sideways as far as needed to stay on the canvas."""
+        """Text on a base line at y, moved sideways as far as needed to stay on the canvas; `title` shows on hover."""
+        text = printable(text)
         wide = extent(text, px, bold=bold)
         left = x - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
         x += max(-left, 0.0) + min(self.width - left - wide, 0.0) if wide <= self.width else 0.0
         style = ("" if px == TICK_PX else " l") + (" b" if bold else "")
         place = f'x="{number(x)}" y="{number(y)}"' + ("" if anchor == "start" else f' text-anchor="{anchor}"')
-        self._parts.append(f'<text class="t{style} c-{colour}" {place}>{escape(text, quote=False)}</text>')
+        self._parts.append(f'<text class="t{style} c-{colour}" {place}>{_escaped(text)}{_title(title)}</text>')
 
     def markup(self, name: str, title: str, description: str) -> str:
         """The `<svg>` element; `name` keeps its ids apart from those of other figures."""
         return (
             f'<svg viewBox="0 0 {number(self.width)} {number(self.height)}" role="img" '
-            f'aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{escape(title, quote=False)}</title>'
-            f'<desc id="{name}-d">{escape(description, quote=False)}</desc>{"".join(self._parts)}</svg>'
+            f'aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{_escaped(title)}</title>'
+            f'<desc id="{name}-d">{_escaped(description)}</desc>{"".join(self._parts)}</svg>'
         )
 
 
@@ -134,4 +153,12 @@ def _stroke(px: float, dash: str) -> str:
 
 
 def _titled(tag: str, title: str) -> str:
-    return f"><title>{escape(title, quote=False)}</title></{tag}>" if title else "/>"
+    return f">{_title(title)}</{tag}>" if title else "/>"
+
+
+def _title(text: str) -> str:
+    return f"<title>{_escaped(text)}</title>" if text else ""
+
+
+def _escaped(text: str) -> str:
+    return escape(printable(text), quote=False)

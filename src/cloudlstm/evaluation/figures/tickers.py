@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudlstm.evaluation.figures import frame
-from cloudlstm.evaluation.figures.drawing import LABEL_PX, Drawing, extent
+from cloudlstm.evaluation.figures.drawing import LABEL_PX, Drawing, extent, fitted
 from cloudlstm.evaluation.figures.frame import BROAD_PX, Box
 from cloudlstm.evaluation.figures.scales import Scale, padded, ticks
 from cloudlstm.evaluation.numbers import count, signed
@@ -17,6 +17,8 @@ Report = Mapping[str, Any]
 MANY_TICKERS = 60
 """More tickers than this are shown as a histogram."""
 _BINS = 40
+_NAMES = 0.25
+"""Share of the width that names may take."""
 
 
 def skill(report: Report, width: float) -> Drawing | None:
@@ -35,7 +37,8 @@ def _dots(names: list[str], values: list[float], width: float) -> Drawing:
     row_px = 24.0 if len(names) <= 20 else 18.0
     drawing = Drawing(width, 6.0 + row_px * len(names) + frame.AXIS_PX)
     texts = [signed(value) for value in values]
-    left = max(extent(name, LABEL_PX) for name in names) + 14.0
+    labels = [fitted(name, LABEL_PX, _NAMES * width) for name in names]
+    left = max(extent(label, LABEL_PX) for label in labels) + 14.0
     right = width - max(extent(text, LABEL_PX) for text in texts) - 14.0
     box = Box(left, 6.0, right, drawing.height - frame.AXIS_PX)
     low, high = padded(min(0.0, *values, 0.0), max(0.0, *values, 0.0), 0.05)
@@ -44,9 +47,9 @@ def _dots(names: list[str], values: list[float], width: float) -> Drawing:
         drawing, box, x, ticks(low, high, 6 if width > BROAD_PX else 3, frame.against_naive), lines=True
     )  # fmt: skip
     drawing.line(x(0.0), box.top, x(0.0), box.bottom, "naive", 1.6)
-    for number, (name, value, text) in enumerate(zip(names, values, texts, strict=True)):
+    for number, (name, label, value, text) in enumerate(zip(names, labels, values, texts, strict=True)):
         y = box.top + (number + 0.5) * row_px
-        drawing.text(0.0, y + 4.0, name, "ink", px=LABEL_PX)
+        drawing.text(0.0, y + 4.0, label, "ink", px=LABEL_PX, title="" if label == name else name)
         drawing.line(x(0.0), y, x(value), y, "lstm", 2.0)
         drawing.dot(x(value), y, 4.6, "lstm", title=f"{name}: skill {text} against naive")
         drawing.text(width, y + 4.0, text, "ink", px=LABEL_PX, anchor="end")

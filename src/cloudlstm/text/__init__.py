@@ -1,0 +1,1 @@
+"""Text that people read, made of data that anybody may have written."""
