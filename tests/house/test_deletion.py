@@ -171,8 +171,8 @@ def test_jobs_on_a_cloud_get_time_to_see_that_they_have_to_end(
 ) -> None:
     """A launcher that was lost before its job reported anything."""
     layout = a_run(place)
-    elsewhere = asdict(attempts.Owner.me()) | {"host": "another-machine", "started": time.time() - 3600}
-    storage.write_json(layout.attempt(2), elsewhere)
+    gone = asdict(Owner.me()) | {"ticks": 1, "started": time.time() - 3600}  # its process id has another process now
+    storage.write_json(layout.attempt(2), gone)
     PhaseNote(layout, 2, "prepare").tell("Spark on the cluster: RUNNING")
     seen = []
 

@@ -97,9 +97,10 @@ def test_a_heartbeat_that_changes_is_that_of_a_living_process_whatever_the_table
     assert watch.look() is Verdict.ENDED
 
 
-@pytest.mark.parametrize("when", [0.0, time.time() - 1, time.time() + 7200])
-def test_clocks_are_not_compared(when: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ahead_s", [-1e9, -1.0, 7200.0])
+def test_clocks_are_not_compared(ahead_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """What time the heartbeat tells, and steps of this machine's clock, change nothing."""
+    when = time.time() + ahead_s
     beat(when=when)
     elsewhere = Watch(replace(Owner.me(), boot="another", started=when), BEAT, NEVER_S)
     here = Watch(Owner.me(), BEAT, NEVER_S)

@@ -135,7 +135,7 @@ def benchmark(config: RunConfig, manifests: Mapping[str, Manifest | None]) -> Ro
     facts = facts_of(manifests.get("train"))
     devices = facts.get("devices") or [None]
     return {
-        "workers": facts.get("workers", config.train.workers),
+        "workers": facts.get("workers", config.train.workers or 1),
         "replicas": facts.get("replicas"),
         "device": devices[0] and str(devices[0]).split(":")[0],
         "train_windows_per_s": facts.get("windows_per_s"),
