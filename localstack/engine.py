@@ -59,6 +59,7 @@ class Engine(ABC):
         """What is going on, as a JSON object."""
         with self.world.lock:
             return {
+                "spark": self.world.spark.url,
                 "steps": self.steps(),
                 "machines": self.world.machines.states(),
                 "groups": self.sizes(),
