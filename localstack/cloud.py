@@ -89,6 +89,7 @@ class Cloud:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)  # it has secrets, and the output of jobs
         with ExitStack() as stack:
             folder, port = self.folder / "storage", self.options.storage_port
             stored = stack.enter_context(self._provider.storage(folder, port=port))

@@ -50,6 +50,7 @@ class Process:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                umask=0o077,  # what it writes, sockets included, is nobody else's
             )
 
     @property
