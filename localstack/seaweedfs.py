@@ -31,7 +31,7 @@ def seaweedfs(folder: Path, *, port: int = 0, bucket: str = "") -> Iterator[dict
     ports["s3"] = port or ports["s3"]
     environment = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}",
-        "AWS_ACCESS_KEY_ID": "emulator",
+        "AWS_ACCESS_KEY_ID": f"EMULATOR{secrets.token_hex(8).upper()}",
         "AWS_SECRET_ACCESS_KEY": secrets.token_hex(16),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -57,7 +57,9 @@ def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, s
         ],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    path = folder / "s3.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"identities": [identity]}))
     return [
         program("weed"),
         "server",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's view
 from localstack.cloud import Cloud
 from localstack.interpreter import node_python, spark_home
 
@@ -53,3 +54,45 @@ def test_sparks_secret_is_on_no_command_line(spark: str, cloud: Cloud) -> None:
             lines.append(each.read_bytes())
     assert any(b"deploy.master.Master" in line for line in lines)
     assert not any(secret in line for line in lines)
+
+
+CALLS = {
+    "autoscaling": "describe_auto_scaling_groups",
+    "ec2": "describe_instances",
+    "emr": "list_clusters",
+    "s3": "list_buckets",
+    "ssm": "describe_parameters",
+    "sts": "get_caller_identity",
+}
+OTHERS = {
+    "another key": "InvalidClientTokenId AuthFailure UnrecognizedClientException InvalidAccessKeyId"
+    " UnrecognizedClientException InvalidClientTokenId",
+    "another secret": "SignatureDoesNotMatch AuthFailure InvalidSignatureException SignatureDoesNotMatch"
+    " InvalidSignatureException SignatureDoesNotMatch",
+    # Such a call does not say which service it is for, so all get the same answer unless a header tells.
+    "no key": "MissingAuthenticationToken MissingAuthenticationToken MissingAuthenticationTokenException"
+    " MissingAuthenticationToken MissingAuthenticationTokenException MissingAuthenticationToken",
+}
+
+
+@pytest.mark.parametrize("who", OTHERS)
+def test_aws_refuses_calls_that_are_not_signed_with_its_own_key(cloud: Cloud, who: str) -> None:
+    """In each service's own words. They would add steps, start machines and read user data."""
+    import boto3
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    key, secret = (cloud.environment[f"AWS_{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    keys = {"another key": (f"{key[:-1]}_", secret), "another secret": (key, f"{secret[:-1]}_")}.get(who, (key, secret))
+    session = boto3.session.Session(*keys, region_name="us-east-1")
+    config = Config(retries={"total_max_attempts": 1}, signature_version=UNSIGNED if who == "no key" else None)
+
+    def code(service: str, action: str, url: str) -> str:
+        with pytest.raises(ClientError) as caught:
+            getattr(session.client(service, endpoint_url=url, config=config), action)()
+        return str(caught.value.response["Error"]["Code"])
+
+    codes = [code(service, action, cloud.environment["AWS_ENDPOINT_URL"]) for service, action in CALLS.items()]
+    assert codes == OTHERS[who].split()
+    storage = code("s3", "list_buckets", cloud.environment["AWS_ENDPOINT_URL_S3"])
+    assert storage == {"no key": "AccessDenied"}.get(who, codes[3])
