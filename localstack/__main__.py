@@ -42,9 +42,12 @@ def _up(asked: argparse.Namespace, words: list[str]) -> None:
         )
         background.hold(asked.folder, options, asked.name if asked.target else "", asked.target)
     else:
-        _print_exports(background.start(asked.folder, words[1:]))
+        exported = background.start(asked.folder, words[1:])
+        _print_exports(exported)
         sys.stderr.write(f"the cloud is up; its logs are in {asked.folder}\n")
         sys.stderr.write('end it by eval "$(make -s cloud-down)" or eval "$(python -m localstack down)"\n')
+        if exposed := Control(exported["CLOUDLSTM_EMULATOR_URL"]).state()["exposed"]:
+            sys.stderr.write(f"{exposed}\n")
 
 
 def _down(asked: argparse.Namespace, _: list[str]) -> None:

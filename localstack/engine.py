@@ -65,6 +65,7 @@ class Engine(ABC):
                 "groups": self.sizes(),
                 "faults": self.world.faults.waiting(),
                 "problems": self.world.problems,
+                "exposed": self.world.network.exposed,
             }
 
     def preempt(self, fault: Fault) -> None:

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from localstack.fake_gcs import fake_gcs as storage
 from localstack.gcp.target import PROJECT, URL, make_target
 
-__all__ = ["SERVER", "environment", "make_target", "storage"]
+__all__ = ["SERVER", "environment", "make_target", "storage", "url"]
 
 SERVER = "localstack.gcp.server"
+
+
+def url(port: int) -> str:
+    """The URL of the services but storage."""
+    return f"http://127.0.0.1:{port}"
 
 
 def environment(stored: Mapping[str, str], url: str) -> dict[str, str]:
