@@ -57,7 +57,7 @@ CLOUD ?= aws
 cloud-up: $(READY) ## Start an emulated AWS or GCP in the background: eval "$$(make -s cloud-up CLOUD=gcp)"
 	@$(BIN)/python -m localstack up --cloud=$(CLOUD) --target=target.json
 
-cloud-down: $(READY) ## End it
+cloud-down: $(READY) ## End it: eval "$$(make -s cloud-down)" unsets its variables too
 	@$(BIN)/python -m localstack down
 
 clean: ## Remove the environment and caches, and no runs

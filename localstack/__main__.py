@@ -42,13 +42,22 @@ def _up(asked: argparse.Namespace, words: list[str]) -> None:
         )
         background.hold(asked.folder, options, asked.name if asked.target else "", asked.target)
     else:
-        _print_exports(background.start(asked.folder, words[1:]))
+        exported = background.start(asked.folder, words[1:])
+        _print_exports(exported)
         sys.stderr.write(f"the cloud is up; its logs are in {asked.folder}\n")
-        sys.stderr.write("end it by `make cloud-down` or `python -m localstack down`\n")
+        sys.stderr.write('end it by eval "$(make -s cloud-down)" or eval "$(python -m localstack down)"\n')
+        if exposed := Control(exported["CLOUDLSTM_EMULATOR_URL"]).state()["exposed"]:
+            sys.stderr.write(f"{exposed}\n")
 
 
 def _down(asked: argparse.Namespace, _: list[str]) -> None:
-    background.stop(asked.folder)
+    exported = background.written(asked.folder)
+    try:
+        background.stop(asked.folder)
+    finally:
+        for name in exported:
+            sys.stdout.write(f"unset {name}\n")
+    sys.stderr.write(f"the cloud of {asked.folder} has ended\n")
 
 
 def _env(asked: argparse.Namespace, _: list[str]) -> None:
@@ -108,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     for server in ("storage", "services", "control"):
         up.add_argument(f"--{server}-port", type=int, default=0, help="fixed port (default: any free one)")
     up.add_argument("--foreground", action="store_true", help="stay until interrupted, print nothing")
-    verbs.add_parser("down", parents=[shared], help="end it")
+    verbs.add_parser("down", parents=[shared], help="end it and print what unsets its environment")
     verbs.add_parser("env", parents=[shared], help="print its environment again")
     verbs.add_parser("state", parents=[shared], help="tell what is going on, as JSON")
     told = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())

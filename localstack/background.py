@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +38,7 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None) 
         RuntimeError: when one runs there already.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     (folder / ".gitignore").write_text("*\n")
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)  # never closed: held to the process's very end
     try:
@@ -53,8 +54,9 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None) 
         if target:
             document = json.dumps(cloud.make_target(target), indent=1) + "\n"
             if target_file:
-                target_file.write_text(document)
-        _write_environment(folder / _ENVIRONMENT, cloud.environment)
+                write_private(target_file, document)
+        lines = [f"{name}={value}\n" for name, value in cloud.environment.items()]
+        write_private(folder / _ENVIRONMENT, "".join(lines))
         try:
             while True:
                 signal.pause()
@@ -68,7 +70,7 @@ def start(folder: Path, words: Sequence[str]) -> dict[str, str]:
     Raises:
         RuntimeError: when it did not come up, with the end of its log.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _holder(folder):
         raise RuntimeError(f"a cloud runs in {folder} already: end it by `down`")
     (folder / _ENVIRONMENT).unlink(missing_ok=True)
@@ -91,12 +93,18 @@ def environment(folder: Path) -> dict[str, str]:
     Raises:
         NotRunningError: when none does.
     """
+    exported = written(folder)
+    if not exported or not _holder(folder):
+        raise NotRunningError(f"no cloud runs in {folder}: start one by `python -m localstack up`")
+    return exported
+
+
+def written(folder: Path) -> dict[str, str]:
+    """The environment of the cloud that runs in the folder, or that was killed there; empty if it was ended."""
     try:
         lines = (folder / _ENVIRONMENT).read_text().splitlines()
     except FileNotFoundError:
         lines = []
-    if not lines or not _holder(folder):
-        raise NotRunningError(f"no cloud runs in {folder}: start one by `python -m localstack up`")
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -133,9 +141,10 @@ def _holder(folder: Path) -> int:
     return 0
 
 
-def _write_environment(path: Path, variables: Mapping[str, str]) -> None:
-    fresh = path.with_name(".environment")
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read; it is never there in part."""
+    fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)
-    fresh.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    fresh.write_text(text)
     fresh.replace(path)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +14,8 @@ from typing import Any, Literal, Protocol, Self, cast, get_args
 
 from localstack.control import Control
 from localstack.interpreter import node_python
-from localstack.processes import free_ports, serving
+from localstack.network import Network, Way, cloud_network, ports_of, relayed
+from localstack.processes import free_ports, own_environment, serving
 
 CloudName = Literal["aws", "gcp"]
 
@@ -24,8 +24,10 @@ CLOUDS: tuple[str, ...] = get_args(CloudName)
 
 
 class Storage(Protocol):
-    def __call__(self, folder: Path, *, port: int = 0) -> AbstractContextManager[Mapping[str, str]]:
-        """Starts the storage service; its block has the variables by which SDKs find it."""
+    def __call__(
+        self, folder: Path, *, port: int = 0, network: Network | None = None
+    ) -> AbstractContextManager[Mapping[str, str]]:
+        """Starts the storage service in this network; its block has the variables by which SDKs find it."""
         ...
 
 
@@ -36,6 +38,10 @@ class Provider(Protocol):
     """The module that serves all services but storage."""
 
     storage: Storage
+
+    def url(self, port: int) -> str:
+        """The URL of the other services at a port of 127.0.0.1; with a secret in it if no request is signed."""
+        ...
 
     def environment(self, stored: Mapping[str, str], url: str) -> dict[str, str]:
         """The variables that lead SDKs to storage and to the services at the URL."""
@@ -89,12 +95,18 @@ class Cloud:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)  # it has secrets, and the output of jobs
         with ExitStack() as stack:
+            network = stack.enter_context(cloud_network())
             folder, port = self.folder / "storage", self.options.storage_port
-            stored = stack.enter_context(self._provider.storage(folder, port=port))
-            url = f"http://127.0.0.1:{self.options.services_port or free_ports(1)[0]}"
+            stored = stack.enter_context(self._provider.storage(folder, port=port, network=network))
+            url = self._provider.url(self.options.services_port or free_ports(1)[0])
             services = self._provider.environment(stored, url)
-            control = stack.enter_context(self._served(services, url))
+            if network.enter:  # the machines in it reach storage there, and everything else that they know by relays
+                needed = ports_of([*services.values(), *self.options.node_environment.values()])
+                ways = [Way(port, ["cloud"], port, inside=False) for port in sorted(needed - ports_of(stored.values()))]
+                stack.enter_context(relayed(self.folder / "relay", network, ways))
+            control = stack.enter_context(self._served(services, url, network))
             self.environment = {**services, "CLOUDLSTM_EMULATOR_URL": control}
             self._stack = stack.pop_all()
         return self
@@ -123,7 +135,7 @@ class Cloud:
         return Control(self.environment["CLOUDLSTM_EMULATOR_URL"])
 
     @contextmanager
-    def _served(self, services: Mapping[str, str], url: str) -> Iterator[str]:
+    def _served(self, services: Mapping[str, str], url: str, network: Network) -> Iterator[str]:
         """The server of all services but storage; yields the URL of the emulator's own API."""
         options = self.options
         folder = self.folder / options.cloud
@@ -135,6 +147,7 @@ class Cloud:
             "url": url,
             "control_port": options.control_port,
             "services": dict(services),
+            "network": asdict(network),
             "spark_python": str(node_python(options.pyspark)),
             "trainer_python": str(options.trainer_python),
             "log_delay_s": options.log_delay_s,
@@ -144,12 +157,5 @@ class Cloud:
         path.touch(mode=0o600)
         path.write_text(json.dumps(settings, indent=1))
         command: list[str | Path] = [sys.executable, "-m", self._provider.SERVER, path]
-        with serving(command, folder, ready.exists, _environment()):
+        with serving(command, folder, ready.exists, own_environment()):
             yield str(json.loads(ready.read_text())["control"])
-
-
-def _environment() -> dict[str, str]:
-    """What a child needs to find this package as we do, without any account's credentials."""
-    accounts = ("AWS_", "GOOGLE_", "CLOUDSDK_", "STORAGE_EMULATOR_")
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(accounts)}
-    return mine | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -5,12 +5,15 @@
     PUT    /faults    one more, a JSON object with the attributes of faults.Fault
     DELETE /faults    none any more
 
-Wrong requests are answered with 400 and {"error": why}.
+Wrong requests are answered with 400 and {"error": why}. All paths begin with a secret, which the URL has, because every
+user of this machine can connect.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
+import secrets
 import threading
 import urllib.error
 import urllib.request
@@ -35,7 +38,19 @@ def serve_control(
         preempt: Takes a machine back; ValueError when there is none.
     """
 
+    secret = f"/{secrets.token_hex(16)}"
+
     class Handler(BaseHTTPRequestHandler):
+        def parse_request(self) -> bool:
+            """Reads the request; without the secret it is answered here."""
+            if not super().parse_request():
+                return False
+            if not hmac.compare_digest(self.path[: len(secret)].encode(), secret.encode()):
+                self.send_error(403, "the path does not begin with the emulator's secret")
+                return False
+            self.path = self.path[len(secret) :]
+            return True
+
         def log_message(self, *_: object) -> None:
             """Nobody reads these."""
 
@@ -80,7 +95,7 @@ def serve_control(
     thread = threading.Thread(target=server.serve_forever, name="control", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_address[1]}{secret}"
     finally:
         server.shutdown()
         server.server_close()

@@ -59,11 +59,13 @@ class Engine(ABC):
         """What is going on, as a JSON object."""
         with self.world.lock:
             return {
+                "spark": self.world.spark.url,
                 "steps": self.steps(),
                 "machines": self.world.machines.states(),
                 "groups": self.sizes(),
                 "faults": self.world.faults.waiting(),
                 "problems": self.world.problems,
+                "exposed": self.world.network.exposed,
             }
 
     def preempt(self, fault: Fault) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from localstack.machine import ADDRESS, PYTHON
+from localstack.network import Network
 from localstack.nodes import Nodes
 from localstack.processes import Process
 from localstack.removal import ID
@@ -35,10 +36,15 @@ class Instance:
 
 
 class Machines:
-    """Starts and ends processes until there is one for each instance."""
+    """Starts and ends processes until there is one for each instance.
 
-    def __init__(self, nodes: Nodes) -> None:
-        self._nodes = nodes
+    Args:
+        nodes: How they are set up.
+        network: Where they are: TensorFlow's server takes anybody who can connect.
+    """
+
+    def __init__(self, nodes: Nodes, network: Network) -> None:
+        self._nodes, self._network = nodes, network
         self._running: dict[str, tuple[Instance, Process]] = {}
         self._leaving: list[tuple[float, Process]] = []
 
@@ -103,7 +109,7 @@ class Machines:
             "PYTHONPATH": ":".join(filter(None, sys.path)),
         }
         return Process(
-            [sys.executable, "-m", "localstack.machine"],
+            [*self._network.enter, sys.executable, "-m", "localstack.machine"],
             folder=folder,
             stdout=folder / "log.txt",
             environment=environment,

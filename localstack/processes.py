@@ -50,6 +50,7 @@ class Process:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                umask=0o077,  # what it writes, sockets included, is nobody else's
             )
 
     @property
@@ -108,6 +109,14 @@ def serving(
         yield server
     finally:
         server.kill()
+
+
+def own_environment() -> dict[str, str]:
+    """What a child needs to find this package as we do, without any account's credentials."""
+    accounts = ("AWS_", "GOOGLE_", "CLOUDSDK_", "STORAGE_EMULATOR_")
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(accounts)}
+    here = str(Path(__file__).parents[1])
+    return mine | {"PYTHONPATH": os.pathsep.join([here, *(each for each in sys.path if each not in ("", here))])}
 
 
 def tail(path: Path, n_bytes: int = 4000) -> str:

@@ -1,4 +1,8 @@
-"""S3 on this machine: SeaweedFS, from its PyPI package."""
+"""S3 on this machine: SeaweedFS, from its PyPI package.
+
+Only its S3 port checks signatures. All its other ports take anybody who can connect. It therefore runs in a network of
+its own, and a relay leads to its S3 port.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from localstack.network import Network, Way, cloud_network, relayed
 from localstack.processes import free_ports, program, serving
 
 REGION = "us-east-1"
@@ -17,13 +22,16 @@ _PARTS = ("master", "volume", "filer", "s3")
 
 
 @contextmanager
-def seaweedfs(folder: Path, *, port: int = 0, bucket: str = "") -> Iterator[dict[str, str]]:
+def seaweedfs(
+    folder: Path, *, port: int = 0, bucket: str = "", network: Network | None = None
+) -> Iterator[dict[str, str]]:
     """An S3 service that checks signatures and keeps its data in `folder`; yields the environment for the SDK.
 
     Args:
         folder: For the data and the log.
         port: Where S3 listens on 127.0.0.1; 0 for any free port.
         bucket: A bucket to begin with.
+        network: Where it runs; None makes a network for it alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     free = iter(free_ports(2 * len(_PARTS)))
@@ -31,22 +39,30 @@ def seaweedfs(folder: Path, *, port: int = 0, bucket: str = "") -> Iterator[dict
     ports["s3"] = port or ports["s3"]
     environment = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}",
-        "AWS_ACCESS_KEY_ID": "emulator",
+        "AWS_ACCESS_KEY_ID": f"EMULATOR{secrets.token_hex(8).upper()}",
         "AWS_SECRET_ACCESS_KEY": secrets.token_hex(16),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    try:
+    with ExitStack() as stack:
+        if network is None:
+            network = stack.enter_context(cloud_network())
+        stack.callback(_remove_sockets, ports)
+        if network.enter:
+            way = Way(ports["s3"], ["machine"], ports["s3"], inside=True)
+            stack.enter_context(relayed(folder / "relay", network, [way]))
         # It would take an account that it finds there for an identity of its own, with another secret.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        command = _command(folder, ports, environment)
-        with serving(command, folder, lambda: _stores(environment, bucket), inherited):
-            yield environment
-    finally:
-        # It keeps its sockets in /tmp; a folder of ours may have a longer path than a socket can have.
-        for name in (*_PARTS, *(f"{part}-grpc" for part in _PARTS)):
-            port_of = ports[name.replace("-", ".")]
-            Path(f"/tmp/seaweedfs-{name}-{port_of}.sock").unlink(missing_ok=True)  # noqa: S108
+        command = [*network.enter, *_command(folder, ports, environment)]
+        stack.enter_context(serving(command, folder, lambda: _stores(environment, bucket), inherited))
+        yield environment
+
+
+def _remove_sockets(ports: Mapping[str, int]) -> None:
+    """It keeps its sockets in /tmp; a folder of ours may have a longer path than a socket can have."""
+    for name in (*_PARTS, *(f"{part}-grpc" for part in _PARTS)):
+        port = ports[name.replace("-", ".")]
+        Path(f"/tmp/seaweedfs-{name}-{port}.sock").unlink(missing_ok=True)  # noqa: S108
 
 
 def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, str]) -> list[str]:
@@ -57,7 +73,9 @@ def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, s
         ],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    path = folder / "s3.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"identities": [identity]}))
     return [
         program("weed"),
         "server",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -31,6 +32,8 @@ def serve(settings: Mapping[str, Any], application: Application, engine: Engine,
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     world = engine.world
+    if world.network.exposed:
+        sys.stderr.write(f"{world.network.exposed}\n")
     port = urlsplit(world.url).port
     assert port
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=handler)

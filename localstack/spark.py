@@ -1,8 +1,13 @@
-"""A Spark standalone cluster: a master and two workers, on loopback, started when first needed."""
+"""A Spark standalone cluster: a master and two workers, on loopback, started when first needed.
+
+Every user of this machine can connect to its ports. A process that connects must therefore know the cluster's secret,
+or it could run its own program as the emulator's user.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,14 +23,29 @@ EXECUTOR_CORES = 1
 
 # Jobs here are short: compiling them less takes half the processor time. A job's own settings go before these.
 _SPARING = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-_DEFAULTS = f"spark.driver.extraJavaOptions {_SPARING}\nspark.executor.extraJavaOptions {_SPARING}\n"
+_DEFAULTS = {
+    "spark.driver.extraJavaOptions": _SPARING,
+    "spark.executor.extraJavaOptions": _SPARING,
+    # Only who knows the secret may connect; the web pages, which ask for none, change nothing.
+    "spark.authenticate": "true",
+    "spark.master.rest.enabled": "false",
+    "spark.master.ui.decommission.allow.mode": "DENY",
+    "spark.ui.enabled": "false",
+    "spark.ui.killEnabled": "false",
+}
 
 # Accounting only: as with YARN's, many applications fit beside each other.
 _OFFERED = ["--cores", "16", "--memory", "256g"]
 
 
 class SparkCluster:
-    """The daemons. They are slow to start: `start` returns at once, who needs them waits until `workers` says so."""
+    """The daemons. They are slow to start: `start` returns at once, who needs them waits until `workers` says so.
+
+    Attributes:
+        folder: Where they keep their settings and logs.
+        url: The master's, empty before the first start.
+        web_url: That of the master's web page.
+    """
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
@@ -40,7 +60,7 @@ class SparkCluster:
             return
         self.stop()
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "spark-defaults.conf").write_text(_DEFAULTS)
+        self._write_defaults()
         port, web = free_ports(2)
         self.url, self.web_url = f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{web}"
         where = ["--host", "127.0.0.1"]
@@ -70,6 +90,17 @@ class SparkCluster:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={environment['TMPDIR']}",
         }
+
+    def _write_defaults(self) -> None:
+        """Writes the settings that daemons, drivers and executors read, with a new secret.
+
+        It is in a file because other users can read command lines.
+        """
+        path = self.folder / "spark-defaults.conf"
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        settings = _DEFAULTS | {"spark.authenticate.secret": secrets.token_hex(32)}
+        path.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
 
     def _daemon(self, name: str, java_class: str, arguments: Sequence[str]) -> None:
         home = self.folder / name

@@ -11,6 +11,7 @@ from typing import Any
 
 from localstack.faults import Faults
 from localstack.machines import Machines
+from localstack.network import Network
 from localstack.nodes import Nodes
 from localstack.spark import SparkCluster
 
@@ -24,6 +25,7 @@ class World:
         nodes: How nodes are set up.
         services: The environment by which SDKs find storage and the other services.
         url: Where the services listen, but storage.
+        network: The network in which the machines are.
         log_delay_s: How long logs take from a node to the bucket.
         faults: What is to go wrong.
         spark: The Spark cluster that all emulated clusters share.
@@ -36,6 +38,7 @@ class World:
     nodes: Nodes
     services: Mapping[str, str]
     url: str
+    network: Network
     log_delay_s: float
     faults: Faults
     spark: SparkCluster
@@ -48,6 +51,7 @@ class World:
         """From what cloud.py wrote for the server."""
         folder, services = Path(settings["folder"]), settings["services"]
         os.environ.update(services)  # for the emulator's own use of storage
+        network = Network(tuple(settings["network"]["enter"]), settings["network"]["missing"])
         nodes = Nodes(
             folder=folder,
             spark_python=Path(settings["spark_python"]),
@@ -60,8 +64,9 @@ class World:
             nodes=nodes,
             services=services,
             url=settings["url"],
+            network=network,
             log_delay_s=settings["log_delay_s"],
             faults=Faults(),
             spark=SparkCluster(nodes),
-            machines=Machines(nodes),
+            machines=Machines(nodes, network),
         )

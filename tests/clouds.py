@@ -13,6 +13,7 @@ from localstack.cloud import Cloud, Options
 
 from grouping import group_of, needs_target
 from infra.terraforming import Running, Terraform, copied, initialized, require_terraform
+from listening import Watch
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -35,19 +36,31 @@ OVERRIDE = 'provider "aws" {\n  max_retries = 2\n}\n'
 
 
 @pytest.fixture(scope="session")
-def aws_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def aws_watch(tmp_path_factory: pytest.TempPathFactory) -> Watch:
+    """The sockets that the emulated AWS listens at, looked at for as long as it runs."""
+    return Watch(tmp_path_factory.mktemp("aws") / "cloud")
+
+
+@pytest.fixture(scope="session")
+def gcp_watch(tmp_path_factory: pytest.TempPathFactory) -> Watch:
+    """Likewise."""
+    return Watch(tmp_path_factory.mktemp("gcp") / "cloud")
+
+
+@pytest.fixture(scope="session")
+def aws_cloud(aws_watch: Watch) -> Iterator[Cloud]:
     """An emulated AWS, for as long as the tests run."""
     options = Options(node_environment={"EVERYWHERE": "yes"})
-    with Cloud(tmp_path_factory.mktemp("aws") / "cloud", options) as running:
+    with aws_watch.watching(), Cloud(aws_watch.folder, options) as running:
         yield running
         assert running.control.state()["problems"] == []
 
 
 @pytest.fixture(scope="session")
-def gcp_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def gcp_cloud(gcp_watch: Watch) -> Iterator[Cloud]:
     """An emulated Google Cloud, likewise."""
     options = Options(cloud="gcp", node_environment={"EVERYWHERE": "yes"})
-    with Cloud(tmp_path_factory.mktemp("gcp") / "cloud", options) as running:
+    with gcp_watch.watching(), Cloud(gcp_watch.folder, options) as running:
         yield running
         assert running.control.state()["problems"] == []
 

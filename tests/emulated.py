@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from localstack.cloud import Cloud
+
+from infra.terraforming import without
 
 LIVENESS_S = 600.0
 """How long something may take that must happen at all, on a busy machine."""
@@ -21,6 +24,12 @@ def until(true: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < give_up, f"waited {LIVENESS_S:g} s for {what}"
         time.sleep(0.1)
     return found
+
+
+def require_network(cloud: Cloud) -> None:
+    """Ends a test that needs the cloud to have a network of its own: skipped, or failed where that was promised."""
+    if exposed := cloud.control.state()["exposed"]:
+        without("other-user", exposed)
 
 
 class Cluster:

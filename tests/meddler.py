@@ -71,8 +71,10 @@ def meddler(behind: str, meddle: Meddle) -> Iterator[str]:
             self.close_connection = self.close_connection or answer.cut_at is not None
 
         def _forward(self, body: bytes) -> Answer:
-            connection = http.client.HTTPConnection(urlsplit(behind).netloc, timeout=30)
-            connection.request(self.command, self.path, body, dict(self.headers))
+            place = urlsplit(behind)  # its path is an emulator's secret, which links in its answers have already
+            path = self.path if place.path and self.path.startswith(place.path) else place.path + self.path
+            connection = http.client.HTTPConnection(place.netloc, timeout=30)
+            connection.request(self.command, path, body, dict(self.headers))
             found = connection.getresponse()
             drop = {"content-length", "transfer-encoding", "connection"} - (
                 {"content-length"} if self.command == "HEAD" else set()

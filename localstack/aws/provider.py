@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from localstack.aws.target import make_target
 from localstack.seaweedfs import seaweedfs as storage
 
-__all__ = ["SERVER", "environment", "make_target", "storage"]
+__all__ = ["SERVER", "environment", "make_target", "storage", "url"]
 
 SERVER = "localstack.aws.server"
+
+
+def url(port: int) -> str:
+    """The URL of the services but S3. All calls are signed, so it needs no secret."""
+    return f"http://127.0.0.1:{port}"
 
 
 def environment(stored: Mapping[str, str], url: str) -> dict[str, str]:

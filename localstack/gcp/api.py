@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
@@ -112,6 +114,7 @@ class Api:
 
     def __init__(self, world: World, services: Sequence[Service]) -> None:
         self._world = world
+        self._begin = urlsplit(world.url).path
         rules = [
             Rule(method.url, methods=[method.verb], endpoint=method)
             for service in services
@@ -120,8 +123,9 @@ class Api:
         self._urls = Map(rules, strict_slashes=False, merge_slashes=False)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        service = "compute" if environ["PATH_INFO"].startswith("/compute/") else "dataproc"
+        service = "compute" if "/compute/" in environ["PATH_INFO"] else "dataproc"
         try:
+            self._take_secret(environ)
             code, document = 200, self._answer(Request(environ), environ)
         except Refusal as refusal:
             code, document = refusal.code, refusal.document(service)
@@ -135,6 +139,13 @@ class Api:
             raise
         body = Response(json.dumps(document), status=code, content_type="application/json; charset=UTF-8")
         return body(environ, start_response)
+
+    def _take_secret(self, environ: dict[str, Any]) -> None:
+        """Takes the secret off the path; Refusal where it does not begin with it."""
+        path: str = environ["PATH_INFO"]
+        if not hmac.compare_digest(path[: len(self._begin)].encode(), self._begin.encode()):
+            raise Refusal(403, "The path does not begin with the emulator's secret.")
+        environ["PATH_INFO"] = path[len(self._begin) :]
 
     def _answer(self, request: Request, environ: dict[str, Any]) -> Document:
         method, path = self._urls.bind_to_environ(environ).match()

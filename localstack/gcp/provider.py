@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from localstack.fake_gcs import fake_gcs as storage
 from localstack.gcp.target import PROJECT, URL, make_target
 
-__all__ = ["SERVER", "environment", "make_target", "storage"]
+__all__ = ["SERVER", "environment", "make_target", "storage", "url"]
 
 SERVER = "localstack.gcp.server"
+
+
+def url(port: int) -> str:
+    """The URL of the services but storage. SDKs send no credentials there, so it has a secret, which they keep."""
+    return f"http://127.0.0.1:{port}/{secrets.token_hex(16)}"
 
 
 def environment(stored: Mapping[str, str], url: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ from localstack.spark import executors
 
 from cloud.running import LONG_S, Target, documents, on_one_cloud
 from cloudlstm import storage
-from emulated import until
+from emulated import require_network, until
+from listening import Listener
 from pipeline.submitting import cloudlstm, error_line, report, write_config
 
 RUN = "whole"
@@ -63,6 +64,17 @@ def test_two_machines_trained_as_one_generation(target: Target, run: str) -> Non
     }
     assert set(claims) == {f"0001-{name}-0.json" for name in ("prepare-driver", "train-worker-0", "train-worker-1")}
     assert len({claim["pid"] for claim in claims.values()}) == 3
+
+
+def test_no_other_machine_can_connect_to_what_a_run_starts(
+    target: Target, run: str, request: pytest.FixtureRequest
+) -> None:
+    """TensorFlow's servers listen on all interfaces; those of the trainers are in a network of their own."""
+    require_network(target.cloud)
+    seen: set[Listener] = set(request.getfixturevalue(f"{target.cloud.options.cloud}_watch").seen)
+    assert [each for each in seen if each.is_here], "nothing was seen"
+    assert [each for each in seen if each.is_here and not each.is_on_loopback] == []
+    assert len([each for each in seen if not each.is_here and not each.is_on_loopback]) >= 2, "no trainers were seen"
 
 
 def test_nothing_costs_money_afterwards(target: Target, run: str) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from localstack.cloud import Cloud
 
+from emulated import until
+from emulated_trainers import AwsTrainers, GcpTrainers, Trainers
+
 Client = Callable[[str], Any]
 
 
@@ -59,3 +62,27 @@ def gcp(gcp_cloud: Cloud) -> Cloud:
 def gcp_target(gcp: Cloud) -> dict[str, Any]:
     """A target on it."""
     return gcp.make_target("boxed")
+
+
+@pytest.fixture
+def box(request: pytest.FixtureRequest) -> Cloud:
+    """The cloud that the test is run on: AWS, unless the test names others."""
+    running: Cloud = request.getfixturevalue({"aws": "cloud", "gcp": "gcp"}[getattr(request, "param", "aws")])
+    return running
+
+
+@pytest.fixture
+def trainers(box: Cloud, request: pytest.FixtureRequest) -> Iterator[Trainers]:
+    """The group with nothing assigned; empty again afterwards."""
+    group: Trainers
+    if box.options.cloud == "aws":
+        group = AwsTrainers(request.getfixturevalue("client"), request.getfixturevalue("target"))
+    else:
+        group = GcpTrainers(box.environment["STORAGE_EMULATOR_HOST"], request.getfixturevalue("gcp_target"))
+    yield group
+    box.control.clear()
+    group.scale(0)
+    until(lambda: not (box.control.state()["machines"] or group.instances), "all machines to go")
+    for prefix in ("alive/", "warned/", f"trainers/{group.name}/"):
+        for key in group.bucket.keys(prefix):
+            group.bucket.delete(key)

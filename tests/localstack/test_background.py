@@ -76,6 +76,7 @@ def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
     killed(folder)
     down = localstack(folder, "down")
     assert (down.returncode, down.stderr) == (1, f"no cloud runs in {folder}\n")
+    assert down.stdout.splitlines() == [f"unset {name}" for name in exported], "the shell that was told of it has them"
     assert localstack(folder, "env").returncode == 1
 
 

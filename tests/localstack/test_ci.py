@@ -52,7 +52,9 @@ def test_the_steps_of_the_workflow(checkout: Path) -> None:
         assert submit.startswith(".venv/bin/cloudlstm submit --target=target.json --config=examples/")
         assert (ROOT / submit.rpartition("--config=")[2]).exists()
     finally:
-        _run(down, checkout, exported)
+        ended = _run(down, checkout, exported)
+    names = [line.partition("=")[0] for line in exported.read_text().splitlines()]
+    assert ended.splitlines() == [f"unset {name}" for name in names]
 
 
 def _run(command: str, checkout: Path, exported: Path) -> str:

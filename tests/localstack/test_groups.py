@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,30 +41,6 @@ signal.signal(signal.SIGTERM, warned)
 tell("alive")
 time.sleep(1000)
 """
-
-
-@pytest.fixture
-def box(request: pytest.FixtureRequest) -> Cloud:
-    """The cloud that the test is run on: AWS, unless the test names others."""
-    running: Cloud = request.getfixturevalue({"aws": "cloud", "gcp": "gcp"}[getattr(request, "param", "aws")])
-    return running
-
-
-@pytest.fixture
-def trainers(box: Cloud, request: pytest.FixtureRequest) -> Iterator[Trainers]:
-    """The group with nothing assigned; empty again afterwards."""
-    group: Trainers
-    if box.options.cloud == "aws":
-        group = AwsTrainers(request.getfixturevalue("client"), request.getfixturevalue("target"))
-    else:
-        group = GcpTrainers(box.environment["STORAGE_EMULATOR_HOST"], request.getfixturevalue("gcp_target"))
-    yield group
-    box.control.clear()
-    group.scale(0)
-    until(lambda: not (box.control.state()["machines"] or group.instances), "all machines to go")
-    for prefix in ("alive/", "warned/", f"trainers/{group.name}/"):
-        for key in group.bucket.keys(prefix):
-            group.bucket.delete(key)
 
 
 def on(*clouds: str) -> pytest.MarkDecorator:

@@ -111,7 +111,8 @@ class Api:
                 settings: dict[str, Any] = {"host": host.format(region=self._target.region)}
                 if endpoint := self._target.endpoints.get(self.service):
                     url = urllib.parse.urlsplit(endpoint)
-                    settings = {"host": url.netloc, "url_scheme": url.scheme, "credentials": AnonymousCredentials()}
+                    place = url.netloc + url.path.rstrip("/")  # a path as well: an emulator's has a secret in it
+                    settings = {"host": place, "url_scheme": url.scheme, "credentials": AnonymousCredentials()}
                 try:
                     self._client = kind(transport=kind.get_transport_class("rest")(**settings))
                 except auth.GoogleAuthError as error:

@@ -1,0 +1,115 @@
+"""Which sockets the processes of a folder listen at, and in which networks: what others could connect to."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_OWN = _PROC / "self" / "ns" / "net"
+
+OWN_NETWORK = str(_OWN.readlink()) if _OWN.exists() else ""
+"""The network that this process shares with everybody on the machine."""
+
+_PAUSE_S = 0.4
+_LISTENS = "0A"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening socket of a process; its network is the namespace, as /proc names it."""
+
+    pid: int
+    network: str
+    address: str
+    port: int
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is in the machine's network, so that other users can connect."""
+        return self.network == OWN_NETWORK
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether its address is a loopback one, to which no other machine can connect."""
+        found = ipaddress.ip_address(self.address)
+        return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+class Watch:
+    """Looks again and again.
+
+    Attributes:
+        folder: The processes that work in it or below are looked at.
+        seen: All listeners so far.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seen: set[Listener] = set()
+        self._stopped = threading.Event()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_PAUSE_S):
+            self.seen |= listeners(self.folder)
+
+
+def listeners(folder: Path) -> set[Listener]:
+    """The listening TCP sockets of all processes that work in the folder or below, whatever their network."""
+    processes = [each for each in _PROC.glob("[0-9]*") if _works_in(each, folder)]
+    sockets: dict[str, tuple[str, str, int]] = {}
+    networks = set()
+    for each in processes:
+        with suppress(OSError):  # it has ended
+            network = str((each / "ns" / "net").readlink())
+            if network not in networks:
+                sockets |= _sockets(each, network)
+                networks.add(network)
+    found = set()
+    for each in processes:
+        with suppress(OSError):
+            for descriptor in (each / "fd").iterdir():
+                with suppress(OSError):
+                    name = str(descriptor.readlink())
+                    if name in sockets:
+                        found.add(Listener(int(each.name), *sockets[name]))
+    return found
+
+
+def _works_in(process: Path, folder: Path) -> bool:
+    try:
+        return (process / "cwd").readlink().is_relative_to(folder)
+    except OSError:
+        return False
+
+
+def _sockets(process: Path, network: str) -> dict[str, tuple[str, str, int]]:
+    """The listening sockets of a process's network by their names in /proc: network, address and port."""
+    found = {}
+    for table in ("tcp", "tcp6"):
+        for line in (process / "net" / table).read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == _LISTENS:
+                address, port = words[1].split(":")
+                found[f"socket:[{words[9]}]"] = (network, _address(address), int(port, 16))
+    return found
+
+
+def _address(text: str) -> str:
+    """An address as the kernel writes it: words of four bytes, each in the processor's order."""
+    raw = bytes.fromhex(text)
+    return str(ipaddress.ip_address(b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))))

@@ -1,0 +1,24 @@
+"""Another user of this machine: code that runs as nobody."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from infra.terraforming import without
+
+_BECOME = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+
+
+def as_nobody(prepare: str, work: str, *words: str) -> str:
+    """What the code `work` prints as the user nobody; `prepare` has run before, as this user.
+
+    Skips the test where this process may not become another user, or fails it where CLOUDLSTM_REQUIRE names other-user.
+    """
+    if os.geteuid() != 0:
+        without("other-user", "only root can become another user")
+    code = f"import sys\n{prepare}\n{_BECOME}\n{work}"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
