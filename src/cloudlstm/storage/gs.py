@@ -167,7 +167,9 @@ def _require_answer_of_google(response: requests.Response, **_: Any) -> None:
     if response.status_code >= 400:
         response.content  # noqa: B018 - read now: the SDK leaves the connection of a refused download open
         return
-    if "alt=media" in (response.request.url or ""):  # an object's bytes, yet to be read
+    if 300 <= response.status_code < 400:
+        sound = response.status_code in (304, 308)  # the service has no others; 308: it has a part of an upload
+    elif "alt=media" in (response.request.url or ""):  # an object's bytes, yet to be read
         named = "X-Goog-Hash" in response.headers or "X-Goog-Generation" in response.headers
         sound = named or not _PAGE.search(content_type)
     else:
