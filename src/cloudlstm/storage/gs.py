@@ -8,6 +8,7 @@ credentials. Every request is one that may be repeated: writing a whole object t
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -23,6 +24,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from cloudlstm import errors
+from cloudlstm.storage.answers import described
 from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.buckets import (
     NO_BUCKET,
@@ -59,6 +61,7 @@ _FAULTS: dict[tuple[type[BaseException], ...], Fault] = {
         requests.ConnectionError,
         requests.Timeout,
         requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.JSONDecodeError,
         urllib3.exceptions.HTTPError,
         ConnectionError,
     ): (errors.StorageUnavailableError, _SERVICE),
@@ -76,7 +79,7 @@ class GSStorage:
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         # No project: objects belong to buckets, and a machine need not know one.
-        self._client: PerProcess[Any] = PerProcess(lambda: sdk.Client(project=None))
+        self._client: PerProcess[Any] = PerProcess(_connect)
         # Short pauses: the SDK gives up as soon as the next one would end too late.
         self._retry = DEFAULT_RETRY.with_timeout(patience_s).with_delay(initial=0.5, maximum=8.0, multiplier=2.0)
 
@@ -153,7 +156,36 @@ class GSStorage:
         return self._client().bucket(bucket).blob(key, chunk_size=chunk_size)
 
 
+def _connect() -> Any:
+    client = sdk.Client(project=None)
+    client._http.hooks["response"].append(_require_answer_of_google)
+    return client
+
+
+def _require_answer_of_google(response: requests.Response, **_: Any) -> None:
+    """Raises for the page of something in between; the SDK asks again, as after a lost connection.
+
+    Google's own errors may be pages too, so nothing is said of those.
+    """
+    content_type = response.headers.get("Content-Type", "")
+    if response.status_code >= 400:
+        response.content  # noqa: B018 - read now: the SDK leaves the connection of a refused download open
+        return
+    if 300 <= response.status_code < 400:
+        sound = response.status_code in (304, 308)  # the service has no others; 308: it has a part of an upload
+    elif "alt=media" in (response.request.url or ""):  # an object's bytes, yet to be read
+        named = "X-Goog-Hash" in response.headers or "X-Goog-Generation" in response.headers
+        sound = named or not _PAGE.search(content_type)
+    else:
+        sound = "json" in content_type or not (response.request.method == "GET" or response.content.strip())
+    if not sound:
+        response.close()
+        raise requests.ConnectionError(described(response.status_code, content_type, b""))
+
+
 _CONTENT_TYPE = "application/octet-stream"
+_PAGE = re.compile("text/|html|xml|json")
+"""What pages and messages are; objects of ours are none of it, and those of others come with headers of the service."""
 
 
 class _Watched:

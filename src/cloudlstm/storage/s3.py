@@ -20,9 +20,11 @@ import boto3
 import botocore.exceptions as sdk
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 from s3transfer.exceptions import RetriesExceededError
 
 from cloudlstm import errors
+from cloudlstm.storage.answers import ForeignAnswerError, watch_aws
 from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.buckets import (
     NO_BUCKET,
@@ -88,6 +90,8 @@ _BY_KIND: dict[tuple[type[BaseException], ...], Fault] = {
         sdk.HTTPClientError,
         sdk.IncompleteReadError,
         sdk.ResponseStreamingError,
+        ForeignAnswerError,
+        ResponseParserError,
     ): (errors.StorageUnavailableError, _SERVICE),
 }
 """What the SDK finds before or instead of an answer."""
@@ -244,11 +248,14 @@ def _connect(patience_s: float) -> _Connection:
     else:
         retries["total_max_attempts"] = 4
     config = Config(retries=retries, max_pool_connections=32, connect_timeout=10, read_timeout=30)
-    return _Connection(session.client("s3", config=config), patience_s)
+    client = session.client("s3", config=config)
+    watch_aws(client)
+    return _Connection(client, patience_s)
 
 
 def _sdk_errors(doing: str) -> AbstractContextManager[None]:
-    return told_as_ours(doing, (sdk.ClientError, sdk.BotoCoreError, RetriesExceededError), _explained)
+    kinds = (sdk.ClientError, sdk.BotoCoreError, RetriesExceededError, ForeignAnswerError, ResponseParserError)
+    return told_as_ours(doing, kinds, _explained)
 
 
 def _explained(error: BaseException) -> tuple[Fault, str]:

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from cloudlstm.errors import CloudLSTMError, MissingExtraError, TargetError, TargetUnavailableError
+from cloudlstm.storage.answers import ForeignAnswerError, watch_aws
 from cloudlstm.storage.buckets import one_line
 from cloudlstm.targets.document import TargetConfig
 
@@ -55,13 +56,16 @@ class Api:
         """
         import botocore.exceptions as sdk
         from botocore import xform_name
+        from botocore.parsers import ResponseParserError
 
         doing = f"{self.service} {action}"
         try:
             answer: dict[str, Any] = getattr(self._connected(), xform_name(action))(**arguments)
         except sdk.ClientError as error:
             raise self._fault(doing, error.response) from error
-        except (sdk.ConnectionError, sdk.HTTPClientError, sdk.IncompleteReadError) as error:
+        except (
+            sdk.ConnectionError, sdk.HTTPClientError, sdk.IncompleteReadError, ForeignAnswerError, ResponseParserError
+        ) as error:  # fmt: skip
             raise TargetUnavailableError(
                 f"cannot {doing}: {one_line(error)}", hint="check the network, then try again"
             ) from error
@@ -86,6 +90,7 @@ class Api:
                     endpoint_url=self._target.endpoints.get(self.service),
                     config=Config(retries=retries, connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S),
                 )
+                watch_aws(self._client)
             return self._client
 
     def _fault(self, doing: str, response: dict[str, Any]) -> CloudLSTMError:

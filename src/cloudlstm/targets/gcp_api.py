@@ -73,6 +73,7 @@ class Api:
         from google.api_core import exceptions as sdk
         from google.api_core.retry import Retry
         from google.auth import exceptions as auth
+        from google.protobuf.json_format import ParseError
 
         lost = (requests.ConnectionError, requests.Timeout)
         retry = Retry(
@@ -92,7 +93,11 @@ class Api:
         except (auth.TransportError, requests.RequestException) as error:
             raise _unavailable(doing, error) from error
         except auth.GoogleAuthError as error:
+            if error.retryable:  # the service of tokens did not answer
+                raise _unavailable(doing, error) from error
             raise TargetError(f"cannot {doing}: {_reason(error)}", hint=_CREDENTIALS) from error
+        except ParseError as error:  # a proxy's page, or half an answer
+            raise _unavailable(doing, error) from error
 
     def _connected(self) -> Any:
         with self._guard:
