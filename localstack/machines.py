@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloudlstm.steps import CORES
 from localstack.machine import ADDRESS, PYTHON
 from localstack.network import Network
 from localstack.nodes import Nodes
@@ -46,6 +49,7 @@ class Machines:
     def __init__(self, nodes: Nodes, network: Network) -> None:
         self._nodes, self._network = nodes, network
         self._running: dict[str, tuple[Instance, Process]] = {}
+        self._cores = itertools.cycle(sorted(os.sched_getaffinity(0)))
         self._leaving: list[tuple[float, Process]] = []
 
     def reconcile(self, wanted: Mapping[str, Instance]) -> None:
@@ -106,6 +110,7 @@ class Machines:
             ADDRESS: instance.address,
             ID: instance.name or instance.id,
             PYTHON: str(self._nodes.trainer_python),
+            CORES: str(next(self._cores)),  # they share this machine's
             "PYTHONPATH": ":".join(filter(None, sys.path)),
         }
         return Process(
