@@ -44,7 +44,7 @@ _OURS = re.compile(
     | members/\d{4,}/[\w.:-]+\.json
     | logs/\w+/[\w.:-]+/\d{5,}\.log
     | failures/\w+\.json
-    | report/\w+\.(json|html|csv|parquet)""",
+    | report/(report|forecasts|predictions)\.(json|html|csv|parquet)""",
     re.VERBOSE | re.DOTALL,
 )
 """What the names below can be. Only such objects are removed with a run; others in its folder are somebody's own."""

@@ -293,6 +293,16 @@ def test_a_killed_deletion_can_be_repeated(place: str) -> None:
     assert operations > 15
 
 
+def test_every_report_that_is_written_is_removed_with_its_run() -> None:
+    layout, named = RunLayout("file:///runs/run-1"), set()
+    for path in Path(cloudlstm.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("layout.report"):
+                named |= {each.value for each in node.args if isinstance(each, ast.Constant)}
+    assert named >= {"report.json", "report.html"}
+    assert [name for name in named if not layout.is_ours(layout.report(name))] == []
+
+
 SAMPLES = {"name": "bars-00000.parquet", "step": "clean", "job": "train", "worker": "worker-0", "fingerprint": MARK,
            "address": "10.0.0.11", "sha256": MARK * 4}  # fmt: skip
 """Values for the parts of names; numbers are 1."""

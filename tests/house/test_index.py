@@ -15,7 +15,7 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.attempts import Attempt
 from cloudlstm.cli import main
-from cloudlstm.cli.plans import find_run, is_finished
+from cloudlstm.cli.plans import find_run, is_finished, is_trained
 from cloudlstm.config import parse
 from cloudlstm.errors import UsageError
 from cloudlstm.layout import RunLayout, index
@@ -206,6 +206,17 @@ def test_the_last_run_of_a_kind_is_found_behind_many_others(root: str) -> None:
         marked(root, f"begun-{number:02d}", 2000.0 + number)
     assert find_run(root, None).run_id == "begun-19"
     assert find_run(root, None, among=is_finished).run_id == "finished"
+
+
+@pytest.mark.parametrize("damage", [b'{"retired": 1}', b"{", b"[]"])
+def test_a_run_that_cannot_be_read_hides_no_other(root: str, damage: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, run_id in enumerate(("sound", "broken")):
+        made(root, run_id, trained=True)
+        marked(root, run_id, 1000.0 + number)
+    storage.write(RunLayout.of(root, "broken").config, damage)
+    assert find_run(root, None, among=is_trained).run_id == "sound"
+    assert main(["runs", f"--root={root}"]) == 0
+    assert "sound" in capsys.readouterr().out
 
 
 def test_where_no_run_is_finished_report_says_what_the_last_one_lacks(

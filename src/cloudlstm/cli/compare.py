@@ -101,8 +101,9 @@ def show_comparison(root: str, names: Sequence[str]) -> int:
 
 
 def _row(record: Record) -> list[str | Text]:
-    config, lstm, train = record.config, record.lstm, record.train
-    model = f"{config['model']['units']} x {config['dataset']['window_bars']}" if config else ""
+    config, lstm, train = flat(record.config), record.lstm, record.train
+    units, bars = config.get("model.units"), config.get("dataset.window_bars")
+    model = f"{units} x {bars}" if units and bars else ""
     return [
         record.run_id,
         _when(record),

@@ -10,7 +10,7 @@ from itertools import islice
 from cloudlstm import storage
 from cloudlstm.attempts import latest_attempt
 from cloudlstm.config import RunConfig, load, parse
-from cloudlstm.errors import ObjectNotFoundError, UsageError
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
 from cloudlstm.layout import RunLayout, index, is_run_id
 from cloudlstm.manifest import Manifest, fingerprint
 from cloudlstm.runs.folder import has_attempt
@@ -141,7 +141,10 @@ def is_finished(layout: RunLayout) -> bool:
 
 def is_trained(layout: RunLayout) -> bool:
     """Whether the run is finished and has weights of its own, which a run of `predict` has not."""
-    return is_finished(layout) and read_config(layout).train.epochs > 0
+    try:
+        return is_finished(layout) and read_config(layout).train.epochs > 0
+    except (UsageError, CorruptObjectError):  # settings of another release, or damaged ones, hide no other run
+        return False
 
 
 def _first(run_ids: Iterator[str], root: str, holds: Callable[[RunLayout], bool]) -> RunLayout | None:

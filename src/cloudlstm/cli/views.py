@@ -104,7 +104,10 @@ def _failures(layout: RunLayout) -> dict[str, dict[str, str]]:
 
 def _reports(layout: RunLayout, number: int) -> dict[str, Progress]:
     """What steps have reported in this attempt without having reported their end, by step."""
-    opened = storage.stat(layout.attempt(number)).modified
+    try:
+        opened = storage.stat(layout.attempt(number)).modified
+    except ObjectNotFoundError:  # a deletion that was interrupted, or is under way
+        return {}
     fresh = {item.uri for item in storage.list_objects(layout.progresses) if item.modified >= opened - _CLOCK_S}
     reports = [each for each in read_progress(layout) if layout.progress(each.step, each.worker) in fresh]
     return {report.step: report for report in summary(reports) if not report.finished}
