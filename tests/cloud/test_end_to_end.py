@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from localstack.spark import executors
 
 from cloud.running import LONG_S, Target, documents, on_one_cloud
 from cloudlstm import storage
+from cloudlstm.runs.liveness import Owner
 from emulated import require_network, until
 from listening import Listener
 from pipeline.submitting import cloudlstm, error_line, report, write_config
@@ -207,14 +210,14 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
     """Who waits rides out that APIs fail for a while; who gets the group gives it up when it does not fill."""
     base = f"{target.bucket}/trainers/{target.document['trainer_group']}/leases"
     number = max(int(item.uri.rsplit("/", 1)[1].split(".")[0]) for item in storage.list_objects(base)) + 1
-    owner = {"host": "elsewhere", "pid": 4711, "started": time.time()}
+    owner = asdict(Owner.me())  # a launcher that is alive: this process
     record = {"token": "other", "run": f"{target.bucket}/runs/other", "owner": owner}
     storage.write_json(f"{base}/{number:06d}.json", record)
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time() + 600, "ended": False})
     taken = copied_without_training(run, f"{target.bucket}/runs/taken")
     done = target.submit("--run=taken")
     assert done.returncode == 1
-    assert "the trainers are at work for run other (process 4711 on elsewhere)" in error_line(done)
+    assert f"the trainers are at work for run other (process {os.getpid()} on " in error_line(done)
 
     submitted = len(target.steps(taken))
     for trouble in target.troubles:

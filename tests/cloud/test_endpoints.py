@@ -13,8 +13,9 @@ from cloud.answering import Answering
 from cloud.test_requests import AWS, GCP, written
 from cloudlstm import cli, storage
 from cloudlstm.errors import ConfigError, UsageError
+from cloudlstm.storage.endpoints import is_loopback
 from cloudlstm.targets import open_target
-from cloudlstm.targets.document import TargetConfig, is_loopback, load
+from cloudlstm.targets.document import TargetConfig, load
 
 AWAY = "services.test"
 """A host that is another machine by its name; in these tests the name leads to this one."""

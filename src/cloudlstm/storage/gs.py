@@ -42,16 +42,19 @@ from cloudlstm.storage.buckets import (
     split_object,
     told_as_ours,
 )
+from cloudlstm.storage.endpoints import NothingListensError, require_listening
 from cloudlstm.storage.local import disk_errors
 
 _CREDENTIALS = "run gcloud auth application-default login, or give the machine a service account"
 _RIGHTS = "check that the credentials' account may do this; roles/storage.objectUser on the bucket is enough"
 _SERVICE = "check the network and STORAGE_EMULATOR_HOST, then try again"
+_GONE = "start what was there (make cloud-up), or unset STORAGE_EMULATOR_HOST"
 
 _FAULTS: dict[tuple[type[BaseException], ...], Fault] = {
     (api.NotFound,): (errors.ObjectNotFoundError, ""),
     (api.Forbidden,): (errors.AccessDeniedError, _RIGHTS),
     (api.Unauthorized, auth.DefaultCredentialsError, auth.RefreshError): (errors.AccessDeniedError, _CREDENTIALS),
+    (NothingListensError,): (errors.StorageUnavailableError, _GONE),
     (DataCorruption,): (errors.CorruptObjectError, "try again"),
     (
         api.RetryError,  # the SDK's patience is at an end
@@ -157,6 +160,8 @@ class GSStorage:
 
 
 def _connect() -> Any:
+    if emulator := os.environ.get("STORAGE_EMULATOR_HOST"):
+        require_listening(emulator)
     client = sdk.Client(project=None)
     client._http.hooks["response"].append(_require_answer_of_google)
     return client

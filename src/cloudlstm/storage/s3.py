@@ -43,12 +43,14 @@ from cloudlstm.storage.buckets import (
     split_object,
     told_as_ours,
 )
+from cloudlstm.storage.endpoints import NothingListensError, require_listening
 from cloudlstm.storage.local import disk_errors
 
 _CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
 _RIGHTS = "check the credentials, and that they allow it; without s3:ListBucket S3 says this of a missing object too"
 _REGION = "set AWS_REGION to the bucket's region"
 _SERVICE = "check the network and AWS_ENDPOINT_URL, then try again"
+_GONE = "start what was there (make cloud-up), or unset AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_S3"
 
 Result = TypeVar("Result")
 
@@ -84,6 +86,7 @@ _BY_KIND: dict[tuple[type[BaseException], ...], Fault] = {
         errors.StorageError,
         "check AWS_ENDPOINT_URL, AWS_CA_BUNDLE and the proxy",
     ),
+    (NothingListensError,): (errors.StorageUnavailableError, _GONE),
     (sdk.FlexibleChecksumError,): (errors.CorruptObjectError, "try again, and look who else writes it"),
     (
         sdk.ConnectionError,
@@ -250,11 +253,13 @@ def _connect(patience_s: float) -> _Connection:
     config = Config(retries=retries, max_pool_connections=32, connect_timeout=10, read_timeout=30)
     client = session.client("s3", config=config)
     watch_aws(client)
+    require_listening(client.meta.endpoint_url)
     return _Connection(client, patience_s)
 
 
 def _sdk_errors(doing: str) -> AbstractContextManager[None]:
-    kinds = (sdk.ClientError, sdk.BotoCoreError, RetriesExceededError, ForeignAnswerError, ResponseParserError)
+    ours = (ForeignAnswerError, NothingListensError)
+    kinds = (sdk.ClientError, sdk.BotoCoreError, RetriesExceededError, ResponseParserError, *ours)
     return told_as_ours(doing, kinds, _explained)
 
 

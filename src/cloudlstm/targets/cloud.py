@@ -8,18 +8,16 @@ then, and `${deadline}`.
 from __future__ import annotations
 
 import importlib
-import socket
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from cloudlstm import attempts, storage
-from cloudlstm.errors import ConfigError, MachineError, TargetError, TargetUnavailableError, UsageError
+from cloudlstm.errors import ConfigError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.layout import RunLayout, join
 from cloudlstm.targets import preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, filled
 from cloudlstm.targets.bundle import Bundle
-from cloudlstm.targets.document import TargetConfig, is_loopback
+from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.group_job import GroupJob, is_assigned, iso, read_assignment
 from cloudlstm.targets.patience import patiently
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 _PARTS = ("uri", "sha256")
 _HOUR_S = 3600
-_LISTENS_S = 5.0
 
 
 class CloudTarget:
@@ -235,24 +232,7 @@ def open_cloud(where: str, *, wait: bool = False, trust_endpoints: bool = False)
             f"the endpoints of {where} would send your requests and credentials to {', '.join(hosts)}",
             hint="--trust-endpoints if these hosts are yours; the document of a real cloud has no endpoints",
         )
-    for url in set(config.endpoints.values()):
-        _require_emulator(url)
     return CloudTarget(config, *(_made(name, config) for name in _CLOUDS[config.cloud]), wait=wait)
-
-
-def _require_emulator(url: str) -> None:
-    """Raises MachineError where a service is said to be on this machine and nothing listens: to wait would not help."""
-    place = urlsplit(url)
-    if not is_loopback(place.hostname or ""):
-        return
-    try:
-        socket.create_connection((place.hostname, place.port or 80), timeout=_LISTENS_S).close()
-    except ConnectionRefusedError:
-        raise MachineError(
-            f"nothing answers at {url}, where this target is", hint="is it emulated? make cloud-up"
-        ) from None
-    except OSError:
-        return  # it is there, and slow
 
 
 def _made(name: str, config: TargetConfig) -> Any:

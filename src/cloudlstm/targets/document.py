@@ -6,7 +6,6 @@ object `target.json` that Terraform puts into the bucket.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloudlstm import storage
 from cloudlstm.errors import ConfigError, MachineError, ObjectNotFoundError, UsageError
+from cloudlstm.storage.endpoints import NothingListensError, is_loopback, require_listening
 from cloudlstm.text.printable import shortened
 
 CONTRACT_VERSION = 1
@@ -84,23 +84,21 @@ class TargetConfig(BaseModel):
         return sorted(host for host in hosts if not is_loopback(host))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its address or by the one name that always means it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def load(where: str) -> TargetConfig:
     """The target that `where` names: a Terraform directory, a file, or the URI of a bucket or of its target.json.
 
     Raises:
         UsageError: there is nothing of this name.
         ConfigError: what is there is no target document; the message names every output that is missing or wrong.
-        MachineError: a directory is named and Terraform is missing, fails or hangs.
+        MachineError: a directory is named and Terraform is missing, fails or hangs; or an emulator has ended.
     """
-    return parse(_read(where), where)
+    config = parse(_read(where), where)
+    for url in sorted(set(config.endpoints.values())):
+        try:
+            require_listening(url)
+        except NothingListensError as error:
+            raise MachineError(f"{error}, where this target is", hint="is it emulated? make cloud-up") from None
+    return config
 
 
 def parse(document: Any, where: str) -> TargetConfig:

@@ -1,0 +1,101 @@
+"""An emulator that has ended ends every command at once, whatever led to it; a job waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from localstack.processes import free_ports
+
+from cloud.test_requests import AWS, GCP, written
+from cloudlstm import cli
+from cloudlstm.errors import StorageUnavailableError
+from cloudlstm.steps import ATTEMPT
+from cloudlstm.storage import registry
+from cloudlstm.storage.endpoints import NothingListensError, require_listening
+
+VARIABLES = [("AWS_ENDPOINT_URL", "s3"), ("AWS_ENDPOINT_URL_S3", "s3"), ("STORAGE_EMULATOR_HOST", "gs")]
+VERBS = ["status", "logs", "runs", "report", "cancel", "predict", "submit"]
+
+
+@pytest.fixture
+def gone() -> str:
+    """Where nothing listens any more."""
+    return f"http://127.0.0.1:{free_ports(1)[0]}"
+
+
+@pytest.fixture
+def leading(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Sets the one variable that leads to a service, for backends that connect anew; nobody may wait."""
+
+    def lead(variable: str, url: str) -> None:
+        for name, _ in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", variable: url}.items():
+            monkeypatch.setenv(name, value)
+        registry._backend.cache_clear()
+
+    def wait(_: float) -> None:
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr(time, "sleep", wait)
+    yield lead
+    registry._backend.cache_clear()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("variable", "scheme"), VARIABLES)
+def test_every_verb_ends_at_once_in_one_line(
+    leading: Callable[[str, str], None],
+    gone: str,
+    variable: str,
+    scheme: str,
+    verb: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    leading(variable, gone)
+    words = ["market.source=synthetic"] if verb == "submit" else []
+    assert cli.main([verb, *words, f"--root={scheme}://bucket/runs"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 or verb == "submit", "which has said what it begins"
+    line = lines[-1]
+    assert f"nothing answers at {gone}" in line
+    assert "unset" in line
+    assert variable in line
+
+
+@pytest.mark.parametrize("document", [AWS, GCP], ids=["aws", "gcp"])
+@pytest.mark.parametrize("verb", [*VERBS, "down", "doctor"])
+def test_every_verb_on_the_target_of_such_an_emulator_does(
+    gone: str, verb: str, document: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Although nothing in this shell leads there: without its endpoints the real cloud would be asked."""
+    place = written(document | {"endpoints": {"emr": gone}}, tmp_path)
+    assert cli.main([verb, f"--target={place}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"cloudlstm: nothing answers at {gone}, where this target is (try: is it emulated? make cloud-up)"
+
+
+@pytest.mark.parametrize(("variable", "scheme"), VARIABLES)
+def test_a_job_waits_for_it(
+    leading: Callable[[str, str], None], gone: str, variable: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ATTEMPT, "1")
+    leading(variable, gone)
+    with pytest.raises((AssertionError, StorageUnavailableError)) as caught:
+        registry.storage_for(f"{scheme}://bucket/object").read(f"{scheme}://bucket/object")
+    assert "it waits" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:{}", "http://127.0.0.1:{}/x", "https://localhost:{}"])
+def test_nothing_listens_however_the_place_is_written(gone: str, url: str) -> None:
+    place = url.format(gone.rsplit(":", 1)[1])
+    with pytest.raises(NothingListensError, match="nothing answers at"):
+        require_listening(place)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://services.test:1", "", "http://[::1"])
+def test_what_is_elsewhere_or_no_place_is_left_to_the_sdk(url: str) -> None:
+    require_listening(url)
