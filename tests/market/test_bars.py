@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from barmaking import bars_of, bits, walk, weekdays, with_values
+from cloudlstm import ingest
 from cloudlstm.errors import CorruptObjectError, DataError
 from cloudlstm.market import bars, columns, shards
 
@@ -122,3 +123,51 @@ def test_a_shard_without_pieces_is_empty():
     assert shards.join([]).num_rows == 0
     assert shards.split(bars.empty(), UNIVERSE, 2) == []
     assert shards.split(table_of("ZZZ"), UNIVERSE, 2) == []
+
+
+def day_of(*tickers: str | None) -> pa.Table:
+    """A day's file: one bar of each ticker."""
+    table = table_of("AAA").take(pa.array([0] * len(tickers)))
+    return bars.conform(table.set_column(0, "ticker", pa.array(tickers, pa.string())), bars.BARS)
+
+
+def piece_bytes(n_tickers: int) -> int:
+    """Bytes of all pieces that such a file is shuffled as."""
+    names = [f"TICKER{number:06d}" for number in range(n_tickers)]
+    return sum(len(ingest._to_ipc(piece)) for _, piece in shards.split(day_of(*names), names, 64))
+
+
+def test_the_pieces_of_a_file_grow_with_its_tickers_and_not_with_their_square():
+    assert piece_bytes(8_000) < 8.5 * piece_bytes(1_000)
+
+
+def test_a_piece_names_only_what_is_in_it():
+    table = pa.concat_tables([day_of("A", "B", None, "C"), day_of("D", "A")])
+    pieces = dict(shards.split(table, ["A", "B", "D"], 1))
+    named = {number: piece["ticker"].to_pylist() for number, piece in pieces.items()}
+    assert named == {0: ["A", None, "A"], 1: ["B"], 2: ["D"]}
+    assert [columns.codes(piece["ticker"])[1] for piece in pieces.values()] == [["A"], ["B"], ["D"]]
+    ((_, alone),) = shards.split(table.slice(0, 1), ["A"], 64)
+    assert columns.codes(alone["ticker"])[1] == ["A"], "also where all rows go to one shard"
+    assert bits(shards.join([pieces[0]])) == bits(bars.sort(pa.concat_tables([day_of("A", None), day_of("A")])))
+
+
+def test_a_universe_is_searched_and_not_listed_for_every_partition():
+    class Asked(list):
+        asked = 0
+
+        def __getitem__(self, place):
+            Asked.asked += 1
+            return super().__getitem__(place)
+
+        def __iter__(self):
+            raise AssertionError("the whole universe was gone through")
+
+    universe = Asked(f"T{number:06d}" for number in range(100_000))
+    assert shards.shard_of(day_of("T000000", "T099999", "none", None)["ticker"], universe, 64).tolist() == [
+        0,
+        1562,
+        -1,
+        0,
+    ]
+    assert Asked.asked < 60

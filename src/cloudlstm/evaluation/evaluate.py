@@ -29,7 +29,7 @@ from cloudlstm.evaluation.forecasts import (
 from cloudlstm.journal import Journal
 from cloudlstm.layout import RunLayout
 from cloudlstm.manifest import Manifest, ManifestRow, fingerprint, finished, read_object, write_object
-from cloudlstm.market.calendar import next_session, to_date, to_days
+from cloudlstm.market.calendar import sessions_after
 from cloudlstm.steps import STEPS
 
 _LOG = logging.getLogger(__name__)
@@ -130,14 +130,7 @@ def _beyond(config: RunConfig, split: Forecasts | None) -> DayArray:
     """The session that each forecast beyond the last bar is for, days since 1970-01-01 (n,)."""
     if split is None:
         return np.zeros(0, np.int32)
-    days, which = np.unique(split.origin, return_inverse=True)
-    targets = []
-    for day in days:
-        date = to_date(int(day))
-        for _ in range(config.dataset.horizon_bars):
-            date = next_session(config.market.calendar, date)
-        targets.append(to_days(date))
-    return np.asarray(targets, np.int32)[which]
+    return sessions_after(config.market.calendar, split.origin, config.dataset.horizon_bars)
 
 
 def _submitted(layout: RunLayout) -> float:

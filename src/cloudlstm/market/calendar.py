@@ -15,6 +15,8 @@ EPOCH = dt.date(1970, 1, 1)
 
 _LONGEST_CLOSURE_DAYS = 30
 """Exchanges have been closed for longer, but not in a future that a calendar could know."""
+_DAYS_A_SESSION = 2
+"""More days than pass between two sessions on average, weekends and holidays included."""
 
 
 def sessions(code: str, start: dt.date, end: dt.date) -> NDArray[np.int32]:
@@ -29,10 +31,21 @@ def sessions(code: str, start: dt.date, end: dt.date) -> NDArray[np.int32]:
     return days
 
 
-def next_session(code: str, date: dt.date) -> dt.date:
-    """The first session of exchange `code` after `date`."""
-    days = sessions(code, date + dt.timedelta(days=1), date + dt.timedelta(days=_LONGEST_CLOSURE_DAYS))
-    return to_date(int(days[0]))
+def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArray[np.int32]:
+    """The session of exchange `code` that is `ahead` sessions after each of the dates (days since 1970-01-01).
+
+    The calendar, which takes a tenth of a second to make, is made once for all of them.
+    """
+    if not len(days):
+        return np.zeros(0, np.int32)
+    first, last = to_date(int(days.min())), to_date(int(days.max()))
+    reach = dt.timedelta(days=_LONGEST_CLOSURE_DAYS + _DAYS_A_SESSION * (ahead - 1))
+    known = sessions(code, first + dt.timedelta(days=1), last + reach)
+    place = np.searchsorted(known, days, side="right") + ahead - 1
+    if place.max() >= len(known):
+        raise UsageError(f"the calendar {code} does not reach {ahead} sessions beyond {last}")
+    found: NDArray[np.int32] = known[place]
+    return found
 
 
 def last_closed_session(code: str, moment: dt.datetime) -> dt.date:

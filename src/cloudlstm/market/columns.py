@@ -28,10 +28,15 @@ def codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str | None]]
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     array = one_chunk(column)
+    return codes_of(array), array.dictionary.to_pylist()
+
+
+def codes_of(array: pa.DictionaryArray) -> NDArray[np.int32]:
+    """The codes of a coded column; -1 is a missing value."""
     indices = array.indices
     if indices.null_count:
         indices = indices.fill_null(-1)
-    return indices.to_numpy().astype(np.int32, copy=False), array.dictionary.to_pylist()
+    return indices.to_numpy().astype(np.int32, copy=False)  # type: ignore[no-any-return]
 
 
 def ranks(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
@@ -79,6 +84,22 @@ def canonical(column: pa.ChunkedArray) -> pa.Array:
     place[-1] = -1  # missing values have the last rank
     code = rank if occurs[:-1].all() and not occurs[-1] else place[rank]
     return from_codes(code, [name for name, found in zip(names, occurs, strict=False) if found])
+
+
+def compact(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece; of a coded one the dictionary holds the values that occur and no other, in their order.
+
+    Unlike `canonical` it takes time by the column's length alone, however large the dictionary was.
+    """
+    array = one_chunk(column)
+    if not pa.types.is_dictionary(array.type):
+        return array
+    found, code = np.unique(codes_of(array), return_inverse=True)
+    first = int(found[:1].sum() < 0)  # code -1, a missing value, comes first
+    values = array.dictionary.take(pa.array(found[first:]))
+    place = code.astype(np.int32) - np.int32(first)
+    indices = pa.array(place, mask=place < 0)
+    return pa.DictionaryArray.from_arrays(indices, values)
 
 
 def group_starts(groups: NDArray[Any]) -> NDArray[np.intp]:

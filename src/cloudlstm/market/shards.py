@@ -7,6 +7,7 @@ two bars of one ticker and date is the order of files and lines, on every machin
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,26 +28,40 @@ def shard_of(tickers: pa.ChunkedArray, universe: Sequence[str], tickers_per_shar
     A bar whose ticker is unreadable goes to shard 0, so that cleaning can say what became of it.
     """
     code, values = columns.codes(tickers)
-    place = {ticker: position // tickers_per_shard for position, ticker in enumerate(universe)}
-    shard = [0 if value is None else place.get(value, -1) for value in values]
+    shard = [0 if value is None else _place(value, universe, tickers_per_shard) for value in values]
     return np.array([*shard, 0], np.int32)[code]  # code -1, a missing ticker, takes the last entry
 
 
+def _place(ticker: str, universe: Sequence[str], tickers_per_shard: int) -> int:
+    # A search, not a table: there may be as many partitions as tickers, and each would make one of the whole universe.
+    position = bisect_left(universe, ticker)
+    there = position < len(universe) and universe[position] == ticker
+    return position // tickers_per_shard if there else -1
+
+
 def split(table: pa.Table, universe: Sequence[str], tickers_per_shard: int) -> list[tuple[int, pa.Table]]:
-    """The table's rows by shard, in their order; rows of tickers outside the universe are left out."""
+    """The table's rows by shard, in their order; rows of tickers outside the universe are left out.
+
+    A piece holds the names that occur in it and no other: the names of a whole file in every piece would add up to the
+    square of its tickers.
+    """
     if not table.num_rows:
         return []
     shard = shard_of(table.column("ticker"), universe, tickers_per_shard)
     if (shard == shard[0]).all():
-        return [(int(shard[0]), table)] if shard[0] >= 0 else []
+        return [(int(shard[0]), _compact(table))] if shard[0] >= 0 else []
     order = np.argsort(shard, kind="stable")
     numbers, starts = np.unique(shard[order], return_index=True)
     ends = [*starts[1:], len(order)]
     return [
-        (int(number), table.take(pa.array(order[start:end])))
+        (int(number), _compact(table.take(pa.array(order[start:end]))))
         for number, start, end in zip(numbers, starts, ends, strict=True)
         if number >= 0
     ]
+
+
+def _compact(table: pa.Table) -> pa.Table:
+    return pa.table([columns.compact(column) for column in table.columns], names=table.column_names)
 
 
 def join(pieces: Sequence[pa.Table]) -> pa.Table:

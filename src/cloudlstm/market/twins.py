@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import combinations
 
 import numpy as np
 
@@ -22,6 +21,8 @@ _EVERY_DAYS = 32  # every weekday has its turn, and hashing costs nothing
 _HASHES = 16
 _SHARED = 4
 _SHOWN = 20
+_OWNERS = 8
+"""Groups that are remembered of one hash. In sound data it has one: a bar of a day, to the last digit."""
 
 
 def sketches(shard: Shard) -> Sketches:
@@ -43,14 +44,53 @@ def sketches(shard: Shard) -> Sketches:
 
 
 def twins(shards: Iterable[Mapping[str, list[int]]]) -> list[list[str]]:
-    """Pairs of tickers whose bars are the same, sorted; at most twenty."""
-    tickers_of: dict[int, set[str]] = {}
-    for shard in shards:
-        for ticker, hashes in shard.items():
-            for each in hashes:
-                tickers_of.setdefault(each, set()).add(ticker)
-    shared = Counter(pair for tickers in tickers_of.values() for pair in combinations(sorted(tickers), 2))
-    return sorted(list(pair) for pair, times in shared.items() if times >= _SHARED)[:_SHOWN]
+    """Groups of tickers whose bars are the same, sorted; at most twenty groups with at most twenty tickers each.
+
+    A ticker joins every group with which it shares four hashes; so two of a group that share none may be linked by a
+    third. Each ticker is held against a few groups a hash, so the time grows with the tickers and not with their pairs.
+    """
+    groups = _Groups()
+    hashes_of = sorted((ticker, set(hashes)) for shard in shards for ticker, hashes in shard.items())
+    owners: dict[int, list[str]] = {}
+    for ticker, hashes in hashes_of:
+        shared = Counter(group for each in hashes for group in {groups.of(owner) for owner in owners.get(each, ())})
+        for group, times in shared.items():
+            if times >= _SHARED:
+                groups.join(ticker, group)
+        for each in hashes:
+            known = owners.setdefault(each, [])
+            if len(known) < _OWNERS and groups.of(ticker) not in map(groups.of, known):
+                known.append(ticker)
+    found = groups.of_several(ticker for ticker, _ in hashes_of)
+    return [tickers[:_SHOWN] for tickers in sorted(found)[:_SHOWN]]
+
+
+class _Groups:
+    """Tickers in groups, each of one ticker at first."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def of(self, ticker: str) -> str:
+        """The ticker that stands for a ticker's group."""
+        root = ticker
+        while (parent := self._parent.get(root, root)) != root:
+            root = parent
+        while (parent := self._parent.get(ticker, root)) != root:  # so that the next search is short
+            self._parent[ticker], ticker = root, parent
+        return root
+
+    def join(self, one: str, other: str) -> None:
+        """Makes one group of two tickers' groups; the first name by the alphabet stands for it."""
+        first, second = sorted((self.of(one), self.of(other)))
+        self._parent[second] = first
+
+    def of_several(self, tickers: Iterable[str]) -> list[list[str]]:
+        """The groups with more than one of these tickers, which come in order."""
+        members: dict[str, list[str]] = {}
+        for ticker in tickers:
+            members.setdefault(self.of(ticker), []).append(ticker)
+        return [group for group in members.values() if len(group) > 1]
 
 
 def _mix(values: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
