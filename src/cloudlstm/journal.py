@@ -21,14 +21,15 @@ from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.runs import documents, numbered
+from cloudlstm.storage.retry import retry
 
 _LOGGER = logging.getLogger("cloudlstm")
 _STAMP = "%Y-%m-%dT%H:%M:%S%z"
 _TELLING_S = 0.05
 """A rate over less time than this says nothing."""
 
-_LAST_PAUSES_S = (0.5, 2.0, 0.0)
-"""Between the last tries to write; backends have been patient before that."""
+_LAST_TRIES, _LAST_PAUSE_S = 3, 0.5
+"""To write what is left at the end; backends have repeated their requests before that."""
 
 
 @dataclass(slots=True)
@@ -125,8 +126,11 @@ class Journal(logging.Handler):
     def flush(self) -> None:
         """Writes what has come since the last flush; what cannot be written now stays for the next."""
         with suppress(StorageError):
-            self._write_lines()
-            self._write_progress()
+            self._write()
+
+    def _write(self) -> None:
+        self._write_lines()
+        self._write_progress()
 
     def _write_lines(self) -> None:
         """Writes parts until no line is left. One that may have arrived is written again as it was: it may be read."""
@@ -176,13 +180,10 @@ class Journal(logging.Handler):
         self._stop.set()
         self._urgent.set()
         self._thread.join()
-        for pause_s in _LAST_PAUSES_S:
-            self.flush()
-            if not (self._pending or self._lines or self._dirty):
-                return
-            time.sleep(pause_s)
-        # The platform keeps what a job prints: there the last lines are not lost.
-        sys.stderr.write((self._pending or b"").decode() + "".join(f"{line}\n" for line in self._lines))
+        try:
+            retry(self._write, StorageError, tries=_LAST_TRIES, first_pause_s=_LAST_PAUSE_S)
+        except StorageError:  # the platform keeps what a job prints: there the last lines are not lost
+            sys.stderr.write((self._pending or b"").decode() + "".join(f"{line}\n" for line in self._lines))
 
 
 FIRST_NOTE = 10**9

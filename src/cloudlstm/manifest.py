@@ -15,7 +15,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageErr
 from cloudlstm.layout import RunLayout, join
 from cloudlstm.runs import documents
 from cloudlstm.runs.removal import remove
-from cloudlstm.storage.retry import retried
+from cloudlstm.storage.retry import retry
 
 _LOG = logging.getLogger(__name__)
 _READS = 3
@@ -137,9 +137,9 @@ def read_object(row: ManifestRow) -> bytes:
         verify(row, len(data), hashlib.sha256(data).hexdigest())
         return data
 
-    return retried(
-        read, (), for_s=0.0, first_pause_s=_PAUSE_S, few=CorruptObjectError, few_tries=_READS,
-        failed=lambda error: _LOG.warning("reading once more: %s", error),
+    return retry(
+        read, CorruptObjectError, tries=_READS, first_pause_s=_PAUSE_S,
+        before_pause=lambda error: _LOG.warning("reading once more: %s", error),
     )  # fmt: skip
 
 

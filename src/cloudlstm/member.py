@@ -8,7 +8,6 @@ local target (restarts.py), whether there is to be another.
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import socket
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from cloudlstm import attempts, generations, journal, storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, RunBusyError, StorageError
@@ -31,7 +30,7 @@ from cloudlstm.restarts import KNOWN_CAUSES, PEER_LOST, TERMINATED, Restarts, ca
 from cloudlstm.roll import Roll
 from cloudlstm.runs import documents, settings
 from cloudlstm.steps import ATTEMPT, DEVICES, GENERATION, MOST_DEVICES, RESTARTS, worker_environment
-from cloudlstm.storage.retry import retried
+from cloudlstm.storage.retry import retry
 from cloudlstm.workers.environment import cores_here
 
 Result = TypeVar("Result")
@@ -304,19 +303,17 @@ def _patiently(work: Callable[[], Result]) -> Result:
         RunBusyError: a later attempt has the run.
     """
 
-    def once() -> tuple[Result | None, StorageError | None]:
-        try:
-            return work(), None
-        except (ObjectNotFoundError, CorruptObjectError) as answer:
-            return None, answer
+    def may_pass(error: StorageError) -> bool:
+        return not isinstance(error, ObjectNotFoundError | CorruptObjectError)
 
-    found, answer = retried(
-        once, StorageError, for_s=math.inf, first_pause_s=_LOOK_S, longest_pause_s=_LONGEST_PAUSE_S,
-        failed=lambda error: _say(f"trying again: {error}"),
-    )  # fmt: skip
-    if answer:
-        raise answer
-    return cast(Result, found)
+    return retry(
+        work,
+        StorageError,
+        when=may_pass,
+        first_pause_s=_LOOK_S,
+        longest_pause_s=_LONGEST_PAUSE_S,
+        before_pause=lambda error: _say(f"trying again: {error}"),
+    )
 
 
 def _order(address: str) -> tuple[int, str]:

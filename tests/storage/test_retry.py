@@ -1,81 +1,90 @@
-"""Doing again what fails for a reason that may pass."""
+"""Doing again what may pass: when, how often, for how long."""
 
 from __future__ import annotations
 
-import math
-import time
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from cloudlstm.errors import AccessDeniedError, CorruptObjectError, StorageUnavailableError
+from cloudlstm import errors
+from cloudlstm.manifest import read_object, write_object
+from cloudlstm.storage import retry as module
 from cloudlstm.storage.buckets import patiently
-from cloudlstm.storage.retry import retried
+from cloudlstm.storage.retry import retry
+from made_time import MadeTime
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> MadeTime:
+    made = MadeTime()
+    monkeypatch.setattr(module, "time", made)
+    return made
 
 
 class Failing:
-    """Fails with these errors, one a call, and then gives its number of calls."""
+    """Work that fails so often, and then gives its number of calls."""
 
-    def __init__(self, *errors: Exception) -> None:
-        self.errors, self.calls = list(errors), 0
+    def __init__(self, times: float, error: Callable[[int], Exception] = lambda _: OSError("busy")) -> None:
+        self.calls, self._times, self._error = 0, times, error
 
     def __call__(self) -> int:
         self.calls += 1
-        if self.errors:
-            raise self.errors.pop(0)
+        if self.calls <= self._times:
+            raise self._error(self.calls)
         return self.calls
 
 
-@pytest.fixture(autouse=True)
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses, which pass at once by a clock of the test's."""
-    pauses: list[float] = []
-    clock = time.monotonic()
-    monkeypatch.setattr(time, "sleep", pauses.append)
-    monkeypatch.setattr(time, "monotonic", lambda: clock + sum(pauses))
-    return pauses
-
-
-def away(count: int) -> list[Exception]:
-    return [StorageUnavailableError("away") for _ in range(count)]
-
-
-def test_pauses_double_up_to_the_longest(slept: list[float]) -> None:
-    work = Failing(*away(6))
-    assert retried(work, StorageUnavailableError, for_s=math.inf, first_pause_s=1.0, longest_pause_s=8.0) == 7
-    for pause, most in zip(slept, (1, 2, 4, 8, 8, 8), strict=True):
+def test_what_passes_is_done_again_with_longer_and_longer_pauses(clock: MadeTime) -> None:
+    moments: list[float] = []
+    work = Failing(6)
+    assert retry(work, OSError, first_pause_s=1.0, longest_pause_s=8.0,
+                 before_pause=lambda _: moments.append(clock.passed_s)) == 7  # fmt: skip
+    pauses = [after - before for before, after in itertools.pairwise([*moments, clock.passed_s])]
+    for pause, most in zip(pauses, [1, 2, 4, 8, 8, 8], strict=True):
         assert most / 2 <= pause <= most
+    assert len({pause / most for pause, most in zip(pauses, [1, 2, 4, 8, 8, 8], strict=True)}) == 6, "at random"
 
 
-def test_it_gives_up_when_the_next_pause_would_end_too_late(slept: list[float]) -> None:
-    work = Failing(*away(1000))
-    with pytest.raises(StorageUnavailableError):
-        retried(work, StorageUnavailableError, for_s=60.0)
-    assert 30 < sum(slept) <= 60
-
-
-def test_another_error_is_raised_at_once() -> None:
-    work = Failing(AccessDeniedError("no"))
-    with pytest.raises(AccessDeniedError):
-        retried(work, StorageUnavailableError, for_s=60.0)
+def test_tries_and_time_are_limited_and_the_last_error_is_raised(clock: MadeTime) -> None:
+    work = Failing(100, lambda call: OSError(str(call)))
+    with pytest.raises(OSError, match=r"^4$"):
+        retry(work, OSError, tries=4)
+    began = clock.now
+    with pytest.raises(OSError, match="busy"):
+        retry(Failing(10**6), OSError, limit_s=60.0)
+    assert 50 < clock.now - began <= 60
+    work = Failing(1)
+    with pytest.raises(OSError, match="busy"):
+        retry(work, OSError, limit_s=0.0, first_pause_s=0.0)
     assert work.calls == 1
 
 
-def test_an_object_that_is_always_spoilt_is_read_four_times() -> None:
-    work = Failing(*[CorruptObjectError("spoilt") for _ in range(9)])
-    with pytest.raises(CorruptObjectError):
+def test_an_error_that_will_not_pass_is_raised_at_once(clock: MadeTime) -> None:
+    for work, when in ((Failing(1, lambda _: ValueError()), True), (Failing(1), False)):
+        with pytest.raises((ValueError, OSError)):
+            retry(work, OSError, when=lambda _, passes=when: passes)
+        assert work.calls == 1
+    assert clock.passed_s == 0
+
+
+def test_an_object_is_read_three_times_before_its_manifest_is_believed(
+    clock: MadeTime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    row = write_object(f"file://{tmp_path}/object", b"right", kind="bars", rows=1)
+    answers: Iterator[bytes] = iter([b"wrong", b"short", b"right", *[b"wrong"] * 3, b"right"])
+    monkeypatch.setattr("cloudlstm.storage.read", lambda _: next(answers))
+    assert read_object(row) == b"right"
+    with pytest.raises(errors.CorruptObjectError, match="checksum"):
+        read_object(row)
+    assert next(answers) == b"right"
+
+
+def test_an_object_that_is_always_spoilt_is_read_four_times(clock: MadeTime) -> None:
+    work = Failing(100, lambda _: errors.CorruptObjectError("spoilt"))
+    with pytest.raises(errors.CorruptObjectError):
         patiently(work, 60.0)
     assert work.calls == 4
-    assert patiently(Failing(*[CorruptObjectError("spoilt") for _ in range(3)], *away(2)), 60.0) == 6
-
-
-def test_each_error_that_passes_is_told_and_may_end_it() -> None:
-    told: list[str] = []
-    assert retried(Failing(*away(2)), StorageUnavailableError, for_s=60.0, failed=lambda e: told.append(str(e))) == 3
-    assert told == ["away", "away"]
-    with pytest.raises(KeyboardInterrupt):
-        retried(
-            Failing(*away(2)),
-            StorageUnavailableError,
-            for_s=60.0,
-            failed=lambda _: (_ for _ in ()).throw(KeyboardInterrupt()),
-        )
+    assert patiently(Failing(3, lambda _: errors.CorruptObjectError("spoilt")), 60.0) == 4
+    assert patiently(Failing(5, lambda _: errors.StorageUnavailableError("away")), 60.0) == 6

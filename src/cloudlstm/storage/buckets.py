@@ -13,7 +13,7 @@ from typing import BinaryIO, Generic, TypeVar
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageUnavailableError, UsageError
 from cloudlstm.storage.base import Progress, object_uri
 from cloudlstm.storage.local import disk_errors, new_file
-from cloudlstm.storage.retry import retried
+from cloudlstm.storage.retry import retry
 
 Client = TypeVar("Client")
 Result = TypeVar("Result")
@@ -80,7 +80,9 @@ def patiently(work: Callable[[], Result], patience_s: float) -> Result:
     A service that does not answer is asked again until `patience_s` seconds are over; an object that arrives spoilt is
     asked for a few times more, as it may be spoilt where it lies.
     """
-    return retried(work, StorageUnavailableError, for_s=patience_s, few=CorruptObjectError, few_tries=_SPOILT_TRIES)
+    return retry(
+        lambda: retry(work, CorruptObjectError, tries=_SPOILT_TRIES), StorageUnavailableError, limit_s=patience_s
+    )
 
 
 def one_at_a_time(progress: Progress | None) -> Progress | None:

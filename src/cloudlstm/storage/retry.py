@@ -1,57 +1,53 @@
-"""Doing something again while it fails for a reason that may pass: the one place that knows pauses and limits."""
+"""One way to do again what fails for a reason that may pass."""
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
-Kinds = type[BaseException] | tuple[type[BaseException], ...]
 
 
-def retried(
+def retry(
     work: Callable[[], Result],
-    passing: Kinds,
+    on: type[Exception] | tuple[type[Exception], ...],
     *,
-    for_s: float,
+    when: Callable[[Any], bool] = lambda _: True,
+    tries: float = math.inf,
+    limit_s: float = math.inf,
     first_pause_s: float = 0.25,
     longest_pause_s: float = 8.0,
-    few: Kinds = (),
-    few_tries: int = 4,
-    failed: Callable[[BaseException], None] = lambda _: None,
+    before_pause: Callable[[Exception], object] = lambda _: None,
 ) -> Result:
-    """The result of `work`; its last error when it fails for too long or for another reason.
+    """The result of `work`, which is called again while it raises an error that may pass.
 
-    Pauses double from the first to the longest, and are shortened at random, so that many tasks do not ask at once.
+    The pauses double. Each is shortened at random, so that many processes do not ask at the same moment.
 
     Args:
         work: What to do.
-        passing: Errors after which it is done again, as long as the next pause ends within `for_s` seconds.
-        for_s: Since the begin; 0 for one try, infinity for ever.
-        first_pause_s: Seconds.
-        longest_pause_s: Seconds.
-        few: Errors after which it is done again a few times only, since they may not pass.
-        few_tries: How often it is done in all before such an error counts.
-        failed: Told each error that passes; may raise to give up.
+        on: The errors that may pass.
+        when: Which of them may pass; by default all.
+        tries: How often `work` is called at most.
+        limit_s: No new call begins later than this after the first; 0 for a single call.
+        first_pause_s: Between the first call and the second.
+        longest_pause_s: The pauses grow up to this.
+        before_pause: Is given each error after which `work` is called again.
+
+    Raises:
+        Exception: The last error, when there is no time or no try left.
     """
-    give_up = time.monotonic() + for_s
-    pause_s, found = first_pause_s, 0
+    give_up = time.monotonic() + limit_s
+    pause_s, calls = first_pause_s, 0
     while True:
+        calls += 1
         try:
             return work()
-        except (*_tuple(passing), *_tuple(few)) as error:
-            if isinstance(error, _tuple(few)):
-                found += 1
-                if found >= few_tries:
-                    raise
-            elif time.monotonic() + pause_s > give_up:
+        except on as error:
+            if calls >= tries or time.monotonic() + pause_s >= give_up or not when(error):
                 raise
-            failed(error)
+            before_pause(error)
         time.sleep(pause_s * random.uniform(0.5, 1.0))
         pause_s = min(2 * pause_s, longest_pause_s)
-
-
-def _tuple(kinds: Kinds) -> tuple[type[BaseException], ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -45,6 +44,7 @@ from cloudlstm.storage.buckets import (
 )
 from cloudlstm.storage.endpoints import NothingListensError, require_listening
 from cloudlstm.storage.local import disk_errors
+from cloudlstm.storage.retry import retry
 
 _CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
 _RIGHTS = "check the credentials, and that they allow it; without s3:ListBucket S3 says this of a missing object too"
@@ -101,7 +101,7 @@ _BY_KIND: dict[tuple[type[BaseException], ...], Fault] = {
 
 _LOST_BODY = (sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.ReadTimeoutError)
 _READS = 3
-_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+_CREATES = 6
 
 _TRANSFER = TransferConfig(
     multipart_threshold=PART_BYTES,
@@ -143,16 +143,10 @@ class S3Storage:
         bucket, key = split_object(uri)
 
         def get() -> bytes:
-            for attempt in range(1, _READS + 1):
-                answer = self._client().get_object(Bucket=bucket, Key=key)
-                try:
-                    return bytes(answer["Body"].read())
-                except _LOST_BODY:  # the SDK repeats a request, but not the reading of its answer
-                    if attempt == _READS:
-                        raise
-            raise AssertionError
+            return bytes(self._client().get_object(Bucket=bucket, Key=key)["Body"].read())
 
-        return self._do(f"read {uri}", get)
+        # The SDK repeats a request, but not the reading of its answer.
+        return self._do(f"read {uri}", lambda: retry(get, _LOST_BODY, tries=_READS, first_pause_s=0.0))
 
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         bucket, key = split_object(uri)
@@ -219,20 +213,18 @@ class S3Storage:
     def _create(self, uri: str, data: bytes, mark: str) -> None:
         bucket, key = split_object(uri)
         client = self._client()
-        for pause_s in (*_PAUSES_S, None):
-            try:
-                client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*", Metadata={WRITER: mark})
-                return
-            except sdk.ClientError as error:
-                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if status == 412:
-                    break
-                # 409 is no answer yet: somebody else was at work on this key, and may have been deleting it.
-                if status != 409 or pause_s is None:
-                    raise
-                time.sleep(pause_s)
-        if client.head_object(Bucket=bucket, Key=key)["Metadata"].get(WRITER) != mark:
-            raise errors.ObjectExistsError(f"{uri} is already there")
+
+        def put() -> None:
+            client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*", Metadata={WRITER: mark})
+
+        try:
+            # 409 is no answer yet: somebody else was at work on this key, and may have been deleting it.
+            retry(put, sdk.ClientError, when=lambda error: _status(error) == 409, tries=_CREATES, first_pause_s=0.1)
+        except sdk.ClientError as error:
+            if _status(error) != 412:
+                raise
+            if client.head_object(Bucket=bucket, Key=key)["Metadata"].get(WRITER) != mark:
+                raise errors.ObjectExistsError(f"{uri} is already there") from None
 
 
 def _info(uri: str, size_bytes: int, answer: Any) -> ObjectInfo:
@@ -271,10 +263,14 @@ def _explained(error: BaseException) -> tuple[Fault, str]:
 def _fault(error: BaseException) -> Fault:
     if isinstance(error, sdk.ClientError):
         code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        status = _status(error)
         other = (errors.StorageUnavailableError, _SERVICE) if status >= 500 else (errors.StorageError, "")
         return _BY_CODE.get(code) or _BY_STATUS.get(status, other)
     return fault_of(error, _BY_KIND)
+
+
+def _status(error: sdk.ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _reason(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from cloudlstm.errors import TargetUnavailableError
-from cloudlstm.storage.retry import retried
+from cloudlstm.storage.retry import retry
 
 Result = TypeVar("Result")
 
@@ -23,8 +23,8 @@ _FIRST_LOOK_S, _LAST_LOOK_S, _SHARE = 1.0, 10.0, 0.05
 
 def patiently(work: Callable[[], Result], patience_s: float = PATIENCE_S) -> Result:
     """The result of `work`, repeated with longer and longer pauses while the service does not answer."""
-    return retried(
-        work, TargetUnavailableError, for_s=patience_s, first_pause_s=_FIRST_PAUSE_S, longest_pause_s=_LONGEST_PAUSE_S
+    return retry(
+        work, TargetUnavailableError, limit_s=patience_s, first_pause_s=_FIRST_PAUSE_S, longest_pause_s=_LONGEST_PAUSE_S
     )
 
 
