@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from cloudlstm import storage
 from cloudlstm.attempts import latest_attempt, read_owner
-from cloudlstm.config import RunConfig, load, parse
+from cloudlstm.config import RunConfig, load, parse, require_local_master
 from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.layout import RunLayout, index
 from cloudlstm.manifest import fingerprint
@@ -45,6 +45,7 @@ def submit_plan(
 def predict_plan(target: Target, *, run: RunLayout, overrides: Sequence[str], root: str | None) -> Plan:
     """The plan that applies the weights of a finished run, without training, to the bars that `overrides` name."""
     document = read_config(run).model_dump(mode="json")
+    require_local_master(document, f"run {run.run_id}", overrides)  # a run may be somebody else's
     document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
     document["train"] |= {"epochs": 0, "weights": run.uri}
     return _plan("predict", target, parse(document, overrides), root, None)

@@ -107,7 +107,7 @@ def _look(java: Path) -> _Look:
         return _Look(int(found[1]), f"version {found[1]}")
     killed = done.returncode < 0
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(("[", "#"))]
-    causes = [line for line in lines if _STARVED.search(line)] or [line for line in lines if "Error occ" not in line]
+    causes = [line for line in lines if not line.startswith("Error occurred during initialization")]
     why = f"killed by signal {-done.returncode}" if killed else shortened((causes or ["says nothing"])[0], 120)
     return _Look(0, f"does not run: {why}", starved=killed or _STARVED.search(said) is not None)
 
