@@ -23,13 +23,12 @@ from cloudlstm import errors
 from cloudlstm.config import SparkConfig
 from cloudlstm.spark_errors import (
     DYING_S,
-    NO_SPACE,
     TASK_TRIES,
     as_ours,
-    disk_full,
     errors_as_text,
     java_ended,
     java_killed,
+    not_started,
     require_space,
 )
 
@@ -138,11 +137,7 @@ class Spark:
             require_space()
             context = pyspark.SparkContext.getOrCreate(conf)
         except Exception as error:
-            if NO_SPACE in str(error):
-                raise disk_full() from error
-            raise errors.MachineError(
-                f"Spark did not start: {str(error).splitlines()[0]}", hint="cloudlstm doctor"
-            ) from error
+            raise not_started(error) from error
         context.setLogLevel("WARN")
         return context
 

@@ -15,6 +15,7 @@ from cloudlstm import errors
 
 NO_SPACE = "No space left on device"
 _WORKER_DIED = "Python worker exited unexpectedly"
+_NO_GATEWAY = "Java gateway process exited"
 
 _START_BYTES = 1 << 18
 DYING_S = 1.0
@@ -59,6 +60,20 @@ def as_ours(error: Exception) -> Exception:
 def java_killed() -> errors.JobError:
     hint = "submit again; if it was for want of memory, set spark.driver_memory_mib lower or free some"
     return errors.JobError("Spark's Java process was killed", hint=hint)
+
+
+def not_started(error: Exception) -> errors.CloudLSTMError:
+    """Why Spark did not start."""
+    text = _text(error)
+    if NO_SPACE in text:
+        return disk_full()
+    if _NO_GATEWAY in text or isinstance(error, ConnectionError) or java_ended(DYING_S):
+        return errors.MachineError(
+            "Spark's Java process ended while it was starting",
+            hint="mostly for want of memory: free some, raise the limit that is set (ulimit -v, a container's), or set "
+            "spark.driver_memory_mib lower; `cloudlstm logs` has what it said",
+        )
+    return errors.MachineError(f"Spark did not start: {text.splitlines()[0]}", hint="cloudlstm doctor")
 
 
 def _text(error: Exception) -> str:

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from cloudlstm import storage
+from cloudlstm.cli.plans import config_of, predict_plan
 from cloudlstm.config import load, parse
 from cloudlstm.errors import ConfigError
+from cloudlstm.layout import RunLayout
+from cloudlstm.targets.local import LocalTarget
 
 SYNTHETIC = {"market": {"source": "synthetic"}}
 
@@ -140,3 +144,50 @@ def test_what_no_parser_takes_is_no_toml_file(tmp_path: Path, text: str) -> None
 def test_an_override_that_no_parser_takes_is_text(text: str) -> None:
     with pytest.raises(ConfigError, match=r"train\.epochs: "):
         parse({}, [f"train.epochs={text}"])
+
+
+REMOTE = [
+    "spark://10.0.0.1:7077",
+    "yarn",
+    "k8s://https://10.0.0.1",
+    "mesos://x",
+    "local-cluster[1,1,1024]",
+    "local[2]x",
+]
+
+
+@pytest.mark.parametrize("master", REMOTE)
+def test_a_master_on_another_machine_counts_only_where_it_is_typed(tmp_path: Path, master: str) -> None:
+    """Its executors' answers are unpickled here: who wrote the file would run code."""
+    path = tmp_path / "theirs.toml"
+    path.write_text(f'[spark]\nmaster = "{master}"\n')
+    with pytest.raises(ConfigError, match=r"theirs\.toml sets spark\.master to .*not on this machine.*type it: "):
+        load(str(path))
+    with pytest.raises(ConfigError, match=r"not on this machine"):
+        load(str(path), ["train.epochs=3"])
+    assert load(str(path), [f"spark.master={master}"]).spark.master == master
+    assert load(str(path), ["spark.master=local[2]"]).spark.master == "local[2]"
+    assert load(None, [f"spark.master={master}"]).spark.master == master
+
+
+@pytest.mark.parametrize("master", ["local", "local[4]", "local[*]", "local[2,3]", "local[*, 1]"])
+def test_a_master_of_this_machine_may_stand_in_a_file(tmp_path: Path, master: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'[spark]\nmaster = "{master}"\n')
+    assert load(str(path)).spark.master == master
+
+
+def test_a_master_that_is_no_text_is_left_to_the_rules(tmp_path: Path) -> None:
+    for text in ("spark = 1", "[spark]\nmaster = 1"):
+        (tmp_path / "odd.toml").write_text(text)
+        with pytest.raises(ConfigError, match=r"^spark"):
+            load(str(tmp_path / "odd.toml"))
+
+
+def test_weights_of_a_run_elsewhere_do_not_bring_its_master(tmp_path: Path) -> None:
+    layout = RunLayout(f"file://{tmp_path}/runs/theirs")
+    storage.write_json(layout.config, parse(SYNTHETIC, ["spark.master=spark://10.0.0.1:7077"]).model_dump(mode="json"))
+    with pytest.raises(ConfigError, match=r"run theirs sets spark\.master"):
+        predict_plan(LocalTarget(), run=layout, overrides=[], root=None)
+    plan = predict_plan(LocalTarget(), run=layout, overrides=["spark.master=local[1]"], root=f"file://{tmp_path}/runs")
+    assert config_of(plan).spark.master == "local[1]"

@@ -60,6 +60,48 @@ def test_without_a_java_the_error_says_what_was_found(tmp_path: Path, bare: pyte
         java.find_java()
 
 
+@pytest.mark.parametrize(
+    ("code", "told", "hint"),
+    [
+        ("echo 'Error occurred during initialization of VM\nCould not allocate heap: 5 bytes' >&2; exit 1",
+         "does not run: Could not allocate heap: 5 bytes", "free memory"),
+        ("echo '[0.01s][warning] Failed to start thread' >&2; echo 'Could not create G1ServiceThread'; exit 1",
+         "does not run: Could not create G1ServiceThread", "free memory"),
+        ("kill -9 $$", "does not run: killed by signal 9", "free memory"),
+        ("echo 'libjli.so: cannot open shared object file' >&2; exit 127",
+         "does not run: libjli.so: cannot open shared object file", "install a JDK"),
+        ("exit 1", "does not run: says nothing", "install a JDK"),
+        ("echo 'openjdk version \"11.0.2\"' >&2", "version 11", "install a JDK"),
+    ],
+)  # fmt: skip
+def test_a_java_that_does_not_run_says_why(
+    tmp_path: Path, bare: pytest.MonkeyPatch, code: str, told: str, hint: str
+) -> None:
+    binary = tmp_path / "bin" / "java"
+    binary.parent.mkdir()
+    binary.write_text(f"#!/bin/sh\n{code}\n")
+    binary.chmod(0o755)
+    for name, value in (("JAVA_HOME", tmp_path), ("PATH", binary.parent)):
+        bare.setenv("JAVA_HOME", "")
+        bare.setenv("PATH", "")
+        bare.setenv(name, str(value))
+        with pytest.raises(MachineError) as caught:
+            java.find_java()
+        assert f"({told})" in caught.value.message
+        assert caught.value.hint.startswith(hint)
+
+
+def test_a_java_that_may_not_be_run_says_so(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").write_text("no program")
+    bare.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(MachineError, match=r"\(cannot be run: Permission denied\)"):
+        java.find_java()
+    (tmp_path / "bin" / "java").chmod(0o755)
+    with pytest.raises(MachineError, match=r"\(cannot be run: Exec format error\)"):
+        java.find_java()
+
+
 def test_the_packaged_java_is_wrapped(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
     fake_java(tmp_path / "package" / "java-runtime", "21.0.8")
     origin = type("Spec", (), {"origin": str(tmp_path / "package" / "__init__.py")})

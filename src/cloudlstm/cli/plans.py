@@ -9,7 +9,7 @@ from itertools import islice
 
 from cloudlstm import storage
 from cloudlstm.attempts import latest_attempt
-from cloudlstm.config import RunConfig, load, parse
+from cloudlstm.config import RunConfig, load, parse, require_local_master
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
 from cloudlstm.layout import RunLayout, index, is_run_id
 from cloudlstm.manifest import Manifest, fingerprint
@@ -55,6 +55,7 @@ def predict_plan(target: Target, *, run: RunLayout, overrides: Sequence[str], ro
     if Manifest.load(run, "train") is None:
         raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
     document = read_config(run).model_dump(mode="json")
+    require_local_master(document, f"run {run.run_id}", overrides)  # a run may be somebody else's
     document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
     document["train"] |= {"epochs": 0, "weights": run.uri}
     return _plan("predict", target, parse(document, overrides), root, None)

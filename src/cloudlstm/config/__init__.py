@@ -7,7 +7,7 @@ This package needs pydantic, so it is imported by the verbs that need it and not
 
 from __future__ import annotations
 
-from cloudlstm.config.load import load, parse
+from cloudlstm.config.load import load, parse, require_local_master
 from cloudlstm.config.models import (
     INCIDENTAL,
     CleanConfig,
@@ -40,4 +40,5 @@ __all__ = [
     "YahooConfig",
     "load",
     "parse",
+    "require_local_master",
 ]

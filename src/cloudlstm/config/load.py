@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -16,6 +17,7 @@ from cloudlstm.config.models import RunConfig
 from cloudlstm.errors import ConfigError, ObjectNotFoundError, ObjectTooLargeError
 from cloudlstm.text.printable import shortened
 
+_LOCAL_MASTER = re.compile(r"local(\[[\d*]+(,\s*\d+)?\])?")
 _MOST_SHOWN = 120
 _MOST_BYTES = 2**20
 """Of a configuration file."""
@@ -38,7 +40,29 @@ def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
             raise ConfigError(error.message, hint="check --config") from None
         except (ValueError, RecursionError) as error:  # also a number of thousands of digits
             raise ConfigError(f"{path} is not a TOML file: {error}") from None
+        require_local_master(document, path, overrides)
     return parse(document, overrides)
+
+
+def require_local_master(document: Mapping[str, Any], where: str, overrides: Iterable[str] = ()) -> None:
+    """Refuses a configuration of somebody else's that names a Spark master on another machine.
+
+    The executors of that master could send anything, and the driver unpickles what they send: code would run here. So
+    such a master counts only where it was typed.
+
+    Args:
+        document: Plain values, such as of a TOML file.
+        where: What they are of, for the error.
+        overrides: What was typed.
+    """
+    section = document.get("spark")
+    master = section.get("master") if isinstance(section, Mapping) else None
+    typed = any(str(word).startswith(("spark.master=", "spark=")) for word in overrides)
+    if isinstance(master, str) and not typed and not _LOCAL_MASTER.fullmatch(master):
+        raise ConfigError(
+            f"{where} sets spark.master to {master!r}, which is not on this machine and would get to run code here",
+            hint=f"if the master is yours, type it: spark.master={master}",
+        )
 
 
 def parse(document: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConfig:

@@ -239,7 +239,8 @@ class SparkConfig(Section):
     """How Spark runs the preparation."""
 
     master: str | None = None
-    """Spark master URL; by default all cores of this machine locally, or what the cluster says."""
+    """Spark master URL; by default all cores of this machine locally, or what the cluster says. A file may name only
+    this machine (`local[4]`): what executors elsewhere send is unpickled here, so their master has to be typed."""
     driver_memory_mib: int = Field(default=1024, ge=512)
     """Heap of the driver's Java process."""
 

