@@ -52,10 +52,10 @@ def submit_plan(
 
 def predict_plan(target: Target, *, run: RunLayout, overrides: Sequence[str], root: str | None) -> Plan:
     """The plan that applies the weights of a finished run, without training, to the bars that `overrides` name."""
-    if Manifest.load(run, "train") is None:
-        raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
     document = read_config(run).model_dump(mode="json")
     require_local_master(document, f"run {run.run_id}", overrides)  # a run may be somebody else's
+    if Manifest.load(run, "train") is None:
+        raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
     document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
     document["train"] |= {"epochs": 0, "weights": run.uri}
     return _plan("predict", target, parse(document, overrides), root, None)
