@@ -14,6 +14,7 @@ from cloudlstm.cli.plans import config_of, predict_plan
 from cloudlstm.config import load, parse
 from cloudlstm.errors import ConfigError
 from cloudlstm.layout import RunLayout
+from cloudlstm.manifest import Manifest
 from cloudlstm.targets.local import LocalTarget
 
 SYNTHETIC = {"market": {"source": "synthetic"}}
@@ -189,5 +190,6 @@ def test_weights_of_a_run_elsewhere_do_not_bring_its_master(tmp_path: Path) -> N
     storage.write_json(layout.config, parse(SYNTHETIC, ["spark.master=spark://10.0.0.1:7077"]).model_dump(mode="json"))
     with pytest.raises(ConfigError, match=r"run theirs sets spark\.master"):
         predict_plan(LocalTarget(), run=layout, overrides=[], root=None)
+    Manifest("train", "a" * 16, (), 0.0).save(layout)
     plan = predict_plan(LocalTarget(), run=layout, overrides=["spark.master=local[1]"], root=f"file://{tmp_path}/runs")
     assert config_of(plan).spark.master == "local[1]"
