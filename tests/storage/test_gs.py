@@ -21,6 +21,7 @@ from cloudlstm.errors import (
 from cloudlstm.storage import registry
 from emulators import GS_BUCKET
 from meddler import Answer, Meddle, Request, cut, lose, meddler, once
+from reliability.between import flip_beside_checksum
 from storage.faults import check_all_verbs
 
 # When a download is refused and tried again, the SDK drops the answer without closing its connection.
@@ -147,6 +148,39 @@ def test_an_answer_cut_short_is_asked_for_again(
         fresh().download(f"{gs_root}/object", tmp_path / "target", told.append)
     assert (tmp_path / "target").read_bytes() == data
     assert sum(told) == len(data)
+
+
+@pytest.mark.parametrize("verb", ["read", "stat"])
+def test_an_error_whose_answer_is_cut_short_is_asked_for_again(
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    meddle, seen = once(lambda _: True, cut)
+    with meddler(gs_endpoint, meddle) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        with pytest.raises(ObjectNotFoundError):
+            getattr(fresh(), verb)(f"{gs_root}/missing")
+    assert [request.method for request in seen] == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("spoilt", [3, 4])
+def test_an_object_that_arrives_spoilt_is_asked_for_four_times(
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, spoilt: int
+) -> None:
+    fresh().write(f"{gs_root}/object", b"x" * 1000)
+    seen: list[str] = []
+
+    def spoil(request: Request) -> Answer:
+        seen.append(request.method)
+        return flip_beside_checksum(request) if len(seen) <= spoilt else request.forward()
+
+    with meddler(gs_endpoint, spoil) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        if spoilt < 4:
+            assert fresh().read(f"{gs_root}/object") == b"x" * 1000
+        else:
+            with pytest.raises(CorruptObjectError, match=f"{gs_root}/object"):
+                fresh().read(f"{gs_root}/object")
+    assert seen == ["GET"] * 4
 
 
 def test_a_spoilt_body_is_noticed(

@@ -33,7 +33,8 @@ NO_BUCKET = "create the bucket, or correct its name"
 PATIENCE_S = 60.0
 """How long a request is repeated that fails for a reason that may pass."""
 
-_SPOILT_TRIES = 4
+SPOILT_TRIES = 4
+"""How often an object is asked for that arrives spoilt."""
 
 _URI = re.compile(r"[a-z0-9]+://(?P<bucket>[A-Za-z0-9](?:[\w.:-]*[A-Za-z0-9])?)(?:/(?P<key>.*))?", re.DOTALL)
 
@@ -81,7 +82,7 @@ def patiently(work: Callable[[], Result], patience_s: float) -> Result:
     asked for a few times more, as it may be spoilt where it lies.
     """
     return retry(
-        lambda: retry(work, CorruptObjectError, tries=_SPOILT_TRIES), StorageUnavailableError, limit_s=patience_s
+        lambda: retry(work, CorruptObjectError, tries=SPOILT_TRIES), StorageUnavailableError, limit_s=patience_s
     )
 
 

@@ -30,6 +30,7 @@ from cloudlstm.storage.buckets import (
     NO_BUCKET,
     PART_BYTES,
     PATIENCE_S,
+    SPOILT_TRIES,
     WRITER,
     Fault,
     PerProcess,
@@ -37,13 +38,13 @@ from cloudlstm.storage.buckets import (
     fault_of,
     is_folder_marker,
     one_line,
-    patiently,
     split,
     split_object,
     told_as_ours,
 )
 from cloudlstm.storage.endpoints import NothingListensError, require_listening
 from cloudlstm.storage.local import disk_errors
+from cloudlstm.storage.retry import retry
 
 _CREDENTIALS = "run gcloud auth application-default login, or give the machine a service account"
 _RIGHTS = "check that the credentials' account may do this; roles/storage.objectUser on the bucket is enough"
@@ -92,7 +93,7 @@ class GSStorage:
                 # Raw: the bytes that are stored, also if the object is marked as gzip.
                 return bytes(self._blob(uri).download_as_bytes(raw_download=True, retry=self._retry))
 
-        return patiently(get, 0.0)  # what passes is repeated by the SDK, all but a spoilt answer
+        return retry(get, errors.StorageError, when=_is_spoilt, tries=SPOILT_TRIES)
 
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         with _sdk_errors(f"write {uri}", only_bucket=True):
@@ -240,6 +241,12 @@ def _sdk_errors(doing: str, *, only_bucket: bool = False) -> AbstractContextMana
         return (kind, hint), "there is no such object"
 
     return told_as_ours(doing, tuple(kind for kinds in _FAULTS for kind in kinds), explained)
+
+
+def _is_spoilt(error: errors.StorageError) -> bool:
+    """Whether an answer arrived spoilt, or an error's answer cut short: the SDK repeats all else that may pass."""
+    cut = isinstance(error.__cause__, requests.exceptions.ChunkedEncodingError)
+    return cut or isinstance(error, errors.CorruptObjectError)
 
 
 def _lacks_bucket(error: api.NotFound) -> bool:
