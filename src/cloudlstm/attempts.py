@@ -138,11 +138,9 @@ class Attempt:
         self._heartbeat: Heartbeat | None = None
 
     def __enter__(self) -> Self:
-        newest = latest_attempt(self._layout)
-        if newest and self._is_held(newest):
-            self._refuse(newest)
+        newest, launcher = self._wait_until_free()
         if newest and was_lost(self._layout, newest) and self._at_work(newest):
-            self.number, self.launcher = newest, latest_launcher(self._layout, newest) + 1
+            self.number, self.launcher = newest, launcher + 1
         else:
             self.number = newest + 1
         if not numbered.create(self._layout.attempt(self.number, self.launcher), asdict(Owner.me())):
@@ -157,6 +155,21 @@ class Attempt:
     ) -> None:
         if self._heartbeat:
             self._heartbeat.end()
+
+    def _wait_until_free(self) -> tuple[int, int]:
+        """The newest attempt and its newest launcher, which is not at work; refuses the run if it is.
+
+        A watch may take a minute. Whoever has taken the run meanwhile is watched in turn.
+        """
+        while True:
+            newest = latest_attempt(self._layout)
+            if not newest:
+                return 0, 0
+            launcher = latest_launcher(self._layout, newest)
+            if self._is_held(newest):
+                self._refuse(newest)
+            if (latest_attempt(self._layout), latest_launcher(self._layout, newest)) == (newest, launcher):
+                return newest, launcher
 
     def _is_held(self, number: int) -> bool:
         """Whether the launcher of an attempt is alive, watched for as long as it takes to know."""

@@ -129,7 +129,7 @@ class _Told:
     Args:
         layout: The run.
         job: The job's name.
-        began: When the job began: reports of an earlier attempt are old news.
+        began: When the job began. What was reported until now is of an earlier attempt.
     """
 
     def __init__(self, layout: RunLayout, job: str, began: float) -> None:
@@ -137,6 +137,9 @@ class _Told:
         self._steps = [step.name for step in STEPS if step.job == job]
         self._counted: dict[tuple[str, str], Progress] = {}
         self._logged = 0
+        # Reports have the times of other machines, whose clocks may differ: they are only compared with each other.
+        self._earlier = _times(self._reports())
+        self._before_restart: dict[tuple[str, str], float] = {}
 
     def progress(self, restarts: Sequence[Restart], phase: str = "") -> list[Progress]:
         """The progress of the job's steps. While workers start again, what they had counted stands.
@@ -145,15 +148,16 @@ class _Told:
         """
         for number, restart in enumerate(restarts[self._logged :], self._logged + 1):
             self._log(restart, number)
-        self._logged = len(restarts)
-        reports = self._recent()
+        reports = [each for each in self._reports() if self._earlier.get(_who(each)) != each.updated]
+        if len(restarts) > self._logged:
+            self._logged, self._before_restart = len(restarts), _times(reports)
         for place, report in enumerate(reports):
-            who = (report.step, report.worker)
+            who = _who(report)
             if report.total:
                 self._counted[who] = report
             elif known := self._counted.get(who):
                 report = replace(report, done=known.done, total=known.total, resumed=known.done)
-            if restarts and report.updated < restarts[-1].time and not report.finished:
+            if self._before_restart.get(who) == report.updated and not report.finished:
                 report = replace(report, resumed=report.done, facts={"phase": f"{restarts[-1].cause}; starting again"})
             reports[place] = report
         if phase and not any(report.step in self._steps for report in reports):
@@ -161,15 +165,23 @@ class _Told:
             reports.append(Progress(self._steps[0], "", 0, 0, "", self._began, time.time(), facts=facts))
         return reports
 
-    def _recent(self) -> list[Progress]:
+    def _reports(self) -> list[Progress]:
         try:
-            return [report for report in read_progress(self._layout) if report.updated >= self._began]
+            return read_progress(self._layout)
         except errors.StorageError:
             return []  # progress is a comfort; the job's own state decides
 
     def _log(self, restart: Restart, generation: int) -> None:
         said = f"{restart.cause}; all workers start again as generation {generation}"
         journal.note(self._layout, self._job, "launcher", said, restart.told.splitlines(), when=restart.time)
+
+
+def _who(report: Progress) -> tuple[str, str]:
+    return report.step, report.worker
+
+
+def _times(reports: Sequence[Progress]) -> dict[tuple[str, str], float]:
+    return {_who(report): report.updated for report in reports}
 
 
 def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTMError:

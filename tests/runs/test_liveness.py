@@ -9,14 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
-from cloudlstm import attempts, storage
+from cloudlstm import attempts, launch, storage
 from cloudlstm.errors import RunBusyError
+from cloudlstm.journal import Progress
 from cloudlstm.layout import RunLayout
 from cloudlstm.runs import documents, liveness
 from cloudlstm.runs.liveness import Changes, Heartbeat, Owner, Process, Verdict, Watch
+from cloudlstm.targets import Restart
 
 BEAT = "memory://liveness/beat.json"
 NEVER_S = 3600.0
@@ -166,3 +169,41 @@ def test_a_heartbeat_that_is_left_says_nothing_and_one_that_ends_says_so() -> No
         found = liveness.last_beat(BEAT)
         assert found is not None
         assert found.ended == ended
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+@pytest.mark.parametrize("taken", [(1, 2), (2, 1)], ids=["its attempt is gone on with", "another attempt"])
+def test_who_took_the_run_while_another_was_watched_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool, taken: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(attempts, "HEARTBEAT_DEAD_AFTER_S", 0.4)
+    layout = RunLayout(f"file://{tmp_path}/run")
+    storage.write_json(layout.attempt(1), asdict(replace(Owner.me(), boot="another")))
+
+    def meanwhile(_: str) -> None:  # told before the watch begins
+        storage.write_json(layout.attempt(*taken), asdict(Owner.me()))
+
+    with pytest.raises(RunBusyError, match=str(os.getpid())), attempts.Attempt(layout, lambda _: at_work, meanwhile):
+        pass
+    found = {item.uri for item in storage.list_objects(layout.attempts)}
+    assert found == {layout.attempt(1), layout.attempt(*taken)}
+
+
+@pytest.mark.parametrize("skew_s", [-7200.0, 7200.0])
+def test_progress_is_shown_whatever_the_clock_of_the_job_says(skew_s: float, tmp_path: Path) -> None:
+    layout = RunLayout(f"file://{tmp_path}/run")
+
+    def report(done: int, moment: float) -> None:
+        made = Progress("ingest", "driver", done, 10, "rows", moment - 1, moment + skew_s)
+        storage.write_json(layout.progress("ingest", "driver"), asdict(made))
+
+    report(1, 100.0)
+    shown = launch._Told(layout, "prepare", 200.0)
+    assert [each.facts for each in shown.progress((), "starting")] == [{"phase": "starting"}], "not that of before"
+    report(2, 201.0)
+    assert [each.done for each in shown.progress((), "starting")] == [2]
+    restarts = [Restart(201.0, "a worker was lost", "")]
+    for _ in range(2):
+        assert shown.progress(restarts)[0].facts == {"phase": "a worker was lost; starting again"}
+    report(3, 202.0)
+    assert [(each.done, each.facts) for each in shown.progress(restarts)] == [(3, {})]
