@@ -107,7 +107,8 @@ def _record(layout: RunLayout, job: str, error: BaseException, generation: int) 
         try:
             storage.write_json(layout.failure(job), record, if_absent=True)
         except errors.ObjectExistsError:
-            known = storage.read_json(layout.failure(job))
+            found = storage.read_json(layout.failure(job))
+            known = found if isinstance(found, dict) else {}
             consequence = known.get("kind") == errors.PeerLostError.__name__ != record["kind"]
             if consequence or known.get("generation", 0) < generation:
                 storage.write_json(layout.failure(job), record)

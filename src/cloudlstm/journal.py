@@ -159,7 +159,7 @@ class Journal(logging.Handler):
     def _next_part(self) -> int:
         """A job that runs again in a later attempt continues the numbering of its parts."""
         folder = self._layout.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/"
-        return max(numbered.numbers(folder, ".log"), default=-1) + 1
+        return max(numbered.numbers(folder, ".log", digits=5), default=-1) + 1
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -27,7 +27,7 @@ from cloudlstm.generations import Generation
 from cloudlstm.layout import RunLayout, join
 from cloudlstm.processes import Process
 from cloudlstm.restarts import KNOWN_CAUSES, PEER_LOST, TERMINATED, Restarts, cause_of, told, worth_another
-from cloudlstm.roll import Roll
+from cloudlstm.roll import Roll, announced
 from cloudlstm.runs import documents, settings
 from cloudlstm.steps import ATTEMPT, DEVICES, GENERATION, MOST_DEVICES, RESTARTS, worker_environment
 from cloudlstm.storage.retry import retry
@@ -232,8 +232,8 @@ class Member:
         with suppress(StorageError):
             attempts.require_current(self._layout)
             following = generation.number + 1
-            waiting = any(True for _ in storage.list_objects(self._layout.members(following)))
-            return waiting or storage.exists(self._layout.generation(following))
+            waiting = announced(self._layout.members(following))
+            return bool(waiting) or storage.exists(self._layout.generation(following))
         return False
 
     def _ended(self, generation: Generation, status: int) -> int:

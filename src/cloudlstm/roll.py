@@ -47,12 +47,9 @@ class Roll:
             storage.write_json(uri, self._record | {"count": self._count})
             self._announced = now
         folder = self._layout.members(self._generation)
-        listed = set()
-        for item in storage.list_objects(folder):
-            address = item.uri.removeprefix(folder).removesuffix(".json")
-            if item.uri.endswith(".json") and _is_address(address):  # other files are not ours
-                self._changes.see(address, item.etag)
-                listed.add(address)
+        listed = announced(folder)
+        for address, etag in listed.items():
+            self._changes.see(address, etag)
         return {address for address in listed if self._changes.have(address, _ALIVE_S)} | {self._address}
 
     def records(self, addresses: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -62,6 +59,16 @@ class Roll:
             with suppress(ObjectNotFoundError, CorruptObjectError):
                 found[address] = storage.read_json(self._layout.member(self._generation, address))
         return found
+
+
+def announced(folder: str) -> dict[str, str]:
+    """The etag of each announcement in a folder of members, by address; other files are not ours."""
+    found = {}
+    for item in storage.list_objects(folder):
+        address = item.uri.removeprefix(folder).removesuffix(".json")
+        if item.uri.endswith(".json") and _is_address(address):
+            found[address] = item.etag
+    return found
 
 
 def _is_address(name: str) -> bool:

@@ -102,6 +102,16 @@ def hosts(generation: Generation) -> list[str]:
     return [address.rsplit(":", 1)[0] for address in generation.addresses]
 
 
+def test_a_foreign_file_among_the_members_ends_no_training(tmp_path: Path, ends: list[Machines]) -> None:
+    machines = Machines(tmp_path, "time.sleep(5); checkpoint()")
+    ends.append(machines)
+    for number in (1, 2, 3):
+        storage.write(machines.layout.members(number) + ".DS_Store", b"not ours")
+    machines.start("127.0.0.11", "127.0.0.12")
+    assert machines.statuses() == [0, 0]
+    assert [found.outcome for found in machines.generations()] == ["", "done"]
+
+
 @pytest.mark.parametrize("worker", ["checkpoint()", "generation or lose_a_peer(); checkpoint()"])
 def test_storage_that_often_does_not_answer_ends_no_machine(
     tmp_path: Path, ends: list[Machines], worker: str, monkeypatch: pytest.MonkeyPatch

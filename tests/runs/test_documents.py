@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudlstm import manifest, storage
+from cloudlstm import job, manifest, storage
 from cloudlstm.errors import CorruptObjectError, JobError, from_record, to_record
 from cloudlstm.generations import Generation
 from cloudlstm.journal import Progress
@@ -55,6 +55,13 @@ def test_an_assignment_of_a_newer_release() -> None:
 @pytest.mark.parametrize("record", [*NOT_DOCUMENTS, {"kind": 3, "message": None}])
 def test_a_failure_that_is_no_record_is_a_failure_all_the_same(record: object) -> None:
     assert isinstance(from_record(record), JobError)
+
+
+def test_a_damaged_failure_gives_way_to_the_next_one() -> None:
+    layout = RunLayout("memory://documents/failed")
+    storage.write_json(layout.failure("train"), [])
+    job._record(layout, "train", JobError("the cause"), 1)
+    assert storage.read_json(layout.failure("train"))["message"] == "the cause"
 
 
 def test_an_error_keeps_the_uri_of_its_object() -> None:

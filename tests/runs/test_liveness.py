@@ -89,6 +89,24 @@ def test_a_change_counts_and_the_first_sight_does_not() -> None:
     assert not changes.have("b", NEVER_S)
 
 
+def test_time_in_which_nobody_looked_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watcher, or its whole machine, was asleep for an hour."""
+    changes, now = Changes(), time.monotonic()
+    changes.see("a", "1")
+    changes.see("a", "2")
+    monkeypatch.setattr(time, "monotonic", lambda: now + 3600)
+    changes.see("a", "2")
+    assert changes.unchanged_s("a") <= 10
+    assert changes.have("a", 60.0)
+
+
+def test_the_process_table_of_another_namespace_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a container is started without a /proc of its own."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert liveness._machine() == ("", "")
+    assert Owner.me().process() is Process.UNKNOWN
+
+
 def test_a_heartbeat_that_changes_is_that_of_a_living_process_whatever_the_table_says() -> None:
     gone = replace(Owner.me(), ticks=1)
     beat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from dataclasses import asdict
 
 import pytest
@@ -17,9 +18,10 @@ from cloudlstm.roll import Roll
 from cloudlstm.runs import numbered
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.targets import lease
+from cloudlstm.targets.group_job import read_assignment
 
-FOREIGN = (".DS_Store", "0009 (conflicted copy).json", "9999.json~", "0009.json.tmp", "x.json", "0009", "0009.txt",
-           "٣.json", "-1.json", "sub/0009.json", "Icon\r")  # fmt: skip
+FOREIGN = (".DS_Store", "0009 (conflicted copy).json", "9999.json~", "0009.json.tmp", "x.json", "0009", "9.json",
+           "00009.json", "0009.txt", "٣.json", "-1.json", "sub/0009.json", "Icon\r")  # fmt: skip
 
 
 def litter(folder: str) -> None:
@@ -72,6 +74,28 @@ def test_leases_beside_files_of_others() -> None:
     assert found is not None
     assert (found.number, found.run) == (1, "memory://runs/a")
     taken.release()
+
+
+def test_a_damaged_lease_does_not_keep_the_group_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "EXPIRES_AFTER_S", 0.2)
+    base = "memory://numbered/damaged"
+    storage.write(f"{base}/leases/000003.json", b"[]")
+    taken = lease.Lease(base, "memory://runs/a", lambda _: False)
+    deadline = time.monotonic() + 60
+    while (holder := taken.take()) is not None:
+        assert not taken.is_known(holder), "it may be alive, and is watched"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    found = lease.newest(base)
+    assert found is not None
+    assert (found.number, found.run) == (4, "memory://runs/a")
+    taken.release()
+
+
+@pytest.mark.parametrize("found", [[], {}, {"deadline": "soon"}, {"deadline": 1}, 7, None])
+def test_an_assignment_that_is_none_assigns_nothing(found: object) -> None:
+    storage.write_json("memory://numbered/assignment.json", found)
+    assert read_assignment("memory://numbered/assignment.json") == {}
 
 
 def test_logs_and_progress_beside_files_of_others(monkeypatch: pytest.MonkeyPatch) -> None:

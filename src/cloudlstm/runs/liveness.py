@@ -21,6 +21,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageErr
 from cloudlstm.runs import documents
 
 _LOOK_EVERY_S = 0.5
+_TURN_S = 10.0
 
 
 class Process(StrEnum):
@@ -74,6 +75,8 @@ class Owner:
 def _machine() -> tuple[str, str]:
     """The boot id of this kernel and the PID namespace of this process; empty where there is no /proc."""
     try:
+        if str(Path("/proc/self").readlink()) != str(os.getpid()):  # /proc shows another namespace than ours
+            return "", ""
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return boot, str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -161,27 +164,43 @@ class Heartbeat:
 
 
 class Changes:
-    """When each of some objects was last seen to change, by this process's clock."""
+    """When each of some objects was last seen to change.
+
+    Time counts by this process's clock, and only between looks. Of a longer time without a look, in which this process
+    or its whole machine may have been asleep, only `_TURN_S` count.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[str, float]] = {}
-        self._changed: set[str] = set()
+        self._seen: dict[str, _Seen] = {}
 
     def see(self, name: str, etag: str) -> None:
         """Takes in that the object `name` has this etag now."""
-        known = self._seen.get(name)
-        if known is None or known[0] != etag:
-            self._seen[name] = etag, time.monotonic()
-            if known is not None:
-                self._changed.add(name)
+        now = time.monotonic()
+        seen = self._seen.get(name)
+        if seen is None or seen.etag != etag:
+            self._seen[name] = _Seen(etag, now, changed=seen is not None)
+        else:
+            seen.unchanged_s += min(now - seen.looked, _TURN_S)
+            seen.looked = now
 
     def have(self, name: str, within_s: float) -> bool:
         """Whether the object was seen to change within the last seconds; the first sight of it is no change."""
-        return name in self._changed and self.unchanged_s(name) < within_s
+        seen = self._seen.get(name)
+        return seen is not None and seen.changed and seen.unchanged_s < within_s
 
     def unchanged_s(self, name: str) -> float:
-        """For how long it has not been seen to change; since the first sight of it where it never was."""
-        return time.monotonic() - self._seen[name][1]
+        """For how long it was seen unchanged, since its last change or the first sight of it."""
+        return self._seen[name].unchanged_s
+
+
+@dataclass(slots=True)
+class _Seen:
+    """An object's etag, the time of the last look, whether it has changed, and for how long it is the same since."""
+
+    etag: str
+    looked: float
+    changed: bool
+    unchanged_s: float = 0.0
 
 
 class Verdict(StrEnum):

@@ -12,22 +12,22 @@ from cloudlstm import storage
 from cloudlstm.errors import ObjectExistsError
 
 
-def number_in(uri: str, folder: str, ending: str = ".json") -> int | None:
+def number_in(uri: str, folder: str, ending: str = ".json", digits: int = 4) -> int | None:
     """The number of the object at `uri`; None if it is not a numbered object directly in `folder` (ending at "/")."""
     name = uri.removeprefix(folder).removesuffix(ending)
-    ours = uri.startswith(folder) and uri.endswith(ending) and name.isascii() and name.isdigit()
-    return int(name) if ours else None
+    written = uri.startswith(folder) and uri.endswith(ending) and name.isascii() and name.isdigit()
+    return int(name) if written and name == f"{int(name):0{digits}d}" else None
 
 
-def numbers(folder: str, ending: str = ".json") -> list[int]:
+def numbers(folder: str, ending: str = ".json", digits: int = 4) -> list[int]:
     """The numbers of the objects in `folder` (ending at "/"), in ascending order."""
-    found = (number_in(item.uri, folder, ending) for item in storage.list_objects(folder))
+    found = (number_in(item.uri, folder, ending, digits) for item in storage.list_objects(folder))
     return sorted(number for number in found if number is not None)
 
 
-def newest(folder: str, ending: str = ".json") -> int:
+def newest(folder: str, ending: str = ".json", digits: int = 4) -> int:
     """The highest number in `folder` (ending at "/"); 0 where there is none."""
-    return max(numbers(folder, ending), default=0)
+    return max(numbers(folder, ending, digits), default=0)
 
 
 def create(uri: str, document: Any) -> bool:

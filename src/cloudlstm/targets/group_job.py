@@ -207,7 +207,7 @@ class GroupJob(CourseJob):
     def _at_work(self, holder: Holder) -> bool:
         """Whether another run's training goes on although its launcher is gone."""
         found = read_assignment(self._request["assignment"]["uri"])
-        if found.get("lease") != holder.token or float(found["deadline"]) <= time.time():
+        if not holder.token or found.get("lease") != holder.token:
             return False
         formed = _newest(RunLayout(holder.run), int(found["attempt"]))
         return not (formed and formed.outcome) and patiently(self._group.look).size > 0
@@ -241,12 +241,13 @@ def iso(when: float) -> str:
 
 
 def read_assignment(uri: str) -> dict[str, Any]:
-    """What the machines of a group are to do now; empty if nothing."""
+    """What the machines of a group are to do now; empty if nothing, or nothing that can be read."""
     try:
-        found: dict[str, Any] = storage.read_json(uri)
-    except (ObjectNotFoundError, CorruptObjectError):
+        found = storage.read_json(uri)
+        float(found["deadline"]), int(found["attempt"])
+    except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError, ValueError):
         return {}
-    return found
+    return dict(found)
 
 
 def _newest(layout: RunLayout, attempt: int) -> Generation | None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from cloudlstm import storage
-from cloudlstm.errors import RunBusyError, StorageError
+from cloudlstm.errors import CorruptObjectError, RunBusyError, StorageError
 from cloudlstm.layout import join
 from cloudlstm.runs import documents, numbered
 from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch
@@ -21,6 +21,7 @@ from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch
 RENEW_EVERY_S = 10.0
 EXPIRES_AFTER_S = 120.0
 
+_DIGITS = 6
 _KEPT = 8
 """Leases whose objects stay, for people who look."""
 
@@ -118,7 +119,7 @@ class Lease:
 
     def _forget(self) -> None:
         with suppress(StorageError):
-            for number in numbered.numbers(_folder(self._base)):
+            for number in numbered.numbers(_folder(self._base), digits=_DIGITS):
                 if number <= self._number - _KEPT:
                     storage.delete(_uri(self._base, number, "beat"))
                     storage.delete(_uri(self._base, number))
@@ -135,10 +136,13 @@ class _Record:
 
 def newest(base: str) -> Holder | None:
     """The newest lease of a group, held or over; None when there was none."""
-    number = numbered.newest(_folder(base))
+    number = numbered.newest(_folder(base), digits=_DIGITS)
     if not number:
         return None
-    record = documents.read(_Record, _uri(base, number))
+    try:
+        record = documents.read(_Record, _uri(base, number))
+    except CorruptObjectError:  # then only its heartbeat tells whether its holder is alive
+        record = _Record("", "unknown", Owner("another machine", 0, 0.0))
     return Holder(number, record.token, record.run, record.owner)
 
 
@@ -147,4 +151,4 @@ def _folder(base: str) -> str:
 
 
 def _uri(base: str, number: int, kind: str = "") -> str:
-    return join(base, "leases", f"{number:06d}{'.' + kind if kind else ''}.json")
+    return join(base, "leases", f"{number:0{_DIGITS}d}{'.' + kind if kind else ''}.json")
