@@ -3,4 +3,4 @@
 Importing this package loads nothing heavy: no SDK, no pyspark, no tensorflow. See ARCHITECTURE.md for the rooms.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
