@@ -28,6 +28,7 @@ if not Path("failed-once").exists():
     sys.exit(3)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
 variables = {name: value for name, value in os.environ.items() if name.startswith("CLOUDLSTM_")}
+assert int(variables.pop("CLOUDLSTM_CORES")) in os.sched_getaffinity(0)  # machines share those of this one
 told = {"pids": [os.getppid(), os.getpid(), child.pid], "package": cloudlstm.__file__, "variables": variables,
         "jobs": sorted(os.listdir(Path(__file__).parent))}
 def tell(what):

@@ -152,4 +152,4 @@ class _coloured:  # noqa: N801 - stands where a function would
             _, level, text = f"{text}  ".split(" ", 2)
             style = _LEVELS.get(level, "")
         prefix = Text.assemble((clock, "dim"), " ", (f"{source:<15}", colour), " ")
-        self._console.print(prefix + Text(text.rstrip(), style=style), soft_wrap=True)
+        self._console.print(prefix + Text(terminal.shown(text.rstrip()), style=style), soft_wrap=True)

@@ -83,7 +83,8 @@ class CloudTarget:
 
     def checks(self, config: RunConfig | None, root: str) -> preflight.Checks:
         """What is looked at before a submit; without a configuration what concerns the target alone."""
-        return preflight.checks(self.config, self.spark, self.group, self._account, config, root)
+        workers = (config.train.workers or self.workers) if config else None
+        return preflight.checks(self.config, self.spark, self.group, self._account, config, root, workers)
 
     def remains(self) -> list[str]:
         """One line for everything there is of the target, whatever its state."""

@@ -28,6 +28,7 @@ def checks(
     account: Account,
     config: RunConfig | None,
     root: str,
+    workers: int | None,
 ) -> Checks:
     """All checks of a cloud, in the order in which they are worth mending; without a configuration the target's alone.
 
@@ -38,8 +39,8 @@ def checks(
         account: Whose they are.
         config: The run that is to be submitted.
         root: Where runs lie.
+        workers: How many trainers the run needs, if there is one.
     """
-    workers = config.train.workers if config else None
     found: dict[str, Callable[[], str]] = {
         "credentials": account.credentials,
         "bucket": lambda: storage_rights(root),
