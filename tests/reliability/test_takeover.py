@@ -76,6 +76,7 @@ def test_a_launcher_that_was_stopped_finds_its_run_taken_over(layout: RunLayout)
     with pytest.raises(RunBusyError), attempts.Attempt(layout):
         pass
     os.kill(first.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)  # a signal takes a moment
     with attempts.Attempt(layout) as second:
         assert second.number == 2
         os.kill(first.pid, signal.SIGCONT)
