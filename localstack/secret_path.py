@@ -13,6 +13,8 @@ import re
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 
+from localstack.chunks import without_chunks
+
 _END = b"\r\n\r\n"
 _PIECE_BYTES = 1 << 18
 _NO_BODY = (b"204", b"304")
@@ -130,17 +132,7 @@ async def _exactly(count: int, reader: StreamReader) -> AsyncIterator[bytes]:
 async def _content(head: bytes, reader: StreamReader) -> bytes:
     """The whole body of an answer."""
     raw = b"".join([piece async for piece in _body(head, reader, to_the_end=not _has_end(head))])
-    if not _is_chunked(head):
-        return raw
-    parts = []
-    while raw:
-        line, _, raw = raw.partition(b"\r\n")
-        size = int(line.split(b";")[0], 16)
-        if not size:
-            break
-        parts.append(raw[:size])
-        raw = raw[size + 2 :]
-    return b"".join(parts)
+    return without_chunks(raw) if _is_chunked(head) else raw
 
 
 def _with_length(head: bytes, count: int) -> bytes:

@@ -7,13 +7,14 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from localstack.cloud import Cloud, Options
 
 from grouping import group_of, needs_target
 from infra.terraforming import Running, Terraform, copied, initialized, require_terraform
-from listening import Watch
+from listening import Listener, Watch, listeners, working_in
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -36,31 +37,41 @@ OVERRIDE = 'provider "aws" {\n  max_retries = 2\n}\n'
 
 
 @pytest.fixture(scope="session")
-def aws_watch(tmp_path_factory: pytest.TempPathFactory) -> Watch:
+def aws_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("aws") / "cloud"
+
+
+@pytest.fixture(scope="session")
+def gcp_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gcp") / "cloud"
+
+
+@pytest.fixture(scope="session")
+def aws_watch(aws_folder: Path) -> Watch[Listener]:
     """The sockets that the emulated AWS listens at, looked at for as long as it runs."""
-    return Watch(tmp_path_factory.mktemp("aws") / "cloud")
+    return Watch(lambda: listeners(working_in(aws_folder)))
 
 
 @pytest.fixture(scope="session")
-def gcp_watch(tmp_path_factory: pytest.TempPathFactory) -> Watch:
+def gcp_watch(gcp_folder: Path) -> Watch[Listener]:
     """Likewise."""
-    return Watch(tmp_path_factory.mktemp("gcp") / "cloud")
+    return Watch(lambda: listeners(working_in(gcp_folder)))
 
 
 @pytest.fixture(scope="session")
-def aws_cloud(aws_watch: Watch) -> Iterator[Cloud]:
+def aws_cloud(aws_watch: Watch[Listener], aws_folder: Path) -> Iterator[Cloud]:
     """An emulated AWS, for as long as the tests run."""
     options = Options(node_environment={"EVERYWHERE": "yes"})
-    with aws_watch.watching(), Cloud(aws_watch.folder, options) as running:
+    with aws_watch.watching(), Cloud(aws_folder, options) as running:
         yield running
         assert running.control.state()["problems"] == []
 
 
 @pytest.fixture(scope="session")
-def gcp_cloud(gcp_watch: Watch) -> Iterator[Cloud]:
+def gcp_cloud(gcp_watch: Watch[Listener], gcp_folder: Path) -> Iterator[Cloud]:
     """An emulated Google Cloud, likewise."""
     options = Options(cloud="gcp", node_environment={"EVERYWHERE": "yes"})
-    with gcp_watch.watching(), Cloud(gcp_watch.folder, options) as running:
+    with gcp_watch.watching(), Cloud(gcp_folder, options) as running:
         yield running
         assert running.control.state()["problems"] == []
 

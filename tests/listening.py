@@ -1,13 +1,14 @@
-"""Which sockets the processes of a folder listen at, and in which networks: what others could connect to."""
+"""Which sockets processes listen at, and in which networks: what others could connect to."""
 
 from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 _PROC = Path("/proc")
 _OWN = _PROC / "self" / "ns" / "net"
@@ -15,7 +16,9 @@ _OWN = _PROC / "self" / "ns" / "net"
 OWN_NETWORK = str(_OWN.readlink()) if _OWN.exists() else ""
 """The network that this process shares with everybody on the machine."""
 
-_PAUSE_S = 0.4
+Seen = TypeVar("Seen")
+
+_PAUSE_S = 0.25
 _LISTENS = "0A"
 
 
@@ -40,17 +43,19 @@ class Listener:
         return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
-class Watch:
+class Watch(Generic[Seen]):
     """Looks again and again.
 
+    Args:
+        look: Gives what is there now.
+
     Attributes:
-        folder: The processes that work in it or below are looked at.
-        seen: All listeners so far.
+        seen: All that was there at some time.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seen: set[Listener] = set()
+    def __init__(self, look: Callable[[], set[Seen]]) -> None:
+        self._look = look
+        self.seen: set[Seen] = set()
         self._stopped = threading.Event()
 
     @contextmanager
@@ -64,13 +69,14 @@ class Watch:
             thread.join()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(_PAUSE_S):
-            self.seen |= listeners(self.folder)
+        while not self._stopped.is_set():
+            self.seen |= self._look()
+            self._stopped.wait(_PAUSE_S)
 
 
-def listeners(folder: Path) -> set[Listener]:
-    """The listening TCP sockets of all processes that work in the folder or below, whatever their network."""
-    processes = [each for each in _PROC.glob("[0-9]*") if _works_in(each, folder)]
+def listeners(pids: Iterable[int]) -> set[Listener]:
+    """The listening TCP sockets of these processes, whatever their network."""
+    processes = [_PROC / str(pid) for pid in pids]
     sockets: dict[str, tuple[str, str, int]] = {}
     networks = set()
     for each in processes:
@@ -88,6 +94,11 @@ def listeners(folder: Path) -> set[Listener]:
                     if name in sockets:
                         found.add(Listener(int(each.name), *sockets[name]))
     return found
+
+
+def working_in(folder: Path) -> set[int]:
+    """The processes that work in the folder or below."""
+    return {int(each.name) for each in _PROC.glob("[0-9]*") if _works_in(each, folder)}
 
 
 def _works_in(process: Path, folder: Path) -> bool:

@@ -17,6 +17,7 @@ from botocore.auth import S3SigV4Auth  # noqa: TID253 - only the server imports 
 from botocore.awsrequest import AWSRequest  # noqa: TID253
 from botocore.credentials import Credentials  # noqa: TID253
 
+from localstack.chunks import without_chunks
 from localstack.server import Application
 
 _ABOUT_OBJECTS = {"delete", "list-type", "uploads", "versions"}
@@ -55,7 +56,7 @@ class Buckets:
         sent = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
         sent |= {"content-type": environ.get("CONTENT_TYPE", "")}
         if sent.get("x-amz-content-sha256", "").startswith("STREAMING-"):
-            body = _without_chunks(body)
+            body = without_chunks(body)
             sent = {name: value for name, value in sent.items() if name not in _CHUNKED}
         kept = {
             name: value
@@ -75,16 +76,3 @@ class Buckets:
         skipped = {"connection", "date", "server", "transfer-encoding"}
         headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in skipped]
         return answer.status, headers, text
-
-
-def _without_chunks(body: bytes) -> bytes:
-    """The content of a body in aws-chunked encoding; its signatures and checksums are not looked at."""
-    parts = []
-    while body:
-        line, _, body = body.partition(b"\r\n")
-        size = int(line.partition(b";")[0], 16)
-        if not size:
-            break
-        parts.append(body[:size])
-        body = body[size + 2 :]
-    return b"".join(parts)

@@ -21,7 +21,7 @@ from localstack.interpreter import node_python, spark_home
 
 from emulated import Cluster, require_network, until
 from emulated_trainers import Trainers
-from listening import listeners
+from listening import listeners, working_in
 from other_user import as_nobody
 
 BUCKET = "others"
@@ -172,7 +172,7 @@ print(found)
 def test_another_user_can_read_none_of_its_files_and_environments(box: Cloud) -> None:
     """Even where he can enter the folders above, as this test lets him by going there first."""
     files = [path.relative_to(box.folder) for path in box.folder.rglob("settings.json")]
-    environments = [f"/proc/{each.pid}/environ" for each in listeners(box.folder)]
+    environments = [f"/proc/{each.pid}/environ" for each in listeners(working_in(box.folder))]
     assert len(files) >= 3
     assert environments
     words = [str(box.folder), *map(str, files), *environments]
@@ -219,9 +219,9 @@ def test_another_user_reads_no_file_through_tensorflows_ports(cloud: Cloud, trai
     trainers.assign(SERVER, deadline=time.time() + 1000)
     trainers.scale(1)
     (host,) = until(lambda: trainers.told("alive/"), "TensorFlow's server")
-    serving = [each for each in listeners(cloud.folder) if each.port == 8470]
+    serving = [each for each in listeners(working_in(cloud.folder)) if each.port == 8470]
     assert serving, "no process listens at the port"
-    ports = {each.port for each in listeners(cloud.folder) if each.is_here} | {8470}
+    ports = {each.port for each in listeners(working_in(cloud.folder)) if each.is_here} | {8470}
     places = {host, "127.0.0.1"}
     with suppress(OSError):  # a machine that does not know its own address
         places.add(socket.gethostbyname(socket.gethostname()))

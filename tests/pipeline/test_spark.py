@@ -13,7 +13,7 @@ from cloudlstm.config import SparkConfig
 from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
 from cloudlstm.spark import Spark
 from cloudlstm.spark_errors import as_ours
-from doors import listening
+from listening import listeners
 
 
 def test_results_come_in_the_order_of_the_items(spark: Spark) -> None:
@@ -28,7 +28,7 @@ def test_who_has_not_the_secret_cannot_speak_to_sparks_ports(spark: Spark) -> No
     body = b"\x00nonsense"
     message = struct.pack(">bqi", 3, 7, len(body)) + body  # a request of Spark's network protocol, of number 7
     gateway = int(spark.context._gateway.gateway_parameters.port)  # py4j's own, which has a secret as well
-    ports = {port for _, port in listening({spark.context._gateway.proc.pid})} - {gateway}
+    ports = {each.port for each in listeners({spark.context._gateway.proc.pid})} - {gateway}
     assert int(spark.context.getConf().get("spark.driver.port")) in ports
     for port in ports:
         with socket.create_connection(("127.0.0.1", port), timeout=60) as stranger:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,20 +68,6 @@ def check_visible(run: str) -> int:
             assert (len(data), hashlib.sha256(data).hexdigest()) == (row.size_bytes, row.sha256), row.uri
         found += manifest is not None
     return found
-
-
-def children(pid: int) -> Iterator[int]:
-    """The processes that have this one as their parent."""
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(entry.read_text().rsplit(")", 1)[1].split()[1]) == pid:
-                yield int(entry.parent.name)
-
-
-def descendants(pid: int) -> Iterator[int]:
-    for child in list(children(pid)):
-        yield child
-        yield from descendants(child)
 
 
 def command(pid: int) -> str:

@@ -12,8 +12,9 @@ from localstack.processes import Process, free_ports, serving, tail
 
 from cloudlstm.targets.java import find_java
 from pipeline.submitting import data_objects
+from process_tree import descendants
 from reliability.between import PATIENCE_S, Between, Stall
-from reliability.running import PREPARE_ONLY, check_visible, command, descendants, ended, kill, start
+from reliability.running import PREPARE_ONLY, check_visible, command, ended, kill, start
 
 
 def daemon(

@@ -13,8 +13,9 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.errors import JobError
 from cloudlstm.spark import Spark
+from process_tree import children, descendants
 from reliability.between import PATIENCE_S, Between, Stall
-from reliability.running import STEPS, check_visible, children, command, descendants, kill, prepare_here
+from reliability.running import STEPS, check_visible, command, kill, prepare_here
 
 
 def daemon(spark: Spark) -> int:

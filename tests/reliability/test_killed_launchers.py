@@ -12,13 +12,13 @@ import pytest
 from cloudlstm import storage
 from emulators import S3_BUCKET
 from pipeline.submitting import data_objects
+from process_tree import children
 from reliability.between import PATIENCE_S, Between, Stall
 from reliability.running import (
     ONE_CORE,
     PREPARE_ONLY,
     STEPS,
     check_visible,
-    children,
     command,
     ended,
     gone,

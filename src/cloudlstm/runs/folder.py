@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudlstm import storage
+from cloudlstm import attempts, storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
 from cloudlstm.layout import RunLayout
 from cloudlstm.runs.settings import require_same
@@ -12,7 +12,7 @@ from cloudlstm.runs.settings import require_same
 
 def has_attempt(layout: RunLayout) -> bool:
     """Whether the folder is that of a run: somebody has submitted it."""
-    return any(layout.is_attempt(item.uri) for item in storage.list_objects(layout.attempts))
+    return attempts.latest_attempt(layout) > 0
 
 
 def require_own(layout: RunLayout, settings: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from cloudlstm.errors import MachineError
 from cloudlstm.steps import CORES, DEVICES, MOST_DEVICES
 from cloudlstm.training.runtime import tf
+from cloudlstm.workers.environment import cores_here
 
 
 def prepare() -> tuple[str, ...]:
@@ -22,7 +23,8 @@ def prepare() -> tuple[str, ...]:
     To be called before TensorFlow computes anything. The number of CPU devices is what DEVICES says, which must be the
     same on all workers; without it, one for each core, MOST_DEVICES at most.
     """
-    cores = len(_keep_to_cores())
+    _keep_to_cores()
+    cores = cores_here()
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         _use_threads(cores, cores)
@@ -71,11 +73,7 @@ def _use_threads(within: int, between: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(between)
 
 
-def _keep_to_cores() -> set[int]:
-    """Binds this process to the cores that its launcher chose for it; returns the cores it may use."""
-    wanted = os.environ.get(CORES)
-    if not hasattr(os, "sched_setaffinity"):
-        return set(range(os.cpu_count() or 1))
-    if wanted:
+def _keep_to_cores() -> None:
+    """Binds this process to the cores that its launcher chose for it."""
+    if (wanted := os.environ.get(CORES)) and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(core) for core in wanted.split(",")})
-    return os.sched_getaffinity(0)

@@ -1,0 +1,31 @@
+"""Which processes another one has started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def children(pid: int) -> Iterator[int]:
+    """The processes that have this one as their parent."""
+    return (child for child, parent in _parents().items() if parent == pid)
+
+
+def descendants(pid: int) -> set[int]:
+    """All that this process has started, as far as they are still its children's children; without itself."""
+    parents = _parents()
+    found, before = {pid}, set()
+    while found != before:
+        before = set(found)
+        found |= {child for child, parent in parents.items() if parent in found}
+    return found - {pid}
+
+
+def _parents() -> dict[int, int]:
+    """The parent of every process."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, IndexError, ValueError):
+            found[int(entry.parent.name)] = int(entry.read_text().rsplit(")", 1)[1].split()[1])
+    return found
