@@ -47,10 +47,10 @@ lock: ## Renew the pinned dependencies (needs uv)
 	$(LOCK) pyproject.toml $(NODES) --extra cuda -o requirements/trainer-cuda.txt
 
 soak: $(READY) ## Kill a launcher at 1,000 points of runs on a scripted cloud
-	CLOUDLSTM_KILL_POINTS=1000 $(BIN)/python -m pytest -n 2 tests/cloud/test_kill_points.py
+	CLOUDLSTM_KILL_POINTS=1000 $(BIN)/python -m pytest -n 2 tests/targets/test_kill_points.py
 
 spark-versions: $(READY) ## Prepare on the Spark of every supported cluster; the data must be the same, byte for byte
-	CLOUDLSTM_SPARK_VERSIONS="3.5.8 4.1.1 4.3.0" $(BIN)/python -m pytest tests/cloud/test_spark_versions.py
+	CLOUDLSTM_SPARK_VERSIONS="3.5.8 4.1.1 4.3.0" $(BIN)/python -m pytest tests/targets/test_spark_versions.py
 
 CLOUD ?= aws
 

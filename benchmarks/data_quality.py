@@ -38,9 +38,9 @@ from known_faults import (
 )
 
 from cloudlstm.config import Rename
-from cloudlstm.market.clean import Cleaned
-from cloudlstm.market.renames import renamed
-from cloudlstm.market.rules import RULES, of_action
+from cloudlstm.market.cleaning.clean import Cleaned
+from cloudlstm.market.cleaning.rules import RULES, of_action
+from cloudlstm.market.sources.renames import renamed
 
 Row = Sequence[object]
 

@@ -17,9 +17,10 @@ import pandas as pd  # noqa: TID253 - nothing here is loaded by the package
 import pyarrow as pa
 
 from cloudlstm.config import CleanConfig
-from cloudlstm.market import bars, tabular
+from cloudlstm.market import bars
 from cloudlstm.market.calendar import sessions
-from cloudlstm.market.clean import Cleaned, clean
+from cloudlstm.market.cleaning.clean import Cleaned, clean
+from cloudlstm.market.sources import tabular
 
 CONFIG = CleanConfig()
 PRICES = list(bars.PRICES)

@@ -17,12 +17,12 @@ import threading
 from pathlib import Path
 
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest
-from cloudlstm.prepare import run_on
-from cloudlstm.spark import Spark
-from cloudlstm.targets.java import find_java
+from cloudlstm.pipeline.prepare import run_on
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets.local.java import find_java
 
 MEASURED = ("clean", "features", "sequences")
 

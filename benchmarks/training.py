@@ -21,18 +21,18 @@ from typing import Any
 
 import numpy as np
 
-from cloudlstm import launch, storage
+from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset import sequences
 from cloudlstm.features.table import compute
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, read_object, write_object
 from cloudlstm.market.calendar import sessions
-from cloudlstm.market.clean import clean
-from cloudlstm.market.synthetic import make_bars, ticker_names
-from cloudlstm.steps import DEVICES
-from cloudlstm.targets import Plan
-from cloudlstm.targets.local import LocalTarget
+from cloudlstm.market.cleaning.clean import clean
+from cloudlstm.market.sources.synthetic import make_bars, ticker_names
+from cloudlstm.runs.environment import DEVICES
+from cloudlstm.runs.manifest import Manifest, read_object, write_object
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets import Plan, launcher
+from cloudlstm.targets.local.target import LocalTarget
 
 ARRANGEMENTS = {"1 process, 1 device": (1, 1), "1 process, 2 devices": (1, 2), "2 processes, 1 device each": (2, 1)}
 
@@ -75,7 +75,7 @@ def trained(
     for process in request["processes"]:
         process["env"][DEVICES] = str(devices)
         process["argv"][1] = str(Path(__file__))
-    launch.carry_out(Plan("submit", layout.uri, ({"action": "job", **request},)), target, lambda _: None)
+    launcher.carry_out(Plan("submit", layout.uri, ({"action": "job", **request},)), target, lambda _: None)
     found = Manifest.load(layout, "train")
     assert found is not None
     assert found.facts["replicas"] == devices * (chosen.train.workers or 1)
@@ -113,9 +113,9 @@ def main() -> None:
 
 def work() -> None:
     """A worker: trains, and leaves out the evaluation, which is not measured."""
-    from cloudlstm import job
     from cloudlstm.training.membership import Membership
     from cloudlstm.training.step import run
+    from cloudlstm.workers import job
 
     sys.exit(job.main("train", lambda *each: (run(*each), None)[1], worker=f"worker-{Membership.here().index}"))
 

@@ -266,7 +266,7 @@ lay_out_run() {
   local python
   mkdir -p "$BASE/jobs"
   fetch package "$BASE/cloudlstm.zip"
-  fetch jobs.member "$BASE/jobs/member.py"
+  fetch jobs.agent "$BASE/jobs/agent.py"
   fetch jobs.train "$BASE/jobs/train.py"
   fetch requirements "$BASE/requirements.txt"
   python=$(field python)
@@ -275,17 +275,17 @@ lay_out_run() {
     -r "$BASE/requirements.txt"
 }
 
-start_member() {
+start_agent() {
   local address
   address=$(metadata address)
-  cat >"$BASE/member.environment" <<ENVIRONMENT
+  cat >"$BASE/agent.environment" <<ENVIRONMENT
 CLOUDLSTM_ADDRESS=$address
 PYTHONPATH=$BASE/cloudlstm.zip
 AWS_DEFAULT_REGION=$CLOUDLSTM_REGION
 HOME=/var/lib/cloudlstm
 TMPDIR=/var/lib/cloudlstm
 ENVIRONMENT
-  cat >"$UNITS/cloudlstm-member.service" <<UNIT
+  cat >"$UNITS/cloudlstm-agent.service" <<UNIT
 [Unit]
 Description=Training worker
 Wants=network-online.target
@@ -294,8 +294,8 @@ StartLimitIntervalSec=0
 
 [Service]
 EnvironmentFile=$BASE/environment
-EnvironmentFile=$BASE/member.environment
-ExecStart=$BASE/venv/bin/python $BASE/jobs/member.py
+EnvironmentFile=$BASE/agent.environment
+ExecStart=$BASE/venv/bin/python $BASE/jobs/agent.py
 WorkingDirectory=/var/lib/cloudlstm
 StateDirectory=cloudlstm
 DynamicUser=yes
@@ -307,7 +307,7 @@ ExecStopPost=+$BASE/trainer.sh finished
 WantedBy=multi-user.target
 UNIT
   systemctl daemon-reload
-  systemctl enable --now cloudlstm-member.service
+  systemctl enable --now cloudlstm-agent.service
 }
 
 set_up() {
@@ -329,7 +329,7 @@ set_up() {
   await_assignment
   bring_uv
   lay_out_run
-  start_member
+  start_agent
 }
 
 case ${1:-set-up} in

@@ -2,15 +2,17 @@
 
 import sys
 
-from cloudlstm import completion, job, prepare
 from cloudlstm.config import RunConfig
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
+from cloudlstm.pipeline import prepare
+from cloudlstm.report import evaluate
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.workers import job
 
 
 def work(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
     prepare.run(layout, config, journal)
-    completion.note(layout, config)
+    evaluate.note(layout, config)
 
 
 if __name__ == "__main__":

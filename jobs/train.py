@@ -4,10 +4,10 @@ import json
 import os
 import sys
 
-from cloudlstm import job
 from cloudlstm.config import RunConfig
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.workers import job
 
 
 def work(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
@@ -15,7 +15,7 @@ def work(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
     from cloudlstm.training.step import run as train
 
     if train(layout, config, journal):
-        from cloudlstm.evaluation.evaluate import run as evaluate
+        from cloudlstm.report.evaluate import run as evaluate
 
         evaluate(layout, config, journal)
 

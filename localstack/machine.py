@@ -2,7 +2,7 @@
 
 Usage: python -m localstack.machine. The environment is the machine's: the CLOUDLSTM_* variables of its user data, its
 address and id. It waits for the assignment, lays out package and jobs with their sha256 checked, and runs
-jobs/member.py as systemd would with Restart=on-failure. At its deadline, or when its set-up fails, it
+jobs/agent.py as systemd would with Restart=on-failure. At its deadline, or when its set-up fails, it
 asks for its own removal.
 """
 
@@ -114,7 +114,7 @@ class Machine:
         state = self._folder / "state"
         state.mkdir()
         environment = dict(self._environment) | {"PYTHONPATH": str(self._folder / _PACKAGE), "HOME": str(state)}
-        command = [environment.pop(PYTHON), str(self._folder / "jobs" / "member.py")]
+        command = [environment.pop(PYTHON), str(self._folder / "jobs" / "agent.py")]
         while self._left_s > 0:
             _say("starting the member")
             member = subprocess.Popen(command, cwd=state, env=environment, start_new_session=True)

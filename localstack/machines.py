@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudlstm.steps import CORES
+from cloudlstm.runs.environment import CORES
 from localstack.machine import ADDRESS, PYTHON
 from localstack.network import Network
 from localstack.nodes import Nodes

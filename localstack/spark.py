@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloudlstm.targets.java import find_java
+from cloudlstm.targets.local.java import find_java
 from localstack.interpreter import spark_home
 from localstack.nodes import Nodes
 from localstack.processes import Process, free_ports

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grouping import group_of, place_of
+from ordering import group_of, place_of
 
 # A test's JVM lives for seconds and never earns back the optimizing compiler, a third of what a small run costs.
 _SPARING = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -15,7 +15,7 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", f'{_SPARING} -Dspark.executor.extraJa
 os.environ.setdefault("SPARK_DAEMON_JAVA_OPTS", _SPARING)
 
 
-pytest_plugins = ["emulators", "clouds"]
+pytest_plugins = ["emulator_fixtures", "cloud_fixtures"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from infra.terraforming import without
+from infra.terraform_runner import without
 
 _BECOME = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
 

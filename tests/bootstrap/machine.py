@@ -114,7 +114,7 @@ class Machine:
         named: dict[str, dict[str, str]] = {}
         contents = {
             "cloudlstm.zip": b"package",
-            "member.py": b"member",
+            "agent.py": b"agent",
             "train.py": b"train",
             "requirements.txt": b"tf",
         }
@@ -127,7 +127,7 @@ class Machine:
             "version": 1, "run": f"{self.bucket_uri}/runs/one", "attempt": 1, "lease": "token", "workers": 2,
             "python": "3.11", "port": 8470, "deadline": time.time() + 3600.5, "accelerator": "cuda",
             "package": named["cloudlstm.zip"], "requirements": named["requirements.txt"],
-            "jobs": {"member": named["member.py"], "train": named["train.py"]},
+            "jobs": {"agent": named["agent.py"], "train": named["train.py"]},
         } | changes  # fmt: skip
         path = self.bucket / "trainers" / GROUP / "assignment.json"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -42,13 +42,13 @@ def test_a_fresh_machine_becomes_a_member(machine: Machine) -> None:
         next(at for at, call in enumerate(calls) if "assignment.json" in call),
         next(at for at, call in enumerate(calls) if call.startswith("uv venv")),
         next(at for at, call in enumerate(calls) if call.startswith("uv pip install")),
-        calls.index("systemctl enable --now cloudlstm-member.service"),
+        calls.index("systemctl enable --now cloudlstm-agent.service"),
     ]
     assert order == sorted(order)
     assert machine.calls("uv venv")[0].endswith(f"--python 3.11 {machine.base}/venv")
     assert "--require-hashes" in machine.calls("uv pip install")[0]
     assert (machine.base / "cloudlstm.zip").read_bytes() == b"package"
-    assert (machine.base / "jobs/member.py").read_bytes() == b"member"
+    assert (machine.base / "jobs/agent.py").read_bytes() == b"agent"
     assert (machine.base / "jobs/train.py").read_bytes() == b"train"
     assert machine.deadline == int(assignment["deadline"])
     assert not [call for call in calls if "Bearer" in call]  # no command line tells the token
@@ -58,10 +58,10 @@ def test_a_fresh_machine_becomes_a_member(machine: Machine) -> None:
 def test_the_worker_is_restarted_and_finds_what_it_needs(machine: Machine) -> None:
     machine.assign()
     machine.run()
-    unit = settings_of(machine.units / "cloudlstm-member.service")
+    unit = settings_of(machine.units / "cloudlstm-agent.service")
     assert unit["Restart"] == "on-failure"
-    assert unit["ExecStart"] == f"{machine.base}/venv/bin/python {machine.base}/jobs/member.py"
-    given = settings_of(machine.base / "environment") | settings_of(machine.base / "member.environment")
+    assert unit["ExecStart"] == f"{machine.base}/venv/bin/python {machine.base}/jobs/agent.py"
+    given = settings_of(machine.base / "environment") | settings_of(machine.base / "agent.environment")
     assert given["PYTHONPATH"] == f"{machine.base}/cloudlstm.zip"
     assert given["CLOUDLSTM_ADDRESS"] == "10.0.0.4"
     assert given["AWS_DEFAULT_REGION"] == "eu-central-1"
@@ -73,7 +73,7 @@ def test_the_worker_is_restarted_and_finds_what_it_needs(machine: Machine) -> No
 def test_systemd_understands_the_units(machine: Machine) -> None:
     machine.assign()
     machine.run()
-    units = [machine.units / f"cloudlstm-{name}" for name in ("deadline.service", "deadline.timer", "member.service")]
+    units = [machine.units / f"cloudlstm-{name}" for name in ("deadline.service", "deadline.timer", "agent.service")]
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
     )
@@ -103,7 +103,7 @@ def test_it_waits_for_an_assignment_that_is_not_over(machine: Machine) -> None:
     )
     assert machine.run().returncode == 0, machine.log
     assert machine.calls("sleep") == ["sleep 30"] * 3
-    assert machine.calls("systemctl enable --now cloudlstm-member.service")
+    assert machine.calls("systemctl enable --now cloudlstm-agent.service")
 
 
 def test_a_machine_that_nobody_assigns_still_has_a_deadline(machine: Machine) -> None:
@@ -157,7 +157,7 @@ def test_what_cannot_leave_its_group_shuts_down_or_asks_again(machine: Machine, 
 def test_a_machine_whose_work_is_done_leaves_soon_without_a_launcher(machine: Machine, result: str) -> None:
     assignment = machine.assign()
     machine.run()
-    assert settings_of(machine.units / "cloudlstm-member.service")["ExecStopPost"].endswith("trainer.sh finished")
+    assert settings_of(machine.units / "cloudlstm-agent.service")["ExecStopPost"].endswith("trainer.sh finished")
     machine.environment["SERVICE_RESULT"] = result
     assert machine.run("finished").returncode == 0
     soon = time.time() + 600
@@ -188,7 +188,7 @@ def test_a_machine_without_a_driver_says_so_and_leaves(machine: Machine) -> None
 
 def test_what_differs_from_its_checksum_is_not_run(machine: Machine) -> None:
     assignment = machine.assign()
-    uri = assignment["jobs"]["member"]["uri"]
+    uri = assignment["jobs"]["agent"]["uri"]
     (machine.bucket / uri.removeprefix(f"{machine.bucket_uri}/")).write_bytes(b"somebody else's")
     assert machine.run().returncode != 0
     assert f"{uri} does not have the sha256" in machine.log_in_bucket()
@@ -229,7 +229,7 @@ def test_a_deadline_that_is_no_moment_ends_the_set_up(machine: Machine, value: o
         ({"package": {"uri": "s3://mine/code/a.zip", "sha256": "0" * 63}}, "package.sha256"),
         ({"package": {"uri": "s3://mine/code/a.zip", "sha256": "0" * 64 + "  /etc/passwd\n"}}, "package.sha256"),
         ({"package": "cloudlstm.zip"}, "package.uri"),
-        ({"jobs": {}}, "jobs.member.uri"),
+        ({"jobs": {}}, "jobs.agent.uri"),
     ],
 )
 def test_an_assignment_with_a_value_that_cannot_be_is_not_carried_out(
@@ -315,7 +315,7 @@ def test_packages_that_cannot_be_installed_end_the_machine(machine: Machine) -> 
 
 
 @pytest.mark.parametrize(
-    ("program", "words"), [("uv", "venv"), ("uv", "pip install"), ("aws", "member.py"), ("nvidia-smi", "")]
+    ("program", "words"), [("uv", "venv"), ("uv", "pip install"), ("aws", "agent.py"), ("nvidia-smi", "")]
 )
 def test_what_fails_for_a_while_is_tried_again(machine: Machine, program: str, words: str) -> None:
     machine.assign()

@@ -10,7 +10,7 @@ import pytest
 from cloudlstm.dataset import example, tfrecord
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import CorruptObjectError
-from cloudlstm.manifest import ManifestRow, write_object
+from cloudlstm.runs.manifest import ManifestRow, write_object
 
 WINDOW, HORIZON, N_BARS, N_FEATURES = 5, 2, 10, 8
 NAN = float("nan")

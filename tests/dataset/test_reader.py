@@ -18,7 +18,7 @@ from cloudlstm.dataset import cache, sequences
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import FEATURES
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
-from cloudlstm.manifest import ManifestRow, write_object
+from cloudlstm.runs.manifest import ManifestRow, write_object
 from cloudlstm.storage.locks import locked
 from dataset.tables import features_table
 
@@ -154,7 +154,7 @@ def test_a_full_disk_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_workers_of_one_machine_may_stage_at_the_same_time(tmp_path: Path) -> None:
     rows = shards(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from cloudlstm.manifest import ManifestRow\n"
+        "import sys; from pathlib import Path; from cloudlstm.runs.manifest import ManifestRow\n"
         "from cloudlstm.dataset.reader import SequenceSet\n"
         f"rows = [ManifestRow(r.uri, r.kind, r.rows, r.size_bytes, r.sha256) for r in {rows!r}]\n"
         f"print(len(SequenceSet.stage(rows, window_bars=12, horizon_bars=2, cache_dir={str(tmp_path / 'cache')!r})))"

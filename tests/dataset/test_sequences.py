@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from cloudlstm.config import DatasetConfig
-from cloudlstm.dataset import example, sequences, tfrecord, windows
+from cloudlstm.dataset import example, sequences, tfrecord, window_export
 from cloudlstm.dataset.splits import FEATURES, SPLITS, label
 from dataset.tables import features_table, replaced
-from realdata import real_data
+from real_data import real_data
 
 CONFIG = DatasetConfig(
     window_bars=10, horizon_bars=1, train_end=dt.date(2021, 12, 31), validation_end=dt.date(2022, 3, 31)
@@ -165,7 +165,7 @@ def test_the_windows_layout_holds_every_window() -> None:
     bars = label(table, CONFIG)
     expected = labelled_by_hand(table, CONFIG)
     place = {(row["ticker"], row["date"]): number for number, row in enumerate(table.to_pylist())}
-    for split, shard in windows.export(table, CONFIG).items():
+    for split, shard in window_export.export(table, CONFIG).items():
         records = [example.decode(record, split) for record in tfrecord.records(shard.data, split)]
         assert shard.windows == len(records) == len(expected[split])
         for features, (ticker, origin, _) in zip(records, expected[split], strict=True):
@@ -181,7 +181,7 @@ def test_dates_whose_varints_differ_in_length_share_a_shard() -> None:
     """Days before 2014-11-10 take two bytes, later ones three."""
     table = features_table(2, 80, start="2014-09-01")
     config = CONFIG.model_copy(update={"train_end": dt.date(2020, 1, 1), "validation_end": dt.date(2020, 2, 1)})
-    shard = windows.export(table, config)["train"]
+    shard = window_export.export(table, config)["train"]
     dates = [example.decode(record, "x")["date"][0] for record in tfrecord.records(shard.data, "x")]
     assert dates == [(origin - dt.date(1970, 1, 1)).days for _, origin, _ in labelled_by_hand(table, config)["train"]]
     assert min(dates) < 16_384 < max(dates)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset.splits import FEATURES
 from cloudlstm.evaluation.baselines import Fitted
-from cloudlstm.evaluation.document import Evaluation, document
 from cloudlstm.evaluation.forecasts import Forecasts
-from cloudlstm.manifest import Manifest, ManifestRow
+from cloudlstm.report.build import Evaluation, document
+from cloudlstm.runs.manifest import Manifest, ManifestRow
 
 HISTORY = [
     {

@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from cloudlstm.evaluation import judge
+from cloudlstm.evaluation import scoring
 from cloudlstm.evaluation.metrics import METRICS, information_coefficients, ranks_within, scores
 from evaluation.samples import made_forecasts
-from realdata import real_data
+from real_data import real_data
 
 
 def one(figures):
@@ -83,7 +83,7 @@ def test_groups_without_variation_are_nan_and_never_infinite():
     assert not any(np.isinf(values).any() for values in found.values())
 
 
-@pytest.mark.parametrize("rows_of", [judge.by_ticker, judge.by_year])
+@pytest.mark.parametrize("rows_of", [scoring.by_ticker, scoring.by_year])
 def test_parts_add_up_to_the_whole(rows_of):
     test = made_forecasts(tickers=4, dates=90)  # crosses a new year
     rows = [row for row in rows_of(test) if row["model"] == "lstm"]
@@ -96,7 +96,7 @@ def test_parts_add_up_to_the_whole(rows_of):
 
 def test_a_label_belongs_to_the_year_of_its_target():
     test = made_forecasts(tickers=1, dates=90)
-    by_year = {row["year"]: row["labels"] for row in judge.by_year(test) if row["model"] == "naive"}
+    by_year = {row["year"]: row["labels"] for row in scoring.by_year(test) if row["model"] == "naive"}
     years = [int(str(day)[:4]) for day in test.target.astype("datetime64[D]")]
     assert by_year == {year: years.count(year) for year in sorted(set(years))}
 
@@ -145,7 +145,7 @@ def test_without_a_usable_date_there_is_no_information_coefficient():
 
 def test_every_figure_of_a_row_is_defined_and_every_definition_is_used():
     test = made_forecasts(tickers=20)
-    row = judge.pooled(test, judge.compare(test, 1), horizon=1, ic_min_tickers=20)[-1]
+    row = scoring.pooled(test, scoring.compare(test, 1), horizon=1, ic_min_tickers=20)[-1]
     assert set(row) - {"model"} == {metric.name for metric in METRICS}
     assert all(metric.definition.endswith(".") for metric in METRICS)
 

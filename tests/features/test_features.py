@@ -5,12 +5,13 @@ import pandas as pd  # noqa: TID253 - the standard of comparison
 import pyarrow as pa
 import pytest
 
-from barmaking import bars_of, bits, walk, weekdays
+from bar_factory import bars_of, bits, walk, weekdays
 from cloudlstm.config import CleanConfig
-from cloudlstm.features import FEATURES, NAMES, SCHEMA, compute, kernels
-from cloudlstm.market import bars, tabular
-from cloudlstm.market.clean import clean
-from realdata import real_data
+from cloudlstm.features import FEATURES, NAMES, SCHEMA, compute, table
+from cloudlstm.market import bars
+from cloudlstm.market.cleaning.clean import clean
+from cloudlstm.market.sources import tabular
+from real_data import real_data
 
 SESSIONS = weekdays(300)
 
@@ -50,7 +51,7 @@ def test_features_equal_pandas_within_every_segment():
 
 
 def test_features_equal_pandas_over_many_blocks(monkeypatch):
-    monkeypatch.setattr(kernels, "_BLOCK_ROWS", 64)
+    monkeypatch.setattr(table, "_BLOCK_ROWS", 64)
     assert_like_pandas(holed())
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cloudlstm import errors
 from cloudlstm.cli import main
-from cloudlstm.cli.verbs import VERBS
+from cloudlstm.cli.commands import VERBS
 from cloudlstm.config import parse, reference
 from cloudlstm.config.models import RunConfig
 

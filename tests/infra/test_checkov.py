@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.terraforming import REPOSITORY
-from required import without
+from infra.terraform_runner import REPOSITORY
+from requirements import without
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from cloudlstm.targets.document import TargetConfig, parse
-from infra import stand_in
+from infra import stand_in_provider
 from infra.provider_schema import ROOT, Bindings, used
-from infra.terraforming import REPOSITORY, Terraform, copied, initialized, require_terraform
+from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized, require_terraform
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Plan:
 def environment() -> Iterator[dict[str, str]]:
     """By which Terraform finds the stand-in, which runs as long as the tests of this file."""
     require_terraform()
-    process = subprocess.Popen([sys.executable, stand_in.__file__], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, stand_in_provider.__file__], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = process.stdout.readline().strip()
     assert address, "the stand-in did not start"
@@ -48,7 +48,7 @@ def environment() -> Iterator[dict[str, str]]:
         "Protocol": "grpc", "ProtocolVersion": 5, "Pid": process.pid, "Test": True,
         "Addr": {"Network": "tcp", "String": address},
     }  # fmt: skip
-    yield {"TF_REATTACH_PROVIDERS": json.dumps({stand_in.ADDRESS: reach})}
+    yield {"TF_REATTACH_PROVIDERS": json.dumps({stand_in_provider.ADDRESS: reach})}
     process.kill()
     process.communicate()
 
@@ -103,13 +103,13 @@ def test_mistakes_are_found(terraform: Terraform, file: str, right: str, wrong: 
 
 
 def test_its_tests_pass_with_the_real_provider(tmp_path: Path) -> None:
-    if not (Path(os.environ.get("TF_PLUGIN_DIR", "")) / stand_in.ADDRESS).is_dir():
+    if not (Path(os.environ.get("TF_PLUGIN_DIR", "")) / stand_in_provider.ADDRESS).is_dir():
         pytest.skip("there is no Google provider in TF_PLUGIN_DIR: the stand-in has to do")
     assert "0 failed" in initialized(copied(tmp_path, "gcp"), {}).run("test")
 
 
 def test_the_schema_is_of_what_the_root_uses() -> None:
-    schema = json.loads(stand_in.SCHEMA.read_text())
+    schema = json.loads(stand_in_provider.SCHEMA.read_text())
     assert {(sort, kind) for sort in ("resource", "data") for kind in schema[sort]} == set(used(ROOT))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.terraforming import REPOSITORY, Terraform, copied, initialized, require_terraform
+from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized, require_terraform
 
 ROOTS = sorted(path for path in (REPOSITORY / "infra" / "terraform").iterdir() if path.is_dir())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudlstm.targets.document import TargetConfig, load, parse
 from infra.conftest import Client
-from infra.terraforming import REPOSITORY, Terraform
+from infra.terraform_runner import REPOSITORY, Terraform
 
 BUCKET = "tested-123456789012-us-east-1"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from localstack.cloud import Cloud
 
-from emulated import until
-from emulated_trainers import AwsTrainers, GcpTrainers, Trainers
+from on_emulators import until
+from trainer_groups import AwsTrainers, GcpTrainers, Trainers
 
 Client = Callable[[str], Any]
 

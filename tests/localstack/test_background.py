@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from emulated import alive, until
 from localstack import background
+from on_emulators import alive, until
 
 ROOT = Path(__file__).parents[2]
 

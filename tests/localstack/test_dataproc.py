@@ -14,8 +14,8 @@ from localstack.gcp.api import Refusal
 from localstack.gcp.filters import wants_job, wants_resource
 from localstack.spark import executors
 
-from emulated import refused, until
-from emulated_trainers import GSBucket
+from on_emulators import refused, until
+from trainer_groups import GSBucket
 
 WHERE = {"project_id": "emulated", "region": "us-central1"}
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's 
 from localstack.cloud import Cloud
 from localstack.logs import Logs
 
-from emulated import Cluster, until
+from on_emulators import Cluster, until
 
 BUCKET = "emr"
 

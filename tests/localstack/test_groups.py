@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's 
 from localstack.cloud import Cloud
 from localstack.machine import exports_of
 
-from emulated import alive, refused, until
-from emulated_trainers import AwsTrainers, GcpTrainers, Trainers, compute
+from on_emulators import alive, refused, until
+from trainer_groups import AwsTrainers, GcpTrainers, Trainers, compute
 
 # Tells what it found, then stays; its child has a session of its own, as a worker's might. It fails the first time.
 MEMBER = """
@@ -67,7 +67,7 @@ def test_a_group_grows_and_shrinks_by_real_processes(box: Cloud, trainers: Train
     assert all(ipaddress.ip_address(address).is_loopback for address in addresses)
     for address, worker in told.items():
         assert "cloudlstm.zip" in worker["package"], "the package is not the assignment's"
-        assert worker["jobs"] == ["member.py", "train.py"]
+        assert worker["jobs"] == ["agent.py", "train.py"]
         assert worker["variables"] == {
             "CLOUDLSTM_ADDRESS": address, "CLOUDLSTM_BUCKET_URI": trainers.bucket.uri,
             "CLOUDLSTM_CLOUD": box.options.cloud, "CLOUDLSTM_GPU": "none", "CLOUDLSTM_GROUP": trainers.name,

@@ -9,9 +9,9 @@ import pytest
 from localstack.cloud import Cloud, Options
 
 from cloudlstm.errors import MachineError
-from emulated_trainers import GSBucket
 from localstack import __main__ as command_line
 from localstack import background, network
+from trainer_groups import GSBucket
 
 
 def test_without_a_namespace_google_works_and_one_line_says_what_is_open(

@@ -19,10 +19,10 @@ from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's 
 from localstack.cloud import Cloud
 from localstack.interpreter import node_python, spark_home
 
-from emulated import Cluster, require_network, until
-from emulated_trainers import Trainers
-from listening import listeners, working_in
+from listening_sockets import listeners, working_in
+from on_emulators import Cluster, require_network, until
 from other_user import as_nobody
+from trainer_groups import Trainers
 
 BUCKET = "others"
 

@@ -14,7 +14,7 @@ from localstack.cloud import Cloud
 from localstack.spark import executors
 from localstack.submit import SubmitError, parse
 
-from emulated import Cluster, alive, until
+from on_emulators import Cluster, alive, until
 
 BUCKET = "steps"
 

@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from barmaking import bars_of, bits, walk, weekdays, with_values
-from cloudlstm import ingest
+from bar_factory import bars_of, bits, walk, weekdays, with_values
 from cloudlstm.errors import CorruptObjectError, DataError
-from cloudlstm.market import bars, columns, shards
+from cloudlstm.market import bars, columns
+from cloudlstm.pipeline import ingest, shard_io
 
 SESSIONS = weekdays(40)
 
@@ -98,8 +98,8 @@ UNIVERSE = ("AAA", "BBB", "CCC", "DDD", "EEE")
 
 def test_shards_hold_consecutive_tickers():
     column = pa.chunked_array([["EEE", "AAA", None, "ZZZ", "CCC", "BBB"]])
-    assert shards.shard_of(column, UNIVERSE, 2).tolist() == [2, 0, 0, -1, 1, 0]
-    assert [shards.count(UNIVERSE, size) for size in (1, 2, 5, 6)] == [5, 3, 1, 1]
+    assert shard_io.shard_of(column, UNIVERSE, 2).tolist() == [2, 0, 0, -1, 1, 0]
+    assert [shard_io.count(UNIVERSE, size) for size in (1, 2, 5, 6)] == [5, 3, 1, 1]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -110,19 +110,19 @@ def test_splitting_and_joining_loses_no_row_and_keeps_the_order_of_arrival(size)
     cut = [rows.slice(start, 100) for start in range(0, 500, 100)]
     pieces: dict[int, list[pa.Table]] = {}
     for part in cut:
-        for number, piece in shards.split(part, UNIVERSE, size):
+        for number, piece in shard_io.split(part, UNIVERSE, size):
             pieces.setdefault(number, []).append(piece)
-    assert set(pieces) == set(range(shards.count(UNIVERSE, size)))
-    joined = pa.concat_tables([shards.join(pieces[number]) for number in sorted(pieces)])
+    assert set(pieces) == set(range(shard_io.count(UNIVERSE, size)))
+    joined = pa.concat_tables([shard_io.join(pieces[number]) for number in sorted(pieces)])
     wanted = rows.to_pandas().query("ticker != 'ZZZ'").astype({"ticker": str})
     wanted = wanted.sort_values(["ticker", "date"], kind="stable")
     assert joined["volume"].to_pylist() == wanted.volume.tolist()
 
 
 def test_a_shard_without_pieces_is_empty():
-    assert shards.join([]).num_rows == 0
-    assert shards.split(bars.empty(), UNIVERSE, 2) == []
-    assert shards.split(table_of("ZZZ"), UNIVERSE, 2) == []
+    assert shard_io.join([]).num_rows == 0
+    assert shard_io.split(bars.empty(), UNIVERSE, 2) == []
+    assert shard_io.split(table_of("ZZZ"), UNIVERSE, 2) == []
 
 
 def day_of(*tickers: str | None) -> pa.Table:
@@ -134,7 +134,7 @@ def day_of(*tickers: str | None) -> pa.Table:
 def piece_bytes(n_tickers: int) -> int:
     """Bytes of all pieces that such a file is shuffled as."""
     names = [f"TICKER{number:06d}" for number in range(n_tickers)]
-    return sum(len(ingest._to_ipc(piece)) for _, piece in shards.split(day_of(*names), names, 64))
+    return sum(len(ingest._to_ipc(piece)) for _, piece in shard_io.split(day_of(*names), names, 64))
 
 
 def test_the_pieces_of_a_file_grow_with_its_tickers_and_not_with_their_square():
@@ -143,13 +143,13 @@ def test_the_pieces_of_a_file_grow_with_its_tickers_and_not_with_their_square():
 
 def test_a_piece_names_only_what_is_in_it():
     table = pa.concat_tables([day_of("A", "B", None, "C"), day_of("D", "A")])
-    pieces = dict(shards.split(table, ["A", "B", "D"], 1))
+    pieces = dict(shard_io.split(table, ["A", "B", "D"], 1))
     named = {number: piece["ticker"].to_pylist() for number, piece in pieces.items()}
     assert named == {0: ["A", None, "A"], 1: ["B"], 2: ["D"]}
     assert [columns.codes(piece["ticker"])[1] for piece in pieces.values()] == [["A"], ["B"], ["D"]]
-    ((_, alone),) = shards.split(table.slice(0, 1), ["A"], 64)
+    ((_, alone),) = shard_io.split(table.slice(0, 1), ["A"], 64)
     assert columns.codes(alone["ticker"])[1] == ["A"], "also where all rows go to one shard"
-    assert bits(shards.join([pieces[0]])) == bits(bars.sort(pa.concat_tables([day_of("A", None), day_of("A")])))
+    assert bits(shard_io.join([pieces[0]])) == bits(bars.sort(pa.concat_tables([day_of("A", None), day_of("A")])))
 
 
 def test_a_universe_is_searched_and_not_listed_for_every_partition():
@@ -164,7 +164,7 @@ def test_a_universe_is_searched_and_not_listed_for_every_partition():
             raise AssertionError("the whole universe was gone through")
 
     universe = Asked(f"T{number:06d}" for number in range(100_000))
-    assert shards.shard_of(day_of("T000000", "T099999", "none", None)["ticker"], universe, 64).tolist() == [
+    assert shard_io.shard_of(day_of("T000000", "T099999", "none", None)["ticker"], universe, 64).tolist() == [
         0,
         1562,
         -1,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from cloudlstm.config import SparkConfig
-from cloudlstm.spark import Spark
-from cloudlstm.targets.java import find_java
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.targets.local.java import find_java
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 
 from cloudlstm.config import load
 from cloudlstm.errors import CloudLSTMError
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
-from cloudlstm.prepare import run_on
-from cloudlstm.spark import Spark
-from pipeline.submitting import SMALL, cloudlstm, error_line, one_run, submit, write_config
+from cloudlstm.pipeline.prepare import run_on
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.paths import RunLayout
+from pipeline.cli_runner import SMALL, cloudlstm, error_line, one_run, submit, write_config
 
 FILES = SMALL.replace('source = "synthetic"', 'source = "files"')
 
@@ -27,7 +27,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from cloudlstm.config import SyntheticConfig
     from cloudlstm.market.calendar import sessions
-    from cloudlstm.market.synthetic import make_bars
+    from cloudlstm.market.sources.synthetic import make_bars
 
     made = make_bars(
         SyntheticConfig(tickers=2, bad_ticks=0, missing_days=0, late_listings=0),

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from localstack.yahoo import Fault, Listing, Yahoo, listings, read_bars
 
-from barmaking import bars_of, walk
+from bar_factory import bars_of, walk
 from cloudlstm import storage
 from cloudlstm.config.models import CORE_SIX
 from cloudlstm.market.calendar import sessions
-from pipeline.submitting import cloudlstm, one_run, report
-from realdata import real_data
+from pipeline.cli_runner import cloudlstm, one_run, report
+from real_data import real_data
 
 SHORT = ("train.epochs=1", "train.max_steps=16", "model.units=8", "dataset.window_bars=10")
 """Words that only shorten the training."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from cloudlstm.targets.java import find_java
+from cloudlstm.targets.local.java import find_java
 
 START = """
 import pyspark.java_gateway, signal
 {meddle}
 from cloudlstm.config import SparkConfig
-from cloudlstm.spark import Spark
+from cloudlstm.pipeline.spark import Spark
 try:
     Spark(SparkConfig(), app_name="x").context
 except Exception as error:

@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from cloudlstm import launch, storage
+from cloudlstm import storage
 from cloudlstm.config import SyntheticConfig, parse
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
 from cloudlstm.market.calendar import sessions
-from cloudlstm.market.synthetic import oracle_forecast, ticker_names
-from cloudlstm.prepare import run_on
-from cloudlstm.spark import Spark
-from cloudlstm.targets import Plan
-from cloudlstm.targets.local import LocalTarget
-from pipeline.submitting import report
+from cloudlstm.market.sources.synthetic import oracle_forecast, ticker_names
+from cloudlstm.pipeline.prepare import run_on
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets import Plan, launcher
+from cloudlstm.targets.local.target import LocalTarget
+from pipeline.cli_runner import report
 
 # Everything is as it comes: 32 tickers, 2010-2024, the model of record. The epochs are fewer, as they are most of what
 # the tests cost, and there is one worker: training's own tests show that any number of them trains the same network.
@@ -36,7 +36,7 @@ def trained(spark: Spark, folder: Path, *words: str) -> str:
     with Journal(layout, "prepare", "driver") as journal:
         run_on(spark, layout, config, journal)
     job = {"action": "job", **target.request("train", config, layout)}
-    launch.carry_out(Plan("submit", layout.uri, (job,)), target, lambda _: None)
+    launcher.carry_out(Plan("submit", layout.uri, (job,)), target, lambda _: None)
     return layout.uri
 
 

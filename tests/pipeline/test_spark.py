@@ -11,9 +11,9 @@ import pytest
 
 from cloudlstm.config import SparkConfig
 from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
-from cloudlstm.spark import Spark
-from cloudlstm.spark_errors import as_ours
-from listening import listeners
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.pipeline.spark_errors import as_ours
+from listening_sockets import listeners
 
 
 def test_results_come_in_the_order_of_the_items(spark: Spark) -> None:

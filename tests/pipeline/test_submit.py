@@ -19,8 +19,8 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.config import load
-from cloudlstm.layout import RunLayout
-from pipeline.submitting import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
+from cloudlstm.runs.paths import RunLayout
+from pipeline.cli_runner import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
 
 TWO = "train.workers=2"
 """Two processes, which share a network that nothing else reaches."""

@@ -10,19 +10,20 @@ import pyarrow as pa
 import pytest
 from localstack.yahoo import Fault, Listing, Yahoo, listings
 
-from barmaking import bars_of, walk
-from cloudlstm import ingest as module
-from cloudlstm import prepare, storage
+from bar_factory import bars_of, walk
+from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import FetchError
-from cloudlstm.ingest import Ingest
-from cloudlstm.journal import Journal, Progress
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, read_object
 from cloudlstm.market import bars
 from cloudlstm.market.calendar import sessions
-from cloudlstm.spark import Spark
-from cloudlstm.steps import YAHOO_URL
+from cloudlstm.pipeline import ingest as module
+from cloudlstm.pipeline import prepare
+from cloudlstm.pipeline.ingest import Ingest
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.environment import YAHOO_URL
+from cloudlstm.runs.journal import Journal, Progress
+from cloudlstm.runs.manifest import Manifest, read_object
+from cloudlstm.runs.paths import RunLayout
 
 START, END = dt.date(2023, 1, 3), dt.date(2023, 3, 31)
 SESSIONS = sessions("XNYS", START, END)

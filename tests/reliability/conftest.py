@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from cloudlstm.config import SparkConfig
-from cloudlstm.spark import Spark
-from cloudlstm.targets.java import find_java
-from pipeline.submitting import write_config
-from reliability.between import Between, between
-from reliability.running import prepare_here
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.targets.local.java import find_java
+from pipeline.cli_runner import write_config
+from reliability.killed_runs import prepare_here
+from reliability.switchable_faults import Between, between
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from cloudlstm import launch
 from cloudlstm.config import load
 from cloudlstm.errors import CloudLSTMError
-from cloudlstm.layout import RunLayout
-from cloudlstm.targets import Plan
-from cloudlstm.targets.local import LocalTarget
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets import Plan, launcher
+from cloudlstm.targets.local.target import LocalTarget
 
 if __name__ == "__main__":
     layout, target = RunLayout(sys.argv[2]), LocalTarget()
@@ -19,7 +18,7 @@ if __name__ == "__main__":
         {"action": "job", **target.request("prepare", config, layout)},
     )
     try:
-        launch.carry_out(Plan("submit", layout.uri, requests), target, lambda _: None)
+        launcher.carry_out(Plan("submit", layout.uri, requests), target, lambda _: None)
     except CloudLSTMError as error:
         sys.stderr.write(f"cloudlstm: {error}\n")
         sys.exit(error.exit_code)

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from cloudlstm import errors, job, storage
+from cloudlstm import errors, storage
 from cloudlstm.errors import CorruptObjectError, StorageUnavailableError
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, ManifestRow
-from cloudlstm.prepare import run_on
-from cloudlstm.spark import Spark
-from emulators import environment_of
-from reliability import between
-from reliability.between import Between, Weather
-from reliability.running import check_visible, prepare_here
+from cloudlstm.pipeline.prepare import run_on
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.manifest import Manifest, ManifestRow
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.workers import job
+from emulator_fixtures import environment_of
+from reliability import switchable_faults
+from reliability.killed_runs import check_visible, prepare_here
+from reliability.switchable_faults import Between, Weather
 
 # When a download is refused and tried again, Google's SDK drops the answer without closing its connection.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -31,15 +32,27 @@ def _drop_connections() -> Iterator[None]:
     gc.collect()
 
 
-LYING = (between.flip, between.flip_beside_checksum, between.shorten, between.cut)
-FAILING = (between.busy, between.broken, between.too_many, between.silent, between.lose, between.slow)
+LYING = (
+    switchable_faults.flip,
+    switchable_faults.flip_beside_checksum,
+    switchable_faults.shorten,
+    switchable_faults.cut,
+)
+FAILING = (
+    switchable_faults.busy,
+    switchable_faults.broken,
+    switchable_faults.too_many,
+    switchable_faults.silent,
+    switchable_faults.lose,
+    switchable_faults.slow,
+)
 
 
 @pytest.mark.parametrize("faults", [FAILING, LYING], ids=["failing", "lying"])
 @pytest.mark.parametrize("service", ["s3", "gs"])
 def test_bad_weather_changes_nothing(
     spark: Spark, config: Path, undisturbed: dict[str, str], service: str,
-    faults: tuple[between.Meddle, ...], request: pytest.FixtureRequest,
+    faults: tuple[switchable_faults.Meddle, ...], request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     """A quarter of all requests is spoilt, those of the driver and those of Spark's workers."""
     server: Between = request.getfixturevalue(f"{service}_between")
@@ -53,9 +66,14 @@ def test_bad_weather_changes_nothing(
     assert min(weather.spoilt.values()) > 0, weather.spoilt
 
 
-@pytest.mark.parametrize("lie", [between.flip, between.shorten])
+@pytest.mark.parametrize("lie", [switchable_faults.flip, switchable_faults.shorten])
 def test_an_object_that_is_always_read_wrongly_ends_in_one_line_and_can_be_resumed(
-    s3_between: Between, s3_root: str, config: Path, undisturbed: dict[str, str], spark: Spark, lie: between.Meddle
+    s3_between: Between,
+    s3_root: str,
+    config: Path,
+    undisturbed: dict[str, str],
+    spark: Spark,
+    lie: switchable_faults.Meddle,
 ) -> None:
     run = f"{s3_root}/run"
     spoilt = f"{s3_root.removeprefix('s3://')}/run/data/clean/"
@@ -83,7 +101,9 @@ def test_storage_that_is_gone_for_good_ends_the_job_in_bounded_time(
     monkeypatch.setattr(s3.S3Storage.__init__, "__defaults__", (2.0,))
     gone_from_here = f"{s3_root.removeprefix('s3://')}/run/manifests/features.json"
     with (
-        s3_between.rule(lambda request: gone_from_here in request.path and request.method == "PUT", between.silent),
+        s3_between.rule(
+            lambda request: gone_from_here in request.path and request.method == "PUT", switchable_faults.silent
+        ),
         environment_of({"AWS_ENDPOINT_URL": s3_between.url}),
         pytest.raises(StorageUnavailableError, match=f"{run}/manifests/features.json") as caught,
     ):

@@ -11,12 +11,12 @@ import pytest
 
 from cloudlstm.dataset import cache
 from cloudlstm.errors import StorageFullError
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, write_object
-from cloudlstm.spark import Spark
-from pipeline.submitting import data_objects
-from reliability.running import ONE_CORE, PREPARE_ONLY, check_visible, ended, prepare_here, prepared, start
-from required import without
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.manifest import Manifest, write_object
+from cloudlstm.runs.paths import RunLayout
+from pipeline.cli_runner import data_objects
+from reliability.killed_runs import ONE_CORE, PREPARE_ONLY, check_visible, ended, prepare_here, prepared, start
+from requirements import without
 
 SmallDisk = Callable[[str], Path]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from localstack.processes import Process, free_ports, serving, tail
 
-from cloudlstm.targets.java import find_java
-from pipeline.submitting import data_objects
+from cloudlstm.targets.local.java import find_java
+from pipeline.cli_runner import data_objects
 from process_tree import descendants
-from reliability.between import PATIENCE_S, Between, Stall
-from reliability.running import PREPARE_ONLY, check_visible, command, ended, kill, start
+from reliability.killed_runs import PREPARE_ONLY, check_visible, command, ended, kill, start
+from reliability.switchable_faults import PATIENCE_S, Between, Stall
 
 
 def daemon(

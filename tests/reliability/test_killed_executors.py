@@ -12,10 +12,10 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import JobError
-from cloudlstm.spark import Spark
+from cloudlstm.pipeline.spark import Spark
 from process_tree import children, descendants
-from reliability.between import PATIENCE_S, Between, Stall
-from reliability.running import STEPS, check_visible, command, kill, prepare_here
+from reliability.killed_runs import STEPS, check_visible, command, kill, prepare_here
+from reliability.switchable_faults import PATIENCE_S, Between, Stall
 
 
 def daemon(spark: Spark) -> int:

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import storage
-from emulators import S3_BUCKET
-from pipeline.submitting import data_objects
+from emulator_fixtures import S3_BUCKET
+from pipeline.cli_runner import data_objects
 from process_tree import children
-from reliability.between import PATIENCE_S, Between, Stall
-from reliability.running import (
+from reliability.killed_runs import (
     ONE_CORE,
     PREPARE_ONLY,
     STEPS,
@@ -26,6 +25,7 @@ from reliability.running import (
     prepared,
     start,
 )
+from reliability.switchable_faults import PATIENCE_S, Between, Stall
 
 VICTIMS = ("submit", "driver", "java")
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from cloudlstm import storage
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest
-from emulators import S3_BUCKET
-from pipeline.submitting import SMALL, data_objects, one_run, report, submit, write_config
-from reliability.between import FAULTS, PATIENCE_S, Between, Stall, Weather
-from reliability.running import ended, gone, kill, start
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.paths import RunLayout
+from emulator_fixtures import S3_BUCKET
+from pipeline.cli_runner import SMALL, data_objects, one_run, report, submit, write_config
+from reliability.killed_runs import ended, gone, kill, start
+from reliability.switchable_faults import FAULTS, PATIENCE_S, Between, Stall, Weather
 
 ONE_WORKER = SMALL.replace("[train]", "[train]\ncheckpoint_every_s = 0.0")
 

@@ -97,10 +97,11 @@ def may_be_skipped(path: Path, test: str) -> bool:
 
 
 def test_its_numbers_are_those_of_the_code() -> None:
-    from cloudlstm import attempts, spark_errors
     from cloudlstm.config.models import TrainConfig
+    from cloudlstm.pipeline import spark_errors
+    from cloudlstm.runs import attempts
     from cloudlstm.storage import buckets, local
-    from cloudlstm.targets import local as local_target
+    from cloudlstm.targets.local import target as local_target
     from cloudlstm.training import cluster, waiting
 
     text = " ".join(PAGE.read_text().split())

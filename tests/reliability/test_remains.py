@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 import cloudlstm
-from cloudlstm import launch, storage
-from cloudlstm.cli.detached import detach
-from cloudlstm.cli.follow import Parts
+from cloudlstm import storage
+from cloudlstm.cli.detach import detach
+from cloudlstm.cli.logs import Parts
 from cloudlstm.errors import StorageUnavailableError, from_record, to_mark
-from cloudlstm.journal import Journal, read_progress
-from cloudlstm.layout import RunLayout
-from cloudlstm.spark import Spark
-from cloudlstm.targets import Plan
-from cloudlstm.targets.scratch import Scratch
-from emulators import make_s3_bucket
-from reliability.running import prepare_here
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.journal import Journal, read_progress
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets import Plan, launcher
+from cloudlstm.targets.local.scratch import Scratch
+from emulator_fixtures import make_s3_bucket
+from reliability.killed_runs import prepare_here
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def dead_pid() -> int:
 
 
 def taken_up(layout: RunLayout) -> None:
-    launch.carry_out(Plan("submit", layout.uri, ()), None, lambda _: None)  # type: ignore[arg-type]
+    launcher.carry_out(Plan("submit", layout.uri, ()), None, lambda _: None)  # type: ignore[arg-type]
 
 
 def test_temporary_files_of_dead_writers_go_and_those_of_living_ones_stay(layout: RunLayout, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_uploads_in_parts_that_nobody_completes_are_ended(s3_root: str) -> None:
 
 
 def test_the_folder_of_a_killed_launcher_goes_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
-    code = "from cloudlstm.targets.scratch import Scratch; s = Scratch(); print(s.path, flush=True); input()"
+    code = "from cloudlstm.targets.local.scratch import Scratch; s = Scratch(); print(s.path, flush=True); input()"
     env = os.environ | {"TMPDIR": str(tmp_path)}
     holders = [
         subprocess.Popen(
@@ -78,7 +78,8 @@ def test_the_folder_of_a_killed_launcher_goes_and_that_of_a_living_one_stays(tmp
     (first / "blocks").write_bytes(b"x" * 1000)
     holders[0].kill()
     holders[0].wait()
-    subprocess.run([sys.executable, "-c", "from cloudlstm.targets.scratch import Scratch; Scratch().remove()"], env=env,
+    code = "from cloudlstm.targets.local.scratch import Scratch; Scratch().remove()"
+    subprocess.run([sys.executable, "-c", code], env=env,
                    check=True)  # fmt: skip
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == [second]
     for holder in holders:

@@ -11,20 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from cloudlstm import attempts, manifest, storage
+from cloudlstm import storage
 from cloudlstm.errors import RunBusyError, StorageUnavailableError
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest
+from cloudlstm.runs import attempts, manifest
+from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.liveness import Owner
-from cloudlstm.steps import ATTEMPT
-from reliability.running import ended, gone, start
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.paths import RunLayout
+from reliability.killed_runs import ended, gone, start
 
 LAUNCHER = """
 import sys
 from cloudlstm import launch
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.targets import Plan
-from cloudlstm.targets.local import LocalJob
+from cloudlstm.targets.local.target import LocalJob
 
 class Sleeps:
     name = "sleeps"

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from cloudlstm import job, manifest, storage
+from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, JobError, from_record, to_record
-from cloudlstm.generations import Generation
-from cloudlstm.journal import Progress
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, ManifestRow, write_object
-from cloudlstm.member import Assignment
-from cloudlstm.runs import documents
+from cloudlstm.runs import documents, manifest
+from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.liveness import Beat, Owner
+from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.workers import job
+from cloudlstm.workers.agent import Assignment
+from cloudlstm.workers.rendezvous import Generation
 
 KINDS = [
     Owner("host", 1, 2.0, "boot", "namespace", 3),

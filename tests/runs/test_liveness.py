@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from cloudlstm import attempts, launch, storage
+from cloudlstm import storage
 from cloudlstm.errors import RunBusyError
-from cloudlstm.journal import Progress
-from cloudlstm.layout import RunLayout
-from cloudlstm.runs import documents, liveness
+from cloudlstm.runs import attempts, documents, liveness
+from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.liveness import Changes, Heartbeat, Owner, Process, Verdict, Watch
-from cloudlstm.targets import Restart
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets import Restart, launcher
 
 BEAT = "memory://liveness/beat.json"
 NEVER_S = 3600.0
@@ -216,7 +216,7 @@ def test_progress_is_shown_whatever_the_clock_of_the_job_says(skew_s: float, tmp
         storage.write_json(layout.progress("ingest", "driver"), asdict(made))
 
     report(1, 100.0)
-    shown = launch._Told(layout, "prepare", 200.0)
+    shown = launcher._Told(layout, "prepare", 200.0)
     assert [each.facts for each in shown.progress((), "starting")] == [{"phase": "starting"}], "not that of before"
     report(2, 201.0)
     assert [each.done for each in shown.progress((), "starting")] == [2]

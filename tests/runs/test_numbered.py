@@ -9,16 +9,16 @@ from dataclasses import asdict
 
 import pytest
 
-from cloudlstm import attempts, generations, storage
-from cloudlstm.cli.follow import Parts
-from cloudlstm.generations import Generation
-from cloudlstm.journal import Journal, read_progress
-from cloudlstm.layout import RunLayout
-from cloudlstm.roll import Roll
-from cloudlstm.runs import numbered
+from cloudlstm import storage
+from cloudlstm.cli.logs import Parts
+from cloudlstm.runs import attempts, numbered
+from cloudlstm.runs.journal import Journal, read_progress
 from cloudlstm.runs.liveness import Owner
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.targets import lease
-from cloudlstm.targets.group_job import read_assignment
+from cloudlstm.targets.trainer_job import read_assignment
+from cloudlstm.workers import rendezvous
+from cloudlstm.workers.rendezvous import Generation, Roll
 
 FOREIGN = (".DS_Store", "0009 (conflicted copy).json", "9999.json~", "0009.json.tmp", "x.json", "0009", "9.json",
            "00009.json", "0009.txt", "٣.json", "-1.json", "sub/0009.json", "Icon\r")  # fmt: skip
@@ -53,9 +53,9 @@ def test_generations_and_members_beside_files_of_others() -> None:
     layout = RunLayout("memory://numbered/generations")
     litter(layout.generations)
     litter(layout.members(1))
-    assert generations.newest(layout) == 0
-    assert generations.write(layout, Generation(1, 1, ("127.0.0.4:8470",)))
-    assert generations.newest(layout) == 1
+    assert rendezvous.newest(layout) == 0
+    assert rendezvous.write(layout, Generation(1, 1, ("127.0.0.4:8470",)))
+    assert rendezvous.newest(layout) == 1
     roll = Roll(layout, 1, "127.0.0.4", {"address": "127.0.0.4:8470"})
     assert roll.call() == {"127.0.0.4"}
     litter(layout.members(1))

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from emulators import GS_BUCKET
+from emulator_fixtures import GS_BUCKET
 from localstack import processes
 
 

@@ -23,7 +23,7 @@ from cloudlstm.errors import (
     StorageFullError,
     UsageError,
 )
-from required import without
+from requirements import without
 
 Rights = Callable[[Path], AbstractContextManager[None]]
 

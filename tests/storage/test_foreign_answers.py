@@ -9,7 +9,7 @@ import pytest
 
 from cloudlstm.errors import AccessDeniedError, StorageUnavailableError
 from cloudlstm.storage.base import Storage
-from meddler import Answer, Request, meddler
+from fault_proxy import Answer, Request, meddler
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>to the Wi-Fi</body></html>"
 XHTML = b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><title>Sign in</title></head></html>'

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from localstack.processes import free_ports
 
-from cloud.test_requests import AWS, GCP, written
 from cloudlstm import cli
 from cloudlstm.errors import StorageUnavailableError
-from cloudlstm.steps import ATTEMPT
-from cloudlstm.storage import registry
-from cloudlstm.storage.endpoints import NothingListensError, require_listening
+from cloudlstm.storage import endpoints, registry
+from cloudlstm.storage.endpoints import NothingListensError, fail_when_nothing_listens, require_listening
+from targets.test_requests import AWS, GCP, written
 
 VARIABLES = [("AWS_ENDPOINT_URL", "s3"), ("AWS_ENDPOINT_URL_S3", "s3"), ("STORAGE_EMULATOR_HOST", "gs")]
 VERBS = ["status", "logs", "runs", "report", "cancel", "predict", "submit"]
@@ -87,7 +86,7 @@ def test_every_verb_on_the_target_of_such_an_emulator_does(
 def test_a_job_waits_for_it(
     leading: Callable[[str, str], None], gone: str, variable: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(ATTEMPT, "1")
+    monkeypatch.setattr(endpoints, "_required", False)
     leading(variable, gone)
     with pytest.raises((AssertionError, StorageUnavailableError)) as caught:
         registry.storage_for(f"{scheme}://bucket/object").read(f"{scheme}://bucket/object")
@@ -97,10 +96,12 @@ def test_a_job_waits_for_it(
 @pytest.mark.parametrize("url", ["127.0.0.1:{}", "http://127.0.0.1:{}/x", "https://localhost:{}"])
 def test_nothing_listens_however_the_place_is_written(gone: str, url: str) -> None:
     place = url.format(gone.rsplit(":", 1)[1])
+    fail_when_nothing_listens()
     with pytest.raises(NothingListensError, match="nothing answers at"):
         require_listening(place)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://services.test:1", "", "http://[::1"])
 def test_what_is_elsewhere_or_no_place_is_left_to_the_sdk(url: str) -> None:
+    fail_when_nothing_listens()
     require_listening(url)

@@ -19,9 +19,9 @@ from cloudlstm.errors import (
     StorageUnavailableError,
 )
 from cloudlstm.storage import registry
-from emulators import GS_BUCKET
-from meddler import Answer, Meddle, Request, cut, lose, meddler, once
-from reliability.between import flip_beside_checksum
+from emulator_fixtures import GS_BUCKET
+from fault_proxy import Answer, Meddle, Request, cut, lose, meddler, once
+from reliability.switchable_faults import flip_beside_checksum
 from storage.faults import check_all_verbs
 
 # When a download is refused and tried again, the SDK drops the answer without closing its connection.

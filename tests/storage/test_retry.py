@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import errors
-from cloudlstm.manifest import read_object, write_object
+from cloudlstm.runs.manifest import read_object, write_object
 from cloudlstm.storage import retry as module
 from cloudlstm.storage.buckets import patiently
 from cloudlstm.storage.retry import retry
-from made_time import MadeTime
+from fake_clock import MadeTime
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from cloudlstm.errors import (
     UsageError,
 )
 from cloudlstm.storage import registry
-from emulators import S3_OUTSIDE, make_s3_bucket
-from meddler import Answer, Request, cut, lose, meddler, once
+from emulator_fixtures import S3_OUTSIDE, make_s3_bucket
+from fault_proxy import Answer, Request, cut, lose, meddler, once
 from storage.faults import check_all_verbs
 
 TWO_AND_A_HALF_PARTS = 20 * 2**20

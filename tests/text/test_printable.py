@@ -10,9 +10,9 @@ import unicodedata
 import pytest
 
 from cloudlstm import cli, errors, storage
-from cloudlstm.cli import doctor, follow
+from cloudlstm.cli import doctor, logs
 from cloudlstm.errors import CloudLSTMError, UsageError
-from cloudlstm.layout import RunLayout
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.text.printable import printable, shortened
 
 OBEYED = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
@@ -70,7 +70,7 @@ def test_the_command_prints_it_so(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def hostile() -> None:
         raise CloudLSTMError(HOSTILE)
 
-    monkeypatch.setattr("cloudlstm.cli.verbs.VERBS", {"version": hostile})
+    monkeypatch.setattr("cloudlstm.cli.commands.VERBS", {"version": hostile})
     assert cli.main(["version"]) == 1
     assert capsys.readouterr().err == f"cloudlstm: {SHOWN}\n"
 
@@ -99,7 +99,7 @@ def test_a_worker_cannot_speak_to_the_terminal_of_who_reads_its_log(
     storage.write(layout.log("train", "worker-0", 1), f"{line}\n".encode())
     written = out()
     monkeypatch.setattr(sys, "stdout", written)
-    assert follow.show_logs(layout, follow=False) == 0
+    assert logs.show_logs(layout, follow=False) == 0
     text = written.getvalue()
     assert r"\x1b]0;owned\x07 \u202e" in text
     assert "train/worker-0" in text

@@ -11,7 +11,7 @@ with suppress(ImportError):
     # Where TensorFlow is loaded first, curl_cffi cannot pretend to be a browser: tests of Yahoo would fail after these.
     import curl_cffi  # noqa: F401
 
-from cloudlstm.layout import RunLayout
+from cloudlstm.runs.paths import RunLayout
 from training.runs import a_run, trained
 
 

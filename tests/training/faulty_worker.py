@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from cloudlstm.errors import DataError
-from cloudlstm.journal import Journal
+from cloudlstm.runs.journal import Journal
 
 GENERATION = os.environ["CLOUDLSTM_GENERATION"]
 INDEX = json.loads(os.environ.get("TF_CONFIG") or '{"task": {"index": 0}}')["task"]["index"]
@@ -59,7 +59,7 @@ def plant(fault: str, moment: str, number: int) -> None:
 
         before(Checkpoints, "discard", strike)
     elif moment == "reporting":
-        from cloudlstm.evaluation import html
+        from cloudlstm.report import html
 
         before(html, "render", strike)
     else:

@@ -12,8 +12,8 @@ import threading
 
 from cloudlstm import storage
 from cloudlstm.config import parse
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.training.membership import Membership
 
 

@@ -20,9 +20,10 @@ from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset import sequences
 from cloudlstm.errors import MachineError
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, read_object, write_object
-from cloudlstm.steps import CORES, DEVICES, worker_environment
+from cloudlstm.runs.environment import CORES, DEVICES
+from cloudlstm.runs.manifest import Manifest, read_object, write_object
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.workers.child_environment import worker_environment
 from cloudlstm.workers.loopback import Loopback
 from dataset.tables import features_table
 

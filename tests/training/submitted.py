@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloudlstm import launch, storage
-from cloudlstm.journal import Progress
-from cloudlstm.layout import RunLayout
-from cloudlstm.targets import Plan
-from cloudlstm.targets.local import LocalTarget
+from cloudlstm import storage
+from cloudlstm.runs.journal import Progress
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets import Plan, launcher
+from cloudlstm.targets.local.target import LocalTarget
 from training.runs import config_of
 
 Fault = tuple[str, str, str, int]
@@ -25,7 +25,7 @@ def carried_out(layout: RunLayout, faults: Sequence[Fault] = ()) -> list[list[Pr
         process["argv"][1] = str(Path(__file__).with_name("faulty_worker.py"))
         process["env"] |= {"FAULTS": json.dumps(faults), "STRUCK": str(folder_of(layout))}
     shown: list[list[Progress]] = []
-    launch.carry_out(Plan("submit", layout.uri, ({"action": "job", **request},)), target, shown.append)
+    launcher.carry_out(Plan("submit", layout.uri, ({"action": "job", **request},)), target, shown.append)
     return shown
 
 

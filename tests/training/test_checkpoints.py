@@ -12,7 +12,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError
-from cloudlstm.layout import RunLayout
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.state import State
 

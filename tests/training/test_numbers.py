@@ -12,16 +12,16 @@ import pytest
 import tensorflow as tf
 
 from cloudlstm.config import DatasetConfig, TrainConfig
-from cloudlstm.dataset import sequences, windows
+from cloudlstm.dataset import sequences, window_export
 from cloudlstm.dataset.inputs import Relative
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import label
 from cloudlstm.errors import JobError
-from cloudlstm.manifest import write_object
-from cloudlstm.training import artifacts, feed
+from cloudlstm.runs.manifest import write_object
+from cloudlstm.training import artifacts, sampling
 from cloudlstm.training.loop import require_finite
-from cloudlstm.training.optimizer import Schedule
-from cloudlstm.training.order import Order, rows_of
+from cloudlstm.training.model import Schedule
+from cloudlstm.training.sampling import Order, rows_of
 from dataset.tables import features_table
 
 CONFIG = DatasetConfig(window_bars=10, train_end=dt.date(2021, 12, 31), validation_end=dt.date(2022, 3, 31))
@@ -30,7 +30,7 @@ CONFIG = DatasetConfig(window_bars=10, train_end=dt.date(2021, 12, 31), validati
 @pytest.mark.parametrize("layout", ["sequences", "windows"])
 def test_tensorflow_reads_the_records(tmp_path: Path, layout: str) -> None:
     table = features_table(2, 330)
-    built = (sequences.build if layout == "sequences" else windows.export)(table, CONFIG)["train"]
+    built = (sequences.build if layout == "sequences" else window_export.export)(table, CONFIG)["train"]
     path = tmp_path / "shard.tfrecord"
     path.write_bytes(built.data)
     numbers = tf.io.VarLenFeature
@@ -100,7 +100,9 @@ def test_calls_carry_the_steps_of_the_order_and_stop_at_an_epoch(tmp_path: Path)
     order = Order(len(train), 32, seed=1)
     assert order.steps_per_epoch == 6
     made = list(
-        feed.ahead(feed.calls(train, transform, order, replicas=3, local=range(1, 3), places=4, steps=range(2, 15)))
+        sampling.ahead(
+            sampling.calls(train, transform, order, replicas=3, local=range(1, 3), places=4, steps=range(2, 15))
+        )
     )
     assert [call.steps for call in made] == [4, 4, 2, 3]
     assert sum(call.windows for call in made) == len(train) * 2 - 2 * 32 + 3 * 32
@@ -121,7 +123,7 @@ def test_an_error_in_the_feeding_thread_reaches_the_loop() -> None:
         raise OSError("disk gone")
 
     with pytest.raises(OSError, match="disk gone"):
-        list(feed.ahead(broken()))
+        list(sampling.ahead(broken()))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])

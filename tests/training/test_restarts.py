@@ -13,10 +13,10 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import DataError, JobError
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, read_object
-from cloudlstm.steps import MOST_DEVICES
-from cloudlstm.targets import local
+from cloudlstm.runs.environment import MOST_DEVICES
+from cloudlstm.runs.manifest import Manifest, read_object
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets.local import target
 from training.runs import STEPS_PER_EPOCH, a_run, content, losses, the, trained, weights
 from training.submitted import carried_out, log_of, struck
 
@@ -69,7 +69,7 @@ def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, und
 def test_lost_workers_do_not_change_the_network(
     undisturbed_by_two: RunLayout, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "_STOPPED_S", 3.0)
+    monkeypatch.setattr(target, "_STOPPED_S", 3.0)
     random = np.random.default_rng(20261123)
     epochs = np.array([1, 4, 6, 9])
     steps = [int(step) for step in epochs * STEPS_PER_EPOCH + random.integers(1, STEPS_PER_EPOCH, 4)]
@@ -150,8 +150,8 @@ def test_a_cause_that_would_come_again_fails_the_job_at_once(folder: Path) -> No
 
 
 def test_a_lone_worker_that_is_stopped_early_is_started_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert local._STOPPED_S + local._STOPPED_GRACE_S < _LONGEST_WAIT_S > local._ENDING_S
-    monkeypatch.setattr(local, "_STOPPED_S", 2.0)
+    assert target._STOPPED_S + target._STOPPED_GRACE_S < _LONGEST_WAIT_S > target._ENDING_S
+    monkeypatch.setattr(target, "_STOPPED_S", 2.0)
     faults = [("0/worker-0", "SIGSTOP", "start", 0), ("1/worker-0", "SIGSTOP", "staging", 0)]
     faults += [(f"{number}/worker-0", "SIGKILL", "start", 0) for number in range(2, 9)]
     layout = a_run(folder, "stopped", **{"train.workers": 1, "train.max_restarts": 2})
@@ -163,7 +163,7 @@ def test_a_lone_worker_that_is_stopped_early_is_started_again(folder: Path, monk
 def test_a_finished_training_is_found_without_tensorflow(undisturbed: RunLayout) -> None:
     code = (
         "import sys; from cloudlstm import storage; from cloudlstm.config import parse\n"
-        "from cloudlstm.journal import Journal; from cloudlstm.layout import RunLayout\n"
+        "from cloudlstm.runs.journal import Journal; from cloudlstm.runs.paths import RunLayout\n"
         "from cloudlstm.training import step; layout = RunLayout(sys.argv[1])\n"
         "assert step.run(layout, parse(storage.read_json(layout.config)), Journal(layout, 'train', 'worker-0'))\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"

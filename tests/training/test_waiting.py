@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudlstm.restarts import NO_PEER, PEER_LOST, told, worth_another
 from cloudlstm.training import waiting
 from cloudlstm.training.waiting import Limit, Watchdog
+from cloudlstm.workers.restarts import NO_PEER, PEER_LOST, told, worth_another
 from training.runs import a_run, network_for, workers
 
 

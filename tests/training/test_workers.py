@@ -15,8 +15,8 @@ from cloudlstm import storage
 from cloudlstm.dataset.inputs import restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import UsageError
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, ManifestRow
+from cloudlstm.runs.manifest import Manifest, ManifestRow
+from cloudlstm.runs.paths import RunLayout
 from dataset.tables import features_table
 from training.runs import (
     SETTINGS,

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudlstm.processes import Process
-from cloudlstm.steps import worker_environment
-from cloudlstm.workers.environment import child_environment, ignored, proxies
+from cloudlstm.workers.child_environment import child_environment, ignored, proxies, worker_environment
+from cloudlstm.workers.processes import Process
 
 LEFT = {
     "SPARK_HOME": "/opt/spark", "SPARK_CONF_DIR": "/etc/spark", "HADOOP_CONF_DIR": "/etc/hadoop",

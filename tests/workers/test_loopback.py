@@ -16,8 +16,8 @@ import pytest
 from cloudlstm.errors import MachineError
 from cloudlstm.workers import loopback, namespace
 from cloudlstm.workers.loopback import Loopback
-from doors import open_doors
-from required import without
+from open_ports import open_doors
+from requirements import without
 
 LISTEN = """
 import socket, sys

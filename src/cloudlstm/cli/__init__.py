@@ -36,22 +36,25 @@ def _run(argv: Sequence[str] | None) -> int:
     import fire
     from fire.core import FireExit
 
+    from cloudlstm.cli import commands
+    from cloudlstm.storage.endpoints import fail_when_nothing_listens
+
+    fail_when_nothing_listens()
     from cloudlstm.cli import help as helping
-    from cloudlstm.cli import verbs
 
     words = [_spelled(word) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
     if {"--help", "-h", "help"} & set(words):
-        named = next((verbs.VERBS[word] for word in words if word in verbs.VERBS), None)
-        terminal.write((helping.of_verb(named) if named else helping.overview(verbs.VERBS)) + "\n")
+        named = next((commands.VERBS[word] for word in words if word in commands.VERBS), None)
+        terminal.write((helping.of_verb(named) if named else helping.overview(commands.VERBS)) + "\n")
         return 0
     complaint = io.StringIO()  # Fire's, which runs to five lines
     try:
         with redirect_stderr(complaint):
-            deferred = fire.Fire(verbs.VERBS, command=words, name="cloudlstm", serialize=lambda _: None)
+            deferred = fire.Fire(commands.VERBS, command=words, name="cloudlstm", serialize=lambda _: None)
     except FireExit:
-        raise helping.mistyped(verbs.VERBS, words, complaint.getvalue()) from None
-    if not isinstance(deferred, verbs.Deferred):
-        raise helping.mistyped(verbs.VERBS, words, "")
+        raise helping.mistyped(commands.VERBS, words, complaint.getvalue()) from None
+    if not isinstance(deferred, commands.Deferred):
+        raise helping.mistyped(commands.VERBS, words, "")
     return deferred._work()
 
 

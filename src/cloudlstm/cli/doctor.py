@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cloudlstm import storage
-from cloudlstm.assets import asset
 from cloudlstm.cli import terminal
 from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
-from cloudlstm.steps import YAHOO_URL
-from cloudlstm.targets.java import find_java
+from cloudlstm.runs.environment import YAHOO_URL
+from cloudlstm.targets.bundle.archive import asset
+from cloudlstm.targets.local.java import find_java
 from cloudlstm.targets.preflight import storage_rights
-from cloudlstm.workers.environment import ignored, proxies
+from cloudlstm.workers.child_environment import ignored, proxies
 from cloudlstm.workers.loopback import Loopback
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def examine_target(where: str, config: RunConfig | None, *, trust_endpoints: boo
 
 
 def _bundle(config: TargetConfig) -> str:
-    from cloudlstm.targets.dependencies import dependencies
+    from cloudlstm.targets.bundle.dependencies import dependencies
 
     path = dependencies(config.spark_python, config.spark_architecture)
     return f"{path.stat().st_size / 2**20:.0f} MiB for Python {config.spark_python} on {config.spark_architecture}"

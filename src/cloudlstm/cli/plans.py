@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from cloudlstm import storage
-from cloudlstm.attempts import latest_attempt
 from cloudlstm.config import RunConfig, load, parse, require_local_master
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
-from cloudlstm.layout import RunLayout, index, is_run_id
-from cloudlstm.manifest import Manifest, fingerprint
+from cloudlstm.runs.attempts import latest_attempt
 from cloudlstm.runs.folder import has_attempt
 from cloudlstm.runs.index import newest_first, run_ids
+from cloudlstm.runs.manifest import Manifest, fingerprint
+from cloudlstm.runs.paths import RunLayout, index, is_run_id
 from cloudlstm.runs.settings import read
-from cloudlstm.steps import JOBS
+from cloudlstm.runs.steps import JOBS
 from cloudlstm.targets import TARGETS, Plan, Request, Target
 
 _AT_ONCE = 16

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from cloudlstm.dataset import example, tfrecord
 from cloudlstm.dataset.splits import FEATURES, FORECAST
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
-from cloudlstm.manifest import ManifestRow, fingerprint, read_object
+from cloudlstm.runs.manifest import ManifestRow, fingerprint, read_object
 from cloudlstm.storage.locks import locked
 
 Report = Callable[[int], None]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset import cache
 from cloudlstm.dataset.splits import CLOSE, FEATURES
-from cloudlstm.manifest import ManifestRow
+from cloudlstm.runs.manifest import ManifestRow
 from cloudlstm.storage.local import user_cache
 
 Indices = NDArray[np.integer]

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.evaluation import ridge
-from cloudlstm.evaluation.dm import FloatArray
 from cloudlstm.evaluation.forecasts import Forecasts
+from cloudlstm.evaluation.significance import FloatArray
 
 BATCH_WINDOWS = 8192
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudlstm.errors import DataError
-from cloudlstm.evaluation.dm import FloatArray
+from cloudlstm.evaluation.significance import FloatArray
 from cloudlstm.text.printable import printable
 
 DayArray = npt.NDArray[np.int32]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cloudlstm.evaluation.dm import FloatArray, IntArray, mean_test
+from cloudlstm.evaluation.significance import FloatArray, IntArray, mean_test
 
 
 @dataclass(frozen=True, slots=True)

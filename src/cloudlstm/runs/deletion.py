@@ -11,13 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from cloudlstm import attempts, storage
-from cloudlstm.attempts import Attempt
+from cloudlstm import storage
 from cloudlstm.errors import RunBusyError, StorageError
-from cloudlstm.layout import RunLayout
-from cloudlstm.runs import folder, index
+from cloudlstm.runs import attempts, folder, index
+from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.folder import remove
 from cloudlstm.runs.orphans import has_orphans, may_have_orphans
-from cloudlstm.runs.removal import remove
+from cloudlstm.runs.paths import RunLayout
 
 NOTICE_S = 30.0
 """Jobs look for a later attempt every few seconds, and are killed some time after they have found one."""

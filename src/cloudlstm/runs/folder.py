@@ -1,13 +1,30 @@
-"""Whether a folder may be taken as the folder of a run: looked at before anything in it is written."""
+"""Ownership of a run folder: whether a submit may use it, and which of its objects may be removed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-from cloudlstm import attempts, storage
+from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
-from cloudlstm.layout import RunLayout
+from cloudlstm.runs import attempts
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.runs.settings import require_same
+
+_AT_ONCE = 16
+"""Objects that are removed at the same time."""
+
+
+def remove(layout: RunLayout, prefix: str, chosen: Callable[[str], bool] = lambda _: True) -> None:
+    """Removes the objects of the run whose URIs begin with `prefix` and are `chosen`."""
+    listed = storage.list_objects(prefix, within=layout.uri)
+    found = [item.uri for item in listed if layout.is_ours(item.uri) and chosen(item.uri)]
+    if not found:
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(partial(storage.delete, within=layout.uri), found))
 
 
 def has_attempt(layout: RunLayout) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
-from cloudlstm.layout import index, is_run_id
+from cloudlstm.runs.paths import index, is_run_id
 from cloudlstm.storage import ObjectInfo
 
 _AT_ONCE = 8

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 
-from cloudlstm import attempts, storage
+from cloudlstm import storage
 from cloudlstm.errors import ObjectNotFoundError
-from cloudlstm.layout import RunLayout
+from cloudlstm.runs import attempts
 from cloudlstm.runs.liveness import last_beat
+from cloudlstm.runs.paths import RunLayout
 
 _LATER_S = 2 * attempts.HEARTBEAT_EVERY_S
 """Jobs on the launcher's machine end with it: what they write at the last moment is not later than this."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.config.flat import flat
+from cloudlstm.config.overrides import flat
 from cloudlstm.errors import ConfigError, ObjectExistsError, ObjectNotFoundError, UsageError
-from cloudlstm.layout import RunLayout
+from cloudlstm.runs.paths import RunLayout
 
 _SHOWN = 3
 """Settings that a message names, of those that differ."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from cloudlstm import storage
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import UsageError
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.paths import RunLayout
 
 
 def source(config: RunConfig) -> Manifest | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 from urllib.parse import urlsplit
 
-from cloudlstm.steps import ATTEMPT
-
 _TIMEOUT_S = 5.0
+
+
+_required = False
+"""Whether this process needs servers on this machine to be there at once."""
 
 
 class NothingListensError(Exception):
@@ -24,13 +25,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def require_listening(url: str) -> None:
-    """Raises NothingListensError where a service is said to be on this machine and nothing listens there.
+def fail_when_nothing_listens() -> None:
+    """Makes `require_listening` check from now on. A command calls it; a job waits for a server that starts again."""
+    global _required
+    _required = True
 
-    A server on this machine that is not there will not come back by itself, as one on a network may. Asked before the
-    first request of a command; a job, which goes on for hours, waits for a server that is started again.
+
+def require_listening(url: str) -> None:
+    """Raises NothingListensError if `url` names a server on this machine and nothing listens at its port.
+
+    Such a server does not come back by itself, so that a command should not wait for it. Does nothing in a process that
+    has not called `fail_when_nothing_listens`.
     """
-    if ATTEMPT in os.environ:
+    if not _required:
         return
     try:
         place = urlsplit(url if "://" in url else f"http://{url}")

@@ -13,7 +13,7 @@ from cloudlstm.targets.base import JobState, Plan, Request, Restart, RunningJob,
 
 __all__ = ["TARGETS", "JobState", "Plan", "Request", "Restart", "RunningJob", "Target", "open_target"]
 
-TARGETS = {"local": ("cloudlstm.targets.local", "LocalTarget")}
+TARGETS = {"local": ("cloudlstm.targets.local.target", "LocalTarget")}
 """name -> module, class; a target's SDK is imported when the target is first used."""
 
 

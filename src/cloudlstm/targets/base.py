@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
-    from cloudlstm.layout import RunLayout
+    from cloudlstm.runs.paths import RunLayout
 
 Request = Mapping[str, Any]
 """One exact request as JSON; `${…}` stands for what only the run will know, such as a free port."""

@@ -11,17 +11,18 @@ import importlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from cloudlstm import attempts, storage
+from cloudlstm import storage
 from cloudlstm.errors import ConfigError, TargetError, TargetUnavailableError, UsageError
-from cloudlstm.layout import RunLayout, join
+from cloudlstm.runs import attempts
+from cloudlstm.runs.paths import RunLayout, join
 from cloudlstm.targets import preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, filled
-from cloudlstm.targets.bundle import Bundle
+from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.group_job import GroupJob, is_assigned, iso, read_assignment
-from cloudlstm.targets.patience import patiently
+from cloudlstm.targets.polling import patiently
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, found_of
+from cloudlstm.targets.trainer_job import GroupJob, is_assigned, iso, read_assignment
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -132,7 +133,7 @@ class CloudTarget:
                     "deadline": "${deadline}",
                     "accelerator": self._accelerator,
                     "package": _part("package"),
-                    "jobs": {"member": _part("member"), "train": _part("train")},
+                    "jobs": {"agent": _part("agent"), "train": _part("train")},
                     "requirements": _part("requirements"),
                 },
             },

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, RunBusyError, StorageError
-from cloudlstm.layout import join
 from cloudlstm.runs import documents, numbered
 from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch
+from cloudlstm.runs.paths import join
 
 RENEW_EVERY_S = 10.0
 EXPIRES_AFTER_S = 120.0

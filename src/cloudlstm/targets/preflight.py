@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError
-from cloudlstm.layout import join
+from cloudlstm.runs.paths import join
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 

@@ -14,7 +14,7 @@ from cloudlstm.targets.base import JobState, Request
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
-    from cloudlstm.layout import RunLayout
+    from cloudlstm.runs.paths import RunLayout
 
 
 @dataclass(frozen=True, slots=True)

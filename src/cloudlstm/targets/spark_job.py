@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from cloudlstm import attempts
 from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
-from cloudlstm.layout import RunLayout
-from cloudlstm.steps import ATTEMPT
+from cloudlstm.runs import attempts
+from cloudlstm.runs.environment import ATTEMPT
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.targets.base import JobState, Request
-from cloudlstm.targets.course import Course, CourseJob
-from cloudlstm.targets.dependencies import ARCHIVE
+from cloudlstm.targets.bundle.dependencies import ARCHIVE
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.patience import Glances, patiently
+from cloudlstm.targets.polling import Course, CourseJob, Glances, patiently
 from cloudlstm.targets.services import Application, SparkService
 
 _ENDING_S = 120.0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import DataError, UsageError
-from cloudlstm.manifest import Manifest, ManifestRow, read_object
+from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object
 from cloudlstm.training import model as models
 from cloudlstm.training.runtime import tf
 from cloudlstm.training.state import Arrays
@@ -33,7 +33,7 @@ def weights_file(model: Any) -> bytes:
 
 def keras_file(model: Any, config: RunConfig) -> bytes:
     """The network as a .keras file that plain `keras.saving.load_model` reads; never unrolled, so a GPU can use it."""
-    copy = models.build(config.dataset.window_bars, config.model, seed=config.train.seed)
+    copy = models.build_model(config.dataset.window_bars, config.model, seed=config.train.seed)
     copy.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory(prefix="cloudlstm-") as folder:
         path = Path(folder) / "model.keras"

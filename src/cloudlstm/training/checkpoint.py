@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
-from cloudlstm.layout import RunLayout
-from cloudlstm.runs.removal import remove
+from cloudlstm.runs.folder import remove
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.training.state import State
 
 if TYPE_CHECKING:

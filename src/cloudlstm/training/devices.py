@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from cloudlstm.errors import MachineError
-from cloudlstm.steps import CORES, DEVICES, MOST_DEVICES
+from cloudlstm.runs.environment import CORES, DEVICES, MOST_DEVICES
 from cloudlstm.training.runtime import tf
-from cloudlstm.workers.environment import cores_here
+from cloudlstm.workers.child_environment import cores_here
 
 
 def prepare() -> tuple[str, ...]:

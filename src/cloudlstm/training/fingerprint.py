@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudlstm import __version__
 from cloudlstm.config import INCIDENTAL, RunConfig
-from cloudlstm.manifest import Manifest, fingerprint
+from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.weights import source
 
 _INFLUENCE_NOTHING = INCIDENTAL["train"] | {"workers", "steps_per_call", "weights"}

@@ -19,13 +19,13 @@ from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import JobError
-from cloudlstm.restarts import TERMINATED
-from cloudlstm.training import feed
+from cloudlstm.training import sampling
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
-from cloudlstm.training.compute import Forward, TrainFunction
-from cloudlstm.training.order import Order
+from cloudlstm.training.sampling import Order
 from cloudlstm.training.state import State
+from cloudlstm.training.train_step import Forward, TrainFunction
+from cloudlstm.workers.restarts import TERMINATED
 
 _LOG = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Trainer:
         stop = min((epoch + 1) * per_epoch, self.total_steps)
         began, first = time.monotonic(), state.step
         before = state.seconds
-        for call in feed.ahead(self._calls(range(state.step, stop))):
+        for call in sampling.ahead(self._calls(range(state.step, stop))):
             losses, stopping = self._step(call, state.step, stop=asked.is_set())
             require_finite(losses, state.step, "training")
             state.losses += losses.astype(float).tolist()
@@ -135,8 +135,8 @@ class Trainer:
         self._end_epoch(state, state.losses[epoch * per_epoch :], rate)
         checkpoints.save(self._snapshot(state))
 
-    def _calls(self, steps: range) -> Iterator[feed.Call]:
-        return feed.calls(
+    def _calls(self, steps: range) -> Iterator[sampling.Call]:
+        return sampling.calls(
             self._train, self._transform, self.order, replicas=self._cluster.replicas, local=self._cluster.local,
             places=self._config.train.steps_per_call, steps=steps,
         )  # fmt: skip

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Self
 
-from cloudlstm.steps import RESTARTS
+from cloudlstm.runs.environment import RESTARTS
 
 
 @dataclass(frozen=True, slots=True)

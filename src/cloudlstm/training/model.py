@@ -1,19 +1,18 @@
-"""The network of record: LSTM, Dropout, Dense(1), in standard Keras layers.
-
-The output layer begins at zero. With `relative` inputs the untrained network is therefore the naive forecast itself
-("tomorrow = today"), so training starts from it, and the record of epoch 0 is the naive loss.
-"""
+"""The network and its optimizer."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from cloudlstm.config import ModelConfig
+from cloudlstm.config import ModelConfig, TrainConfig
 from cloudlstm.dataset.splits import FEATURES
-from cloudlstm.training.runtime import keras
+from cloudlstm.training.runtime import keras, tf
 
 
-def build(window_bars: int, config: ModelConfig, *, seed: int, precision: str = "float32", unroll: bool = False) -> Any:
+def build_model(
+    window_bars: int, config: ModelConfig, *, seed: int, precision: str = "float32", unroll: bool = False
+) -> Any:
     """A keras.Model from (batch, window, feature) to (batch, 1), float32 at both ends.
 
     Args:
@@ -35,3 +34,42 @@ def build(window_bars: int, config: ModelConfig, *, seed: int, precision: str = 
     hidden = keras.layers.Dropout(config.dropout, dtype=precision, name="dropout")(hidden)
     output = keras.layers.Dense(1, kernel_initializer="zeros", dtype="float32", name="forecast")(hidden)
     return keras.Model(inputs, output, name="cloudlstm")
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """A linear rise over `warmup_steps`, then constant or half a cosine down to zero at `total_steps`."""
+
+    def __init__(self, config: TrainConfig, total_steps: int) -> None:
+        self._peak = config.learning_rate
+        self._warmup = min(config.warmup_steps, total_steps // 2)
+        self._falling = max(total_steps - self._warmup, 1) if config.schedule == "cosine" else 0
+
+    def __call__(self, step: Any) -> Any:
+        step = tf.cast(step, tf.float32)
+        rate = tf.constant(self._peak, tf.float32)
+        if self._falling:
+            fraction = tf.clip_by_value((step - self._warmup) / self._falling, 0.0, 1.0)
+            rate *= 0.5 * (1.0 + tf.cos(math.pi * fraction))
+        if self._warmup:
+            rate *= tf.minimum((step + 1.0) / self._warmup, 1.0)
+        return rate
+
+
+class _ReducedAdam(keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam for gradients that are summed over all replicas already, so Keras must not sum them again."""
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        return grads_and_vars
+
+
+def build_optimizer(config: TrainConfig, total_steps: int, variables: Any) -> Any:
+    """The optimizer, with its slots for `variables`.
+
+    For mixed_float16 its loss is scaled, as float16 gradients would vanish; a step whose summed gradients are not
+    finite is left out on all replicas alike.
+    """
+    optimizer = _ReducedAdam(Schedule(config, total_steps))
+    if config.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(variables)
+    return optimizer

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.training.compute import Forward
+from cloudlstm.training.train_step import Forward
 
 PREDICTIONS = pa.schema(
     [

@@ -6,10 +6,10 @@ import logging
 
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import JobError
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, finished
-from cloudlstm.runs.removal import remove
+from cloudlstm.runs.folder import remove
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.manifest import Manifest, finished
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.training.fingerprint import train_fingerprint
 from cloudlstm.training.membership import Membership
 

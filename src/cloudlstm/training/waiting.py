@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cloudlstm.restarts import PEER_LOST
 from cloudlstm.training.membership import Membership
 from cloudlstm.training.runtime import tf
+from cloudlstm.workers.restarts import PEER_LOST
 
 _LOG = logging.getLogger(__name__)
 

@@ -18,18 +18,18 @@ from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import PeerLostError
-from cloudlstm.journal import Journal
-from cloudlstm.layout import RunLayout
-from cloudlstm.manifest import Manifest, prune, write_object
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.manifest import Manifest, prune, write_object
+from cloudlstm.runs.paths import RunLayout
 from cloudlstm.runs.weights import source
-from cloudlstm.training import artifacts, model, optimizer
+from cloudlstm.training import artifacts, model
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.loop import Trainer, total_steps
 from cloudlstm.training.membership import Membership
-from cloudlstm.training.order import Order
 from cloudlstm.training.predict import predict
 from cloudlstm.training.runtime import keras, tf
+from cloudlstm.training.sampling import Order
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,11 +102,11 @@ class _Work:
         self.transform: Inputs = restore(artifacts.source_settings(start, config)) if start else self._fitted_inputs()
         steps = total_steps(config, Order(len(self.splits["train"]), config.train.batch_windows, config.train.seed))
         with cluster.strategy.scope():
-            self.network = model.build(
+            self.network = model.build_model(
                 config.dataset.window_bars, config.model, seed=config.train.seed, precision=config.train.precision,
                 unroll=not cluster.on_gpu and config.dataset.window_bars <= _UNROLL_UP_TO_BARS,
             )  # fmt: skip
-            adam = optimizer.build(config.train, steps, self.network.trainable_variables)
+            adam = model.build_optimizer(config.train, steps, self.network.trainable_variables)
         self.trainer = Trainer(
             cluster, self.network, adam, config, self.transform, self.splits["train"], self.splits["validation"]
         )

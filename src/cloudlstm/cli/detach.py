@@ -1,0 +1,68 @@
+"""`submit --detach`: the launcher goes on in the background, and ends with its run, not with the terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from cloudlstm.cli import terminal
+from cloudlstm.runs import attempts
+from cloudlstm.runs.liveness import Owner
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.storage.local import disk_errors, user_cache
+
+_POLL_S = 0.5
+_KEPT = 50
+"""Consoles that are kept; the journal of a run has all that matters, these have what a launcher said of its own end."""
+
+
+def detach(words: Sequence[str], run: str, watch: str) -> int:
+    """Starts the command in the background; returns when it has the run, or with its status when it did not get it.
+
+    Args:
+        words: The command's words without --detach.
+        run: URI of the run.
+        watch: What to type to watch it.
+    """
+    layout = RunLayout(run)
+    with _new_console(layout.run_id) as console:
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "cloudlstm", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    while not _has(layout, launcher.pid):
+        if (status := launcher.poll()) is not None:
+            terminal.tell(Path(console.name).read_text(errors="replace"))
+            return status
+        time.sleep(_POLL_S)
+    terminal.write(f"{layout.run_id} goes on in the background (process {launcher.pid}, {console.name})\n{watch}\n")
+    return 0
+
+
+def _new_console(run_id: str) -> BinaryIO:
+    """An open file of the user's cache for what a launcher prints; of earlier ones the last few are kept."""
+    folder = user_cache("consoles")
+    with disk_errors(f"make a file in {folder}"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        earlier = sorted(folder.glob("*.txt"), key=lambda path: path.lstat().st_mtime, reverse=True)
+        for path in earlier[_KEPT - 1 :]:
+            path.unlink(missing_ok=True)
+        opened, name = tempfile.mkstemp(prefix=f"{run_id}-", suffix=".txt", dir=folder)
+        os.close(opened)
+        return Path(name).open("wb")
+
+
+def _has(layout: RunLayout, pid: int) -> bool:
+    number = attempts.latest_attempt(layout)
+    owner = attempts.read_owner(layout, number) if number else None
+    return owner is not None and owner.pid == pid and owner.host == Owner.me().host

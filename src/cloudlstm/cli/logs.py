@@ -1,0 +1,156 @@
+"""`cloudlstm logs`: the lines of all jobs and workers as one stream.
+
+Every worker writes its lines as numbered parts at its own pace and by its own clock. What a worker wrote keeps its
+order, whatever its stamps say; between workers the stamps decide, as far as the lines that have come allow.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from cloudlstm import storage
+from cloudlstm.cli import terminal
+from cloudlstm.cli.tables import console
+from cloudlstm.runs import attempts
+from cloudlstm.runs.journal import FIRST_NOTE
+from cloudlstm.runs.liveness import Verdict, Watch
+from cloudlstm.runs.paths import RunLayout
+
+_POLL_S = 1.0
+HOLD_S = 2.5
+"""A worker hands out its lines every two seconds: a line waits this long for earlier ones of other workers."""
+_GAP_POLLS = 3
+"""Polls that a part waits for one with a smaller number that a listing has not shown yet."""
+_COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
+_LEVELS = {"WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
+
+
+class Merger:
+    """Merges lines of several sources: in order within each, by stamp between them."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, deque[tuple[float, float, str]]] = {}
+        self._latest: dict[str, float] = {}
+
+    def add(self, source: str, lines: list[str], now: float) -> None:
+        """Takes lines that have come at `now` (seconds of any steady clock)."""
+        queue = self._waiting.setdefault(source, deque())
+        for text in lines:
+            # A traceback's lines have no stamp, and a clock that was set back must not reorder what a worker says.
+            latest = max(stamp_of(text) or 0.0, self._latest.get(source, 0.0))
+            self._latest[source] = latest
+            queue.append((latest, now, text))
+
+    def ready(self, before: float) -> Iterator[tuple[str, str]]:
+        """(source, line) in order, as long as the next one came at or before `before`."""
+        while True:
+            heads = [(queue[0][0], source) for source, queue in self._waiting.items() if queue]
+            if not heads:
+                return
+            _, source = min(heads)
+            if self._waiting[source][0][1] > before:
+                return
+            yield source, self._waiting[source].popleft()[2]
+
+
+class Parts:
+    """The log parts of a run that have not been read yet, each worker's in order."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+        self._read: set[str] = set()
+        self._last: dict[str, int] = {}
+        self._waited: dict[str, int] = {}
+
+    def poll(self, *, final: bool = False) -> Iterator[tuple[str, list[str]]]:
+        """(source, lines) of parts that have come since; a part with a gap before it waits, unless it is `final`."""
+        held: set[str] = set()
+        for item in list(storage.list_objects(self._layout.logs)):
+            if item.uri in self._read or not self._layout.is_ours(item.uri):
+                continue
+            _, job, worker, name = item.uri.removeprefix(self._layout.uri + "/").split("/")
+            source, number = f"{job}/{worker}", int(name.split(".", 1)[0])
+            gap = source in self._last and self._last[source] + 1 < number < FIRST_NOTE
+            if source in held or (gap and not final and self._waited.get(item.uri, 0) < _GAP_POLLS):
+                self._waited[item.uri] = self._waited.get(item.uri, 0) + 1
+                held.add(source)
+                continue
+            self._read.add(item.uri)
+            self._last[source] = number
+            yield source, storage.read(item.uri).decode(errors="replace").splitlines()
+
+
+class _Launcher:
+    """The run's launcher, watched as long as this goes on; a new attempt has another."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+        self._attempt = 0
+        self._watch: Watch | None = None
+
+    def has_ended(self) -> bool:
+        """Whether it is known to be at work no more."""
+        number = attempts.latest_attempt(self._layout)
+        if self._watch is None or number != self._attempt:
+            self._attempt, self._watch = number, attempts.watch(self._layout, number)
+        return self._watch.look() in (Verdict.ENDED, Verdict.DEAD)
+
+
+def show_logs(layout: RunLayout, *, follow: bool) -> int:
+    """Log lines of all jobs, merged; with `follow` until the launcher has ended."""
+    parts, merger, launcher = Parts(layout), Merger(), _Launcher(layout)
+    write = _coloured() if sys.stdout.isatty() else _plain
+    try:
+        while True:
+            last = not follow or launcher.has_ended()
+            now = time.monotonic()
+            for source, lines in parts.poll(final=last):
+                merger.add(source, lines, now)
+            for source, text in merger.ready(float("inf") if last else now - HOLD_S):
+                write(source, text)
+            sys.stdout.flush()
+            if last:
+                return 0
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:  # looking on is over, the run is not
+        return 130
+
+
+def stamp_of(text: str) -> float | None:
+    """Seconds since the epoch of the stamp that a line begins with, None where there is none."""
+    first = text.split(" ", 1)[0]
+    if len(first) < 19 or first[10:11] != "T":
+        return None
+    try:
+        return dt.datetime.fromisoformat(first).timestamp()
+    except ValueError:
+        return None
+
+
+def _plain(source: str, text: str) -> None:
+    terminal.write(f"{source:<16} {text}\n")
+
+
+class _coloured:  # noqa: N801 - stands where a function would
+    """Lines for people: the local time of day, a colour for each worker, warnings and errors marked."""
+
+    def __init__(self) -> None:
+        self._console = console()
+        self._colours: dict[str, str] = {}
+
+    def __call__(self, source: str, text: str) -> None:
+        colour = self._colours.setdefault(source, _COLOURS[len(self._colours) % len(_COLOURS)])
+        stamp = stamp_of(text)
+        clock, style = " " * 8, ""
+        if stamp is not None:
+            clock = time.strftime("%H:%M:%S", time.localtime(stamp))
+            _, level, text = f"{text}  ".split(" ", 2)
+            style = _LEVELS.get(level, "")
+        prefix = Text.assemble((clock, "dim"), " ", (f"{source:<15}", colour), " ")
+        self._console.print(prefix + Text(terminal.shown(text.rstrip()), style=style), soft_wrap=True)

@@ -1,0 +1,93 @@
+"""What a run's progress says, in few words: the same on the live board, in plain lines and in `status`."""
+
+from __future__ import annotations
+
+import math
+
+from cloudlstm.runs.journal import Progress
+from cloudlstm.runs.steps import STEPS
+
+_NAMES = {"validation_loss": "best val", "epochs": "", "phase": "", "skipped": ""}
+"""Facts by another name than their own; those without a name are told elsewhere."""
+
+
+def summary(reports: list[Progress]) -> list[Progress]:
+    """One report a step, in the order of the steps. Every worker tells of the step as a whole: the one ahead counts."""
+    merged = []
+    for step in STEPS:
+        parts = [report for report in reports if report.step == step.name]
+        if parts:
+            ahead = max(parts, key=lambda part: (part.done, part.updated))
+            merged.append(
+                Progress(
+                    step.name,
+                    f"{len(parts)} workers" if len(parts) > 1 else parts[0].worker,
+                    done=ahead.done,
+                    total=max(part.total for part in parts),
+                    unit=ahead.unit,
+                    started=min(part.started for part in parts),
+                    updated=max(part.updated for part in parts),
+                    finished=all(part.finished for part in parts),
+                    facts=ahead.facts,
+                    resumed=max(part.resumed for part in parts),
+                )
+            )
+    return merged
+
+
+def amount(number: float) -> str:
+    """A count in few characters: 4.5, 950, 12.3 k, 3.77 M."""
+    if 0 < number < 10 and number != int(number):
+        return f"{number:.1f}"
+    for limit, divisor, suffix in ((1e3, 1.0, ""), (1e6, 1e3, " k"), (1e9, 1e6, " M")):
+        if number < limit:
+            scaled = number / divisor
+            digits = 0 if not suffix else max(0, 2 - len(str(int(scaled))) + 1)
+            return f"{scaled:.{digits}f}{suffix}"
+    return f"{number / 1e9:.2f} G"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 0:07, 12:34 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def figures(report: Progress, epochs: int | None = None) -> str:
+    """Rate, time left and the step's own figures in one line."""
+    return " · ".join(part for part in (pace(report), facts(report, epochs)) if part)
+
+
+def pace(report: Progress) -> str:
+    """How fast a step is, and how long it takes."""
+    if report.facts.get("skipped"):
+        return "unchanged, skipped"
+    if report.facts.get("phase"):
+        return str(report.facts["phase"])
+    parts = [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
+    left = report.seconds_left
+    if report.finished:
+        parts.append(f"took {duration(report.updated - report.started)}")
+    elif report.total and report.done >= report.total:
+        parts.append("finishing")
+    elif left is not None:
+        parts.append(f"{duration(left)} left")
+    elif not parts:
+        parts.append("at work")  # nothing is known yet but that it has begun
+    return " · ".join(parts)
+
+
+def facts(report: Progress, epochs: int | None = None) -> str:
+    """A step's own figures, such as `epoch 3/30 · loss 0.98 · best val 1.01`."""
+    whole = report.facts.get("epochs", epochs)
+    parts = []
+    for name, value in report.facts.items():
+        label = _NAMES.get(name, name.replace("_", " "))
+        if label and value is not None and not (isinstance(value, float) and not math.isfinite(value)):
+            parts.append(f"{label} {_figure(value)}" + (f"/{whole}" if name == "epoch" and whole else ""))
+    return " · ".join(parts)
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

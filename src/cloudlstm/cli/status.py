@@ -1,0 +1,157 @@
+"""What `status` prints."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from rich.text import Text
+
+from cloudlstm import storage
+from cloudlstm.cli.progress import duration, figures, summary
+from cloudlstm.cli.tables import Column, console, fitted, say
+from cloudlstm.errors import ObjectNotFoundError, StorageError, UsageError
+from cloudlstm.runs import attempts, settings
+from cloudlstm.runs.journal import Progress, read_phase, read_progress
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.orphans import has_orphans
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.steps import JOBS, STEPS
+
+STYLES = {"at work": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
+"""Colour by the first words of a run's state."""
+DONE, AT_WORK, FAILED, WAITING = "done", "at work", "failed", "waiting"
+"""States of a step."""
+_CLOCK_S = 1.0
+"""Some stores know the time of a write only to the second."""
+
+
+def show_status(layout: RunLayout) -> int:
+    """The state of the run and of each of its steps."""
+    out = console()
+    number = attempts.latest_attempt(layout)
+    if not number:
+        raise UsageError(f"no run {layout.run_id} in {layout.root}", hint="cloudlstm runs")
+    alive = attempts.is_alive(layout, number)
+    done = {step.name: Manifest.load(layout, step.name) for step in STEPS}
+    failures = {} if alive else _failures(layout)
+    told = state(layout, number, alive, all(done.values()))
+    out.print(f"run {layout.uri.removeprefix('file://')}", soft_wrap=True)
+    out.print(Text.assemble(f"attempt {number}, ", (told, STYLES.get(told, ""))))
+    at_work = alive or has_orphans(layout, number)
+    reports = _reports(layout, number)
+    states = step_states({name for name, manifest in done.items() if manifest}, set(reports), at_work, set(failures))
+    epochs = settings.document(layout, number).get("train", {}).get("epochs")
+    rows = []
+    for step in STEPS:
+        found, report = states[step.name], reports.get(step.name)
+        text = _made(done[step.name]) if found == DONE else _course(report, epochs, at_work=found == AT_WORK)
+        if found == AT_WORK and report is None:
+            job, phase = read_phase(layout, number)
+            text = phase if job == step.job and phase else "starting"
+        rows.append([step.name, found, text])
+    strong = [index for index, row in enumerate(rows) if row[1] in (AT_WORK, FAILED)]
+    out.print(fitted([Column("step", 9, text=True), Column("state", 8, text=True), Column("figures", 7, text=True)],
+                     rows, max(out.width, 200), strong=strong))  # fmt: skip
+    for job, record in failures.items():
+        out.print(f"{job} failed: {record['message']}", style="red", soft_wrap=True)
+        if record.get("hint"):
+            out.print(f"try: {record['hint']}", soft_wrap=True)
+    if told.startswith(("failed", "cancelled", "stopped")):
+        if told == "stopped" and attempts.was_lost(layout, number):
+            say(
+                out,
+                "its launcher was lost. What it had started on a cloud may be at work still: a submit goes on with it, "
+                "`cancel` or `down` with the target ends it",
+            )
+        say(out, "submit it again with the same words: what is done is skipped")
+    return 0
+
+
+def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[str]) -> dict[str, str]:
+    """The state of each step by name.
+
+    Args:
+        done: The steps that have a manifest; it may be that of an earlier attempt.
+        reporting: The steps that have reported in this attempt and did not report their end.
+        at_work: Whether jobs are at work.
+        failed: The jobs that failed.
+    """
+    found = {}
+    for step in STEPS:
+        if step.name in reporting and at_work:
+            found[step.name] = AT_WORK
+        elif step.name in reporting and step.job in failed:
+            found[step.name] = FAILED
+        else:
+            found[step.name] = DONE if step.name in done else WAITING
+    first = next((step for step in STEPS if found[step.name] == WAITING), None)
+    if first and at_work and AT_WORK not in found.values():
+        found[first.name] = AT_WORK
+    if first and first.job in failed and FAILED not in found.values():
+        found[first.name] = FAILED
+    return found
+
+
+def _failures(layout: RunLayout) -> dict[str, dict[str, str]]:
+    """What each job that failed has written down, by job."""
+    found = {}
+    for job in JOBS:
+        with suppress(ObjectNotFoundError):
+            found[job] = storage.read_json(layout.failure(job))
+    return found
+
+
+def _reports(layout: RunLayout, number: int) -> dict[str, Progress]:
+    """What steps have reported in this attempt without having reported their end, by step."""
+    try:
+        opened = storage.stat(layout.attempt(number)).modified
+    except ObjectNotFoundError:  # a deletion that was interrupted, or is under way
+        return {}
+    fresh = {item.uri for item in storage.list_objects(layout.progresses) if item.modified >= opened - _CLOCK_S}
+    reports = [each for each in read_progress(layout) if layout.progress(each.step, each.worker) in fresh]
+    return {report.step: report for report in summary(reports) if not report.finished}
+
+
+def _course(report: Progress | None, epochs: int | None, *, at_work: bool) -> str:
+    """How far a step is, or was when it ended."""
+    if report is None:
+        return ""
+    share = f"{report.done / report.total:.0%}" if report.total else ""
+    if not at_work:
+        return f"ended at {share}" if share else ""
+    return " · ".join(part for part in (share, figures(report, epochs)) if part)
+
+
+def _made(manifest: Manifest | None) -> str:
+    """What a finished step made."""
+    if manifest is None:
+        return ""
+    rows = manifest.facts.get("rows")
+    made = f"{rows:,} rows, " if isinstance(rows, int) else ""
+    return f"{made}{len(manifest.objects)} objects in {duration(manifest.seconds)}"
+
+
+def state(layout: RunLayout, number: int, alive: bool, complete: bool) -> str:
+    """The state of a run in a word or two: at work, done, cancelled, failed or stopped."""
+    if alive:
+        return "at work"
+    if complete:
+        return "done"
+    if attempts.is_cancelled(layout, number):
+        return "cancelled"
+    failed = any(storage.exists(layout.failure(job)) for job in JOBS)
+    return "failed" if failed else "stopped"
+
+
+def kept(layout: RunLayout) -> str:
+    """What an interrupted run has to go on from, for people."""
+    try:
+        done = [step.name for step in STEPS if Manifest.load(layout, step.name)]
+        parts = [f"done and kept: {', '.join(done)}"] if done else []
+        if "train" not in done and any(True for _ in storage.list_objects(layout.all_checkpoints)):
+            training = next((report for report in summary(read_progress(layout)) if report.step == "train"), None)
+            epoch = training.facts.get("epoch") if training else None
+            parts.append("training is saved" + (f" in epoch {epoch}" if epoch else ""))
+    except StorageError as error:
+        return f"what is done is kept, though it cannot be listed now: {error.message}"
+    return "; ".join(parts) or "no step was done yet"

@@ -1,0 +1,70 @@
+"""A configuration as flat `section.key` names, and as the override words that reproduce it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shlex
+import tomllib
+from typing import Any
+
+from pydantic import BaseModel
+
+from cloudlstm.config import RunConfig
+
+
+def flat(config: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """A configuration as `section.key` -> value."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{before}{key}.")
+        else:
+            found[before + key] = value
+    return found
+
+
+_NOT_REPEATED = {"train.cache_dir"}
+"""Where one machine keeps its cache says nothing about the run."""
+
+
+def command(config: RunConfig) -> str:
+    """The `cloudlstm submit` that leads to this configuration, for a shell."""
+    return " ".join(["cloudlstm submit", *(shlex.quote(word) for word in words(config))])
+
+
+def words(config: RunConfig) -> list[str]:
+    """The override words that turn defaults into `config`, in the order of the settings."""
+    return [f"{key}={_text(value)}" for key, value in _differing(config, "") if key not in _NOT_REPEATED]
+
+
+def _differing(section: BaseModel, prefix: str) -> list[tuple[str, Any]]:
+    plain = section.model_dump(mode="json")
+    found: list[tuple[str, Any]] = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            found += _differing(value, f"{prefix}{name}.")
+        elif value != field.get_default(call_default_factory=True):
+            found.append((prefix + name, plain[name]))
+    return found
+
+
+def _text(value: Any) -> str:
+    """A value as an override word has it: TOML, and bare text where that can be taken for nothing else."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {json.dumps(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list) and value and all(isinstance(entry, str) and _is_text(entry) for entry in value):
+        return ",".join(value)  # only tickers are lists of text, and they are split at commas
+    if isinstance(value, str):
+        return value if _is_text(value) else json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_text(value: str) -> bool:
+    """Whether a bare word is read as this very text: a date is, because every setting that is a date takes it so."""
+    try:
+        found = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return True
+    return isinstance(found, dt.date)

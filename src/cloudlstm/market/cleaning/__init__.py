@@ -1,0 +1,1 @@
+"""Cleaning of one shard of bars: rules that reject rows, jumps of the price level, and the quality gate of a run."""

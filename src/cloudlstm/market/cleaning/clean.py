@@ -1,0 +1,191 @@
+"""Cleaning of one shard: which bars are fit to use, which are refused and why, and which short gaps are filled.
+
+Nothing is lost: input rows = kept rows + refused rows, and bars that fill gaps are marked. Nothing looks ahead: what
+becomes of a session, filled or not, depends on that session and earlier ones only. So gaps are filled from the last
+sound bar on, also when no other follows: whoever uses the bars must not take a filled one for a market that traded.
+What only later bars tell withdraws labels and changes no bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cloudlstm.config import CleanConfig
+from cloudlstm.market import bars, columns
+from cloudlstm.market.cleaning.duplicate_series import Sketches, sketches
+from cloudlstm.market.cleaning.rules import RULES, Action, Rows, find, of_action, refuse
+from cloudlstm.market.cleaning.shard import Shard
+
+FILL = "fill"
+"""The source of a bar that fills a gap."""
+
+Counts = dict[str, dict[str, int]]
+"""By ticker: "rows", "kept", "filled", and how many rows each rule found. An unreadable ticker is ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What cleaning made of a shard.
+
+    Attributes:
+        bars: CLEANED: unique and sorted by (ticker, date).
+        quarantine: QUARANTINE: the rows that were refused, in their order.
+        counts: Rows by ticker and what became of them, JSON-ready.
+        sketches: What tells tickers that are the same series, JSON-ready.
+    """
+
+    bars: pa.Table
+    quarantine: pa.Table
+    counts: Counts
+    sketches: Sketches
+
+
+def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cleaned:
+    """Cleans the bars of one shard.
+
+    Args:
+        raw: BARS of whole tickers; equal (ticker, date) in order of arrival.
+        config: How strict to be.
+        sessions: Every session of the run's dates, as days since 1970-01-01, sorted.
+    """
+    raw = bars.sort(bars.conform(raw, bars.BARS))
+    shard = Shard.of(raw, sessions)
+    refuse(shard, config)
+    found = find(shard, config)
+    kept = shard.kept()
+    divided, withdrawn = (_marked(shard, found, action)[kept] for action in ("divide", "withdraw"))
+    runs = _runs(shard.rank[kept], shard.session[kept], divided, len(sessions), config.max_fill_bars)
+    cleaned = _cleaned(raw, shard, kept, runs, withdrawn, sessions)
+    counts = _counts(shard, kept, runs.copies, found)
+    return Cleaned(cleaned, _quarantine(raw, shard), counts, sketches(shard))
+
+
+def _marked(shard: Shard, found: Mapping[str, Rows], action: Action) -> NDArray[np.bool_]:
+    """Which rows some rule of this action is about."""
+    marked = np.zeros(len(shard.verdict), bool)
+    for rule in of_action(action):
+        marked[found[rule.reason]] = True
+    return marked
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """How kept bars follow each other: `copies` of each go out (itself and the bars that it fills), in `segment`s."""
+
+    copies: NDArray[np.int32]
+    segment: NDArray[np.int32]
+
+
+def _runs(
+    rank: NDArray[np.int32],
+    session: NDArray[np.int32],
+    divided: NDArray[np.bool_],
+    n_sessions: int,
+    max_fill_bars: int,
+) -> _Runs:
+    missing = np.empty(len(session), np.int32)  # sessions without a bar, until the ticker's next
+    starts = columns.group_starts(rank)
+    if len(session):
+        np.subtract(session[1:], session[:-1], out=missing[:-1])
+        missing[:-1] -= 1
+        last = np.append(starts[1:], len(rank)) - 1
+        missing[last] = n_sessions - 1 - session[last]
+    # A bar begins a segment when more sessions are missing before it than are ever filled, or its prices begin anew.
+    breaks = np.flatnonzero((missing[:-1] > max_fill_bars) | divided[1:]) + 1
+    breaks = breaks[rank[breaks] == rank[breaks - 1]]
+    segment = np.zeros(len(rank), np.int32)
+    if len(breaks):
+        segment[breaks] = 1
+        np.cumsum(segment, out=segment)
+        before = segment[starts]
+        segment -= np.repeat(before, np.diff(np.append(starts, len(rank))))
+    return _Runs(np.minimum(missing, max_fill_bars, out=missing) + 1, segment)
+
+
+def _cleaned(
+    raw: pa.Table,
+    shard: Shard,
+    kept: Rows | slice,
+    runs: _Runs,
+    withdrawn: NDArray[np.bool_],
+    sessions: NDArray[np.int32],
+) -> pa.Table:
+    """The kept bars, each followed by the bars that it fills."""
+    filled_after = runs.copies - 1
+    if isinstance(kept, slice) and not filled_after.any():
+        made = {"segment": runs.segment, "filled": np.zeros(len(raw), bool), "withdrawn": withdrawn}
+        for name, values in made.items():
+            raw = raw.append_column(name, pa.array(values))
+        return raw
+    rows = np.arange(len(shard.day))[kept]
+    source = np.repeat(rows, runs.copies)
+    filler = np.flatnonzero(filled_after)
+    first = (np.cumsum(runs.copies) - runs.copies)[filler]  # where a bar that fills stands in the output
+    length = filled_after[filler]
+    nth = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + 1
+    fills = np.repeat(first, length) + nth
+
+    day = shard.day[source]
+    day[fills] = sessions[np.repeat(shard.session[rows[filler]], length) + nth]
+    close = shard.close[source]
+    prices = []
+    for values in (shard.open, shard.high, shard.low):
+        price = values[source]
+        price[fills] = close[fills]
+        prices.append(price)
+    volume = shard.volume[source]
+    volume[fills] = 0
+    filled = np.zeros(len(source), bool)
+    filled[fills] = True
+    code, values_of_code = columns.codes(raw.column("source"))
+    names = [name or "" for name in values_of_code]
+    if FILL not in names:
+        names.append(FILL)
+    code = code[source]
+    code[fills] = names.index(FILL)
+    adj_close = columns.from_floats(shard.adj_close[source], nullable=raw.column("adj_close").null_count > 0)
+    arrays = [
+        columns.from_codes(shard.rank[source], shard.names),
+        columns.from_days(day),
+        *(pa.array(price) for price in (*prices, close)),
+        adj_close,
+        pa.array(volume),
+        columns.from_codes(code, names),
+        pa.array(np.repeat(runs.segment, runs.copies)),
+        pa.array(filled),
+        pa.array(np.repeat(withdrawn, runs.copies) & ~filled),
+    ]
+    return pa.table(arrays, names=bars.CLEANED.names)
+
+
+def _quarantine(raw: pa.Table, shard: Shard) -> pa.Table:
+    rows = np.flatnonzero(shard.verdict)
+    reason = columns.from_codes(shard.verdict[rows].astype(np.int32) - 1, [rule.reason for rule in RULES])
+    refused = raw.take(pa.array(rows)) if len(rows) else raw.slice(0, 0)
+    return refused.append_column("reason", reason)
+
+
+def _counts(shard: Shard, kept: Rows | slice, copies: NDArray[np.int32], found: Mapping[str, Rows]) -> Counts:
+    names = [*shard.names, ""]
+    rank = shard.rank[kept]
+    columns_of_counts = {
+        "rows": np.bincount(shard.rank, minlength=len(names)),
+        "kept": np.bincount(rank, minlength=len(names)),
+        "filled": np.bincount(rank, weights=copies - 1, minlength=len(names)).astype(np.int64),
+    }
+    for number, rule in enumerate(RULES, 1):
+        rows = found[rule.reason] if rule.reason in found else np.flatnonzero(shard.verdict == number)
+        if len(rows):
+            columns_of_counts[rule.reason] = np.bincount(shard.rank[rows], minlength=len(names))
+    always = ("rows", "kept", "filled")
+    by_ticker = zip(names, zip(*(values.tolist() for values in columns_of_counts.values()), strict=True), strict=True)
+    return {
+        name: {what: n for what, n in zip(columns_of_counts, row, strict=True) if n or what in always}
+        for name, row in by_ticker
+        if row[0]
+    }

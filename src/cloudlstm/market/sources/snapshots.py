@@ -1,0 +1,167 @@
+"""What a service answered for one ticker, kept as it came: an object that is written once and never changed.
+
+    <folder>/<ticker>.<sha256 of the object>.parquet
+
+The rows are BARS with dividends and split ratios; the Parquet metadata says who was asked, when, and what became of
+it. A ticker without bars is kept as well, without rows, so that nobody asks for it again. The name carries the
+checksum: whoever reads a snapshot can tell whether it is what was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cloudlstm import storage
+from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
+from cloudlstm.market import bars
+from cloudlstm.market.sources.base import Partition
+from cloudlstm.market.sources.coverage import Outcome, Status
+
+_LOG = logging.getLogger(__name__)
+
+SNAPSHOT = bars.BARS.append(pa.field("dividend", pa.float64())).append(pa.field("split", pa.float64()))
+"""BARS, the dividend a share that went off at the bar's open, and the ratio of a split at it (0: none)."""
+
+_KEY = b"cloudlstm"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An answer and what is known of it.
+
+    Attributes:
+        ticker: As asked for.
+        symbol: As the service spells it.
+        status: "fetched" or "empty".
+        cause: See Outcome.
+        as_of: When the service answered; ISO time in UTC.
+        facts: What the service says of the symbol, JSON-ready.
+        table: SNAPSHOT, by date.
+    """
+
+    ticker: str
+    symbol: str
+    status: Status
+    cause: str
+    as_of: str
+    facts: dict[str, Any]
+    table: pa.Table
+
+    def outcome(self, uri: str, *, reused: bool) -> Outcome:
+        """As the coverage report has it."""
+        dates = self.table.column("date")
+        first, last = (pc.min(dates).as_py(), pc.max(dates).as_py())
+        return Outcome(
+            self.ticker, self.symbol, self.status, self.cause, self.as_of, self.table.num_rows,
+            first and first.isoformat(), last and last.isoformat(), uri, reused,
+        )  # fmt: skip
+
+    def to_parquet(self) -> bytes:
+        about = {name: getattr(self, name) for name in ("ticker", "symbol", "status", "cause", "as_of", "facts")}
+        schema = SNAPSHOT.with_metadata({_KEY: json.dumps(about, sort_keys=True).encode()})
+        table = pa.table([column.cast(field.type) for column, field in zip(self.table.columns, SNAPSHOT, strict=True)],
+                         schema=schema)  # fmt: skip
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", use_dictionary=["ticker", "source"])
+        return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_parquet(cls, data: bytes) -> Snapshot:
+        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=["ticker", "source"])
+        about = json.loads(file.metadata.metadata[_KEY])
+        return cls(**about, table=file.read(use_threads=False))
+
+
+def no_bars() -> pa.Table:
+    """SNAPSHOT without rows."""
+    return SNAPSHOT.empty_table()
+
+
+def stored(folder: str) -> dict[str, list[str]]:
+    """The URIs of the snapshots in `folder`, which ends with a slash, by ticker."""
+    found: dict[str, list[str]] = {}
+    for item in storage.list_objects(folder):
+        ticker, _ = _parts(item.uri)
+        found.setdefault(ticker, []).append(item.uri)
+    return found
+
+
+def find(folder: str, ticker: str) -> Outcome | None:
+    """The ticker's snapshot as it lies in `folder`, verified; None where there is none, or none that is sound.
+
+    A corrupt one is removed, so that a sound one can take its place.
+    """
+    for item in list(storage.list_objects(f"{folder}{ticker}.")):
+        if _parts(item.uri)[0] != ticker:
+            continue  # BRK. also begins the name of BRK.B
+        try:
+            return read(item.uri).outcome(item.uri, reused=True)
+        except CorruptObjectError as error:
+            _LOG.warning("%s; it is fetched again", error.message)
+            storage.delete(item.uri, within=folder)
+        except ObjectNotFoundError:
+            continue
+    return None
+
+
+def keep(folder: str, snapshot: Snapshot) -> Outcome:
+    """Stores a snapshot in `folder`; one that another task has stored meanwhile is as good."""
+    data = snapshot.to_parquet()
+    uri = f"{folder}{snapshot.ticker}.{hashlib.sha256(data).hexdigest()}.parquet"
+    try:
+        storage.write(uri, data, if_absent=True)
+    except ObjectExistsError:
+        _LOG.info("%s is there already", uri)
+    return snapshot.outcome(uri, reused=False)
+
+
+def read(uri: str) -> Snapshot:
+    """The snapshot at `uri`.
+
+    Raises:
+        CorruptObjectError: when it is not what was written.
+    """
+    data = storage.read(uri)
+    if hashlib.sha256(data).hexdigest() != _parts(uri)[1]:
+        raise CorruptObjectError(f"{uri} does not have the checksum in its name", hint="submit again")
+    return Snapshot.from_parquet(data)
+
+
+def _parts(uri: str) -> tuple[str, str]:
+    """Ticker and checksum of a snapshot's name."""
+    ticker, _, checksum = uri.rsplit("/", 1)[1].removesuffix(".parquet").rpartition(".")
+    return ticker, checksum
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSource:
+    """Snapshots as a source: shards of whole tickers, equal whenever the snapshots are."""
+
+    name: str
+    uris: tuple[str, ...]
+    tickers_per_shard: int
+    whole_tickers: bool = True
+
+    def identity(self) -> Any:
+        return {"snapshots": [_parts(uri) for uri in self.uris]}
+
+    def partitions(self) -> list[Partition]:
+        size = self.tickers_per_shard
+        chunks: Sequence[tuple[str, ...]] = [self.uris[at : at + size] for at in range(0, len(self.uris), size)]
+        return [Partition(number, uris) for number, uris in enumerate(chunks)]
+
+    def tickers(self, partition: Partition) -> list[str]:
+        return sorted(_parts(uri)[0] for uri in partition.items)
+
+    def read(self, partition: Partition) -> pa.Table:
+        tables = [bars.conform(read(uri).table, bars.BARS) for uri in partition.items]
+        return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()

@@ -1,0 +1,251 @@
+"""A made-up market, seeded and always labelled synthetic: bars for tests, demos and benchmarks at any size.
+
+The returns follow simulation.py. This module gives them prices, volume and splits, and then spoils them the way vendors
+do: late listings, missing days, decimal errors, zeros, crossed high and low, bars that come twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cloudlstm.config import MarketConfig, SyntheticConfig
+from cloudlstm.market import bars, calendar, columns, universe
+from cloudlstm.market.sources import simulation
+from cloudlstm.market.sources.base import Partition
+from cloudlstm.market.sources.simulation import Array, Paths, stream
+
+LAW = 1
+"""Counts the changes of the synthetic market's law; part of its identity."""
+
+_NAME = "the synthetic market"
+_SESSIONS_PER_YEAR = 252
+_SPLIT_RATIOS = (2.0, 3.0, 4.0, 10.0)
+_MOST_SPLIT = 1024.0
+_TRAITS, _SHAPE, _FAULTS = 1, 2, 3  # purposes of random streams; 0 are the shocks
+
+
+def ticker_names(config: SyntheticConfig) -> tuple[str, ...]:
+    """Every ticker of the market, sorted."""
+    return tuple(f"SYN{number:06d}" for number in range(1, config.tickers + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticSource:
+    """Shards of the synthetic market, made where they are needed."""
+
+    config: MarketConfig
+    universe: tuple[str, ...]
+    sessions: NDArray[np.int32]
+    name: str = _NAME
+    whole_tickers: bool = True
+
+    @classmethod
+    def open(cls, config: MarketConfig, asked: tuple[str, ...] | None) -> SyntheticSource:
+        """The market with the tickers asked for; UnknownTickerError where it has no such ticker."""
+        tickers = universe.settle(asked, ticker_names(config.synthetic), _NAME)
+        return cls(config, tickers, calendar.sessions(config.calendar, config.start, config.end))
+
+    def identity(self) -> Any:
+        config = self.config
+        return {
+            "source": "synthetic",
+            "law": LAW,
+            "settings": config.synthetic.model_dump(mode="json"),
+            "calendar": config.calendar,
+            "dates": [config.start.isoformat(), config.end.isoformat()],
+            "universe": list(self.universe),
+        }
+
+    def partitions(self) -> list[Partition]:
+        size = self.config.tickers_per_shard
+        chunks = [self.universe[start : start + size] for start in range(0, len(self.universe), size)]
+        return [Partition(number, tickers) for number, tickers in enumerate(chunks)]
+
+    def tickers(self, partition: Partition) -> list[str]:
+        return list(partition.items)
+
+    def read(self, partition: Partition) -> pa.Table:
+        return make_bars(self.config.synthetic, partition.items, self.sessions)
+
+
+def make_bars(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32]) -> pa.Table:
+    """BARS of `tickers` over `sessions` (days since 1970-01-01), by ticker and date, faults included.
+
+    The bars of a ticker depend on the settings, its name and the sessions only, not on its company.
+    """
+    traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
+    paths = _paths(config, tickers, traits, len(sessions))
+    prices = _prices(config, tickers, traits, paths)
+    return _spoil(config, tickers, sessions, traits, prices)
+
+
+def oracle_forecast(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32]) -> pa.Table:
+    """The best forecast there is: the expected next log-return, given the market up to and including `date`.
+
+    Columns ticker, date (of the origin) and forecast (float64), for every session of every ticker. All zero without a
+    planted signal. It looks into the law, not the bars: nothing estimated from bars can be better on average.
+    """
+    traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
+    paths = _paths(config, tickers, traits, len(sessions))
+    rank = np.repeat(np.arange(len(tickers), dtype=np.int32), len(sessions))
+    ticker = columns.from_codes(rank, list(tickers))
+    date = columns.from_days(np.tile(sessions, len(tickers)))
+    return pa.table({"ticker": ticker, "date": date, "forecast": pa.array(paths.expected.T.ravel())})
+
+
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    """What stays the same of a ticker.
+
+    `split_factor` is the product of the splits after each session: prices as traded are divided by it. None: no split.
+    """
+
+    sigma: float
+    beta: float
+    first_price: float
+    first_volume: float
+    listed: int
+    split_factor: Array | None
+
+    @classmethod
+    def of(cls, config: SyntheticConfig, ticker: str, n_sessions: int) -> _Traits:
+        random = stream(config.seed, ticker, _TRAITS)
+        sigma, beta, price, volume, late, delay = random.random(6)
+        return cls(
+            sigma=0.010 * 2.0**sigma,
+            beta=0.3 + 0.4 * beta,
+            first_price=25.0 * 10.0**price,
+            first_volume=3e5 * 100.0**volume,
+            listed=int(delay * n_sessions / 2) if late < config.late_listings else 0,
+            split_factor=_split_factor(random, config.splits, n_sessions),
+        )
+
+
+def _split_factor(random: np.random.Generator, splits_per_year: float, n_sessions: int) -> Array | None:
+    n_splits = int(random.poisson(splits_per_year * n_sessions / _SESSIONS_PER_YEAR))
+    if not n_splits:
+        return None
+    ratio = np.ones(n_sessions + 1)
+    ratio[random.integers(1, n_sessions + 1, n_splits)] = random.choice(_SPLIT_RATIOS, n_splits)
+    factor: Array = np.minimum(np.cumprod(ratio[:0:-1])[::-1], _MOST_SPLIT)
+    return factor
+
+
+def _paths(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Traits], n_sessions: int) -> Paths:
+    sigma = np.array([trait.sigma for trait in traits])
+    beta = np.array([trait.beta for trait in traits])
+    return simulation.simulate(config.seed, tickers, sigma, beta, n_sessions, config.signal_r2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    """Split-adjusted prices and volumes, each (ticker, session)."""
+
+    open: Array
+    high: Array
+    low: Array
+    close: Array
+    volume: NDArray[np.int64]
+
+
+def _prices(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Traits], paths: Paths) -> _Prices:
+    """Prices that trade in whole ticks and volumes in round lots, before they are adjusted for splits."""
+    sigma = np.ascontiguousarray(paths.sigma.T)  # (ticker, session) from here on
+    shock = np.ascontiguousarray(paths.shock.T)
+    shape = np.empty((4, *sigma.shape))
+    factor = np.ones(sigma.shape)
+    for row, (ticker, trait) in enumerate(zip(tickers, traits, strict=True)):
+        shape[:, row] = stream(config.seed, ticker, _SHAPE).standard_normal((4, sigma.shape[1]))
+        if trait.split_factor is not None:
+            factor[row] = trait.split_factor
+    returns = sigma * shock
+    close = np.cumsum(returns, axis=1)
+    close += np.log([trait.first_price for trait in traits])[:, None]
+    # The session opens part of the way from the last close, and its range goes beyond open and close on both sides.
+    open_ = close - 0.75 * returns + 0.35 * sigma * shape[0]
+    high = np.maximum(open_, close) + 0.4 * sigma * np.abs(shape[1])
+    low = np.minimum(open_, close) - 0.4 * sigma * np.abs(shape[2])
+    volume = np.minimum(np.abs(shock), simulation.NEWS_LIMIT)
+    volume *= 0.35
+    volume += 0.3 * shape[3]
+    volume += np.log([trait.first_volume for trait in traits])[:, None]
+    lots = np.rint(np.exp(volume) / (100.0 * factor)) + 1.0
+    return _Prices(
+        _traded(open_, factor),
+        _traded(high, factor),
+        _traded(low, factor),
+        _traded(close, factor),
+        (lots * (100.0 * factor)).astype(np.int64),
+    )
+
+
+def _traded(log_price: Array, factor: Array) -> Array:
+    """The nearest price in cents as traded (below one dollar: in hundredths of them), adjusted for later splits."""
+    price = np.exp(log_price)
+    price *= factor
+    ticks = np.where(price < 1.0, 1e4, 1e2)
+    price *= ticks
+    np.maximum(np.rint(price, out=price), 1.0, out=price)
+    ticks *= factor
+    price /= ticks
+    return price
+
+
+_N_KINDS = 5
+_DECIMAL, _ZERO, _CROSSED, _TWICE, _REVISED = range(_N_KINDS)
+
+
+def _spoil(
+    config: SyntheticConfig,
+    tickers: Sequence[str],
+    sessions: NDArray[np.int32],
+    traits: list[_Traits],
+    prices: _Prices,
+) -> pa.Table:
+    """The bars as a vendor might deliver them."""
+    shape = prices.close.shape
+    luck = np.empty((2, *shape), np.float32)
+    for row, ticker in enumerate(tickers):
+        luck[:, row] = stream(config.seed, ticker, _FAULTS).random((2, shape[1]), np.float32)
+    absent = luck[0] < config.missing_days
+    for row, trait in enumerate(traits):
+        absent[row, : trait.listed] = True
+    bad = np.flatnonzero((luck[1] < config.bad_ticks) & ~absent)
+    kind = (luck[1].ravel()[bad] / max(config.bad_ticks, 1e-9) * _N_KINDS).astype(np.intp).clip(0, _N_KINDS - 1)
+
+    rank = np.repeat(np.arange(shape[0], dtype=np.int32), shape[1])
+    day = np.tile(sessions, shape[0])
+    open_, high, low, close = (values.ravel() for values in (prices.open, prices.high, prices.low, prices.close))
+    volume = prices.volume.ravel()
+    decimal, zero, crossed = bad[kind == _DECIMAL], bad[kind == _ZERO], bad[kind == _CROSSED]
+    for values in (open_, high, low, close):
+        values[decimal] *= 100.0
+        values[zero] = 0.0
+    high[crossed], low[crossed] = low[crossed] * 0.99, high[crossed]
+
+    copies = (~absent).ravel().astype(np.int64)
+    copies[bad[kind >= _TWICE]] += 1
+    revised = (np.cumsum(copies) - copies)[bad[kind == _REVISED]]  # where the first of two versions comes to stand
+    if (copies != 1).any():
+        rows = np.repeat(np.arange(len(copies)), copies)
+        rank, day, volume = rank[rows], day[rows], volume[rows]
+        open_, high, low, close = open_[rows], high[rows], low[rows], close[rows]
+    for values in (open_, high, low, close):
+        values[revised] *= 1.01
+    price_columns = [pa.array(values) for values in (open_, high, low, close)]
+    source = columns.from_codes(np.zeros(len(day), np.int32), ["synthetic"])
+    arrays = [
+        columns.from_codes(rank, list(tickers)),
+        columns.from_days(day),
+        *price_columns,
+        price_columns[-1],  # no dividends: adjusted for splits is adjusted for all
+        pa.array(volume),
+        source,
+    ]
+    return pa.table(arrays, names=bars.BARS.names)

@@ -1,0 +1,284 @@
+"""The bytes of one file as bars: which of its columns are ours, and how its text becomes dates and numbers.
+
+Anything that a value should be and is not becomes null, and a row of the wrong width a row of nulls: cleaning refuses
+them with a reason and nothing is dropped here. Only a file that cannot hold bars at all is an error.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from cloudlstm.errors import UnreadableSourceError
+from cloudlstm.market import bars, columns
+from cloudlstm.market.sources import dates, unpacking
+
+PARSER = 1
+"""Counts the changes of what this module makes of a file; part of a source's identity."""
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "ticker": ("ticker", "symbol"),
+    "date": ("date", "datetime", "timestamp", "time"),
+    "open": ("open",),
+    "high": ("high",),
+    "low": ("low",),
+    "close": ("close",),
+    "adj_close": ("adjclose", "adjustedclose"),
+    "volume": ("volume", "vol"),
+}
+"""Our columns and the names under which they are found: capitals, spaces and punctuation do not count."""
+
+_OPTIONAL = ("ticker", "adj_close")
+_SUFFIX = re.compile(r"\.(csv|parquet|pq)(\.gz)?$", re.IGNORECASE)
+_TICKER = re.compile(r"^[A-Z0-9.^=_-]{1,24}$")
+_BEGINNING_BYTES = 1 << 20
+_BEGINNING_ROWS = 1 << 14
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_DELIMITERS = ",;\t|"
+_MOST_VOLUME = 2.0**62
+_BLOCK_BYTES = 8 * 2**20
+
+
+def parse(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | None = None) -> pa.Table:
+    """BARS of a file, in its order; the source of each is the file's name.
+
+    Args:
+        data: CSV, gzipped CSV or Parquet; told apart by the first bytes.
+        uri: Where it is from, for errors; its name is the ticker of a file that has no column of tickers.
+        mapping: Our column name -> the file's, where it is not one of `ALIASES`.
+        date_format: How dates are written, as in strptime; None for ISO.
+
+    Raises:
+        UnreadableSourceError: naming the file and the reason.
+    """
+    with _unreadable(uri):
+        table, header = _read(data, uri, mapping, tuple(ALIASES))
+        return _bars(table, header, uri, date_format) if table.num_rows else bars.empty()
+
+
+def check(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | None = None) -> bool:
+    """Raises what `parse` would of a file that cannot hold bars, by its beginning; False when it holds nothing."""
+    with _unreadable(uri):
+        table, header = _read_beginning(data, uri, mapping, ("date",))
+        if table.num_rows:
+            dates.require(dates.parse(table.column("date"), date_format), table.column("date"), header["date"], uri)
+        if header and "ticker" not in header:
+            _stem(uri)
+        return bool(table.num_rows)
+
+
+def _read_beginning(
+    data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]
+) -> tuple[pa.Table, dict[str, str]]:
+    """As `_read`, of the first rows alone."""
+    if unpacking.is_parquet(data):
+        return _read_parquet(data, uri, mapping, wanted, most_rows=_BEGINNING_ROWS)
+    text = unpacking.beginning(data, uri, _BEGINNING_BYTES)
+    lines = text if len(text) < _BEGINNING_BYTES else text.rpartition(b"\n")[0] or text
+    return _read_csv(lines, uri, mapping, wanted)
+
+
+def tickers(data: bytes, uri: str, mapping: Mapping[str, str]) -> set[str]:
+    """The tickers of a file; reads no other column."""
+    with _unreadable(uri):
+        table, header = _read(data, uri, mapping, ("ticker",))
+        if "ticker" not in header:
+            return {_stem(uri)} if header else set()
+        if not table.num_rows:
+            return set()
+        return set(columns.ranks(_tickers(table.column("ticker"), header["ticker"]))[1])
+
+
+@contextmanager
+def _unreadable(uri: str) -> Iterator[None]:
+    """Turns what goes wrong inside the file into an error that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnreadableSourceError(f"{uri} is not readable as CSV or Parquet: {reason}") from None
+
+
+def _bars(table: pa.Table, header: Mapping[str, str], uri: str, date_format: str | None) -> pa.Table:
+    n_rows = table.num_rows
+    ticker = _tickers(table.column("ticker"), header["ticker"]) if "ticker" in header else _repeat(_stem(uri), n_rows)
+    date = dates.parse(table.column("date"), date_format)
+    dates.require(date, table.column("date"), header["date"], uri)
+    numbers = {
+        name: _numbers(table.column(name)) if name in header else pa.nulls(n_rows, pa.float64())
+        for name in (*bars.PRICES, "adj_close", "volume")
+    }
+    numbers["volume"] = _whole(numbers["volume"])
+    source = _repeat(uri.rsplit("/", 1)[1], n_rows)
+    return bars.conform(pa.table({"ticker": ticker, "date": date, **numbers, "source": source}), bars.BARS)
+
+
+def _read(data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]) -> tuple[pa.Table, dict[str, str]]:
+    """The wanted columns under our names, as the file has them, and what the file calls them."""
+    read = _read_parquet if unpacking.is_parquet(data) else _read_csv
+    return read(data, uri, mapping, wanted)
+
+
+def _read_parquet(
+    data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str], most_rows: int | None = None
+) -> tuple[pa.Table, dict[str, str]]:
+    file = unpacking.open_parquet(data)
+    header = _header(file.schema_arrow.names, uri, mapping)
+    used = {name: theirs for name, theirs in header.items() if name in wanted}
+    theirs = list(used.values())
+    row_bytes = unpacking.row_bytes(file, list(header.values()), uri)
+    unpacking.require_size(len(data), file.metadata.num_rows * row_bytes, uri)
+    if most_rows is None:
+        table = file.read(columns=theirs, use_threads=False)
+    else:
+        batch = next(file.iter_batches(most_rows, columns=theirs, use_threads=False), None)
+        table = file.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
+    return table.select(theirs).rename_columns(list(used)), header
+
+
+def _read_csv(
+    data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]
+) -> tuple[pa.Table, dict[str, str]]:
+    text = unpacking.beginning(data, uri, _BEGINNING_BYTES)
+    begin = len(text) - len(text.lstrip())
+    if begin == len(text) < _BEGINNING_BYTES:
+        return pa.table({}), {}  # nothing came that day: vendors do deliver empty files
+    end = text.find(b"\n", begin)
+    if end < 0 and len(text) == _BEGINNING_BYTES:
+        raise UnreadableSourceError(f"{uri} has no line of names within its first {_BEGINNING_BYTES >> 20} MiB")
+    line = text[begin : end if end >= 0 else len(text)].decode("utf-8-sig").strip("\r")
+    delimiter = max(_DELIMITERS, key=line.count)
+    names = next(csv.reader([line], delimiter=delimiter))
+    header = _header(names, uri, mapping)
+    if end < 0 or (len(text) < _BEGINNING_BYTES and not text[end:].strip()):
+        return pa.table({}), header
+    used = {name: f"f{names.index(theirs)}" for name, theirs in header.items() if name in wanted}
+    if not used:
+        return pa.table({}), header
+    broken: list[int | None] = []
+
+    def keep_count(row: pa.csv.InvalidRow) -> str:
+        broken.append(row.number)
+        return "skip"
+
+    def read(number: pa.DataType) -> pa.Table:
+        broken.clear()
+        texts = {used[name]: bars.ENCODED for name in ("ticker", "date") if name in used}
+        return pa.csv.read_csv(
+            unpacking.after(data, uri, end + 1),
+            pa.csv.ReadOptions(
+                use_threads=False, block_size=_BLOCK_BYTES, column_names=[f"f{i}" for i in range(len(names))]
+            ),
+            pa.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=keep_count),
+            # A ticker may be NA or NULL: text is never taken for a missing value.
+            pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(used.values(), number) | texts,
+                include_columns=list(used.values()),
+                strings_can_be_null=False,
+            ),
+        )
+
+    try:
+        table = read(pa.float64())
+    except pa.ArrowInvalid:
+        table = read(pa.string())  # something is no number: find out what, value by value
+    table = table.rename_columns(list(used))
+    if broken:
+        nothing = [pa.nulls(len(broken), field.type) for field in table.schema]
+        table = pa.concat_tables([table, pa.table(nothing, names=table.column_names)])
+    return table, header
+
+
+def _header(names: Sequence[str], uri: str, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Our columns -> the file's names for them."""
+    plain = {_plain(name): name for name in reversed(names)}  # of two alike the first counts
+    header = {}
+    missing = []
+    for ours, aliases in ALIASES.items():
+        if ours in mapping:
+            theirs = mapping[ours] if mapping[ours] in names else plain.get(_plain(mapping[ours]))
+            if theirs is None:
+                missing.append(f"{mapping[ours]!r} (for {ours})")
+        else:
+            theirs = next((plain[alias] for alias in aliases if alias in plain), None)
+            if theirs is None and ours not in _OPTIONAL:
+                missing.append(ours)
+        if theirs is not None:
+            header[ours] = theirs
+    if missing:
+        shown = ", ".join(name.strip()[:24] for name in names[:20])
+        raise UnreadableSourceError(
+            f"{uri} has no column {', '.join(missing)}; it has {shown}", hint=_mapping_hint(missing[0], names, header)
+        )
+    return header
+
+
+def _mapping_hint(missing: str, names: Sequence[str], header: Mapping[str, str]) -> str:
+    """The setting that names a missing column, with the column that is most like it."""
+    ours = missing.split(" (for ")[-1].rstrip(")")
+    free = {_plain(name): name for name in names if name not in header.values() and name.strip()}
+    alike = [plain for plain in free if any(alias in plain for alias in ALIASES[ours])]
+    alike = alike or difflib.get_close_matches(ours, free, n=1, cutoff=0.5)
+    theirs = free[alike[0]].strip() if alike else "the file's name for it"
+    return f"market.columns.{ours}={theirs!r}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _stem(uri: str) -> str:
+    """The ticker of a file that is named for it: AAPL.csv, brk-b.csv.gz."""
+    stem = _SUFFIX.sub("", uri.rsplit("/", 1)[1]).upper()
+    if not _TICKER.match(stem):
+        raise UnreadableSourceError(
+            f"{uri} has no column of tickers, and its name is no ticker",
+            hint="market.columns.ticker=…, or a file that is named for its ticker, as AAPL.csv",
+        )
+    return stem
+
+
+def _repeat(text: str, n: int) -> pa.ChunkedArray:
+    return pa.chunked_array([columns.from_codes(np.zeros(n, np.int32), [text])])
+
+
+def _tickers(column: pa.ChunkedArray, header: str) -> pa.ChunkedArray:
+    """Tickers in capitals, without blanks; null where there is none, and where the header line comes again."""
+    if not (pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)):
+        column = column.cast(pa.string())
+    code, values = columns.codes(column)
+    names = [(value or "").strip().upper() for value in values]
+    none = ("", header.strip().upper())
+    distinct = sorted(set(names).difference(none))
+    place = {name: number for number, name in enumerate(distinct)} | dict.fromkeys(none, -1)
+    return pa.chunked_array([columns.from_codes(np.array([*(place[n] for n in names), -1], np.int32)[code], distinct)])
+
+
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers; null where there is none."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):  # a text that comes often is looked at once
+        array = columns.one_chunk(column)
+        return pa.chunked_array([_numbers(pa.chunked_array([array.dictionary])).take(array.indices).combine_chunks()])
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.utf8_trim_whitespace(column.cast(pa.string()))
+        column = pc.if_else(pc.match_substring_regex(column, _NUMBER), column, pa.scalar(None, pa.string()))
+    return column.cast(pa.float64(), safe=False)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The nearest whole numbers; null where a number is none or beyond all volumes."""
+    values = columns.floats(column)
+    with np.errstate(invalid="ignore"):
+        no_volume = ~(np.abs(values) < _MOST_VOLUME)
+    whole = np.rint(np.where(no_volume, 0.0, values)).astype(np.int64)
+    return pa.chunked_array([pa.array(whole, mask=no_volume) if no_volume.any() else pa.array(whole)])

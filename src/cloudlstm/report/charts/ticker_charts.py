@@ -1,0 +1,84 @@
+"""Skill ticker by ticker."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from cloudlstm.report.charts import panel
+from cloudlstm.report.charts.panel import BROAD_PX, Box
+from cloudlstm.report.charts.scales import Scale, padded, ticks
+from cloudlstm.report.charts.svg import LABEL_PX, Drawing, extent, fitted
+from cloudlstm.text.numbers import count, signed
+
+Report = Mapping[str, Any]
+
+MANY_TICKERS = 60
+"""More tickers than this are shown as a histogram."""
+_BINS = 40
+_NAMES = 0.25
+"""Share of the width that names may take."""
+
+
+def skill(report: Report, width: float) -> Drawing | None:
+    """The LSTM's skill on price, ticker by ticker; a histogram where there are many."""
+    rows = [row for row in report["per_ticker"] if row["model"] == "lstm" and row["skill"] is not None]
+    if not rows:
+        return None
+    rows = sorted(rows, key=lambda row: (-row["skill"], row["ticker"]))
+    values = [100.0 * row["skill"] for row in rows]
+    if len(rows) > MANY_TICKERS:
+        return _histogram(values, width)
+    return _dots([row["ticker"] for row in rows], values, width)
+
+
+def _dots(names: list[str], values: list[float], width: float) -> Drawing:
+    row_px = 24.0 if len(names) <= 20 else 18.0
+    drawing = Drawing(width, 6.0 + row_px * len(names) + panel.AXIS_PX)
+    texts = [signed(value) for value in values]
+    labels = [fitted(name, LABEL_PX, _NAMES * width) for name in names]
+    left = max(extent(label, LABEL_PX) for label in labels) + 14.0
+    right = width - max(extent(text, LABEL_PX) for text in texts) - 14.0
+    box = Box(left, 6.0, right, drawing.height - panel.AXIS_PX)
+    low, high = padded(min(0.0, *values, 0.0), max(0.0, *values, 0.0), 0.05)
+    x = Scale(low, high, box.left, box.right)
+    panel.x_axis(
+        drawing, box, x, ticks(low, high, 6 if width > BROAD_PX else 3, panel.against_naive), lines=True
+    )  # fmt: skip
+    drawing.line(x(0.0), box.top, x(0.0), box.bottom, "naive", 1.6)
+    for number, (name, label, value, text) in enumerate(zip(names, labels, values, texts, strict=True)):
+        y = box.top + (number + 0.5) * row_px
+        drawing.text(0.0, y + 4.0, label, "ink", px=LABEL_PX, title="" if label == name else name)
+        drawing.line(x(0.0), y, x(value), y, "lstm", 2.0)
+        drawing.dot(x(value), y, 4.6, "lstm", title=f"{name}: skill {text} against naive")
+        drawing.text(width, y + 4.0, text, "ink", px=LABEL_PX, anchor="end")
+    return drawing
+
+
+def _histogram(values: list[float], width: float) -> Drawing:
+    """Tickers by skill; the one percent that is farthest out is counted in the outermost bars."""
+    ranked = sorted(values)
+    low = min(ranked[int(0.005 * (len(ranked) - 1))], 0.0)
+    high = max(ranked[int(0.995 * (len(ranked) - 1))], 0.0)
+    step = (high - low) / _BINS or 1.0
+    first, last = math.floor(low / step), math.ceil(high / step)  # zero is where two bars meet
+    counts = [0] * (last - first)
+    for value in values:
+        counts[min(max(math.floor(value / step), first), last - 1) - first] += 1
+    found = ticks(0.0, 1.05 * max(counts), 4, panel.plain_tick)
+    better = sum(value > 0.0 for value in values)
+    drawing = Drawing(width, 240.0)
+    panel.title(drawing, 0.0, 12.0, "Tickers by skill", f"{count(better)} of {count(len(values))} above naive", width)
+    box = Box(panel.gutter(found), 26.0, width, drawing.height - panel.AXIS_PX)
+    x = Scale(first * step, last * step, box.left, box.right)
+    y = Scale(0.0, 1.05 * max(counts), box.bottom, box.top)
+    panel.y_axis(drawing, box, y, found)
+    panel.x_axis(drawing, box, x, ticks(x.low, x.high, 8 if width > BROAD_PX else 4, panel.against_naive))
+    for number, tickers in enumerate(counts, first):
+        left, right = x(number * step), x((number + 1) * step)
+        said = f"{signed(number * step)} to {signed((number + 1) * step)}: {count(tickers)} tickers"
+        colour = "lstm" if number >= 0 else "naive"
+        drawing.rect(left + 0.6, y(tickers), right - left - 1.2, box.bottom - y(tickers), colour, title=said)
+    drawing.line(x(0.0), box.top, x(0.0), box.bottom, "naive", 1.6)
+    return drawing

@@ -1,0 +1,122 @@
+"""Figures of how the run went: training by epoch, and the timeline of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cloudlstm.report.charts import panel
+from cloudlstm.report.charts.panel import BROAD_PX, Box
+from cloudlstm.report.charts.scales import Scale, duration_ticks, padded, ticks
+from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, extent
+from cloudlstm.text.numbers import amount, seconds
+
+Report = Mapping[str, Any]
+
+
+def training(report: Report, width: float) -> Drawing | None:
+    """Loss by epoch with the epoch whose weights were kept; below, the learning rate and the speed."""
+    known = report["training"]
+    history = known["history"]
+    fitted = {row["epoch"]: row["train_loss"] for row in history if row["train_loss"] is not None}
+    checked = {row["epoch"]: row["validation_loss"] for row in history if row["validation_loss"] is not None}
+    if not fitted:
+        return None
+    broad, naive = width > BROAD_PX, known["naive_validation_loss"]
+    drawing = Drawing(width, 400.0 if broad else 510.0)
+    last = max([*fitted, *checked, 1])
+    entries = [("line", "muted", "training"), ("line", "lstm", "validation")]
+    entries += [("dash", "naive", "naive, validation")] if naive is not None else []
+    entries += [("dot", "naive", "untrained")] if 0 in checked else []
+    entries += [("ring", "lstm", "weights kept")] if known["best_epoch"] in checked else []
+    panel.title(drawing, 0.0, 12.0, "Loss", "mean squared error, normalised", width)
+    top = 32.0 + panel.legend(drawing, 0.0, 34.0, entries)
+    values = [*fitted.values(), *checked.values(), *([naive] if naive is not None else [])]
+    low, high = padded(min(values), max(values), 0.06)
+    found = ticks(low, high, 5, panel.plain_tick)
+    box = Box(panel.gutter(found), top, width, top + 180.0)
+    x, y = Scale(0.0, last, box.left + 8.0, box.right - 8.0), Scale(low, high, box.bottom, box.top)
+    panel.y_axis(drawing, box, y, found)
+    panel.x_axis(drawing, box, x, _epochs(last, broad))
+    if naive is not None:
+        drawing.line(box.left, y(naive), box.right, y(naive), "naive", 1.4, "4 3")
+    for line, colour in ((fitted, "muted"), (checked, "lstm")):
+        drawing.path([x(epoch) for epoch in line], [y(value) for value in line.values()], colour)
+        for epoch, value in line.items() if len(history) <= 60 else ():
+            kind = "training" if colour == "muted" else "validation"
+            drawing.dot(x(epoch), y(value), 2.6, colour, title=f"epoch {epoch}: {kind} loss {value:.5g}")
+    if 0 in checked:
+        drawing.dot(x(0), y(checked[0]), 4.5, "naive", title=f"untrained: validation loss {checked[0]:.5g}")
+    best = known["best_epoch"]
+    if best in checked:
+        drawing.dot(x(best), y(checked[best]), 7.0, "lstm", hollow=True, title=f"epoch {best}: weights kept")
+    drawing.text(box.right, box.bottom + 30.0, "epoch →", anchor="end")
+    lower = box.bottom + 56.0
+    column = (width - 40.0) / 2.0 if broad else width
+    _small(
+        drawing, Box(0.0, lower, column, lower + 96.0), history, last, "learning_rate", "Learning rate", "at its end"
+    )
+    left, above = (column + 40.0, lower) if broad else (0.0, lower + 118.0)
+    _small(
+        drawing, Box(left, above, left + column, above + 96.0), history, last, "windows_per_s", "Speed", "windows/s"
+    )  # fmt: skip
+    drawing.height = above + 98.0
+    return drawing
+
+
+def _epochs(last: int, broad: bool) -> list[Any]:
+    found = ticks(0, last, 12 if broad else 6, lambda value, _: f"{value:.0f}")
+    return [tick for tick in found if float(tick.value).is_integer()]
+
+
+def _small(drawing: Drawing, box: Box, history: Any, last: int, key: str, name: str, unit: str) -> None:
+    points = {row["epoch"]: row[key] for row in history if row[key] is not None and row["epoch"] > 0}
+    if not points:
+        return
+    most = 1.08 * max(points.values()) or 1.0
+    found = ticks(0.0, most, 3, lambda value, _: f"{value:.4g}" if most < 1.0 else amount(value))
+    plot = Box(box.left + panel.gutter(found), box.top + 22.0, box.right, box.bottom - panel.AXIS_PX)
+    x, y = Scale(0.0, last, plot.left + 8.0, plot.right - 8.0), Scale(0.0, most, plot.bottom, plot.top)
+    panel.title(drawing, box.left, box.top + 10.0, name, unit, box.right - box.left)
+    panel.y_axis(drawing, plot, y, found)
+    panel.x_axis(drawing, plot, x, _epochs(last, broad=False), low=box.left, high=box.right)
+    drawing.path([x(epoch) for epoch in points], [y(value) for value in points.values()], "muted", 1.6)
+    for epoch, value in points.items() if len(points) <= 60 else ():
+        text = f"{value:.3g}" if most < 1.0 else f"{amount(value)} windows/s"
+        drawing.dot(x(epoch), y(value), 2.4, "muted", title=f"epoch {epoch}: {text}")
+
+
+def timeline(report: Report, width: float) -> Drawing | None:
+    """The attempt from its submission on: steps, and what lay between them."""
+    spans = report["timeline"]["spans"]
+    if not spans:
+        return None
+    rates = {row["step"]: (row["rate"], row["unit"]) for row in report["steps"]}
+    rows = []
+    for span in spans:
+        rate, unit = rates.get(span["name"], (None, ""))
+        told = [f"{amount(rate)} {unit}/s"] if span["kind"] == "step" and rate is not None else []
+        rows.append((span, " · ".join([*told, seconds(span["seconds"])])))
+    broad, total = width > BROAD_PX, report["timeline"]["seconds"] or 1.0
+    row_px = 26.0 if broad else 38.0
+    drawing = Drawing(width, 4.0 + row_px * len(rows) + panel.AXIS_PX)
+    names = max(extent(span["name"], LABEL_PX, bold=True) for span, _ in rows) + 16.0
+    texts = max(extent(text, TICK_PX) for _, text in rows) + 12.0
+    box = Box(names if broad else 0.0, 4.0, width - (texts if broad else 0.0), drawing.height - panel.AXIS_PX)
+    x = Scale(0.0, total, box.left, box.right)
+    found = duration_ticks(total, 8 if broad else 4)
+    panel.x_axis(drawing, box, x, found, lines=True, low=box.left)
+    for number, (span, text) in enumerate(rows):
+        top = box.top + number * row_px
+        works = span["kind"] == "step"
+        base = top + (17.0 if broad else 14.0)
+        drawing.text(0.0, base, span["name"], "ink" if works else "muted", px=LABEL_PX, bold=works)
+        drawing.text(width, base, text, anchor="end")
+        y = top + (6.0 if broad else 20.0)
+        left, wide = x(span["begin_s"]), max(x(span["seconds"]) - x(0.0), 2.0)
+        said = f"{span['name']}: {span['what']}; {seconds(span['seconds'])} from {seconds(span['begin_s'])} on"
+        drawing.rect(
+            min(left, box.right - wide), y, wide, 14.0 if broad else 10.0, "lstm" if works else "naive", radius=2.0,
+            opacity=1.0 if works else 0.45, title=said,
+        )  # fmt: skip
+    return drawing

@@ -1,0 +1,244 @@
+"""Who is working on a run: one attempt at a time, one claim for each piece of work in it.
+
+Each `submit` of a run is an *attempt*. Attempts are numbered objects written with create-only-if-absent, so two
+launchers can never hold the same number; the holder renews a heartbeat, and a launcher that finds a live heartbeat
+is refused. A job claims its work in the attempt the same way: a job that was started twice finds the claim taken and
+ends well without doing anything.
+
+Where jobs outlive their launcher, as on a cloud, another launcher may go on with the attempt of one that was lost. The
+launchers of an attempt are numbered in the same way.
+
+A launcher or a job that was out of touch for too long (stopped, swapped out, cut off) may find, when it is back, that
+a later attempt has taken the run over. Everybody at work therefore looks for that attempt every few seconds, and a
+manifest is saved only by whom the run still belongs to.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from types import TracebackType
+from typing import Self
+
+from cloudlstm import storage
+from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
+from cloudlstm.runs import documents, numbered
+from cloudlstm.runs.environment import ATTEMPT
+from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch, last_beat
+from cloudlstm.runs.paths import RunLayout
+
+HEARTBEAT_EVERY_S = 5.0
+HEARTBEAT_DEAD_AFTER_S = 60.0
+
+
+_AT_ONCE = 16
+"""Runs that are looked at at the same time."""
+
+_LOOK_EVERY_S = 0.5
+
+LOOK_S = 1.5 * HEARTBEAT_EVERY_S
+"""How long those who only look at a run watch a launcher of which nothing else is known."""
+
+
+def latest_attempt(layout: RunLayout) -> int:
+    """The number of the run's newest attempt, 0 when there was none."""
+    return numbered.newest(layout.attempts)
+
+
+def latest_launcher(layout: RunLayout, number: int) -> int:
+    """Which launcher of the attempt is the newest, from 1."""
+    launcher = 1
+    while storage.exists(layout.attempt(number, launcher + 1)):
+        launcher += 1
+    return launcher
+
+
+def read_owner(layout: RunLayout, number: int, launcher: int = 0) -> Owner | None:
+    """Who opened the attempt, or went on with it, if that can be read; 0 asks for its newest launcher."""
+    try:
+        return documents.read(Owner, layout.attempt(number, launcher or latest_launcher(layout, number)))
+    except (ObjectNotFoundError, CorruptObjectError):
+        return None
+
+
+def watch(layout: RunLayout, number: int) -> Watch:
+    """A watch over the attempt's newest launcher."""
+    launcher = latest_launcher(layout, number)
+    owner = read_owner(layout, number, launcher)
+    return Watch(owner, layout.heartbeat(number, launcher), HEARTBEAT_DEAD_AFTER_S)
+
+
+def is_alive(layout: RunLayout, number: int) -> bool:
+    """Whether the attempt's launcher is at work; on another machine it has LOOK_S to give a sign of life."""
+    return watch(layout, number).wait(LOOK_S) is Verdict.ALIVE
+
+
+def are_alive(runs: Sequence[tuple[RunLayout, int]]) -> set[str]:
+    """The URIs of those runs whose attempt's launcher is at work; all are watched at the same time."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        watches = dict(zip((run.uri for run, _ in runs), pool.map(lambda run: watch(*run), runs), strict=True))
+        give_up = time.monotonic() + LOOK_S
+        alive: set[str] = set()
+        while watches:
+            verdicts = dict(zip(watches, pool.map(Watch.look, watches.values()), strict=True))
+            alive |= {uri for uri, verdict in verdicts.items() if verdict is Verdict.ALIVE}
+            watches = {uri: each for uri, each in watches.items() if verdicts[uri] is Verdict.UNDECIDED}
+            if not watches or time.monotonic() > give_up:
+                return alive
+            time.sleep(_LOOK_EVERY_S)
+    return alive
+
+
+def was_lost(layout: RunLayout, number: int) -> bool:
+    """Whether the launcher of an attempt that is not alive left no last heartbeat, and nobody cancelled the attempt."""
+    beat = last_beat(layout.heartbeat(number, latest_launcher(layout, number)))
+    return not (beat and beat.ended) and not is_cancelled(layout, number)
+
+
+def is_cancelled(layout: RunLayout, number: int) -> bool:
+    """Whether somebody asked for the end of this attempt."""
+    return storage.exists(layout.cancelled(number))
+
+
+def cancel(layout: RunLayout, number: int) -> None:
+    """Asks the attempt to end; its launcher sees it within a few seconds."""
+    with suppress(ObjectExistsError):
+        storage.write_json(layout.cancelled(number), asdict(Owner.me()), if_absent=True)
+
+
+class Attempt:
+    """Holds a run for this process: opened on entry, heartbeat kept, marked as ended on exit.
+
+    Args:
+        layout: The run.
+        at_work: Whether jobs of an attempt whose launcher was lost are still at work: then this launcher goes on with
+            that attempt instead of opening one.
+        notice: Told, for people, that the launcher of another machine is being watched, which may take a minute.
+
+    Attributes:
+        number: Of the attempt.
+        launcher: Which of its launchers this is, from 1.
+
+    Raises:
+        RunBusyError: when another launcher holds the run.
+    """
+
+    def __init__(
+        self,
+        layout: RunLayout,
+        at_work: Callable[[int], bool] = lambda _: False,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._layout, self._at_work, self._notice = layout, at_work, notice
+        self.number, self.launcher = 0, 1
+        self._heartbeat: Heartbeat | None = None
+
+    def __enter__(self) -> Self:
+        newest, launcher = self._wait_until_free()
+        if newest and was_lost(self._layout, newest) and self._at_work(newest):
+            self.number, self.launcher = newest, launcher + 1
+        else:
+            self.number = newest + 1
+        if not numbered.create(self._layout.attempt(self.number, self.launcher), asdict(Owner.me())):
+            self._refuse(self.number)
+        self.require_held()  # a third launcher may have opened an attempt while this one was looking around
+        self._heartbeat = Heartbeat(self._layout.heartbeat(self.number, self.launcher), HEARTBEAT_EVERY_S)
+        self._heartbeat.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._heartbeat:
+            self._heartbeat.end()
+
+    def _wait_until_free(self) -> tuple[int, int]:
+        """The newest attempt and its newest launcher, which is not at work; refuses the run if it is.
+
+        A watch may take a minute. Whoever has taken the run meanwhile is watched in turn.
+        """
+        while True:
+            newest = latest_attempt(self._layout)
+            if not newest:
+                return 0, 0
+            launcher = latest_launcher(self._layout, newest)
+            if self._is_held(newest):
+                self._refuse(newest)
+            if (latest_attempt(self._layout), latest_launcher(self._layout, newest)) == (newest, launcher):
+                return newest, launcher
+
+    def _is_held(self, number: int) -> bool:
+        """Whether the launcher of an attempt is alive, watched for as long as it takes to know."""
+        watched = watch(self._layout, number)
+        if (verdict := watched.look()) is Verdict.UNDECIDED:
+            holder = _holder(self._layout, number)
+            self._notice(
+                f"looking for up to {HEARTBEAT_DEAD_AFTER_S:.0f} s whether {holder} is still at work on this run"
+            )
+            verdict = watched.wait(2 * HEARTBEAT_DEAD_AFTER_S)
+        return verdict in (Verdict.ALIVE, Verdict.UNDECIDED)
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked this attempt to end."""
+        with suppress(StorageError):
+            return is_cancelled(self._layout, self.number)
+        return False
+
+    def require_held(self) -> None:
+        """Raises RunBusyError when a later attempt has the run; not while storage is silent, which tells nothing."""
+        with suppress(StorageError):
+            _require_latest(self._layout, self.number)
+            if storage.exists(self._layout.attempt(self.number, self.launcher + 1)):
+                raise _taken_over(self._layout, self.number)
+
+    def _refuse(self, number: int) -> None:
+        run = self._layout.uri
+        raise RunBusyError(
+            f"run {self._layout.run_id} is being worked on by {_holder(self._layout, number)}",
+            hint=f"watch it with `cloudlstm status {run}` or end it with `cloudlstm cancel {run}`",
+        )
+
+
+def joined(layout: RunLayout) -> int:
+    """The attempt that this process works for: the one it was told, or the newest if it was started by hand."""
+    told = os.environ.get(ATTEMPT)
+    return int(told) if told else latest_attempt(layout)
+
+
+def claim(layout: RunLayout, work: str) -> bool:
+    """Claims `work` in the attempt that this process works for; False when it has been claimed already.
+
+    Raises:
+        RunBusyError: a later attempt has the run.
+    """
+    if not numbered.create(layout.claim(joined(layout), work), asdict(Owner.me())):
+        return False
+    require_current(layout)
+    return True
+
+
+def require_current(layout: RunLayout) -> None:
+    """Raises RunBusyError when this process works for an attempt that a later one has succeeded."""
+    if number := os.environ.get(ATTEMPT):
+        _require_latest(layout, int(number))
+
+
+def _require_latest(layout: RunLayout, number: int) -> None:
+    if storage.exists(layout.attempt(number + 1)):
+        raise _taken_over(layout, number + 1)
+
+
+def _taken_over(layout: RunLayout, attempt: int) -> RunBusyError:
+    return RunBusyError(
+        f"run {layout.run_id} was taken over by {_holder(layout, attempt)} while this process was out of touch",
+        hint=f"watch it with `cloudlstm status {layout.uri}`",
+    )
+
+
+def _holder(layout: RunLayout, number: int) -> str:
+    owner = read_owner(layout, number)
+    return f"process {owner.pid} on {owner.host}" if owner else "another launcher"

@@ -1,0 +1,32 @@
+"""What a run consists of, as plain values that the launch side and the work side share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a run that is done once for its inputs.
+
+    Attributes:
+        name: As in manifests, progress and the report.
+        job: The job that carries it out.
+        title: What it does, for people.
+    """
+
+    name: str
+    job: str
+    title: str
+
+
+STEPS = (
+    Step("ingest", "prepare", "bars from the source into shards of whole tickers"),
+    Step("clean", "prepare", "refuse faults, fill short gaps"),
+    Step("features", "prepare", "the eight features of record"),
+    Step("sequences", "prepare", "TFRecord sequences and their splits"),
+    Step("train", "train", "fit the LSTM and forecast"),
+    Step("evaluate", "train", "judge the forecasts and write the report"),
+)
+
+JOBS = ("prepare", "train")

@@ -1,0 +1,1 @@
+"""AWS: steps on an EMR cluster, trainers in an Auto Scaling group."""

@@ -1,0 +1,148 @@
+"""Spark on EMR: an application is a step of a cluster, submitted by command-runner.jar in cluster deploy mode."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cloudlstm import storage
+from cloudlstm.errors import StorageError, TargetError
+from cloudlstm.targets.aws.client import Api
+from cloudlstm.targets.base import JobState, Request
+from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.polling import patiently
+from cloudlstm.targets.services import Application, Cluster
+from cloudlstm.targets.spark_job import ARCHIVED, NAMED, OPENED, TAIL_LINES, name_of, settings
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
+    from cloudlstm.runs.paths import RunLayout
+
+_STATES = {
+    "PENDING": JobState.RUNNING,
+    "RUNNING": JobState.RUNNING,
+    "CANCEL_PENDING": JobState.RUNNING,
+    "COMPLETED": JobState.DONE,
+    "FAILED": JobState.FAILED,
+    "INTERRUPTED": JobState.FAILED,  # by the end of its cluster
+    "CANCELLED": JobState.CANCELLED,
+}
+
+_WORKING = {"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"}
+
+_LOOKED_AT = 500
+"""Steps among which a run's are looked for; EMR tells of the newest first, and 256 may wait or run."""
+
+_LOGS = ("containers/[^/]+/[^/]+_000001/stderr", "containers/[^/]+/[^/]+_000001/stdout", "steps/{step}/stderr")
+"""Where to look for a cause: what the driver printed, then what spark-submit printed."""
+
+
+class EmrSpark:
+    """Steps of the target's EMR cluster."""
+
+    def __init__(self, target: TargetConfig) -> None:
+        self._target = target
+        self._emr = Api("emr", target)
+
+    def cluster(self) -> Cluster:
+        try:
+            found = self._emr.call("DescribeCluster", ClusterId=self._target.spark_cluster)["Cluster"]
+        except TargetError as error:
+            error.hint = error.hint or "terraform apply: the target names a cluster that is not there"
+            raise
+        state, reason = found["Status"]["State"], (found["Status"].get("StateChangeReason") or {}).get("Message", "")
+        remedy = "terraform apply starts another one: an idle cluster ends by itself"
+        return Cluster(state, reason, found.get("ReleaseLabel", ""), state in _WORKING, remedy)
+
+    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+        """AddJobFlowSteps, to the letter."""
+        conf = settings(self._target, {"AWS_DEFAULT_REGION": self._target.region})
+        conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # what tells it from a step of a run that was deleted
+        name = name_of(layout, job)
+        words = [
+            "spark-submit",
+            "--deploy-mode", "cluster",
+            "--name", name,
+            "--driver-memory", f"{config.spark.driver_memory_mib}m",
+            "--py-files", "${package.uri}",
+            "--archives", ARCHIVED,
+            *(word for setting, value in conf.items() for word in ("--conf", f"{setting}={value}")),
+            f"${{{job}.uri}}",
+            layout.uri,
+        ]  # fmt: skip
+        step = {
+            "Name": name,
+            "ActionOnFailure": "CONTINUE",
+            "HadoopJarStep": {"Jar": "command-runner.jar", "Args": words},
+        }
+        return {
+            "service": "emr",
+            "call": "AddJobFlowSteps",
+            "arguments": {"JobFlowId": self._target.spark_cluster, "Steps": [step]},
+        }
+
+    def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        (step,) = request["arguments"]["Steps"]
+        return step["Name"], tuple(step["HadoopJarStep"]["Args"])
+
+    def submit(self, request: Request) -> str:
+        answer = self._emr.call(request["call"], **request["arguments"])
+        return str(answer["StepIds"][0])
+
+    def find(self, run: str | None) -> list[Application]:
+        found: list[Application] = []
+        seen = 0
+        more: dict[str, str] = {"ClusterId": self._target.spark_cluster}
+        while more and seen < _LOOKED_AT:
+            page = patiently(partial(self._emr.call, "ListSteps", **more))
+            steps = [_application(step) for step in page.get("Steps", ())]
+            found += [each for each in steps if each.name.startswith(NAMED) and run in (None, *each.arguments[-1:])]
+            seen += len(steps)
+            more = more | {"Marker": page["Marker"]} if page.get("Marker") else {}
+        return found
+
+    def look(self, application: str) -> Application:
+        answer = self._emr.call("DescribeStep", ClusterId=self._target.spark_cluster, StepId=application)
+        return _application(answer["Step"])
+
+    def cancel(self, application: str) -> None:
+        arguments = {"ClusterId": self._target.spark_cluster, "StepIds": [application]}
+        patiently(lambda: self._emr.call("CancelSteps", StepCancellationOption="SEND_INTERRUPT", **arguments))
+
+    def printed(self, application: str) -> list[str]:
+        """EMR's logs come minutes late, so often there are none yet."""
+        base = f"{self._target.log_uri.rstrip('/')}/{self._target.spark_cluster}"
+        where = f"{base}/steps/{application}/"
+        try:
+            keys = [item.uri for item in storage.list_objects(f"{base}/")]
+            ours = self._containers(where, keys) or keys
+            for pattern in _LOGS:
+                wanted = re.compile(f"{re.escape(base)}/{pattern.format(step=re.escape(application))}\\.gz")
+                for uri in filter(wanted.fullmatch, ours if pattern.startswith("containers") else keys):
+                    lines = gzip.decompress(storage.read(uri)).decode(errors="replace").splitlines()
+                    if any(lines):
+                        return [*lines[-TAIL_LINES:], f"the whole of it: {uri}"]
+        except (StorageError, OSError, EOFError) as error:
+            return [f"EMR's log could not be read: {error}"]
+        return [f"EMR's log will be in {where} some minutes after the end"]
+
+    def _containers(self, where: str, keys: list[str]) -> list[str]:
+        """The logs of the step's own containers: spark-submit names its YARN application."""
+        uri = f"{where}stderr.gz"
+        if uri not in keys:
+            return [key for key in keys if "/containers/" not in key]
+        text = gzip.decompress(storage.read(uri)).decode(errors="replace")
+        names = set(re.findall(r"application_\d+_\d+", text))
+        return [key for key in keys if any(f"/{name}/" in key for name in names)]
+
+
+def _application(step: Mapping[str, Any]) -> Application:
+    status = step["Status"]
+    failure = status.get("FailureDetails") or {}
+    reasons = [failure.get("Reason"), failure.get("Message"), (status.get("StateChangeReason") or {}).get("Message")]
+    told = ": ".join(dict.fromkeys(str(each).strip() for each in [status["State"], *reasons] if each))
+    arguments = tuple((step.get("Config") or {}).get("Args") or ())
+    return Application(step["Id"], step["Name"], arguments, _STATES.get(status["State"], JobState.RUNNING), told)

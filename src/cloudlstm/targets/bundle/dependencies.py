@@ -1,0 +1,120 @@
+"""What Spark nodes lack: the pinned packages, laid out for their Python and processor, as one archive.
+
+The nodes have a bare interpreter with pyspark. pip lays the wheels out here, whatever this machine is; what an executor
+never loads is left out; the rest becomes an archive that is kept in the user's cache under a hash of all it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloudlstm.errors import MachineError
+from cloudlstm.storage.local import disk_errors, new_file, user_cache
+from cloudlstm.targets.bundle.archive import asset, write_zip
+
+ARCHIVE = "deps.zip"
+REQUIREMENTS = "spark.txt"
+
+_GLIBC = (34, 31, 28, 27, 26, 24, 17, 12, 5)
+"""Minor versions of glibc 2 that wheels are built for and every supported release has."""
+
+_LEFT_OUT = re.compile(
+    r"""
+    .*/(tests|__pycache__)/.* | .*\.(pyc|pyi|pyx|pxd|pxi|h|hpp|c|cc|cpp|a)
+    | [^/]*\.dist-info/(?!METADATA|entry_points|licenses|LICEN[CS]E|NOTICE).*  # RECORD names this machine's paths
+    | bin/.* | (rich|pygments|fire|markdown_it|mdurl|termcolor)/.*             # the command line's
+    | pyarrow/(include|src)/.* | pyarrow/(_flight|_s3fs|libarrow_(python_)?flight|libarrow_s3)[^/]*
+    | botocore/data/(?!(s3|sts|sso|sso-oidc|signin)/)[^/]+/.*                  # descriptions of 400 services
+    """,
+    re.VERBOSE,
+)
+"""Files that executors and drivers never load, by their path in the layout."""
+
+_FORMAT = 1
+"""Part of the hash: to be raised when an archive of equal requirements is made in another way."""
+
+_KEPT_ARCHIVES = 4
+_LAYOUT = ".layout-"
+_ABANDONED_AFTER_S = 86400.0
+_TIMEOUT_S = 1800.0
+
+
+def dependencies(python: str, architecture: str) -> Path:
+    """The archive for nodes with this Python ("3.11") and processor ("x86_64", "aarch64"); made once.
+
+    Raises:
+        MachineError: pip is missing or cannot lay the packages out; the message has its last word.
+        StorageFullError: there is no room for them.
+    """
+    requirements = asset("requirements", REQUIREMENTS)
+    told = [_FORMAT, python, architecture, _LEFT_OUT.pattern, requirements.read_text()]
+    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    folder = user_cache("dependencies")
+    path = folder / key / ARCHIVE
+    if path.exists():
+        os.utime(path.parent)
+        return path
+    with disk_errors(f"lay out dependencies in {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=_LAYOUT, dir=folder) as scratch:
+            _install(requirements, Path(scratch), python, architecture)
+            with new_file(path) as file:
+                write_zip(file, Path(scratch), _wanted(Path(scratch)), compress=True)
+        _forget(folder)
+    return path
+
+
+def _forget(folder: Path) -> None:
+    """Removes the archives that were not used for the longest time, and what killed processes have laid out."""
+    kept = sorted(folder.glob("*/" + ARCHIVE), key=lambda path: path.parent.stat().st_mtime, reverse=True)
+    for path in kept[_KEPT_ARCHIVES:]:
+        shutil.rmtree(path.parent, ignore_errors=True)
+    for path in folder.glob(f"{_LAYOUT}*"):
+        if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _wanted(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if path.is_file() and not _LEFT_OUT.fullmatch(path.relative_to(folder).as_posix()):
+            yield path
+
+
+def _install(requirements: Path, folder: Path, python: str, architecture: str) -> None:
+    if importlib.util.find_spec("pip") is None:
+        raise MachineError(
+            "the packages of Spark nodes are laid out by pip, which this Python lacks",
+            hint=f"{sys.executable} -m ensurepip",
+        )
+    tags = [f"manylinux_2_{minor}" for minor in _GLIBC] + ["manylinux2014", "manylinux2010", "manylinux1"]
+    platforms = [word for tag in tags for word in ("--platform", f"{tag}_{architecture}")]
+    # No versions are chosen here: the list is complete, pinned, and every wheel is checked against its hash.
+    command = [
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile",
+        "--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *platforms,
+        "--target", str(folder), "--requirement", str(requirements),
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise MachineError(
+            f"pip took longer than {_TIMEOUT_S:.0f} s to fetch the packages of Spark nodes",
+            hint="check the network and pip's settings, then submit again: what pip has fetched is kept",
+        ) from None
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no reason given"]
+        raise MachineError(
+            f"pip could not lay out the packages of Spark nodes: {errors[-1].removeprefix('ERROR: ')}",
+            hint="check the network and pip's settings (pip config list)",
+        )

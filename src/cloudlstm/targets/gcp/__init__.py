@@ -1,0 +1,1 @@
+"""Google Cloud: jobs on a Dataproc cluster, trainers in a managed instance group."""

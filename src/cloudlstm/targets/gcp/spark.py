@@ -1,0 +1,213 @@
+"""Spark on Dataproc: an application is a job of a cluster, with an id of our own, in cluster deploy mode."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cloudlstm import storage
+from cloudlstm.errors import StorageError, TargetError
+from cloudlstm.targets.base import JobState, Request
+from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.gcp.client import Api, status_of
+from cloudlstm.targets.polling import patiently
+from cloudlstm.targets.services import Application, Cluster
+from cloudlstm.targets.spark_job import ARCHIVED, NAMED, OPENED, TAIL_LINES, name_of, settings
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
+    from cloudlstm.runs.paths import RunLayout
+
+_STATES = {
+    "DONE": JobState.DONE,
+    "ERROR": JobState.FAILED,
+    "ATTEMPT_FAILURE": JobState.FAILED,  # another attempt of it would find its claim taken and end well
+    "CANCELLED": JobState.CANCELLED,
+}
+"""States that are final; in all others a job waits, runs or is being cancelled."""
+
+_ENDING = ("CANCEL_PENDING", "CANCEL_STARTED")
+_CANCELLABLE = ("PENDING", "RUNNING")
+_SETUP_S = 30.0
+"""How long a job may be between PENDING and RUNNING, where the service cancels none."""
+
+_TAKES_WORK = ("RUNNING", "UPDATING", "ERROR_DUE_TO_UPDATE")
+_PASSING = ("CREATING", "STARTING", "REPAIRING")
+
+_LINKS = re.compile(r"\s*(If logs are available, they|Additional details) can be found at:.*", re.DOTALL)
+"""What follows on the reason in a job's details; `printed` tells where its output is."""
+
+_LABEL, _RUN_LABEL, _JOB_LABEL = "cloudlstm", "cloudlstm-run", "cloudlstm-job"
+
+
+class DataprocSpark:
+    """Jobs of the target's Dataproc cluster."""
+
+    def __init__(self, target: TargetConfig) -> None:
+        self._target = target
+        self._place = {"project_id": target.account, "region": target.region}
+        self._jobs = Api("dataproc", "JobController", target)
+        self._clusters = Api("dataproc", "ClusterController", target)
+
+    def cluster(self) -> Cluster:
+        name = self._target.spark_cluster
+        try:
+            found = self._clusters.call("get_cluster", **self._place, cluster_name=name)
+        except TargetError as error:
+            if status_of(error) == 404:
+                error.hint = "terraform apply starts another one: an idle cluster deletes itself"
+            raise
+        status, state = found["status"], str(found["status"]["state"])
+        remedy = "terraform apply -replace=google_dataproc_cluster.spark"
+        if state in _PASSING:
+            remedy = "wait until it is RUNNING"
+        elif state in ("STOPPED", "STOPPING"):
+            remedy = f"gcloud dataproc clusters start {name} --region={self._target.region}"
+        release = ((found.get("config") or {}).get("software_config") or {}).get("image_version", "")
+        return Cluster(state, _line(status.get("detail", "")), release, state in _TAKES_WORK, remedy)
+
+    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+        """SubmitJob, to the letter. No other attempt, run or root has its ids: the service keeps jobs for months."""
+        ours = f"{hashlib.sha256(layout.uri.encode()).hexdigest()[:8]}-${{attempt}}-{OPENED}"
+        properties = settings(self._target, {}) | {
+            "spark.submit.deployMode": "cluster",
+            "spark.app.name": name_of(layout, job),
+            "spark.driver.memory": f"{config.spark.driver_memory_mib}m",
+        }
+        work = {
+            "main_python_file_uri": f"${{{job}.uri}}",
+            "args": [layout.uri],
+            "python_file_uris": ["${package.uri}"],
+            "archive_uris": [ARCHIVED],
+            "properties": properties,
+        }
+        document = {
+            "reference": {"job_id": f"{layout.run_id}-{job}-{ours}"},
+            "placement": {"cluster_name": self._target.spark_cluster},
+            "labels": {_LABEL: self._target.name, _RUN_LABEL: layout.run_id, _JOB_LABEL: f"{job}-${{attempt}}"},
+            "pyspark_job": work,
+        }
+        return {
+            "service": "dataproc",
+            "call": "SubmitJob",
+            "arguments": {**self._place, "request_id": f"{job}-{ours}", "job": document},
+        }
+
+    def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        job = request["arguments"]["job"]
+        return _name(job), _arguments(job)
+
+    def submit(self, request: Request) -> str:
+        """A repetition whose first answer was lost finds its own job."""
+        name = str(request["arguments"]["job"]["reference"]["job_id"])
+        try:
+            self._jobs.call("submit_job", **request["arguments"])
+        except TargetError as error:
+            if status_of(error) != 409:
+                raise
+            there = self.look(name)
+            if (there.name, there.arguments) != self.name_and_arguments(request):
+                raise TargetError(
+                    f"project {self._target.account} has another job of the id {name}: {' '.join(there.arguments)}",
+                    hint=f"gcloud dataproc jobs delete {name} --region={self._target.region}",
+                ) from error
+        return name
+
+    def find(self, run: str | None) -> list[Application]:
+        """Of all runs those that have not ended."""
+        these = f"labels.{_RUN_LABEL} = {run.rsplit('/', 1)[1]}" if run else "status.state = ACTIVE"
+        ours = f"labels.{_LABEL} = {self._target.name} AND {these}"
+        here = {**self._place, "cluster_name": self._target.spark_cluster}
+        found = patiently(lambda: self._jobs.each("list_jobs", **here, filter=ours))
+        found.sort(key=_began, reverse=True)
+        return [each for each in map(_application, found) if run in (None, *each.arguments[-1:])]
+
+    def look(self, application: str) -> Application:
+        return _application(self._look(application))
+
+    def _look(self, application: str) -> dict[str, Any]:
+        return self._jobs.call("get_job", **self._place, job_id=application)
+
+    def cancel(self, application: str) -> None:
+        """The service refuses to cancel what is being set up, what is being cancelled, and what has ended."""
+        give_up = time.monotonic() + _SETUP_S
+        while True:
+            state = patiently(lambda: self._look(application))["status"]["state"]
+            if state in _STATES or state in _ENDING:
+                return
+            if state in _CANCELLABLE or time.monotonic() > give_up:
+                try:
+                    patiently(lambda: self._jobs.call("cancel_job", **self._place, job_id=application))
+                except TargetError as error:
+                    if status_of(error) not in (400, 409) or time.monotonic() > give_up:
+                        raise  # else it has gone on to another state since
+                else:
+                    return
+            time.sleep(1.0)
+
+    def printed(self, application: str) -> list[str]:
+        """What spark-submit printed; the driver's own words are YARN's, which the service keeps elsewhere."""
+        job = self._look(application)
+        told = [self._driver_log(job)]
+        where = job.get("driver_output_resource_uri")
+        if not where:
+            return ["Dataproc kept no output of it", *told]
+        try:
+            # "." so that it is not another job's whose number only begins alike.
+            parts = sorted(item.uri for item in storage.list_objects(f"{where}."))
+            lines: list[str] = []
+            while parts and len(lines) < TAIL_LINES:
+                lines = storage.read(parts.pop()).decode(errors="replace").splitlines() + lines
+        except StorageError as error:
+            return [f"Dataproc's output of it could not be read: {error}", *told]
+        return [*lines[-TAIL_LINES:], f"the whole of it: {where}.*", *told]
+
+    def _driver_log(self, job: Mapping[str, Any]) -> str:
+        urls = " ".join(str(each.get("tracking_url", "")) for each in job.get("yarn_applications") or ())
+        names = sorted(set(re.findall(r"application_\d+_\d+", urls)))
+        which = f"`yarn logs -applicationId {names[-1]}` on the cluster" if names else "YARN's web page of the cluster"
+        job_id = job["reference"]["job_id"]
+        query = f'resource.type="cloud_dataproc_job" resource.labels.job_id="{job_id}"'
+        return f"the driver's own log: {which}, or gcloud logging read '{query}' --project={self._target.account}"
+
+
+def _name(job: Mapping[str, Any]) -> str:
+    labels = job.get("labels") or {}
+    return NAMED + " ".join([labels.get(_RUN_LABEL, ""), *labels.get(_JOB_LABEL, "").rsplit("-", 1)])
+
+
+def _arguments(job: Mapping[str, Any]) -> tuple[str, ...]:
+    """The job's id and what its work is made of, without settings, to which the service may add some of its own."""
+    work = job.get("pyspark_job") or {}
+    return (
+        job["reference"]["job_id"],
+        work.get("main_python_file_uri", ""),
+        *work.get("python_file_uris", ()),
+        *work.get("archive_uris", ()),
+        *work.get("args", ()),
+    )
+
+
+def _application(job: Mapping[str, Any]) -> Application:
+    status = job["status"]
+    state, substate = str(status["state"]), str(status.get("substate", ""))  # one that the SDK lacks is a number
+    reasons = [
+        substate if substate not in ("", "UNSPECIFIED") else "",
+        _line(_LINKS.sub("", status.get("details", ""))),
+    ]
+    told = ": ".join([state, *filter(None, reasons)])
+    return Application(
+        job["reference"]["job_id"], _name(job), _arguments(job), _STATES.get(state, JobState.RUNNING), told
+    )
+
+
+def _began(job: Mapping[str, Any]) -> str:
+    first = [*(job.get("status_history") or ()), job["status"]][0]
+    return str(first.get("state_start_time", ""))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

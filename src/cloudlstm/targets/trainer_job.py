@@ -1,0 +1,259 @@
+"""Training on a cloud's trainer group: leased, given a deadline, filled, followed through the run folder, emptied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from cloudlstm import storage
+from cloudlstm.errors import (
+    CapacityError,
+    CloudLSTMError,
+    CorruptObjectError,
+    ObjectNotFoundError,
+    RunBusyError,
+    StorageError,
+    TargetError,
+)
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets.base import JobState, Request, Restart
+from cloudlstm.targets.lease import Holder, Lease
+from cloudlstm.targets.polling import Course, CourseJob, Glances, patiently
+from cloudlstm.targets.services import Group, TrainerGroup
+from cloudlstm.workers import rendezvous
+from cloudlstm.workers.rendezvous import Generation
+
+_WAIT_LOOK_S = 5.0
+_TOLD_LINES = 20
+
+
+class GroupJob(CourseJob):
+    """The workers of a run on the machines of a group.
+
+    Args:
+        request: Gives the request, with nothing left open but the lease, once what it needs is in place.
+        group: The machines.
+        described: What they are and where, for people.
+        wait: Whether to wait while another run has the group.
+    """
+
+    def __init__(self, request: Callable[[], Request], group: TrainerGroup, described: str, *, wait: bool) -> None:
+        self._make, self._group, self._described, self._wait = request, group, described, wait
+        self._request: Request = {}
+        self._lease: Lease | None = None
+        self._generation: Generation | None = None
+        self._logs: set[str] = set()
+        super().__init__()
+
+    def _course(self) -> Course:
+        yield "sending the code"
+        self._request = self._make()
+        self._layout = RunLayout(self._request["run"])
+        self._lease = Lease(self._request["coordinates"], self._layout.uri, self._at_work)
+        while (holder := self._lease.take()) is not None:
+            known = self._lease.is_known(holder)
+            if known and not self._wait:
+                raise RunBusyError(
+                    f"the trainers are at work for {holder}",
+                    hint="submit with --wait, or end what they do with `cloudlstm cancel` or `cloudlstm down`",
+                )
+            give_up = time.monotonic() + _WAIT_LOOK_S
+            while time.monotonic() < give_up:
+                yield (
+                    f"waiting for the trainers, which {holder} has"
+                    if known
+                    else f"looking whether {holder}, which has the trainers, is still alive"
+                )
+        self._logs = set(self._machine_logs())
+        if self._has_outcome():  # since before this launcher, which has only the machines to send away
+            return
+        if not self._is_assigned():
+            yield from self._emptied()
+            self._lease.require_held()
+            document = self._request["assignment"]["document"] | {"lease": self._lease.token}
+            storage.write_json(self._request["assignment"]["uri"], document)
+        if deadline := self._request.get("deadline"):  # first: from here on nothing can stay for ever
+            patiently(lambda: self._group.send(deadline))
+        patiently(lambda: self._group.send(self._request["scale_out"]))
+        yield from self._followed()
+
+    def _is_assigned(self) -> bool:
+        """Whether the machines are at work for this attempt already, since before this launcher."""
+        if not is_assigned(self._request):
+            return False
+        found = read_assignment(self._request["assignment"]["uri"])
+        self._request = {**self._request, "deadline": self._group.deadline_request(iso(float(found["deadline"])))}
+        return bool(patiently(self._group.look).size == self._request["workers"])
+
+    def _emptied(self) -> Course:
+        """What earlier machines were told must not be read by new ones, and the other way round."""
+        storage.delete(self._request["assignment"]["uri"])
+        glance = Glances(self._group.look)
+        sent = False
+        while True:
+            seen = glance()
+            if seen and not seen.machines and not seen.size:
+                return
+            if seen and seen.size and not sent:
+                patiently(lambda: self._group.send(self._request["scale_in"]))
+                sent = True
+            yield "waiting for the machines of an earlier run to go"
+
+    def _followed(self) -> Course:
+        """From the first machine to the outcome."""
+        workers = self._request["workers"]
+        complete = time.time()  # since when the group is not
+        group_glance, glance = Glances(self._group.look), Glances(self._newest)
+        group: Group | None = None
+        while True:
+            if self._has_outcome(glance()):
+                return
+            formed = self._generation
+            group = seen if (seen := group_glance()) else group
+            ready = sum(machine.ready for machine in group.machines) if group else 0
+            if seen and seen.size < workers and time.time() - complete > _WAIT_LOOK_S:
+                raise self._left(seen)
+            if formed and ready >= workers:
+                complete = time.time()
+            elif time.time() - complete > self._request["fill_timeout_s"]:
+                raise self._unfilled(complete, ready)
+            yield "" if formed else f"{ready} of {workers} machines run, waiting for all to join"
+
+    def _newest(self) -> Generation | None:
+        return _newest(self._layout, self._request["assignment"]["document"]["attempt"])
+
+    def _has_outcome(self, *newest: Generation | None) -> bool:
+        """Takes in the newest generation, asked for unless it is given; whether it says that all is over."""
+        formed = self._generation = (newest[0] if newest else self._newest()) or self._generation
+        if formed is None:
+            return False
+        self.restarts = [Restart(when, cause, "") for when, cause in formed.restarts]
+        if formed.outcome:
+            self._final = JobState.DONE if formed.outcome == rendezvous.DONE else JobState.FAILED
+        return bool(formed.outcome)
+
+    def _left(self, group: Group) -> CloudLSTMError:
+        """The group got smaller than the run needs: a machine that could not be set up left it, or its time is up."""
+        if told := self._machines_told():
+            return CapacityError(f"a machine could not be set up: {told}", hint=f"see {self._logs_uri}")
+        return TargetError(
+            f"the trainer group was set to {group.size} of {self._request['workers']} machines while they worked: "
+            "its deadline has passed, or somebody did it",
+            hint="submit again: training goes on from its last checkpoint; trainers.max_hours sets the deadline",
+        )
+
+    def _unfilled(self, since: float, ready: int) -> CloudLSTMError:
+        workers, waited_s = self._request["workers"], self._request["fill_timeout_s"]
+        why = ""
+        with suppress(TargetError):
+            why = self._group.complaint(since)
+        if ready >= workers:
+            told = self._machines_told() or "they told nothing"
+            return CapacityError(
+                f"{workers} machines ran for {waited_s:.0f} s and did not join ({self._described}): {told}",
+                hint=f"see {self._logs_uri}; trainers.fill_timeout_s gives them longer",
+            )
+        return CapacityError(
+            f"{ready} of {workers} machines came within {waited_s:.0f} s ({self._described})"
+            + (f": {why}" if why else ""),
+            hint="another machine type or more zones in Terraform, fewer train.workers, or submit again later",
+        )
+
+    def cancel(self) -> None:
+        """Takes the group back to 0 and gives the lease back.
+
+        Raises:
+            TargetError: the group could not be set to 0.
+        """
+        self._final = self._final or JobState.CANCELLED
+        lease, self._lease = self._lease, None
+        if lease is None or not lease.token:
+            return
+        try:
+            with suppress(RunBusyError):
+                lease.require_held()
+                self._scale_in()
+        finally:
+            lease.release()
+
+    def leave(self) -> None:
+        """The machines are the other launcher's, or were never this one's."""
+        self._final = self._final or JobState.CANCELLED
+        lease, self._lease = self._lease, None
+        if lease:
+            lease.leave()
+
+    def _scale_in(self) -> None:
+        with suppress(StorageError):
+            storage.delete(self._request["assignment"]["uri"])
+        try:
+            patiently(lambda: self._group.send(self._request["scale_in"]))
+        except TargetError as error:
+            raise TargetError(
+                f"the trainers could not be sent away ({error.message}); they end by themselves at "
+                f"{time.strftime('%H:%M', time.localtime(self._request['assignment']['document']['deadline']))}",
+                hint="cloudlstm down",
+            ) from error
+        with suppress(TargetError):  # one that stays does no harm: it would set the size to 0
+            self._group.forget_deadline()
+
+    def explain(self) -> str:
+        """How the last generation ended."""
+        told = self._generation.told if self._generation else ""
+        return told or "the workers ended without a word"
+
+    def _at_work(self, holder: Holder) -> bool:
+        """Whether another run's training goes on although its launcher is gone."""
+        found = read_assignment(self._request["assignment"]["uri"])
+        if not holder.token or found.get("lease") != holder.token:
+            return False
+        formed = _newest(RunLayout(holder.run), int(found["attempt"]))
+        return not (formed and formed.outcome) and patiently(self._group.look).size > 0
+
+    @property
+    def _logs_uri(self) -> str:
+        return f"{self._request['coordinates']}/machines/"
+
+    def _machine_logs(self) -> list[str]:
+        return [item.uri for item in storage.list_objects(self._logs_uri)]
+
+    def _machines_told(self) -> str:
+        """The last words of a machine whose set-up failed."""
+        with suppress(StorageError):
+            for uri in sorted(set(self._machine_logs()) - self._logs):
+                lines = storage.read(uri).decode(errors="replace").strip().splitlines()[-_TOLD_LINES:]
+                return " / ".join(line.strip() for line in lines[-3:])[:300]
+        return ""
+
+
+def is_assigned(request: Request) -> bool:
+    """Whether the group of a train request, with nothing left open, was assigned to just this before."""
+    wanted, found = request["assignment"]["document"], read_assignment(request["assignment"]["uri"])
+    same = all(found.get(key) == wanted[key] for key in ("run", "attempt", "opened", "package", "workers"))
+    return same and float(found["deadline"]) > time.time()
+
+
+def iso(when: float) -> str:
+    """A moment as services read it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
+
+
+def read_assignment(uri: str) -> dict[str, Any]:
+    """What the machines of a group are to do now; empty if nothing, or nothing that can be read."""
+    try:
+        found = storage.read_json(uri)
+        float(found["deadline"]), int(found["attempt"])
+    except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError, ValueError):
+        return {}
+    return dict(found)
+
+
+def _newest(layout: RunLayout, attempt: int) -> Generation | None:
+    """The newest generation of an attempt; None before the first, and while storage is silent."""
+    with suppress(StorageError):
+        number = rendezvous.newest(layout)
+        if number and (found := rendezvous.read(layout, number)).attempt == attempt:
+            return found
+    return None

@@ -1,0 +1,244 @@
+"""The command: what is typed, what is refused, and that nothing runs before everything typed has been understood."""
+
+from __future__ import annotations
+
+import http.server
+import inspect
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from cloudlstm.cli import main
+from cloudlstm.cli.commands import VERBS
+from cloudlstm.cli.progress import amount, duration, figures, summary
+from cloudlstm.runs.journal import Progress
+from cloudlstm.targets import Plan
+
+REPO = Path(__file__).resolve().parents[2]
+DEMO = str(REPO / "examples" / "demo.toml")
+
+
+def run(*words: str, root: Path) -> int:
+    return main([*words, f"--root={root}"])
+
+
+def nothing_in(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["submit", f"--config={DEMO}", "--dry-runn"],
+        ["submit", f"--config={DEMO}", "--trget=local"],
+        ["submit", "market.source=synthetic", "trian.epochs=3"],
+        ["submit", "market.source=synthetic", "epochs"],
+        ["submit", "market.source=synthetic", "--target=moon"],
+        ["submit", "market.source=synthetic", "--dry-run=maybe"],
+        ["submit", "market.source=synthetic", "--config"],
+        ["submit", "market.source=synthetic", "--run=9lives"],
+        ["submit", "--config=nowhere.toml"],
+        ["submit", "market.source=synthetic", "market.start=2024-01-01", "market.end=2010-01-01"],
+        ["sumbit"],
+        ["status", "--run=never-was"],
+        ["report"],
+        ["logs", "--folow"],
+    ],
+)
+def test_what_cannot_be_carried_out_ends_with_2_and_does_nothing(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words, root=tmp_path) == 2
+    assert nothing_in(tmp_path)
+    assert capsys.readouterr().err
+
+
+def test_memory_is_no_place_for_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", f"--config={DEMO}", "--root=memory://runs"]) == 2
+    assert "memory://" in capsys.readouterr().err
+
+
+def test_an_unknown_scheme_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", f"--config={DEMO}", "--root=ftp://runs"]) == 2
+    assert "s3://" in capsys.readouterr().err
+
+
+def test_one_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("submit", "market.source=synthetic", "trian.epochs=3", root=tmp_path) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines == ["cloudlstm: unknown key 'trian', did you mean 'train'?"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sumbit"], "there is no verb 'sumbit'; there are submit, "),
+        (["submit", f"--config={DEMO}", "--dry-runn"], "submit has no flag --dry-runn; its flags are --config, "),
+        (["logs", "--folow"], "(try: --follow)"),
+        (["doctor", "--rot=x"], "(try: --root)"),
+        (["report", "one", "two"], "report has no further word such as two"),
+    ],
+)
+def test_a_mistyped_word_is_told_in_one_line(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDLSTM_ROOT", str(tmp_path))
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert told in line
+
+
+@pytest.mark.parametrize("flag", ["-r", "--run"])
+def test_r_is_the_run(flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("logs", flag, "never-was", root=tmp_path) in (0, 2)
+    assert "ambiguous" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_every_verb_has_help_that_names_its_flags_and_fits_the_terminal(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert f"usage: cloudlstm {verb}" in told
+    for name, parameter in inspect.signature(VERBS[verb]).parameters.items():
+        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+            assert f"--{name.replace('_', '-')}" in told
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_a_dry_run_prints_the_whole_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("submit", f"--config={DEMO}", "--dry-run", "train.workers=3", root=tmp_path) == 0
+    assert nothing_in(tmp_path)
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["run"].startswith(f"file://{tmp_path}/demo-")
+    jobs = {request["job"]: request for request in plan["requests"] if request["action"] == "job"}
+    assert list(jobs) == ["prepare", "train"]
+    clusters = [json.loads(process["env"]["TF_CONFIG"]) for process in jobs["train"]["processes"]]
+    assert [cluster["task"]["index"] for cluster in clusters] == [0, 1, 2]
+    assert len({json.dumps(cluster["cluster"]) for cluster in clusters}) == 1
+    assert clusters[0]["cluster"]["worker"] == [f"127.0.0.1:${{port.{index}}}" for index in range(3)]
+
+
+def test_equal_configurations_name_the_same_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = []
+    for words in ([], [], ["train.seed=2"]):
+        run("submit", f"--config={DEMO}", "--dry-run", *words, root=tmp_path)
+        names.append(json.loads(capsys.readouterr().out)["run"])
+    assert names[0] == names[1] != names[2]
+
+
+def test_paths_become_uris_where_they_were_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("submit", "market.source=files", "market.path=bars/*.csv", "--dry-run", root=tmp_path)
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["requests"][0]["document"]["market"]["path"] == f"file://{tmp_path}/bars/*.csv"
+
+
+def test_help_goes_to_standard_output_and_is_complete() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudlstm", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    for verb in ("submit", "status", "logs", "cancel", "report", "runs", "predict", "doctor"):
+        assert verb in done.stdout
+
+
+def test_the_verbs_that_read_say_when_there_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("runs", root=tmp_path) == 0
+    assert "no runs in" in capsys.readouterr().out
+
+
+@pytest.fixture
+def no_yahoo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port of this machine at which nobody answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("CLOUDLSTM_YAHOO_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+
+
+def test_doctor_checks_the_storage_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], no_yahoo: None
+) -> None:
+    assert run("doctor", root=tmp_path) == 0
+    told = capsys.readouterr().out
+    assert "warn  yahoo" in told
+    assert "can be written, listed, read and deleted" in told
+    assert nothing_in(tmp_path)
+
+
+def test_doctor_asks_yahoo_only_where_yahoo_is_the_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor", "market.source=synthetic", root=tmp_path) == 0
+    assert "  yahoo  " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(200, "ok    yahoo"), (404, "ok    yahoo"), (429, "refuses this address")]
+)
+def test_doctor_takes_any_answer_of_yahoo_for_an_answer(
+    status: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        monkeypatch.setenv("CLOUDLSTM_YAHOO_URL", f"http://127.0.0.1:{server.server_port}/")
+        assert run("doctor", root=tmp_path) == 0
+        thread.join()
+    assert told in capsys.readouterr().out
+
+
+def test_doctor_says_how_to_mend(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, no_yahoo: None
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("cloudlstm.targets.local.java._packaged", lambda: None)
+    assert run("doctor", root=blocked / "runs") == 1
+    told = capsys.readouterr().out
+    assert told.count("FAIL") == 2
+    assert told.count("fix:") >= 1
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (950, "950"), (1234, "1.23 k"), (12_345, "12.3 k"), (123_456, "123 k"), (3_770_000, "3.77 M")],
+)
+def test_amounts_are_short(number: float, text: str) -> None:
+    assert amount(number) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(7.4, "0:07"), (754, "12:34"), (3723, "1:02:03")])
+def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_plan_is_a_value() -> None:
+    plan = Plan("submit", "file:///runs/x", ({"action": "mark"},))
+    assert json.loads(plan.to_json())["requests"] == [{"action": "mark"}]
+
+
+def test_workers_that_tell_of_the_same_step_are_not_added_up() -> None:
+    told = [Progress("train", f"worker-{index}", 40 + index, 100, "windows", 10.0, 20.0) for index in range(2)]
+    (shown,) = summary(told)
+    assert (shown.done, shown.total, shown.finished) == (41, 100, False)
+    assert figures(shown) == "4.1 windows/s · 0:14 left"

@@ -1,0 +1,121 @@
+"""Logs of many workers as one stream: each worker's order holds, whatever clocks and delays do."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.cli import logs
+from cloudlstm.cli.logs import HOLD_S, Merger, Parts, show_logs, stamp_of
+from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.paths import RunLayout
+
+NEVER = float("inf")
+
+
+def stamped(second: float, text: str) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(1_700_000_000 + second))}+0000 INFO {text}"
+
+
+def put(layout: RunLayout, worker: str, part: int, *lines: str) -> None:
+    storage.write(layout.log("train", worker, part), ("\n".join(lines) + "\n").encode())
+
+
+def test_stamps_decide_between_workers() -> None:
+    merger = Merger()
+    merger.add("a", [stamped(1, "a1"), stamped(4, "a2")], 0.0)
+    merger.add("b", [stamped(2, "b1"), "  a line of a traceback", stamped(5, "b2")], 0.0)
+    told = [text.split(" INFO ")[-1] for _, text in merger.ready(NEVER)]
+    assert told == ["a1", "b1", "  a line of a traceback", "a2", "b2"]
+
+
+def test_a_line_waits_for_earlier_ones_of_slower_workers() -> None:
+    merger = Merger()
+    merger.add("a", [stamped(10, "later")], 100.0)
+    assert list(merger.ready(100.0 - HOLD_S)) == []
+    merger.add("b", [stamped(9, "earlier")], 101.5)
+    assert [text.split()[-1] for _, text in merger.ready(101.5)] == ["earlier", "later"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_clock_and_no_delay_reorders_a_worker(seed: int) -> None:
+    chance = random.Random(seed)
+    workers = {f"train/worker-{index}": chance.uniform(-3, 3) for index in range(3)}
+    counts = {name: itertools.count() for name in workers}
+    merger, told = Merger(), []
+    for now in range(30):
+        for name, skew in workers.items():
+            if chance.random() < 0.7:
+                jitter = chance.choice([0.0, 0.0, -5.0])  # a clock that is set back
+                lines = [stamped(now + skew + jitter, f"{next(counts[name])}") for _ in range(chance.randrange(3))]
+                merger.add(name, lines, float(now))
+        told += merger.ready(now - HOLD_S)
+    told += merger.ready(NEVER)
+    for name in workers:
+        numbers = [int(text.rsplit(" ", 1)[1]) for source, text in told if source == name]
+        assert numbers == list(range(len(numbers)))
+        assert len(numbers) == next(counts[name])
+
+
+def test_a_part_that_a_listing_shows_late_is_not_overtaken(tmp_path: Path) -> None:
+    layout = RunLayout(f"file://{tmp_path}/run")
+    parts = Parts(layout)
+    put(layout, "worker-0", 0, "first")
+    assert [lines for _, lines in parts.poll()] == [["first"]]
+    put(layout, "worker-0", 2, "third")
+    assert list(parts.poll()) == []
+    put(layout, "worker-0", 1, "second")
+    assert [lines for _, lines in parts.poll()] == [["second"], ["third"]]
+    put(layout, "worker-0", 9, "after a gap that never fills")
+    assert list(parts.poll()) == list(parts.poll()) == list(parts.poll()) == []
+    assert [lines for _, lines in parts.poll()] == [["after a gap that never fills"]]
+
+
+def test_following_ends_with_the_launcher_and_has_told_everything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_POLL_S", 0.05)
+    layout = RunLayout(f"file://{tmp_path}/run")
+    put(layout, "worker-0", 0, stamped(1, "before"))
+    held, go = threading.Event(), threading.Event()
+
+    def launcher() -> None:
+        with Attempt(layout):
+            held.set()
+            go.wait(10)
+            put(layout, "worker-1", 0, stamped(3, "of a peer"))
+            put(layout, "worker-0", 1, stamped(2, "restarted"))
+
+    thread = threading.Thread(target=launcher)
+    thread.start()
+    held.wait(10)
+    threading.Timer(0.2, go.set).start()
+    assert show_logs(layout, follow=True) == 0
+    thread.join()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["train/worker-0", "train/worker-0", "train/worker-1"]
+    assert [line.rsplit(" INFO ", 1)[1] for line in lines] == ["before", "restarted", "of a peer"]
+
+
+def test_looking_on_ends_quietly_by_ctrl_c(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(logs.time, "sleep", interrupted)
+    with Attempt(RunLayout(f"file://{tmp_path}/run")):
+        assert show_logs(RunLayout(f"file://{tmp_path}/run"), follow=True) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_stamps_have_offsets() -> None:
+    assert stamp_of("2026-11-23T13:19:24+0000 INFO x") == stamp_of("2026-11-23T14:19:24+0100 INFO x")
+    assert stamp_of("Traceback (most recent call last):") is None
+    assert stamp_of("") is None

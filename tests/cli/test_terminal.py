@@ -1,0 +1,250 @@
+"""What reaches a terminal or a pipe is text, all of it by one way; and a reader that has gone is no error."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from cloudlstm import storage
+from cloudlstm.cli import main, terminal
+from cloudlstm.cli.board import Board, progress_display
+from cloudlstm.cli.result import show_results
+from cloudlstm.cli.tables import Column, console, fitted, say
+from cloudlstm.config import parse
+from cloudlstm.errors import DataError, to_record
+from cloudlstm.runs import index
+from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.journal import Progress
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets import Plan
+
+MARKUP = ["bars/[a-c]*.csv", "[/old]", "X[/B]", "[bold]AAPL[/bold]", "[link=http://x]y[/link]", ":apple:", "a\\[b]"]
+"""What rich would take for markup or for an emoji, all of it names that files, tickers and settings can have."""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    return f"file://{tmp_path}"
+
+
+def a_run(root: str, run_id: str = "core6-1a2b", **sections: object) -> RunLayout:
+    layout = RunLayout.of(root, run_id)
+    with Attempt(layout):
+        config = parse({"market": {"source": "synthetic"}} | sections)
+        storage.write_json(layout.config, config.model_dump(mode="json"))
+        index.mark(root, run_id)
+    return layout
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_a_stored_error_is_shown_as_it_stands(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    layout = a_run(root)
+    error = DataError(f"no file matches {text}", hint=f"quote {text}")
+    storage.write_json(layout.failure("prepare"), to_record(error))
+    assert main(["status", f"--root={root}"]) == 0
+    told = capsys.readouterr().out
+    assert f"prepare failed: no file matches {text}\n" in told
+    assert f"try: quote {text}\n" in told
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_forecasts_of_any_ticker_are_shown(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    layout = a_run(root, train={"epochs": 0})
+    row = {"ticker": text, "last_close": 1.0, "lstm_price": 2.0, "lstm_return": 0.7, "ridge_price": 1.0,
+           "usual_miss_price": 0.1}  # fmt: skip
+    found = {"rows": [row], "origin_date": "2024-12-31", "target_date": "2025-01-02"}
+    storage.write_json(layout.report("report.json"), {"forecasts": found})
+    assert show_results(layout) == 0
+    assert f" {text} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_settings_and_headlines_are_shown(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for run_id, path in (("one", text), ("two", "other.csv")):
+        layout = a_run(root, run_id, market={"source": "files", "path": path})
+        report = {"models": [], "headline": f"the headline has {text}", "data": {"last_date": text}}
+        storage.write_json(layout.report("report.json"), report)
+    assert main(["runs", "one", "two", f"--root={root}"]) == 0
+    assert text in capsys.readouterr().out
+    assert main(["runs", f"--root={root}"]) == 0
+    assert text in capsys.readouterr().out
+    assert main(["report", "one", f"--root={root}"]) == 0
+    assert f"the headline has {text}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_cells_titles_and_lines_are_text_in_any_console(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    table = fitted([Column(text, 1, text=True), Column("b", 2)], [[text, "1"], [Text(text), "2"]], 100)
+    for out in (console(), Console(width=100, highlight=False)):
+        out.print(table)
+        assert capsys.readouterr().out.count(text) == 3
+    say(console(), text)
+    console().print(text)
+    assert capsys.readouterr().out == f"{text}\n{text}\n"
+
+
+def test_a_place_with_a_space_can_be_clicked_on(capsys: pytest.CaptureFixture[str]) -> None:
+    from cloudlstm.cli.result import _print_place
+
+    place = "s3://bucket/my runs/[old]/report.html"
+    _print_place(console(), "report", place)
+    assert capsys.readouterr().out == f"report  {place}\n"
+    file = io.StringIO()
+    _print_place(Console(file=file, force_terminal=True, color_system="standard"), "report", place)
+    assert f";{place}\x1b\\{place}\x1b]8;;" in file.getvalue()
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every piece of text that goes to the terminal has its vowels marked."""
+    monkeypatch.setattr(terminal, "shown", lambda text: text.translate(str.maketrans("aeiou", "AEIOU")))
+
+
+def test_all_that_is_printed_goes_one_way(
+    root: str, marked: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that there is one place at which text can be made fit for a terminal."""
+    layout = a_run(root)
+    storage.write_json(layout.report("report.json"), {"models": [], "headline": "a headline", "created": "2026-01-01"})
+    storage.write(layout.log("prepare", "driver", 1), b"2026-01-01T00:00:00+0000 INFO a line\nand a trace\n")
+    storage.write_json(layout.failure("prepare"), to_record(DataError("a cause", hint="a hint")))
+    for words in (["status"], ["logs"], ["report"], ["runs"], ["cancel"], ["--help"], ["runs", "--help"], ["version"],
+                  ["sumbit"], ["status", "x"], ["submit", "--dry-run", "market.source=synthetic"],
+                  ["delete", "core6-1a2b"], ["doctor", "market.source=synthetic"]):  # fmt: skip
+        where = [] if words[0] in ("--help", "version", "sumbit") else [f"--root={root}"]
+        main([*words, *where])
+        told = capsys.readouterr()
+        text = told.out + told.err
+        assert text.strip(), words
+        assert not set("aeiou") & set(text), (words, text)
+    plan = Plan("submit", layout.uri, ())
+    with progress_display(plan) as watch:
+        watch([Progress("train", "worker-0", 1, 2, "windows", 1.0, 2.0)])
+    console().print(Board(layout.uri, 3))
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+        main(["logs", f"--root={root}"])
+    told = capsys.readouterr()
+    assert told.err.strip()
+    assert not set("aeiou") & set(told.out + told.err), told
+
+
+AT_THE_END = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+AT_ONCE = AT_THE_END | {"PYTHONUNBUFFERED": "1"}
+"""Environments in which Python writes to pipes at the end, where there is little to write, and at once."""
+
+both_ways = pytest.mark.parametrize("env", [AT_ONCE, AT_THE_END], ids=["at once", "at the end"])
+
+
+def without_reader(*words: str, stderr: bool = False, env: dict[str, str] | None = None) -> tuple[int, str]:
+    """Exit status and complaints of a command whose output goes into a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": writing, "stderr": subprocess.PIPE} if not stderr else {"stdout": writing, "stderr": writing}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "cloudlstm", *words],
+            **streams, stdin=subprocess.DEVNULL, check=False, timeout=120, env=env,
+        )  # type: ignore[call-overload]  # fmt: skip
+    finally:
+        os.close(writing)
+    return done.returncode, (done.stderr or b"").decode()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--help",), ("runs", "--help"), ("version",), ("runs",), ("status",), ("logs",), ("report",),
+     ("submit", "--dry-run", "market.source=synthetic")],
+    ids=" ".join,
+)  # fmt: skip
+@both_ways
+def test_a_reader_that_has_gone_ends_the_command_quietly(
+    root: str, words: tuple[str, ...], env: dict[str, str]
+) -> None:
+    layout = a_run(root)
+    storage.write_json(layout.report("report.json"), {"models": [], "headline": "a headline"})
+    storage.write(layout.log("prepare", "driver", 1), b"a line\n" * 30_000)
+    where = () if {"--help", "version"} & set(words) else (f"--root={root}",)
+    assert without_reader(*words, *where, env=env) == (0, "")
+
+
+@both_ways
+def test_head_takes_what_it_wants(root: str, env: dict[str, str]) -> None:
+    """Really by `head`, which goes at a moment of its own, several times."""
+    layout = a_run(root)
+    storage.write(layout.log("prepare", "driver", 1), b"a line\n" * 30_000)
+    for words in ("--help", "--help", "runs --help", "runs --help", f"logs --root={root}"):
+        shell = f"set -o pipefail; {sys.executable} -m cloudlstm {words} | head -1"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=120, env=env)
+        assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1), words
+
+
+def test_an_error_keeps_its_status_when_nobody_reads_it(root: str) -> None:
+    assert without_reader("status", f"--root={root}", stderr=True) == (2, "")
+    assert without_reader("sumbit", stderr=True) == (2, "")
+
+
+def test_work_goes_on_when_nobody_reads_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, _: str) -> None:
+            raise BrokenPipeError
+
+        def isatty(self) -> bool:
+            return False
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    with progress_display(Plan("submit", "file:///runs/x", ())) as watch:
+        watch([Progress("train", "worker-0", 1, 2, "windows", 1.0, time.time())])
+
+
+def test_a_pipe_that_is_not_ours_is_no_quiet_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> int:
+        raise BrokenPipeError("some other pipe")
+
+    monkeypatch.setattr("cloudlstm.cli._run", broken)
+    with pytest.raises(BrokenPipeError, match="some other pipe"):
+        main(["runs"])
+
+
+@both_ways
+@pytest.mark.parametrize("words", ["--help", "version", "runs --root=ROOT"])
+def test_output_that_is_closed_or_full_is_no_traceback(root: str, words: str, env: dict[str, str]) -> None:
+    a_run(root)
+    command = f"{sys.executable} -m cloudlstm {words.replace('ROOT', root)}"
+    full = "cloudlstm: cannot write the output: No space left on device\n"
+    for redirected, status, told in ((">&-", 0, ""), (">/dev/full", 1, full)):
+        shell = f"{command} {redirected}"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=120, env=env)
+        assert (done.returncode, done.stderr) == (status, told), redirected
+
+
+def test_what_an_output_cannot_show_is_written_in_another_way(root: str) -> None:
+    layout = a_run(root)
+    storage.write_json(layout.failure("prepare"), to_record(DataError("no file matches 股價.csv")))
+    env = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudlstm", "status", f"--root={root}"],
+        capture_output=True, text=True, check=False, env=env, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no file matches \\u80a1\\u50f9.csv" in done.stdout
+
+
+def test_all_of_the_command_prints_by_this_way() -> None:
+    found = set()
+    for path in Path(terminal.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                if called in ("Console", "print", "sys.stdout.write", "sys.stderr.write"):
+                    found.add((path.name, called))
+    assert found == {("terminal.py", "sys.stdout.write"), ("terminal.py", "sys.stderr.write")}

@@ -1,0 +1,195 @@
+"""Configurations: what is accepted, and that every problem is said at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from cloudlstm import storage
+from cloudlstm.cli.plans import config_of, predict_plan
+from cloudlstm.config import load, parse
+from cloudlstm.errors import ConfigError
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets.local.target import LocalTarget
+
+SYNTHETIC = {"market": {"source": "synthetic"}}
+
+
+def test_defaults_are_the_model_of_record() -> None:
+    config = parse(SYNTHETIC)
+    assert (config.dataset.window_bars, config.dataset.horizon_bars) == (50, 1)
+    assert (config.model.units, config.model.dropout) == (128, 0.2)
+    assert (config.market.start, config.market.end) == (dt.date(2010, 1, 1), dt.date(2024, 12, 31))
+
+
+def test_overrides_change_what_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('name = "mine"\n[market]\nsource = "synthetic"\n[train]\nepochs = 9\n')
+    words = ["train.epochs=3", "market.end=2020-06-30", "dataset.train_end=2015-12-31",
+             "dataset.validation_end=2016-12-31", "universe.tickers=msft,aapl", "train.cache_dir=/tmp/a b"]  # fmt: skip
+    config = load(str(path), words)
+    assert config.name == "mine"
+    assert config.train.epochs == 3
+    assert config.market.end == dt.date(2020, 6, 30)
+    assert config.universe.tickers == ("MSFT", "AAPL")
+    assert config.train.cache_dir == "/tmp/a b"
+
+
+def test_a_configuration_cannot_be_changed_afterwards() -> None:
+    config = parse(SYNTHETIC)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.train.epochs = 4  # type: ignore[misc]
+
+
+def test_an_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"'train\.epoch', did you mean 'train\.epochs'"):
+        parse(SYNTHETIC, ["train.epoch=3"])
+
+
+def test_all_problems_come_at_once() -> None:
+    words = ["train.epochs=-1", "modell.units=3", "market.end=2009-01-01", "clean.max_refused_fraction=7"]
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, words)
+    message = str(caught.value)
+    for part in ("train.epochs", "'modell', did you mean 'model'", "2010-01-01 must be before end 2009-01-01",
+                 "clean.max_refused_fraction"):  # fmt: skip
+        assert part in message
+
+
+def test_rules_between_keys_are_checked_although_a_key_is_wrong() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, ["train.epochs=-1", "dataset.train_end=2023-06-30"])
+    assert "train.epochs" in str(caught.value)
+    assert "dates must be in order" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["market.start=2024-01-01", "market.end=2020-01-01"], "start 2024-01-01 must be before end 2020-01-01"),
+        (["dataset.validation_end=2020-01-01"], "dates must be in order"),
+        (["market.source=files"], "path must be set"),
+        (["market.source=bloomberg"], "market.source"),
+        (["universe.tickers=AA PL"], "universe.tickers"),
+        (["train.epochs"], "not an override"),
+        (["name=x", "name.epochs=3"], "goes through 'name'"),
+        (["name=9lives"], "name"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words: list[str], part: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, words)
+    assert part in str(caught.value)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        load(str(tmp_path / "nowhere.toml"))
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[market\n")
+    with pytest.raises(ConfigError, match=r"broken\.toml is not a TOML file"):
+        load(str(broken))
+
+
+def test_a_file_without_its_source_is_not_passed_over() -> None:
+    with pytest.raises(ConfigError, match=r"set market\.source=files"):
+        parse({}, ["market.path=bars.csv"])
+
+
+def test_a_key_without_its_section_finds_it() -> None:
+    with pytest.raises(ConfigError, match=r"'epochs', did you mean 'train\.epochs'"):
+        parse(SYNTHETIC, ["epochs=1"])
+
+
+def test_no_problem_is_made_up_by_looking_again() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, ["market.start=2025-01-01"])
+    assert "missing" not in str(caught.value)
+
+
+def test_patience_does_not_name_another_run() -> None:
+    plain = parse({"market": {"source": "yahoo"}})
+    words = ["market.yahoo.requests_per_minute=30", "train.max_restarts=9", "spark.driver_memory_mib=2048"]
+    patient = parse({"market": {"source": "yahoo"}}, words)
+    assert patient != plain
+    assert patient.identity() == plain.identity()
+    for word in ("train.seed=2", "train.workers=1", "market.end=2024-06-28", "name=other"):
+        assert parse({"market": {"source": "yahoo"}}, [word]).identity() != plain.identity(), word
+
+
+def test_what_can_be_no_configuration_file_is_not_read(tmp_path: Path) -> None:
+    large, pipe = tmp_path / "large.toml", tmp_path / "pipe"
+    large.write_text("# " + "x" * (1 << 20))
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match=f"large.toml has {(1 << 20) + 2} bytes, and at most {1 << 20} are read"):
+        load(str(large))
+    for path in ("/dev/zero", str(pipe)):
+        with pytest.raises(ConfigError, match=f"no configuration file at {path}"):
+            load(path)
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "x = " + "9" * 5000, "\udc80"])
+def test_what_no_parser_takes_is_no_toml_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError, match=r"odd\.toml is not a TOML file"):
+        load(str(path))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000])
+def test_an_override_that_no_parser_takes_is_text(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"train\.epochs: "):
+        parse({}, [f"train.epochs={text}"])
+
+
+REMOTE = [
+    "spark://10.0.0.1:7077",
+    "yarn",
+    "k8s://https://10.0.0.1",
+    "mesos://x",
+    "local-cluster[1,1,1024]",
+    "local[2]x",
+]
+
+
+@pytest.mark.parametrize("master", REMOTE)
+def test_a_master_on_another_machine_counts_only_where_it_is_typed(tmp_path: Path, master: str) -> None:
+    """Its executors' answers are unpickled here: who wrote the file would run code."""
+    path = tmp_path / "theirs.toml"
+    path.write_text(f'[spark]\nmaster = "{master}"\n')
+    with pytest.raises(ConfigError, match=r"theirs\.toml sets spark\.master to .*not on this machine.*type it: "):
+        load(str(path))
+    with pytest.raises(ConfigError, match=r"not on this machine"):
+        load(str(path), ["train.epochs=3"])
+    assert load(str(path), [f"spark.master={master}"]).spark.master == master
+    assert load(str(path), ["spark.master=local[2]"]).spark.master == "local[2]"
+    assert load(None, [f"spark.master={master}"]).spark.master == master
+
+
+@pytest.mark.parametrize("master", ["local", "local[4]", "local[*]", "local[2,3]", "local[*, 1]"])
+def test_a_master_of_this_machine_may_stand_in_a_file(tmp_path: Path, master: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'[spark]\nmaster = "{master}"\n')
+    assert load(str(path)).spark.master == master
+
+
+def test_a_master_that_is_no_text_is_left_to_the_rules(tmp_path: Path) -> None:
+    for text in ("spark = 1", "[spark]\nmaster = 1"):
+        (tmp_path / "odd.toml").write_text(text)
+        with pytest.raises(ConfigError, match=r"^spark"):
+            load(str(tmp_path / "odd.toml"))
+
+
+def test_weights_of_a_run_elsewhere_do_not_bring_its_master(tmp_path: Path) -> None:
+    layout = RunLayout(f"file://{tmp_path}/runs/theirs")
+    storage.write_json(layout.config, parse(SYNTHETIC, ["spark.master=spark://10.0.0.1:7077"]).model_dump(mode="json"))
+    with pytest.raises(ConfigError, match=r"run theirs sets spark\.master"):
+        predict_plan(LocalTarget(), run=layout, overrides=[], root=None)
+    Manifest("train", "a" * 16, (), 0.0).save(layout)
+    plan = predict_plan(LocalTarget(), run=layout, overrides=["spark.master=local[1]"], root=f"file://{tmp_path}/runs")
+    assert config_of(plan).spark.master == "local[1]"

@@ -1,0 +1,109 @@
+"""Runs Terraform on a copy of infra/, with the provider from where this machine has it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from requirements import without
+
+REPOSITORY = Path(__file__).parents[2]
+TIMEOUT_S = 900.0
+
+
+class Running:
+    """Terraform at work; what it prints goes to files, as nobody may be reading."""
+
+    def __init__(self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str]) -> None:
+        self._words = words
+        self._printed, self._warned = folder / f"{words[0]}.out", folder / f"{words[0]}.err"
+        with self._printed.open("wb") as printed, self._warned.open("wb") as warned:
+            self._process = subprocess.Popen(
+                ["terraform", *words],
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=warned,
+                start_new_session=True,
+            )
+
+    def failure(self) -> str:
+        """The end of what it printed, once it has ended badly; empty if it has ended well."""
+        status = self._process.wait(TIMEOUT_S)
+        texts = [path.read_text(errors="replace")[-4000:] for path in (self._printed, self._warned)]
+        return "\n".join([f"terraform {' '.join(self._words)} ended with {status}", *texts]) if status else ""
+
+    def succeeded(self) -> str:
+        """What it printed; fails the test if it failed."""
+        if failure := self.failure():
+            pytest.fail(failure)
+        return self._printed.read_text()
+
+    def kill(self) -> None:
+        """Ends it, and its providers, if it still runs."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+class Terraform:
+    """Terraform in a root module.
+
+    Args:
+        folder: The root module.
+        environment: By which the provider finds its services; nothing of this machine's AWS settings is kept.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+        fixed = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": "-no-color"}
+        fixed |= {
+            "GOGC": "400"
+        }  # the provider's schema is large, and going over it again and again takes a sixth longer
+        self._environment = kept | dict(environment) | fixed
+
+    def start(self, *words: str) -> Running:
+        """Begins `terraform` with these words."""
+        return Running(words, self.folder, self._environment)
+
+    def run(self, *words: str) -> str:
+        """What `terraform` with these words printed."""
+        return self.start(*words).succeeded()
+
+
+def require_terraform() -> None:
+    """Ends the test where there is no Terraform."""
+    if shutil.which("terraform") is None:
+        without("terraform", "there is no terraform on this machine")
+
+
+def copied(place: Path, cloud: str = "aws") -> Path:
+    """A copy of a cloud's root below `place`, with the files that it reads, and without anybody's state."""
+    for name in ("bootstrap", "infra"):
+        ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars")
+        shutil.copytree(REPOSITORY / name, place / name, ignore=ignored)
+    return place / "infra" / "terraform" / cloud
+
+
+def initialized(folder: Path, environment: Mapping[str, str]) -> Terraform:
+    """Terraform in `folder` with its provider, from TF_PLUGIN_DIR or else from the registry."""
+    require_terraform()
+    terraform = Terraform(folder, environment)
+    mirror = os.environ.get("TF_PLUGIN_DIR")
+    failure = terraform.start("init", *([f"-plugin-dir={mirror}"] if mirror else [])).failure()
+    if failure and mirror:
+        pytest.fail(f"TF_PLUGIN_DIR={mirror} has no provider for {folder.name}: {failure}")
+    if failure:
+        without(
+            "terraform",
+            f"terraform finds no provider for {folder.name}: it needs a network, or a mirror in TF_PLUGIN_DIR",
+        )
+    return terraform

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bar_factory import bars_of, bits, walk, weekdays, with_values
+from cloudlstm.config import CleanConfig
+from cloudlstm.market import bars
+from cloudlstm.market.cleaning.clean import FILL, Cleaned, clean
+from cloudlstm.market.cleaning.rules import RULES
+
+SESSIONS = weekdays(120)
+CONFIG = CleanConfig()
+
+
+def cleaned(table: pa.Table, **settings: Any) -> Cleaned:
+    result = clean(table, CleanConfig(**settings), SESSIONS)
+    n_filled = int(np.sum(result.bars["filled"].to_numpy()))
+    assert table.num_rows == result.bars.num_rows - n_filled + result.quarantine.num_rows
+    return result
+
+
+def reasons(result: Cleaned) -> list[str]:
+    return result.quarantine["reason"].to_pylist()
+
+
+def sound(n: int = 100, ticker: str = "AAA", seed: int = 0) -> pa.Table:
+    return bars_of(ticker, SESSIONS[:n], walk(n, seed))
+
+
+def test_sound_bars_come_back_bit_for_bit():
+    table = pa.concat_tables([bars_of("AAA", SESSIONS, walk(120)), bars_of("BBB", SESSIONS, walk(120, 1))])
+    result = cleaned(table)
+    assert result.quarantine.num_rows == 0
+    assert bits(result.bars.select(bars.BARS.names)) == bits(table)
+    assert result.bars["segment"].to_pylist() == [0] * 240
+    assert not any(result.bars["filled"].to_pylist())
+    assert result.counts == {name: {"rows": 120, "kept": 120, "filled": 0} for name in ("AAA", "BBB")}
+
+
+def test_what_merely_looks_odd_is_kept():
+    close = walk(120)
+    close[60:] *= 1.45  # a jump just below the smallest move that can be an outlier
+    table = bars_of("AAA", SESSIONS, close, adj_close=pa.nulls(120, pa.float64()))
+    table = with_values(table, "volume", 50, 0)
+    for name in ("open", "high", "low"):
+        table = with_values(table, name, 40, close[40])
+    result = cleaned(table)
+    assert reasons(result) == []
+    assert result.bars["adj_close"].null_count == 120
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("ticker", None, "unreadable_key"),
+        ("date", None, "unreadable_key"),
+        ("date", dt.date(2020, 3, 7), "off_calendar"),  # a Saturday
+        ("date", dt.date(1960, 3, 7), "off_calendar"),
+        ("date", dt.date(2300, 3, 7), "off_calendar"),
+        ("open", None, "missing_price"),
+        ("high", float("nan"), "missing_price"),
+        ("low", float("-inf"), "missing_price"),
+        ("close", float("inf"), "missing_price"),
+        ("open", 0.0, "missing_open"),
+        ("high", 0.0, "non_positive_price"),
+        ("low", -1.0, "non_positive_price"),
+        ("close", 0.0, "non_positive_price"),
+        ("high", 1.0, "high_below_low"),
+        ("volume", None, "missing_volume"),
+        ("volume", -5, "negative_volume"),
+        ("close", 1e4, "price_outside_range"),
+        ("close", 1.0, "price_outside_range"),
+        ("open", 1e4, "price_outside_range"),
+        ("high", 1e4, "wild_range"),
+        ("low", 1.0, "wild_range"),
+    ],
+)
+def test_a_fault_is_refused_for_its_reason_and_nothing_else_is(column, value, reason):
+    table = bars.sort(with_values(sound(), column, 47, value))
+    result = cleaned(table)
+    assert reasons(result) == [reason]
+    assert result.quarantine[column].to_pylist() == [value] or np.isnan(value)
+    there = dict(zip(result.bars["date"].to_pylist(), result.bars["filled"].to_pylist(), strict=True))
+    gap = sound()["date"].to_pylist()[47]
+    assert there[gap] is True
+    assert sum(there.values()) == 1 + CONFIG.max_fill_bars  # and after the last bar
+
+
+def test_only_rules_that_withdraw_labels_look_at_later_bars():
+    assert {rule.reason for rule in RULES if not rule.causal} == {"stale_begin", "reverted_spike"}
+    assert all(rule.causal != (rule.action == "withdraw") for rule in RULES)
+    assert len({rule.reason for rule in RULES}) == len(RULES)
+
+
+def test_of_exact_duplicates_one_stays():
+    table = sound()
+    twice = bars.sort(pa.concat_tables([table, table.slice(20, 1), table.slice(20, 2)]))
+    result = cleaned(twice)
+    assert reasons(result) == ["duplicate_exact"] * 3
+    assert bits(result.bars) == bits(cleaned(table).bars)
+
+
+def test_of_conflicting_duplicates_the_last_to_arrive_stands():
+    table = sound()
+    first = with_values(table, "close", 20, 101.5).slice(20, 1)
+    result = cleaned(bars.sort(pa.concat_tables([first, table])))
+    assert reasons(result) == ["duplicate_conflict"]
+    assert result.quarantine["close"].to_pylist() == [101.5]
+    assert bits(result.bars) == bits(cleaned(table).bars)
+
+
+def test_a_bar_revised_and_revised_back_ends_as_it_began():
+    table = sound()
+    revised = with_values(table, "volume", 20, 7).slice(20, 1)
+    result = cleaned(bars.sort(pa.concat_tables([table, revised, table.slice(20, 1)])))
+    assert sorted(reasons(result)) == ["duplicate_conflict", "duplicate_exact"]
+    assert bits(result.bars) == bits(cleaned(table).bars)
+
+
+def test_duplicates_that_differ_in_a_missing_value_only_are_not_the_same():
+    table = sound()
+    without = with_values(table, "adj_close", 20, None).slice(20, 1)
+    assert reasons(cleaned(bars.sort(pa.concat_tables([without, table])))) == ["duplicate_conflict"]
+    assert reasons(cleaned(bars.sort(pa.concat_tables([without, without, table.slice(0, 20)])))) == ["duplicate_exact"]
+
+
+def test_a_faulty_copy_does_not_displace_a_sound_bar():
+    table = sound()
+    faulty = with_values(table, "close", 20, None).slice(20, 1)
+    result = cleaned(bars.sort(pa.concat_tables([table, faulty])))
+    assert reasons(result) == ["missing_price"]
+    assert bits(result.bars) == bits(cleaned(table).bars)
+
+
+def test_order_does_not_matter_but_the_order_of_arrival():
+    table = pa.concat_tables([sound(), sound(ticker="BBB", seed=1)])
+    shuffled = table.take(pa.array(np.random.default_rng(0).permutation(table.num_rows)))
+    assert bits(cleaned(shuffled).bars) == bits(cleaned(table).bars)
+
+
+def spiked(factors: dict[int, float], n: int = 100, sigma: float = 0.02, ticker: str = "AAA") -> pa.Table:
+    close = walk(n, sigma=sigma)
+    for row, factor in factors.items():
+        close[row] *= factor
+    return bars_of(ticker, SESSIONS[:n], close)
+
+
+def refused_rows(result: Cleaned) -> list[int]:
+    days = np.array([(day - dt.date(1970, 1, 1)).days for day in result.quarantine["date"].to_pylist()], np.int32)
+    return list(np.searchsorted(SESSIONS, days))
+
+
+@pytest.mark.parametrize("row", [1, 2, 3, 4, 9, 63, 99])
+@pytest.mark.parametrize("factor", [100.0, 0.01])
+def test_a_bad_tick_is_refused_and_the_bars_around_it_are_not(row, factor):
+    result = cleaned(spiked({row: factor}))
+    assert (reasons(result), refused_rows(result)) == (["outlier"], [row])
+
+
+def test_after_two_bad_ticks_in_a_row_sound_bars_are_kept():
+    # The second confirms the first, as a new level would; but the way back is not taken for another jump.
+    assert refused_rows(cleaned(spiked({50: 100.0, 51: 100.0}))) == [50]
+    assert refused_rows(cleaned(spiked({50: 100.0, 52: 100.0}))) == [50, 52]
+
+
+def test_a_jump_of_the_level_costs_one_bar():
+    close = walk(100)
+    close[50:] *= 0.3
+    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == [50]
+
+
+def test_a_wild_ticker_may_move_far():
+    quiet, wild = spiked({70: 1.8}), spiked({70: 1.8}, sigma=0.10)
+    assert refused_rows(cleaned(quiet)) == [70]
+    assert refused_rows(cleaned(wild)) == []
+    assert 70 in refused_rows(cleaned(wild, outlier_mads=1.0))
+
+
+@pytest.mark.parametrize("start", [1.0, 1e4])
+def test_an_outlier_is_judged_by_its_own_ticker(start):
+    other = bars_of("AAA", SESSIONS, walk(120, start=start))
+    assert reasons(cleaned(pa.concat_tables([other, bars_of("BBB", SESSIONS, walk(120))]))) == []
+    bad = spiked({1: 100.0, 60: 100.0}, ticker="BBB")
+    assert refused_rows(cleaned(pa.concat_tables([other, bad]))) == [1, 60]
+
+
+def test_a_bar_like_the_one_before_it_is_no_outlier_however_far_the_level():
+    close = np.full(100, 10.0)
+    close[50:] = 43.0
+    close[50:53] = [14.5, 21.0, 30.0]  # each step is below the limit, together they are far above
+    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == []
+    close[50:53] = 43.0
+    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == [50]
+
+    wild = np.tile([10.0, 10.0, 10.5], 34)[:100]  # its limit is 12 * 1.4826 * 0.049 = 0.87
+    wild[60:] = [16.0, 26.0, *[42.0] * 38]  # steps of 0.49: more than the smallest move, less than its own limit
+    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], wild))) == []
+
+
+def filled_rows(result: Cleaned) -> list[int]:
+    days = result.bars["date"].cast(pa.int32()).to_numpy()
+    return list(np.searchsorted(SESSIONS, days[result.bars["filled"].to_numpy()]))
+
+
+@pytest.mark.parametrize(
+    ("gap", "filled", "n_segments"),
+    [(0, [], 1), (1, [30], 1), (2, [30, 31], 1), (3, [30, 31], 2), (40, [30, 31], 2)],
+)
+def test_short_gaps_are_filled_and_long_ones_divide(gap, filled, n_segments):
+    table = bars_of("AAA", SESSIONS, walk(120))
+    result = cleaned(pa.concat_tables([table.slice(0, 30), table.slice(30 + gap)]))
+    assert filled_rows(result) == filled
+    segment = result.bars["segment"].to_numpy()
+    assert segment.max() == n_segments - 1
+    assert list(np.flatnonzero(np.diff(segment))) == ([31] if n_segments == 2 else [])
+
+
+def test_a_fill_carries_the_last_close_and_no_volume():
+    table = bars_of("AAA", SESSIONS, walk(120))
+    result = cleaned(pa.concat_tables([table.slice(0, 30), table.slice(31)]))
+    last, fill = result.bars.slice(29, 2).to_pylist()
+    assert fill == last | {
+        "date": table["date"][30].as_py(), "open": last["close"], "high": last["close"], "low": last["close"],
+        "volume": 0, "filled": True, "source": FILL,
+    }  # fmt: skip
+
+
+def test_gaps_are_filled_after_the_last_bar_too_since_nobody_knows_that_it_is_the_last():
+    assert filled_rows(cleaned(sound(100))) == [100, 101]
+    assert filled_rows(cleaned(sound(119))) == [119]
+    assert filled_rows(cleaned(sound(120))) == []
+
+
+def test_nothing_is_filled_before_the_first_bar():
+    late = bars_of("AAA", SESSIONS[50:], walk(70))
+    assert filled_rows(cleaned(late)) == []
+
+
+def test_a_fill_has_no_adjusted_close_where_the_last_bar_had_none():
+    table = with_values(bars_of("AAA", SESSIONS, walk(120)), "adj_close", 29, None)
+    result = cleaned(pa.concat_tables([table.slice(0, 30), table.slice(31)]))
+    assert result.bars["adj_close"].is_null().to_numpy().nonzero()[0].tolist() == [29, 30]
+
+
+def test_filling_can_be_turned_off():
+    table = bars_of("AAA", SESSIONS, walk(120))
+    result = cleaned(pa.concat_tables([table.slice(0, 30), table.slice(31, 20)]), max_fill_bars=0)
+    assert filled_rows(result) == []
+    assert result.bars["segment"].to_pylist() == [0] * 30 + [1] * 20
+
+
+def test_segments_count_from_zero_for_every_ticker():
+    def holed(ticker: str) -> pa.Table:
+        table = bars_of(ticker, SESSIONS, walk(120))
+        return pa.concat_tables([table.slice(0, 20), table.slice(30, 20), table.slice(60)])
+
+    result = cleaned(pa.concat_tables([holed("AAA"), holed("BBB")]))
+    expected = [0] * 22 + [1] * 22 + [2] * 60
+    assert result.bars["segment"].to_pylist() == expected * 2
+
+
+def test_counts_say_what_became_of_every_row():
+    table = with_values(sound(), "close", 20, None)
+    table = with_values(table, "ticker", 99, None)
+    result = cleaned(bars.sort(pa.concat_tables([table, sound(ticker="BBB")])))
+    assert result.counts == {
+        "AAA": {"rows": 99, "kept": 98, "filled": 3, "missing_price": 1},
+        "BBB": {"rows": 100, "kept": 100, "filled": 2},
+        "": {"rows": 1, "kept": 0, "filled": 0, "unreadable_key": 1},
+    }
+
+
+@pytest.mark.parametrize("table", [bars.empty(), with_values(sound(1), "close", 0, None)], ids=["no rows", "none kept"])
+def test_a_shard_with_nothing_to_keep(table):
+    result = cleaned(table)
+    assert result.bars.num_rows == 0
+    assert result.bars.column_names == bars.CLEANED.names
+    assert result.quarantine.column_names == bars.QUARANTINE.names
+
+
+def test_cleaned_and_quarantined_tables_keep_their_schemas_in_parquet():
+    result = cleaned(with_values(sound(), "close", 20, None))
+    for table, schema in ((result.bars, bars.CLEANED), (result.quarantine, bars.QUARANTINE)):
+        back = bars.from_parquet(bars.to_parquet(table))
+        assert bits(back) == bits(table)
+        assert back.cast(schema).schema == schema

@@ -1,0 +1,202 @@
+"""Jumps of the level on made-up bars: what is refused, what divides, what stays; each fault with its near miss."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bar_factory import bars_of, walk, weekdays
+from cloudlstm.config import CleanConfig
+from cloudlstm.market import bars
+from cloudlstm.market.cleaning.clean import Cleaned, clean
+from cloudlstm.market.cleaning.jumps import Sound, examine, told_split
+from cloudlstm.market.cleaning.shard import Shard
+
+N = 120
+SESSIONS = weekdays(N)
+CONFIG = CleanConfig()
+AT = 80
+
+
+def moved(
+    factor: float, n_bars: int = N, *, volume: float = 1.0, opened: float | None = None, adjusted: bool = True
+) -> pa.Table:
+    """Bars of which `n_bars` from AT on are `factor` times the rest.
+
+    Args:
+        factor: Of all prices.
+        n_bars: How many.
+        volume: Factor of their volume.
+        opened: Of the first one's open against the last close; its low or high goes along.
+        adjusted: Whether adj_close jumps as close does.
+    """
+    there = (np.arange(N) >= AT) & (np.arange(N) < AT + n_bars)
+    close = walk(N) * np.where(there, factor, 1.0)
+    columns = {"open": close * 0.999, "high": close * 1.01, "low": close * 0.99}
+    columns["volume"] = np.rint(np.random.default_rng(1).lognormal(9, 0.2, N) * np.where(there, volume, 1.0))
+    columns["adj_close"] = close * 0.9 / np.where(there | adjusted, 1.0, 1.0 / factor)
+    if not adjusted:
+        columns["adj_close"] = close / np.where(there, factor, 1.0)
+    if opened is not None:
+        columns["open"][AT] = close[AT - 1] * opened
+        columns["high"][AT] = max(columns["open"][AT], columns["high"][AT])
+        columns["low"][AT] = min(columns["open"][AT], columns["low"][AT])
+    return bars_of("AAA", SESSIONS, close, **columns)
+
+
+def cleaned(table: pa.Table, **settings_: Any) -> Cleaned:
+    return clean(table, CleanConfig(**settings_), SESSIONS)
+
+
+def found(result: Cleaned) -> dict[str, int]:
+    counts = result.counts["AAA"]
+    return {reason: n for reason, n in counts.items() if reason not in ("rows", "kept", "filled")}
+
+
+def begins(result: Cleaned) -> list[int]:
+    """Places of the bars that begin a segment, the first apart."""
+    return list(np.flatnonzero(np.diff(result.bars["segment"].to_numpy())) + 1)
+
+
+@pytest.mark.parametrize("ratio", [2, 3, 4, 7, 10, 20, 1.5, 1 / 4, 1 / 8, 1 / 10])
+def test_an_unmarked_split_divides_and_costs_no_bar(ratio):
+    result = cleaned(moved(1 / ratio, volume=ratio))
+    assert (found(result), begins(result)) == ({"unmarked_split": 1}, [AT])
+    assert result.bars.num_rows == N
+
+
+@pytest.mark.parametrize("ratio", [5 / 4, 4 / 3, 3 / 2, 2, 35, 1 / 25])
+@pytest.mark.parametrize("volume", [1.0, 30.0])
+def test_adj_close_tells_a_split_whatever_the_volume(ratio, volume):
+    result = cleaned(moved(1 / ratio, volume=volume, adjusted=False))
+    assert (found(result), begins(result)) == ({"unmarked_split": 1}, [AT])
+
+
+@pytest.mark.parametrize("factor", [0.45, 0.5, 0.25, 2.6])
+def test_a_real_move_with_a_surge_of_volume_stays_whole(factor):
+    for opened in (factor, 1.0):  # at the open, and through the day
+        result = cleaned(moved(factor, volume=40.0, opened=opened))
+        assert found(result) == {}
+
+
+def test_a_crash_through_the_day_needs_no_surge_but_ordinary_volume():
+    assert found(cleaned(moved(0.45, volume=1.6 / 0.45, opened=0.95))) == {}
+    assert "outlier" in found(cleaned(moved(0.45, volume=0.1, opened=0.95)))
+
+
+def test_a_special_dividend_is_no_fault():
+    table = moved(0.58)
+    adjusted = table["close"].to_numpy() / np.where(np.arange(N) >= AT, 0.58, 1.0)
+    result = cleaned(table.set_column(table.column_names.index("adj_close"), "adj_close", pa.array(adjusted)))
+    assert found(result) == {}
+
+
+@pytest.mark.parametrize("factor", [100.0, 0.01])
+@pytest.mark.parametrize(("n_bars", "refused", "divided"), [(1, 1, []), (2, 1, [AT + 1, AT + 2]), (9, 1, None)])
+def test_a_decimal_error_is_refused_and_a_run_of_them_stands_apart(factor, n_bars, refused, divided):
+    result = cleaned(moved(factor, n_bars))
+    # Behind a run as long as the level's memory the first bar of the old level is the unknown one.
+    refused, divided = (2, [AT + 1, AT + n_bars + 1]) if divided is None else (refused, divided)
+    expected = {"outlier": refused} | ({"level_shift": len(divided)} if divided else {})
+    expected |= {"reverted_spike": 1} if n_bars == 2 else {}
+    assert (found(result), begins(result)) == (expected, divided)
+    close = np.log(result.bars["close"].to_numpy())
+    jumps = np.flatnonzero(np.abs(np.diff(close)) > 1.0) + 1
+    assert list(jumps) == divided
+
+
+def test_flips_between_two_series_never_share_a_window():
+    factor = np.where(np.random.default_rng(3).random(N) < 0.5, 1.0, 6.0)
+    result = cleaned(bars_of("AAA", SESSIONS, walk(N) * factor, adj_close=pa.nulls(N, pa.float64())))
+    table = result.bars.to_pandas()
+    close = np.log(table.close)
+    assert not (close.diff().abs()[table.segment.diff() == 0] > 1.0).any()
+
+
+def test_a_squeeze_that_comes_and_goes_withdraws_its_label_and_stays_an_input():
+    table = moved(1.9, 1, volume=50.0)
+    result = cleaned(table)
+    assert found(result)["reverted_spike"] == 1
+    assert list(np.flatnonzero(result.bars["withdrawn"].to_numpy())) == [AT]
+    assert result.bars["close"].to_pylist()[AT] == table["close"].to_pylist()[AT]
+    lasting = cleaned(moved(1.9, volume=50.0))
+    assert not any(lasting.bars["withdrawn"].to_pylist())
+
+
+def test_an_odd_adjustment_is_noted_and_nothing_is_refused():
+    table = bars_of("AAA", SESSIONS, walk(N))
+    factor = np.where(np.arange(N) < AT, 0.77, 1.0)
+    for adjusted in (table["close"].to_numpy() * factor, np.where(np.arange(N) == AT, -1.0, table["close"].to_numpy())):
+        odd = table.set_column(table.column_names.index("adj_close"), "adj_close", pa.array(adjusted))
+        assert found(cleaned(odd)) == {"odd_adjustment": 1}
+        assert begins(cleaned(odd)) == []
+    close = table["close"].to_numpy() * np.where(np.arange(N) < AT, 1.0, 0.79)
+    paid = bars_of("AAA", SESSIONS, close, adj_close=close * factor)
+    assert found(cleaned(paid)) == {}
+
+
+def test_nothing_is_said_across_a_gap_that_divides_anyway():
+    table = moved(0.02)
+    holed = pa.concat_tables([table.slice(0, AT - 10), table.slice(AT)])
+    assert found(cleaned(holed)) == {}
+    assert begins(cleaned(holed)) == [AT - 10 + CONFIG.max_fill_bars]
+
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_shard(seed: int) -> Shard:
+    """Two tickers of wild closes, some adjusted, some with jumps."""
+    random = np.random.default_rng(seed)
+    tables = []
+    for ticker in ("AAA", "BBB"):
+        jumps = random.choice([1.0, 0.5, 2.0, 1 / 3, 100.0, 0.6], N, p=[0.9, 0.02, 0.02, 0.02, 0.02, 0.02])
+        close = walk(N, int(random.integers(1 << 30)), float(random.choice([0.01, 0.05]))) * np.cumprod(jumps)
+        volume = np.rint(random.lognormal(9, 1.0, N))
+        adjusted = close / np.where(random.random() < 0.5, np.cumprod(jumps), 1.0)
+        tables.append(bars_of(ticker, SESSIONS, close, volume=volume, adj_close=adjusted))
+    return Shard.of(bars.sort(pa.concat_tables(tables)), SESSIONS)
+
+
+def verdicts(shard: Shard) -> list[list[int]]:
+    sound = Sound.of(shard)
+    jumps = examine(sound, sound.movers(0.2), CONFIG)
+    return [jumps.at[values].tolist() for values in (jumps.unexplained, jumps.off_level, jumps.traded, jumps.split)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds, shift=st.integers(-6, 6), shares=st.integers(0, 5))
+def test_evidence_depends_on_neither_the_unit_of_prices_nor_that_of_shares(seed, shift, shares):
+    shard, other = random_shard(seed), random_shard(seed)
+    for name in ("open", "high", "low", "close", "adj_close"):
+        setattr(other, name, getattr(other, name) * 2.0**shift)
+    other.volume = other.volume * 2**shares
+    # Logarithms round: a verdict on the very border may turn, so the evidence is compared where it is clear.
+    assert Counter(map(len, verdicts(shard))) == Counter(map(len, verdicts(other)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds, cut=st.integers(1, N - 1))
+def test_evidence_of_a_bar_needs_no_later_bar(seed, cut):
+    whole = random_shard(seed)
+    part = random_shard(seed)
+    for name in ("rank", "day", "key", "session", "open", "high", "low", "close", "adj_close", "volume", "verdict"):
+        setattr(part, name, getattr(part, name)[: N + cut])
+    first = [[at for at in each if at < N + cut] for each in verdicts(whole)]
+    assert verdicts(part) == first
+
+
+@settings(max_examples=200, deadline=None)
+@given(ratio=st.sampled_from([1.25, 4 / 3, 1.5, 2.0, 3.0, 7.0, 20.0]), noise=st.floats(-0.1, 0.1), up=st.booleans())
+def test_adj_close_tells_every_simple_ratio_and_no_other(ratio, noise, up):
+    split = np.log(ratio) * (1 if up else -1)
+    move = np.array([split + noise * abs(split)])
+    assert told_split(move, np.array([-split]))[0]
+    assert not told_split(move, np.array([-split * 1.04]))[0] or ratio > 3
+    assert not told_split(move, np.array([0.0]))[0]

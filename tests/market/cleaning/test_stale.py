@@ -1,0 +1,106 @@
+"""Bars without a market: before a listing, after a delisting, on a day on which nothing trades."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bar_factory import bars_of, walk, weekdays
+from cloudlstm.config import CleanConfig
+from cloudlstm.market import bars
+from cloudlstm.market.cleaning.clean import Cleaned, clean
+
+N = 100
+SESSIONS = weekdays(N)
+CONFIG = CleanConfig()
+KEPT = CONFIG.max_stale_bars
+
+
+def market(untraded: np.ndarray, ticker: str = "AAA", *, zeros: bool = False) -> pa.Table:
+    """Bars of which some carry the last close on, without a trade; with `zeros`, open, high and low are 0 then."""
+    close = walk(len(untraded))
+    for bar in np.flatnonzero(untraded[1:]) + 1:
+        close[bar] = close[bar - 1]
+    sound = bars_of(ticker, SESSIONS[: len(untraded)], close)
+    columns = {}
+    for name in ("open", "high", "low"):
+        columns[name] = np.where(untraded, 0.0 if zeros else close, sound[name].to_numpy())
+    columns["volume"] = np.where(untraded, 0, sound["volume"].to_numpy())
+    return bars_of(ticker, SESSIONS[: len(untraded)], close, **columns)
+
+
+def cleaned(table: pa.Table) -> Cleaned:
+    return clean(table, CONFIG, SESSIONS)
+
+
+def places(table: pa.Table, ticker: str = "AAA") -> list[int]:
+    rows = table.filter(pa.array([name == ticker for name in table["ticker"].to_pylist()], pa.bool_()))
+    return np.searchsorted(SESSIONS, rows["date"].cast(pa.int32()).to_numpy()).tolist()
+
+
+def withdrawn(result: Cleaned) -> list[int]:
+    return places(result.bars.filter(result.bars["withdrawn"]))
+
+
+def test_before_a_listing_there_is_no_market():
+    result = cleaned(market(np.arange(N) < 40))
+    assert places(result.quarantine) == list(range(KEPT, 40))
+    assert set(result.quarantine["reason"].to_pylist()) == {"stale"}
+    assert withdrawn(result) == list(range(KEPT))
+    assert result.bars.filter(result.bars["segment"].to_numpy() == 1).num_rows == N - 40
+
+
+def test_after_a_delisting_there_is_none_either():
+    result = cleaned(market(np.arange(N) >= 60))
+    assert places(result.quarantine) == list(range(60 + KEPT, N))
+    assert withdrawn(result) == list(range(60, 60 + KEPT))
+
+
+@pytest.mark.parametrize("days", [[50], [50, 51], list(range(50, 50 + KEPT)), [10, 30, 50, 70]])
+def test_a_few_days_without_a_trade_stay(days):
+    result = cleaned(market(np.isin(np.arange(N), days)))
+    assert result.quarantine.num_rows == 0
+    assert withdrawn(result) == []
+
+
+def test_a_lone_trade_in_between_makes_no_market():
+    untraded = np.isin(np.arange(N), [12, 25], invert=True) & (np.arange(N) < 40)
+    result = cleaned(market(untraded))
+    assert places(result.quarantine) == [bar for bar in range(KEPT, 40) if bar not in (12, 25)]
+
+
+def test_volume_alone_says_nothing():
+    table = bars_of("AAA", SESSIONS, walk(N), volume=np.zeros(N, int))  # prices move: a vendor without volume
+    assert cleaned(table).quarantine.num_rows == 0
+    flat = np.full(N, 20.0)
+    assert cleaned(bars_of("AAA", SESSIONS, flat, open=flat, high=flat, low=flat)).quarantine.num_rows == 0
+
+
+def test_zeros_for_a_day_without_a_trade_have_a_reason_of_their_own_and_are_filled():
+    result = cleaned(market(np.isin(np.arange(N), [50, 51]), zeros=True))
+    assert result.quarantine["reason"].to_pylist() == ["no_trade"] * 2
+    assert places(result.bars.filter(result.bars["filled"])) == [50, 51]
+    traded = bars_of("AAA", SESSIONS, walk(N), open=np.where(np.arange(N) == 50, 0.0, walk(N)))
+    assert cleaned(traded).quarantine["reason"].to_pylist() == ["missing_open"]
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.0, 1.0), cut=st.integers(1, N - 1))
+def test_staleness_counts_trailing_bars_of_the_ticker_only(seed, share, cut):
+    random = np.random.default_rng(seed)
+    untraded = random.random((2, N)) < share
+    both = bars.sort(pa.concat_tables([market(untraded[0]), market(untraded[1], "AAB")]))
+    result = cleaned(both)
+    for ticker, idle in (("AAA", untraded[0]), ("AAB", untraded[1])):
+        among = np.array([idle[max(bar - 20, 0) : bar + 1].sum() for bar in range(N)])
+        assert places(result.quarantine, ticker) == np.flatnonzero(idle & (among > KEPT)).tolist()
+    before = cleaned(market(untraded[0][:cut]))
+    assert places(before.quarantine) == [bar for bar in places(result.quarantine) if bar < cut]
+    stale = np.array(places(result.quarantine))
+    kept = [bar for bar in np.flatnonzero(untraded[0]) if bar not in stale]
+    assert withdrawn(cleaned(market(untraded[0]))) == [
+        bar for bar in kept if ((stale > bar) & (stale <= bar + 20)).any()
+    ]

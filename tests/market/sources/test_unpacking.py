@@ -1,0 +1,131 @@
+"""A small file that unpacks to a large one is refused before the memory is gone, and real bars are not."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cloudlstm.errors import UnreadableSourceError
+from cloudlstm.market.sources import dates, tabular, unpacking
+
+HEADER = b"date,ticker,open,high,low,close,volume\n"
+LINE = b"2020-01-02,AAA,1,1,1,1,1\n"
+NUMBERS = ("open", "high", "low", "close", "volume")
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The size that every file may unpack to, small enough for a test."""
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 4 << 20)
+    return unpacking.FREE_BYTES
+
+
+def gzip_bomb(lines: int) -> bytes:
+    """A gzip file of many members, each a mebibyte of equal lines in four kilobytes."""
+    per_member = (1 << 20) // len(LINE)
+    return gzip.compress(HEADER) + gzip.compress(LINE * per_member) * (lines // per_member)
+
+
+def parquet(table: pa.Table) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(table, file, store_schema=False)  # as programs other than Arrow write it
+    return file.getvalue()
+
+
+def parquet_bomb(rows: int, **others: object) -> bytes:
+    columns = {"date": pa.array(["2020-01-02"] * rows), "ticker": pa.array(["AAA"] * rows)}
+    return parquet(pa.table(columns | {name: pa.array([1.0] * rows) for name in NUMBERS} | others))
+
+
+@pytest.mark.parametrize("read", [tabular.parse, tabular.tickers])
+def test_a_gzip_file_that_unpacks_to_far_more_is_refused_at_the_limit(
+    few: int, read: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = gzip_bomb(4_000_000)  # 95 MiB
+    seen: list[int] = []
+    require = unpacking.require_size
+    monkeypatch.setattr(unpacking, "require_size", lambda *told: seen.append(told[1]) or require(*told))
+    with pytest.raises(UnreadableSourceError, match=r"x\.csv\.gz unpacks to more than 4 MiB and to more than 100 "):
+        read(data, "file:///x.csv.gz", {})
+    assert few < max(seen) <= few + (9 << 20)  # one block
+
+
+def test_the_look_at_a_gzip_file_unpacks_its_beginning_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(unpacking, "require_size", lambda _packed, size, _uri: seen.append(size))
+    assert tabular.check(gzip_bomb(4_000_000), "file:///x.csv.gz", {})
+    assert max(seen) <= 2 << 20
+
+
+def test_what_is_over_the_largest_size_is_told_to_be_cut(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "MOST_BYTES", 2 << 30)
+    unpacking.require_size(2 << 30, 2 << 30, "x")
+    with pytest.raises(UnreadableSourceError, match=r"more than 2 GiB.*cut it into several files"):
+        unpacking.require_size(2 << 30, (2 << 30) + 1, "x")
+
+
+def test_a_large_file_of_real_bars_is_within_the_limits() -> None:
+    """2 GB of gzipped CSV are 12 GB of bars at the ratio of the best compressible real ones."""
+    unpacking.require_size(2 * 10**9, 12 * 10**9, "x")
+    unpacking.require_size(1, unpacking.FREE_BYTES, "x")
+
+
+@pytest.mark.usefixtures("few")
+def test_bars_that_compress_well_are_read_whatever_their_size() -> None:
+    lines = b"".join(
+        b"%d-01-02,TICKER%05d,100.0,100.0,100.0,100.0,0\n" % (1990 + n % 30, n // 30) for n in range(120_000)
+    )
+    assert len(lines) > unpacking.FREE_BYTES
+    assert tabular.parse(gzip.compress(HEADER + lines, 9), "file:///x.csv.gz", {}).num_rows == 120_000
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("read", [tabular.parse, tabular.check])
+def test_a_parquet_file_of_equal_rows_is_refused_before_they_are_read(
+    read: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = parquet_bomb(400_000)
+    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", None)
+    with pytest.raises(UnreadableSourceError, match="unpacks to more than 4 MiB"):
+        read(data, "file:///x.parquet", {})
+
+
+def test_the_look_at_a_parquet_file_reads_its_first_rows_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    parse = dates.parse
+    monkeypatch.setattr(dates, "parse", lambda column, form: looked_at.append(len(column)) or parse(column, form))
+    assert tabular.check(parquet_bomb(100_000), "file:///x.parquet", {})
+    assert looked_at
+    assert max(looked_at) <= 1 << 14
+
+
+def test_a_long_text_in_every_row_of_a_parquet_file_is_held_once() -> None:
+    """As text the column would take 100 GB."""
+    rows = 100_000
+    ticker = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), ["A" * 1_000_000])
+    data = parquet_bomb(rows, ticker=ticker)
+    assert tabular.tickers(data, "file:///x.parquet", {}) == {"A" * 1_000_000}
+
+
+@pytest.mark.parametrize("read", [tabular.parse, tabular.check])
+def test_a_column_of_lists_is_refused(read: Callable[..., object]) -> None:
+    data = parquet_bomb(2, open=pa.array([[1.0] * 1000] * 2))
+    with pytest.raises(UnreadableSourceError, match="column 'open' holds list<element: double>, not one value a row"):
+        read(data, "file:///x.parquet", {})
+
+
+def test_numbers_that_a_parquet_file_has_as_text_are_read() -> None:
+    text = pa.array(["1.5", None, "x", "1.5"])
+    table = tabular.parse(parquet_bomb(4, open=text, high=text.cast(pa.large_string())), "file:///x.parquet", {})
+    assert table["open"].to_pylist() == table["high"].to_pylist() == [1.5, None, None, 1.5]
+
+
+def test_a_line_of_names_without_an_end_is_refused() -> None:
+    with pytest.raises(UnreadableSourceError, match="no line of names within its first 1 MiB"):
+        tabular.check(gzip.compress(b"0" * (3 << 20)), "file:///x.csv.gz", {})

@@ -1,0 +1,98 @@
+"""What tests do on the emulated clouds: wait, run steps on a cluster, be refused."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from localstack.cloud import Cloud
+
+from infra.terraform_runner import without
+
+LIVENESS_S = 600.0
+"""How long something may take that must happen at all, on a busy machine."""
+
+
+def until(true: Callable[[], Any], what: str) -> Any:
+    """What the function returns, once that is truthy."""
+    give_up = time.monotonic() + LIVENESS_S
+    while not (found := true()):
+        assert time.monotonic() < give_up, f"waited {LIVENESS_S:g} s for {what}"
+        time.sleep(0.1)
+    return found
+
+
+def require_network(cloud: Cloud) -> None:
+    """Ends a test that needs the cloud to have a network of its own: skipped, or failed where that was promised."""
+    if exposed := cloud.control.state()["exposed"]:
+        without("other-user", exposed)
+
+
+class Cluster:
+    """A new cluster of the emulated EMR."""
+
+    def __init__(self, emr: Any, s3: Any, bucket: str, **more: Any) -> None:
+        self._emr, self._s3, self._bucket = emr, s3, bucket
+        instances = {"InstanceRole": "MASTER", "InstanceType": "m7i.xlarge", "InstanceCount": 1}
+        self.id = emr.run_job_flow(
+            Name="tested",
+            LogUri=f"s3://{bucket}/logs/",
+            Instances={"KeepJobFlowAliveWhenNoSteps": True, "InstanceGroups": [instances]},
+            **{"ReleaseLabel": "emr-spark-8.1.0"} | more,
+        )["JobFlowId"]
+
+    def add(self, *words: str, on_failure: str = "CONTINUE") -> str:
+        """Adds a step that runs spark-submit with these words; its id."""
+        jar = {"Jar": "command-runner.jar", "Args": ["spark-submit", *words]}
+        step = {"Name": "tested", "ActionOnFailure": on_failure, "HadoopJarStep": jar}
+        return str(self._emr.add_job_flow_steps(JobFlowId=self.id, Steps=[step])["StepIds"][0])
+
+    @property
+    def state(self) -> str:
+        return str(self._emr.describe_cluster(ClusterId=self.id)["Cluster"]["Status"]["State"])
+
+    def status(self, step: str) -> dict[str, Any]:
+        status: dict[str, Any] = self._emr.describe_step(ClusterId=self.id, StepId=step)["Step"]["Status"]
+        return status
+
+    def wait(self, step: str, *states: str) -> dict[str, Any]:
+        """Its status once it is in one of the states; without states, once it has ended."""
+        wanted = states or ("COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED")
+        until(lambda: self.status(step)["State"] in wanted, f"step {step} to be {' or '.join(wanted)}")
+        return self.status(step)
+
+    def states(self, steps: Sequence[str]) -> list[str]:
+        return [self.status(step)["State"] for step in steps]
+
+    def log(self, ending: str) -> str:
+        """The text of the log whose key ends like this, once it has come."""
+
+        def found() -> list[str]:
+            listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=f"logs/{self.id}/").get("Contents", [])
+            return [each["Key"] for each in listed if each["Key"].endswith(ending)]
+
+        key = until(found, f"log {ending}")[0]
+        return gzip.decompress(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()).decode()
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended but was not collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def refused(call: Any, code: int, message: str, *args: Any, **words: Any) -> Any:
+    """A Google service refuses the call with this HTTP status, and these words in its message; the error."""
+    from google.api_core.exceptions import GoogleAPICallError
+
+    with pytest.raises(GoogleAPICallError) as caught:
+        call(*args, **words)
+    assert caught.value.code == code
+    assert message in caught.value.message
+    return caught.value

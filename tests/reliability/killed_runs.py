@@ -1,0 +1,92 @@
+"""Starts, kills and looks after runs for the tests of this folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig, load
+from cloudlstm.pipeline.prepare import run_on
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.paths import RunLayout
+from pipeline.cli_runner import data_objects
+from reliability.switchable_faults import PATIENCE_S
+
+STEPS = ("ingest", "clean", "features", "sequences")
+PREPARE_ONLY = Path(__file__).with_name("prepare_only.py")
+ONE_CORE = "spark.master=local[1]"
+"""A setting for submits that need no second Python worker to lose: each costs as much as a step."""
+
+
+def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """A process of its own session, as a terminal's would be, whose output can be read."""
+    return subprocess.Popen(
+        [sys.executable, *words], env=os.environ | (env or {}), text=True, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and complaints of a process that must end by itself."""
+    _, told = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, told
+
+
+def prepared(config: Path, run: str, *settings: str, env: dict[str, str] | None = None) -> tuple[int, str]:
+    return ended(start(str(PREPARE_ONLY), str(config), run, *settings, env=env))
+
+
+def prepare_here(spark: Spark, config: Path, run: str) -> dict[str, str]:
+    """The prepare job in this process and a Spark that is there; gives name and checksum of every data object."""
+    layout, parsed = RunLayout(run), parsed_config(config)
+    storage.write_json(layout.config, parsed.model_dump(mode="json"))
+    with Journal(layout, "prepare", "driver") as journal:
+        run_on(spark, layout, parsed, journal)
+    return data_objects(run)
+
+
+def parsed_config(config: Path) -> RunConfig:
+    return load(str(config), [])
+
+
+def check_visible(run: str) -> int:
+    """Every object that a manifest names is there, whole and right; gives the number of manifests."""
+    layout, found = RunLayout(run), 0
+    for step in STEPS:
+        manifest = Manifest.load(layout, step)
+        for row in manifest.objects if manifest else ():
+            data = storage.read(row.uri)
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (row.size_bytes, row.sha256), row.uri
+        found += manifest is not None
+    return found
+
+
+def command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def gone(run: str) -> bool:
+    """Whether every process that names the run on its command line ends; a few seconds are given."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not any(run in command(int(entry.name)) for entry in Path("/proc").glob("[0-9]*")):
+            return True
+        time.sleep(0.1)
+    return False

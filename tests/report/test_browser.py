@@ -1,0 +1,121 @@
+"""The report in a real browser: nothing sticks out at the width of a phone or of a desk, in light and in dark."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from html import unescape
+
+import pytest
+
+from cloudlstm.report import html
+from cloudlstm.report.charts import FIGURES
+from evaluation.samples import made_forecasts, made_wild, report_of
+from requirements import without
+
+WIDTHS, PAGES = (390, 1280), ("calm", "wild")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+# Asks the page itself, once it is laid out, and leaves the answer in the document.
+PROBE = """
+<script>
+addEventListener("load", () => {
+  const out = [];
+  for (const svg of document.querySelectorAll("svg")) {
+    const box = svg.getBoundingClientRect();
+    if (!box.width) continue;
+    for (const text of svg.querySelectorAll("text")) {
+      const at = text.getBoundingClientRect();
+      const beyond = at.left < box.left - 1.5 || at.right > box.right + 1.5 || at.top < box.top - 2
+        || at.bottom > box.bottom + 2;
+      if (beyond) out.push(text.textContent);
+    }
+  }
+  const wide = [...document.querySelectorAll("body *")].filter((each) => {
+    const at = each.getBoundingClientRect();
+    return at.right > innerWidth + 1 && !each.closest(".scroll") && !each.closest("svg");
+  }).map((each) => each.tagName + "." + each.className);
+  const answer = {
+    name,
+    scroll: document.documentElement.scrollWidth, inner: innerWidth, out, wide,
+    dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    ground: getComputedStyle(document.body).backgroundColor,
+    shown: [...document.querySelectorAll("svg")].filter((svg) => svg.getBoundingClientRect().width).length,
+    smallest: Math.min(...[...document.querySelectorAll("p, td, th, dd, dt, figcaption, li")]
+      .map((each) => parseFloat(getComputedStyle(each).fontSize))),
+  };
+  parent.postMessage(JSON.stringify(answer), "*");
+});
+</script>
+"""
+
+# A browser window has a least width, some 500 pixels; a frame has none, and one start of the browser shows them all.
+FRAMES = """<!DOCTYPE html><html><head><meta name="color-scheme" content="light dark"></head><body>
+<pre id="answers"></pre>
+<script>addEventListener("message", (event) => {
+  document.getElementById("answers").textContent += event.data + "\\n";
+});</script>
+%s
+</body></html>
+"""
+FRAME = '<iframe name="%s %d" src="%s" style="width: %dpx; height: 900px; border: 0"></iframe>'
+
+
+@pytest.fixture(scope="module")
+def browser():
+    for name in NAMES:
+        if found := shutil.which(name):
+            return found
+    return without("browser", f"no browser to look at the report with: none of {', '.join(NAMES)} is on the PATH")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    reports = {
+        "calm": report_of(made_forecasts(tickers=6)),
+        "wild": report_of(made_wild(tickers=50), source="files"),
+    }
+    for name, report in reports.items():
+        page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html.render(report))
+        (folder / f"{name}.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["light", "dark"])
+def seen(request, browser, pages, tmp_path_factory):
+    """What the browser saw: (page, width) -> answer, and whether it was asked for dark."""
+    folder = tmp_path_factory.mktemp("browser")
+    frames = [
+        FRAME % (name, width, (pages / f"{name}.html").as_uri(), width) for name in PAGES for width in WIDTHS
+    ]  # fmt: skip
+    (folder / "frames.html").write_text(FRAMES % "\n".join(frames), encoding="utf-8")
+    command = [
+        browser, "--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
+        f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000", "--virtual-time-budget=20000",
+        f"--blink-settings=preferredColorScheme={0 if request.param else 1}",
+        "--dump-dom", (folder / "frames.html").as_uri(),
+    ]  # fmt: skip
+    if os.geteuid() == 0:
+        command.insert(1, "--no-sandbox")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    found = re.search(r'<pre id="answers">(.*?)</pre>', done.stdout, flags=re.DOTALL)
+    assert found, f"exit {done.returncode}: {done.stderr[-2000:]}"
+    answers = [json.loads(line) for line in unescape(found[1]).splitlines()]
+    return {answer["name"]: answer for answer in answers}, request.param
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_sticks_out(seen, name, width):
+    answers, dark = seen
+    found = answers[f"{name} {width}"]
+    assert found["inner"] == width
+    assert found["dark"] is dark
+    assert found["scroll"] <= width, found["wide"]
+    assert found["wide"] == []
+    assert found["out"] == []
+    assert found["shown"] == len(FIGURES)  # each at one of its two widths
+    assert found["smallest"] >= 12
+    assert found["ground"] == ("rgb(15, 20, 25)" if dark else "rgb(247, 248, 250)")

@@ -1,0 +1,143 @@
+import datetime as dt
+import re
+
+import pytest
+
+from cloudlstm.report.charts import FIGURES, NARROW_PX, WIDE_PX, training_charts
+from cloudlstm.report.charts.scales import Scale, apart, date_ticks, duration_ticks, ticks
+from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, extent
+from evaluation.samples import made_forecasts, made_wild, report_of
+
+LONG_HISTORY = [
+    {"epoch": n, "train_loss": 1e4 / (n + 1) if n else None, "validation_loss": 3e5 / (n + 1), "learning_rate": 1e-3,
+     "seconds": 2.0 * n, "windows_per_s": 2e6}
+    for n in range(200)
+]  # fmt: skip
+
+
+def texts(markup):
+    """Left end, right end, base line and words of every text of a figure."""
+    for found in re.finditer(r'<text class="t( l)?( b)? c-\w+" x="([-\d.]+)" y="([-\d.]+)"([^>]*)>([^<]*)<', markup):
+        large, bold, x, y, rest, words = found.groups()
+        wide = extent(words.replace("&lt;", "<").replace("&gt;", ">"), LABEL_PX if large else TICK_PX, bold=bool(bold))
+        anchor = re.search(r'text-anchor="(\w+)"', rest)
+        left = float(x) - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor[1] if anchor else "start"]
+        yield left, left + wide, float(y), words
+
+
+def places(markup):
+    """Every x and every y of what is drawn, but for marks that are moved as a whole."""
+    xs, ys = [], []
+    for path in re.findall(r' d="([^"]+)"(?! transform)', markup):
+        for letter, numbers in re.findall(r"([MLHV])([-\d. ]+)", path):
+            values = [float(text) for text in numbers.split()]
+            xs += values[:1] if letter != "V" else []
+            ys += values[-1:] if letter != "H" else []
+    for at in re.findall(r"<(?:rect|circle|line) [^>]*>", markup):
+        known = {name: float(text) for name, text in re.findall(r' (\w+)="([-\d.]+)"', at)}
+        xs += [known[name] for name in ("x", "x1", "x2", "cx") if name in known]
+        ys += [known[name] for name in ("y", "y1", "y2", "cy") if name in known]
+        xs += [known["x"] + known["width"]] if "width" in known else []
+        ys += [known["y"] + known["height"]] if "height" in known else []
+    return xs, ys
+
+
+@pytest.fixture(scope="module", params=["calm", "wild", "many", "one"])
+def report(request):
+    match request.param:
+        case "calm":
+            return report_of(made_forecasts(tickers=6))
+        case "wild":
+            return report_of(made_wild(), history=LONG_HISTORY)
+        case "many":
+            return report_of(made_wild(300))
+        case _:
+            return report_of(made_forecasts(tickers=1, dates=30), source="files")
+
+
+@pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
+@pytest.mark.parametrize("name", FIGURES)
+def test_all_stays_inside_and_no_label_touches_another(report, name, width):
+    drawing = FIGURES[name].draw(report, width)
+    markup = drawing.markup(name, "t", "d")
+    found = list(texts(markup))
+    assert len(found) == markup.count("<text") > 3
+    for left, right, y, words in found:
+        assert left >= -0.6, words
+        assert right <= width + 0.6, words
+        assert 6.0 <= y <= drawing.height, words
+    for index, (left, right, y, words) in enumerate(found):
+        for other_left, other_right, other_y, other in found[index + 1 :]:
+            if abs(y - other_y) < 8.0 and words != other:
+                assert right <= other_left + 1.0 or other_right <= left + 1.0, (words, other)
+    xs, ys = places(markup)
+    assert min(xs) >= -0.6
+    assert max(xs) <= width + 0.6
+    assert min(ys) >= -0.6
+    assert max(ys) <= drawing.height + 0.6
+    assert "nan" not in markup
+    assert "inf" not in re.sub(r"[a-z]inf|inf[a-z]", "", markup)
+
+
+def test_a_wild_scale_is_labelled_without_exponents():
+    for name in FIGURES:
+        for _, _, _, words in texts(FIGURES[name].draw(report_of(made_wild()), NARROW_PX).markup(name, "t", "d")):
+            assert not re.search(r"\de[+−-]?\d", words), words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 1.0, ["0.00", "0.25", "0.50", "0.75", "1.00"]),
+        (-0.3, 0.3, ["-0.2", "0.0", "0.2"]),
+        (3.0, 1234.0, ["500", "1000"]),
+        (0.0, 0.0012, ["0.0000", "0.0005", "0.0010"]),
+    ],
+)
+def test_ticks_are_round_and_written_with_the_digits_they_need(low, high, expected):
+    at_most = 4
+    found = ticks(low, high, at_most, lambda value, digits: f"{value:.{digits}f}".replace("-0.0", "0.0")
+                  if abs(value) < 1e-12 else f"{value:.{digits}f}")  # fmt: skip
+    assert [tick.text for tick in found] == expected
+    assert all(low - 1e-9 <= tick.value <= high + 1e-9 for tick in found)
+
+
+def test_dates_are_ticked_by_weeks_months_or_years():
+    def words(first, last, at_most):
+        low, high = (dt.date.fromisoformat(text).toordinal() for text in (first, last))
+        return [tick.text for tick in date_ticks(low, high, at_most)]
+
+    assert words("2024-01-02", "2024-02-01", 4) == ["8 Jan", "15 Jan", "22 Jan", "29 Jan"]
+    assert words("2023-01-04", "2024-12-31", 8) == ["Apr", "Jul", "Oct", "2024", "Apr", "Jul", "Oct"]
+    assert words("2004-01-04", "2024-12-31", 8) == ["2005", "2010", "2015", "2020"]
+
+
+def test_durations_are_ticked_in_round_units():
+    assert [tick.text for tick in duration_ticks(47.0, 8)] == ["0 s", "10 s", "20 s", "30 s", "40 s"]
+    assert [tick.text for tick in duration_ticks(1150.0, 4)] == ["0 min", "5 min", "10 min", "15 min"]
+    assert duration_ticks(3e7, 4)[-1].text.endswith(" h")
+
+
+def test_names_at_line_ends_move_apart_but_not_out():
+    assert apart([10.0, 11.0, 50.0], 15.0, 0.0, 100.0) == [10.0, 25.0, 50.0]
+    assert apart([99.0, 98.0], 15.0, 0.0, 100.0) == [100.0, 85.0]
+    assert Scale(0.0, 0.0, 0.0, 10.0)(5.0) == 5.0  # an empty range has a middle
+
+
+def test_the_timeline_draws_what_ran_and_what_started():
+    report = report_of(made_forecasts())
+    markup = training_charts.timeline(report, WIDE_PX).markup("timeline", "t", "d")
+    words = [text for *_, text in texts(markup)]
+    for name in ("start of Spark", "ingest", "start of training", "train", "evaluate"):
+        assert name in words
+    spark = next(span for span in report["timeline"]["spans"] if span["name"] == "start of Spark")
+    assert spark["seconds"] == pytest.approx(4.8)
+    assert f"start of Spark: {spark['what']}; 4.8 s from 5.2 s on" in markup
+
+
+def test_a_report_without_facts_has_no_figure_to_draw():
+    test = made_forecasts(tickers=2, dates=4)
+    test.actual[:] = 0.0
+    report = report_of(test, told={}, history=[])
+    for name in ("glance", "errors", "returns", "skill", "training"):
+        assert FIGURES[name].draw(report, WIDE_PX) is None

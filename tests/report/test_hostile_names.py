@@ -1,0 +1,159 @@
+"""Tickers are what a file says: markup, control characters and endless names are shown in the report and do nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pyarrow.parquet as pq
+import pytest
+
+from cloudlstm.evaluation.forecasts import Forecasts, as_csv, as_parquet, next_session_table
+from cloudlstm.report import html
+from cloudlstm.report.charts import FIGURES, NARROW_PX, WIDE_PX
+from cloudlstm.report.charts.svg import LABEL_PX, Drawing, extent, fitted
+from cloudlstm.text.printable import printable
+from evaluation.samples import beyond_the_last_bar, made_forecasts, manifests, report_of
+from report.pages import Page
+from report.test_charts import texts
+
+MARKUP = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'\" onload=alert(1) x='",
+    "</title></text></svg><script>alert(2)</script>",
+    "&lt;b&gt; & {{ 7 * 7 }} {% if 1 %} ]]>",
+    "A\x1b[2J\x07\u202eB\x00\n<b>",
+)
+ENDLESS = ("X" * 3_000, "W" * 3_000, "公" * 3_000)
+
+
+def named(names: tuple[str, ...]) -> Forecasts:
+    return replace(made_forecasts(tickers=len(names)), tickers=tuple(sorted(names)))
+
+
+def told(names: tuple[str, ...]) -> dict:
+    """Manifests whose cleaning and coverage name these tickers."""
+    made = manifests()
+    clean, ingest = made["clean"], made["ingest"]
+    worst = [{"ticker": name, "rows": 1, "refused_fraction": 0.5, "refused": {"outlier": 6}} for name in names]
+    lost = [{"ticker": name, "status": name, "cause": name} for name in names]
+    coverage = ingest.facts["coverage"] | {"unfetched": lost}
+    return made | {
+        "clean": replace(clean, facts=clean.facts | {"worst_tickers": worst, "missing_tickers": list(names)}),
+        "ingest": replace(ingest, facts=ingest.facts | {"coverage": coverage}),
+    }
+
+
+@pytest.fixture(scope="module")
+def report():
+    return report_of(named(MARKUP), told=told(MARKUP))
+
+
+def shape(page: str) -> list[tuple[str, list[str]]]:
+    """Elements and the names of their attributes, in order."""
+    return [(tag, sorted(known)) for tag, known in Page(page).tags]
+
+
+def test_hostile_tickers_make_the_elements_that_plain_ones_make(report) -> None:
+    plain = tuple(f"T{number}" for number in range(len(MARKUP)))
+    hostile, harmless = html.render(report), html.render(report_of(named(plain), told=told(plain)))
+    found, expected = shape(hostile), shape(harmless)
+    assert {tag for tag, _ in found} == {tag for tag, _ in expected}
+    assert hostile.count("<b>") == harmless.count("<b>")
+    assert {name for _, known in found for name in known} == {name for _, known in expected for name in known}
+    assert "49" not in re.findall(r"&lt;b&gt; &amp; (\S+)", hostile)
+
+
+@pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_shows_names_as_text(report, name: str, width: float) -> None:
+    markup = FIGURES[name].draw(report, width).markup(name, "<t>", '"d" & <d>')
+    drawing = ElementTree.fromstring(markup)
+    tags = {element.tag for element in drawing.iter()}
+    assert tags <= {"svg", "title", "desc", "line", "path", "rect", "circle", "text"}
+    assert [element.text for element in list(drawing)[:2]] == ["<t>", '"d" & <d>']
+    if name in ("paths", "skill"):
+        shown = [element.text for element in drawing.iter() if element.text]
+        for ticker in MARKUP:
+            assert [text for text in shown if text == printable(ticker) or text.startswith(f"{printable(ticker)}: ")]
+
+
+def test_no_character_is_obeyed(report) -> None:
+    page = html.render(report)
+    assert page == printable(page, lines=True)
+    assert r"A\x1b[2J\x07\u202eB\x00" in page
+
+
+@pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
+@pytest.mark.parametrize("name", FIGURES)
+def test_an_endless_ticker_makes_no_figure_wider(name: str, width: float) -> None:
+    drawing = FIGURES[name].draw(report_of(named(ENDLESS)), width)
+    markup = drawing.markup(name, "t", "d")
+    assert drawing.width == width
+    for left, right, _, words in texts(markup):
+        assert -0.6 <= left <= right <= width + 0.6, words
+    if name in ("paths", "skill"):
+        titles = [element.text or "" for element in ElementTree.fromstring(markup).iter("title")]
+        assert all(any(ticker in title for title in titles) for ticker in ENDLESS)
+
+
+def test_an_endless_ticker_is_short_in_the_tables_and_whole_on_hover() -> None:
+    page = html.render(report_of(named(ENDLESS), told=told(ENDLESS)))
+    parsed = Page(page)
+    assert max(len(text) for text in re.findall(r'<span title="[^"]*">([^<>]*)</span>', page)) == html.LONG_NAME
+    hovered = [known["title"] for tag, known in parsed.tags if tag == "span" and "title" in known]
+    assert set(ENDLESS) <= set(hovered)
+    cells = re.findall(r'<t[hd] scope="row">(.*?)</t[hd]>', page)
+    assert max(len(re.sub(r"<[^>]*>", "", cell)) for cell in cells) < 100
+
+
+def test_a_name_is_cut_where_it_would_leave_its_room() -> None:
+    for text in ("short", *ENDLESS, "W" * 40):
+        for room in (30.0, 100.0, 1e6):
+            cut = fitted(text, LABEL_PX, room, bold=True)
+            assert extent(cut, LABEL_PX, bold=True) <= room
+            assert cut == text or cut.endswith("…")
+            assert text.startswith(cut.removesuffix("…"))
+    assert fitted("", LABEL_PX, 1.0) == ""
+
+
+def test_text_is_measured_as_it_is_shown() -> None:
+    drawing = Drawing(100.0, 20.0)
+    drawing.text(100.0, 10.0, "\x1b\x1b", anchor="start")
+    ((left, right, _, words),) = texts(drawing.markup("n", "t", "d"))
+    assert words == r"\x1b\x1b"
+    assert -0.1 <= left <= right <= 100.1
+
+
+@pytest.mark.parametrize(
+    ("ticker", "shown"),
+    [
+        ("=CMD|' /C CALC'!A0", "'=CMD|' /C CALC'!A0"),
+        ("@SUM(1+1)", "'@SUM(1+1)"),
+        ("+1+1", "'+1+1"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\\t=1"),
+        ("\r=1", "'\\r=1"),
+        ("\n=1", "'\\n=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("A\x1b[2J\u202eB", r"A\x1b[2J\u202eB"),
+        ("BRK-B", "BRK-B"),
+        ("^GSPC", "^GSPC"),
+        ("'quoted", "'quoted"),
+    ],
+)
+def test_a_spreadsheet_carries_nothing_out(ticker: str, shown: str) -> None:
+    """Numbers stay numbers: a negative return is no formula."""
+    test = replace(made_forecasts(tickers=1), tickers=(ticker,))
+    split = beyond_the_last_bar(test)
+    split.models["lstm"][:] = -0.25
+    table = next_session_table(split, split.origin + 1, {ticker: None})
+    (row,) = csv.DictReader(io.StringIO(as_csv(table).decode(), newline=""))
+    assert row["ticker"] == shown
+    assert row["lstm_return"] == "-0.25"
+    assert row["lstm_test_rmse_return"] == ""
+    assert pq.read_table(io.BytesIO(as_parquet(table)))["ticker"].to_pylist() == [ticker]

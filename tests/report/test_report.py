@@ -1,0 +1,184 @@
+import json
+from importlib.resources import files
+
+import jsonschema
+import numpy as np
+import pytest
+
+from cloudlstm.report import html
+from cloudlstm.report.summary import headline, verdict
+from evaluation.samples import made_forecasts, made_wild, manifests, report_of
+from report.pages import Page
+
+SCHEMA = json.loads(files("cloudlstm.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def report():
+    return report_of(made_forecasts(tickers=24, skill=0.6))
+
+
+def validate(document):
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(document, allow_nan=False)))
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_report_keeps_its_schema(report):
+    validate(report)
+    assert [row["model"] for row in report["models"]] == ["naive", "drift", "ridge", "lstm"]
+    with pytest.raises(jsonschema.ValidationError):
+        validate(report | {"models": report["models"][:3]})
+    with pytest.raises(jsonschema.ValidationError):
+        validate(report | {"something": 1})
+
+
+@pytest.mark.parametrize("source", ["synthetic", "files"])
+def test_a_report_without_a_single_fact_still_keeps_its_schema(source):
+    test = made_forecasts(tickers=2, dates=4)
+    test.actual[:] = 0.0  # nothing moved: most figures cannot be computed
+    found = report_of(test, told={}, history=[], source=source)
+    validate(found)
+    assert found["verdict"] == "untested"
+    assert found["models"][3]["skill"] is None
+    assert found["steps"][0]["seconds"] is None
+    Page(html.render(found))
+
+
+def test_what_steps_told_arrives(report):
+    assert report["data"] | {"hash": "", "coverage": None} == {
+        "source": "synthetic", "synthetic": True, "path": None, "calendar": "XNYS", "rows": 20_000,
+        "tickers": 6, "first_date": "2010-01-01", "last_date": "2024-12-31", "hash": "", "coverage": None,
+    }  # fmt: skip
+    assert report["data"]["hash"] == manifests()["ingest"].digest()
+    assert [(row["split"], row["windows"]) for row in report["splits"]] == [
+        ("train", 15_000), ("validation", 1_500), ("test", 480),
+    ]  # fmt: skip
+    assert report["splits"][1]["first_date"] == "2022-01-01"
+    assert report["quality"]["refused"] == 10
+    assert [row["reason"] for row in report["quality"]["reasons"]] == ["outlier", "duplicate"]
+    assert report["training"]["best_epoch"] == 1
+    assert report["benchmark"]["train_windows_per_s"] == 9e3
+    assert report["benchmark"]["speed_up"] is None
+    assert {row["step"]: row["rate"] for row in report["steps"]}["clean"] == 1e6
+    assert report["environment"]["packages"]["tensorflow"] == "2.21.0"
+    assert report["environment"]["seeds"] == {"train": 1, "market": 7}
+    assert report["training"]["restarts"] == 1
+    assert report["training"]["untrained_validation_loss"] == 1.3
+    assert report["data"]["coverage"]["unfetched"][1]["cause"] == "HTTP 429 after 5 tries"
+    assert report["quality"]["withdrawn"][0]["labels"] == 2
+    assert "far from the bar before" in report["quality"]["worst_tickers"][0]["reasons"][0]["meaning"]
+
+
+def test_a_made_up_market_is_flagged_and_a_real_one_has_the_survivorship_caveat(report):
+    assert report["data"]["synthetic"]
+    assert report["caveats"][0]["name"] == "synthetic"
+    real = report_of(made_forecasts(), source="files")
+    assert not real["data"]["synthetic"]
+    assert real["caveats"][0]["name"] == "survivorship"
+
+
+def test_forecasts_of_tickers_that_ended_earlier_are_only_counted(report):
+    assert report["forecasts"]["tickers"] == 24
+    assert report["forecasts"]["ended_earlier"] == 1
+    assert len(report["forecasts"]["rows"]) == 23
+    row = report["forecasts"]["rows"][0]
+    assert row["lstm_price"] == pytest.approx(row["last_close"] * np.exp(row["lstm_return"]))
+    usual = next(each for each in report["per_ticker"] if each["ticker"] == row["ticker"] and each["model"] == "lstm")
+    assert row["usual_miss_price"] == pytest.approx(row["last_close"] * usual["rmse_return"])
+
+
+def test_the_last_point_of_the_cumulative_gain_is_r2_out_of_sample(report):
+    for row in report["models"][1:]:
+        assert report["series"]["cumulative"]["models"][row["model"]][-1] == pytest.approx(row["r2_oos"], abs=1e-8)
+
+
+def test_paths_show_the_best_the_median_and_the_worst_ticker(report):
+    skills = {row["ticker"]: row["skill"] for row in report["per_ticker"] if row["model"] == "lstm"}
+    ranked = sorted(skills, key=skills.get, reverse=True)
+    shown = {path["ticker"]: path["role"] for path in report["series"]["paths"]}
+    # Turnover falls with the ticker's number, so T0000 has the most.
+    assert shown.pop("T0000").endswith("largest turnover")
+    assert shown == {name: role for name, role in zip(
+        (ranked[0], ranked[11], ranked[-1]), ("best skill", "median skill", "worst skill"), strict=True
+    ) if name != "T0000"}  # fmt: skip
+    assert [path["role"] for path in report_of(made_forecasts(tickers=1))["series"]["paths"]] == ["the only ticker"]
+
+
+def test_few_tickers_are_all_shown_the_best_first(report):
+    few = report_of(made_forecasts(tickers=5))
+    skills = {row["ticker"]: row["skill"] for row in few["per_ticker"] if row["model"] == "lstm"}
+    ranked = sorted(skills, key=skills.get, reverse=True)
+    assert [path["ticker"] for path in few["series"]["paths"]] == ranked
+    assert "best skill" in few["series"]["paths"][0]["role"]
+    assert len(report["series"]["paths"]) <= 4
+
+
+@pytest.mark.parametrize(("dates", "period"), [(80, "month"), (1_000, "quarter"), (3_000, "year")])
+def test_errors_over_time_hold_every_label_once(dates, period):
+    found = report_of(made_forecasts(tickers=2, dates=dates))
+    errors = found["series"]["errors"]
+    assert errors["period"] == period
+    for row in found["models"]:
+        mean = np.average(np.square(errors["models"][row["model"]]), weights=errors["labels"])
+        assert np.sqrt(mean) == pytest.approx(row["rmse_return"], abs=1e-8)
+
+
+def test_the_sample_reaches_both_ends_of_the_forecasts(report):
+    test, sample = made_forecasts(tickers=24, skill=0.6), report["series"]["sample"]
+    assert sample["labels"] == len(test)
+    assert len(sample["forecast"]) == len(sample["actual"]) == 600
+    assert sample["forecast"][0] == pytest.approx(test.models["lstm"].min(), abs=1e-6)
+    assert sample["forecast"][-1] == pytest.approx(test.models["lstm"].max(), abs=1e-6)
+
+
+def test_wild_forecasts_keep_the_schema():
+    found = report_of(made_wild())
+    validate(found)
+    assert found["models"][3]["skill"] < -100
+
+
+def test_deciles_hold_all_labels_in_the_order_of_the_forecast(report):
+    bins = report["series"]["calibration"]["bins"]
+    assert sum(row["labels"] for row in bins) == report["models"][3]["labels"]
+    means = [row["forecast"] for row in bins]
+    assert means == sorted(means)
+    for key in ("actual_density", "forecast_density"):
+        assert sum(report["series"]["calibration"][key]) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("p", "r2", "expected"),
+    [
+        (0.01, 0.02, "better"),
+        (0.01, -0.02, "worse"),
+        (0.05, 0.02, "same"),
+        (None, 0.02, "untested"),
+        (0.01, None, "untested"),
+    ],
+)
+def test_the_verdict_claims_no_more_than_the_test(p, r2, expected):
+    assert verdict(p, r2) == expected
+
+
+NAIVE = {"rmse_price": 5.0}
+LSTM = {"dm_p": 0.01, "dm_p_price": 0.16, "r2_oos": 0.002, "rmse_price": 5.1, "skill": -0.04, "labels": 1500}
+
+
+def test_the_headline_says_when_dollars_disagree_with_returns():
+    said = headline(LSTM, NAIVE, dates=250)
+    assert "beats the naive forecast" in said
+    assert "$5.100 against $5.000 (+2.00%, p = 0.160)" in said
+    assert "the other way round" in said
+    assert "the other way round" not in headline(LSTM | {"skill": 0.01, "rmse_price": 4.9}, NAIVE, dates=250)
+    assert "cannot be told apart" in headline(LSTM | {"dm_p": 0.4}, NAIVE, dates=250)
+
+
+def test_the_headline_names_simpler_models_that_did_better():
+    better, worse = {"r2_oos": 0.01}, {"r2_oos": 0.001}
+    assert headline(LSTM, NAIVE, dates=250, baselines={"drift": worse, "ridge": better}).endswith(
+        "Ridge, which needs no network, did better."
+    )
+    assert "no network" not in headline(LSTM, NAIVE, dates=250, baselines={"drift": worse, "ridge": worse})

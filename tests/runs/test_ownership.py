@@ -1,0 +1,243 @@
+"""A submit writes only into a folder that is new or its own, and takes nothing there from others."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.cli import main
+from cloudlstm.cli.plans import submit_plan
+from cloudlstm.config import RunConfig
+from cloudlstm.errors import UsageError
+from cloudlstm.runs import attempts, settings
+from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.environment import ATTEMPT
+from cloudlstm.runs.liveness import Owner
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.targets import Plan, launcher
+from cloudlstm.targets.local.target import LocalJob
+from targets.kill_point import Doom
+
+SYNTHETIC = "market.source=synthetic"
+
+
+class Noting:
+    """A target whose jobs are this release's frame around a job that prints a setting."""
+
+    name = "noting"
+    root = None
+    workers = 1
+
+    def __init__(self) -> None:
+        self.at_work_for: int | None = None
+
+    def request(self, job: str, _config: RunConfig, layout: RunLayout) -> dict[str, Any]:
+        return {"job": job, "run": layout.uri, "attempt": "${attempt}"}
+
+    def at_work(self, request: dict[str, Any]) -> bool:
+        return self.at_work_for == int(request["attempt"])
+
+    def start(self, request: dict[str, Any]) -> LocalJob:
+        code = (
+            "import sys\nfrom cloudlstm import job, storage\n"
+            "def work(layout, config, journal):\n"
+            "    storage.write_json(layout.report('seen.json'), config.train.max_restarts)\n"
+            f"sys.exit(job.main({request['job']!r}, work))"
+        )
+        argv = [sys.executable, "-c", code, request["run"]]
+        worker = {"worker": "driver", "argv": argv, "env": {ATTEMPT: request["attempt"]}}
+        return LocalJob({"job": request["job"], "processes": [worker]})
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    return RunLayout(f"file://{tmp_path}/root/stocks")
+
+
+def plan_of(layout: RunLayout, *words: str) -> Plan:
+    return submit_plan(  # type: ignore[arg-type]
+        Noting(), config=None, overrides=[SYNTHETIC, *words], root=layout.root, run=layout.run_id
+    )
+
+
+def submitted(layout: RunLayout, *words: str) -> None:
+    launcher.carry_out(plan_of(layout, *words), Noting(), lambda _: None)  # type: ignore[arg-type]
+
+
+def tree(layout: RunLayout) -> dict[str, bytes]:
+    """Everything below the root, links as they are."""
+    root = Path(layout.root.removeprefix("file://"))
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def somebodys_project(layout: RunLayout) -> None:
+    """What a data scientist's folder may hold: our names, and none of our files."""
+    for name in ("config.json", "data/clean/prices_2020.csv", "data/features/mine.parquet", "report/report.html"):
+        storage.write(f"{layout.uri}/{name}", b"{}")
+
+
+def older_release(layout: RunLayout) -> None:
+    with Attempt(layout):
+        storage.write_json(layout.config, {"market": {"source": "synthetic"}, "retired": {"key": 1}})
+
+
+def torn(layout: RunLayout) -> None:
+    with Attempt(layout):
+        storage.write(layout.config, b'{"market": ')
+
+
+def no_object(layout: RunLayout) -> None:
+    with Attempt(layout):
+        storage.write_json(layout.config, ["market"])
+
+
+def another_configuration(layout: RunLayout) -> None:
+    submitted(layout, "train.seed=2", "model.units=64", "dataset.window_bars=20", "name=other")
+
+
+def taken_marker(layout: RunLayout) -> None:
+    storage.write(f"{layout.root}/index/{layout.run_id}", b"my notes about stocks\n")
+
+
+def taken_marker_of_json(layout: RunLayout) -> None:
+    storage.write_json(f"{layout.root}/index/{layout.run_id}", {"run": "another"})
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (somebodys_project, "is not the folder of a run and holds other files, such as config.json"),
+        (older_release, "config.json holds no settings that this release can read: unknown key 'retired'"),
+        (torn, "config.json is no JSON document"),
+        (no_object, "config.json holds no settings that this release can read: it is not a JSON object"),
+        (another_configuration, "run stocks has other settings: dataset.window_bars 20 -> 50, model.units 64 -> 128"),
+        (another_configuration, "name other -> core6, and 1 more (try: another --run, or cloudlstm delete file:"),
+        (taken_marker, "index/stocks is somebody's own file, and the marker of run stocks belongs there"),
+        (taken_marker_of_json, "index/stocks is somebody's own file"),
+    ],
+)  # fmt: skip
+def test_what_is_not_its_own_is_refused_before_anything_is_written(
+    layout: RunLayout, made: Callable[[RunLayout], None], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(layout)
+    before = tree(layout)
+    assert main(["submit", SYNTHETIC, f"--root={layout.root}", f"--run={layout.run_id}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    with pytest.raises(UsageError):  # whoever else carries out a plan
+        submitted(layout)
+    assert tree(layout) == before
+
+
+def test_the_default_id_is_looked_at_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["submit", SYNTHETIC, f"--root={tmp_path}"]
+    assert main([*words, "--dry-run"]) == 0
+    run = json.loads(capsys.readouterr().out)["run"]
+    storage.write(f"{run}/notes.txt", b"mine")
+    assert main(words) == 2
+    assert "holds other files, such as notes.txt" in capsys.readouterr().err
+
+
+def test_no_run_takes_the_place_of_the_list_of_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", SYNTHETIC, f"--root={tmp_path}", "--run=index"]) == 2
+    assert "no run can be called index" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_incidental_settings_change_from_submit_to_submit_and_take_effect(layout: RunLayout) -> None:
+    seen = []
+    for allowed in (3, 5):
+        submitted(layout, f"train.max_restarts={allowed}")
+        seen.append(storage.read_json(layout.report("seen.json")))
+    assert seen == [3, 5], "what the jobs of each attempt have read"
+    assert storage.read_json(layout.config)["train"]["max_restarts"] == 3, "written once"
+    assert settings.read(layout, 1).train.max_restarts == 3
+    assert settings.read(layout, 2).train.max_restarts == 5
+
+
+def test_a_run_of_an_older_release_has_settings_of_its_own_alone(layout: RunLayout) -> None:
+    """There config.json was the only one, and each submit wrote it."""
+    submitted(layout, "train.max_restarts=4")
+    storage.delete(layout.settings(1))
+    assert settings.read(layout, 1).train.max_restarts == 4
+    submitted(layout, "train.max_restarts=6")
+    assert settings.read(layout, 2).train.max_restarts == 6
+
+
+@pytest.mark.parametrize(("words", "goes_on"), [((), True), (("train.max_restarts=5",), False)])
+@pytest.mark.parametrize("older", [False, True], ids=["own settings", "of an older release"])
+def test_a_launcher_goes_on_with_a_lost_one_whose_jobs_have_the_same_settings(
+    layout: RunLayout, words: tuple[str, ...], goes_on: bool, older: bool
+) -> None:
+    submitted(layout, "train.max_restarts=3")
+    if older:
+        storage.delete(layout.settings(1))
+    lost(layout, 1)
+    target = Noting()
+    target.at_work_for = 1
+    launcher.carry_out(plan_of(layout, "train.max_restarts=3", *words), target, lambda _: None)  # type: ignore[arg-type]
+    assert attempts.latest_attempt(layout) == (1 if goes_on else 2)
+    assert storage.exists(layout.attempt(1, 2)) == goes_on
+
+
+def lost(layout: RunLayout, attempt: int) -> None:
+    """Makes the attempt that of a launcher of this machine which died."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    owner = asdict(Owner.me()) | {"pid": process.pid}
+    storage.write_json(layout.attempt(attempt), owner)
+    beat = storage.read_json(layout.heartbeat(attempt))
+    storage.write_json(layout.heartbeat(attempt), beat | {"ended": False})
+    for claim in list(storage.list_objects(f"{layout.uri}/claims/")):
+        storage.delete(claim.uri)
+
+
+def test_of_two_submits_with_other_settings_at_the_same_moment_one_is_refused(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one has been and gone between the look at the folder and the attempt."""
+    enter = Attempt.__enter__
+
+    def later(self: Attempt) -> Attempt:
+        monkeypatch.setattr(Attempt, "__enter__", enter)
+        submitted(layout, "train.seed=2")
+        return enter(self)
+
+    monkeypatch.setattr(Attempt, "__enter__", later)
+    with pytest.raises(UsageError, match=r"train\.seed 2 -> 1"):
+        submitted(layout)
+    assert storage.read_json(layout.config)["train"]["seed"] == 2
+    submitted(layout, "train.seed=2")
+
+
+def test_a_submit_that_dies_before_its_first_job_is_finished_by_the_next(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at each of its operations in turn."""
+    monkeypatch.setattr(launcher, "_run_job", lambda *_: None)
+    for operation in itertools.count(1):
+        child = os.fork()
+        if child == 0:
+            Doom(operation).over_storage("read", "write", "stat", "delete", "list_objects")
+            submitted(layout)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == 0:
+            break
+        submitted(layout)
+        number = attempts.latest_attempt(layout)
+        assert settings.read(layout, number).identity() == settings.read(layout, 0).identity()
+        assert storage.read_json(f"{layout.root}/index/{layout.run_id}")["run"] == layout.run_id
+        for item in list(storage.list_objects(f"{layout.root}/")):
+            storage.delete(item.uri)
+    assert operation > 15

@@ -1,0 +1,228 @@
+"""The run folder's bookkeeping: attempts, claims, manifests, journal, errors across storage."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import errors, storage
+from cloudlstm.cli.logs import Parts
+from cloudlstm.runs import attempts, manifest
+from cloudlstm.runs.journal import Journal, read_progress
+from cloudlstm.runs.liveness import Heartbeat, Owner
+from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
+from cloudlstm.runs.paths import RunLayout
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    return RunLayout.of(f"file://{tmp_path}", "run-1")
+
+
+@pytest.mark.parametrize("run_id", ["1run", "Run", "a_b", "", "a" * 64, "../x", "a/b"])
+def test_run_ids_begin_with_a_letter(run_id: str) -> None:
+    with pytest.raises(errors.UsageError):
+        RunLayout.of("file:///runs", run_id)
+
+
+def test_one_attempt_at_a_time(layout: RunLayout) -> None:
+    with attempts.Attempt(layout) as first:
+        assert first.number == 1
+        with pytest.raises(errors.RunBusyError, match=str(os.getpid())), attempts.Attempt(layout):
+            pass
+    with attempts.Attempt(layout) as second:
+        assert second.number == 2
+
+
+def test_of_many_launchers_at_once_one_gets_the_run(layout: RunLayout) -> None:
+    outcomes: list[str] = []
+    barrier = threading.Barrier(6)
+
+    def launch() -> None:
+        barrier.wait()
+        try:
+            with attempts.Attempt(layout):
+                outcomes.append("held")
+                time.sleep(0.5)
+        except errors.RunBusyError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=launch) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["held", *["refused"] * 5]
+
+
+def test_a_killed_launcher_is_succeeded_at_once(layout: RunLayout) -> None:
+    code = (
+        "import sys, time; from cloudlstm.runs.attempts import Attempt; from cloudlstm.runs.paths import RunLayout\n"
+        f"with Attempt(RunLayout({layout.uri!r})): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert attempts.is_alive(layout, 1)
+        holder.kill()
+    with attempts.Attempt(layout) as attempt:
+        assert attempt.number == 2
+
+
+def test_a_launcher_elsewhere_is_alive_while_its_heartbeat_changes(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What time it is there does not matter, nor that this machine has a process of that number."""
+    monkeypatch.setattr(attempts, "HEARTBEAT_DEAD_AFTER_S", 0.5)
+    monkeypatch.setattr(attempts, "LOOK_S", 5.0)
+    storage.write_json(layout.attempt(1), asdict(replace(Owner.me(), boot="another", started=0.0)))
+    heartbeat = Heartbeat(layout.heartbeat(1), 0.1)
+    heartbeat.start()
+    assert attempts.is_alive(layout, 1)
+    with pytest.raises(errors.RunBusyError), attempts.Attempt(layout):
+        pass
+    heartbeat.leave()
+    heartbeat._thread.join()
+    assert not attempts.is_alive(layout, 1)
+    notices: list[str] = []
+    with attempts.Attempt(layout, notice=notices.append) as second:
+        assert second.number == 2
+    assert [f"whether process {os.getpid()} on" in notice for notice in notices] == [True]
+
+
+def test_many_silent_launchers_are_watched_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "LOOK_S", 2.0)
+    runs = [RunLayout(f"file://{tmp_path}/run-{number}") for number in range(40)]
+    for run in runs:
+        storage.write_json(run.attempt(1), asdict(replace(Owner.me(), boot="another")))
+        storage.write_json(run.heartbeat(1), {"time": 0.0, "ended": False})
+    living = Heartbeat(runs[7].heartbeat(1), 0.1)
+    living.start()
+    began = time.monotonic()
+    assert attempts.are_alive([(run, 1) for run in runs]) == {runs[7].uri}
+    assert time.monotonic() - began < 40, "not one after the other, which takes 80 s"
+    living.leave()
+
+
+def test_a_doubled_job_finds_the_claim_taken(layout: RunLayout) -> None:
+    with attempts.Attempt(layout):
+        assert attempts.claim(layout, "prepare")
+        assert not attempts.claim(layout, "prepare")
+        assert attempts.claim(layout, "train")
+    with attempts.Attempt(layout):
+        assert attempts.claim(layout, "prepare")
+
+
+def test_cancelling_is_seen_by_the_holder(layout: RunLayout) -> None:
+    with attempts.Attempt(layout) as attempt:
+        assert not attempt.cancelled()
+        attempts.cancel(layout, attempt.number)
+        attempts.cancel(layout, attempt.number)
+        assert attempt.cancelled()
+
+
+def _manifest(layout: RunLayout, text: bytes = b"shard") -> Manifest:
+    row = write_object(layout.data("clean", "print", "bars-0"), text, kind="bars", rows=3)
+    return Manifest("clean", "print", (row,), 1.5, {"kept": 3})
+
+
+def test_a_manifest_survives_the_move_of_its_folder(layout: RunLayout, tmp_path: Path) -> None:
+    _manifest(layout).save(layout)
+    moved = RunLayout.of(f"file://{tmp_path}", "elsewhere")
+    (tmp_path / "run-1").rename(tmp_path / "elsewhere")
+    found = Manifest.load(moved, "clean")
+    assert found is not None
+    assert manifest.read_object(found.objects[0]) == b"shard"
+    assert found.facts == {"kept": 3}
+
+
+def test_a_step_is_finished_only_for_its_inputs_and_with_all_objects(layout: RunLayout) -> None:
+    assert manifest.finished(layout, "clean", "print") is None
+    made = _manifest(layout)
+    made.save(layout)
+    assert manifest.finished(layout, "clean", "print") == made
+    assert manifest.finished(layout, "clean", "other") is None
+    storage.delete(made.objects[0].uri)
+    assert manifest.finished(layout, "clean", "print") is None
+
+
+@pytest.mark.parametrize(("damage", "word"), [(b"shar", "bytes"), (b"shark", "checksum")])
+def test_a_damaged_object_is_noticed(layout: RunLayout, damage: bytes, word: str) -> None:
+    made = _manifest(layout)
+    storage.write(made.objects[0].uri, damage)
+    with pytest.raises(errors.CorruptObjectError, match=word):
+        manifest.read_object(made.objects[0])
+
+
+def test_pruning_removes_what_is_of_other_inputs_and_nothing_else(layout: RunLayout) -> None:
+    kept, older = "0123456789abcdef", "fedcba9876543210"
+    for step, mark in (("clean", kept), ("clean", older), ("features", older)):
+        storage.write(layout.data(step, mark, "bars-0"), b"bars")
+    for name in ("mine.csv", "old/bars-0", f"{older}.csv", f"{older[:15]}/bars-0", f"{older}0/bars-0"):
+        storage.write(f"{layout.step_data('clean')}{name}", b"somebody's own")
+    before = {item.uri for item in storage.list_objects(f"{layout.uri}/")}
+    manifest.prune(layout, "clean", kept)
+    gone = before - {item.uri for item in storage.list_objects(f"{layout.uri}/")}
+    assert gone == {layout.data("clean", older, "bars-0")}
+
+
+def test_the_digest_depends_on_contents_alone() -> None:
+    row = ManifestRow("file:///a", "bars", 3, 5, "abc")
+    one = Manifest("clean", "p", (row,), 1.0)
+    assert replace(one, seconds=9.0, objects=(replace(row, uri="s3://b/c"),)).digest() == one.digest()
+    assert replace(one, objects=(replace(row, sha256="abd"),)).digest() != one.digest()
+
+
+def test_the_journal_keeps_lines_in_order_over_several_attempts(layout: RunLayout) -> None:
+    log = logging.getLogger("cloudlstm.anything")
+    for attempt in range(2):
+        with Journal(layout, "prepare", "driver", every_s=0.05) as journal:
+            for number in range(3):
+                log.info("line %d of %d", number, attempt)
+                time.sleep(0.06)
+            journal.report("clean", attempt + 1, 2, "rows", loss=0.5)
+    parts = Parts(layout)
+    lines = [line.split(" INFO ")[1] for _, lines in parts.poll() for line in lines]
+    assert lines == [f"line {number} of {attempt}" for attempt in range(2) for number in range(3)]
+    assert list(parts.poll()) == []
+    (report,) = read_progress(layout)
+    assert (report.done, report.total, report.facts) == (2, 2, {"loss": 0.5})
+
+
+def test_a_journal_that_cannot_write_does_not_stop_the_work(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(layout, "prepare", "driver", every_s=60)
+    with journal:
+        logging.getLogger("cloudlstm.x").info("first")
+
+        def fail(*_: object, **__: object) -> None:
+            raise errors.StorageUnavailableError("no answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "write", fail)
+            journal.flush()
+        journal.flush()
+    assert ["first" in line for _, lines in Parts(layout).poll() for line in lines] == [True]
+
+
+@pytest.mark.parametrize("kind", [errors.QualityGateError, errors.AccessDeniedError, errors.ConfigError])
+def test_errors_cross_processes_and_storage(kind: type[errors.CloudLSTMError]) -> None:
+    error = kind("found this", hint="that")
+    for back in (pickle.loads(pickle.dumps(error)), errors.from_record(errors.to_record(error))):
+        assert type(back) is kind
+        assert str(back) == "found this (try: that)"
+        assert back.exit_code == error.exit_code
+
+
+def test_an_unknown_failure_becomes_a_job_error() -> None:
+    back = errors.from_record(errors.to_record(ZeroDivisionError("division by zero")))
+    assert isinstance(back, errors.JobError)
+    assert "ZeroDivisionError: division by zero" in str(back)

@@ -1,0 +1,121 @@
+"""Submits to a target on an emulated cloud as a user does, and looks at what became of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from localstack.cloud import Cloud
+
+from cloudlstm import storage
+from pipeline.cli_runner import cloudlstm, write_config
+
+LONG_S = 900.0
+"""How long a run may take on a busy machine."""
+
+on_one_cloud = pytest.mark.parametrize("target", ["aws"], indirect=True, scope="module")
+"""For what all clouds share: nothing in the test is any cloud's own."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A Spark application as its platform has it.
+
+    Attributes:
+        id: The platform's.
+        name: Ours: the run, the job and the attempt.
+        state: "waiting", "running", "done", "failed" or "cancelled".
+    """
+
+    id: str
+    name: str
+    state: str
+
+
+class Target(ABC):
+    """A target on an emulated cloud, and a folder from which runs are submitted to it.
+
+    What only the cloud itself can tell is asked of its own API, by a class for each cloud.
+
+    Args:
+        cloud: The emulator.
+        document: The target document.
+        folder: Where the configuration and a copy of the document are written.
+        place: What a user calls the target by; the bucket that has its document unless it is given.
+
+    Attributes:
+        group_service: The service of the trainers' group, as the emulator's faults name it.
+        troubles: Faults that a submit has to ride out, each of which happens.
+        failure: How the platform tells of a step that failed, with reason and message left open.
+        complaint: What the platform says where it has no machines.
+    """
+
+    group_service: str
+    troubles: Sequence[Mapping[str, Any]]
+    failure: str
+    complaint: str
+
+    def __init__(self, cloud: Cloud, document: dict[str, Any], folder: Path, place: str | None = None) -> None:
+        self.cloud, self.document = cloud, document
+        self.place = place or self.bucket
+        self.config = write_config(folder)
+        self.file = folder / "target.json"
+        self.file.write_text(json.dumps(document))
+
+    @property
+    def bucket(self) -> str:
+        return str(self.document["bucket_uri"])
+
+    def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """A verb on this target, which is named by the bucket that has its document."""
+        return cloudlstm(verb, f"--target={self.bucket}", *words, timeout_s=LONG_S)
+
+    def submit(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run("submit", f"--config={self.config}", *words)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """A submit that is not waited for."""
+        command = ["-m", "cloudlstm", "submit", f"--target={self.bucket}", f"--config={self.config}", *words]
+        return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    @abstractmethod
+    def written(self, prefix: str) -> dict[str, Any]:
+        """When each object below a prefix of the bucket was written last."""
+
+    @abstractmethod
+    def steps(self, run: str) -> Sequence[Step]:
+        """The steps of a run, the oldest first."""
+
+    @abstractmethod
+    def event_logs(self, step: Step) -> Iterator[Path]:
+        """The event logs that Spark wrote in a step."""
+
+    @property
+    @abstractmethod
+    def group_size(self) -> int:
+        """How many machines the trainers' group is to have."""
+
+    @abstractmethod
+    def resize(self, size: int) -> None:
+        """Sets the group's size, as somebody without this project might."""
+
+    @property
+    @abstractmethod
+    def deadlines(self) -> Sequence[str]:
+        """When the group is going to be emptied by its platform, each time in ISO form."""
+
+    @abstractmethod
+    def let_deadline_pass(self) -> None:
+        """Makes what the platform does at the group's deadline happen now."""
+
+
+def documents(prefix: str) -> list[Any]:
+    """The JSON objects below a prefix, in order of their names."""
+    return [storage.read_json(item.uri) for item in storage.list_objects(prefix)]

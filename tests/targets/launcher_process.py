@@ -1,0 +1,128 @@
+"""A launcher of a scripted target in a process of its own, which dies where it is told to."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from cloudlstm.cli.plans import submit_plan
+from cloudlstm.errors import CloudLSTMError
+from cloudlstm.runs import attempts
+from cloudlstm.targets import cloud, launcher, polling, spark_job, trainer_job
+from cloudlstm.targets.document import TargetConfig
+from targets.kill_point import Doom
+from targets.scripted_cloud import HOURS, MOST, Engine, ScriptedGroup, ScriptedSpark
+
+_OPERATIONS = ("read", "write", "stat", "delete", "list_objects")
+_QUICK_S = 0.002
+_PR_SET_PDEATHSIG = 1
+
+DOCUMENT = TargetConfig(
+    contract_version=1, cloud="aws", name="scripted", account="1", region="here", bucket_uri="file://bucket",
+    spark_cluster="c", spark_release="r", spark_python="3.11", spark_python_path="/usr/bin/python3.11",
+    spark_architecture="x86_64", log_uri="", trainer_group="group", trainer_zones=("zone",), trainer_machines=("kind",),
+    trainer_gpu="none", trainer_max=MOST, trainer_port=8470, max_hours=HOURS, egress="nat",
+)  # fmt: skip
+
+
+class _Nothing:
+    """An account that may have anything, of which nothing remains."""
+
+    def credentials(self) -> str:
+        return "anybody's"
+
+    def quota(self, *_: int) -> str:
+        return "enough"
+
+    def tagged(self) -> list[str]:
+        return []
+
+
+class _Parts(dict[str, object]):
+    """A bundle whose parts are there."""
+
+    def __missing__(self, name: str) -> object:
+        return type("Part", (), {"uri": f"code/{name}", "sha256": name})
+
+
+class Launcher:
+    """A submit in a forked process.
+
+    Args:
+        engine: The cloud.
+        doom: Where it dies.
+        lost: The share of submissions whose answer is lost.
+        seed: Of these losses.
+    """
+
+    def __init__(self, engine: Engine, doom: Doom, *, lost: float = 0.0, seed: int = 0) -> None:
+        self._console = engine.folder / "console.txt"
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._status: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # never longer than the test
+            os._exit(_launch(engine, doom, self._console, lost, seed))
+
+    @property
+    def status(self) -> int | None:
+        """As subprocess has it; None while it lives."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    @property
+    def told(self) -> str:
+        """What it printed."""
+        return self._console.read_text()
+
+
+def _launch(engine: Engine, doom: Doom, console: Path, lost: float, seed: int) -> int:
+    folder = engine.folder
+    with console.open("w") as output:
+        try:
+            _hurry()
+            doom.over_storage(*_OPERATIONS)
+            config = DOCUMENT.model_copy(update={"bucket_uri": f"file://{folder}/bucket"})
+            spark = ScriptedSpark(folder, doom, engine.manner, lost, seed)
+            group = ScriptedGroup(folder, doom, engine.manner)
+            target = cloud.CloudTarget(config, spark, group, _Nothing())
+            target._bundle = _Parts()  # type: ignore[assignment]
+            plan = submit_plan(target, config=None, overrides=["train.workers=2"], root=None, run="scripted")
+            doom.count = 0
+            launcher.carry_out(plan, target, lambda _: None)
+        except CloudLSTMError as error:
+            output.write(f"{type(error).__name__}: {error}\n")
+            return 1
+        except BaseException:
+            traceback.print_exc(file=output)
+            return 3
+        output.write(f"operations: {doom.count}\n")
+    return 0
+
+
+def _hurry() -> None:
+    """Minutes of a cloud are milliseconds here."""
+    polling._FIRST_LOOK_S = polling._LAST_LOOK_S = polling._FIRST_PAUSE_S = _QUICK_S  # type: ignore[misc]
+    launcher._POLL_S = _QUICK_S
+    attempts.HEARTBEAT_DEAD_AFTER_S = 2.0  # a launcher that is asleep is on this machine and watched for so long
+    trainer_job._WAIT_LOOK_S = _QUICK_S
+    spark_job.time = trainer_job.time = _Quick()  # type: ignore[assignment]
+
+
+class _Quick:
+    """The module `time`, whose sleeps are short."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
+    def sleep(self, _: float) -> None:
+        time.sleep(_QUICK_S)

@@ -1,0 +1,333 @@
+"""A scripted cloud: steps and machines that wait, then leave what real ones leave, in a folder instead of a service.
+
+The launcher's side (ScriptedSpark, ScriptedGroup) may be in a process that is killed; the cloud's side (Engine) is
+moved on by the test. Both see the same files. It refuses what a cloud refuses: a group larger than it may be, an
+unknown step; and what a launcher must never do: a group that grows without a deadline.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig
+from cloudlstm.errors import ObjectNotFoundError, RunBusyError, TargetError, TargetUnavailableError
+from cloudlstm.runs import attempts
+from cloudlstm.runs.environment import ATTEMPT
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.steps import STEPS
+from cloudlstm.targets.base import JobState, Request
+from cloudlstm.targets.services import Application, Cluster, Group, Machine
+from cloudlstm.targets.spark_job import OPENED
+from cloudlstm.workers import rendezvous
+from cloudlstm.workers.rendezvous import Generation
+from targets.kill_point import Doom
+
+MOST = 3
+HOURS = 1
+"""How long a machine lives at most."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a cloud differs from others.
+
+    Attributes:
+        own_ids: Whether steps have ids of the launcher's choice, which nothing else may have, as on Google Cloud.
+        scheduled: Whether the group has a deadline, as on AWS; elsewhere its machines have theirs.
+    """
+
+    own_ids: bool
+    scheduled: bool
+
+
+AWS, GCP = Manner(own_ids=False, scheduled=True), Manner(own_ids=True, scheduled=False)
+
+_STATES = {"PENDING": JobState.RUNNING, "RUNNING": JobState.RUNNING, "COMPLETED": JobState.DONE,
+           "FAILED": JobState.FAILED, "CANCELLED": JobState.CANCELLED}  # fmt: skip
+
+
+def _assignment(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = storage.read_json(f"file://{folder}/bucket/trainers/group/assignment.json")
+    return found
+
+
+def _write(path: Path, document: Any) -> None:
+    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    fresh.write_text(json.dumps(document))
+    fresh.replace(path)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Nobody else changes the group meanwhile."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+class ScriptedSpark:
+    """The launcher's view of the steps; `odds` of a request's answer are lost after it arrived."""
+
+    def __init__(self, folder: Path, doom: Doom, manner: Manner, odds: float = 0.0, seed: int = 0) -> None:
+        self._folder, self._doom, self._odds = folder / "steps", doom, odds
+        self._manner = manner
+        self._random = random.Random(seed)
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def cluster(self) -> Cluster:
+        return Cluster("WAITING", "", "1", takes_work=True, remedy="")
+
+    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+        return {"name": f"{layout.run_id} {job} ${{attempt}}", "arguments": [OPENED, "${package.uri}", layout.uri]} | (
+            {"id": f"s-{layout.run_id}-${{attempt}}-{OPENED}"} if self._manner.own_ids else {}
+        )
+
+    def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        return request["name"], tuple(request["arguments"])
+
+    def submit(self, request: Request) -> str:
+        with self._doom.operation():
+            number = f"s-{len(list(self._folder.glob('s-*.json'))):04d}-{random.randrange(10**6):06d}"
+            step = {"id": number, **request, "state": "PENDING"}
+            number, path = step["id"], self._folder / f"{step['id']}.json"
+            if not path.exists():
+                _write(path, step)
+            elif _read(path) | {"state": ""} != step | {"state": ""}:
+                raise TargetError(f"Already exists: {number}")
+        if self._random.random() < self._odds:
+            raise TargetUnavailableError("the answer was lost")
+        return number
+
+    def find(self, run: str | None) -> list[Application]:
+        with self._doom.operation():
+            found = [_application(_read(path)) for path in sorted(self._folder.glob("s-*.json"), reverse=True)]
+        return [each for each in found if run in (None, each.arguments[-1])]
+
+    def look(self, application: str) -> Application:
+        with self._doom.operation():
+            path = self._folder / f"{application}.json"
+            if not path.exists():
+                raise TargetError(f"Step id '{application}' is not valid")
+            return _application(_read(path))
+
+    def cancel(self, application: str) -> None:
+        with self._doom.operation():
+            (self._folder / f"{application}.cancel").touch()
+
+    def printed(self, application: str) -> list[str]:
+        return ["it said nothing"]
+
+
+def _application(record: dict[str, Any]) -> Application:
+    arguments = tuple(record["arguments"])
+    return Application(record["id"], record["name"], arguments, _STATES[record["state"]], record["state"])
+
+
+class ScriptedGroup:
+    """The launcher's view of the group."""
+
+    def __init__(self, folder: Path, doom: Doom, manner: Manner) -> None:
+        self._path, self._doom, self._manner = folder / "group.json", doom, manner
+
+    def size_request(self, size: int) -> Request:
+        return {"size": size}
+
+    def deadline_request(self, when: str) -> Request | None:
+        return {"deadline": when} if self._manner.scheduled else None
+
+    def send(self, request: Request) -> None:
+        with self._doom.operation(), _locked(self._path.parent):
+            state = _read(self._path)
+            if request.get("size", 0) > MOST:
+                raise TargetError("above max value")
+            if request.get("size") and not state.get("deadline") and self._manner.scheduled:
+                raise AssertionError("the group grows without a deadline")
+            if request.get("size") and _assignment(self._path.parent)["deadline"] < time.time():
+                raise AssertionError("the group grows, and nothing tells its machines when to end")
+            _write(self._path, state | dict(request))
+
+    def forget_deadline(self) -> None:
+        if not self._manner.scheduled:
+            return
+        with self._doom.operation(), _locked(self._path.parent):
+            state = _read(self._path)
+            assert state["size"] == 0, "machines without a deadline"
+            state.pop("deadline", None)
+            _write(self._path, state)
+
+    def look(self) -> Group:
+        with self._doom.operation():
+            state = _read(self._path)
+        machines = tuple(Machine(each, "zone", "kind", ready=True) for each in state["machines"])
+        return Group(state["size"], MOST, machines)
+
+    def complaint(self, since: float) -> str:
+        return "no capacity"
+
+
+@dataclass
+class Engine:
+    """The cloud's side: whoever holds the test moves it on.
+
+    Attributes:
+        folder: Of its files.
+        manner: How it differs from other clouds.
+        late_s: How far its clock is ahead.
+        working: Runs with a step at work; two at a time would be a doubled step.
+        prepared: How often the work of a step was done, by run.
+        trained: Likewise of training.
+    """
+
+    folder: Path
+    manner: Manner = AWS
+    late_s: float = 0.0
+    working: dict[str, str] = field(default_factory=dict)
+    prepared: dict[str, int] = field(default_factory=dict)
+    trained: dict[str, int] = field(default_factory=dict)
+    _ages: dict[str, int] = field(default_factory=dict)
+    _laid_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _ends: dict[str, float] = field(default_factory=dict)
+    _ids: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        (self.folder / "steps").mkdir(parents=True, exist_ok=True)
+        _write(self.folder / "group.json", {"size": 0, "machines": []})
+
+    def tick(self) -> None:
+        """Moves everything on by one turn."""
+        for path in sorted((self.folder / "steps").glob("s-*.json")):
+            self._step(path)
+        self._group()
+
+    @property
+    def _now(self) -> float:
+        return time.time() + self.late_s
+
+    @property
+    def group(self) -> dict[str, Any]:
+        state: dict[str, Any] = _read(self.folder / "group.json")
+        return state
+
+    def steps(self, run: str) -> list[dict[str, Any]]:
+        found = [_read(path) for path in sorted((self.folder / "steps").glob("s-*.json"))]
+        return [each for each in found if each["arguments"][-1] == run]
+
+    def _step(self, path: Path) -> None:
+        record = _read(path)
+        run, name = record["arguments"][-1], record["id"]
+        if record["state"] not in ("PENDING", "RUNNING"):
+            return
+        age = self._ages[name] = self._ages.get(name, 0) + 1
+        if path.with_suffix(".cancel").exists():
+            self.working.pop(run, None) if self.working.get(run) == name else None
+            _write(path, record | {"state": "CANCELLED"})
+        elif age == 2:
+            _write(path, record | {"state": "RUNNING"})
+            with _working_for(record["name"].rsplit(" ", 1)[1]):
+                try:
+                    if not attempts.claim(RunLayout(run), "prepare-driver-0"):
+                        _write(path, record | {"state": "COMPLETED"})
+                        return
+                except RunBusyError:
+                    _write(path, record | {"state": "FAILED"})
+                    return
+            assert run not in self.working, f"{name} works beside {self.working[run]}"
+            self.working[run] = name
+        elif age == 5:
+            self.working.pop(run, None)
+            with _working_for(record["name"].rsplit(" ", 1)[1]):
+                try:
+                    attempts.require_current(RunLayout(run))
+                    self.prepared[run] = self.prepared.get(run, 0) + 1
+                    _finish(RunLayout(run), "prepare")
+                except RunBusyError:
+                    _write(path, record | {"state": "FAILED"})
+                    return
+            _write(path, record | {"state": "COMPLETED"})
+
+    def _group(self) -> None:
+        with _locked(self.folder):
+            machines = self._machines()
+        for gone in self._laid_out.keys() - set(machines):
+            del self._laid_out[gone]
+        with suppress(ObjectNotFoundError):
+            assignment = _assignment(self.folder)
+            if float(assignment["deadline"]) > self._now:
+                for each in machines:
+                    self._laid_out.setdefault(each, assignment)
+                    self._ends[each] = min(self._ends[each], float(assignment["deadline"]))
+        self._train(machines)
+
+    def _machines(self) -> list[str]:
+        """Brings the group to its size; the machines that it has."""
+        state = self.group
+        deadline = state.get("deadline")
+        if deadline and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._now)) >= deadline:
+            state |= {"size": 0}
+            state.pop("deadline")
+        there = [each for each in state["machines"] if self._ends[each] > self._now]
+        left = len(state["machines"]) - len(there)  # each by its own timer, and the group gets smaller by it
+        state |= {"size": max(state["size"] - left, 0)}
+        machines = there[: state["size"]]
+        machines += [f"m-{next(self._ids)}" for _ in range(state["size"] - len(machines))]
+        for each in machines:
+            self._ends.setdefault(each, self._now + HOURS * 3600)
+        if state != self.group or machines != state["machines"]:
+            _write(self.folder / "group.json", state | {"machines": machines})
+        return machines
+
+    def _train(self, machines: list[str]) -> None:
+        """All machines of an assignment form a generation; some turns later they have trained."""
+        told = [self._laid_out[each] for each in machines if each in self._laid_out]
+        if not told or len(told) < int(told[0]["workers"]):
+            return
+        assert all(each["lease"] == told[0]["lease"] for each in told), "machines of two assignments at work together"
+        layout, attempt = RunLayout(told[0]["run"]), int(told[0]["attempt"])
+        newest = rendezvous.newest(layout)
+        last = rendezvous.read(layout, newest) if newest else None
+        with _working_for(str(attempt)):
+            try:
+                attempts.require_current(layout)
+            except RunBusyError:
+                return
+        if last is None or last.attempt != attempt:
+            rendezvous.write(layout, Generation(newest + 1, attempt, tuple(f"{each}:8470" for each in machines)))
+            self._ages[layout.uri] = 0
+        elif not last.outcome:
+            self._ages[layout.uri] += 1
+            if self._ages[layout.uri] == 4:
+                self.trained[layout.uri] = self.trained.get(layout.uri, 0) + 1
+                _finish(layout, "train")
+                storage.write_json(layout.report("report.json"), {})
+                rendezvous.write(layout, Generation(newest + 1, attempt, outcome=rendezvous.DONE))
+
+
+@contextmanager
+def _working_for(attempt: str) -> Iterator[None]:
+    os.environ[ATTEMPT] = attempt
+    try:
+        yield
+    finally:
+        del os.environ[ATTEMPT]
+
+
+def _finish(layout: RunLayout, job: str) -> None:
+    for step in STEPS:
+        if step.job == job:
+            Manifest(step.name, "print", (), 0.0, {}, began=0.0).save(layout)

@@ -1,0 +1,159 @@
+"""kill -9 of the launcher at any of its operations: the run is finished by the next submit, and nothing is left to pay.
+
+`make soak` does the same at CLOUDLSTM_KILL_POINTS=1000 points.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.runs import attempts
+from cloudlstm.runs.paths import RunLayout
+from targets.kill_point import Doom
+from targets.launcher_process import Launcher
+from targets.scripted_cloud import AWS, GCP, Engine, Manner
+
+POINTS = int(os.environ.get("CLOUDLSTM_KILL_POINTS", "40"))
+BATCHES = 2
+LIVENESS_S = 120.0
+
+
+def moved_on_until_ended(engine: Engine, launcher: Launcher) -> int:
+    give_up = time.monotonic() + LIVENESS_S
+    while (status := launcher.status) is None:
+        assert time.monotonic() < give_up, "the launcher hangs"
+        engine.tick()
+        time.sleep(0.004)
+    return status
+
+
+def moved_on_until(engine: Engine, launcher: Launcher, true: Callable[[], Any]) -> None:
+    give_up = time.monotonic() + LIVENESS_S
+    while not true():
+        assert launcher.status is None, launcher.told
+        assert time.monotonic() < give_up
+        engine.tick()
+        time.sleep(0.004)
+
+
+def layout_of(engine: Engine) -> RunLayout:
+    return RunLayout(f"file://{engine.folder}/bucket/runs/scripted")
+
+
+def finished(engine: Engine) -> None:
+    """All that must hold when a submit has ended well."""
+    run = layout_of(engine).uri
+    assert storage.exists(layout_of(engine).report("report.json"))
+    assert engine.group["size"] == 0
+    states = [step["state"] for step in engine.steps(run)]
+    assert "RUNNING" not in states
+    assert engine.trained[run] == 1
+
+
+@pytest.fixture(scope="module", params=[AWS, GCP], ids=["aws", "gcp"])
+def manner(request: pytest.FixtureRequest) -> Manner:
+    found: Manner = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def operations(manner: Manner, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many operations an undisturbed launcher does, about."""
+    engine = Engine(tmp_path_factory.mktemp("undisturbed"), manner)
+    launcher = Launcher(engine, Doom())
+    assert moved_on_until_ended(engine, launcher) == 0, launcher.told
+    finished(engine)
+    assert engine.prepared == {layout_of(engine).uri: 1}
+    assert "deadline" not in engine.group
+    return int(launcher.told.split()[-1])
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_a_killed_launcher_leaves_a_run_that_goes_on(
+    operations: int, manner: Manner, batch: int, tmp_path: Path
+) -> None:
+    for point in range(batch, POINTS, BATCHES):
+        killed_once(operations, point, Engine(tmp_path / str(point), manner))
+
+
+def killed_once(operations: int, point: int, engine: Engine) -> None:
+    dice = random.Random(point)
+    doom = Doom(dice.randint(1, operations), after=dice.random() < 0.5)
+    first = Launcher(engine, doom, lost=0.3, seed=point)
+    status = moved_on_until_ended(engine, first)
+    assert status in (0, -signal.SIGKILL), first.told
+    engine.tick()  # the platform does what it was last told
+    for _ in range(dice.choice([0, 0, 3, 12, 40])):  # somebody comes back sooner or later
+        engine.tick()
+    if dice.random() < 0.3:  # or when the deadline has passed
+        engine.late_s = 2 * 3600
+        engine.tick()
+        assert engine.group["size"] == 0, f"point {point}: machines after their deadline"
+        assert engine.group["machines"] == []
+        engine.late_s = 0
+    second = Launcher(engine, Doom(), lost=0.3, seed=point + 1)
+    assert moved_on_until_ended(engine, second) == 0, f"point {point}: {second.told}"
+    run = layout_of(engine).uri
+    assert storage.exists(layout_of(engine).report("report.json"))
+    assert engine.group["size"] == 0, f"point {point}: machines after the end"
+    names = [step["name"] for step in engine.steps(run)]
+    assert len(names) == len(set(names)), f"point {point}: a step was submitted twice: {names}"
+    number = attempts.latest_attempt(layout_of(engine))
+    # Prepared once for each attempt at most; a second attempt is opened only where nothing of the first one is at work.
+    assert engine.prepared[run] <= number, f"point {point}: a doubled step"
+    assert number <= 2
+
+
+def test_a_run_that_was_deleted_begins_anew(manner: Manner, tmp_path: Path) -> None:
+    """The platform still lists its step, of the same name and the same attempt, as done."""
+    engine = Engine(tmp_path, manner)
+    layout = layout_of(engine)
+    for times in (1, 2):
+        launcher = Launcher(engine, Doom())
+        assert moved_on_until_ended(engine, launcher) == 0, launcher.told
+        assert (engine.prepared, engine.trained) == ({layout.uri: times}, {layout.uri: times})
+        for item in list(storage.list_objects(f"{layout.uri}/")):
+            storage.delete(item.uri)
+    first, second = engine.steps(layout.uri)
+    assert first["name"] == second["name"]
+
+
+@pytest.mark.parametrize("woken", ["while the step works", "while the machines work"])
+def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Path, woken: str) -> None:
+    """Stopped while the step works, taken over when its heartbeat is old, woken again: it harms nothing."""
+    engine = Engine(tmp_path)
+    layout = layout_of(engine)
+    first = Launcher(engine, Doom())
+    moved_on_until(engine, first, lambda: engine.working)
+    os.kill(first.pid, signal.SIGSTOP)
+    owner = storage.read_json(layout.attempt(1))
+    storage.write_json(layout.attempt(1), owner | {"host": "another machine"})
+    storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
+    second = Launcher(engine, Doom())
+    if woken == "while the step works":
+        give_up = time.monotonic() + LIVENESS_S
+        while not storage.exists(layout.heartbeat(1, 2)):  # the step waits for whoever moves the engine on
+            assert time.monotonic() < give_up, second.told
+            time.sleep(0.01)
+        os.kill(first.pid, signal.SIGCONT)
+        while first.status is None:
+            assert time.monotonic() < give_up, first.told
+            time.sleep(0.01)
+    else:
+        moved_on_until(engine, second, lambda: engine.group["size"])
+        os.kill(first.pid, signal.SIGCONT)
+        moved_on_until_ended(engine, first)
+    assert first.status == 1
+    assert moved_on_until_ended(engine, second) == 0, second.told
+    finished(engine)
+    assert engine.prepared == {layout.uri: 1}
+    assert [step["state"] for step in engine.steps(layout.uri)] == ["COMPLETED"]

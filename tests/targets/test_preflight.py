@@ -1,0 +1,116 @@
+"""What stands in the way of a submit is said before anything is started, with what mends it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.errors import CloudLSTMError
+from cloudlstm.targets.cloud import open_cloud
+from pipeline.cli_runner import error_line
+from targets.aws_target import AWSTarget
+from targets.fake_clouds import Target, on_one_cloud
+
+Checked = Callable[..., str]
+
+
+@pytest.fixture
+def checked(target: Target, tmp_path: Path) -> Checked:
+    """What a check says of the target with some of its document changed: the error with its hint, or what is fine."""
+
+    def check(name: str, config: RunConfig | None = None, **changed: Any) -> str:
+        document = target.document | changed
+        path = tmp_path / "changed.json"
+        path.write_text(json.dumps(document))
+        told = ""
+        try:
+            return open_cloud(str(path)).checks(config, f"{document['bucket_uri']}/runs")[name]()
+        except CloudLSTMError as error:
+            told = f"{error.message} (try: {error.hint or 'NOTHING'})"
+        assert "NOTHING" not in told
+        return told
+
+    return check
+
+
+FINE = {
+    "aws": {"credentials": "arn:aws:sts::", "cluster": "WAITING", "quota": "2 trainers need 8 vCPUs"},
+    "gcp": {
+        "credentials": "project emulated can be seen",
+        "cluster": "tested is RUNNING, 2.3-debian12",
+        "quota": "vCPUs free in us-central1 (quota N2_CPUS)",
+    },
+}
+
+
+def test_a_target_that_is_fine(target: Target, checked: Checked) -> None:
+    config = parse({"market": {"source": "synthetic"}})
+    for name, told in FINE[target.document["cloud"]].items():
+        assert told in checked(name, config).replace("is RUNNING, emr", "is WAITING, emr")
+    assert checked("bucket") == f"{target.bucket}/runs can be written, listed, read and deleted"
+    assert checked("interpreter", config).startswith(target.document["spark_python_path"])
+    most = target.document["trainer_max"]
+    assert checked("trainers", config) == f"{target.document['trainer_group']} has 0 of at most {most} machines"
+    assert checked("source", config) == "synthetic, egress nat"
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "changed", "settings", "told"),
+    [
+        ("aws", "credentials", {"account": "000000000001"}, {}, "the target is in 000000000001 (try: set AWS_PROFILE"),
+        ("gcp", "credentials", {"account": "elsewhere"}, {}, "project elsewhere: gcloud auth application-default"),
+        ("aws", "bucket", {"bucket_uri": "s3://no-such-bucket-at-all"}, {}, "create the bucket, or correct its name"),
+        ("gcp", "bucket", {"bucket_uri": "gs://no-such-bucket-at-all"}, {}, "create the bucket, or correct its name"),
+        ("aws", "cluster", {"spark_cluster": "j-NONE"}, {}, "j-NONE"),
+        ("gcp", "cluster", {"spark_cluster": "none"}, {}, "(try: terraform apply starts another one"),
+        ("aws", "trainers", {"trainer_group": "none"}, {}, "no Auto Scaling group none (try: terraform apply)"),
+        ("gcp", "trainers", {"trainer_group": "none"}, {}, "(try: terraform apply)"),
+        ("aws", "trainers", {}, {"train": {"workers": 5}}, "may have 4 machines (try: train.workers=4"),
+        ("gcp", "trainers", {}, {"train": {"workers": 5}}, "may have 4 machines (try: train.workers=4"),
+        ("gcp", "quota", {}, {"train": {"workers": 50}}, "are allowed (try: ask for more under IAM & Admin > Quotas"),
+        ("aws", "interpreter", {"spark_python": "3.9"}, {}, "Spark nodes have Python 3.9"),
+        ("aws", "interpreter", {"spark_python_path": "/usr/bin/python3.13"}, {}, "must agree"),
+        ("aws", "source", {"egress": "none"}, {"market": {"source": "yahoo"}}, "is fetched over the internet"),
+    ],
+    indirect=["target"],
+)  # fmt: skip
+def test_each_failure_has_its_fix(
+    checked: Checked, name: str, changed: dict[str, Any], settings: dict[str, Any], told: str
+) -> None:
+    config = parse({"market": {"source": "synthetic"}} | settings)
+    assert told in checked(name, config, **changed)
+
+
+@on_one_cloud
+def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: AWSTarget, checked: Checked) -> None:
+    emr = aws.client("emr")
+    instances = {"KeepJobFlowAliveWhenNoSteps": True, "InstanceCount": 1, "MasterInstanceType": "m7i.xlarge"}
+    ended = emr.run_job_flow(Name="ended", ReleaseLabel="emr-spark-8.1.0", Instances=instances)["JobFlowId"]
+    emr.terminate_job_flows(JobFlowIds=[ended])
+    line = checked("cluster", spark_cluster=ended)
+    assert f"cluster {ended} is TERMINAT" in line
+    assert "terraform apply starts another one" in line
+
+
+@on_one_cloud
+def test_a_submit_looks_first_and_leaves_nothing(target: Target) -> None:
+    done = target.submit("--run=refused", "train.workers=9")
+    assert done.returncode == 1
+    assert "the run wants 9 workers" in error_line(done)
+    assert target.written("runs/refused/") == {}
+
+
+def test_doctor_tells_all_checks(target: Target) -> None:
+    done = target.run("doctor", f"--config={target.config}", "train.workers=9")
+    assert done.returncode == 1
+    lines = {line[6:22].strip(): line[:4].strip() for line in done.stdout.splitlines() if line[:4].strip()}
+    assert lines["trainers"] == "FAIL"
+    assert {name for name, mark in lines.items() if mark == "ok"} == {
+        "python", "credentials", "bucket", "cluster", "interpreter", "quota", "source", "bundle",
+    }  # fmt: skip
+    assert "fix: train.workers=4" in done.stdout
