@@ -203,7 +203,7 @@ def test_settings_are_compared_by_value() -> None:
 
 SLOW = """
 import os, sys, time
-from cloudlstm import launch
+from cloudlstm.targets import launcher as launch
 from cloudlstm.cli import entry
 def slow(plan, target, watch):
     os.write(1, b"at work ")

@@ -22,7 +22,7 @@ from reliability.killed_runs import ended, gone, start
 
 LAUNCHER = """
 import sys
-from cloudlstm import launch
+from cloudlstm.targets import launcher as launch
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.targets import Plan
 from cloudlstm.targets.local.target import LocalJob
@@ -43,7 +43,8 @@ except CloudLSTMError as error:
 
 JOB = """
 import sys, time
-from cloudlstm import attempts, job
+from cloudlstm.runs import attempts
+from cloudlstm.workers import job
 attempts.HEARTBEAT_EVERY_S = 0.2
 def work(layout, config, journal):
     print("at work", flush=True)

@@ -49,7 +49,7 @@ class Noting:
 
     def start(self, request: dict[str, Any]) -> LocalJob:
         code = (
-            "import sys\nfrom cloudlstm import job, storage\n"
+            "import sys\nfrom cloudlstm.workers import job; from cloudlstm import storage\n"
             "def work(layout, config, journal):\n"
             "    storage.write_json(layout.report('seen.json'), config.train.max_restarts)\n"
             f"sys.exit(job.main({request['job']!r}, work))"
