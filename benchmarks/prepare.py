@@ -21,7 +21,7 @@ from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.local.java import find_java
 
 MEASURED = ("clean", "features", "sequences")
@@ -33,10 +33,10 @@ def config(tickers: int) -> RunConfig:
 
 
 def prepare(spark: Spark, folder: Path, name: str, tickers: int) -> dict[str, Manifest]:
-    layout = RunLayout.of(f"file://{folder}", name)
-    with Journal(layout, "prepare", "driver") as journal:
-        run_on(spark, layout, config(tickers), journal)
-    found = {step: Manifest.load(layout, step) for step in ("ingest", *MEASURED)}
+    paths = RunPaths.of(f"file://{folder}", name)
+    with Journal(paths, "prepare", "driver") as journal:
+        run_on(spark, paths, config(tickers), journal)
+    found = {step: Manifest.load(paths, step) for step in ("ingest", *MEASURED)}
     return {step: manifest for step, manifest in found.items() if manifest}
 
 

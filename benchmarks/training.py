@@ -30,7 +30,7 @@ from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.sources.synthetic import make_bars, ticker_names
 from cloudlstm.runs.environment import DEVICES
 from cloudlstm.runs.manifest import Manifest, read_object, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan, launcher
 from cloudlstm.targets.local.target import LocalTarget
 
@@ -62,21 +62,21 @@ def trained(
     folder: Path, made: dict[str, sequences.BuiltShard], name: str, chosen: RunConfig, devices: int
 ) -> tuple[float, Any]:
     """Trains in a run of its own; windows/s of training, and the weights of the network."""
-    layout = RunLayout(f"file://{folder}/{name}")
-    storage.write_json(layout.config, chosen.model_dump(mode="json"))
+    paths = RunPaths(f"file://{folder}/{name}")
+    storage.write_json(paths.config, chosen.model_dump(mode="json"))
     rows = [
-        write_object(layout.data("sequences", "made", f"{split}.tfrecord"), shard.data, kind=split, rows=shard.windows)
+        write_object(paths.data("sequences", "made", f"{split}.tfrecord"), shard.data, kind=split, rows=shard.windows)
         for split, shard in made.items()
         if shard.windows
     ]
-    Manifest("sequences", "made", tuple(rows), 0.0, {}).save(layout)
+    Manifest("sequences", "made", tuple(rows), 0.0, {}).save(paths)
     target = LocalTarget()
-    request = json.loads(json.dumps(target.request("train", chosen, layout)))
+    request = json.loads(json.dumps(target.request("train", chosen, paths)))
     for process in request["processes"]:
         process["env"][DEVICES] = str(devices)
         process["argv"][1] = str(Path(__file__))
-    launcher.carry_out(Plan("submit", layout.uri, ({"action": "job", **request},)), target, lambda _: None)
-    found = Manifest.load(layout, "train")
+    launcher.carry_out(Plan("submit", paths.uri, ({"action": "job", **request},)), target, lambda _: None)
+    found = Manifest.load(paths, "train")
     assert found is not None
     assert found.facts["replicas"] == devices * (chosen.train.workers or 1)
     [row] = found.of_kind("weights")

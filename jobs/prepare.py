@@ -6,13 +6,13 @@ from cloudlstm.config import RunConfig
 from cloudlstm.pipeline import prepare
 from cloudlstm.report import evaluate
 from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import job
 
 
-def work(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
-    prepare.run(layout, config, journal)
-    evaluate.note(layout, config)
+def work(paths: RunPaths, config: RunConfig, journal: Journal) -> None:
+    prepare.run(paths, config, journal)
+    evaluate.note(paths, config)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,18 @@ import sys
 
 from cloudlstm.config import RunConfig
 from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import job
 
 
-def work(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
+def work(paths: RunPaths, config: RunConfig, journal: Journal) -> None:
     # Here and not above: a doubled job, or one without its package, must not need all this to say so.
     from cloudlstm.training.step import run as train
 
-    if train(layout, config, journal):
+    if train(paths, config, journal):
         from cloudlstm.report.evaluate import run as evaluate
 
-        evaluate(layout, config, journal)
+        evaluate(paths, config, journal)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from cloudlstm.config import parse
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import Journal, Progress
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout, index
+from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets import Plan
 
@@ -117,7 +117,7 @@ def test_plain_lines_come_when_there_is_news(
 def test_a_phase_is_no_part_of_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
-    journal = Journal(RunLayout(f"file://{tmp_path}/run"), "train", "worker-0")
+    journal = Journal(RunPaths(f"file://{tmp_path}/run"), "train", "worker-0")
     told: list[tuple[int, int, dict[str, Any]]] = [
         (100, 0, {"phase": "staging"}),
         (130, 0, {"phase": "compiling"}),
@@ -145,18 +145,18 @@ def test_the_columns_that_matter_least_leave_first() -> None:
 def a_run(root: str, name: str, *overrides: str, rmse: float | None = None) -> str:
     """A run folder as a submit leaves it."""
     config = parse({"name": name, "market": {"source": "synthetic"}}, overrides).model_dump(mode="json")
-    layout = RunLayout.of(root, name)
-    storage.write_json(layout.config, config)
+    paths = RunPaths.of(root, name)
+    storage.write_json(paths.config, config)
     storage.write_json(index(root, name), {"run": name})
-    with Attempt(layout):
+    with Attempt(paths):
         pass
     if rmse is not None:
         row = {"model": "lstm", "rmse_price": rmse, "skill": 1 - rmse / 2, "r2_oos": None, "dm_p": 0.0001,
                "directional_accuracy": 0.5, "labels": 1000}  # fmt: skip
         report = {"models": [row], "universe": ["A", "B"], "data": {"last_date": "2024-12-31", "hash": "h"}}
-        storage.write_json(layout.report("report.json"), report)
+        storage.write_json(paths.report("report.json"), report)
         facts = {"best_epoch": 2, "epochs": 3, "windows_per_s": 4321.0, "workers": 2, "validation_loss": 1.01}
-        Manifest(step="train", fingerprint="f", objects=(), seconds=75.0, facts=facts).save(layout)
+        Manifest(step="train", fingerprint="f", objects=(), seconds=75.0, facts=facts).save(paths)
     return name
 
 

@@ -14,7 +14,7 @@ from cloudlstm import storage
 from cloudlstm.cli import logs
 from cloudlstm.cli.logs import HOLD_S, Merger, Parts, show_logs, stamp_of
 from cloudlstm.runs.attempts import Attempt
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 NEVER = float("inf")
 
@@ -23,8 +23,8 @@ def stamped(second: float, text: str) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(1_700_000_000 + second))}+0000 INFO {text}"
 
 
-def put(layout: RunLayout, worker: str, part: int, *lines: str) -> None:
-    storage.write(layout.log("train", worker, part), ("\n".join(lines) + "\n").encode())
+def put(paths: RunPaths, worker: str, part: int, *lines: str) -> None:
+    storage.write(paths.log("train", worker, part), ("\n".join(lines) + "\n").encode())
 
 
 def test_stamps_decide_between_workers() -> None:
@@ -64,15 +64,15 @@ def test_no_clock_and_no_delay_reorders_a_worker(seed: int) -> None:
 
 
 def test_a_part_that_a_listing_shows_late_is_not_overtaken(tmp_path: Path) -> None:
-    layout = RunLayout(f"file://{tmp_path}/run")
-    parts = Parts(layout)
-    put(layout, "worker-0", 0, "first")
+    paths = RunPaths(f"file://{tmp_path}/run")
+    parts = Parts(paths)
+    put(paths, "worker-0", 0, "first")
     assert [lines for _, lines in parts.poll()] == [["first"]]
-    put(layout, "worker-0", 2, "third")
+    put(paths, "worker-0", 2, "third")
     assert list(parts.poll()) == []
-    put(layout, "worker-0", 1, "second")
+    put(paths, "worker-0", 1, "second")
     assert [lines for _, lines in parts.poll()] == [["second"], ["third"]]
-    put(layout, "worker-0", 9, "after a gap that never fills")
+    put(paths, "worker-0", 9, "after a gap that never fills")
     assert list(parts.poll()) == list(parts.poll()) == list(parts.poll()) == []
     assert [lines for _, lines in parts.poll()] == [["after a gap that never fills"]]
 
@@ -81,22 +81,22 @@ def test_following_ends_with_the_launcher_and_has_told_everything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "_POLL_S", 0.05)
-    layout = RunLayout(f"file://{tmp_path}/run")
-    put(layout, "worker-0", 0, stamped(1, "before"))
+    paths = RunPaths(f"file://{tmp_path}/run")
+    put(paths, "worker-0", 0, stamped(1, "before"))
     held, go = threading.Event(), threading.Event()
 
     def launcher() -> None:
-        with Attempt(layout):
+        with Attempt(paths):
             held.set()
             go.wait(10)
-            put(layout, "worker-1", 0, stamped(3, "of a peer"))
-            put(layout, "worker-0", 1, stamped(2, "restarted"))
+            put(paths, "worker-1", 0, stamped(3, "of a peer"))
+            put(paths, "worker-0", 1, stamped(2, "restarted"))
 
     thread = threading.Thread(target=launcher)
     thread.start()
     held.wait(10)
     threading.Timer(0.2, go.set).start()
-    assert show_logs(layout, follow=True) == 0
+    assert show_logs(paths, follow=True) == 0
     thread.join()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["train/worker-0", "train/worker-0", "train/worker-1"]
@@ -110,8 +110,8 @@ def test_looking_on_ends_quietly_by_ctrl_c(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(logs.time, "sleep", interrupted)
-    with Attempt(RunLayout(f"file://{tmp_path}/run")):
-        assert show_logs(RunLayout(f"file://{tmp_path}/run"), follow=True) == 130
+    with Attempt(RunPaths(f"file://{tmp_path}/run")):
+        assert show_logs(RunPaths(f"file://{tmp_path}/run"), follow=True) == 130
     assert capsys.readouterr().err == ""
 
 

@@ -21,7 +21,7 @@ from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import PhaseNote, Progress, read_phase
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets import JobState, Plan, launcher
 
@@ -30,31 +30,31 @@ PREPARE = ("ingest", "clean", "features", "sequences")
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
-    return RunLayout(f"file://{tmp_path}/core6")
+def paths(tmp_path: Path) -> RunPaths:
+    return RunPaths(f"file://{tmp_path}/core6")
 
 
 @contextmanager
-def attempt(layout: RunLayout) -> Iterator[Attempt]:
-    with Attempt(layout) as held:
+def attempt(paths: RunPaths) -> Iterator[Attempt]:
+    with Attempt(paths) as held:
         document = parse({"market": {"source": "synthetic"}}).model_dump(mode="json")
-        settings.create(layout, held.number, document)
+        settings.create(paths, held.number, document)
         yield held
 
 
-def done(layout: RunLayout, *steps: str) -> None:
+def done(paths: RunPaths, *steps: str) -> None:
     for step in steps:
-        Manifest(step, MARK, (), 75.0, {"rows": 1234}).save(layout)
+        Manifest(step, MARK, (), 75.0, {"rows": 1234}).save(paths)
 
 
-def progress(layout: RunLayout, step: str, done: int = 60, total: int = 100, *, finished: bool = False) -> None:
+def progress(paths: RunPaths, step: str, done: int = 60, total: int = 100, *, finished: bool = False) -> None:
     now = time.time()
     report = Progress(step, "driver", done, total, "rows", now - 1, now, finished=finished)
-    storage.write_json(layout.progress(step, "driver"), asdict(report))
+    storage.write_json(paths.progress(step, "driver"), asdict(report))
 
 
-def failed(layout: RunLayout, job: str) -> None:
-    storage.write_json(layout.failure(job), to_record(DataError("no file matches x.csv")))
+def failed(paths: RunPaths, job: str) -> None:
+    storage.write_json(paths.failure(job), to_record(DataError("no file matches x.csv")))
 
 
 def aged(uri: str, seconds: float) -> None:
@@ -62,10 +62,10 @@ def aged(uri: str, seconds: float) -> None:
     os.utime(uri.removeprefix("file://"), (time.time() - seconds,) * 2)
 
 
-def rows(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, str]]:
+def rows(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, str]]:
     """State and figures of each step as `status` prints them."""
     capsys.readouterr()
-    assert main(["status", layout.uri]) == 0
+    assert main(["status", paths.uri]) == 0
     lines = capsys.readouterr().out.splitlines()
     found = {}
     for line in lines:
@@ -77,55 +77,53 @@ def rows(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> dict[str, tup
     return found
 
 
-def states(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    return [state for state, _ in rows(layout, capsys).values()]
+def states(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [state for state, _ in rows(paths, capsys).values()]
 
 
-def test_before_the_first_report_the_first_step_is_at_work(
-    layout: RunLayout, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with attempt(layout):
-        assert rows(layout, capsys)["ingest"] == ("at work", "starting")
-        assert states(layout, capsys)[1:] == ["waiting"] * 5
+def test_before_the_first_report_the_first_step_is_at_work(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths):
+        assert rows(paths, capsys)["ingest"] == ("at work", "starting")
+        assert states(paths, capsys)[1:] == ["waiting"] * 5
 
 
-def test_the_phase_that_the_launcher_has_noted_is_shown(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
-    with attempt(layout) as held:
-        PhaseNote(layout, held.number, "prepare").tell("Spark on the cluster: RUNNING")
-        assert rows(layout, capsys)["ingest"] == ("at work", "Spark on the cluster: RUNNING")
-        done(layout, *PREPARE)
-        assert rows(layout, capsys)["train"] == ("at work", "starting"), "that was the phase of another job"
-        PhaseNote(layout, held.number, "train").tell("1 of 2 machines run, waiting for all to join")
-        assert rows(layout, capsys)["train"] == ("at work", "1 of 2 machines run, waiting for all to join")
+def test_the_phase_that_the_launcher_has_noted_is_shown(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths) as held:
+        PhaseNote(paths, held.number, "prepare").tell("Spark on the cluster: RUNNING")
+        assert rows(paths, capsys)["ingest"] == ("at work", "Spark on the cluster: RUNNING")
+        done(paths, *PREPARE)
+        assert rows(paths, capsys)["train"] == ("at work", "starting"), "that was the phase of another job"
+        PhaseNote(paths, held.number, "train").tell("1 of 2 machines run, waiting for all to join")
+        assert rows(paths, capsys)["train"] == ("at work", "1 of 2 machines run, waiting for all to join")
 
 
-def test_a_step_that_reports_is_at_work_with_its_figures(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
-    with attempt(layout):
-        done(layout, "ingest")
-        progress(layout, "ingest", 100, finished=True)
-        progress(layout, "clean")
-        found = rows(layout, capsys)
+def test_a_step_that_reports_is_at_work_with_its_figures(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths):
+        done(paths, "ingest")
+        progress(paths, "ingest", 100, finished=True)
+        progress(paths, "clean")
+        found = rows(paths, capsys)
         assert found["ingest"] == ("done", "1,234 rows, 0 objects in 1:15")
         assert found["clean"][0] == "at work"
         assert found["clean"][1].startswith("60% · ")
         assert [state for state, _ in found.values()][2:] == ["waiting"] * 4
 
 
-def test_a_step_that_is_done_again_is_at_work(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
-    with attempt(layout):
-        done(layout, *PREPARE)
-        progress(layout, "clean")
-        assert states(layout, capsys) == ["done", "at work", "done", "done", "waiting", "waiting"]
+def test_a_step_that_is_done_again_is_at_work(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths):
+        done(paths, *PREPARE)
+        progress(paths, "clean")
+        assert states(paths, capsys) == ["done", "at work", "done", "done", "waiting", "waiting"]
 
 
-def test_reports_of_an_earlier_attempt_say_nothing(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
-    with attempt(layout):
-        done(layout, *PREPARE)
-        progress(layout, "train")
-    for uri in (layout.progress("train", "driver"), layout.attempt(1), layout.heartbeat(1)):
+def test_reports_of_an_earlier_attempt_say_nothing(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths):
+        done(paths, *PREPARE)
+        progress(paths, "train")
+    for uri in (paths.progress("train", "driver"), paths.attempt(1), paths.heartbeat(1)):
         aged(uri, 600)
-    with attempt(layout):
-        assert rows(layout, capsys)["train"] == ("at work", "starting")
+    with attempt(paths):
+        assert rows(paths, capsys)["train"] == ("at work", "starting")
 
 
 @pytest.mark.parametrize(
@@ -139,35 +137,35 @@ def test_reports_of_an_earlier_attempt_say_nothing(layout: RunLayout, capsys: py
     ],
 )
 def test_the_step_that_failed_says_so(
-    layout: RunLayout,
+    paths: RunPaths,
     capsys: pytest.CaptureFixture[str],
     job: str,
     made: tuple[str, ...],
     reporting: str | None,
     expected: list[str],
 ) -> None:
-    with attempt(layout):
-        done(layout, *made)
+    with attempt(paths):
+        done(paths, *made)
         if reporting:
-            progress(layout, reporting)
-        failed(layout, job)
-    found = rows(layout, capsys)
+            progress(paths, reporting)
+        failed(paths, job)
+    found = rows(paths, capsys)
     assert [state for state, _ in found.values()] == expected
     if reporting:
         assert found[reporting] == ("failed", "ended at 60%")
 
 
-def test_a_run_that_was_stopped_waits(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
-    with attempt(layout):
-        done(layout, *PREPARE)
-        progress(layout, "train")
-    assert rows(layout, capsys)["train"] == ("waiting", "ended at 60%")
+def test_a_run_that_was_stopped_waits(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths):
+        done(paths, *PREPARE)
+        progress(paths, "train")
+    assert rows(paths, capsys)["train"] == ("waiting", "ended at 60%")
 
 
-def test_a_finished_run_is_done(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
-    with attempt(layout):
-        done(layout, *(step.name for step in STEPS))
-    assert states(layout, capsys) == ["done"] * 6
+def test_a_finished_run_is_done(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths):
+        done(paths, *(step.name for step in STEPS))
+    assert states(paths, capsys) == ["done"] * 6
 
 
 @pytest.mark.parametrize(
@@ -176,21 +174,21 @@ def test_a_finished_run_is_done(layout: RunLayout, capsys: pytest.CaptureFixture
     ids=["machines report", "nobody reports", "jobs ended with their launcher"],
 )
 def test_what_a_lost_launcher_left_at_work(
-    layout: RunLayout, capsys: pytest.CaptureFixture[str], silent_s: int, reported_s: int, state: str
+    paths: RunPaths, capsys: pytest.CaptureFixture[str], silent_s: int, reported_s: int, state: str
 ) -> None:
-    with attempt(layout):
-        done(layout, *PREPARE)
+    with attempt(paths):
+        done(paths, *PREPARE)
     gone = asdict(Owner.me()) | {"ticks": 1, "started": time.time() - 3600}  # its process id has another process now
-    storage.write_json(layout.attempt(1), gone)
-    storage.write_json(layout.heartbeat(1), {"time": time.time() - silent_s, "ended": False})
-    progress(layout, "train")
-    aged(layout.attempt(1), 3600)
-    aged(layout.heartbeat(1), silent_s)
-    aged(layout.progress("train", "driver"), reported_s)
-    assert rows(layout, capsys)["train"][0] == state
+    storage.write_json(paths.attempt(1), gone)
+    storage.write_json(paths.heartbeat(1), {"time": time.time() - silent_s, "ended": False})
+    progress(paths, "train")
+    aged(paths.attempt(1), 3600)
+    aged(paths.heartbeat(1), silent_s)
+    aged(paths.progress("train", "driver"), reported_s)
+    assert rows(paths, capsys)["train"][0] == state
     if state == "at work":
-        attempts.cancel(layout, 1)
-        assert rows(layout, capsys)["train"][0] == "waiting", "somebody has ended it"
+        attempts.cancel(paths, 1)
+        assert rows(paths, capsys)["train"][0] == "waiting", "somebody has ended it"
 
 
 def test_at_most_one_step_waits_for_nothing() -> None:
@@ -220,7 +218,7 @@ class Phased:
         pass
 
 
-def test_a_launcher_notes_each_phase_once(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launcher_notes_each_phase_once(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     class Target:
         name, root = "phased", None
 
@@ -232,12 +230,12 @@ def test_a_launcher_notes_each_phase_once(layout: RunLayout, monkeypatch: pytest
 
     def noted(uri: str, document: object, **options: bool) -> None:
         write(uri, document, **options)
-        if uri == layout.phase(1):
-            written.append(read_phase(layout, 1))
+        if uri == paths.phase(1):
+            written.append(read_phase(paths, 1))
 
     monkeypatch.setattr(storage, "write_json", noted)
     monkeypatch.setattr(launcher, "_POLL_S", 0.0)
-    plan = Plan("submit", layout.uri, ({"action": "job", "job": "prepare"},))
+    plan = Plan("submit", paths.uri, ({"action": "job", "job": "prepare"},))
     launcher.carry_out(plan, Target(), lambda _: None)  # type: ignore[arg-type]
     told = ["sending the code", "Spark on the cluster: RUNNING", ""]
     assert written == [("prepare", phase) for phase in told]

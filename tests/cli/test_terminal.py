@@ -24,7 +24,7 @@ from cloudlstm.errors import DataError, to_record
 from cloudlstm.runs import index
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import Progress
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan
 
 MARKUP = ["bars/[a-c]*.csv", "[/old]", "X[/B]", "[bold]AAPL[/bold]", "[link=http://x]y[/link]", ":apple:", "a\\[b]"]
@@ -36,20 +36,20 @@ def root(tmp_path: Path) -> str:
     return f"file://{tmp_path}"
 
 
-def a_run(root: str, run_id: str = "core6-1a2b", **sections: object) -> RunLayout:
-    layout = RunLayout.of(root, run_id)
-    with Attempt(layout):
+def a_run(root: str, run_id: str = "core6-1a2b", **sections: object) -> RunPaths:
+    paths = RunPaths.of(root, run_id)
+    with Attempt(paths):
         config = parse({"market": {"source": "synthetic"}} | sections)
-        storage.write_json(layout.config, config.model_dump(mode="json"))
+        storage.write_json(paths.config, config.model_dump(mode="json"))
         index.mark(root, run_id)
-    return layout
+    return paths
 
 
 @pytest.mark.parametrize("text", MARKUP)
 def test_a_stored_error_is_shown_as_it_stands(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    layout = a_run(root)
+    paths = a_run(root)
     error = DataError(f"no file matches {text}", hint=f"quote {text}")
-    storage.write_json(layout.failure("prepare"), to_record(error))
+    storage.write_json(paths.failure("prepare"), to_record(error))
     assert main(["status", f"--root={root}"]) == 0
     told = capsys.readouterr().out
     assert f"prepare failed: no file matches {text}\n" in told
@@ -58,21 +58,21 @@ def test_a_stored_error_is_shown_as_it_stands(root: str, text: str, capsys: pyte
 
 @pytest.mark.parametrize("text", MARKUP)
 def test_forecasts_of_any_ticker_are_shown(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    layout = a_run(root, train={"epochs": 0})
+    paths = a_run(root, train={"epochs": 0})
     row = {"ticker": text, "last_close": 1.0, "lstm_price": 2.0, "lstm_return": 0.7, "ridge_price": 1.0,
            "usual_miss_price": 0.1}  # fmt: skip
     found = {"rows": [row], "origin_date": "2024-12-31", "target_date": "2025-01-02"}
-    storage.write_json(layout.report("report.json"), {"forecasts": found})
-    assert show_results(layout) == 0
+    storage.write_json(paths.report("report.json"), {"forecasts": found})
+    assert show_results(paths) == 0
     assert f" {text} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", MARKUP)
 def test_settings_and_headlines_are_shown(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     for run_id, path in (("one", text), ("two", "other.csv")):
-        layout = a_run(root, run_id, market={"source": "files", "path": path})
+        paths = a_run(root, run_id, market={"source": "files", "path": path})
         report = {"models": [], "headline": f"the headline has {text}", "data": {"last_date": text}}
-        storage.write_json(layout.report("report.json"), report)
+        storage.write_json(paths.report("report.json"), report)
     assert main(["runs", "one", "two", f"--root={root}"]) == 0
     assert text in capsys.readouterr().out
     assert main(["runs", f"--root={root}"]) == 0
@@ -113,10 +113,10 @@ def test_all_that_is_printed_goes_one_way(
     root: str, marked: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that there is one place at which text can be made fit for a terminal."""
-    layout = a_run(root)
-    storage.write_json(layout.report("report.json"), {"models": [], "headline": "a headline", "created": "2026-01-01"})
-    storage.write(layout.log("prepare", "driver", 1), b"2026-01-01T00:00:00+0000 INFO a line\nand a trace\n")
-    storage.write_json(layout.failure("prepare"), to_record(DataError("a cause", hint="a hint")))
+    paths = a_run(root)
+    storage.write_json(paths.report("report.json"), {"models": [], "headline": "a headline", "created": "2026-01-01"})
+    storage.write(paths.log("prepare", "driver", 1), b"2026-01-01T00:00:00+0000 INFO a line\nand a trace\n")
+    storage.write_json(paths.failure("prepare"), to_record(DataError("a cause", hint="a hint")))
     for words in (["status"], ["logs"], ["report"], ["runs"], ["cancel"], ["--help"], ["runs", "--help"], ["version"],
                   ["sumbit"], ["status", "x"], ["submit", "--dry-run", "market.source=synthetic"],
                   ["delete", "core6-1a2b"], ["doctor", "market.source=synthetic"]):  # fmt: skip
@@ -126,10 +126,10 @@ def test_all_that_is_printed_goes_one_way(
         text = told.out + told.err
         assert text.strip(), words
         assert not set("aeiou") & set(text), (words, text)
-    plan = Plan("submit", layout.uri, ())
+    plan = Plan("submit", paths.uri, ())
     with progress_display(plan) as watch:
         watch([Progress("train", "worker-0", 1, 2, "windows", 1.0, 2.0)])
-    console().print(Board(layout.uri, 3))
+    console().print(Board(paths.uri, 3))
     with monkeypatch.context() as patch:
         patch.setattr("sys.stdout.isatty", lambda: True, raising=False)
         main(["logs", f"--root={root}"])
@@ -170,9 +170,9 @@ def without_reader(*words: str, stderr: bool = False, env: dict[str, str] | None
 def test_a_reader_that_has_gone_ends_the_command_quietly(
     root: str, words: tuple[str, ...], env: dict[str, str]
 ) -> None:
-    layout = a_run(root)
-    storage.write_json(layout.report("report.json"), {"models": [], "headline": "a headline"})
-    storage.write(layout.log("prepare", "driver", 1), b"a line\n" * 30_000)
+    paths = a_run(root)
+    storage.write_json(paths.report("report.json"), {"models": [], "headline": "a headline"})
+    storage.write(paths.log("prepare", "driver", 1), b"a line\n" * 30_000)
     where = () if {"--help", "version"} & set(words) else (f"--root={root}",)
     assert without_reader(*words, *where, env=env) == (0, "")
 
@@ -180,8 +180,8 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(
 @both_ways
 def test_head_takes_what_it_wants(root: str, env: dict[str, str]) -> None:
     """Really by `head`, which goes at a moment of its own, several times."""
-    layout = a_run(root)
-    storage.write(layout.log("prepare", "driver", 1), b"a line\n" * 30_000)
+    paths = a_run(root)
+    storage.write(paths.log("prepare", "driver", 1), b"a line\n" * 30_000)
     for words in ("--help", "--help", "runs --help", "runs --help", f"logs --root={root}"):
         shell = f"set -o pipefail; {sys.executable} -m cloudlstm {words} | head -1"
         done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=120, env=env)
@@ -228,8 +228,8 @@ def test_output_that_is_closed_or_full_is_no_traceback(root: str, words: str, en
 
 
 def test_what_an_output_cannot_show_is_written_in_another_way(root: str) -> None:
-    layout = a_run(root)
-    storage.write_json(layout.failure("prepare"), to_record(DataError("no file matches 股價.csv")))
+    paths = a_run(root)
+    storage.write_json(paths.failure("prepare"), to_record(DataError("no file matches 股價.csv")))
     env = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(
         [sys.executable, "-m", "cloudlstm", "status", f"--root={root}"],

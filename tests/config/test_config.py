@@ -14,7 +14,7 @@ from cloudlstm.cli.plans import config_of, predict_plan
 from cloudlstm.config import load, parse
 from cloudlstm.errors import ConfigError
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.local.target import LocalTarget
 
 SYNTHETIC = {"market": {"source": "synthetic"}}
@@ -186,10 +186,10 @@ def test_a_master_that_is_no_text_is_left_to_the_rules(tmp_path: Path) -> None:
 
 
 def test_weights_of_a_run_elsewhere_do_not_bring_its_master(tmp_path: Path) -> None:
-    layout = RunLayout(f"file://{tmp_path}/runs/theirs")
-    storage.write_json(layout.config, parse(SYNTHETIC, ["spark.master=spark://10.0.0.1:7077"]).model_dump(mode="json"))
+    paths = RunPaths(f"file://{tmp_path}/runs/theirs")
+    storage.write_json(paths.config, parse(SYNTHETIC, ["spark.master=spark://10.0.0.1:7077"]).model_dump(mode="json"))
     with pytest.raises(ConfigError, match=r"run theirs sets spark\.master"):
-        predict_plan(LocalTarget(), run=layout, overrides=[], root=None)
-    Manifest("train", "a" * 16, (), 0.0).save(layout)
-    plan = predict_plan(LocalTarget(), run=layout, overrides=["spark.master=local[1]"], root=f"file://{tmp_path}/runs")
+        predict_plan(LocalTarget(), run=paths, overrides=[], root=None)
+    Manifest("train", "a" * 16, (), 0.0).save(paths)
+    plan = predict_plan(LocalTarget(), run=paths, overrides=["spark.master=local[1]"], root=f"file://{tmp_path}/runs")
     assert config_of(plan).spark.master == "local[1]"

@@ -14,7 +14,7 @@ from cloudlstm.errors import CloudLSTMError
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import SMALL, cloudlstm, error_line, one_run, submit, write_config
 
 FILES = SMALL.replace('source = "synthetic"', 'source = "files"')
@@ -49,9 +49,9 @@ def failed(tmp_path: Path, path: Path | str, *words: str, root: str = "", status
 def refused(spark: Spark, tmp_path: Path, bars: Path, *words: str) -> str:
     """What the job "prepare" says when it is carried out here; how a submit tells it, the other tests look at."""
     config = load(str(write_config(tmp_path, FILES)), [f"market.path={bars}", *words])
-    layout = RunLayout(f"file://{tmp_path}/run")
-    with pytest.raises(CloudLSTMError) as caught, Journal(layout, "prepare", "driver") as journal:
-        run_on(spark, layout, config, journal)
+    paths = RunPaths(f"file://{tmp_path}/run")
+    with pytest.raises(CloudLSTMError) as caught, Journal(paths, "prepare", "driver") as journal:
+        run_on(spark, paths, config, journal)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

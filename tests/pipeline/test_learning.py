@@ -18,7 +18,7 @@ from cloudlstm.market.sources.synthetic import oracle_forecast, ticker_names
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan, launcher
 from cloudlstm.targets.local.target import LocalTarget
 from pipeline.cli_runner import report
@@ -30,14 +30,14 @@ MARKET = {"market": {"source": "synthetic"}, "train": {"epochs": 3, "workers": 1
 
 def trained(spark: Spark, folder: Path, *words: str) -> str:
     """The URI of a run whose two jobs are done: "prepare" in this process, on one Spark for all runs."""
-    layout, target = RunLayout(f"file://{folder}/run"), LocalTarget()
+    paths, target = RunPaths(f"file://{folder}/run"), LocalTarget()
     config = parse(MARKET, [*words, f'train.cache_dir="{folder}/cache"'])
-    storage.write_json(layout.config, config.model_dump(mode="json"))
-    with Journal(layout, "prepare", "driver") as journal:
-        run_on(spark, layout, config, journal)
-    job = {"action": "job", **target.request("train", config, layout)}
-    launcher.carry_out(Plan("submit", layout.uri, (job,)), target, lambda _: None)
-    return layout.uri
+    storage.write_json(paths.config, config.model_dump(mode="json"))
+    with Journal(paths, "prepare", "driver") as journal:
+        run_on(spark, paths, config, journal)
+    job = {"action": "job", **target.request("train", config, paths)}
+    launcher.carry_out(Plan("submit", paths.uri, (job,)), target, lambda _: None)
+    return paths.uri
 
 
 def oracle_r2(run: str, config: SyntheticConfig) -> float:

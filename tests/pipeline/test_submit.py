@@ -19,7 +19,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.config import load
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
 
 TWO = "train.workers=2"
@@ -104,17 +104,17 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     assert "forecasts.csv" in done.stdout
     layouts = [item.uri.rsplit("/", 1)[1] for item in storage.list_objects(f"{local}/index/")]
     (predicted,) = [run_id for run_id in layouts if "predict" in run_id]
-    layout = RunLayout.of(local, predicted)
-    rows = list(csv.DictReader(storage.read(layout.report("forecasts.csv")).decode().splitlines()))
+    paths = RunPaths.of(local, predicted)
+    rows = list(csv.DictReader(storage.read(paths.report("forecasts.csv")).decode().splitlines()))
     # Good Friday, 2024-03-29, was no session.
     assert "2024-04-01" in {row["target_date"] for row in rows}
     weights = []
-    for run in (trained, layout.uri):
+    for run in (trained, paths.uri):
         objects = json.loads(storage.read(f"{run}/manifests/train.json"))["objects"]
         weights += [row["sha256"] for row in objects if row["kind"] == "weights"]
     assert weights[0] == weights[1]
     again = cloudlstm("predict", f"--root={local}", *words, "--dry-run")
-    assert json.loads(again.stdout)["run"] == layout.uri, "the last run that was trained, not the last prediction"
+    assert json.loads(again.stdout)["run"] == paths.uri, "the last run that was trained, not the last prediction"
     shown = cloudlstm("report", f"--root={local}", predicted)
     assert "from the close of 2024-03-28" in shown.stdout, "of a prediction, what it predicts"
     storage.delete(f"{local}/index/{predicted}")

@@ -23,7 +23,7 @@ from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.runs.journal import Journal, Progress
 from cloudlstm.runs.manifest import Manifest, read_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 START, END = dt.date(2023, 1, 3), dt.date(2023, 3, 31)
 SESSIONS = sessions("XNYS", START, END)
@@ -51,8 +51,8 @@ def config_of(*tickers: str, **yahoo: float) -> RunConfig:
 class Telling(Journal):
     """A journal that keeps every report."""
 
-    def __init__(self, layout: RunLayout) -> None:
-        super().__init__(layout, "prepare", "driver")
+    def __init__(self, paths: RunPaths) -> None:
+        super().__init__(paths, "prepare", "driver")
         self.reports: list[Progress] = []
 
     def report(self, step: str, done: int, total: int, unit: str, **facts: object) -> None:
@@ -61,8 +61,8 @@ class Telling(Journal):
 
 
 def ingest(spark: Spark, folder: Path, config: RunConfig, journal: Journal | None = None) -> Manifest:
-    layout = RunLayout(f"file://{folder}")
-    return prepare._Pipeline(layout, config, journal or Telling(layout), spark).ingest()
+    paths = RunPaths(f"file://{folder}")
+    return prepare._Pipeline(paths, config, journal or Telling(paths), spark).ingest()
 
 
 def test_500_tickers_with_faults_end_complete(spark: Spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_500_tickers_with_faults_end_complete(spark: Spark, tmp_path: Path, monk
             for at, fault in enumerate((passing * 4)[:25])
         }
         monkeypatch.setenv(YAHOO_URL, yahoo.url)
-        journal = Telling(RunLayout(f"file://{tmp_path}"))
+        journal = Telling(RunPaths(f"file://{tmp_path}"))
         manifest = ingest(spark, tmp_path, config_of(*tickers), journal)
         assert not any(yahoo.faults.values()), "every fault was met"
         assert set(yahoo.asked) == set(tickers)
@@ -101,7 +101,7 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
     with Yahoo(market(*tickers)) as yahoo:
         monkeypatch.setenv(YAHOO_URL, yahoo.url)
         yahoo.faults = {"T003": [Fault("status", None, 503)], "T006": [Fault("truncated")]}
-        torn = Telling(RunLayout(f"file://{tmp_path}/torn"))
+        torn = Telling(RunPaths(f"file://{tmp_path}/torn"))
         with pytest.raises(FetchError) as caught:
             ingest(spark, tmp_path / "torn", config, torn)
         told = str(caught.value)
@@ -124,7 +124,7 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
         stale = tmp_path / "torn" / "data" / "ingest" / "0123456789abcdef" / "snapshots" / "T000.00.parquet"
         stale.parent.mkdir(parents=True)
         stale.write_bytes(b"old")
-        journal = Telling(RunLayout(f"file://{tmp_path}/torn"))
+        journal = Telling(RunPaths(f"file://{tmp_path}/torn"))
         mended = ingest(spark, tmp_path / "torn", config, journal)
         assert yahoo.asked == {"T001": 1, "T003": 1, "T006": 1}
         assert not stale.exists()
@@ -150,8 +150,8 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
 def test_a_source_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter((0.0, 0.0, 10.0, 10.0, 26.0, 26.0, 30.0, 30.0))  # at the start, then two looks a turn
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.__next__))
-    journal = Telling(RunLayout(f"file://{tmp_path}"))
-    told = Ingest(RunLayout(f"file://{tmp_path}"), config_of("T1"), journal, None, "print")  # type: ignore[arg-type]
+    journal = Telling(RunPaths(f"file://{tmp_path}"))
+    told = Ingest(RunPaths(f"file://{tmp_path}"), config_of("T1"), journal, None, "print")  # type: ignore[arg-type]
     report = told._counting("Yahoo Finance", f"file://{tmp_path}/", 1)
     report(0)
     report(0)

@@ -17,7 +17,7 @@ from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import data_objects
 from reliability.switchable_faults import PATIENCE_S
 
@@ -47,10 +47,10 @@ def prepared(config: Path, run: str, *settings: str, env: dict[str, str] | None 
 
 def prepare_here(spark: Spark, config: Path, run: str) -> dict[str, str]:
     """The prepare job in this process and a Spark that is there; gives name and checksum of every data object."""
-    layout, parsed = RunLayout(run), parsed_config(config)
-    storage.write_json(layout.config, parsed.model_dump(mode="json"))
-    with Journal(layout, "prepare", "driver") as journal:
-        run_on(spark, layout, parsed, journal)
+    paths, parsed = RunPaths(run), parsed_config(config)
+    storage.write_json(paths.config, parsed.model_dump(mode="json"))
+    with Journal(paths, "prepare", "driver") as journal:
+        run_on(spark, paths, parsed, journal)
     return data_objects(run)
 
 
@@ -60,9 +60,9 @@ def parsed_config(config: Path) -> RunConfig:
 
 def check_visible(run: str) -> int:
     """Every object that a manifest names is there, whole and right; gives the number of manifests."""
-    layout, found = RunLayout(run), 0
+    paths, found = RunPaths(run), 0
     for step in STEPS:
-        manifest = Manifest.load(layout, step)
+        manifest = Manifest.load(paths, step)
         for row in manifest.objects if manifest else ():
             data = storage.read(row.uri)
             assert (len(data), hashlib.sha256(data).hexdigest()) == (row.size_bytes, row.sha256), row.uri

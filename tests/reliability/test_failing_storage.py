@@ -14,7 +14,7 @@ from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, ManifestRow
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import job
 from emulator_fixtures import environment_of
 from reliability import switchable_faults
@@ -122,7 +122,7 @@ def finished(spark: Spark, config: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def row_of(run: str, step: str) -> ManifestRow:
-    manifest = Manifest.load(RunLayout(run), step)
+    manifest = Manifest.load(RunPaths(run), step)
     assert manifest is not None
     return manifest.objects[1]
 
@@ -136,7 +136,7 @@ def test_what_is_lost_or_cut_is_made_anew(
     change: Callable[[bytes], bytes] | None,
 ) -> None:  # fmt: skip
     """Found by a listing when the next submit begins."""
-    uri = RunLayout(finished).manifest("clean") if step == "manifest" else row_of(finished, step).uri
+    uri = RunPaths(finished).manifest("clean") if step == "manifest" else row_of(finished, step).uri
     if change is None:
         storage.delete(uri)
     else:
@@ -154,10 +154,10 @@ def test_a_changed_object_is_found_where_it_is_read_and_then_made_anew(
     storage.write(uri, data[:1000] + bytes([data[1000] ^ 255]) + data[1001:])
     assert prepare_here(spark, config, finished) == undisturbed, "nobody has read it"
     storage.delete(row_of(finished, "sequences").uri)
-    layout = RunLayout(finished)
-    with Journal(layout, "prepare", "driver") as journal:
-        assert job._guarded("prepare", lambda *words: run_on(spark, *words), layout, journal, 0) == 1
-    told = str(errors.from_record(storage.read_json(layout.failure("prepare"))))
+    paths = RunPaths(finished)
+    with Journal(paths, "prepare", "driver") as journal:
+        assert job._guarded("prepare", lambda *words: run_on(spark, *words), paths, journal, 0) == 1
+    told = str(errors.from_record(storage.read_json(paths.failure("prepare"))))
     assert uri in told
     assert "checksum" in told
     assert "submit again: features will be made anew" in told

@@ -13,7 +13,7 @@ from cloudlstm.dataset import cache
 from cloudlstm.errors import StorageFullError
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.manifest import Manifest, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import data_objects
 from reliability.killed_runs import ONE_CORE, PREPARE_ONLY, check_visible, ended, prepare_here, prepared, start
 from requirements import without
@@ -65,7 +65,7 @@ def test_the_run_folder(
 def test_the_cache(small_disk: SmallDisk, tmp_path: Path, spark: Spark, config: Path) -> None:
     run = f"file://{tmp_path}/run"
     prepare_here(spark, config, run)
-    sequences = Manifest.load(RunLayout(run), "sequences")
+    sequences = Manifest.load(RunPaths(run), "sequences")
     assert sequences is not None
     folder, lengths = small_disk("100k"), cache.Lengths(window_bars=2, horizon_bars=1)
     before = free_bytes(folder)

@@ -11,7 +11,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from emulator_fixtures import S3_BUCKET
 from pipeline.cli_runner import SMALL, data_objects, one_run, report, submit, write_config
 from reliability.killed_runs import ended, gone, kill, start
@@ -51,10 +51,10 @@ def runs(s3_between: Between, tmp_path_factory: pytest.TempPathFactory) -> tuple
         env = {"AWS_ENDPOINT_URL": s3_between.url, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
         checkpoint = Stall("PUT", root.removeprefix("s3://"), "/checkpoints/", "step-")
         run = killed_at(root, config, s3_between, env, checkpoint)
-        assert Manifest.load(RunLayout(run), "train") is None
+        assert Manifest.load(RunPaths(run), "train") is None
         judged = Stall("PUT", root.removeprefix("s3://"), "/report/report.json")
         killed_at(root, config, s3_between, env, judged)
-        assert Manifest.load(RunLayout(run), "evaluate") is None
+        assert Manifest.load(RunPaths(run), "evaluate") is None
         done = submit(config, root, env=env, timeout_s=3 * PATIENCE_S)
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("unchanged, skipped") == 5, "only the evaluation was left to do"
@@ -64,7 +64,7 @@ def runs(s3_between: Between, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 def outcome(run: str) -> dict[str, Any]:
     """What must be equal: every data object, but those of training that tell the time."""
-    train = Manifest.load(RunLayout(run), "train")
+    train = Manifest.load(RunPaths(run), "train")
     assert train is not None
     objects = {uri: sha for uri, sha in data_objects(run).items() if "/train/" not in uri and uri.startswith("data/")}
     return objects | {row.kind: row.sha256 for row in train.objects if row.kind not in CLOCK}

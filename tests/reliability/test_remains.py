@@ -18,7 +18,7 @@ from cloudlstm.cli.logs import Parts
 from cloudlstm.errors import StorageUnavailableError, from_record, to_mark
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.journal import Journal, read_progress
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan, launcher
 from cloudlstm.targets.local.scratch import Scratch
 from emulator_fixtures import make_s3_bucket
@@ -26,8 +26,8 @@ from reliability.killed_runs import prepare_here
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
-    return RunLayout(f"file://{tmp_path}/run")
+def paths(tmp_path: Path) -> RunPaths:
+    return RunPaths(f"file://{tmp_path}/run")
 
 
 def dead_pid() -> int:
@@ -36,11 +36,11 @@ def dead_pid() -> int:
     return process.pid
 
 
-def taken_up(layout: RunLayout) -> None:
-    launcher.carry_out(Plan("submit", layout.uri, ()), None, lambda _: None)  # type: ignore[arg-type]
+def taken_up(paths: RunPaths) -> None:
+    launcher.carry_out(Plan("submit", paths.uri, ()), None, lambda _: None)  # type: ignore[arg-type]
 
 
-def test_temporary_files_of_dead_writers_go_and_those_of_living_ones_stay(layout: RunLayout, tmp_path: Path) -> None:
+def test_temporary_files_of_dead_writers_go_and_those_of_living_ones_stay(paths: RunPaths, tmp_path: Path) -> None:
     folder = tmp_path / "run" / "data" / "clean"
     folder.mkdir(parents=True)
     mark = "0123456789abcdef"
@@ -49,7 +49,7 @@ def test_temporary_files_of_dead_writers_go_and_those_of_living_ones_stay(layout
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
     (folder / ".cloudlstm-notes.tmp").write_bytes(b"somebody's own")
-    taken_up(layout)
+    taken_up(paths)
     assert {path.name for path in folder.iterdir()} == {alive.name, ".cloudlstm-notes.tmp"}
 
 
@@ -60,7 +60,7 @@ def test_uploads_in_parts_that_nobody_completes_are_ended(s3_root: str) -> None:
         upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]  # type: ignore[attr-defined]
         client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 5_242_880)  # type: ignore[attr-defined]
     assert list(storage.list_objects(s3_root)) == [], "and nobody sees them"
-    taken_up(RunLayout(f"{s3_root}/run"))
+    taken_up(RunPaths(f"{s3_root}/run"))
     left = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])  # type: ignore[attr-defined]
     assert [upload["Key"] for upload in left] == [f"{prefix}/other/data/large"]
 
@@ -146,7 +146,7 @@ def test_a_scratch_folder_takes_everything_temporary(tmp_path: Path, monkeypatch
     assert not scratch.path.exists()
 
 
-def failing_writes(patch: pytest.MonkeyPatch, layout: RunLayout, failures: int, *, arrives: bool) -> list[str]:
+def failing_writes(patch: pytest.MonkeyPatch, paths: RunPaths, failures: int, *, arrives: bool) -> list[str]:
     """The first writes below the run's logs and progress fail; with `arrives`, only their answers are lost."""
     write, tried = storage.write, []
 
@@ -163,13 +163,13 @@ def failing_writes(patch: pytest.MonkeyPatch, layout: RunLayout, failures: int, 
 
 @pytest.mark.parametrize("arrives", [False, True])
 def test_a_journal_on_flaky_storage_loses_and_doubles_nothing(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch, arrives: bool
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch, arrives: bool
 ) -> None:
     log = logging.getLogger("cloudlstm.x")
     monkeypatch.setattr(logging.getLogger("cloudlstm"), "propagate", False)  # pytest cannot pass such a line on
-    parts = Parts(layout)
-    with Journal(layout, "prepare", "driver", every_s=60) as journal:
-        tried = failing_writes(monkeypatch, layout, 2, arrives=arrives)
+    parts = Parts(paths)
+    with Journal(paths, "prepare", "driver", every_s=60) as journal:
+        tried = failing_writes(monkeypatch, paths, 2, arrives=arrives)
         journal.report("clean", 1, 2, "rows")
         log.info("first \udcff")
         journal.flush()
@@ -178,14 +178,14 @@ def test_a_journal_on_flaky_storage_loses_and_doubles_nothing(
     told += [line for _, lines in parts.poll() for line in lines]
     assert [line.split(" INFO ")[1] for line in told] == ["first \\udcff", "second"]
     assert len(tried) > 2
-    assert [report.done for report in read_progress(layout)] == [1]
+    assert [report.done for report in read_progress(paths)] == [1]
 
 
 def test_last_lines_that_storage_will_not_take_are_printed(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failing_writes(monkeypatch, layout, 1000, arrives=False)
-    with Journal(layout, "prepare", "driver", every_s=60):
+    failing_writes(monkeypatch, paths, 1000, arrives=False)
+    with Journal(paths, "prepare", "driver", every_s=60):
         logging.getLogger("cloudlstm.x").info("the last words")
     assert "the last words" in capsys.readouterr().err
 
@@ -199,9 +199,9 @@ def test_an_error_that_storage_will_not_take_is_found_on_the_console() -> None:
     assert from_mark("nothing here") is None
 
 
-def test_objects_of_other_inputs_go_with_the_next_submit(spark: Spark, config: Path, layout: RunLayout) -> None:
+def test_objects_of_other_inputs_go_with_the_next_submit(spark: Spark, config: Path, paths: RunPaths) -> None:
     """As after a death between a step's manifest and its clearing up."""
-    made = prepare_here(spark, config, layout.uri)
-    storage.write(layout.data("clean", "fedcba9876543210", "bars-00000.parquet"), b"old")
-    assert prepare_here(spark, config, layout.uri) == made
-    assert {item.uri for item in storage.list_objects(f"{layout.uri}/data/")} == {f"{layout.uri}/{uri}" for uri in made}
+    made = prepare_here(spark, config, paths.uri)
+    storage.write(paths.data("clean", "fedcba9876543210", "bars-00000.parquet"), b"old")
+    assert prepare_here(spark, config, paths.uri) == made
+    assert {item.uri for item in storage.list_objects(f"{paths.uri}/data/")} == {f"{paths.uri}/{uri}" for uri in made}

@@ -17,7 +17,7 @@ from cloudlstm.runs import attempts, manifest
 from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from reliability.killed_runs import ended, gone, start
 
 LAUNCHER = """
@@ -54,8 +54,8 @@ sys.exit(job.main("train", work))
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
-    return RunLayout(f"file://{tmp_path}/run")
+def paths(tmp_path: Path) -> RunPaths:
+    return RunPaths(f"file://{tmp_path}/run")
 
 
 @pytest.fixture(autouse=True)
@@ -64,74 +64,72 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "HEARTBEAT_DEAD_AFTER_S", 2.0)
 
 
-def launcher(layout: RunLayout) -> subprocess.Popen[str]:
+def launcher(paths: RunPaths) -> subprocess.Popen[str]:
     """A launcher at work on the run, in its first attempt."""
-    process = start("-c", LAUNCHER, layout.uri)
-    while not storage.exists(layout.heartbeat(1)):
+    process = start("-c", LAUNCHER, paths.uri)
+    while not storage.exists(paths.heartbeat(1)):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     return process
 
 
-def test_a_launcher_that_was_stopped_finds_its_run_taken_over(layout: RunLayout) -> None:
-    first = launcher(layout)
-    with pytest.raises(RunBusyError), attempts.Attempt(layout):
+def test_a_launcher_that_was_stopped_finds_its_run_taken_over(paths: RunPaths) -> None:
+    first = launcher(paths)
+    with pytest.raises(RunBusyError), attempts.Attempt(paths):
         pass
     os.kill(first.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)  # a signal takes a moment
-    with attempts.Attempt(layout) as second:
+    with attempts.Attempt(paths) as second:
         assert second.number == 2
         os.kill(first.pid, signal.SIGCONT)
         code, told = ended(first)
         assert code == 1
         assert told.startswith("cloudlstm: RunBusyError: run run was taken over by process")
         assert f"process {os.getpid()}" in told
-        assert gone(f"os.read(0, 1) {layout.uri}"), "its job ends with it"
+        assert gone(f"os.read(0, 1) {paths.uri}"), "its job ends with it"
         second.require_held()
 
 
-def test_a_job_ends_when_a_later_attempt_has_its_run(layout: RunLayout) -> None:
-    storage.write_json(layout.config, {"market": {"source": "synthetic"}})
-    storage.write_json(layout.attempt(1), asdict(Owner.me()))
-    job = start("-c", JOB, layout.uri, env={ATTEMPT: "1"})
+def test_a_job_ends_when_a_later_attempt_has_its_run(paths: RunPaths) -> None:
+    storage.write_json(paths.config, {"market": {"source": "synthetic"}})
+    storage.write_json(paths.attempt(1), asdict(Owner.me()))
+    job = start("-c", JOB, paths.uri, env={ATTEMPT: "1"})
     assert job.stdout is not None
     assert job.stdout.readline() == "at work\n"
-    storage.write_json(layout.attempt(2), asdict(Owner.me()))
+    storage.write_json(paths.attempt(2), asdict(Owner.me()))
     code, _ = ended(job)
     assert code == 128 + signal.SIGTERM
-    late = start("-c", JOB, layout.uri, env={ATTEMPT: "1", "CLOUDLSTM_GENERATION": "1"})
+    late = start("-c", JOB, paths.uri, env={ATTEMPT: "1", "CLOUDLSTM_GENERATION": "1"})
     code, told = ended(late)
     assert code == 1
     assert "taken over" in told
 
 
-def test_a_manifest_is_saved_only_by_whom_the_run_belongs_to(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_manifest_is_saved_only_by_whom_the_run_belongs_to(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Manifest("clean", "print", (), 1.0)
     monkeypatch.setenv(ATTEMPT, "1")
-    made.save(layout)
-    storage.write_json(layout.attempt(2), asdict(Owner.me()))
+    made.save(paths)
+    storage.write_json(paths.attempt(2), asdict(Owner.me()))
     with pytest.raises(RunBusyError, match="taken over"):
-        replace(made, fingerprint="late").save(layout)
-    assert manifest.finished(layout, "clean", "print") == made
+        replace(made, fingerprint="late").save(paths)
+    assert manifest.finished(paths, "clean", "print") == made
 
 
-def test_a_killed_launcher_that_nobody_has_collected_is_dead(layout: RunLayout) -> None:
-    first = launcher(layout)
+def test_a_killed_launcher_that_nobody_has_collected_is_dead(paths: RunPaths) -> None:
+    first = launcher(paths)
     first.kill()
     os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie now, and stays one
-    with attempts.Attempt(layout) as second:
+    with attempts.Attempt(paths) as second:
         assert second.number == 2
     ended(first)
 
 
 def test_a_heartbeat_that_cannot_be_written_ends_nothing_by_itself(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While storage is silent nobody can take over either; when it is back, the look for a successor decides."""
     monkeypatch.setattr(attempts, "HEARTBEAT_EVERY_S", 0.01)
-    with attempts.Attempt(layout) as attempt:
+    with attempts.Attempt(paths) as attempt:
         with monkeypatch.context() as patch:
 
             def silent(*_: object, **__: object) -> None:
@@ -142,17 +140,17 @@ def test_a_heartbeat_that_cannot_be_written_ends_nothing_by_itself(
             time.sleep(0.1)
             attempt.require_held()
             assert not attempt.cancelled()
-        before, deadline = storage.stat(layout.heartbeat(1)).etag, time.monotonic() + 60
-        while storage.stat(layout.heartbeat(1)).etag == before:
+        before, deadline = storage.stat(paths.heartbeat(1)).etag, time.monotonic() + 60
+        while storage.stat(paths.heartbeat(1)).etag == before:
             assert time.monotonic() < deadline, "the heartbeat goes on"
             time.sleep(0.05)
 
 
 @pytest.mark.parametrize("broken", ["attempt", "heartbeat"])
-def test_a_torn_object_of_bookkeeping_blocks_nobody(layout: RunLayout, broken: str) -> None:
+def test_a_torn_object_of_bookkeeping_blocks_nobody(paths: RunPaths, broken: str) -> None:
     elsewhere = replace(Owner.me(), host="another-machine", boot="another")
-    storage.write_json(layout.attempt(1), asdict(elsewhere))
-    storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
-    storage.write(getattr(layout, broken)(1), b'{"host": "anoth')
-    with attempts.Attempt(layout) as second:
+    storage.write_json(paths.attempt(1), asdict(elsewhere))
+    storage.write_json(paths.heartbeat(1), {"time": time.time() - 3600, "ended": False})
+    storage.write(getattr(paths, broken)(1), b'{"host": "anoth')
+    with attempts.Attempt(paths) as second:
         assert second.number == 2

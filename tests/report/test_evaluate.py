@@ -20,7 +20,7 @@ from cloudlstm.report import evaluate, timeline
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, read_object, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from dataset.tables import features_table
 from evaluation.samples import HISTORY
 
@@ -35,17 +35,17 @@ class Run:
     """A run folder in which everything but the evaluation is done; the "network" says 0.001 every day."""
 
     def __init__(self, folder, *words):
-        self.layout = RunLayout(f"file://{folder}/run")
+        self.paths = RunPaths(f"file://{folder}/run")
         self.config = parse(SETTINGS, [f'train.cache_dir="{folder}/cache"', *words])
-        self.journal = Journal(self.layout, "train", "worker-0")
+        self.journal = Journal(self.paths, "train", "worker-0")
         built = sequences.build(features_table(4, 420, signal=0.3), self.config.dataset)
         rows = [
-            write_object(self.layout.data("sequences", "made", split), shard.data, kind=split, rows=shard.windows)
+            write_object(self.paths.data("sequences", "made", split), shard.data, kind=split, rows=shard.windows)
             for split, shard in built.items()
         ]
         windows = {split: shard.windows for split, shard in built.items()}
         self.sequences = Manifest("sequences", "made", tuple(rows), 1.0, {"windows": windows})
-        self.sequences.save(self.layout)
+        self.sequences.save(self.paths)
         self.train(0.001)
 
     def windows(self, split):
@@ -76,19 +76,19 @@ class Run:
         file = io.BytesIO()
         pq.write_table(pa.concat_tables(tables), file)
         lines = "".join(json.dumps(row) + "\n" for row in HISTORY).encode()
-        uri = self.layout.data("train", "made", "")
+        uri = self.paths.data("train", "made", "")
         objects = (
             write_object(uri + "/predictions.parquet", file.getvalue(), kind="predictions", rows=1),
             write_object(uri + "/history.jsonl", lines, kind="history", rows=len(HISTORY)),
         )
-        Manifest("train", f"made{said}", objects, 3.0, {"best_epoch": 1}).save(self.layout)
+        Manifest("train", f"made{said}", objects, 3.0, {"best_epoch": 1}).save(self.paths)
 
     def evaluate(self, *words):
         config = parse(self.config.model_dump(mode="json"), words)
-        return evaluate.run(self.layout, config, self.journal)
+        return evaluate.run(self.paths, config, self.journal)
 
     def report(self):
-        return storage.read_json(self.layout.report("report.json"))
+        return storage.read_json(self.paths.report("report.json"))
 
 
 @pytest.fixture
@@ -102,8 +102,8 @@ def test_writes_all_objects_and_names_them_in_the_manifest(run):
     assert [row.kind for row in manifest.objects] == kinds
     for row in manifest.objects:
         read_object(row)  # sizes and checksums are those of the manifest
-    assert manifest.objects[0].uri == run.layout.report("report.json")
-    assert Manifest.load(run.layout, "evaluate") == manifest
+    assert manifest.objects[0].uri == run.paths.report("report.json")
+    assert Manifest.load(run.paths, "evaluate") == manifest
 
 
 def test_judges_what_the_network_said_beside_baselines_on_the_same_labels(run):
@@ -127,7 +127,7 @@ def test_judges_what_the_network_said_beside_baselines_on_the_same_labels(run):
 
 def test_next_session_forecasts_agree_between_files_and_skip_the_weekend(run):
     run.evaluate()
-    table = pq.read_table(io.BytesIO(storage.read(run.layout.report("forecasts.parquet"))))
+    table = pq.read_table(io.BytesIO(storage.read(run.paths.report("forecasts.parquet"))))
     origin = table["origin_date"][0].as_py()
     assert origin == dt.date(2022, 8, 12)  # a Friday
     assert set(table["target_date"].to_pylist()) == {dt.date(2022, 8, 15)}
@@ -138,7 +138,7 @@ def test_next_session_forecasts_agree_between_files_and_skip_the_weekend(run):
     single = run.windows("forecast").last_close(np.arange(4))
     np.testing.assert_allclose(close, single, rtol=1e-7)
     assert max(len(f"{price!r}") for price in close.tolist()) <= 9  # as quoted, without the tail of a float32
-    lines = list(csv.DictReader(io.StringIO(storage.read(run.layout.report("forecasts.csv")).decode())))
+    lines = list(csv.DictReader(io.StringIO(storage.read(run.paths.report("forecasts.csv")).decode())))
     assert [line["target_date"] for line in lines] == ["2022-08-15"] * 4
     for name in table.column_names[3:]:
         assert [float(line[name]) for line in lines] == table[name].to_pylist(), name
@@ -149,16 +149,16 @@ def test_next_session_forecasts_agree_between_files_and_skip_the_weekend(run):
 def test_the_target_lies_as_many_sessions_ahead_as_the_horizon(tmp_path):
     run = Run(tmp_path, "dataset.horizon_bars=15")
     run.evaluate()
-    table = pq.read_table(io.BytesIO(storage.read(run.layout.report("forecasts.parquet"))))
+    table = pq.read_table(io.BytesIO(storage.read(run.paths.report("forecasts.parquet"))))
     # Fifteen weekdays after Friday 12 August 2022 is 2 September; Labor Day is only on the 5th.
     assert set(table["target_date"].to_pylist()) == {dt.date(2022, 9, 2)}
 
 
 def test_a_second_time_with_the_same_inputs_does_nothing(run):
     first = run.evaluate()
-    etag = storage.stat(run.layout.report("report.json")).etag
+    etag = storage.stat(run.paths.report("report.json")).etag
     assert run.evaluate() == first
-    assert storage.stat(run.layout.report("report.json")).etag == etag
+    assert storage.stat(run.paths.report("report.json")).etag == etag
 
 
 def test_other_forecasts_or_other_ways_to_judge_make_a_new_report(run):
@@ -176,12 +176,12 @@ def test_the_same_inputs_give_the_same_figures(run):
     for _ in range(2):
         run.evaluate()
         reports.append({key: value for key, value in run.report().items() if key not in timed})
-        storage.delete(run.layout.manifest("evaluate"))
+        storage.delete(run.paths.manifest("evaluate"))
     assert json.dumps(reports[0]) == json.dumps(reports[1])
 
 
 def test_the_report_knows_when_its_attempt_began_and_which_ticker_trades_most(run):
-    with Attempt(run.layout):
+    with Attempt(run.paths):
         manifest = run.evaluate()
     steps = {row["step"]: row for row in run.report()["steps"]}
     assert manifest.began > 0.0
@@ -205,7 +205,7 @@ def test_levels_judges_ridge_on_levels(run):
 
 @pytest.mark.parametrize("step", ["sequences", "train"])
 def test_a_step_that_is_missing_is_named(run, step):
-    storage.delete(run.layout.manifest(step))
+    storage.delete(run.paths.manifest(step))
     with pytest.raises(DataError, match=f"the step {step} has not finished"):
         run.evaluate()
 
@@ -217,12 +217,12 @@ def test_forecasts_that_are_no_numbers_are_refused(run):
 
 
 def test_predictions_of_another_run_are_refused(run):
-    row = Manifest.load(run.layout, "train").of_kind("predictions")[0]
+    row = Manifest.load(run.paths, "train").of_kind("predictions")[0]
     table = pq.read_table(io.BytesIO(storage.read(row.uri)))
     moved = table.set_column(0, "ticker", pc.binary_join_element_wise("X", table["ticker"], ""))
     file = io.BytesIO()
     pq.write_table(moved, file)
     objects = (write_object(row.uri, file.getvalue(), kind="predictions", rows=1),)
-    Manifest("train", "other", objects, 1.0).save(run.layout)
+    Manifest("train", "other", objects, 1.0).save(run.paths)
     with pytest.raises(DataError, match="have no window in the sequences"):
         run.evaluate()

@@ -101,8 +101,8 @@ def test_figures_follow_the_colours_of_the_page(page):
 
 
 def themes():
-    css = files("cloudlstm.evaluation").joinpath("templates/report.css").read_text(encoding="utf-8")
-    printed = files("cloudlstm.evaluation").joinpath("templates/print.css").read_text(encoding="utf-8")
+    css = files("cloudlstm.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    printed = files("cloudlstm.report").joinpath("templates/print.css").read_text(encoding="utf-8")
     light, dark = re.findall(r":root \{.*?\}", css, flags=re.DOTALL)
     return {
         name: dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6})", text))

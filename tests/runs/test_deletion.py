@@ -23,23 +23,23 @@ from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import PhaseNote
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from targets.kill_point import Doom
 
 MARK, OLDER = "0123456789abcdef", "fedcba9876543210"
 
 
-def a_run(root: str, run_id: str = "core6-1a2b") -> RunLayout:
+def a_run(root: str, run_id: str = "core6-1a2b") -> RunPaths:
     """A run with some of each kind of object, as a submit leaves it."""
-    layout = RunLayout.of(root, run_id)
-    with Attempt(layout) as attempt:
-        settings.create(layout, attempt.number, parse({"market": {"source": "synthetic"}}).model_dump(mode="json"))
+    paths = RunPaths.of(root, run_id)
+    with Attempt(paths) as attempt:
+        settings.create(paths, attempt.number, parse({"market": {"source": "synthetic"}}).model_dump(mode="json"))
         index.mark(root, run_id)
-        row = write_object(layout.data("clean", MARK, "bars-00000.parquet"), b"x" * 1000, kind="bars", rows=1)
-        Manifest("clean", MARK, (row,), 1.0).save(layout)
-        storage.write(layout.log("prepare", "driver", 1), b"a line\n")
-        storage.write(layout.report("report.html"), b"<!")
-    return layout
+        row = write_object(paths.data("clean", MARK, "bars-00000.parquet"), b"x" * 1000, kind="bars", rows=1)
+        Manifest("clean", MARK, (row,), 1.0).save(paths)
+        storage.write(paths.log("prepare", "driver", 1), b"a line\n")
+        storage.write(paths.report("report.html"), b"<!")
+    return paths
 
 
 def everything(root: str) -> list[str]:
@@ -59,7 +59,7 @@ def any_root(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_run_is_deleted_and_its_neighbours_are_not(any_root: str, capsys: pytest.CaptureFixture[str]) -> None:
-    layout, other = a_run(any_root), a_run(any_root, "core6-1a2bc")
+    paths, other = a_run(any_root), a_run(any_root, "core6-1a2bc")
     kept = [name for name in everything(any_root) if "1a2bc" in name]
     assert main(["delete", "core6-1a2b", "--yes", f"--root={any_root}"]) == 0
     told = capsys.readouterr().out
@@ -68,7 +68,7 @@ def test_a_run_is_deleted_and_its_neighbours_are_not(any_root: str, capsys: pyte
     assert everything(any_root) == kept
     assert main(["runs", f"--root={any_root}"]) == 0
     assert "core6-1a2b " not in capsys.readouterr().out
-    assert main(["delete", layout.uri, "--yes"]) == 2
+    assert main(["delete", paths.uri, "--yes"]) == 2
     assert "no run core6-1a2b in" in capsys.readouterr().err
     assert main(["delete", other.uri, "--yes"]) == 0
     assert everything(any_root) == []
@@ -81,40 +81,40 @@ def test_folders_go_with_the_run_and_the_root_stays(place: str, tmp_path: Path) 
 
 
 def test_files_that_are_not_the_runs_stay_and_are_named(place: str, capsys: pytest.CaptureFixture[str]) -> None:
-    layout = a_run(place)
+    paths = a_run(place)
     own = ("notes.txt", "data/clean/mine.csv", "report/.DS_Store", f"data/clean/{MARK}.csv", "report/figure.png",
            "manifests/clean (copy).json", "logs/run.log", "checkpoints/best.npz", "data/.gitkeep")  # fmt: skip
     for name in own:
-        storage.write(f"{layout.uri}/{name}", b"somebody's own")
+        storage.write(f"{paths.uri}/{name}", b"somebody's own")
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
     told = capsys.readouterr().out
     assert "9 other files lie in its folder and stay there" in told
-    assert everything(layout.uri) == sorted(own)
+    assert everything(paths.uri) == sorted(own)
     for name in own:
-        assert f"left    {layout.uri}/{name}\n" in told
+        assert f"left    {paths.uri}/{name}\n" in told
 
 
 def test_what_links_lead_to_stays(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    victim = RunLayout(f"file://{tmp_path}/victim")
+    victim = RunPaths(f"file://{tmp_path}/victim")
     names = [victim.data("features", OLDER, "bars-0.parquet"), f"{victim.uri}/{OLDER}/1.jpg", f"{victim.uri}/x.html"]
     for uri in names:
         storage.write(uri, b"mine")
-    layout = a_run(place)
-    folder, there = Path(layout.uri.removeprefix("file://")), tmp_path / "victim"
+    paths = a_run(place)
+    folder, there = Path(paths.uri.removeprefix("file://")), tmp_path / "victim"
     (folder / "data" / "features").symlink_to(there / "data" / "features")
     (folder / "data" / "train").symlink_to(there)
     (folder / "data" / "clean" / OLDER).symlink_to(there)
     for step in ("features", "train", "clean"):
-        manifest.prune(layout, step, MARK)
+        manifest.prune(paths, step, MARK)
         assert all(storage.exists(uri) for uri in names), step
     assert not caplog.records, "there is nothing to remove there, and nothing to complain about"
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
     assert all(storage.exists(uri) for uri in names)
     told = capsys.readouterr().out
-    assert f"left    {layout.uri}/data/features\n" in told
-    assert f"left    {layout.uri}/data/clean/{OLDER}\n" in told
+    assert f"left    {paths.uri}/data/features\n" in told
+    assert f"left    {paths.uri}/data/clean/{OLDER}\n" in told
 
 
 def test_a_run_folder_and_a_root_may_lie_behind_links(place: str, tmp_path: Path) -> None:
@@ -123,27 +123,27 @@ def test_a_run_folder_and_a_root_may_lie_behind_links(place: str, tmp_path: Path
     (tmp_path / "runs" / "core6-1a2b").rename(tmp_path / "disk" / "moved")
     (tmp_path / "runs" / "core6-1a2b").symlink_to(tmp_path / "disk" / "moved")
     (tmp_path / "alias").symlink_to(tmp_path / "runs")
-    layout = RunLayout(f"file://{tmp_path}/alias/core6-1a2b")
-    storage.write(layout.data("clean", OLDER, "bars-0"), b"old")
-    manifest.prune(layout, "clean", MARK)
-    assert not storage.exists(layout.data("clean", OLDER, "bars-0"))
+    paths = RunPaths(f"file://{tmp_path}/alias/core6-1a2b")
+    storage.write(paths.data("clean", OLDER, "bars-0"), b"old")
+    manifest.prune(paths, "clean", MARK)
+    assert not storage.exists(paths.data("clean", OLDER, "bars-0"))
     assert main(["delete", "core6-1a2b", "--yes", f"--root={tmp_path}/alias"]) == 0
     assert list((tmp_path / "disk" / "moved").iterdir()) == []
     assert everything(place) == []
 
 
 def test_a_failure_behind_a_link_is_an_error_and_not_a_surprise(place: str, tmp_path: Path) -> None:
-    layout = a_run(place)
+    paths = a_run(place)
     storage.write(f"file://{tmp_path}/victim/train.json", b"mine")
     (tmp_path / "runs" / "core6-1a2b" / "failures").symlink_to(tmp_path / "victim")
     with pytest.raises(StorageError, match="'failures' is a symbolic link"):
-        storage.delete(layout.failure("train"), within=layout.uri)
+        storage.delete(paths.failure("train"), within=paths.uri)
     assert storage.exists(f"file://{tmp_path}/victim/train.json")
 
 
 def test_a_run_at_work_is_refused(place: str, capsys: pytest.CaptureFixture[str]) -> None:
-    layout = a_run(place)
-    with Attempt(layout):
+    paths = a_run(place)
+    with Attempt(paths):
         before = everything(place)
         assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 1
         assert f"is being worked on by process {os.getpid()}" in capsys.readouterr().err
@@ -151,17 +151,17 @@ def test_a_run_at_work_is_refused(place: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_jobs_that_outlive_their_launcher_keep_a_run(place: str, capsys: pytest.CaptureFixture[str]) -> None:
-    layout = a_run(place)
-    with Attempt(layout):
+    paths = a_run(place)
+    with Attempt(paths):
         pass
     gone = asdict(Owner.me()) | {"ticks": 1, "started": time.time() - 3600}  # its process id has another process now
-    storage.write_json(layout.attempt(2), gone)
-    storage.write_json(layout.heartbeat(2), {"time": time.time() - 3600, "ended": False})
-    os.utime(layout.heartbeat(2).removeprefix("file://"), (time.time() - 3600,) * 2)
-    storage.write_json(layout.progress("train", "worker-0"), {})
+    storage.write_json(paths.attempt(2), gone)
+    storage.write_json(paths.heartbeat(2), {"time": time.time() - 3600, "ended": False})
+    os.utime(paths.heartbeat(2).removeprefix("file://"), (time.time() - 3600,) * 2)
+    storage.write_json(paths.progress("train", "worker-0"), {})
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 1
     assert "what it has started on a cloud is still at work" in capsys.readouterr().err
-    attempts.cancel(layout, 2)
+    attempts.cancel(paths, 2)
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
     assert "waiting" not in capsys.readouterr().out, "it was no cloud: no phase was noted"
 
@@ -170,14 +170,14 @@ def test_jobs_on_a_cloud_get_time_to_see_that_they_have_to_end(
     place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A launcher that was lost before its job reported anything."""
-    layout = a_run(place)
+    paths = a_run(place)
     gone = asdict(Owner.me()) | {"ticks": 1, "started": time.time() - 3600}  # its process id has another process now
-    storage.write_json(layout.attempt(2), gone)
-    PhaseNote(layout, 2, "prepare").tell("Spark on the cluster: RUNNING")
+    storage.write_json(paths.attempt(2), gone)
+    PhaseNote(paths, 2, "prepare").tell("Spark on the cluster: RUNNING")
     seen = []
 
     def noticed(seconds: float) -> None:
-        seen.append((seconds, storage.exists(layout.attempt(3)), storage.exists(layout.config)))
+        seen.append((seconds, storage.exists(paths.attempt(3)), storage.exists(paths.config)))
 
     monkeypatch.setattr(deletion.time, "sleep", noticed)
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
@@ -187,12 +187,12 @@ def test_jobs_on_a_cloud_get_time_to_see_that_they_have_to_end(
 
 
 def test_nobody_can_submit_while_a_run_is_deleted(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    layout, refused = a_run(place), []
+    paths, refused = a_run(place), []
     remove = folder.remove
 
     def meanwhile(*arguments: object) -> None:
         try:
-            with Attempt(layout):
+            with Attempt(paths):
                 pass
         except RunBusyError:
             refused.append(True)
@@ -200,23 +200,23 @@ def test_nobody_can_submit_while_a_run_is_deleted(place: str, monkeypatch: pytes
 
     monkeypatch.setattr(deletion, "remove", meanwhile)
     monkeypatch.setattr(deletion, "_remove_attempts", lambda *_: None)
-    deletion.delete(layout)
+    deletion.delete(paths)
     assert refused == [True, True], "before the last look at what late jobs wrote, when the run is free again"
 
 
 def test_a_submit_after_the_deletion_keeps_what_it_writes(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    layout = a_run(place)
-    newest = attempts.latest_attempt(layout) + 1
+    paths = a_run(place)
+    newest = attempts.latest_attempt(paths) + 1
     last = deletion._remove_attempts
 
     def just_before(*arguments: object) -> None:
-        with Attempt(layout) as attempt:
+        with Attempt(paths) as attempt:
             assert attempt.number == newest + 1
         last(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(deletion, "_remove_attempts", just_before)
-    deletion.delete(layout)
-    left = {layout.attempt_of(item.uri) for item in storage.list_objects(layout.attempts)}
+    deletion.delete(paths)
+    left = {paths.attempt_of(item.uri) for item in storage.list_objects(paths.attempts)}
     assert left == {newest + 1}
 
 
@@ -239,9 +239,9 @@ def test_an_entry_does_not_make_somebodys_folder_a_run(place: str) -> None:
 
 
 def test_somebodys_own_file_in_the_index_stays(place: str) -> None:
-    layout = a_run(place)
+    paths = a_run(place)
     storage.write(f"{place}/index/core6-1a2b", b"my notes\n")
-    assert main(["delete", layout.uri, "--yes"]) == 0
+    assert main(["delete", paths.uri, "--yes"]) == 0
     assert everything(place) == ["index/core6-1a2b"]
 
 
@@ -276,11 +276,11 @@ def test_a_terminal_is_asked(
 def test_a_killed_deletion_can_be_repeated(place: str) -> None:
     """Killed at each of its writes, deletions and listings in turn; meanwhile other verbs get on with what is left."""
     for operations in itertools.count(1):
-        layout = a_run(place)
+        paths = a_run(place)
         child = os.fork()
         if child == 0:
             Doom(operations).over_storage("write", "delete", "list_objects", "remove_folders")
-            deletion.delete(layout)
+            deletion.delete(paths)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) == 0:
@@ -288,19 +288,19 @@ def test_a_killed_deletion_can_be_repeated(place: str) -> None:
         for verb in ("runs", "status", "report"):
             assert main([verb, f"--root={place}"]) in (0, 2)
         if everything(place):
-            assert main(["delete", layout.run_id, "--yes", f"--root={place}"]) == 0, operations
+            assert main(["delete", paths.run_id, "--yes", f"--root={place}"]) == 0, operations
         assert everything(place) == [], operations
     assert operations > 15
 
 
 def test_every_report_that_is_written_is_removed_with_its_run() -> None:
-    layout, named = RunLayout("file:///runs/run-1"), set()
+    paths, named = RunPaths("file:///runs/run-1"), set()
     for path in Path(cloudlstm.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("layout.report"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("paths.report"):
                 named |= {each.value for each in node.args if isinstance(each, ast.Constant)}
     assert named >= {"report.json", "report.html"}
-    assert [name for name in named if not layout.is_ours(layout.report(name))] == []
+    assert [name for name in named if not paths.is_ours(paths.report(name))] == []
 
 
 SAMPLES = {"name": "bars-00000.parquet", "step": "clean", "job": "train", "worker": "worker-0", "fingerprint": MARK,
@@ -310,10 +310,10 @@ SAMPLES = {"name": "bars-00000.parquet", "step": "clean", "job": "train", "worke
 
 def test_every_name_of_the_layout_is_one_that_is_removed_with_a_run() -> None:
     """A new kind of object needs a line in the table of names in runs/paths.py."""
-    layout, built = RunLayout("file:///runs/run-1"), []
-    for name, member in inspect.getmembers(RunLayout):
+    paths, built = RunPaths("file:///runs/run-1"), []
+    for name, member in inspect.getmembers(RunPaths):
         if isinstance(member, property):
-            built.append(getattr(layout, name))
+            built.append(getattr(paths, name))
         elif not name.startswith("_") and inspect.isfunction(member) and not name.startswith(("is_", "attempt_of")):
             parameters = list(inspect.signature(member).parameters.values())[1:]
             values = [1 if each.annotation == "int" else SAMPLES[each.name] for each in parameters]
@@ -321,11 +321,11 @@ def test_every_name_of_the_layout_is_one_that_is_removed_with_a_run() -> None:
                 values = ["report.html"]
             if name == "claim":
                 values = [1, "train-worker-0-0"]
-            built.append(getattr(layout, name)(*values))
-    objects = [uri for uri in built if "." in uri.removeprefix(layout.uri).rpartition("/")[2]]
+            built.append(getattr(paths, name)(*values))
+    objects = [uri for uri in built if "." in uri.removeprefix(paths.uri).rpartition("/")[2]]
     assert len(objects) > 15
-    assert [uri for uri in objects if not layout.is_ours(uri)] == []
-    assert not layout.is_ours("file:///runs/run-2/config.json")
+    assert [uri for uri in objects if not paths.is_ours(uri)] == []
+    assert not paths.is_ours("file:///runs/run-2/config.json")
 
 
 def test_all_that_removes_objects_says_in_which_folder() -> None:

@@ -13,7 +13,7 @@ from cloudlstm.runs import documents, manifest
 from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.liveness import Beat, Owner
 from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import job
 from cloudlstm.workers.agent import Assignment
 from cloudlstm.workers.rendezvous import Generation
@@ -50,7 +50,7 @@ def test_deep_nesting_is_damage() -> None:
 def test_an_assignment_of_a_newer_release() -> None:
     uri = "memory://documents/assignment.json"
     storage.write_json(uri, {"run": "memory://r", "attempt": 2, "workers": 3, "port": 8470, "version": 9, "new": [1]})
-    assert Assignment.read(uri) == Assignment(RunLayout("memory://r"), 2, 3, 8470)
+    assert Assignment.read(uri) == Assignment(RunPaths("memory://r"), 2, 3, 8470)
 
 
 @pytest.mark.parametrize("record", [*NOT_DOCUMENTS, {"kind": 3, "message": None}])
@@ -59,10 +59,10 @@ def test_a_failure_that_is_no_record_is_a_failure_all_the_same(record: object) -
 
 
 def test_a_damaged_failure_gives_way_to_the_next_one() -> None:
-    layout = RunLayout("memory://documents/failed")
-    storage.write_json(layout.failure("train"), [])
-    job._record(layout, "train", JobError("the cause"), 1)
-    assert storage.read_json(layout.failure("train"))["message"] == "the cause"
+    paths = RunPaths("memory://documents/failed")
+    storage.write_json(paths.failure("train"), [])
+    job._record(paths, "train", JobError("the cause"), 1)
+    assert storage.read_json(paths.failure("train"))["message"] == "the cause"
 
 
 def test_an_error_keeps_the_uri_of_its_object() -> None:
@@ -80,15 +80,15 @@ ODD = [
 
 @pytest.mark.parametrize("change", ODD, ids=str)
 def test_a_manifest_names_objects_of_its_run_alone(change: dict[str, object]) -> None:
-    layout = RunLayout("memory://documents/run")
-    row = write_object(layout.data("clean", "a" * 16, "bars"), b"shard", kind="bars", rows=1)
-    Manifest("clean", "a" * 16, (row,), 1.0).save(layout)
-    found = Manifest.load(layout, "clean")
+    paths = RunPaths("memory://documents/run")
+    row = write_object(paths.data("clean", "a" * 16, "bars"), b"shard", kind="bars", rows=1)
+    Manifest("clean", "a" * 16, (row,), 1.0).save(paths)
+    found = Manifest.load(paths, "clean")
     assert found is not None
     assert found.objects == (row,)
-    document = storage.read_json(layout.manifest("clean"))
+    document = storage.read_json(paths.manifest("clean"))
     document["objects"][0] |= change
-    storage.write_json(layout.manifest("clean"), document)
+    storage.write_json(paths.manifest("clean"), document)
     with pytest.raises(CorruptObjectError, match=r"manifests/clean\.json is no manifest"):
-        Manifest.load(layout, "clean")
-    assert manifest.finished(layout, "clean", "a" * 16) is None, "the step is done again"
+        Manifest.load(paths, "clean")
+    assert manifest.finished(paths, "clean", "a" * 16) is None, "the step is done again"

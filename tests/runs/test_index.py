@@ -20,7 +20,7 @@ from cloudlstm.errors import UsageError
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.index import forget, mark, newest_first
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout, index
+from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.storage import registry, verbs
 
 CONFIG = parse({"market": {"source": "synthetic"}}).model_dump(mode="json")
@@ -35,15 +35,15 @@ def marked(root: str, run_id: str, submitted: float | None, written: float | Non
     os.utime(index(root, run_id).removeprefix("file://"), (when, when))
 
 
-def made(root: str, run_id: str, *, trained: bool = False) -> RunLayout:
+def made(root: str, run_id: str, *, trained: bool = False) -> RunPaths:
     """A run folder as a submit leaves it."""
-    layout = RunLayout.of(root, run_id)
-    with Attempt(layout):
-        storage.write_json(layout.config, CONFIG)
+    paths = RunPaths.of(root, run_id)
+    with Attempt(paths):
+        storage.write_json(paths.config, CONFIG)
     if trained:
-        Manifest("train", "0123456789abcdef", (), 1.0).save(layout)
-        storage.write_json(layout.report("report.json"), {"models": [], "data": {}})
-    return layout
+        Manifest("train", "0123456789abcdef", (), 1.0).save(paths)
+        storage.write_json(paths.report("report.json"), {"models": [], "data": {}})
+    return paths
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_a_run_that_cannot_be_read_hides_no_other(root: str, damage: bytes, caps
     for number, run_id in enumerate(("sound", "broken")):
         made(root, run_id, trained=True)
         marked(root, run_id, 1000.0 + number)
-    storage.write(RunLayout.of(root, "broken").config, damage)
+    storage.write(RunPaths.of(root, "broken").config, damage)
     assert find_run(root, None, among=is_trained).run_id == "sound"
     assert main(["runs", f"--root={root}"]) == 0
     assert "sound" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from cloudlstm.errors import RunBusyError
 from cloudlstm.runs import attempts, documents, liveness
 from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.liveness import Changes, Heartbeat, Owner, Process, Verdict, Watch
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Restart, launcher
 
 BEAT = "memory://liveness/beat.json"
@@ -165,17 +165,17 @@ def test_the_documented_limits() -> None:
 
 def test_of_two_launchers_that_saw_the_same_end_one_gets_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A third may have opened an attempt between the look of a launcher and its own create."""
-    layout = RunLayout("memory://liveness/second-look")
+    paths = RunPaths("memory://liveness/second-look")
     create = attempts.numbered.create
 
     def late(uri: str, document: object) -> bool:
-        if uri == layout.attempt(1):
+        if uri == paths.attempt(1):
             made = create(uri, document)
-            return made and create(layout.attempt(2), asdict(Owner.me()))  # somebody else's, in this moment
+            return made and create(paths.attempt(2), asdict(Owner.me()))  # somebody else's, in this moment
         return create(uri, document)
 
     monkeypatch.setattr(attempts.numbered, "create", late)
-    with pytest.raises(RunBusyError, match="taken over"), attempts.Attempt(layout):
+    with pytest.raises(RunBusyError, match="taken over"), attempts.Attempt(paths):
         pass
 
 
@@ -195,28 +195,28 @@ def test_who_took_the_run_while_another_was_watched_is_not_taken_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool, taken: tuple[int, int]
 ) -> None:
     monkeypatch.setattr(attempts, "HEARTBEAT_DEAD_AFTER_S", 0.4)
-    layout = RunLayout(f"file://{tmp_path}/run")
-    storage.write_json(layout.attempt(1), asdict(replace(Owner.me(), boot="another")))
+    paths = RunPaths(f"file://{tmp_path}/run")
+    storage.write_json(paths.attempt(1), asdict(replace(Owner.me(), boot="another")))
 
     def meanwhile(_: str) -> None:  # told before the watch begins
-        storage.write_json(layout.attempt(*taken), asdict(Owner.me()))
+        storage.write_json(paths.attempt(*taken), asdict(Owner.me()))
 
-    with pytest.raises(RunBusyError, match=str(os.getpid())), attempts.Attempt(layout, lambda _: at_work, meanwhile):
+    with pytest.raises(RunBusyError, match=str(os.getpid())), attempts.Attempt(paths, lambda _: at_work, meanwhile):
         pass
-    found = {item.uri for item in storage.list_objects(layout.attempts)}
-    assert found == {layout.attempt(1), layout.attempt(*taken)}
+    found = {item.uri for item in storage.list_objects(paths.attempts)}
+    assert found == {paths.attempt(1), paths.attempt(*taken)}
 
 
 @pytest.mark.parametrize("skew_s", [-7200.0, 7200.0])
 def test_progress_is_shown_whatever_the_clock_of_the_job_says(skew_s: float, tmp_path: Path) -> None:
-    layout = RunLayout(f"file://{tmp_path}/run")
+    paths = RunPaths(f"file://{tmp_path}/run")
 
     def report(done: int, moment: float) -> None:
         made = Progress("ingest", "driver", done, 10, "rows", moment - 1, moment + skew_s)
-        storage.write_json(layout.progress("ingest", "driver"), asdict(made))
+        storage.write_json(paths.progress("ingest", "driver"), asdict(made))
 
     report(1, 100.0)
-    shown = launcher._Told(layout, "prepare", 200.0)
+    shown = launcher._Told(paths, "prepare", 200.0)
     assert [each.facts for each in shown.progress((), "starting")] == [{"phase": "starting"}], "not that of before"
     report(2, 201.0)
     assert [each.done for each in shown.progress((), "starting")] == [2]

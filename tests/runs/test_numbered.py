@@ -14,7 +14,7 @@ from cloudlstm.cli.logs import Parts
 from cloudlstm.runs import attempts, numbered
 from cloudlstm.runs.journal import Journal, read_progress
 from cloudlstm.runs.liveness import Owner
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import lease
 from cloudlstm.targets.trainer_job import read_assignment
 from cloudlstm.workers import rendezvous
@@ -41,26 +41,26 @@ def test_only_whole_names_count() -> None:
 
 
 def test_attempts_beside_files_of_others() -> None:
-    layout = RunLayout("memory://numbered/attempts")
-    litter(layout.attempts)
-    with attempts.Attempt(layout) as first:
+    paths = RunPaths("memory://numbered/attempts")
+    litter(paths.attempts)
+    with attempts.Attempt(paths) as first:
         assert first.number == 1
-        litter(layout.attempts)
-    assert attempts.latest_attempt(layout) == 1
+        litter(paths.attempts)
+    assert attempts.latest_attempt(paths) == 1
 
 
 def test_generations_and_members_beside_files_of_others() -> None:
-    layout = RunLayout("memory://numbered/generations")
-    litter(layout.generations)
-    litter(layout.members(1))
-    assert rendezvous.newest(layout) == 0
-    assert rendezvous.write(layout, Generation(1, 1, ("127.0.0.4:8470",)))
-    assert rendezvous.newest(layout) == 1
-    roll = Roll(layout, 1, "127.0.0.4", {"address": "127.0.0.4:8470"})
+    paths = RunPaths("memory://numbered/generations")
+    litter(paths.generations)
+    litter(paths.members(1))
+    assert rendezvous.newest(paths) == 0
+    assert rendezvous.write(paths, Generation(1, 1, ("127.0.0.4:8470",)))
+    assert rendezvous.newest(paths) == 1
+    roll = Roll(paths, 1, "127.0.0.4", {"address": "127.0.0.4:8470"})
     assert roll.call() == {"127.0.0.4"}
-    litter(layout.members(1))
+    litter(paths.members(1))
     for name in FOREIGN:
-        storage.write(layout.members(1) + name, b"changed")
+        storage.write(paths.members(1) + name, b"changed")
     assert roll.call() == {"127.0.0.4"}, "a file that changes is no machine"
 
 
@@ -99,38 +99,38 @@ def test_an_assignment_that_is_none_assigns_nothing(found: object) -> None:
 
 
 def test_logs_and_progress_beside_files_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    layout = RunLayout("memory://numbered/logs")
-    folders = [layout.logs, f"{layout.logs}train/", f"{layout.logs}train/worker-0/", layout.progresses,
-               f"{layout.progresses}train/"]  # fmt: skip
+    paths = RunPaths("memory://numbered/logs")
+    folders = [paths.logs, f"{paths.logs}train/", f"{paths.logs}train/worker-0/", paths.progresses,
+               f"{paths.progresses}train/"]  # fmt: skip
     for folder in folders:
         litter(folder)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with Journal(layout, "train", "worker-0") as journal:
+    with Journal(paths, "train", "worker-0") as journal:
         journal.report("train", 1, 2, "windows")
-    with Journal(layout, "train", "worker-0"):
+    with Journal(paths, "train", "worker-0"):
         pass
-    storage.write(layout.log("train", "worker-0", 1), b"2026-01-01T00:00:00+0000 INFO later\n")
-    storage.write(layout.log("train", "worker-0", 0), b"2026-01-01T00:00:00+0000 INFO first\n")
-    lines = [line.split()[-1] for _, part in Parts(layout).poll(final=True) for line in part]
+    storage.write(paths.log("train", "worker-0", 1), b"2026-01-01T00:00:00+0000 INFO later\n")
+    storage.write(paths.log("train", "worker-0", 0), b"2026-01-01T00:00:00+0000 INFO first\n")
+    lines = [line.split()[-1] for _, part in Parts(paths).poll(final=True) for line in part]
     assert lines == ["first", "later"]
-    assert [report.step for report in read_progress(layout)] == ["train"]
+    assert [report.step for report in read_progress(paths)] == ["train"]
 
 
 def test_a_note_of_the_launcher_is_no_gap() -> None:
     """Notes are numbered by milliseconds, and so never come one after the other."""
-    layout = RunLayout("memory://numbered/notes")
-    parts = Parts(layout)
+    paths = RunPaths("memory://numbered/notes")
+    parts = Parts(paths)
     for number in (1_795_000_000_000, 1_795_000_123_456):
-        storage.write(layout.log("train", "launcher", number), b"2026-01-01T00:00:00+0000 WARNING said\n")
+        storage.write(paths.log("train", "launcher", number), b"2026-01-01T00:00:00+0000 WARNING said\n")
         assert len(list(parts.poll())) == 1, "at once"
-    storage.write(layout.log("train", "worker-0", 0), b"a\n")
+    storage.write(paths.log("train", "worker-0", 0), b"a\n")
     assert len(list(parts.poll())) == 1
-    storage.write(layout.log("train", "worker-0", 2), b"c\n")
+    storage.write(paths.log("train", "worker-0", 2), b"c\n")
     assert list(parts.poll()) == [], "part 1 is on its way"
 
 
 def test_owners_are_written_as_they_are_read() -> None:
-    layout = RunLayout("memory://numbered/owner")
+    paths = RunPaths("memory://numbered/owner")
     me = Owner.me()
-    storage.write_json(layout.attempt(1), asdict(me))
-    assert attempts.read_owner(layout, 1) == me
+    storage.write_json(paths.attempt(1), asdict(me))
+    assert attempts.read_owner(paths, 1) == me

@@ -23,7 +23,7 @@ from cloudlstm.runs import attempts, settings
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.liveness import Owner
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan, launcher
 from cloudlstm.targets.local.target import LocalJob
 from targets.kill_point import Doom
@@ -41,8 +41,8 @@ class Noting:
     def __init__(self) -> None:
         self.at_work_for: int | None = None
 
-    def request(self, job: str, _config: RunConfig, layout: RunLayout) -> dict[str, Any]:
-        return {"job": job, "run": layout.uri, "attempt": "${attempt}"}
+    def request(self, job: str, _config: RunConfig, paths: RunPaths) -> dict[str, Any]:
+        return {"job": job, "run": paths.uri, "attempt": "${attempt}"}
 
     def at_work(self, request: dict[str, Any]) -> bool:
         return self.at_work_for == int(request["attempt"])
@@ -60,57 +60,57 @@ class Noting:
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
-    return RunLayout(f"file://{tmp_path}/root/stocks")
+def paths(tmp_path: Path) -> RunPaths:
+    return RunPaths(f"file://{tmp_path}/root/stocks")
 
 
-def plan_of(layout: RunLayout, *words: str) -> Plan:
+def plan_of(paths: RunPaths, *words: str) -> Plan:
     return submit_plan(  # type: ignore[arg-type]
-        Noting(), config=None, overrides=[SYNTHETIC, *words], root=layout.root, run=layout.run_id
+        Noting(), config=None, overrides=[SYNTHETIC, *words], root=paths.root, run=paths.run_id
     )
 
 
-def submitted(layout: RunLayout, *words: str) -> None:
-    launcher.carry_out(plan_of(layout, *words), Noting(), lambda _: None)  # type: ignore[arg-type]
+def submitted(paths: RunPaths, *words: str) -> None:
+    launcher.carry_out(plan_of(paths, *words), Noting(), lambda _: None)  # type: ignore[arg-type]
 
 
-def tree(layout: RunLayout) -> dict[str, bytes]:
+def tree(paths: RunPaths) -> dict[str, bytes]:
     """Everything below the root, links as they are."""
-    root = Path(layout.root.removeprefix("file://"))
+    root = Path(paths.root.removeprefix("file://"))
     return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def somebodys_project(layout: RunLayout) -> None:
+def somebodys_project(paths: RunPaths) -> None:
     """What a data scientist's folder may hold: our names, and none of our files."""
     for name in ("config.json", "data/clean/prices_2020.csv", "data/features/mine.parquet", "report/report.html"):
-        storage.write(f"{layout.uri}/{name}", b"{}")
+        storage.write(f"{paths.uri}/{name}", b"{}")
 
 
-def older_release(layout: RunLayout) -> None:
-    with Attempt(layout):
-        storage.write_json(layout.config, {"market": {"source": "synthetic"}, "retired": {"key": 1}})
+def older_release(paths: RunPaths) -> None:
+    with Attempt(paths):
+        storage.write_json(paths.config, {"market": {"source": "synthetic"}, "retired": {"key": 1}})
 
 
-def torn(layout: RunLayout) -> None:
-    with Attempt(layout):
-        storage.write(layout.config, b'{"market": ')
+def torn(paths: RunPaths) -> None:
+    with Attempt(paths):
+        storage.write(paths.config, b'{"market": ')
 
 
-def no_object(layout: RunLayout) -> None:
-    with Attempt(layout):
-        storage.write_json(layout.config, ["market"])
+def no_object(paths: RunPaths) -> None:
+    with Attempt(paths):
+        storage.write_json(paths.config, ["market"])
 
 
-def another_configuration(layout: RunLayout) -> None:
-    submitted(layout, "train.seed=2", "model.units=64", "dataset.window_bars=20", "name=other")
+def another_configuration(paths: RunPaths) -> None:
+    submitted(paths, "train.seed=2", "model.units=64", "dataset.window_bars=20", "name=other")
 
 
-def taken_marker(layout: RunLayout) -> None:
-    storage.write(f"{layout.root}/index/{layout.run_id}", b"my notes about stocks\n")
+def taken_marker(paths: RunPaths) -> None:
+    storage.write(f"{paths.root}/index/{paths.run_id}", b"my notes about stocks\n")
 
 
-def taken_marker_of_json(layout: RunLayout) -> None:
-    storage.write_json(f"{layout.root}/index/{layout.run_id}", {"run": "another"})
+def taken_marker_of_json(paths: RunPaths) -> None:
+    storage.write_json(f"{paths.root}/index/{paths.run_id}", {"run": "another"})
 
 
 @pytest.mark.parametrize(
@@ -127,16 +127,16 @@ def taken_marker_of_json(layout: RunLayout) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_its_own_is_refused_before_anything_is_written(
-    layout: RunLayout, made: Callable[[RunLayout], None], told: str, capsys: pytest.CaptureFixture[str]
+    paths: RunPaths, made: Callable[[RunPaths], None], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made(layout)
-    before = tree(layout)
-    assert main(["submit", SYNTHETIC, f"--root={layout.root}", f"--run={layout.run_id}"]) == 2
+    made(paths)
+    before = tree(paths)
+    assert main(["submit", SYNTHETIC, f"--root={paths.root}", f"--run={paths.run_id}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
     with pytest.raises(UsageError):  # whoever else carries out a plan
-        submitted(layout)
-    assert tree(layout) == before
+        submitted(paths)
+    assert tree(paths) == before
 
 
 def test_the_default_id_is_looked_at_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,74 +154,74 @@ def test_no_run_takes_the_place_of_the_list_of_runs(tmp_path: Path, capsys: pyte
     assert list(tmp_path.iterdir()) == []
 
 
-def test_incidental_settings_change_from_submit_to_submit_and_take_effect(layout: RunLayout) -> None:
+def test_incidental_settings_change_from_submit_to_submit_and_take_effect(paths: RunPaths) -> None:
     seen = []
     for allowed in (3, 5):
-        submitted(layout, f"train.max_restarts={allowed}")
-        seen.append(storage.read_json(layout.report("seen.json")))
+        submitted(paths, f"train.max_restarts={allowed}")
+        seen.append(storage.read_json(paths.report("seen.json")))
     assert seen == [3, 5], "what the jobs of each attempt have read"
-    assert storage.read_json(layout.config)["train"]["max_restarts"] == 3, "written once"
-    assert settings.read(layout, 1).train.max_restarts == 3
-    assert settings.read(layout, 2).train.max_restarts == 5
+    assert storage.read_json(paths.config)["train"]["max_restarts"] == 3, "written once"
+    assert settings.read(paths, 1).train.max_restarts == 3
+    assert settings.read(paths, 2).train.max_restarts == 5
 
 
-def test_a_run_of_an_older_release_has_settings_of_its_own_alone(layout: RunLayout) -> None:
+def test_a_run_of_an_older_release_has_settings_of_its_own_alone(paths: RunPaths) -> None:
     """There config.json was the only one, and each submit wrote it."""
-    submitted(layout, "train.max_restarts=4")
-    storage.delete(layout.settings(1))
-    assert settings.read(layout, 1).train.max_restarts == 4
-    submitted(layout, "train.max_restarts=6")
-    assert settings.read(layout, 2).train.max_restarts == 6
+    submitted(paths, "train.max_restarts=4")
+    storage.delete(paths.settings(1))
+    assert settings.read(paths, 1).train.max_restarts == 4
+    submitted(paths, "train.max_restarts=6")
+    assert settings.read(paths, 2).train.max_restarts == 6
 
 
 @pytest.mark.parametrize(("words", "goes_on"), [((), True), (("train.max_restarts=5",), False)])
 @pytest.mark.parametrize("older", [False, True], ids=["own settings", "of an older release"])
 def test_a_launcher_goes_on_with_a_lost_one_whose_jobs_have_the_same_settings(
-    layout: RunLayout, words: tuple[str, ...], goes_on: bool, older: bool
+    paths: RunPaths, words: tuple[str, ...], goes_on: bool, older: bool
 ) -> None:
-    submitted(layout, "train.max_restarts=3")
+    submitted(paths, "train.max_restarts=3")
     if older:
-        storage.delete(layout.settings(1))
-    lost(layout, 1)
+        storage.delete(paths.settings(1))
+    lost(paths, 1)
     target = Noting()
     target.at_work_for = 1
-    launcher.carry_out(plan_of(layout, "train.max_restarts=3", *words), target, lambda _: None)  # type: ignore[arg-type]
-    assert attempts.latest_attempt(layout) == (1 if goes_on else 2)
-    assert storage.exists(layout.attempt(1, 2)) == goes_on
+    launcher.carry_out(plan_of(paths, "train.max_restarts=3", *words), target, lambda _: None)  # type: ignore[arg-type]
+    assert attempts.latest_attempt(paths) == (1 if goes_on else 2)
+    assert storage.exists(paths.attempt(1, 2)) == goes_on
 
 
-def lost(layout: RunLayout, attempt: int) -> None:
+def lost(paths: RunPaths, attempt: int) -> None:
     """Makes the attempt that of a launcher of this machine which died."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     owner = asdict(Owner.me()) | {"pid": process.pid}
-    storage.write_json(layout.attempt(attempt), owner)
-    beat = storage.read_json(layout.heartbeat(attempt))
-    storage.write_json(layout.heartbeat(attempt), beat | {"ended": False})
-    for claim in list(storage.list_objects(f"{layout.uri}/claims/")):
+    storage.write_json(paths.attempt(attempt), owner)
+    beat = storage.read_json(paths.heartbeat(attempt))
+    storage.write_json(paths.heartbeat(attempt), beat | {"ended": False})
+    for claim in list(storage.list_objects(f"{paths.uri}/claims/")):
         storage.delete(claim.uri)
 
 
 def test_of_two_submits_with_other_settings_at_the_same_moment_one_is_refused(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one has been and gone between the look at the folder and the attempt."""
     enter = Attempt.__enter__
 
     def later(self: Attempt) -> Attempt:
         monkeypatch.setattr(Attempt, "__enter__", enter)
-        submitted(layout, "train.seed=2")
+        submitted(paths, "train.seed=2")
         return enter(self)
 
     monkeypatch.setattr(Attempt, "__enter__", later)
     with pytest.raises(UsageError, match=r"train\.seed 2 -> 1"):
-        submitted(layout)
-    assert storage.read_json(layout.config)["train"]["seed"] == 2
-    submitted(layout, "train.seed=2")
+        submitted(paths)
+    assert storage.read_json(paths.config)["train"]["seed"] == 2
+    submitted(paths, "train.seed=2")
 
 
 def test_a_submit_that_dies_before_its_first_job_is_finished_by_the_next(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed at each of its operations in turn."""
     monkeypatch.setattr(launcher, "_run_job", lambda *_: None)
@@ -229,15 +229,15 @@ def test_a_submit_that_dies_before_its_first_job_is_finished_by_the_next(
         child = os.fork()
         if child == 0:
             Doom(operation).over_storage("read", "write", "stat", "delete", "list_objects")
-            submitted(layout)
+            submitted(paths)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) == 0:
             break
-        submitted(layout)
-        number = attempts.latest_attempt(layout)
-        assert settings.read(layout, number).identity() == settings.read(layout, 0).identity()
-        assert storage.read_json(f"{layout.root}/index/{layout.run_id}")["run"] == layout.run_id
-        for item in list(storage.list_objects(f"{layout.root}/")):
+        submitted(paths)
+        number = attempts.latest_attempt(paths)
+        assert settings.read(paths, number).identity() == settings.read(paths, 0).identity()
+        assert storage.read_json(f"{paths.root}/index/{paths.run_id}")["run"] == paths.run_id
+        for item in list(storage.list_objects(f"{paths.root}/")):
             storage.delete(item.uri)
     assert operation > 15

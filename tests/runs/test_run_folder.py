@@ -20,37 +20,37 @@ from cloudlstm.runs import attempts, manifest
 from cloudlstm.runs.journal import Journal, read_progress
 from cloudlstm.runs.liveness import Heartbeat, Owner
 from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
-    return RunLayout.of(f"file://{tmp_path}", "run-1")
+def paths(tmp_path: Path) -> RunPaths:
+    return RunPaths.of(f"file://{tmp_path}", "run-1")
 
 
 @pytest.mark.parametrize("run_id", ["1run", "Run", "a_b", "", "a" * 64, "../x", "a/b"])
 def test_run_ids_begin_with_a_letter(run_id: str) -> None:
     with pytest.raises(errors.UsageError):
-        RunLayout.of("file:///runs", run_id)
+        RunPaths.of("file:///runs", run_id)
 
 
-def test_one_attempt_at_a_time(layout: RunLayout) -> None:
-    with attempts.Attempt(layout) as first:
+def test_one_attempt_at_a_time(paths: RunPaths) -> None:
+    with attempts.Attempt(paths) as first:
         assert first.number == 1
-        with pytest.raises(errors.RunBusyError, match=str(os.getpid())), attempts.Attempt(layout):
+        with pytest.raises(errors.RunBusyError, match=str(os.getpid())), attempts.Attempt(paths):
             pass
-    with attempts.Attempt(layout) as second:
+    with attempts.Attempt(paths) as second:
         assert second.number == 2
 
 
-def test_of_many_launchers_at_once_one_gets_the_run(layout: RunLayout) -> None:
+def test_of_many_launchers_at_once_one_gets_the_run(paths: RunPaths) -> None:
     outcomes: list[str] = []
     barrier = threading.Barrier(6)
 
     def launch() -> None:
         barrier.wait()
         try:
-            with attempts.Attempt(layout):
+            with attempts.Attempt(paths):
                 outcomes.append("held")
                 time.sleep(0.5)
         except errors.RunBusyError:
@@ -64,44 +64,44 @@ def test_of_many_launchers_at_once_one_gets_the_run(layout: RunLayout) -> None:
     assert sorted(outcomes) == ["held", *["refused"] * 5]
 
 
-def test_a_killed_launcher_is_succeeded_at_once(layout: RunLayout) -> None:
+def test_a_killed_launcher_is_succeeded_at_once(paths: RunPaths) -> None:
     code = (
-        "import sys, time; from cloudlstm.runs.attempts import Attempt; from cloudlstm.runs.paths import RunLayout\n"
-        f"with Attempt(RunLayout({layout.uri!r})): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from cloudlstm.runs.attempts import Attempt; from cloudlstm.runs.paths import RunPaths\n"
+        f"with Attempt(RunPaths({paths.uri!r})): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        assert attempts.is_alive(layout, 1)
+        assert attempts.is_alive(paths, 1)
         holder.kill()
-    with attempts.Attempt(layout) as attempt:
+    with attempts.Attempt(paths) as attempt:
         assert attempt.number == 2
 
 
 def test_a_launcher_elsewhere_is_alive_while_its_heartbeat_changes(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What time it is there does not matter, nor that this machine has a process of that number."""
     monkeypatch.setattr(attempts, "HEARTBEAT_DEAD_AFTER_S", 0.5)
     monkeypatch.setattr(attempts, "LOOK_S", 5.0)
-    storage.write_json(layout.attempt(1), asdict(replace(Owner.me(), boot="another", started=0.0)))
-    heartbeat = Heartbeat(layout.heartbeat(1), 0.1)
+    storage.write_json(paths.attempt(1), asdict(replace(Owner.me(), boot="another", started=0.0)))
+    heartbeat = Heartbeat(paths.heartbeat(1), 0.1)
     heartbeat.start()
-    assert attempts.is_alive(layout, 1)
-    with pytest.raises(errors.RunBusyError), attempts.Attempt(layout):
+    assert attempts.is_alive(paths, 1)
+    with pytest.raises(errors.RunBusyError), attempts.Attempt(paths):
         pass
     heartbeat.leave()
     heartbeat._thread.join()
-    assert not attempts.is_alive(layout, 1)
+    assert not attempts.is_alive(paths, 1)
     notices: list[str] = []
-    with attempts.Attempt(layout, notice=notices.append) as second:
+    with attempts.Attempt(paths, notice=notices.append) as second:
         assert second.number == 2
     assert [f"whether process {os.getpid()} on" in notice for notice in notices] == [True]
 
 
 def test_many_silent_launchers_are_watched_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "LOOK_S", 2.0)
-    runs = [RunLayout(f"file://{tmp_path}/run-{number}") for number in range(40)]
+    runs = [RunPaths(f"file://{tmp_path}/run-{number}") for number in range(40)]
     for run in runs:
         storage.write_json(run.attempt(1), asdict(replace(Owner.me(), boot="another")))
         storage.write_json(run.heartbeat(1), {"time": 0.0, "ended": False})
@@ -113,31 +113,31 @@ def test_many_silent_launchers_are_watched_at_the_same_time(tmp_path: Path, monk
     living.leave()
 
 
-def test_a_doubled_job_finds_the_claim_taken(layout: RunLayout) -> None:
-    with attempts.Attempt(layout):
-        assert attempts.claim(layout, "prepare")
-        assert not attempts.claim(layout, "prepare")
-        assert attempts.claim(layout, "train")
-    with attempts.Attempt(layout):
-        assert attempts.claim(layout, "prepare")
+def test_a_doubled_job_finds_the_claim_taken(paths: RunPaths) -> None:
+    with attempts.Attempt(paths):
+        assert attempts.claim(paths, "prepare")
+        assert not attempts.claim(paths, "prepare")
+        assert attempts.claim(paths, "train")
+    with attempts.Attempt(paths):
+        assert attempts.claim(paths, "prepare")
 
 
-def test_cancelling_is_seen_by_the_holder(layout: RunLayout) -> None:
-    with attempts.Attempt(layout) as attempt:
+def test_cancelling_is_seen_by_the_holder(paths: RunPaths) -> None:
+    with attempts.Attempt(paths) as attempt:
         assert not attempt.cancelled()
-        attempts.cancel(layout, attempt.number)
-        attempts.cancel(layout, attempt.number)
+        attempts.cancel(paths, attempt.number)
+        attempts.cancel(paths, attempt.number)
         assert attempt.cancelled()
 
 
-def _manifest(layout: RunLayout, text: bytes = b"shard") -> Manifest:
-    row = write_object(layout.data("clean", "print", "bars-0"), text, kind="bars", rows=3)
+def _manifest(paths: RunPaths, text: bytes = b"shard") -> Manifest:
+    row = write_object(paths.data("clean", "print", "bars-0"), text, kind="bars", rows=3)
     return Manifest("clean", "print", (row,), 1.5, {"kept": 3})
 
 
-def test_a_manifest_survives_the_move_of_its_folder(layout: RunLayout, tmp_path: Path) -> None:
-    _manifest(layout).save(layout)
-    moved = RunLayout.of(f"file://{tmp_path}", "elsewhere")
+def test_a_manifest_survives_the_move_of_its_folder(paths: RunPaths, tmp_path: Path) -> None:
+    _manifest(paths).save(paths)
+    moved = RunPaths.of(f"file://{tmp_path}", "elsewhere")
     (tmp_path / "run-1").rename(tmp_path / "elsewhere")
     found = Manifest.load(moved, "clean")
     assert found is not None
@@ -145,34 +145,34 @@ def test_a_manifest_survives_the_move_of_its_folder(layout: RunLayout, tmp_path:
     assert found.facts == {"kept": 3}
 
 
-def test_a_step_is_finished_only_for_its_inputs_and_with_all_objects(layout: RunLayout) -> None:
-    assert manifest.finished(layout, "clean", "print") is None
-    made = _manifest(layout)
-    made.save(layout)
-    assert manifest.finished(layout, "clean", "print") == made
-    assert manifest.finished(layout, "clean", "other") is None
+def test_a_step_is_finished_only_for_its_inputs_and_with_all_objects(paths: RunPaths) -> None:
+    assert manifest.finished(paths, "clean", "print") is None
+    made = _manifest(paths)
+    made.save(paths)
+    assert manifest.finished(paths, "clean", "print") == made
+    assert manifest.finished(paths, "clean", "other") is None
     storage.delete(made.objects[0].uri)
-    assert manifest.finished(layout, "clean", "print") is None
+    assert manifest.finished(paths, "clean", "print") is None
 
 
 @pytest.mark.parametrize(("damage", "word"), [(b"shar", "bytes"), (b"shark", "checksum")])
-def test_a_damaged_object_is_noticed(layout: RunLayout, damage: bytes, word: str) -> None:
-    made = _manifest(layout)
+def test_a_damaged_object_is_noticed(paths: RunPaths, damage: bytes, word: str) -> None:
+    made = _manifest(paths)
     storage.write(made.objects[0].uri, damage)
     with pytest.raises(errors.CorruptObjectError, match=word):
         manifest.read_object(made.objects[0])
 
 
-def test_pruning_removes_what_is_of_other_inputs_and_nothing_else(layout: RunLayout) -> None:
+def test_pruning_removes_what_is_of_other_inputs_and_nothing_else(paths: RunPaths) -> None:
     kept, older = "0123456789abcdef", "fedcba9876543210"
     for step, mark in (("clean", kept), ("clean", older), ("features", older)):
-        storage.write(layout.data(step, mark, "bars-0"), b"bars")
+        storage.write(paths.data(step, mark, "bars-0"), b"bars")
     for name in ("mine.csv", "old/bars-0", f"{older}.csv", f"{older[:15]}/bars-0", f"{older}0/bars-0"):
-        storage.write(f"{layout.step_data('clean')}{name}", b"somebody's own")
-    before = {item.uri for item in storage.list_objects(f"{layout.uri}/")}
-    manifest.prune(layout, "clean", kept)
-    gone = before - {item.uri for item in storage.list_objects(f"{layout.uri}/")}
-    assert gone == {layout.data("clean", older, "bars-0")}
+        storage.write(f"{paths.step_data('clean')}{name}", b"somebody's own")
+    before = {item.uri for item in storage.list_objects(f"{paths.uri}/")}
+    manifest.prune(paths, "clean", kept)
+    gone = before - {item.uri for item in storage.list_objects(f"{paths.uri}/")}
+    assert gone == {paths.data("clean", older, "bars-0")}
 
 
 def test_the_digest_depends_on_contents_alone() -> None:
@@ -182,24 +182,24 @@ def test_the_digest_depends_on_contents_alone() -> None:
     assert replace(one, objects=(replace(row, sha256="abd"),)).digest() != one.digest()
 
 
-def test_the_journal_keeps_lines_in_order_over_several_attempts(layout: RunLayout) -> None:
+def test_the_journal_keeps_lines_in_order_over_several_attempts(paths: RunPaths) -> None:
     log = logging.getLogger("cloudlstm.anything")
     for attempt in range(2):
-        with Journal(layout, "prepare", "driver", every_s=0.05) as journal:
+        with Journal(paths, "prepare", "driver", every_s=0.05) as journal:
             for number in range(3):
                 log.info("line %d of %d", number, attempt)
                 time.sleep(0.06)
             journal.report("clean", attempt + 1, 2, "rows", loss=0.5)
-    parts = Parts(layout)
+    parts = Parts(paths)
     lines = [line.split(" INFO ")[1] for _, lines in parts.poll() for line in lines]
     assert lines == [f"line {number} of {attempt}" for attempt in range(2) for number in range(3)]
     assert list(parts.poll()) == []
-    (report,) = read_progress(layout)
+    (report,) = read_progress(paths)
     assert (report.done, report.total, report.facts) == (2, 2, {"loss": 0.5})
 
 
-def test_a_journal_that_cannot_write_does_not_stop_the_work(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal(layout, "prepare", "driver", every_s=60)
+def test_a_journal_that_cannot_write_does_not_stop_the_work(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(paths, "prepare", "driver", every_s=60)
     with journal:
         logging.getLogger("cloudlstm.x").info("first")
 
@@ -210,7 +210,7 @@ def test_a_journal_that_cannot_write_does_not_stop_the_work(layout: RunLayout, m
             patch.setattr(storage, "write", fail)
             journal.flush()
         journal.flush()
-    assert ["first" in line for _, lines in Parts(layout).poll() for line in lines] == [True]
+    assert ["first" in line for _, lines in Parts(paths).poll() for line in lines] == [True]
 
 
 @pytest.mark.parametrize("kind", [errors.QualityGateError, errors.AccessDeniedError, errors.ConfigError])

@@ -25,7 +25,7 @@ from cloudlstm.errors import ObjectNotFoundError, RunBusyError, TargetError, Tar
 from cloudlstm.runs import attempts
 from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.services import Application, Cluster, Group, Machine
@@ -93,9 +93,9 @@ class ScriptedSpark:
     def cluster(self) -> Cluster:
         return Cluster("WAITING", "", "1", takes_work=True, remedy="")
 
-    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
-        return {"name": f"{layout.run_id} {job} ${{attempt}}", "arguments": [OPENED, "${package.uri}", layout.uri]} | (
-            {"id": f"s-{layout.run_id}-${{attempt}}-{OPENED}"} if self._manner.own_ids else {}
+    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
+        return {"name": f"{paths.run_id} {job} ${{attempt}}", "arguments": [OPENED, "${package.uri}", paths.uri]} | (
+            {"id": f"s-{paths.run_id}-${{attempt}}-{OPENED}"} if self._manner.own_ids else {}
         )
 
     def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
@@ -241,7 +241,7 @@ class Engine:
             _write(path, record | {"state": "RUNNING"})
             with _working_for(record["name"].rsplit(" ", 1)[1]):
                 try:
-                    if not attempts.claim(RunLayout(run), "prepare-driver-0"):
+                    if not attempts.claim(RunPaths(run), "prepare-driver-0"):
                         _write(path, record | {"state": "COMPLETED"})
                         return
                 except RunBusyError:
@@ -253,9 +253,9 @@ class Engine:
             self.working.pop(run, None)
             with _working_for(record["name"].rsplit(" ", 1)[1]):
                 try:
-                    attempts.require_current(RunLayout(run))
+                    attempts.require_current(RunPaths(run))
                     self.prepared[run] = self.prepared.get(run, 0) + 1
-                    _finish(RunLayout(run), "prepare")
+                    _finish(RunPaths(run), "prepare")
                 except RunBusyError:
                     _write(path, record | {"state": "FAILED"})
                     return
@@ -298,24 +298,24 @@ class Engine:
         if not told or len(told) < int(told[0]["workers"]):
             return
         assert all(each["lease"] == told[0]["lease"] for each in told), "machines of two assignments at work together"
-        layout, attempt = RunLayout(told[0]["run"]), int(told[0]["attempt"])
-        newest = rendezvous.newest(layout)
-        last = rendezvous.read(layout, newest) if newest else None
+        paths, attempt = RunPaths(told[0]["run"]), int(told[0]["attempt"])
+        newest = rendezvous.newest(paths)
+        last = rendezvous.read(paths, newest) if newest else None
         with _working_for(str(attempt)):
             try:
-                attempts.require_current(layout)
+                attempts.require_current(paths)
             except RunBusyError:
                 return
         if last is None or last.attempt != attempt:
-            rendezvous.write(layout, Generation(newest + 1, attempt, tuple(f"{each}:8470" for each in machines)))
-            self._ages[layout.uri] = 0
+            rendezvous.write(paths, Generation(newest + 1, attempt, tuple(f"{each}:8470" for each in machines)))
+            self._ages[paths.uri] = 0
         elif not last.outcome:
-            self._ages[layout.uri] += 1
-            if self._ages[layout.uri] == 4:
-                self.trained[layout.uri] = self.trained.get(layout.uri, 0) + 1
-                _finish(layout, "train")
-                storage.write_json(layout.report("report.json"), {})
-                rendezvous.write(layout, Generation(newest + 1, attempt, outcome=rendezvous.DONE))
+            self._ages[paths.uri] += 1
+            if self._ages[paths.uri] == 4:
+                self.trained[paths.uri] = self.trained.get(paths.uri, 0) + 1
+                _finish(paths, "train")
+                storage.write_json(paths.report("report.json"), {})
+                rendezvous.write(paths, Generation(newest + 1, attempt, outcome=rendezvous.DONE))
 
 
 @contextmanager
@@ -327,7 +327,7 @@ def _working_for(attempt: str) -> Iterator[None]:
         del os.environ[ATTEMPT]
 
 
-def _finish(layout: RunLayout, job: str) -> None:
+def _finish(paths: RunPaths, job: str) -> None:
     for step in STEPS:
         if step.job == job:
-            Manifest(step.name, "print", (), 0.0, {}, began=0.0).save(layout)
+            Manifest(step.name, "print", (), 0.0, {}, began=0.0).save(paths)

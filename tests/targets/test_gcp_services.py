@@ -12,7 +12,7 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.config import parse
 from cloudlstm.errors import CloudLSTMError, TargetError, TargetUnavailableError
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import polling
 from cloudlstm.targets.base import JobState
 from cloudlstm.targets.document import TargetConfig
@@ -62,7 +62,7 @@ def job(state: str, **status: Any) -> dict[str, Any]:
 def submission(attempt: int = 1) -> dict[str, Any]:
     """A request with nothing left open."""
     spark = DataprocSpark(TargetConfig.model_validate(GCP))
-    text = json.dumps(spark.request("prepare", parse({"market": {"source": "synthetic"}}), RunLayout(RUN)))
+    text = json.dumps(spark.request("prepare", parse({"market": {"source": "synthetic"}}), RunPaths(RUN)))
     for name, value in {"attempt": str(attempt), "opened": "19a8f3b2c11", "package.uri": "gs://p.zip"}.items():
         text = text.replace(f"${{{name}}}", value)
     request: dict[str, Any] = json.loads(text)

@@ -17,7 +17,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.runs import attempts
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from targets.kill_point import Doom
 from targets.launcher_process import Launcher
 from targets.scripted_cloud import AWS, GCP, Engine, Manner
@@ -45,8 +45,8 @@ def moved_on_until(engine: Engine, launcher: Launcher, true: Callable[[], Any]) 
         time.sleep(0.004)
 
 
-def layout_of(engine: Engine) -> RunLayout:
-    return RunLayout(f"file://{engine.folder}/bucket/runs/scripted")
+def layout_of(engine: Engine) -> RunPaths:
+    return RunPaths(f"file://{engine.folder}/bucket/runs/scripted")
 
 
 def finished(engine: Engine) -> None:
@@ -116,14 +116,14 @@ def killed_once(operations: int, point: int, engine: Engine) -> None:
 def test_a_run_that_was_deleted_begins_anew(manner: Manner, tmp_path: Path) -> None:
     """The platform still lists its step, of the same name and the same attempt, as done."""
     engine = Engine(tmp_path, manner)
-    layout = layout_of(engine)
+    paths = layout_of(engine)
     for times in (1, 2):
         launcher = Launcher(engine, Doom())
         assert moved_on_until_ended(engine, launcher) == 0, launcher.told
-        assert (engine.prepared, engine.trained) == ({layout.uri: times}, {layout.uri: times})
-        for item in list(storage.list_objects(f"{layout.uri}/")):
+        assert (engine.prepared, engine.trained) == ({paths.uri: times}, {paths.uri: times})
+        for item in list(storage.list_objects(f"{paths.uri}/")):
             storage.delete(item.uri)
-    first, second = engine.steps(layout.uri)
+    first, second = engine.steps(paths.uri)
     assert first["name"] == second["name"]
 
 
@@ -131,17 +131,17 @@ def test_a_run_that_was_deleted_begins_anew(manner: Manner, tmp_path: Path) -> N
 def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Path, woken: str) -> None:
     """Stopped while the step works, taken over when its heartbeat is old, woken again: it harms nothing."""
     engine = Engine(tmp_path)
-    layout = layout_of(engine)
+    paths = layout_of(engine)
     first = Launcher(engine, Doom())
     moved_on_until(engine, first, lambda: engine.working)
     os.kill(first.pid, signal.SIGSTOP)
-    owner = storage.read_json(layout.attempt(1))
-    storage.write_json(layout.attempt(1), owner | {"host": "another machine"})
-    storage.write_json(layout.heartbeat(1), {"time": time.time() - 3600, "ended": False})
+    owner = storage.read_json(paths.attempt(1))
+    storage.write_json(paths.attempt(1), owner | {"host": "another machine"})
+    storage.write_json(paths.heartbeat(1), {"time": time.time() - 3600, "ended": False})
     second = Launcher(engine, Doom())
     if woken == "while the step works":
         give_up = time.monotonic() + LIVENESS_S
-        while not storage.exists(layout.heartbeat(1, 2)):  # the step waits for whoever moves the engine on
+        while not storage.exists(paths.heartbeat(1, 2)):  # the step waits for whoever moves the engine on
             assert time.monotonic() < give_up, second.told
             time.sleep(0.01)
         os.kill(first.pid, signal.SIGCONT)
@@ -155,5 +155,5 @@ def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Pa
     assert first.status == 1
     assert moved_on_until_ended(engine, second) == 0, second.told
     finished(engine)
-    assert engine.prepared == {layout.uri: 1}
-    assert [step["state"] for step in engine.steps(layout.uri)] == ["COMPLETED"]
+    assert engine.prepared == {paths.uri: 1}
+    assert [step["state"] for step in engine.steps(paths.uri)] == ["COMPLETED"]

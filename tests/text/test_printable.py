@@ -12,7 +12,7 @@ import pytest
 from cloudlstm import cli, errors, storage
 from cloudlstm.cli import doctor, logs
 from cloudlstm.errors import CloudLSTMError, UsageError
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.text.printable import printable, shortened
 
 OBEYED = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
@@ -94,12 +94,12 @@ class Terminal(io.StringIO):
 def test_a_worker_cannot_speak_to_the_terminal_of_who_reads_its_log(
     monkeypatch: pytest.MonkeyPatch, out: type[io.StringIO]
 ) -> None:
-    layout = RunLayout(f"memory://run-{time.monotonic_ns()}")
+    paths = RunPaths(f"memory://run-{time.monotonic_ns()}")
     line = "2025-01-02T03:04:05+00:00 ERROR a\tb \x1b]0;owned\x07 \u202e"
-    storage.write(layout.log("train", "worker-0", 1), f"{line}\n".encode())
+    storage.write(paths.log("train", "worker-0", 1), f"{line}\n".encode())
     written = out()
     monkeypatch.setattr(sys, "stdout", written)
-    assert logs.show_logs(layout, follow=False) == 0
+    assert logs.show_logs(paths, follow=False) == 0
     text = written.getvalue()
     assert r"\x1b]0;owned\x07 \u202e" in text
     assert "train/worker-0" in text

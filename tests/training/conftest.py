@@ -11,7 +11,7 @@ with suppress(ImportError):
     # Where TensorFlow is loaded first, curl_cffi cannot pretend to be a browser: tests of Yahoo would fail after these.
     import curl_cffi  # noqa: F401
 
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from training.runs import a_run, trained
 
 
@@ -21,16 +21,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(folder: Path) -> RunLayout:
+def undisturbed(folder: Path) -> RunPaths:
     """A run that one worker has trained, on as many devices as it chose."""
-    layout = a_run(folder, "undisturbed")
-    trained(layout)
-    return layout
+    paths = a_run(folder, "undisturbed")
+    trained(paths)
+    return paths
 
 
 @pytest.fixture(scope="session")
-def undisturbed_by_two(folder: Path) -> RunLayout:
+def undisturbed_by_two(folder: Path) -> RunPaths:
     """The same run, trained by two workers with a device each."""
-    layout = a_run(folder, "two")
-    trained(layout, 2, devices=1)
-    return layout
+    paths = a_run(folder, "two")
+    trained(paths, 2, devices=1)
+    return paths

@@ -13,7 +13,7 @@ import threading
 from cloudlstm import storage
 from cloudlstm.config import parse
 from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.training.membership import Membership
 
 
@@ -38,10 +38,10 @@ def main() -> int:
                 os.kill(os.getpid(), number)
 
         loop.require_finite = check_and_end
-    layout = RunLayout(sys.argv[1])
+    paths = RunPaths(sys.argv[1])
     index = Membership.here().index
-    with Journal(layout, "train", f"worker-{index}") as journal:
-        step.run(layout, parse(storage.read_json(layout.config)), journal)
+    with Journal(paths, "train", f"worker-{index}") as journal:
+        step.run(paths, parse(storage.read_json(paths.config)), journal)
     return 0
 
 

@@ -22,7 +22,7 @@ from cloudlstm.dataset import sequences
 from cloudlstm.errors import MachineError
 from cloudlstm.runs.environment import CORES, DEVICES
 from cloudlstm.runs.manifest import Manifest, read_object, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers.child_environment import worker_environment
 from cloudlstm.workers.loopback import Loopback
 from dataset.tables import features_table
@@ -46,9 +46,9 @@ SETTINGS = {
 }
 
 
-def make_run(folder: Path, name: str, features: Sequence[pa.Table], settings: Mapping[str, Any]) -> RunLayout:
+def make_run(folder: Path, name: str, features: Sequence[pa.Table], settings: Mapping[str, Any]) -> RunPaths:
     """A run whose step "sequences" is done for the shards `features`."""
-    layout = RunLayout(f"file://{folder}/{name}")
+    paths = RunPaths(f"file://{folder}/{name}")
     document = {
         "market": {"source": "synthetic"},
         "dataset": {"train_end": "2021-12-31", "validation_end": "2022-06-30", "window_bars": 10},
@@ -56,23 +56,23 @@ def make_run(folder: Path, name: str, features: Sequence[pa.Table], settings: Ma
     }
     words = [f"{key}={json.dumps(value) if isinstance(value, str) else value}" for key, value in settings.items()]
     config = parse(document, [f'train.cache_dir="{folder}/cache"', *words])
-    storage.write_json(layout.config, config.model_dump(mode="json"))
+    storage.write_json(paths.config, config.model_dump(mode="json"))
     rows = []
     for number, table in enumerate(features):
         for split, shard in sequences.build(table, config.dataset).items():
             if shard.windows:
-                uri = layout.data("sequences", "made", f"{split}-{number:04d}.tfrecord")
+                uri = paths.data("sequences", "made", f"{split}-{number:04d}.tfrecord")
                 rows.append(write_object(uri, shard.data, kind=split, rows=shard.windows))
-    Manifest("sequences", "made", tuple(rows), 0.0, {}).save(layout)
-    return layout
+    Manifest("sequences", "made", tuple(rows), 0.0, {}).save(paths)
+    return paths
 
 
-def config_of(layout: RunLayout) -> RunConfig:
-    return parse(storage.read_json(layout.config))
+def config_of(paths: RunPaths) -> RunConfig:
+    return parse(storage.read_json(paths.config))
 
 
 @contextmanager
-def workers(layout: RunLayout, count: int = 1, *, devices: int | None = None, signals: Mapping[int, str] | None = None):
+def workers(paths: RunPaths, count: int = 1, *, devices: int | None = None, signals: Mapping[int, str] | None = None):
     """Worker processes that end with the block; `signals` sends worker i "SIGNAL STEP", as in {1: "SIGKILL 40"}.
 
     A lone worker gets all cores: pinned to one, it would share that with whatever else is pinned there. Several have a
@@ -86,7 +86,7 @@ def workers(layout: RunLayout, count: int = 1, *, devices: int | None = None, si
     cores = sorted(os.sched_getaffinity(0))
     started: list[subprocess.Popen[bytes]] = []
     network = None
-    consoles = [Path(layout.uri.removeprefix("file://")) / f"console-{index}.txt" for index in range(count)]
+    consoles = [Path(paths.uri.removeprefix("file://")) / f"console-{index}.txt" for index in range(count)]
     try:
         network = network_for(count)
         for index in range(count):
@@ -95,7 +95,7 @@ def workers(layout: RunLayout, count: int = 1, *, devices: int | None = None, si
             env |= {DEVICES: str(devices)} if devices else {}
             end = (signals or {}).get(index, "").split()
             with consoles[index].open("w") as console:
-                command = [sys.executable, "-W", "error", "-W", KERAS_COPIES, str(WORKER), layout.uri, *end]
+                command = [sys.executable, "-W", "error", "-W", KERAS_COPIES, str(WORKER), paths.uri, *end]
                 command = network.command(command) if network else command
                 started.append(
                     subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=console, stderr=subprocess.STDOUT)
@@ -119,14 +119,14 @@ def network_for(count: int) -> Loopback | None:
         return None
 
 
-def trained(layout: RunLayout, count: int = 1, *, devices: int | None = None, printing: str = "") -> Manifest:
+def trained(paths: RunPaths, count: int = 1, *, devices: int | None = None, printing: str = "") -> Manifest:
     """The manifest of the training that `count` workers did, quietly but for lines with `printing`."""
-    with workers(layout, count, devices=devices) as started:
+    with workers(paths, count, devices=devices) as started:
         codes = [process.wait(timeout=600) for process, _ in started]
         printed = [console.read_text() for _, console in started]
         loud = [line for text in printed for line in text.splitlines() if not (printing and printing in line)]
         assert (codes, loud) == ([0] * count, []), "\n".join(printed)
-    manifest = Manifest.load(layout, "train")
+    manifest = Manifest.load(paths, "train")
     assert manifest is not None
     return manifest
 
@@ -149,11 +149,11 @@ def tables() -> list[pa.Table]:
     return [features_table(2, 401, seed=number, signal=0.6) for number in range(2)]
 
 
-def a_run(folder: Path, name: str, **changes: object) -> RunLayout:
+def a_run(folder: Path, name: str, **changes: object) -> RunPaths:
     return make_run(folder, name, tables(), SETTINGS | changes)
 
 
-def the(layout: RunLayout) -> Manifest:
-    manifest = Manifest.load(layout, "train")
+def the(paths: RunPaths) -> Manifest:
+    manifest = Manifest.load(paths, "train")
     assert manifest is not None
     return manifest

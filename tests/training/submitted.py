@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cloudlstm import storage
 from cloudlstm.runs.journal import Progress
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan, launcher
 from cloudlstm.targets.local.target import LocalTarget
 from training.runs import config_of
@@ -17,32 +17,32 @@ Fault = tuple[str, str, str, int]
 """generation/worker, signal, moment, number: see faulty_worker.py."""
 
 
-def carried_out(layout: RunLayout, faults: Sequence[Fault] = ()) -> list[list[Progress]]:
+def carried_out(paths: RunPaths, faults: Sequence[Fault] = ()) -> list[list[Progress]]:
     """Carries out the job "train" of a run; gives what was shown meanwhile."""
     target = LocalTarget()
-    request = json.loads(json.dumps(target.request("train", config_of(layout), layout)))
+    request = json.loads(json.dumps(target.request("train", config_of(paths), paths)))
     for process in request["processes"]:
         process["argv"][1] = str(Path(__file__).with_name("faulty_worker.py"))
-        process["env"] |= {"FAULTS": json.dumps(faults), "STRUCK": str(folder_of(layout))}
+        process["env"] |= {"FAULTS": json.dumps(faults), "STRUCK": str(folder_of(paths))}
     shown: list[list[Progress]] = []
-    launcher.carry_out(Plan("submit", layout.uri, ({"action": "job", **request},)), target, shown.append)
+    launcher.carry_out(Plan("submit", paths.uri, ({"action": "job", **request},)), target, shown.append)
     return shown
 
 
-def folder_of(layout: RunLayout) -> Path:
-    return Path(layout.uri.removeprefix("file://"))
+def folder_of(paths: RunPaths) -> Path:
+    return Path(paths.uri.removeprefix("file://"))
 
 
-def struck(layout: RunLayout, generation: int) -> float:
+def struck(paths: RunPaths, generation: int) -> float:
     """When the fault of a generation struck, seconds since the epoch."""
-    return float((folder_of(layout) / str(generation)).read_text())
+    return float((folder_of(paths) / str(generation)).read_text())
 
 
-def log_of(layout: RunLayout, source: str = "") -> list[str]:
+def log_of(paths: RunPaths, source: str = "") -> list[str]:
     """The lines that `cloudlstm logs` shows, of one source if named."""
     return [
         line
-        for item in storage.list_objects(layout.logs)
+        for item in storage.list_objects(paths.logs)
         if f"/{source}" in item.uri
         for line in storage.read(item.uri).decode().splitlines()
     ]

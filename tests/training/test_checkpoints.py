@@ -12,7 +12,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.state import State
 
@@ -65,18 +65,18 @@ class Second(Alone):
 
 def saved(place: str, *steps: int) -> tuple[Checkpoints, list[str]]:
     """Checkpoints with those of these steps, and their URIs."""
-    layout = RunLayout(f"memory://checkpoints/{place}")
-    with Checkpoints(layout, "f", 0, writes=True) as checkpoints:
+    paths = RunPaths(f"memory://checkpoints/{place}")
+    with Checkpoints(paths, "f", 0, writes=True) as checkpoints:
         for step in steps:
             checkpoints.save(a_state(step))
-    return checkpoints, [found.uri for found in storage.list_objects(layout.checkpoints("f"))]
+    return checkpoints, [found.uri for found in storage.list_objects(paths.checkpoints("f"))]
 
 
 def test_the_newest_of_the_two_that_are_kept_is_taken() -> None:
     checkpoints, uris = saved("newest", 5, 6, 100)
     assert [uri.rsplit("/", 1)[1][:14] for uri in uris] == ["step-000000006", "step-000000100"]
     assert checkpoints.restore(Alone()).step == 100
-    with Checkpoints(RunLayout("memory://checkpoints/newest"), "another", 0, writes=True) as other:
+    with Checkpoints(RunPaths("memory://checkpoints/newest"), "another", 0, writes=True) as other:
         assert other.restore(Alone()) is None
 
 
@@ -142,11 +142,11 @@ class Opens:
 
 def test_a_checkpoint_that_holds_a_pickle_is_not_loaded(tmp_path: Path) -> None:
     """Whoever can write into the run folder gives it the right hash."""
-    layout, file = RunLayout("memory://checkpoints/pickle"), io.BytesIO()
+    paths, file = RunPaths("memory://checkpoints/pickle"), io.BytesIO()
     np.savez(file, small=np.array([Opens(tmp_path / "ran")], dtype=object))
     data = file.getvalue()
-    storage.write(layout.checkpoint("f", 100, hashlib.sha256(data).hexdigest()), data)
-    with Checkpoints(layout, "f", 0, writes=True) as checkpoints:
+    storage.write(paths.checkpoint("f", 100, hashlib.sha256(data).hexdigest()), data)
+    with Checkpoints(paths, "f", 0, writes=True) as checkpoints:
         assert checkpoints.restore(Alone()) is None
     assert not (tmp_path / "ran").exists()
 
@@ -158,8 +158,8 @@ def test_what_is_no_state_is_named(content: bytes) -> None:
 
 
 def test_only_the_chief_writes_checkpoints() -> None:
-    layout = RunLayout("memory://checkpoints/peer")
-    with Checkpoints(layout, "f", 0, writes=False) as checkpoints:
+    paths = RunPaths("memory://checkpoints/peer")
+    with Checkpoints(paths, "f", 0, writes=False) as checkpoints:
         assert not checkpoints.due
         checkpoints.save(a_state())
-    assert not list(storage.list_objects(layout.checkpoints("f")))
+    assert not list(storage.list_objects(paths.checkpoints("f")))

@@ -15,7 +15,7 @@ from cloudlstm import storage
 from cloudlstm.errors import DataError, JobError
 from cloudlstm.runs.environment import MOST_DEVICES
 from cloudlstm.runs.manifest import Manifest, read_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.local import target
 from training.runs import STEPS_PER_EPOCH, a_run, content, losses, the, trained, weights
 from training.submitted import carried_out, log_of, struck
@@ -24,26 +24,26 @@ _LONGEST_WAIT_S = 30.0
 """Between a fault and the moment when all start again."""
 
 
-def restarts_of(layout: RunLayout) -> list[tuple[float, str]]:
+def restarts_of(paths: RunPaths) -> list[tuple[float, str]]:
     """When and why all workers started again, as the log has it."""
-    lines = [line for line in log_of(layout, "train/launcher") if not line.startswith(" ")]
+    lines = [line for line in log_of(paths, "train/launcher") if not line.startswith(" ")]
     stamps = [dt.datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S%z").timestamp() for line in lines]
     return [(stamp, line.split(" ", 2)[2]) for stamp, line in zip(stamps, lines, strict=True)]
 
 
-def resumed_at(layout: RunLayout) -> list[int]:
+def resumed_at(paths: RunPaths) -> list[int]:
     """The steps from which the chief went on."""
-    return [int(line.split()[-1]) for line in log_of(layout, "train/worker-0") if "going on from step" in line]
+    return [int(line.split()[-1]) for line in log_of(paths, "train/worker-0") if "going on from step" in line]
 
 
-def test_a_worker_uses_its_cores_as_devices(undisturbed: RunLayout) -> None:
+def test_a_worker_uses_its_cores_as_devices(undisturbed: RunPaths) -> None:
     cores = len(os.sched_getaffinity(0))
     assert the(undisturbed).facts["replicas"] == len(the(undisturbed).facts["devices"]) == min(cores, MOST_DEVICES)
 
 
 @pytest.mark.parametrize(("workers", "devices"), [(1, 1), (2, 2)])
 def test_any_number_of_devices_trains_the_same_network(
-    undisturbed: RunLayout, folder: Path, workers: int, devices: int
+    undisturbed: RunPaths, folder: Path, workers: int, devices: int
 ) -> None:
     found, known = trained(a_run(folder, f"{workers}x{devices}"), workers, devices=devices), the(undisturbed)
     assert found.facts["replicas"] == workers * devices
@@ -53,9 +53,9 @@ def test_any_number_of_devices_trains_the_same_network(
         np.testing.assert_allclose(weights(found)[name], values, rtol=1e-3, atol=1e-5)
 
 
-def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, undisturbed_by_two: RunLayout) -> None:
-    one, layout = the(undisturbed), undisturbed_by_two
-    two = the(layout)
+def test_two_workers_train_the_network_that_one_does(undisturbed: RunPaths, undisturbed_by_two: RunPaths) -> None:
+    one, paths = the(undisturbed), undisturbed_by_two
+    two = the(paths)
     assert len(losses(one)) == 300
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
     for name, values in weights(one).items():
@@ -63,11 +63,11 @@ def test_two_workers_train_the_network_that_one_does(undisturbed: RunLayout, und
     assert one.fingerprint == two.fingerprint
     assert two.facts["workers"] == 2
     assert len({process["pid"] for process in two.facts["worker_processes"]}) == 2
-    assert not list(storage.list_objects(layout.checkpoints(two.fingerprint))), "a finished training needs none"
+    assert not list(storage.list_objects(paths.checkpoints(two.fingerprint))), "a finished training needs none"
 
 
 def test_lost_workers_do_not_change_the_network(
-    undisturbed_by_two: RunLayout, folder: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed_by_two: RunPaths, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(target, "_STOPPED_S", 3.0)
     random = np.random.default_rng(20261123)
@@ -79,9 +79,9 @@ def test_lost_workers_do_not_change_the_network(
         ("2/worker-1", "SIGTERM", "step", steps[2]),
         ("3/worker-1", "SIGSTOP", "step", steps[3]),
     ]
-    layout = a_run(folder, "disturbed", **{"train.workers": 2, "train.max_restarts": 1})
-    shown = carried_out(layout, faults)
-    expected, found = the(undisturbed_by_two), the(layout)
+    paths = a_run(folder, "disturbed", **{"train.workers": 2, "train.max_restarts": 1})
+    shown = carried_out(paths, faults)
+    expected, found = the(undisturbed_by_two), the(paths)
     np.testing.assert_allclose(losses(found), losses(expected), rtol=1e-5)
     assert found.facts["train_loss"] == pytest.approx(expected.facts["train_loss"], rel=1e-5)
     for name, values in weights(expected).items():
@@ -91,19 +91,19 @@ def test_lost_workers_do_not_change_the_network(
     assert killed == ["worker-1 killed by signal 9 (SIGKILL)", "worker-0 killed by signal 9 (SIGKILL)"]
     assert "ended on SIGTERM" in terminated
     assert stopped == "worker-1 stopped (SIGSTOP)"
-    told = restarts_of(layout)
+    told = restarts_of(paths)
     assert [line for _, line in told] == [
         f"{cause}; all workers start again as generation {number}"
         for number, cause in enumerate(found.facts["restarts"], 1)
     ]
-    waited = [when - struck(layout, generation) for generation, (when, _) in enumerate(told)]
+    waited = [when - struck(paths, generation) for generation, (when, _) in enumerate(told)]
     assert max(waited) <= _LONGEST_WAIT_S, waited
 
-    saved = [int(line.split()[-1]) for line in log_of(layout, "train/worker-0") if "state saved at step" in line]
+    saved = [int(line.split()[-1]) for line in log_of(paths, "train/worker-0") if "state saved at step" in line]
     assert len(saved) == 1
     assert steps[2] <= saved[0] <= steps[2] + 16, "it saves where it was asked to end"
-    assert saved[0] in resumed_at(layout), "and nothing is lost"
-    assert max(resumed_at(layout)) > steps[2]
+    assert saved[0] in resumed_at(paths), "and nothing is lost"
+    assert max(resumed_at(paths)) > steps[2]
 
     # What has been counted stands while all start again, and the reason is shown.
     every = [report for reports in shown for report in reports]
@@ -115,7 +115,7 @@ def test_lost_workers_do_not_change_the_network(
     assert reports[-1].facts["restarts"] == 4
 
 
-def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunLayout, folder: Path) -> None:
+def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunPaths, folder: Path) -> None:
     faults = [
         ("0/worker-0", "SIGKILL", "half", 65),
         ("1/worker-0", "SIGKILL", "torn", 125),
@@ -123,30 +123,30 @@ def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunL
         ("3/worker-0", "SIGKILL", "tidying", 0),
         ("4/worker-0", "SIGTERM", "reporting", 0),
     ]
-    layout = a_run(folder, "lone", **{"train.workers": 1, "train.max_restarts": 3})
-    carried_out(layout, faults)
-    causes = [line.split(";")[0] for _, line in restarts_of(layout)]
+    paths = a_run(folder, "lone", **{"train.workers": 1, "train.max_restarts": 3})
+    carried_out(paths, faults)
+    causes = [line.split(";")[0] for _, line in restarts_of(paths)]
     assert causes == ["worker-0 killed by signal 9 (SIGKILL)"] * 4 + ["worker-0 ended on SIGTERM"]
-    lines = log_of(layout, "train/worker-0")
+    lines = log_of(paths, "train/worker-0")
     assert sum("passing over a checkpoint" in line for line in lines) == 1, "the torn one"
-    expected, found = the(undisturbed), the(layout)
+    expected, found = the(undisturbed), the(paths)
     for kind in ("losses", "weights", "predictions", "inputs"):
         assert content(found, kind) == content(expected, kind)
-    half, torn, *_, last = resumed_at(layout)
+    half, torn, *_, last = resumed_at(paths)
     assert 0 < half < 65 <= torn < 125, "the checkpoint before"
     assert half % STEPS_PER_EPOCH, "and not at an epoch's end"
     assert last == 300, "what was killed after the last step only predicts again"
-    assert not list(storage.list_objects(layout.all_checkpoints)), "also when killed before it could tidy up"
-    report = Manifest.load(layout, "evaluate")
+    assert not list(storage.list_objects(paths.all_checkpoints)), "also when killed before it could tidy up"
+    report = Manifest.load(paths, "evaluate")
     assert report is not None
     assert all(read_object(row) for row in report.objects)
 
 
 def test_a_cause_that_would_come_again_fails_the_job_at_once(folder: Path) -> None:
-    layout = a_run(folder, "failing", **{"train.workers": 2})
+    paths = a_run(folder, "failing", **{"train.workers": 2})
     with pytest.raises(DataError, match="as planted"):
-        carried_out(layout, [("0/worker-1", "DataError", "step", 40)])
-    assert restarts_of(layout) == []
+        carried_out(paths, [("0/worker-1", "DataError", "step", 40)])
+    assert restarts_of(paths) == []
 
 
 def test_a_lone_worker_that_is_stopped_early_is_started_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,17 +154,17 @@ def test_a_lone_worker_that_is_stopped_early_is_started_again(folder: Path, monk
     monkeypatch.setattr(target, "_STOPPED_S", 2.0)
     faults = [("0/worker-0", "SIGSTOP", "start", 0), ("1/worker-0", "SIGSTOP", "staging", 0)]
     faults += [(f"{number}/worker-0", "SIGKILL", "start", 0) for number in range(2, 9)]
-    layout = a_run(folder, "stopped", **{"train.workers": 1, "train.max_restarts": 2})
+    paths = a_run(folder, "stopped", **{"train.workers": 1, "train.max_restarts": 2})
     with pytest.raises(JobError, match=r"worker-0 killed by signal 9 \(SIGKILL\) .after 2 restarts"):
-        carried_out(layout, faults)
-    assert [line.split(";")[0] for _, line in restarts_of(layout)] == ["worker-0 stopped (SIGSTOP)"] * 2
+        carried_out(paths, faults)
+    assert [line.split(";")[0] for _, line in restarts_of(paths)] == ["worker-0 stopped (SIGSTOP)"] * 2
 
 
-def test_a_finished_training_is_found_without_tensorflow(undisturbed: RunLayout) -> None:
+def test_a_finished_training_is_found_without_tensorflow(undisturbed: RunPaths) -> None:
     code = (
         "import sys; from cloudlstm import storage; from cloudlstm.config import parse\n"
-        "from cloudlstm.runs.journal import Journal; from cloudlstm.runs.paths import RunLayout\n"
-        "from cloudlstm.training import step; layout = RunLayout(sys.argv[1])\n"
+        "from cloudlstm.runs.journal import Journal; from cloudlstm.runs.paths import RunPaths\n"
+        "from cloudlstm.training import step; layout = RunPaths(sys.argv[1])\n"
         "assert step.run(layout, parse(storage.read_json(layout.config)), Journal(layout, 'train', 'worker-0'))\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )

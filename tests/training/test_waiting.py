@@ -31,8 +31,8 @@ def test_the_limit_follows_what_the_work_has_taken() -> None:
 
 def test_a_worker_whose_peer_stands_still_ends(folder: Path) -> None:
     """Nobody else sees this peer stand still, as where a network drops packets."""
-    layout = a_run(folder, "still", **{"train.collective_timeout_s": 1.0})
-    with workers(layout, 2, devices=1, signals={1: "SIGSTOP 60"}) as [(survivor, console), _]:
+    paths = a_run(folder, "still", **{"train.collective_timeout_s": 1.0})
+    with workers(paths, 2, devices=1, signals={1: "SIGSTOP 60"}) as [(survivor, console), _]:
         assert survivor.wait(timeout=300) not in (0, 143)
     assert "worker 0 lost a peer" in console.read_text()
     assert "while training a few steps for" in console.read_text()

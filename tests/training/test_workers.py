@@ -16,7 +16,7 @@ from cloudlstm.dataset.inputs import restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import UsageError
 from cloudlstm.runs.manifest import Manifest, ManifestRow
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from dataset.tables import features_table
 from training.runs import (
     SETTINGS,
@@ -33,8 +33,8 @@ from training.runs import (
 )
 
 
-def split_of(layout: RunLayout, split: str) -> SequenceSet:
-    sequences, config = Manifest.load(layout, "sequences"), config_of(layout)
+def split_of(paths: RunPaths, split: str) -> SequenceSet:
+    sequences, config = Manifest.load(paths, "sequences"), config_of(paths)
     assert sequences is not None
     return SequenceSet.stage(sequences.of_kind(split), window_bars=10, horizon_bars=1, cache_dir=config.train.cache_dir)
 
@@ -43,9 +43,9 @@ def predictions(manifest: Manifest) -> pa.Table:
     return pq.read_table(io.BytesIO(content(manifest, "predictions")))
 
 
-def error_of_forecasts(layout: RunLayout) -> float:
+def error_of_forecasts(paths: RunPaths) -> float:
     """The validation loss of the forecasts that were written, and so of the weights that were kept."""
-    manifest, validation = the(layout), split_of(layout, "validation")
+    manifest, validation = the(paths), split_of(paths, "validation")
     every = np.arange(len(validation))
     raw, tickers = validation.windows(every), validation.tickers(every)
     transform = restore(json.loads(content(manifest, "inputs")))
@@ -60,7 +60,7 @@ def history(manifest: Manifest) -> list[dict]:
     return [json.loads(line) for line in content(manifest, "history").splitlines()]
 
 
-def test_it_learns_and_keeps_the_best_weights(undisturbed: RunLayout) -> None:
+def test_it_learns_and_keeps_the_best_weights(undisturbed: RunPaths) -> None:
     manifest, records = the(undisturbed), history(the(undisturbed))
     assert [record["epoch"] for record in records] == list(range(12))
     assert [record["steps"] for record in records] == [*range(0, 300, STEPS_PER_EPOCH), 300]
@@ -71,7 +71,7 @@ def test_it_learns_and_keeps_the_best_weights(undisturbed: RunLayout) -> None:
     assert error_of_forecasts(undisturbed) == pytest.approx(min(found), rel=1e-5)
 
 
-def test_the_untrained_network_is_the_naive_forecast(undisturbed: RunLayout) -> None:
+def test_the_untrained_network_is_the_naive_forecast(undisturbed: RunPaths) -> None:
     validation = split_of(undisturbed, "validation")
     every = np.arange(len(validation))
     transform = restore(json.loads(content(the(undisturbed), "inputs")))
@@ -79,7 +79,7 @@ def test_the_untrained_network_is_the_naive_forecast(undisturbed: RunLayout) -> 
     assert history(the(undisturbed))[0]["validation_loss"] == pytest.approx(float((fitted**2).mean()), rel=1e-6)
 
 
-def test_predictions_keep_their_contract(undisturbed: RunLayout) -> None:
+def test_predictions_keep_their_contract(undisturbed: RunPaths) -> None:
     table = predictions(the(undisturbed))
     assert pa.compute.unique(table["split"]).to_pylist() == ["validation", "test", "forecast"]
     for split in ("validation", "test", "forecast"):
@@ -95,7 +95,7 @@ def test_predictions_keep_their_contract(undisturbed: RunLayout) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-def test_plain_keras_loads_the_network(undisturbed: RunLayout, tmp_path: Path) -> None:
+def test_plain_keras_loads_the_network(undisturbed: RunPaths, tmp_path: Path) -> None:
     import keras
 
     manifest = the(undisturbed)
@@ -114,53 +114,53 @@ def test_plain_keras_loads_the_network(undisturbed: RunLayout, tmp_path: Path) -
 
 def test_under_the_name_of_the_network_stands_a_trained_one(folder: Path) -> None:
     """Where there is nothing to learn, the naive forecast validates best; it is not passed off as the LSTM's."""
-    layout = make_run(
+    paths = make_run(
         folder, "noise", [features_table(2, 401, seed=5, signal=0.0)],
         SETTINGS | {"train.max_steps": 60, "train.learning_rate": 0.02},
     )  # fmt: skip
-    manifest = trained(layout)
+    manifest = trained(paths)
     found = [record["validation_loss"] for record in history(manifest)]
     assert min(found) == found[0], "or that says nothing"
     assert manifest.facts["best_epoch"] == 1 + int(np.argmin(found[1:]))
-    assert error_of_forecasts(layout) == pytest.approx(min(found[1:]), rel=1e-5)
+    assert error_of_forecasts(paths) == pytest.approx(min(found[1:]), rel=1e-5)
 
 
 def test_a_worker_that_loses_its_peer_ends_with_a_clear_error_and_can_finish_alone(
-    undisturbed: RunLayout, folder: Path
+    undisturbed: RunPaths, folder: Path
 ) -> None:
-    layout = a_run(folder, "lost", **{"train.collective_timeout_s": 5.0})
-    with workers(layout, 2, signals={1: "SIGKILL 60"}) as [(survivor, console), _]:
+    paths = a_run(folder, "lost", **{"train.collective_timeout_s": 5.0})
+    with workers(paths, 2, signals={1: "SIGKILL 60"}) as [(survivor, console), _]:
         assert survivor.wait(timeout=300) not in (0, 143)
     assert "worker 0 lost a peer" in console.read_text()
-    [*_, newest] = storage.list_objects(layout.uri + "/checkpoints/")
+    [*_, newest] = storage.list_objects(paths.uri + "/checkpoints/")
     assert 0 < int(newest.uri.rsplit("step-", 1)[1][:9]) < 84
-    np.testing.assert_allclose(losses(trained(layout)), losses(the(undisturbed)), rtol=1e-5)
-    assert "going on from step" in _log(layout)
+    np.testing.assert_allclose(losses(trained(paths)), losses(the(undisturbed)), rtol=1e-5)
+    assert "going on from step" in _log(paths)
 
 
 def test_levels_stop_early_in_half_precision(folder: Path) -> None:
-    layout = a_run(
+    paths = a_run(
         folder, "levels",
         **{"train.inputs": "levels", "train.precision": "mixed_float16", "train.patience_epochs": 2,
            "train.max_steps": 10_000, "train.epochs": 200, "train.learning_rate": 0.02, "train.batch_windows": 128},
     )  # fmt: skip
     # Where the CPU has no float16, oneDNN says so once.
-    manifest = trained(layout, printing="oneDNN supports DT_HALF only on platforms with AVX-512")
+    manifest = trained(paths, printing="oneDNN supports DT_HALF only on platforms with AVX-512")
     found = [record["validation_loss"] for record in history(manifest)]
     assert len(found) < 201
     assert len(found) - 1 == manifest.facts["best_epoch"] + 2 == int(np.argmin(found)) + 2
-    assert error_of_forecasts(layout) == pytest.approx(min(found), rel=1e-3), "the best weights, not the last"
+    assert error_of_forecasts(paths) == pytest.approx(min(found), rel=1e-3), "the best weights, not the last"
     assert found[-1] > 1.01 * min(found), "or that says nothing"
     assert min(found) < 0.5 * found[0], "an untrained network forecasts the mean price"
     assert json.loads(content(manifest, "inputs"))["statistics"].keys() == {"", "T000", "T001"}
 
 
-def test_weights_of_another_run_only_predict(undisturbed: RunLayout, folder: Path) -> None:
-    layout = a_run(
+def test_weights_of_another_run_only_predict(undisturbed: RunPaths, folder: Path) -> None:
+    paths = a_run(
         folder, "predicts",
         **{"train.weights": undisturbed.uri, "train.epochs": 0, "train.seed": 9, "train.precision": "mixed_bfloat16"},
     )  # fmt: skip
-    manifest = trained(layout)
+    manifest = trained(paths)
     assert manifest.facts["steps"] == 0
     for name, values in weights(the(undisturbed)).items():
         np.testing.assert_array_equal(weights(manifest)[name], values)
@@ -178,7 +178,7 @@ class Quiet:
         self.reports.append((*progress, facts))
 
 
-def test_a_finished_training_is_not_done_twice(undisturbed: RunLayout) -> None:
+def test_a_finished_training_is_not_done_twice(undisturbed: RunPaths) -> None:
     from cloudlstm.training import step
 
     before, journal = the(undisturbed), Quiet()
@@ -187,7 +187,7 @@ def test_a_finished_training_is_not_done_twice(undisturbed: RunLayout) -> None:
     assert journal.reports == [("train", 1, 1, "windows", {"finished": True, "skipped": True})]
 
 
-def test_what_changes_the_fingerprint(undisturbed: RunLayout) -> None:
+def test_what_changes_the_fingerprint(undisturbed: RunPaths) -> None:
     from cloudlstm.training.fingerprint import train_fingerprint
 
     config, sequences = config_of(undisturbed), Manifest.load(undisturbed, "sequences")
@@ -209,7 +209,7 @@ def test_what_changes_the_fingerprint(undisturbed: RunLayout) -> None:
     assert len({known, *others}) == 6
 
 
-def test_weights_of_no_run_are_refused(undisturbed: RunLayout) -> None:
+def test_weights_of_no_run_are_refused(undisturbed: RunPaths) -> None:
     from cloudlstm.training import step
 
     config = config_of(undisturbed)
@@ -218,5 +218,5 @@ def test_weights_of_no_run_are_refused(undisturbed: RunLayout) -> None:
         step.run(undisturbed, config, Quiet())
 
 
-def _log(layout: RunLayout) -> str:
-    return b"".join(storage.read(found.uri) for found in storage.list_objects(layout.logs)).decode()
+def _log(paths: RunPaths) -> str:
+    return b"".join(storage.read(found.uri) for found in storage.list_objects(paths.logs)).decode()

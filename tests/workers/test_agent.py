@@ -14,7 +14,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.config import parse
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import rendezvous
 from cloudlstm.workers.rendezvous import Generation
 from on_emulators import until
@@ -33,23 +33,23 @@ def failing(verb):
     return asked
 for name in ("exists", "stat", "read", "read_json", "write_json", "list_objects"):
     setattr(storage, name, failing(getattr(storage, name)))
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import agent
 from cloudlstm.workers.agent import Assignment, Member
 agent._LONGEST_PAUSE_S = 0.5
 run, address, workers = sys.argv[1:4]
-sys.exit(Member(Assignment(RunLayout(run), 1, int(workers), 28470), address, sys.argv[4:]).run())
+sys.exit(Member(Assignment(RunPaths(run), 1, int(workers), 28470), address, sys.argv[4:]).run())
 """
 
 WORKER = """
 import json, os, sys, time
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 task = json.loads(os.environ.get("TF_CONFIG") or '{"task": {"index": 0}}')["task"]
 index, generation = task["index"], int(os.environ["CLOUDLSTM_GENERATION"])
 def lose_a_peer(): time.sleep(1); sys.exit(75)
 def checkpoint():
     from cloudlstm import storage
-    storage.write(RunLayout(sys.argv[1]).checkpoint("f", generation, "a" * 64), b"")
+    storage.write(RunPaths(sys.argv[1]).checkpoint("f", generation, "a" * 64), b"")
 """
 
 
@@ -57,11 +57,11 @@ class Machines:
     """Machines of one run, in a folder each."""
 
     def __init__(self, folder: Path, worker: str, *, max_restarts: int = 3) -> None:
-        self.layout = RunLayout(f"file://{folder}/run")
-        for uri, allowed in ((self.layout.config, 9), (self.layout.settings(1), max_restarts)):
+        self.paths = RunPaths(f"file://{folder}/run")
+        for uri, allowed in ((self.paths.config, 9), (self.paths.settings(1), max_restarts)):
             config = parse({"market": {"source": "synthetic"}, "train": {"max_restarts": allowed}})
             storage.write_json(uri, config.model_dump(mode="json"))
-        storage.write_json(self.layout.attempt(1), {})
+        storage.write_json(self.paths.attempt(1), {})
         self._folder, self._worker = folder, WORKER + worker
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -69,7 +69,7 @@ class Machines:
         for address in addresses:
             folder = self._folder / address
             folder.mkdir()
-            command = [sys.executable, "-c", MACHINE, self.layout.uri, address, str(workers)]
+            command = [sys.executable, "-c", MACHINE, self.paths.uri, address, str(workers)]
             self.running[address] = subprocess.Popen(
                 [*command, sys.executable, "-c", self._worker],
                 cwd=folder,
@@ -82,8 +82,8 @@ class Machines:
         return [each.wait(120) for each in self.running.values()]
 
     def generations(self) -> list[Generation]:
-        numbers = range(1, rendezvous.newest(self.layout) + 1)
-        return [rendezvous.read(self.layout, number) for number in numbers]
+        numbers = range(1, rendezvous.newest(self.paths) + 1)
+        return [rendezvous.read(self.paths, number) for number in numbers]
 
     def kill(self, address: str) -> None:
         os.killpg(self.running[address].pid, signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_a_foreign_file_among_the_members_ends_no_training(tmp_path: Path, ends:
     machines = Machines(tmp_path, "time.sleep(5); checkpoint()")
     ends.append(machines)
     for number in (1, 2, 3):
-        storage.write(machines.layout.members(number) + ".DS_Store", b"not ours")
+        storage.write(machines.paths.members(number) + ".DS_Store", b"not ours")
     machines.start("127.0.0.11", "127.0.0.12")
     assert machines.statuses() == [0, 0]
     assert [found.outcome for found in machines.generations()] == ["", "done"]
@@ -170,7 +170,7 @@ def test_a_machine_that_is_lost_is_replaced_by_another(tmp_path: Path, ends: lis
     machines = Machines(tmp_path, "checkpoint(); time.sleep(600 if generation == 0 else 0)")
     ends.append(machines)
     machines.start("127.0.0.11", "127.0.0.12")
-    until(lambda: list(storage.list_objects(machines.layout.all_checkpoints)), "workers at work")
+    until(lambda: list(storage.list_objects(machines.paths.all_checkpoints)), "workers at work")
     machines.kill("127.0.0.11")
     time.sleep(1.0)
     machines.start("127.0.0.13")
@@ -185,6 +185,6 @@ def test_machines_of_an_attempt_that_was_succeeded_stop(tmp_path: Path, ends: li
     machines = Machines(tmp_path, "checkpoint(); time.sleep(600)")
     ends.append(machines)
     machines.start("127.0.0.11", workers=1)
-    until(lambda: list(storage.list_objects(machines.layout.all_checkpoints)), "a worker at work")
-    storage.write_json(machines.layout.attempt(2), {})
+    until(lambda: list(storage.list_objects(machines.paths.all_checkpoints)), "a worker at work")
+    storage.write_json(machines.paths.attempt(2), {})
     assert machines.statuses() == [0]

@@ -15,7 +15,7 @@ import pytest
 
 from cloudlstm import errors, storage
 from cloudlstm.runs.journal import Journal, read_progress
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import JobState, Plan, launcher
 from cloudlstm.targets.local import target
 from cloudlstm.targets.local.target import LocalJob
@@ -27,13 +27,13 @@ DIE = "os.kill(os.getpid(), signal.SIGKILL)"
 SLEEP = "time.sleep(60)"
 
 
-def request(layout: RunLayout, *codes: str, allowed: int = 3) -> dict[str, object]:
+def request(paths: RunPaths, *codes: str, allowed: int = 3) -> dict[str, object]:
     """Processes that run these pieces of Python; each knows its generation."""
     processes = [
         {"worker": f"worker-{index}", "argv": [sys.executable, "-I", "-c", PREAMBLE + code], "env": {}}
         for index, code in enumerate(codes)
     ]
-    return {"action": "job", "job": "train", "run": layout.uri, "max_restarts": allowed, "processes": processes}
+    return {"action": "job", "job": "train", "run": paths.uri, "max_restarts": allowed, "processes": processes}
 
 
 def until(true: Callable[[], object], timeout_s: float = 60.0) -> None:
@@ -63,8 +63,8 @@ def pids_of(started: LocalJob) -> list[int]:
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
-    return RunLayout(f"file://{tmp_path}/run")
+def paths(tmp_path: Path) -> RunPaths:
+    return RunPaths(f"file://{tmp_path}/run")
 
 
 @pytest.mark.parametrize(
@@ -79,50 +79,50 @@ def test_which_ends_are_worth_another_start(statuses: list[int], another: bool) 
     assert worth_another(statuses) == another
 
 
-def test_restarts_are_refilled_by_progress_alone(layout: RunLayout) -> None:
-    restarts = Restarts(layout, "train", allowed=2)
+def test_restarts_are_refilled_by_progress_alone(paths: RunPaths) -> None:
+    restarts = Restarts(paths, "train", allowed=2)
     assert [restarts.another([-9]) for _ in range(2)] == [True, True]
-    storage.write(layout.checkpoint("f", 100, "a" * 64), b"")
+    storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
     assert [restarts.another([-9]) for _ in range(3)] == [True, True, True]
-    storage.write(layout.checkpoint("f", 90, "a" * 64), b"")
-    storage.write(layout.checkpoint("f", 100, "b" * 64), b"again")
+    storage.write(paths.checkpoint("f", 90, "a" * 64), b"")
+    storage.write(paths.checkpoint("f", 100, "b" * 64), b"again")
     assert not restarts.another([-9]), "no step further"
-    storage.write(layout.manifest("train"), b"{}")
+    storage.write(paths.manifest("train"), b"{}")
     assert restarts.another([-9])
-    assert not Restarts(layout, "train", allowed=0).another([-9])
+    assert not Restarts(paths, "train", allowed=0).another([-9])
 
 
-def test_a_restart_in_which_nobody_died_costs_no_budget(layout: RunLayout) -> None:
+def test_a_restart_in_which_nobody_died_costs_no_budget(paths: RunPaths) -> None:
     """A worker that took a slow peer for lost ends with PEER_LOST, and so do the others."""
-    restarts = Restarts(layout, "train", allowed=1)
+    restarts = Restarts(paths, "train", allowed=1)
     assert [restarts.another([PEER_LOST, PEER_LOST, 0]) for _ in range(10)] == [True] * 10
     assert restarts.another([-9, PEER_LOST]), "the budget is untouched"
-    resumed = Restarts(layout, "train", 1, restarts.state)
+    resumed = Restarts(paths, "train", 1, restarts.state)
     assert not resumed.another([PEER_LOST]), "without end they do not go on either"
-    storage.write(layout.checkpoint("f", 100, "a" * 64), b"")
+    storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
     assert resumed.another([PEER_LOST])
 
 
-def test_what_was_there_before_the_job_is_no_progress(layout: RunLayout) -> None:
-    storage.write(layout.checkpoint("f", 100, "a" * 64), b"")
-    restarts = Restarts(layout, "train", allowed=1)
+def test_what_was_there_before_the_job_is_no_progress(paths: RunPaths) -> None:
+    storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
+    restarts = Restarts(paths, "train", allowed=1)
     assert [restarts.another([-9]) for _ in range(2)] == [True, False]
 
 
-def test_all_processes_start_again_when_one_is_killed(layout: RunLayout, tmp_path: Path) -> None:
-    started = LocalJob(request(layout, f"generation or {SLEEP}", f"generation or {DIE}"))
+def test_all_processes_start_again_when_one_is_killed(paths: RunPaths, tmp_path: Path) -> None:
+    started = LocalJob(request(paths, f"generation or {SLEEP}", f"generation or {DIE}"))
     before = pids_of(started)
     assert ended(started) is JobState.DONE
     assert [restart.cause for restart in started.restarts] == ["worker-1 killed by signal 9 (SIGKILL)"]
     assert all(has_gone(pid) for pid in before)
 
 
-def test_a_job_that_gets_no_further_is_given_up(layout: RunLayout) -> None:
+def test_a_job_that_gets_no_further_is_given_up(paths: RunPaths) -> None:
     code = f"print('last words', flush=True); {DIE}"
-    plan = Plan("submit", layout.uri, (request(layout, code, allowed=2),))
+    plan = Plan("submit", paths.uri, (request(paths, code, allowed=2),))
     with pytest.raises(errors.JobError, match=r"killed by signal 9.*last words \(after 2 restarts"):
         launcher.carry_out(plan, Started(), lambda _: None)
-    lines = [storage.read(item.uri).decode() for item in storage.list_objects(layout.logs) if "launcher" in item.uri]
+    lines = [storage.read(item.uri).decode() for item in storage.list_objects(paths.logs) if "launcher" in item.uri]
     assert ["as generation 1" in lines[0], "as generation 2" in lines[1], len(lines)] == [True, True, 2]
     assert all("last words" in line for line in lines)
 
@@ -137,34 +137,34 @@ class Started:
         return LocalJob(asked)
 
 
-def test_a_known_cause_is_not_tried_again_although_a_peer_ended_first(layout: RunLayout) -> None:
+def test_a_known_cause_is_not_tried_again_although_a_peer_ended_first(paths: RunPaths) -> None:
     record = errors.to_record(errors.DataError("too little of it")) | {"generation": 0}
-    path = Path(layout.failure("train").removeprefix("file://"))
+    path = Path(paths.failure("train").removeprefix("file://"))
     note = f"os.makedirs({str(path.parent)!r}); open({str(path)!r}, 'w').write({json.dumps(record)!r})"
     peer = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1); {note}; sys.exit(1)"
-    plan = Plan("submit", layout.uri, (request(layout, f"time.sleep(0.5); sys.exit({PEER_LOST})", peer),))
+    plan = Plan("submit", paths.uri, (request(paths, f"time.sleep(0.5); sys.exit({PEER_LOST})", peer),))
     with pytest.raises(errors.DataError, match="too little of it"):
         launcher.carry_out(plan, Started(), lambda _: None)
 
 
-def test_the_failure_of_an_earlier_generation_is_not_shown(layout: RunLayout) -> None:
+def test_the_failure_of_an_earlier_generation_is_not_shown(paths: RunPaths) -> None:
     """As when a worker of an earlier generation, on another machine, writes late."""
     record = errors.to_record(errors.DataError("of long ago")) | {"generation": 0}
     code = f"generation or {DIE}; time.sleep(2); os.kill(os.getpid(), signal.SIGSEGV)"
-    plan = Plan("submit", layout.uri, (request(layout, code, allowed=1),))
+    plan = Plan("submit", paths.uri, (request(paths, code, allowed=1),))
 
     def late(_: object) -> None:
-        if list(storage.list_objects(f"{layout.uri}/logs/train/launcher/")):
-            storage.write_json(layout.failure("train"), record)
+        if list(storage.list_objects(f"{paths.uri}/logs/train/launcher/")):
+            storage.write_json(paths.failure("train"), record)
 
     with pytest.raises(errors.JobError, match=r"SIGSEGV"):
         launcher.carry_out(plan, Started(), late)
-    assert storage.exists(layout.failure("train")), "or that says nothing"
+    assert storage.exists(paths.failure("train")), "or that says nothing"
 
 
-def test_the_first_cause_outlives_consequences_and_earlier_generations(layout: RunLayout) -> None:
+def test_the_first_cause_outlives_consequences_and_earlier_generations(paths: RunPaths) -> None:
     def recorded() -> str:
-        return str(storage.read_json(layout.failure("train"))["message"])
+        return str(storage.read_json(paths.failure("train"))["message"])
 
     told = [
         (errors.PeerLostError("a peer"), 0, "a peer"), (errors.DataError("bad"), 0, "bad"),
@@ -172,13 +172,13 @@ def test_the_first_cause_outlives_consequences_and_earlier_generations(layout: R
         (errors.PeerLostError("another"), 1, "another"),
     ]  # fmt: skip
     for error, generation, expected in told:
-        job._record(layout, "train", error, generation)
+        job._record(paths, "train", error, generation)
         assert recorded() == expected
 
 
-def test_a_process_that_stays_stopped_is_lost(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_stays_stopped_is_lost(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "_STOPPED_S", 1.0)
-    started = LocalJob(request(layout, f"generation or {SLEEP}", f"generation or {SLEEP}"))
+    started = LocalJob(request(paths, f"generation or {SLEEP}", f"generation or {SLEEP}"))
     stopped = pids_of(started)[1]
     os.kill(stopped, signal.SIGSTOP)
     assert ended(started) is JobState.DONE
@@ -187,9 +187,9 @@ def test_a_process_that_stays_stopped_is_lost(layout: RunLayout, monkeypatch: py
 
 
 def test_a_process_that_goes_on_is_not_lost_nor_is_one_of_a_machine_that_slept(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = LocalJob(request(layout, SLEEP))
+    started = LocalJob(request(paths, SLEEP))
     [process] = started._processes
     os.kill(process._process.pid, signal.SIGSTOP)
     until(lambda: started.state() and process.stopped_s > 0)
@@ -204,10 +204,10 @@ def test_a_process_that_goes_on_is_not_lost_nor_is_one_of_a_machine_that_slept(
 
 
 def test_cancelling_while_a_generation_ends_leaves_nothing_behind(
-    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf = f"signal.signal(signal.SIGTERM, lambda *_: None); print('deaf', flush=True); {SLEEP}; {SLEEP}"
-    started = LocalJob(request(layout, deaf, f"time.sleep(0.5); {DIE}"))
+    started = LocalJob(request(paths, deaf, f"time.sleep(0.5); {DIE}"))
     pids = pids_of(started)
     until(lambda: started.state() and started._lost)
     assert started.state() is JobState.RUNNING, "worker-0 has some seconds to end"
@@ -218,7 +218,7 @@ def test_cancelling_while_a_generation_ends_leaves_nothing_behind(
     assert all(has_gone(pid) for pid in pids)
 
 
-def test_a_killed_launcher_takes_stopped_workers_with_it(layout: RunLayout) -> None:
+def test_a_killed_launcher_takes_stopped_workers_with_it(paths: RunPaths) -> None:
     worker = "from cloudlstm.workers import job; job._end_with_parent(); print('up', flush=True); " + SLEEP
     code = (
         "import json, sys, time; from cloudlstm.targets.local.target import LocalJob\n"
@@ -226,7 +226,7 @@ def test_a_killed_launcher_takes_stopped_workers_with_it(layout: RunLayout) -> N
         "while 'up' not in process.printed(): time.sleep(0.02)\n"
         "print(process._process.pid, flush=True); time.sleep(60)"
     )
-    asked = request(layout, worker)
+    asked = request(paths, worker)
     asked["processes"][0]["argv"].remove("-I")  # type: ignore[index]
     launcher = subprocess.Popen([sys.executable, "-c", code, json.dumps(asked)], stdout=subprocess.PIPE, text=True)
     assert launcher.stdout
@@ -237,13 +237,13 @@ def test_a_killed_launcher_takes_stopped_workers_with_it(layout: RunLayout) -> N
     until(lambda: has_gone(pid))
 
 
-def test_phases_before_the_first_count_are_no_part_of_the_rate(layout: RunLayout) -> None:
-    journal = Journal(layout, "train", "worker-0")
+def test_phases_before_the_first_count_are_no_part_of_the_rate(paths: RunPaths) -> None:
+    journal = Journal(paths, "train", "worker-0")
     journal.report("train", 0, 0, "windows", phase="starting TensorFlow")
     began = time.time()
     time.sleep(0.1)
     journal.report("train", 500, 1000, "windows")
     journal.report("train", 600, 1000, "windows")
     journal.flush()
-    report = read_progress(layout)[0]
+    report = read_progress(paths)[0]
     assert (report.resumed, report.started > began + 0.05) == (500, True)

@@ -5,34 +5,34 @@ from __future__ import annotations
 from cloudlstm.cli import terminal
 from cloudlstm.runs import attempts
 from cloudlstm.runs.liveness import Verdict
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.cloud import CloudTarget, open_cloud
 
 
-def cancel_run(layout: RunLayout, target: str | None, *, trust_endpoints: bool = False) -> int:
+def cancel_run(paths: RunPaths, target: str | None, *, trust_endpoints: bool = False) -> int:
     """Asks the run's launcher to end its jobs; where it is gone and a target is named, ends them itself."""
-    number = attempts.latest_attempt(layout)
-    verdict = attempts.watch(layout, number).look() if number else Verdict.ENDED
-    lost = verdict in (Verdict.DEAD, Verdict.UNDECIDED) and attempts.was_lost(layout, number)
+    number = attempts.latest_attempt(paths)
+    verdict = attempts.watch(paths, number).look() if number else Verdict.ENDED
+    lost = verdict in (Verdict.DEAD, Verdict.UNDECIDED) and attempts.was_lost(paths, number)
     # One of which nothing is known yet is asked as well: if it is alive it sees that within seconds.
     if verdict in (Verdict.ALIVE, Verdict.UNDECIDED) or (lost and target):
-        attempts.cancel(layout, number)  # so that no launcher goes on with it either
+        attempts.cancel(paths, number)  # so that no launcher goes on with it either
     if verdict is Verdict.ALIVE or (verdict is Verdict.UNDECIDED and not target):
-        doubt = "" if verdict is Verdict.ALIVE else f", if its launcher on {_host(layout, number)} is still alive"
+        doubt = "" if verdict is Verdict.ALIVE else f", if its launcher on {_host(paths, number)} is still alive"
         terminal.write(
-            f"asked attempt {number} of {layout.run_id} to end{doubt}: training saves its state, what is done is kept; "
+            f"asked attempt {number} of {paths.run_id} to end{doubt}: training saves its state, what is done is kept; "
             "submit again to go on\n"
         )
         return 0
     if lost and target:
-        for line in open_cloud(target, trust_endpoints=trust_endpoints).end(layout.uri):
+        for line in open_cloud(target, trust_endpoints=trust_endpoints).end(paths.uri):
             terminal.write(f"{line}\n")
-    terminal.write(f"run {layout.run_id} is not being worked on" + ("\n" if target else ", nothing to cancel\n"))
+    terminal.write(f"run {paths.run_id} is not being worked on" + ("\n" if target else ", nothing to cancel\n"))
     return 0
 
 
-def _host(layout: RunLayout, number: int) -> str:
-    owner = attempts.read_owner(layout, number)
+def _host(paths: RunPaths, number: int) -> str:
+    owner = attempts.read_owner(paths, number)
     return owner.host if owner else "another machine"
 
 

@@ -10,7 +10,7 @@ from cloudlstm.cli.flags import command, text, truth
 from cloudlstm.errors import UsageError
 
 if TYPE_CHECKING:
-    from cloudlstm.runs.paths import RunLayout
+    from cloudlstm.runs.paths import RunPaths
     from cloudlstm.targets import Plan, Target
 
 
@@ -136,7 +136,7 @@ def logs(
     from cloudlstm.cli.logs import show_logs
 
     on = truth("follow", follow)
-    return _on_run(run, root, target, lambda layout: show_logs(layout, follow=on))
+    return _on_run(run, root, target, lambda paths: show_logs(paths, follow=on))
 
 
 def cancel(
@@ -157,7 +157,7 @@ def cancel(
     from cloudlstm.cli.cancel import cancel_run
 
     where, trusted = text("target", target), truth("trust-endpoints", trust_endpoints)
-    return _on_run(run, root, target, lambda layout: cancel_run(layout, where, trust_endpoints=trusted))
+    return _on_run(run, root, target, lambda paths: cancel_run(paths, where, trust_endpoints=trusted))
 
 
 def delete(
@@ -290,7 +290,7 @@ def _on_run(
     run: str | None,
     root: str | None,
     target: str | None,
-    view: "Callable[[RunLayout], int]",
+    view: "Callable[[RunPaths], int]",
 ) -> Deferred:
     """Work on an existing run. It is looked for when all that was typed has been understood."""
     from cloudlstm.cli import plans
@@ -310,7 +310,7 @@ def _planned(plan: "Plan", target: "Target", dry_run: object, again: list[str], 
         from cloudlstm.cli import plans, result
         from cloudlstm.cli.board import progress_display
         from cloudlstm.cli.status import kept
-        from cloudlstm.runs.paths import RunLayout
+        from cloudlstm.runs.paths import RunPaths
         from cloudlstm.runs.weights import source
         from cloudlstm.targets.launcher import carry_out, require_own
 
@@ -321,11 +321,11 @@ def _planned(plan: "Plan", target: "Target", dry_run: object, again: list[str], 
         target.check(config, plan.run.rsplit("/", 1)[0])
         try:
             with progress_display(plan) as watch:
-                layout = carry_out(plan, target, watch)
+                paths = carry_out(plan, target, watch)
         except KeyboardInterrupt:
-            terminal.tell(f"stopped; {kept(RunLayout(plan.run))}\nto go on: {shlex.join(again)}\n")
+            terminal.tell(f"stopped; {kept(RunPaths(plan.run))}\nto go on: {shlex.join(again)}\n")
             return 130
-        return result.show_results(layout, root=root, unchanged=result.unchanged(layout, began))
+        return result.show_results(paths, root=root, unchanged=result.unchanged(paths, began))
 
     return Deferred(work)
 

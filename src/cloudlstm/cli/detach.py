@@ -14,7 +14,7 @@ from typing import BinaryIO
 from cloudlstm.cli import terminal
 from cloudlstm.runs import attempts
 from cloudlstm.runs.liveness import Owner
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.storage.local import disk_errors, user_cache
 
 _POLL_S = 0.5
@@ -30,8 +30,8 @@ def detach(words: Sequence[str], run: str, watch: str) -> int:
         run: URI of the run.
         watch: What to type to watch it.
     """
-    layout = RunLayout(run)
-    with _new_console(layout.run_id) as console:
+    paths = RunPaths(run)
+    with _new_console(paths.run_id) as console:
         launcher = subprocess.Popen(
             [sys.executable, "-m", "cloudlstm", *words],
             stdin=subprocess.DEVNULL,
@@ -40,12 +40,12 @@ def detach(words: Sequence[str], run: str, watch: str) -> int:
             start_new_session=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
-    while not _has(layout, launcher.pid):
+    while not _has(paths, launcher.pid):
         if (status := launcher.poll()) is not None:
             terminal.tell(Path(console.name).read_text(errors="replace"))
             return status
         time.sleep(_POLL_S)
-    terminal.write(f"{layout.run_id} goes on in the background (process {launcher.pid}, {console.name})\n{watch}\n")
+    terminal.write(f"{paths.run_id} goes on in the background (process {launcher.pid}, {console.name})\n{watch}\n")
     return 0
 
 
@@ -62,7 +62,7 @@ def _new_console(run_id: str) -> BinaryIO:
         return Path(name).open("wb")
 
 
-def _has(layout: RunLayout, pid: int) -> bool:
-    number = attempts.latest_attempt(layout)
-    owner = attempts.read_owner(layout, number) if number else None
+def _has(paths: RunPaths, pid: int) -> bool:
+    number = attempts.latest_attempt(paths)
+    owner = attempts.read_owner(paths, number) if number else None
     return owner is not None and owner.pid == pid and owner.host == Owner.me().host

@@ -20,7 +20,7 @@ from cloudlstm.cli.tables import console
 from cloudlstm.runs import attempts
 from cloudlstm.runs.journal import FIRST_NOTE
 from cloudlstm.runs.liveness import Verdict, Watch
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 _POLL_S = 1.0
 HOLD_S = 2.5
@@ -62,8 +62,8 @@ class Merger:
 class Parts:
     """The log parts of a run that have not been read yet, each worker's in order."""
 
-    def __init__(self, layout: RunLayout) -> None:
-        self._layout = layout
+    def __init__(self, paths: RunPaths) -> None:
+        self._paths = paths
         self._read: set[str] = set()
         self._last: dict[str, int] = {}
         self._waited: dict[str, int] = {}
@@ -71,10 +71,10 @@ class Parts:
     def poll(self, *, final: bool = False) -> Iterator[tuple[str, list[str]]]:
         """(source, lines) of parts that have come since; a part with a gap before it waits, unless it is `final`."""
         held: set[str] = set()
-        for item in list(storage.list_objects(self._layout.logs)):
-            if item.uri in self._read or not self._layout.is_ours(item.uri):
+        for item in list(storage.list_objects(self._paths.logs)):
+            if item.uri in self._read or not self._paths.is_ours(item.uri):
                 continue
-            _, job, worker, name = item.uri.removeprefix(self._layout.uri + "/").split("/")
+            _, job, worker, name = item.uri.removeprefix(self._paths.uri + "/").split("/")
             source, number = f"{job}/{worker}", int(name.split(".", 1)[0])
             gap = source in self._last and self._last[source] + 1 < number < FIRST_NOTE
             if source in held or (gap and not final and self._waited.get(item.uri, 0) < _GAP_POLLS):
@@ -89,22 +89,22 @@ class Parts:
 class _Launcher:
     """The run's launcher, watched as long as this goes on; a new attempt has another."""
 
-    def __init__(self, layout: RunLayout) -> None:
-        self._layout = layout
+    def __init__(self, paths: RunPaths) -> None:
+        self._paths = paths
         self._attempt = 0
         self._watch: Watch | None = None
 
     def has_ended(self) -> bool:
         """Whether it is known to be at work no more."""
-        number = attempts.latest_attempt(self._layout)
+        number = attempts.latest_attempt(self._paths)
         if self._watch is None or number != self._attempt:
-            self._attempt, self._watch = number, attempts.watch(self._layout, number)
+            self._attempt, self._watch = number, attempts.watch(self._paths, number)
         return self._watch.look() in (Verdict.ENDED, Verdict.DEAD)
 
 
-def show_logs(layout: RunLayout, *, follow: bool) -> int:
+def show_logs(paths: RunPaths, *, follow: bool) -> int:
     """Log lines of all jobs, merged; with `follow` until the launcher has ended."""
-    parts, merger, launcher = Parts(layout), Merger(), _Launcher(layout)
+    parts, merger, launcher = Parts(paths), Merger(), _Launcher(paths)
     write = _coloured() if sys.stdout.isatty() else _plain
     try:
         while True:

@@ -14,7 +14,7 @@ from cloudlstm.runs.attempts import latest_attempt
 from cloudlstm.runs.folder import has_attempt
 from cloudlstm.runs.index import newest_first, run_ids
 from cloudlstm.runs.manifest import Manifest, fingerprint
-from cloudlstm.runs.paths import RunLayout, index, is_run_id
+from cloudlstm.runs.paths import RunPaths, index, is_run_id
 from cloudlstm.runs.settings import read
 from cloudlstm.runs.steps import JOBS
 from cloudlstm.targets import TARGETS, Plan, Request, Target
@@ -50,7 +50,7 @@ def submit_plan(
     return _plan("submit", target, load(config, overrides), root, run)
 
 
-def predict_plan(target: Target, *, run: RunLayout, overrides: Sequence[str], root: str | None) -> Plan:
+def predict_plan(target: Target, *, run: RunPaths, overrides: Sequence[str], root: str | None) -> Plan:
     """The plan that applies the weights of a finished run, without training, to the bars that `overrides` name."""
     document = read_config(run).model_dump(mode="json")
     require_local_master(document, f"run {run.run_id}", overrides)  # a run may be somebody else's
@@ -66,21 +66,21 @@ def source_name(config: str | None, overrides: Sequence[str]) -> str:
     return load(config, [str(word) for word in overrides]).market.source
 
 
-def read_config(layout: RunLayout) -> RunConfig:
+def read_config(paths: RunPaths) -> RunConfig:
     """The configuration of an existing run, as it was submitted last."""
     try:
-        return read(layout, latest_attempt(layout))
+        return read(paths, latest_attempt(paths))
     except ObjectNotFoundError:
-        raise UsageError(f"no run {layout.run_id} in {layout.uri.rsplit('/', 1)[0]}", hint="cloudlstm runs") from None
+        raise UsageError(f"no run {paths.run_id} in {paths.uri.rsplit('/', 1)[0]}", hint="cloudlstm runs") from None
 
 
 def find_run(
     root: str | None,
     run: str | None,
     *,
-    among: Callable[[RunLayout], bool] = has_attempt,
+    among: Callable[[RunPaths], bool] = has_attempt,
     missing: str = "",
-) -> RunLayout:
+) -> RunPaths:
     """The run that was named, or the last that was submitted of those that may be taken unnamed.
 
     Args:
@@ -91,10 +91,10 @@ def find_run(
             so that the verb can say what that one lacks.
     """
     if run and "://" in run:
-        return RunLayout(storage.absolute(run).rstrip("/"))
+        return RunPaths(storage.absolute(run).rstrip("/"))
     base = root_uri(root)
     if run:
-        return RunLayout.of(base, chosen_id(run, run_ids(base), base))
+        return RunPaths.of(base, chosen_id(run, run_ids(base), base))
     found = _first(newest_first(base), base, among)
     if found is None and missing:
         raise UsageError(f"{missing} {base}", hint="cloudlstm submit, or name another place with --root")
@@ -104,7 +104,7 @@ def find_run(
     return found
 
 
-def find_deletable(root: str | None, run: str, *, whole: bool) -> RunLayout:
+def find_deletable(root: str | None, run: str, *, whole: bool) -> RunPaths:
     """The run that was named, also one that is no longer listed, or of which only the entry in the index is left.
 
     Args:
@@ -117,12 +117,12 @@ def find_deletable(root: str | None, run: str, *, whole: bool) -> RunLayout:
         return find_deletable(place, run_id, whole=True)
     base = root_uri(root)
     ids = run_ids(base)
-    if run in ids or (is_run_id(run) and has_attempt(RunLayout.of(base, run))):
-        return RunLayout.of(base, run)
+    if run in ids or (is_run_id(run) and has_attempt(RunPaths.of(base, run))):
+        return RunPaths.of(base, run)
     found = chosen_id(run, ids, base)
     if whole:
         raise UsageError(f"no run {run} in {base}", hint=f"the whole id, {found}")
-    return RunLayout.of(base, found)
+    return RunPaths.of(base, found)
 
 
 def chosen_id(name: str, ids: Sequence[str], root: str) -> str:
@@ -135,26 +135,26 @@ def chosen_id(name: str, ids: Sequence[str], root: str) -> str:
     raise UsageError(f"{name!r} means more than one run: {', '.join(found[:5])}", hint="more letters of its id")
 
 
-def is_finished(layout: RunLayout) -> bool:
+def is_finished(paths: RunPaths) -> bool:
     """Whether the run has a report."""
-    return storage.exists(layout.report("report.json"))
+    return storage.exists(paths.report("report.json"))
 
 
-def is_trained(layout: RunLayout) -> bool:
+def is_trained(paths: RunPaths) -> bool:
     """Whether the run is finished and has weights of its own, which a run of `predict` has not."""
     try:
-        return is_finished(layout) and read_config(layout).train.epochs > 0
+        return is_finished(paths) and read_config(paths).train.epochs > 0
     except (UsageError, CorruptObjectError):  # settings of another release, or damaged ones, hide no other run
         return False
 
 
-def _first(run_ids: Iterator[str], root: str, holds: Callable[[RunLayout], bool]) -> RunLayout | None:
+def _first(run_ids: Iterator[str], root: str, holds: Callable[[RunPaths], bool]) -> RunPaths | None:
     """The first of these runs for which `holds`. After the first, many are looked at together."""
     size = 1
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        while batch := [RunLayout.of(root, run_id) for run_id in islice(run_ids, size)]:
+        while batch := [RunPaths.of(root, run_id) for run_id in islice(run_ids, size)]:
             fits = pool.map(holds, batch)
-            if found := next((layout for layout, fit in zip(batch, fits, strict=True) if fit), None):
+            if found := next((paths for paths, fit in zip(batch, fits, strict=True) if fit), None):
                 return found
             size = _AT_ONCE
     return None
@@ -165,22 +165,22 @@ def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: s
     config = _with_workers(_with_absolute_paths(config), target)
     document = config.model_dump(mode="json")
     run_id = run or f"{config.name}-{fingerprint(config.identity())[:8]}"
-    layout = RunLayout.of(root_uri(root), run_id)
-    if storage.scheme_of(layout.uri) == "memory":
+    paths = RunPaths.of(root_uri(root), run_id)
+    if storage.scheme_of(paths.uri) == "memory":
         raise UsageError(
             "memory:// ends with each process, so a run cannot lie there", hint="use a folder, s3:// or gs://"
         )
-    if target.root and storage.scheme_of(layout.uri) != storage.scheme_of(target.root):
+    if target.root and storage.scheme_of(paths.uri) != storage.scheme_of(target.root):
         raise UsageError(
-            f"{layout.uri} is no place for a run on {target.name}: its machines would not reach it",
+            f"{paths.uri} is no place for a run on {target.name}: its machines would not reach it",
             hint=f"leave --root out for {target.root}",
         )
     requests: list[Request] = [
-        {"action": "settings", "uri": layout.config, "document": document},
+        {"action": "settings", "uri": paths.config, "document": document},
         {"action": "mark", "uri": index(root_uri(root), run_id)},
-        *({"action": "job", **target.request(job, config, layout)} for job in JOBS),
+        *({"action": "job", **target.request(job, config, paths)} for job in JOBS),
     ]
-    return Plan(verb, layout.uri, tuple(requests))
+    return Plan(verb, paths.uri, tuple(requests))
 
 
 def _with_workers(config: RunConfig, target: Target) -> RunConfig:

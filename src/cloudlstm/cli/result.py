@@ -17,7 +17,7 @@ from cloudlstm.cli import terminal
 from cloudlstm.cli.tables import Column, cell, console, fitted, say
 from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 _SHOWN = 20
 _STALE_DAYS = 5
@@ -34,29 +34,29 @@ _MODELS = {
 }
 
 
-def show_results(layout: RunLayout, *, root: str | None = None, unchanged: bool = False) -> int:
+def show_results(paths: RunPaths, *, root: str | None = None, unchanged: bool = False) -> int:
     """What a finished run was for: the forecasts of a prediction, else how the models compare.
 
     Args:
-        layout: The run.
+        paths: The run.
         root: What the user typed as --root, to be typed again.
         unchanged: Whether a submit has just found every step done.
     """
     try:
-        report = storage.read_json(layout.report("report.json"))
+        report = storage.read_json(paths.report("report.json"))
     except ObjectNotFoundError:
-        raise UsageError(f"run {layout.run_id} has no report yet", hint=f"cloudlstm status {layout.run_id}") from None
-    if storage.read_json(layout.config)["train"]["epochs"] == 0:
-        return _show_forecasts(layout, report)
-    return _show_models(layout, report, root, unchanged=unchanged)
+        raise UsageError(f"run {paths.run_id} has no report yet", hint=f"cloudlstm status {paths.run_id}") from None
+    if storage.read_json(paths.config)["train"]["epochs"] == 0:
+        return _show_forecasts(paths, report)
+    return _show_models(paths, report, root, unchanged=unchanged)
 
 
-def _show_models(layout: RunLayout, report: dict[str, Any], root: str | None, *, unchanged: bool) -> int:
+def _show_models(paths: RunPaths, report: dict[str, Any], root: str | None, *, unchanged: bool) -> int:
     """The table of models, where the report lies, and what to type next."""
     out = console()
     if unchanged:
         out.print(f"nothing has changed since {_when(report)}: these are its results")
-    say(out, f"{layout.run_id}: test split, {_ahead(layout)}", "bold")
+    say(out, f"{paths.run_id}: test split, {_ahead(paths)}", "bold")
     rows = [[row["model"], *_figures(row)] for row in report["models"]]
     strong = [number for number, row in enumerate(rows) if row[0] == "lstm"]
     columns = [Column("model", 10, text=True), *(column for column, _ in _MODELS.values())]
@@ -64,21 +64,21 @@ def _show_models(layout: RunLayout, report: dict[str, Any], root: str | None, *,
     if report.get("headline"):
         out.print(report["headline"])
         out.print()
-    _print_place(out, "report", layout.report("report.html"))
+    _print_place(out, "report", paths.report("report.html"))
     flag = f" --root={shlex.quote(root)}" if root else ""
     out.print(f"next    cloudlstm runs{flag}", soft_wrap=True)
     return 0
 
 
-def _show_forecasts(layout: RunLayout, report: dict[str, Any]) -> int:
+def _show_forecasts(paths: RunPaths, report: dict[str, Any]) -> int:
     """The forecasts beyond the last bar, the largest moves first, and where all of them lie."""
-    found, end = report["forecasts"], storage.read_json(layout.config)["market"]["end"]
+    found, end = report["forecasts"], storage.read_json(paths.config)["market"]["end"]
     out = console()
     if not found["rows"]:
         raise UsageError(
-            f"run {layout.run_id} has no forecast beyond the last bar", hint="bars that reach the end of a window"
+            f"run {paths.run_id} has no forecast beyond the last bar", hint="bars that reach the end of a window"
         )
-    say(out, f"{layout.run_id}: from the close of {found['origin_date']} for {found['target_date']}", "bold")
+    say(out, f"{paths.run_id}: from the close of {found['origin_date']} for {found['target_date']}", "bold")
     rows = sorted(found["rows"], key=lambda row: -abs(row["lstm_return"]))
     table = []
     for row in rows[:_SHOWN]:
@@ -95,16 +95,16 @@ def _show_forecasts(layout: RunLayout, report: dict[str, Any]) -> int:
     if gap.days > _STALE_DAYS:
         out.print(f"note: the bars end on {found['origin_date']}, although market.end is {end}", style="yellow")
     for name in ("forecasts.csv", "report.html"):
-        _print_place(out, name, layout.report(name), width=14)
+        _print_place(out, name, paths.report(name), width=14)
     return 0
 
 
-def unchanged(layout: RunLayout, since: float) -> bool:
+def unchanged(paths: RunPaths, since: float) -> bool:
     """Whether a submit that began at `since` (seconds since the epoch) found the report made before."""
-    made = Manifest.load(layout, "evaluate")
+    made = Manifest.load(paths, "evaluate")
     if made is None:
         return False
-    created = storage.read_json(layout.report("report.json")).get("created")
+    created = storage.read_json(paths.report("report.json")).get("created")
     return bool(created) and dt.datetime.fromisoformat(created).timestamp() < since - 1.0
 
 
@@ -126,6 +126,6 @@ def _when(report: dict[str, Any]) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(created.timestamp()))
 
 
-def _ahead(layout: RunLayout) -> str:
-    bars = storage.read_json(layout.config)["dataset"]["horizon_bars"]
+def _ahead(paths: RunPaths) -> str:
+    bars = storage.read_json(paths.config)["dataset"]["horizon_bars"]
     return "next-session forecasts" if bars == 1 else f"forecasts {bars} sessions ahead"

@@ -23,7 +23,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.runs import attempts, settings
 from cloudlstm.runs.index import run_ids
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
 
 _AT_ONCE = 16
@@ -68,7 +68,7 @@ class Record:
         return sum(manifest.seconds for manifest in self.manifests.values()) if self.manifests else None
 
 
-def gather(layouts: Iterable[RunLayout]) -> list[Record]:
+def gather(layouts: Iterable[RunPaths]) -> list[Record]:
     """The records of runs, the newest first."""
     runs = list(layouts)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -78,16 +78,16 @@ def gather(layouts: Iterable[RunLayout]) -> list[Record]:
     return sorted(found, key=lambda record: -record.submitted)
 
 
-def _read(layout: RunLayout, number: int, *, alive: bool) -> Record:
-    owner = attempts.read_owner(layout, number)
-    made = {step.name: manifest for step in STEPS if (manifest := _manifest(layout, step.name))}
-    report = _json(layout.report("report.json"))
+def _read(paths: RunPaths, number: int, *, alive: bool) -> Record:
+    owner = attempts.read_owner(paths, number)
+    made = {step.name: manifest for step in STEPS if (manifest := _manifest(paths, step.name))}
+    report = _json(paths.report("report.json"))
     return Record(
-        run_id=layout.run_id,
+        run_id=paths.run_id,
         attempts=number,
         submitted=owner.started if owner else 0.0,
-        state=state(layout, number, alive, complete=bool(report)),
-        config=_settings(layout, number),
+        state=state(paths, number, alive, complete=bool(report)),
+        config=_settings(paths, number),
         report=report,
         manifests=made,
     )
@@ -101,16 +101,16 @@ def _json(uri: str) -> dict[str, Any]:
     return document
 
 
-def _settings(layout: RunLayout, number: int) -> dict[str, Any]:
+def _settings(paths: RunPaths, number: int) -> dict[str, Any]:
     try:
-        return settings.document(layout, number)
+        return settings.document(paths, number)
     except CorruptObjectError:
         return {}
 
 
-def _manifest(layout: RunLayout, step: str) -> Manifest | None:
+def _manifest(paths: RunPaths, step: str) -> Manifest | None:
     try:
-        return Manifest.load(layout, step)
+        return Manifest.load(paths, step)
     except CorruptObjectError:
         return None
 
@@ -148,7 +148,7 @@ _RESULTS: tuple[tuple[str, Callable[[Record], float | None], Callable[[float], s
 
 def show_runs(root: str, again: Sequence[str]) -> int:
     """All runs below a root, the newest first; `again` is what was typed."""
-    records = [record for record in gather(RunLayout.of(root, run_id) for run_id in run_ids(root)) if record.attempts]
+    records = [record for record in gather(RunPaths.of(root, run_id) for run_id in run_ids(root)) if record.attempts]
     if not records:
         terminal.write(f"no runs in {root}\n")
         return 0
@@ -167,7 +167,7 @@ def show_runs(root: str, again: Sequence[str]) -> int:
 def show_comparison(root: str, names: Sequence[str]) -> int:
     """Runs side by side: only the settings that differ, then the results, the best of each marked."""
     ids = [chosen_id(name, run_ids(root), root) for name in names]
-    by_id = {record.run_id: record for record in gather(RunLayout.of(root, run_id) for run_id in dict.fromkeys(ids))}
+    by_id = {record.run_id: record for record in gather(RunPaths.of(root, run_id) for run_id in dict.fromkeys(ids))}
     records = [by_id[run_id] for run_id in dict.fromkeys(ids)]
     out = console()
     columns = [Column("", 100, text=True), *(Column(record.run_id, 99 - n) for n, record in enumerate(records))]

@@ -14,7 +14,7 @@ from cloudlstm.runs import attempts, settings
 from cloudlstm.runs.journal import Progress, read_phase, read_progress
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.orphans import has_orphans
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import JOBS, STEPS
 
 STYLES = {"at work": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
@@ -25,28 +25,28 @@ _CLOCK_S = 1.0
 """Some stores know the time of a write only to the second."""
 
 
-def show_status(layout: RunLayout) -> int:
+def show_status(paths: RunPaths) -> int:
     """The state of the run and of each of its steps."""
     out = console()
-    number = attempts.latest_attempt(layout)
+    number = attempts.latest_attempt(paths)
     if not number:
-        raise UsageError(f"no run {layout.run_id} in {layout.root}", hint="cloudlstm runs")
-    alive = attempts.is_alive(layout, number)
-    done = {step.name: Manifest.load(layout, step.name) for step in STEPS}
-    failures = {} if alive else _failures(layout)
-    told = state(layout, number, alive, all(done.values()))
-    out.print(f"run {layout.uri.removeprefix('file://')}", soft_wrap=True)
+        raise UsageError(f"no run {paths.run_id} in {paths.root}", hint="cloudlstm runs")
+    alive = attempts.is_alive(paths, number)
+    done = {step.name: Manifest.load(paths, step.name) for step in STEPS}
+    failures = {} if alive else _failures(paths)
+    told = state(paths, number, alive, all(done.values()))
+    out.print(f"run {paths.uri.removeprefix('file://')}", soft_wrap=True)
     out.print(Text.assemble(f"attempt {number}, ", (told, STYLES.get(told, ""))))
-    at_work = alive or has_orphans(layout, number)
-    reports = _reports(layout, number)
+    at_work = alive or has_orphans(paths, number)
+    reports = _reports(paths, number)
     states = step_states({name for name, manifest in done.items() if manifest}, set(reports), at_work, set(failures))
-    epochs = settings.document(layout, number).get("train", {}).get("epochs")
+    epochs = settings.document(paths, number).get("train", {}).get("epochs")
     rows = []
     for step in STEPS:
         found, report = states[step.name], reports.get(step.name)
         text = _made(done[step.name]) if found == DONE else _course(report, epochs, at_work=found == AT_WORK)
         if found == AT_WORK and report is None:
-            job, phase = read_phase(layout, number)
+            job, phase = read_phase(paths, number)
             text = phase if job == step.job and phase else "starting"
         rows.append([step.name, found, text])
     strong = [index for index, row in enumerate(rows) if row[1] in (AT_WORK, FAILED)]
@@ -57,7 +57,7 @@ def show_status(layout: RunLayout) -> int:
         if record.get("hint"):
             out.print(f"try: {record['hint']}", soft_wrap=True)
     if told.startswith(("failed", "cancelled", "stopped")):
-        if told == "stopped" and attempts.was_lost(layout, number):
+        if told == "stopped" and attempts.was_lost(paths, number):
             say(
                 out,
                 "its launcher was lost. What it had started on a cloud may be at work still: a submit goes on with it, "
@@ -92,23 +92,23 @@ def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[
     return found
 
 
-def _failures(layout: RunLayout) -> dict[str, dict[str, str]]:
+def _failures(paths: RunPaths) -> dict[str, dict[str, str]]:
     """What each job that failed has written down, by job."""
     found = {}
     for job in JOBS:
         with suppress(ObjectNotFoundError):
-            found[job] = storage.read_json(layout.failure(job))
+            found[job] = storage.read_json(paths.failure(job))
     return found
 
 
-def _reports(layout: RunLayout, number: int) -> dict[str, Progress]:
+def _reports(paths: RunPaths, number: int) -> dict[str, Progress]:
     """What steps have reported in this attempt without having reported their end, by step."""
     try:
-        opened = storage.stat(layout.attempt(number)).modified
+        opened = storage.stat(paths.attempt(number)).modified
     except ObjectNotFoundError:  # a deletion that was interrupted, or is under way
         return {}
-    fresh = {item.uri for item in storage.list_objects(layout.progresses) if item.modified >= opened - _CLOCK_S}
-    reports = [each for each in read_progress(layout) if layout.progress(each.step, each.worker) in fresh]
+    fresh = {item.uri for item in storage.list_objects(paths.progresses) if item.modified >= opened - _CLOCK_S}
+    reports = [each for each in read_progress(paths) if paths.progress(each.step, each.worker) in fresh]
     return {report.step: report for report in summary(reports) if not report.finished}
 
 
@@ -131,25 +131,25 @@ def _made(manifest: Manifest | None) -> str:
     return f"{made}{len(manifest.objects)} objects in {duration(manifest.seconds)}"
 
 
-def state(layout: RunLayout, number: int, alive: bool, complete: bool) -> str:
+def state(paths: RunPaths, number: int, alive: bool, complete: bool) -> str:
     """The state of a run in a word or two: at work, done, cancelled, failed or stopped."""
     if alive:
         return "at work"
     if complete:
         return "done"
-    if attempts.is_cancelled(layout, number):
+    if attempts.is_cancelled(paths, number):
         return "cancelled"
-    failed = any(storage.exists(layout.failure(job)) for job in JOBS)
+    failed = any(storage.exists(paths.failure(job)) for job in JOBS)
     return "failed" if failed else "stopped"
 
 
-def kept(layout: RunLayout) -> str:
+def kept(paths: RunPaths) -> str:
     """What an interrupted run has to go on from, for people."""
     try:
-        done = [step.name for step in STEPS if Manifest.load(layout, step.name)]
+        done = [step.name for step in STEPS if Manifest.load(paths, step.name)]
         parts = [f"done and kept: {', '.join(done)}"] if done else []
-        if "train" not in done and any(True for _ in storage.list_objects(layout.all_checkpoints)):
-            training = next((report for report in summary(read_progress(layout)) if report.step == "train"), None)
+        if "train" not in done and any(True for _ in storage.list_objects(paths.all_checkpoints)):
+            training = next((report for report in summary(read_progress(paths)) if report.step == "train"), None)
             epoch = training.facts.get("epoch") if training else None
             parts.append("training is saved" + (f" in epoch {epoch}" if epoch else ""))
     except StorageError as error:

@@ -26,7 +26,7 @@ from cloudlstm.pipeline.shard_io import Made, rows_of, stored, together
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import ManifestRow, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,15 +40,15 @@ class Ingest:
     """Ingests one run's bars, carried by one Spark application.
 
     Args:
-        layout: The run.
+        paths: The run.
         config: Its configuration.
         journal: Told of the progress.
         spark: The application.
         print_: The step's fingerprint.
     """
 
-    def __init__(self, layout: RunLayout, config: RunConfig, journal: Journal, spark: Spark, print_: str) -> None:
-        self._layout, self._config, self._journal, self._spark = layout, config, journal, spark
+    def __init__(self, paths: RunPaths, config: RunConfig, journal: Journal, spark: Spark, print_: str) -> None:
+        self._paths, self._config, self._journal, self._spark = paths, config, journal, spark
         self._print = print_
 
     def run(self, source: Source | RemoteSource, asked: tuple[str, ...] | None) -> Made:
@@ -74,7 +74,7 @@ class Ingest:
 
     def _fetch(self, source: RemoteSource) -> list[Outcome]:
         """What became of each ticker, sorted by ticker. Each is stored as soon as it has been fetched."""
-        folder = self._layout.snapshots(STEP, self._print)
+        folder = self._paths.snapshots(STEP, self._print)
         known = sorted(snapshots.stored(folder))
         tasks = source.tasks(known, self._spark.cores)
         total = sum(len(task.items) for task in tasks)
@@ -116,25 +116,25 @@ class Ingest:
         return report
 
     def _report_coverage(self, outcomes: list[Outcome]) -> ManifestRow:
-        folder = self._layout.data(STEP, self._print, "") + "/"
+        folder = self._paths.data(STEP, self._print, "") + "/"
         text = json.dumps(coverage.document(outcomes, folder), indent=1, sort_keys=True) + "\n"
-        uri = self._layout.data(STEP, self._print, "coverage.json")
+        uri = self._paths.data(STEP, self._print, "coverage.json")
         return write_object(uri, text.encode(), kind="coverage", rows=len(outcomes))
 
     def _read_shards(self, source: Source, partitions: list[Partition]) -> list[Made]:
         """A source that knows its tickers delivers whole shards; each task makes one."""
-        layout, print_ = self._layout, self._print
+        paths, print_ = self._paths, self._print
 
         def make(numbered: tuple[int, Partition]) -> Made:
             number, partition = numbered
             table = bars.sort(bars.conform(source.read(partition), bars.BARS))
-            return stored(layout, STEP, print_, number, table, "bars")
+            return stored(paths, STEP, print_, number, table, "bars")
 
         return self._spark.map(make, list(enumerate(partitions)), units=rows_of, report=self._rows_done)
 
     def _shuffled(self, source: Source, asked: tuple[str, ...] | None) -> list[Made]:
         """Files of any layout: which tickers there are, then every bar to its ticker's shard."""
-        layout, print_, per_shard = self._layout, self._print, self._config.market.tickers_per_shard
+        paths, print_, per_shard = self._paths, self._print, self._config.market.tickers_per_shard
         partitions = source.partitions()
         found = self._spark.map(source.tickers, partitions)
         tickers = universe.settle(asked, {ticker for each in found for ticker in each}, source.name)
@@ -145,7 +145,7 @@ class Ingest:
 
         def join(number: int, pieces: list[bytes]) -> Made:
             table = shard_io.join([_from_ipc(piece) for piece in pieces])
-            return stored(layout, STEP, print_, number, table, "bars")
+            return stored(paths, STEP, print_, number, table, "bars")
 
         n_shards = shard_io.count(tickers, per_shard)
         return self._spark.shuffle(split, partitions, join, n_shards=n_shards, units=rows_of, report=self._rows_done)

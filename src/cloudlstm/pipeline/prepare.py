@@ -29,20 +29,20 @@ from cloudlstm.pipeline.shard_io import Made, loaded, rows_of, stored, together
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, finished, prune, total_rows, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 _LOG = logging.getLogger(__name__)
 
 
-def run(layout: RunLayout, config: RunConfig, journal: Journal) -> None:
+def run(paths: RunPaths, config: RunConfig, journal: Journal) -> None:
     """Brings ingest, clean, features and sequences up to date; skips what has been done for the same inputs."""
-    with Spark(config.spark, app_name=f"cloudlstm {layout.run_id}") as spark:
-        run_on(spark, layout, config, journal)
+    with Spark(config.spark, app_name=f"cloudlstm {paths.run_id}") as spark:
+        run_on(spark, paths, config, journal)
 
 
-def run_on(spark: Spark, layout: RunLayout, config: RunConfig, journal: Journal) -> None:
+def run_on(spark: Spark, paths: RunPaths, config: RunConfig, journal: Journal) -> None:
     """As `run`, in a Spark application that is there already."""
-    pipeline = _Pipeline(layout, config, journal, spark)
+    pipeline = _Pipeline(paths, config, journal, spark)
     raw = pipeline.ingest()
     cleaned = pipeline.clean(raw)
     features = pipeline.features(cleaned)
@@ -52,8 +52,8 @@ def run_on(spark: Spark, layout: RunLayout, config: RunConfig, journal: Journal)
 class _Pipeline:
     """The steps of one run, carried by one Spark application."""
 
-    def __init__(self, layout: RunLayout, config: RunConfig, journal: Journal, spark: Spark) -> None:
-        self._layout, self._config, self._journal, self._spark = layout, config, journal, spark
+    def __init__(self, paths: RunPaths, config: RunConfig, journal: Journal, spark: Spark) -> None:
+        self._paths, self._config, self._journal, self._spark = paths, config, journal, spark
 
     def ingest(self) -> Manifest:
         """Bars of the source in shards of whole tickers."""
@@ -65,13 +65,13 @@ class _Pipeline:
         inputs = [source.identity(), asked, market.start, market.end, market.calendar, market.tickers_per_shard]
 
         def work(_: str, print_: str) -> Made:
-            return Ingest(self._layout, config, self._journal, self._spark, print_).run(source, asked)
+            return Ingest(self._paths, config, self._journal, self._spark, print_).run(source, asked)
 
         return self._step(STEP, inputs, None, work)
 
     def clean(self, raw: Manifest) -> Manifest:
         """Bars fit to use, a quarantine, and the quality gate."""
-        config, layout = self._config, self._layout
+        config, paths = self._config, self._paths
         market = config.market
         # Sessions after the last bar of all have not happened yet as far as this data can tell: nothing to fill there.
         shards = raw.of_kind("bars")
@@ -83,10 +83,10 @@ class _Pipeline:
             def make(numbered: tuple[int, ManifestRow]) -> Made:
                 number, row = numbered
                 cleaned = clean(loaded(row), config.clean, days)
-                kept = stored(layout, step, print_, number, cleaned.bars, "bars")
+                kept = stored(paths, step, print_, number, cleaned.bars, "bars")
                 objects = [*kept.objects]
                 if cleaned.quarantine.num_rows:
-                    objects += stored(layout, step, print_, number, cleaned.quarantine, "quarantine").objects
+                    objects += stored(paths, step, print_, number, cleaned.quarantine, "quarantine").objects
                 return Made(objects, row.rows, {"counts": cleaned.counts, "sketches": cleaned.sketches})
 
             made = self._map_shards(make, shards, step)
@@ -104,13 +104,13 @@ class _Pipeline:
 
     def features(self, cleaned: Manifest) -> Manifest:
         """The eight features of record."""
-        layout = self._layout
+        paths = self._paths
 
         def work(step: str, print_: str) -> Made:
             def make(numbered: tuple[int, ManifestRow]) -> Made:
                 number, row = numbered
                 table = compute(loaded(row))
-                return stored(layout, step, print_, number, table, "features")
+                return stored(paths, step, print_, number, table, "features")
 
             return together(self._map_shards(make, cleaned.of_kind("bars"), step), {})
 
@@ -118,7 +118,7 @@ class _Pipeline:
 
     def sequences(self, features: Manifest) -> Manifest:
         """TFRecord sequences by split; windows for foreign readers beside them where the layout asks for it."""
-        config, layout = self._config.dataset, self._layout
+        config, paths = self._config.dataset, self._paths
 
         def work(step: str, print_: str) -> Made:
             def make(numbered: tuple[int, ManifestRow]) -> Made:
@@ -130,7 +130,7 @@ class _Pipeline:
                 objects = []
                 for kind, shard in built.items():
                     if shard.windows:
-                        uri = layout.data(step, print_, f"{kind}-{number:05d}.tfrecord")
+                        uri = paths.data(step, print_, f"{kind}-{number:05d}.tfrecord")
                         extra = {"sequences": shard.sequences, "bars": shard.bars}
                         objects.append(write_object(uri, shard.data, kind=kind, rows=shard.windows, extra=extra))
                 return Made(objects, row.rows, {"longest": sequences.longest_segment(table)})
@@ -150,10 +150,10 @@ class _Pipeline:
         `total` is the number of rows to come; None where the work itself reports what it counts.
         """
         print_ = fingerprint([__version__, name, inputs])
-        known = finished(self._layout, name, print_)
+        known = finished(self._paths, name, print_)
         if known is not None:
             _LOG.info("%s is done for these inputs, skipped", name)
-            prune(self._layout, name, print_)  # a launcher that was killed between the manifest and this
+            prune(self._paths, name, print_)  # a launcher that was killed between the manifest and this
             self._journal.report(name, 1, 1, "rows", finished=True, skipped=True)
             return known
         self._spark.context  # noqa: B018 - starting the JVM is no part of any step's time
@@ -169,8 +169,8 @@ class _Pipeline:
             "spark": self._spark.facts(),
         }
         manifest = Manifest(name, print_, tuple(made.objects), seconds, facts, began=time.time() - seconds)
-        manifest.save(self._layout)
-        prune(self._layout, name, print_)
+        manifest.save(self._paths)
+        prune(self._paths, name, print_)
         self._journal.report(name, made.rows, made.rows, "rows", finished=True)
         _LOG.info("%s: %d rows in %.1f s, %d objects", name, made.rows, seconds, len(made.objects))
         return manifest

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.market import bars, columns
 from cloudlstm.runs.manifest import ManifestRow, read_object, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ def loaded(row: ManifestRow) -> pa.Table:
     return bars.from_parquet(read_object(row), uri=row.uri)
 
 
-def stored(layout: RunLayout, step: str, print_: str, number: int, table: pa.Table, kind: str) -> Made:
+def stored(paths: RunPaths, step: str, print_: str, number: int, table: pa.Table, kind: str) -> Made:
     """Writes one shard as Parquet."""
-    uri = layout.data(step, print_, f"{kind}-{number:05d}.parquet")
+    uri = paths.data(step, print_, f"{kind}-{number:05d}.parquet")
     last = pc.max(table.column("date")).as_py()
     extra = {"last_date": last.isoformat() if last else None}
     row = write_object(uri, bars.to_parquet(table), kind=kind, rows=table.num_rows, extra=extra)

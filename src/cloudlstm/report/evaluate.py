@@ -30,7 +30,7 @@ from cloudlstm.report.build import Evaluation, document
 from cloudlstm.runs import attempts
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, finished, read_object, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
 
 _LOG = logging.getLogger(__name__)
@@ -40,16 +40,16 @@ STEP = "evaluate"
 _VOLUME = FEATURES.index("volume")
 
 
-def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
+def run(paths: RunPaths, config: RunConfig, journal: Journal) -> Manifest:
     """Judges the forecasts of the train step and writes the report, unless it is there for the same inputs.
 
     Raises:
         DataError: when sequences or forecasts are missing or do not fit together.
         MissingExtraError: when scipy, jinja2 or exchange-calendars is not installed.
     """
-    manifests = _manifests(layout)
+    manifests = _manifests(paths)
     print_ = _fingerprint(config, manifests)
-    if done := finished(layout, STEP, print_):
+    if done := finished(paths, STEP, print_):
         _LOG.info("%s is done for these inputs, skipped", STEP)
         journal.report(STEP, 1, 1, "windows", finished=True, skipped=True)
         return done
@@ -67,25 +67,25 @@ def run(layout: RunLayout, config: RunConfig, journal: Journal) -> Manifest:
     fitted = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, seen)
     beyond = _beyond(config, splits.get("forecast"))
     turnover = _turnover(windows["test"])
-    itself = Evaluation(clock, time.monotonic() - began, seen.total, _submitted(layout), turnover)
-    report = document(layout.run_id, config, manifests, history, splits, beyond, fitted, itself)
-    objects = _write(layout, report, splits.get("forecast"), beyond)
+    itself = Evaluation(clock, time.monotonic() - began, seen.total, _submitted(paths), turnover)
+    report = document(paths.run_id, config, manifests, history, splits, beyond, fitted, itself)
+    objects = _write(paths, report, splits.get("forecast"), beyond)
     lstm = next(row for row in report["models"] if row["model"] == "lstm")
     facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
     manifest = Manifest(STEP, print_, objects, time.monotonic() - began, facts, began=clock)
-    manifest.save(layout)
+    manifest.save(paths)
     journal.report(STEP, seen.total, seen.total, "windows", finished=True)
     _LOG.info("%s", report["headline"])
     return manifest
 
 
-def known(layout: RunLayout, config: RunConfig) -> bool:
+def known(paths: RunPaths, config: RunConfig) -> bool:
     """Whether the report is there for what the steps have made."""
-    return finished(layout, STEP, _fingerprint(config, _manifests(layout))) is not None
+    return finished(paths, STEP, _fingerprint(config, _manifests(paths))) is not None
 
 
-def _manifests(layout: RunLayout) -> dict[str, Manifest | None]:
-    return {step.name: Manifest.load(layout, step.name) for step in STEPS if step.name != STEP}
+def _manifests(paths: RunPaths) -> dict[str, Manifest | None]:
+    return {step.name: Manifest.load(paths, step.name) for step in STEPS if step.name != STEP}
 
 
 def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> str:
@@ -134,9 +134,9 @@ def _beyond(config: RunConfig, split: Forecasts | None) -> DayArray:
     return sessions_after(config.market.calendar, split.origin, config.dataset.horizon_bars)
 
 
-def _submitted(layout: RunLayout) -> float:
+def _submitted(paths: RunPaths) -> float:
     """When the attempt that this evaluation belongs to began, seconds since the epoch; 0.0 when there is none."""
-    owner = attempts.read_owner(layout, attempts.latest_attempt(layout))
+    owner = attempts.read_owner(paths, attempts.latest_attempt(paths))
     return owner.started if owner else 0.0
 
 
@@ -150,20 +150,20 @@ def _turnover(windows: SequenceSet) -> dict[str, float]:
 
 
 def _write(
-    layout: RunLayout, report: dict[str, Any], forecast: Forecasts | None, beyond: DayArray
+    paths: RunPaths, report: dict[str, Any], forecast: Forecasts | None, beyond: DayArray
 ) -> tuple[ManifestRow, ...]:
     text = json.dumps(report, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     page = html.render(report)
     judged = report["models"][0]["labels"]
     objects = [
-        write_object(layout.report("report.json"), text.encode(), kind="report_json", rows=judged),
-        write_object(layout.report("report.html"), page.encode(), kind="report_html", rows=judged),
+        write_object(paths.report("report.json"), text.encode(), kind="report_json", rows=judged),
+        write_object(paths.report("report.html"), page.encode(), kind="report_html", rows=judged),
     ]
     if forecast is not None:
         usual = {row["ticker"]: row["rmse_return"] for row in report["per_ticker"] if row["model"] == "lstm"}
         table = next_session_table(forecast, beyond, usual)
         for name, data in (("csv", as_csv(table)), ("parquet", as_parquet(table))):
-            uri = layout.report(f"forecasts.{name}")
+            uri = paths.report(f"forecasts.{name}")
             objects.append(write_object(uri, data, kind=f"forecasts_{name}", rows=table.num_rows))
     return tuple(objects)
 
@@ -180,14 +180,14 @@ class _Seen:
         self._journal.report(STEP, min(self._done, self.total), self.total, "windows")
 
 
-def note(layout: RunLayout, config: RunConfig) -> None:
+def note(paths: RunPaths, config: RunConfig) -> None:
     """Leaves word for the launcher if training and evaluation are done for what preparation has made."""
-    sequences = Manifest.load(layout, "sequences")
-    if sequences is None or Manifest.load(layout, "evaluate") is None:
+    sequences = Manifest.load(paths, "sequences")
+    if sequences is None or Manifest.load(paths, "evaluate") is None:
         return
     from cloudlstm.report.evaluate import known
     from cloudlstm.training.fingerprint import train_fingerprint
 
-    if finished(layout, "train", train_fingerprint(config, sequences)) and known(layout, config):
-        attempts.require_current(layout)
-        storage.write_json(layout.complete(attempts.joined(layout)), {})
+    if finished(paths, "train", train_fingerprint(config, sequences)) and known(paths, config):
+        attempts.require_current(paths)
+        storage.write_json(paths.complete(attempts.joined(paths)), {})

@@ -29,7 +29,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFou
 from cloudlstm.runs import documents, numbered
 from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch, last_beat
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 HEARTBEAT_EVERY_S = 5.0
 HEARTBEAT_DEAD_AFTER_S = 60.0
@@ -44,40 +44,40 @@ LOOK_S = 1.5 * HEARTBEAT_EVERY_S
 """How long those who only look at a run watch a launcher of which nothing else is known."""
 
 
-def latest_attempt(layout: RunLayout) -> int:
+def latest_attempt(paths: RunPaths) -> int:
     """The number of the run's newest attempt, 0 when there was none."""
-    return numbered.newest(layout.attempts)
+    return numbered.newest(paths.attempts)
 
 
-def latest_launcher(layout: RunLayout, number: int) -> int:
+def latest_launcher(paths: RunPaths, number: int) -> int:
     """Which launcher of the attempt is the newest, from 1."""
     launcher = 1
-    while storage.exists(layout.attempt(number, launcher + 1)):
+    while storage.exists(paths.attempt(number, launcher + 1)):
         launcher += 1
     return launcher
 
 
-def read_owner(layout: RunLayout, number: int, launcher: int = 0) -> Owner | None:
+def read_owner(paths: RunPaths, number: int, launcher: int = 0) -> Owner | None:
     """Who opened the attempt, or went on with it, if that can be read; 0 asks for its newest launcher."""
     try:
-        return documents.read(Owner, layout.attempt(number, launcher or latest_launcher(layout, number)))
+        return documents.read(Owner, paths.attempt(number, launcher or latest_launcher(paths, number)))
     except (ObjectNotFoundError, CorruptObjectError):
         return None
 
 
-def watch(layout: RunLayout, number: int) -> Watch:
+def watch(paths: RunPaths, number: int) -> Watch:
     """A watch over the attempt's newest launcher."""
-    launcher = latest_launcher(layout, number)
-    owner = read_owner(layout, number, launcher)
-    return Watch(owner, layout.heartbeat(number, launcher), HEARTBEAT_DEAD_AFTER_S)
+    launcher = latest_launcher(paths, number)
+    owner = read_owner(paths, number, launcher)
+    return Watch(owner, paths.heartbeat(number, launcher), HEARTBEAT_DEAD_AFTER_S)
 
 
-def is_alive(layout: RunLayout, number: int) -> bool:
+def is_alive(paths: RunPaths, number: int) -> bool:
     """Whether the attempt's launcher is at work; on another machine it has LOOK_S to give a sign of life."""
-    return watch(layout, number).wait(LOOK_S) is Verdict.ALIVE
+    return watch(paths, number).wait(LOOK_S) is Verdict.ALIVE
 
 
-def are_alive(runs: Sequence[tuple[RunLayout, int]]) -> set[str]:
+def are_alive(runs: Sequence[tuple[RunPaths, int]]) -> set[str]:
     """The URIs of those runs whose attempt's launcher is at work; all are watched at the same time."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         watches = dict(zip((run.uri for run, _ in runs), pool.map(lambda run: watch(*run), runs), strict=True))
@@ -93,28 +93,28 @@ def are_alive(runs: Sequence[tuple[RunLayout, int]]) -> set[str]:
     return alive
 
 
-def was_lost(layout: RunLayout, number: int) -> bool:
+def was_lost(paths: RunPaths, number: int) -> bool:
     """Whether the launcher of an attempt that is not alive left no last heartbeat, and nobody cancelled the attempt."""
-    beat = last_beat(layout.heartbeat(number, latest_launcher(layout, number)))
-    return not (beat and beat.ended) and not is_cancelled(layout, number)
+    beat = last_beat(paths.heartbeat(number, latest_launcher(paths, number)))
+    return not (beat and beat.ended) and not is_cancelled(paths, number)
 
 
-def is_cancelled(layout: RunLayout, number: int) -> bool:
+def is_cancelled(paths: RunPaths, number: int) -> bool:
     """Whether somebody asked for the end of this attempt."""
-    return storage.exists(layout.cancelled(number))
+    return storage.exists(paths.cancelled(number))
 
 
-def cancel(layout: RunLayout, number: int) -> None:
+def cancel(paths: RunPaths, number: int) -> None:
     """Asks the attempt to end; its launcher sees it within a few seconds."""
     with suppress(ObjectExistsError):
-        storage.write_json(layout.cancelled(number), asdict(Owner.me()), if_absent=True)
+        storage.write_json(paths.cancelled(number), asdict(Owner.me()), if_absent=True)
 
 
 class Attempt:
     """Holds a run for this process: opened on entry, heartbeat kept, marked as ended on exit.
 
     Args:
-        layout: The run.
+        paths: The run.
         at_work: Whether jobs of an attempt whose launcher was lost are still at work: then this launcher goes on with
             that attempt instead of opening one.
         notice: Told, for people, that the launcher of another machine is being watched, which may take a minute.
@@ -129,24 +129,24 @@ class Attempt:
 
     def __init__(
         self,
-        layout: RunLayout,
+        paths: RunPaths,
         at_work: Callable[[int], bool] = lambda _: False,
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._layout, self._at_work, self._notice = layout, at_work, notice
+        self._paths, self._at_work, self._notice = paths, at_work, notice
         self.number, self.launcher = 0, 1
         self._heartbeat: Heartbeat | None = None
 
     def __enter__(self) -> Self:
         newest, launcher = self._wait_until_free()
-        if newest and was_lost(self._layout, newest) and self._at_work(newest):
+        if newest and was_lost(self._paths, newest) and self._at_work(newest):
             self.number, self.launcher = newest, launcher + 1
         else:
             self.number = newest + 1
-        if not numbered.create(self._layout.attempt(self.number, self.launcher), asdict(Owner.me())):
+        if not numbered.create(self._paths.attempt(self.number, self.launcher), asdict(Owner.me())):
             self._refuse(self.number)
         self.require_held()  # a third launcher may have opened an attempt while this one was looking around
-        self._heartbeat = Heartbeat(self._layout.heartbeat(self.number, self.launcher), HEARTBEAT_EVERY_S)
+        self._heartbeat = Heartbeat(self._paths.heartbeat(self.number, self.launcher), HEARTBEAT_EVERY_S)
         self._heartbeat.start()
         return self
 
@@ -162,20 +162,20 @@ class Attempt:
         A watch may take a minute. Whoever has taken the run meanwhile is watched in turn.
         """
         while True:
-            newest = latest_attempt(self._layout)
+            newest = latest_attempt(self._paths)
             if not newest:
                 return 0, 0
-            launcher = latest_launcher(self._layout, newest)
+            launcher = latest_launcher(self._paths, newest)
             if self._is_held(newest):
                 self._refuse(newest)
-            if (latest_attempt(self._layout), latest_launcher(self._layout, newest)) == (newest, launcher):
+            if (latest_attempt(self._paths), latest_launcher(self._paths, newest)) == (newest, launcher):
                 return newest, launcher
 
     def _is_held(self, number: int) -> bool:
         """Whether the launcher of an attempt is alive, watched for as long as it takes to know."""
-        watched = watch(self._layout, number)
+        watched = watch(self._paths, number)
         if (verdict := watched.look()) is Verdict.UNDECIDED:
-            holder = _holder(self._layout, number)
+            holder = _holder(self._paths, number)
             self._notice(
                 f"looking for up to {HEARTBEAT_DEAD_AFTER_S:.0f} s whether {holder} is still at work on this run"
             )
@@ -185,60 +185,60 @@ class Attempt:
     def cancelled(self) -> bool:
         """Whether somebody asked this attempt to end."""
         with suppress(StorageError):
-            return is_cancelled(self._layout, self.number)
+            return is_cancelled(self._paths, self.number)
         return False
 
     def require_held(self) -> None:
         """Raises RunBusyError when a later attempt has the run; not while storage is silent, which tells nothing."""
         with suppress(StorageError):
-            _require_latest(self._layout, self.number)
-            if storage.exists(self._layout.attempt(self.number, self.launcher + 1)):
-                raise _taken_over(self._layout, self.number)
+            _require_latest(self._paths, self.number)
+            if storage.exists(self._paths.attempt(self.number, self.launcher + 1)):
+                raise _taken_over(self._paths, self.number)
 
     def _refuse(self, number: int) -> None:
-        run = self._layout.uri
+        run = self._paths.uri
         raise RunBusyError(
-            f"run {self._layout.run_id} is being worked on by {_holder(self._layout, number)}",
+            f"run {self._paths.run_id} is being worked on by {_holder(self._paths, number)}",
             hint=f"watch it with `cloudlstm status {run}` or end it with `cloudlstm cancel {run}`",
         )
 
 
-def joined(layout: RunLayout) -> int:
+def joined(paths: RunPaths) -> int:
     """The attempt that this process works for: the one it was told, or the newest if it was started by hand."""
     told = os.environ.get(ATTEMPT)
-    return int(told) if told else latest_attempt(layout)
+    return int(told) if told else latest_attempt(paths)
 
 
-def claim(layout: RunLayout, work: str) -> bool:
+def claim(paths: RunPaths, work: str) -> bool:
     """Claims `work` in the attempt that this process works for; False when it has been claimed already.
 
     Raises:
         RunBusyError: a later attempt has the run.
     """
-    if not numbered.create(layout.claim(joined(layout), work), asdict(Owner.me())):
+    if not numbered.create(paths.claim(joined(paths), work), asdict(Owner.me())):
         return False
-    require_current(layout)
+    require_current(paths)
     return True
 
 
-def require_current(layout: RunLayout) -> None:
+def require_current(paths: RunPaths) -> None:
     """Raises RunBusyError when this process works for an attempt that a later one has succeeded."""
     if number := os.environ.get(ATTEMPT):
-        _require_latest(layout, int(number))
+        _require_latest(paths, int(number))
 
 
-def _require_latest(layout: RunLayout, number: int) -> None:
-    if storage.exists(layout.attempt(number + 1)):
-        raise _taken_over(layout, number + 1)
+def _require_latest(paths: RunPaths, number: int) -> None:
+    if storage.exists(paths.attempt(number + 1)):
+        raise _taken_over(paths, number + 1)
 
 
-def _taken_over(layout: RunLayout, attempt: int) -> RunBusyError:
+def _taken_over(paths: RunPaths, attempt: int) -> RunBusyError:
     return RunBusyError(
-        f"run {layout.run_id} was taken over by {_holder(layout, attempt)} while this process was out of touch",
-        hint=f"watch it with `cloudlstm status {layout.uri}`",
+        f"run {paths.run_id} was taken over by {_holder(paths, attempt)} while this process was out of touch",
+        hint=f"watch it with `cloudlstm status {paths.uri}`",
     )
 
 
-def _holder(layout: RunLayout, number: int) -> str:
-    owner = read_owner(layout, number)
+def _holder(paths: RunPaths, number: int) -> str:
+    owner = read_owner(paths, number)
     return f"process {owner.pid} on {owner.host}" if owner else "another launcher"

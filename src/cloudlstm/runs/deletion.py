@@ -17,7 +17,7 @@ from cloudlstm.runs import attempts, folder, index
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.folder import remove
 from cloudlstm.runs.orphans import has_orphans, may_have_orphans
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 NOTICE_S = 30.0
 """Jobs look for a later attempt every few seconds, and are killed some time after they have found one."""
@@ -38,34 +38,34 @@ class Contents:
     others: tuple[str, ...]
 
 
-def contents(layout: RunLayout) -> Contents:
+def contents(paths: RunPaths) -> Contents:
     """What lies in the folder of a run; no object is the run's where nobody has submitted it."""
-    listed = list(storage.list_objects(f"{layout.uri}/", within=layout.uri))
-    is_run = any(layout.is_attempt(item.uri) for item in listed)
-    ours = [item for item in listed if is_run and layout.is_ours(item.uri)]
+    listed = list(storage.list_objects(f"{paths.uri}/", within=paths.uri))
+    is_run = any(paths.is_attempt(item.uri) for item in listed)
+    ours = [item for item in listed if is_run and paths.is_ours(item.uri)]
     own = {item.uri for item in ours}
     others = tuple(item.uri for item in listed if item.uri not in own)
     return Contents(len(ours), sum(item.size_bytes for item in ours), others)
 
 
-def require_idle(layout: RunLayout) -> None:
+def require_idle(paths: RunPaths) -> None:
     """Raises RunBusyError while somebody works on the run."""
-    number = attempts.latest_attempt(layout)
-    if number and not attempts.is_alive(layout, number) and has_orphans(layout, number):
+    number = attempts.latest_attempt(paths)
+    if number and not attempts.is_alive(paths, number) and has_orphans(paths, number):
         raise RunBusyError(
-            f"the launcher of run {layout.run_id} was lost, and what it has started on a cloud is still at work",
-            hint=f"cloudlstm cancel {layout.uri} --target=…",
+            f"the launcher of run {paths.run_id} was lost, and what it has started on a cloud is still at work",
+            hint=f"cloudlstm cancel {paths.uri} --target=…",
         )
-    if number and attempts.is_alive(layout, number):
-        with Attempt(layout):  # which is refused, and says by whom
+    if number and attempts.is_alive(paths, number):
+        with Attempt(paths):  # which is refused, and says by whom
             pass
 
 
-def delete(layout: RunLayout, tell: Callable[[str], None] = lambda _: None) -> list[str]:
+def delete(paths: RunPaths, tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """Removes all objects of the run, its marker in the index, and the folders that are empty then.
 
     Args:
-        layout: The run.
+        paths: The run.
         tell: Is given one line where it takes longer.
 
     Returns:
@@ -74,30 +74,30 @@ def delete(layout: RunLayout, tell: Callable[[str], None] = lambda _: None) -> l
     Raises:
         RunBusyError: Somebody works on the run.
     """
-    if not folder.has_attempt(layout):
-        index.forget(layout.root, layout.run_id)
-        return list(contents(layout).others)
-    may_work = may_have_orphans(layout, attempts.latest_attempt(layout))
-    with Attempt(layout) as attempt:
+    if not folder.has_attempt(paths):
+        index.forget(paths.root, paths.run_id)
+        return list(contents(paths).others)
+    may_work = may_have_orphans(paths, attempts.latest_attempt(paths))
+    with Attempt(paths) as attempt:
         if may_work:
             tell(f"waiting {NOTICE_S:.0f} s, in which jobs of a launcher that was lost see that they have to end")
             time.sleep(NOTICE_S)
         with suppress(StorageError):
-            storage.sweep(f"{layout.uri}/")
-        remove(layout, layout.manifests)  # first, so that no manifest names what is gone
-        _remove_all_but_attempts(layout)
-        index.forget(layout.root, layout.run_id)
-    _remove_all_but_attempts(layout)  # what a job wrote that has not yet seen that it has to end
-    _remove_attempts(layout, attempt.number)
-    kept = storage.remove_folders(layout.uri)
-    return sorted({*kept, *contents(layout).others})
+            storage.sweep(f"{paths.uri}/")
+        remove(paths, paths.manifests)  # first, so that no manifest names what is gone
+        _remove_all_but_attempts(paths)
+        index.forget(paths.root, paths.run_id)
+    _remove_all_but_attempts(paths)  # what a job wrote that has not yet seen that it has to end
+    _remove_attempts(paths, attempt.number)
+    kept = storage.remove_folders(paths.uri)
+    return sorted({*kept, *contents(paths).others})
 
 
-def _remove_all_but_attempts(layout: RunLayout) -> None:
-    remove(layout, f"{layout.uri}/", lambda uri: not layout.attempt_of(uri))
+def _remove_all_but_attempts(paths: RunPaths) -> None:
+    remove(paths, f"{paths.uri}/", lambda uri: not paths.attempt_of(uri))
 
 
-def _remove_attempts(layout: RunLayout, newest: int) -> None:
+def _remove_attempts(paths: RunPaths, newest: int) -> None:
     """Removes the attempts up to `newest`; a later one is that of somebody who has submitted the run again."""
-    remove(layout, layout.attempts, lambda uri: layout.attempt_of(uri) <= newest and not layout.is_attempt(uri))
-    remove(layout, layout.attempts, lambda uri: layout.attempt_of(uri) <= newest)
+    remove(paths, paths.attempts, lambda uri: paths.attempt_of(uri) <= newest and not paths.is_attempt(uri))
+    remove(paths, paths.attempts, lambda uri: paths.attempt_of(uri) <= newest)

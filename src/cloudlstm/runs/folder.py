@@ -10,45 +10,45 @@ from typing import Any
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
 from cloudlstm.runs import attempts
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.settings import require_same
 
 _AT_ONCE = 16
 """Objects that are removed at the same time."""
 
 
-def remove(layout: RunLayout, prefix: str, chosen: Callable[[str], bool] = lambda _: True) -> None:
+def remove(paths: RunPaths, prefix: str, chosen: Callable[[str], bool] = lambda _: True) -> None:
     """Removes the objects of the run whose URIs begin with `prefix` and are `chosen`."""
-    listed = storage.list_objects(prefix, within=layout.uri)
-    found = [item.uri for item in listed if layout.is_ours(item.uri) and chosen(item.uri)]
+    listed = storage.list_objects(prefix, within=paths.uri)
+    found = [item.uri for item in listed if paths.is_ours(item.uri) and chosen(item.uri)]
     if not found:
         return
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(partial(storage.delete, within=layout.uri), found))
+        list(pool.map(partial(storage.delete, within=paths.uri), found))
 
 
-def has_attempt(layout: RunLayout) -> bool:
+def has_attempt(paths: RunPaths) -> bool:
     """Whether the folder is that of a run: somebody has submitted it."""
-    return attempts.latest_attempt(layout) > 0
+    return attempts.latest_attempt(paths) > 0
 
 
-def require_own(layout: RunLayout, settings: dict[str, Any]) -> None:
+def require_own(paths: RunPaths, settings: dict[str, Any]) -> None:
     """Raises UsageError unless the folder is empty, or that of a run whose settings name the same run as `settings`."""
-    if not has_attempt(layout):
-        for item in storage.list_objects(f"{layout.uri}/"):
+    if not has_attempt(paths):
+        for item in storage.list_objects(f"{paths.uri}/"):
             raise UsageError(
-                f"{layout.uri} is not the folder of a run and holds other files, such as {_below(layout, item.uri)}",
+                f"{paths.uri} is not the folder of a run and holds other files, such as {_below(paths, item.uri)}",
                 hint="another --run, or another --root",
             )
         return
     try:
-        found = storage.read_json(layout.config)
+        found = storage.read_json(paths.config)
     except ObjectNotFoundError:
         return  # the launcher was killed before it wrote them
     except CorruptObjectError as error:
         raise UsageError(error.message, hint="another --run") from None
-    require_same(layout, layout.config, found, settings)
+    require_same(paths, paths.config, found, settings)
 
 
-def _below(layout: RunLayout, uri: str) -> str:
-    return uri.removeprefix(f"{layout.uri}/")
+def _below(paths: RunPaths, uri: str) -> str:
+    return uri.removeprefix(f"{paths.uri}/")

@@ -20,7 +20,7 @@ from typing import Any, Self
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.runs import documents, numbered
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.storage.retry import retry
 
 _LOGGER = logging.getLogger("cloudlstm")
@@ -81,16 +81,16 @@ class Journal(logging.Handler):
     A flush that fails is tried again at the next turn: telling about the work must never stop it.
 
     Args:
-        layout: The run.
+        paths: The run.
         job: The job's name: "prepare" or "train".
         worker: Who writes: "driver", "worker-0", …
         every_s: Seconds between flushes.
     """
 
-    def __init__(self, layout: RunLayout, job: str, worker: str, *, every_s: float = 2.0) -> None:
+    def __init__(self, paths: RunPaths, job: str, worker: str, *, every_s: float = 2.0) -> None:
         super().__init__(level=logging.INFO)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt=_STAMP))
-        self._layout, self._job, self._worker = layout, job, worker
+        self._paths, self._job, self._worker = paths, job, worker
         self._every_s = every_s
         self._lines: list[str] = []
         self._progress: dict[str, Progress] = {}
@@ -143,7 +143,7 @@ class Journal(logging.Handler):
                 self._pending = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
             if self._part is None:
                 self._part = self._next_part()
-            storage.write(self._layout.log(self._job, self._worker, self._part), self._pending)
+            storage.write(self._paths.log(self._job, self._worker, self._part), self._pending)
             self._part += 1
             self._pending = None
 
@@ -151,14 +151,14 @@ class Journal(logging.Handler):
         with self._guard:
             reports = [self._progress[step] for step in sorted(self._dirty)]
         for report in reports:
-            storage.write_json(self._layout.progress(report.step, report.worker), asdict(report))
+            storage.write_json(self._paths.progress(report.step, report.worker), asdict(report))
             with self._guard:
                 if self._progress[report.step] is report:
                     self._dirty.discard(report.step)
 
     def _next_part(self) -> int:
         """A job that runs again in a later attempt continues the numbering of its parts."""
-        folder = self._layout.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/"
+        folder = self._paths.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/"
         return max(numbered.numbers(folder, ".log", digits=5), default=-1) + 1
 
     def _run(self) -> None:
@@ -190,11 +190,11 @@ FIRST_NOTE = 10**9
 """Parts of a journal are numbered from 0 without gaps; notes by milliseconds, which are greater than this."""
 
 
-def note(layout: RunLayout, job: str, who: str, said: str, printed: Iterable[str] = (), *, when: float) -> None:
+def note(paths: RunPaths, job: str, who: str, said: str, printed: Iterable[str] = (), *, when: float) -> None:
     """Logs a warning of somebody who keeps no journal, and below it what a process had printed; never fails.
 
     Args:
-        layout: The run.
+        paths: The run.
         job: The job that it is about.
         who: Who says it, as in "launcher".
         said: One line.
@@ -204,14 +204,14 @@ def note(layout: RunLayout, job: str, who: str, said: str, printed: Iterable[str
     stamp = time.strftime(_STAMP, time.localtime(when))
     text = "\n".join([f"{stamp} WARNING {said}", *(f"    {line}" for line in printed)]) + "\n"
     with suppress(StorageError):
-        storage.write(layout.log(job, who, time.time_ns() // 1_000_000), text.encode(errors="backslashreplace"))
+        storage.write(paths.log(job, who, time.time_ns() // 1_000_000), text.encode(errors="backslashreplace"))
 
 
-def read_progress(layout: RunLayout) -> list[Progress]:
+def read_progress(paths: RunPaths) -> list[Progress]:
     """The latest report of every step and worker, in the order in which the steps began."""
     found = []
-    for item in storage.list_objects(layout.progresses):
-        if not layout.is_ours(item.uri):
+    for item in storage.list_objects(paths.progresses):
+        if not paths.is_ours(item.uri):
             continue
         try:
             found.append(documents.read(Progress, item.uri))
@@ -224,13 +224,13 @@ class PhaseNote:
     """The phase of one job, written whenever it is another one.
 
     Args:
-        layout: The run.
+        paths: The run.
         attempt: The attempt that the job works for.
         job: Its name.
     """
 
-    def __init__(self, layout: RunLayout, attempt: int, job: str) -> None:
-        self._uri, self._job = layout.phase(attempt), job
+    def __init__(self, paths: RunPaths, attempt: int, job: str) -> None:
+        self._uri, self._job = paths.phase(attempt), job
         self._written = ""
 
     def tell(self, phase: str) -> None:
@@ -241,10 +241,10 @@ class PhaseNote:
                 self._written = phase
 
 
-def read_phase(layout: RunLayout, attempt: int) -> tuple[str, str]:
+def read_phase(paths: RunPaths, attempt: int) -> tuple[str, str]:
     """The job that an attempt's launcher watched last, and its phase; both may be empty."""
     try:
-        found = storage.read_json(layout.phase(attempt))
+        found = storage.read_json(paths.phase(attempt))
         return str(found["job"]), str(found["phase"])
     except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError):
         return "", ""

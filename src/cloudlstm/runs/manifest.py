@@ -14,7 +14,7 @@ from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.runs import attempts, documents
 from cloudlstm.runs.folder import remove
-from cloudlstm.runs.paths import RunLayout, join
+from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.storage.retry import retry
 
 _LOG = logging.getLogger(__name__)
@@ -80,26 +80,26 @@ class Manifest:
         """Hash of the objects' contents, independent of where and when they were made."""
         return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects if row.kind not in _DATED])
 
-    def save(self, layout: RunLayout) -> None:
+    def save(self, paths: RunPaths) -> None:
         """Writes the manifest: from now on the step counts as done.
 
         Raises:
             RunBusyError: the run belongs to a later attempt than this process.
         """
-        attempts.require_current(layout)
+        attempts.require_current(paths)
         document = asdict(self)
         for row in document["objects"]:
-            row["uri"] = row["uri"].removeprefix(layout.uri + "/")  # so that a run folder can be copied elsewhere
-        storage.write_json(layout.manifest(self.step), document)
+            row["uri"] = row["uri"].removeprefix(paths.uri + "/")  # so that a run folder can be copied elsewhere
+        storage.write_json(paths.manifest(self.step), document)
 
     @classmethod
-    def load(cls, layout: RunLayout, step: str) -> Manifest | None:
+    def load(cls, paths: RunPaths, step: str) -> Manifest | None:
         """The step's manifest, or None when the step has not finished yet.
 
         Raises:
             CorruptObjectError: there is one that cannot be read.
         """
-        uri = layout.manifest(step)
+        uri = paths.manifest(step)
         try:
             found = documents.read(cls, uri)
         except ObjectNotFoundError:
@@ -109,7 +109,7 @@ class Manifest:
         for row in found.objects:
             if not (_BELOW.fullmatch(row.uri) and _SHA256.fullmatch(row.sha256) and min(row.rows, row.size_bytes) >= 0):
                 raise CorruptObjectError(f"{uri} is no manifest: it names {row.uri!r}", hint=_AGAIN, uri=uri)
-        rows = tuple(replace(row, uri=join(layout.uri, row.uri)) for row in found.objects)
+        rows = tuple(replace(row, uri=join(paths.uri, row.uri)) for row in found.objects)
         return replace(found, objects=rows)
 
 
@@ -163,10 +163,10 @@ def total_rows(rows: Iterable[ManifestRow]) -> int:
     return sum(row.rows for row in rows)
 
 
-def finished(layout: RunLayout, step: str, fingerprint: str) -> Manifest | None:
+def finished(paths: RunPaths, step: str, fingerprint: str) -> Manifest | None:
     """The step's manifest if the step is done for these inputs and all its objects are still there in full length."""
     try:
-        manifest = Manifest.load(layout, step)
+        manifest = Manifest.load(paths, step)
     except CorruptObjectError as error:
         _LOG.warning("%s is done again: %s", step, error.message)
         return None
@@ -181,7 +181,7 @@ def finished(layout: RunLayout, step: str, fingerprint: str) -> Manifest | None:
     return manifest
 
 
-def withdraw_damaged(layout: RunLayout, error: StorageError) -> list[str]:
+def withdraw_damaged(paths: RunPaths, error: StorageError) -> list[str]:
     """Removes the manifest of each step that has a damaged object which the error is about.
 
     The objects are looked at again first. A step without a manifest has not been done, so the next submit makes it
@@ -191,26 +191,26 @@ def withdraw_damaged(layout: RunLayout, error: StorageError) -> list[str]:
         The steps, by name.
     """
     withdrawn = []
-    for item in list(storage.list_objects(layout.manifests)):
-        step = item.uri.removeprefix(layout.manifests).removesuffix(".json")
+    for item in list(storage.list_objects(paths.manifests)):
+        step = item.uri.removeprefix(paths.manifests).removesuffix(".json")
         try:
-            manifest = Manifest.load(layout, step)
+            manifest = Manifest.load(paths, step)
             for row in manifest.objects if manifest else ():
                 if row.uri == error.uri or (not error.uri and row.uri in error.message):
                     read_object(row)
         except (CorruptObjectError, ObjectNotFoundError):
-            storage.delete(layout.manifest(step), within=layout.uri)
+            storage.delete(paths.manifest(step), within=paths.uri)
             withdrawn.append(step)
     return withdrawn
 
 
-def prune(layout: RunLayout, step: str, keep: str) -> None:
+def prune(paths: RunPaths, step: str, keep: str) -> None:
     """Removes what the step made for other inputs than those of the fingerprint `keep`; failing at that is no harm.
 
     Files that are not ours stay, and so do objects behind symbolic links in the run folder.
     """
-    kept = layout.data(step, keep, "") + "/"
+    kept = paths.data(step, keep, "") + "/"
     try:
-        remove(layout, layout.step_data(step), lambda uri: not uri.startswith(kept))
+        remove(paths, paths.step_data(step), lambda uri: not uri.startswith(kept))
     except StorageError as error:
         _LOG.warning("objects of other inputs are left: %s", error)

@@ -70,14 +70,14 @@ def index(root: str, run_id: str = "") -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class RunLayout:
+class RunPaths:
     """Names the objects of the run folder at `uri` (no trailing slash)."""
 
     uri: str
 
     @classmethod
-    def of(cls, root: str, run_id: str) -> RunLayout:
-        """The layout of run `run_id` below the storage URI `root`."""
+    def of(cls, root: str, run_id: str) -> RunPaths:
+        """The paths of run `run_id` below the storage URI `root`."""
         if run_id == _INDEX:
             raise UsageError("no run can be called index, because the list of runs lies there", hint="another --run")
         if not is_run_id(run_id):

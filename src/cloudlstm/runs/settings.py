@@ -11,7 +11,7 @@ from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.config.overrides import flat
 from cloudlstm.errors import ConfigError, ObjectExistsError, ObjectNotFoundError, UsageError
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 _SHOWN = 3
 """Settings that a message names, of those that differ."""
@@ -19,39 +19,39 @@ _LONGEST = 40
 """Characters of a value in a message."""
 
 
-def read(layout: RunLayout, attempt: int) -> RunConfig:
+def read(paths: RunPaths, attempt: int) -> RunConfig:
     """The settings of an attempt; those of the run where an older release opened the attempt, or it is 0.
 
     Raises:
         ObjectNotFoundError: The run has no settings.
         ConfigError: They are none that this release can read.
     """
-    return _parsed(*_stored(layout, attempt))
+    return _parsed(*_stored(paths, attempt))
 
 
-def document(layout: RunLayout, attempt: int) -> dict[str, Any]:
+def document(paths: RunPaths, attempt: int) -> dict[str, Any]:
     """The same as plain JSON, whose values are not checked; empty where there are no settings."""
     try:
-        found = _stored(layout, attempt)[1]
+        found = _stored(paths, attempt)[1]
     except ObjectNotFoundError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def create(layout: RunLayout, attempt: int, settings: dict[str, Any]) -> None:
+def create(paths: RunPaths, attempt: int, settings: dict[str, Any]) -> None:
     """Writes the settings of a run and of an attempt, which the caller holds. What is there already stays.
 
     Raises:
         UsageError: What is there are other settings.
     """
-    for uri in (layout.config, layout.settings(attempt)):
+    for uri in (paths.config, paths.settings(attempt)):
         try:
             storage.write_json(uri, settings, if_absent=True)
         except ObjectExistsError:
-            require_same(layout, uri, storage.read_json(uri), settings)
+            require_same(paths, uri, storage.read_json(uri), settings)
 
 
-def require_same(layout: RunLayout, uri: str, found: Any, settings: dict[str, Any]) -> None:
+def require_same(paths: RunPaths, uri: str, found: Any, settings: dict[str, Any]) -> None:
     """Raises UsageError unless the JSON document `found`, read from `uri`, holds settings of the same run."""
     old, new = _parsed(uri, found).identity(), parse(settings).identity()
     if old == new:
@@ -61,20 +61,20 @@ def require_same(layout: RunLayout, uri: str, found: Any, settings: dict[str, An
     shown = [f"{key} {_short(before.get(key))} -> {_short(after.get(key))}" for key in keys[:_SHOWN]]
     more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
     raise UsageError(
-        f"run {layout.run_id} has other settings: {', '.join(shown)}{more}",
-        hint=f"another --run, or cloudlstm delete {layout.uri}",
+        f"run {paths.run_id} has other settings: {', '.join(shown)}{more}",
+        hint=f"another --run, or cloudlstm delete {paths.uri}",
     )
 
 
-def _stored(layout: RunLayout, attempt: int) -> tuple[str, Any]:
+def _stored(paths: RunPaths, attempt: int) -> tuple[str, Any]:
     """The URI of the settings and the JSON document that lies there."""
     if attempt:
-        uri = layout.settings(attempt)
+        uri = paths.settings(attempt)
         try:
             return uri, storage.read_json(uri)
         except ObjectNotFoundError:
             pass
-    return layout.config, storage.read_json(layout.config)
+    return paths.config, storage.read_json(paths.config)
 
 
 def _parsed(uri: str, found: Any) -> RunConfig:

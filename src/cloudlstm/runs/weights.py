@@ -6,7 +6,7 @@ from cloudlstm import storage
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import UsageError
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 
 def source(config: RunConfig) -> Manifest | None:
@@ -17,8 +17,8 @@ def source(config: RunConfig) -> Manifest | None:
     """
     if config.train.weights is None:
         return None
-    layout = RunLayout(storage.absolute(config.train.weights).rstrip("/"))
-    manifest = Manifest.load(layout, "train")
+    paths = RunPaths(storage.absolute(config.train.weights).rstrip("/"))
+    manifest = Manifest.load(paths, "train")
     if manifest is None:
-        raise UsageError(f"train.weights: no trained run at {layout.uri}", hint="name the folder of a finished run")
+        raise UsageError(f"train.weights: no trained run at {paths.uri}", hint="name the folder of a finished run")
     return manifest

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
-    from cloudlstm.runs.paths import RunLayout
+    from cloudlstm.runs.paths import RunPaths
 
 Request = Mapping[str, Any]
 """One exact request as JSON; `${…}` stands for what only the run will know, such as a free port."""
@@ -121,7 +121,7 @@ class Target(Protocol):
         """Whether the job that exactly this request starts, attempt and all, is at work here or has done its work."""
         ...
 
-    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """The exact request that starts `job` of this run."""
         ...
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cloudlstm import storage
 from cloudlstm.errors import ConfigError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.runs import attempts
-from cloudlstm.runs.paths import RunLayout, join
+from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.targets import preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, filled
 from cloudlstm.targets.bundle.package import Bundle
@@ -102,19 +102,19 @@ class CloudTarget:
             *self._account.tagged(),
         ]
 
-    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """What is sent for a job: one request to the Spark service, or those that fill and empty the group."""
         if job == "prepare":
             return {
                 "job": job,
-                "run": layout.uri,
+                "run": paths.uri,
                 "attempt": "${attempt}",
-                "submit": self.spark.request(job, config, layout),
+                "submit": self.spark.request(job, config, paths),
             }
         workers = config.train.workers or self.workers
         request = {
             "job": job,
-            "run": layout.uri,
+            "run": paths.uri,
             "workers": workers,
             "fill_timeout_s": config.trainers.fill_timeout_s,
             "hours": min(config.trainers.max_hours or self.config.max_hours, self.config.max_hours),
@@ -123,7 +123,7 @@ class CloudTarget:
                 "uri": self._assignment,
                 "document": {
                     "version": 1,
-                    "run": layout.uri,
+                    "run": paths.uri,
                     "attempt": "${attempt}",
                     "opened": OPENED,
                     "lease": "${lease}",
@@ -187,7 +187,7 @@ class CloudTarget:
 
     def _filled(self, request: Request, run: str, attempt: int) -> dict[str, Any]:
         """The request of an attempt with the bundle's parts in it, which are uploaded if they are not there yet."""
-        opener = attempts.read_owner(RunLayout(run), attempt, 1)
+        opener = attempts.read_owner(RunPaths(run), attempt, 1)
         opened = f"{int(opener.started * 1000):x}" if opener else "0"
 
         def value_of(name: str) -> str | None:
@@ -210,8 +210,8 @@ def _part(name: str) -> dict[str, str]:
 
 
 _CLOUDS = {
-    "aws": ("aws_spark.EmrSpark", "aws_group.AutoScalingTrainers", "aws_account.AwsAccount"),
-    "gcp": ("gcp_spark.DataprocSpark", "gcp_group.ManagedTrainers", "gcp_account.GcpAccount"),
+    "aws": ("aws.spark.EmrSpark", "aws.trainers.AutoScalingTrainers", "aws.account.AwsAccount"),
+    "gcp": ("gcp.spark.DataprocSpark", "gcp.trainers.ManagedTrainers", "gcp.account.GcpAccount"),
 }
 """What a cloud has of its own, imported when a target of it is opened; each is made of the target's document."""
 
@@ -238,5 +238,5 @@ def open_cloud(where: str, *, wait: bool = False, trust_endpoints: bool = False)
 
 
 def _made(name: str, config: TargetConfig) -> Any:
-    module, kind = name.split(".")
+    module, _, kind = name.rpartition(".")
     return getattr(importlib.import_module(f"cloudlstm.targets.{module}"), kind)(config)

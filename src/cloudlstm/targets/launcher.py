@@ -11,7 +11,7 @@ from cloudlstm import errors, storage
 from cloudlstm.runs import folder, index, journal, settings
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import PhaseNote, Progress, read_progress
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import JOBS, STEPS
 from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
 from cloudlstm.targets.base import filled
@@ -22,7 +22,7 @@ Watch = Callable[[list[Progress]], None]
 _POLL_S = 0.5
 
 
-def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
+def carry_out(plan: Plan, target: Target, watch: Watch) -> RunPaths:
     """Does what a submit's plan says; returns when every job is done.
 
     A run that is interrupted (Ctrl-C, a failed job, a killed launcher) can be submitted again: finished steps are
@@ -32,43 +32,43 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunLayout:
         UsageError: the run's folder is somebody's own, or that of a run with other settings.
         CloudLSTMError: the error of the job that failed, or what stood in its way.
     """
-    layout = RunLayout(plan.run)
+    paths = RunPaths(plan.run)
     require_own(plan)
-    with Attempt(layout, lambda number: _goes_on(plan, target, number), lambda said: watch(_phase(said))) as attempt:
+    with Attempt(paths, lambda number: _goes_on(plan, target, number), lambda said: watch(_phase(said))) as attempt:
         if attempt.launcher == 1:  # else jobs are at work
             with suppress(errors.StorageError):  # what a killed attempt left half written takes up room, no harm
-                storage.sweep(layout.uri + "/")
+                storage.sweep(paths.uri + "/")
             for job in JOBS:
-                storage.delete(layout.failure(job), within=layout.uri)
+                storage.delete(paths.failure(job), within=paths.uri)
         for request in plan.requests:
             if request["action"] == "settings":
-                settings.create(layout, attempt.number, request["document"])
+                settings.create(paths, attempt.number, request["document"])
             elif request["action"] == "mark":
-                index.mark(layout.root, layout.run_id)
-            elif request["job"] == "train" and storage.exists(layout.complete(attempt.number)) and target.root:
+                index.mark(paths.root, paths.run_id)
+            elif request["job"] == "train" and storage.exists(paths.complete(attempt.number)) and target.root:
                 watch(_skipped(request["job"]))  # machines that have nothing to do cost as much as others
             else:
-                _run_job(request, target, layout, attempt, watch)
-    return layout
+                _run_job(request, target, paths, attempt, watch)
+    return paths
 
 
 def require_own(plan: Plan) -> None:
     """Raises UsageError where a plan would write into what belongs to somebody else; writes nothing."""
-    layout = RunLayout(plan.run)
+    paths = RunPaths(plan.run)
     for request in plan.requests:
         if request["action"] == "settings":
-            folder.require_own(layout, request["document"])
+            folder.require_own(paths, request["document"])
         elif request["action"] == "mark":
-            index.require_free(layout.root, layout.run_id)
+            index.require_free(paths.root, paths.run_id)
 
 
 def _goes_on(plan: Plan, target: Target, attempt: int) -> bool:
     """Whether a job of this very plan is at work for an attempt whose launcher was lost."""
-    layout = RunLayout(plan.run)
+    paths = RunPaths(plan.run)
     for request in plan.requests:
         if request["action"] == "settings":
             try:
-                if settings.document(layout, attempt) != request["document"]:
+                if settings.document(paths, attempt) != request["document"]:
                     return False
             except errors.CorruptObjectError:
                 return False
@@ -76,18 +76,18 @@ def _goes_on(plan: Plan, target: Target, attempt: int) -> bool:
     return any(target.at_work(_filled(request, attempt)) for request in jobs)
 
 
-def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attempt, watch: Watch) -> None:
+def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt, watch: Watch) -> None:
     """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
     name = request["job"]
-    told = _Told(layout, name, time.time())
-    note = PhaseNote(layout, attempt.number, name)
+    told = _Told(paths, name, time.time())
+    note = PhaseNote(paths, attempt.number, name)
     attempt.require_held()
     job = target.start(_filled(request, attempt.number))
     try:
         while (state := job.state()) is JobState.RUNNING:
             if attempt.cancelled():
                 raise errors.JobError(
-                    f"run {layout.run_id} was cancelled", hint="submit again to go on where it stopped"
+                    f"run {paths.run_id} was cancelled", hint="submit again to go on where it stopped"
                 )
             attempt.require_held()
             watch(told.progress(job.restarts, job.phase))
@@ -96,7 +96,7 @@ def _run_job(request: Request, target: Target, layout: RunLayout, attempt: Attem
         attempt.require_held()
         watch(told.progress(job.restarts, job.phase))
         if state is not JobState.DONE:
-            raise _failure(name, job, layout)
+            raise _failure(name, job, paths)
     except errors.RunBusyError:
         job.leave()
         raise
@@ -126,13 +126,13 @@ class _Told:
     """What is shown of a job while it runs, and logged of its restarts.
 
     Args:
-        layout: The run.
+        paths: The run.
         job: The job's name.
         began: When the job began. What was reported until now is of an earlier attempt.
     """
 
-    def __init__(self, layout: RunLayout, job: str, began: float) -> None:
-        self._layout, self._job, self._began = layout, job, began
+    def __init__(self, paths: RunPaths, job: str, began: float) -> None:
+        self._paths, self._job, self._began = paths, job, began
         self._steps = [step.name for step in STEPS if step.job == job]
         self._counted: dict[tuple[str, str], Progress] = {}
         self._logged = 0
@@ -166,13 +166,13 @@ class _Told:
 
     def _reports(self) -> list[Progress]:
         try:
-            return read_progress(self._layout)
+            return read_progress(self._paths)
         except errors.StorageError:
             return []  # progress is a comfort; the job's own state decides
 
     def _log(self, restart: Restart, generation: int) -> None:
         said = f"{restart.cause}; all workers start again as generation {generation}"
-        journal.note(self._layout, self._job, "launcher", said, restart.told.splitlines(), when=restart.time)
+        journal.note(self._paths, self._job, "launcher", said, restart.told.splitlines(), when=restart.time)
 
 
 def _who(report: Progress) -> tuple[str, str]:
@@ -183,14 +183,14 @@ def _times(reports: Sequence[Progress]) -> dict[tuple[str, str], float]:
     return {_who(report): report.updated for report in reports}
 
 
-def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTMError:
+def _failure(name: str, job: RunningJob, paths: RunPaths) -> errors.CloudLSTMError:
     """The error of a failed job: what it wrote down, else what its platform knows."""
     told = job.explain()
     job.cancel()
     with suppress(errors.StorageError):
-        storage.write(layout.log(name, "console", int(time.time())), told.encode(errors="backslashreplace"))
+        storage.write(paths.log(name, "console", int(time.time())), told.encode(errors="backslashreplace"))
     try:
-        record = storage.read_json(layout.failure(name))
+        record = storage.read_json(paths.failure(name))
         error = errors.from_record(record)
         if record.get("generation", 0) == len(job.restarts) and not isinstance(error, errors.PeerLostError):
             return error
@@ -200,4 +200,4 @@ def _failure(name: str, job: RunningJob, layout: RunLayout) -> errors.CloudLSTME
     lines = told.strip().splitlines() or ["it left no output"]
     end = f", its last line was: {lines[-1].strip()[:200]}" if len(lines) > 1 else ""
     often = f" (after {len(job.restarts)} restarts, the last of which got no further)" if job.restarts else ""
-    return errors.JobError(f"job {name} failed: {lines[0]}{end}{often}", hint=f"cloudlstm logs --run={layout.run_id}")
+    return errors.JobError(f"job {name} failed: {lines[0]}{end}{often}", hint=f"cloudlstm logs --run={paths.run_id}")

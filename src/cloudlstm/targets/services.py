@@ -14,7 +14,7 @@ from cloudlstm.targets.base import JobState, Request
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
-    from cloudlstm.runs.paths import RunLayout
+    from cloudlstm.runs.paths import RunPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class SparkService(Protocol):
         """The cluster as it is now; a TargetError if there is none of this name."""
         ...
 
-    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """The exact request that submits a job of this run."""
         ...
 

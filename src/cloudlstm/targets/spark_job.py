@@ -9,7 +9,7 @@ from contextlib import suppress
 from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.environment import ATTEMPT
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.bundle.dependencies import ARCHIVE
 from cloudlstm.targets.document import TargetConfig
@@ -36,9 +36,9 @@ ARCHIVED = f"${{dependencies.uri}}#{_UNPACKED}"
 """The archive of dependencies, and where YARN is to unpack it."""
 
 
-def name_of(layout: RunLayout, job: str) -> str:
+def name_of(paths: RunPaths, job: str) -> str:
     """What people call the application of a job."""
-    return f"{NAMED}{layout.run_id} {job} ${{attempt}}"
+    return f"{NAMED}{paths.run_id} {job} ${{attempt}}"
 
 
 def settings(target: TargetConfig, environment: Mapping[str, str]) -> dict[str, str]:
@@ -138,7 +138,7 @@ class SparkJob(CourseJob):
             return
         self._final = JobState.CANCELLED
         with suppress(StorageError):  # the driver looks for this: some services end only what has submitted it
-            attempts.cancel(RunLayout(self._run), self._attempt)
+            attempts.cancel(RunPaths(self._run), self._attempt)
         with suppress(TargetError):  # it ends by itself when it finds a later attempt
             ours = self._ours(JobState.RUNNING)
             if ours is None:

@@ -17,7 +17,7 @@ from cloudlstm.errors import (
     StorageError,
     TargetError,
 )
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.lease import Holder, Lease
 from cloudlstm.targets.polling import Course, CourseJob, Glances, patiently
@@ -50,8 +50,8 @@ class GroupJob(CourseJob):
     def _course(self) -> Course:
         yield "sending the code"
         self._request = self._make()
-        self._layout = RunLayout(self._request["run"])
-        self._lease = Lease(self._request["coordinates"], self._layout.uri, self._at_work)
+        self._paths = RunPaths(self._request["run"])
+        self._lease = Lease(self._request["coordinates"], self._paths.uri, self._at_work)
         while (holder := self._lease.take()) is not None:
             known = self._lease.is_known(holder)
             if known and not self._wait:
@@ -122,7 +122,7 @@ class GroupJob(CourseJob):
             yield "" if formed else f"{ready} of {workers} machines run, waiting for all to join"
 
     def _newest(self) -> Generation | None:
-        return _newest(self._layout, self._request["assignment"]["document"]["attempt"])
+        return _newest(self._paths, self._request["assignment"]["document"]["attempt"])
 
     def _has_outcome(self, *newest: Generation | None) -> bool:
         """Takes in the newest generation, asked for unless it is given; whether it says that all is over."""
@@ -209,7 +209,7 @@ class GroupJob(CourseJob):
         found = read_assignment(self._request["assignment"]["uri"])
         if not holder.token or found.get("lease") != holder.token:
             return False
-        formed = _newest(RunLayout(holder.run), int(found["attempt"]))
+        formed = _newest(RunPaths(holder.run), int(found["attempt"]))
         return not (formed and formed.outcome) and patiently(self._group.look).size > 0
 
     @property
@@ -250,10 +250,10 @@ def read_assignment(uri: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _newest(layout: RunLayout, attempt: int) -> Generation | None:
+def _newest(paths: RunPaths, attempt: int) -> Generation | None:
     """The newest generation of an attempt; None before the first, and while storage is silent."""
     with suppress(StorageError):
-        number = rendezvous.newest(layout)
-        if number and (found := rendezvous.read(layout, number)).attempt == attempt:
+        number = rendezvous.newest(paths)
+        if number and (found := rendezvous.read(paths, number)).attempt == attempt:
             return found
     return None

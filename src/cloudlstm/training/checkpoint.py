@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from cloudlstm.runs.folder import remove
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.training.state import State
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ class Checkpoints:
     Use as a context manager: on the way out, the write that is under way is finished.
 
     Args:
-        layout: The run.
+        paths: The run.
         fingerprint: Of the training: another one's checkpoints are never looked at.
         every_s: Seconds between checkpoints inside an epoch.
         writes: Whether this worker writes them (the chief does).
     """
 
-    def __init__(self, layout: RunLayout, fingerprint: str, every_s: float, *, writes: bool) -> None:
-        self._layout, self._fingerprint, self._every_s, self._writes = layout, fingerprint, every_s, writes
+    def __init__(self, paths: RunPaths, fingerprint: str, every_s: float, *, writes: bool) -> None:
+        self._paths, self._fingerprint, self._every_s, self._writes = paths, fingerprint, every_s, writes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._under_way: Future[None] | None = None
         self._written = time.monotonic()
@@ -73,19 +73,19 @@ class Checkpoints:
         Raises:
             CorruptObjectError: the chief found one and this worker cannot read it.
         """
-        found = self._newest(self._layout.checkpoints(self._fingerprint)) if cluster.membership.chief else None
+        found = self._newest(self._paths.checkpoints(self._fingerprint)) if cluster.membership.chief else None
         step = cluster.chosen_by_chief(found.step if found else -1)
         if step < 0:
             return None
         # Two sound checkpoints of one step hold the same network: it depends on the seed and the step alone.
-        prefix = self._layout.checkpoints_of_step(self._fingerprint, step)
+        prefix = self._paths.checkpoints_of_step(self._fingerprint, step)
         if (state := found or self._newest(prefix)) is None:
             raise CorruptObjectError(f"no checkpoint of step {step} can be read at {prefix}", hint="submit again")
         return state
 
     def discard(self) -> None:
         """Removes all checkpoints: the training is done."""
-        remove(self._layout, self._layout.checkpoints(self._fingerprint), _is_checkpoint)
+        remove(self._paths, self._paths.checkpoints(self._fingerprint), _is_checkpoint)
 
     def _newest(self, prefix: str) -> State | None:
         """The newest sound checkpoint whose name begins with `prefix`; a damaged one is passed over."""
@@ -98,11 +98,11 @@ class Checkpoints:
 
     def _write(self, state: State) -> None:
         data = state.to_bytes()
-        uri = self._layout.checkpoint(self._fingerprint, state.step, hashlib.sha256(data).hexdigest())
+        uri = self._paths.checkpoint(self._fingerprint, state.step, hashlib.sha256(data).hexdigest())
         try:
             storage.write(uri, data)
-            old = set(_checkpoints(self._layout.checkpoints(self._fingerprint))[:-_KEEP])
-            remove(self._layout, self._layout.checkpoints(self._fingerprint), old.__contains__)
+            old = set(_checkpoints(self._paths.checkpoints(self._fingerprint))[:-_KEEP])
+            remove(self._paths, self._paths.checkpoints(self._fingerprint), old.__contains__)
         except StorageError as error:
             _LOG.warning("checkpoint at step %d not written: %s", state.step, error)
 

@@ -20,7 +20,7 @@ from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import PeerLostError
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, prune, write_object
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.weights import source
 from cloudlstm.training import artifacts, model
 from cloudlstm.training.checkpoint import Checkpoints
@@ -41,7 +41,7 @@ _UNROLL_UP_TO_BARS = 128
 
 
 def train(
-    layout: RunLayout, config: RunConfig, journal: Journal, membership: Membership, sequences: Manifest, mark: str
+    paths: RunPaths, config: RunConfig, journal: Journal, membership: Membership, sequences: Manifest, mark: str
 ) -> None:
     """Trains together with the peers; the chief writes what came of it. `mark` is the training's fingerprint.
 
@@ -55,7 +55,7 @@ def train(
         _phase(journal, membership, "waiting for all workers")
     cluster = Cluster.start(membership, config.train.collective_timeout_s, journal.flush)
     with cluster.talking():
-        work = _Work(layout, config, journal, cluster, sequences, mark, began)
+        work = _Work(paths, config, journal, cluster, sequences, mark, began)
         work.train()
         if membership.chief:
             work.write()
@@ -76,10 +76,10 @@ class _Work:
     """One training on one worker."""
 
     def __init__(
-        self, layout: RunLayout, config: RunConfig, journal: Journal, cluster: Cluster, sequences: Manifest, mark: str,
+        self, paths: RunPaths, config: RunConfig, journal: Journal, cluster: Cluster, sequences: Manifest, mark: str,
         began: float,
     ) -> None:  # fmt: skip
-        self.layout, self.config, self.journal, self.mark = layout, config, journal, mark
+        self.paths, self.config, self.journal, self.mark = paths, config, journal, mark
         self.cluster, self.began = cluster, began
         _phase(journal, cluster.membership, "staging")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
@@ -111,7 +111,7 @@ class _Work:
             cluster, self.network, adam, config, self.transform, self.splits["train"], self.splits["validation"]
         )
         with Checkpoints(
-            self.layout, self.mark, config.train.checkpoint_every_s, writes=cluster.membership.chief
+            self.paths, self.mark, config.train.checkpoint_every_s, writes=cluster.membership.chief
         ) as checkpoints:
             state = checkpoints.restore(cluster)
             if state is not None:
@@ -151,8 +151,8 @@ class _Work:
             put("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
         seconds = time.time() - self.began
-        Manifest("train", self.mark, objects, seconds, self._facts(), began=self.began).save(self.layout)
-        prune(self.layout, "train", self.mark)
+        Manifest("train", self.mark, objects, seconds, self._facts(), began=self.began).save(self.paths)
+        prune(self.paths, "train", self.mark)
         self.checkpoints.discard()
 
     def report_end(self) -> None:
@@ -162,7 +162,7 @@ class _Work:
         self.journal.report("train", seen, seen, "windows", finished=True, **self.cluster.membership.facts, **figures)
 
     def _put(self, name: str, data: bytes, kind: str, rows: int) -> Any:
-        return write_object(self.layout.data("train", self.mark, name), data, kind=kind, rows=rows)
+        return write_object(self.paths.data("train", self.mark, name), data, kind=kind, rows=rows)
 
     def _facts(self) -> dict[str, Any]:
         """What the report says of the training."""

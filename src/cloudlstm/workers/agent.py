@@ -25,7 +25,7 @@ from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, RunBusyError, StorageError
 from cloudlstm.runs import attempts, documents, journal, settings
 from cloudlstm.runs.environment import ATTEMPT, DEVICES, GENERATION, MOST_DEVICES, RESTARTS
-from cloudlstm.runs.paths import RunLayout, join
+from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.storage.retry import retry
 from cloudlstm.workers import rendezvous
 from cloudlstm.workers.child_environment import cores_here, worker_environment
@@ -58,13 +58,13 @@ class Assignment:
     """What the machines of a group are to do.
 
     Attributes:
-        layout: The run.
+        paths: The run.
         attempt: The attempt that they work for.
         workers: How many of them there are.
         port: The first port that a worker may take.
     """
 
-    layout: RunLayout
+    paths: RunPaths
     attempt: int
     workers: int
     port: int
@@ -73,7 +73,7 @@ class Assignment:
     def read(cls, uri: str) -> Assignment:
         """From the object that the launcher wrote; ObjectNotFoundError if there is none."""
         found = documents.read(_Document, uri)
-        return cls(RunLayout(found.run), found.attempt, found.workers, found.port)
+        return cls(RunPaths(found.run), found.attempt, found.workers, found.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Member:
     """
 
     def __init__(self, assignment: Assignment, address: str, command: list[str]) -> None:
-        self._assignment, self._layout = assignment, assignment.layout
+        self._assignment, self._paths = assignment, assignment.paths
         self._address, self._command = address, command
         self._worker: Process | None = None
         self._told: list[str] = []
@@ -120,11 +120,11 @@ class Member:
 
     def run(self) -> int:
         """Joins generation after generation until the run has no more work; returns the exit status."""
-        number = _patiently(lambda: rendezvous.newest(self._layout)) + 1
+        number = _patiently(lambda: rendezvous.newest(self._paths)) + 1
         status: int | None = None
         try:
             while True:
-                if number > 1 and self._is_over(_patiently(partial(rendezvous.read, self._layout, number - 1))):
+                if number > 1 and self._is_over(_patiently(partial(rendezvous.read, self._paths, number - 1))):
                     return 0
                 formed = self._joined(number, status)
                 if self._is_over(formed):
@@ -157,17 +157,17 @@ class Member:
         _say(f"waiting for generation {number}")
         devices = min(cores_here(), MOST_DEVICES)
         me = {"address": f"{self._address}:{self._reserve_port()}", "status": status, "devices": devices}
-        roll = Roll(self._layout, number, self._address, me)
+        roll = Roll(self._paths, number, self._address, me)
         while True:
             with suppress(StorageError):  # it is asked again, for as long as this machine lives
-                attempts.require_current(self._layout)
+                attempts.require_current(self._paths)
                 try:
-                    return rendezvous.read(self._layout, number)
+                    return rendezvous.read(self._paths, number)
                 except ObjectNotFoundError:
                     pass
                 present = roll.call()
                 if len(present) >= self._assignment.workers and min(present, key=_order) == self._address:
-                    rendezvous.write(self._layout, self._next(number, roll.records(present)))
+                    rendezvous.write(self._paths, self._next(number, roll.records(present)))
                     continue
             time.sleep(_LOOK_S)
 
@@ -177,10 +177,10 @@ class Member:
         addresses = tuple(str(records[member]["address"]) for member in chosen)
         devices = min(int(records[member].get("devices", 1)) for member in chosen)  # the same on all
         attempt = self._assignment.attempt
-        allowed = settings.read(self._layout, attempt).train.max_restarts
-        last = rendezvous.read(self._layout, number - 1) if number > 1 else None
+        allowed = settings.read(self._paths, attempt).train.max_restarts
+        last = rendezvous.read(self._paths, number - 1) if number > 1 else None
         if last is None or last.attempt != attempt:
-            fresh = Restarts(self._layout, _JOB, allowed)
+            fresh = Restarts(self._paths, _JOB, allowed)
             return Generation(number, attempt, addresses, budget=fresh.state, devices=devices)
         statuses: dict[str, int] = {}
         lost = []
@@ -190,7 +190,7 @@ class Member:
                 lost.append(f"the machine of worker-{index} was lost")
             statuses[f"worker-{index}"] = -int(signal.SIGKILL) if known is None else int(known)
         why = ", ".join(lost) or cause_of(statuses)
-        budget = Restarts(self._layout, _JOB, allowed, last.budget)
+        budget = Restarts(self._paths, _JOB, allowed, last.budget)
         if not worth_another(statuses.values()) or not budget.another(statuses.values()):
             return Generation(number, attempt, restarts=last.restarts, outcome=rendezvous.FAILED, told=why)
         restarts = (*last.restarts, (time.time(), why))
@@ -201,7 +201,7 @@ class Member:
         _say(f"worker {index} of generation {generation.number}: {', '.join(generation.addresses)}")
         self._reserved.close()
         worker = self._worker = Process(
-            f"worker-{index}", [*self._command, self._layout.uri], _environment(generation, index), Path("worker.txt")
+            f"worker-{index}", [*self._command, self._paths.uri], _environment(generation, index), Path("worker.txt")
         )
         followed = time.monotonic()
         while True:
@@ -230,10 +230,10 @@ class Member:
     def _moved_on(self, generation: Generation) -> bool:
         """Whether somebody waits for the next generation, or has written it."""
         with suppress(StorageError):
-            attempts.require_current(self._layout)
+            attempts.require_current(self._paths)
             following = generation.number + 1
-            waiting = announced(self._layout.members(following))
-            return bool(waiting) or storage.exists(self._layout.generation(following))
+            waiting = announced(self._paths.members(following))
+            return bool(waiting) or storage.exists(self._paths.generation(following))
         return False
 
     def _ended(self, generation: Generation, status: int) -> int:
@@ -242,7 +242,7 @@ class Member:
         assert worker is not None
         said = told(worker.name, status)
         self._told = worker.printed()[-_TOLD_LINES:]
-        journal.note(self._layout, _JOB, f"machine-{self._address}", said, self._told, when=time.time())
+        journal.note(self._paths, _JOB, f"machine-{self._address}", said, self._told, when=time.time())
         _say(said)
         if status in KNOWN_CAUSES:
             self._close(generation, rendezvous.FAILED, "\n".join([said, *self._told]))
@@ -255,8 +255,8 @@ class Member:
         )
 
         def write() -> None:
-            attempts.require_current(self._layout)
-            rendezvous.write(self._layout, last)
+            attempts.require_current(self._paths)
+            rendezvous.write(self._paths, last)
 
         _patiently(write)
 

@@ -25,7 +25,7 @@ from cloudlstm.config import RunConfig
 from cloudlstm.runs import attempts, manifest, settings
 from cloudlstm.runs.environment import ATTEMPT, GENERATION, PARENT_PIPE
 from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers.restarts import PEER_LOST, TERMINATED, UNEXPECTED
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _GRACE_S = 20.0
 
 _PR_SET_PDEATHSIG = 1
 
-Work = Callable[[RunLayout, RunConfig, Journal], None]
+Work = Callable[[RunPaths, RunConfig, Journal], None]
 
 
 def main(job: str, work: Work, *, worker: str = "driver") -> int:
@@ -46,34 +46,34 @@ def main(job: str, work: Work, *, worker: str = "driver") -> int:
     if os.environ.get(PARENT_PIPE):
         _end_with_parent()
     signal.signal(signal.SIGTERM, _terminated)
-    layout = RunLayout(storage.absolute(sys.argv[1]).rstrip("/"))
+    paths = RunPaths(storage.absolute(sys.argv[1]).rstrip("/"))
     generation = int(os.environ.get(GENERATION, "0"))
     try:
-        os.environ[ATTEMPT] = str(attempts.joined(layout))
-        if not attempts.claim(layout, f"{job}-{worker}-{generation}"):
+        os.environ[ATTEMPT] = str(attempts.joined(paths))
+        if not attempts.claim(paths, f"{job}-{worker}-{generation}"):
             print(f"{job}: {worker} of this attempt is already at work, nothing to do", file=sys.stderr)  # noqa: T201
             return 0
-        _end_when_succeeded(layout)
-        with Journal(layout, job, worker) as journal:
-            return _guarded(job, work, layout, journal, generation)
+        _end_when_succeeded(paths)
+        with Journal(paths, job, worker) as journal:
+            return _guarded(job, work, paths, journal, generation)
     except errors.CloudLSTMError as error:
         print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
-def _guarded(job: str, work: Work, layout: RunLayout, journal: Journal, generation: int) -> int:
+def _guarded(job: str, work: Work, paths: RunPaths, journal: Journal, generation: int) -> int:
     try:
-        work(layout, settings.read(layout, attempts.joined(layout)), journal)
+        work(paths, settings.read(paths, attempts.joined(paths)), journal)
     except errors.CloudLSTMError as error:
         if isinstance(error, errors.CorruptObjectError | errors.ObjectNotFoundError):
-            _take_back(layout, error)
+            _take_back(paths, error)
         _LOG.error("%s", error)
-        _record(layout, job, error, generation)
+        _record(paths, job, error, generation)
         return PEER_LOST if isinstance(error, errors.PeerLostError) else error.exit_code
     except Exception as error:
         _LOG.exception("%s failed", job)
         full = _full_disk(error)
-        _record(layout, job, full or error, generation)
+        _record(paths, job, full or error, generation)
         return full.exit_code if full else UNEXPECTED
     return 0
 
@@ -88,11 +88,11 @@ def _full_disk(error: Exception) -> errors.StorageFullError | None:
     )
 
 
-def _take_back(layout: RunLayout, error: errors.StorageError) -> None:
+def _take_back(paths: RunPaths, error: errors.StorageError) -> None:
     """Sees to it that the next submit makes the object anew which this error is about."""
     try:
-        attempts.require_current(layout)
-        steps = manifest.withdraw_damaged(layout, error)
+        attempts.require_current(paths)
+        steps = manifest.withdraw_damaged(paths, error)
     except errors.CloudLSTMError as second:
         _LOG.warning("what is damaged could not be looked at: %s", second)
         return
@@ -100,18 +100,18 @@ def _take_back(layout: RunLayout, error: errors.StorageError) -> None:
         error.hint = f"submit again: {' and '.join(steps)} will be made anew"
 
 
-def _record(layout: RunLayout, job: str, error: BaseException, generation: int) -> None:
+def _record(paths: RunPaths, job: str, error: BaseException, generation: int) -> None:
     """Leaves the error for the launcher: the first worker to fail knows the cause, later ones only the consequence."""
     record = errors.to_record(error) | {"generation": generation}
     try:
         try:
-            storage.write_json(layout.failure(job), record, if_absent=True)
+            storage.write_json(paths.failure(job), record, if_absent=True)
         except errors.ObjectExistsError:
-            found = storage.read_json(layout.failure(job))
+            found = storage.read_json(paths.failure(job))
             known = found if isinstance(found, dict) else {}
             consequence = known.get("kind") == errors.PeerLostError.__name__ != record["kind"]
             if consequence or known.get("generation", 0) < generation:
-                storage.write_json(layout.failure(job), record)
+                storage.write_json(paths.failure(job), record)
     except errors.StorageError as second:
         # The launcher finds it at the end of what the job has printed.
         print(f"{job}: the error could not be stored: {second}\n{errors.to_mark(error)}", file=sys.stderr)  # noqa: T201
@@ -134,7 +134,7 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_when_succeeded(layout: RunLayout) -> None:
+def _end_when_succeeded(paths: RunPaths) -> None:
     """Ends this process when a later attempt has the run; one that was stopped for a while may not know.
 
     One whose launcher is elsewhere is also not to outlive the wish for its end: ending what has submitted it to a
@@ -146,8 +146,8 @@ def _end_when_succeeded(layout: RunLayout) -> None:
         while True:
             time.sleep(attempts.HEARTBEAT_EVERY_S)
             try:
-                attempts.require_current(layout)
-                if not (alone and attempts.is_cancelled(layout, attempts.joined(layout))):
+                attempts.require_current(paths)
+                if not (alone and attempts.is_cancelled(paths, attempts.joined(paths))):
                     continue
                 _LOG.error("the run was cancelled")
             except errors.RunBusyError as error:

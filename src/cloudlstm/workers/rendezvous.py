@@ -21,7 +21,7 @@ from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.runs import documents, numbered
 from cloudlstm.runs.liveness import Changes
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 DONE, FAILED = "done", "failed"
 """Outcomes."""
@@ -54,19 +54,19 @@ class Generation:
     devices: int = 1
 
 
-def write(layout: RunLayout, generation: Generation) -> bool:
+def write(paths: RunPaths, generation: Generation) -> bool:
     """Writes it; False when somebody else has written the generation of this number."""
-    return numbered.create(layout.generation(generation.number), asdict(generation))
+    return numbered.create(paths.generation(generation.number), asdict(generation))
 
 
-def read(layout: RunLayout, number: int) -> Generation:
+def read(paths: RunPaths, number: int) -> Generation:
     """The generation of this number; ObjectNotFoundError if there is none."""
-    return documents.read(Generation, layout.generation(number))
+    return documents.read(Generation, paths.generation(number))
 
 
-def newest(layout: RunLayout) -> int:
+def newest(paths: RunPaths) -> int:
     """The number of the run's newest generation; 0 when there was none."""
-    return numbered.newest(layout.generations)
+    return numbered.newest(paths.generations)
 
 
 _ANNOUNCE_S = 1.0
@@ -78,14 +78,14 @@ class Roll:
     """The announcements for one generation.
 
     Args:
-        layout: The run.
+        paths: The run.
         generation: The number of the generation.
         address: This machine's.
         record: What it announces.
     """
 
-    def __init__(self, layout: RunLayout, generation: int, address: str, record: Mapping[str, Any]) -> None:
-        self._layout, self._generation, self._address = layout, generation, address
+    def __init__(self, paths: RunPaths, generation: int, address: str, record: Mapping[str, Any]) -> None:
+        self._paths, self._generation, self._address = paths, generation, address
         self._record = dict(record)
         self._count = 0
         self._announced = -_ANNOUNCE_S
@@ -96,10 +96,10 @@ class Roll:
         now = time.monotonic()
         if now - self._announced >= _ANNOUNCE_S:
             self._count += 1
-            uri = self._layout.member(self._generation, self._address)
+            uri = self._paths.member(self._generation, self._address)
             storage.write_json(uri, self._record | {"count": self._count})
             self._announced = now
-        folder = self._layout.members(self._generation)
+        folder = self._paths.members(self._generation)
         listed = announced(folder)
         for address, etag in listed.items():
             self._changes.see(address, etag)
@@ -110,7 +110,7 @@ class Roll:
         found = {}
         for address in addresses:
             with suppress(ObjectNotFoundError, CorruptObjectError):
-                found[address] = storage.read_json(self._layout.member(self._generation, address))
+                found[address] = storage.read_json(self._paths.member(self._generation, address))
         return found
 
 

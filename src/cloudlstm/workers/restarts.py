@@ -15,7 +15,7 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import StorageError
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 
 PEER_LOST = 75
 """Exit status of a worker that ended because a peer had gone (EX_TEMPFAIL)."""
@@ -83,14 +83,14 @@ class Restarts:
     Only `_UNEXPLAINED` of those in a row are too many.
 
     Args:
-        layout: The run.
+        paths: The run.
         job: The job.
         allowed: Restarts in a row that may get no further than the one before.
         state: Where another process has left off; by default the job begins now.
     """
 
-    def __init__(self, layout: RunLayout, job: str, allowed: int, state: Mapping[str, Any] | None = None) -> None:
-        self._layout, self._job, self._allowed = layout, job, allowed
+    def __init__(self, paths: RunPaths, job: str, allowed: int, state: Mapping[str, Any] | None = None) -> None:
+        self._paths, self._job, self._allowed = paths, job, allowed
         self._used = int(state["used"]) if state else 0
         self._unexplained = int(state.get("unexplained", 0)) if state else 0
         self._furthest: dict[str, str] = dict(state["furthest"]) if state else {}
@@ -118,24 +118,24 @@ class Restarts:
         if not self._allowed or self._used > self._allowed or self._unexplained > _UNEXPLAINED:
             return False
         with suppress(StorageError):  # a record carries its generation, so an old one is not believed either
-            storage.delete(self._layout.failure(self._job), within=self._layout.uri)
+            storage.delete(self._paths.failure(self._job), within=self._paths.uri)
         return True
 
     def _has_progressed(self) -> bool:
         """Whether more has been made durable than ever before: a later checkpoint, or the manifest of a step."""
         further = False
         with suppress(StorageError):
-            for key, value in _durable(self._layout):
+            for key, value in _durable(self._paths):
                 if value > self._furthest.get(key, ""):
                     self._furthest[key] = value
                     further = True
         return further
 
 
-def _durable(layout: RunLayout) -> Iterable[tuple[str, str]]:
+def _durable(paths: RunPaths) -> Iterable[tuple[str, str]]:
     """What outlives the workers, as (key, value): of equal keys the greater value is further."""
-    for item in storage.list_objects(layout.all_checkpoints):
+    for item in storage.list_objects(paths.all_checkpoints):
         folder, _, name = item.uri.rpartition("/")
         yield folder, name.rpartition("-")[0]  # the step without the hash: equal steps are equally far
-    for item in storage.list_objects(layout.manifests):
+    for item in storage.list_objects(paths.manifests):
         yield f"{item.uri} {item.etag}", "written"

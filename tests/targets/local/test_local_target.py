@@ -14,7 +14,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import JobError, MachineError, to_record
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import JobState, Plan, launcher
 from cloudlstm.targets.local import java
 from cloudlstm.targets.local.target import LocalJob
@@ -189,13 +189,13 @@ def carried_out(folder: Path, code: str) -> None:
 
 
 def test_the_error_that_a_job_wrote_down_is_the_one_shown(tmp_path: Path) -> None:
-    layout = RunLayout(f"file://{tmp_path}/run")
+    paths = RunPaths(f"file://{tmp_path}/run")
     record = to_record(MachineError("no such thing", hint="get one"))
     code = (
         "from cloudlstm import storage\n"
-        f"storage.write_json({layout.failure('train')!r}, {record!r}, if_absent=True); raise SystemExit(1)"
+        f"storage.write_json({paths.failure('train')!r}, {record!r}, if_absent=True); raise SystemExit(1)"
     )
-    storage.write_json(layout.failure("train"), to_record(JobError("of an earlier attempt")))
+    storage.write_json(paths.failure("train"), to_record(JobError("of an earlier attempt")))
     with pytest.raises(MachineError, match="no such thing"):
         carried_out(tmp_path, code)
 
@@ -203,6 +203,6 @@ def test_the_error_that_a_job_wrote_down_is_the_one_shown(tmp_path: Path) -> Non
 def test_a_job_that_dies_without_a_word_is_told_by_its_last_line(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="the end of it"):
         carried_out(tmp_path, "import os; print('the end of it', flush=True); os.kill(os.getpid(), 9)")
-    layout = RunLayout(f"file://{tmp_path}/run")
-    (part,) = storage.list_objects(layout.logs)
+    paths = RunPaths(f"file://{tmp_path}/run")
+    (part,) = storage.list_objects(paths.logs)
     assert f"killed by signal {signal.SIGKILL.value}" in storage.read(part.uri).decode()

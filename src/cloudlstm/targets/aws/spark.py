@@ -19,7 +19,7 @@ from cloudlstm.targets.spark_job import ARCHIVED, NAMED, OPENED, TAIL_LINES, nam
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
-    from cloudlstm.runs.paths import RunLayout
+    from cloudlstm.runs.paths import RunPaths
 
 _STATES = {
     "PENDING": JobState.RUNNING,
@@ -57,11 +57,11 @@ class EmrSpark:
         remedy = "terraform apply starts another one: an idle cluster ends by itself"
         return Cluster(state, reason, found.get("ReleaseLabel", ""), state in _WORKING, remedy)
 
-    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """AddJobFlowSteps, to the letter."""
         conf = settings(self._target, {"AWS_DEFAULT_REGION": self._target.region})
         conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # what tells it from a step of a run that was deleted
-        name = name_of(layout, job)
+        name = name_of(paths, job)
         words = [
             "spark-submit",
             "--deploy-mode", "cluster",
@@ -71,7 +71,7 @@ class EmrSpark:
             "--archives", ARCHIVED,
             *(word for setting, value in conf.items() for word in ("--conf", f"{setting}={value}")),
             f"${{{job}.uri}}",
-            layout.uri,
+            paths.uri,
         ]  # fmt: skip
         step = {
             "Name": name,

@@ -19,7 +19,7 @@ from cloudlstm.targets.spark_job import ARCHIVED, NAMED, OPENED, TAIL_LINES, nam
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
-    from cloudlstm.runs.paths import RunLayout
+    from cloudlstm.runs.paths import RunPaths
 
 _STATES = {
     "DONE": JobState.DONE,
@@ -69,25 +69,25 @@ class DataprocSpark:
         release = ((found.get("config") or {}).get("software_config") or {}).get("image_version", "")
         return Cluster(state, _line(status.get("detail", "")), release, state in _TAKES_WORK, remedy)
 
-    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """SubmitJob, to the letter. No other attempt, run or root has its ids: the service keeps jobs for months."""
-        ours = f"{hashlib.sha256(layout.uri.encode()).hexdigest()[:8]}-${{attempt}}-{OPENED}"
+        ours = f"{hashlib.sha256(paths.uri.encode()).hexdigest()[:8]}-${{attempt}}-{OPENED}"
         properties = settings(self._target, {}) | {
             "spark.submit.deployMode": "cluster",
-            "spark.app.name": name_of(layout, job),
+            "spark.app.name": name_of(paths, job),
             "spark.driver.memory": f"{config.spark.driver_memory_mib}m",
         }
         work = {
             "main_python_file_uri": f"${{{job}.uri}}",
-            "args": [layout.uri],
+            "args": [paths.uri],
             "python_file_uris": ["${package.uri}"],
             "archive_uris": [ARCHIVED],
             "properties": properties,
         }
         document = {
-            "reference": {"job_id": f"{layout.run_id}-{job}-{ours}"},
+            "reference": {"job_id": f"{paths.run_id}-{job}-{ours}"},
             "placement": {"cluster_name": self._target.spark_cluster},
-            "labels": {_LABEL: self._target.name, _RUN_LABEL: layout.run_id, _JOB_LABEL: f"{job}-${{attempt}}"},
+            "labels": {_LABEL: self._target.name, _RUN_LABEL: paths.run_id, _JOB_LABEL: f"{job}-${{attempt}}"},
             "pyspark_job": work,
         }
         return {

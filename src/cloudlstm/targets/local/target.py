@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cloudlstm import storage
 from cloudlstm.errors import MachineError, UsageError
 from cloudlstm.runs.environment import ATTEMPT, CORES, DEVICES, GENERATION, MOST_DEVICES, RESTARTS
-from cloudlstm.runs.paths import RunLayout
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import JobState, Request, Restart, filled
 from cloudlstm.targets.bundle.archive import asset
@@ -68,9 +68,9 @@ class LocalTarget:
         """Never: local jobs end with their launcher."""
         return False
 
-    def request(self, job: str, config: RunConfig, layout: RunLayout) -> Request:
+    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """The processes of a job: one driver for "prepare", one process a worker for "train"."""
-        argv = [sys.executable, str(asset("jobs", f"{job}.py")), layout.uri]
+        argv = [sys.executable, str(asset("jobs", f"{job}.py")), paths.uri]
         if job == "prepare":
             env = {
                 "PYSPARK_PYTHON": sys.executable,
@@ -84,7 +84,7 @@ class LocalTarget:
         addresses = [f"127.0.0.1:${{port.{index}}}" for index in range(workers)]
         return {
             "job": job,
-            "run": layout.uri,
+            "run": paths.uri,
             "max_restarts": config.train.max_restarts,
             "network": "loopback only" if workers > 1 and not config.train.open_ports else "this machine's",
             "processes": [
@@ -134,7 +134,7 @@ class LocalJob:
         self._processes: list[Process] = []
         self._loopback: Loopback | None = None
         self._allowed = (
-            Restarts(RunLayout(request["run"]), self._job, request["max_restarts"])
+            Restarts(RunPaths(request["run"]), self._job, request["max_restarts"])
             if "max_restarts" in request
             else None
         )
