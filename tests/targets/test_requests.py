@@ -12,6 +12,7 @@ from localstack.processes import free_ports
 
 from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import MachineError, UsageError
+from cloudlstm.storage import endpoints
 from cloudlstm.targets import open_target
 from cloudlstm.targets.aws.account import vcpus
 
@@ -47,6 +48,7 @@ def written(document: dict[str, Any], folder: Path) -> str:
 
 
 def test_an_emulator_that_has_ended_is_told_at_once(tmp_path: Path) -> None:
+    endpoints.fail_when_nothing_listens()
     (port,) = free_ports(1)
     place = written(GCP | {"endpoints": {"dataproc": f"http://127.0.0.1:{port}"}}, tmp_path)
     with pytest.raises(MachineError, match=f"nothing answers at http://127.0.0.1:{port}"):

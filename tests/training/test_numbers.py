@@ -34,7 +34,7 @@ def test_tensorflow_reads_the_records(tmp_path: Path, layout: str) -> None:
     path = tmp_path / "shard.tfrecord"
     path.write_bytes(built.data)
     numbers = tf.io.VarLenFeature
-    if paths == "sequences":
+    if layout == "sequences":
         names = {"dates": numbers(tf.int64), "values": numbers(tf.float32), "targets": numbers(tf.float32)}
     else:
         names = {"date": numbers(tf.int64), "inputs": numbers(tf.float32), "target": numbers(tf.float32)}
@@ -49,7 +49,7 @@ def test_tensorflow_reads_the_records(tmp_path: Path, layout: str) -> None:
     dates, values, targets = (
         [tf.sparse.to_dense(one[name], default_value=0).numpy() for one in parsed] for name in list(names)[:3]
     )
-    if paths == "windows":
+    if layout == "windows":
         assert tickers == bars.tickers.take(origins).to_pylist()
         np.testing.assert_array_equal(np.concatenate(dates), bars.dates[origins])
         np.testing.assert_array_equal(np.concatenate(targets), bars.targets[origins])
