@@ -241,5 +241,5 @@ def test_ctrl_c_is_answered_at_once_and_the_way_on_is_told(tmp_path: Path, sent:
         os.close(screen)
     text = told.decode(errors="replace")
     assert text.index("stopping") < text.index("stopped after")
-    assert f"to go on: cloudlstm {' '.join(words)}" in text
+    assert f"to continue: cloudlstm {' '.join(words)}" in text
     assert "Traceback" not in text

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cloudlstm.cli import main
-from cloudlstm.cli.commands import VERBS
+from cloudlstm.cli.commands import COMMANDS
 from cloudlstm.cli.progress import amount, duration, figures, summary
 from cloudlstm.runs.journal import Progress
 from cloudlstm.targets import Plan
@@ -77,7 +77,7 @@ def test_one_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["sumbit"], "there is no verb 'sumbit'; there are submit, "),
+        (["sumbit"], "there is no command 'sumbit'; the commands are submit, "),
         (["submit", f"--config={DEMO}", "--dry-runn"], "submit has no flag --dry-runn; its flags are --config, "),
         (["logs", "--folow"], "(try: --follow)"),
         (["doctor", "--rot=x"], "(try: --root)"),
@@ -99,14 +99,14 @@ def test_r_is_the_run(flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "ambiguous" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", list(VERBS))
+@pytest.mark.parametrize("verb", list(COMMANDS))
 def test_every_verb_has_help_that_names_its_flags_and_fits_the_terminal(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([verb, "--help"]) == 0
     told = capsys.readouterr().out
     assert f"usage: cloudlstm {verb}" in told
-    for name, parameter in inspect.signature(VERBS[verb]).parameters.items():
+    for name, parameter in inspect.signature(COMMANDS[verb]).parameters.items():
         if parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
             assert f"--{name.replace('_', '-')}" in told
     assert max(map(len, told.splitlines())) <= 100

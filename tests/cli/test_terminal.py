@@ -18,7 +18,7 @@ from cloudlstm import storage
 from cloudlstm.cli import main, terminal
 from cloudlstm.cli.board import Board, progress_display
 from cloudlstm.cli.result import show_results
-from cloudlstm.cli.tables import Column, console, fitted, say
+from cloudlstm.cli.tables import Column, console, fitted, print_line
 from cloudlstm.config import parse
 from cloudlstm.errors import DataError, to_record
 from cloudlstm.runs import index
@@ -87,7 +87,7 @@ def test_cells_titles_and_lines_are_text_in_any_console(text: str, capsys: pytes
     for out in (console(), Console(width=100, highlight=False)):
         out.print(table)
         assert capsys.readouterr().out.count(text) == 3
-    say(console(), text)
+    print_line(console(), text)
     console().print(text)
     assert capsys.readouterr().out == f"{text}\n{text}\n"
 

@@ -12,7 +12,7 @@ import pytest
 
 from cloudlstm import errors
 from cloudlstm.cli import main
-from cloudlstm.cli.commands import VERBS
+from cloudlstm.cli.commands import COMMANDS
 from cloudlstm.config import parse, reference
 from cloudlstm.config.models import RunConfig
 
@@ -127,10 +127,10 @@ def test_every_command_in_the_documents_is_understood(
     monkeypatch.chdir(REPO)
     monkeypatch.setenv("CLOUDLSTM_ROOT", str(tmp_path))
     words = shlex.split(command)[1:]
-    assert words[0] in VERBS or words[0] == "--help"
+    assert words[0] in COMMANDS or words[0] == "--help"
     named = [word for word in words if word.startswith("--target=")]
     if named:  # a target is looked for at once, and this machine has none
-        assert "target" in inspect.signature(VERBS[words[0]]).parameters
+        assert "target" in inspect.signature(COMMANDS[words[0]]).parameters
         words.remove(named[0])
     if words[0] == "submit" and not named:
         (tmp_path / "mine.toml").write_text('name = "mine"\n')

@@ -88,7 +88,7 @@ def test_files_that_are_not_the_runs_stay_and_are_named(place: str, capsys: pyte
         storage.write(f"{paths.uri}/{name}", b"somebody's own")
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
     told = capsys.readouterr().out
-    assert "9 other files lie in its folder and stay there" in told
+    assert "9 other files in its folder stay" in told
     assert everything(paths.uri) == sorted(own)
     for name in own:
         assert f"left    {paths.uri}/{name}\n" in told
@@ -225,7 +225,7 @@ def test_an_entry_whose_folder_is_gone_is_deleted(any_root: str, capsys: pytest.
     assert main(["runs", f"--root={any_root}"]) == 0
     assert "no runs in" in capsys.readouterr().out
     assert main(["delete", "core6-1a2b", "--yes", f"--root={any_root}"]) == 0
-    assert "nothing but its entry in the index" in capsys.readouterr().out
+    assert "only its entry in the index" in capsys.readouterr().out
     assert everything(any_root) == []
 
 
@@ -254,7 +254,11 @@ def test_nothing_is_deleted_by_mistake(
     before = everything(place)
     assert main(["delete", *words, f"--root={place}"]) == status
     assert everything(place) == before
-    hints = {(): "(try: cloudlstm runs)", ("core6-1a2b",): "core6-1a2b --yes)", ("1a2b", "--yes"): "the whole id, core"}
+    hints = {
+        (): "(try: cloudlstm runs)",
+        ("core6-1a2b",): "core6-1a2b --yes)",
+        ("1a2b", "--yes"): "the complete id, core",
+    }
     assert hints.get(words, "no run x") in capsys.readouterr().err
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli import main
-from cloudlstm.cli.plans import find_run, is_finished, is_trained
+from cloudlstm.cli.find import find_run, is_finished, is_trained
 from cloudlstm.config import parse
 from cloudlstm.errors import UsageError
 from cloudlstm.runs.attempts import Attempt

@@ -17,7 +17,7 @@ from cloudlstm.storage.endpoints import NothingListensError, fail_when_nothing_l
 from targets.test_requests import AWS, GCP, written
 
 VARIABLES = [("AWS_ENDPOINT_URL", "s3"), ("AWS_ENDPOINT_URL_S3", "s3"), ("STORAGE_EMULATOR_HOST", "gs")]
-VERBS = ["status", "logs", "runs", "report", "cancel", "predict", "submit"]
+COMMANDS = ["status", "logs", "runs", "report", "cancel", "predict", "submit"]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def leading(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], No
     registry._backend.cache_clear()
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 @pytest.mark.parametrize(("variable", "scheme"), VARIABLES)
 def test_every_verb_ends_at_once_in_one_line(
     leading: Callable[[str, str], None],
@@ -71,7 +71,7 @@ def test_every_verb_ends_at_once_in_one_line(
 
 
 @pytest.mark.parametrize("document", [AWS, GCP], ids=["aws", "gcp"])
-@pytest.mark.parametrize("verb", [*VERBS, "down", "doctor"])
+@pytest.mark.parametrize("verb", [*COMMANDS, "down", "doctor"])
 def test_every_verb_on_the_target_of_such_an_emulator_does(
     gone: str, verb: str, document: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -242,10 +242,10 @@ def test_a_detached_run_can_be_cancelled_from_elsewhere(target: Target, run: str
     faults.fault("step-hangs")
     done = target.submit("--run=detached", "--detach")
     assert done.returncode == 0, done.stderr
-    assert "goes on in the background" in done.stdout
+    assert "runs in the background" in done.stdout
     uri = f"{target.bucket}/runs/detached"
     until(lambda: [each for each in target.steps(uri) if each.state == "running"], "the step")
-    assert "asked attempt 1 of detached to end" in target.run("cancel", "--run=detached").stdout
+    assert "asked attempt 1 of detached to stop" in target.run("cancel", "--run=detached").stdout
     until(lambda: [each for each in target.steps(uri) if each.state == "cancelled"], "its cancellation")
     until(lambda: storage.read_json(f"{uri}/attempts/0001.heartbeat.json")["ended"], "the launcher's end")
     assert "cancelled" in target.run("status", "--run=detached").stdout

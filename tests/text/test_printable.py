@@ -70,7 +70,7 @@ def test_the_command_prints_it_so(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def hostile() -> None:
         raise CloudLSTMError(HOSTILE)
 
-    monkeypatch.setattr("cloudlstm.cli.commands.VERBS", {"version": hostile})
+    monkeypatch.setattr("cloudlstm.cli.commands.COMMANDS", {"version": hostile})
     assert cli.main(["version"]) == 1
     assert capsys.readouterr().err == f"cloudlstm: {SHOWN}\n"
 
@@ -79,7 +79,7 @@ def test_doctor_prints_it_so(capsys: pytest.CaptureFixture[str]) -> None:
     def hostile() -> str:
         raise CloudLSTMError(HOSTILE, hint=HOSTILE)
 
-    assert doctor._told({"check": hostile}) == 1
+    assert doctor._run_checks({"check": hostile}) == 1
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith(f"  {SHOWN}")
     assert second.endswith(f"fix: {SHOWN}")

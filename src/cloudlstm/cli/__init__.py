@@ -1,7 +1,7 @@
-"""The command line: python-fire turns words into a call of a verb, and `main` carries out what the verb returned.
+"""The command line: python-fire calls the function of a command, and `main` does the work that the function returned.
 
-Fire calls a function before it notices that a flag is mistyped. A verb therefore does nothing: it returns a `Deferred`
-that holds the work, and only when Fire has come back without complaint is the work done.
+Fire calls a function before it notices a mistyped flag. The function of a command therefore does nothing yet: it
+returns a `Deferred` that holds the work, and `main` does it after Fire has accepted every word.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ from cloudlstm.errors import CloudLSTMError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit status: 0 fine or nothing to do, 1 our failure, 2 usage, 130 interrupted."""
+    """Runs one command. Returns the exit status: 0 success, 1 failure, 2 usage error, 130 interrupted."""
     try:
         return _run(argv)
     except CloudLSTMError as error:
-        terminal.tell(f"cloudlstm: {error}\n")
+        terminal.write_error(f"cloudlstm: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        terminal.tell("\ncloudlstm: interrupted\n")
+        terminal.write_error("\ncloudlstm: interrupted\n")
         return 130
     except BrokenPipeError:
-        if not terminal.reader_has_gone():
+        if not terminal.reader_is_gone():
             raise
-        return 0  # `cloudlstm logs | head`: whoever read it has seen enough
+        return 0  # as in `cloudlstm logs | head`
 
 
 def _run(argv: Sequence[str] | None) -> int:
     import fire
     from fire.core import FireExit
 
-    from cloudlstm.cli import commands
+    from cloudlstm.cli import commands, submit
     from cloudlstm.storage.endpoints import fail_when_nothing_listens
 
     fail_when_nothing_listens()
-    from cloudlstm.cli import help as helping
+    from cloudlstm.cli import help as help_text
 
-    words = [_spelled(word) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
+    words = [_normalised(word) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
     if {"--help", "-h", "help"} & set(words):
-        named = next((commands.VERBS[word] for word in words if word in commands.VERBS), None)
-        terminal.write((helping.of_verb(named) if named else helping.overview(commands.VERBS)) + "\n")
+        named = next((commands.COMMANDS[word] for word in words if word in commands.COMMANDS), None)
+        terminal.write((help_text.of_command(named) if named else help_text.overview(commands.COMMANDS)) + "\n")
         return 0
-    complaint = io.StringIO()  # Fire's, which runs to five lines
+    fire_output = io.StringIO()  # its usage message has five lines; ours has one
     try:
-        with redirect_stderr(complaint):
-            deferred = fire.Fire(commands.VERBS, command=words, name="cloudlstm", serialize=lambda _: None)
+        with redirect_stderr(fire_output):
+            deferred = fire.Fire(commands.COMMANDS, command=words, name="cloudlstm", serialize=lambda _: None)
     except FireExit:
-        raise helping.mistyped(commands.VERBS, words, complaint.getvalue()) from None
-    if not isinstance(deferred, commands.Deferred):
-        raise helping.mistyped(commands.VERBS, words, "")
+        raise help_text.usage_error(commands.COMMANDS, words, fire_output.getvalue()) from None
+    if not isinstance(deferred, submit.Deferred):
+        raise help_text.usage_error(commands.COMMANDS, words, "")
     return deferred._work()
 
 
@@ -62,8 +62,8 @@ _SHORT = {"-c": "--config", "-r": "--run", "-f": "--follow"}
 """Fire finds short flags by their first letter, which `run` and `root` share."""
 
 
-def _spelled(word: str) -> str:
-    """A word as Fire should see it: Fire would take the word after a bare switch for the switch's value."""
+def _normalised(word: str) -> str:
+    """A word as Fire needs it. Fire takes the word after a switch for the value of the switch, so each gets one."""
     name, equals, value = word.partition("=")
     word = _SHORT.get(name, name) + equals + value
     if word.replace("_", "-") in ("--dry-run", "--follow", "--detach", "--wait", "--trust-endpoints", "--yes"):
@@ -72,7 +72,7 @@ def _spelled(word: str) -> str:
 
 
 def entry() -> None:
-    """The console script. What schedulers and shutdowns send is answered like Ctrl-C: work is ended, not left alone."""
+    """The console script. SIGTERM, as schedulers and shutdowns send it, ends the work like Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     terminal.prepare()
     sys.exit(terminal.finish(main()))

@@ -1,4 +1,4 @@
-"""Progress for people: a live board on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a live board on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from cloudlstm.targets.launcher import Watch
 
 _PLAIN_EVERY_S = 5.0
-_PLAIN_ALIKE_EVERY_S = 60.0
-"""A line that says nothing new is a sign of life, which a log file needs less often."""
+_PLAIN_UNCHANGED_EVERY_S = 60.0
+"""Seconds between lines of one step; unchanged lines come less often."""
 _MOST_BAR = 40
 _STARTING = {"prepare": "starting Spark", "train": "starting the workers"}
-"""What happens before the first report of a job."""
-_STOPPING = "stopping… what is done is kept and training saves its state; Ctrl-C again ends it at once"
+"""What a job does before its first report."""
+_STOPPING = "stopping… finished steps are kept and training saves its state; Ctrl-C again stops at once"
 
 
 @contextmanager
 def progress_display(plan: Plan) -> Iterator[Watch]:
-    """Shows a run's progress for as long as the context lasts; gives the function that is fed with it."""
+    """Shows the progress of a run while the context lasts; yields the function that takes the progress."""
     console = tables.console(stderr=True)
     epochs = _epochs(plan)
     if not console.is_terminal:
-        terminal.tell(f"run {plan.run}\n")
+        terminal.write_error(f"run {plan.run}\n")
         yield _PlainWatch(epochs)
         return
     board = Board(plan.run, epochs)
@@ -54,7 +54,7 @@ def progress_display(plan: Plan) -> Iterator[Watch]:
 
 
 class Board:
-    """All steps at one glance: what is done in a line each, what runs with a bar and its figures, what is to come.
+    """All steps of a run: finished ones in a line, the running one with a bar and figures, waiting ones dimmed.
 
     Args:
         run: URI of the run.
@@ -70,7 +70,7 @@ class Board:
         self.stopping = False
 
     def __call__(self, reports: list[Progress]) -> None:
-        self._reports |= {report.step: report for report in summary(reports)}  # each job tells of its own steps only
+        self._reports |= {report.step: report for report in summary(reports)}  # each job reports its own steps only
 
     @property
     def elapsed_s(self) -> float:
@@ -90,33 +90,33 @@ class Board:
             elif waiting or (self.ended and not report):
                 yield line(f"· {step.name}", "dim")
             else:
-                yield self._running(step.name, report or self._unheard(step.name, step.job), options.max_width)
+                yield self._running(step.name, report or self._not_reported(step.name, step.job), options.max_width)
                 waiting = True
         yield self._foot()
 
     def _done(self, report: Progress) -> Text:
         if report.facts.get("skipped"):
-            told = "unchanged, skipped"
+            text = "unchanged, skipped"
         else:
             parts = [duration(report.updated - report.started)]
             parts += [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
             parts.append(facts(report, self._epochs) or f"{amount(report.done)} {report.unit}")
-            told = " · ".join(parts)
-        text = Text.assemble(("✓ ", "green"), f"{report.step:<10} ", (told, "dim"))
-        text.no_wrap, text.overflow = True, "ellipsis"
-        return text
+            text = " · ".join(parts)
+        row = Text.assemble(("✓ ", "green"), f"{report.step:<10} ", (text, "dim"))
+        row.no_wrap, row.overflow = True, "ellipsis"
+        return row
 
     def _running(self, name: str, report: Progress, width: int) -> Group:
         """The running step: its bar, rate and time left, and below them its own figures."""
         row = Table.grid(padding=(0, 1))
         mark: Any = Text("■", style="yellow") if self.ended else self._spinner
-        told = pace(report)
+        rate = pace(report)
         cells: list[Any] = [mark, Text(f"{name:<10}", style="bold")]
         for column in (1, 10):
             row.add_column(width=column, no_wrap=True)
         if report.total and not report.facts.get("phase"):
             share = min(report.done / report.total, 1.0)
-            room = width - 20 - len(told)
+            room = width - 20 - len(rate)
             if room >= 6:
                 bar = ProgressBar(total=1.0, completed=share, width=min(room, _MOST_BAR))
                 row.add_column(width=min(room, _MOST_BAR))
@@ -124,15 +124,15 @@ class Board:
             row.add_column(width=4, no_wrap=True)
             cells.append(Text(f"{share:4.0%}", style="bold cyan"))
         row.add_column(no_wrap=True, overflow="ellipsis")
-        row.add_row(*cells, line(told))
+        row.add_row(*cells, line(rate))
         own = [facts(report, self._epochs)]
         if report.worker.endswith("workers"):
             own.append(report.worker)
         below = " · ".join(part for part in own if part)
         return Group(row, line(f"{'':<13}{below}")) if below else Group(row)
 
-    def _unheard(self, name: str, job: str) -> Progress:
-        """A step of which nothing has been reported yet."""
+    def _not_reported(self, name: str, job: str) -> Progress:
+        """The progress of a step that has not reported yet."""
         first = next(step.name for step in STEPS if step.job == job)
         doing = _STARTING[job] if name == first else "starting"
         return Progress(name, "", 0, 0, "", 0.0, 0.0, facts={"phase": doing})
@@ -141,12 +141,12 @@ class Board:
         if self.stopping:
             return line(f"stopped after {duration(self.elapsed_s)}" if self.ended else _STOPPING, "yellow")
         if self.ended:
-            return line(f"{duration(self.elapsed_s)} in all", "dim")
-        return line(f"{duration(self.elapsed_s)} elapsed · Ctrl-C stops it, and submitting again goes on", "dim")
+            return line(f"{duration(self.elapsed_s)} in total", "dim")
+        return line(f"{duration(self.elapsed_s)} elapsed · Ctrl-C stops it, a later submit continues", "dim")
 
 
 class _PlainWatch:
-    """A line when a step begins, every few seconds, and when it ends: right for a log file."""
+    """One line when a step begins, every few seconds while it runs, and when it ends; for log files."""
 
     def __init__(self, epochs: int | None) -> None:
         self._epochs = epochs
@@ -155,27 +155,27 @@ class _PlainWatch:
 
     def __call__(self, reports: list[Progress]) -> None:
         for report in summary(reports):
-            now, told = time.monotonic(), figures(report, self._epochs)
-            before, said = self._last.get(report.step, (-1e9, ""))
-            due = now - before >= (_PLAIN_ALIKE_EVERY_S if told == said else _PLAIN_EVERY_S)
+            now, text = time.monotonic(), figures(report, self._epochs)
+            before, last = self._last.get(report.step, (-1e9, ""))
+            due = now - before >= (_PLAIN_UNCHANGED_EVERY_S if text == last else _PLAIN_EVERY_S)
             if report.step in self._ended or not (due or report.finished):
                 continue
-            self._last[report.step] = now, told
+            self._last[report.step] = now, text
             if report.finished:
                 self._ended.add(report.step)
             share = f"{report.done / report.total:4.0%}" if report.total else "    "
-            terminal.tell(f"{report.step:<10}{share if not report.finished else 'done'}  {told}\n")
+            terminal.write_error(f"{report.step:<10}{share if not report.finished else 'done'}  {text}\n")
 
 
 def _epochs(plan: Plan) -> int | None:
-    """The epochs of the configuration that a plan writes."""
+    """The number of epochs in the configuration of a plan."""
     documents = (request["document"] for request in plan.requests if "document" in request)
     return next((document["train"]["epochs"] for document in documents if "train" in document), None)
 
 
 @contextmanager
 def _interruption(board: Board, live: Live) -> Iterator[None]:
-    """While it lasts, Ctrl-C is answered on the board at once; ending the jobs takes some seconds after that."""
+    """Shows Ctrl-C on the board at once; stopping the jobs takes some seconds after that."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""`cancel` and `down`: what ends work that is going on."""
+"""`cancel` and `down`: stop work that is going on."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from cloudlstm.targets.cloud import CloudTarget, open_cloud
 
 
 def cancel_run(paths: RunPaths, target: str | None, *, trust_endpoints: bool = False) -> int:
-    """Asks the run's launcher to end its jobs; where it is gone and a target is named, ends them itself."""
+    """Asks the launcher of a run to stop its jobs; stops them itself if it is gone and a target is given."""
     number = attempts.latest_attempt(paths)
     verdict = attempts.watch(paths, number).look() if number else Verdict.ENDED
     lost = verdict in (Verdict.DEAD, Verdict.UNDECIDED) and attempts.was_lost(paths, number)
-    # One of which nothing is known yet is asked as well: if it is alive it sees that within seconds.
+    # An undecided launcher may be alive; then it reads this within seconds.
     if verdict in (Verdict.ALIVE, Verdict.UNDECIDED) or (lost and target):
-        attempts.cancel(paths, number)  # so that no launcher goes on with it either
+        attempts.cancel(paths, number)  # so that no other launcher continues this attempt
     if verdict is Verdict.ALIVE or (verdict is Verdict.UNDECIDED and not target):
-        doubt = "" if verdict is Verdict.ALIVE else f", if its launcher on {_host(paths, number)} is still alive"
+        condition = "" if verdict is Verdict.ALIVE else f", if its launcher on {_host(paths, number)} is still alive"
         terminal.write(
-            f"asked attempt {number} of {paths.run_id} to end{doubt}: training saves its state, what is done is kept; "
-            "submit again to go on\n"
+            f"asked attempt {number} of {paths.run_id} to stop{condition}: training saves its state, "
+            "finished steps are kept; submit again to continue\n"
         )
         return 0
     if lost and target:
@@ -37,11 +37,11 @@ def _host(paths: RunPaths, number: int) -> str:
 
 
 def bring_down(where: str, *, trust_endpoints: bool = False) -> int:
-    """Ends all that is at work on a target, and tells what remains and what would remove it."""
+    """Stops all work on a target, and prints its resources that remain and the command that removes them."""
     target = open_cloud(where, trust_endpoints=trust_endpoints)
-    for line in target.end() or ["nothing was at work"]:
+    for line in target.end() or ["no work was running"]:
         terminal.write(f"{line}\n")
-    terminal.write("what remains, and may cost money:\n")
+    terminal.write("resources that remain and may cost money:\n")
     for line in target.remains():
         terminal.write(f"  {line}\n")
     terminal.write(f"to remove it: {_destroy(where, target)}\n")

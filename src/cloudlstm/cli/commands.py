@@ -1,121 +1,25 @@
-"""The verbs of the command. Each checks what was typed and returns a Deferred; nothing is done here."""
+"""The other commands. Each checks what was typed and returns a Deferred; the work is done later, by `main`."""
 
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cloudlstm import __version__
 from cloudlstm.cli import terminal
-from cloudlstm.cli.flags import command, text, truth
+from cloudlstm.cli.flags import command_line, parse_switch, parse_text
+from cloudlstm.cli.submit import Deferred, predict, submit
 from cloudlstm.errors import UsageError
 
 if TYPE_CHECKING:
     from cloudlstm.runs.paths import RunPaths
-    from cloudlstm.targets import Plan, Target
-
-
-class Deferred:
-    """Work for `main` to do. It has no public name, so that a stray word cannot select one through Fire."""
-
-    __slots__ = ("_work",)
-
-    def __init__(self, work: Callable[[], int]) -> None:
-        self._work = work
-
-
-def submit(
-    *overrides: str,
-    config: str | None = None,
-    root: str | None = None,
-    run: str | None = None,
-    target: str | None = None,
-    detach: bool = False,
-    wait: bool = False,
-    dry_run: bool = False,
-    trust_endpoints: bool = False,
-) -> Deferred:
-    """Takes a universe from bars to a trained LSTM, forecasts and a report.
-
-    Submitting the same configuration again goes on where an earlier submit stopped; what is done is skipped.
-
-    Args:
-        overrides: Settings by name, such as train.epochs=3 model.units=64.
-        config: A TOML file, or its storage URI.
-        root: Where runs lie: a folder, s3://bucket/prefix or gs://bucket/prefix; by default $CLOUDLSTM_ROOT, else
-            the folder runs here.
-        run: The run's id; by default the configuration's name and a hash of it.
-        target: Where jobs run: a Terraform directory, a saved `terraform output -json`, or a bucket's URI; by
-            default this machine.
-        detach: Go on in the background.
-        wait: Wait while another run has the target's trainers.
-        dry_run: Print the requests as JSON and do nothing.
-        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
-    """
-    from cloudlstm.cli import plans
-    from cloudlstm.targets import open_target
-
-    trusted = truth("trust-endpoints", trust_endpoints)
-    chosen = open_target(text("target", target), wait=truth("wait", wait), trust_endpoints=trusted)
-    plan = plans.submit_plan(
-        chosen,
-        config=text("config", config),
-        overrides=[str(word) for word in overrides],
-        root=text("root", root),
-        run=text("run", run),
-    )
-    flags = {"config": config, "root": root, "run": run, "target": target}
-    again = command("submit", overrides, **flags, trust_endpoints=trusted)
-    if truth("detach", detach) and not truth("dry-run", dry_run):
-        from cloudlstm.cli.detach import detach as detached
-
-        words = [*again[1:], *(["--wait"] if truth("wait", wait) else [])]
-        watch = command("logs", (), run=plan.run, target=target)
-        return Deferred(lambda: detached(words, plan.run, shlex.join([*watch, "--follow"])))
-    return _planned(plan, chosen, dry_run, again, text("root", root) or chosen.root)
-
-
-def predict(
-    *overrides: str,
-    run: str | None = None,
-    root: str | None = None,
-    target: str | None = None,
-    dry_run: bool = False,
-    trust_endpoints: bool = False,
-) -> Deferred:
-    """Forecasts the next session with the weights of a finished run, without training.
-
-    Args:
-        overrides: Settings that differ from the run's, usually market.path= and market.end= of newer bars.
-        run: The run whose weights to use; by default the last one that was trained.
-        root: Where runs lie.
-        target: Where jobs run; by default this machine.
-        dry_run: Print the requests as JSON and do nothing.
-        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
-    """
-    from cloudlstm.cli import plans
-    from cloudlstm.targets import open_target
-
-    trusted = truth("trust-endpoints", trust_endpoints)
-    chosen = open_target(text("target", target), trust_endpoints=trusted)
-    base, named = text("root", root) or chosen.root, text("run", run)
-    again = command("predict", overrides, run=run, root=root, target=target, trust_endpoints=trusted)
-    dry = truth("dry-run", dry_run)
-
-    def work() -> int:
-        trained = plans.find_run(base, named, among=plans.is_trained, missing="no trained run in")
-        plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
-        return _planned(plan, chosen, dry, again, base)._work()
-
-    return Deferred(work)
 
 
 def status(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
-    """Shows how far a run is, step by step.
+    """Shows the state of a run, step by step.
 
     Args:
-        run: The run's id or URI; by default the last one.
-        root: Where runs lie.
-        target: A target whose bucket has them, unless root says otherwise.
+        run: The id or URI of the run; by default the last one.
+        root: The folder of all runs.
+        target: A target whose bucket holds the runs, unless root is given.
     """
     from cloudlstm.cli import status
 
@@ -125,17 +29,17 @@ def status(run: str | None = None, *, root: str | None = None, target: str | Non
 def logs(
     run: str | None = None, *, root: str | None = None, target: str | None = None, follow: bool = False
 ) -> Deferred:
-    """Prints what the jobs of a run have logged, all workers together.
+    """Prints the log lines of all jobs and workers of a run.
 
     Args:
-        run: The run's id or URI; by default the last one.
-        root: Where runs lie.
-        target: A target whose bucket has them, unless root says otherwise.
-        follow: Go on printing until the run's launcher has ended.
+        run: The id or URI of the run; by default the last one.
+        root: The folder of all runs.
+        target: A target whose bucket holds the runs, unless root is given.
+        follow: Continue until the launcher of the run has ended.
     """
     from cloudlstm.cli.logs import show_logs
 
-    on = truth("follow", follow)
+    on = parse_switch("follow", follow)
     return _on_run(run, root, target, lambda paths: show_logs(paths, follow=on))
 
 
@@ -146,95 +50,94 @@ def cancel(
     target: str | None = None,
     trust_endpoints: bool = False,
 ) -> Deferred:
-    """Ends a run that is being worked on; a later submit goes on where it stopped.
+    """Stops a run that is being worked on; a later submit continues it.
 
     Args:
-        run: The run's id or URI; by default the last one.
-        root: Where runs lie.
-        target: Where its jobs run: they are ended there although their launcher is gone.
-        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
+        run: The id or URI of the run; by default the last one.
+        root: The folder of all runs.
+        target: The target of its jobs, to stop them there if their launcher is gone.
+        trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
     """
     from cloudlstm.cli.cancel import cancel_run
 
-    where, trusted = text("target", target), truth("trust-endpoints", trust_endpoints)
+    where, trusted = parse_text("target", target), parse_switch("trust-endpoints", trust_endpoints)
     return _on_run(run, root, target, lambda paths: cancel_run(paths, where, trust_endpoints=trusted))
 
 
 def delete(
     run: str | None = None, *, yes: bool = False, root: str | None = None, target: str | None = None
 ) -> Deferred:
-    """Removes a run and its entry in the index, after asking; other files in its folder stay.
+    """Deletes a run and its entry in the index, after a question; other files in its folder stay.
 
     Args:
-        run: The run's id or URI.
-        yes: Do not ask; then the run's id has to be whole.
-        root: Where runs lie.
-        target: A target whose bucket has them, unless root says otherwise.
+        run: The id or URI of the run.
+        yes: Do not ask; the id of the run must then be complete.
+        root: The folder of all runs.
+        target: A target whose bucket holds the runs, unless root is given.
     """
-    from cloudlstm.cli import plans
+    from cloudlstm.cli import find
 
-    name, agreed = text("run", run), truth("yes", yes)
+    name, agreed = parse_text("run", run), parse_switch("yes", yes)
     if not name:
-        raise UsageError("delete needs the name of a run", hint="cloudlstm runs")
-    base = plans.chosen_root(text("root", root), text("target", target))
+        raise UsageError("delete needs the id of a run", hint="cloudlstm runs")
+    base = find.chosen_root(parse_text("root", root), parse_text("target", target))
 
     def work() -> int:
         from cloudlstm.cli.delete import delete_run
 
-        return delete_run(plans.find_deletable(base, name, whole=agreed), yes=agreed)
+        return delete_run(find.find_deletable(base, name, whole=agreed), yes=agreed)
 
     return Deferred(work)
 
 
 def down(*, target: str | None = None, trust_endpoints: bool = False) -> Deferred:
-    """Ends all that is at work on a target, lists what remains of it, and says what would remove that.
+    """Stops all work on a target, and lists its resources that remain and the command that removes them.
 
     Args:
-        target: A Terraform directory, a saved `terraform output -json`, or a bucket's URI.
-        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
+        target: A Terraform directory, a file of `terraform output -json`, or the URI of a bucket.
+        trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
     """
     from cloudlstm.cli.cancel import bring_down
     from cloudlstm.targets import TARGETS
 
-    where = text("target", target)
+    where = parse_text("target", target)
     if not where or where in TARGETS:
-        raise UsageError("down is for a cloud", hint="cloudlstm down --target=infra/terraform/aws")
-    trusted = truth("trust-endpoints", trust_endpoints)
+        raise UsageError("down needs a cloud target", hint="cloudlstm down --target=infra/terraform/aws")
+    trusted = parse_switch("trust-endpoints", trust_endpoints)
     return Deferred(lambda: bring_down(where, trust_endpoints=trusted))
 
 
 def report(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
-    """Prints the results of a finished run and where its report lies.
+    """Prints the results of a finished run and the place of its report.
 
     Args:
-        run: The run's id or URI; by default the last finished one.
-        root: Where runs lie.
-        target: A target whose bucket has them, unless root says otherwise.
+        run: The id or URI of the run; by default the last finished one.
+        root: The folder of all runs.
+        target: A target whose bucket holds the runs, unless root is given.
     """
-    from cloudlstm.cli import plans
+    from cloudlstm.cli import find
     from cloudlstm.cli.result import show_results
 
-    base, named = plans.chosen_root(text("root", root), text("target", target)), text("run", run)
-    return Deferred(lambda: show_results(plans.find_run(base, named, among=plans.is_finished), root=base))
+    base, named = find.chosen_root(parse_text("root", root), parse_text("target", target)), parse_text("run", run)
+    return Deferred(lambda: show_results(find.find_run(base, named, among=find.is_finished), root=base))
 
 
 def runs(*names: str, root: str | None = None, target: str | None = None) -> Deferred:
-    """Compares runs: all in a table, or those that are named side by side.
+    """Lists all runs, or compares some of them side by side.
 
-    Side by side are shown the settings that differ, and the results. A part of an id is enough where one run alone
-    has it.
+    A comparison shows the settings that differ, and the results. Part of an id is enough if only one run has it.
 
     Args:
-        names: The runs to put side by side; without any, all are listed, the newest first.
-        root: Where runs lie.
-        target: A target whose bucket has them, unless root says otherwise.
+        names: The runs to compare; without names, all runs are listed, the newest first.
+        root: The folder of all runs.
+        target: A target whose bucket holds the runs, unless root is given.
     """
-    from cloudlstm.cli import plans, runs
+    from cloudlstm.cli import find, runs
 
-    base = plans.root_uri(plans.chosen_root(text("root", root), text("target", target)))
+    base = find.root_uri(find.chosen_root(parse_text("root", root), parse_text("target", target)))
     if names:
         return Deferred(lambda: runs.show_comparison(base, [str(name) for name in names]))
-    return Deferred(lambda: runs.show_runs(base, command("runs", (), root=root, target=target)))
+    return Deferred(lambda: runs.show_runs(base, command_line("runs", (), root=root, target=target)))
 
 
 def doctor(
@@ -244,30 +147,30 @@ def doctor(
     target: str | None = None,
     trust_endpoints: bool = False,
 ) -> Deferred:
-    """Checks Java, Python, packages, storage rights and Yahoo, and says how to mend what is missing.
+    """Checks Java, Python, packages, storage rights and Yahoo, and names the fix of each fault.
 
     Args:
-        overrides: Settings of the run that is to come, such as market.source=files.
-        config: Its TOML file, or its storage URI.
-        root: Where runs are going to lie; checked by writing, reading and deleting one small object.
-        target: A cloud to look at instead of this machine: rights, cluster, trainers, quota, and the bundle of code.
-        trust_endpoints: Let the target's document name services on other machines, which get your credentials.
+        overrides: Settings of a planned run, such as market.source=files.
+        config: The TOML file of a planned run, or its storage URI.
+        root: The folder of all runs; checked by writing, reading and deleting one small object.
+        target: A cloud to check instead of this machine: rights, cluster, trainers, quota, and the bundle of code.
+        trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
     """
-    from cloudlstm.cli import plans
+    from cloudlstm.cli import find, plans
     from cloudlstm.cli.doctor import examine, examine_target
     from cloudlstm.targets import TARGETS
 
-    where = text("target", target)
+    where = parse_text("target", target)
     if where and where not in TARGETS:
         from cloudlstm.config import load
 
         words = [str(word) for word in overrides]
-        settings = load(text("config", config), words) if config or words else None
-        trusted = truth("trust-endpoints", trust_endpoints)
+        settings = load(parse_text("config", config), words) if config or words else None
+        trusted = parse_switch("trust-endpoints", trust_endpoints)
         return Deferred(lambda: examine_target(where, settings, trust_endpoints=trusted))
 
-    base = plans.root_uri(text("root", root))
-    yahoo = not (config or overrides) or plans.source_name(text("config", config), overrides) == "yahoo"
+    base = find.root_uri(parse_text("root", root))
+    yahoo = not (config or overrides) or plans.source_name(parse_text("config", config), overrides) == "yahoo"
     return Deferred(lambda: examine(base, yahoo=yahoo))
 
 
@@ -281,8 +184,8 @@ def version() -> Deferred:
     return Deferred(work)
 
 
-VERBS = {
-    verb.__name__: verb for verb in (submit, status, logs, cancel, report, runs, predict, delete, doctor, down, version)
+COMMANDS = {
+    each.__name__: each for each in (submit, status, logs, cancel, report, runs, predict, delete, doctor, down, version)
 }
 
 
@@ -292,44 +195,8 @@ def _on_run(
     target: str | None,
     view: "Callable[[RunPaths], int]",
 ) -> Deferred:
-    """Work on an existing run. It is looked for when all that was typed has been understood."""
-    from cloudlstm.cli import plans
+    """Work on an existing run, which is searched after Fire has accepted every word."""
+    from cloudlstm.cli import find
 
-    base, named = plans.chosen_root(text("root", root), text("target", target)), text("run", run)
-    return Deferred(lambda: view(plans.find_run(base, named)))
-
-
-def _planned(plan: "Plan", target: "Target", dry_run: object, again: list[str], root: str | None) -> Deferred:
-    """Work that carries a plan out; `again` is what to type to go on after an interruption."""
-    if truth("dry-run", dry_run):
-        return Deferred(lambda: _printed(plan.to_json()))
-
-    def work() -> int:
-        import time
-
-        from cloudlstm.cli import plans, result
-        from cloudlstm.cli.board import progress_display
-        from cloudlstm.cli.status import kept
-        from cloudlstm.runs.paths import RunPaths
-        from cloudlstm.runs.weights import source
-        from cloudlstm.targets.launcher import carry_out, require_own
-
-        began = time.time()
-        config = plans.config_of(plan)
-        require_own(plan)
-        source(config)
-        target.check(config, plan.run.rsplit("/", 1)[0])
-        try:
-            with progress_display(plan) as watch:
-                paths = carry_out(plan, target, watch)
-        except KeyboardInterrupt:
-            terminal.tell(f"stopped; {kept(RunPaths(plan.run))}\nto go on: {shlex.join(again)}\n")
-            return 130
-        return result.show_results(paths, root=root, unchanged=result.unchanged(paths, began))
-
-    return Deferred(work)
-
-
-def _printed(document: str) -> int:
-    terminal.write(document + "\n")
-    return 0
+    base, named = find.chosen_root(parse_text("root", root), parse_text("target", target)), parse_text("run", run)
+    return Deferred(lambda: view(find.find_run(base, named)))

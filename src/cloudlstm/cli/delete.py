@@ -1,4 +1,4 @@
-"""`cloudlstm delete`: shows what a run takes up, asks, and removes it."""
+"""`cloudlstm delete`: shows the size of a run, asks, and deletes it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from cloudlstm.runs import deletion
 from cloudlstm.runs.paths import RunPaths
 
 _SHOWN = 10
-"""Files that are not the run's and are named."""
+"""Files of others that are listed at most."""
 
 
 def delete_run(paths: RunPaths, *, yes: bool) -> int:
-    """Removes a run after a look at it; the exit status is 1 when the user does not want that after all.
+    """Deletes a run after it has shown its size. Returns exit status 1 if the user does not agree.
 
     Args:
         paths: The run.
-        yes: Whether the user has agreed already.
+        yes: Whether the user has agreed with --yes.
     """
     deletion.require_idle(paths)
     found = deletion.contents(paths)
     size = f"{found.objects:,} objects, {found.size_bytes / 2**20:,.1f} MiB"
     if not found.objects:
-        size = "nothing but its entry in the index"
+        size = "only its entry in the index"
     terminal.write(f"run {paths.run_id} in {paths.root.removeprefix('file://')}: {size}\n")
     if found.others:
-        terminal.write(f"{len(found.others):,} other files lie in its folder and stay there\n")
+        terminal.write(f"{len(found.others):,} other files in its folder stay\n")
     if not (yes or _agreed(paths)):
         terminal.write("nothing was deleted\n")
         return 1
@@ -41,10 +41,10 @@ def delete_run(paths: RunPaths, *, yes: bool) -> int:
 
 
 def _agreed(paths: RunPaths) -> bool:
-    """Whether the user says yes; UsageError where nobody can be asked."""
+    """True if the user answers yes. Raises UsageError without a terminal."""
     if not (sys.stdin and sys.stdin.isatty()):
         raise UsageError(
-            f"delete asks before it removes run {paths.run_id}, and there is no terminal to ask on",
+            f"delete asks before it deletes run {paths.run_id}, and there is no terminal",
             hint=f"cloudlstm delete {paths.uri} --yes",
         )
     terminal.write(f"delete run {paths.run_id}? [y/N] ")

@@ -1,4 +1,4 @@
-"""`submit --detach`: the launcher goes on in the background, and ends with its run, not with the terminal."""
+"""`submit --detach`: the launcher runs in the background and does not end with the terminal."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from cloudlstm.storage.local import disk_errors, user_cache
 
 _POLL_S = 0.5
 _KEPT = 50
-"""Consoles that are kept; the journal of a run has all that matters, these have what a launcher said of its own end."""
+"""Output files that are kept. They show why a launcher ended; the log of a run has everything else."""
 
 
 def detach(words: Sequence[str], run: str, watch: str) -> int:
-    """Starts the command in the background; returns when it has the run, or with its status when it did not get it.
+    """Starts a command in the background. Returns 0 when it holds the run, or its exit status if it ended before.
 
     Args:
-        words: The command's words without --detach.
+        words: The words of the command without --detach.
         run: URI of the run.
-        watch: What to type to watch it.
+        watch: The command line that shows its logs.
     """
     paths = RunPaths(run)
     with _new_console(paths.run_id) as console:
@@ -40,17 +40,17 @@ def detach(words: Sequence[str], run: str, watch: str) -> int:
             start_new_session=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
-    while not _has(paths, launcher.pid):
+    while not _holds_run(paths, launcher.pid):
         if (status := launcher.poll()) is not None:
-            terminal.tell(Path(console.name).read_text(errors="replace"))
+            terminal.write_error(Path(console.name).read_text(errors="replace"))
             return status
         time.sleep(_POLL_S)
-    terminal.write(f"{paths.run_id} goes on in the background (process {launcher.pid}, {console.name})\n{watch}\n")
+    terminal.write(f"{paths.run_id} runs in the background (process {launcher.pid}, {console.name})\n{watch}\n")
     return 0
 
 
 def _new_console(run_id: str) -> BinaryIO:
-    """An open file of the user's cache for what a launcher prints; of earlier ones the last few are kept."""
+    """A new open file in the user's cache for the output of a launcher; only the newest files are kept."""
     folder = user_cache("consoles")
     with disk_errors(f"make a file in {folder}"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -62,7 +62,7 @@ def _new_console(run_id: str) -> BinaryIO:
         return Path(name).open("wb")
 
 
-def _has(paths: RunPaths, pid: int) -> bool:
+def _holds_run(paths: RunPaths, pid: int) -> bool:
     number = attempts.latest_attempt(paths)
     owner = attempts.read_owner(paths, number) if number else None
     return owner is not None and owner.pid == pid and owner.host == Owner.me().host

@@ -1,4 +1,4 @@
-"""`cloudlstm doctor`: what this machine lacks, each with the command that mends it."""
+"""`cloudlstm doctor`: checks this machine or a cloud target, and names the fix of each fault."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _YAHOO_URL = "https://query1.finance.yahoo.com"
 _YAHOO_TIMEOUT_S = 5.0
 
 
-class _Warning(Exception):  # noqa: N818 - worth a word, and nothing that must be mended
+class _Warning(Exception):  # noqa: N818 - worth a line, and no failure
     pass
 
 
 def examine(root: str, *, yahoo: bool = True) -> int:
-    """Prints one line a check; the exit status is 1 when something must be mended.
+    """Prints one line a check. Returns exit status 1 if a check fails.
 
     Args:
-        root: Where runs are going to lie.
-        yahoo: Whether bars are going to come from Yahoo Finance.
+        root: The folder of all runs.
+        yahoo: Whether to check Yahoo Finance.
     """
     extras = dict(_EXTRAS)
     scheme = storage.scheme_of(root)
@@ -58,16 +58,16 @@ def examine(root: str, *, yahoo: bool = True) -> int:
         "examples": lambda: str(asset("examples")),
         **({"yahoo": _yahoo} if yahoo else {}),
     }
-    return _told(checks)
+    return _run_checks(checks)
 
 
 def examine_target(where: str, config: RunConfig | None, *, trust_endpoints: bool = False) -> int:
-    """The same for a target: what a submit would look at first, and whether its bundle can be made here."""
+    """The same for a cloud target: the checks of a submit, and whether its bundle can be built here."""
     from cloudlstm.targets.cloud import open_cloud
 
     target = open_cloud(where, trust_endpoints=trust_endpoints)
     checks = dict(target.checks(config, str(target.root)))
-    return _told({"python": _python, **checks, "bundle": lambda: _bundle(target.config)})
+    return _run_checks({"python": _python, **checks, "bundle": lambda: _bundle(target.config)})
 
 
 def _bundle(config: TargetConfig) -> str:
@@ -77,18 +77,18 @@ def _bundle(config: TargetConfig) -> str:
     return f"{path.stat().st_size / 2**20:.0f} MiB for Python {config.spark_python} on {config.spark_architecture}"
 
 
-def _told(checks: Mapping[str, Callable[[], str]]) -> int:
+def _run_checks(checks: Mapping[str, Callable[[], str]]) -> int:
     failures = 0
     for name, check in checks.items():
         try:
-            mark, told = "ok  ", check()
+            mark, text = "ok  ", check()
         except CloudLSTMError as error:
             fix = f"\n{'':23}fix: {error.hint}" if error.hint else ""
-            mark, told = "FAIL", error.message + fix
+            mark, text = "FAIL", error.message + fix
             failures += 1
         except _Warning as warning:
-            mark, told = "warn", str(warning)
-        terminal.write(f"{mark}  {name:<15}  {told}\n")
+            mark, text = "warn", str(warning)
+        terminal.write(f"{mark}  {name:<15}  {text}\n")
     return 1 if failures else 0
 
 
@@ -102,24 +102,24 @@ def _java() -> str:
 
 
 def _environment() -> str:
-    """Variables of the shell that jobs do not get, and proxies, which they use for storage alone."""
+    """Checks for variables that jobs do not get, and for proxies, which are used for storage and Yahoo only."""
     notes = []
     if left := ignored(os.environ):
-        notes.append(f"jobs do not get {', '.join(left)}, which belong to another installation")
+        notes.append(f"jobs do not get {', '.join(left)}: they belong to another installation")
     if found := proxies(os.environ):
         notes.append(f"{', '.join(found)}: used for storage and Yahoo, not between workers")
     if notes:
         raise _Warning("; ".join(notes))
-    return "nothing in it changes what jobs do"
+    return "no variable that affects jobs"
 
 
 def _workers() -> str:
-    """Whether several training processes can be kept apart from the network on this machine."""
+    """Checks whether several training processes can run in a network of their own on this machine."""
     try:
         Loopback().close()
     except MachineError as error:
-        raise _Warning(f"train.workers must stay at 1 here ({error.message}); one uses up to 4 cores") from None
-    return "several can train in a network that nothing else reaches"
+        raise _Warning(f"train.workers must stay at 1 here ({error.message}); one worker uses up to 4 cores") from None
+    return "several workers can train in a private network"
 
 
 def _extra(name: str, packages: tuple[str, ...]) -> Callable[[], str]:
@@ -150,14 +150,14 @@ def _disk() -> str:
 
 
 def _yahoo() -> str:
-    """Whether Yahoo answers at all; a refusal is an answer, and an hour later it may be another one."""
+    """Checks whether Yahoo answers; 429 is only a warning, because it may pass within an hour."""
     import urllib.error
     import urllib.request
 
     base = os.environ.get(YAHOO_URL) or _YAHOO_URL
-    asked = urllib.request.Request(f"{base.rstrip('/')}/v8/finance/chart/AAPL?range=1d", headers={"User-Agent": "x"})
+    request = urllib.request.Request(f"{base.rstrip('/')}/v8/finance/chart/AAPL?range=1d", headers={"User-Agent": "x"})
     try:
-        with urllib.request.urlopen(asked, timeout=_YAHOO_TIMEOUT_S):
+        with urllib.request.urlopen(request, timeout=_YAHOO_TIMEOUT_S):
             pass
     except urllib.error.HTTPError as reply:
         reply.close()

@@ -1,22 +1,28 @@
-"""What was typed: the values of flags as Python gets them from Fire, and the words to be typed again."""
+"""Values of flags as python-fire passes them, and the command line to type again."""
 
 from __future__ import annotations
 
 from cloudlstm.errors import UsageError
 
 
-def command(verb: str, words: tuple[str, ...], **flags: str | bool | None) -> list[str]:
-    """What was typed, to be typed again; True is a flag without a value, and None and False are flags not given."""
+def command_line(command: str, words: tuple[str, ...], **flags: str | bool | None) -> list[str]:
+    """The words that repeat a command.
+
+    Args:
+        command: The command's name.
+        words: Its words without flags.
+        flags: Its flags; True stands for a flag without a value, None and False for a flag that was not given.
+    """
     given = [
         f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
         for name, value in flags.items()
         if value is not None and value is not False
     ]
-    return ["cloudlstm", verb, *given, *map(str, words)]
+    return ["cloudlstm", command, *given, *map(str, words)]
 
 
-def text(flag: str, value: object) -> str | None:
-    """A flag's text. Fire reads digits as numbers, and a flag without a value as True."""
+def parse_text(flag: str, value: object) -> str | None:
+    """The text of a flag. Fire passes digits as numbers, and a flag without a value as True."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -24,10 +30,10 @@ def text(flag: str, value: object) -> str | None:
     return str(value)
 
 
-def truth(flag: str, value: object) -> bool:
-    """A flag that is on or off. Fire gives the text 'false' for --flag=false."""
+def parse_switch(flag: str, value: object) -> bool:
+    """The state of a switch. Fire passes the text 'false' for --flag=false."""
     if isinstance(value, bool):
         return value
     if str(value).lower() in ("true", "false"):
         return str(value).lower() == "true"
-    raise UsageError(f"--{flag} is on or off, not {value!r}", hint=f"write --{flag} or leave it out")
+    raise UsageError(f"--{flag} is true or false, not {value!r}", hint=f"write --{flag} or leave it out")

@@ -1,4 +1,4 @@
-"""Help for people, from the verbs' own signatures and docstrings, and mistyped words in one line."""
+"""Help texts made from the signatures and docstrings of the commands, and one-line usage errors."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _EXAMPLES = {
 }
 
 
-def overview(verbs: Mapping[str, Callable[..., Any]]) -> str:
-    """All verbs, one line each."""
-    lines = [f"  {name:<8}  {_told(verb)[0]}" for name, verb in verbs.items()]
+def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
+    """All commands, one line each."""
+    lines = [f"  {name:<8}  {_docstring(command)[0]}" for name, command in commands.items()]
     return "\n".join(
         [
             "cloudlstm: from daily stock prices to an honest next-day LSTM forecast and a report",
             "",
-            "usage: cloudlstm VERB [WORDS] [--FLAGS]",
+            "usage: cloudlstm COMMAND [WORDS] [--FLAGS]",
             "",
             *lines,
             "",
-            "cloudlstm VERB --help tells more. Exit status: 0 fine, 1 it failed, 2 mistyped, 130 interrupted.",
+            "cloudlstm COMMAND --help shows more. Exit status: 0 success, 1 failure, 2 usage error, 130 interrupted.",
         ]
     )
 
 
-def of_verb(verb: Callable[..., Any]) -> str:
-    """What a verb does, its words and flags."""
-    name = verb.__name__
-    first, more, arguments = _told(verb)
-    words, flags = _parameters(verb)
+def of_command(command: Callable[..., Any]) -> str:
+    """The help of one command: what it does, its words and its flags."""
+    name = command.__name__
+    first, more, arguments = _docstring(command)
+    words, flags = _parameters(command)
     usage = " ".join(["usage: cloudlstm", name, *(f"[{_word(word)}]" for word in words), "[--FLAGS]" if flags else ""])
     lines = [first, "", usage.rstrip()]
     if more:
@@ -61,36 +61,36 @@ def of_verb(verb: Callable[..., Any]) -> str:
     return "\n".join(lines)
 
 
-def mistyped(verbs: Mapping[str, Callable[..., Any]], words: list[str], complaint: str) -> UsageError:
-    """What python-fire could not make sense of, in one line.
+def usage_error(commands: Mapping[str, Callable[..., Any]], words: list[str], fire_output: str) -> UsageError:
+    """The error for words that python-fire did not accept, in one line.
 
     Args:
-        verbs: The verbs by name.
-        words: What was typed.
-        complaint: What python-fire printed.
+        commands: The commands by name.
+        words: The words that were typed.
+        fire_output: The text that python-fire printed.
     """
-    verb = next((word for word in words if not word.startswith("-")), "")
-    if verb not in verbs:
-        near = difflib.get_close_matches(verb, verbs, n=1, cutoff=0.5)
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command not in commands:
+        near = difflib.get_close_matches(command, commands, n=1, cutoff=0.5)
         hint = f"cloudlstm {near[0]}" if near else "cloudlstm --help"
-        return UsageError(f"there is no verb {verb!r}; there are {', '.join(verbs)}", hint=hint)
-    found = re.search(r"Could not consume arg: (\S+)", complaint)
+        return UsageError(f"there is no command {command!r}; the commands are {', '.join(commands)}", hint=hint)
+    found = re.search(r"Could not consume arg: (\S+)", fire_output)
     word = found[1] if found else ""
-    known = [f"--{flag.name.replace('_', '-')}" for flag in _parameters(verbs[verb])[1]]
+    known = [f"--{flag.name.replace('_', '-')}" for flag in _parameters(commands[command])[1]]
     if not word:
-        first = complaint.strip().splitlines()[0].removeprefix("ERROR: ") if complaint.strip() else "not understood"
-        return UsageError(f"{verb}: {first}", hint=f"cloudlstm {verb} --help")
+        lines = fire_output.strip().splitlines() or ["the words were not understood"]
+        return UsageError(f"{command}: {lines[0].removeprefix('ERROR: ')}", hint=f"cloudlstm {command} --help")
     near = difflib.get_close_matches(word.split("=")[0].replace("_", "-"), known, n=1, cutoff=0.5)
     kind = "flag" if word.startswith("-") else "further word such as"
     return UsageError(
-        f"{verb} has no {kind} {word}; its flags are {', '.join(known) or 'none'}",
-        hint=near[0] if near else f"cloudlstm {verb} --help",
+        f"{command} has no {kind} {word}; its flags are {', '.join(known) or 'none'}",
+        hint=near[0] if near else f"cloudlstm {command} --help",
     )
 
 
-def _parameters(verb: Callable[..., Any]) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:
-    """The plain words and the flags that a verb takes; a run may be given as either."""
-    found = inspect.signature(verb).parameters.values()
+def _parameters(command: Callable[..., Any]) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:
+    """The positional words and the flags of a command. A run may be given as either."""
+    found = inspect.signature(command).parameters.values()
     words = [each for each in found if each.kind is not inspect.Parameter.KEYWORD_ONLY]
     flags = [each for each in found if each.kind is not inspect.Parameter.VAR_POSITIONAL]
     return words, flags
@@ -108,9 +108,9 @@ def _flag(flag: inspect.Parameter) -> str:
     return f"{short}, {name}{value}" if short else f"{name}{value}"
 
 
-def _told(verb: Callable[..., Any]) -> tuple[str, str, dict[str, str]]:
-    """A docstring's first sentence, the text after it, and its arguments."""
-    text = inspect.getdoc(verb) or ""
+def _docstring(command: Callable[..., Any]) -> tuple[str, str, dict[str, str]]:
+    """The first sentence of a docstring, the text after it, and its arguments by name."""
+    text = inspect.getdoc(command) or ""
     head, _, tail = text.partition("\nArgs:\n")
     first, _, more = head.strip().partition("\n")
     arguments: dict[str, str] = {}

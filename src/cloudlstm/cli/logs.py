@@ -1,7 +1,7 @@
-"""`cloudlstm logs`: the lines of all jobs and workers as one stream.
+"""`cloudlstm logs`: the log lines of all jobs and workers in one stream.
 
-Every worker writes its lines as numbered parts at its own pace and by its own clock. What a worker wrote keeps its
-order, whatever its stamps say; between workers the stamps decide, as far as the lines that have come allow.
+Each worker writes its lines as numbered parts, with time stamps of its own clock. Lines of one worker keep their order,
+also if its clock is set back. Lines of different workers are ordered by their stamps.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from cloudlstm.runs.paths import RunPaths
 
 _POLL_S = 1.0
 HOLD_S = 2.5
-"""A worker hands out its lines every two seconds: a line waits this long for earlier ones of other workers."""
+"""Workers write every two seconds: a line waits this long for earlier lines of other workers."""
 _GAP_POLLS = 3
-"""Polls that a part waits for one with a smaller number that a listing has not shown yet."""
+"""How many polls a part waits for a part with a smaller number that is not listed yet."""
 _COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 _LEVELS = {"WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
 
 
 class Merger:
-    """Merges lines of several sources: in order within each, by stamp between them."""
+    """Merges the lines of several sources by time stamp; the order within a source stays."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[tuple[float, float, str]]] = {}
         self._latest: dict[str, float] = {}
 
     def add(self, source: str, lines: list[str], now: float) -> None:
-        """Takes lines that have come at `now` (seconds of any steady clock)."""
+        """Adds lines that were read at `now` (seconds of a monotonic clock)."""
         queue = self._waiting.setdefault(source, deque())
         for text in lines:
-            # A traceback's lines have no stamp, and a clock that was set back must not reorder what a worker says.
+            # Lines of a traceback have no stamp, and a clock that is set back must not change the order.
             latest = max(stamp_of(text) or 0.0, self._latest.get(source, 0.0))
             self._latest[source] = latest
             queue.append((latest, now, text))
 
     def ready(self, before: float) -> Iterator[tuple[str, str]]:
-        """(source, line) in order, as long as the next one came at or before `before`."""
+        """Yields (source, line) in order, while the next line was read at or before `before`."""
         while True:
             heads = [(queue[0][0], source) for source, queue in self._waiting.items() if queue]
             if not heads:
@@ -60,7 +60,7 @@ class Merger:
 
 
 class Parts:
-    """The log parts of a run that have not been read yet, each worker's in order."""
+    """Reads the log parts of a run, each once, those of a worker in order."""
 
     def __init__(self, paths: RunPaths) -> None:
         self._paths = paths
@@ -69,7 +69,7 @@ class Parts:
         self._waited: dict[str, int] = {}
 
     def poll(self, *, final: bool = False) -> Iterator[tuple[str, list[str]]]:
-        """(source, lines) of parts that have come since; a part with a gap before it waits, unless it is `final`."""
+        """Yields (source, lines) of new parts. A part after a gap waits for the missing one, unless `final` is true."""
         held: set[str] = set()
         for item in list(storage.list_objects(self._paths.logs)):
             if item.uri in self._read or not self._paths.is_ours(item.uri):
@@ -87,7 +87,7 @@ class Parts:
 
 
 class _Launcher:
-    """The run's launcher, watched as long as this goes on; a new attempt has another."""
+    """Watches the launcher of the newest attempt."""
 
     def __init__(self, paths: RunPaths) -> None:
         self._paths = paths
@@ -95,7 +95,7 @@ class _Launcher:
         self._watch: Watch | None = None
 
     def has_ended(self) -> bool:
-        """Whether it is known to be at work no more."""
+        """True if it is known to have ended."""
         number = attempts.latest_attempt(self._paths)
         if self._watch is None or number != self._attempt:
             self._attempt, self._watch = number, attempts.watch(self._paths, number)
@@ -103,7 +103,7 @@ class _Launcher:
 
 
 def show_logs(paths: RunPaths, *, follow: bool) -> int:
-    """Log lines of all jobs, merged; with `follow` until the launcher has ended."""
+    """Prints the log lines of all jobs; with `follow` until the launcher has ended."""
     parts, merger, launcher = Parts(paths), Merger(), _Launcher(paths)
     write = _coloured() if sys.stdout.isatty() else _plain
     try:
@@ -118,12 +118,12 @@ def show_logs(paths: RunPaths, *, follow: bool) -> int:
             if last:
                 return 0
             time.sleep(_POLL_S)
-    except KeyboardInterrupt:  # looking on is over, the run is not
+    except KeyboardInterrupt:  # only the output ends, not the run
         return 130
 
 
 def stamp_of(text: str) -> float | None:
-    """Seconds since the epoch of the stamp that a line begins with, None where there is none."""
+    """The time stamp at the beginning of a line, in seconds since the epoch; None without a stamp."""
     first = text.split(" ", 1)[0]
     if len(first) < 19 or first[10:11] != "T":
         return None
@@ -137,8 +137,8 @@ def _plain(source: str, text: str) -> None:
     terminal.write(f"{source:<16} {text}\n")
 
 
-class _coloured:  # noqa: N801 - stands where a function would
-    """Lines for people: the local time of day, a colour for each worker, warnings and errors marked."""
+class _coloured:  # noqa: N801 - used like a function
+    """Prints lines with the local time, a colour for each worker, and marked warnings and errors."""
 
     def __init__(self) -> None:
         self._console = console()
@@ -153,4 +153,4 @@ class _coloured:  # noqa: N801 - stands where a function would
             _, level, text = f"{text}  ".split(" ", 2)
             style = _LEVELS.get(level, "")
         prefix = Text.assemble((clock, "dim"), " ", (f"{source:<15}", colour), " ")
-        self._console.print(prefix + Text(terminal.shown(text.rstrip()), style=style), soft_wrap=True)
+        self._console.print(prefix + Text(terminal.printable_lines(text.rstrip()), style=style), soft_wrap=True)

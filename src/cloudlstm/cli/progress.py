@@ -1,4 +1,4 @@
-"""What a run's progress says, in few words: the same on the live board, in plain lines and in `status`."""
+"""The progress of a step as short text, for the live board, plain lines and `status`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.steps import STEPS
 
 _NAMES = {"validation_loss": "best val", "epochs": "", "phase": "", "skipped": ""}
-"""Facts by another name than their own; those without a name are told elsewhere."""
+"""Labels that differ from the name of a fact; a fact with an empty label is not shown."""
 
 
 def summary(reports: list[Progress]) -> list[Progress]:
-    """One report a step, in the order of the steps. Every worker tells of the step as a whole: the one ahead counts."""
+    """One report a step, in the order of the steps. Each worker reports the whole step; the one ahead counts."""
     merged = []
     for step in STEPS:
         parts = [report for report in reports if report.step == step.name]
@@ -55,12 +55,12 @@ def duration(seconds: float) -> str:
 
 
 def figures(report: Progress, epochs: int | None = None) -> str:
-    """Rate, time left and the step's own figures in one line."""
+    """Rate, time left and the figures of the step, in one line."""
     return " · ".join(part for part in (pace(report), facts(report, epochs)) if part)
 
 
 def pace(report: Progress) -> str:
-    """How fast a step is, and how long it takes."""
+    """Rate and time of a step, or its phase."""
     if report.facts.get("skipped"):
         return "unchanged, skipped"
     if report.facts.get("phase"):
@@ -74,12 +74,12 @@ def pace(report: Progress) -> str:
     elif left is not None:
         parts.append(f"{duration(left)} left")
     elif not parts:
-        parts.append("at work")  # nothing is known yet but that it has begun
+        parts.append("at work")  # only its start is known
     return " · ".join(parts)
 
 
 def facts(report: Progress, epochs: int | None = None) -> str:
-    """A step's own figures, such as `epoch 3/30 · loss 0.98 · best val 1.01`."""
+    """The figures of a step, such as `epoch 3/30 · loss 0.98 · best val 1.01`."""
     whole = report.facts.get("epochs", epochs)
     parts = []
     for name, value in report.facts.items():

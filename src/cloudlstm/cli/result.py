@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.tables import Column, cell, console, fitted, say
+from cloudlstm.cli.tables import Column, cell, console, fitted, print_line
 from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
@@ -56,7 +56,7 @@ def _show_models(paths: RunPaths, report: dict[str, Any], root: str | None, *, u
     out = console()
     if unchanged:
         out.print(f"nothing has changed since {_when(report)}: these are its results")
-    say(out, f"{paths.run_id}: test split, {_ahead(paths)}", "bold")
+    print_line(out, f"{paths.run_id}: test split, {_ahead(paths)}", "bold")
     rows = [[row["model"], *_figures(row)] for row in report["models"]]
     strong = [number for number, row in enumerate(rows) if row[0] == "lstm"]
     columns = [Column("model", 10, text=True), *(column for column, _ in _MODELS.values())]
@@ -78,7 +78,7 @@ def _show_forecasts(paths: RunPaths, report: dict[str, Any]) -> int:
         raise UsageError(
             f"run {paths.run_id} has no forecast beyond the last bar", hint="bars that reach the end of a window"
         )
-    say(out, f"{paths.run_id}: from the close of {found['origin_date']} for {found['target_date']}", "bold")
+    print_line(out, f"{paths.run_id}: from the close of {found['origin_date']} for {found['target_date']}", "bold")
     rows = sorted(found["rows"], key=lambda row: -abs(row["lstm_return"]))
     table = []
     for row in rows[:_SHOWN]:
@@ -111,7 +111,7 @@ def unchanged(paths: RunPaths, since: float) -> bool:
 def _print_place(out: Console, name: str, uri: str, width: int = 7) -> None:
     """A place that terminals let one click on."""
     url = "file://" + urllib.parse.quote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
-    out.print(Text.assemble(f"{name:<{width}} ", (url, Style(link=terminal.shown(url)))), soft_wrap=True)
+    out.print(Text.assemble(f"{name:<{width}} ", (url, Style(link=terminal.printable_lines(url)))), soft_wrap=True)
 
 
 def _figures(row: dict[str, Any]) -> list[str]:

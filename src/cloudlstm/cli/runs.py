@@ -14,10 +14,10 @@ from rich.text import Text
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.plans import chosen_id
+from cloudlstm.cli.find import chosen_id
 from cloudlstm.cli.progress import amount, duration
 from cloudlstm.cli.status import STYLES, state
-from cloudlstm.cli.tables import Column, cell, console, fitted, say
+from cloudlstm.cli.tables import Column, cell, console, fitted, print_line
 from cloudlstm.config.overrides import flat
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.runs import attempts, settings
@@ -160,7 +160,7 @@ def show_runs(root: str, again: Sequence[str]) -> int:
     out.print(fitted(_COLUMNS, rows, out.width, strong=strong))
     if len(records) > 1:
         names = [record.run_id for record in records[:2]]
-        say(out, f"side by side: {shlex.join([*again, *names])}", "dim")
+        print_line(out, f"side by side: {shlex.join([*again, *names])}", "dim")
     return 0
 
 
@@ -188,10 +188,10 @@ def show_comparison(root: str, names: Sequence[str]) -> int:
     if not differing:
         out.print("these runs have the same settings")
     if len(records) > 1:
-        say(out, "all settings that differ are in colour; green is the better result", "dim")
+        print_line(out, "all settings that differ are in colour; green is the better result", "dim")
     hashes = {record.report["data"].get("hash") for record in records if record.report.get("data")}
     if len(hashes) > 1:
-        say(out, "note: the runs saw different data, so their dollars and losses do not compare", "yellow")
+        print_line(out, "note: the runs saw different data, so their dollars and losses do not compare", "yellow")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What `status` prints."""
+"""`cloudlstm status`: the state of a run and of each step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cloudlstm import storage
 from cloudlstm.cli.progress import duration, figures, summary
-from cloudlstm.cli.tables import Column, console, fitted, say
+from cloudlstm.cli.tables import Column, console, fitted, print_line
 from cloudlstm.errors import ObjectNotFoundError, StorageError, UsageError
 from cloudlstm.runs import attempts, settings
 from cloudlstm.runs.journal import Progress, read_phase, read_progress
@@ -18,15 +18,15 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import JOBS, STEPS
 
 STYLES = {"at work": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
-"""Colour by the first words of a run's state."""
+"""Colour of the state of a run."""
 DONE, AT_WORK, FAILED, WAITING = "done", "at work", "failed", "waiting"
 """States of a step."""
 _CLOCK_S = 1.0
-"""Some stores know the time of a write only to the second."""
+"""Some stores keep the time of a write in whole seconds."""
 
 
 def show_status(paths: RunPaths) -> int:
-    """The state of the run and of each of its steps."""
+    """Prints the state of a run and of each of its steps."""
     out = console()
     number = attempts.latest_attempt(paths)
     if not number:
@@ -34,9 +34,9 @@ def show_status(paths: RunPaths) -> int:
     alive = attempts.is_alive(paths, number)
     done = {step.name: Manifest.load(paths, step.name) for step in STEPS}
     failures = {} if alive else _failures(paths)
-    told = state(paths, number, alive, all(done.values()))
+    run_state = state(paths, number, alive, all(done.values()))
     out.print(f"run {paths.uri.removeprefix('file://')}", soft_wrap=True)
-    out.print(Text.assemble(f"attempt {number}, ", (told, STYLES.get(told, ""))))
+    out.print(Text.assemble(f"attempt {number}, ", (run_state, STYLES.get(run_state, ""))))
     at_work = alive or has_orphans(paths, number)
     reports = _reports(paths, number)
     states = step_states({name for name, manifest in done.items() if manifest}, set(reports), at_work, set(failures))
@@ -44,7 +44,7 @@ def show_status(paths: RunPaths) -> int:
     rows = []
     for step in STEPS:
         found, report = states[step.name], reports.get(step.name)
-        text = _made(done[step.name]) if found == DONE else _course(report, epochs, at_work=found == AT_WORK)
+        text = _finished(done[step.name]) if found == DONE else _unfinished(report, epochs, at_work=found == AT_WORK)
         if found == AT_WORK and report is None:
             job, phase = read_phase(paths, number)
             text = phase if job == step.job and phase else "starting"
@@ -56,14 +56,14 @@ def show_status(paths: RunPaths) -> int:
         out.print(f"{job} failed: {record['message']}", style="red", soft_wrap=True)
         if record.get("hint"):
             out.print(f"try: {record['hint']}", soft_wrap=True)
-    if told.startswith(("failed", "cancelled", "stopped")):
-        if told == "stopped" and attempts.was_lost(paths, number):
-            say(
+    if run_state.startswith(("failed", "cancelled", "stopped")):
+        if run_state == "stopped" and attempts.was_lost(paths, number):
+            print_line(
                 out,
-                "its launcher was lost. What it had started on a cloud may be at work still: a submit goes on with it, "
-                "`cancel` or `down` with the target ends it",
+                "its launcher was lost. Its jobs on a cloud may still run: a submit continues them, "
+                "`cancel` or `down` with the target stops them",
             )
-        say(out, "submit it again with the same words: what is done is skipped")
+        print_line(out, "submit it again with the same words: finished steps are skipped")
     return 0
 
 
@@ -71,8 +71,8 @@ def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[
     """The state of each step by name.
 
     Args:
-        done: The steps that have a manifest; it may be that of an earlier attempt.
-        reporting: The steps that have reported in this attempt and did not report their end.
+        done: The steps that have a manifest, maybe from an earlier attempt.
+        reporting: The steps that have reported in this attempt, but not their end.
         at_work: Whether jobs are at work.
         failed: The jobs that failed.
     """
@@ -93,7 +93,7 @@ def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[
 
 
 def _failures(paths: RunPaths) -> dict[str, dict[str, str]]:
-    """What each job that failed has written down, by job."""
+    """The error record of each failed job, by job."""
     found = {}
     for job in JOBS:
         with suppress(ObjectNotFoundError):
@@ -102,18 +102,18 @@ def _failures(paths: RunPaths) -> dict[str, dict[str, str]]:
 
 
 def _reports(paths: RunPaths, number: int) -> dict[str, Progress]:
-    """What steps have reported in this attempt without having reported their end, by step."""
+    """The progress of unfinished steps in this attempt, by step."""
     try:
         opened = storage.stat(paths.attempt(number)).modified
-    except ObjectNotFoundError:  # a deletion that was interrupted, or is under way
+    except ObjectNotFoundError:  # the run is being deleted
         return {}
     fresh = {item.uri for item in storage.list_objects(paths.progresses) if item.modified >= opened - _CLOCK_S}
     reports = [each for each in read_progress(paths) if paths.progress(each.step, each.worker) in fresh]
     return {report.step: report for report in summary(reports) if not report.finished}
 
 
-def _course(report: Progress | None, epochs: int | None, *, at_work: bool) -> str:
-    """How far a step is, or was when it ended."""
+def _unfinished(report: Progress | None, epochs: int | None, *, at_work: bool) -> str:
+    """The share that is done, and the figures while the step is at work."""
     if report is None:
         return ""
     share = f"{report.done / report.total:.0%}" if report.total else ""
@@ -122,8 +122,8 @@ def _course(report: Progress | None, epochs: int | None, *, at_work: bool) -> st
     return " · ".join(part for part in (share, figures(report, epochs)) if part)
 
 
-def _made(manifest: Manifest | None) -> str:
-    """What a finished step made."""
+def _finished(manifest: Manifest | None) -> str:
+    """Rows, objects and time of a finished step."""
     if manifest is None:
         return ""
     rows = manifest.facts.get("rows")
@@ -132,7 +132,7 @@ def _made(manifest: Manifest | None) -> str:
 
 
 def state(paths: RunPaths, number: int, alive: bool, complete: bool) -> str:
-    """The state of a run in a word or two: at work, done, cancelled, failed or stopped."""
+    """The state of a run: at work, done, cancelled, failed or stopped."""
     if alive:
         return "at work"
     if complete:
@@ -143,15 +143,15 @@ def state(paths: RunPaths, number: int, alive: bool, complete: bool) -> str:
     return "failed" if failed else "stopped"
 
 
-def kept(paths: RunPaths) -> str:
-    """What an interrupted run has to go on from, for people."""
+def kept_work(paths: RunPaths) -> str:
+    """The finished work from which an interrupted run continues, as a sentence."""
     try:
         done = [step.name for step in STEPS if Manifest.load(paths, step.name)]
-        parts = [f"done and kept: {', '.join(done)}"] if done else []
+        parts = [f"finished and kept: {', '.join(done)}"] if done else []
         if "train" not in done and any(True for _ in storage.list_objects(paths.all_checkpoints)):
             training = next((report for report in summary(read_progress(paths)) if report.step == "train"), None)
             epoch = training.facts.get("epoch") if training else None
             parts.append("training is saved" + (f" in epoch {epoch}" if epoch else ""))
     except StorageError as error:
-        return f"what is done is kept, though it cannot be listed now: {error.message}"
-    return "; ".join(parts) or "no step was done yet"
+        return f"finished work is kept, but cannot be listed now: {error.message}"
+    return "; ".join(parts) or "no step was finished"

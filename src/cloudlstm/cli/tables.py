@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: what matters least leaves first, and no line ever wraps."""
+"""Tables that fit the terminal: the least important columns are left out, and no line wraps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.text import Text
 from cloudlstm.cli import terminal
 
 _PIPE_COLUMNS = 200
-"""A pipe gets whole lines however narrow the terminal is that it was started from."""
+"""Width for a pipe, which gets whole lines at any width of the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Column:
 
     Attributes:
         title: Its heading.
-        keep: Where not all columns fit, those of the smallest value leave first.
-        text: Whether it holds words, which stand left; figures stand right.
+        keep: If not all columns fit, those with the smallest value are left out first.
+        text: Whether it holds words, which are aligned left; numbers are aligned right.
     """
 
     title: str
@@ -35,28 +35,28 @@ class Column:
 
 
 class _Console(Console):
-    """A console that takes all text as it stands, and passes it through `terminal.shown`."""
+    """A console that reads no markup in text, and passes all text through `terminal.printable_lines`."""
 
     def __init__(self, *, stderr: bool, width: int | None) -> None:
         super().__init__(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Everything that is printed comes by here, also what stands in tables and in the live board."""
+        """All text is rendered here, also text in tables and on the live board."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(terminal.shown(segment.text), segment.style)
+            yield segment if segment.control else Segment(terminal.printable_lines(segment.text), segment.style)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As in rich; a failure to write is told as an error."""
-        with terminal.written():
+        """As in rich; a failure to write becomes a StorageError."""
+        with terminal.output_errors():
             super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
-        """The command decides what that means; rich would end it."""
+        """Leaves the decision to the command; rich would exit."""
         raise BrokenPipeError
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where people are told something: results on standard output, progress on standard error."""
+    """A console for results on standard output, or for progress on standard error."""
     stream = sys.stderr if stderr else sys.stdout
     return _Console(stderr=stderr, width=None if stream.isatty() else _PIPE_COLUMNS)
 
@@ -64,7 +64,7 @@ def console(*, stderr: bool = False) -> Console:
 def fitted(
     columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width: int, *, strong: Sequence[int] = ()
 ) -> Table:
-    """A table of at most `width` characters; the rows whose numbers are in `strong` stand out."""
+    """A table of at most `width` characters; rows whose numbers are in `strong` are bold."""
     shown = list(range(len(columns)))
     widths = [max(len(column.title), *(len(row[i]) for row in rows), 1) for i, column in enumerate(columns)]
     while len(shown) > 1 and sum(widths[i] + 3 for i in shown) + 1 > width:
@@ -79,16 +79,16 @@ def fitted(
     return table
 
 
-def say(out: Console, text: str, style: str = "") -> None:
-    """Prints one line that is cut rather than wrapped."""
+def print_line(out: Console, text: str, style: str = "") -> None:
+    """Prints one line, cut at the width of the console."""
     out.print(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def line(text: str, style: str = "") -> Text:
-    """The same as a part of something larger."""
+    """One line that is cut, for use in other renderables."""
     return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def cell(value: float | None, form: str) -> str:
-    """A figure, or a dash for one that the data does not define."""
+    """A number as text, or a dash for None."""
     return "–" if value is None else format(value, form)

@@ -1,7 +1,7 @@
-"""All that the command prints goes through here or through the console of tables.py, which uses this.
+"""All output of the command goes through this module, or through the console of tables.py, which uses it.
 
-Text that comes from files, data and errors is text: nothing in it is read as markup. A reader that has gone, as in
-`cloudlstm logs | head`, is no error.
+Text from files, data and errors is printed as text: escape sequences and markup in it have no effect. A reader that
+has closed the pipe, as in `cloudlstm logs | head`, is not an error.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from cloudlstm.errors import StorageError
 from cloudlstm.text.printable import printable
 
 
-def shown(text: str) -> str:
-    """The text without characters that a terminal would obey instead of showing them."""
+def printable_lines(text: str) -> str:
+    """The text with an escape for each character that controls a terminal; line feeds and tabs stay."""
     return printable(text, lines=True)
 
 
 def write(text: str) -> None:
     """Writes text to standard output."""
-    with written():
-        sys.stdout.write(shown(text))
+    with output_errors():
+        sys.stdout.write(printable_lines(text))
 
 
-def tell(text: str) -> None:
-    """Writes text to standard error. That nobody reads it, or that it cannot be written, stops nothing."""
+def write_error(text: str) -> None:
+    """Writes text to standard error. A failure to write it is ignored."""
     with suppress(OSError):
-        sys.stderr.write(shown(text))
+        sys.stderr.write(printable_lines(text))
         sys.stderr.flush()
 
 
 @contextmanager
-def written() -> Iterator[None]:
-    """A failure to write the output, such as a full disk behind `>`, is told like any other error."""
+def output_errors() -> Iterator[None]:
+    """Turns a failure to write the output, such as a full disk behind `>`, into a StorageError."""
     try:
         yield
     except BrokenPipeError:
@@ -48,7 +48,7 @@ def written() -> Iterator[None]:
 
 
 def prepare() -> None:
-    """Makes standard output and error usable whatever they are: closed, or unable to show a character."""
+    """Makes standard output and error usable where they are closed or cannot encode a character."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # as after `>&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
@@ -58,9 +58,10 @@ def prepare() -> None:
 
 
 def finish(status: int) -> int:
-    """Writes what is still buffered, as the interpreter would at its end, and gives the exit status.
+    """Flushes standard output and error, and returns the exit status.
 
-    A reader that has gone does not change it. Afterwards the interpreter finds nothing that it cannot write.
+    It is 1 if the output cannot be written; a closed pipe does not change it. A stream that fails is replaced by
+    /dev/null, so that the flush of the interpreter at exit does not fail.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -69,19 +70,19 @@ def finish(status: int) -> int:
             _discard(stream)
         except OSError as error:
             _discard(stream)
-            if not status:  # else the failure has been told
-                tell(f"cloudlstm: cannot write the output: {error.strerror or error}\n")
+            if not status:  # else an error was printed already
+                write_error(f"cloudlstm: cannot write the output: {error.strerror or error}\n")
                 status = 1
     return status
 
 
-def reader_has_gone() -> bool:
-    """Whether standard output or error is a pipe that nobody reads any more."""
+def reader_is_gone() -> bool:
+    """True if standard output or error is a pipe whose reader has closed it."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             poll = select.poll()
             poll.register(stream.fileno(), 0)
-            if poll.poll(0):  # only errors are reported when nothing is asked for
+            if poll.poll(0):  # without event flags, poll reports only errors
                 return True
     return False
 

@@ -1,0 +1,142 @@
+"""The commands `submit` and `predict`: each makes a plan, and carries it out unless it is a dry run."""
+
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cloudlstm.cli import terminal
+from cloudlstm.cli.flags import command_line, parse_switch, parse_text
+
+if TYPE_CHECKING:
+    from cloudlstm.targets import Plan, Target
+
+
+class Deferred:
+    """Work that `main` does later. It has no public attribute, because Fire lets words select public attributes."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Callable[[], int]) -> None:
+        self._work = work
+
+
+def submit(
+    *overrides: str,
+    config: str | None = None,
+    root: str | None = None,
+    run: str | None = None,
+    target: str | None = None,
+    detach: bool = False,
+    wait: bool = False,
+    dry_run: bool = False,
+    trust_endpoints: bool = False,
+) -> Deferred:
+    """Runs the pipeline from bars to a trained LSTM, forecasts and a report.
+
+    The same submit again continues where an earlier one stopped; finished steps are skipped.
+
+    Args:
+        overrides: Settings by name, such as train.epochs=3 model.units=64.
+        config: A TOML file, or its storage URI.
+        root: The folder of all runs: a path, s3://bucket/prefix or gs://bucket/prefix; by default $CLOUDLSTM_ROOT,
+            else ./runs.
+        run: The id of the run; by default the name of the configuration and a hash of its settings.
+        target: Where jobs run: a Terraform directory, a file of `terraform output -json`, or the URI of a bucket;
+            by default this machine.
+        detach: Run in the background.
+        wait: Wait while another run uses the trainers of the target.
+        dry_run: Print the requests as JSON and do nothing else.
+        trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
+    """
+    from cloudlstm.cli import plans
+    from cloudlstm.targets import open_target
+
+    trusted = parse_switch("trust-endpoints", trust_endpoints)
+    chosen = open_target(parse_text("target", target), wait=parse_switch("wait", wait), trust_endpoints=trusted)
+    plan = plans.submit_plan(
+        chosen,
+        config=parse_text("config", config),
+        overrides=[str(word) for word in overrides],
+        root=parse_text("root", root),
+        run=parse_text("run", run),
+    )
+    flags = {"config": config, "root": root, "run": run, "target": target}
+    again = command_line("submit", overrides, **flags, trust_endpoints=trusted)
+    if parse_switch("detach", detach) and not parse_switch("dry-run", dry_run):
+        from cloudlstm.cli.detach import detach as detached
+
+        words = [*again[1:], *(["--wait"] if parse_switch("wait", wait) else [])]
+        watch = command_line("logs", (), run=plan.run, target=target)
+        return Deferred(lambda: detached(words, plan.run, shlex.join([*watch, "--follow"])))
+    return _deferred(plan, chosen, dry_run, again, parse_text("root", root) or chosen.root)
+
+
+def predict(
+    *overrides: str,
+    run: str | None = None,
+    root: str | None = None,
+    target: str | None = None,
+    dry_run: bool = False,
+    trust_endpoints: bool = False,
+) -> Deferred:
+    """Forecasts the next session with the weights of a finished run, without training.
+
+    Args:
+        overrides: Settings that differ from those of the run, usually market.path= and market.end= for newer bars.
+        run: The run that has the weights; by default the last trained run.
+        root: The folder of all runs.
+        target: Where jobs run; by default this machine.
+        dry_run: Print the requests as JSON and do nothing else.
+        trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
+    """
+    from cloudlstm.cli import find, plans
+    from cloudlstm.targets import open_target
+
+    trusted = parse_switch("trust-endpoints", trust_endpoints)
+    chosen = open_target(parse_text("target", target), trust_endpoints=trusted)
+    base, named = parse_text("root", root) or chosen.root, parse_text("run", run)
+    again = command_line("predict", overrides, run=run, root=root, target=target, trust_endpoints=trusted)
+    dry = parse_switch("dry-run", dry_run)
+
+    def work() -> int:
+        trained = find.find_run(base, named, among=find.is_trained, missing="no trained run in")
+        plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
+        return _deferred(plan, chosen, dry, again, base)._work()
+
+    return Deferred(work)
+
+
+def _deferred(plan: "Plan", target: "Target", dry_run: object, again: list[str], root: str | None) -> Deferred:
+    """The work of a plan; `again` is the command line that continues it after an interruption."""
+    if parse_switch("dry-run", dry_run):
+        return Deferred(lambda: _printed(plan.to_json()))
+
+    def work() -> int:
+        import time
+
+        from cloudlstm.cli import plans, result
+        from cloudlstm.cli.board import progress_display
+        from cloudlstm.cli.status import kept_work
+        from cloudlstm.runs.paths import RunPaths
+        from cloudlstm.runs.weights import source
+        from cloudlstm.targets.launcher import carry_out, require_own
+
+        began = time.time()
+        config = plans.config_of(plan)
+        require_own(plan)
+        source(config)
+        target.check(config, plan.run.rsplit("/", 1)[0])
+        try:
+            with progress_display(plan) as watch:
+                paths = carry_out(plan, target, watch)
+        except KeyboardInterrupt:
+            terminal.write_error(f"stopped; {kept_work(RunPaths(plan.run))}\nto continue: {shlex.join(again)}\n")
+            return 130
+        return result.show_results(paths, root=root, unchanged=result.unchanged(paths, began))
+
+    return Deferred(work)
+
+
+def _printed(document: str) -> int:
+    terminal.write(document + "\n")
+    return 0
