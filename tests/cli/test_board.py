@@ -1,4 +1,4 @@
-"""What a person sees: the board, the tables, the comparison of runs; at any width nothing wraps."""
+"""The progress board, tables and the comparison of runs; no line wraps at any width."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_board_has_the_same_lines_at_every_width(width: int) -> None:
     assert len(text.splitlines()) == 9
 
 
-def test_one_glance_tells_step_rate_time_left_and_loss() -> None:
+def test_the_board_shows_step_rate_time_left_and_loss() -> None:
     lines = shown(board(training(), training("worker-1")), 100).splitlines()
     assert lines[0].startswith("core6-0123abcd  in /home/somebody")
     assert lines[1] == "✓ ingest     0:02 · 19.0 k rows/s · 38.0 k rows"
@@ -73,28 +73,28 @@ def test_one_glance_tells_step_rate_time_left_and_loss() -> None:
     assert "0:00 elapsed" in lines[8]
 
 
-def test_before_the_first_report_a_phase_is_told() -> None:
+def test_before_the_first_report_the_board_shows_a_phase() -> None:
     assert "ingest     starting Spark" in shown(Board(RUN, 3), 80)
     assert "train      starting the workers" in shown(board(), 80)
-    told = shown(board(training(done=0, phase="compiling")), 80)
-    assert "train      compiling" in told
-    assert "60%" not in told
+    output = shown(board(training(done=0, phase="compiling")), 80)
+    assert "train      compiling" in output
+    assert "60%" not in output
 
 
-def test_reports_of_an_earlier_job_stay() -> None:
+def test_progress_of_an_earlier_job_stays_on_the_board() -> None:
     one = board()
     one([training()])
     assert shown(one, 80).count("✓") == 4
 
 
-def test_a_step_is_finishing_when_all_is_done_but_its_end() -> None:
+def test_a_step_is_finishing_when_all_units_are_done() -> None:
     assert figures(training(done=10_000)).startswith("5.00 k windows/s · finishing")
     assert (
         figures(training(loss=float("nan"), validation_loss=float("inf"))) == "3.00 k windows/s · 0:01 left · epoch 3"
     )
 
 
-def test_plain_lines_come_when_there_is_news(
+def test_a_plain_line_is_printed_when_the_progress_changes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
@@ -114,17 +114,17 @@ def test_plain_lines_come_when_there_is_news(
     ]
 
 
-def test_a_phase_is_no_part_of_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_a_phase_is_not_part_of_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
     journal = Journal(RunPaths(f"file://{tmp_path}/run"), "train", "worker-0")
-    told: list[tuple[int, int, dict[str, Any]]] = [
+    output: list[tuple[int, int, dict[str, Any]]] = [
         (100, 0, {"phase": "staging"}),
         (130, 0, {"phase": "compiling"}),
         (160, 500, {}),
         (162, 900, {}),
     ]
-    for moment, done, facts in told:
+    for moment, done, facts in output:
         now[0] = float(moment)
         journal.report("train", done, 0 if facts else 1000, "windows", **facts)
     journal.flush()
@@ -132,7 +132,7 @@ def test_a_phase_is_no_part_of_a_rate(tmp_path: Path, monkeypatch: pytest.Monkey
     assert stored.rate == 200.0
 
 
-def test_the_columns_that_matter_least_leave_first() -> None:
+def test_the_least_important_columns_are_left_out_first() -> None:
     columns = [Column("run", 9, text=True), Column("extra", 1), Column("figure", 5)]
     rows = [["core6-0123abcd", "12345", "1.2345"]]
     assert "extra" in shown(fitted(columns, rows, 80), 80)
@@ -173,12 +173,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_runs_lists_settings_and_results(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert runs.show_runs(root, ["cloudlstm", "runs", f"--root={root}"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
-    told = "done 2 2024-12-31 64 x 50 2/3 1.2500 +0.3750 4.32 k 1:15 2"
-    assert lines["beta"].split()[3:] == told.split()
+    output = "done 2 2024-12-31 64 x 50 2/3 1.2500 +0.3750 4.32 k 1:15 2"
+    assert lines["beta"].split()[3:] == output.split()
     assert "stopped" in lines["gamma"]
 
 
-def test_runs_side_by_side_show_only_what_differs(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comparison_shows_only_settings_that_differ(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "alph", "beta", f"--root={root}"]) == 0
     rows = {line[:20].strip(): line.split()[-2:] for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert rows["model.units"] == ["128", "64"]
@@ -186,15 +186,15 @@ def test_runs_side_by_side_show_only_what_differs(root: str, capsys: pytest.Capt
     assert rows["RMSE $"] == ["1.5000", "1.2500"]
     assert rows["DM p"] == ["<0.001", "<0.001"]
     assert "train.epochs" not in rows
-    assert "R² o.o.s." not in rows  # nobody has it
+    assert "R² o.o.s." not in rows  # no run has it
 
 
-@pytest.mark.parametrize(("words", "told"), [(["a", "beta"], "more than one"), (["delta"], "no run delta")])
-def test_a_run_that_is_not_meant_clearly_is_refused(
-    root: str, words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("words", "output"), [(["a", "beta"], "more than one"), (["delta"], "no run delta")])
+def test_an_ambiguous_run_id_is_rejected(
+    root: str, words: list[str], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["runs", *words, f"--root={root}"]) == 2
-    assert told in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 def test_settings_are_compared_by_value() -> None:
@@ -218,20 +218,20 @@ entry()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_is_answered_at_once_and_the_way_on_is_told(tmp_path: Path, sent: signal.Signals) -> None:
+def test_ctrl_c_is_shown_at_once_with_the_command_that_continues(tmp_path: Path, sent: signal.Signals) -> None:
     words = ["submit", f"--root={tmp_path}/runs", "market.source=synthetic", "train.epochs=3"]
     screen, terminal = pty.openpty()
     process = subprocess.Popen([sys.executable, "-c", SLOW, *words], stdout=terminal, stderr=terminal)
     os.close(terminal)
-    told = b""
+    output = b""
     interrupted = False
     try:
         while select.select([screen], [], [], 60)[0]:
             try:
-                told += os.read(screen, 65536)
+                output += os.read(screen, 65536)
             except OSError:  # the terminal's other end is closed
                 break
-            if b"at work" in told and not interrupted:
+            if b"at work" in output and not interrupted:
                 process.send_signal(sent)
                 interrupted = True
         assert process.wait(60) == 130
@@ -239,7 +239,7 @@ def test_ctrl_c_is_answered_at_once_and_the_way_on_is_told(tmp_path: Path, sent:
         process.kill()
         process.wait()
         os.close(screen)
-    text = told.decode(errors="replace")
+    text = output.decode(errors="replace")
     assert text.index("stopping") < text.index("stopped after")
     assert f"to continue: cloudlstm {' '.join(words)}" in text
     assert "Traceback" not in text

@@ -1,4 +1,4 @@
-"""The command: what is typed, what is refused, and that nothing runs before everything typed has been understood."""
+"""The command line: words that it accepts and rejects; nothing runs before every word is accepted."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def nothing_in(folder: Path) -> bool:
         ["logs", "--folow"],
     ],
 )
-def test_what_cannot_be_carried_out_ends_with_2_and_does_nothing(
+def test_a_usage_error_ends_with_2_and_does_nothing(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*words, root=tmp_path) == 2
@@ -58,24 +58,24 @@ def test_what_cannot_be_carried_out_ends_with_2_and_does_nothing(
     assert capsys.readouterr().err
 
 
-def test_memory_is_no_place_for_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_in_memory_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", f"--config={DEMO}", "--root=memory://runs"]) == 2
     assert "memory://" in capsys.readouterr().err
 
 
-def test_an_unknown_scheme_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_an_unknown_scheme_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", f"--config={DEMO}", "--root=ftp://runs"]) == 2
     assert "s3://" in capsys.readouterr().err
 
 
-def test_one_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("submit", "market.source=synthetic", "trian.epochs=3", root=tmp_path) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines == ["cloudlstm: unknown key 'trian', did you mean 'train'?"]
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "output"),
     [
         (["sumbit"], "there is no command 'sumbit'; the commands are submit, "),
         (["submit", f"--config={DEMO}", "--dry-runn"], "submit has no flag --dry-runn; its flags are --config, "),
@@ -84,32 +84,32 @@ def test_one_line_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["report", "one", "two"], "report has no further word such as two"),
     ],
 )
-def test_a_mistyped_word_is_told_in_one_line(
-    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_error_for_a_mistyped_word_is_one_line(
+    words: list[str], output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDLSTM_ROOT", str(tmp_path))
     assert main(words) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert told in line
+    assert output in line
 
 
 @pytest.mark.parametrize("flag", ["-r", "--run"])
-def test_r_is_the_run(flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_short_flag_r_names_the_run(flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("logs", flag, "never-was", root=tmp_path) in (0, 2)
     assert "ambiguous" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", list(COMMANDS))
-def test_every_verb_has_help_that_names_its_flags_and_fits_the_terminal(
+def test_the_help_of_every_command_names_its_flags_and_fits_the_terminal(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([verb, "--help"]) == 0
-    told = capsys.readouterr().out
-    assert f"usage: cloudlstm {verb}" in told
+    output = capsys.readouterr().out
+    assert f"usage: cloudlstm {verb}" in output
     for name, parameter in inspect.signature(COMMANDS[verb]).parameters.items():
         if parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
-            assert f"--{name.replace('_', '-')}" in told
-    assert max(map(len, told.splitlines())) <= 100
+            assert f"--{name.replace('_', '-')}" in output
+    assert max(map(len, output.splitlines())) <= 100
 
 
 def test_a_dry_run_prints_the_whole_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +133,7 @@ def test_equal_configurations_name_the_same_run(tmp_path: Path, capsys: pytest.C
     assert names[0] == names[1] != names[2]
 
 
-def test_paths_become_uris_where_they_were_typed(
+def test_paths_in_settings_become_uris(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -154,39 +154,39 @@ def test_help_goes_to_standard_output_and_is_complete() -> None:
         assert verb in done.stdout
 
 
-def test_the_verbs_that_read_say_when_there_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_that_read_runs_say_when_there_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("runs", root=tmp_path) == 0
     assert "no runs in" in capsys.readouterr().out
 
 
 @pytest.fixture
 def no_yahoo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A port of this machine at which nobody answers."""
+    """A port of this machine at which no server listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("CLOUDLSTM_YAHOO_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
 
 
-def test_doctor_checks_the_storage_that_is_named(
+def test_doctor_checks_the_storage_of_the_root(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], no_yahoo: None
 ) -> None:
     assert run("doctor", root=tmp_path) == 0
-    told = capsys.readouterr().out
-    assert "warn  yahoo" in told
-    assert "can be written, listed, read and deleted" in told
+    output = capsys.readouterr().out
+    assert "warn  yahoo" in output
+    assert "can be written, listed, read and deleted" in output
     assert nothing_in(tmp_path)
 
 
-def test_doctor_asks_yahoo_only_where_yahoo_is_the_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_checks_yahoo_only_if_it_is_the_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("doctor", "market.source=synthetic", root=tmp_path) == 0
     assert "  yahoo  " not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(200, "ok    yahoo"), (404, "ok    yahoo"), (429, "refuses this address")]
+    ("status", "output"), [(200, "ok    yahoo"), (404, "ok    yahoo"), (429, "refuses this address")]
 )
-def test_doctor_takes_any_answer_of_yahoo_for_an_answer(
-    status: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_for_doctor_every_http_status_of_yahoo_is_an_answer(
+    status: int, output: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -202,10 +202,10 @@ def test_doctor_takes_any_answer_of_yahoo_for_an_answer(
         monkeypatch.setenv("CLOUDLSTM_YAHOO_URL", f"http://127.0.0.1:{server.server_port}/")
         assert run("doctor", root=tmp_path) == 0
         thread.join()
-    assert told in capsys.readouterr().out
+    assert output in capsys.readouterr().out
 
 
-def test_doctor_says_how_to_mend(
+def test_doctor_names_the_fix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, no_yahoo: None
 ) -> None:
     blocked = tmp_path / "file"
@@ -214,9 +214,9 @@ def test_doctor_says_how_to_mend(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("cloudlstm.targets.local.java._packaged", lambda: None)
     assert run("doctor", root=blocked / "runs") == 1
-    told = capsys.readouterr().out
-    assert told.count("FAIL") == 2
-    assert told.count("fix:") >= 1
+    output = capsys.readouterr().out
+    assert output.count("FAIL") == 2
+    assert output.count("fix:") >= 1
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_amounts_are_short(number: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(7.4, "0:07"), (754, "12:34"), (3723, "1:02:03")])
-def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+def test_durations_have_the_form_of_a_clock(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
@@ -237,8 +237,8 @@ def test_a_plan_is_a_value() -> None:
     assert json.loads(plan.to_json())["requests"] == [{"action": "mark"}]
 
 
-def test_workers_that_tell_of_the_same_step_are_not_added_up() -> None:
-    told = [Progress("train", f"worker-{index}", 40 + index, 100, "windows", 10.0, 20.0) for index in range(2)]
-    (shown,) = summary(told)
+def test_progress_of_several_workers_of_a_step_is_not_added_up() -> None:
+    output = [Progress("train", f"worker-{index}", 40 + index, 100, "windows", 10.0, 20.0) for index in range(2)]
+    (shown,) = summary(output)
     assert (shown.done, shown.total, shown.finished) == (41, 100, False)
     assert figures(shown) == "4.1 windows/s · 0:14 left"

@@ -1,4 +1,4 @@
-"""Logs of many workers as one stream: each worker's order holds, whatever clocks and delays do."""
+"""`logs`: the lines of many workers in one stream."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def put(paths: RunPaths, worker: str, part: int, *lines: str) -> None:
     storage.write(paths.log("train", worker, part), ("\n".join(lines) + "\n").encode())
 
 
-def test_stamps_decide_between_workers() -> None:
+def test_lines_of_different_workers_are_ordered_by_time_stamp() -> None:
     merger = Merger()
     merger.add("a", [stamped(1, "a1"), stamped(4, "a2")], 0.0)
     merger.add("b", [stamped(2, "b1"), "  a line of a traceback", stamped(5, "b2")], 0.0)
-    told = [text.split(" INFO ")[-1] for _, text in merger.ready(NEVER)]
-    assert told == ["a1", "b1", "  a line of a traceback", "a2", "b2"]
+    output = [text.split(" INFO ")[-1] for _, text in merger.ready(NEVER)]
+    assert output == ["a1", "b1", "  a line of a traceback", "a2", "b2"]
 
 
 def test_a_line_waits_for_earlier_ones_of_slower_workers() -> None:
@@ -44,26 +44,26 @@ def test_a_line_waits_for_earlier_ones_of_slower_workers() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_clock_and_no_delay_reorders_a_worker(seed: int) -> None:
+def test_lines_of_a_worker_keep_their_order(seed: int) -> None:
     chance = random.Random(seed)
     workers = {f"train/worker-{index}": chance.uniform(-3, 3) for index in range(3)}
     counts = {name: itertools.count() for name in workers}
-    merger, told = Merger(), []
+    merger, output = Merger(), []
     for now in range(30):
         for name, skew in workers.items():
             if chance.random() < 0.7:
                 jitter = chance.choice([0.0, 0.0, -5.0])  # a clock that is set back
                 lines = [stamped(now + skew + jitter, f"{next(counts[name])}") for _ in range(chance.randrange(3))]
                 merger.add(name, lines, float(now))
-        told += merger.ready(now - HOLD_S)
-    told += merger.ready(NEVER)
+        output += merger.ready(now - HOLD_S)
+    output += merger.ready(NEVER)
     for name in workers:
-        numbers = [int(text.rsplit(" ", 1)[1]) for source, text in told if source == name]
+        numbers = [int(text.rsplit(" ", 1)[1]) for source, text in output if source == name]
         assert numbers == list(range(len(numbers)))
         assert len(numbers) == next(counts[name])
 
 
-def test_a_part_that_a_listing_shows_late_is_not_overtaken(tmp_path: Path) -> None:
+def test_a_part_that_is_listed_late_is_not_overtaken(tmp_path: Path) -> None:
     paths = RunPaths(f"file://{tmp_path}/run")
     parts = Parts(paths)
     put(paths, "worker-0", 0, "first")
@@ -77,7 +77,7 @@ def test_a_part_that_a_listing_shows_late_is_not_overtaken(tmp_path: Path) -> No
     assert [lines for _, lines in parts.poll()] == [["after a gap that never fills"]]
 
 
-def test_following_ends_with_the_launcher_and_has_told_everything(
+def test_follow_ends_with_the_launcher_and_prints_every_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "_POLL_S", 0.05)
@@ -103,7 +103,7 @@ def test_following_ends_with_the_launcher_and_has_told_everything(
     assert [line.rsplit(" INFO ", 1)[1] for line in lines] == ["before", "restarted", "of a peer"]
 
 
-def test_looking_on_ends_quietly_by_ctrl_c(
+def test_ctrl_c_ends_follow_without_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: float) -> None:

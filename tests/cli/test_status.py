@@ -1,4 +1,4 @@
-"""`status`: which step is done, at work, failed or waiting, as the run folder tells it."""
+"""`status`: which step is done, at work, failed or waiting."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_before_the_first_report_the_first_step_is_at_work(paths: RunPaths, caps
         assert states(paths, capsys)[1:] == ["waiting"] * 5
 
 
-def test_the_phase_that_the_launcher_has_noted_is_shown(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_phase_that_the_launcher_wrote_is_shown(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
     with attempt(paths) as held:
         PhaseNote(paths, held.number, "prepare").tell("Spark on the cluster: RUNNING")
         assert rows(paths, capsys)["ingest"] == ("at work", "Spark on the cluster: RUNNING")
@@ -116,7 +116,7 @@ def test_a_step_that_is_done_again_is_at_work(paths: RunPaths, capsys: pytest.Ca
         assert states(paths, capsys) == ["done", "at work", "done", "done", "waiting", "waiting"]
 
 
-def test_reports_of_an_earlier_attempt_say_nothing(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_of_an_earlier_attempt_is_ignored(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
     with attempt(paths):
         done(paths, *PREPARE)
         progress(paths, "train")
@@ -136,7 +136,7 @@ def test_reports_of_an_earlier_attempt_say_nothing(paths: RunPaths, capsys: pyte
         ("train", (*PREPARE, "train"), None, ["done"] * 5 + ["failed"]),
     ],
 )
-def test_the_step_that_failed_says_so(
+def test_the_failed_step_is_shown(
     paths: RunPaths,
     capsys: pytest.CaptureFixture[str],
     job: str,
@@ -155,7 +155,7 @@ def test_the_step_that_failed_says_so(
         assert found[reporting] == ("failed", "ended at 60%")
 
 
-def test_a_run_that_was_stopped_waits(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_steps_of_a_stopped_run_wait(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
     with attempt(paths):
         done(paths, *PREPARE)
         progress(paths, "train")
@@ -173,7 +173,7 @@ def test_a_finished_run_is_done(paths: RunPaths, capsys: pytest.CaptureFixture[s
     [(600, 1, "at work"), (600, 300, "waiting"), (70, 69, "waiting")],
     ids=["machines report", "nobody reports", "jobs ended with their launcher"],
 )
-def test_what_a_lost_launcher_left_at_work(
+def test_jobs_of_a_lost_launcher_are_at_work(
     paths: RunPaths, capsys: pytest.CaptureFixture[str], silent_s: int, reported_s: int, state: str
 ) -> None:
     with attempt(paths):
@@ -191,7 +191,7 @@ def test_what_a_lost_launcher_left_at_work(
         assert rows(paths, capsys)["train"][0] == "waiting", "somebody has ended it"
 
 
-def test_at_most_one_step_waits_for_nothing() -> None:
+def test_the_first_waiting_step_is_at_work() -> None:
     """Whatever is done and reported: where jobs are at work a step is, and what comes after a failure waits."""
     names = [step.name for step in STEPS]
     for number in range(7):
@@ -218,7 +218,7 @@ class Phased:
         pass
 
 
-def test_a_launcher_notes_each_phase_once(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launcher_writes_each_phase_once(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     class Target:
         name, root = "phased", None
 
@@ -237,5 +237,5 @@ def test_a_launcher_notes_each_phase_once(paths: RunPaths, monkeypatch: pytest.M
     monkeypatch.setattr(launcher, "_POLL_S", 0.0)
     plan = Plan("submit", paths.uri, ({"action": "job", "job": "prepare"},))
     launcher.carry_out(plan, Target(), lambda _: None)  # type: ignore[arg-type]
-    told = ["sending the code", "Spark on the cluster: RUNNING", ""]
-    assert written == [("prepare", phase) for phase in told]
+    output = ["sending the code", "Spark on the cluster: RUNNING", ""]
+    assert written == [("prepare", phase) for phase in output]

@@ -1,4 +1,4 @@
-"""What reaches a terminal or a pipe is text, all of it by one way; and a reader that has gone is no error."""
+"""Output to a terminal or a pipe: text is printed literally, and a closed pipe is not an error."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ def a_run(root: str, run_id: str = "core6-1a2b", **sections: object) -> RunPaths
 
 
 @pytest.mark.parametrize("text", MARKUP)
-def test_a_stored_error_is_shown_as_it_stands(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stored_error_is_printed_literally(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     paths = a_run(root)
     error = DataError(f"no file matches {text}", hint=f"quote {text}")
     storage.write_json(paths.failure("prepare"), to_record(error))
     assert main(["status", f"--root={root}"]) == 0
-    told = capsys.readouterr().out
-    assert f"prepare failed: no file matches {text}\n" in told
-    assert f"try: quote {text}\n" in told
+    captured = capsys.readouterr().out
+    assert f"prepare failed: no file matches {text}\n" in captured
+    assert f"try: quote {text}\n" in captured
 
 
 @pytest.mark.parametrize("text", MARKUP)
-def test_forecasts_of_any_ticker_are_shown(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tickers_are_printed_literally(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     paths = a_run(root, train={"epochs": 0})
     row = {"ticker": text, "last_close": 1.0, "lstm_price": 2.0, "lstm_return": 0.7, "ridge_price": 1.0,
            "usual_miss_price": 0.1}  # fmt: skip
@@ -68,7 +68,7 @@ def test_forecasts_of_any_ticker_are_shown(root: str, text: str, capsys: pytest.
 
 
 @pytest.mark.parametrize("text", MARKUP)
-def test_settings_and_headlines_are_shown(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_and_headlines_are_printed_literally(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     for run_id, path in (("one", text), ("two", "other.csv")):
         paths = a_run(root, run_id, market={"source": "files", "path": path})
         report = {"models": [], "headline": f"the headline has {text}", "data": {"last_date": text}}
@@ -82,7 +82,7 @@ def test_settings_and_headlines_are_shown(root: str, text: str, capsys: pytest.C
 
 
 @pytest.mark.parametrize("text", MARKUP)
-def test_cells_titles_and_lines_are_text_in_any_console(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cells_titles_and_lines_are_printed_literally(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     table = fitted([Column(text, 1, text=True), Column("b", 2)], [[text, "1"], [Text(text), "2"]], 100)
     for out in (console(), Console(width=100, highlight=False)):
         out.print(table)
@@ -92,7 +92,7 @@ def test_cells_titles_and_lines_are_text_in_any_console(text: str, capsys: pytes
     assert capsys.readouterr().out == f"{text}\n{text}\n"
 
 
-def test_a_place_with_a_space_can_be_clicked_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_link_to_a_path_with_a_space_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
     from cloudlstm.cli.result import _print_place
 
     place = "s3://bucket/my runs/[old]/report.html"
@@ -106,13 +106,13 @@ def test_a_place_with_a_space_can_be_clicked_on(capsys: pytest.CaptureFixture[st
 @pytest.fixture
 def marked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every piece of text that goes to the terminal has its vowels marked."""
-    monkeypatch.setattr(terminal, "shown", lambda text: text.translate(str.maketrans("aeiou", "AEIOU")))
+    monkeypatch.setattr(terminal, "printable_lines", lambda text: text.translate(str.maketrans("aeiou", "AEIOU")))
 
 
-def test_all_that_is_printed_goes_one_way(
+def test_every_command_prints_through_the_terminal_module(
     root: str, marked: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that there is one place at which text can be made fit for a terminal."""
+    """Text is escaped in one place only."""
     paths = a_run(root)
     storage.write_json(paths.report("report.json"), {"models": [], "headline": "a headline", "created": "2026-01-01"})
     storage.write(paths.log("prepare", "driver", 1), b"2026-01-01T00:00:00+0000 INFO a line\nand a trace\n")
@@ -122,8 +122,8 @@ def test_all_that_is_printed_goes_one_way(
                   ["delete", "core6-1a2b"], ["doctor", "market.source=synthetic"]):  # fmt: skip
         where = [] if words[0] in ("--help", "version", "sumbit") else [f"--root={root}"]
         main([*words, *where])
-        told = capsys.readouterr()
-        text = told.out + told.err
+        captured = capsys.readouterr()
+        text = captured.out + captured.err
         assert text.strip(), words
         assert not set("aeiou") & set(text), (words, text)
     plan = Plan("submit", paths.uri, ())
@@ -133,9 +133,9 @@ def test_all_that_is_printed_goes_one_way(
     with monkeypatch.context() as patch:
         patch.setattr("sys.stdout.isatty", lambda: True, raising=False)
         main(["logs", f"--root={root}"])
-    told = capsys.readouterr()
-    assert told.err.strip()
-    assert not set("aeiou") & set(told.out + told.err), told
+    captured = capsys.readouterr()
+    assert captured.err.strip()
+    assert not set("aeiou") & set(captured.out + captured.err), captured
 
 
 AT_THE_END = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -167,7 +167,7 @@ def without_reader(*words: str, stderr: bool = False, env: dict[str, str] | None
     ids=" ".join,
 )  # fmt: skip
 @both_ways
-def test_a_reader_that_has_gone_ends_the_command_quietly(
+def test_a_closed_pipe_ends_the_command_without_an_error(
     root: str, words: tuple[str, ...], env: dict[str, str]
 ) -> None:
     paths = a_run(root)
@@ -178,7 +178,7 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(
 
 
 @both_ways
-def test_head_takes_what_it_wants(root: str, env: dict[str, str]) -> None:
+def test_output_can_be_piped_into_head(root: str, env: dict[str, str]) -> None:
     """Really by `head`, which goes at a moment of its own, several times."""
     paths = a_run(root)
     storage.write(paths.log("prepare", "driver", 1), b"a line\n" * 30_000)
@@ -188,12 +188,12 @@ def test_head_takes_what_it_wants(root: str, env: dict[str, str]) -> None:
         assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1), words
 
 
-def test_an_error_keeps_its_status_when_nobody_reads_it(root: str) -> None:
+def test_a_closed_pipe_does_not_change_the_status_of_an_error(root: str) -> None:
     assert without_reader("status", f"--root={root}", stderr=True) == (2, "")
     assert without_reader("sumbit", stderr=True) == (2, "")
 
 
-def test_work_goes_on_when_nobody_reads_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_continues_when_standard_error_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone:
         def write(self, _: str) -> None:
             raise BrokenPipeError
@@ -206,7 +206,7 @@ def test_work_goes_on_when_nobody_reads_its_progress(monkeypatch: pytest.MonkeyP
         watch([Progress("train", "worker-0", 1, 2, "windows", 1.0, time.time())])
 
 
-def test_a_pipe_that_is_not_ours_is_no_quiet_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_pipe_of_another_connection_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> int:
         raise BrokenPipeError("some other pipe")
 
@@ -217,17 +217,17 @@ def test_a_pipe_that_is_not_ours_is_no_quiet_end(monkeypatch: pytest.MonkeyPatch
 
 @both_ways
 @pytest.mark.parametrize("words", ["--help", "version", "runs --root=ROOT"])
-def test_output_that_is_closed_or_full_is_no_traceback(root: str, words: str, env: dict[str, str]) -> None:
+def test_a_closed_or_full_output_is_one_error_line(root: str, words: str, env: dict[str, str]) -> None:
     a_run(root)
     command = f"{sys.executable} -m cloudlstm {words.replace('ROOT', root)}"
     full = "cloudlstm: cannot write the output: No space left on device\n"
-    for redirected, status, told in ((">&-", 0, ""), (">/dev/full", 1, full)):
+    for redirected, status, captured in ((">&-", 0, ""), (">/dev/full", 1, full)):
         shell = f"{command} {redirected}"
         done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=120, env=env)
-        assert (done.returncode, done.stderr) == (status, told), redirected
+        assert (done.returncode, done.stderr) == (status, captured), redirected
 
 
-def test_what_an_output_cannot_show_is_written_in_another_way(root: str) -> None:
+def test_characters_that_the_encoding_lacks_are_escaped(root: str) -> None:
     paths = a_run(root)
     storage.write_json(paths.failure("prepare"), to_record(DataError("no file matches 股價.csv")))
     env = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
@@ -239,7 +239,7 @@ def test_what_an_output_cannot_show_is_written_in_another_way(root: str) -> None
     assert "no file matches \\u80a1\\u50f9.csv" in done.stdout
 
 
-def test_all_of_the_command_prints_by_this_way() -> None:
+def test_no_module_of_cli_prints_directly() -> None:
     found = set()
     for path in Path(terminal.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
