@@ -23,7 +23,7 @@ def submit_plan(
     target: Target, *, config: str | None, overrides: Sequence[str], root: str | None, run: str | None
 ) -> Plan:
     """The plan of a configuration, from bars to a report."""
-    return _plan("submit", target, load(config, overrides), root, run)
+    return make_plan("submit", target, load(config, overrides), root, run)
 
 
 def predict_plan(target: Target, *, run: RunPaths, overrides: Sequence[str], root: str | None) -> Plan:
@@ -34,7 +34,7 @@ def predict_plan(target: Target, *, run: RunPaths, overrides: Sequence[str], roo
         raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
     document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
     document["train"] |= {"epochs": 0, "weights": run.uri}
-    return _plan("predict", target, parse(document, overrides), root, None)
+    return make_plan("predict", target, parse(document, overrides), root, None)
 
 
 def source_name(config: str | None, overrides: Sequence[str]) -> str:
@@ -42,7 +42,16 @@ def source_name(config: str | None, overrides: Sequence[str]) -> str:
     return load(config, [str(word) for word in overrides]).market.source
 
 
-def _plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:
+def make_plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:
+    """The plan of a checked configuration.
+
+    Args:
+        verb: The name of the command, for the plan.
+        target: Where the jobs run.
+        config: The configuration.
+        root: The folder of all runs, as typed.
+        run: The id of the run; None for the name of the configuration and a hash of its settings.
+    """
     root = root or target.root
     config = _with_workers(_with_absolute_paths(config), target)
     document = config.model_dump(mode="json")

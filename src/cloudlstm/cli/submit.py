@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import command_line, parse_switch, parse_text
 
 if TYPE_CHECKING:
+    from cloudlstm.runs.paths import RunPaths
     from cloudlstm.targets import Plan, Target
 
 
@@ -114,27 +116,34 @@ def _deferred(plan: "Plan", target: "Target", dry_run: object, again: list[str],
     def work() -> int:
         import time
 
-        from cloudlstm.cli import plans, result
-        from cloudlstm.cli.board import progress_display
+        from cloudlstm.cli import result
         from cloudlstm.cli.status import kept_work
         from cloudlstm.runs.paths import RunPaths
-        from cloudlstm.runs.weights import source
-        from cloudlstm.targets.launcher import carry_out, require_own
 
         began = time.time()
-        config = plans.config_of(plan)
-        require_own(plan)
-        source(config)
-        target.check(config, plan.run.rsplit("/", 1)[0])
         try:
-            with progress_display(plan) as watch:
-                paths = carry_out(plan, target, watch)
+            paths = launch(plan, target)
         except KeyboardInterrupt:
             terminal.write_error(f"stopped; {kept_work(RunPaths(plan.run))}\nto continue: {shlex.join(again)}\n")
             return 130
         return result.show_results(paths, root=root, unchanged=result.unchanged(paths, began))
 
     return Deferred(work)
+
+
+def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths":
+    """Checks a plan and carries it out; shows the progress unless `quiet`. `cloudlstm.submit` calls it too."""
+    from cloudlstm.cli.board import progress_display
+    from cloudlstm.cli.plans import config_of
+    from cloudlstm.runs.weights import source
+    from cloudlstm.targets.launcher import carry_out, require_own
+
+    config = config_of(plan)
+    require_own(plan)
+    source(config)
+    target.check(config, plan.run.rsplit("/", 1)[0])
+    with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
+        return carry_out(plan, target, watch)
 
 
 def _printed(document: str) -> int:
