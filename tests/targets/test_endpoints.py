@@ -81,11 +81,11 @@ def test_who_trusts_them_reaches_them(
 
 
 def test_what_is_typed_again_has_the_flag(stranger: Answering, tmp_path: Path) -> None:
-    from cloudlstm.cli.flags import command
+    from cloudlstm.cli.flags import command_line
 
-    typed = command("submit", ("train.epochs=1",), target="t.json", root=None, trust_endpoints=True)
+    typed = command_line("submit", ("train.epochs=1",), target="t.json", root=None, trust_endpoints=True)
     assert typed == ["cloudlstm", "submit", "--target=t.json", "--trust-endpoints", "train.epochs=1"]
-    assert command("submit", (), trust_endpoints=False) == ["cloudlstm", "submit"]
+    assert command_line("submit", (), trust_endpoints=False) == ["cloudlstm", "submit"]
     assert open_target(document(stranger, tmp_path, AWS), trust_endpoints=True).name == "desk"
 
 
