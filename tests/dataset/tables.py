@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.features import FEATURE_NAMES
 
 
 def features_table(
@@ -45,7 +45,7 @@ def features_table(
                     "segment": pa.array(np.zeros(bars, np.int32)),
                     "filled": np.zeros(bars, bool),
                     "withdrawn": np.zeros(bars, bool),
-                    **{name: columns[name] for name in FEATURES},
+                    **{name: columns[name] for name in FEATURE_NAMES},
                 }
             )
         )

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from cloudlstm.dataset.inputs import CLIP, Inputs, Levels, Relative, restore
-from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.features import FEATURE_NAMES
 from dataset.test_reader import shards, staged
 
-CLOSE, VOLUME, RETURN = (FEATURES.index(name) for name in ("close", "volume", "daily_return"))
+CLOSE, VOLUME, RETURN = (FEATURE_NAMES.index(name) for name in ("close", "volume", "daily_return"))
 
 
 def some_windows(count: int = 20, length: int = 50, seed: int = 0) -> np.ndarray:
@@ -34,7 +34,7 @@ def test_relative_is_the_formula() -> None:
     volatility = np.sqrt((window[:, RETURN] ** 2).mean())
     inputs = Relative(horizon_bars=4).inputs(windows, NAMES[:3])[1]
     for name in ("open", "high", "low", "close", "ma7", "ma21"):
-        column = FEATURES.index(name)
+        column = FEATURE_NAMES.index(name)
         expected = np.log(window[:, column] / window[-1, CLOSE]) / (volatility * np.sqrt(50))
         np.testing.assert_allclose(inputs[:, column], expected, rtol=1e-4, atol=1e-5)
     volume = np.log(1 + window[:, VOLUME])
@@ -47,7 +47,7 @@ def test_relative_is_the_formula() -> None:
 def test_relative_does_not_see_the_scale_of_price_or_volume() -> None:
     windows = some_windows()
     scaled = windows.copy()
-    scaled[:, :, [FEATURES.index(n) for n in ("open", "high", "low", "close", "ma7", "ma21")]] *= 1000
+    scaled[:, :, [FEATURE_NAMES.index(n) for n in ("open", "high", "low", "close", "ma7", "ma21")]] *= 1000
     transform = Relative(1)
     np.testing.assert_allclose(transform.inputs(scaled, NAMES), transform.inputs(windows, NAMES), atol=1e-4)
 

@@ -16,8 +16,8 @@ from cloudlstm import storage
 from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import cache, sequences
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import FEATURES
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
+from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.runs.manifest import ManifestRow, write_object
 from cloudlstm.storage.locks import locked
 from dataset.tables import features_table
@@ -48,7 +48,7 @@ def test_every_window_is_a_direct_cut_of_the_table(tmp_path: Path, split: str) -
     for number in range(2):
         for ticker in ("T000", "T001"):
             rows = [row for row in features_table(2, 330, seed=number).to_pylist() if row["ticker"] == ticker]
-            values = np.array([[row[name] for name in FEATURES] for row in rows], np.float32)
+            values = np.array([[row[name] for name in FEATURE_NAMES] for row in rows], np.float32)
             dates = [row["date"] for row in rows]
             borders = {
                 "train": (dt.date.min, CONFIG.train_end),

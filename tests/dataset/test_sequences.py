@@ -8,7 +8,8 @@ import pytest
 
 from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import example, sequences, tfrecord, window_export
-from cloudlstm.dataset.splits import FEATURES, SPLITS, label
+from cloudlstm.dataset.splits import SPLITS, label
+from cloudlstm.features import FEATURE_NAMES
 from dataset.tables import features_table, replaced
 from real_data import real_data
 
@@ -37,7 +38,7 @@ def labelled_by_hand(table: pa.Table, config: DatasetConfig) -> dict[str, list[t
 
     def whole(origin: int) -> bool:
         return same(origin - window + 1, origin) and all(
-            np.isfinite(rows[i][name]) for i in range(origin - window + 1, origin + 1) for name in FEATURES
+            np.isfinite(rows[i][name]) for i in range(origin - window + 1, origin + 1) for name in FEATURE_NAMES
         )
 
     found: dict[str, list[tuple[str, dt.date, dt.date]]] = {name: [] for name in SPLITS}
@@ -130,7 +131,7 @@ def test_values_and_targets_are_those_of_the_table() -> None:
             features = example.decode(record, split)
             ticker = features["ticker"][0].decode()
             rows = [by_bar[ticker, date] for date in features["dates"].astype("datetime64[D]").tolist()]
-            expected = np.array([[row[name] for name in FEATURES] for row in rows], np.float32)
+            expected = np.array([[row[name] for name in FEATURE_NAMES] for row in rows], np.float32)
             np.testing.assert_array_equal(features["values"].reshape(-1, 8), expected)
             close = np.array([row["close"] for row in rows])
             told = ~np.isnan(features["targets"])

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.dataset.splits import FEATURES
 from cloudlstm.evaluation.baselines import Fitted
 from cloudlstm.evaluation.forecasts import Forecasts
+from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.report.build import Evaluation, document
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 
@@ -192,11 +192,11 @@ def made_windows(
     n = tickers * dates
     returns = rng.normal(0.0, 0.01, (n, window))
     close = 100.0 * np.exp(np.cumsum(returns, axis=1))
-    columns = dict.fromkeys(FEATURES, close) | {
+    columns = dict.fromkeys(FEATURE_NAMES, close) | {
         "volume": rng.uniform(1e5, 1e6, (n, window)),
         "daily_return": np.expm1(returns),
     }
-    raw = np.stack([columns[name] for name in FEATURES], axis=2).astype(np.float32)
+    raw = np.stack([columns[name] for name in FEATURE_NAMES], axis=2).astype(np.float32)
     following = signal * returns[:, -1] + rng.normal(0.0, 0.002, n)
     names = np.repeat([f"T{number:04d}" for number in range(tickers)], dates)
     return ArrayWindows(raw, names, np.tile(days_from(first, dates), tickers), following.astype(np.float32))
@@ -206,7 +206,7 @@ def forecasts_for(windows: ArrayWindows) -> Forecasts:
     """What training would have forecast for these windows: nothing but zeros, ordered by ticker and date."""
     order = np.lexsort((windows.days, windows.names))
     names, code = np.unique(windows.names[order], return_inverse=True)
-    close = windows.raw[order, -1, FEATURES.index("close")].astype(np.float64)
+    close = windows.raw[order, -1, FEATURE_NAMES.index("close")].astype(np.float64)
     actual = windows.returns[order].astype(np.float64)
     days = windows.days[order]
     return Forecasts(tuple(names.tolist()), code, days, days + 1, close, actual, {"lstm": np.zeros(len(order))})

@@ -7,7 +7,7 @@ import pytest
 
 from bar_factory import bars_of, bits, walk, weekdays
 from cloudlstm.config import CleanConfig
-from cloudlstm.features import FEATURES, NAMES, SCHEMA, compute, table
+from cloudlstm.features import FEATURE_NAMES, FEATURES, SCHEMA, compute, table
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.sources import tabular
@@ -31,7 +31,7 @@ def with_pandas(cleaned: pa.Table) -> pd.DataFrame:
 
 
 def assert_like_pandas(cleaned: pa.Table) -> None:
-    ours = compute(cleaned).to_pandas()[list(NAMES)]
+    ours = compute(cleaned).to_pandas()[list(FEATURE_NAMES)]
     pd.testing.assert_frame_equal(ours, with_pandas(cleaned), rtol=1e-9, atol=0.0)
 
 
@@ -110,5 +110,5 @@ def test_an_empty_shard():
 
 
 def test_the_features_of_record():
-    assert NAMES == ("open", "high", "low", "close", "volume", "ma7", "ma21", "daily_return")
+    assert FEATURE_NAMES == ("open", "high", "low", "close", "volume", "ma7", "ma21", "daily_return")
     assert [feature.lookback_bars for feature in FEATURES] == [1, 1, 1, 1, 1, 7, 21, 2]

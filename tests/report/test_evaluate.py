@@ -14,8 +14,9 @@ from cloudlstm.config import parse
 from cloudlstm.dataset import sequences
 from cloudlstm.dataset.inputs import Relative
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import FEATURES, SPLITS
+from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import DataError
+from cloudlstm.features import CLOSE, VOLUME
 from cloudlstm.report import evaluate, timeline
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import Journal
@@ -188,7 +189,7 @@ def test_the_report_knows_when_its_attempt_began_and_which_ticker_trades_most(ru
     assert steps["evaluate"]["began"] == timeline.moment(manifest.began)
     assert steps["evaluate"]["rows"] == sum(len(run.windows(split)) for split in ("train", *SPLITS[1:]))
     test = run.windows("test")
-    bars = test.windows(np.arange(len(test)))[:, :, [FEATURES.index("close"), FEATURES.index("volume")]].astype(float)
+    bars = test.windows(np.arange(len(test)))[:, :, [CLOSE, VOLUME]].astype(float)
     names, dates = test.tickers(np.arange(len(test))), test.origin_dates(np.arange(len(test)))
     last = dates == dates.max()
     turnover = dict(zip(names[last], bars[last].prod(axis=2).mean(axis=1), strict=True))

@@ -34,8 +34,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.dataset import example, tfrecord
-from cloudlstm.dataset.splits import FEATURES, FORECAST
+from cloudlstm.dataset.splits import FORECAST
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
+from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.runs.manifest import ManifestRow, fingerprint, read_object
 from cloudlstm.storage.locks import locked
 
@@ -43,7 +44,7 @@ Report = Callable[[int], None]
 """Called with the number of bytes staged since the last call."""
 
 COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "values": ("<f4", (len(FEATURES),)),
+    "values": ("<f4", (len(FEATURE_NAMES),)),
     "targets": ("<f4", ()),
     "dates": ("<i4", ()),
     "origins": ("<i8", ()),
@@ -207,7 +208,7 @@ def _decoded(
             and isinstance(values, np.ndarray)
             and isinstance(targets, np.ndarray)
             and dates.dtype.kind + values.dtype.kind + targets.dtype.kind == "iff"
-            and len(values) == len(dates) * len(FEATURES)
+            and len(values) == len(dates) * len(FEATURE_NAMES)
             and len(targets) == len(dates)
         ):
             found = ", ".join(f"{name}[{len(value)}]" for name, value in sorted(features.items())[:_SHOWN])

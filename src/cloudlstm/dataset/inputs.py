@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import CLOSE, FEATURES
 from cloudlstm.errors import DataError
+from cloudlstm.features import CLOSE, DAILY_RETURN, FEATURE_NAMES, places_of
 
 Windows = NDArray[np.float32]
 Names = NDArray[np.str_]
@@ -41,9 +41,7 @@ MIN_VOLATILITY = 1e-4
 _MIN_LOG_VOLUME_DEVIATION = 1e-3
 _BATCH_WINDOWS = 8192
 
-_VOLUME = FEATURES.index("volume")
-_RETURN = FEATURES.index("daily_return")
-_PRICES = [index for index in range(len(FEATURES)) if index not in (_VOLUME, _RETURN)]
+_PRICES, _VOLUMES, _RETURNS = places_of("price"), places_of("volume"), places_of("return")
 
 
 class Inputs(Protocol):
@@ -82,10 +80,11 @@ class Relative:
         with np.errstate(divide="ignore", invalid="ignore"):
             prices = np.log(windows[:, :, _PRICES] / windows[:, -1:, CLOSE, None])
         out[:, :, _PRICES] = prices / (volatility * np.float32(math.sqrt(windows.shape[1])))
-        volume = np.log1p(np.maximum(windows[:, :, _VOLUME], 0))
-        volume -= volume.mean(axis=1, keepdims=True)
-        out[:, :, _VOLUME] = volume / np.maximum(volume.std(axis=1, keepdims=True), _MIN_LOG_VOLUME_DEVIATION)
-        out[:, :, _RETURN] = windows[:, :, _RETURN] / volatility[:, :, 0]
+        for place in _VOLUMES:
+            volume = np.log1p(np.maximum(windows[:, :, place], 0))
+            volume -= volume.mean(axis=1, keepdims=True)
+            out[:, :, place] = volume / np.maximum(volume.std(axis=1, keepdims=True), _MIN_LOG_VOLUME_DEVIATION)
+        out[:, :, _RETURNS] = windows[:, :, _RETURNS] / volatility
         return _clipped(out)
 
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -102,12 +101,12 @@ class Relative:
 
     def settings(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"inputs": self.name, "horizon_bars": self._horizon_bars, "clip": CLIP, "features": list(FEATURES)}
+        return {"inputs": self.name, "horizon_bars": self._horizon_bars, "clip": CLIP, "features": list(FEATURE_NAMES)}
 
     @staticmethod
     def _volatility(windows: Windows) -> NDArray[np.float32]:
         """Root mean square of each window's daily returns, (batch,)."""
-        returns = windows[:, :, _RETURN]
+        returns = windows[:, :, DAILY_RETURN]
         volatility: NDArray[np.float32] = np.sqrt(np.mean(returns * returns, axis=1))
         return np.maximum(volatility, np.float32(MIN_VOLATILITY))
 
@@ -137,7 +136,7 @@ class Levels:
             tickers = train.tickers(indices)
             for ticker in np.unique(tickers):
                 bars = last[tickers == ticker]
-                part = np.stack([np.full(len(FEATURES), len(bars)), bars.sum(axis=0), (bars * bars).sum(axis=0)])
+                part = np.stack([np.full(len(FEATURE_NAMES), len(bars)), bars.sum(axis=0), (bars * bars).sum(axis=0)])
                 sums[str(ticker)] = sums.get(str(ticker), np.zeros_like(part)) + part
         if not sums:
             raise DataError("levels needs training statistics, and there is not one training window")
@@ -172,7 +171,7 @@ class Levels:
 
     def settings(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"inputs": self.name, "features": list(FEATURES), "statistics": self._statistics}
+        return {"inputs": self.name, "features": list(FEATURE_NAMES), "statistics": self._statistics}
 
     def _of(self, tickers: Names) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and deviation of each window's ticker, (batch, feature)."""

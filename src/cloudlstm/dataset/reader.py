@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.dataset import cache
-from cloudlstm.dataset.splits import CLOSE, FEATURES
+from cloudlstm.features import CLOSE, FEATURE_NAMES
 from cloudlstm.runs.manifest import ManifestRow
 from cloudlstm.storage.local import user_cache
 
@@ -36,7 +36,7 @@ class SequenceSet:
         self._first = np.array([first for _, first in columns.sequences], np.int64)
         values = columns.values
         # Every window there could be, as a view: a gather then copies one contiguous block per window.
-        shape = (max(len(values) - window_bars + 1, 0), window_bars, len(FEATURES))
+        shape = (max(len(values) - window_bars + 1, 0), window_bars, len(FEATURE_NAMES))
         self._views = np.lib.stride_tricks.as_strided(
             values, shape, (values.strides[0], *values.strides), writeable=False
         )

@@ -3,9 +3,9 @@
 An Example holds one run of bars of one ticker, segment and split:
 
     ticker    bytes_list  [1]
-    dates     int64_list  [length]      days since 1970-01-01
-    values    float_list  [length * 8]  row by row, in the order of splits.FEATURES
-    targets   float_list  [length]      the label of the window that ends at this bar, NaN where it carries none
+    dates     int64_list  [length]             days since 1970-01-01
+    values    float_list  [length * features]  row by row, in the order of features.FEATURE_NAMES
+    targets   float_list  [length]             the label of the window that ends at this bar, NaN where it carries none
 
 The run begins `window_bars` - 1 bars before the split's first label and ends with the target bar of its last one; so
 the date and the close of every target stand in the same Example. In the split "forecast" each Example is one window.

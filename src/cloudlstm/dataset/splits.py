@@ -23,11 +23,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.config import DatasetConfig
-
-FEATURES = ("open", "high", "low", "close", "volume", "ma7", "ma21", "daily_return")
-"""The columns of a window, in order."""
-
-CLOSE = FEATURES.index("close")
+from cloudlstm.features import FEATURE_NAMES
 
 LABELLED = ("train", "validation", "test")
 FORECAST = "forecast"
@@ -69,9 +65,9 @@ def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
     rows, window, horizon = features.num_rows, config.window_bars, config.horizon_bars
     tickers = features["ticker"].combine_chunks()
     dates = features["date"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
-    values = np.empty((rows, len(FEATURES)), np.float32)
+    values = np.empty((rows, len(FEATURE_NAMES)), np.float32)
     incomplete = np.zeros(rows, bool)
-    for column, name in enumerate(FEATURES):
+    for column, name in enumerate(FEATURE_NAMES):
         exact = features[name].to_numpy()
         incomplete |= ~np.isfinite(exact)
         values[:, column] = exact

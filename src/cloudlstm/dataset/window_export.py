@@ -1,9 +1,9 @@
 """The `windows` layout: one Example per window, for readers that know nothing of sequences.
 
     ticker  bytes_list  [1]
-    date    int64_list  [1]                 the window's last bar, days since 1970-01-01
-    inputs  float_list  [window_bars * 8]   raw feature values row by row, oldest bar first
-    target  float_list  [1]                 log-return over the horizon, NaN in the split "forecast"
+    date    int64_list  [1]                       the window's last bar, days since 1970-01-01
+    inputs  float_list  [window_bars * features]  raw feature values row by row, oldest bar first
+    target  float_list  [1]                       log-return over the horizon, NaN in the split "forecast"
 
 It takes about `window_bars` times the space of sequences. Windows of one ticker whose dates have equally long varints
 differ in content only, not in layout, so they are written as one block of bytes.

@@ -17,7 +17,7 @@ from cloudlstm import __version__
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset import sequences, window_export
 from cloudlstm.dataset.splits import SPLITS
-from cloudlstm.features import compute
+from cloudlstm.features import FEATURE_NAMES, compute
 from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.cleaning import quality_gate
@@ -103,7 +103,7 @@ class _Pipeline:
         return self._step("clean", inputs, total_rows(shards), work)
 
     def features(self, cleaned: Manifest) -> Manifest:
-        """The eight features of record."""
+        """The features of every bar."""
         paths = self._paths
 
         def work(step: str, print_: str) -> Made:
@@ -114,7 +114,7 @@ class _Pipeline:
 
             return together(self._map_shards(make, cleaned.of_kind("bars"), step), {})
 
-        return self._step("features", [cleaned.digest()], total_rows(cleaned.of_kind("bars")), work)
+        return self._step("features", [cleaned.digest(), FEATURE_NAMES], total_rows(cleaned.of_kind("bars")), work)
 
     def sequences(self, features: Manifest) -> Manifest:
         """TFRecord sequences by split; windows for foreign readers beside them where the layout asks for it."""

@@ -13,7 +13,6 @@ from cloudlstm import __version__, storage
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import CLOSE, FEATURES
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation.baselines import add_baselines
 from cloudlstm.evaluation.forecasts import (
@@ -24,6 +23,7 @@ from cloudlstm.evaluation.forecasts import (
     next_session_table,
     read_predictions,
 )
+from cloudlstm.features import CLOSE, VOLUME
 from cloudlstm.market.calendar import sessions_after
 from cloudlstm.report import html
 from cloudlstm.report.build import Evaluation, document
@@ -36,8 +36,6 @@ from cloudlstm.runs.steps import STEPS
 _LOG = logging.getLogger(__name__)
 
 STEP = "evaluate"
-
-_VOLUME = FEATURES.index("volume")
 
 
 def run(paths: RunPaths, config: RunConfig, journal: Journal) -> Manifest:
@@ -145,7 +143,7 @@ def _turnover(windows: SequenceSet) -> dict[str, float]:
     names = windows.tickers(np.arange(len(windows)))
     found, place = np.unique(names[::-1], return_index=True)  # the first from the end is a ticker's last
     bars = windows.windows(len(names) - 1 - place).astype(np.float64)
-    means = (bars[:, :, CLOSE] * bars[:, :, _VOLUME]).mean(axis=1)
+    means = (bars[:, :, CLOSE] * bars[:, :, VOLUME]).mean(axis=1)
     return dict(zip(found.tolist(), means.tolist(), strict=True))
 
 

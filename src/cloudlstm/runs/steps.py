@@ -23,7 +23,7 @@ class Step:
 STEPS = (
     Step("ingest", "prepare", "bars from the source into shards of whole tickers"),
     Step("clean", "prepare", "refuse faults, fill short gaps"),
-    Step("features", "prepare", "the eight features of record"),
+    Step("features", "prepare", "the features"),
     Step("sequences", "prepare", "TFRecord sequences and their splits"),
     Step("train", "train", "fit the LSTM and forecast"),
     Step("evaluate", "train", "judge the forecasts and write the report"),

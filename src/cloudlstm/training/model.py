@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cloudlstm.config import ModelConfig, TrainConfig
-from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.training.runtime import keras, tf
 
 
@@ -22,7 +22,7 @@ def build_model(
         precision: Of the LSTM; mixed precisions keep float32 weights.
         unroll: One graph node per bar instead of a loop: faster on a CPU, but a GPU then loses its cuDNN kernel.
     """
-    inputs = keras.Input((window_bars, len(FEATURES)), name="window")
+    inputs = keras.Input((window_bars, len(FEATURE_NAMES)), name="window")
     hidden = keras.layers.LSTM(
         config.units,
         kernel_initializer=keras.initializers.GlorotUniform(seed=2 * seed),

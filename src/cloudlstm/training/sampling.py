@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.features import FEATURE_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def calls(
             epoch = at // order.steps_per_epoch
             permutation = order.permutation(epoch)
         end = min(at + places, (epoch + 1) * order.steps_per_epoch, steps.stop)
-        inputs = np.zeros((*shape, train.window_bars, len(FEATURES)), np.float32)
+        inputs = np.zeros((*shape, train.window_bars, len(FEATURE_NAMES)), np.float32)
         labels, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         total = 0
         for place, step in enumerate(range(at, end)):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import Indices, SequenceSet
-from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.runtime import tf
 from cloudlstm.training.sampling import Call, rows_per_replica
@@ -129,9 +129,9 @@ class Forward:
         out = np.empty(len(indices), np.float32)
         for begin in range(0, len(indices), whole):
             part = indices[begin : begin + whole]
-            inputs = np.zeros((whole, windows.window_bars, len(FEATURES)), np.float32)
+            inputs = np.zeros((whole, windows.window_bars, len(FEATURE_NAMES)), np.float32)
             inputs[: len(part)] = self._transform.inputs(windows.windows(part), windows.tickers(part))
-            cut = inputs.reshape(len(cluster.devices), _FORWARD_WINDOWS, windows.window_bars, len(FEATURES))
+            cut = inputs.reshape(len(cluster.devices), _FORWARD_WINDOWS, windows.window_bars, len(FEATURE_NAMES))
             results = self._run(cluster.distributed(cut.__getitem__))
             local = [result.numpy() for result in cluster.strategy.experimental_local_results(results)]
             out[begin : begin + len(part)] = np.concatenate(local)[: len(part)]
