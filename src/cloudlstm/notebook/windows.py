@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import FEATURES
+from cloudlstm.dataset.splits import FEATURE_NAMES
 
 
 class Windows:
@@ -24,7 +24,7 @@ class Windows:
         features: The names of the last axis of `values` and `inputs`.
     """
 
-    features: tuple[str, ...] = FEATURES
+    features: tuple[str, ...] = FEATURE_NAMES
 
     def __init__(self, source: SequenceSet, inputs: Callable[[], Inputs]) -> None:
         self._source, self._inputs = source, inputs
@@ -81,10 +81,10 @@ class Windows:
                 part = self._all[begin : begin + batch_size]
                 yield transform.inputs(source.windows(part), source.tickers(part)), source.targets(part)
 
-        shape = (None, source.window_bars, len(FEATURES))
+        shape = (None, source.window_bars, len(FEATURE_NAMES))
         signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), tf.float32))
         found = tf.data.Dataset.from_generator(batches, output_signature=signature)
         return found.apply(tf.data.experimental.assert_cardinality(-(-len(self) // batch_size)))
 
     def __repr__(self) -> str:
-        return f"<cloudlstm.Windows {len(self)} x {self._source.window_bars} bars x {len(FEATURES)} features>"
+        return f"<cloudlstm.Windows {len(self)} x {self._source.window_bars} bars x {len(FEATURE_NAMES)} features>"
