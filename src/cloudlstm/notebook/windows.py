@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import FEATURE_NAMES
+from cloudlstm.features import FEATURE_NAMES
 
 
 class Windows:
