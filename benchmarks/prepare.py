@@ -19,6 +19,7 @@ from pathlib import Path
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
@@ -35,7 +36,7 @@ def config(tickers: int) -> RunConfig:
 def prepare(spark: Spark, folder: Path, name: str, tickers: int) -> dict[str, Manifest]:
     paths = RunPaths.of(f"file://{folder}", name)
     with Journal(paths, "prepare", "driver") as journal:
-        run_on(spark, paths, config(tickers), journal)
+        run_on(spark, RunContext(paths, config(tickers), 0, journal))
     found = {step: Manifest.load(paths, step) for step in ("ingest", *MEASURED)}
     return {step: manifest for step, manifest in found.items() if manifest}
 

@@ -28,6 +28,7 @@ from cloudlstm.features.table import compute
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.sources.synthetic import make_bars, ticker_names
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.environment import DEVICES
 from cloudlstm.runs.manifest import Manifest, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
@@ -117,7 +118,10 @@ def work() -> None:
     from cloudlstm.training.step import run
     from cloudlstm.workers import job
 
-    sys.exit(job.main("train", lambda *each: (run(*each), None)[1], worker=f"worker-{Membership.here().index}"))
+    def train(context: RunContext) -> None:
+        run(context)
+
+    sys.exit(job.main("train", train, worker=f"worker-{Membership.here().index}"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Job: a machine of the trainer group, told by CLOUDLSTM_* what to do; it runs train.py, again where that may help."""
+"""Job: the agent on a trainer machine. It reads CLOUDLSTM_* variables and runs train.py, again after a restart."""
 
 import sys
 from pathlib import Path

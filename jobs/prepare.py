@@ -1,18 +1,16 @@
-"""Job: bars to sequences, one Spark application.  Usage: prepare.py RUN_URI"""
+"""Job: bars to sequences, in one Spark application.  Usage: prepare.py RUN_URI"""
 
 import sys
 
-from cloudlstm.config import RunConfig
 from cloudlstm.pipeline import prepare
 from cloudlstm.report import evaluate
-from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.context import RunContext
 from cloudlstm.workers import job
 
 
-def work(paths: RunPaths, config: RunConfig, journal: Journal) -> None:
-    prepare.run(paths, config, journal)
-    evaluate.note(paths, config)
+def work(context: RunContext) -> None:
+    prepare.run(context)
+    evaluate.mark_complete(context)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,21 @@
-"""Job: a training worker, the only one or the one of TF_CONFIG; worker 0 also judges.  Usage: train.py RUN_URI"""
+"""Job: one training worker, identified by TF_CONFIG; worker 0 also evaluates.  Usage: train.py RUN_URI"""
 
 import json
 import os
 import sys
 
-from cloudlstm.config import RunConfig
-from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.context import RunContext
 from cloudlstm.workers import job
 
 
-def work(paths: RunPaths, config: RunConfig, journal: Journal) -> None:
-    # Here and not above: a doubled job, or one without its package, must not need all this to say so.
+def work(context: RunContext) -> None:
+    # Imported here: a duplicate job, or one without its packages, must end with a message of its own.
     from cloudlstm.training.step import run as train
 
-    if train(paths, config, journal):
+    if train(context):
         from cloudlstm.report.evaluate import run as evaluate
 
-        evaluate(paths, config, journal)
+        evaluate(context)
 
 
 if __name__ == "__main__":

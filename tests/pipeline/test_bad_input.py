@@ -13,6 +13,7 @@ from cloudlstm.config import load
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import SMALL, cloudlstm, error_line, one_run, submit, write_config
@@ -51,7 +52,7 @@ def refused(spark: Spark, tmp_path: Path, bars: Path, *words: str) -> str:
     config = load(str(write_config(tmp_path, FILES)), [f"market.path={bars}", *words])
     paths = RunPaths(f"file://{tmp_path}/run")
     with pytest.raises(CloudLSTMError) as caught, Journal(paths, "prepare", "driver") as journal:
-        run_on(spark, paths, config, journal)
+        run_on(spark, RunContext(paths, config, 0, journal))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

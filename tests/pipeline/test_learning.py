@@ -17,6 +17,7 @@ from cloudlstm.market.calendar import sessions
 from cloudlstm.market.sources.synthetic import oracle_forecast, ticker_names
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan, launcher
@@ -34,7 +35,7 @@ def trained(spark: Spark, folder: Path, *words: str) -> str:
     config = parse(MARKET, [*words, f'train.cache_dir="{folder}/cache"'])
     storage.write_json(paths.config, config.model_dump(mode="json"))
     with Journal(paths, "prepare", "driver") as journal:
-        run_on(spark, paths, config, journal)
+        run_on(spark, RunContext(paths, config, 0, journal))
     job = {"action": "job", **target.request("train", config, paths)}
     launcher.carry_out(Plan("submit", paths.uri, (job,)), target, lambda _: None)
     return paths.uri

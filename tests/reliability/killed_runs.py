@@ -15,6 +15,7 @@ from cloudlstm import storage
 from cloudlstm.config import RunConfig, load
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
@@ -50,7 +51,7 @@ def prepare_here(spark: Spark, config: Path, run: str) -> dict[str, str]:
     paths, parsed = RunPaths(run), parsed_config(config)
     storage.write_json(paths.config, parsed.model_dump(mode="json"))
     with Journal(paths, "prepare", "driver") as journal:
-        run_on(spark, paths, parsed, journal)
+        run_on(spark, RunContext(paths, parsed, 0, journal))
     return data_objects(run)
 
 

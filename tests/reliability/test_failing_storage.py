@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,7 @@ def test_a_changed_object_is_found_where_it_is_read_and_then_made_anew(
     storage.delete(row_of(finished, "sequences").uri)
     paths = RunPaths(finished)
     with Journal(paths, "prepare", "driver") as journal:
-        assert job._guarded("prepare", lambda *words: run_on(spark, *words), paths, journal, 0) == 1
+        assert job._guarded("prepare", partial(run_on, spark), paths, 0, journal, 0) == 1
     told = str(errors.from_record(storage.read_json(paths.failure("prepare"))))
     assert uri in told
     assert "checksum" in told

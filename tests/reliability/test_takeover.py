@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import storage
+from cloudlstm.config import parse
 from cloudlstm.errors import RunBusyError, StorageUnavailableError
 from cloudlstm.runs import attempts, manifest
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.environment import ATTEMPT
+from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
@@ -46,7 +49,7 @@ import sys, time
 from cloudlstm.runs import attempts
 from cloudlstm.workers import job
 attempts.HEARTBEAT_EVERY_S = 0.2
-def work(layout, config, journal):
+def work(context):
     print("at work", flush=True)
     time.sleep(600)
 sys.exit(job.main("train", work))
@@ -105,13 +108,13 @@ def test_a_job_ends_when_a_later_attempt_has_its_run(paths: RunPaths) -> None:
     assert "taken over" in told
 
 
-def test_a_manifest_is_saved_only_by_whom_the_run_belongs_to(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_superseded_attempt_saves_no_manifest(paths: RunPaths) -> None:
     made = Manifest("clean", "print", (), 1.0)
-    monkeypatch.setenv(ATTEMPT, "1")
-    made.save(paths)
+    context = RunContext(paths, parse({"market": {"source": "synthetic"}}), 1, Journal(paths, "prepare", "driver"))
+    context.save_manifest(made)
     storage.write_json(paths.attempt(2), asdict(Owner.me()))
     with pytest.raises(RunBusyError, match="taken over"):
-        replace(made, fingerprint="late").save(paths)
+        context.save_manifest(replace(made, fingerprint="late"))
     assert manifest.finished(paths, "clean", "print") == made
 
 

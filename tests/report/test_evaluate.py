@@ -19,6 +19,7 @@ from cloudlstm.errors import DataError
 from cloudlstm.features import CLOSE, VOLUME
 from cloudlstm.report import evaluate, timeline
 from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
@@ -86,7 +87,7 @@ class Run:
 
     def evaluate(self, *words):
         config = parse(self.config.model_dump(mode="json"), words)
-        return evaluate.run(self.paths, config, self.journal)
+        return evaluate.run(RunContext(self.paths, config, 0, self.journal))
 
     def report(self):
         return storage.read_json(self.paths.report("report.json"))

@@ -50,8 +50,8 @@ class Noting:
     def start(self, request: dict[str, Any]) -> LocalJob:
         code = (
             "import sys\nfrom cloudlstm.workers import job; from cloudlstm import storage\n"
-            "def work(layout, config, journal):\n"
-            "    storage.write_json(layout.report('seen.json'), config.train.max_restarts)\n"
+            "def work(context):\n"
+            "    storage.write_json(context.paths.report('seen.json'), context.config.train.max_restarts)\n"
             f"sys.exit(job.main({request['job']!r}, work))"
         )
         argv = [sys.executable, "-c", code, request["run"]]

@@ -114,12 +114,12 @@ def test_many_silent_launchers_are_watched_at_the_same_time(tmp_path: Path, monk
 
 
 def test_a_doubled_job_finds_the_claim_taken(paths: RunPaths) -> None:
-    with attempts.Attempt(paths):
-        assert attempts.claim(paths, "prepare")
-        assert not attempts.claim(paths, "prepare")
-        assert attempts.claim(paths, "train")
-    with attempts.Attempt(paths):
-        assert attempts.claim(paths, "prepare")
+    with attempts.Attempt(paths) as first:
+        assert attempts.claim(paths, first.number, "prepare")
+        assert not attempts.claim(paths, first.number, "prepare")
+        assert attempts.claim(paths, first.number, "train")
+    with attempts.Attempt(paths) as second:
+        assert attempts.claim(paths, second.number, "prepare")
 
 
 def test_cancelling_is_seen_by_the_holder(paths: RunPaths) -> None:

@@ -23,7 +23,6 @@ from cloudlstm import storage
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import ObjectNotFoundError, RunBusyError, TargetError, TargetUnavailableError
 from cloudlstm.runs import attempts
-from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
@@ -239,26 +238,24 @@ class Engine:
             _write(path, record | {"state": "CANCELLED"})
         elif age == 2:
             _write(path, record | {"state": "RUNNING"})
-            with _working_for(record["name"].rsplit(" ", 1)[1]):
-                try:
-                    if not attempts.claim(RunPaths(run), "prepare-driver-0"):
-                        _write(path, record | {"state": "COMPLETED"})
-                        return
-                except RunBusyError:
-                    _write(path, record | {"state": "FAILED"})
+            try:
+                if not attempts.claim(RunPaths(run), int(record["name"].rsplit(" ", 1)[1]), "prepare-driver-0"):
+                    _write(path, record | {"state": "COMPLETED"})
                     return
+            except RunBusyError:
+                _write(path, record | {"state": "FAILED"})
+                return
             assert run not in self.working, f"{name} works beside {self.working[run]}"
             self.working[run] = name
         elif age == 5:
             self.working.pop(run, None)
-            with _working_for(record["name"].rsplit(" ", 1)[1]):
-                try:
-                    attempts.require_current(RunPaths(run))
-                    self.prepared[run] = self.prepared.get(run, 0) + 1
-                    _finish(RunPaths(run), "prepare")
-                except RunBusyError:
-                    _write(path, record | {"state": "FAILED"})
-                    return
+            try:
+                attempts.ensure_not_superseded(RunPaths(run), int(record["name"].rsplit(" ", 1)[1]))
+                self.prepared[run] = self.prepared.get(run, 0) + 1
+                _finish(RunPaths(run), "prepare")
+            except RunBusyError:
+                _write(path, record | {"state": "FAILED"})
+                return
             _write(path, record | {"state": "COMPLETED"})
 
     def _group(self) -> None:
@@ -301,11 +298,10 @@ class Engine:
         paths, attempt = RunPaths(told[0]["run"]), int(told[0]["attempt"])
         newest = rendezvous.newest(paths)
         last = rendezvous.read(paths, newest) if newest else None
-        with _working_for(str(attempt)):
-            try:
-                attempts.require_current(paths)
-            except RunBusyError:
-                return
+        try:
+            attempts.ensure_not_superseded(paths, attempt)
+        except RunBusyError:
+            return
         if last is None or last.attempt != attempt:
             rendezvous.write(paths, Generation(newest + 1, attempt, tuple(f"{each}:8470" for each in machines)))
             self._ages[paths.uri] = 0
@@ -316,15 +312,6 @@ class Engine:
                 _finish(paths, "train")
                 storage.write_json(paths.report("report.json"), {})
                 rendezvous.write(paths, Generation(newest + 1, attempt, outcome=rendezvous.DONE))
-
-
-@contextmanager
-def _working_for(attempt: str) -> Iterator[None]:
-    os.environ[ATTEMPT] = attempt
-    try:
-        yield
-    finally:
-        del os.environ[ATTEMPT]
 
 
 def _finish(paths: RunPaths, job: str) -> None:

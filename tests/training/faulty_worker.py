@@ -24,6 +24,7 @@ from pathlib import Path
 
 from cloudlstm.errors import DataError
 from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.manifest import Manifest
 
 GENERATION = os.environ["CLOUDLSTM_GENERATION"]
 INDEX = json.loads(os.environ.get("TF_CONFIG") or '{"task": {"index": 0}}')["task"]["index"]
@@ -74,8 +75,7 @@ def plant_in_training(strike, moment: str, number: int) -> None:
     elif moment == "predicting":
         before(worker, "predict", strike)
     elif moment == "manifest":
-        before(worker, "prune", lambda: None)
-        before(worker.Manifest, "save", strike)
+        before(Manifest, "save", strike)
     elif moment == "step":
         check = loop.require_finite
 

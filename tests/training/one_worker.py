@@ -12,6 +12,7 @@ import threading
 
 from cloudlstm import storage
 from cloudlstm.config import parse
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.training.membership import Membership
@@ -41,7 +42,7 @@ def main() -> int:
     paths = RunPaths(sys.argv[1])
     index = Membership.here().index
     with Journal(paths, "train", f"worker-{index}") as journal:
-        step.run(paths, parse(storage.read_json(paths.config)), journal)
+        step.run(RunContext(paths, parse(storage.read_json(paths.config)), 0, journal))
     return 0
 
 

@@ -163,9 +163,11 @@ def test_a_lone_worker_that_is_stopped_early_is_started_again(folder: Path, monk
 def test_a_finished_training_is_found_without_tensorflow(undisturbed: RunPaths) -> None:
     code = (
         "import sys; from cloudlstm import storage; from cloudlstm.config import parse\n"
-        "from cloudlstm.runs.journal import Journal; from cloudlstm.runs.paths import RunPaths\n"
-        "from cloudlstm.training import step; layout = RunPaths(sys.argv[1])\n"
-        "assert step.run(layout, parse(storage.read_json(layout.config)), Journal(layout, 'train', 'worker-0'))\n"
+        "from cloudlstm.runs.context import RunContext; from cloudlstm.runs.journal import Journal\n"
+        "from cloudlstm.runs.paths import RunPaths\n"
+        "from cloudlstm.training import step; paths = RunPaths(sys.argv[1])\n"
+        "config, journal = parse(storage.read_json(paths.config)), Journal(paths, 'train', 'worker-0')\n"
+        "assert step.run(RunContext(paths, config, 0, journal))\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, undisturbed.uri], check=True)

@@ -15,6 +15,7 @@ from cloudlstm import storage
 from cloudlstm.dataset.inputs import restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import UsageError
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.runs.paths import RunPaths
 from dataset.tables import features_table
@@ -182,7 +183,7 @@ def test_a_finished_training_is_not_done_twice(undisturbed: RunPaths) -> None:
     from cloudlstm.training import step
 
     before, journal = the(undisturbed), Quiet()
-    assert step.run(undisturbed, config_of(undisturbed), journal)
+    assert step.run(RunContext(undisturbed, config_of(undisturbed), 0, journal))
     assert the(undisturbed) == before
     assert journal.reports == [("train", 1, 1, "windows", {"finished": True, "skipped": True})]
 
@@ -215,7 +216,7 @@ def test_weights_of_no_run_are_refused(undisturbed: RunPaths) -> None:
     config = config_of(undisturbed)
     config = config.model_copy(update={"train": config.train.model_copy(update={"weights": "memory://none/here"})})
     with pytest.raises(UsageError, match="memory://none/here"):
-        step.run(undisturbed, config, Quiet())
+        step.run(RunContext(undisturbed, config, 0, Quiet()))
 
 
 def _log(paths: RunPaths) -> str:

@@ -15,18 +15,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from cloudlstm.config import RunConfig
 from cloudlstm.errors import StorageError
 from cloudlstm.market import bars, universe
 from cloudlstm.market.sources import coverage, snapshots
 from cloudlstm.market.sources.base import Partition, RemoteSource, Source
 from cloudlstm.market.sources.coverage import Outcome
 from cloudlstm.pipeline import shard_io
-from cloudlstm.pipeline.shard_io import Made, rows_of, stored, together
+from cloudlstm.pipeline.shard_io import TaskResult, merge_results, rows_of, write_shard
 from cloudlstm.pipeline.spark import Spark
-from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.context import StepRun
 from cloudlstm.runs.manifest import ManifestRow, write_object
-from cloudlstm.runs.paths import RunPaths
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,24 +38,22 @@ class Ingest:
     """Ingests one run's bars, carried by one Spark application.
 
     Args:
-        paths: The run.
-        config: Its configuration.
-        journal: Told of the progress.
+        step: The step of the run.
         spark: The application.
-        print_: The step's fingerprint.
     """
 
-    def __init__(self, paths: RunPaths, config: RunConfig, journal: Journal, spark: Spark, print_: str) -> None:
-        self._paths, self._config, self._journal, self._spark = paths, config, journal, spark
-        self._print = print_
+    def __init__(self, step: StepRun, spark: Spark) -> None:
+        self._step, self._spark = step, spark
+        self._market = step.context.config.market
+        self._snapshots = step.context.paths.snapshots(step.name, step.fingerprint)
 
-    def run(self, source: Source | RemoteSource, asked: tuple[str, ...] | None) -> Made:
+    def run(self, source: Source | RemoteSource, asked: tuple[str, ...] | None) -> TaskResult:
         """The shards of a source, and what the report says of them.
 
         Raises:
             FetchError: when a remote source did not answer for every ticker.
         """
-        facts: dict[str, Any] = {"source": self._config.market.source}
+        facts: dict[str, Any] = {"source": self._market.source}
         report: list[ManifestRow] = []
         if isinstance(source, RemoteSource):
             outcomes = self._fetch(source)
@@ -68,19 +64,19 @@ class Ingest:
         else:
             self._rows_done(0)
         partitions = source.partitions()
-        made = self._read_shards(source, partitions) if source.whole_tickers else self._shuffled(source, asked)
-        whole = together(made, facts | {"partitions": len(partitions), "shards": len(made)})
-        return Made([*whole.objects, *report], whole.rows, whole.facts)
+        shards = self._read_shards(source, partitions) if source.whole_tickers else self._shuffled(source, asked)
+        merged = merge_results(shards, facts | {"partitions": len(partitions), "shards": len(shards)})
+        return TaskResult([*merged.objects, *report], merged.rows, merged.facts)
 
     def _fetch(self, source: RemoteSource) -> list[Outcome]:
         """What became of each ticker, sorted by ticker. Each is stored as soon as it has been fetched."""
-        folder = self._paths.snapshots(STEP, self._print)
+        folder = self._snapshots
         known = sorted(snapshots.stored(folder))
         tasks = source.tasks(known, self._spark.cores)
         total = sum(len(task.items) for task in tasks)
         if known:
             _LOG.info("%d of %d tickers have been fetched already", len(known), total)
-        self._journal.report(STEP, len(known), total, "tickers")
+        self._step.report(len(known), total, "tickers")
 
         def fetch(task: Partition) -> list[Outcome]:
             return source.fetch(task, len(tasks), folder)
@@ -91,7 +87,7 @@ class Ingest:
             if outcome.cause and not outcome.reused:
                 _LOG.warning("%s is %s: %s", outcome.ticker, outcome.status, outcome.cause)
         settled = sum(outcome.status != coverage.FAILED for outcome in outcomes)
-        self._journal.report(STEP, settled, total, "tickers")
+        self._step.report(settled, total, "tickers")
         return outcomes
 
     def _counting(self, name: str, folder: str, total: int) -> Callable[[int], None]:
@@ -109,32 +105,31 @@ class Ingest:
                 if stored != last:
                     last, since = stored, began
                 silent: dict[str, Any] = {"phase": f"no answer from {name} for a while, asking again"}
-                self._journal.report(STEP, stored, total, "tickers", **(silent if began - since >= _SILENT_S else {}))
+                self._step.report(stored, total, "tickers", **(silent if began - since >= _SILENT_S else {}))
             now = time.monotonic()
             due = now + max(_LOOK_EVERY_S, 10 * (now - began))  # a listing of many thousands takes its time
 
         return report
 
     def _report_coverage(self, outcomes: list[Outcome]) -> ManifestRow:
-        folder = self._paths.data(STEP, self._print, "") + "/"
-        text = json.dumps(coverage.document(outcomes, folder), indent=1, sort_keys=True) + "\n"
-        uri = self._paths.data(STEP, self._print, "coverage.json")
-        return write_object(uri, text.encode(), kind="coverage", rows=len(outcomes))
+        data = self._step.data
+        text = json.dumps(coverage.document(outcomes, data.uri("") + "/"), indent=1, sort_keys=True) + "\n"
+        return write_object(data.uri("coverage.json"), text.encode(), kind="coverage", rows=len(outcomes))
 
-    def _read_shards(self, source: Source, partitions: list[Partition]) -> list[Made]:
+    def _read_shards(self, source: Source, partitions: list[Partition]) -> list[TaskResult]:
         """A source that knows its tickers delivers whole shards; each task makes one."""
-        paths, print_ = self._paths, self._print
+        data = self._step.data
 
-        def make(numbered: tuple[int, Partition]) -> Made:
+        def make(numbered: tuple[int, Partition]) -> TaskResult:
             number, partition = numbered
             table = bars.sort(bars.conform(source.read(partition), bars.BARS))
-            return stored(paths, STEP, print_, number, table, "bars")
+            return write_shard(data, "bars", number, table)
 
         return self._spark.map(make, list(enumerate(partitions)), units=rows_of, report=self._rows_done)
 
-    def _shuffled(self, source: Source, asked: tuple[str, ...] | None) -> list[Made]:
+    def _shuffled(self, source: Source, asked: tuple[str, ...] | None) -> list[TaskResult]:
         """Files of any layout: which tickers there are, then every bar to its ticker's shard."""
-        paths, print_, per_shard = self._paths, self._print, self._config.market.tickers_per_shard
+        data, per_shard = self._step.data, self._market.tickers_per_shard
         partitions = source.partitions()
         found = self._spark.map(source.tickers, partitions)
         tickers = universe.settle(asked, {ticker for each in found for ticker in each}, source.name)
@@ -143,15 +138,15 @@ class Ingest:
             pieces = shard_io.split(source.read(partition), tickers, per_shard)
             return [(number, _to_ipc(table)) for number, table in pieces]
 
-        def join(number: int, pieces: list[bytes]) -> Made:
+        def join(number: int, pieces: list[bytes]) -> TaskResult:
             table = shard_io.join([_from_ipc(piece) for piece in pieces])
-            return stored(paths, STEP, print_, number, table, "bars")
+            return write_shard(data, "bars", number, table)
 
         n_shards = shard_io.count(tickers, per_shard)
         return self._spark.shuffle(split, partitions, join, n_shards=n_shards, units=rows_of, report=self._rows_done)
 
     def _rows_done(self, done: int) -> None:
-        self._journal.report(STEP, done, 0, "rows")
+        self._step.report(done, 0, "rows")
 
 
 def _to_ipc(table: pa.Table) -> bytes:

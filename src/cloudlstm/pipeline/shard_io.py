@@ -18,18 +18,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.market import bars, columns
+from cloudlstm.runs.context import StepData
 from cloudlstm.runs.manifest import ManifestRow, read_object, write_object
-from cloudlstm.runs.paths import RunPaths
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a task, or a whole step, has made.
+class TaskResult:
+    """The result of a task or of a whole step.
 
     Attributes:
-        objects: The objects it wrote.
-        rows: Rows that it worked on, for progress and rates.
-        facts: What it has to say, JSON-ready.
+        objects: The objects that it wrote.
+        rows: Rows that it processed, for progress and rates.
+        facts: Values for the step's manifest, JSON-ready.
     """
 
     objects: Sequence[ManifestRow]
@@ -37,27 +37,35 @@ class Made:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def rows_of(made: Made) -> int:
-    return made.rows
+def rows_of(result: TaskResult) -> int:
+    """The rows that a task processed."""
+    return result.rows
 
 
-def together(made: Sequence[Made], facts: Mapping[str, Any]) -> Made:
-    """What several tasks have made, in their order."""
-    return Made([row for each in made for row in each.objects], sum(each.rows for each in made), facts)
+def merge_results(results: Sequence[TaskResult], facts: Mapping[str, Any]) -> TaskResult:
+    """One result of several tasks, in their order, with the facts of the step."""
+    return TaskResult([row for each in results for row in each.objects], sum(each.rows for each in results), facts)
 
 
-def loaded(row: ManifestRow) -> pa.Table:
-    """Reads one shard of Parquet, held to its manifest row."""
+def read_shard(row: ManifestRow) -> pa.Table:
+    """Reads one Parquet shard and checks its size and checksum."""
     return bars.from_parquet(read_object(row), uri=row.uri)
 
 
-def stored(paths: RunPaths, step: str, print_: str, number: int, table: pa.Table, kind: str) -> Made:
-    """Writes one shard as Parquet."""
-    uri = paths.data(step, print_, f"{kind}-{number:05d}.parquet")
+def write_shard(data: StepData, kind: str, number: int, table: pa.Table) -> TaskResult:
+    """Writes one shard as Parquet.
+
+    Args:
+        data: The step that writes it.
+        kind: What the shard holds, such as "bars".
+        number: The shard's number.
+        table: Its rows.
+    """
+    uri = data.uri(f"{kind}-{number:05d}.parquet")
     last = pc.max(table.column("date")).as_py()
     extra = {"last_date": last.isoformat() if last else None}
     row = write_object(uri, bars.to_parquet(table), kind=kind, rows=table.num_rows, extra=extra)
-    return Made([row], table.num_rows)
+    return TaskResult([row], table.num_rows)
 
 
 def count(universe: Sequence[str], tickers_per_shard: int) -> int:

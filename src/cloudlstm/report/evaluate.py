@@ -28,28 +28,30 @@ from cloudlstm.market.calendar import sessions_after
 from cloudlstm.report import html
 from cloudlstm.report.build import Evaluation, document
 from cloudlstm.runs import attempts
-from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, finished, read_object, write_object
+from cloudlstm.runs.context import RunContext, StepRun
+from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
+from cloudlstm.training.fingerprint import train_fingerprint
 
 _LOG = logging.getLogger(__name__)
 
 STEP = "evaluate"
 
 
-def run(paths: RunPaths, config: RunConfig, journal: Journal) -> Manifest:
+def run(context: RunContext) -> Manifest:
     """Judges the forecasts of the train step and writes the report, unless it is there for the same inputs.
 
     Raises:
         DataError: when sequences or forecasts are missing or do not fit together.
         MissingExtraError: when scipy, jinja2 or exchange-calendars is not installed.
     """
+    paths, config = context.paths, context.config
     manifests = _manifests(paths)
-    print_ = _fingerprint(config, manifests)
-    if done := finished(paths, STEP, print_):
+    step = context.step(STEP, _fingerprint(config, manifests))
+    if done := step.finished():
         _LOG.info("%s is done for these inputs, skipped", STEP)
-        journal.report(STEP, 1, 1, "windows", finished=True, skipped=True)
+        step.report(1, 1, "windows", finished=True, skipped=True)
         return done
     clock, began = time.time(), time.monotonic()
     train = _required(manifests, "train")
@@ -60,7 +62,7 @@ def run(paths: RunPaths, config: RunConfig, journal: Journal) -> Manifest:
         )
     history = _history(train)
     windows = _windows(config, _required(manifests, "sequences"))
-    seen = _Seen(journal, sum(len(split) for split in windows.values()))
+    seen = _Seen(step, sum(len(split) for split in windows.values()))
     transform = _transform(config, train, windows["train"])
     fitted = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, seen)
     beyond = _beyond(config, splits.get("forecast"))
@@ -70,16 +72,10 @@ def run(paths: RunPaths, config: RunConfig, journal: Journal) -> Manifest:
     objects = _write(paths, report, splits.get("forecast"), beyond)
     lstm = next(row for row in report["models"] if row["model"] == "lstm")
     facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
-    manifest = Manifest(STEP, print_, objects, time.monotonic() - began, facts, began=clock)
-    manifest.save(paths)
-    journal.report(STEP, seen.total, seen.total, "windows", finished=True)
+    manifest = step.finish(objects, facts, seconds=time.monotonic() - began, began=clock)
+    step.report(seen.total, seen.total, "windows", finished=True)
     _LOG.info("%s", report["headline"])
     return manifest
-
-
-def known(paths: RunPaths, config: RunConfig) -> bool:
-    """Whether the report is there for what the steps have made."""
-    return finished(paths, STEP, _fingerprint(config, _manifests(paths))) is not None
 
 
 def _manifests(paths: RunPaths) -> dict[str, Manifest | None]:
@@ -167,25 +163,24 @@ def _write(
 
 
 class _Seen:
-    """Counts windows as they are seen and tells the journal."""
+    """Counts windows as they are seen and reports the progress."""
 
-    def __init__(self, journal: Journal, total: int) -> None:
+    def __init__(self, step: StepRun, total: int) -> None:
         self.total = total
-        self._journal, self._done = journal, 0
+        self._step, self._done = step, 0
 
     def __call__(self, windows: int) -> None:
         self._done += windows
-        self._journal.report(STEP, min(self._done, self.total), self.total, "windows")
+        self._step.report(min(self._done, self.total), self.total, "windows")
 
 
-def note(paths: RunPaths, config: RunConfig) -> None:
-    """Leaves word for the launcher if training and evaluation are done for what preparation has made."""
-    sequences = Manifest.load(paths, "sequences")
-    if sequences is None or Manifest.load(paths, "evaluate") is None:
+def mark_complete(context: RunContext) -> None:
+    """Writes a marker if train and evaluate are finished for the current sequences, so that no trainers start."""
+    config, sequences = context.config, context.load_manifest("sequences")
+    if sequences is None or context.load_manifest(STEP) is None:
         return
-    from cloudlstm.report.evaluate import known
-    from cloudlstm.training.fingerprint import train_fingerprint
-
-    if finished(paths, "train", train_fingerprint(config, sequences)) and known(paths, config):
-        attempts.require_current(paths)
-        storage.write_json(paths.complete(attempts.joined(paths)), {})
+    if not context.step("train", train_fingerprint(config, sequences)).finished():
+        return
+    if context.step(STEP, _fingerprint(config, _manifests(context.paths))).finished():
+        context.ensure_not_superseded()
+        storage.write_json(context.paths.complete(context.attempt), {})

@@ -15,7 +15,6 @@ manifest is saved only by whom the run still belongs to.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,6 @@ from typing import Self
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
 from cloudlstm.runs import documents, numbered
-from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch, last_beat
 from cloudlstm.runs.paths import RunPaths
 
@@ -191,7 +189,7 @@ class Attempt:
     def require_held(self) -> None:
         """Raises RunBusyError when a later attempt has the run; not while storage is silent, which tells nothing."""
         with suppress(StorageError):
-            _require_latest(self._paths, self.number)
+            ensure_not_superseded(self._paths, self.number)
             if storage.exists(self._paths.attempt(self.number, self.launcher + 1)):
                 raise _taken_over(self._paths, self.number)
 
@@ -203,31 +201,25 @@ class Attempt:
         )
 
 
-def joined(paths: RunPaths) -> int:
-    """The attempt that this process works for: the one it was told, or the newest if it was started by hand."""
-    told = os.environ.get(ATTEMPT)
-    return int(told) if told else latest_attempt(paths)
+def claim(paths: RunPaths, number: int, work: str) -> bool:
+    """Claims `work` in an attempt for this process; False if it is claimed already.
 
-
-def claim(paths: RunPaths, work: str) -> bool:
-    """Claims `work` in the attempt that this process works for; False when it has been claimed already.
+    Args:
+        paths: The run.
+        number: The attempt.
+        work: Which job and worker, such as "train-worker-0-0".
 
     Raises:
-        RunBusyError: a later attempt has the run.
+        RunBusyError: a later attempt has taken over the run.
     """
-    if not numbered.create(paths.claim(joined(paths), work), asdict(Owner.me())):
+    if not numbered.create(paths.claim(number, work), asdict(Owner.me())):
         return False
-    require_current(paths)
+    ensure_not_superseded(paths, number)
     return True
 
 
-def require_current(paths: RunPaths) -> None:
-    """Raises RunBusyError when this process works for an attempt that a later one has succeeded."""
-    if number := os.environ.get(ATTEMPT):
-        _require_latest(paths, int(number))
-
-
-def _require_latest(paths: RunPaths, number: int) -> None:
+def ensure_not_superseded(paths: RunPaths, number: int) -> None:
+    """Raises RunBusyError if an attempt later than `number` has taken over the run."""
     if storage.exists(paths.attempt(number + 1)):
         raise _taken_over(paths, number + 1)
 

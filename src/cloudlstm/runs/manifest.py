@@ -12,7 +12,7 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
-from cloudlstm.runs import attempts, documents
+from cloudlstm.runs import documents
 from cloudlstm.runs.folder import remove
 from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.storage.retry import retry
@@ -81,12 +81,7 @@ class Manifest:
         return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects if row.kind not in _DATED])
 
     def save(self, paths: RunPaths) -> None:
-        """Writes the manifest: from now on the step counts as done.
-
-        Raises:
-            RunBusyError: the run belongs to a later attempt than this process.
-        """
-        attempts.require_current(paths)
+        """Writes the manifest: from now on the step counts as finished. Steps use RunContext.save_manifest."""
         document = asdict(self)
         for row in document["objects"]:
             row["uri"] = row["uri"].removeprefix(paths.uri + "/")  # so that a run folder can be copied elsewhere
@@ -181,7 +176,7 @@ def finished(paths: RunPaths, step: str, fingerprint: str) -> Manifest | None:
     return manifest
 
 
-def withdraw_damaged(paths: RunPaths, error: StorageError) -> list[str]:
+def invalidate_corrupt(paths: RunPaths, error: StorageError) -> list[str]:
     """Removes the manifest of each step that has a damaged object which the error is about.
 
     The objects are looked at again first. A step without a manifest has not been done, so the next submit makes it
@@ -190,7 +185,7 @@ def withdraw_damaged(paths: RunPaths, error: StorageError) -> list[str]:
     Returns:
         The steps, by name.
     """
-    withdrawn = []
+    invalidated = []
     for item in list(storage.list_objects(paths.manifests)):
         step = item.uri.removeprefix(paths.manifests).removesuffix(".json")
         try:
@@ -200,8 +195,8 @@ def withdraw_damaged(paths: RunPaths, error: StorageError) -> list[str]:
                     read_object(row)
         except (CorruptObjectError, ObjectNotFoundError):
             storage.delete(paths.manifest(step), within=paths.uri)
-            withdrawn.append(step)
-    return withdrawn
+            invalidated.append(step)
+    return invalidated
 
 
 def prune(paths: RunPaths, step: str, keep: str) -> None:

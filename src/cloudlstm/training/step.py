@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from cloudlstm.config import RunConfig
 from cloudlstm.errors import JobError
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.folder import remove
-from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.manifest import Manifest, finished
-from cloudlstm.runs.paths import RunPaths
 from cloudlstm.training.fingerprint import train_fingerprint
 from cloudlstm.training.membership import Membership
 
 _LOG = logging.getLogger(__name__)
 
 
-def run(paths: RunPaths, config: RunConfig, journal: Journal) -> bool:
+def run(context: RunContext) -> bool:
     """Does the step "train" of a run, or skips it when it is done; returns whether this worker is the chief.
 
     Raises:
@@ -25,18 +22,18 @@ def run(paths: RunPaths, config: RunConfig, journal: Journal) -> bool:
         SystemExit: after SIGTERM to this worker or a peer; the state was saved.
     """
     membership = Membership.here()
-    sequences = Manifest.load(paths, "sequences")
+    sequences = context.load_manifest("sequences")
     if sequences is None:
-        raise JobError(f"run {paths.run_id} has no sequences to train on", hint="submit it again")
-    mark = train_fingerprint(config, sequences)
-    if finished(paths, "train", mark):
+        raise JobError(f"run {context.paths.run_id} has no sequences to train on", hint="submit it again")
+    step = context.step("train", train_fingerprint(context.config, sequences))
+    if step.finished():
         _LOG.info("train: nothing to do, its inputs have not changed")
-        journal.report("train", 1, 1, "windows", finished=True, skipped=True)
-        if membership.chief:  # it may have been killed between the manifest and this
-            remove(paths, paths.checkpoints(mark))
+        step.report(1, 1, "windows", finished=True, skipped=True)
+        if membership.chief:  # an earlier job may have been killed before this
+            remove(context.paths, context.paths.checkpoints(step.fingerprint))
         return membership.chief
-    journal.report("train", 0, 0, "windows", phase="starting TensorFlow", **membership.facts)
+    step.report(0, 0, "windows", phase="starting TensorFlow", **membership.facts)
     from cloudlstm.training import worker
 
-    worker.train(paths, config, journal, membership, sequences, mark)
+    worker.train(step, membership, sequences)
     return membership.chief

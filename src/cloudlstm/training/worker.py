@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from cloudlstm import __version__
-from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import PeerLostError
-from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.manifest import Manifest, prune, write_object
-from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.context import StepRun
+from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
 from cloudlstm.runs.weights import source
 from cloudlstm.training import artifacts, model
 from cloudlstm.training.checkpoint import Checkpoints
@@ -40,10 +38,13 @@ _UNROLL_UP_TO_BARS = 128
 """An unrolled LSTM is a tenth faster on a CPU and takes 30 ms a bar to compile."""
 
 
-def train(
-    paths: RunPaths, config: RunConfig, journal: Journal, membership: Membership, sequences: Manifest, mark: str
-) -> None:
-    """Trains together with the peers; the chief writes what came of it. `mark` is the training's fingerprint.
+def train(step: StepRun, membership: Membership, sequences: Manifest) -> None:
+    """Trains together with the peers; the chief writes the results.
+
+    Args:
+        step: The step of the run.
+        membership: All workers.
+        sequences: The manifest of the step "sequences".
 
     Raises:
         JobError: the loss is not a number.
@@ -52,10 +53,11 @@ def train(
     """
     began = time.time()
     if len(membership.addresses) > 1:
-        _phase(journal, membership, "waiting for all workers")
-    cluster = Cluster.start(membership, config.train.collective_timeout_s, journal.flush)
+        _phase(step, membership, "waiting for all workers")
+    context = step.context
+    cluster = Cluster.start(membership, context.config.train.collective_timeout_s, context.journal.flush)
     with cluster.talking():
-        work = _Work(paths, config, journal, cluster, sequences, mark, began)
+        work = _Work(step, cluster, sequences, began)
         work.train()
         if membership.chief:
             work.write()
@@ -67,21 +69,18 @@ def train(
             raise
 
 
-def _phase(journal: Journal, membership: Membership, name: str) -> None:
-    """Tells what is being done before there is anything to count."""
-    journal.report("train", 0, 0, "windows", phase=name, **membership.facts)
+def _phase(step: StepRun, membership: Membership, name: str) -> None:
+    """Reports a phase in which nothing can be counted yet."""
+    step.report(0, 0, "windows", phase=name, **membership.facts)
 
 
 class _Work:
     """One training on one worker."""
 
-    def __init__(
-        self, paths: RunPaths, config: RunConfig, journal: Journal, cluster: Cluster, sequences: Manifest, mark: str,
-        began: float,
-    ) -> None:  # fmt: skip
-        self.paths, self.config, self.journal, self.mark = paths, config, journal, mark
+    def __init__(self, step: StepRun, cluster: Cluster, sequences: Manifest, began: float) -> None:
+        self.step, self.config = step, step.context.config
         self.cluster, self.began = cluster, began
-        _phase(journal, cluster.membership, "staging")
+        _phase(step, cluster.membership, "staging")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
         cluster.meet()  # what follows has deadlines, and one worker may have staged longer than another
         self.pids = cluster.sum(np.eye(len(cluster.membership.addresses))[cluster.membership.index] * os.getpid())
@@ -110,9 +109,8 @@ class _Work:
         self.trainer = Trainer(
             cluster, self.network, adam, config, self.transform, self.splits["train"], self.splits["validation"]
         )
-        with Checkpoints(
-            self.paths, self.mark, config.train.checkpoint_every_s, writes=cluster.membership.chief
-        ) as checkpoints:
+        paths, every_s = self.step.context.paths, config.train.checkpoint_every_s
+        with Checkpoints(paths, self.step.fingerprint, every_s, writes=cluster.membership.chief) as checkpoints:
             state = checkpoints.restore(cluster)
             if state is not None:
                 _LOG.info("going on from step %d", state.step)
@@ -120,7 +118,7 @@ class _Work:
                 state = self.trainer.fresh()
                 if start:
                     state.weights = artifacts.source_weights(start, self.network)
-            _phase(self.journal, cluster.membership, "compiling")
+            _phase(self.step, cluster.membership, "compiling")
             self.trainer.prepare()
             self.state = self.trainer.run(state, checkpoints, self._report)
         self.checkpoints = checkpoints
@@ -131,13 +129,13 @@ class _Work:
         return Relative(self.config.dataset.horizon_bars)
 
     def _report(self, done: int, total: int, facts: Mapping[str, Any]) -> None:
-        self.journal.report("train", done, total, "windows", **self.cluster.membership.facts, **facts)
+        self.step.report(done, total, "windows", **self.cluster.membership.facts, **facts)
 
     def write(self) -> None:
         """Writes every object of the step, and last its manifest."""
         history, network = self.state.history, self.network
         seen = self.trainer.windows_seen(self.state.step)
-        self.journal.report("train", seen, seen, "windows", phase="forecasting", **self.cluster.membership.facts)
+        self.step.report(seen, seen, "windows", phase="forecasting", **self.cluster.membership.facts)
         forecasts = {split: self.splits[split] for split in SPLITS if split != "train"}
         put = self._put
         objects = (
@@ -150,19 +148,18 @@ class _Work:
             put("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
             put("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
-        seconds = time.time() - self.began
-        Manifest("train", self.mark, objects, seconds, self._facts(), began=self.began).save(self.paths)
-        prune(self.paths, "train", self.mark)
+        self.step.finish(objects, self._facts(), seconds=time.time() - self.began, began=self.began)
+        self.step.prune()
         self.checkpoints.discard()
 
     def report_end(self) -> None:
         """Tells the progress bars that this worker is through, with fewer windows than planned if it stopped early."""
         seen, last = self.trainer.windows_seen(self.state.step), self.state.history[-1]
         figures = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
-        self.journal.report("train", seen, seen, "windows", finished=True, **self.cluster.membership.facts, **figures)
+        self.step.report(seen, seen, "windows", finished=True, **self.cluster.membership.facts, **figures)
 
-    def _put(self, name: str, data: bytes, kind: str, rows: int) -> Any:
-        return write_object(self.paths.data("train", self.mark, name), data, kind=kind, rows=rows)
+    def _put(self, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
+        return write_object(self.step.data.uri(name), data, kind=kind, rows=rows)
 
     def _facts(self) -> dict[str, Any]:
         """What the report says of the training."""

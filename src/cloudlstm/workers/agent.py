@@ -97,7 +97,6 @@ def main(script: Path) -> int:
     except ObjectNotFoundError:
         _say("nothing is assigned to this group any more")
         return 0
-    os.environ[ATTEMPT] = str(assignment.attempt)
     return Member(assignment, os.environ["CLOUDLSTM_ADDRESS"], [sys.executable, str(script)]).run()
 
 
@@ -160,7 +159,7 @@ class Member:
         roll = Roll(self._paths, number, self._address, me)
         while True:
             with suppress(StorageError):  # it is asked again, for as long as this machine lives
-                attempts.require_current(self._paths)
+                attempts.ensure_not_superseded(self._paths, self._assignment.attempt)
                 try:
                     return rendezvous.read(self._paths, number)
                 except ObjectNotFoundError:
@@ -230,7 +229,7 @@ class Member:
     def _moved_on(self, generation: Generation) -> bool:
         """Whether somebody waits for the next generation, or has written it."""
         with suppress(StorageError):
-            attempts.require_current(self._paths)
+            attempts.ensure_not_superseded(self._paths, self._assignment.attempt)
             following = generation.number + 1
             waiting = announced(self._paths.members(following))
             return bool(waiting) or storage.exists(self._paths.generation(following))
@@ -255,7 +254,7 @@ class Member:
         )
 
         def write() -> None:
-            attempts.require_current(self._paths)
+            attempts.ensure_not_superseded(self._paths, self._assignment.attempt)
             rendezvous.write(self._paths, last)
 
         _patiently(write)

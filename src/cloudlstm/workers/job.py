@@ -21,8 +21,8 @@ from contextlib import suppress
 from types import FrameType
 
 from cloudlstm import errors, storage
-from cloudlstm.config import RunConfig
 from cloudlstm.runs import attempts, manifest, settings
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.environment import ATTEMPT, GENERATION, PARENT_PIPE
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
@@ -35,7 +35,7 @@ _GRACE_S = 20.0
 
 _PR_SET_PDEATHSIG = 1
 
-Work = Callable[[RunPaths, RunConfig, Journal], None]
+Work = Callable[[RunContext], None]
 
 
 def main(job: str, work: Work, *, worker: str = "driver") -> int:
@@ -49,24 +49,24 @@ def main(job: str, work: Work, *, worker: str = "driver") -> int:
     paths = RunPaths(storage.absolute(sys.argv[1]).rstrip("/"))
     generation = int(os.environ.get(GENERATION, "0"))
     try:
-        os.environ[ATTEMPT] = str(attempts.joined(paths))
-        if not attempts.claim(paths, f"{job}-{worker}-{generation}"):
+        attempt = int(os.environ.get(ATTEMPT) or attempts.latest_attempt(paths))
+        if not attempts.claim(paths, attempt, f"{job}-{worker}-{generation}"):
             print(f"{job}: {worker} of this attempt is already at work, nothing to do", file=sys.stderr)  # noqa: T201
             return 0
-        _end_when_succeeded(paths)
+        _end_when_superseded(paths, attempt)
         with Journal(paths, job, worker) as journal:
-            return _guarded(job, work, paths, journal, generation)
+            return _guarded(job, work, paths, attempt, journal, generation)
     except errors.CloudLSTMError as error:
         print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
-def _guarded(job: str, work: Work, paths: RunPaths, journal: Journal, generation: int) -> int:
+def _guarded(job: str, work: Work, paths: RunPaths, attempt: int, journal: Journal, generation: int) -> int:
     try:
-        work(paths, settings.read(paths, attempts.joined(paths)), journal)
+        work(RunContext(paths, settings.read(paths, attempt), attempt, journal))
     except errors.CloudLSTMError as error:
         if isinstance(error, errors.CorruptObjectError | errors.ObjectNotFoundError):
-            _take_back(paths, error)
+            _invalidate(paths, attempt, error)
         _LOG.error("%s", error)
         _record(paths, job, error, generation)
         return PEER_LOST if isinstance(error, errors.PeerLostError) else error.exit_code
@@ -88,11 +88,11 @@ def _full_disk(error: Exception) -> errors.StorageFullError | None:
     )
 
 
-def _take_back(paths: RunPaths, error: errors.StorageError) -> None:
+def _invalidate(paths: RunPaths, attempt: int, error: errors.StorageError) -> None:
     """Sees to it that the next submit makes the object anew which this error is about."""
     try:
-        attempts.require_current(paths)
-        steps = manifest.withdraw_damaged(paths, error)
+        attempts.ensure_not_superseded(paths, attempt)
+        steps = manifest.invalidate_corrupt(paths, error)
     except errors.CloudLSTMError as second:
         _LOG.warning("what is damaged could not be looked at: %s", second)
         return
@@ -134,7 +134,7 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_when_succeeded(paths: RunPaths) -> None:
+def _end_when_superseded(paths: RunPaths, attempt: int) -> None:
     """Ends this process when a later attempt has the run; one that was stopped for a while may not know.
 
     One whose launcher is elsewhere is also not to outlive the wish for its end: ending what has submitted it to a
@@ -146,8 +146,8 @@ def _end_when_succeeded(paths: RunPaths) -> None:
         while True:
             time.sleep(attempts.HEARTBEAT_EVERY_S)
             try:
-                attempts.require_current(paths)
-                if not (alone and attempts.is_cancelled(paths, attempts.joined(paths))):
+                attempts.ensure_not_superseded(paths, attempt)
+                if not (alone and attempts.is_cancelled(paths, attempt)):
                     continue
                 _LOG.error("the run was cancelled")
             except errors.RunBusyError as error:
