@@ -18,7 +18,7 @@ from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import DataError
 from cloudlstm.features import CLOSE, VOLUME
 from cloudlstm.report import evaluate, timeline
-from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.attempts import Attempt, latest_attempt
 from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, read_object, write_object
@@ -87,7 +87,7 @@ class Run:
 
     def evaluate(self, *words):
         config = parse(self.config.model_dump(mode="json"), words)
-        return evaluate.run(RunContext(self.paths, config, 0, self.journal))
+        return evaluate.run(RunContext(self.paths, config, latest_attempt(self.paths), self.journal))
 
     def report(self):
         return storage.read_json(self.paths.report("report.json"))
