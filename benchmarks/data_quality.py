@@ -40,7 +40,7 @@ from known_faults import (
 from cloudlstm.config import Rename
 from cloudlstm.market.cleaning.clean import Cleaned
 from cloudlstm.market.cleaning.rules import RULES, of_action
-from cloudlstm.market.sources.renames import renamed
+from cloudlstm.market.sources.renames import apply_renames
 
 Row = Sequence[object]
 
@@ -69,7 +69,7 @@ def rules() -> Iterator[Row]:
 
 def fault_cases() -> Iterator[Row]:
     """Recorded faults of prices."""
-    yield "case", "faulty rows", "refused", "kept apart", "missed", "sound rows refused", "of them stale", "found by"
+    yield "case", "faulty rows", "rejected", "kept apart", "missed", "valid rows rejected", "of them stale", "found by"
     for problem, ticker, raw, fixed in cases():
         if problem not in PRICE_FAULTS:
             continue
@@ -86,31 +86,39 @@ def fault_cases() -> Iterator[Row]:
 
 def adjustment_cases() -> Iterator[Row]:
     """Recorded faults of adj_close, and the controls."""
-    yield "case", "rows", "wrong adj_close", "noted", "refused", "divided", "the same in the repaired state"
+    yield "case", "rows", "wrong adj_close", "noted", "rejected", "segments started", "the same in the repaired state"
     for problem, ticker, raw, fixed in cases():
         if problem in PRICE_FAULTS:
             continue
         before, after = (found_by(cleaned(to_bars(state), None)) for state in (raw, fixed))
         wrong = int((np.abs(raw.adj_close / fixed.adj_close - 1) > 1e-3).sum())
-        counted = (summed(before, action) for action in ("note", "refuse", "divide"))
+        counted = (summed(before, action) for action in ("note", "reject", "start_segment"))
         yield f"{problem} {ticker}", len(raw), wrong, *counted, _words(after)
 
 
 def real_moves() -> Iterator[Row]:
-    """Bars known to be sound but for what the data's README lists."""
-    yield "data", "bars", "moves beyond 40 %", "outlier", "divided", "withdrawn", "refused else"
+    """Bars that are valid except for the faults that the README of the data lists."""
+    yield (
+        "data",
+        "bars",
+        "moves beyond 40 %",
+        "outlier",
+        "segments started",
+        "labels dropped",
+        "rejected for other reasons",
+    )
     for name in (CORE, MEMBERS, MORE_MEMBERS):
         close = parsed(name).to_pandas()[["ticker", "close"]]
         moves = np.abs(np.log(close.close).groupby(close.ticker, observed=True).diff()) > 0.40
         by = found_by(result_of(name))
-        others = Counter({rule.reason: by[rule.reason] for rule in of_action("refuse") if rule.reason != "outlier"})
+        others = Counter({rule.reason: by[rule.reason] for rule in of_action("reject") if rule.reason != "outlier"})
         yield (
             name,
             len(close),
             int(moves.sum()),
             by["outlier"],
-            summed(by, "divide"),
-            summed(by, "withdraw"),
+            summed(by, "start_segment"),
+            summed(by, "drop_label"),
             _words(others),
         )
 
@@ -122,8 +130,8 @@ def by_rule() -> Iterator[Row]:
     yield from _broad_by_rule()
     lean, members = result_of(LEAN), parsed(MEMBERS).to_pandas()
     wild = found_by(lean)["wild_range"]
-    sound = found_by(result_of(CORE), result_of(MEMBERS), result_of(MORE_MEMBERS))
-    yield "`wild_range`", "Lean, AAPL lows at a tenth", 2, wild, 2 - wild, sound["wild_range"]
+    valid = found_by(result_of(CORE), result_of(MEMBERS), result_of(MORE_MEMBERS))
+    yield "`wild_range`", "Lean, AAPL lows at a tenth", 2, wild, 2 - wild, valid["wild_range"]
     idle = (members.volume == 0) & (members.ticker == "AMCR")
     stale = Counter(result_of(MEMBERS).quarantine.filter(_reason(result_of(MEMBERS), "stale"))["ticker"].to_pylist())
     withdrawn = sum(counts.get("stale_begin", 0) for counts in result_of(MEMBERS).counts.values())
@@ -146,13 +154,13 @@ def by_rule() -> Iterator[Row]:
         faults - found,
         "see the cases",
     )
-    yield "`outlier`", "core six and 338 index members", 0, 0, 0, sound["outlier"]
-    yield "`unmarked_split`, `level_shift`", "core six and 338 index members", 0, 0, 0, summed(sound, "divide")
-    joined = renamed(parsed(LEAN), [Rename(old="GOOG", new="GOOGL", until=dt.date(2014, 4, 2))])
+    yield "`outlier`", "core six and 338 index members", 0, 0, 0, valid["outlier"]
+    yield "`unmarked_split`, `level_shift`", "core six and 338 index members", 0, 0, 0, summed(valid, "start_segment")
+    joined = apply_renames(parsed(LEAN), [Rename(old="GOOG", new="GOOGL", until=dt.date(2014, 4, 2))])
     splits = [*lean_splits(), ("GOOGL", dt.date(2014, 4, 2))]
     yield _splits("Lean, GOOG before 2014-04-03 as GOOGL", splits, cleaned(joined))
     yield _splits("crawl drops", drop_splits(), result_of(DROPS))
-    yield _splits("broad file, as later bars tell", rebased(BROAD), result_of(BROAD))
+    yield _splits("broad file, as later bars show", rebased(BROAD), result_of(BROAD))
     adjusted = {ticker: (problem, raw) for problem, ticker, raw, _ in cases() if problem not in PRICE_FAULTS}
     noted = {ticker for ticker, (_, raw) in adjusted.items() if found_by(cleaned(to_bars(raw), None))["odd_adjustment"]}
     faulty = {ticker for ticker, (problem, _) in adjusted.items() if problem != CONTROL}
@@ -167,9 +175,9 @@ def _splits(where: str, truth: Iterable[tuple[str, dt.date]], result: Cleaned) -
     missed = [ticker for ticker, last in splits if not divided_after(result, ticker, last)]
     name = "`unmarked_split`, `level_shift`"
     lacking = f"{len(missed)}" + (f" ({', '.join(missed)})" if missed else "")
-    divided = summed(found_by(result), "divide")
+    divided = summed(found_by(result), "start_segment")
     found = len(splits) - len(missed)
-    return name, where, len(splits), found, lacking, f"{divided - found} divided beside them"
+    return name, where, len(splits), found, lacking, str(divided - found)
 
 
 def _drops_by_rule() -> Iterator[Row]:
@@ -216,8 +224,8 @@ def _broad_by_rule() -> Iterator[Row]:
 
 def gate() -> Iterator[Row]:
     """Which tickers a run would fail by."""
-    yield "data", "bars", "refused, gated", "of all bars", "tickers over 25 %", "most refused for"
-    gated = [rule.reason for rule in of_action("refuse") if rule.gated]
+    yield "data", "bars", "rejected, counted by the gate", "of all bars", "tickers over 25 %", "reasons"
+    gated = [rule.reason for rule in of_action("reject") if rule.gated]
     for name in (DROPS, BROAD):
         counts = {ticker: each for ticker, each in result_of(name).counts.items() if ticker}
         rows = sum(each["rows"] for each in counts.values())

@@ -4,7 +4,7 @@ import pytest
 
 from cloudlstm.config import UniverseConfig
 from cloudlstm.errors import DataError, ObjectNotFoundError, UnknownTickerError, UnreadableSourceError
-from cloudlstm.market.universe import resolve, settle
+from cloudlstm.market.universe import requested_tickers, resolve_universe
 
 
 def listed(tmp_path, text: str) -> UniverseConfig:
@@ -13,65 +13,65 @@ def listed(tmp_path, text: str) -> UniverseConfig:
 
 
 def test_a_list_a_file_and_both(tmp_path):
-    assert resolve(UniverseConfig(tickers=("msft", "AAPL", "MSFT"))) == ("AAPL", "MSFT")
+    assert requested_tickers(UniverseConfig(tickers=("msft", "AAPL", "MSFT"))) == ("AAPL", "MSFT")
     config = listed(tmp_path, "\ufeff# the large ones\n\n msft  # Microsoft\r\nBRK-B\nmsft\n")
-    assert resolve(config) == ("BRK-B", "MSFT")
+    assert requested_tickers(config) == ("BRK-B", "MSFT")
     both = config.model_copy(update={"tickers": ("AAPL",)})
-    assert resolve(both) == ("AAPL", "BRK-B", "MSFT")
+    assert requested_tickers(both) == ("AAPL", "BRK-B", "MSFT")
 
 
 def test_neither_means_all_that_the_source_has():
-    assert resolve(UniverseConfig()) is None
-    assert settle(None, ["B", "A", "B"], "the source") == ("A", "B")
+    assert requested_tickers(UniverseConfig()) is None
+    assert resolve_universe(None, ["B", "A", "B"], "the source") == ("A", "B")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nobody\n"])
 def test_a_file_that_names_nobody_is_an_empty_universe(tmp_path, text):
     with pytest.raises(DataError, match=r"the universe is empty: file://.*universe\.txt"):
-        resolve(listed(tmp_path, text))
+        requested_tickers(listed(tmp_path, text))
 
 
 def test_a_line_that_is_no_ticker_is_named(tmp_path):
     with pytest.raises(UnreadableSourceError, match=r"line 2 of the universe .* 'AAPL,MSFT'"):
-        resolve(listed(tmp_path, "TSLA\nAAPL,MSFT\n"))
+        requested_tickers(listed(tmp_path, "TSLA\nAAPL,MSFT\n"))
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "universe.txt").write_bytes(b"\xff\x00\x9f")
     with pytest.raises(UnreadableSourceError, match="not a text file"):
-        resolve(UniverseConfig(path=str(tmp_path / "universe.txt")))
+        requested_tickers(UniverseConfig(path=str(tmp_path / "universe.txt")))
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ObjectNotFoundError, match="nowhere"):
-        resolve(UniverseConfig(path=str(tmp_path / "nowhere.txt")))
+        requested_tickers(UniverseConfig(path=str(tmp_path / "nowhere.txt")))
 
 
 def test_unknown_tickers_are_named_with_near_ones():
-    assert settle(("B", "A"), ["C", "B", "A"], "the file") == ("A", "B")
+    assert resolve_universe(("B", "A"), ["C", "B", "A"], "the file") == ("A", "B")
     with pytest.raises(UnknownTickerError, match="the file has no APPL") as caught:
-        settle(("APPL", "MSFT"), ["AAPL", "MSFT"], "the file")
+        resolve_universe(("APPL", "MSFT"), ["AAPL", "MSFT"], "the file")
     assert caught.value.hint == "AAPL"
     with pytest.raises(UnknownTickerError, match="no X0, X1, X2, X3, X4 and 2 more") as caught:
-        settle([f"X{i}" for i in range(7)], ["AAPL", "MSFT"], "the file")
+        resolve_universe([f"X{i}" for i in range(7)], ["AAPL", "MSFT"], "the file")
     assert caught.value.hint == "AAPL, MSFT: it has no other"
     with pytest.raises(UnknownTickerError) as caught:
-        settle(["ZZZ"], [f"AA{i}" for i in range(7)], "the file")
+        resolve_universe(["ZZZ"], [f"AA{i}" for i in range(7)], "the file")
     assert caught.value.hint == "it has 7, from AA0 to AA6"
 
 
 def test_a_file_name_that_was_taken_for_a_ticker_is_explained():
     with pytest.raises(UnknownTickerError) as caught:
-        settle(["AAPL"], ["BARS"], "data/bars.csv")
+        resolve_universe(["AAPL"], ["BARS"], "data/bars.csv")
     assert "market.columns.ticker" in caught.value.hint
 
 
 def test_a_source_without_tickers_is_an_empty_universe():
     with pytest.raises(DataError, match="the universe is empty"):
-        settle(None, [], "the file")
+        resolve_universe(None, [], "the file")
 
 
 def test_a_file_that_is_too_large_for_a_universe_is_not_read(tmp_path):
     (tmp_path / "large.txt").write_bytes(b"#" * (16 * 2**20 + 1))
     with pytest.raises(UnreadableSourceError, match=r"the universe .*large\.txt has 16777217 bytes, and at most"):
-        resolve(UniverseConfig(path=str(tmp_path / "large.txt")))
+        requested_tickers(UniverseConfig(path=str(tmp_path / "large.txt")))

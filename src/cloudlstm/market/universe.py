@@ -18,7 +18,7 @@ _MOST_BYTES = 16 * 2**20
 """Of a universe file: more than a million tickers, with comments."""
 
 
-def resolve(config: UniverseConfig) -> tuple[str, ...] | None:
+def requested_tickers(config: UniverseConfig) -> tuple[str, ...] | None:
     """The tickers asked for, sorted and unique; None stands for all that the source has.
 
     Raises:
@@ -53,11 +53,11 @@ def _read(uri: str) -> Iterable[str]:
                 ) from None
 
 
-def settle(asked: Sequence[str] | None, known: Iterable[str], source: str) -> tuple[str, ...]:
+def resolve_universe(requested: Sequence[str] | None, known: Iterable[str], source: str) -> tuple[str, ...]:
     """The universe of the run: what was asked for, or all that is known; sorted.
 
     Args:
-        asked: As from `resolve`.
+        requested: As from `requested_tickers`.
         known: The tickers that the source has.
         source: Its name, for the error.
 
@@ -71,12 +71,12 @@ def settle(asked: Sequence[str] | None, known: Iterable[str], source: str) -> tu
             f"the universe is empty: {source} holds no bar with a ticker",
             hint="a file with rows, or another market.path",
         )
-    if asked is None:
+    if requested is None:
         return tuple(there)
-    unknown = sorted(set(asked).difference(there))
+    unknown = sorted(set(requested).difference(there))
     if unknown:
         raise UnknownTickerError(f"{source} has no {_listed(unknown)}", hint=_near(unknown, there, source))
-    return tuple(sorted(set(asked)))
+    return tuple(sorted(set(requested)))
 
 
 def _listed(tickers: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ class Ingest:
     def _fetch(self, source: RemoteSource) -> list[Outcome]:
         """What became of each ticker, sorted by ticker. Each is stored as soon as it has been fetched."""
         folder = self._snapshots
-        known = sorted(snapshots.stored(folder))
+        known = sorted(snapshots.uris_by_ticker(folder))
         tasks = source.tasks(known, self._spark.cores)
         total = sum(len(task.items) for task in tasks)
         if known:
@@ -101,7 +101,7 @@ class Ingest:
             if began < due:
                 return
             with suppress(StorageError):  # progress is a comfort
-                stored = len(snapshots.stored(folder))
+                stored = len(snapshots.uris_by_ticker(folder))
                 if stored != last:
                     last, since = stored, began
                 silent: dict[str, Any] = {"phase": f"no answer from {name} for a while, asking again"}
@@ -132,7 +132,7 @@ class Ingest:
         data, per_shard = self._step.data, self._market.tickers_per_shard
         partitions = source.partitions()
         found = self._spark.map(source.tickers, partitions)
-        tickers = universe.settle(asked, {ticker for each in found for ticker in each}, source.name)
+        tickers = universe.resolve_universe(asked, {ticker for each in found for ticker in each}, source.name)
 
         def split(partition: Partition) -> list[tuple[int, bytes]]:
             pieces = shard_io.split(source.read(partition), tickers, per_shard)

@@ -21,7 +21,7 @@ from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.cleaning import quality_gate
 from cloudlstm.market.cleaning.clean import clean
-from cloudlstm.market.cleaning.duplicate_series import twins
+from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series
 from cloudlstm.market.sources.base import open_source
 from cloudlstm.pipeline.ingest import STEP, Ingest
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results, read_shard, rows_of, write_shard
@@ -57,7 +57,7 @@ class _Pipeline:
         """Bars of the source in shards of whole tickers."""
         config = self._config
         market = config.market
-        asked = universe.resolve(config.universe)
+        asked = universe.requested_tickers(config.universe)
         source = open_source(config, asked)
         sessions(market.calendar, market.start, market.end)  # a wrong name should not wait for a JVM
         inputs = [source.identity(), asked, market.start, market.end, market.calendar, market.tickers_per_shard]
@@ -91,13 +91,14 @@ class _Pipeline:
 
             results = self._map_shards(make, shards, step)
             unfetched = raw.facts.get("coverage", {}).get("unfetched", ())
-            facts = quality_gate.judge(
+            facts = quality_gate.evaluate_gate(
                 (each.facts["counts"] for each in results),
-                universe.resolve(config.universe),
+                universe.requested_tickers(config.universe),
                 config.clean,
                 {each["ticker"]: each["cause"] for each in unfetched},
             )
-            return merge_results(results, {**facts, "same_bars": twins(each.facts["sketches"] for each in results)})
+            facts["same_bars"] = find_duplicate_series(each.facts["sketches"] for each in results)
+            return merge_results(results, facts)
 
         inputs = [raw.digest(), config.clean.model_dump(mode="json"), fingerprint(days.tolist())]
         return self._step("clean", inputs, total_rows(shards), work)

@@ -28,7 +28,7 @@ def reasons(result: Cleaned) -> list[str]:
     return result.quarantine["reason"].to_pylist()
 
 
-def sound(n: int = 100, ticker: str = "AAA", seed: int = 0) -> pa.Table:
+def valid_bars(n: int = 100, ticker: str = "AAA", seed: int = 0) -> pa.Table:
     return bars_of(ticker, SESSIONS[:n], walk(n, seed))
 
 
@@ -81,24 +81,24 @@ def test_what_merely_looks_odd_is_kept():
     ],
 )
 def test_a_fault_is_refused_for_its_reason_and_nothing_else_is(column, value, reason):
-    table = bars.sort(with_values(sound(), column, 47, value))
+    table = bars.sort(with_values(valid_bars(), column, 47, value))
     result = cleaned(table)
     assert reasons(result) == [reason]
     assert result.quarantine[column].to_pylist() == [value] or np.isnan(value)
     there = dict(zip(result.bars["date"].to_pylist(), result.bars["filled"].to_pylist(), strict=True))
-    gap = sound()["date"].to_pylist()[47]
+    gap = valid_bars()["date"].to_pylist()[47]
     assert there[gap] is True
     assert sum(there.values()) == 1 + CONFIG.max_fill_bars  # and after the last bar
 
 
 def test_only_rules_that_withdraw_labels_look_at_later_bars():
     assert {rule.reason for rule in RULES if not rule.causal} == {"stale_begin", "reverted_spike"}
-    assert all(rule.causal != (rule.action == "withdraw") for rule in RULES)
+    assert all(rule.causal != (rule.action == "drop_label") for rule in RULES)
     assert len({rule.reason for rule in RULES}) == len(RULES)
 
 
 def test_of_exact_duplicates_one_stays():
-    table = sound()
+    table = valid_bars()
     twice = bars.sort(pa.concat_tables([table, table.slice(20, 1), table.slice(20, 2)]))
     result = cleaned(twice)
     assert reasons(result) == ["duplicate_exact"] * 3
@@ -106,7 +106,7 @@ def test_of_exact_duplicates_one_stays():
 
 
 def test_of_conflicting_duplicates_the_last_to_arrive_stands():
-    table = sound()
+    table = valid_bars()
     first = with_values(table, "close", 20, 101.5).slice(20, 1)
     result = cleaned(bars.sort(pa.concat_tables([first, table])))
     assert reasons(result) == ["duplicate_conflict"]
@@ -115,7 +115,7 @@ def test_of_conflicting_duplicates_the_last_to_arrive_stands():
 
 
 def test_a_bar_revised_and_revised_back_ends_as_it_began():
-    table = sound()
+    table = valid_bars()
     revised = with_values(table, "volume", 20, 7).slice(20, 1)
     result = cleaned(bars.sort(pa.concat_tables([table, revised, table.slice(20, 1)])))
     assert sorted(reasons(result)) == ["duplicate_conflict", "duplicate_exact"]
@@ -123,14 +123,14 @@ def test_a_bar_revised_and_revised_back_ends_as_it_began():
 
 
 def test_duplicates_that_differ_in_a_missing_value_only_are_not_the_same():
-    table = sound()
+    table = valid_bars()
     without = with_values(table, "adj_close", 20, None).slice(20, 1)
     assert reasons(cleaned(bars.sort(pa.concat_tables([without, table])))) == ["duplicate_conflict"]
     assert reasons(cleaned(bars.sort(pa.concat_tables([without, without, table.slice(0, 20)])))) == ["duplicate_exact"]
 
 
 def test_a_faulty_copy_does_not_displace_a_sound_bar():
-    table = sound()
+    table = valid_bars()
     faulty = with_values(table, "close", 20, None).slice(20, 1)
     result = cleaned(bars.sort(pa.concat_tables([table, faulty])))
     assert reasons(result) == ["missing_price"]
@@ -138,7 +138,7 @@ def test_a_faulty_copy_does_not_displace_a_sound_bar():
 
 
 def test_order_does_not_matter_but_the_order_of_arrival():
-    table = pa.concat_tables([sound(), sound(ticker="BBB", seed=1)])
+    table = pa.concat_tables([valid_bars(), valid_bars(ticker="BBB", seed=1)])
     shuffled = table.take(pa.array(np.random.default_rng(0).permutation(table.num_rows)))
     assert bits(cleaned(shuffled).bars) == bits(cleaned(table).bars)
 
@@ -231,9 +231,9 @@ def test_a_fill_carries_the_last_close_and_no_volume():
 
 
 def test_gaps_are_filled_after_the_last_bar_too_since_nobody_knows_that_it_is_the_last():
-    assert filled_rows(cleaned(sound(100))) == [100, 101]
-    assert filled_rows(cleaned(sound(119))) == [119]
-    assert filled_rows(cleaned(sound(120))) == []
+    assert filled_rows(cleaned(valid_bars(100))) == [100, 101]
+    assert filled_rows(cleaned(valid_bars(119))) == [119]
+    assert filled_rows(cleaned(valid_bars(120))) == []
 
 
 def test_nothing_is_filled_before_the_first_bar():
@@ -265,9 +265,9 @@ def test_segments_count_from_zero_for_every_ticker():
 
 
 def test_counts_say_what_became_of_every_row():
-    table = with_values(sound(), "close", 20, None)
+    table = with_values(valid_bars(), "close", 20, None)
     table = with_values(table, "ticker", 99, None)
-    result = cleaned(bars.sort(pa.concat_tables([table, sound(ticker="BBB")])))
+    result = cleaned(bars.sort(pa.concat_tables([table, valid_bars(ticker="BBB")])))
     assert result.counts == {
         "AAA": {"rows": 99, "kept": 98, "filled": 3, "missing_price": 1},
         "BBB": {"rows": 100, "kept": 100, "filled": 2},
@@ -275,7 +275,9 @@ def test_counts_say_what_became_of_every_row():
     }
 
 
-@pytest.mark.parametrize("table", [bars.empty(), with_values(sound(1), "close", 0, None)], ids=["no rows", "none kept"])
+@pytest.mark.parametrize(
+    "table", [bars.empty(), with_values(valid_bars(1), "close", 0, None)], ids=["no rows", "none kept"]
+)
 def test_a_shard_with_nothing_to_keep(table):
     result = cleaned(table)
     assert result.bars.num_rows == 0
@@ -284,7 +286,7 @@ def test_a_shard_with_nothing_to_keep(table):
 
 
 def test_cleaned_and_quarantined_tables_keep_their_schemas_in_parquet():
-    result = cleaned(with_values(sound(), "close", 20, None))
+    result = cleaned(with_values(valid_bars(), "close", 20, None))
     for table, schema in ((result.bars, bars.CLEANED), (result.quarantine, bars.QUARANTINE)):
         back = bars.from_parquet(bars.to_parquet(table))
         assert bits(back) == bits(table)

@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 
 from cloudlstm.market.cleaning import duplicate_series as module
-from cloudlstm.market.cleaning.duplicate_series import twins
+from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series
 
 
 def sketch(*parts: range) -> list[int]:
@@ -17,27 +17,27 @@ def sketch(*parts: range) -> list[int]:
 
 def test_three_names_of_one_series_are_one_group_and_not_three_pairs() -> None:
     one = sketch(range(16))
-    assert twins([{"OLD": one, "OTHER": sketch(range(100, 116))}, {"NEW": one}, {"ALSO": one}]) == [
+    assert find_duplicate_series([{"OLD": one, "OTHER": sketch(range(100, 116))}, {"NEW": one}, {"ALSO": one}]) == [
         ["ALSO", "NEW", "OLD"]
     ]
 
 
 def test_four_hashes_make_a_group_and_three_do_not() -> None:
     one = sketch(range(16))
-    assert twins([{"A": one, "B": sketch(range(12, 28))}]) == [["A", "B"]]
-    assert twins([{"A": one, "B": sketch(range(13, 29))}]) == []
+    assert find_duplicate_series([{"A": one, "B": sketch(range(12, 28))}]) == [["A", "B"]]
+    assert find_duplicate_series([{"A": one, "B": sketch(range(13, 29))}]) == []
 
 
 def test_a_third_ticker_links_two_that_share_nothing() -> None:
     """As a name that was changed twice, with a history that overlaps each time."""
     shards = [{"A": sketch(range(16)), "C": sketch(range(20, 36)), "B": sketch(range(10, 26))}]
-    assert twins(shards) == [["A", "B", "C"]]
+    assert find_duplicate_series(shards) == [["A", "B", "C"]]
 
 
 def test_a_hash_that_two_of_a_group_have_counts_once() -> None:
     one, other = sketch(range(14), range(100, 102)), sketch(range(20, 34), range(100, 102))
     link, apart = sketch(range(8), range(20, 28)), sketch(range(100, 102), range(200, 214))
-    assert twins([{"A": one, "B": other, "C": link, "D": apart}]) == [["A", "B", "C"]]
+    assert find_duplicate_series([{"A": one, "B": other, "C": link, "D": apart}]) == [["A", "B", "C"]]
 
 
 def test_a_large_group_does_not_hide_a_small_one_that_has_some_of_its_hashes() -> None:
@@ -45,16 +45,16 @@ def test_a_large_group_does_not_hide_a_small_one_that_has_some_of_its_hashes() -
     small = {
         name: sketch(range(3), range(50, 51), range(start, start + 12)) for name, start in (("X", 100), ("Y", 200))
     }
-    assert twins([large | small]) == [sorted(large), ["X", "Y"]]
+    assert find_duplicate_series([large | small]) == [sorted(large), ["X", "Y"]]
 
 
 def test_no_more_is_told_than_anybody_reads() -> None:
     many = {f"T{number:04d}": sketch(range(16)) for number in range(1000)}
-    assert twins([many]) == [[f"T{number:04d}" for number in range(20)]]
+    assert find_duplicate_series([many]) == [[f"T{number:04d}" for number in range(20)]]
     pairs = {
         f"{side}{number:03d}": sketch(range(100 * number, 100 * number + 16)) for number in range(50) for side in "AB"
     }
-    assert twins([pairs]) == [[f"A{number:03d}", f"B{number:03d}"] for number in range(20)]
+    assert find_duplicate_series([pairs]) == [[f"A{number:03d}", f"B{number:03d}"] for number in range(20)]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -64,7 +64,7 @@ def test_every_pair_that_shares_enough_is_in_one_group(seed: int) -> None:
     pairs = [
         {one, other} for one, other in combinations(sketches, 2) if len({*sketches[one]} & {*sketches[other]}) >= 4
     ]
-    groups = [set(group) for group in twins([sketches])]
+    groups = [set(group) for group in find_duplicate_series([sketches])]
     assert all(any(pair <= group for group in groups) for pair in pairs)
     assert len(set().union(*groups)) == sum(map(len, groups)), "no ticker is in two"
 
@@ -73,17 +73,19 @@ def test_every_pair_that_shares_enough_is_in_one_group(seed: int) -> None:
 def test_the_cost_grows_with_the_tickers(own: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether they share all of their hashes, too few of them, or none: searches for a group are counted."""
     searches = 0
-    of = module._Groups.of
+    of = module._Groups.root
 
     def counted(self: module._Groups, ticker: str) -> str:
         nonlocal searches
         searches += 1
         return of(self, ticker)
 
-    monkeypatch.setattr(module._Groups, "of", counted)
+    monkeypatch.setattr(module._Groups, "root", counted)
     costs = []
     for count in (200, 800):
         searches = 0
-        twins([{f"T{n:05d}": sketch(range(16 - own), range(100 * (n + 1), 100 * (n + 1) + own)) for n in range(count)}])
+        find_duplicate_series(
+            [{f"T{n:05d}": sketch(range(16 - own), range(100 * (n + 1), 100 * (n + 1) + own)) for n in range(count)}]
+        )
         costs.append(searches)
     assert costs[1] < 4.5 * costs[0]

@@ -15,7 +15,7 @@ from bar_factory import bars_of, walk, weekdays
 from cloudlstm.config import CleanConfig
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import Cleaned, clean
-from cloudlstm.market.cleaning.jumps import Sound, examine, told_split
+from cloudlstm.market.cleaning.jumps import ValidRows, adj_close_shows_split, examine
 from cloudlstm.market.cleaning.shard import Shard
 
 N = 120
@@ -165,9 +165,12 @@ def random_shard(seed: int) -> Shard:
 
 
 def verdicts(shard: Shard) -> list[list[int]]:
-    sound = Sound.of(shard)
-    jumps = examine(sound, sound.movers(0.2), CONFIG)
-    return [jumps.at[values].tolist() for values in (jumps.unexplained, jumps.off_level, jumps.traded, jumps.split)]
+    valid = ValidRows.of(shard)
+    jumps = examine(valid, valid.movers(0.2), CONFIG)
+    return [
+        jumps.at[values].tolist()
+        for values in (jumps.unexplained, jumps.off_level, jumps.market_confirmed, jumps.split)
+    ]
 
 
 @settings(max_examples=60, deadline=None)
@@ -197,6 +200,6 @@ def test_evidence_of_a_bar_needs_no_later_bar(seed, cut):
 def test_adj_close_tells_every_simple_ratio_and_no_other(ratio, noise, up):
     split = np.log(ratio) * (1 if up else -1)
     move = np.array([split + noise * abs(split)])
-    assert told_split(move, np.array([-split]))[0]
-    assert not told_split(move, np.array([-split * 1.04]))[0] or ratio > 3
-    assert not told_split(move, np.array([0.0]))[0]
+    assert adj_close_shows_split(move, np.array([-split]))[0]
+    assert not adj_close_shows_split(move, np.array([-split * 1.04]))[0] or ratio > 3
+    assert not adj_close_shows_split(move, np.array([0.0]))[0]

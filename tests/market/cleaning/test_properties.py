@@ -133,7 +133,7 @@ def test_rows_are_conserved_and_cleaned_bars_are_unique_sorted_and_whole(seed):
     total = sum(counts["rows"] for counts in result.counts.values())
     assert total == raw.num_rows
     for counts in result.counts.values():
-        assert counts["rows"] == counts["kept"] + sum(counts.get(rule.reason, 0) for rule in of_action("refuse"))
+        assert counts["rows"] == counts["kept"] + sum(counts.get(rule.reason, 0) for rule in of_action("reject"))
     assert filled == sum(counts["filled"] for counts in result.counts.values())
 
 

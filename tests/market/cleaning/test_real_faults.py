@@ -1,4 +1,4 @@
-"""Cleaning on real bars with known faults; what it shows here is also tested on made-up bars."""
+"""Cleaning of real bars with known faults. Other tests check the same rules on generated bars."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from cloudlstm.config import CleanConfig
 from cloudlstm.errors import QualityGateError
-from cloudlstm.market.cleaning.quality_gate import judge
+from cloudlstm.market.cleaning.quality_gate import evaluate_gate
 from cloudlstm.market.cleaning.rules import RULES, of_action
 from real_data import real_data
 
@@ -54,12 +54,12 @@ def test_the_page_shows_what_the_script_says(tables, by_rule):
         assert tables.markdown(part()) in page, part.__name__
 
 
-def test_every_recorded_fault_of_prices_is_refused_or_apart(tables):
+def test_every_recorded_price_fault_is_rejected_or_in_its_own_segment(tables):
     for case, faulty, refused, alone, missed, *_ in list(tables.fault_cases())[1:]:
         assert (missed, refused + alone) == (0, faulty), case
 
 
-def test_no_control_is_touched_and_no_fault_of_dividends_refuses_a_sound_close(tables):
+def test_controls_stay_unchanged_and_dividend_faults_reject_no_valid_close(tables):
     for problem, ticker, raw, fixed in tables.cases():
         before, after = (tables.cleaned(tables.to_bars(state), None) for state in (raw, fixed))
         if problem == tables.CONTROL:
@@ -81,7 +81,7 @@ def test_the_core_six_and_the_members_of_an_index_keep_every_move(tables):
         result = tables.result_of(name)
         by = tables.found_by(result)
         assert {reason for reason in by if reason not in ("stale", "stale_begin", "level_shift")} == set()
-        assert tables.summed(by, "divide") <= most
+        assert tables.summed(by, "start_segment") <= most
         stale = {ticker for ticker, counts in result.counts.items() if "stale" in counts or "stale_begin" in counts}
         assert stale <= {"AMCR"}  # not AMD, GEN, PEAK, PFG with a day without a trade, not HWM without volume
 
@@ -96,14 +96,14 @@ def test_splits_are_found_where_the_truth_is_known(by_rule):
 @pytest.mark.parametrize(("name", "over"), [("DROPS", 4), ("BROAD", 32)])
 def test_the_gate_fails_over_tickers_full_of_holes_and_passes_without_them(tables, name, over):
     counts = tables.result_of(getattr(tables, name)).counts
-    with pytest.raises(QualityGateError, match=f"over the limit of 25.0% of their bars refused: {over} tickers"):
-        judge([counts], None, CleanConfig(max_filled_fraction=1.0))
-    gated = [rule.reason for rule in of_action("refuse") if rule.gated]
+    with pytest.raises(QualityGateError, match=f"over the limit of 25.0% of their bars rejected: {over} tickers"):
+        evaluate_gate([counts], None, CleanConfig(max_filled_fraction=1.0))
+    gated = [rule.reason for rule in of_action("reject") if rule.gated]
     left = {
         ticker: each
         for ticker, each in counts.items()
         if ticker and sum(each.get(reason, 0) for reason in gated) <= 0.25 * each["rows"]
     }
-    facts = judge([left], tuple(left), CleanConfig(max_filled_fraction=1.0))
+    facts = evaluate_gate([left], tuple(left), CleanConfig(max_filled_fraction=1.0))
     assert facts["tickers"] == len(left)
     assert facts["refused_fraction"] < 0.01

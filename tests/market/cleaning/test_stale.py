@@ -24,11 +24,11 @@ def market(untraded: np.ndarray, ticker: str = "AAA", *, zeros: bool = False) ->
     close = walk(len(untraded))
     for bar in np.flatnonzero(untraded[1:]) + 1:
         close[bar] = close[bar - 1]
-    sound = bars_of(ticker, SESSIONS[: len(untraded)], close)
+    valid = bars_of(ticker, SESSIONS[: len(untraded)], close)
     columns = {}
     for name in ("open", "high", "low"):
-        columns[name] = np.where(untraded, 0.0 if zeros else close, sound[name].to_numpy())
-    columns["volume"] = np.where(untraded, 0, sound["volume"].to_numpy())
+        columns[name] = np.where(untraded, 0.0 if zeros else close, valid[name].to_numpy())
+    columns["volume"] = np.where(untraded, 0, valid["volume"].to_numpy())
     return bars_of(ticker, SESSIONS[: len(untraded)], close, **columns)
 
 

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from bar_factory import bars_of, walk, weekdays
 from cloudlstm.config import MarketConfig, Rename
 from cloudlstm.market import bars
-from cloudlstm.market.cleaning.duplicate_series import sketches, twins
+from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series, sketches
 from cloudlstm.market.cleaning.shard import Shard
 from cloudlstm.market.sources.files import FilesSource
-from cloudlstm.market.sources.renames import known, renamed
+from cloudlstm.market.sources.renames import apply_renames, tickers_after
 from real_data import real_data
 
 SESSIONS = weekdays(600)
@@ -57,12 +57,12 @@ def test_a_name_may_change_twice_and_what_is_not_there_does_not_matter():
     renames = [Rename(old="A", new="B"), Rename(old="B", new="C"), Rename(old="X", new="Y")]
     table = pa.concat_tables([bars_of(ticker, SESSIONS[:3], walk(3)) for ticker in "ABD"])
     table = bars.conform(table, bars.BARS)
-    assert renamed(table, renames)["ticker"].to_pylist() == ["C"] * 6 + ["D"] * 3
-    assert known(["A", "B", "D"], renames) == {"C", "D"}
-    assert renamed(table, []) is table
-    assert renamed(bars.empty(), renames).num_rows == 0
+    assert apply_renames(table, renames)["ticker"].to_pylist() == ["C"] * 6 + ["D"] * 3
+    assert tickers_after(["A", "B", "D"], renames) == {"C", "D"}
+    assert apply_renames(table, []) is table
+    assert apply_renames(bars.empty(), renames).num_rows == 0
     nameless = table.set_column(0, "ticker", pa.array([None, *["A"] * 8]).dictionary_encode())
-    assert renamed(nameless, renames)["ticker"].to_pylist() == [None, *["C"] * 8]
+    assert apply_renames(nameless, renames)["ticker"].to_pylist() == [None, *["C"] * 8]
 
 
 def test_a_rename_needs_two_names():
@@ -80,8 +80,8 @@ def test_two_names_of_one_series_are_found_across_shards():
     old = bars_of("FB", SESSIONS[:400], close[:400])
     other = bars_of("OTHER", SESSIONS, walk(600, 1))
     apart = [sketches(shard(new, other)), sketches(shard(old))]
-    assert twins(apart) == [["FB", "META"]]
-    assert twins([sketches(shard(new, old, other))]) == [["FB", "META"]]
+    assert find_duplicate_series(apart) == [["FB", "META"]]
+    assert find_duplicate_series([sketches(shard(new, old, other))]) == [["FB", "META"]]
     assert apart[0] | apart[1] == sketches(shard(new, old, other))
 
 
@@ -94,7 +94,7 @@ def test_series_that_are_merely_alike_are_none():
         bars_of("DDD", SESSIONS, np.full(600, 10.0), volume=np.zeros(600, int)),
         bars_of("EEE", SESSIONS, np.full(600, 10.0), volume=np.zeros(600, int)),
     ]
-    assert twins([sketches(shard(*tables))]) == []
+    assert find_duplicate_series([sketches(shard(*tables))]) == []
 
 
 def test_the_renames_of_record_join_a_real_history():

@@ -20,7 +20,7 @@ from cloudlstm.market.calendar import sessions, to_date
 from cloudlstm.market.sources.coverage import EMPTY, FAILED, FETCHED
 from cloudlstm.market.sources.yahoo import session
 from cloudlstm.market.sources.yahoo.client import Client, _wait_s
-from cloudlstm.market.sources.yahoo.session import Pace, RefusedError, retry_after_s
+from cloudlstm.market.sources.yahoo.session import Pace, RetryableError, retry_after_s
 from cloudlstm.market.sources.yahoo.source import symbol_of
 from real_data import real_data
 
@@ -51,7 +51,7 @@ def patient_or_not(yahoo: Yahoo, fault: Fault) -> Client:
 
 
 def test_bars_arrive_as_they_are(yahoo: Yahoo, client: Client) -> None:
-    reply = client.ask("AAA", "AAA", START, END)
+    reply = client.fetch("AAA", "AAA", START, END)
     assert (reply.status, reply.cause) == (FETCHED, "")
     got = bars.conform(reply.table.select(bars.BARS.names), bars.BARS)
     expected = made("AAA")
@@ -60,7 +60,7 @@ def test_bars_arrive_as_they_are(yahoo: Yahoo, client: Client) -> None:
     assert set(got.column("source").to_pylist()) == {"yahoo"}
     assert yahoo.paths[:3] == ["/", "/v1/test/getcrumb", "/v8/finance/chart/AAA"]
     before = len(yahoo.paths)
-    client.ask("VOD.L", "VOD.L", START, END)
+    client.fetch("VOD.L", "VOD.L", START, END)
     assert yahoo.paths[before:] == ["/v8/finance/chart/VOD.L"], "one request a ticker, cookie and crumb once"
 
 
@@ -79,7 +79,7 @@ def test_symbols(ticker: str, symbol: str) -> None:
 
 @pytest.mark.parametrize("ticker", ["BRK.B", "^GSPC", "EURUSD=X"])
 def test_tickers_stay_as_asked_for(yahoo: Yahoo, client: Client, ticker: str) -> None:
-    reply = client.ask(ticker, symbol_of(ticker), START, END)
+    reply = client.fetch(ticker, symbol_of(ticker), START, END)
     assert reply.status == FETCHED
     assert set(reply.table.column("ticker").to_pylist()) == {ticker}
     assert yahoo.asked[symbol_of(ticker)] == 1
@@ -96,7 +96,7 @@ def test_tickers_stay_as_asked_for(yahoo: Yahoo, client: Client, ticker: str) ->
 )  # fmt: skip
 def test_a_fault_that_passes_costs_nothing(yahoo: Yahoo, fault: Fault) -> None:
     yahoo.faults["AAA"] = [dataclasses.replace(fault)]
-    reply = patient_or_not(yahoo, fault).ask("AAA", "AAA", START, END)
+    reply = patient_or_not(yahoo, fault).fetch("AAA", "AAA", START, END)
     assert (reply.status, reply.cause) == (FETCHED, "")
     assert reply.table.num_rows == made("AAA").num_rows
 
@@ -118,7 +118,7 @@ def test_a_fault_that_passes_costs_nothing(yahoo: Yahoo, fault: Fault) -> None:
 def test_a_fault_that_stays_is_a_failure_with_its_cause(yahoo: Yahoo, client: Client, fault: Fault, cause: str) -> None:
     yahoo.faults["AAA"] = [dataclasses.replace(fault)]
     before = yahoo.asked["AAA"]
-    reply = patient_or_not(yahoo, fault).ask("AAA", "AAA", START, END)
+    reply = patient_or_not(yahoo, fault).fetch("AAA", "AAA", START, END)
     yahoo.faults.clear()
     assert reply.status == FAILED
     assert cause in reply.cause
@@ -127,21 +127,21 @@ def test_a_fault_that_stays_is_a_failure_with_its_cause(yahoo: Yahoo, client: Cl
     # yfinance renews its cookies after a 401 and asks once more by itself.
     each = 2 if fault.status == 401 else 1
     assert yahoo.asked["AAA"] - before >= each * CONFIG.attempts, "every attempt has asked the server"
-    assert client.ask("AAA", "AAA", START, END).status == FETCHED, "and nothing of it is remembered"
+    assert client.fetch("AAA", "AAA", START, END).status == FETCHED, "and nothing of it is remembered"
 
 
 def test_what_yahoo_does_not_have_is_empty_with_its_words(yahoo: Yahoo, client: Client) -> None:
-    unknown = client.ask("NONE", "NONE", START, END)
+    unknown = client.fetch("NONE", "NONE", START, END)
     assert (unknown.status, unknown.cause) == (EMPTY, "No data found, symbol may be delisted")
     assert yahoo.asked["NONE"] == 1, "a clear answer is not asked for twice"
-    early = client.ask("LATE", "LATE", START, dt.date(2023, 2, 1))
+    early = client.fetch("LATE", "LATE", START, dt.date(2023, 2, 1))
     assert early.status == EMPTY
     assert "Data doesn't exist" in early.cause
     assert (unknown.table.num_rows, early.table.num_rows) == (0, 0)
 
 
 def test_a_late_listing_has_the_bars_it_has(yahoo: Yahoo, client: Client) -> None:
-    reply = client.ask("LATE", "LATE", START, END)
+    reply = client.fetch("LATE", "LATE", START, END)
     assert (reply.status, reply.cause) == (FETCHED, "")
     assert reply.table.column("date")[0].as_py() == dt.date(2023, 5, 1)
     assert reply.facts["first_trade"] == "2023-05-01"
@@ -152,7 +152,7 @@ def test_a_row_of_nulls_stays_for_cleaning_to_refuse(yahoo: Yahoo, client: Clien
     hole = listing.bars[7]
     listing.bars[7] = Bar(hole.time, (None,) * 4, None, None)
     yahoo.symbols["NULL"] = listing
-    reply = client.ask("NULL", "NULL", START, END)
+    reply = client.fetch("NULL", "NULL", START, END)
     assert reply.table.num_rows == made("NULL").num_rows
     row = reply.table.slice(7, 1).to_pylist()[0]
     assert [row[name] for name in ("open", "high", "low", "close", "adj_close")] == [None] * 5
@@ -164,7 +164,7 @@ def test_dividends_and_splits_are_kept_and_make_no_bars(yahoo: Yahoo, client: Cl
     listing.dividends = {listing.bars[3].time: 0.25, last.time: 9.0}
     listing.splits = {listing.bars[5].time: (4.0, 1.0)}
     yahoo.symbols["DIV"] = listing
-    reply = client.ask("DIV", "DIV", START, END)
+    reply = client.fetch("DIV", "DIV", START, END)
     assert reply.table.num_rows == made("DIV").num_rows - 1
     assert reply.table.column("dividend").to_pylist()[2:5] == [0.0, 0.25, 0.0]
     assert reply.table.column("split").to_pylist()[4:7] == [0.0, 4.0, 0.0]
@@ -177,7 +177,7 @@ def test_dates_are_the_exchange_s(yahoo: Yahoo, client: Client, zone: str) -> No
     prices = (1.0, 1.0, 1.0, 1.0)
     yahoo.symbols["ZONE"] = Listing([Bar(opening(date, zone), prices, 1.0, 1) for date in dates], time_zone=zone)
     for first, last in ((0, len(dates)), (1, len(dates) - 1)):
-        reply = client.ask("ZONE", "ZONE", dates[first], dates[last - 1])
+        reply = client.fetch("ZONE", "ZONE", dates[first], dates[last - 1])
         assert reply.table.column("date").to_pylist() == dates[first:last]
 
 
@@ -185,13 +185,13 @@ def test_bars_of_another_length_are_no_daily_bars(yahoo: Yahoo, client: Client) 
     document = yahoo.chart("AAA", {})[1]
     document["chart"]["result"][0]["meta"]["dataGranularity"] = "1wk"
     yahoo.symbols["WEEK"] = Listing(recorded=document)
-    reply = client.ask("WEEK", "WEEK", START, END)
+    reply = client.fetch("WEEK", "WEEK", START, END)
     assert (reply.status, reply.cause[:30]) == (FAILED, "bars of 1wk instead of one day")
 
 
 def test_an_answer_for_another_symbol_is_told(yahoo: Yahoo, client: Client) -> None:
     yahoo.symbols["OLD"] = Listing(recorded=yahoo.chart("AAA", {})[1])
-    assert client.ask("OLD", "OLD", START, END).cause == "Yahoo answered for AAA"
+    assert client.fetch("OLD", "OLD", START, END).cause == "Yahoo answered for AAA"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_an_answer_for_another_symbol_is_told(yahoo: Yahoo, client: Client) -> N
 )
 def test_a_strange_reply_is_a_failure_and_not_a_delisting(yahoo: Yahoo, client: Client, document: Any) -> None:
     yahoo.symbols["ODD"] = Listing(recorded=document)
-    reply = client.ask("ODD", "ODD", START, END)
+    reply = client.fetch("ODD", "ODD", START, END)
     assert reply.status == FAILED
     assert reply.cause
 
@@ -221,7 +221,7 @@ def test_recorded_replies(yahoo: Yahoo, client: Client, symbol: str) -> None:
     yahoo.symbols[symbol] = Listing(recorded=document)
     result = document["chart"]["result"][0]
     through = dt.date(2025, 10, 28)  # the last recorded row was taken on the 29th, within the session
-    reply = client.ask(symbol, symbol, dt.date(2025, 1, 1), through)
+    reply = client.fetch(symbol, symbol, dt.date(2025, 1, 1), through)
     assert reply.status == FETCHED
     quote = result["indicators"]["quote"][0]
     got = reply.table.to_pydict()
@@ -231,21 +231,21 @@ def test_recorded_replies(yahoo: Yahoo, client: Client, symbol: str) -> None:
     assert got["date"] == [dt.datetime.fromtimestamp(at, dt.UTC).date() for at in result["timestamp"][:-1]]
     dividends = result.get("events", {}).get("dividends", {})
     assert sum(got["dividend"]) == pytest.approx(sum(each["amount"] for each in dividends.values()))
-    with_last = client.ask(symbol, symbol, dt.date(2025, 1, 1), dt.date(2025, 10, 29))
+    with_last = client.fetch(symbol, symbol, dt.date(2025, 1, 1), dt.date(2025, 10, 29))
     assert with_last.table.column("close")[-1].as_py() == quote["close"][-1]
 
 
 def test_recorded_replies_without_daily_bars(yahoo: Yahoo, client: Client) -> None:
     yahoo.symbols["VFINX"] = Listing(recorded=recorded("chart_v8_VFINX.json"))
-    assert "bars of 3mo" in client.ask("VFINX", "VFINX", dt.date(1985, 1, 1), END).cause
+    assert "bars of 3mo" in client.fetch("VFINX", "VFINX", dt.date(1985, 1, 1), END).cause
     assert yahoo.chart("NONE", {})[1] == recorded("chart_v8_not_found_404.json")
 
 
 def test_waiting() -> None:
     assert [_wait_s(2.0, attempt, ValueError(), lambda: 1.0) for attempt in (1, 2, 3)] == [2.0, 4.0, 8.0]
     assert _wait_s(2.0, 2, ValueError(), lambda: 0.0) == 2.0
-    assert _wait_s(2.0, 1, RefusedError("HTTP 429", 30.0), lambda: 0.0) == 30.0
-    assert _wait_s(2.0, 6, RefusedError("HTTP 429", 1.0), lambda: 0.0) == 32.0
+    assert _wait_s(2.0, 1, RetryableError("HTTP 429", 30.0), lambda: 0.0) == 30.0
+    assert _wait_s(2.0, 6, RetryableError("HTTP 429", 1.0), lambda: 0.0) == 32.0
     assert (retry_after_s("7"), retry_after_s(None), retry_after_s("soon")) == (7.0, None, None)
     later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=90)
     assert retry_after_s(later.strftime("%a, %d %b %Y %H:%M:%S GMT")) == pytest.approx(90, abs=5)
@@ -253,7 +253,7 @@ def test_waiting() -> None:
 
 def test_a_wait_that_is_too_long_is_not_begun(yahoo: Yahoo, client: Client) -> None:
     yahoo.faults["AAA"] = [Fault("status", None, 429, "3600")]
-    reply = client.ask("AAA", "AAA", START, END)
+    reply = client.fetch("AAA", "AAA", START, END)
     yahoo.faults.clear()
     assert "3600 s more" in reply.cause
     assert "(1 attempt in" in reply.cause
@@ -285,5 +285,5 @@ def test_the_live_bar_of_today_is_no_bar(yahoo: Yahoo, client: Client) -> None:
     today = END + dt.timedelta(days=3)
     listing.live = Bar(opening(today) + 3600, (1.0, 1.0, 1.0, 1.0), 1.0, 5)
     yahoo.symbols["LIVE"] = listing
-    assert client.ask("LIVE", "LIVE", START, END).table.column("date")[-1].as_py() == END
-    assert client.ask("LIVE", "LIVE", START, today).table.column("date")[-1].as_py() == today
+    assert client.fetch("LIVE", "LIVE", START, END).table.column("date")[-1].as_py() == END
+    assert client.fetch("LIVE", "LIVE", START, today).table.column("date")[-1].as_py() == today

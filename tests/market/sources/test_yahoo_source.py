@@ -142,7 +142,7 @@ def test_snapshots_are_written_once_verified_and_replaced_when_corrupt(yahoo: Ya
     assert table.num_rows == 2 * made("AAA").num_rows
 
     apart = f"file://{tmp_path}/apart/"
-    snapshots.keep(apart, snapshots.read(str(first["BRK.B"].snapshot)))
+    snapshots.store(apart, snapshots.read(str(first["BRK.B"].snapshot)))
     assert snapshots.find(apart, "BRK") is None
     assert snapshots.find(apart, "BRK.B") is not None
 
@@ -156,7 +156,7 @@ def test_snapshots_are_written_once_verified_and_replaced_when_corrupt(yahoo: Ya
     assert yahoo.asked["AAA"] == asked["AAA"] + 1
     assert [name for name, each in third.items() if not each.reused] == ["AAA"]
     assert snapshots.read(str(third["AAA"].snapshot)).table.num_rows == made("AAA").num_rows
-    assert sorted(snapshots.stored(folder)) == ["AAA", "BRK", "BRK.B", "NOPE"]
+    assert sorted(snapshots.uris_by_ticker(folder)) == ["AAA", "BRK", "BRK.B", "NOPE"]
     assert len(list(storage.list_objects(folder))) == 4
 
 
@@ -179,7 +179,7 @@ def test_the_stand_in_runs_by_itself(tmp_path: Path) -> None:
             assert server.stdout
             told = server.stdout.readline()
             assert told.startswith("1 symbols at http://127.0.0.1:")
-            reply = Client(CONFIG, 1, told.split()[-1]).ask("AAA", "AAA", START, END)
+            reply = Client(CONFIG, 1, told.split()[-1]).fetch("AAA", "AAA", START, END)
         finally:
             server.terminate()
     assert reply.table.column("close").to_pylist() == made("AAA").column("close").to_pylist()

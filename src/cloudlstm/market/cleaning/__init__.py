@@ -1,1 +1,1 @@
-"""Cleaning of one shard of bars: rules that reject rows, jumps of the price level, and the quality gate of a run."""
+"""Cleans one shard of bars at a time, and checks the result of all shards against the limits of the quality gate."""

@@ -1,9 +1,8 @@
-"""Cleaning of one shard: which bars are fit to use, which are refused and why, and which short gaps are filled.
+"""Cleans one shard: keeps valid bars, rejects the others with a reason, and fills short gaps.
 
-Nothing is lost: input rows = kept rows + refused rows, and bars that fill gaps are marked. Nothing looks ahead: what
-becomes of a session, filled or not, depends on that session and earlier ones only. So gaps are filled from the last
-sound bar on, also when no other follows: whoever uses the bars must not take a filled one for a market that traded.
-What only later bars tell withdraws labels and changes no bar.
+Every input row is either kept or rejected; filled bars are marked. Cleaning uses no later bars: what happens to a
+session depends on that session and earlier ones. So a gap is filled after every valid bar, even if no other bar
+follows, and a filled bar does not prove that the market was open. Rules that need later bars only drop labels.
 """
 
 from __future__ import annotations
@@ -18,25 +17,25 @@ from numpy.typing import NDArray
 from cloudlstm.config import CleanConfig
 from cloudlstm.market import bars, columns
 from cloudlstm.market.cleaning.duplicate_series import Sketches, sketches
-from cloudlstm.market.cleaning.rules import RULES, Action, Rows, find, of_action, refuse
+from cloudlstm.market.cleaning.rules import RULES, Action, Rows, find, of_action, reject
 from cloudlstm.market.cleaning.shard import Shard
 
 FILL = "fill"
-"""The source of a bar that fills a gap."""
+"""Value of the column "source" in filled bars."""
 
 Counts = dict[str, dict[str, int]]
-"""By ticker: "rows", "kept", "filled", and how many rows each rule found. An unreadable ticker is ""."""
+"""By ticker: "rows", "kept", "filled", and the number of rows that each rule found. "" is an unreadable ticker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What cleaning made of a shard.
+    """The result of cleaning a shard.
 
     Attributes:
-        bars: CLEANED: unique and sorted by (ticker, date).
-        quarantine: QUARANTINE: the rows that were refused, in their order.
-        counts: Rows by ticker and what became of them, JSON-ready.
-        sketches: What tells tickers that are the same series, JSON-ready.
+        bars: CLEANED table: unique bars, sorted by (ticker, date).
+        quarantine: QUARANTINE table: the rejected rows, in their order.
+        counts: Numbers of rows by ticker, JSON-ready.
+        sketches: MinHash sketches by ticker, JSON-ready; see duplicate_series.py.
     """
 
     bars: pa.Table
@@ -49,24 +48,24 @@ def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cl
     """Cleans the bars of one shard.
 
     Args:
-        raw: BARS of whole tickers; equal (ticker, date) in order of arrival.
-        config: How strict to be.
-        sessions: Every session of the run's dates, as days since 1970-01-01, sorted.
+        raw: BARS table of whole tickers; rows with equal (ticker, date) in order of arrival.
+        config: The limits of the rules.
+        sessions: All sessions in the run's date range, as days since 1970-01-01, sorted.
     """
     raw = bars.sort(bars.conform(raw, bars.BARS))
     shard = Shard.of(raw, sessions)
-    refuse(shard, config)
+    reject(shard, config)
     found = find(shard, config)
     kept = shard.kept()
-    divided, withdrawn = (_marked(shard, found, action)[kept] for action in ("divide", "withdraw"))
-    runs = _runs(shard.rank[kept], shard.session[kept], divided, len(sessions), config.max_fill_bars)
-    cleaned = _cleaned(raw, shard, kept, runs, withdrawn, sessions)
+    starts_segment, drops_label = (_marked(shard, found, action)[kept] for action in ("start_segment", "drop_label"))
+    runs = _runs(shard.rank[kept], shard.session[kept], starts_segment, len(sessions), config.max_fill_bars)
+    cleaned = _cleaned(raw, shard, kept, runs, drops_label, sessions)
     counts = _counts(shard, kept, runs.copies, found)
     return Cleaned(cleaned, _quarantine(raw, shard), counts, sketches(shard))
 
 
 def _marked(shard: Shard, found: Mapping[str, Rows], action: Action) -> NDArray[np.bool_]:
-    """Which rows some rule of this action is about."""
+    """Marks the rows that a rule with this action has found."""
     marked = np.zeros(len(shard.verdict), bool)
     for rule in of_action(action):
         marked[found[rule.reason]] = True
@@ -75,7 +74,7 @@ def _marked(shard: Shard, found: Mapping[str, Rows], action: Action) -> NDArray[
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """How kept bars follow each other: `copies` of each go out (itself and the bars that it fills), in `segment`s."""
+    """For each kept bar: its number of output rows (itself and the bars that it fills), and its segment."""
 
     copies: NDArray[np.int32]
     segment: NDArray[np.int32]
@@ -84,19 +83,20 @@ class _Runs:
 def _runs(
     rank: NDArray[np.int32],
     session: NDArray[np.int32],
-    divided: NDArray[np.bool_],
+    starts_segment: NDArray[np.bool_],
     n_sessions: int,
     max_fill_bars: int,
 ) -> _Runs:
-    missing = np.empty(len(session), np.int32)  # sessions without a bar, until the ticker's next
+    """Counts the bars to fill after each kept bar, and numbers the segments of each ticker."""
+    missing = np.empty(len(session), np.int32)  # number of sessions without a bar before the ticker's next bar
     starts = columns.group_starts(rank)
     if len(session):
         np.subtract(session[1:], session[:-1], out=missing[:-1])
         missing[:-1] -= 1
         last = np.append(starts[1:], len(rank)) - 1
         missing[last] = n_sessions - 1 - session[last]
-    # A bar begins a segment when more sessions are missing before it than are ever filled, or its prices begin anew.
-    breaks = np.flatnonzero((missing[:-1] > max_fill_bars) | divided[1:]) + 1
+    # A segment starts after a gap that is too long to fill, and where a rule says so.
+    breaks = np.flatnonzero((missing[:-1] > max_fill_bars) | starts_segment[1:]) + 1
     breaks = breaks[rank[breaks] == rank[breaks - 1]]
     segment = np.zeros(len(rank), np.int32)
     if len(breaks):
@@ -112,20 +112,20 @@ def _cleaned(
     shard: Shard,
     kept: Rows | slice,
     runs: _Runs,
-    withdrawn: NDArray[np.bool_],
+    drops_label: NDArray[np.bool_],
     sessions: NDArray[np.int32],
 ) -> pa.Table:
-    """The kept bars, each followed by the bars that it fills."""
+    """Returns the kept bars, each followed by the bars that it fills."""
     filled_after = runs.copies - 1
     if isinstance(kept, slice) and not filled_after.any():
-        made = {"segment": runs.segment, "filled": np.zeros(len(raw), bool), "withdrawn": withdrawn}
-        for name, values in made.items():
+        added = {"segment": runs.segment, "filled": np.zeros(len(raw), bool), "withdrawn": drops_label}
+        for name, values in added.items():
             raw = raw.append_column(name, pa.array(values))
         return raw
     rows = np.arange(len(shard.day))[kept]
     source = np.repeat(rows, runs.copies)
     filler = np.flatnonzero(filled_after)
-    first = (np.cumsum(runs.copies) - runs.copies)[filler]  # where a bar that fills stands in the output
+    first = (np.cumsum(runs.copies) - runs.copies)[filler]  # row of each filling bar in the output
     length = filled_after[filler]
     nth = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + 1
     fills = np.repeat(first, length) + nth
@@ -158,19 +158,21 @@ def _cleaned(
         columns.from_codes(code, names),
         pa.array(np.repeat(runs.segment, runs.copies)),
         pa.array(filled),
-        pa.array(np.repeat(withdrawn, runs.copies) & ~filled),
+        pa.array(np.repeat(drops_label, runs.copies) & ~filled),
     ]
     return pa.table(arrays, names=bars.CLEANED.names)
 
 
 def _quarantine(raw: pa.Table, shard: Shard) -> pa.Table:
+    """Returns the rejected rows with their reasons."""
     rows = np.flatnonzero(shard.verdict)
     reason = columns.from_codes(shard.verdict[rows].astype(np.int32) - 1, [rule.reason for rule in RULES])
-    refused = raw.take(pa.array(rows)) if len(rows) else raw.slice(0, 0)
-    return refused.append_column("reason", reason)
+    rejected = raw.take(pa.array(rows)) if len(rows) else raw.slice(0, 0)
+    return rejected.append_column("reason", reason)
 
 
 def _counts(shard: Shard, kept: Rows | slice, copies: NDArray[np.int32], found: Mapping[str, Rows]) -> Counts:
+    """Counts rows by ticker: in total, kept, filled, and by rule."""
     names = [*shard.names, ""]
     rank = shard.rank[kept]
     columns_of_counts = {

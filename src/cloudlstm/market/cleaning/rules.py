@@ -1,8 +1,8 @@
-"""The rules of cleaning, in the order in which they are asked: the first that refuses a row gives the reason.
+"""The rules of cleaning, in the order in which they are applied. The first rule that rejects a row gives the reason.
 
-A rule may look at the row itself, at other rows of the same bar, and at earlier bars of the same ticker. Then what is
-known of a bar at its close never changes when later bars come, and no feature can have seen the future. A rule that
-looks at later bars too may only withdraw labels: the bar stays an input as it stood.
+A rule may use the row itself, other rows of the same bar, and earlier bars of the same ticker. So what is known about a
+bar at its close never changes when later bars arrive, and no feature uses the future. A rule that uses later bars may
+only drop labels: the bar stays an input, unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cloudlstm.market.cleaning.levels import level_shifts, odd_adjustments, outl
 from cloudlstm.market.cleaning.shard import NO_SESSION, NO_VOLUME, Shard
 
 Rows = NDArray[np.intp]
-Action = Literal["refuse", "divide", "withdraw", "note", "fill"]
+Action = Literal["reject", "start_segment", "drop_label", "note", "fill"]
 
 _MOST_RANGE = 5.0
 _MOST_OUTSIDE = 1.25
@@ -29,28 +29,29 @@ _STALE_BARS = 21
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that can be wrong with a bar.
+    """One fault that a bar can have.
 
     Attributes:
         reason: The code in the quarantine and in the report.
-        looks_at: What the verdict on bar t depends on.
-        meaning: For people.
-        find: The rows that it is about, given that those with a verdict are refused already; None for rules that fill.
-        action: "refuse" moves the row to the quarantine; "divide" begins a segment with it; "withdraw" takes its label
-            and those that end in it; "note" only counts it; "fill" puts a bar where one is missing.
-        gated: Whether a refused row counts against the quality gate: an exact copy of a bar costs nothing.
+        looks_at: The data that the result for bar t depends on.
+        meaning: A sentence for users.
+        find: Returns the rows with this fault; rejected rows carry a verdict already. None for rules that fill.
+        action: "reject" moves the row to the quarantine; "start_segment" starts a segment at the row;
+            "drop_label" removes the labels that start or end at the row; "note" only counts it;
+            "fill" adds a missing bar.
+        gated: True if a rejected row counts in the quality gate. An exact copy of a bar does not: no data is lost.
     """
 
     reason: str
     looks_at: Literal["the row", "rows of the same bar", "trailing bars", "trailing sessions", "bars before and after"]
     meaning: str
     find: Callable[[Shard, CleanConfig], Rows] | None = None
-    action: Action = "refuse"
+    action: Action = "reject"
     gated: bool = True
 
     @property
     def causal(self) -> bool:
-        """Whether no bar after t has a say; the others withdraw labels."""
+        """True if the result for bar t does not depend on later bars. Other rules only drop labels."""
         return self.looks_at != "bars before and after"
 
 
@@ -58,7 +59,7 @@ _NOTHING: Rows = np.empty(0, np.intp)
 
 
 def _unreadable_key(shard: Shard, _: CleanConfig) -> Rows:
-    # The table is sorted, so a missing ticker stands at the end; a missing date stands at the end of its ticker.
+    # In the sorted table, missing tickers are at the end, and missing dates at the end of their ticker.
     return np.flatnonzero((shard.rank == len(shard.names)) | (shard.day == columns.NO_DATE))
 
 
@@ -68,7 +69,7 @@ def _off_calendar(shard: Shard, _: CleanConfig) -> Rows:
 
 def _missing_price(shard: Shard, _: CleanConfig) -> Rows:
     prices = (shard.open, shard.high, shard.low, shard.close)
-    # NaN spreads through min and max, and a comparison with NaN is false: four quick passes clear a sound shard.
+    # NaN spreads through min and max, and comparisons with NaN are false: four quick passes check a valid shard.
     if all(len(price) == 0 or (price.max() < np.inf and price.min() > -np.inf) for price in prices):
         return _NOTHING
     return np.flatnonzero(~np.logical_and.reduce([np.isfinite(price) for price in prices]))
@@ -114,7 +115,7 @@ def _negative_volume(shard: Shard, _: CleanConfig) -> Rows:
 
 
 def _superseded(shard: Shard) -> tuple[Rows, Rows]:
-    """Sound rows that are followed by another sound row of the same bar, and the last row of that bar for each."""
+    """Returns valid rows that a later valid row of the same bar replaces, and that bar's last row for each of them."""
     rows = np.arange(len(shard.key))[shard.kept()]
     key = shard.key[rows]
     again = np.flatnonzero(key[1:] == key[:-1])
@@ -137,8 +138,12 @@ def _duplicate_conflict(shard: Shard, _: CleanConfig) -> Rows:
     return _superseded(shard)[0]
 
 
-def _untraded(shard: Shard, among: Rows | slice) -> tuple[Rows, NDArray[np.intp], NDArray[np.intp]]:
-    """Of the rows `among` these: those without a trade, how many of the last 21 were so, and where the next 21 end."""
+def _idle_rows(shard: Shard, among: Rows | slice) -> tuple[Rows, NDArray[np.intp], NDArray[np.intp]]:
+    """Returns the rows without a trade `among` these rows, with two numbers for each.
+
+    The first is how many of the last 21 rows had no trade. The second is the index, in the result, after the last row
+    without a trade within the next 21 rows.
+    """
     idle = np.flatnonzero(shard.volume[among] == 0)  # few: one pass over the shard, the rest over them
     rows = idle if isinstance(among, slice) else among[idle]
     flat = (shard.high[rows] == shard.low[rows]) & (shard.open[rows] == shard.close[rows])
@@ -151,14 +156,14 @@ def _untraded(shard: Shard, among: Rows | slice) -> tuple[Rows, NDArray[np.intp]
 
 
 def _stale(shard: Shard, config: CleanConfig) -> Rows:
-    rows, untraded, _ = _untraded(shard, shard.kept())
-    return rows[untraded > config.max_stale_bars]
+    rows, n_idle, _ = _idle_rows(shard, shard.kept())
+    return rows[n_idle > config.max_stale_bars]
 
 
 def _stale_begin(shard: Shard, _: CleanConfig) -> Rows:
-    # Rows that were refused as stale, or later, stood among the others when staleness was counted.
+    # Rows that were rejected as stale, or by a later rule, were counted when staleness was decided.
     among = np.flatnonzero((shard.verdict == 0) | (shard.verdict >= _NUMBER["stale"]))
-    rows, _now, to_come = _untraded(shard, among)
+    rows, _now, to_come = _idle_rows(shard, among)
     stale = np.append(0, np.cumsum(shard.verdict[rows] == _NUMBER["stale"]))
     kept = shard.verdict[rows] == 0
     begin: Rows = rows[kept & (stale[to_come] > stale[:-1])]
@@ -166,11 +171,14 @@ def _stale_begin(shard: Shard, _: CleanConfig) -> Rows:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("unreadable_key", "the row", "no ticker, or a date that is none", _unreadable_key),
+    Rule("unreadable_key", "the row", "the ticker is missing, or the date is missing or not a date", _unreadable_key),
     Rule("off_calendar", "the row", "the exchange had no session on that date", _off_calendar),
-    Rule("missing_price", "the row", "open, high, low or close is no number", _missing_price),
+    Rule("missing_price", "the row", "open, high, low or close is not a number", _missing_price),
     Rule(
-        "no_trade", "the row", "open, high, low and volume are 0: how some vendors say that nothing traded", _no_trade
+        "no_trade",
+        "the row",
+        "open, high, low and volume are 0: some vendors write this for a day without trades",
+        _no_trade,
     ),
     Rule("missing_open", "the row", "open is 0 while high, low and close are prices", _missing_open),
     Rule("non_positive_price", "the row", "a price of zero or less", _non_positive_price),
@@ -178,29 +186,29 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "price_outside_range",
         "the row",
-        "open or close is above high or below low by more than a quarter: a row of two series",
+        "open or close is above high or below low by more than a quarter: the row mixes two series",
         _price_outside_range,
     ),
     Rule("wild_range", "the row", "high is more than five times low", _wild_range),
-    Rule("missing_volume", "the row", "volume is no number", _missing_volume),
+    Rule("missing_volume", "the row", "volume is not a number", _missing_volume),
     Rule("negative_volume", "the row", "volume is below zero", _negative_volume),
     Rule(
         "duplicate_exact",
         "rows of the same bar",
-        "a later sound row of the same bar says the same",
+        "a later valid row of the same bar has the same values",
         _duplicate_exact,
         gated=False,
     ),
     Rule(
         "duplicate_conflict",
         "rows of the same bar",
-        "a later sound row of the same bar says otherwise: the last to arrive stands",
+        "a later valid row of the same bar has other values: the last one to arrive is kept",
         _duplicate_conflict,
     ),
     Rule(
         "stale",
         "trailing bars",
-        "one price and no volume, as in more than `max_stale_bars` of the last 21 bars: not listed yet, or no longer",
+        "one price and no volume, as in more than `max_stale_bars` of the last 21 bars: not yet listed, or delisted",
         _stale,
         gated=False,
     ),
@@ -214,71 +222,66 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "unmarked_split",
         "trailing bars",
-        "close jumps by a simple ratio that adj_close does not have, or with volume changed against it",
+        "close jumps by a simple ratio and adj_close does not, or volume changes in the opposite direction",
         unmarked_splits,
-        action="divide",
+        action="start_segment",
     ),
     Rule(
         "level_shift",
         "trailing bars",
-        "close is far from the last sound bar, unexplained, and confirmed: another unit or an unknown event",
+        "close is far from the last valid bar, unexplained, and confirmed: another unit or an unknown event",
         level_shifts,
-        action="divide",
+        action="start_segment",
     ),
     Rule(
         "stale_begin",
         "bars before and after",
-        "no trade, and kept because there had been few such bars, but a stale one came within 21",
+        "no trade; kept because few earlier bars were like it, but a stale bar follows within 21 bars",
         _stale_begin,
-        action="withdraw",
+        action="drop_label",
     ),
     Rule(
         "reverted_spike",
         "bars before and after",
-        "close is far from the bars before and after it, which agree",
+        "close is far from the bars before and after it, and these two agree",
         reverted_spikes,
-        action="withdraw",
+        action="drop_label",
     ),
     Rule(
         "odd_adjustment",
         "trailing bars",
-        "adj_close is no price, or changes against close by a tenth or more where close shows no dividend and no split",
+        "adj_close is not a price, or adj_close / close changes by a tenth or more without a dividend or split",
         odd_adjustments,
         action="note",
     ),
     Rule(
         "short_gap",
         "trailing sessions",
-        "a session without a sound bar, soon after one: the last close is carried on with volume 0",
+        "no valid bar in this session, but one shortly before: filled with the last close and volume 0",
         action="fill",
         gated=False,
     ),
 )
-"""Every rule of cleaning, in order."""
+"""All rules of cleaning, in order."""
 
 
 _NUMBER = {rule.reason: number for number, rule in enumerate(RULES, 1)}
 
 
 def of_action(action: Action) -> tuple[Rule, ...]:
-    """The rules that do this, in order."""
+    """Returns the rules with this action, in order."""
     return tuple(rule for rule in RULES if rule.action == action)
 
 
-def refuse(shard: Shard, config: CleanConfig) -> None:
-    """Writes the verdict of every rule that refuses into the shard."""
-    for rule in of_action("refuse"):
+def reject(shard: Shard, config: CleanConfig) -> None:
+    """Applies all rules that reject rows, and writes their verdicts into the shard."""
+    for rule in of_action("reject"):
         if rule.find is not None:
             rows = rule.find(shard, config)
             shard.verdict[rows[shard.verdict[rows] == 0]] = _NUMBER[rule.reason]
 
 
 def find(shard: Shard, config: CleanConfig) -> dict[str, Rows]:
-    """By reason, the kept rows that the rules which refuse nothing are about.
-
-    Args:
-        shard: After `refuse`.
-        config: How strict to be.
-    """
-    rules = [rule for rule in RULES if rule.action not in ("refuse", "fill")]
+    """Returns the kept rows that the other rules find, by reason. Call `reject` first."""
+    rules = [rule for rule in RULES if rule.action not in ("reject", "fill")]
     return {rule.reason: rule.find(shard, config) for rule in rules if rule.find is not None}

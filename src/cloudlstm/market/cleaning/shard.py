@@ -1,4 +1,4 @@
-"""One shard of bars as NumPy arrays, and which of its rows cleaning has refused so far."""
+"""A shard of bars as NumPy arrays, with the rule that rejected each row."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ NO_VOLUME = np.iinfo(np.int64).min
 """Stands for a missing volume."""
 
 NO_SESSION = -1
-"""The ordinal of a date that is no session."""
+"""The ordinal of a date that is not a session."""
 
 
 @dataclass(slots=True)
 class Shard:
-    """A sorted table of bars, column by column; every array has one entry a row.
+    """A sorted table of bars as arrays; every array has one entry per row.
 
     Attributes:
         names: The shard's tickers, sorted.
-        rank: Position of the row's ticker in `names`; their number where the ticker is unreadable.
+        rank: Index of the row's ticker in `names`; len(names) where the ticker is unreadable.
         day: Days since 1970-01-01; columns.NO_DATE where unreadable.
-        key: Sorts as (ticker, date); equal keys are the same bar twice.
-        session: Ordinal of the date among the calendar's sessions; NO_SESSION where it is none.
+        key: Sorts as (ticker, date); rows with equal keys are versions of the same bar.
+        session: Ordinal of the date among the calendar's sessions; NO_SESSION where the date is not a session.
         open, high, low, close, adj_close: Prices, NaN where missing.
         volume: Shares, NO_VOLUME where missing.
-        verdict: 0 for a row that is kept, otherwise one more than the position of the rule that refused it.
+        verdict: 0 for a kept row, otherwise 1 + the index of the rule that rejected it.
     """
 
     names: list[str]
@@ -47,7 +47,7 @@ class Shard:
 
     @classmethod
     def of(cls, bars: pa.Table, sessions: NDArray[np.int32]) -> Shard:
-        """The arrays of a table that is sorted by (ticker, date)."""
+        """Converts a table that is sorted by (ticker, date)."""
         rank, names = columns.ranks(bars.column("ticker"))
         day = columns.days(bars.column("date"))
         open_, high, low, close, adj_close = (
@@ -60,16 +60,16 @@ class Shard:
         )  # fmt: skip
 
     def kept(self) -> NDArray[np.intp] | slice:
-        """The rows that no rule has refused yet; a slice, which copies nothing, while that is all of them."""
+        """Returns the rows that no rule has rejected so far; a slice (no copy) if these are all rows."""
         return np.flatnonzero(self.verdict == 0) if self.verdict.any() else slice(None)
 
 
 def session_ordinals(day: NDArray[np.int32], sessions: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The position of each day among the sorted sessions, NO_SESSION for a day that is none."""
+    """Returns the index of each day among the sorted sessions; NO_SESSION for a day that is not a session."""
     if not len(sessions):
         return np.full(len(day), NO_SESSION, np.int32)
     first, last = int(sessions[0]), int(sessions[-1])
-    # One entry a calendar day and one for all the others: a look-up is many times faster than a binary search.
+    # A table with one entry per calendar day, and one for all other days: much faster than a binary search.
     ordinal = np.full(last - first + 2, NO_SESSION, np.int32)
     ordinal[sessions - first] = np.arange(len(sessions), dtype=np.int32)
     place = day.astype(np.int64)

@@ -65,7 +65,7 @@ def _day(text: str | None) -> int:
         return columns.NO_DATE
 
 
-def require(date: pa.ChunkedArray, column: pa.ChunkedArray, name: str, uri: str) -> None:
+def require_dates(date: pa.ChunkedArray, column: pa.ChunkedArray, name: str, uri: str) -> None:
     """Refuses a column in which nothing is a date, and says how its dates seem to be written."""
     if date.null_count < len(date):
         return

@@ -43,7 +43,7 @@ class FilesSource:
     whole_tickers: bool = False
 
     @classmethod
-    def open(cls, config: MarketConfig, asked: tuple[str, ...] | None) -> FilesSource:
+    def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> FilesSource:
         """The files at `config.path`; DataError where there are none."""
         unknown = sorted(set(config.columns) - set(tabular.ALIASES))
         if unknown:
@@ -54,13 +54,13 @@ class FilesSource:
         path = config.path or ""
         files = tuple(matching(path))
         _check_layouts(files, config)
-        return cls(config, asked, files, path)
+        return cls(config, requested, files, path)
 
     def identity(self) -> Any:
         config = self.config
         return {
             "source": "files",
-            "parser": tabular.PARSER,
+            "parser": tabular.PARSER_VERSION,
             "files": [[file.uri, file.size_bytes, file.etag] for file in self.files],
             "columns": dict(config.columns),
             "renames": [rename.model_dump(mode="json") for rename in config.renames],
@@ -84,7 +84,7 @@ class FilesSource:
         found: set[str] = set()
         for uri in partition.items:
             found.update(tabular.tickers(storage.read(uri), uri, self.config.columns))
-        return sorted(renames.known(found, self.config.renames))
+        return sorted(renames.tickers_after(found, self.config.renames))
 
     def read(self, partition: Partition) -> pa.Table:
         columns, dates = self.config.columns, self.config.date_format
@@ -93,13 +93,13 @@ class FilesSource:
 
     def _wanted(self, table: pa.Table) -> pa.Table:
         """Rows of the run's dates and universe, and those of which neither can be told; under the new tickers."""
-        table = renames.renamed(table, self.config.renames)
+        table = renames.apply_renames(table, self.config.renames)
         date = table.column("date")
         start, end = (pa.scalar(day, pa.date32()) for day in (self.config.start, self.config.end))
         wanted = pc.fill_null(pc.and_(pc.greater_equal(date, start), pc.less_equal(date, end)), True)  # noqa: FBT003
         if self.universe is not None:
-            asked = pa.array([*self.universe, None], pa.string())
-            wanted = pc.and_(wanted, pc.is_in(table.column("ticker"), value_set=asked))
+            requested = pa.array([*self.universe, None], pa.string())
+            wanted = pc.and_(wanted, pc.is_in(table.column("ticker"), value_set=requested))
         return table if pc.all(wanted).as_py() is not False else table.filter(wanted)
 
 

@@ -12,7 +12,7 @@ from cloudlstm.config import Rename
 from cloudlstm.market import columns
 
 
-def renamed(table: pa.Table, renames: Sequence[Rename]) -> pa.Table:
+def apply_renames(table: pa.Table, renames: Sequence[Rename]) -> pa.Table:
     """BARS with each old name's bars, up to the last day of that name, under the new one; in their order.
 
     The renames apply one after the other, so a name may change twice. Of two rows of one bar, one under each name, the
@@ -36,8 +36,8 @@ def renamed(table: pa.Table, renames: Sequence[Rename]) -> pa.Table:
     return table.set_column(table.column_names.index("ticker"), "ticker", ticker)
 
 
-def known(tickers: Iterable[str], renames: Sequence[Rename]) -> set[str]:
-    """The tickers that there are once `renamed`; an old name that goes on after a day stays among them."""
+def tickers_after(tickers: Iterable[str], renames: Sequence[Rename]) -> set[str]:
+    """The tickers that there are once `apply_renames`; an old name that goes on after a day stays among them."""
     names = set(tickers)
     for rename in renames:
         if rename.old in names:

@@ -50,7 +50,7 @@ class Paths:
     expected: Array
 
 
-def stream(seed: int, ticker: str, purpose: int) -> np.random.Generator:
+def random_stream(seed: int, ticker: str, purpose: int) -> np.random.Generator:
     """The random numbers of one ticker for one purpose."""
     key = (seed, purpose, *ticker.encode())
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
@@ -60,10 +60,10 @@ def simulate(
     seed: int, tickers: Sequence[str], base_sigma: Array, beta: Array, n_sessions: int, signal_r2: float
 ) -> Paths:
     """Paths of `tickers` with usual volatility `base_sigma` and weight `beta` of the market, each (ticker,)."""
-    market = _shocks(stream(seed, "", 0), n_sessions)
+    market = _shocks(random_stream(seed, "", 0), n_sessions)
     own = np.empty((n_sessions, len(tickers)))
     for column, ticker in enumerate(tickers):
-        own[:, column] = _shocks(stream(seed, ticker, 0), n_sessions)
+        own[:, column] = _shocks(random_stream(seed, ticker, 0), n_sessions)
     own *= np.sqrt(1.0 - beta**2)
     own += market[:, None] * beta
     return _paths(own, base_sigma, signal_r2, _signal_scale(signal_r2) if signal_r2 else 0.0)

@@ -86,7 +86,7 @@ def no_bars() -> pa.Table:
     return SNAPSHOT.empty_table()
 
 
-def stored(folder: str) -> dict[str, list[str]]:
+def uris_by_ticker(folder: str) -> dict[str, list[str]]:
     """The URIs of the snapshots in `folder`, which ends with a slash, by ticker."""
     found: dict[str, list[str]] = {}
     for item in storage.list_objects(folder):
@@ -113,7 +113,7 @@ def find(folder: str, ticker: str) -> Outcome | None:
     return None
 
 
-def keep(folder: str, snapshot: Snapshot) -> Outcome:
+def store(folder: str, snapshot: Snapshot) -> Outcome:
     """Stores a snapshot in `folder`; one that another task has stored meanwhile is as good."""
     data = snapshot.to_parquet()
     uri = f"{folder}{snapshot.ticker}.{hashlib.sha256(data).hexdigest()}.parquet"

@@ -18,9 +18,9 @@ from cloudlstm.config import MarketConfig, SyntheticConfig
 from cloudlstm.market import bars, calendar, columns, universe
 from cloudlstm.market.sources import simulation
 from cloudlstm.market.sources.base import Partition
-from cloudlstm.market.sources.simulation import Array, Paths, stream
+from cloudlstm.market.sources.simulation import Array, Paths, random_stream
 
-LAW = 1
+MODEL_VERSION = 1
 """Counts the changes of the synthetic market's law; part of its identity."""
 
 _NAME = "the synthetic market"
@@ -46,16 +46,16 @@ class SyntheticSource:
     whole_tickers: bool = True
 
     @classmethod
-    def open(cls, config: MarketConfig, asked: tuple[str, ...] | None) -> SyntheticSource:
+    def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> SyntheticSource:
         """The market with the tickers asked for; UnknownTickerError where it has no such ticker."""
-        tickers = universe.settle(asked, ticker_names(config.synthetic), _NAME)
+        tickers = universe.resolve_universe(requested, ticker_names(config.synthetic), _NAME)
         return cls(config, tickers, calendar.sessions(config.calendar, config.start, config.end))
 
     def identity(self) -> Any:
         config = self.config
         return {
             "source": "synthetic",
-            "law": LAW,
+            "law": MODEL_VERSION,
             "settings": config.synthetic.model_dump(mode="json"),
             "calendar": config.calendar,
             "dates": [config.start.isoformat(), config.end.isoformat()],
@@ -82,7 +82,7 @@ def make_bars(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray
     traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
     paths = _paths(config, tickers, traits, len(sessions))
     prices = _prices(config, tickers, traits, paths)
-    return _spoil(config, tickers, sessions, traits, prices)
+    return _add_faults(config, tickers, sessions, traits, prices)
 
 
 def oracle_forecast(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32]) -> pa.Table:
@@ -115,7 +115,7 @@ class _Traits:
 
     @classmethod
     def of(cls, config: SyntheticConfig, ticker: str, n_sessions: int) -> _Traits:
-        random = stream(config.seed, ticker, _TRAITS)
+        random = random_stream(config.seed, ticker, _TRAITS)
         sigma, beta, price, volume, late, delay = random.random(6)
         return cls(
             sigma=0.010 * 2.0**sigma,
@@ -161,7 +161,7 @@ def _prices(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Trait
     shape = np.empty((4, *sigma.shape))
     factor = np.ones(sigma.shape)
     for row, (ticker, trait) in enumerate(zip(tickers, traits, strict=True)):
-        shape[:, row] = stream(config.seed, ticker, _SHAPE).standard_normal((4, sigma.shape[1]))
+        shape[:, row] = random_stream(config.seed, ticker, _SHAPE).standard_normal((4, sigma.shape[1]))
         if trait.split_factor is not None:
             factor[row] = trait.split_factor
     returns = sigma * shock
@@ -177,15 +177,15 @@ def _prices(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Trait
     volume += np.log([trait.first_volume for trait in traits])[:, None]
     lots = np.rint(np.exp(volume) / (100.0 * factor)) + 1.0
     return _Prices(
-        _traded(open_, factor),
-        _traded(high, factor),
-        _traded(low, factor),
-        _traded(close, factor),
+        _round_to_ticks(open_, factor),
+        _round_to_ticks(high, factor),
+        _round_to_ticks(low, factor),
+        _round_to_ticks(close, factor),
         (lots * (100.0 * factor)).astype(np.int64),
     )
 
 
-def _traded(log_price: Array, factor: Array) -> Array:
+def _round_to_ticks(log_price: Array, factor: Array) -> Array:
     """The nearest price in cents as traded (below one dollar: in hundredths of them), adjusted for later splits."""
     price = np.exp(log_price)
     price *= factor
@@ -201,7 +201,7 @@ _N_KINDS = 5
 _DECIMAL, _ZERO, _CROSSED, _TWICE, _REVISED = range(_N_KINDS)
 
 
-def _spoil(
+def _add_faults(
     config: SyntheticConfig,
     tickers: Sequence[str],
     sessions: NDArray[np.int32],
@@ -210,14 +210,14 @@ def _spoil(
 ) -> pa.Table:
     """The bars as a vendor might deliver them."""
     shape = prices.close.shape
-    luck = np.empty((2, *shape), np.float32)
+    draws = np.empty((2, *shape), np.float32)
     for row, ticker in enumerate(tickers):
-        luck[:, row] = stream(config.seed, ticker, _FAULTS).random((2, shape[1]), np.float32)
-    absent = luck[0] < config.missing_days
+        draws[:, row] = random_stream(config.seed, ticker, _FAULTS).random((2, shape[1]), np.float32)
+    absent = draws[0] < config.missing_days
     for row, trait in enumerate(traits):
         absent[row, : trait.listed] = True
-    bad = np.flatnonzero((luck[1] < config.bad_ticks) & ~absent)
-    kind = (luck[1].ravel()[bad] / max(config.bad_ticks, 1e-9) * _N_KINDS).astype(np.intp).clip(0, _N_KINDS - 1)
+    bad = np.flatnonzero((draws[1] < config.bad_ticks) & ~absent)
+    kind = (draws[1].ravel()[bad] / max(config.bad_ticks, 1e-9) * _N_KINDS).astype(np.intp).clip(0, _N_KINDS - 1)
 
     rank = np.repeat(np.arange(shape[0], dtype=np.int32), shape[1])
     day = np.tile(sessions, shape[0])

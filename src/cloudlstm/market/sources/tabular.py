@@ -22,7 +22,7 @@ from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import bars, columns
 from cloudlstm.market.sources import dates, unpacking
 
-PARSER = 1
+PARSER_VERSION = 1
 """Counts the changes of what this module makes of a file; part of a source's identity."""
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -70,7 +70,9 @@ def check(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | 
     with _unreadable(uri):
         table, header = _read_beginning(data, uri, mapping, ("date",))
         if table.num_rows:
-            dates.require(dates.parse(table.column("date"), date_format), table.column("date"), header["date"], uri)
+            dates.require_dates(
+                dates.parse(table.column("date"), date_format), table.column("date"), header["date"], uri
+            )
         if header and "ticker" not in header:
             _stem(uri)
         return bool(table.num_rows)
@@ -82,7 +84,7 @@ def _read_beginning(
     """As `_read`, of the first rows alone."""
     if unpacking.is_parquet(data):
         return _read_parquet(data, uri, mapping, wanted, most_rows=_BEGINNING_ROWS)
-    text = unpacking.beginning(data, uri, _BEGINNING_BYTES)
+    text = unpacking.first_bytes(data, uri, _BEGINNING_BYTES)
     lines = text if len(text) < _BEGINNING_BYTES else text.rpartition(b"\n")[0] or text
     return _read_csv(lines, uri, mapping, wanted)
 
@@ -112,7 +114,7 @@ def _bars(table: pa.Table, header: Mapping[str, str], uri: str, date_format: str
     n_rows = table.num_rows
     ticker = _tickers(table.column("ticker"), header["ticker"]) if "ticker" in header else _repeat(_stem(uri), n_rows)
     date = dates.parse(table.column("date"), date_format)
-    dates.require(date, table.column("date"), header["date"], uri)
+    dates.require_dates(date, table.column("date"), header["date"], uri)
     numbers = {
         name: _numbers(table.column(name)) if name in header else pa.nulls(n_rows, pa.float64())
         for name in (*bars.PRICES, "adj_close", "volume")
@@ -148,7 +150,7 @@ def _read_parquet(
 def _read_csv(
     data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]
 ) -> tuple[pa.Table, dict[str, str]]:
-    text = unpacking.beginning(data, uri, _BEGINNING_BYTES)
+    text = unpacking.first_bytes(data, uri, _BEGINNING_BYTES)
     begin = len(text) - len(text.lstrip())
     if begin == len(text) < _BEGINNING_BYTES:
         return pa.table({}), {}  # nothing came that day: vendors do deliver empty files
@@ -174,7 +176,7 @@ def _read_csv(
         broken.clear()
         texts = {used[name]: bars.ENCODED for name in ("ticker", "date") if name in used}
         return pa.csv.read_csv(
-            unpacking.after(data, uri, end + 1),
+            unpacking.content_from(data, uri, end + 1),
             pa.csv.ReadOptions(
                 use_threads=False, block_size=_BLOCK_BYTES, column_names=[f"f{i}" for i in range(len(names))]
             ),

@@ -40,13 +40,13 @@ def is_parquet(data: bytes) -> bool:
     return data[:4] == _PARQUET
 
 
-def beginning(data: bytes, uri: str, size: int) -> bytes:
+def first_bytes(data: bytes, uri: str, size: int) -> bytes:
     """The first bytes of a file's content."""
     with _opened(data, uri) as file:
         return file.read(size)
 
 
-def after(data: bytes, uri: str, start: int) -> pa.NativeFile:
+def content_from(data: bytes, uri: str, start: int) -> pa.NativeFile:
     """The content of a file from the byte `start` on, unpacked piece by piece if it is a gzip file.
 
     Reading raises UnreadableSourceError, which names `uri`, where more comes out than the limits of this module allow.

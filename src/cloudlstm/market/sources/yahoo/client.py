@@ -4,7 +4,7 @@ What yfinance 1.7 does by default and what is done about it here:
 
 - A failed ticker comes back as an empty frame and a log line: `hide_exceptions` is off, so the cause is an exception.
 - It remembers replies, broken ones too, so that asking again asks nobody: its memory is cleared before each attempt.
-- It asks twice a ticker, first for the time zone: told that the range is in UTC, it asks once.
+- It asks twice a ticker, first for the time zone: description that the range is in UTC, it asks once.
 - It keeps cookies in a database in the user's home: each process has its own, in memory.
 - It asks a second time at once when refused, and never waits: see session.py, and the back-off below.
 - It leaves out rows of nulls: they are kept, for cleaning to refuse with a reason.
@@ -34,7 +34,7 @@ from cloudlstm.market import columns
 from cloudlstm.market.calendar import to_date, to_days
 from cloudlstm.market.sources.coverage import EMPTY, FAILED, FETCHED, Status
 from cloudlstm.market.sources.snapshots import SNAPSHOT, no_bars
-from cloudlstm.market.sources.yahoo.session import NO_BARS, NoBarsError, Pace, RefusedError, YahooSession
+from cloudlstm.market.sources.yahoo.session import NO_BARS, NoBarsError, Pace, RetryableError, YahooSession
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,20 +84,20 @@ class Client:
         known = self._yfinance.data.YfData(session=self._session)  # one for the whole process
         known._cookie = known._crumb = None  # they would be of another session
 
-    def ask(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
+    def fetch(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
         """The bars of `symbol` from `start` to `through`, both included; tries until it is known what became of it."""
         config = self._config
         began = time.monotonic()
         for attempt in range(1, config.attempts + 1):
             try:
-                return self._ask(ticker, symbol, start, through)
+                return self._fetch(ticker, symbol, start, through)
             except NoBarsError as error:
-                return Reply(EMPTY, _words(error), no_bars(), {})
+                return Reply(EMPTY, _one_line(error), no_bars(), {})
             except MissingExtraError:
                 raise
             except Exception as error:  # whatever a server may answer: the cause is kept, nothing is passed over
                 count = f"{attempt} attempt{'s' if attempt > 1 else ''}"
-                cause = f"{self._status()}{_words(error)} ({count} in {time.monotonic() - began:.0f} s)"
+                cause = f"{self._status()}{_one_line(error)} ({count} in {time.monotonic() - began:.0f} s)"
                 wait_s = _wait_s(config.backoff_s, attempt, error)
             if attempt < config.attempts:
                 if time.monotonic() - began + wait_s > config.max_ticker_s:
@@ -106,7 +106,7 @@ class Client:
                 time.sleep(wait_s)
         return Reply(FAILED, cause, no_bars(), {})
 
-    def _ask(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
+    def _fetch(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
         self._yfinance.data.YfData.cache_get.cache_clear()
         self._session.chart = None
         asset = self._yfinance.Ticker(symbol, session=self._session)
@@ -120,12 +120,12 @@ class Client:
                     interval="1d", auto_adjust=False, actions=True, keepna=True, timeout=self._config.timeout_s,
                 )  # fmt: skip
             except self._yfinance.exceptions.YFPricesMissingError as error:
-                raise self._explained(error) from None
+                raise self._translate(error) from None
         if self._session.chart is None:
-            raise RefusedError("yfinance asked nobody")
+            raise RetryableError("yfinance asked nobody")
         answer = json.loads(self._session.chart.content)["chart"]["result"][0]
         if answer["meta"].get("dataGranularity", "1d") != "1d":
-            raise RefusedError(f"bars of {answer['meta']['dataGranularity']} instead of one day")
+            raise RetryableError(f"bars of {answer['meta']['dataGranularity']} instead of one day")
         return _reply(ticker, symbol, frame, answer, (start, through))
 
     def _status(self) -> str:
@@ -133,17 +133,17 @@ class Client:
         chart = self._session.chart
         return f"HTTP {chart.status_code}: " if chart is not None and chart.status_code in (401, 403) else ""
 
-    def _explained(self, error: Exception) -> Exception:
+    def _translate(self, error: Exception) -> Exception:
         """What yfinance takes for a ticker without prices: that, only if Yahoo has said so."""
         reason = getattr(error, "yahoo_reason", None)
         chart = self._session.chart
         if chart is None or chart.status_code != 200:
-            return RefusedError(f"HTTP {chart.status_code if chart else 'without a reply'}")
+            return RetryableError(f"HTTP {chart.status_code if chart else 'without a reply'}")
         if reason is not None:
-            return (NoBarsError if reason.lower().startswith(NO_BARS) else RefusedError)(reason)
+            return (NoBarsError if reason.lower().startswith(NO_BARS) else RetryableError)(reason)
         if (json.loads(chart.content).get("chart") or {}).get("result"):
             return NoBarsError(_KNOWN)
-        return RefusedError("a reply without a result")
+        return RetryableError("a reply without a result")
 
 
 @cache
@@ -215,11 +215,11 @@ def _date(moment: int | None, time_zone: str) -> str | None:
 def _wait_s(backoff_s: float, attempt: int, error: Exception, chance: Callable[[], float] = random.random) -> float:
     """Doubles with each attempt, with jitter so that tasks do not come back together; at least what Yahoo asks for."""
     wait_s: float = backoff_s * 2.0 ** (attempt - 1) * (0.5 + 0.5 * chance())
-    asked_s = error.retry_after_s if isinstance(error, RefusedError) else None
+    asked_s = error.retry_after_s if isinstance(error, RetryableError) else None
     return max(wait_s, asked_s or 0.0)
 
 
-def _words(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """An error as one line of a cause."""
     reason = getattr(error, "yahoo_reason", None)
     text = str(reason or error) or type(error).__name__
@@ -228,6 +228,6 @@ def _words(error: Exception) -> str:
         text = curl[1]
     elif isinstance(error, ValueError) and "column" in text:
         text = f"the reply is no complete JSON: {text}"
-    elif not isinstance(error, RefusedError | NoBarsError) and type(error).__module__ == "builtins":
+    elif not isinstance(error, RetryableError | NoBarsError) and type(error).__module__ == "builtins":
         text = f"the reply is not as expected: {type(error).__name__}: {text}"
     return " ".join(text.split())[:_CAUSE_LENGTH]

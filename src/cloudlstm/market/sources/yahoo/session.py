@@ -25,7 +25,7 @@ NO_BARS = ("no data found", "data doesn't exist")
 of a symbol it knows, "Data doesn't exist for startDate = …"."""
 
 
-class RefusedError(Exception):
+class RetryableError(Exception):
     """Yahoo did not answer the question; asking later may help.
 
     Attributes:
@@ -85,22 +85,22 @@ class YahooSession(requests.Session[requests.Response]):
         """As of any session.
 
         Raises:
-            RefusedError, NoBarsError: for the chart service only.
+            RetryableError, NoBarsError: for the chart service only.
         """
         is_for_cookie = urlsplit(url).hostname == _COOKIE_HOST
         if is_for_cookie and self._cookie_reply is not None and len(self.cookies):
             return self._cookie_reply
         self._pace.wait()
         kwargs["timeout"] = self._timeout_s
-        response = super().request(method, self._sent_to(url), *args, **kwargs)
+        response = super().request(method, self._rewrite_url(url), *args, **kwargs)
         if is_for_cookie:
             self._cookie_reply = response
         if _CHART in url:
             self.chart = response
-            _judge(response)
+            _raise_for_reply(response)
         return response
 
-    def _sent_to(self, url: str) -> str:
+    def _rewrite_url(self, url: str) -> str:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if not self._base_url or not (host == "yahoo.com" or host.endswith(".yahoo.com")):
@@ -108,19 +108,21 @@ class YahooSession(requests.Session[requests.Response]):
         return f"{self._base_url}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
 
 
-def _judge(response: requests.Response) -> None:
+def _raise_for_reply(response: requests.Response) -> None:
     """Raises where the status settles the matter; 401 and 403 are left to yfinance, which then renews its cookies."""
     status = response.status_code
     if status in _REFUSALS or status >= 500:
-        raise RefusedError(f"HTTP {status}", retry_after_s(response.headers.get("retry-after")))
+        raise RetryableError(f"HTTP {status}", retry_after_s(response.headers.get("retry-after")))
     if status in (400, 404):
-        told = _told(response)
-        if told and (status == 404 or told.lower().startswith(NO_BARS)):
-            raise NoBarsError(told)
-        raise RefusedError(f"HTTP {status}: {told}" if told else f"HTTP {status} without a word from Yahoo")
+        description = _error_description(response)
+        if description and (status == 404 or description.lower().startswith(NO_BARS)):
+            raise NoBarsError(description)
+        raise RetryableError(
+            f"HTTP {status}: {description}" if description else f"HTTP {status} without a word from Yahoo"
+        )
 
 
-def _told(response: requests.Response) -> str:
+def _error_description(response: requests.Response) -> str:
     """Yahoo's own words in a reply of the chart service that brings no data; "" where it is not Yahoo that speaks."""
     try:
         return str(json.loads(response.content)["chart"]["error"]["description"])

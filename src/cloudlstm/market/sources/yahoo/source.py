@@ -28,7 +28,7 @@ from cloudlstm.runs.environment import YAHOO_URL
 _LOG = logging.getLogger(__name__)
 
 
-FORM = 1
+FORMAT_VERSION = 1
 """Counts the changes of what is made from a reply of Yahoo; part of the source's identity."""
 
 _LEAST_PER_TASK = 15.0
@@ -59,14 +59,14 @@ class YahooSource:
     name: str = "Yahoo Finance"
 
     @classmethod
-    def open(cls, config: MarketConfig, asked: tuple[str, ...] | None) -> YahooSource:
+    def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> YahooSource:
         """The bars of the tickers asked for as they are known now.
 
         Raises:
             DataError: when no ticker is named, or no session of the range has closed yet.
             MissingExtraError: when yfinance or exchange-calendars is not installed.
         """
-        if not asked:
+        if not requested:
             raise DataError("Yahoo Finance has no list of its tickers", hint="name them in universe.tickers")
         if importlib.util.find_spec("yfinance") is None:
             raise MissingExtraError("source yahoo needs yfinance", hint="pip install 'cloudlstm[market]'")
@@ -78,12 +78,12 @@ class YahooSource:
         base_url = os.environ.get(YAHOO_URL, "")
         if base_url:
             _LOG.warning("%s stands in for Yahoo Finance (%s)", base_url, YAHOO_URL)
-        return cls(config, tuple(sorted(asked)), through, base_url)
+        return cls(config, tuple(sorted(requested)), through, base_url)
 
     def identity(self) -> Any:
         return {
             "source": "yahoo",
-            "form": FORM,
+            "form": FORMAT_VERSION,
             "base_url": self.base_url,
             "dates": [self.config.start.isoformat(), self.through.isoformat()],
             "universe": list(self.universe),
@@ -119,20 +119,20 @@ class YahooSource:
                 cause = f"not asked for after {len(failed)} failures in a row, the last: {failed[-1].cause}"
                 outcome = Outcome(ticker, symbol_of(ticker), FAILED, cause, failed[-1].as_of)
             elif outcome is None:
-                outcome = self._ask(ticker, tasks, folder)
+                outcome = self._fetch(ticker, tasks, folder)
                 failed = [*failed, outcome] if outcome.status == FAILED else []
             outcomes.append(outcome)
         return outcomes
 
-    def _ask(self, ticker: str, tasks: int, folder: str) -> Outcome:
+    def _fetch(self, ticker: str, tasks: int, folder: str) -> Outcome:
         symbol = symbol_of(ticker)
         yahoo = client(self.config.yahoo, tasks, self.base_url)
-        reply = yahoo.ask(ticker, symbol, self.config.start, self.through)
+        reply = yahoo.fetch(ticker, symbol, self.config.start, self.through)
         as_of = _now().isoformat(timespec="seconds")
         if reply.status == FAILED:
             return Outcome(ticker, symbol, FAILED, reply.cause, as_of)
         snapshot = Snapshot(ticker, symbol, reply.status, reply.cause, as_of, reply.facts, reply.table)
-        return snapshots.keep(folder, snapshot)
+        return snapshots.store(folder, snapshot)
 
     def fetched(self, outcomes: Sequence[Outcome]) -> SnapshotSource:
         """What was fetched, as a source that can be read."""
