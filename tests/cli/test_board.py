@@ -24,9 +24,10 @@ from cloudlstm.cli.progress import figures
 from cloudlstm.cli.tables import Column, fitted
 from cloudlstm.config import parse
 from cloudlstm.runs.attempts import Attempt
-from cloudlstm.runs.journal import Journal, Progress
+from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths, index
+from cloudlstm.runs.progress import Progress
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets import Plan
 

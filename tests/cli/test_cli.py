@@ -16,7 +16,7 @@ import pytest
 from cloudlstm.cli import main
 from cloudlstm.cli.commands import COMMANDS
 from cloudlstm.cli.progress import amount, duration, figures, summary
-from cloudlstm.runs.journal import Progress
+from cloudlstm.runs.progress import Progress
 from cloudlstm.targets import Plan
 
 REPO = Path(__file__).resolve().parents[2]

@@ -18,10 +18,10 @@ from cloudlstm.config import parse
 from cloudlstm.errors import DataError, to_record
 from cloudlstm.runs import attempts, settings
 from cloudlstm.runs.attempts import Attempt
-from cloudlstm.runs.journal import PhaseNote, Progress, read_phase
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import PhaseWriter, Progress, read_phase
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets import JobState, Plan, launcher
 
@@ -89,11 +89,11 @@ def test_before_the_first_report_the_first_step_is_at_work(paths: RunPaths, caps
 
 def test_the_phase_that_the_launcher_wrote_is_shown(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
     with attempt(paths) as held:
-        PhaseNote(paths, held.number, "prepare").tell("Spark on the cluster: RUNNING")
+        PhaseWriter(paths, held.number, "prepare").write("Spark on the cluster: RUNNING")
         assert rows(paths, capsys)["ingest"] == ("at work", "Spark on the cluster: RUNNING")
         done(paths, *PREPARE)
         assert rows(paths, capsys)["train"] == ("at work", "starting"), "that was the phase of another job"
-        PhaseNote(paths, held.number, "train").tell("1 of 2 machines run, waiting for all to join")
+        PhaseWriter(paths, held.number, "train").write("1 of 2 machines run, waiting for all to join")
         assert rows(paths, capsys)["train"] == ("at work", "1 of 2 machines run, waiting for all to join")
 
 

@@ -23,8 +23,8 @@ from cloudlstm.config import parse
 from cloudlstm.errors import DataError, to_record
 from cloudlstm.runs import index
 from cloudlstm.runs.attempts import Attempt
-from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import Progress
 from cloudlstm.targets import Plan
 
 MARKUP = ["bars/[a-c]*.csv", "[/old]", "X[/B]", "[bold]AAPL[/bold]", "[link=http://x]y[/link]", ":apple:", "a\\[b]"]

@@ -20,10 +20,12 @@ from cloudlstm.pipeline import ingest as module
 from cloudlstm.pipeline import prepare
 from cloudlstm.pipeline.ingest import Ingest
 from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.environment import YAHOO_URL
-from cloudlstm.runs.journal import Journal, Progress
+from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import Progress
 
 START, END = dt.date(2023, 1, 3), dt.date(2023, 3, 31)
 SESSIONS = sessions("XNYS", START, END)
@@ -62,7 +64,7 @@ class Telling(Journal):
 
 def ingest(spark: Spark, folder: Path, config: RunConfig, journal: Journal | None = None) -> Manifest:
     paths = RunPaths(f"file://{folder}")
-    return prepare._Pipeline(paths, config, journal or Telling(paths), spark).ingest()
+    return prepare._Pipeline(spark, RunContext(paths, config, 0, journal or Telling(paths))).ingest()
 
 
 def test_500_tickers_with_faults_end_complete(spark: Spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,8 +153,9 @@ def test_a_source_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyte
     clock = iter((0.0, 0.0, 10.0, 10.0, 26.0, 26.0, 30.0, 30.0))  # at the start, then two looks a turn
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.__next__))
     journal = Telling(RunPaths(f"file://{tmp_path}"))
-    told = Ingest(RunPaths(f"file://{tmp_path}"), config_of("T1"), journal, None, "print")  # type: ignore[arg-type]
-    report = told._counting("Yahoo Finance", f"file://{tmp_path}/", 1)
+    context = RunContext(RunPaths(f"file://{tmp_path}"), config_of("T1"), 0, journal)
+    ingest = Ingest(context.step("ingest", "print"), None)  # type: ignore[arg-type]
+    report = ingest._counting("Yahoo Finance", f"file://{tmp_path}/", 1)
     report(0)
     report(0)
     (tmp_path / "T1.abc.parquet").write_bytes(b"")

@@ -17,8 +17,9 @@ from cloudlstm.cli.detach import detach
 from cloudlstm.cli.logs import Parts
 from cloudlstm.errors import StorageUnavailableError, from_record, to_mark
 from cloudlstm.pipeline.spark import Spark
-from cloudlstm.runs.journal import Journal, read_progress
+from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import read_progress
 from cloudlstm.targets import Plan, launcher
 from cloudlstm.targets.local.scratch import Scratch
 from emulator_fixtures import make_s3_bucket

@@ -20,10 +20,10 @@ from cloudlstm.config import parse
 from cloudlstm.errors import RunBusyError, StorageError
 from cloudlstm.runs import attempts, deletion, folder, index, manifest, settings
 from cloudlstm.runs.attempts import Attempt
-from cloudlstm.runs.journal import PhaseNote
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest, write_object
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import PhaseWriter
 from targets.kill_point import Doom
 
 MARK, OLDER = "0123456789abcdef", "fedcba9876543210"
@@ -173,7 +173,7 @@ def test_jobs_on_a_cloud_get_time_to_see_that_they_have_to_end(
     paths = a_run(place)
     gone = asdict(Owner.me()) | {"ticks": 1, "started": time.time() - 3600}  # its process id has another process now
     storage.write_json(paths.attempt(2), gone)
-    PhaseNote(paths, 2, "prepare").tell("Spark on the cluster: RUNNING")
+    PhaseWriter(paths, 2, "prepare").write("Spark on the cluster: RUNNING")
     seen = []
 
     def noticed(seconds: float) -> None:

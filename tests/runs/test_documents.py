@@ -10,10 +10,10 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, JobError, from_record, to_record
 from cloudlstm.runs import documents, manifest
-from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.liveness import Beat, Owner
 from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import Progress
 from cloudlstm.workers import job
 from cloudlstm.workers.agent import Assignment
 from cloudlstm.workers.rendezvous import Generation

@@ -16,9 +16,9 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.errors import RunBusyError
 from cloudlstm.runs import attempts, documents, liveness
-from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.liveness import Changes, Heartbeat, Owner, Process, Verdict, Watch
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import Progress
 from cloudlstm.targets import Restart, launcher
 
 BEAT = "memory://liveness/beat.json"

@@ -12,9 +12,10 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.cli.logs import Parts
 from cloudlstm.runs import attempts, numbered
-from cloudlstm.runs.journal import Journal, read_progress
+from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import read_progress
 from cloudlstm.targets import lease
 from cloudlstm.targets.trainer_job import read_assignment
 from cloudlstm.workers import rendezvous

@@ -17,10 +17,11 @@ import pytest
 from cloudlstm import errors, storage
 from cloudlstm.cli.logs import Parts
 from cloudlstm.runs import attempts, manifest
-from cloudlstm.runs.journal import Journal, read_progress
+from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.liveness import Heartbeat, Owner
 from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import read_progress
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloudlstm import storage
-from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import Progress
 from cloudlstm.targets import Plan, launcher
 from cloudlstm.targets.local.target import LocalTarget
 from training.runs import config_of

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import errors, storage
-from cloudlstm.runs.journal import Journal, read_progress
+from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import read_progress
 from cloudlstm.targets import JobState, Plan, launcher
 from cloudlstm.targets.local import target
 from cloudlstm.targets.local.target import LocalJob

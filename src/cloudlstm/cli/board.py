@@ -20,7 +20,7 @@ from rich.text import Text
 from cloudlstm.cli import tables, terminal
 from cloudlstm.cli.progress import amount, duration, facts, figures, pace, summary
 from cloudlstm.cli.tables import line
-from cloudlstm.runs.journal import Progress
+from cloudlstm.runs.progress import Progress
 from cloudlstm.runs.steps import STEPS
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.tables import console
 from cloudlstm.runs import attempts
-from cloudlstm.runs.journal import FIRST_NOTE
+from cloudlstm.runs.journal import FIRST_WARNING_PART
 from cloudlstm.runs.liveness import Verdict, Watch
 from cloudlstm.runs.paths import RunPaths
 
@@ -76,7 +76,7 @@ class Parts:
                 continue
             _, job, worker, name = item.uri.removeprefix(self._paths.uri + "/").split("/")
             source, number = f"{job}/{worker}", int(name.split(".", 1)[0])
-            gap = source in self._last and self._last[source] + 1 < number < FIRST_NOTE
+            gap = source in self._last and self._last[source] + 1 < number < FIRST_WARNING_PART
             if source in held or (gap and not final and self._waited.get(item.uri, 0) < _GAP_POLLS):
                 self._waited[item.uri] = self._waited.get(item.uri, 0) + 1
                 held.add(source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cloudlstm.runs.journal import Progress
+from cloudlstm.runs.progress import Progress
 from cloudlstm.runs.steps import STEPS
 
 _NAMES = {"validation_loss": "best val", "epochs": "", "phase": "", "skipped": ""}

@@ -11,10 +11,10 @@ from cloudlstm.cli.progress import duration, figures, summary
 from cloudlstm.cli.tables import Column, console, fitted, print_line
 from cloudlstm.errors import ObjectNotFoundError, StorageError, UsageError
 from cloudlstm.runs import attempts, settings
-from cloudlstm.runs.journal import Progress, read_phase, read_progress
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.orphans import has_orphans
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import Progress, read_phase, read_progress
 from cloudlstm.runs.steps import JOBS, STEPS
 
 STYLES = {"at work": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}

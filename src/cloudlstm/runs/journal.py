@@ -1,8 +1,7 @@
-"""What a job tells the world while it works: log lines and progress, as objects in the run folder.
+"""Writes a job's log lines and progress to the run folder, the same way on every platform.
 
-Every platform keeps logs in a place and at a delay of its own. A job therefore writes its own: log lines as numbered
-parts that are never rewritten, progress as one small object per step and worker that is rewritten every few seconds.
-`cloudlstm logs`, `status` and the progress bars read only these.
+Log lines are numbered parts that are never rewritten. Progress is one small object per step and worker, rewritten
+every few seconds. `cloudlstm logs`, `status` and the progress bars read only these.
 """
 
 from __future__ import annotations
@@ -13,118 +12,87 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
 from cloudlstm import storage
-from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageError
-from cloudlstm.runs import documents, numbered
+from cloudlstm.errors import StorageError
+from cloudlstm.runs import numbered
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import Progress
 from cloudlstm.storage.retry import retry
 
 _LOGGER = logging.getLogger("cloudlstm")
-_STAMP = "%Y-%m-%dT%H:%M:%S%z"
-_TELLING_S = 0.05
-"""A rate over less time than this says nothing."""
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
-_LAST_TRIES, _LAST_PAUSE_S = 3, 0.5
-"""To write what is left at the end; backends have repeated their requests before that."""
+_FINAL_TRIES, _FINAL_PAUSE_S = 3, 0.5
+"""For the last flush; each try includes the retries of the storage backend."""
 
-
-@dataclass(slots=True)
-class Progress:
-    """How far one worker is with one step.
-
-    Attributes:
-        step: The step's name.
-        worker: Who reports.
-        done: Units finished.
-        total: Units in all; 0 while unknown.
-        unit: What is counted: "rows", "windows", "tickers", …
-        started: Seconds since the epoch when the step began.
-        updated: Likewise for this report.
-        finished: Whether the worker is through with the step.
-        facts: Further figures to show, such as epoch and loss.
-        resumed: Units that were done before this worker began; no part of its rate.
-    """
-
-    step: str
-    worker: str
-    done: int
-    total: int
-    unit: str
-    started: float
-    updated: float
-    finished: bool = False
-    facts: dict[str, Any] = field(default_factory=dict)
-    resumed: int = 0
-
-    @property
-    def rate(self) -> float:
-        """Units per second since the step began; 0 while there is too little to tell."""
-        seconds = self.updated - self.started
-        return (self.done - self.resumed) / seconds if seconds >= _TELLING_S else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time left at the present rate, or None while nothing can be said."""
-        if not self.total or not self.rate:
-            return None
-        return max(self.total - self.done, 0) / self.rate
+FIRST_WARNING_PART = 10**9
+"""A journal numbers its parts from 0; `write_warning` numbers them by milliseconds, always above this."""
 
 
 class Journal(logging.Handler):
-    """Collects one job's log lines and progress and flushes them into the run folder every few seconds.
+    """Collects one job's log lines and progress and writes them to the run folder every few seconds.
 
-    Use as a context manager around a job's work; everything logged below the "cloudlstm" logger is kept.
-    A flush that fails is tried again at the next turn: telling about the work must never stop it.
+    Use as a context manager around a job's work: it keeps what is logged below the "cloudlstm" logger. A flush that
+    fails is repeated at the next turn and does not stop the work.
 
     Args:
         paths: The run.
         job: The job's name: "prepare" or "train".
-        worker: Who writes: "driver", "worker-0", …
+        worker: The name of this process, such as "driver" or "worker-0".
         every_s: Seconds between flushes.
     """
 
     def __init__(self, paths: RunPaths, job: str, worker: str, *, every_s: float = 2.0) -> None:
         super().__init__(level=logging.INFO)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt=_STAMP))
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt=_TIME_FORMAT))
         self._paths, self._job, self._worker = paths, job, worker
         self._every_s = every_s
         self._lines: list[str] = []
         self._progress: dict[str, Progress] = {}
-        self._dirty: set[str] = set()
+        self._changed: set[str] = set()
         self._part: int | None = None  # not known yet
         self._pending: bytes | None = None
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._stop, self._urgent = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a log line for the next flush; a warning is not kept waiting, for the end may be near."""
+        """Keeps a log line for the next flush; a warning starts a flush at once, as the process may end soon."""
         line = self.format(record)
-        with self._guard:
+        with self._lock:
             self._lines.append(line)
         if record.levelno >= logging.WARNING:
             self._urgent.set()
 
     def report(self, step: str, done: int, total: int, unit: str, *, finished: bool = False, **facts: Any) -> None:
-        """Notes how far `step` is; cheap enough to be called as often as one likes."""
+        """Records the progress of a step; cheap enough for every batch.
+
+        Args:
+            step: The step's name.
+            done: Units finished.
+            total: Units in all; 0 while unknown.
+            unit: What is counted, such as "rows".
+            finished: True if this worker has finished the step.
+            facts: Further values to show.
+        """
         now = time.time()
-        with self._guard:
+        with self._lock:
             known = self._progress.get(step)
             if known and (known.total or "phase" not in known.facts):
                 started, resumed = known.started, known.resumed
-            else:  # what came before the first count, such as a start of TensorFlow, is no part of the rate
+            else:  # the time before the first count, such as TensorFlow's start, is not part of the rate
                 started, resumed = now, 0 if finished else done
             self._progress[step] = Progress(
                 step, self._worker, done, total, unit, started, now, finished, facts, resumed
             )
-            self._dirty.add(step)
+            self._changed.add(step)
 
     def flush(self) -> None:
-        """Writes what has come since the last flush; what cannot be written now stays for the next."""
+        """Writes what is new; what cannot be written now is kept for the next flush."""
         with suppress(StorageError):
             self._write()
 
@@ -133,10 +101,10 @@ class Journal(logging.Handler):
         self._write_progress()
 
     def _write_lines(self) -> None:
-        """Writes parts until no line is left. One that may have arrived is written again as it was: it may be read."""
+        """Writes parts until no line is left. After a failed write the same part is written with the same bytes."""
         while True:
             if self._pending is None:
-                with self._guard:
+                with self._lock:
                     lines, self._lines = self._lines, []
                 if not lines:
                     return
@@ -148,16 +116,16 @@ class Journal(logging.Handler):
             self._pending = None
 
     def _write_progress(self) -> None:
-        with self._guard:
-            reports = [self._progress[step] for step in sorted(self._dirty)]
-        for report in reports:
-            storage.write_json(self._paths.progress(report.step, report.worker), asdict(report))
-            with self._guard:
-                if self._progress[report.step] is report:
-                    self._dirty.discard(report.step)
+        with self._lock:
+            changed = [self._progress[step] for step in sorted(self._changed)]
+        for progress in changed:
+            storage.write_json(self._paths.progress(progress.step, progress.worker), asdict(progress))
+            with self._lock:
+                if self._progress[progress.step] is progress:
+                    self._changed.discard(progress.step)
 
     def _next_part(self) -> int:
-        """A job that runs again in a later attempt continues the numbering of its parts."""
+        """The number of the next part; a job of a later attempt continues the numbers of the earlier one."""
         folder = self._paths.log(self._job, self._worker, 0).rsplit("/", 1)[0] + "/"
         return max(numbered.numbers(folder, ".log", digits=5), default=-1) + 1
 
@@ -181,70 +149,25 @@ class Journal(logging.Handler):
         self._urgent.set()
         self._thread.join()
         try:
-            retry(self._write, StorageError, tries=_LAST_TRIES, first_pause_s=_LAST_PAUSE_S)
-        except StorageError:  # the platform keeps what a job prints: there the last lines are not lost
+            retry(self._write, StorageError, tries=_FINAL_TRIES, first_pause_s=_FINAL_PAUSE_S)
+        except StorageError:  # the platform keeps a job's standard error
             sys.stderr.write((self._pending or b"").decode() + "".join(f"{line}\n" for line in self._lines))
 
 
-FIRST_NOTE = 10**9
-"""Parts of a journal are numbered from 0 without gaps; notes by milliseconds, which are greater than this."""
-
-
-def note(paths: RunPaths, job: str, who: str, said: str, printed: Iterable[str] = (), *, when: float) -> None:
-    """Logs a warning of somebody who keeps no journal, and below it what a process had printed; never fails.
+def write_warning(
+    paths: RunPaths, job: str, writer: str, message: str, printed: Iterable[str] = (), *, when: float
+) -> None:
+    """Writes one warning to the log of a job, from a process without a journal; a failed write is ignored.
 
     Args:
         paths: The run.
-        job: The job that it is about.
-        who: Who says it, as in "launcher".
-        said: One line.
-        printed: Lines, told indented.
+        job: The job that the warning is about.
+        writer: Who writes, such as "launcher".
+        message: One line.
+        printed: Lines that a process printed, shown indented below the message.
         when: Seconds since the epoch.
     """
-    stamp = time.strftime(_STAMP, time.localtime(when))
-    text = "\n".join([f"{stamp} WARNING {said}", *(f"    {line}" for line in printed)]) + "\n"
+    stamp = time.strftime(_TIME_FORMAT, time.localtime(when))
+    text = "\n".join([f"{stamp} WARNING {message}", *(f"    {line}" for line in printed)]) + "\n"
     with suppress(StorageError):
-        storage.write(paths.log(job, who, time.time_ns() // 1_000_000), text.encode(errors="backslashreplace"))
-
-
-def read_progress(paths: RunPaths) -> list[Progress]:
-    """The latest report of every step and worker, in the order in which the steps began."""
-    found = []
-    for item in storage.list_objects(paths.progresses):
-        if not paths.is_ours(item.uri):
-            continue
-        try:
-            found.append(documents.read(Progress, item.uri))
-        except (ObjectNotFoundError, CorruptObjectError):
-            continue
-    return sorted(found, key=lambda report: (report.started, report.step, report.worker))
-
-
-class PhaseNote:
-    """The phase of one job, written whenever it is another one.
-
-    Args:
-        paths: The run.
-        attempt: The attempt that the job works for.
-        job: Its name.
-    """
-
-    def __init__(self, paths: RunPaths, attempt: int, job: str) -> None:
-        self._uri, self._job = paths.phase(attempt), job
-        self._written = ""
-
-    def tell(self, phase: str) -> None:
-        """Writes the phase unless it is the one that was written last; a failure to write is no harm."""
-        if phase != self._written:
-            with suppress(StorageError):
-                storage.write_json(self._uri, {"job": self._job, "phase": phase})
-                self._written = phase
-
-
-def read_phase(paths: RunPaths, attempt: int) -> tuple[str, str]:
-    """The job that an attempt's launcher watched last, and its phase; both may be empty."""
-    try:
-        found = storage.read_json(paths.phase(attempt))
-        return str(found["job"]), str(found["phase"])
-    except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError):
-        return "", ""
+        storage.write(paths.log(job, writer, time.time_ns() // 1_000_000), text.encode(errors="backslashreplace"))

@@ -10,8 +10,8 @@ from dataclasses import replace
 from cloudlstm import errors, storage
 from cloudlstm.runs import folder, index, journal, settings
 from cloudlstm.runs.attempts import Attempt
-from cloudlstm.runs.journal import PhaseNote, Progress, read_progress
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import PhaseWriter, Progress, read_progress
 from cloudlstm.runs.steps import JOBS, STEPS
 from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
 from cloudlstm.targets.base import filled
@@ -80,7 +80,7 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
     """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
     name = request["job"]
     told = _Told(paths, name, time.time())
-    note = PhaseNote(paths, attempt.number, name)
+    phase_writer = PhaseWriter(paths, attempt.number, name)
     attempt.require_held()
     job = target.start(_filled(request, attempt.number))
     try:
@@ -91,7 +91,7 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
                 )
             attempt.require_held()
             watch(told.progress(job.restarts, job.phase))
-            note.tell(job.phase)
+            phase_writer.write(job.phase)
             time.sleep(_POLL_S)
         attempt.require_held()
         watch(told.progress(job.restarts, job.phase))
@@ -172,7 +172,7 @@ class _Told:
 
     def _log(self, restart: Restart, generation: int) -> None:
         said = f"{restart.cause}; all workers start again as generation {generation}"
-        journal.note(self._paths, self._job, "launcher", said, restart.told.splitlines(), when=restart.time)
+        journal.write_warning(self._paths, self._job, "launcher", said, restart.told.splitlines(), when=restart.time)
 
 
 def _who(report: Progress) -> tuple[str, str]:

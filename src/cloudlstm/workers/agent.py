@@ -241,7 +241,7 @@ class Member:
         assert worker is not None
         said = told(worker.name, status)
         self._told = worker.printed()[-_TOLD_LINES:]
-        journal.note(self._paths, _JOB, f"machine-{self._address}", said, self._told, when=time.time())
+        journal.write_warning(self._paths, _JOB, f"machine-{self._address}", said, self._told, when=time.time())
         _say(said)
         if status in KNOWN_CAUSES:
             self._close(generation, rendezvous.FAILED, "\n".join([said, *self._told]))
