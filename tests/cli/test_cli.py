@@ -15,7 +15,7 @@ import pytest
 
 from cloudlstm.cli import main
 from cloudlstm.cli.commands import COMMANDS
-from cloudlstm.cli.progress import amount, duration, figures, summary
+from cloudlstm.cli.progress import figures, summary
 from cloudlstm.runs.progress import Progress
 from cloudlstm.targets import Plan
 
@@ -219,19 +219,6 @@ def test_doctor_names_the_fix(
     assert output.count("fix:") >= 1
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0"), (950, "950"), (1234, "1.23 k"), (12_345, "12.3 k"), (123_456, "123 k"), (3_770_000, "3.77 M")],
-)
-def test_amounts_are_short(number: float, text: str) -> None:
-    assert amount(number) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(7.4, "0:07"), (754, "12:34"), (3723, "1:02:03")])
-def test_durations_have_the_form_of_a_clock(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
 def test_a_plan_is_a_value() -> None:
     plan = Plan("submit", "file:///runs/x", ({"action": "mark"},))
     assert json.loads(plan.to_json())["requests"] == [{"action": "mark"}]
@@ -241,4 +228,4 @@ def test_progress_of_several_workers_of_a_step_is_not_added_up() -> None:
     output = [Progress("train", f"worker-{index}", 40 + index, 100, "windows", 10.0, 20.0) for index in range(2)]
     (shown,) = summary(output)
     assert (shown.done, shown.total, shown.finished) == (41, 100, False)
-    assert figures(shown) == "4.1 windows/s · 0:14 left"
+    assert figures(shown) == "4.1 windows/s · 14 s left"

@@ -103,7 +103,7 @@ def test_a_step_that_reports_is_at_work_with_its_figures(paths: RunPaths, capsys
         progress(paths, "ingest", 100, finished=True)
         progress(paths, "clean")
         found = rows(paths, capsys)
-        assert found["ingest"] == ("done", "1,234 rows, 0 objects in 1:15")
+        assert found["ingest"] == ("done", "1,234 rows, 0 objects in 75 s")
         assert found["clean"][0] == "at work"
         assert found["clean"][1].startswith("60% · ")
         assert [state for state, _ in found.values()][2:] == ["waiting"] * 4

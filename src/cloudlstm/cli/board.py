@@ -18,10 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cloudlstm.cli import tables, terminal
-from cloudlstm.cli.progress import amount, duration, facts, figures, pace, summary
+from cloudlstm.cli.progress import facts, figures, pace, summary
 from cloudlstm.cli.tables import line
 from cloudlstm.runs.progress import Progress
 from cloudlstm.runs.steps import STEPS
+from cloudlstm.text.numbers import amount, seconds
 
 if TYPE_CHECKING:
     from cloudlstm.targets import Plan
@@ -98,7 +99,7 @@ class Board:
         if report.facts.get("skipped"):
             text = "unchanged, skipped"
         else:
-            parts = [duration(report.updated - report.started)]
+            parts = [seconds(report.updated - report.started)]
             parts += [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
             parts.append(facts(report, self._epochs) or f"{amount(report.done)} {report.unit}")
             text = " · ".join(parts)
@@ -139,10 +140,10 @@ class Board:
 
     def _foot(self) -> Text:
         if self.stopping:
-            return line(f"stopped after {duration(self.elapsed_s)}" if self.ended else _STOPPING, "yellow")
+            return line(f"stopped after {seconds(self.elapsed_s)}" if self.ended else _STOPPING, "yellow")
         if self.ended:
-            return line(f"{duration(self.elapsed_s)} in total", "dim")
-        return line(f"{duration(self.elapsed_s)} elapsed · Ctrl-C stops it, a later submit continues", "dim")
+            return line(f"{seconds(self.elapsed_s)} in total", "dim")
+        return line(f"{seconds(self.elapsed_s)} elapsed · Ctrl-C stops it, a later submit continues", "dim")
 
 
 class _PlainWatch:

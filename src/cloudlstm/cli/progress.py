@@ -6,6 +6,7 @@ import math
 
 from cloudlstm.runs.progress import Progress
 from cloudlstm.runs.steps import STEPS
+from cloudlstm.text.numbers import amount, seconds
 
 _NAMES = {"validation_loss": "best val", "epochs": "", "phase": "", "skipped": ""}
 """Labels that differ from the name of a fact; a fact with an empty label is not shown."""
@@ -35,25 +36,6 @@ def summary(reports: list[Progress]) -> list[Progress]:
     return merged
 
 
-def amount(number: float) -> str:
-    """A count in few characters: 4.5, 950, 12.3 k, 3.77 M."""
-    if 0 < number < 10 and number != int(number):
-        return f"{number:.1f}"
-    for limit, divisor, suffix in ((1e3, 1.0, ""), (1e6, 1e3, " k"), (1e9, 1e6, " M")):
-        if number < limit:
-            scaled = number / divisor
-            digits = 0 if not suffix else max(0, 2 - len(str(int(scaled))) + 1)
-            return f"{scaled:.{digits}f}{suffix}"
-    return f"{number / 1e9:.2f} G"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as 0:07, 12:34 or 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
 def figures(report: Progress, epochs: int | None = None) -> str:
     """Rate, time left and the figures of the step, in one line."""
     return " · ".join(part for part in (pace(report), facts(report, epochs)) if part)
@@ -68,11 +50,11 @@ def pace(report: Progress) -> str:
     parts = [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
     left = report.seconds_left
     if report.finished:
-        parts.append(f"took {duration(report.updated - report.started)}")
+        parts.append(f"took {seconds(report.updated - report.started)}")
     elif report.total and report.done >= report.total:
         parts.append("finishing")
     elif left is not None:
-        parts.append(f"{duration(left)} left")
+        parts.append(f"{seconds(left)} left")
     elif not parts:
         parts.append("at work")  # only its start is known
     return " · ".join(parts)

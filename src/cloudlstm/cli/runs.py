@@ -15,7 +15,6 @@ from rich.text import Text
 from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.find import chosen_id
-from cloudlstm.cli.progress import amount, duration
 from cloudlstm.cli.status import STYLES, state
 from cloudlstm.cli.tables import Column, cell, console, fitted, print_line
 from cloudlstm.config.overrides import flat
@@ -25,6 +24,7 @@ from cloudlstm.runs.index import run_ids
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
+from cloudlstm.text.numbers import amount, seconds
 
 _AT_ONCE = 16
 """Runs that are read at the same time: in a bucket each takes some ten requests of tens of milliseconds."""
@@ -126,7 +126,7 @@ _COLUMNS = (
     Column("RMSE $", 17),
     Column("skill", 19),
     Column("windows/s", 7),
-    Column("seconds", 6),
+    Column("time", 6),
     Column("workers", 5),
 )
 
@@ -141,7 +141,7 @@ _RESULTS: tuple[tuple[str, Callable[[Record], float | None], Callable[[float], s
     ("best epoch", lambda run: run.train.get("best_epoch"), lambda value: f"{value:.0f}", 0),
     ("epochs run", lambda run: run.train.get("epochs"), lambda value: f"{value:.0f}", 0),
     ("windows/s", lambda run: run.train.get("windows_per_s"), amount, 1),
-    ("seconds", lambda run: run.seconds, duration, -1),
+    ("time", lambda run: run.seconds, seconds, -1),
 )
 """Name, where it stands, how it is written, and which way is better: 1 up, -1 down, 0 neither."""
 
@@ -210,7 +210,7 @@ def _row(record: Record) -> list[str | Text]:
         cell(lstm["rmse_price"], ",.4f") if lstm else "",
         cell(lstm["skill"], "+.4f") if lstm else "",
         amount(train["windows_per_s"]) if train.get("windows_per_s") else "",
-        duration(record.seconds) if record.seconds is not None else "",
+        seconds(record.seconds) if record.seconds is not None else "",
         str(train.get("workers", "")),
     ]
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from rich.text import Text
 
 from cloudlstm import storage
-from cloudlstm.cli.progress import duration, figures, summary
+from cloudlstm.cli.progress import figures, summary
 from cloudlstm.cli.tables import Column, console, fitted, print_line
 from cloudlstm.errors import ObjectNotFoundError, StorageError, UsageError
 from cloudlstm.runs import attempts, settings
@@ -16,6 +16,7 @@ from cloudlstm.runs.orphans import has_orphans
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import Progress, read_phase, read_progress
 from cloudlstm.runs.steps import JOBS, STEPS
+from cloudlstm.text.numbers import seconds
 
 STYLES = {"at work": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
 """Colour of the state of a run."""
@@ -128,7 +129,7 @@ def _finished(manifest: Manifest | None) -> str:
         return ""
     rows = manifest.facts.get("rows")
     made = f"{rows:,} rows, " if isinstance(rows, int) else ""
-    return f"{made}{len(manifest.objects)} objects in {duration(manifest.seconds)}"
+    return f"{made}{len(manifest.objects)} objects in {seconds(manifest.seconds)}"
 
 
 def state(paths: RunPaths, number: int, alive: bool, complete: bool) -> str:

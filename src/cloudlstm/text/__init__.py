@@ -1,1 +1,1 @@
-"""Text that people read, made of data that anybody may have written."""
+"""How text for people is written: numbers, durations, and names from files that may contain control characters."""

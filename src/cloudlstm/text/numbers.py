@@ -1,4 +1,7 @@
-"""Numbers as the report writes them, in tables and figures: a real minus sign, a dash for what is missing."""
+"""Numbers and durations as text, the same in the report and on the command line.
+
+A missing value is a dash, and a minus sign is the typographic one.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +13,32 @@ DASH = "–"
 
 
 def minus(text: str) -> str:
-    """The text with hyphens for minus signs turned into real ones."""
+    """Replaces hyphens by minus signs."""
     return text.replace("-", "−")
 
 
 def dollars(value: float | None, digits: int = 4) -> str:
+    """A dollar amount without the sign: 12.3456, or 1,234.56 from 1,000 dollars on."""
     return DASH if value is None else minus(f"{value:,.{digits if abs(value) < 1000 else 2}f}")
 
 
 def price(value: float | None, coarse_from: float = 1.0) -> str:
-    """A price or a part of one in cents; below `coarse_from` dollars with four decimals."""
+    """A price with two decimals, or with four if it is below `coarse_from` dollars."""
     return DASH if value is None else minus(f"{value:,.2f}" if abs(value) >= coarse_from else f"{value:,.4f}")
 
 
 def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction as a percentage: 0.123 is 12.3%."""
     return DASH if value is None else minus(f"{value:,.{digits}%}")
 
 
 def signed_percent(value: float | None) -> str:
-    """A share as a percentage with its sign; whole percents where the size leaves no room for more."""
+    """A fraction as a percentage with its sign; without decimals from 1,000% on."""
     return DASH if value is None else signed(100.0 * value, ".2f" if abs(value) < 10 else ".0f")
 
 
 def signed(value: float, digits: str = ".2f") -> str:
-    """A percentage with its sign, as in +0.41% or +3%; zero bears none, and what would not fit is given in k or M."""
+    """A percentage with its sign, such as +0.41% or +3%. Zero has no sign; from 100,000% on with k or M."""
     if abs(value) >= 1e5:
         return minus(f"{'+' if value > 0 else ''}{amount(value)}%")
     text = f"{value:+,{digits}}"
@@ -41,15 +46,17 @@ def signed(value: float, digits: str = ".2f") -> str:
 
 
 def p_value(value: float | None) -> str:
+    """A p-value with three decimals, or <0.001."""
     return DASH if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def count(value: float | None) -> str:
+    """A whole number with thousands separators: 12,345."""
     return DASH if value is None else minus(f"{value:,.0f}")
 
 
 def amount(value: float | None) -> str:
-    """A count in few characters: 950, 12.3 k, 3.77 M."""
+    """A number with three significant digits: 4.5, 950, 12.3 k, 3.77 M."""
     if value is None:
         return DASH
     for limit, divisor, suffix in ((1e3, 1.0, ""), (1e6, 1e3, " k"), (1e9, 1e6, " M")):
@@ -59,11 +66,11 @@ def amount(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Seconds as 0.3 s, 42 s, 7 min 05 s or 2 h 10 min."""
+    """A duration in seconds as 0.3 s, 42 s, 7 min 05 s or 2 h 10 min."""
     if value is None:
         return DASH
     if value < 9.95:
-        return f"{value:.1f} s" if value else "0 s"
+        return f"{value:.1f} s" if value >= 0.05 else "0 s"
     if value < 89.5:
         return f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
@@ -71,18 +78,18 @@ def seconds(value: float | None) -> str:
 
 
 def optional(value: Any) -> str:
-    """A fact that may be unknown."""
+    """Any value as text; a dash for None and for an empty text."""
     return DASH if value is None or value == "" else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def typeset(text: str) -> str:
-    """Plain text with real minus and times signs, and with spaces that do not break around an equals sign."""
+    """Plain text with minus and times signs, and with non-breaking spaces around `=` and `<`."""
     text = re.sub(r"(?<![\w.])-(?=[\d$])", "−", text).replace(" - ", " − ").replace(" x ", " × ")
     return re.sub(r" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", text)
 
 
 def figure(value: float | None, metric: Mapping[str, Any]) -> str:
-    """A metric's value as text; a dash where there is none."""
+    """The value of a metric as text, by the metric's unit."""
     if value is None:
         return DASH
     match metric["unit"]:
