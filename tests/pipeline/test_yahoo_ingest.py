@@ -108,7 +108,7 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
             ingest(spark, tmp_path / "torn", config, torn)
         told = str(caught.value)
         assert "2 of 9 tickers could not be fetched from Yahoo Finance: T003: HTTP 503 (4 attempts" in told
-        assert "T006: the reply is no complete JSON" in told
+        assert "T006: the reply is not complete JSON" in told
         assert "only what is missing is asked for" in told
         (uri,) = [item.uri for item in storage.list_objects(f"file://{tmp_path}/torn/") if "coverage" in item.uri]
         assert uri in told

@@ -1,5 +1,5 @@
-"""Bars: where they come from, how they are put into shards, and which of them are fit to use.
+"""Reads daily bars from a source, cleans them, and defines the tables that hold them.
 
-A shard is a table of whole tickers in the order (ticker, date, arrival). Everything here is a plain function on such
-tables, so one process, a Spark task and a test run the same code.
+A shard is a table of whole tickers in the order (ticker, date, arrival). All functions here work on such tables, so one
+process, a Spark task and a test run the same code.
 """

@@ -1,8 +1,7 @@
-"""What a table of bars looks like, in memory and as Parquet.
+"""The columns of a table of bars, in memory and as Parquet.
 
-Prices are adjusted for splits and not for dividends; `adj_close` is adjusted for both and may be missing. Volume
-counts shares. In memory, and in and out of Parquet, text columns are dictionary-encoded: a shard names each of
-its tickers once instead of once a bar.
+Prices are adjusted for splits and not for dividends. `adj_close` is adjusted for both and may be missing. Volume is in
+shares. Text columns are dictionary-encoded in memory and in Parquet: a shard stores each ticker once, not once per bar.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from cloudlstm.errors import CorruptObjectError, DataError
 from cloudlstm.market import columns
 
 PRICES = ("open", "high", "low", "close")
-"""The price columns that a bar must have."""
+"""The required price columns."""
 
 BARS = pa.schema(
     [
@@ -27,30 +26,30 @@ BARS = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""Bars as a source delivers them: duplicates, faults and missing values included."""
+"""Bars as a source delivers them, including duplicates, faults and missing values."""
 
 CLEANED = pa.schema([*BARS, ("segment", pa.int32()), ("filled", pa.bool_()), ("withdrawn", pa.bool_())])
-"""Bars fit to use: unique and sorted by (ticker, date).
+"""Cleaned bars: unique and sorted by (ticker, date).
 
-`segment` counts a ticker's runs of bars without a long gap or a break of its prices, from 0. `filled` marks bars that
-stand in for missing ones, `withdrawn` those that may be looked back on but neither forecast from nor forecast.
+`segment` numbers a ticker's segments from 0: a long gap or a change of the price level starts a new one. `filled` marks
+bars that replace missing ones. `withdrawn` marks bars that are inputs, but no label starts or ends at them.
 """
 
 QUARANTINE = BARS.append(pa.field("reason", pa.string()))
-"""Bars that cleaning refused, each with the rule that refused it."""
+"""Rejected bars, each with the reason code of the rule that rejected it."""
 
 TEXT = ("ticker", "source", "reason")
-"""Columns with few distinct values, dictionary-encoded wherever they go."""
+"""Columns with few distinct values; they are dictionary-encoded."""
 
 ENCODED = pa.dictionary(pa.int32(), pa.string())
 """The type of a text column in memory."""
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with exactly the schema's columns, text dictionary-encoded.
+    """Returns the table with exactly the schema's columns, and text dictionary-encoded.
 
     Raises:
-        DataError: when a column is missing or cannot be cast without loss.
+        DataError: if a column is missing or cannot be cast without loss.
     """
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
@@ -73,14 +72,14 @@ def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
 
 
 def empty(schema: pa.Schema = BARS) -> pa.Table:
-    """A table without rows."""
+    """Returns a table without rows."""
     return conform(schema.empty_table(), schema)
 
 
 def sort(bars: pa.Table) -> pa.Table:
-    """The rows by (ticker, date), equal keys in the order in which they came; unreadable keys last.
+    """Sorts rows by (ticker, date). Equal keys keep their order; unreadable keys come last.
 
-    A table that is in order already comes back as it is.
+    Returns a sorted table unchanged.
     """
     keys = sort_keys(bars)
     if not len(keys) or bool((keys[1:] >= keys[:-1]).all()):
@@ -89,17 +88,17 @@ def sort(bars: pa.Table) -> pa.Table:
 
 
 def sort_keys(bars: pa.Table) -> NDArray[np.int64]:
-    """One number a row that sorts as (ticker, date) does: rank of the ticker in the high half, date in the low."""
+    """Returns one number per row that sorts as (ticker, date): ticker rank in the high bits, date in the low bits."""
     ranks, _ = columns.ranks(bars.column("ticker"))
     return columns.join_keys(ranks, columns.days(bars.column("date")))
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """The table as a Parquet object; tables of equal content give equal bytes, however they lie in memory.
+    """Encodes the table as Parquet. Equal tables give equal bytes, whatever their chunks and dictionaries.
 
-    Of a million bars: 50 ms to write, 15 ms to read, 47 bytes a bar. Byte-stream splitting would save 8 of the 47, but
-    not every engine reads it; Zstandard is three times slower to read; statistics pay only on the columns that are
-    searched by.
+    A million bars take 50 ms to write, 15 ms to read, and 47 bytes per bar. Byte-stream splitting would save 8 bytes,
+    but not every engine can read it. Zstandard is three times slower to read. Statistics are written only for the
+    columns by which readers search.
     """
     sink = pa.BufferOutputStream()
     arrays = [
@@ -119,16 +118,16 @@ def to_parquet(table: pa.Table) -> bytes:
 
 
 def from_parquet(data: bytes, *, uri: str = "a Parquet object") -> pa.Table:
-    """The table in a Parquet object that `to_parquet` made; text columns come dictionary-encoded.
+    """Decodes a Parquet object from `to_parquet`; text columns are dictionary-encoded.
 
     Raises:
-        CorruptObjectError: naming `uri`.
+        CorruptObjectError: if the data is not readable; names `uri`.
     """
     try:
         metadata = pq.read_metadata(pa.BufferReader(data))
         text = [name for name in metadata.schema.names if name in TEXT]
         file = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, read_dictionary=text)
-        # A task of Spark has one core: more threads would only compete with the other tasks.
+        # A Spark task has one core; more threads would compete with other tasks.
         return file.read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise CorruptObjectError(f"{uri} is not readable as Parquet: {error}") from None

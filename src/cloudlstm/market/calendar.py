@@ -1,4 +1,4 @@
-"""The sessions of an exchange: which dates can have a bar at all."""
+"""The sessions of an exchange: the dates that can have a bar."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from cloudlstm.errors import MissingExtraError, UsageError
 EPOCH = dt.date(1970, 1, 1)
 
 _LONGEST_CLOSURE_DAYS = 30
-"""Exchanges have been closed for longer, but not in a future that a calendar could know."""
+"""Longer than any closure that a calendar can contain for the future."""
 _DAYS_A_SESSION = 2
-"""More days than pass between two sessions on average, weekends and holidays included."""
+"""More than the average number of days between two sessions, with weekends and holidays."""
 
 
 def sessions(code: str, start: dt.date, end: dt.date) -> NDArray[np.int32]:
-    """The sessions of exchange `code` from `start` to `end`, both included, as days since 1970-01-01.
+    """Returns the sessions of exchange `code` from `start` to `end` (inclusive), as days since 1970-01-01.
 
     Raises:
-        UsageError: when there is no such calendar, or it does not reach that far, or has no session in between.
-        MissingExtraError: when the exchange-calendars package is missing.
+        UsageError: if there is no such calendar, it does not cover the range, or the range has no session.
+        MissingExtraError: if the package exchange-calendars is missing.
     """
     found = _calendar(code, start, end).sessions
     days: NDArray[np.int32] = found.to_numpy().astype("datetime64[D]").astype(np.int32)
@@ -32,9 +32,14 @@ def sessions(code: str, start: dt.date, end: dt.date) -> NDArray[np.int32]:
 
 
 def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArray[np.int32]:
-    """The session of exchange `code` that is `ahead` sessions after each of the dates (days since 1970-01-01).
+    """Returns the session that is `ahead` sessions after each date.
 
-    The calendar, which takes a tenth of a second to make, is made once for all of them.
+    It creates the calendar once for all dates, since that takes 0.1 seconds.
+
+    Args:
+        code: The exchange, for example XNYS.
+        days: Dates, as days since 1970-01-01.
+        ahead: Number of sessions.
     """
     if not len(days):
         return np.zeros(0, np.int32)
@@ -49,7 +54,7 @@ def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArra
 
 
 def last_closed_session(code: str, moment: dt.datetime) -> dt.date:
-    """The last session of exchange `code` that had closed at `moment`, which knows its time zone."""
+    """Returns the last session of exchange `code` that closed at or before `moment` (with a time zone)."""
     today = moment.astimezone(dt.UTC).date()
     calendar = _calendar(code, today - dt.timedelta(days=_LONGEST_CLOSURE_DAYS), today + dt.timedelta(days=1))
     closed = calendar.closes[calendar.closes <= moment]
@@ -57,12 +62,12 @@ def last_closed_session(code: str, moment: dt.datetime) -> dt.date:
 
 
 def to_days(date: dt.date) -> int:
-    """A date as days since 1970-01-01."""
+    """Converts a date to days since 1970-01-01."""
     return (date - EPOCH).days
 
 
 def to_date(days: int) -> dt.date:
-    """The date that lies `days` after 1970-01-01."""
+    """Converts days since 1970-01-01 to a date."""
     return EPOCH + dt.timedelta(days=days)
 
 
@@ -71,7 +76,7 @@ def _calendar(code: str, start: dt.date, end: dt.date) -> Any:
         import exchange_calendars
     except ImportError:
         raise MissingExtraError(
-            "exchange calendars need a package that is missing", hint="pip install 'cloudlstm[market]'"
+            "exchange calendars need the package exchange-calendars", hint="pip install 'cloudlstm[market]'"
         ) from None
     names = exchange_calendars.get_calendar_names()
     if code not in names:
@@ -79,7 +84,7 @@ def _calendar(code: str, start: dt.date, end: dt.date) -> Any:
         known = ", ".join(near) or "XNYS, XNAS, XLON, XTKS, 24/7"
         raise UsageError(f"there is no exchange calendar {code!r}", hint=f"market.calendar as one of {known}")
     try:
-        # Both bounds are given: the package's own end twenty years back and one year ahead.
+        # Pass both bounds: by default the package covers 20 years back and one year ahead.
         return exchange_calendars.get_calendar(code, start=start.isoformat(), end=end.isoformat())
     except (exchange_calendars.errors.CalendarError, ValueError) as error:
         raise UsageError(f"the calendar {code} does not cover {start} to {end}: {str(error).rstrip('.')}") from None

@@ -1,4 +1,4 @@
-"""Arrow columns as NumPy arrays and back, without a copy where the data allows it."""
+"""Converts Arrow columns to NumPy arrays and back, without a copy where possible."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 NO_DATE = np.iinfo(np.int32).max
-"""Stands for a missing date; sorts after every date."""
+"""Represents a missing date; sorts after all dates."""
 
 
 def one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    """The column in one piece; copies only if it lies in several."""
+    """Returns the column as one array; copies only if it has several chunks."""
     if column.num_chunks == 1:
         return column.chunk(0)
     if pa.types.is_dictionary(column.type):
@@ -24,7 +24,7 @@ def one_chunk(column: pa.ChunkedArray) -> pa.Array:
 
 
 def codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str | None]]:
-    """A text column as codes and the values that they stand for; code -1 is a missing value."""
+    """Returns a text column as codes, and the value of each code; code -1 is a missing value."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     array = one_chunk(column)
@@ -32,7 +32,7 @@ def codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str | None]]
 
 
 def codes_of(array: pa.DictionaryArray) -> NDArray[np.int32]:
-    """The codes of a coded column; -1 is a missing value."""
+    """Returns the codes of a dictionary-encoded column; -1 is a missing value."""
     indices = array.indices
     if indices.null_count:
         indices = indices.fill_null(-1)
@@ -40,36 +40,36 @@ def codes_of(array: pa.DictionaryArray) -> NDArray[np.int32]:
 
 
 def ranks(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
-    """A text column as the rank of each value among the sorted distinct ones; missing values rank last."""
+    """Returns the rank of each value among the sorted distinct values, and these; missing values rank last."""
     found, values = codes(column)
     names = sorted({value for value in values if value is not None})
     rank_of = {name: rank for rank, name in enumerate(names)}
     table = np.array([*(len(names) if value is None else rank_of[value] for value in values), len(names)], np.int32)
     if bool((table[:-1] == np.arange(len(values))).all()) and (not len(found) or found.min() >= 0):
         return found, names
-    return table[found], names  # code -1 takes the last entry
+    return table[found], names  # code -1 selects the last entry
 
 
 def days(column: pa.ChunkedArray) -> NDArray[np.int32]:
-    """A date32 column as days since 1970-01-01; NO_DATE where it is missing."""
+    """Returns a date32 column as days since 1970-01-01; NO_DATE where missing."""
     array = one_chunk(column).view(pa.int32())
     return filled(array, NO_DATE)
 
 
 def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """A float64 column; NaN where it is missing."""
+    """Returns a float64 column; NaN where missing."""
     return filled(one_chunk(column), np.nan)
 
 
 def filled(array: pa.Array, missing: float) -> NDArray[Any]:
-    """The array with `missing` in place of nulls; no copy where there are none."""
+    """Returns the array with `missing` instead of nulls; copies only if there are nulls."""
     if array.null_count:
         array = pc.fill_null(array, pa.scalar(missing, array.type))
     return array.to_numpy()  # type: ignore[no-any-return]
 
 
 def join_keys(rank: NDArray[np.int32], day: NDArray[np.int32]) -> NDArray[np.int64]:
-    """(rank, day) as one number that sorts alike."""
+    """Combines rank and day into one number that sorts as (rank, day)."""
     keys: NDArray[np.int64] = rank.astype(np.int64)
     keys <<= 32
     keys += day
@@ -77,7 +77,7 @@ def join_keys(rank: NDArray[np.int32], day: NDArray[np.int32]) -> NDArray[np.int
 
 
 def canonical(column: pa.ChunkedArray) -> pa.Array:
-    """A text column in one piece whose dictionary holds the values that occur and no other, sorted."""
+    """Returns a text column as one array whose dictionary is sorted and holds only the values that occur."""
     rank, names = ranks(column)
     occurs = np.bincount(rank, minlength=len(names) + 1) > 0
     place = np.cumsum(occurs, dtype=np.int32) - 1
@@ -87,15 +87,15 @@ def canonical(column: pa.ChunkedArray) -> pa.Array:
 
 
 def compact(column: pa.ChunkedArray) -> pa.Array:
-    """A column in one piece; of a coded one the dictionary holds the values that occur and no other, in their order.
+    """Returns a column as one array; drops values that do not occur from its dictionary and keeps their order.
 
-    Unlike `canonical` it takes time by the column's length alone, however large the dictionary was.
+    Unlike with `canonical`, the time depends on the length of the column only, not on the size of the dictionary.
     """
     array = one_chunk(column)
     if not pa.types.is_dictionary(array.type):
         return array
     found, code = np.unique(codes_of(array), return_inverse=True)
-    first = int(found[:1].sum() < 0)  # code -1, a missing value, comes first
+    first = int(found[:1].sum() < 0)  # the code -1 of missing values sorts first
     values = array.dictionary.take(pa.array(found[first:]))
     place = code.astype(np.int32) - np.int32(first)
     indices = pa.array(place, mask=place < 0)
@@ -103,26 +103,26 @@ def compact(column: pa.ChunkedArray) -> pa.Array:
 
 
 def group_starts(groups: NDArray[Any]) -> NDArray[np.intp]:
-    """Where each run of equal values begins."""
+    """Returns the index at which each run of equal values starts."""
     if not len(groups):
         return np.empty(0, np.intp)
     return np.concatenate([[0], np.flatnonzero(groups[1:] != groups[:-1]) + 1])
 
 
 def from_codes(code: NDArray[np.int32], values: list[str]) -> pa.Array:
-    """A dictionary-encoded text column; code -1 becomes null."""
+    """Builds a dictionary-encoded text column; code -1 becomes null."""
     mask = code < 0
     indices = pa.array(code, mask=mask) if mask.any() else pa.array(code)
     return pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
 
 
 def from_days(day: NDArray[np.int32]) -> pa.Array:
-    """A date32 column; NO_DATE becomes null."""
+    """Builds a date32 column; NO_DATE becomes null."""
     mask = day == NO_DATE
     array = pa.array(day, mask=mask) if mask.any() else pa.array(day)
     return array.view(pa.date32())
 
 
 def from_floats(values: NDArray[np.float64], *, nullable: bool) -> pa.Array:
-    """A float64 column; with `nullable`, NaN becomes null."""
+    """Builds a float64 column; with `nullable`, NaN becomes null."""
     return pa.array(values, from_pandas=nullable)

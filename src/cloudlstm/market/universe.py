@@ -1,4 +1,4 @@
-"""Which tickers a run is about."""
+"""The universe of a run: the tickers that it uses."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from cloudlstm.errors import DataError, ObjectTooLargeError, UnknownTickerError,
 _TICKER: TypeAdapter[str] = TypeAdapter(Ticker)
 _SHOWN = 5
 _MOST_BYTES = 16 * 2**20
-"""Of a universe file: more than a million tickers, with comments."""
+"""Limit for a universe file; enough for a million tickers with comments."""
 
 
 def requested_tickers(config: UniverseConfig) -> tuple[str, ...] | None:
-    """The tickers asked for, sorted and unique; None stands for all that the source has.
+    """Returns the requested tickers, sorted and unique; None means all tickers of the source.
 
     Raises:
-        DataError: when the universe file names no ticker.
-        UnreadableSourceError: when a line of it is no ticker.
-        ObjectNotFoundError: when it is not there.
+        DataError: if the universe file contains no ticker.
+        UnreadableSourceError: if a line of the file is not a ticker.
+        ObjectNotFoundError: if the file does not exist.
     """
     if config.path is None:
         return tuple(sorted(set(config.tickers))) or None
@@ -54,28 +54,28 @@ def _read(uri: str) -> Iterable[str]:
 
 
 def resolve_universe(requested: Sequence[str] | None, known: Iterable[str], source: str) -> tuple[str, ...]:
-    """The universe of the run: what was asked for, or all that is known; sorted.
+    """Returns the universe of the run, sorted: the requested tickers, or all tickers of the source.
 
     Args:
-        requested: As from `requested_tickers`.
-        known: The tickers that the source has.
-        source: Its name, for the error.
+        requested: The result of `requested_tickers`.
+        known: The tickers of the source.
+        source: Name of the source, for error messages.
 
     Raises:
-        UnknownTickerError: naming the tickers that the source does not have, and near ones that it has.
-        DataError: when the source has none at all.
+        UnknownTickerError: if the source lacks requested tickers; names them and similar ones that it has.
+        DataError: if the source has no tickers.
     """
-    there = sorted(set(known))
-    if not there:
+    available = sorted(set(known))
+    if not available:
         raise DataError(
             f"the universe is empty: {source} holds no bar with a ticker",
             hint="a file with rows, or another market.path",
         )
     if requested is None:
-        return tuple(there)
-    unknown = sorted(set(requested).difference(there))
+        return tuple(available)
+    unknown = sorted(set(requested).difference(available))
     if unknown:
-        raise UnknownTickerError(f"{source} has no {_listed(unknown)}", hint=_near(unknown, there, source))
+        raise UnknownTickerError(f"{source} has no {_listed(unknown)}", hint=_near(unknown, available, source))
     return tuple(sorted(set(requested)))
 
 
@@ -84,12 +84,14 @@ def _listed(tickers: Sequence[str]) -> str:
     return ", ".join(tickers[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _near(unknown: Sequence[str], there: Sequence[str], source: str) -> str:
-    near = [name for ticker in unknown[:_SHOWN] for name in difflib.get_close_matches(ticker, there, n=2, cutoff=0.6)]
+def _near(unknown: Sequence[str], available: Sequence[str], source: str) -> str:
+    near = [
+        name for ticker in unknown[:_SHOWN] for name in difflib.get_close_matches(ticker, available, n=2, cutoff=0.6)
+    ]
     if near:
         return ", ".join(dict.fromkeys(near))
-    if len(there) == 1 and source.rsplit("/", 1)[-1].upper().startswith(f"{there[0]}."):
-        return f"market.columns.ticker=…: it has no column of tickers, so its name {there[0]} was taken for one"
-    if len(there) <= _SHOWN:
-        return f"{', '.join(there)}: it has no other"
-    return f"it has {len(there)}, from {there[0]} to {there[-1]}"
+    if len(available) == 1 and source.rsplit("/", 1)[-1].upper().startswith(f"{available[0]}."):
+        return f"market.columns.ticker=…: it has no column of tickers, so its name {available[0]} was taken for one"
+    if len(available) <= _SHOWN:
+        return f"{', '.join(available)}: it has no other"
+    return f"it has {len(available)}, from {available[0]} to {available[-1]}"

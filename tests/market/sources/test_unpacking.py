@@ -65,7 +65,7 @@ def test_the_look_at_a_gzip_file_unpacks_its_beginning_only(monkeypatch: pytest.
 def test_what_is_over_the_largest_size_is_told_to_be_cut(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking, "MOST_BYTES", 2 << 30)
     unpacking.require_size(2 << 30, 2 << 30, "x")
-    with pytest.raises(UnreadableSourceError, match=r"more than 2 GiB.*cut it into several files"):
+    with pytest.raises(UnreadableSourceError, match=r"more than 2 GiB.*split it into several files"):
         unpacking.require_size(2 << 30, (2 << 30) + 1, "x")
 
 
@@ -116,7 +116,7 @@ def test_a_long_text_in_every_row_of_a_parquet_file_is_held_once() -> None:
 @pytest.mark.parametrize("read", [tabular.parse, tabular.check])
 def test_a_column_of_lists_is_refused(read: Callable[..., object]) -> None:
     data = parquet_bomb(2, open=pa.array([[1.0] * 1000] * 2))
-    with pytest.raises(UnreadableSourceError, match="column 'open' holds list<element: double>, not one value a row"):
+    with pytest.raises(UnreadableSourceError, match="column 'open' holds list<element: double>, not one value per row"):
         read(data, "file:///x.parquet", {})
 
 
@@ -127,5 +127,5 @@ def test_numbers_that_a_parquet_file_has_as_text_are_read() -> None:
 
 
 def test_a_line_of_names_without_an_end_is_refused() -> None:
-    with pytest.raises(UnreadableSourceError, match="no line of names within its first 1 MiB"):
+    with pytest.raises(UnreadableSourceError, match="no header line within its first 1 MiB"):
         tabular.check(gzip.compress(b"0" * (3 << 20)), "file:///x.csv.gz", {})

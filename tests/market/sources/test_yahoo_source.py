@@ -167,7 +167,7 @@ def test_after_some_failures_in_a_row_nobody_is_bothered_any_more(yahoo: Yahoo, 
     outcomes = fetcher.fetch(fetcher.tasks([], cores=1)[0], 1, f"file://{tmp_path}/")
     assert [each.status for each in outcomes] == [FAILED] * 8
     assert sum(yahoo.asked[name] for name in names) == 5
-    assert "not asked for after 5 failures in a row, the last: HTTP 503" in outcomes[-1].cause
+    assert "not requested after 5 failures in a row, the last: HTTP 503" in outcomes[-1].cause
 
 
 def test_the_stand_in_runs_by_itself(tmp_path: Path) -> None:

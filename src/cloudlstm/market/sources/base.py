@@ -1,9 +1,9 @@
-"""Where bars come from: one protocol, and a table of the sources that keep it.
+"""The protocols that sources implement, and the table of all sources.
 
-A source divides itself into partitions in the driver; tasks read them anywhere. So a source object is small and
-picklable, and holds whatever a task needs. One that delivers whole tickers makes each partition a shard; of any other
-the partitions are cut by ticker and shuffled into shards (shards.py). A remote source answers ticker by ticker, slowly
-and not always: it is fetched first, into snapshots, and these are read.
+The driver asks a source for its partitions; tasks read them on any machine. So a source object is small and picklable,
+and contains everything a task needs. If a source delivers whole tickers, each partition is a shard. Otherwise the
+pipeline splits partitions by ticker and shuffles them into shards. A remote source is slow and can fail for single
+tickers: the pipeline first fetches it into snapshots, and then reads these.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Partition:
     """A piece of a source that one task reads.
 
     Attributes:
-        number: Its place among the partitions: of two bars alike, the one of the later partition arrived later.
-        items: What to read: tickers of a source that delivers whole tickers, else URIs.
+        number: Its position among the partitions. Bars of a later partition arrive later.
+        items: The tickers (if the source delivers whole tickers) or the URIs to read.
     """
 
     number: int
@@ -33,67 +33,73 @@ class Partition:
 
 
 class Source(Protocol):
-    """Bars in partitions."""
+    """A source of bars that tasks can read in partitions."""
 
     @property
     def name(self) -> str:
-        """For people: in errors and in the report."""
+        """The name in error messages and in the report."""
         ...
 
     @property
     def whole_tickers(self) -> bool:
-        """Whether each partition already is a shard; its items then are the shard's tickers."""
+        """True if each partition is a shard already; its items are then the shard's tickers."""
         ...
 
     def identity(self) -> Any:
-        """A JSON-ready value that changes whenever the bars would: equal identities need no second ingest."""
+        """Returns a JSON-ready value that changes whenever the bars change. Equal values need no second ingest."""
         ...
 
     def partitions(self) -> list[Partition]:
-        """The pieces, in order of arrival."""
+        """Returns the partitions, in order of arrival."""
         ...
 
     def tickers(self, partition: Partition) -> list[str]:
-        """Every ticker of a partition, in the universe or not, sorted; cheaper than reading it."""
+        """Returns all tickers of a partition, sorted, also those outside the universe; cheaper than `read`."""
         ...
 
     def read(self, partition: Partition) -> pa.Table:
-        """BARS of a partition within the run's dates and universe, in order of arrival.
+        """Returns the BARS of a partition within the run's dates and universe, in order of arrival.
 
         Raises:
-            UnreadableSourceError: naming what cannot be read and why.
+            UnreadableSourceError: if a file is not readable; names it and the reason.
         """
         ...
 
 
 @runtime_checkable
 class RemoteSource(Protocol):
-    """Tickers of a service that has to be asked for each of them."""
+    """A service that is asked for one ticker at a time."""
 
     @property
     def name(self) -> str:
-        """For people: in errors and in the report."""
+        """The name in error messages and in the report."""
         ...
 
     def identity(self) -> Any:
-        """As of a source."""
+        """Returns a JSON-ready value, as in `Source`."""
         ...
 
     def tasks(self, known: Sequence[str], cores: int) -> list[Partition]:
-        """The universe as one partition for each task that may fetch at the same time.
+        """Divides the universe into one partition per fetching task.
 
         Args:
             known: Tickers that are stored already.
-            cores: How many tasks can run at the same time.
+            cores: Number of tasks that can run at the same time.
         """
         ...
 
     def fetch(self, partition: Partition, tasks: int, folder: str) -> list[Outcome]:
-        """What became of each ticker of one of the `tasks` partitions; what is not in `folder` already is asked for."""
+        """Fetches the tickers of a partition that are not stored in `folder`, and returns an outcome for each ticker.
+
+        Args:
+            partition: One of the partitions from `tasks`.
+            tasks: Number of these partitions.
+            folder: URI of the folder for snapshots; ends with a slash.
+        """
         ...
 
     def fetched(self, outcomes: Sequence[Outcome]) -> Source:
-        """What has been fetched, to be read."""
+        """Returns the fetched bars as a source."""
         ...
 
 
@@ -102,14 +108,14 @@ _SOURCES = {
     "synthetic": ("cloudlstm.market.sources.synthetic", "SyntheticSource"),
     "yahoo": ("cloudlstm.market.sources.yahoo.source", "YahooSource"),
 }
-"""market.source -> module and class; a module, and with it its packages, is imported when first used."""
+"""market.source -> module and class. A module, and the packages that it needs, is imported on first use."""
 
 
 def open_source(config: RunConfig, universe: Sequence[str] | None) -> Source | RemoteSource:
-    """The source that a run asks for, narrowed to the run's dates and to `universe` (None: all tickers).
+    """Opens the source of a run, limited to the run's dates and to `universe` (None: all tickers).
 
     Raises:
-        DataError: when it has nothing, or not what the universe names (see the source).
+        DataError: if the source has no data, or lacks tickers of the universe.
     """
     module, name = _SOURCES[config.market.source]
     kind = getattr(importlib.import_module(module), name)

@@ -1,4 +1,4 @@
-"""What became of every ticker that was asked for: fetched, empty or failed, and why."""
+"""The fetch result of every requested ticker: fetched, empty or failed, with the cause."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cloudlstm.errors import FetchError
 Status = Literal["fetched", "empty", "failed"]
 
 FETCHED: Status = "fetched"
-"""Its bars are there."""
+"""Its bars were fetched."""
 EMPTY: Status = "empty"
-"""The service answered that there is nothing: unknown, delisted, or no bars in the range."""
+"""The service answered that it has no bars: the ticker is unknown or delisted, or has no bars in the range."""
 FAILED: Status = "failed"
-"""No answer after all attempts: asking again may help."""
+"""There was no usable answer after all attempts; a later attempt may succeed."""
 
 _LISTED = 20
 _SHOWN = 3
@@ -23,18 +23,18 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one ticker.
+    """The fetch result of one ticker.
 
     Attributes:
-        ticker: As asked for.
-        symbol: As the service spells it.
-        status: Whether it was fetched, is empty or has failed.
-        cause: Why it was not fetched, or what is worth knowing of one that was; may be empty.
-        as_of: When the service answered; ISO time in UTC.
-        rows: Bars fetched.
-        first_date, last_date: Of those bars, ISO dates; None without.
-        snapshot: URI of what was fetched; None of a failed ticker.
-        reused: Whether the snapshot was there already.
+        ticker: The requested ticker.
+        symbol: The service's spelling of it.
+        status: "fetched", "empty" or "failed".
+        cause: Why it was not fetched, or a remark about a fetched ticker; may be empty.
+        as_of: Time of the answer, ISO format in UTC.
+        rows: Number of fetched bars.
+        first_date, last_date: Dates of the first and last bar, ISO format; None without bars.
+        snapshot: URI of the stored snapshot; None for a failed ticker.
+        reused: True if the snapshot existed already.
     """
 
     ticker: str
@@ -50,9 +50,9 @@ class Outcome:
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The figures of a report, JSON-ready: fetched, empty and failed add up to asked; reused counts among them.
+    """Counts the results for the report, JSON-ready: fetched + empty + failed = asked; reused ones are included.
 
-    `as_of` is the oldest answer: the data knows nothing that came out later.
+    `as_of` is the time of the oldest answer.
     """
     unfetched = sorted((each for each in outcomes if each.status != FETCHED), key=lambda each: each.status != FAILED)
     return {
@@ -67,7 +67,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def document(outcomes: Sequence[Outcome], folder: str) -> dict[str, Any]:
-    """The whole coverage report, JSON-ready, with the names of snapshots below `folder`."""
+    """Returns the coverage report, JSON-ready; snapshots are named relative to `folder`."""
     tickers = [asdict(each) for each in outcomes]
     for each in tickers:
         each["snapshot"] = each["snapshot"] and each["snapshot"].removeprefix(folder)
@@ -76,12 +76,12 @@ def document(outcomes: Sequence[Outcome], folder: str) -> dict[str, Any]:
 
 
 def require_fetched(outcomes: Sequence[Outcome], source: str, report: str) -> None:
-    """Raises FetchError, naming the first causes, unless every ticker was fetched or is empty.
+    """Raises FetchError with the first causes if a ticker failed.
 
     Args:
-        outcomes: Of every ticker.
-        source: Whom was asked.
-        report: URI of the whole coverage report.
+        outcomes: The results of all tickers.
+        source: Name of the source.
+        report: URI of the coverage report.
     """
     failed = [each for each in outcomes if each.status == FAILED]
     if not failed:

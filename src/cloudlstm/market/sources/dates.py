@@ -1,4 +1,4 @@
-"""Text as dates: ISO, or by a format that the configuration names; of any other, how it seems to be written."""
+"""Parses dates: ISO, or a configured format. If nothing is a date, an error suggests the format."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from cloudlstm.market import columns
 
 _FORMATS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d", "%m-%d-%Y", "%d-%m-%Y", "%m/%d/%y", "%d %b %Y",
             "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%Y年%m月%d日")  # fmt: skip
-"""Ways to write a date that an error can name; the common reading of an ambiguous one comes first."""
+"""Formats that an error can suggest. For ambiguous dates, the more common format comes first."""
 
 
 def parse(column: pa.ChunkedArray, date_format: str | None) -> pa.ChunkedArray:
-    """date32 of a column of any type; null where there is none.
+    """Converts a column of any type to date32; null where a value is not a date.
 
-    Of a time with an offset it is the date on the clock that it was written by.
+    A time with a UTC offset gives the local date, as written.
 
     Args:
-        column: Dates, times, or text that is either.
-        date_format: How text tells a date, as in strptime; None for ISO.
+        column: Dates, times, or text with dates or times.
+        date_format: Format of text dates, as in strptime; None for ISO.
     """
     kind = column.type
     if pa.types.is_date32(kind):
@@ -42,7 +42,7 @@ def parse(column: pa.ChunkedArray, date_format: str | None) -> pa.ChunkedArray:
 
 
 def _by_format(date_format: str) -> Callable[[str | None], int]:
-    """As `_day`, of dates that are written otherwise."""
+    """Returns a function like `_day` for another date format."""
     read = _reader(date_format)
 
     def day(text: str | None) -> int:
@@ -53,7 +53,7 @@ def _by_format(date_format: str) -> Callable[[str | None], int]:
 
 
 def _day(text: str | None) -> int:
-    """Days since 1970-01-01 of an ISO date, with or without a time after it; NO_DATE for anything else."""
+    """Parses an ISO date, with or without a time, to days since 1970-01-01; NO_DATE for anything else."""
     text = (text or "").strip()
     date = text[:8] if text[:8].isdigit() else text[:10]
     rest = text[len(date) :]
@@ -66,7 +66,14 @@ def _day(text: str | None) -> int:
 
 
 def require_dates(date: pa.ChunkedArray, column: pa.ChunkedArray, name: str, uri: str) -> None:
-    """Refuses a column in which nothing is a date, and says how its dates seem to be written."""
+    """Raises UnreadableSourceError if no value is a date; the hint suggests a format.
+
+    Args:
+        date: The parsed column.
+        column: The column as in the file.
+        name: The file's name for the column.
+        uri: The file.
+    """
     if date.null_count < len(date):
         return
     values = [value.strip() for value in column.cast(pa.string()).unique().to_pylist() if value and value.strip()]
@@ -78,7 +85,7 @@ def require_dates(date: pa.ChunkedArray, column: pa.ChunkedArray, name: str, uri
 
 
 def _reader(date_format: str) -> Callable[[str], dt.date | None]:
-    """A function that reads dates of a format, None where there is none."""
+    """Returns a function that parses text in this format; it returns None for other text."""
 
     def read(text: str) -> dt.date | None:
         try:

@@ -1,8 +1,9 @@
 """Bars from files: CSV, gzipped CSV or Parquet, one or many, at any storage URI.
 
-    market.path = "s3://bucket/bars/*.csv.gz"     *, ? and [...] stay within a folder, ** goes through folders
+    market.path = "s3://bucket/bars/*.csv.gz"     *, ? and [...] match within a folder, ** matches across folders
 
-Files may be cut in any way: all in one, one a ticker, one a day. A later file, by the order of URIs, arrived later.
+A file may contain any part of the bars: everything, one ticker, or one day. Files arrive in the order of their URIs: of
+two versions of a bar, the one in the later file is used.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from cloudlstm.market.sources.base import Partition
 from cloudlstm.storage import ObjectInfo
 
 PARTITION_BYTES = 16 * 2**20
-"""Small files are read together up to this size: a task costs about as much as reading half a mebibyte."""
+"""Small files are grouped up to this size, since starting a task takes as long as reading half a mebibyte."""
 
 _SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
 _CHECKED_BYTES = 64 * 2**20
@@ -34,7 +35,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True)
 class FilesSource:
-    """The files that match a path, as they were when it was opened."""
+    """The files that match a path, with their sizes and etags at the time of opening."""
 
     config: MarketConfig
     universe: tuple[str, ...] | None
@@ -44,12 +45,12 @@ class FilesSource:
 
     @classmethod
     def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> FilesSource:
-        """The files at `config.path`; DataError where there are none."""
+        """Lists the files at `config.path` and checks the first one of each type; DataError if there are none."""
         unknown = sorted(set(config.columns) - set(tabular.ALIASES))
         if unknown:
             raise ConfigError(
-                f"market.columns names {', '.join(unknown)}, which is no column of bars",
-                hint=f"our names, left of the equals sign, are {', '.join(tabular.ALIASES)}",
+                f"market.columns names {', '.join(unknown)}, which is not a column of bars",
+                hint=f"the names left of the equals sign are {', '.join(tabular.ALIASES)}",
             )
         path = config.path or ""
         files = tuple(matching(path))
@@ -92,7 +93,7 @@ class FilesSource:
         return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
 
     def _wanted(self, table: pa.Table) -> pa.Table:
-        """Rows of the run's dates and universe, and those of which neither can be told; under the new tickers."""
+        """Applies renames; keeps rows in the run's dates and universe, and rows with an unreadable date or ticker."""
         table = renames.apply_renames(table, self.config.renames)
         date = table.column("date")
         start, end = (pa.scalar(day, pa.date32()) for day in (self.config.start, self.config.end))
@@ -104,26 +105,26 @@ class FilesSource:
 
 
 def _check_layouts(files: Sequence[ObjectInfo], config: MarketConfig) -> None:
-    """Looks into the first file of each kind now: a wrong column should not wait until a cluster has started."""
+    """Checks the first file of each type now, so that a wrong column is reported before a cluster starts."""
     for suffix in _SUFFIXES:
         alike = [file for file in files if file.uri.lower().endswith(suffix) and file.size_bytes <= _CHECKED_BYTES]
         for file in alike[:_CHECKED_FILES]:
             if tabular.check(storage.read(file.uri), file.uri, config.columns, config.date_format):
-                break  # an empty file tells nothing, so one more is looked into
+                break  # an empty file shows no columns: check the next one
 
 
 def matching(path: str) -> Iterable[ObjectInfo]:
-    """The files that a path, storage URI, folder or glob names, in order of URI.
+    """Returns the files that a path, storage URI, folder or glob matches, in the order of their URIs.
 
     Raises:
-        DataError: when there are none.
+        DataError: if there are none.
     """
     uri = storage.absolute(path)
     if _GLOB.search(uri):
         pattern = re.compile(_regex(uri))
         found = [file for file in storage.list_objects(_GLOB.split(uri)[0]) if pattern.fullmatch(file.uri)]
         if not found:
-            raise DataError(f"no file matches {path}", hint="** goes through folders, * and ? stay within one")
+            raise DataError(f"no file matches {path}", hint="** matches across folders, * and ? within one")
         return found
     try:
         return [storage.stat(uri)]
@@ -132,13 +133,13 @@ def matching(path: str) -> Iterable[ObjectInfo]:
         found = [file for file in storage.list_objects(folder) if file.uri.lower().endswith(_SUFFIXES)]
         if not found:
             raise DataError(
-                f"there is no file at {path}, nor any of {', '.join(_SUFFIXES)} below it", hint="check market.path"
+                f"there is no file at {path}, and no {', '.join(_SUFFIXES)} file below it", hint="check market.path"
             ) from None
         return found
 
 
 def _regex(glob: str) -> str:
-    """A glob over URIs as a regular expression."""
+    """Converts a glob over URIs to a regular expression."""
     parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", glob)
     return "".join(

@@ -1,4 +1,4 @@
-"""Tickers that a company traded under before: its bars under the old name join those under the new one."""
+"""Renamed tickers: moves the bars of a company's old ticker to its new one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cloudlstm.market import columns
 
 
 def apply_renames(table: pa.Table, renames: Sequence[Rename]) -> pa.Table:
-    """BARS with each old name's bars, up to the last day of that name, under the new one; in their order.
+    """Moves the bars of each old ticker, up to its last day, to the new ticker. The order of rows stays.
 
-    The renames apply one after the other, so a name may change twice. Of two rows of one bar, one under each name, the
-    last to arrive stands, as ever.
+    Renames are applied one after the other, so a ticker may change twice. If both tickers have a bar of the same date,
+    the last one to arrive is used, as for any duplicate.
     """
     if not renames:
         return table
@@ -37,7 +37,7 @@ def apply_renames(table: pa.Table, renames: Sequence[Rename]) -> pa.Table:
 
 
 def tickers_after(tickers: Iterable[str], renames: Sequence[Rename]) -> set[str]:
-    """The tickers that there are once `apply_renames`; an old name that goes on after a day stays among them."""
+    """Returns the tickers after `apply_renames`. An old ticker stays if its rename has a last day."""
     names = set(tickers)
     for rename in renames:
         if rename.old in names:

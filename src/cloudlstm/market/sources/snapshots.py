@@ -1,10 +1,10 @@
-"""What a service answered for one ticker, kept as it came: an object that is written once and never changed.
+"""Snapshots: the answer of a service for one ticker, stored once and never changed.
 
     <folder>/<ticker>.<sha256 of the object>.parquet
 
-The rows are BARS with dividends and split ratios; the Parquet metadata says who was asked, when, and what became of
-it. A ticker without bars is kept as well, without rows, so that nobody asks for it again. The name carries the
-checksum: whoever reads a snapshot can tell whether it is what was written.
+The rows are BARS with dividends and split ratios. The Parquet metadata contains the symbol, the time and the result. A
+ticker without bars is stored too, without rows, so that it is not requested again. The checksum in the name lets every
+reader verify the content.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from cloudlstm.market.sources.coverage import Outcome, Status
 _LOG = logging.getLogger(__name__)
 
 SNAPSHOT = bars.BARS.append(pa.field("dividend", pa.float64())).append(pa.field("split", pa.float64()))
-"""BARS, the dividend a share that went off at the bar's open, and the ratio of a split at it (0: none)."""
+"""BARS, plus the dividend per share and the split ratio that took effect at the bar's open (0: none)."""
 
 _KEY = b"cloudlstm"
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An answer and what is known of it.
+    """The answer of a service for one ticker.
 
     Attributes:
-        ticker: As asked for.
-        symbol: As the service spells it.
+        ticker: The requested ticker.
+        symbol: The service's spelling of it.
         status: "fetched" or "empty".
         cause: See Outcome.
-        as_of: When the service answered; ISO time in UTC.
-        facts: What the service says of the symbol, JSON-ready.
-        table: SNAPSHOT, by date.
+        as_of: Time of the answer, ISO format in UTC.
+        facts: The service's data about the symbol, JSON-ready.
+        table: SNAPSHOT table, sorted by date.
     """
 
     ticker: str
@@ -57,7 +57,7 @@ class Snapshot:
     table: pa.Table
 
     def outcome(self, uri: str, *, reused: bool) -> Outcome:
-        """As the coverage report has it."""
+        """Returns the entry for the coverage report."""
         dates = self.table.column("date")
         first, last = (pc.min(dates).as_py(), pc.max(dates).as_py())
         return Outcome(
@@ -66,6 +66,7 @@ class Snapshot:
         )  # fmt: skip
 
     def to_parquet(self) -> bytes:
+        """Encodes the snapshot as Parquet."""
         about = {name: getattr(self, name) for name in ("ticker", "symbol", "status", "cause", "as_of", "facts")}
         schema = SNAPSHOT.with_metadata({_KEY: json.dumps(about, sort_keys=True).encode()})
         table = pa.table([column.cast(field.type) for column, field in zip(self.table.columns, SNAPSHOT, strict=True)],
@@ -76,18 +77,19 @@ class Snapshot:
 
     @classmethod
     def from_parquet(cls, data: bytes) -> Snapshot:
+        """Decodes a snapshot."""
         file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=["ticker", "source"])
         about = json.loads(file.metadata.metadata[_KEY])
         return cls(**about, table=file.read(use_threads=False))
 
 
 def no_bars() -> pa.Table:
-    """SNAPSHOT without rows."""
+    """Returns a SNAPSHOT table without rows."""
     return SNAPSHOT.empty_table()
 
 
 def uris_by_ticker(folder: str) -> dict[str, list[str]]:
-    """The URIs of the snapshots in `folder`, which ends with a slash, by ticker."""
+    """Lists the URIs of the snapshots in `folder` (ends with a slash), by ticker."""
     found: dict[str, list[str]] = {}
     for item in storage.list_objects(folder):
         ticker, _ = _parts(item.uri)
@@ -96,13 +98,13 @@ def uris_by_ticker(folder: str) -> dict[str, list[str]]:
 
 
 def find(folder: str, ticker: str) -> Outcome | None:
-    """The ticker's snapshot as it lies in `folder`, verified; None where there is none, or none that is sound.
+    """Reads and verifies the ticker's snapshot in `folder`; None if there is none, or only corrupt ones.
 
-    A corrupt one is removed, so that a sound one can take its place.
+    A corrupt snapshot is deleted, so that a new one can replace it.
     """
     for item in list(storage.list_objects(f"{folder}{ticker}.")):
         if _parts(item.uri)[0] != ticker:
-            continue  # BRK. also begins the name of BRK.B
+            continue  # the prefix "BRK." also matches BRK.B
         try:
             return read(item.uri).outcome(item.uri, reused=True)
         except CorruptObjectError as error:
@@ -114,21 +116,21 @@ def find(folder: str, ticker: str) -> Outcome | None:
 
 
 def store(folder: str, snapshot: Snapshot) -> Outcome:
-    """Stores a snapshot in `folder`; one that another task has stored meanwhile is as good."""
+    """Stores a snapshot in `folder`; does nothing if another task has stored it already."""
     data = snapshot.to_parquet()
     uri = f"{folder}{snapshot.ticker}.{hashlib.sha256(data).hexdigest()}.parquet"
     try:
         storage.write(uri, data, if_absent=True)
     except ObjectExistsError:
-        _LOG.info("%s is there already", uri)
+        _LOG.info("%s exists already", uri)
     return snapshot.outcome(uri, reused=False)
 
 
 def read(uri: str) -> Snapshot:
-    """The snapshot at `uri`.
+    """Reads the snapshot at `uri`.
 
     Raises:
-        CorruptObjectError: when it is not what was written.
+        CorruptObjectError: if its content does not match the checksum in its name.
     """
     data = storage.read(uri)
     if hashlib.sha256(data).hexdigest() != _parts(uri)[1]:
@@ -137,14 +139,14 @@ def read(uri: str) -> Snapshot:
 
 
 def _parts(uri: str) -> tuple[str, str]:
-    """Ticker and checksum of a snapshot's name."""
+    """Returns ticker and checksum from a snapshot's name."""
     ticker, _, checksum = uri.rsplit("/", 1)[1].removesuffix(".parquet").rpartition(".")
     return ticker, checksum
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSource:
-    """Snapshots as a source: shards of whole tickers, equal whenever the snapshots are."""
+    """Snapshots as a source of whole tickers; equal snapshots give equal shards."""
 
     name: str
     uris: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""A made-up market, seeded and always labelled synthetic: bars for tests, demos and benchmarks at any size.
+"""A synthetic market with a seed, always labelled synthetic: bars for tests, demos and benchmarks of any size.
 
-The returns follow simulation.py. This module gives them prices, volume and splits, and then spoils them the way vendors
-do: late listings, missing days, decimal errors, zeros, crossed high and low, bars that come twice.
+The returns come from simulation.py. This module derives prices, volume and splits, and then adds the faults of real
+vendors: late listings, missing days, decimal errors, zeros, crossed high and low, and duplicate bars.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from cloudlstm.market.sources.base import Partition
 from cloudlstm.market.sources.simulation import Array, Paths, random_stream
 
 MODEL_VERSION = 1
-"""Counts the changes of the synthetic market's law; part of its identity."""
+"""Increase it whenever the model of the market changes; part of its identity."""
 
 _NAME = "the synthetic market"
 _SESSIONS_PER_YEAR = 252
 _SPLIT_RATIOS = (2.0, 3.0, 4.0, 10.0)
 _MOST_SPLIT = 1024.0
-_TRAITS, _SHAPE, _FAULTS = 1, 2, 3  # purposes of random streams; 0 are the shocks
+_TRAITS, _SHAPE, _FAULTS = 1, 2, 3  # purposes of random streams; 0 is for shocks
 
 
 def ticker_names(config: SyntheticConfig) -> tuple[str, ...]:
-    """Every ticker of the market, sorted."""
+    """Returns all tickers of the market, sorted."""
     return tuple(f"SYN{number:06d}" for number in range(1, config.tickers + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSource:
-    """Shards of the synthetic market, made where they are needed."""
+    """The synthetic market as a source; each task generates its own shard."""
 
     config: MarketConfig
     universe: tuple[str, ...]
@@ -47,7 +47,7 @@ class SyntheticSource:
 
     @classmethod
     def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> SyntheticSource:
-        """The market with the tickers asked for; UnknownTickerError where it has no such ticker."""
+        """Opens the market with the requested tickers; UnknownTickerError if it lacks one."""
         tickers = universe.resolve_universe(requested, ticker_names(config.synthetic), _NAME)
         return cls(config, tickers, calendar.sessions(config.calendar, config.start, config.end))
 
@@ -75,9 +75,14 @@ class SyntheticSource:
 
 
 def make_bars(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32]) -> pa.Table:
-    """BARS of `tickers` over `sessions` (days since 1970-01-01), by ticker and date, faults included.
+    """Generates BARS of `tickers` over `sessions`, sorted by ticker and date, with faults.
 
-    The bars of a ticker depend on the settings, its name and the sessions only, not on its company.
+    The bars of a ticker depend on the settings, its name and the sessions, but not on the other tickers.
+
+    Args:
+        config: Settings of the market.
+        tickers: Names.
+        sessions: Days since 1970-01-01.
     """
     traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
     paths = _paths(config, tickers, traits, len(sessions))
@@ -86,10 +91,16 @@ def make_bars(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray
 
 
 def oracle_forecast(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32]) -> pa.Table:
-    """The best forecast there is: the expected next log-return, given the market up to and including `date`.
+    """Returns the best possible forecast: the expected next log-return, given the market up to and including `date`.
 
-    Columns ticker, date (of the origin) and forecast (float64), for every session of every ticker. All zero without a
-    planted signal. It looks into the law, not the bars: nothing estimated from bars can be better on average.
+    The table has the columns ticker, date (of the origin) and forecast (float64), for all sessions of all tickers. All
+    forecasts are zero without a planted signal. They come from the model itself, so no estimate from bars can be better
+    on average.
+
+    Args:
+        config: Settings of the market.
+        tickers: Names.
+        sessions: Days since 1970-01-01.
     """
     traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
     paths = _paths(config, tickers, traits, len(sessions))
@@ -101,9 +112,10 @@ def oracle_forecast(config: SyntheticConfig, tickers: Sequence[str], sessions: N
 
 @dataclass(frozen=True, slots=True)
 class _Traits:
-    """What stays the same of a ticker.
+    """The constant properties of a ticker.
 
-    `split_factor` is the product of the splits after each session: prices as traded are divided by it. None: no split.
+    `split_factor` is the product of all splits after each session; adjusted price = traded price / factor. None: no
+    split.
     """
 
     sigma: float
@@ -128,6 +140,7 @@ class _Traits:
 
 
 def _split_factor(random: np.random.Generator, splits_per_year: float, n_sessions: int) -> Array | None:
+    """Draws the splits of a ticker."""
     n_splits = int(random.poisson(splits_per_year * n_sessions / _SESSIONS_PER_YEAR))
     if not n_splits:
         return None
@@ -155,7 +168,7 @@ class _Prices:
 
 
 def _prices(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Traits], paths: Paths) -> _Prices:
-    """Prices that trade in whole ticks and volumes in round lots, before they are adjusted for splits."""
+    """Derives prices in whole ticks and volumes in round lots, then adjusts both for splits."""
     sigma = np.ascontiguousarray(paths.sigma.T)  # (ticker, session) from here on
     shock = np.ascontiguousarray(paths.shock.T)
     shape = np.empty((4, *sigma.shape))
@@ -167,7 +180,7 @@ def _prices(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Trait
     returns = sigma * shock
     close = np.cumsum(returns, axis=1)
     close += np.log([trait.first_price for trait in traits])[:, None]
-    # The session opens part of the way from the last close, and its range goes beyond open and close on both sides.
+    # The open is between the last close and the close; the range extends beyond open and close on both sides.
     open_ = close - 0.75 * returns + 0.35 * sigma * shape[0]
     high = np.maximum(open_, close) + 0.4 * sigma * np.abs(shape[1])
     low = np.minimum(open_, close) - 0.4 * sigma * np.abs(shape[2])
@@ -186,7 +199,7 @@ def _prices(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Trait
 
 
 def _round_to_ticks(log_price: Array, factor: Array) -> Array:
-    """The nearest price in cents as traded (below one dollar: in hundredths of them), adjusted for later splits."""
+    """Rounds traded prices to cents (below one dollar: to 0.01 cents), then adjusts them for later splits."""
     price = np.exp(log_price)
     price *= factor
     ticks = np.where(price < 1.0, 1e4, 1e2)
@@ -208,7 +221,7 @@ def _add_faults(
     traits: list[_Traits],
     prices: _Prices,
 ) -> pa.Table:
-    """The bars as a vendor might deliver them."""
+    """Returns the bars with the faults of a vendor."""
     shape = prices.close.shape
     draws = np.empty((2, *shape), np.float32)
     for row, ticker in enumerate(tickers):
@@ -231,7 +244,7 @@ def _add_faults(
 
     copies = (~absent).ravel().astype(np.int64)
     copies[bad[kind >= _TWICE]] += 1
-    revised = (np.cumsum(copies) - copies)[bad[kind == _REVISED]]  # where the first of two versions comes to stand
+    revised = (np.cumsum(copies) - copies)[bad[kind == _REVISED]]  # row of the first of two versions
     if (copies != 1).any():
         rows = np.repeat(np.arange(len(copies)), copies)
         rank, day, volume = rank[rows], day[rows], volume[rows]
@@ -244,7 +257,7 @@ def _add_faults(
         columns.from_codes(rank, list(tickers)),
         columns.from_days(day),
         *price_columns,
-        price_columns[-1],  # no dividends: adjusted for splits is adjusted for all
+        price_columns[-1],  # there are no dividends, so adj_close = close
         pa.array(volume),
         source,
     ]

@@ -1,7 +1,7 @@
-"""The bytes of one file as bars: which of its columns are ours, and how its text becomes dates and numbers.
+"""Converts the bytes of one file to bars: finds its columns and parses dates and numbers.
 
-Anything that a value should be and is not becomes null, and a row of the wrong width a row of nulls: cleaning refuses
-them with a reason and nothing is dropped here. Only a file that cannot hold bars at all is an error.
+A value that cannot be parsed becomes null, and a row with a wrong number of fields becomes a row of nulls. Cleaning
+rejects such rows with a reason; nothing is dropped here. Only a file that cannot contain bars is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cloudlstm.market import bars, columns
 from cloudlstm.market.sources import dates, unpacking
 
 PARSER_VERSION = 1
-"""Counts the changes of what this module makes of a file; part of a source's identity."""
+"""Increase it whenever this module reads a file differently; part of the identity of a source."""
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "ticker": ("ticker", "symbol"),
@@ -35,7 +35,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "adj_close": ("adjclose", "adjustedclose"),
     "volume": ("volume", "vol"),
 }
-"""Our columns and the names under which they are found: capitals, spaces and punctuation do not count."""
+"""Columns of bars -> names in files; case, spaces and punctuation are ignored."""
 
 _OPTIONAL = ("ticker", "adj_close")
 _SUFFIX = re.compile(r"\.(csv|parquet|pq)(\.gz)?$", re.IGNORECASE)
@@ -49,16 +49,16 @@ _BLOCK_BYTES = 8 * 2**20
 
 
 def parse(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | None = None) -> pa.Table:
-    """BARS of a file, in its order; the source of each is the file's name.
+    """Reads the BARS of a file, in its order; the column "source" is the file's name.
 
     Args:
-        data: CSV, gzipped CSV or Parquet; told apart by the first bytes.
-        uri: Where it is from, for errors; its name is the ticker of a file that has no column of tickers.
-        mapping: Our column name -> the file's, where it is not one of `ALIASES`.
-        date_format: How dates are written, as in strptime; None for ISO.
+        data: CSV, gzipped CSV or Parquet; the first bytes show which.
+        uri: The file, for error messages. Without a column of tickers, its name is the ticker.
+        mapping: Column of bars -> the file's name for it, for names that are not in `ALIASES`.
+        date_format: Format of dates, as in strptime; None for ISO.
 
     Raises:
-        UnreadableSourceError: naming the file and the reason.
+        UnreadableSourceError: if the file cannot contain bars; names the file and the reason.
     """
     with _unreadable(uri):
         table, header = _read(data, uri, mapping, tuple(ALIASES))
@@ -66,7 +66,7 @@ def parse(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | 
 
 
 def check(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | None = None) -> bool:
-    """Raises what `parse` would of a file that cannot hold bars, by its beginning; False when it holds nothing."""
+    """Checks the beginning of a file: raises the same errors as `parse`. Returns False if the file has no rows."""
     with _unreadable(uri):
         table, header = _read_beginning(data, uri, mapping, ("date",))
         if table.num_rows:
@@ -81,7 +81,7 @@ def check(data: bytes, uri: str, mapping: Mapping[str, str], date_format: str | 
 def _read_beginning(
     data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]
 ) -> tuple[pa.Table, dict[str, str]]:
-    """As `_read`, of the first rows alone."""
+    """Like `_read`, for the first rows only."""
     if unpacking.is_parquet(data):
         return _read_parquet(data, uri, mapping, wanted, most_rows=_BEGINNING_ROWS)
     text = unpacking.first_bytes(data, uri, _BEGINNING_BYTES)
@@ -90,7 +90,7 @@ def _read_beginning(
 
 
 def tickers(data: bytes, uri: str, mapping: Mapping[str, str]) -> set[str]:
-    """The tickers of a file; reads no other column."""
+    """Returns the tickers of a file; reads no other column."""
     with _unreadable(uri):
         table, header = _read(data, uri, mapping, ("ticker",))
         if "ticker" not in header:
@@ -102,7 +102,7 @@ def tickers(data: bytes, uri: str, mapping: Mapping[str, str]) -> set[str]:
 
 @contextmanager
 def _unreadable(uri: str) -> Iterator[None]:
-    """Turns what goes wrong inside the file into an error that names it."""
+    """Converts decoding errors to UnreadableSourceError with the name of the file."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
@@ -111,6 +111,7 @@ def _unreadable(uri: str) -> Iterator[None]:
 
 
 def _bars(table: pa.Table, header: Mapping[str, str], uri: str, date_format: str | None) -> pa.Table:
+    """Parses the columns of a file to BARS."""
     n_rows = table.num_rows
     ticker = _tickers(table.column("ticker"), header["ticker"]) if "ticker" in header else _repeat(_stem(uri), n_rows)
     date = dates.parse(table.column("date"), date_format)
@@ -125,7 +126,7 @@ def _bars(table: pa.Table, header: Mapping[str, str], uri: str, date_format: str
 
 
 def _read(data: bytes, uri: str, mapping: Mapping[str, str], wanted: Sequence[str]) -> tuple[pa.Table, dict[str, str]]:
-    """The wanted columns under our names, as the file has them, and what the file calls them."""
+    """Returns the wanted columns, unparsed and renamed to the columns of bars, and the file's name for each."""
     read = _read_parquet if unpacking.is_parquet(data) else _read_csv
     return read(data, uri, mapping, wanted)
 
@@ -153,10 +154,10 @@ def _read_csv(
     text = unpacking.first_bytes(data, uri, _BEGINNING_BYTES)
     begin = len(text) - len(text.lstrip())
     if begin == len(text) < _BEGINNING_BYTES:
-        return pa.table({}), {}  # nothing came that day: vendors do deliver empty files
+        return pa.table({}), {}  # vendors do deliver empty files
     end = text.find(b"\n", begin)
     if end < 0 and len(text) == _BEGINNING_BYTES:
-        raise UnreadableSourceError(f"{uri} has no line of names within its first {_BEGINNING_BYTES >> 20} MiB")
+        raise UnreadableSourceError(f"{uri} has no header line within its first {_BEGINNING_BYTES >> 20} MiB")
     line = text[begin : end if end >= 0 else len(text)].decode("utf-8-sig").strip("\r")
     delimiter = max(_DELIMITERS, key=line.count)
     names = next(csv.reader([line], delimiter=delimiter))
@@ -181,7 +182,7 @@ def _read_csv(
                 use_threads=False, block_size=_BLOCK_BYTES, column_names=[f"f{i}" for i in range(len(names))]
             ),
             pa.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=keep_count),
-            # A ticker may be NA or NULL: text is never taken for a missing value.
+            # A ticker may be NA or NULL, so no text means a missing value.
             pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(used.values(), number) | texts,
                 include_columns=list(used.values()),
@@ -192,7 +193,7 @@ def _read_csv(
     try:
         table = read(pa.float64())
     except pa.ArrowInvalid:
-        table = read(pa.string())  # something is no number: find out what, value by value
+        table = read(pa.string())  # some value is not a number: parse each value
     table = table.rename_columns(list(used))
     if broken:
         nothing = [pa.nulls(len(broken), field.type) for field in table.schema]
@@ -201,8 +202,8 @@ def _read_csv(
 
 
 def _header(names: Sequence[str], uri: str, mapping: Mapping[str, str]) -> dict[str, str]:
-    """Our columns -> the file's names for them."""
-    plain = {_plain(name): name for name in reversed(names)}  # of two alike the first counts
+    """Returns column of bars -> the file's name for it; raises UnreadableSourceError if a required one is missing."""
+    plain = {_plain(name): name for name in reversed(names)}  # of two equal names the first one counts
     header = {}
     missing = []
     for ours, aliases in ALIASES.items():
@@ -225,7 +226,7 @@ def _header(names: Sequence[str], uri: str, mapping: Mapping[str, str]) -> dict[
 
 
 def _mapping_hint(missing: str, names: Sequence[str], header: Mapping[str, str]) -> str:
-    """The setting that names a missing column, with the column that is most like it."""
+    """Returns the setting for a missing column, with the most similar column of the file."""
     ours = missing.split(" (for ")[-1].rstrip(")")
     free = {_plain(name): name for name in names if name not in header.values() and name.strip()}
     alike = [plain for plain in free if any(alias in plain for alias in ALIASES[ours])]
@@ -239,12 +240,12 @@ def _plain(name: str) -> str:
 
 
 def _stem(uri: str) -> str:
-    """The ticker of a file that is named for it: AAPL.csv, brk-b.csv.gz."""
+    """Returns the ticker that a file is named after: AAPL.csv, brk-b.csv.gz."""
     stem = _SUFFIX.sub("", uri.rsplit("/", 1)[1]).upper()
     if not _TICKER.match(stem):
         raise UnreadableSourceError(
-            f"{uri} has no column of tickers, and its name is no ticker",
-            hint="market.columns.ticker=…, or a file that is named for its ticker, as AAPL.csv",
+            f"{uri} has no column of tickers, and its name is not a ticker",
+            hint="market.columns.ticker=…, or name the file after its ticker, as in AAPL.csv",
         )
     return stem
 
@@ -254,7 +255,7 @@ def _repeat(text: str, n: int) -> pa.ChunkedArray:
 
 
 def _tickers(column: pa.ChunkedArray, header: str) -> pa.ChunkedArray:
-    """Tickers in capitals, without blanks; null where there is none, and where the header line comes again."""
+    """Returns tickers in upper case, stripped; null where empty, and where the header line is repeated."""
     if not (pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)):
         column = column.cast(pa.string())
     code, values = columns.codes(column)
@@ -266,9 +267,9 @@ def _tickers(column: pa.ChunkedArray, header: str) -> pa.ChunkedArray:
 
 
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Numbers; null where there is none."""
+    """Parses numbers; null where a value is not a number."""
     kind = column.type
-    if pa.types.is_dictionary(kind):  # a text that comes often is looked at once
+    if pa.types.is_dictionary(kind):  # parse each distinct text once
         array = columns.one_chunk(column)
         return pa.chunked_array([_numbers(pa.chunked_array([array.dictionary])).take(array.indices).combine_chunks()])
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
@@ -278,7 +279,7 @@ def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The nearest whole numbers; null where a number is none or beyond all volumes."""
+    """Rounds to whole numbers; null where a number is missing or too large for a volume."""
     values = columns.floats(column)
     with np.errstate(invalid="ignore"):
         no_volume = ~(np.abs(values) < _MOST_VOLUME)

@@ -1,9 +1,8 @@
-"""Bars from Yahoo Finance, fetched ticker by ticker through yfinance.
+"""Fetches bars from Yahoo Finance through yfinance, one ticker at a time.
 
-| module | what it is for |
+| module | purpose |
 |---|---|
-| source | what a run asks for, and the work of one task |
-| client | one ticker: attempts, back-off, and whether it was fetched, is empty or has failed |
-| session | the HTTP session that yfinance is given: pace, refusals, another server in Yahoo's place |
-| symbols | tickers as Yahoo spells them |
+| source | the source of a run, and the work of one fetching task |
+| client | fetches one ticker: attempts, back-off, and the result |
+| session | the HTTP session for yfinance: rate limit, error replies, another server instead of Yahoo |
 """

@@ -1,13 +1,13 @@
-"""One ticker from Yahoo through yfinance: attempts, back-off, and what became of it.
+"""Fetches one ticker from Yahoo through yfinance: attempts, back-off, and the result.
 
-What yfinance 1.7 does by default and what is done about it here:
+Behaviour of yfinance 1.7, and how this module handles it:
 
-- A failed ticker comes back as an empty frame and a log line: `hide_exceptions` is off, so the cause is an exception.
-- It remembers replies, broken ones too, so that asking again asks nobody: its memory is cleared before each attempt.
-- It asks twice a ticker, first for the time zone: description that the range is in UTC, it asks once.
-- It keeps cookies in a database in the user's home: each process has its own, in memory.
-- It asks a second time at once when refused, and never waits: see session.py, and the back-off below.
-- It leaves out rows of nulls: they are kept, for cleaning to refuse with a reason.
+- It returns an empty frame and a log line for a failed ticker: `hide_exceptions` is off, so that it raises the cause.
+- It caches replies, also broken ones: the cache is cleared before each attempt.
+- It requests the time zone of each ticker first: with the time zone set to UTC it sends one request only.
+- It stores cookies in a database in the user's home: here each process keeps its own, in memory.
+- It repeats a rejected request at once, without a pause: see session.py, and the back-off below.
+- It drops rows of nulls: they are kept here, so that cleaning rejects them with a reason.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BURST = 8
-"""Requests that all tasks together may send at once before they keep the pace."""
+"""Requests that all tasks together may send at once before the rate limit applies."""
 
 _DAY = dt.timedelta(days=1)
 _CAUSE_LENGTH = 160
-_KNOWN = "Yahoo knows it and has no bars in the range"
+_NO_BARS_IN_RANGE = "Yahoo knows it and has no bars in the range"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What became of asking for one ticker.
+    """The result of fetching one ticker.
 
     Attributes:
-        status: Whether it was fetched, is empty or has failed.
-        cause: Why it was not fetched; of a fetched one, what is worth knowing about it; may be empty.
-        table: Its bars; SNAPSHOT.
-        facts: What Yahoo says of the symbol, JSON-ready.
+        status: "fetched", "empty" or "failed".
+        cause: Why it was not fetched, or a remark about a fetched ticker; may be empty.
+        table: Its bars; a SNAPSHOT table.
+        facts: Yahoo's data about the symbol, JSON-ready.
     """
 
     status: Status
@@ -65,15 +65,15 @@ class Reply:
 
 
 class Client:
-    """yfinance in this process. There is one for all its tasks: they share cookies and pace.
+    """yfinance in this process. All tasks of the process share one client, with its cookies and rate limit.
 
     Args:
-        config: Attempts, timeouts and the rate of all tasks together.
-        tasks: How many tasks are fetching at the same time; each has its part of the rate.
-        base_url: Of a server that stands in for Yahoo; empty for Yahoo itself.
+        config: Attempts, timeouts, and the rate of all tasks together.
+        tasks: Number of tasks that fetch at the same time; each gets an equal part of the rate.
+        base_url: URL of a server that replaces Yahoo; empty for Yahoo itself.
 
     Raises:
-        MissingExtraError: when yfinance is not installed.
+        MissingExtraError: if yfinance is not installed.
     """
 
     def __init__(self, config: YahooConfig, tasks: int, base_url: str) -> None:
@@ -82,10 +82,17 @@ class Client:
         pace = Pace(config.requests_per_minute / tasks, max(_BURST // tasks, 1))
         self._session = YahooSession(base_url, pace, config.timeout_s)
         known = self._yfinance.data.YfData(session=self._session)  # one for the whole process
-        known._cookie = known._crumb = None  # they would be of another session
+        known._cookie = known._crumb = None  # they belong to another session
 
     def fetch(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
-        """The bars of `symbol` from `start` to `through`, both included; tries until it is known what became of it."""
+        """Fetches the bars of a ticker; retries until they are fetched, there are none, or the attempts are used up.
+
+        Args:
+            ticker: The requested ticker.
+            symbol: Yahoo's spelling of it.
+            start: First date.
+            through: Last date, inclusive.
+        """
         config = self._config
         began = time.monotonic()
         for attempt in range(1, config.attempts + 1):
@@ -95,13 +102,13 @@ class Client:
                 return Reply(EMPTY, _one_line(error), no_bars(), {})
             except MissingExtraError:
                 raise
-            except Exception as error:  # whatever a server may answer: the cause is kept, nothing is passed over
+            except Exception as error:  # a server may answer anything; the cause is kept
                 count = f"{attempt} attempt{'s' if attempt > 1 else ''}"
                 cause = f"{self._status()}{_one_line(error)} ({count} in {time.monotonic() - began:.0f} s)"
                 wait_s = _wait_s(config.backoff_s, attempt, error)
             if attempt < config.attempts:
                 if time.monotonic() - began + wait_s > config.max_ticker_s:
-                    cause += f", and {wait_s:.0f} s more are over market.yahoo.max_ticker_s"
+                    cause += f", and {wait_s:.0f} s more would exceed market.yahoo.max_ticker_s"
                     break
                 time.sleep(wait_s)
         return Reply(FAILED, cause, no_bars(), {})
@@ -112,29 +119,29 @@ class Client:
         asset = self._yfinance.Ticker(symbol, session=self._session)
         asset._tz = "UTC"
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what pandas has to say to yfinance is no concern of ours
+            warnings.simplefilter("ignore")  # warnings of pandas about yfinance
             try:
                 frame = asset.history(
-                    start=start - _DAY,  # the session of Auckland begins on the day before in UTC
+                    start=start - _DAY,  # in Auckland the session starts on the previous day in UTC
                     end=through + _DAY,  # exclusive
                     interval="1d", auto_adjust=False, actions=True, keepna=True, timeout=self._config.timeout_s,
                 )  # fmt: skip
             except self._yfinance.exceptions.YFPricesMissingError as error:
                 raise self._translate(error) from None
         if self._session.chart is None:
-            raise RetryableError("yfinance asked nobody")
+            raise RetryableError("yfinance sent no request")
         answer = json.loads(self._session.chart.content)["chart"]["result"][0]
         if answer["meta"].get("dataGranularity", "1d") != "1d":
             raise RetryableError(f"bars of {answer['meta']['dataGranularity']} instead of one day")
         return _reply(ticker, symbol, frame, answer, (start, through))
 
     def _status(self) -> str:
-        """The status of a reply that yfinance has stumbled over."""
+        """Returns "HTTP 401: " or "HTTP 403: " if the last reply had this status, otherwise ""."""
         chart = self._session.chart
         return f"HTTP {chart.status_code}: " if chart is not None and chart.status_code in (401, 403) else ""
 
     def _translate(self, error: Exception) -> Exception:
-        """What yfinance takes for a ticker without prices: that, only if Yahoo has said so."""
+        """Converts the missing-prices error of yfinance: NoBarsError only if Yahoo itself reported this."""
         reason = getattr(error, "yahoo_reason", None)
         chart = self._session.chart
         if chart is None or chart.status_code != 200:
@@ -142,24 +149,24 @@ class Client:
         if reason is not None:
             return (NoBarsError if reason.lower().startswith(NO_BARS) else RetryableError)(reason)
         if (json.loads(chart.content).get("chart") or {}).get("result"):
-            return NoBarsError(_KNOWN)
+            return NoBarsError(_NO_BARS_IN_RANGE)
         return RetryableError("a reply without a result")
 
 
 @cache
 def client(config: YahooConfig, tasks: int, base_url: str) -> Client:
-    """The client of this process."""
+    """Returns the client of this process."""
     return Client(config, tasks, base_url)
 
 
 def _yfinance() -> Any:
-    """yfinance, set up for this process."""
+    """Imports yfinance and configures it for this process."""
     try:
         import yfinance
     except ImportError:
         raise MissingExtraError("fetching from Yahoo needs yfinance", hint="pip install 'cloudlstm[market]'") from None
     yfinance.config.debug.hide_exceptions = False
-    # A folder that cannot be: yfinance then keeps neither cookies nor time zones between processes, and locks no file.
+    # An impossible folder: yfinance then stores no cookies and no time zones, and locks no file.
     yfinance.set_tz_cache_location(os.path.join(os.devnull, "yfinance"))  # noqa: PTH118
     return yfinance
 
@@ -167,7 +174,7 @@ def _yfinance() -> Any:
 def _reply(
     ticker: str, symbol: str, frame: pd.DataFrame, answer: dict[str, Any], span: tuple[dt.date, dt.date]
 ) -> Reply:
-    """The rows of the range; those that yfinance adds for a dividend outside of the bars are left out."""
+    """Converts the frame of yfinance; drops rows outside the range and the rows that yfinance adds for dividends."""
     meta = answer["meta"]
     day = frame.index.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int32)  # type: ignore[attr-defined]
     start, through = (to_days(date) for date in span)
@@ -183,7 +190,7 @@ def _reply(
         "first_trade": _date(meta.get("firstTradeDate"), meta["exchangeTimezoneName"]),
     }
     if not len(day):
-        return Reply(EMPTY, _KNOWN, no_bars(), facts)
+        return Reply(EMPTY, _NO_BARS_IN_RANGE, no_bars(), facts)
     cause = "" if answered.upper() == symbol.upper() else f"Yahoo answered for {answered}"
     same = np.zeros(len(day), np.int32)
     prices, events = ("Open", "High", "Low", "Close", "Adj Close"), ("Dividends", "Stock Splits")
@@ -200,11 +207,11 @@ def _reply(
 
 
 def _days(moments: list[int], time_zone: str) -> NDArray[np.int32]:
-    """The dates of moments, in seconds since the epoch, in a time zone; as days since 1970-01-01."""
+    """Converts times (seconds since the epoch) to dates in a time zone, as days since 1970-01-01."""
     import pandas as pd
 
-    there = pd.to_datetime(np.array(moments, np.int64), unit="s", utc=True).tz_convert(time_zone)
-    days: NDArray[np.int32] = there.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int32)
+    local = pd.to_datetime(np.array(moments, np.int64), unit="s", utc=True).tz_convert(time_zone)
+    days: NDArray[np.int32] = local.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int32)
     return days
 
 
@@ -213,21 +220,21 @@ def _date(moment: int | None, time_zone: str) -> str | None:
 
 
 def _wait_s(backoff_s: float, attempt: int, error: Exception, chance: Callable[[], float] = random.random) -> float:
-    """Doubles with each attempt, with jitter so that tasks do not come back together; at least what Yahoo asks for."""
+    """Returns the pause before the next attempt: doubles each time, with jitter, and at least what Yahoo requests."""
     wait_s: float = backoff_s * 2.0 ** (attempt - 1) * (0.5 + 0.5 * chance())
-    asked_s = error.retry_after_s if isinstance(error, RetryableError) else None
-    return max(wait_s, asked_s or 0.0)
+    requested_s = error.retry_after_s if isinstance(error, RetryableError) else None
+    return max(wait_s, requested_s or 0.0)
 
 
 def _one_line(error: Exception) -> str:
-    """An error as one line of a cause."""
+    """Formats an error as one line."""
     reason = getattr(error, "yahoo_reason", None)
     text = str(reason or error) or type(error).__name__
     curl = re.search(r"curl: \(\d+\) (.*?)(?:\. See https?://|$)", text)
     if curl:
         text = curl[1]
     elif isinstance(error, ValueError) and "column" in text:
-        text = f"the reply is no complete JSON: {text}"
+        text = f"the reply is not complete JSON: {text}"
     elif not isinstance(error, RetryableError | NoBarsError) and type(error).__module__ == "builtins":
         text = f"the reply is not as expected: {type(error).__name__}: {text}"
     return " ".join(text.split())[:_CAUSE_LENGTH]

@@ -1,9 +1,9 @@
-"""The HTTP session that yfinance is given.
+"""The HTTP session for yfinance.
 
-It keeps a pace over all requests, those for cookies included; it sends them to another server where one stands in for
-Yahoo; it gets its cookie once, where yfinance without its database would get it before every request. And it turns the
-replies of the chart service that decide a ticker's fate into errors: yfinance would answer a 429 with an immediate
-second request, and can tell a server's failure from a delisted ticker only by its text.
+It limits the rate of all requests, also of those for cookies. It can send them to another server instead of Yahoo. It
+requests the cookie once; yfinance without its database would request it every time. And it raises an error for replies
+of the chart service that decide the result of a ticker: yfinance would repeat a request at once after a 429, and cannot
+distinguish a server error from a delisted ticker except by the text.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _CHART = "/v8/finance/chart/"
 _COOKIE_HOST = "fc.yahoo.com"
 _REFUSALS = (408, 425, 429)
 NO_BARS = ("no data found", "data doesn't exist")
-"""How Yahoo begins when there is nothing: "No data found, symbol may be delisted" with status 404, and with status 400,
-of a symbol it knows, "Data doesn't exist for startDate = …"."""
+"""Start of Yahoo's message if there are no bars: "No data found, symbol may be delisted" with status 404, or "Data
+doesn't exist for startDate = …" with status 400 for a known symbol."""
 
 
 class RetryableError(Exception):
-    """Yahoo did not answer the question; asking later may help.
+    """Yahoo did not answer the request; a later attempt may succeed.
 
     Attributes:
-        retry_after_s: Seconds that it asked to wait, if it did.
+        retry_after_s: Pause that Yahoo requests, if it does.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -38,15 +38,15 @@ class RetryableError(Exception):
 
 
 class NoBarsError(Exception):
-    """Yahoo answered that there is nothing: it does not know the symbol, or has no bars of it in the range."""
+    """Yahoo answered that it does not know the symbol, or has no bars in the range."""
 
 
 class Pace:
-    """At most so many requests a minute, with a few at once at the start.
+    """Limits the rate of requests; allows a few at once at the start.
 
     Args:
-        per_minute: Requests a minute.
-        burst: Requests that need not wait for one another.
+        per_minute: Requests per minute.
+        burst: Requests that may be sent at once.
     """
 
     def __init__(self, per_minute: float, burst: int) -> None:
@@ -55,7 +55,7 @@ class Pace:
         self._due = 0.0
 
     def wait(self) -> None:
-        """Returns when the next request may go out."""
+        """Waits until the next request may be sent."""
         now = time.monotonic()
         self._due = max(self._due, now - self._slack_s)
         if self._due > now:
@@ -64,12 +64,12 @@ class Pace:
 
 
 class YahooSession(requests.Session[requests.Response]):
-    """A session that looks like Chrome, as yfinance's own does.
+    """A session that imitates Chrome, like the session of yfinance itself.
 
     Args:
-        base_url: Of the server that stands in for every Yahoo host; empty for Yahoo itself.
-        pace: Kept over all requests.
-        timeout_s: Of each request, whatever yfinance asks for.
+        base_url: URL of the server that replaces all Yahoo hosts; empty for Yahoo itself.
+        pace: Rate limit of all requests.
+        timeout_s: Timeout of each request; overrides the one of yfinance.
 
     Attributes:
         chart: The last reply of the chart service; None before the first.
@@ -82,10 +82,10 @@ class YahooSession(requests.Session[requests.Response]):
         self._cookie_reply: requests.Response | None = None
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> requests.Response:
-        """As of any session.
+        """Sends a request, as in any session.
 
         Raises:
-            RetryableError, NoBarsError: for the chart service only.
+            RetryableError, NoBarsError: for replies of the chart service only.
         """
         is_for_cookie = urlsplit(url).hostname == _COOKIE_HOST
         if is_for_cookie and self._cookie_reply is not None and len(self.cookies):
@@ -109,7 +109,7 @@ class YahooSession(requests.Session[requests.Response]):
 
 
 def _raise_for_reply(response: requests.Response) -> None:
-    """Raises where the status settles the matter; 401 and 403 are left to yfinance, which then renews its cookies."""
+    """Raises an error for a reply without bars. After 401 and 403 it does nothing: yfinance then renews its cookies."""
     status = response.status_code
     if status in _REFUSALS or status >= 500:
         raise RetryableError(f"HTTP {status}", retry_after_s(response.headers.get("retry-after")))
@@ -118,12 +118,12 @@ def _raise_for_reply(response: requests.Response) -> None:
         if description and (status == 404 or description.lower().startswith(NO_BARS)):
             raise NoBarsError(description)
         raise RetryableError(
-            f"HTTP {status}: {description}" if description else f"HTTP {status} without a word from Yahoo"
+            f"HTTP {status}: {description}" if description else f"HTTP {status} without a message from Yahoo"
         )
 
 
 def _error_description(response: requests.Response) -> str:
-    """Yahoo's own words in a reply of the chart service that brings no data; "" where it is not Yahoo that speaks."""
+    """Returns Yahoo's message in a reply of the chart service; "" if the reply is not from Yahoo."""
     try:
         return str(json.loads(response.content)["chart"]["error"]["description"])
     except (ValueError, KeyError, TypeError):
@@ -131,7 +131,7 @@ def _error_description(response: requests.Response) -> str:
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, which is a number or a date; None where it says neither."""
+    """Parses a Retry-After header (seconds or a date) to seconds from now; None if it is neither."""
     if not header:
         return None
     try:
@@ -139,9 +139,9 @@ def retry_after_s(header: str | None) -> float | None:
     except ValueError:
         pass
     try:
-        moment = email.utils.parsedate_to_datetime(header)
+        date = email.utils.parsedate_to_datetime(header)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return max((moment - dt.datetime.now(dt.UTC)).total_seconds(), 0.0)
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=dt.UTC)
+    return max((date - dt.datetime.now(dt.UTC)).total_seconds(), 0.0)

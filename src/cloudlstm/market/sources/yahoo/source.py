@@ -1,7 +1,7 @@
-"""The yahoo source: daily bars of any symbol that Yahoo Finance knows.
+"""The source "yahoo": daily bars of any symbol of Yahoo Finance.
 
-Nobody is asked when the source is opened. `fetch` is the work of one task: ticker by ticker, each stored as a snapshot
-at once, so that whatever ends the task, nothing that was fetched is fetched again.
+Opening the source sends no request. `fetch` is the work of one task. It stores the snapshot of each ticker at once, so
+that nothing is fetched twice, even if the task is killed.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ _LOG = logging.getLogger(__name__)
 
 
 FORMAT_VERSION = 1
-"""Counts the changes of what is made from a reply of Yahoo; part of the source's identity."""
+"""Increase it whenever replies of Yahoo are converted differently; part of the source's identity."""
 
 _LEAST_PER_TASK = 15.0
-"""Requests a minute that a task should have: more tasks than this allows would do nothing but wait."""
+"""Smallest useful rate of one task, in requests per minute; with more tasks, each would mostly wait."""
 
 _FAILURES_IN_A_ROW = 5
-"""So many tickers failed one after another: it is not the tickers. The rest is not asked for."""
+"""After this many failed tickers in a row the cause is not the tickers: the rest is not requested."""
 
 _LATE = dt.timedelta(minutes=30)
-"""Yahoo shows many exchanges up to 20 minutes late: only then is a session's bar what it stays."""
+"""Yahoo's data of many exchanges is up to 20 minutes late; a session's bar is final only after that."""
 
 
 @dataclass(frozen=True, slots=True)
 class YahooSource:
-    """What a run asks Yahoo for.
+    """The request of a run to Yahoo.
 
     Attributes:
         config: The section `market`.
         universe: The tickers, sorted.
-        through: The last date that may have a bar: market.end, or the last session that had closed before.
-        base_url: Of a server that stands in for Yahoo; empty for Yahoo itself.
+        through: The last date with a bar: market.end, or the last closed session if that is earlier.
+        base_url: URL of a server that replaces Yahoo; empty for Yahoo itself.
     """
 
     config: MarketConfig
@@ -60,11 +60,11 @@ class YahooSource:
 
     @classmethod
     def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> YahooSource:
-        """The bars of the tickers asked for as they are known now.
+        """Opens the source for the requested tickers, up to the last session that has closed.
 
         Raises:
-            DataError: when no ticker is named, or no session of the range has closed yet.
-            MissingExtraError: when yfinance or exchange-calendars is not installed.
+            DataError: if no ticker is requested, or no session of the range has closed yet.
+            MissingExtraError: if yfinance or exchange-calendars is not installed.
         """
         if not requested:
             raise DataError("Yahoo Finance has no list of its tickers", hint="name them in universe.tickers")
@@ -77,7 +77,7 @@ class YahooSource:
             )
         base_url = os.environ.get(YAHOO_URL, "")
         if base_url:
-            _LOG.warning("%s stands in for Yahoo Finance (%s)", base_url, YAHOO_URL)
+            _LOG.warning("%s replaces Yahoo Finance (%s)", base_url, YAHOO_URL)
         return cls(config, tuple(sorted(requested)), through, base_url)
 
     def identity(self) -> Any:
@@ -90,33 +90,33 @@ class YahooSource:
         }
 
     def tasks(self, known: Sequence[str], cores: int) -> list[Partition]:
-        """The universe as one partition for each task that may fetch at the same time.
+        """Divides the universe into one partition per fetching task.
 
         Args:
-            known: Tickers that are stored already; they cost no request.
-            cores: Tasks that can run at the same time.
+            known: Tickers that are stored already; they need no request.
+            cores: Number of tasks that can run at the same time.
         """
-        there = set(known)
-        missing = [ticker for ticker in self.universe if ticker not in there]
+        done = set(known)
+        missing = [ticker for ticker in self.universe if ticker not in done]
         useful = math.ceil(self.config.yahoo.requests_per_minute / _LEAST_PER_TASK) if missing else cores
         number = max(min(cores, useful, len(missing) or len(self.universe)), 1)
-        stored = [ticker for ticker in self.universe if ticker in there]
+        stored = [ticker for ticker in self.universe if ticker in done]
         return [Partition(task, (*missing[task::number], *stored[task::number])) for task in range(number)]
 
     def fetch(self, partition: Partition, tasks: int, folder: str) -> list[Outcome]:
-        """What became of each ticker of a partition; what is not stored in `folder` already is asked for.
+        """Fetches the tickers of a partition that are not stored in `folder`, and returns an outcome for each ticker.
 
         Args:
-            partition: One of `tasks`.
-            tasks: How many there are.
-            folder: Where snapshots lie; ends with a slash.
+            partition: One of the partitions from `tasks`.
+            tasks: Number of these partitions.
+            folder: URI of the folder for snapshots; ends with a slash.
         """
         outcomes: list[Outcome] = []
         failed: list[Outcome] = []  # in a row
         for ticker in partition.items:
             outcome = snapshots.find(folder, ticker)
             if outcome is None and len(failed) >= _FAILURES_IN_A_ROW:
-                cause = f"not asked for after {len(failed)} failures in a row, the last: {failed[-1].cause}"
+                cause = f"not requested after {len(failed)} failures in a row, the last: {failed[-1].cause}"
                 outcome = Outcome(ticker, symbol_of(ticker), FAILED, cause, failed[-1].as_of)
             elif outcome is None:
                 outcome = self._fetch(ticker, tasks, folder)
@@ -135,7 +135,7 @@ class YahooSource:
         return snapshots.store(folder, snapshot)
 
     def fetched(self, outcomes: Sequence[Outcome]) -> SnapshotSource:
-        """What was fetched, as a source that can be read."""
+        """Returns the fetched snapshots as a source."""
         uris = [each.snapshot for each in sorted(outcomes, key=lambda each: each.ticker) if each.snapshot]
         return SnapshotSource(self.name, tuple(uris), self.config.tickers_per_shard)
 
@@ -145,15 +145,15 @@ def _now() -> dt.datetime:
 
 
 _ONE_LETTER_EXCHANGES = frozenset("FLTV")
-"""Frankfurt, London, Tokyo and TSX Venture; any other single letter behind a dot is a class of shares."""
+"""Frankfurt, London, Tokyo and TSX Venture. Any other single letter after a dot is a share class."""
 
 
 def symbol_of(ticker: str) -> str:
-    """Yahoo's symbol of a ticker.
+    """Returns Yahoo's symbol of a ticker.
 
-    Yahoo keeps the dot for the exchange (GS2C.DE, 0700.HK, VOD.L) and writes a class of shares with a hyphen: BRK.B is
-    BRK-B, and BBD.B.TO, a class in Toronto, BBD-B.TO. Indices, currencies and futures (^GSPC, EURUSD=X, ES=F) stay as
-    they are. A class of shares called F, L, T or V has to be written with the hyphen.
+    Yahoo uses the dot for the exchange (GS2C.DE, 0700.HK, VOD.L) and a hyphen for a share class: BRK.B becomes BRK-B,
+    and BBD.B.TO (a class in Toronto) becomes BBD-B.TO. Indices, currencies and futures (^GSPC, EURUSD=X, ES=F) do not
+    change. Write the share classes F, L, T and V with a hyphen.
     """
     *stem, last = ticker.split(".")
     if not stem:
