@@ -121,7 +121,7 @@ def work() -> None:
     def train(context: RunContext) -> None:
         run(context)
 
-    sys.exit(job.main("train", train, worker=f"worker-{Membership.here().index}"))
+    sys.exit(job.main("train", train, worker=f"worker-{Membership.from_environment().index}"))
 
 
 if __name__ == "__main__":

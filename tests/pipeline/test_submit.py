@@ -213,7 +213,7 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, conf
     settings = storage.read_json(f"{run}/config.json")
     again = started(prepared, config, TWO, "train.max_restarts=7")  # which is no part of what names the run
     deadline = time.monotonic() + 600
-    while "going on from step" not in cloudlstm("logs", run).stdout:
+    while "resuming from step" not in cloudlstm("logs", run).stdout:
         assert again.poll() is None, again.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.5)

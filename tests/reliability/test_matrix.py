@@ -116,7 +116,7 @@ def test_its_numbers_are_those_of_the_code() -> None:
         f"stays stopped for {local_target._STOPPED_S:.0f} s is lost",
         grace,
         f"`train.collective_timeout_s` ({train.collective_timeout_s:.0f} s) at least",
-        f"stages or compiles after {cluster.MEETING_S:,.0f} s",
+        f"stages or compiles after {cluster.BARRIER_S:,.0f} s",
         f"limit is {waiting.START_S:.0f} s",
         f"`train.max_restarts` ({train.max_restarts}) in a row",
         hour,

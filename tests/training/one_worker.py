@@ -40,7 +40,7 @@ def main() -> int:
 
         loop.require_finite = check_and_end
     paths = RunPaths(sys.argv[1])
-    index = Membership.here().index
+    index = Membership.from_environment().index
     with Journal(paths, "train", f"worker-{index}") as journal:
         step.run(RunContext(paths, parse(storage.read_json(paths.config)), 0, journal))
     return 0

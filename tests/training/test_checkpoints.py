@@ -13,8 +13,7 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.training.checkpoint import Checkpoints
-from cloudlstm.training.state import State
+from cloudlstm.training.checkpoint import Checkpoints, State
 
 
 def a_state(step: int = 5) -> State:
@@ -48,7 +47,7 @@ class Alone:
     class membership:  # noqa: N801
         chief = True
 
-    def chosen_by_chief(self, number: int) -> int:
+    def broadcast_from_chief(self, number: int) -> int:
         return number
 
 
@@ -58,7 +57,7 @@ class Second(Alone):
     class membership:  # noqa: N801
         chief = False
 
-    def chosen_by_chief(self, number: int) -> int:
+    def broadcast_from_chief(self, number: int) -> int:
         assert number == -1
         return 100
 

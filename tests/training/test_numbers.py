@@ -100,8 +100,10 @@ def test_calls_carry_the_steps_of_the_order_and_stop_at_an_epoch(tmp_path: Path)
     order = Order(len(train), 32, seed=1)
     assert order.steps_per_epoch == 6
     made = list(
-        sampling.ahead(
-            sampling.calls(train, transform, order, replicas=3, local=range(1, 3), places=4, steps=range(2, 15))
+        sampling.prefetch(
+            sampling.calls(
+                train, transform, order, replicas=3, local_replicas=range(1, 3), max_steps=4, steps=range(2, 15)
+            )
         )
     )
     assert [call.steps for call in made] == [4, 4, 2, 3]
@@ -123,7 +125,7 @@ def test_an_error_in_the_feeding_thread_reaches_the_loop() -> None:
         raise OSError("disk gone")
 
     with pytest.raises(OSError, match="disk gone"):
-        list(sampling.ahead(broken()))
+        list(sampling.prefetch(broken()))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])

@@ -33,7 +33,7 @@ def restarts_of(paths: RunPaths) -> list[tuple[float, str]]:
 
 def resumed_at(paths: RunPaths) -> list[int]:
     """The steps from which the chief went on."""
-    return [int(line.split()[-1]) for line in log_of(paths, "train/worker-0") if "going on from step" in line]
+    return [int(line.split()[-1]) for line in log_of(paths, "train/worker-0") if "resuming from step" in line]
 
 
 def test_a_worker_uses_its_cores_as_devices(undisturbed: RunPaths) -> None:

@@ -22,10 +22,10 @@ from training.runs import a_run, network_for, workers
 def test_the_limit_follows_what_the_work_has_taken() -> None:
     limit = Limit(3.0)
     assert limit.seconds == 60.0, "nothing is known yet"
-    limit.took(0.1)
+    limit.record(0.1)
     assert limit.seconds == 3.0
     for seconds in (2.0, 0.5):
-        limit.took(seconds)
+        limit.record(seconds)
         assert limit.seconds == 20.0, "the longest counts"
 
 
@@ -41,7 +41,7 @@ def test_a_worker_whose_peer_stands_still_ends(folder: Path) -> None:
 def test_what_does_not_end_by_itself_is_ended(tmp_path: Path) -> None:
     code = (
         "import time\nfrom cloudlstm.training import waiting\n"
-        "waiting._UNHEARD_S = 0.1\nwaiting.Watchdog._end = lambda *_: None\n"
+        "waiting._ABORT_GRACE_S = 0.1\nwaiting.Watchdog._abort = lambda *_: None\n"
         "with waiting.Watchdog(lambda: print('flushed', flush=True)).bounded('sleeping', 0.1): time.sleep(600)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
@@ -50,7 +50,7 @@ def test_what_does_not_end_by_itself_is_ended(tmp_path: Path) -> None:
 
 def test_a_block_that_is_left_in_time_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(Watchdog, "_end", lambda _, doing: ended.append(doing))
+    monkeypatch.setattr(Watchdog, "_abort", lambda _, doing: ended.append(doing))
     dog = Watchdog(lambda: None)
     for _ in range(20):
         with dog.bounded("working", 5.0):
@@ -70,7 +70,7 @@ def test_a_worker_whose_peers_never_come_ends(environment: dict[str, str]) -> No
         addresses = [f"127.0.0.1:{opened.getsockname()[1]}" for opened in (first, second)]
     code = (
         "from cloudlstm.training import cluster, waiting\nfrom cloudlstm.training.membership import Membership\n"
-        "waiting.START_S = 2.0\ncluster.Cluster.start(Membership.here(), 60.0)"
+        "waiting.START_S = 2.0\ncluster.Cluster.start(Membership.from_environment(), 60.0)"
     )
     config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 1}}
     command, network = [sys.executable, "-c", code], network_for(2)

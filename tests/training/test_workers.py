@@ -136,7 +136,7 @@ def test_a_worker_that_loses_its_peer_ends_with_a_clear_error_and_can_finish_alo
     [*_, newest] = storage.list_objects(paths.uri + "/checkpoints/")
     assert 0 < int(newest.uri.rsplit("step-", 1)[1][:9]) < 84
     np.testing.assert_allclose(losses(trained(paths)), losses(the(undisturbed)), rtol=1e-5)
-    assert "going on from step" in _log(paths)
+    assert "resuming from step" in _log(paths)
 
 
 def test_levels_stop_early_in_half_precision(folder: Path) -> None:

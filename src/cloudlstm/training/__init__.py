@@ -1,4 +1,4 @@
-"""Training the LSTM on any number of workers, with a result that does not depend on how many.
+"""Trains the LSTM on any number of workers; the result does not depend on the number.
 
-TensorFlow is loaded by those modules only that compute with it: what is done already is found out without it.
+Only the modules that compute import TensorFlow, so a finished training is skipped without it.
 """

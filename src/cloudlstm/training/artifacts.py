@@ -1,4 +1,4 @@
-"""What a finished training leaves behind, and how another one starts from it."""
+"""The files that a finished training writes, and how another training reads its weights."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cloudlstm.config import RunConfig
 from cloudlstm.errors import DataError, UsageError
 from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object
 from cloudlstm.training import model as models
+from cloudlstm.training.checkpoint import Arrays
 from cloudlstm.training.runtime import tf
-from cloudlstm.training.state import Arrays
 
 WEIGHTS, INPUTS = "weights", "inputs"
-"""Kinds of the objects from which another training can start."""
+"""Kinds of the two objects that another training reads."""
 
 
 def weights_file(model: Any) -> bytes:
@@ -32,7 +32,7 @@ def weights_file(model: Any) -> bytes:
 
 
 def keras_file(model: Any, config: RunConfig) -> bytes:
-    """The network as a .keras file that plain `keras.saving.load_model` reads; never unrolled, so a GPU can use it."""
+    """The network as a .keras file for `keras.saving.load_model`; not unrolled, so that a GPU can use cuDNN."""
     copy = models.build_model(config.dataset.window_bars, config.model, seed=config.train.seed)
     copy.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory(prefix="cloudlstm-") as folder:
@@ -42,19 +42,19 @@ def keras_file(model: Any, config: RunConfig) -> bytes:
 
 
 def history_file(history: Iterable[Mapping[str, Any]]) -> bytes:
-    """The epochs' records as JSON lines."""
+    """The history as JSON lines, one per epoch."""
     return "".join(json.dumps(record, sort_keys=True) + "\n" for record in history).encode()
 
 
 def losses_file(losses: Iterable[float]) -> bytes:
-    """The training loss of every step over its global batch, as an .npy file."""
+    """The training loss of every step as an .npy file."""
     file = io.BytesIO()
     np.save(file, np.array(list(losses), np.float64))
     return file.getvalue()
 
 
 def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:
-    """The epochs' records as a TensorBoard event file; writing one needs TensorFlow and not TensorBoard."""
+    """The history as a TensorBoard event file."""
     kind = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))
     with tempfile.TemporaryDirectory(prefix="cloudlstm-") as folder:
         writer = tf.summary.create_file_writer(folder)
@@ -68,31 +68,31 @@ def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:
         return next(Path(folder).glob("events.*")).read_bytes()
 
 
-def source_settings(manifest: Manifest, config: RunConfig) -> dict[str, Any]:
-    """The inputs' settings with which the weights were trained.
+def read_input_settings(manifest: Manifest, config: RunConfig) -> dict[str, Any]:
+    """The settings of the inputs of a finished training.
 
     Raises:
-        UsageError: this run's configuration wants other inputs.
+        UsageError: they differ from this run's configuration.
     """
     settings: dict[str, Any] = json.loads(read_object(_only(manifest, INPUTS)))
     if settings["inputs"] != config.train.inputs:
         raise UsageError(
-            f"train.weights: they were trained with train.inputs={settings['inputs']}, not {config.train.inputs}",
+            f"train.weights: trained with train.inputs={settings['inputs']}, not {config.train.inputs}",
             hint=f"train.inputs={settings['inputs']}",
         )
     if settings.get("horizon_bars", config.dataset.horizon_bars) != config.dataset.horizon_bars:
         raise UsageError(
-            f"train.weights: they forecast {settings['horizon_bars']} bars ahead, not {config.dataset.horizon_bars}",
+            f"train.weights: trained for {settings['horizon_bars']} bars ahead, not {config.dataset.horizon_bars}",
             hint=f"dataset.horizon_bars={settings['horizon_bars']}",
         )
     return settings
 
 
-def source_weights(manifest: Manifest, model: Any) -> Arrays:
-    """The weights, in the order of the network's variables.
+def read_weights(manifest: Manifest, model: Any) -> Arrays:
+    """The weights of a finished training, in the order of the variables of `model`.
 
     Raises:
-        DataError: they are of another network.
+        DataError: names or shapes differ.
     """
     row = _only(manifest, WEIGHTS)
     with np.load(io.BytesIO(read_object(row)), allow_pickle=False) as file:
@@ -111,5 +111,5 @@ def source_weights(manifest: Manifest, model: Any) -> Arrays:
 def _only(manifest: Manifest, kind: str) -> ManifestRow:
     rows = manifest.of_kind(kind)
     if len(rows) != 1:
-        raise DataError(f"a training's manifest lists {len(rows)} objects of kind {kind!r} instead of one")
+        raise DataError(f"the training's manifest has {len(rows)} objects of kind {kind!r}, expected one")
     return rows[0]

@@ -1,4 +1,4 @@
-"""The workers of a training: who they are, sums over all of them, and what happens when one is lost."""
+"""The workers of a training: connection, collective operations, and the error for a lost peer."""
 
 from __future__ import annotations
 
@@ -19,107 +19,108 @@ from cloudlstm.training.waiting import Limit, Watchdog, start_bounded
 
 _LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError,
          tf.errors.InternalError)  # fmt: skip
-"""What a collective raises when a peer has gone; which one depends on who notices first."""
+"""What a collective raises after a peer was lost; it depends on which part of TensorFlow notices first."""
 
-MEETING_S = 1800.0
-"""Limit of a wait in which workers may differ by a download or a compilation."""
+BARRIER_S = 1800.0
+"""Limit of a wait during which a worker may still download or compile."""
 
 _MOST_DOUBLINGS = 6
-"""Limits grow with restarts, as a peer was perhaps only slow; beyond this they stay."""
+"""Limits double with each restart, because a lost peer may only have been slow; at most this often."""
 
-_SAYS_WHY = re.compile("(?i)abort|deadline|unavailable|connection|socket|unhealthy")
-"""Tells the line that names the reason from the lines about the graph."""
+_REASON = re.compile("(?i)abort|deadline|unavailable|connection|socket|unhealthy")
+"""Finds the line with the reason among the lines about the graph."""
 
 
 @dataclass
 class Cluster:
-    """The workers as one: a MultiWorkerMirroredStrategy for every number of them, one included.
+    """The connected workers under one MultiWorkerMirroredStrategy, also for a single worker.
 
     Attributes:
-        membership: All workers, and which this is.
-        strategy: TensorFlow's.
-        devices: What computes here, "GPU:0" or "CPU:0" and so on.
-        replicas: Devices of all workers together.
-        local: The global numbers of this worker's devices.
-        watchdog: Ends waits for peers that last too long.
-        steps: How long a call of training steps may last.
-        validations: How long a validation may last, each worker's share and the wait for the others' included.
+        membership: The addresses of all workers and the index of this one.
+        strategy: TensorFlow's strategy.
+        devices: The devices of this worker, such as "GPU:0" or "CPU:0".
+        replicas: Devices of all workers.
+        local_replicas: The global numbers of this worker's devices.
+        watchdog: Limits waits for peers.
+        step_limit: Time limit of a call of training steps.
+        validation_limit: Time limit of a validation, with the wait for the other workers.
     """
 
     membership: Membership
     strategy: Any
     devices: tuple[str, ...]
     replicas: int
-    local: range
+    local_replicas: range
     watchdog: Watchdog
-    steps: Limit
-    validations: Limit
-    _summed: Any = None
+    step_limit: Limit
+    validation_limit: Limit
+    _summing: Any = None
 
     @classmethod
     def start(cls, membership: Membership, timeout_s: float, flush: Callable[[], None] = lambda: None) -> Self:
-        """Joins the peers; returns when all are there. To be called before TensorFlow computes anything.
+        """Connects to the peers and returns when all are connected. Call it before TensorFlow computes anything.
 
         Args:
             membership: All workers.
-            timeout_s: Least limit of a wait for peers in training; after each restart it is doubled.
-            flush: Writes what has been logged, before this process is ended.
+            timeout_s: Least limit of a wait for peers during training; each restart doubles it.
+            flush: Writes the log; called before the process is killed.
 
         Raises:
-            PeerLostError: a peer was lost meanwhile.
+            PeerLostError: a peer was lost.
         """
-        here = devices.prepare()
+        here = devices.configure()
         kinds = tf.distribute.experimental.CommunicationImplementation
         kind = kinds.NCCL if here[0].startswith("GPU") else kinds.RING
         options = tf.distribute.experimental.CommunicationOptions(implementation=kind)
         watchdog = Watchdog(flush)
         try:
-            with start_bounded(), devices.used_by_strategy(here):
+            with start_bounded(), devices.strategy_uses(here):
                 strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-        except tf.errors.OpError as error:  # a port taken since it was found free, a peer that ended meanwhile
+        except tf.errors.OpError as error:  # the port was taken, or a peer ended
             raise _peer_lost(membership, error) from error
         devices.require_used(strategy, here, len(membership.addresses))
         first = membership.index * len(here)
         least_s = timeout_s * 2 ** min(len(membership.restarts), _MOST_DOUBLINGS)
         return cls(
             membership, strategy, here, strategy.num_replicas_in_sync, range(first, first + len(here)),
-            watchdog, steps=Limit(least_s), validations=Limit(least_s),
+            watchdog, step_limit=Limit(least_s), validation_limit=Limit(least_s),
         )  # fmt: skip
 
     @property
     def on_gpu(self) -> bool:
+        """True if this worker computes on GPUs."""
         return self.devices[0].startswith("GPU")
 
-    def distributed(self, value_of: Callable[[int], Any]) -> Any:
-        """One tensor per device of this worker: `value_of(position among this worker's devices)`."""
+    def per_device(self, value_of: Callable[[int], Any]) -> Any:
+        """One tensor per device of this worker; `value_of` receives the device's position on this worker."""
         return self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.convert_to_tensor(value_of(context.replica_id_in_sync_group % len(self.devices)))
         )
 
-    def sum(self, values: NDArray[np.float64], *, within_s: float = MEETING_S) -> NDArray[np.float64]:
-        """The sum of every worker's `values`, bit for bit the same on each; all of them must call it.
+    def sum(self, values: NDArray[np.float64], *, within_s: float = BARRIER_S) -> NDArray[np.float64]:
+        """The sum of all workers' `values`, bit-identical on each; every worker must call it.
 
         Args:
-            values: This worker's.
+            values: The values of this worker.
             within_s: How long to wait for the others.
         """
-        nothing = np.zeros_like(values)
-        with self.talking(), self.watchdog.bounded("waiting for the other workers", within_s):
-            mine = self.distributed(lambda position: values if position == 0 else nothing)
+        zeros = np.zeros_like(values)
+        with self.peer_errors(), self.watchdog.bounded("waiting for the other workers", within_s):
+            mine = self.per_device(lambda position: values if position == 0 else zeros)
             total = self.strategy.experimental_local_results(self._sum(mine))[0]
             return np.asarray(total.numpy(), np.float64)
 
-    def meet(self, *, within_s: float = MEETING_S) -> None:
-        """Waits until every worker has come here."""
+    def barrier(self, *, within_s: float = BARRIER_S) -> None:
+        """Waits until every worker has called it."""
         self.sum(np.zeros(1), within_s=within_s)
 
-    def chosen_by_chief(self, number: int) -> int:
-        """The chief's number; what the others bring does not count."""
+    def broadcast_from_chief(self, number: int) -> int:
+        """The chief's number, on every worker."""
         return int(self.sum(np.array([float(number) if self.membership.chief else 0.0]))[0])
 
     @contextmanager
-    def talking(self) -> Iterator[None]:
-        """Turns what TensorFlow raises when a peer is lost into one clear error."""
+    def peer_errors(self) -> Iterator[None]:
+        """Raises PeerLostError instead of the errors that TensorFlow raises after a peer was lost."""
         try:
             yield
         except _LOST as error:
@@ -128,21 +129,21 @@ class Cluster:
             raise _peer_lost(self.membership, error) from error
 
     def _sum(self, mine: Any) -> Any:
-        if self._summed is None:
+        if self._summing is None:
 
             def replica(value: Any) -> Any:
-                placed = tf.identity(value)  # an argument has no device, and all_reduce asks for one
+                placed = tf.identity(value)  # all_reduce needs a tensor with a device, which an argument has not
                 return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
-            self._summed = tf.function(lambda value: self.strategy.run(replica, args=(value,)), reduce_retracing=True)
-        return self._summed(mine)
+            self._summing = tf.function(lambda value: self.strategy.run(replica, args=(value,)), reduce_retracing=True)
+        return self._summing(mine)
 
 
 def _peer_lost(membership: Membership, error: Exception) -> PeerLostError:
-    """What TensorFlow says in many lines, in one."""
+    """PeerLostError with the one line of TensorFlow's message that names the reason."""
     lines = str(error).splitlines()
-    says = next((line for line in lines if _SAYS_WHY.search(line)), lines[0] if lines else "")
+    reason = next((line for line in lines if _REASON.search(line)), lines[0] if lines else "")
     return PeerLostError(
-        f"worker {membership.index} lost a peer: {type(error).__name__}: {says.strip()[:200]}",
-        hint="submit again: training goes on from its last checkpoint",
+        f"worker {membership.index} lost a peer: {type(error).__name__}: {reason.strip()[:200]}",
+        hint="submit again: training resumes from its last checkpoint",
     )

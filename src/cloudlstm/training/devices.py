@@ -1,7 +1,8 @@
-"""What computes in this worker: its GPUs, or its cores as a number of devices, each with a replica of the network.
+"""The devices of this worker: its GPUs, or its cores as several logical devices, each with a replica of the network.
 
-TensorFlow makes one CPU device a process, and the threads of one device hardly speed up an LSTM; two devices nearly
-double it (benchmarks/training.py). A process with several devices needs no server, unlike several processes.
+By default TensorFlow has one CPU device per process, and the threads of one device hardly speed up an LSTM; a second
+device nearly doubles the speed (benchmarks/training.py). Several devices in one process need no server, unlike several
+processes.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from cloudlstm.training.runtime import tf
 from cloudlstm.workers.child_environment import cores_here
 
 
-def prepare() -> tuple[str, ...]:
-    """Divides this process's cores or GPUs into devices; their names, such as "CPU:0".
+def configure() -> tuple[str, ...]:
+    """Configures the devices of this process and returns their names, such as "CPU:0".
 
-    To be called before TensorFlow computes anything. The number of CPU devices is what DEVICES says, which must be the
-    same on all workers; without it, one for each core, MOST_DEVICES at most.
+    Call it before TensorFlow computes anything. The variable DEVICES sets the number of CPU devices, which must be the
+    same on all workers. Without it each core is a device, at most MOST_DEVICES.
     """
     _keep_to_cores()
     cores = cores_here()
@@ -39,10 +40,10 @@ def prepare() -> tuple[str, ...]:
 
 
 @contextmanager
-def used_by_strategy(devices: tuple[str, ...]) -> Iterator[None]:
-    """While it lasts, a MultiWorkerMirroredStrategy that is made takes `devices`; by itself it takes one CPU device.
+def strategy_uses(devices: tuple[str, ...]) -> Iterator[None]:
+    """Inside the block, a new MultiWorkerMirroredStrategy uses `devices`; otherwise it would use one CPU device.
 
-    It has no public argument for that beside its cluster, so a private method of TensorFlow is replaced.
+    TensorFlow has no public argument for this, so the block replaces one of its private methods.
     """
     from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended as Extended
 
@@ -50,16 +51,16 @@ def used_by_strategy(devices: tuple[str, ...]) -> Iterator[None]:
         names = tuple(f"{worker_device}/device:{device}" for device in devices)
         return names, devices[0].split(":")[0]
 
-    known = Extended._initialize_local_devices
+    original = Extended._initialize_local_devices
     Extended._initialize_local_devices = chosen
     try:
         yield
     finally:
-        Extended._initialize_local_devices = known
+        Extended._initialize_local_devices = original
 
 
 def require_used(strategy: Any, devices: tuple[str, ...], workers: int) -> None:
-    """Raises MachineError unless the strategy computes on `devices` of each of the workers."""
+    """Raises MachineError unless the strategy uses `devices` on each worker."""
     if strategy.num_replicas_in_sync != len(devices) * workers:
         raise MachineError(
             f"TensorFlow {tf.__version__} uses {strategy.num_replicas_in_sync} devices, "
@@ -74,6 +75,6 @@ def _use_threads(within: int, between: int) -> None:
 
 
 def _keep_to_cores() -> None:
-    """Binds this process to the cores that its launcher chose for it."""
+    """Binds this process to the cores in the variable CORES, if it is set."""
     if (wanted := os.environ.get(CORES)) and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(core) for core in wanted.split(",")})

@@ -1,4 +1,4 @@
-"""What a trained network depends on; found out without TensorFlow."""
+"""The fingerprint of a training, computed without TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from cloudlstm.config import INCIDENTAL, RunConfig
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.weights import source
 
-_INFLUENCE_NOTHING = INCIDENTAL["train"] | {"workers", "steps_per_call", "weights"}
-"""Settings of training that change how it runs, and not what comes of it; the weights count by their content."""
+_NO_INFLUENCE = INCIDENTAL["train"] | {"workers", "steps_per_call", "weights"}
+"""Training settings that do not change the result. `weights` counts by content instead of by URI."""
 
 
 def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
-    """Hash of all that the trained network depends on. How many workers train it is not part of that."""
+    """Hash of everything that the trained network depends on; the number of workers is not part of it."""
     start = source(config)
     return fingerprint(
         [
             __version__,
             "train",
-            config.train.model_dump(mode="json", exclude=_INFLUENCE_NOTHING),
+            config.train.model_dump(mode="json", exclude=_NO_INFLUENCE),
             config.model.model_dump(mode="json"),
             config.dataset.window_bars,
             config.dataset.horizon_bars,

@@ -1,4 +1,4 @@
-"""The training loop: epochs, best weights, early stopping, checkpoints, an orderly end on request."""
+"""The training loop: epochs, best weights, early stopping, checkpoints, and a clean stop on SIGTERM."""
 
 from __future__ import annotations
 
@@ -20,27 +20,32 @@ from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import JobError
 from cloudlstm.training import sampling
-from cloudlstm.training.checkpoint import Checkpoints
+from cloudlstm.training.checkpoint import Checkpoints, State
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.sampling import Order
-from cloudlstm.training.state import State
 from cloudlstm.training.train_step import Forward, TrainFunction
 from cloudlstm.workers.restarts import TERMINATED
 
 _LOG = logging.getLogger(__name__)
 
-Report = Callable[[int, int, dict[str, Any]], None]
-"""Called with windows done, windows in all, and further figures."""
+ReportProgress = Callable[[int, int, dict[str, Any]], None]
+"""Called with windows done, windows in all, and further values to show."""
 
 
 def total_steps(config: RunConfig, order: Order) -> int:
-    """Steps of the training unless it stops early."""
+    """Steps of the training if it does not stop early."""
     steps = config.train.epochs * order.steps_per_epoch
     return min(steps, config.train.max_steps or steps)
 
 
 def require_finite(losses: NDArray[np.floating], done: int, which: str) -> None:
-    """Raises a JobError when a loss is not a number; `done` steps came before the first of `losses`."""
+    """Raises JobError if a loss is not finite.
+
+    Args:
+        losses: The losses of consecutive steps.
+        done: Steps before the first of them.
+        which: "training" or "validation".
+    """
     wrong = np.flatnonzero(~np.isfinite(losses))
     if len(wrong):
         raise JobError(
@@ -50,16 +55,16 @@ def require_finite(losses: NDArray[np.floating], done: int, which: str) -> None:
 
 
 class Trainer:
-    """Trains a network from a state to its end.
+    """Trains a network from a given state.
 
     Args:
         cluster: The workers.
         model: The network, made in the strategy's scope.
-        optimizer: Likewise.
+        optimizer: The optimizer, made in the strategy's scope.
         config: The run's configuration.
-        transform: What the network sees.
+        transform: Makes the network's inputs and labels.
         train: Training windows.
-        validation: Windows that choose the best weights and the end.
+        validation: Validation windows, for the best weights and early stopping.
     """
 
     def __init__(
@@ -79,44 +84,51 @@ class Trainer:
         self.forward = Forward(cluster, model, transform)
         self._step = TrainFunction(cluster, model, optimizer, config)
 
-    def fresh(self) -> State:
+    def initial_state(self) -> State:
         """The state before the first step."""
         return State(*self._variables())
 
-    def prepare(self) -> None:
-        """Compiles, then waits for the peers: from here on all must keep to the collectives' deadline."""
+    def compile(self) -> None:
+        """Compiles, then waits for all workers: from here on every wait has a short limit."""
         if self.total_steps:
             self._step.compile(next(self._calls(range(1))))
-        self._cluster.meet()
+        self._cluster.barrier()
 
-    def run(self, state: State, checkpoints: Checkpoints, report: Report) -> State:
-        """Trains from `state` to the end; the network then has the best weights.
+    def run(self, state: State, checkpoints: Checkpoints, report: ReportProgress) -> State:
+        """Trains from `state` to the end and returns the final state; the network then has the best weights.
+
+        Args:
+            state: The state to start from; it is changed.
+            checkpoints: Where states are saved.
+            report: Receives the progress.
 
         Raises:
-            JobError: the loss is not a number.
+            JobError: the loss is not finite.
             PeerLostError: a peer was lost.
-            SystemExit: with TERMINATED, after a checkpoint, when this process or a peer's got SIGTERM.
+            SystemExit: with TERMINATED, after a checkpoint, if this worker or a peer received SIGTERM.
         """
         self._restore(state)
-        with _termination() as asked:
+        with _sigterm_event() as stop_requested:
             if not state.history:
                 self._end_epoch(state, [], 0.0)
                 checkpoints.save(self._snapshot(state))
             while state.step < self.total_steps and state.waited < self._config.train.patience_epochs:
-                self._epoch(state, checkpoints, report, asked)
+                self._epoch(state, checkpoints, report, stop_requested)
         for variable, value in zip(self._model.weights, state.best, strict=True):
             variable.assign(value)
         return state
 
-    def _epoch(self, state: State, checkpoints: Checkpoints, report: Report, asked: threading.Event) -> None:
-        """From where the state stands to the end of the epoch."""
+    def _epoch(
+        self, state: State, checkpoints: Checkpoints, report: ReportProgress, stop_requested: threading.Event
+    ) -> None:
+        """Trains from the state's step to the end of its epoch."""
         per_epoch = self.order.steps_per_epoch
         epoch = state.step // per_epoch
         stop = min((epoch + 1) * per_epoch, self.total_steps)
         began, first = time.monotonic(), state.step
         before = state.seconds
-        for call in sampling.ahead(self._calls(range(state.step, stop))):
-            losses, stopping = self._step(call, state.step, stop=asked.is_set())
+        for call in sampling.prefetch(self._calls(range(state.step, stop))):
+            losses, stopping = self._step(call, state.step, stop_requested=stop_requested.is_set())
             require_finite(losses, state.step, "training")
             state.losses += losses.astype(float).tolist()
             state.step += call.steps
@@ -127,7 +139,7 @@ class Trainer:
             )  # fmt: skip
             if stopping:
                 checkpoints.save(self._snapshot(state))
-                _LOG.info("asked to end: state saved at step %d", state.step)
+                _LOG.info("stopping on SIGTERM: state saved at step %d", state.step)
                 raise SystemExit(TERMINATED)
             if state.step < stop and checkpoints.due:
                 checkpoints.save(self._snapshot(state))
@@ -137,18 +149,18 @@ class Trainer:
 
     def _calls(self, steps: range) -> Iterator[sampling.Call]:
         return sampling.calls(
-            self._train, self._transform, self.order, replicas=self._cluster.replicas, local=self._cluster.local,
-            places=self._config.train.steps_per_call, steps=steps,
+            self._train, self._transform, self.order, replicas=self._cluster.replicas,
+            local_replicas=self._cluster.local_replicas, max_steps=self._config.train.steps_per_call, steps=steps,
         )  # fmt: skip
 
     def _end_epoch(self, state: State, losses: list[float], windows_per_s: float) -> None:
-        """Validates, keeps the weights if they are the best, and writes the epoch's record."""
+        """Validates, keeps the weights if they are the best, and adds the epoch to the history."""
         loss = self.forward.loss(self._validation)
         require_finite(np.array([loss]), max(state.step - 1, 0), "validation")
         epoch = -(-state.step // self.order.steps_per_epoch)
         state.waited += 1
-        # The untrained network, which is the naive forecast, is measured but never kept while there is a trained one:
-        # the report shows naive in a row of its own, and under the name LSTM what training made.
+        # The untrained network (epoch 0) forecasts like naive. It is validated, but any trained epoch replaces it: the
+        # report's LSTM row must show a trained network.
         if loss < state.best_loss or (state.best_epoch == 0 and epoch > 0):
             state.best, _ = self._variables()
             state.best_loss, state.best_epoch, state.waited = loss, epoch, 0
@@ -169,7 +181,7 @@ class Trainer:
         )  # fmt: skip
 
     def windows_seen(self, step: int) -> int:
-        """Windows seen after so many steps."""
+        """Training windows seen after `step` steps."""
         epochs, rest = divmod(step, self.order.steps_per_epoch)
         return epochs * self.order.windows + min(rest * self.order.batch_windows, self.order.windows)
 
@@ -180,9 +192,9 @@ class Trainer:
         )
 
     def _snapshot(self, state: State) -> State:
-        """The state as it is now, apart from what training will change."""
+        """A copy of the state that training does not change any more."""
         weights, slots = self._variables()
-        # `best` holds arrays that are replaced and never written to, so its list alone is copied.
+        # Arrays in `best` are replaced, never changed in place, so copying the list is enough.
         lists = {"losses": list(state.losses), "history": list(state.history), "best": list(state.best)}
         return replace(state, weights=weights, slots=slots, **lists)  # type: ignore[arg-type]
 
@@ -194,23 +206,23 @@ class Trainer:
 
 
 @contextmanager
-def _termination() -> Iterator[threading.Event]:
-    """While it lasts, SIGTERM only sets the event: the worker ends between two calls, together with its peers.
+def _sigterm_event() -> Iterator[threading.Event]:
+    """Inside the block, SIGTERM sets the event, so that all workers stop together between two calls.
 
-    A second signal ends at once. Outside the main thread nothing is changed.
+    A second SIGTERM calls the previous handler. Outside the main thread signals stay as they are.
     """
-    asked = threading.Event()
+    received = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield received
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if asked.is_set() and callable(former):
-            former(number, frame)
-        asked.set()
+        if received.is_set() and callable(previous):
+            previous(number, frame)
+        received.set()
 
-    former = signal.signal(signal.SIGTERM, handle)
+    previous = signal.signal(signal.SIGTERM, handle)
     try:
-        yield asked
+        yield received
     finally:
-        signal.signal(signal.SIGTERM, former)
+        signal.signal(signal.SIGTERM, previous)

@@ -1,4 +1,4 @@
-"""Which workers there are, and which of them this process is."""
+"""The addresses of all workers, and the index of this one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cloudlstm.runs.environment import RESTARTS
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What the environment says of the workers.
+    """The workers of a training, as the environment names them.
 
     Attributes:
-        addresses: Of all workers, in their order.
-        index: Which of them this is.
-        restarts: Why all of them have started again in this attempt, one sentence a time.
+        addresses: The addresses of all workers, by index.
+        index: The index of this worker.
+        restarts: The reason of each restart in this attempt.
     """
 
     addresses: tuple[str, ...] = ("localhost",)
@@ -25,8 +25,8 @@ class Membership:
     restarts: tuple[str, ...] = ()
 
     @classmethod
-    def here(cls) -> Self:
-        """From TF_CONFIG; without it this is the only worker."""
+    def from_environment(cls) -> Self:
+        """Reads TF_CONFIG; without it this is the only worker."""
         config = json.loads(os.environ.get("TF_CONFIG") or "{}")
         restarts = tuple(json.loads(os.environ.get(RESTARTS) or "[]"))
         addresses = config.get("cluster", {}).get("worker", ())
@@ -36,10 +36,10 @@ class Membership:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What progress says of the restarts; nothing when there were none."""
+        """The number of restarts for the progress; empty if there were none."""
         return {"restarts": len(self.restarts)} if self.restarts else {}
 
     @property
     def chief(self) -> bool:
-        """Worker 0 writes what the workers make together."""
+        """True for worker 0, which writes the results."""
         return self.index == 0

@@ -1,4 +1,4 @@
-"""The network and its optimizer."""
+"""Builds the network and its optimizer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cloudlstm.training.runtime import keras, tf
 def build_model(
     window_bars: int, config: ModelConfig, *, seed: int, precision: str = "float32", unroll: bool = False
 ) -> Any:
-    """A keras.Model from (batch, window, feature) to (batch, 1), float32 at both ends.
+    """A keras.Model from (batch, window, feature) to (batch, 1); inputs and outputs are float32.
 
     Args:
         window_bars: Bars in a window.
-        config: The sizes.
-        seed: Decides the initial weights.
-        precision: Of the LSTM; mixed precisions keep float32 weights.
-        unroll: One graph node per bar instead of a loop: faster on a CPU, but a GPU then loses its cuDNN kernel.
+        config: The sizes of the layers.
+        seed: Seed of the initial weights.
+        precision: Keras dtype policy of the LSTM and the dropout; the weights stay float32.
+        unroll: One graph node per bar instead of a loop. Faster on a CPU; a GPU cannot use its cuDNN kernel then.
     """
     inputs = keras.Input((window_bars, len(FEATURE_NAMES)), name="window")
     hidden = keras.layers.LSTM(
@@ -37,18 +37,18 @@ def build_model(
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """A linear rise over `warmup_steps`, then constant or half a cosine down to zero at `total_steps`."""
+    """Linear warm-up over `warmup_steps`, then constant or cosine decay to zero at `total_steps`."""
 
     def __init__(self, config: TrainConfig, total_steps: int) -> None:
         self._peak = config.learning_rate
         self._warmup = min(config.warmup_steps, total_steps // 2)
-        self._falling = max(total_steps - self._warmup, 1) if config.schedule == "cosine" else 0
+        self._decay_steps = max(total_steps - self._warmup, 1) if config.schedule == "cosine" else 0
 
     def __call__(self, step: Any) -> Any:
         step = tf.cast(step, tf.float32)
         rate = tf.constant(self._peak, tf.float32)
-        if self._falling:
-            fraction = tf.clip_by_value((step - self._warmup) / self._falling, 0.0, 1.0)
+        if self._decay_steps:
+            fraction = tf.clip_by_value((step - self._warmup) / self._decay_steps, 0.0, 1.0)
             rate *= 0.5 * (1.0 + tf.cos(math.pi * fraction))
         if self._warmup:
             rate *= tf.minimum((step + 1.0) / self._warmup, 1.0)
@@ -56,17 +56,17 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 
 
 class _ReducedAdam(keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam for gradients that are summed over all replicas already, so Keras must not sum them again."""
+    """Adam for gradients that are already summed over all replicas."""
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         return grads_and_vars
 
 
 def build_optimizer(config: TrainConfig, total_steps: int, variables: Any) -> Any:
-    """The optimizer, with its slots for `variables`.
+    """Adam with its learning-rate schedule, built for `variables`.
 
-    For mixed_float16 its loss is scaled, as float16 gradients would vanish; a step whose summed gradients are not
-    finite is left out on all replicas alike.
+    With mixed_float16 the loss is scaled against underflow, and every replica skips a step whose summed gradients are
+    not finite.
     """
     optimizer = _ReducedAdam(Schedule(config, total_steps))
     if config.precision == "mixed_float16":

@@ -1,4 +1,4 @@
-"""Forecasts as a table: what evaluation judges, and what a user takes away."""
+"""Writes the network's forecasts as a Parquet table."""
 
 from __future__ import annotations
 
@@ -24,18 +24,24 @@ PREDICTIONS = pa.schema(
         ("forecast_return", pa.float64()),
     ]
 )
-"""Returns are log-returns over the horizon. Of the split "forecast" the target date is null, the actual return NaN."""
+"""Returns are log-returns over the horizon. In the split "forecast" the target date is null, the actual return NaN."""
 
-_AT_ONCE = 65_536
+_BATCH_WINDOWS = 65_536
 
 
 def predict(splits: Mapping[str, SequenceSet], forward: Forward, transform: Inputs) -> bytes:
-    """Forecasts for every window of the splits, in their order, as a Parquet file with the schema PREDICTIONS."""
+    """Forecasts for every window of the splits, in order, as a Parquet file with the schema PREDICTIONS.
+
+    Args:
+        splits: The windows by split.
+        forward: Computes the network's outputs.
+        transform: Turns outputs into log-returns.
+    """
     file = io.BytesIO()
     with pq.ParquetWriter(file, PREDICTIONS) as writer:
         for split, windows in splits.items():
-            for begin in range(0, len(windows), _AT_ONCE):
-                indices = np.arange(begin, min(begin + _AT_ONCE, len(windows)))
+            for begin in range(0, len(windows), _BATCH_WINDOWS):
+                indices = np.arange(begin, min(begin + _BATCH_WINDOWS, len(windows)))
                 raw, tickers = windows.windows(indices), windows.tickers(indices)
                 outputs = forward.outputs(windows, indices)
                 columns = {

@@ -1,7 +1,7 @@
-"""TensorFlow and Keras, loaded quietly. The only place that imports them, so that the rest of the room can do without.
+"""Imports TensorFlow and Keras without their start-up messages. The other modules import both from here.
 
-What TensorFlow prints about the machine before its own log level counts (no GPU found, oneDNN in use) is kept back, and
-shown only if the import fails.
+TensorFlow prints messages about the machine (no GPU found, oneDNN in use) before its log level applies. They are shown
+only if the import fails.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ __all__ = ["keras", "tf"]
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the process's standard error back; what was kept is shown when the block raises."""
+    """Captures the standard error of the process and shows it if the block raises."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        shown = os.dup(2)
-        os.dup2(kept.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        stderr = os.dup(2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            kept.seek(0)
-            os.write(shown, kept.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
             sys.stderr.flush()
-            os.dup2(shown, 2)
-            os.close(shown)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

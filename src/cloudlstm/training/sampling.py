@@ -1,12 +1,8 @@
-"""The order of training windows, and the batches that feed the training step.
+"""The order of the training windows, and the arrays that each call of the training function receives.
 
-The order of samples and their split among workers, from (seed, epoch) alone.
-
-The global batch of a step is the same however many replicas share it: replica r of R takes rows [r * b, (r + 1) * b)
-of the batch, b = ceil(batch / R). Rows that do not exist, in an epoch's last batch or because R does not divide the
-batch, stand for window 0 and weigh nothing.
-
-What a call of the training function is fed, made by a thread while the call before it computes.
+The order depends on (seed, epoch) only, and the global batch of a step is the same for any number of replicas: replica
+r of R takes rows [r * b, (r + 1) * b) of the batch, with b = ceil(batch / R). Where a replica has too few rows, in the
+last batch of an epoch or because R does not divide the batch, padding rows repeat window 0 with weight 0.
 """
 
 from __future__ import annotations
@@ -26,7 +22,13 @@ from cloudlstm.features import FEATURE_NAMES
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order of `windows` training windows in global batches of `batch_windows`."""
+    """The order of the training windows.
+
+    Attributes:
+        windows: Training windows in all.
+        batch_windows: Windows in a global batch.
+        seed: Seed of the permutations.
+    """
 
     windows: int
     batch_windows: int
@@ -34,24 +36,31 @@ class Order:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Global batches in an epoch, at least 1."""
         return max(-(-self.windows // self.batch_windows), 1)
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
-        """All windows in the order of epoch number `epoch` (from 0)."""
+        """The indices of all windows in the order of an epoch (from 0), (windows,)."""
         return np.random.default_rng([self.seed, epoch]).permutation(self.windows)
 
 
 def rows_per_replica(batch_windows: int, replicas: int) -> int:
-    """Rows of the global batch that each replica takes."""
+    """Rows of the global batch for each replica, padding included."""
     return -(-batch_windows // replicas)
 
 
 def rows_of(
     batch: NDArray[np.int64], batch_windows: int, replicas: int, replica: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Windows and weights, (b,) each, that one replica takes of a step's global batch.
+    """The rows of one replica in one step: window indices and weights, (b,) each.
 
-    Weights add up to 1 over all replicas, so that sums over replicas are means over the batch.
+    The weights of all replicas add up to 1, so a sum over replicas is a mean over the batch.
+
+    Args:
+        batch: Window indices of the step's global batch.
+        batch_windows: Windows in a full global batch.
+        replicas: Replicas of all workers.
+        replica: The global number of this replica.
     """
     size = rows_per_replica(batch_windows, replicas)
     mine = batch[replica * size : (replica + 1) * size]
@@ -67,14 +76,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The steps of one call, for the devices of this worker.
+    """The data of one call of the training function, for the devices of this worker.
+
+    The second axis has room for `max_steps` steps.
 
     Attributes:
-        steps: How many of the places are in use.
-        windows: Windows in these steps' global batches.
-        inputs: (device, place, row, window, feature).
-        labels: (device, place, row).
-        weights: (device, place, row); 0 where a row is padding.
+        steps: Steps in this call.
+        windows: Windows in the global batches of these steps.
+        inputs: (device, step, row, window, feature).
+        labels: (device, step, row).
+        weights: (device, step, row); 0 for padding.
     """
 
     steps: int
@@ -85,49 +96,56 @@ class Call:
 
 
 def calls(
-    train: SequenceSet, transform: Inputs, order: Order, *, replicas: int, local: range, places: int, steps: range
+    train: SequenceSet,
+    transform: Inputs,
+    order: Order,
+    *,
+    replicas: int,
+    local_replicas: range,
+    max_steps: int,
+    steps: range,
 ) -> Iterator[Call]:
-    """The calls that carry out `steps` (of the whole training), none across the end of an epoch.
+    """The data of `steps`, call by call; no call crosses the end of an epoch.
 
     Args:
-        train: The windows.
-        transform: What the network sees of them.
-        order: Which window comes when.
+        train: The training windows.
+        transform: Makes the network's inputs and labels.
+        order: The order of the windows.
         replicas: Devices of all workers.
-        local: The global numbers of this worker's devices.
-        places: Steps in a call at most.
-        steps: From the first step not yet done to the last.
+        local_replicas: The global numbers of this worker's devices.
+        max_steps: Most steps in a call.
+        steps: Steps of the whole training, counted from 0.
     """
     size = rows_per_replica(order.batch_windows, replicas)
-    shape = (len(local), places, size)
+    shape = (len(local_replicas), max_steps, size)
     at = steps.start
     epoch, permutation = -1, np.zeros(0, np.int64)
     while at < steps.stop:
         if at // order.steps_per_epoch != epoch:
             epoch = at // order.steps_per_epoch
             permutation = order.permutation(epoch)
-        end = min(at + places, (epoch + 1) * order.steps_per_epoch, steps.stop)
+        end = min(at + max_steps, (epoch + 1) * order.steps_per_epoch, steps.stop)
         inputs = np.zeros((*shape, train.window_bars, len(FEATURE_NAMES)), np.float32)
         labels, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         total = 0
-        for place, step in enumerate(range(at, end)):
+        for position, step in enumerate(range(at, end)):
             first = (step - epoch * order.steps_per_epoch) * order.batch_windows
             batch = permutation[first : first + order.batch_windows]
             total += len(batch)
-            for device, replica in enumerate(local):
-                indices, weights[device, place] = rows_of(batch, order.batch_windows, replicas, replica)
+            for device, replica in enumerate(local_replicas):
+                indices, weights[device, position] = rows_of(batch, order.batch_windows, replicas, replica)
                 raw, tickers = train.windows(indices), train.tickers(indices)
-                inputs[device, place] = transform.inputs(raw, tickers)
-                labels[device, place] = transform.labels(raw, tickers, train.targets(indices))
+                inputs[device, position] = transform.inputs(raw, tickers)
+                labels[device, position] = transform.labels(raw, tickers, train.targets(indices))
         yield Call(end - at, total, inputs, labels, weights)
         at = end
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each made by a thread while the one before it is in use."""
-    nothing = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
-        coming = pool.submit(next, items, nothing)
-        while (item := coming.result()) is not nothing:
-            coming = pool.submit(next, items, nothing)
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items; a thread makes each one while the previous one is in use."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        next_item = pool.submit(next, items, end)
+        while (item := next_item.result()) is not end:
+            next_item = pool.submit(next, items, end)
             yield item  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The step "train" as its job calls it: skipped without TensorFlow where it is done, else left to a worker."""
+"""The step "train": skipped without TensorFlow if it is finished, otherwise run by a worker."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _LOG = logging.getLogger(__name__)
 
 
 def run(context: RunContext) -> bool:
-    """Does the step "train" of a run, or skips it when it is done; returns whether this worker is the chief.
+    """Runs the step "train", or skips it if it is finished; returns True on the chief.
 
     Raises:
-        JobError: there are no sequences, or the loss is not a number.
-        PeerLostError: a peer was lost; all workers are to start again.
-        SystemExit: after SIGTERM to this worker or a peer; the state was saved.
+        JobError: there are no sequences, or the loss is not finite.
+        PeerLostError: a peer was lost; all workers must restart.
+        SystemExit: this worker or a peer received SIGTERM; the state was saved.
     """
-    membership = Membership.here()
+    membership = Membership.from_environment()
     sequences = context.load_manifest("sequences")
     if sequences is None:
         raise JobError(f"run {context.paths.run_id} has no sequences to train on", hint="submit it again")
     step = context.step("train", train_fingerprint(context.config, sequences))
     if step.finished():
-        _LOG.info("train: nothing to do, its inputs have not changed")
+        _LOG.info("train is finished for these inputs, skipped")
         step.report(1, 1, "windows", finished=True, skipped=True)
         if membership.chief:  # an earlier job may have been killed before this
             remove(context.paths, context.paths.checkpoints(step.fingerprint))

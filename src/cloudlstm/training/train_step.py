@@ -1,9 +1,9 @@
-"""What the devices compute: several training steps in one call, and forward passes.
+"""Computes training steps, several in one call, and forward passes.
 
-A step is synchronous: each replica takes its rows of the global batch, and one all-reduce sums the gradients and the
-loss of all replicas, packed into one vector. Since a row's weight is 1 / (rows of the global batch), the sums are means
-over the batch, whoever computed them. Dropout masks are drawn for the global batch from (seed, step) and cut alike, so
-one worker and eight train the same network up to rounding.
+Training is synchronous: each replica takes its rows of the global batch, and one all-reduce sums the gradients and the
+loss of all replicas, packed into one vector. A row's weight is 1 / (rows of the global batch), so the sums are means
+over the batch. Dropout masks are drawn for the global batch from (seed, step), and each replica takes its rows. So any
+number of workers trains the same network up to rounding.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _FORWARD_WINDOWS = 1024
 
 
 class TrainFunction:
-    """Carries out calls: `train_function(call, first_step, stop)`.
+    """The training function: trains the steps of one call.
 
     Args:
         cluster: The workers.
         model: From `model.build_model`, made in the strategy's scope.
-        optimizer: From `model.build_optimizer`, likewise.
+        optimizer: From `model.build_optimizer`, made in the strategy's scope.
         config: The run's configuration.
     """
 
@@ -47,64 +47,73 @@ class TrainFunction:
         )
         self._seed, self._dropout, self._units = config.train.seed, config.model.dropout, config.model.units
         self._scaled = hasattr(optimizer, "scale_loss") and config.train.precision == "mixed_float16"
-        self._replica = cluster.distributed(np.array(cluster.local, np.int32).__getitem__)
+        self._replica = cluster.per_device(np.array(cluster.local_replicas, np.int32).__getitem__)
         self._call = tf.function(self._steps, reduce_retracing=True)
 
-    def __call__(self, call: Call, first_step: int, *, stop: bool) -> tuple[NDArray[np.float32], bool]:
-        """Trains; returns the loss of each step over its global batch, and whether any worker asked to stop."""
-        feed = self._fed(call, asked=stop)
-        limit = self._cluster.steps
-        with self._cluster.talking(), self._cluster.watchdog.measured("training a few steps", limit):
+    def __call__(self, call: Call, first_step: int, *, stop_requested: bool) -> tuple[NDArray[np.float32], bool]:
+        """Trains the steps of a call.
+
+        Args:
+            call: Its data.
+            first_step: The number of its first step in the whole training.
+            stop_requested: True if this worker received SIGTERM.
+
+        Returns:
+            The loss of each step over its global batch, (steps,), and whether any worker must stop.
+        """
+        feed = self._feed(call, stop_requested=stop_requested)
+        limit = self._cluster.step_limit
+        with self._cluster.peer_errors(), self._cluster.watchdog.measured("training a few steps", limit):
             losses, stops = self._call(*feed, tf.constant(first_step), tf.constant(call.steps))
             return losses.numpy()[: call.steps], bool(stops.numpy() > 0)
 
     def compile(self, call: Call) -> None:
-        """Traces and optimises the function by a call of no steps, so that workers meet ready to train."""
-        self._call(*self._fed(call, asked=False), tf.constant(0), tf.constant(0))
+        """Compiles the function by a call of no steps."""
+        self._call(*self._feed(call, stop_requested=False), tf.constant(0), tf.constant(0))
 
-    def _fed(self, call: Call, *, asked: bool) -> list[Any]:
-        """The call's arrays, the wish to stop, and each device's global number, as tensors on this worker's devices."""
+    def _feed(self, call: Call, *, stop_requested: bool) -> list[Any]:
+        """The function's arguments as one tensor per device of this worker."""
         parts = (call.inputs, call.labels, call.weights)
         stops = np.zeros(len(self._cluster.devices), np.float32)
-        stops[0] = asked
-        return [*(self._cluster.distributed(part.__getitem__) for part in (*parts, stops)), self._replica]
+        stops[0] = stop_requested
+        return [*(self._cluster.per_device(part.__getitem__) for part in (*parts, stops)), self._replica]
 
-    def _steps(self, inputs: Any, labels: Any, weights: Any, asked: Any, replica: Any, first: Any, steps: Any) -> Any:
+    def _steps(self, inputs: Any, labels: Any, weights: Any, stop: Any, replica: Any, first: Any, steps: Any) -> Any:
         losses = tf.TensorArray(tf.float32, size=steps, element_shape=())
         stops = tf.constant(0.0)
-        for place in tf.range(steps):
+        for position in tf.range(steps):
             summed = self._cluster.strategy.run(
-                self._step, args=(inputs, labels, weights, asked, replica, place, first + place)
+                self._step, args=(inputs, labels, weights, stop, replica, position, first + position)
             )
             loss, stops = self._cluster.strategy.experimental_local_results(summed)[0]
-            losses = losses.write(place, loss)
+            losses = losses.write(position, loss)
         return losses.stack(), stops
 
     def _step(
-        self, inputs: Any, labels: Any, weights: Any, asked: Any, replica: Any, place: Any, step: Any
+        self, inputs: Any, labels: Any, weights: Any, stop: Any, replica: Any, position: Any, step: Any
     ) -> tuple[Any, Any]:
         """One step on one replica."""
         with tf.GradientTape() as tape:
-            hidden = self._lstm(inputs[place], training=True)
+            hidden = self._lstm(inputs[position], training=True)
             if self._dropout:
                 hidden *= tf.cast(self._mask(step, replica), hidden.dtype)
-            error = self._dense(hidden)[:, 0] - labels[place]
-            loss = tf.reduce_sum(weights[place] * error * error)
+            error = self._dense(hidden)[:, 0] - labels[position]
+            loss = tf.reduce_sum(weights[position] * error * error)
             scaled = self._optimizer.scale_loss(loss) if self._scaled else loss
         gradients = tape.gradient(scaled, self._variables)
         flat = [tf.reshape(gradient, [-1]) for gradient in gradients]
-        packed = tf.concat([*flat, [loss, asked]], axis=0)
+        packed = tf.concat([*flat, [loss, stop]], axis=0)
         packed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, packed)
         sizes = [math.prod(variable.shape) for variable in self._variables]
-        *parts, told = tf.split(packed, [*sizes, 2])
+        *parts, totals = tf.split(packed, [*sizes, 2])
         summed = [tf.reshape(part, v.shape) for part, v in zip(parts, self._variables, strict=True)]
         self._optimizer.apply(summed, self._variables)
-        return told[0], told[1]
+        return totals[0], totals[1]
 
     def _mask(self, step: Any, replica: Any) -> Any:
-        """The replica's rows, (row, unit), of the global batch's dropout mask: 0 or 1 / (1 - rate)."""
+        """The replica's rows of the global dropout mask, (row, unit): 0 or 1 / (1 - rate)."""
         seed = tf.stack([tf.constant(self._seed, tf.int32), step])
-        # The algorithm is named, as "auto" differs by device.
+        # Not "auto", which differs by device.
         drawn = tf.random.stateless_uniform((self._batch, self._units), seed, alg="philox")
         mask = tf.cast(drawn >= self._dropout, tf.float32) / (1.0 - self._dropout)
         mask = tf.pad(mask, [[0, self._size * self._cluster.replicas - self._batch], [0, 0]])
@@ -112,7 +121,13 @@ class TrainFunction:
 
 
 class Forward:
-    """The network's outputs for windows of a split, in batches of fixed size on all devices of this worker."""
+    """Forward passes over windows of a split, in batches of fixed size on all devices of this worker.
+
+    Args:
+        cluster: The workers.
+        model: The network.
+        transform: Makes the network's inputs and labels.
+    """
 
     def __init__(self, cluster: Cluster, model: Any, transform: Inputs) -> None:
         self._cluster, self._transform = cluster, transform
@@ -123,32 +138,32 @@ class Forward:
         self._run = tf.function(lambda inputs: cluster.strategy.run(replica, args=(inputs,)), reduce_retracing=True)
 
     def outputs(self, windows: SequenceSet, indices: Indices) -> NDArray[np.float32]:
-        """The outputs, (batch,), for the windows numbered `indices`."""
+        """The network's outputs for the windows `indices`, (batch,)."""
         cluster = self._cluster
-        whole = _FORWARD_WINDOWS * len(cluster.devices)
+        size = _FORWARD_WINDOWS * len(cluster.devices)
         out = np.empty(len(indices), np.float32)
-        for begin in range(0, len(indices), whole):
-            part = indices[begin : begin + whole]
-            inputs = np.zeros((whole, windows.window_bars, len(FEATURE_NAMES)), np.float32)
+        for begin in range(0, len(indices), size):
+            part = indices[begin : begin + size]
+            inputs = np.zeros((size, windows.window_bars, len(FEATURE_NAMES)), np.float32)
             inputs[: len(part)] = self._transform.inputs(windows.windows(part), windows.tickers(part))
-            cut = inputs.reshape(len(cluster.devices), _FORWARD_WINDOWS, windows.window_bars, len(FEATURE_NAMES))
-            results = self._run(cluster.distributed(cut.__getitem__))
+            per_device = inputs.reshape(len(cluster.devices), _FORWARD_WINDOWS, windows.window_bars, len(FEATURE_NAMES))
+            results = self._run(cluster.per_device(per_device.__getitem__))
             local = [result.numpy() for result in cluster.strategy.experimental_local_results(results)]
             out[begin : begin + len(part)] = np.concatenate(local)[: len(part)]
         return out
 
     def loss(self, windows: SequenceSet) -> float:
-        """Mean squared error over all windows of a split, shared among the workers; the same number on each."""
+        """Mean squared error over all windows of a split; each worker computes a part, all return the same number."""
         workers, index = len(self._cluster.membership.addresses), self._cluster.membership.index
         borders = np.linspace(0, len(windows), workers + 1).astype(np.int64)
         total, began = 0.0, time.monotonic()
         for begin in range(int(borders[index]), int(borders[index + 1]), 16 * _FORWARD_WINDOWS):
             indices = np.arange(begin, min(begin + 16 * _FORWARD_WINDOWS, int(borders[index + 1])))
             raw, tickers = windows.windows(indices), windows.tickers(indices)
-            fitted = self._transform.labels(raw, tickers, windows.targets(indices))
-            error = self.outputs(windows, indices).astype(np.float64) - fitted
+            labels = self._transform.labels(raw, tickers, windows.targets(indices))
+            error = self.outputs(windows, indices).astype(np.float64) - labels
             total += float(error @ error)
-        limit = self._cluster.validations
-        whole = self._cluster.sum(np.array([total]), within_s=limit.seconds)
-        limit.took(time.monotonic() - began)
-        return float(whole[0]) / max(len(windows), 1)
+        limit = self._cluster.validation_limit
+        summed = self._cluster.sum(np.array([total]), within_s=limit.seconds)
+        limit.record(time.monotonic() - began)
+        return float(summed[0]) / max(len(windows), 1)

@@ -1,8 +1,8 @@
-"""How long a worker waits for its peers, and what ends the wait.
+"""Limits how long a worker waits for its peers.
 
-A peer that died is noticed by its launcher and by TensorFlow's coordination service within seconds, and one that is
-stopped by its launcher. What is left are networks that drop packets, and hangs. For those there is a limit, which
-follows what the work has really taken on this machine: a busy machine is slow, and not lost.
+The launcher and TensorFlow's coordination service notice a dead peer within seconds, and the launcher a stopped one.
+The limit is for hangs and for networks that drop packets. It is a multiple of the time that the same work has taken on
+this machine, because a busy machine is slow and not lost.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from cloudlstm.workers.restarts import PEER_LOST
 _LOG = logging.getLogger(__name__)
 
 START_S = 300.0
-"""Limit until all workers have met for the first time: they are started together, and each imports TensorFlow."""
+"""Limit for the first connection of all workers, which start together; each one imports TensorFlow first."""
 
 _TIMES = 10.0
-"""A wait may last this many times as long as the same work has taken at its longest."""
+"""The limit is this multiple of the longest time that the same work has taken."""
 
 _FIRST_TIMES = 20.0
-"""The limit of the first time, when nothing has been measured, as a multiple of the least limit."""
+"""Before the first measurement the limit is this multiple of the least limit."""
 
-_UNHEARD_S = 20.0
-"""What the main thread gets to end in order when its collectives have been aborted."""
+_ABORT_GRACE_S = 20.0
+"""Time for the main thread to end after its collectives were aborted."""
 
 
 @contextmanager
 def start_bounded() -> Iterator[None]:
-    """Limits the block to START_S: then SIGALRM kills the process, as nothing in it can be asked to end.
+    """Limits the block to START_S; then SIGALRM kills the process.
 
-    TensorFlow holds Python's interpreter while it waits for peers, so neither a thread nor a handler could run.
+    TensorFlow holds the GIL while it waits for peers, so no thread and no signal handler could run.
     """
-    if len(addresses := Membership.here().addresses) == 1:
+    if len(addresses := Membership.from_environment().addresses) == 1:
         yield
         return
-    former = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    previous = signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, START_S)
     _LOG.info("waiting up to %.0f s for the workers at %s", START_S, ", ".join(addresses))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
+        signal.signal(signal.SIGALRM, previous)
 
 
 class Limit:
-    """The limit of one kind of work.
+    """The time limit of one kind of work, adapted to the measured times.
 
     Args:
-        least_s: The limit is never smaller.
+        least_s: The smallest limit, seconds.
     """
 
     def __init__(self, least_s: float) -> None:
@@ -66,21 +66,21 @@ class Limit:
 
     @property
     def seconds(self) -> float:
-        """The limit as it is now."""
+        """The present limit."""
         if self._longest_s is None:
             return self._least_s * _FIRST_TIMES
         return max(self._least_s, self._longest_s * _TIMES)
 
-    def took(self, seconds: float) -> None:
-        """Takes in how long the work took, its waiting included."""
+    def record(self, seconds: float) -> None:
+        """Adds a measured time of the work, with its waiting."""
         self._longest_s = max(self._longest_s or 0.0, seconds)
 
 
 class Watchdog:
-    """Ends waits that last too long: the collectives of this worker fail, and it ends with PEER_LOST.
+    """Aborts the collectives of this worker when a wait exceeds its limit; the worker then ends with PEER_LOST.
 
     Args:
-        flush: Called before the process is ended because it did not hear: writes what has been logged.
+        flush: Writes the log; called before the process is killed.
     """
 
     def __init__(self, flush: Callable[[], None]) -> None:
@@ -92,7 +92,7 @@ class Watchdog:
 
     @contextmanager
     def bounded(self, doing: str, seconds: float) -> Iterator[None]:
-        """Limits the block to `seconds`; `doing` says in the log what lasted longer."""
+        """Limits the block to `seconds`; `doing` names the work in the log."""
         self._set(time.monotonic() + seconds, f"{doing} for {seconds:.0f} s")
         try:
             yield
@@ -101,11 +101,11 @@ class Watchdog:
 
     @contextmanager
     def measured(self, doing: str, limit: Limit) -> Iterator[None]:
-        """Limits the block to `limit`, which learns how long it took."""
+        """Limits the block to `limit` and records its time there."""
         began = time.monotonic()
         with self.bounded(doing, limit.seconds):
             yield
-        limit.took(time.monotonic() - began)
+        limit.record(time.monotonic() - began)
 
     def _set(self, deadline: float | None, doing: str) -> None:
         with self._changed:
@@ -118,15 +118,15 @@ class Watchdog:
                 while self._deadline is None or (left := self._deadline - time.monotonic()) > 0:
                     self._changed.wait(None if self._deadline is None else left)
                 expired, doing = self._deadline, self._doing
-            self._end(doing)
-            time.sleep(_UNHEARD_S)
-            if self._deadline == expired:  # the main thread is still where it was
-                _LOG.error("no peer answered while %s: this worker ends", doing)
+            self._abort(doing)
+            time.sleep(_ABORT_GRACE_S)
+            if self._deadline == expired:  # the main thread still waits
+                _LOG.error("no answer from a peer while %s: this worker ends", doing)
                 self._flush()
                 os._exit(PEER_LOST)
 
-    def _end(self, doing: str) -> None:
-        """Makes the collectives that are waiting raise UnavailableError in the main thread."""
+    def _abort(self, doing: str) -> None:
+        """Makes waiting collectives raise UnavailableError in the main thread."""
         from tensorflow.python.eager import context
 
         context.context().abort_collective_ops(tf.errors.UNAVAILABLE, f"no answer from a peer while {doing}")

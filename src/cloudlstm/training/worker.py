@@ -1,4 +1,4 @@
-"""The step "train" on one worker: stage, train, and on the chief write what came of it."""
+"""The step "train" on one worker: stages the data, trains, and on the chief writes the results."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from cloudlstm.training.sampling import Order
 _LOG = logging.getLogger(__name__)
 
 _FORECASTING_S = 86_400.0
-"""How long the others wait while the chief forecasts: at 10,000 tickers about a quarter of an hour on a core."""
+"""How long the others wait while the chief forecasts; 10,000 tickers take about 15 minutes on one core."""
 
 _UNROLL_UP_TO_BARS = 128
-"""An unrolled LSTM is a tenth faster on a CPU and takes 30 ms a bar to compile."""
+"""An unrolled LSTM is 10 % faster on a CPU and takes 30 ms per bar to compile."""
 
 
 def train(step: StepRun, membership: Membership, sequences: Manifest) -> None:
@@ -47,23 +47,23 @@ def train(step: StepRun, membership: Membership, sequences: Manifest) -> None:
         sequences: The manifest of the step "sequences".
 
     Raises:
-        JobError: the loss is not a number.
+        JobError: the loss is not finite.
         PeerLostError: a peer was lost.
-        SystemExit: after SIGTERM to this worker or a peer; the state was saved.
+        SystemExit: this worker or a peer received SIGTERM; the state was saved.
     """
     began = time.time()
     if len(membership.addresses) > 1:
         _phase(step, membership, "waiting for all workers")
     context = step.context
     cluster = Cluster.start(membership, context.config.train.collective_timeout_s, context.journal.flush)
-    with cluster.talking():
-        work = _Work(step, cluster, sequences, began)
-        work.train()
+    with cluster.peer_errors():
+        training = _Training(step, cluster, sequences, began)
+        training.train()
         if membership.chief:
-            work.write()
-        work.report_end()
+            training.write()
+        training.report_finished()
     try:
-        cluster.meet(within_s=_FORECASTING_S)  # a peer that ended while the chief forecasts would count as lost
+        cluster.barrier(within_s=_FORECASTING_S)  # a peer that ends while the chief forecasts would count as lost
     except PeerLostError:
         if not membership.chief:
             raise
@@ -74,7 +74,7 @@ def _phase(step: StepRun, membership: Membership, name: str) -> None:
     step.report(0, 0, "windows", phase=name, **membership.facts)
 
 
-class _Work:
+class _Training:
     """One training on one worker."""
 
     def __init__(self, step: StepRun, cluster: Cluster, sequences: Manifest, began: float) -> None:
@@ -82,7 +82,7 @@ class _Work:
         self.cluster, self.began = cluster, began
         _phase(step, cluster.membership, "staging")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
-        cluster.meet()  # what follows has deadlines, and one worker may have staged longer than another
+        cluster.barrier()  # later waits have short limits, and staging may take longer on one worker
         self.pids = cluster.sum(np.eye(len(cluster.membership.addresses))[cluster.membership.index] * os.getpid())
 
     def _stage(self, sequences: Manifest, split: str) -> SequenceSet:
@@ -95,10 +95,10 @@ class _Work:
         )
 
     def train(self) -> None:
-        """From the last checkpoint, another run's weights or fresh ones, to the end of training."""
+        """Trains to the end, from the last checkpoint, the weights of another run or new weights."""
         config, cluster = self.config, self.cluster
         start = source(config)
-        self.transform: Inputs = restore(artifacts.source_settings(start, config)) if start else self._fitted_inputs()
+        self.transform: Inputs = restore(artifacts.read_input_settings(start, config)) if start else self._fit_inputs()
         steps = total_steps(config, Order(len(self.splits["train"]), config.train.batch_windows, config.train.seed))
         with cluster.strategy.scope():
             self.network = model.build_model(
@@ -113,17 +113,17 @@ class _Work:
         with Checkpoints(paths, self.step.fingerprint, every_s, writes=cluster.membership.chief) as checkpoints:
             state = checkpoints.restore(cluster)
             if state is not None:
-                _LOG.info("going on from step %d", state.step)
+                _LOG.info("resuming from step %d", state.step)
             else:
-                state = self.trainer.fresh()
+                state = self.trainer.initial_state()
                 if start:
-                    state.weights = artifacts.source_weights(start, self.network)
+                    state.weights = artifacts.read_weights(start, self.network)
             _phase(self.step, cluster.membership, "compiling")
-            self.trainer.prepare()
+            self.trainer.compile()
             self.state = self.trainer.run(state, checkpoints, self._report)
         self.checkpoints = checkpoints
 
-    def _fitted_inputs(self) -> Inputs:
+    def _fit_inputs(self) -> Inputs:
         if self.config.train.inputs == "levels":
             return Levels.fit(self.splits["train"])
         return Relative(self.config.dataset.horizon_bars)
@@ -132,37 +132,37 @@ class _Work:
         self.step.report(done, total, "windows", **self.cluster.membership.facts, **facts)
 
     def write(self) -> None:
-        """Writes every object of the step, and last its manifest."""
+        """Writes every object of the step, then its manifest."""
         history, network = self.state.history, self.network
         seen = self.trainer.windows_seen(self.state.step)
         self.step.report(seen, seen, "windows", phase="forecasting", **self.cluster.membership.facts)
         forecasts = {split: self.splits[split] for split in SPLITS if split != "train"}
-        put = self._put
+        write = self._write_object
         objects = (
-            put("weights.npz", artifacts.weights_file(network), artifacts.WEIGHTS, network.count_params()),
-            put("inputs.json", json.dumps(self.transform.settings()).encode(), artifacts.INPUTS, 1),
-            put("model.keras", artifacts.keras_file(network, self.config), "model", network.count_params()),
-            put("predictions.parquet", predict(forecasts, self.trainer.forward, self.transform), "predictions",
-                sum(map(len, forecasts.values()))),
-            put("history.jsonl", artifacts.history_file(history), "history", len(history)),
-            put("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
-            put("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
+            write("weights.npz", artifacts.weights_file(network), artifacts.WEIGHTS, network.count_params()),
+            write("inputs.json", json.dumps(self.transform.settings()).encode(), artifacts.INPUTS, 1),
+            write("model.keras", artifacts.keras_file(network, self.config), "model", network.count_params()),
+            write("predictions.parquet", predict(forecasts, self.trainer.forward, self.transform), "predictions",
+                  sum(map(len, forecasts.values()))),
+            write("history.jsonl", artifacts.history_file(history), "history", len(history)),
+            write("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
+            write("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
         self.step.finish(objects, self._facts(), seconds=time.time() - self.began, began=self.began)
         self.step.prune()
         self.checkpoints.discard()
 
-    def report_end(self) -> None:
-        """Tells the progress bars that this worker is through, with fewer windows than planned if it stopped early."""
+    def report_finished(self) -> None:
+        """Reports that this worker has finished, with fewer windows than planned after an early stop."""
         seen, last = self.trainer.windows_seen(self.state.step), self.state.history[-1]
-        figures = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
-        self.step.report(seen, seen, "windows", finished=True, **self.cluster.membership.facts, **figures)
+        values = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
+        self.step.report(seen, seen, "windows", finished=True, **self.cluster.membership.facts, **values)
 
-    def _put(self, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
+    def _write_object(self, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
         return write_object(self.step.data.uri(name), data, kind=kind, rows=rows)
 
     def _facts(self) -> dict[str, Any]:
-        """What the report says of the training."""
+        """Facts about the training for the manifest."""
         state, history = self.state, self.state.history
         seen = self.trainer.windows_seen(state.step)
         addresses = self.cluster.membership.addresses
