@@ -99,13 +99,10 @@ def test_calls_carry_the_steps_of_the_order_and_stop_at_an_epoch(tmp_path: Path)
     train, transform = a_set(tmp_path), Relative(1)
     order = Order(len(train), 32, seed=1)
     assert order.steps_per_epoch == 6
-    made = list(
-        sampling.prefetch(
-            sampling.calls(
-                train, transform, order, replicas=3, local_replicas=range(1, 3), max_steps=4, steps=range(2, 15)
-            )
-        )
+    calls = sampling.calls(
+        train, transform, order, replicas=3, local_replicas=range(1, 3), max_steps=4, steps=range(2, 15)
     )
+    made = list(sampling.prefetch(calls))
     assert [call.steps for call in made] == [4, 4, 2, 3]
     assert sum(call.windows for call in made) == len(train) * 2 - 2 * 32 + 3 * 32
     whole = made[0]

@@ -128,7 +128,7 @@ def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunP
     causes = [line.split(";")[0] for _, line in restarts_of(paths)]
     assert causes == ["worker-0 killed by signal 9 (SIGKILL)"] * 4 + ["worker-0 ended on SIGTERM"]
     lines = log_of(paths, "train/worker-0")
-    assert sum("passing over a checkpoint" in line for line in lines) == 1, "the torn one"
+    assert sum("checkpoint skipped" in line for line in lines) == 1, "the torn one"
     expected, found = the(undisturbed), the(paths)
     for kind in ("losses", "weights", "predictions", "inputs"):
         assert content(found, kind) == content(expected, kind)
