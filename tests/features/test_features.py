@@ -63,7 +63,7 @@ def test_features_equal_pandas_on_real_bars():
     assert_like_pandas(cleaned)
 
 
-def test_the_table_keeps_rows_and_keys_and_has_no_nulls():
+def test_rows_and_keys_are_kept_and_there_are_no_nulls():
     cleaned = holed()
     table = compute(cleaned)
     assert table.cast(SCHEMA).schema == SCHEMA
@@ -74,14 +74,14 @@ def test_the_table_keeps_rows_and_keys_and_has_no_nulls():
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
-def test_a_feature_is_missing_exactly_where_its_look_back_is_not_complete(feature):
+def test_a_feature_is_nan_exactly_while_its_look_back_is_incomplete(feature):
     table = compute(holed()).to_pandas()
     nth = table.groupby(["ticker", "segment"], observed=True).cumcount()
     assert (table[feature.name].isna() == (nth < feature.lookback_bars - 1)).all()
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
-def test_a_feature_depends_on_its_look_back_bars_and_no_other_bit_for_bit(feature):
+def test_a_feature_depends_on_its_look_back_bars_only(feature):
     close = walk(300)
     before = compute(clean(bars_of("AAA", SESSIONS, close), CleanConfig(), SESSIONS).bars)[feature.name].to_numpy()
     changed = close.copy()
@@ -94,7 +94,7 @@ def test_a_feature_depends_on_its_look_back_bars_and_no_other_bit_for_bit(featur
         assert list(moved) == list(range(150, 150 + feature.lookback_bars))
 
 
-def test_a_neighbour_in_the_shard_changes_no_bit():
+def test_other_tickers_in_the_shard_change_no_bit():
     alone = bars_of("BBB", SESSIONS, walk(300, 1))
     for company in ("AAA", "CCC"):
         both = bars.sort(pa.concat_tables([alone, bars_of(company, SESSIONS[:150], walk(150, 2, start=1e6))]))
@@ -109,6 +109,6 @@ def test_an_empty_shard():
     assert compute(cleaned).cast(SCHEMA).num_rows == 0
 
 
-def test_the_features_of_record():
+def test_the_declared_features():
     assert FEATURE_NAMES == ("open", "high", "low", "close", "volume", "ma7", "ma21", "daily_return")
     assert [feature.lookback_bars for feature in FEATURES] == [1, 1, 1, 1, 1, 7, 21, 2]

@@ -47,7 +47,7 @@ def days_of(*dates):
 
 
 @pytest.mark.parametrize("ahead", [1, 2, 5, 60])
-def test_sessions_ahead_are_those_of_one_step_after_the_other(ahead):
+def test_sessions_ahead_equal_repeated_single_steps(ahead):
     dates = days_of(dt.date(2024, 12, 20), dt.date(2001, 9, 10), dt.date(2024, 12, 31), dt.date(2001, 9, 10))
     stepped = dates
     for _ in range(ahead):
@@ -55,7 +55,7 @@ def test_sessions_ahead_are_those_of_one_step_after_the_other(ahead):
     assert sessions_after("XNYS", dates, ahead).tolist() == stepped.tolist()
 
 
-def test_one_calendar_serves_all_dates(monkeypatch):
+def test_the_calendar_is_created_once_for_all_dates(monkeypatch):
     """It takes a tenth of a second to make: five hundred delisted tickers must not make two thousand."""
     made = []
     get = exchange_calendars.get_calendar
@@ -78,7 +78,7 @@ def test_one_calendar_serves_all_dates(monkeypatch):
         ("XNYS", dt.date(2024, 1, 6), dt.date(2024, 1, 7), "does not cover 2024-01-06"),
     ],
 )
-def test_what_a_calendar_cannot_do_is_said(code, start, end, words):
+def test_unsupported_calendars_and_ranges_are_named(code, start, end, words):
     with pytest.raises(UsageError, match=words) as caught:
         sessions(code, start, end)
     assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ def listed(tmp_path, text: str) -> UniverseConfig:
     return UniverseConfig(path=str(tmp_path / "universe.txt"), tickers=())
 
 
-def test_a_list_a_file_and_both(tmp_path):
+def test_tickers_from_a_list_a_file_and_both(tmp_path):
     assert requested_tickers(UniverseConfig(tickers=("msft", "AAPL", "MSFT"))) == ("AAPL", "MSFT")
     config = listed(tmp_path, "\ufeff# the large ones\n\n msft  # Microsoft\r\nBRK-B\nmsft\n")
     assert requested_tickers(config) == ("BRK-B", "MSFT")
@@ -20,34 +20,34 @@ def test_a_list_a_file_and_both(tmp_path):
     assert requested_tickers(both) == ("AAPL", "BRK-B", "MSFT")
 
 
-def test_neither_means_all_that_the_source_has():
+def test_no_list_and_no_file_mean_all_tickers():
     assert requested_tickers(UniverseConfig()) is None
     assert resolve_universe(None, ["B", "A", "B"], "the source") == ("A", "B")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nobody\n"])
-def test_a_file_that_names_nobody_is_an_empty_universe(tmp_path, text):
+def test_a_file_without_tickers_is_an_empty_universe(tmp_path, text):
     with pytest.raises(DataError, match=r"the universe is empty: file://.*universe\.txt"):
         requested_tickers(listed(tmp_path, text))
 
 
-def test_a_line_that_is_no_ticker_is_named(tmp_path):
+def test_a_line_that_is_not_a_ticker_is_named(tmp_path):
     with pytest.raises(UnreadableSourceError, match=r"line 2 of the universe .* 'AAPL,MSFT'"):
         requested_tickers(listed(tmp_path, "TSLA\nAAPL,MSFT\n"))
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path):
+def test_a_file_that_is_not_text_is_named(tmp_path):
     (tmp_path / "universe.txt").write_bytes(b"\xff\x00\x9f")
     with pytest.raises(UnreadableSourceError, match="not a text file"):
         requested_tickers(UniverseConfig(path=str(tmp_path / "universe.txt")))
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file(tmp_path):
     with pytest.raises(ObjectNotFoundError, match="nowhere"):
         requested_tickers(UniverseConfig(path=str(tmp_path / "nowhere.txt")))
 
 
-def test_unknown_tickers_are_named_with_near_ones():
+def test_unknown_tickers_are_named_with_similar_ones():
     assert resolve_universe(("B", "A"), ["C", "B", "A"], "the file") == ("A", "B")
     with pytest.raises(UnknownTickerError, match="the file has no APPL") as caught:
         resolve_universe(("APPL", "MSFT"), ["AAPL", "MSFT"], "the file")
@@ -60,7 +60,7 @@ def test_unknown_tickers_are_named_with_near_ones():
     assert caught.value.hint == "it has 7, from AA0 to AA6"
 
 
-def test_a_file_name_that_was_taken_for_a_ticker_is_explained():
+def test_a_file_name_used_as_a_ticker_is_explained():
     with pytest.raises(UnknownTickerError) as caught:
         resolve_universe(["AAPL"], ["BARS"], "data/bars.csv")
     assert "market.columns.ticker" in caught.value.hint

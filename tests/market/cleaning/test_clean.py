@@ -32,7 +32,7 @@ def valid_bars(n: int = 100, ticker: str = "AAA", seed: int = 0) -> pa.Table:
     return bars_of(ticker, SESSIONS[:n], walk(n, seed))
 
 
-def test_sound_bars_come_back_bit_for_bit():
+def test_valid_bars_come_back_bit_for_bit():
     table = pa.concat_tables([bars_of("AAA", SESSIONS, walk(120)), bars_of("BBB", SESSIONS, walk(120, 1))])
     result = cleaned(table)
     assert result.quarantine.num_rows == 0
@@ -42,7 +42,7 @@ def test_sound_bars_come_back_bit_for_bit():
     assert result.counts == {name: {"rows": 120, "kept": 120, "filled": 0} for name in ("AAA", "BBB")}
 
 
-def test_what_merely_looks_odd_is_kept():
+def test_unusual_bars_without_a_fault_are_kept():
     close = walk(120)
     close[60:] *= 1.45  # a jump just below the smallest move that can be an outlier
     table = bars_of("AAA", SESSIONS, close, adj_close=pa.nulls(120, pa.float64()))
@@ -80,7 +80,7 @@ def test_what_merely_looks_odd_is_kept():
         ("low", 1.0, "wild_range"),
     ],
 )
-def test_a_fault_is_refused_for_its_reason_and_nothing_else_is(column, value, reason):
+def test_only_the_faulty_row_is_rejected_and_for_its_reason(column, value, reason):
     table = bars.sort(with_values(valid_bars(), column, 47, value))
     result = cleaned(table)
     assert reasons(result) == [reason]
@@ -91,13 +91,13 @@ def test_a_fault_is_refused_for_its_reason_and_nothing_else_is(column, value, re
     assert sum(there.values()) == 1 + CONFIG.max_fill_bars  # and after the last bar
 
 
-def test_only_rules_that_withdraw_labels_look_at_later_bars():
+def test_only_rules_that_drop_labels_use_later_bars():
     assert {rule.reason for rule in RULES if not rule.causal} == {"stale_begin", "reverted_spike"}
     assert all(rule.causal != (rule.action == "drop_label") for rule in RULES)
     assert len({rule.reason for rule in RULES}) == len(RULES)
 
 
-def test_of_exact_duplicates_one_stays():
+def test_one_of_several_exact_duplicates_is_kept():
     table = valid_bars()
     twice = bars.sort(pa.concat_tables([table, table.slice(20, 1), table.slice(20, 2)]))
     result = cleaned(twice)
@@ -105,7 +105,7 @@ def test_of_exact_duplicates_one_stays():
     assert bits(result.bars) == bits(cleaned(table).bars)
 
 
-def test_of_conflicting_duplicates_the_last_to_arrive_stands():
+def test_the_last_of_conflicting_duplicates_is_kept():
     table = valid_bars()
     first = with_values(table, "close", 20, 101.5).slice(20, 1)
     result = cleaned(bars.sort(pa.concat_tables([first, table])))
@@ -114,7 +114,7 @@ def test_of_conflicting_duplicates_the_last_to_arrive_stands():
     assert bits(result.bars) == bits(cleaned(table).bars)
 
 
-def test_a_bar_revised_and_revised_back_ends_as_it_began():
+def test_a_bar_that_is_revised_and_reverted_is_unchanged():
     table = valid_bars()
     revised = with_values(table, "volume", 20, 7).slice(20, 1)
     result = cleaned(bars.sort(pa.concat_tables([table, revised, table.slice(20, 1)])))
@@ -122,14 +122,14 @@ def test_a_bar_revised_and_revised_back_ends_as_it_began():
     assert bits(result.bars) == bits(cleaned(table).bars)
 
 
-def test_duplicates_that_differ_in_a_missing_value_only_are_not_the_same():
+def test_duplicates_that_differ_in_a_missing_value_conflict():
     table = valid_bars()
     without = with_values(table, "adj_close", 20, None).slice(20, 1)
     assert reasons(cleaned(bars.sort(pa.concat_tables([without, table])))) == ["duplicate_conflict"]
     assert reasons(cleaned(bars.sort(pa.concat_tables([without, without, table.slice(0, 20)])))) == ["duplicate_exact"]
 
 
-def test_a_faulty_copy_does_not_displace_a_sound_bar():
+def test_a_faulty_copy_does_not_replace_a_valid_bar():
     table = valid_bars()
     faulty = with_values(table, "close", 20, None).slice(20, 1)
     result = cleaned(bars.sort(pa.concat_tables([table, faulty])))
@@ -137,7 +137,7 @@ def test_a_faulty_copy_does_not_displace_a_sound_bar():
     assert bits(result.bars) == bits(cleaned(table).bars)
 
 
-def test_order_does_not_matter_but_the_order_of_arrival():
+def test_only_the_order_of_duplicates_matters():
     table = pa.concat_tables([valid_bars(), valid_bars(ticker="BBB", seed=1)])
     shuffled = table.take(pa.array(np.random.default_rng(0).permutation(table.num_rows)))
     assert bits(cleaned(shuffled).bars) == bits(cleaned(table).bars)
@@ -157,24 +157,24 @@ def refused_rows(result: Cleaned) -> list[int]:
 
 @pytest.mark.parametrize("row", [1, 2, 3, 4, 9, 63, 99])
 @pytest.mark.parametrize("factor", [100.0, 0.01])
-def test_a_bad_tick_is_refused_and_the_bars_around_it_are_not(row, factor):
+def test_a_bad_tick_is_rejected_and_its_neighbours_are_kept(row, factor):
     result = cleaned(spiked({row: factor}))
     assert (reasons(result), refused_rows(result)) == (["outlier"], [row])
 
 
-def test_after_two_bad_ticks_in_a_row_sound_bars_are_kept():
+def test_after_two_bad_ticks_in_a_row_valid_bars_are_kept():
     # The second confirms the first, as a new level would; but the way back is not taken for another jump.
     assert refused_rows(cleaned(spiked({50: 100.0, 51: 100.0}))) == [50]
     assert refused_rows(cleaned(spiked({50: 100.0, 52: 100.0}))) == [50, 52]
 
 
-def test_a_jump_of_the_level_costs_one_bar():
+def test_a_jump_of_the_price_level_costs_one_bar():
     close = walk(100)
     close[50:] *= 0.3
     assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == [50]
 
 
-def test_a_wild_ticker_may_move_far():
+def test_a_volatile_ticker_may_move_far():
     quiet, wild = spiked({70: 1.8}), spiked({70: 1.8}, sigma=0.10)
     assert refused_rows(cleaned(quiet)) == [70]
     assert refused_rows(cleaned(wild)) == []
@@ -182,14 +182,14 @@ def test_a_wild_ticker_may_move_far():
 
 
 @pytest.mark.parametrize("start", [1.0, 1e4])
-def test_an_outlier_is_judged_by_its_own_ticker(start):
+def test_an_outlier_depends_on_its_own_ticker_only(start):
     other = bars_of("AAA", SESSIONS, walk(120, start=start))
     assert reasons(cleaned(pa.concat_tables([other, bars_of("BBB", SESSIONS, walk(120))]))) == []
     bad = spiked({1: 100.0, 60: 100.0}, ticker="BBB")
     assert refused_rows(cleaned(pa.concat_tables([other, bad]))) == [1, 60]
 
 
-def test_a_bar_like_the_one_before_it_is_no_outlier_however_far_the_level():
+def test_a_bar_close_to_the_previous_one_is_never_an_outlier():
     close = np.full(100, 10.0)
     close[50:] = 43.0
     close[50:53] = [14.5, 21.0, 30.0]  # each step is below the limit, together they are far above
@@ -211,7 +211,7 @@ def filled_rows(result: Cleaned) -> list[int]:
     ("gap", "filled", "n_segments"),
     [(0, [], 1), (1, [30], 1), (2, [30, 31], 1), (3, [30, 31], 2), (40, [30, 31], 2)],
 )
-def test_short_gaps_are_filled_and_long_ones_divide(gap, filled, n_segments):
+def test_short_gaps_are_filled_and_long_ones_start_a_segment(gap, filled, n_segments):
     table = bars_of("AAA", SESSIONS, walk(120))
     result = cleaned(pa.concat_tables([table.slice(0, 30), table.slice(30 + gap)]))
     assert filled_rows(result) == filled
@@ -220,7 +220,7 @@ def test_short_gaps_are_filled_and_long_ones_divide(gap, filled, n_segments):
     assert list(np.flatnonzero(np.diff(segment))) == ([31] if n_segments == 2 else [])
 
 
-def test_a_fill_carries_the_last_close_and_no_volume():
+def test_a_filled_bar_has_the_last_close_and_no_volume():
     table = bars_of("AAA", SESSIONS, walk(120))
     result = cleaned(pa.concat_tables([table.slice(0, 30), table.slice(31)]))
     last, fill = result.bars.slice(29, 2).to_pylist()
@@ -230,7 +230,7 @@ def test_a_fill_carries_the_last_close_and_no_volume():
     }  # fmt: skip
 
 
-def test_gaps_are_filled_after_the_last_bar_too_since_nobody_knows_that_it_is_the_last():
+def test_gaps_after_the_last_bar_are_filled_too():
     assert filled_rows(cleaned(valid_bars(100))) == [100, 101]
     assert filled_rows(cleaned(valid_bars(119))) == [119]
     assert filled_rows(cleaned(valid_bars(120))) == []
@@ -241,7 +241,7 @@ def test_nothing_is_filled_before_the_first_bar():
     assert filled_rows(cleaned(late)) == []
 
 
-def test_a_fill_has_no_adjusted_close_where_the_last_bar_had_none():
+def test_a_filled_bar_has_no_adj_close_if_the_last_bar_has_none():
     table = with_values(bars_of("AAA", SESSIONS, walk(120)), "adj_close", 29, None)
     result = cleaned(pa.concat_tables([table.slice(0, 30), table.slice(31)]))
     assert result.bars["adj_close"].is_null().to_numpy().nonzero()[0].tolist() == [29, 30]
@@ -254,7 +254,7 @@ def test_filling_can_be_turned_off():
     assert result.bars["segment"].to_pylist() == [0] * 30 + [1] * 20
 
 
-def test_segments_count_from_zero_for_every_ticker():
+def test_segments_are_numbered_from_zero_for_each_ticker():
     def holed(ticker: str) -> pa.Table:
         table = bars_of(ticker, SESSIONS, walk(120))
         return pa.concat_tables([table.slice(0, 20), table.slice(30, 20), table.slice(60)])
@@ -264,7 +264,7 @@ def test_segments_count_from_zero_for_every_ticker():
     assert result.bars["segment"].to_pylist() == expected * 2
 
 
-def test_counts_say_what_became_of_every_row():
+def test_counts_cover_every_row():
     table = with_values(valid_bars(), "close", 20, None)
     table = with_values(table, "ticker", 99, None)
     result = cleaned(bars.sort(pa.concat_tables([table, valid_bars(ticker="BBB")])))

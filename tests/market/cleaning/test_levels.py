@@ -65,7 +65,7 @@ def begins(result: Cleaned) -> list[int]:
 
 
 @pytest.mark.parametrize("ratio", [2, 3, 4, 7, 10, 20, 1.5, 1 / 4, 1 / 8, 1 / 10])
-def test_an_unmarked_split_divides_and_costs_no_bar(ratio):
+def test_an_unmarked_split_starts_a_segment_and_costs_no_bar(ratio):
     result = cleaned(moved(1 / ratio, volume=ratio))
     assert (found(result), begins(result)) == ({"unmarked_split": 1}, [AT])
     assert result.bars.num_rows == N
@@ -73,24 +73,24 @@ def test_an_unmarked_split_divides_and_costs_no_bar(ratio):
 
 @pytest.mark.parametrize("ratio", [5 / 4, 4 / 3, 3 / 2, 2, 35, 1 / 25])
 @pytest.mark.parametrize("volume", [1.0, 30.0])
-def test_adj_close_tells_a_split_whatever_the_volume(ratio, volume):
+def test_adj_close_shows_a_split_at_any_volume(ratio, volume):
     result = cleaned(moved(1 / ratio, volume=volume, adjusted=False))
     assert (found(result), begins(result)) == ({"unmarked_split": 1}, [AT])
 
 
 @pytest.mark.parametrize("factor", [0.45, 0.5, 0.25, 2.6])
-def test_a_real_move_with_a_surge_of_volume_stays_whole(factor):
+def test_a_real_move_with_high_volume_starts_no_segment(factor):
     for opened in (factor, 1.0):  # at the open, and through the day
         result = cleaned(moved(factor, volume=40.0, opened=opened))
         assert found(result) == {}
 
 
-def test_a_crash_through_the_day_needs_no_surge_but_ordinary_volume():
+def test_a_crash_during_the_day_needs_ordinary_volume_only():
     assert found(cleaned(moved(0.45, volume=1.6 / 0.45, opened=0.95))) == {}
     assert "outlier" in found(cleaned(moved(0.45, volume=0.1, opened=0.95)))
 
 
-def test_a_special_dividend_is_no_fault():
+def test_a_special_dividend_is_not_a_fault():
     table = moved(0.58)
     adjusted = table["close"].to_numpy() / np.where(np.arange(N) >= AT, 0.58, 1.0)
     result = cleaned(table.set_column(table.column_names.index("adj_close"), "adj_close", pa.array(adjusted)))
@@ -99,7 +99,7 @@ def test_a_special_dividend_is_no_fault():
 
 @pytest.mark.parametrize("factor", [100.0, 0.01])
 @pytest.mark.parametrize(("n_bars", "refused", "divided"), [(1, 1, []), (2, 1, [AT + 1, AT + 2]), (9, 1, None)])
-def test_a_decimal_error_is_refused_and_a_run_of_them_stands_apart(factor, n_bars, refused, divided):
+def test_a_decimal_error_is_rejected_and_several_get_their_own_segment(factor, n_bars, refused, divided):
     result = cleaned(moved(factor, n_bars))
     # Behind a run as long as the level's memory the first bar of the old level is the unknown one.
     refused, divided = (2, [AT + 1, AT + n_bars + 1]) if divided is None else (refused, divided)
@@ -111,7 +111,7 @@ def test_a_decimal_error_is_refused_and_a_run_of_them_stands_apart(factor, n_bar
     assert list(jumps) == divided
 
 
-def test_flips_between_two_series_never_share_a_window():
+def test_alternating_series_never_share_a_segment():
     factor = np.where(np.random.default_rng(3).random(N) < 0.5, 1.0, 6.0)
     result = cleaned(bars_of("AAA", SESSIONS, walk(N) * factor, adj_close=pa.nulls(N, pa.float64())))
     table = result.bars.to_pandas()
@@ -119,7 +119,7 @@ def test_flips_between_two_series_never_share_a_window():
     assert not (close.diff().abs()[table.segment.diff() == 0] > 1.0).any()
 
 
-def test_a_squeeze_that_comes_and_goes_withdraws_its_label_and_stays_an_input():
+def test_a_squeeze_that_reverts_loses_its_label_and_stays_an_input():
     table = moved(1.9, 1, volume=50.0)
     result = cleaned(table)
     assert found(result)["reverted_spike"] == 1
@@ -129,7 +129,7 @@ def test_a_squeeze_that_comes_and_goes_withdraws_its_label_and_stays_an_input():
     assert not any(lasting.bars["withdrawn"].to_pylist())
 
 
-def test_an_odd_adjustment_is_noted_and_nothing_is_refused():
+def test_an_odd_adjustment_is_noted_and_nothing_is_rejected():
     table = bars_of("AAA", SESSIONS, walk(N))
     factor = np.where(np.arange(N) < AT, 0.77, 1.0)
     for adjusted in (table["close"].to_numpy() * factor, np.where(np.arange(N) == AT, -1.0, table["close"].to_numpy())):
@@ -141,7 +141,7 @@ def test_an_odd_adjustment_is_noted_and_nothing_is_refused():
     assert found(cleaned(paid)) == {}
 
 
-def test_nothing_is_said_across_a_gap_that_divides_anyway():
+def test_a_jump_across_a_long_gap_is_not_reported():
     table = moved(0.02)
     holed = pa.concat_tables([table.slice(0, AT - 10), table.slice(AT)])
     assert found(cleaned(holed)) == {}
@@ -175,7 +175,7 @@ def verdicts(shard: Shard) -> list[list[int]]:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds, shift=st.integers(-6, 6), shares=st.integers(0, 5))
-def test_evidence_depends_on_neither_the_unit_of_prices_nor_that_of_shares(seed, shift, shares):
+def test_results_do_not_depend_on_the_units_of_prices_and_shares(seed, shift, shares):
     shard, other = random_shard(seed), random_shard(seed)
     for name in ("open", "high", "low", "close", "adj_close"):
         setattr(other, name, getattr(other, name) * 2.0**shift)
@@ -186,7 +186,7 @@ def test_evidence_depends_on_neither_the_unit_of_prices_nor_that_of_shares(seed,
 
 @settings(max_examples=60, deadline=None)
 @given(seed=seeds, cut=st.integers(1, N - 1))
-def test_evidence_of_a_bar_needs_no_later_bar(seed, cut):
+def test_the_result_for_a_bar_needs_no_later_bar(seed, cut):
     whole = random_shard(seed)
     part = random_shard(seed)
     for name in ("rank", "day", "key", "session", "open", "high", "low", "close", "adj_close", "volume", "verdict"):
@@ -197,7 +197,7 @@ def test_evidence_of_a_bar_needs_no_later_bar(seed, cut):
 
 @settings(max_examples=200, deadline=None)
 @given(ratio=st.sampled_from([1.25, 4 / 3, 1.5, 2.0, 3.0, 7.0, 20.0]), noise=st.floats(-0.1, 0.1), up=st.booleans())
-def test_adj_close_tells_every_simple_ratio_and_no_other(ratio, noise, up):
+def test_adj_close_shows_simple_ratios_only(ratio, noise, up):
     split = np.log(ratio) * (1 if up else -1)
     move = np.array([split + noise * abs(split)])
     assert adj_close_shows_split(move, np.array([-split]))[0]

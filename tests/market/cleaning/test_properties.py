@@ -102,7 +102,7 @@ def told_later(table: pa.Table, day: int) -> set[tuple[str, int]]:
 
 @many
 @given(seed=seeds)
-def test_rows_are_conserved_and_cleaned_bars_are_unique_sorted_and_whole(seed):
+def test_no_row_is_lost_and_cleaned_bars_are_unique_sorted_and_complete(seed):
     raw = market(seed)
     result = clean(raw, CONFIG, SESSIONS)
     table = result.bars.to_pandas()
@@ -139,7 +139,7 @@ def test_rows_are_conserved_and_cleaned_bars_are_unique_sorted_and_whole(seed):
 
 @many
 @given(seed=seeds)
-def test_cleaning_what_is_clean_refuses_and_changes_nothing(seed):
+def test_cleaning_cleaned_bars_changes_nothing(seed):
     # Where the level jumps, cleaning costs the bar that jumped; the next, which it confirmed, is then a jump itself.
     config = CONFIG.model_copy(update={"outlier_min_move": 50.0})
     once = clean(market(seed), config, SESSIONS)
@@ -152,7 +152,7 @@ def test_cleaning_what_is_clean_refuses_and_changes_nothing(seed):
 
 @many
 @given(seed=seeds, other=seeds, cut=st.integers(0, N_SESSIONS - 1))
-def test_no_cleaned_bar_and_no_feature_depends_on_a_later_bar_or_on_its_company(seed, other, cut):
+def test_bars_and_features_do_not_depend_on_later_bars_or_other_tickers(seed, other, cut):
     day = int(SESSIONS[cut])
     raw = market(seed)
     past = until(raw, day)
@@ -190,7 +190,7 @@ def test_the_core_six_are_clean():
     assert set(result.bars["segment"].to_pylist()) == {0}
 
 
-def test_the_strategy_meets_every_reason():
+def test_the_random_shards_contain_every_reason():
     # Otherwise the properties above would hold of shards in which nothing is wrong.
     met = {
         reason

@@ -32,7 +32,7 @@ def tables() -> Iterator[ModuleType]:
         sys.modules.pop(name, None)
 
 
-def test_the_page_shows_the_rules_as_they_are():
+def test_the_docs_list_all_rules():
     page = (ROOT / "docs" / "data-quality.md").read_text()
     lines = [line for line in page.splitlines() if line.startswith("| `")]
     shown = {line.split("`")[1]: line for line in reversed(lines)}
@@ -47,7 +47,7 @@ def by_rule(tables) -> list[tuple]:
     return list(tables.by_rule())
 
 
-def test_the_page_shows_what_the_script_says(tables, by_rule):
+def test_the_docs_contain_the_tables_of_the_script(tables, by_rule):
     page = (ROOT / "docs" / "data-quality.md").read_text()
     assert tables.markdown(by_rule) in page
     for part in (tables.rules, tables.fault_cases, tables.adjustment_cases, tables.real_moves, tables.gate):
@@ -72,7 +72,7 @@ def test_controls_stay_unchanged_and_dividend_faults_reject_no_valid_close(table
             assert len(refused ^ as_repaired) <= 1, ticker
 
 
-def test_the_core_six_and_the_members_of_an_index_keep_every_move(tables):
+def test_the_core_six_and_index_members_keep_all_moves(tables):
     core = tables.result_of(tables.CORE)
     assert (core.bars.num_rows, tables.found_by(core)) == (21_923, Counter())
     assert set(core.bars["segment"].to_pylist()) == {0}
@@ -86,7 +86,7 @@ def test_the_core_six_and_the_members_of_an_index_keep_every_move(tables):
         assert stale <= {"AMCR"}  # not AMD, GEN, PEAK, PFG with a day without a trade, not HWM without volume
 
 
-def test_splits_are_found_where_the_truth_is_known(by_rule):
+def test_known_splits_are_found(by_rule):
     rows = {(row[0], str(row[1]).split(",")[0]): row for row in by_rule}
     for data, count in (("Lean", 3), ("crawl drops", 10)):
         assert rows["`unmarked_split`, `level_shift`", data][2:5] == (count, count, "0")
@@ -94,7 +94,7 @@ def test_splits_are_found_where_the_truth_is_known(by_rule):
 
 
 @pytest.mark.parametrize(("name", "over"), [("DROPS", 4), ("BROAD", 32)])
-def test_the_gate_fails_over_tickers_full_of_holes_and_passes_without_them(tables, name, over):
+def test_the_gate_fails_on_incomplete_tickers_and_passes_without_them(tables, name, over):
     counts = tables.result_of(getattr(tables, name)).counts
     with pytest.raises(QualityGateError, match=f"over the limit of 25.0% of their bars rejected: {over} tickers"):
         evaluate_gate([counts], None, CleanConfig(max_filled_fraction=1.0))

@@ -45,7 +45,7 @@ def withdrawn(result: Cleaned) -> list[int]:
     return places(result.bars.filter(result.bars["withdrawn"]))
 
 
-def test_before_a_listing_there_is_no_market():
+def test_bars_before_a_listing_are_stale():
     result = cleaned(market(np.arange(N) < 40))
     assert places(result.quarantine) == list(range(KEPT, 40))
     assert set(result.quarantine["reason"].to_pylist()) == {"stale"}
@@ -53,33 +53,33 @@ def test_before_a_listing_there_is_no_market():
     assert result.bars.filter(result.bars["segment"].to_numpy() == 1).num_rows == N - 40
 
 
-def test_after_a_delisting_there_is_none_either():
+def test_bars_after_a_delisting_are_stale():
     result = cleaned(market(np.arange(N) >= 60))
     assert places(result.quarantine) == list(range(60 + KEPT, N))
     assert withdrawn(result) == list(range(60, 60 + KEPT))
 
 
 @pytest.mark.parametrize("days", [[50], [50, 51], list(range(50, 50 + KEPT)), [10, 30, 50, 70]])
-def test_a_few_days_without_a_trade_stay(days):
+def test_a_few_days_without_a_trade_are_kept(days):
     result = cleaned(market(np.isin(np.arange(N), days)))
     assert result.quarantine.num_rows == 0
     assert withdrawn(result) == []
 
 
-def test_a_lone_trade_in_between_makes_no_market():
+def test_a_single_trade_does_not_end_staleness():
     untraded = np.isin(np.arange(N), [12, 25], invert=True) & (np.arange(N) < 40)
     result = cleaned(market(untraded))
     assert places(result.quarantine) == [bar for bar in range(KEPT, 40) if bar not in (12, 25)]
 
 
-def test_volume_alone_says_nothing():
+def test_missing_volume_alone_is_not_stale():
     table = bars_of("AAA", SESSIONS, walk(N), volume=np.zeros(N, int))  # prices move: a vendor without volume
     assert cleaned(table).quarantine.num_rows == 0
     flat = np.full(N, 20.0)
     assert cleaned(bars_of("AAA", SESSIONS, flat, open=flat, high=flat, low=flat)).quarantine.num_rows == 0
 
 
-def test_zeros_for_a_day_without_a_trade_have_a_reason_of_their_own_and_are_filled():
+def test_zeros_for_a_day_without_a_trade_have_their_own_reason_and_are_filled():
     result = cleaned(market(np.isin(np.arange(N), [50, 51]), zeros=True))
     assert result.quarantine["reason"].to_pylist() == ["no_trade"] * 2
     assert places(result.bars.filter(result.bars["filled"])) == [50, 51]

@@ -28,7 +28,7 @@ def refused(path: Path, text: str, **settings: object) -> UnreadableSourceError:
     return caught.value
 
 
-def test_a_missing_column_is_guessed_from_those_that_are_left(tmp_path: Path) -> None:
+def test_a_similar_column_is_suggested_for_a_missing_one(tmp_path: Path) -> None:
     text = "Date,Symbol,Open,High,Low,Close/Last,Volume\n2020-01-02,AAA,1,1,1,1,1\n"
     error = refused(tmp_path / "x.csv", text)
     assert "no column close;" in error.message
@@ -38,7 +38,7 @@ def test_a_missing_column_is_guessed_from_those_that_are_left(tmp_path: Path) ->
     assert len(opened(tmp_path / "x.csv", columns=mapped).files) == 1
 
 
-def test_a_column_that_nothing_resembles_is_left_to_the_user(tmp_path: Path) -> None:
+def test_without_a_similar_column_the_setting_is_named(tmp_path: Path) -> None:
     error = refused(tmp_path / "x.csv", "date,ticker,open,high,low,close,shares\n2020-01-02,AAA,1,1,1,1,1\n")
     assert error.hint.startswith("market.columns.volume=")
 
@@ -53,7 +53,7 @@ def test_a_column_that_nothing_resembles_is_left_to_the_user(tmp_path: Path) -> 
         ("2024/12/31", "%Y/%m/%d"),
     ],
 )
-def test_dates_that_are_not_iso_are_named_and_then_read(tmp_path: Path, written: str, form: str) -> None:
+def test_the_format_of_other_dates_is_suggested_and_works(tmp_path: Path, written: str, form: str) -> None:
     path, text = tmp_path / "x.csv", HEADER + f"{written},AAA,1,1,1,1,1\n"
     error = refused(path, text)
     assert f"the first is {written!r}" in error.message
@@ -63,25 +63,25 @@ def test_dates_that_are_not_iso_are_named_and_then_read(tmp_path: Path, written:
     assert table["date"].to_pylist() == [dt.date(2024, 12, 31)]
 
 
-def test_by_a_format_a_date_of_another_one_is_no_date() -> None:
+def test_a_date_in_another_format_is_null() -> None:
     rows = HEADER + "12/31/2024,AAA,1,1,1,1,1\n31/12/2024,AAA,1,1,1,1,1\n"
     table = tabular.parse(rows.encode(), "file:///x.csv", {}, "%m/%d/%Y")
     assert table["date"].to_pylist() == [dt.date(2024, 12, 31), None]
 
 
 @pytest.mark.parametrize("form", ["%m/%d", "YYYY-MM-DD", "%Q", "%H:%M"])
-def test_a_format_that_tells_no_day_is_refused_by_the_configuration(form: str) -> None:
+def test_a_format_without_a_full_date_is_a_config_error(form: str) -> None:
     with pytest.raises(ConfigError, match="date_format: no date can be read"):
         parse({"market": {"source": "files", "path": "x", "date_format": form}})
 
 
-def test_another_format_is_another_source(tmp_path: Path) -> None:
+def test_the_date_format_is_part_of_the_identity(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(HEADER + "2024/02/03,AAA,1,1,1,1,1\n")
     one, other = (opened(tmp_path / "x.csv", date_format=form).identity() for form in ("%Y/%m/%d", "%Y/%d/%m"))
     assert one != other
 
 
-def test_a_file_whose_name_is_no_ticker_needs_a_column(tmp_path: Path) -> None:
+def test_a_file_not_named_after_a_ticker_needs_a_ticker_column(tmp_path: Path) -> None:
     text = HEADER.replace("ticker,", "") + "2020-01-02,1,1,1,1,1\n"
     assert "market.columns.ticker" in refused(tmp_path / "my prices (1).csv", text).hint
     (tmp_path / "brk-b.csv").write_text(text)
@@ -89,9 +89,7 @@ def test_a_file_whose_name_is_no_ticker_needs_a_column(tmp_path: Path) -> None:
     assert source.tickers(source.partitions()[0]) == ["BRK-B"]
 
 
-def test_the_first_file_that_holds_something_is_looked_into_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_first_file_with_rows_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_text("")
     (tmp_path / "b.csv").write_text(HEADER + "2020-01-02,AAA,1,1,1,1,1\n")
     (tmp_path / "c.csv").write_text("never, looked, into\n")

@@ -1,4 +1,4 @@
-"""One company under two names: joined where the settings say so, pointed out where they do not."""
+"""Renamed tickers: the bars of both names are joined."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
@@ -14,8 +13,6 @@ from pydantic import ValidationError
 from bar_factory import bars_of, walk, weekdays
 from cloudlstm.config import MarketConfig, Rename
 from cloudlstm.market import bars
-from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series, sketches
-from cloudlstm.market.cleaning.shard import Shard
 from cloudlstm.market.sources.files import FilesSource
 from cloudlstm.market.sources.renames import apply_renames, tickers_after
 from real_data import real_data
@@ -37,7 +34,7 @@ def read(path: Path, universe: tuple[str, ...] | None = None, **market: Any) -> 
     return pa.concat_tables([source.read(partition) for partition in source.partitions()])
 
 
-def test_the_old_names_bars_join_the_new_name(tmp_path):
+def test_bars_of_the_old_ticker_move_to_the_new_one(tmp_path):
     path = tmp_path / "bars.csv"
     path.write_text(LINES)
     table = read(path, renames=RENAMES)
@@ -53,7 +50,7 @@ def test_the_old_names_bars_join_the_new_name(tmp_path):
     assert source_of(path, renames=RENAMES).identity() != source_of(path).identity()
 
 
-def test_a_name_may_change_twice_and_what_is_not_there_does_not_matter():
+def test_a_ticker_may_change_twice_and_unknown_tickers_are_ignored():
     renames = [Rename(old="A", new="B"), Rename(old="B", new="C"), Rename(old="X", new="Y")]
     table = pa.concat_tables([bars_of(ticker, SESSIONS[:3], walk(3)) for ticker in "ABD"])
     table = bars.conform(table, bars.BARS)
@@ -65,39 +62,12 @@ def test_a_name_may_change_twice_and_what_is_not_there_does_not_matter():
     assert apply_renames(nameless, renames)["ticker"].to_pylist() == [None, *["C"] * 8]
 
 
-def test_a_rename_needs_two_names():
+def test_a_rename_needs_two_different_tickers():
     with pytest.raises(ValidationError, match="both META"):
         Rename(old="meta", new="META")
 
 
-def shard(*tables: pa.Table) -> Shard:
-    return Shard.of(bars.sort(pa.concat_tables(tables)), SESSIONS)
-
-
-def test_two_names_of_one_series_are_found_across_shards():
-    close = walk(600)
-    new = bars_of("META", SESSIONS, close)
-    old = bars_of("FB", SESSIONS[:400], close[:400])
-    other = bars_of("OTHER", SESSIONS, walk(600, 1))
-    apart = [sketches(shard(new, other)), sketches(shard(old))]
-    assert find_duplicate_series(apart) == [["FB", "META"]]
-    assert find_duplicate_series([sketches(shard(new, old, other))]) == [["FB", "META"]]
-    assert apart[0] | apart[1] == sketches(shard(new, old, other))
-
-
-def test_series_that_are_merely_alike_are_none():
-    close = walk(600)
-    tables = [
-        bars_of("AAA", SESSIONS, close),
-        bars_of("BBB", SESSIONS, close, volume=np.arange(2000, 2600)),
-        bars_of("CCC", SESSIONS, close * 2.0),
-        bars_of("DDD", SESSIONS, np.full(600, 10.0), volume=np.zeros(600, int)),
-        bars_of("EEE", SESSIONS, np.full(600, 10.0), volume=np.zeros(600, int)),
-    ]
-    assert find_duplicate_series([sketches(shard(*tables))]) == []
-
-
-def test_the_renames_of_record_join_a_real_history():
+def test_renames_join_a_real_history():
     path = real_data("raw_unadjusted_lean_2010_2021.csv.gz")
     renames = [{"old": "GOOG", "new": "GOOGL", "until": "2014-04-02"}, {"old": "FB", "new": "META"}]
     table = read(path, renames=renames).to_pandas()

@@ -41,7 +41,7 @@ def run_config(**market):
     )
 
 
-def test_bars_are_the_same_however_they_are_cut_into_shards():
+def test_bars_do_not_depend_on_the_shards():
     settings = SyntheticConfig(tickers=7, signal_r2=0.1, bad_ticks=0.02, missing_days=0.02, splits=1.0)
     names = synthetic.ticker_names(settings)
     whole = synthetic.make_bars(settings, names, SESSIONS)
@@ -57,7 +57,7 @@ def test_seeds_and_settings_make_different_markets():
     assert bits(make(2, signal_r2=0.05)) != base
 
 
-def test_a_market_is_sound_where_no_fault_is_asked_for():
+def test_a_market_without_faults_is_valid():
     table = make(5, **SOUND, splits=1.0)
     assert table.num_rows == 5 * len(SESSIONS)
     assert set(table["source"].to_pylist()) == {"synthetic"}
@@ -85,7 +85,7 @@ def test_returns_have_fat_tails_volatility_clusters_and_a_common_factor():
 
 
 @pytest.mark.parametrize("r2", [0.0, 0.05, 0.3])
-def test_the_planted_signal_has_the_share_of_variance_that_was_asked_for(r2):
+def test_the_planted_signal_has_the_requested_share_of_variance(r2):
     n = 60
     settings = SyntheticConfig(tickers=n, signal_r2=r2, **SOUND)
     names, sessions = synthetic.ticker_names(settings), weekdays(3000)
@@ -102,7 +102,7 @@ def test_the_planted_signal_has_the_share_of_variance_that_was_asked_for(r2):
         assert slope == pytest.approx(1.0, abs=0.1)  # an expectation is neither too bold nor too shy
 
 
-def test_the_oracle_is_the_expectation_of_the_law_itself():
+def test_the_oracle_is_the_expectation_of_the_model():
     # With the same seed, a market without a signal shows the noise that the market with one was made of.
     names, sigma, beta = [f"T{i}" for i in range(5)], np.full(5, 0.02), np.full(5, 0.4)
     plain = simulation.simulate(3, names, sigma, beta, 500, 0.0)
@@ -113,7 +113,7 @@ def test_the_oracle_is_the_expectation_of_the_law_itself():
     assert not plain.expected.any()
 
 
-def test_the_oracle_knows_only_the_past():
+def test_the_oracle_uses_the_past_only():
     # The expected return of a session's end does not change when the market goes on differently: it goes on not at all.
     settings = SyntheticConfig(tickers=3, signal_r2=0.1, **SOUND)
     names = synthetic.ticker_names(settings)
@@ -122,7 +122,7 @@ def test_the_oracle_knows_only_the_past():
     assert np.array_equal(whole[:, :700], start)
 
 
-def test_splits_scale_volume_and_tick_and_leave_prices_continuous():
+def test_splits_scale_volume_and_tick_size_but_not_adjusted_prices():
     with_splits = make(30, **SOUND, splits=0.5).to_pandas()
     without = make(30, **SOUND, splits=0.0).to_pandas()
     close, plain = with_splits.close.to_numpy(), without.close.to_numpy()
@@ -141,7 +141,7 @@ def test_splits_scale_volume_and_tick_and_leave_prices_continuous():
     ).any()
 
 
-def test_late_listings_and_missing_days_come_at_their_rates():
+def test_late_listings_and_missing_days_have_their_configured_rates():
     table = make(400, weekdays(300), bad_ticks=0.0, missing_days=0.03, late_listings=0.25)
     day = table["date"].cast(pa.int32()).to_numpy()
     ticker = np.array(table["ticker"].to_pylist())
@@ -168,7 +168,7 @@ def test_cleaning_finds_every_planted_fault_and_nothing_else():
         assert (row == truth[row["ticker"], row["date"]]) == (reason == "duplicate_exact")
 
 
-def test_the_source_deals_whole_tickers_to_shards():
+def test_each_shard_has_whole_tickers():
     config = run_config(tickers_per_shard=3, synthetic={"tickers": 8})
     source = pickle.loads(pickle.dumps(open_source(config, None)))
     partitions = source.partitions()
@@ -192,13 +192,13 @@ def test_a_ticker_has_the_same_bars_in_every_universe():
     assert bits(table) == bits(whole.filter(pc.equal(whole["ticker"], "SYN000005")))
 
 
-def test_an_unknown_ticker_is_named_with_its_neighbours():
+def test_an_unknown_ticker_is_named_with_similar_ones():
     with pytest.raises(UnknownTickerError, match="no AAPL, SYN000009") as caught:
         open_source(run_config(synthetic={"tickers": 8}), ("SYN000009", "SYN000001", "AAPL"))
     assert "SYN00000" in caught.value.hint
 
 
-def test_the_identity_changes_with_everything_that_changes_bars():
+def test_the_identity_depends_on_everything_that_changes_bars():
     base = open_source(run_config(), None).identity()
     assert open_source(run_config(), None).identity() == base
     others = [run_config(synthetic={"seed": 8}), run_config(end="2018-12-31"), run_config(calendar="XLON")]

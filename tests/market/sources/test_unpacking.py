@@ -43,7 +43,7 @@ def parquet_bomb(rows: int, **others: object) -> bytes:
 
 
 @pytest.mark.parametrize("read", [tabular.parse, tabular.tickers])
-def test_a_gzip_file_that_unpacks_to_far_more_is_refused_at_the_limit(
+def test_unpacking_a_gzip_bomb_stops_at_the_limit(
     few: int, read: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = gzip_bomb(4_000_000)  # 95 MiB
@@ -55,14 +55,14 @@ def test_a_gzip_file_that_unpacks_to_far_more_is_refused_at_the_limit(
     assert few < max(seen) <= few + (9 << 20)  # one block
 
 
-def test_the_look_at_a_gzip_file_unpacks_its_beginning_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checking_a_gzip_file_unpacks_its_beginning_only(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     monkeypatch.setattr(unpacking, "require_size", lambda _packed, size, _uri: seen.append(size))
     assert tabular.check(gzip_bomb(4_000_000), "file:///x.csv.gz", {})
     assert max(seen) <= 2 << 20
 
 
-def test_what_is_over_the_largest_size_is_told_to_be_cut(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_too_large_file_suggests_splitting_it(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking, "MOST_BYTES", 2 << 30)
     unpacking.require_size(2 << 30, 2 << 30, "x")
     with pytest.raises(UnreadableSourceError, match=r"more than 2 GiB.*split it into several files"):
@@ -76,7 +76,7 @@ def test_a_large_file_of_real_bars_is_within_the_limits() -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_bars_that_compress_well_are_read_whatever_their_size() -> None:
+def test_well_compressed_bars_of_any_size_are_read() -> None:
     lines = b"".join(
         b"%d-01-02,TICKER%05d,100.0,100.0,100.0,100.0,0\n" % (1990 + n % 30, n // 30) for n in range(120_000)
     )
@@ -86,7 +86,7 @@ def test_bars_that_compress_well_are_read_whatever_their_size() -> None:
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("read", [tabular.parse, tabular.check])
-def test_a_parquet_file_of_equal_rows_is_refused_before_they_are_read(
+def test_a_parquet_bomb_is_rejected_before_its_rows_are_read(
     read: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = parquet_bomb(400_000)
@@ -96,7 +96,7 @@ def test_a_parquet_file_of_equal_rows_is_refused_before_they_are_read(
         read(data, "file:///x.parquet", {})
 
 
-def test_the_look_at_a_parquet_file_reads_its_first_rows_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checking_a_parquet_file_reads_its_first_rows_only(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[int] = []
     parse = dates.parse
     monkeypatch.setattr(dates, "parse", lambda column, form: looked_at.append(len(column)) or parse(column, form))
@@ -105,7 +105,7 @@ def test_the_look_at_a_parquet_file_reads_its_first_rows_only(monkeypatch: pytes
     assert max(looked_at) <= 1 << 14
 
 
-def test_a_long_text_in_every_row_of_a_parquet_file_is_held_once() -> None:
+def test_a_long_repeated_text_in_parquet_is_stored_once() -> None:
     """As text the column would take 100 GB."""
     rows = 100_000
     ticker = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), ["A" * 1_000_000])
@@ -114,18 +114,18 @@ def test_a_long_text_in_every_row_of_a_parquet_file_is_held_once() -> None:
 
 
 @pytest.mark.parametrize("read", [tabular.parse, tabular.check])
-def test_a_column_of_lists_is_refused(read: Callable[..., object]) -> None:
+def test_a_column_of_lists_is_an_error(read: Callable[..., object]) -> None:
     data = parquet_bomb(2, open=pa.array([[1.0] * 1000] * 2))
     with pytest.raises(UnreadableSourceError, match="column 'open' holds list<element: double>, not one value per row"):
         read(data, "file:///x.parquet", {})
 
 
-def test_numbers_that_a_parquet_file_has_as_text_are_read() -> None:
+def test_text_numbers_in_parquet_are_parsed() -> None:
     text = pa.array(["1.5", None, "x", "1.5"])
     table = tabular.parse(parquet_bomb(4, open=text, high=text.cast(pa.large_string())), "file:///x.parquet", {})
     assert table["open"].to_pylist() == table["high"].to_pylist() == [1.5, None, None, 1.5]
 
 
-def test_a_line_of_names_without_an_end_is_refused() -> None:
+def test_an_endless_header_line_is_an_error() -> None:
     with pytest.raises(UnreadableSourceError, match="no header line within its first 1 MiB"):
         tabular.check(gzip.compress(b"0" * (3 << 20)), "file:///x.csv.gz", {})

@@ -50,7 +50,7 @@ def patient_or_not(yahoo: Yahoo, fault: Fault) -> Client:
     return Client(CONFIG.model_copy(update={"timeout_s": 0.5 if fault.kind == "slow" else 20}), 1, yahoo.url)
 
 
-def test_bars_arrive_as_they_are(yahoo: Yahoo, client: Client) -> None:
+def test_bars_arrive_unchanged(yahoo: Yahoo, client: Client) -> None:
     reply = client.fetch("AAA", "AAA", START, END)
     assert (reply.status, reply.cause) == (FETCHED, "")
     got = bars.conform(reply.table.select(bars.BARS.names), bars.BARS)
@@ -78,7 +78,7 @@ def test_symbols(ticker: str, symbol: str) -> None:
 
 
 @pytest.mark.parametrize("ticker", ["BRK.B", "^GSPC", "EURUSD=X"])
-def test_tickers_stay_as_asked_for(yahoo: Yahoo, client: Client, ticker: str) -> None:
+def test_tickers_keep_the_requested_spelling(yahoo: Yahoo, client: Client, ticker: str) -> None:
     reply = client.fetch(ticker, symbol_of(ticker), START, END)
     assert reply.status == FETCHED
     assert set(reply.table.column("ticker").to_pylist()) == {ticker}
@@ -94,7 +94,7 @@ def test_tickers_stay_as_asked_for(yahoo: Yahoo, client: Client, ticker: str) ->
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )  # fmt: skip
-def test_a_fault_that_passes_costs_nothing(yahoo: Yahoo, fault: Fault) -> None:
+def test_a_temporary_fault_is_retried(yahoo: Yahoo, fault: Fault) -> None:
     yahoo.faults["AAA"] = [dataclasses.replace(fault)]
     reply = patient_or_not(yahoo, fault).fetch("AAA", "AAA", START, END)
     assert (reply.status, reply.cause) == (FETCHED, "")
@@ -115,7 +115,7 @@ def test_a_fault_that_passes_costs_nothing(yahoo: Yahoo, fault: Fault) -> None:
     ],
     ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else "",
 )
-def test_a_fault_that_stays_is_a_failure_with_its_cause(yahoo: Yahoo, client: Client, fault: Fault, cause: str) -> None:
+def test_a_permanent_fault_is_a_failure_with_its_cause(yahoo: Yahoo, client: Client, fault: Fault, cause: str) -> None:
     yahoo.faults["AAA"] = [dataclasses.replace(fault)]
     before = yahoo.asked["AAA"]
     reply = patient_or_not(yahoo, fault).fetch("AAA", "AAA", START, END)
@@ -130,7 +130,7 @@ def test_a_fault_that_stays_is_a_failure_with_its_cause(yahoo: Yahoo, client: Cl
     assert client.fetch("AAA", "AAA", START, END).status == FETCHED, "and nothing of it is remembered"
 
 
-def test_what_yahoo_does_not_have_is_empty_with_its_words(yahoo: Yahoo, client: Client) -> None:
+def test_a_ticker_unknown_to_yahoo_is_empty_with_its_message(yahoo: Yahoo, client: Client) -> None:
     unknown = client.fetch("NONE", "NONE", START, END)
     assert (unknown.status, unknown.cause) == (EMPTY, "No data found, symbol may be delisted")
     assert yahoo.asked["NONE"] == 1, "a clear answer is not asked for twice"
@@ -140,14 +140,14 @@ def test_what_yahoo_does_not_have_is_empty_with_its_words(yahoo: Yahoo, client: 
     assert (unknown.table.num_rows, early.table.num_rows) == (0, 0)
 
 
-def test_a_late_listing_has_the_bars_it_has(yahoo: Yahoo, client: Client) -> None:
+def test_a_late_listing_has_bars_from_its_first_day(yahoo: Yahoo, client: Client) -> None:
     reply = client.fetch("LATE", "LATE", START, END)
     assert (reply.status, reply.cause) == (FETCHED, "")
     assert reply.table.column("date")[0].as_py() == dt.date(2023, 5, 1)
     assert reply.facts["first_trade"] == "2023-05-01"
 
 
-def test_a_row_of_nulls_stays_for_cleaning_to_refuse(yahoo: Yahoo, client: Client) -> None:
+def test_a_row_of_nulls_is_kept_for_cleaning(yahoo: Yahoo, client: Client) -> None:
     listing = listings(made("NULL").to_pylist())["NULL"]
     hole = listing.bars[7]
     listing.bars[7] = Bar(hole.time, (None,) * 4, None, None)
@@ -158,7 +158,7 @@ def test_a_row_of_nulls_stays_for_cleaning_to_refuse(yahoo: Yahoo, client: Clien
     assert [row[name] for name in ("open", "high", "low", "close", "adj_close")] == [None] * 5
 
 
-def test_dividends_and_splits_are_kept_and_make_no_bars(yahoo: Yahoo, client: Client) -> None:
+def test_dividends_and_splits_are_kept_and_add_no_bars(yahoo: Yahoo, client: Client) -> None:
     listing = listings(made("DIV").to_pylist())["DIV"]
     last = listing.bars.pop()  # yfinance makes a row of its own for a dividend that has no bar
     listing.dividends = {listing.bars[3].time: 0.25, last.time: 9.0}
@@ -172,7 +172,7 @@ def test_dividends_and_splits_are_kept_and_make_no_bars(yahoo: Yahoo, client: Cl
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Auckland", "Asia/Tokyo", "Europe/Berlin", "Pacific/Honolulu"])
-def test_dates_are_the_exchange_s(yahoo: Yahoo, client: Client, zone: str) -> None:
+def test_dates_are_in_the_time_zone_of_the_exchange(yahoo: Yahoo, client: Client, zone: str) -> None:
     dates = [to_date(int(day)) for day in sessions("XNYS", START, END)]
     prices = (1.0, 1.0, 1.0, 1.0)
     yahoo.symbols["ZONE"] = Listing([Bar(opening(date, zone), prices, 1.0, 1) for date in dates], time_zone=zone)
@@ -181,7 +181,7 @@ def test_dates_are_the_exchange_s(yahoo: Yahoo, client: Client, zone: str) -> No
         assert reply.table.column("date").to_pylist() == dates[first:last]
 
 
-def test_bars_of_another_length_are_no_daily_bars(yahoo: Yahoo, client: Client) -> None:
+def test_bars_of_another_interval_are_a_failure(yahoo: Yahoo, client: Client) -> None:
     document = yahoo.chart("AAA", {})[1]
     document["chart"]["result"][0]["meta"]["dataGranularity"] = "1wk"
     yahoo.symbols["WEEK"] = Listing(recorded=document)
@@ -189,7 +189,7 @@ def test_bars_of_another_length_are_no_daily_bars(yahoo: Yahoo, client: Client) 
     assert (reply.status, reply.cause[:30]) == (FAILED, "bars of 1wk instead of one day")
 
 
-def test_an_answer_for_another_symbol_is_told(yahoo: Yahoo, client: Client) -> None:
+def test_an_answer_for_another_symbol_is_reported(yahoo: Yahoo, client: Client) -> None:
     yahoo.symbols["OLD"] = Listing(recorded=yahoo.chart("AAA", {})[1])
     assert client.fetch("OLD", "OLD", START, END).cause == "Yahoo answered for AAA"
 
@@ -204,7 +204,7 @@ def test_an_answer_for_another_symbol_is_told(yahoo: Yahoo, client: Client) -> N
         [],
     ],
 )
-def test_a_strange_reply_is_a_failure_and_not_a_delisting(yahoo: Yahoo, client: Client, document: Any) -> None:
+def test_an_unexpected_reply_is_a_failure_and_not_empty(yahoo: Yahoo, client: Client, document: Any) -> None:
     yahoo.symbols["ODD"] = Listing(recorded=document)
     reply = client.fetch("ODD", "ODD", START, END)
     assert reply.status == FAILED
@@ -241,7 +241,7 @@ def test_recorded_replies_without_daily_bars(yahoo: Yahoo, client: Client) -> No
     assert yahoo.chart("NONE", {})[1] == recorded("chart_v8_not_found_404.json")
 
 
-def test_waiting() -> None:
+def test_pauses_between_attempts() -> None:
     assert [_wait_s(2.0, attempt, ValueError(), lambda: 1.0) for attempt in (1, 2, 3)] == [2.0, 4.0, 8.0]
     assert _wait_s(2.0, 2, ValueError(), lambda: 0.0) == 2.0
     assert _wait_s(2.0, 1, RetryableError("HTTP 429", 30.0), lambda: 0.0) == 30.0
@@ -251,7 +251,7 @@ def test_waiting() -> None:
     assert retry_after_s(later.strftime("%a, %d %b %Y %H:%M:%S GMT")) == pytest.approx(90, abs=5)
 
 
-def test_a_wait_that_is_too_long_is_not_begun(yahoo: Yahoo, client: Client) -> None:
+def test_a_pause_beyond_the_limit_ends_the_attempts(yahoo: Yahoo, client: Client) -> None:
     yahoo.faults["AAA"] = [Fault("status", None, 429, "3600")]
     reply = client.fetch("AAA", "AAA", START, END)
     yahoo.faults.clear()
@@ -259,7 +259,7 @@ def test_a_wait_that_is_too_long_is_not_begun(yahoo: Yahoo, client: Client) -> N
     assert "(1 attempt in" in reply.cause
 
 
-def test_the_pace_is_kept_after_the_first_few(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_limit_applies_after_the_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     now, sent = [100.0], []
 
     def sleep(seconds: float) -> None:
@@ -280,7 +280,7 @@ def test_the_pace_is_kept_after_the_first_few(monkeypatch: pytest.MonkeyPatch) -
     assert sent[-1] - sent[-2] == 2, "time that was not used is lost but for the first few"
 
 
-def test_the_live_bar_of_today_is_no_bar(yahoo: Yahoo, client: Client) -> None:
+def test_the_live_bar_of_today_is_left_out(yahoo: Yahoo, client: Client) -> None:
     listing = listings(made("LIVE").to_pylist())["LIVE"]
     today = END + dt.timedelta(days=3)
     listing.live = Bar(opening(today) + 3600, (1.0, 1.0, 1.0, 1.0), 1.0, 5)

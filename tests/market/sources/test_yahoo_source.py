@@ -50,7 +50,7 @@ def opened(config: RunConfig, monkeypatch: pytest.MonkeyPatch, now: str) -> Yaho
     return YahooSource.open(config.market, config.universe.tickers)
 
 
-def test_the_range_ends_with_the_last_session_that_has_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_range_ends_with_the_last_closed_session(monkeypatch: pytest.MonkeyPatch) -> None:
     future = parse({}, ["market.end=2027-12-31"])
     # 2026-11-23 is a Monday; New York closes at 21:00 UTC then, and its prices count half an hour later.
     for now, through in [
@@ -72,7 +72,7 @@ def test_the_range_ends_with_the_last_session_that_has_closed(monkeypatch: pytes
     assert last_closed_session("24/7", dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)) == dt.date(2026, 11, 21)
 
 
-def test_nothing_but_the_bars_changes_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_identity_depends_on_settings_that_change_bars_only(monkeypatch: pytest.MonkeyPatch) -> None:
     now = "2026-11-23T12:00:00+00:00"
     one = opened(parse({}), monkeypatch, now)
     slow = opened(parse({}, ["market.yahoo.requests_per_minute=7", "market.yahoo.attempts=2"]), monkeypatch, now)
@@ -160,7 +160,7 @@ def test_snapshots_are_written_once_verified_and_replaced_when_corrupt(yahoo: Ya
     assert len(list(storage.list_objects(folder))) == 4
 
 
-def test_after_some_failures_in_a_row_nobody_is_bothered_any_more(yahoo: Yahoo, tmp_path: Path) -> None:
+def test_after_several_failures_in_a_row_no_more_requests_are_sent(yahoo: Yahoo, tmp_path: Path) -> None:
     names = [f"DOWN{number}" for number in range(8)]
     yahoo.faults.update({name: [Fault("status", None, 503)] for name in names})
     fetcher = one(yahoo, *names, attempts=1)
@@ -170,7 +170,7 @@ def test_after_some_failures_in_a_row_nobody_is_bothered_any_more(yahoo: Yahoo, 
     assert "not requested after 5 failures in a row, the last: HTTP 503" in outcomes[-1].cause
 
 
-def test_the_stand_in_runs_by_itself(tmp_path: Path) -> None:
+def test_the_emulated_yahoo_runs_on_its_own(tmp_path: Path) -> None:
     csv.write_csv(made("AAA").drop_columns("adj_close"), tmp_path / "bars.csv")
     script = Path(__file__).resolve().parents[3] / "localstack" / "yahoo.py"
     words = [sys.executable, str(script), f"--bars={tmp_path}/bars.csv", "--port=0"]
