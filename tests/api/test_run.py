@@ -32,7 +32,11 @@ def test_metrics_have_a_row_for_each_model(run: cloudlstm.Run) -> None:
     assert metrics.column_names[0] == "model"
     assert metrics["model"].to_pylist() == ["naive", "drift", "ridge", "lstm"]
     assert metrics.to_pylist()[3]["rmse_price"] == run.report["models"][3]["rmse_price"]
-    assert not any(pa.types.is_null(field.type) for field in metrics.schema)
+
+
+def test_a_figure_that_no_model_has_is_a_number_too(run: cloudlstm.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloudlstm.Run, "report", {"models": [{"ic": None, "model": "lstm", "skill": 0.5}]})
+    assert run.metrics.schema == pa.schema([("model", pa.string()), ("ic", pa.float64()), ("skill", pa.float64())])
 
 
 def test_tables_hold_all_shards(run: cloudlstm.Run) -> None:
@@ -162,6 +166,21 @@ def test_a_table_is_read_again_after_its_step_has_run_again(copied: Callable[[],
     assert run.bars.num_rows == rows - dropped["rows"]
     assert run.quarantine.schema.equals(QUARANTINE)
     assert run.quarantine.num_rows == 0
+
+
+def test_a_run_without_forecasts_says_so(copied: Callable[[], Path]) -> None:
+    path = copied() / "manifests/evaluate.json"
+    document = json.loads(path.read_text())
+    document["objects"] = [entry for entry in document["objects"] if not entry["kind"].startswith("forecasts")]
+    path.write_text(json.dumps(document))
+    with pytest.raises(UsageError, match="has no forecasts"):
+        _ = cloudlstm.open_run(path.parents[1]).forecasts
+
+
+def test_a_damaged_report_is_shown_as_such(copied: Callable[[], Path]) -> None:
+    folder = copied()
+    (folder / "report/report.json").write_text("{}")
+    assert "report.json has 2 bytes" in cloudlstm.open_run(folder)._repr_html_()
 
 
 def test_a_run_is_read_from_other_storage(run: cloudlstm.Run, root: Path) -> None:

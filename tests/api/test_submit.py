@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from cloudlstm import api
 from cloudlstm.cli.plans import config_of
 from cloudlstm.config import RunConfig, load, parse
 from cloudlstm.errors import ConfigError, UsageError
+from cloudlstm.runs.journal import Progress
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.targets import Plan
+from cloudlstm.storage import endpoints
+from cloudlstm.targets import Plan, Target, launcher
+from cloudlstm.targets.local.target import LocalTarget
 
 
 def test_the_package_lists_its_names_and_no_others() -> None:
@@ -103,6 +107,54 @@ def test_the_run_has_the_given_name_and_root(tmp_path: Path) -> None:
     assert run.uri == f"file://{tmp_path}/elsewhere/mine"
     with pytest.raises(UsageError, match="Not An Id"):
         cloudlstm.submit(run="Not An Id")
+
+
+def test_the_target_gets_its_options(submitted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+
+    def open_target(name: str | None, **options: bool) -> Target:
+        opened.append((name, options))
+        return LocalTarget()
+
+    monkeypatch.setattr(api, "open_target", open_target)
+    submitted()
+    submitted(target="infra", wait=True, trust_endpoints=True)
+    assert opened == [
+        (None, {"wait": False, "trust_endpoints": False}),
+        ("infra", {"wait": True, "trust_endpoints": True}),
+    ]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_progress_is_shown_unless_quiet(
+    quiet: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def carry_out(plan: Plan, _target: Target, watch: launcher.Watch) -> RunPaths:
+        watch([Progress("clean", "driver", 5, 10, "rows", 0.0, 1.0)])
+        return RunPaths(plan.run)
+
+    monkeypatch.setattr(launcher, "carry_out", carry_out)
+    cloudlstm.submit({"market": {"source": "synthetic"}}, root=str(tmp_path), quiet=quiet)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert ("50%" in printed.err) is not quiet
+    assert not (quiet and printed.err)
+
+
+def test_a_server_of_this_machine_that_is_gone_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = (
+        lambda: cloudlstm.list_runs(str(tmp_path)),
+        lambda: cloudlstm.open_run(tmp_path / "demo"),
+        lambda: cloudlstm.submit(tmp_path / "none.toml"),
+    )
+    for call in calls:
+        monkeypatch.setattr(endpoints, "_required", False)
+        with suppress(cloudlstm.CloudLSTMError):
+            call()
+        with pytest.raises(endpoints.NothingListensError):
+            endpoints.require_listening("http://127.0.0.1:1")
 
 
 def test_a_wrong_setting_is_named_and_nothing_is_written(tmp_path: Path) -> None:
