@@ -102,6 +102,8 @@ class Run:
         Raises:
             UsageError: No ticker has a complete window at its last bar.
         """
+        if not self.files("forecasts"):
+            raise UsageError(f"run {self.id} has no forecasts", hint="bars that reach the end of a window")
         return self._table("forecasts")
 
     @property
@@ -179,13 +181,12 @@ class Run:
         """A table in one piece; it is kept for as long as the manifest of its step stays the same."""
         step, kind = TABLES[name]
         manifest = self._manifest(step)
-        rows = manifest.of_kind(kind)
-        if not rows:
-            raise UsageError(f"run {self.id} has no {name}", hint="bars that reach the end of a window")
         key = (name, manifest.digest())
         if key not in self._tables:
             self._tables = {other: table for other, table in self._tables.items() if other[0] != name}
-            self._tables[key] = pa.concat_tables(pq.read_table(io.BytesIO(read_object(row))) for row in rows)
+            self._tables[key] = pa.concat_tables(
+                pq.read_table(io.BytesIO(read_object(row))) for row in manifest.of_kind(kind)
+            )
         return self._tables[key]
 
     def __repr__(self) -> str:
