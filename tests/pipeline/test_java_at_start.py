@@ -47,7 +47,7 @@ def told(tmp_path: Path, meddle: str, java_home: Path) -> str:
     return done.stdout.splitlines()[-1]
 
 
-ENDED = "MachineError Spark's Java process ended while it was starting (try: mostly for want of memory"
+ENDED = "MachineError Spark's Java process ended while it was starting (try: often memory ran out"
 
 
 def test_a_jvm_that_is_killed_is_told_as_that(tmp_path: Path) -> None:

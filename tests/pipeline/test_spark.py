@@ -12,7 +12,7 @@ import pytest
 from cloudlstm.config import SparkConfig
 from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
 from cloudlstm.pipeline.spark import Spark
-from cloudlstm.pipeline.spark_errors import as_ours
+from cloudlstm.pipeline.spark_errors import to_cloudlstm_error
 from listening_sockets import listeners
 
 
@@ -78,7 +78,7 @@ def test_an_error_that_cannot_be_told_is_told_all_the_same() -> None:
         def __str__(self) -> str:
             raise ConnectionRefusedError(111, "Connection refused")
 
-    assert "UnspeakableError" in str(as_ours(UnspeakableError()))
+    assert "UnspeakableError" in str(to_cloudlstm_error(UnspeakableError()))
 
 
 def test_tasks_see_the_package_not_the_test_process(spark: Spark, tmp_path: Path) -> None:

@@ -155,10 +155,10 @@ def test_a_source_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyte
     journal = Telling(RunPaths(f"file://{tmp_path}"))
     context = RunContext(RunPaths(f"file://{tmp_path}"), config_of("T1"), 0, journal)
     ingest = Ingest(context.step("ingest", "print"), None)  # type: ignore[arg-type]
-    report = ingest._counting("Yahoo Finance", f"file://{tmp_path}/", 1)
+    report = ingest._report_snapshots("Yahoo Finance", f"file://{tmp_path}/", 1)
     report(0)
     report(0)
     (tmp_path / "T1.abc.parquet").write_bytes(b"")
     report(0)
     phases = [each.facts.get("phase") for each in journal.reports]
-    assert phases == [None, "no answer from Yahoo Finance for a while, asking again", None]
+    assert phases == [None, "no answer from Yahoo Finance, retrying", None]

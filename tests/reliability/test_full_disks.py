@@ -89,7 +89,7 @@ def test_no_space_for_temporary_files(
     assert code == 1
     assert told.startswith("cloudlstm: ")
     assert told.count("\n") == 1, told
-    assert f"no space is left for what Spark keeps in {folder}" in told
+    assert f"no space is left for Spark's files in {folder}" in told
     assert "SPARK_LOCAL_DIRS" in told
     assert [path.name for path in folder.iterdir() if "spark" not in path.name] == ["other"]
 

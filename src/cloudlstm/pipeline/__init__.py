@@ -1,1 +1,1 @@
-"""Carries the kernels of market, features and dataset over shards, in Spark: the job "prepare"."""
+"""The job "prepare": applies the functions of market, features and dataset to shards, in Spark."""

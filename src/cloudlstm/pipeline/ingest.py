@@ -1,7 +1,7 @@
-"""The step "ingest": from a source of any kind to shards of whole tickers.
+"""The step "ingest": from any source to shards of whole tickers.
 
-A remote source is fetched first, into snapshots below the step's fingerprint. They outlive a step that fails or is
-killed, and the step that is done again for the same inputs asks only for what is missing there.
+A remote source is first downloaded to snapshots in the step's folder. They are kept when the step fails or is killed,
+so a repeated step with the same inputs downloads only what is missing.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from cloudlstm.runs.manifest import ManifestRow, write_object
 _LOG = logging.getLogger(__name__)
 
 STEP = "ingest"
-_LOOK_EVERY_S = 2.0
-_SILENT_S = 15.0
-"""A source from which nothing has come for this long is worth a word."""
+_COUNT_EVERY_S = 2.0
+_NO_ANSWER_S = 15.0
+"""The progress shows "no answer" after this many seconds without a new ticker."""
 
 
 class Ingest:
-    """Ingests one run's bars, carried by one Spark application.
+    """Ingests the bars of one run in one Spark application.
 
     Args:
         step: The step of the run.
@@ -47,41 +47,47 @@ class Ingest:
         self._market = step.context.config.market
         self._snapshots = step.context.paths.snapshots(step.name, step.fingerprint)
 
-    def run(self, source: Source | RemoteSource, asked: tuple[str, ...] | None) -> TaskResult:
-        """The shards of a source, and what the report says of them.
+    def run(self, source: Source | RemoteSource, requested: tuple[str, ...] | None) -> TaskResult:
+        """Writes the shards and the coverage report of a source.
+
+        Args:
+            source: Where the bars come from.
+            requested: The tickers of the configured universe; None means every ticker of the source.
 
         Raises:
-            FetchError: when a remote source did not answer for every ticker.
+            FetchError: a remote source did not answer for every ticker.
         """
         facts: dict[str, Any] = {"source": self._market.source}
         report: list[ManifestRow] = []
         if isinstance(source, RemoteSource):
             outcomes = self._fetch(source)
-            report = [self._report_coverage(outcomes)]
+            report = [self._write_coverage(outcomes)]
             coverage.require_fetched(outcomes, source.name, report[0].uri)
             facts["coverage"] = coverage.summary(outcomes)
             source = source.fetched(outcomes)
         else:
-            self._rows_done(0)
+            self._report_rows(0)
         partitions = source.partitions()
-        shards = self._read_shards(source, partitions) if source.whole_tickers else self._shuffled(source, asked)
+        shards = (
+            self._read_shards(source, partitions) if source.whole_tickers else self._shuffle_shards(source, requested)
+        )
         merged = merge_results(shards, facts | {"partitions": len(partitions), "shards": len(shards)})
         return TaskResult([*merged.objects, *report], merged.rows, merged.facts)
 
     def _fetch(self, source: RemoteSource) -> list[Outcome]:
-        """What became of each ticker, sorted by ticker. Each is stored as soon as it has been fetched."""
+        """Downloads all tickers; returns their outcomes sorted by ticker. Each snapshot is written at once."""
         folder = self._snapshots
         known = sorted(snapshots.uris_by_ticker(folder))
         tasks = source.tasks(known, self._spark.cores)
         total = sum(len(task.items) for task in tasks)
         if known:
-            _LOG.info("%d of %d tickers have been fetched already", len(known), total)
+            _LOG.info("%d of %d tickers are already downloaded", len(known), total)
         self._step.report(len(known), total, "tickers")
 
         def fetch(task: Partition) -> list[Outcome]:
             return source.fetch(task, len(tasks), folder)
 
-        done = self._spark.map(fetch, tasks, report=self._counting(source.name, folder, total))
+        done = self._spark.map(fetch, tasks, report=self._report_snapshots(source.name, folder, total))
         outcomes = sorted((outcome for each in done for outcome in each), key=lambda outcome: outcome.ticker)
         for outcome in outcomes:
             if outcome.cause and not outcome.reused:
@@ -90,9 +96,15 @@ class Ingest:
         self._step.report(settled, total, "tickers")
         return outcomes
 
-    def _counting(self, name: str, folder: str, total: int) -> Callable[[int], None]:
-        """Reports the tickers that are stored: tasks of a remote source are few and long, and say nothing meanwhile."""
-        due = time.monotonic() + _LOOK_EVERY_S
+    def _report_snapshots(self, name: str, folder: str, total: int) -> Callable[[int], None]:
+        """Reports the number of snapshots, because the tasks of a remote source are few and long.
+
+        Args:
+            name: The source's name, for the message.
+            folder: Where the snapshots are.
+            total: Tickers in all.
+        """
+        due = time.monotonic() + _COUNT_EVERY_S
         last, since = -1, time.monotonic()
 
         def report(_: int) -> None:
@@ -100,24 +112,24 @@ class Ingest:
             began = time.monotonic()
             if began < due:
                 return
-            with suppress(StorageError):  # progress is a comfort
+            with suppress(StorageError):  # progress is optional
                 stored = len(snapshots.uris_by_ticker(folder))
                 if stored != last:
                     last, since = stored, began
-                silent: dict[str, Any] = {"phase": f"no answer from {name} for a while, asking again"}
-                self._step.report(stored, total, "tickers", **(silent if began - since >= _SILENT_S else {}))
+                waiting: dict[str, Any] = {"phase": f"no answer from {name}, retrying"}
+                self._step.report(stored, total, "tickers", **(waiting if began - since >= _NO_ANSWER_S else {}))
             now = time.monotonic()
-            due = now + max(_LOOK_EVERY_S, 10 * (now - began))  # a listing of many thousands takes its time
+            due = now + max(_COUNT_EVERY_S, 10 * (now - began))  # listing many thousands of objects takes seconds
 
         return report
 
-    def _report_coverage(self, outcomes: list[Outcome]) -> ManifestRow:
+    def _write_coverage(self, outcomes: list[Outcome]) -> ManifestRow:
         data = self._step.data
         text = json.dumps(coverage.document(outcomes, data.uri("") + "/"), indent=1, sort_keys=True) + "\n"
         return write_object(data.uri("coverage.json"), text.encode(), kind="coverage", rows=len(outcomes))
 
     def _read_shards(self, source: Source, partitions: list[Partition]) -> list[TaskResult]:
-        """A source that knows its tickers delivers whole shards; each task makes one."""
+        """For a source whose partitions are whole tickers: each task writes one shard."""
         data = self._step.data
 
         def make(numbered: tuple[int, Partition]) -> TaskResult:
@@ -125,14 +137,14 @@ class Ingest:
             table = bars.sort(bars.conform(source.read(partition), bars.BARS))
             return write_shard(data, "bars", number, table)
 
-        return self._spark.map(make, list(enumerate(partitions)), units=rows_of, report=self._rows_done)
+        return self._spark.map(make, list(enumerate(partitions)), units=rows_of, report=self._report_rows)
 
-    def _shuffled(self, source: Source, asked: tuple[str, ...] | None) -> list[TaskResult]:
-        """Files of any layout: which tickers there are, then every bar to its ticker's shard."""
+    def _shuffle_shards(self, source: Source, requested: tuple[str, ...] | None) -> list[TaskResult]:
+        """For files of any layout: finds the tickers, then sends every bar to the shard of its ticker."""
         data, per_shard = self._step.data, self._market.tickers_per_shard
         partitions = source.partitions()
         found = self._spark.map(source.tickers, partitions)
-        tickers = universe.resolve_universe(asked, {ticker for each in found for ticker in each}, source.name)
+        tickers = universe.resolve_universe(requested, {ticker for each in found for ticker in each}, source.name)
 
         def split(partition: Partition) -> list[tuple[int, bytes]]:
             pieces = shard_io.split(source.read(partition), tickers, per_shard)
@@ -143,9 +155,9 @@ class Ingest:
             return write_shard(data, "bars", number, table)
 
         n_shards = shard_io.count(tickers, per_shard)
-        return self._spark.shuffle(split, partitions, join, n_shards=n_shards, units=rows_of, report=self._rows_done)
+        return self._spark.shuffle(split, partitions, join, n_shards=n_shards, units=rows_of, report=self._report_rows)
 
-    def _rows_done(self, done: int) -> None:
+    def _report_rows(self, done: int) -> None:
         self._step.report(done, 0, "rows")
 
 

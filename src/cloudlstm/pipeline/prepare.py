@@ -1,7 +1,7 @@
-"""The job "prepare": from a source to sequences, step by step, each a function over shards.
+"""The job "prepare": from a source to sequences, in four steps over shards.
 
-Bars become shards of whole tickers once, at the start (ingest.py); from then on every step maps shard to shard, and
-nothing that a step computes for a ticker depends on its neighbours in the shard.
+The step ingest writes the bars as shards of whole tickers (ingest.py). Every later step maps one shard to one shard.
+The result for a ticker does not depend on the other tickers of its shard.
 """
 
 from __future__ import annotations
@@ -48,30 +48,30 @@ def run_on(spark: Spark, context: RunContext) -> None:
 
 
 class _Pipeline:
-    """The steps of one run, carried by one Spark application."""
+    """The steps of one run, in one Spark application."""
 
     def __init__(self, spark: Spark, context: RunContext) -> None:
         self._spark, self._context, self._config = spark, context, context.config
 
     def ingest(self) -> Manifest:
-        """Bars of the source in shards of whole tickers."""
+        """Writes the bars of the source as shards of whole tickers."""
         config = self._config
         market = config.market
-        asked = universe.requested_tickers(config.universe)
-        source = open_source(config, asked)
-        sessions(market.calendar, market.start, market.end)  # a wrong name should not wait for a JVM
-        inputs = [source.identity(), asked, market.start, market.end, market.calendar, market.tickers_per_shard]
+        requested = universe.requested_tickers(config.universe)
+        source = open_source(config, requested)
+        sessions(market.calendar, market.start, market.end)  # fail on a wrong name before the JVM starts
+        inputs = [source.identity(), requested, market.start, market.end, market.calendar, market.tickers_per_shard]
 
         def work(step: StepRun) -> TaskResult:
-            return Ingest(step, self._spark).run(source, asked)
+            return Ingest(step, self._spark).run(source, requested)
 
         return self._step(STEP, inputs, None, work)
 
     def clean(self, raw: Manifest) -> Manifest:
-        """Bars fit to use, a quarantine, and the quality gate."""
+        """Writes clean bars and the quarantine, and applies the quality gate."""
         config = self._config
         market = config.market
-        # Sessions after the last bar of all have not happened yet as far as this data can tell: nothing to fill there.
+        # Sessions after the last bar of the data set are not missing: they may not have happened yet.
         shards = raw.of_kind("bars")
         last = max((row.extra["last_date"] for row in shards if row.extra["last_date"]), default=None)
         as_of = min(market.end, dt.date.fromisoformat(last)) if last else market.end
@@ -104,7 +104,7 @@ class _Pipeline:
         return self._step("clean", inputs, total_rows(shards), work)
 
     def features(self, cleaned: Manifest) -> Manifest:
-        """The features of every bar."""
+        """Computes the features of every bar."""
 
         def work(step: StepRun) -> TaskResult:
             data = step.data
@@ -118,7 +118,7 @@ class _Pipeline:
         return self._step("features", [cleaned.digest(), FEATURE_NAMES], total_rows(cleaned.of_kind("bars")), work)
 
     def sequences(self, features: Manifest) -> Manifest:
-        """TFRecord sequences by split; windows for foreign readers beside them where the layout asks for it."""
+        """Writes TFRecord sequences by split, and single windows as well if dataset.layout is "windows"."""
         config = self._config.dataset
 
         def work(step: StepRun) -> TaskResult:
@@ -148,17 +148,21 @@ class _Pipeline:
         return self._step("sequences", inputs, total_rows(features.objects), work)
 
     def _step(self, name: str, inputs: Any, total: int | None, work: Callable[[StepRun], TaskResult]) -> Manifest:
-        """Does a step unless it has been done for the same inputs; its manifest comes last.
+        """Runs a step and writes its manifest, or returns the manifest if it is finished for the same inputs.
 
-        `total` is the number of rows to come; None where the work itself reports what it counts.
+        Args:
+            name: The step's name.
+            inputs: Everything that its result depends on, JSON-ready.
+            total: Rows to process; None if `work` reports its own counts.
+            work: Writes the step's objects.
         """
         step = self._context.step(name, fingerprint([__version__, name, inputs]))
         if known := step.finished():
-            _LOG.info("%s is done for these inputs, skipped", name)
+            _LOG.info("%s is finished for these inputs, skipped", name)
             step.prune()  # an earlier job may have been killed before this
             step.report(1, 1, "rows", finished=True, skipped=True)
             return known
-        self._spark.context  # noqa: B018 - starting the JVM is no part of any step's time
+        self._spark.context  # noqa: B018 - starts the JVM before the step's time begins
         if total is not None:
             step.report(0, total, "rows")
         began = time.monotonic()

@@ -1,8 +1,8 @@
-"""Shards: which shard a bar belongs to, how shards are read and written, and what a task returns.
+"""Task results and shard I/O of the job "prepare".
 
-A shard holds consecutive tickers of the sorted universe. A task cuts what it read with `split`, a shuffle brings a
-shard's pieces together, `join` puts them in order. With pieces in the order of the partitions, the order of arrival of
-two bars of one ticker and date is the order of files and lines, on every machine.
+A shard holds consecutive tickers of the sorted universe. A task splits its partition with `split`, a shuffle collects
+the pieces of each shard, and `join` sorts them. Pieces arrive in the order of the partitions, so two bars of the same
+ticker and date keep the order of files and lines on every machine.
 """
 
 from __future__ import annotations
@@ -69,32 +69,42 @@ def write_shard(data: StepData, kind: str, number: int, table: pa.Table) -> Task
 
 
 def count(universe: Sequence[str], tickers_per_shard: int) -> int:
-    """How many shards the universe fills."""
+    """The number of shards of the universe."""
     return -(-len(universe) // tickers_per_shard)
 
 
 def shard_of(tickers: pa.ChunkedArray, universe: Sequence[str], tickers_per_shard: int) -> NDArray[np.int32]:
-    """The shard number of each ticker; -1 for a ticker outside the universe (sorted, unique).
+    """The shard number of each row, (rows,); -1 for a ticker outside the universe.
 
-    A bar whose ticker is unreadable goes to shard 0, so that cleaning can say what became of it.
+    A bar without a ticker goes to shard 0, where cleaning rejects it.
+
+    Args:
+        tickers: The ticker of each row.
+        universe: All tickers, sorted and unique.
+        tickers_per_shard: Tickers in a shard.
     """
     code, values = columns.codes(tickers)
-    shard = [0 if value is None else _place(value, universe, tickers_per_shard) for value in values]
+    shard = [0 if value is None else _shard_number(value, universe, tickers_per_shard) for value in values]
     return np.array([*shard, 0], np.int32)[code]  # code -1, a missing ticker, takes the last entry
 
 
-def _place(ticker: str, universe: Sequence[str], tickers_per_shard: int) -> int:
-    # A search, not a table: there may be as many partitions as tickers, and each would make one of the whole universe.
+def _shard_number(ticker: str, universe: Sequence[str], tickers_per_shard: int) -> int:
+    # Binary search: with as many partitions as tickers, a table of the universe in each would be too large.
     position = bisect_left(universe, ticker)
-    there = position < len(universe) and universe[position] == ticker
-    return position // tickers_per_shard if there else -1
+    found = position < len(universe) and universe[position] == ticker
+    return position // tickers_per_shard if found else -1
 
 
 def split(table: pa.Table, universe: Sequence[str], tickers_per_shard: int) -> list[tuple[int, pa.Table]]:
-    """The table's rows by shard, in their order; rows of tickers outside the universe are left out.
+    """Splits a table into (shard number, piece) pairs; rows keep their order, tickers outside the universe are dropped.
 
-    A piece holds the names that occur in it and no other: the names of a whole file in every piece would add up to the
-    square of its tickers.
+    The dictionary of each piece holds only its own tickers. Otherwise the size of all pieces would grow with the square
+    of the number of tickers.
+
+    Args:
+        table: The bars of one partition.
+        universe: All tickers, sorted and unique.
+        tickers_per_shard: Tickers in a shard.
     """
     if not table.num_rows:
         return []
@@ -116,7 +126,7 @@ def _compact(table: pa.Table) -> pa.Table:
 
 
 def join(pieces: Sequence[pa.Table]) -> pa.Table:
-    """One shard of its pieces, given in order of arrival: sorted by (ticker, date, arrival)."""
+    """One shard from its pieces in order of arrival, sorted by (ticker, date, arrival)."""
     if not pieces:
         return bars.empty()
     whole = pa.concat_tables([bars.conform(piece, bars.BARS) for piece in pieces])

@@ -1,8 +1,7 @@
-"""Spark schedules, Arrow moves the bytes: any function of the work side over shards, in parallel.
+"""Runs functions over shards in parallel on Spark.
 
-The only module that imports pyspark. It knows two moves: `map` runs a function on each item;
-`shuffle` brings pieces of tables together that belong to one shard. Both report rows as tasks finish, and a
-CloudLSTMError that is raised in a task arrives in the driver as itself.
+The only module that imports pyspark. `map` runs a function on each item; `shuffle` collects the pieces of each shard.
+Both report units as tasks finish. A CloudLSTMError raised in a task is raised again in the driver.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from typing import Any, Self, TypeVar
 from cloudlstm import errors
 from cloudlstm.config import SparkConfig
 from cloudlstm.pipeline.spark_errors import (
-    DYING_S,
+    JVM_EXIT_S,
     TASK_TRIES,
-    as_ours,
+    ensure_space,
     errors_as_text,
-    java_ended,
-    java_killed,
-    not_started,
-    require_space,
+    jvm_has_ended,
+    jvm_killed_error,
+    start_error,
+    to_cloudlstm_error,
 )
 
 _LOG = logging.getLogger(__name__)
 
-# Tasks make arrays of tens of MiB over and over. By default each goes back to the system and is faulted in anew, which
-# takes as long as the work itself: so let the workers keep what they have freed (glibc; elsewhere without effect).
+# Tasks allocate arrays of tens of MiB again and again. By default glibc returns each to the system, and the page faults
+# take as long as the work itself. With these settings workers keep freed memory (no effect without glibc).
 _ALLOCATOR = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
@@ -43,19 +42,19 @@ _ALLOCATOR = {
 }
 
 _TASKS_PER_CORE = 4
-"""Enough for cores of unequal speed to share the work evenly; each further task costs about 65 ms of a core."""
+"""Enough to balance cores of different speed; each task costs about 65 ms of a core."""
 
 _GATEWAY = "PYSPARK_GATEWAY_PORT"
-"""Variable by which spark-submit tells a driver of its JVM."""
+"""Set by spark-submit: the port of the driver's JVM."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Report = Callable[[int], None]
+ReportUnits = Callable[[int], None]
 """Called in the driver with the number of units done so far."""
 
 
 class Spark:
-    """A Spark application that starts when first needed: a run whose steps are all done never starts a JVM."""
+    """A Spark application, started on first use: a run whose steps are all finished starts no JVM."""
 
     def __init__(self, config: SparkConfig, *, app_name: str) -> None:
         self._config = config
@@ -71,11 +70,11 @@ class Spark:
     ) -> None:
         if self._started is None:
             return
-        with suppress(Exception) if java_ended() else nullcontext():  # a dead JVM cannot be stopped
+        with suppress(Exception) if jvm_has_ended() else nullcontext():  # a dead JVM cannot be stopped
             self._started.stop()
         self._started = None
-        if isinstance(error, Exception) and not isinstance(error, errors.CloudLSTMError) and java_ended(DYING_S):
-            raise java_killed() from error
+        if isinstance(error, Exception) and not isinstance(error, errors.CloudLSTMError) and jvm_has_ended(JVM_EXIT_S):
+            raise jvm_killed_error() from error
 
     @property
     def context(self) -> Any:
@@ -92,11 +91,11 @@ class Spark:
 
     @property
     def cores(self) -> int:
-        """How many tasks run at the same time, as far as Spark knows now."""
+        """Tasks that run at the same time."""
         return int(self.context.defaultParallelism)
 
     def facts(self) -> dict[str, Any]:
-        """What the report says of the application."""
+        """Facts about the application for the manifest."""
         context = self.context
         return {
             "version": context.version,
@@ -112,9 +111,9 @@ class Spark:
             raise errors.MissingExtraError(
                 "preparing data needs pyspark", hint="pip install 'cloudlstm[spark]'"
             ) from None
-        # Without this, executors take whatever `python3` is first on the node's PATH.
+        # Without this, executors use the first `python3` on the node's PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        if _GATEWAY in os.environ:  # started by spark-submit: without its JVM, SparkConf knows nothing of its settings
+        if _GATEWAY in os.environ:  # started by spark-submit: SparkConf reads its settings from the JVM
             pyspark.SparkContext._ensure_initialized()
         conf = pyspark.SparkConf()
         conf.setAppName(self._app_name)
@@ -123,21 +122,21 @@ class Spark:
         conf.setIfMissing("spark.master", "local[*]")
         conf.setIfMissing("spark.task.maxFailures", str(TASK_TRIES))
         if plain := re.fullmatch(r"local(?:\[([\d*]+)\])?", conf.get("spark.master")):
-            conf.setMaster(f"local[{plain[1] or 1},{TASK_TRIES}]")  # a local master tries once unless told here
+            conf.setMaster(f"local[{plain[1] or 1},{TASK_TRIES}]")  # a local master tries a task once by default
         if str(conf.get("spark.master")).startswith("local"):
             conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
-            conf.set("spark.authenticate", "true")  # other users reach that address too; Spark makes a secret itself
+            conf.set("spark.authenticate", "true")  # other users reach that address; Spark makes the secret
         for name, value in _ALLOCATOR.items():
             conf.setIfMissing(f"spark.executorEnv.{name}", value)
-            os.environ.setdefault(name, value)  # a local master's workers take the driver's environment
+            os.environ.setdefault(name, value)  # workers of a local master inherit the driver's environment
         conf.setIfMissing("spark.ui.enabled", "false")
         conf.setIfMissing("spark.ui.showConsoleProgress", "false")
         conf.setIfMissing("spark.python.worker.reuse", "true")
         try:
-            require_space()
+            ensure_space()
             context = pyspark.SparkContext.getOrCreate(conf)
         except Exception as error:
-            raise not_started(error) from error
+            raise start_error(error) from error
         context.setLogLevel("WARN")
         return context
 
@@ -147,15 +146,15 @@ class Spark:
         items: Sequence[Item],
         *,
         units: Callable[[Result], int] = lambda _: 1,
-        report: Report | None = None,
+        report: ReportUnits | None = None,
     ) -> list[Result]:
-        """`function` of every item, spread over all cores, results in the order of `items`.
+        """The results of `function` for all items, in their order, computed on all cores.
 
         Args:
             function: Picklable; runs on executors.
-            items: What to run it on.
-            units: What a finished task adds to the progress.
-            report: Told the units done so far while tasks finish.
+            items: Its arguments.
+            units: The units of a finished task, for the progress.
+            report: Receives the units done so far.
         """
         if not items:
             return []
@@ -178,17 +177,17 @@ class Spark:
         *,
         n_shards: int,
         units: Callable[[Result], int] = lambda _: 1,
-        report: Report | None = None,
+        report: ReportUnits | None = None,
     ) -> list[Result]:
-        """Cuts every item into pieces by shard and joins each shard's pieces, in the order of the items.
+        """Splits every item into pieces by shard, then joins the pieces of each shard in the order of the items.
 
         Args:
-            split: Gives (shard number, piece) pairs of an item; runs on executors.
-            items: What to split, each in a task of its own.
-            join: Makes a shard of its number and its pieces; runs on executors, also for a shard without pieces.
-            n_shards: How many shards there are.
-            units: What a finished shard adds to the progress.
-            report: Told the units done so far.
+            split: Returns the (shard number, piece) pairs of an item; runs on executors.
+            items: The items, each in its own task.
+            join: Makes a shard from its number and its pieces; runs on executors, also for a shard without pieces.
+            n_shards: The number of shards.
+            units: The units of a finished shard, for the progress.
+            report: Receives the units done so far.
         """
         done = self.context.accumulator(0)
 
@@ -198,7 +197,7 @@ class Spark:
                 return [(shard, (order, piece)) for shard, piece in split(item)]
 
         def gather(shard: int, pairs: Iterable[tuple[int, tuple[int, bytes]]]) -> list[Result]:
-            # A shuffle delivers in any order; the order of arrival decides which of two rows is the later one.
+            # A shuffle delivers in any order, but the order of the items decides which of two equal rows is later.
             pieces = [piece for _, (_, piece) in sorted(pairs, key=lambda pair: pair[1][0])]
             with errors_as_text():
                 result = join(shard, pieces)
@@ -211,11 +210,8 @@ class Spark:
 
         return self._collect(shards, done, report)
 
-    def _collect(self, dataset: Callable[[], Any], done: Any, report: Report | None) -> list[Any]:
-        """Makes a dataset, which writes files of its own, and collects it.
-
-        Meanwhile a thread reports the accumulator, which Spark updates as tasks finish.
-        """
+    def _collect(self, dataset: Callable[[], Any], done: Any, report: ReportUnits | None) -> list[Any]:
+        """Creates and collects a dataset, while a thread reports the accumulator `done`."""
         stop = threading.Event()
 
         def watch() -> None:
@@ -227,7 +223,7 @@ class Spark:
         try:
             collected: list[Any] = dataset().collect()
         except Exception as error:
-            raise as_ours(error) from error
+            raise to_cloudlstm_error(error) from error
         finally:
             stop.set()
             watcher.join()
