@@ -1,1 +1,1 @@
-"""Judges forecasts against what happened and against forecasts that need no network, and writes the report."""
+"""Computes baseline forecasts, error metrics and significance tests for the forecasts of a run."""

@@ -1,9 +1,9 @@
-"""Forecasts that need no network, fitted on the training split only: naive, drift and ridge.
+"""Baseline forecasts without a network, fitted on the training split only: naive, drift and ridge.
 
 naive   log-return 0: the price stays.
-drift   the mean log-return of the ticker's training labels; of all training labels for a ticker without any.
-ridge   linear regression on the network's own inputs, fitted to the network's own labels, turned back into returns
-        the same way; the penalty is the one with the least validation error.
+drift   mean log-return of the ticker's training labels; for a ticker without training labels, of all of them.
+ridge   linear regression on the inputs and labels of the network, converted into returns in the same way; the penalty
+        is the one with the smallest validation error.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from cloudlstm.evaluation.significance import FloatArray
 BATCH_WINDOWS = 8192
 
 Progress = Callable[[int], None]
-"""Called with the number of windows seen since the last call."""
+"""Called with the number of windows processed since the last call."""
 
 
 class Windows(Protocol):
-    """The windows of one split; `dataset.reader.SequenceSet` is one. Every method answers for an array of indices."""
+    """The windows of one split, by index; `dataset.reader.SequenceSet` implements it."""
 
     def __len__(self) -> int: ...
 
@@ -49,15 +49,15 @@ class Windows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """What fitting the baselines left to tell.
+class BaselineFit:
+    """Fit results of the baselines.
 
     Attributes:
         ridge_alpha: The chosen penalty.
-        ridge_losses: Penalty -> mean squared error of the validation labels as the network fits them; NaN without any.
+        ridge_losses: Penalty -> mean squared error on the validation split, in units of the network's loss; NaN if the
+            split is empty.
         drift_pooled: Mean log-return over all training labels.
-        naive_validation_loss: Mean squared error of the naive forecast on the validation labels as the network fits
-            them; NaN without any.
+        naive_validation_loss: The same error of the naive forecast.
     """
 
     ridge_alpha: float
@@ -72,38 +72,43 @@ def add_baselines(
     transform: Inputs,
     alphas: Sequence[float],
     progress: Progress = lambda _: None,
-) -> Fitted:
-    """Adds the baselines' forecasts to every split, in the models' order.
+) -> BaselineFit:
+    """Adds the baselines' forecasts to every split, in the order of `forecasts.MODELS`.
 
-    `windows` holds "train" and every split of `splits`.
+    Args:
+        splits: Forecasts of the network by split; the baselines' are added to them.
+        windows: Windows of "train", of "validation" if any, and of every split in `splits`.
+        transform: Converts windows to the network's inputs and its outputs to returns.
+        alphas: Ridge penalties to choose from.
+        progress: Called after every batch.
 
     Raises:
-        DataError: when a forecast of the network has no window in the sequences.
+        DataError: a forecast of the network has no window in the sequences.
     """
     drift, pooled = fit_drift(windows["train"])
     path, losses = fit_ridge(windows["train"], windows.get("validation"), transform, alphas, progress)
     for name, split in splits.items():
-        there = windows[name]
-        every = np.arange(len(there))
+        own = windows[name]
+        every = np.arange(len(own))
         place = split.positions(
-            there.tickers(every), there.origin_dates(every).astype("datetime64[D]").astype(np.int32)
+            own.tickers(every), own.origin_dates(every).astype("datetime64[D]").astype(np.int32)
         )
-        said = ridge_returns(path, there, transform, progress)
+        predictions = ridge_returns(path, own, transform, progress)
         network = split.models.pop("lstm")
         split.models["naive"] = np.zeros(len(split))
         split.models["drift"] = np.array([drift.get(ticker, pooled) for ticker in split.tickers])[split.ticker]
-        split.models["ridge"] = said[place]
+        split.models["ridge"] = predictions[place]
         split.models["lstm"] = network
-    return Fitted(path.alphas[0], losses, pooled, naive_loss(windows.get("validation"), transform))
+    return BaselineFit(path.alphas[0], losses, pooled, naive_loss(windows.get("validation"), transform))
 
 
 def fit_drift(train: Windows) -> tuple[dict[str, float], float]:
-    """The mean log-return of each ticker's training labels, and of all of them (0 where there is none)."""
+    """Returns the mean log-return of training labels by ticker, and over all of them (0.0 if there are none)."""
     total: dict[str, float] = {}
     count: dict[str, int] = {}
     for indices in _indices(len(train)):
         names, targets = train.tickers(indices), train.targets(indices).astype(np.float64)
-        # Windows lie ticker by ticker: a run of one name at a time instead of a sort.
+        # Windows are stored ticker by ticker, so runs of equal names are summed without a sort.
         begins = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
         sums, lengths = np.add.reduceat(targets, begins), np.diff(np.r_[begins, len(names)])
         for name, part, length in zip(names[begins].tolist(), sums.tolist(), lengths.tolist(), strict=True):
@@ -120,41 +125,44 @@ def fit_ridge(
     alphas: Sequence[float],
     progress: Progress = lambda _: None,
 ) -> tuple[ridge.RidgePath, dict[float, float]]:
-    """The ridge of the best penalty, and every penalty's validation error; without validation labels the largest."""
+    """Returns the ridge with the best penalty, and the validation error of every penalty.
+
+    Without validation labels the largest penalty is chosen.
+    """
     path = ridge.fit(_batches(train, transform, progress), alphas)
     losses = np.full(len(alphas), np.nan)
     if validation is not None and len(validation):
         losses = ridge.validation_losses(path, _batches(validation, transform, progress))
-    # With nothing to choose by, the most cautious penalty; between equals too.
+    # The larger penalty wins if errors are equal or NaN.
     order = sorted(range(len(alphas)), key=lambda number: (np.nan_to_num(losses[number], nan=np.inf), -alphas[number]))
     return path.only(order[0]), {alpha: float(loss) for alpha, loss in zip(alphas, losses, strict=True)}
 
 
 def naive_loss(validation: Windows | None, transform: Inputs) -> float:
-    """Mean squared error of a return of zero, in the units of the network's loss; NaN without a label."""
+    """Mean squared error of forecasting a return of zero, in units of the network's loss; NaN without labels."""
     n = len(validation) if validation is not None else 0
     if validation is None or not n:
         return float("nan")
     squared = 0.0
     for indices in _indices(n):
         raw, names, targets = validation.windows(indices), validation.tickers(indices), validation.targets(indices)
-        missed = transform.labels(raw, names, targets).astype(np.float64)
-        missed -= transform.labels(raw, names, np.zeros_like(targets))
-        squared += float(missed @ missed)
+        error = transform.labels(raw, names, targets).astype(np.float64)
+        error -= transform.labels(raw, names, np.zeros_like(targets))
+        squared += float(error @ error)
     return squared / n
 
 
 def ridge_returns(
     path: ridge.RidgePath, windows: Windows, transform: Inputs, progress: Progress = lambda _: None
 ) -> FloatArray:
-    """The log-returns that a path of one penalty forecasts for every window (n,)."""
-    said = np.empty(len(windows))
+    """Log-returns that a path with one penalty forecasts for every window (n,)."""
+    predictions = np.empty(len(windows))
     for indices in _indices(len(windows)):
         raw, names = windows.windows(indices), windows.tickers(indices)
         outputs = path.predict(_flat(transform.inputs(raw, names)))[:, 0]
-        said[indices] = transform.returns(outputs, raw, names)
+        predictions[indices] = transform.returns(outputs, raw, names)
         progress(len(indices))
-    return said
+    return predictions
 
 
 def _batches(windows: Windows, transform: Inputs, progress: Progress) -> Iterator[ridge.Batch]:

@@ -1,4 +1,4 @@
-"""The labels of a split beside the forecasts of every model, in one order: by ticker, then origin date."""
+"""The forecasts of every model for the labels of a split, ordered by ticker, then by origin date."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ DayArray = npt.NDArray[np.int32]
 CodeArray = npt.NDArray[np.intp]
 
 MODELS = ("naive", "drift", "ridge", "lstm")
-"""Every model of the report, in its order."""
+"""Every model, in the order of the report."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a cell begins that some spreadsheet takes for a formula; the last four are the full-width forms."""
+"""First characters of cells that some spreadsheets read as a formula; the last four are full-width forms."""
 
 SPLITS = ("test", "forecast")
-"""What is judged, and what lies beyond the last bar. Validation chose the weights, so it judges nothing."""
+"""The split that is scored, and the forecasts for the next sessions. Validation chose the weights: it is not scored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecasts:
-    """One split: what there was to forecast, what came, and what each model said.
+    """Labels of one split with their actual returns and the forecasts of each model.
 
     Attributes:
         tickers: The tickers that occur, sorted.
         ticker: Index into `tickers` of each label (n,).
         origin: Origin date, days since 1970-01-01 (n,).
-        target: Target date likewise; in the split "forecast", where it is not known yet, the origin date (n,).
+        target: Target date, likewise; the origin date in the split "forecast", where it is not known yet (n,).
         last_close: Close at the origin, in dollars (n,).
-        actual: Log-return that came; NaN in the split "forecast" (n,).
+        actual: Realised log-return; NaN in the split "forecast" (n,).
         models: Model -> forecast log-returns (n,).
     """
 
@@ -57,44 +57,44 @@ class Forecasts:
         return len(self.ticker)
 
     def positions(self, tickers: Iterable[str], origin: npt.NDArray[Any]) -> CodeArray:
-        """For each of our labels its place among labels (ticker name, origin day) given in another order (n,).
+        """Index of each label in another list of labels, given by ticker name and origin day (n,).
 
         Raises:
-            DataError: when one of our labels is not among them.
+            DataError: a label is not in that list.
         """
         names = np.asarray(list(tickers), dtype=np.str_)
         code = np.searchsorted(self.tickers, names)
         known = np.asarray(self.tickers, dtype=np.str_)[np.minimum(code, len(self.tickers) - 1)] == names
         other = np.where(known, _key(code, origin), -1)
         order = np.argsort(other, kind="stable")
-        ours = _key(self.ticker, self.origin)
-        place = np.searchsorted(other, ours, sorter=order)
+        own = _key(self.ticker, self.origin)
+        place = np.searchsorted(other, own, sorter=order)
         found = order[np.minimum(place, len(order) - 1)] if len(order) else np.zeros(0, np.intp)
-        missing = np.flatnonzero(other[found] != ours) if len(order) else np.arange(len(ours))
+        missing = np.flatnonzero(other[found] != own) if len(order) else np.arange(len(own))
         if len(missing):
             first = missing[0]
             raise DataError(
                 f"{len(missing)} forecasts have no window in the sequences, the first is "
                 f"{self.tickers[self.ticker[first]]} on {np.datetime64(int(self.origin[first]), 'D')}",
-                hint="submit again with another run name: predictions and sequences are not of one run",
+                hint="submit again with another run name: predictions and sequences belong to different runs",
             )
         return found
 
 
 def _key(code: npt.NDArray[Any], origin: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    # Days since 1970 fit 32 bits; shifted so that dates before 1970 stay in order too.
+    # Days since 1970 fit 32 bits; the shift keeps dates before 1970 in order.
     return (code.astype(np.int64) << 32) + (origin.astype(np.int64) + 2**31)
 
 
 def read_predictions(objects: Iterable[bytes]) -> dict[str, Forecasts]:
-    """The forecasts of each split from the Parquet objects that training wrote; splits without a row are left out.
+    """Reads the forecasts of each split from the Parquet objects of training; empty splits are left out.
 
     Raises:
-        DataError: when a test label has no return or an LSTM forecast is not finite.
+        DataError: there are no objects, a test label has no return, or an LSTM forecast is not finite.
     """
     tables = [pq.read_table(io.BytesIO(data)) for data in objects]
     if not tables:
-        raise DataError("training left no predictions to judge", hint="submit again: training then runs once more")
+        raise DataError("training wrote no predictions", hint="submit again: training then runs again")
     table = pa.concat_tables(tables)
     found = {}
     for split in SPLITS:
@@ -108,15 +108,15 @@ def read_predictions(objects: Iterable[bytes]) -> dict[str, Forecasts]:
 
 def _forecasts(rows: pa.Table, split: str) -> Forecasts:
     encoded = rows["ticker"].combine_chunks().dictionary_encode()
-    tickers = encoded.dictionary.to_pylist()  # sorted, because the rows are
+    tickers = encoded.dictionary.to_pylist()  # sorted, as the rows are sorted
     code = encoded.indices.to_numpy()
     origin = _days(rows["origin_date"])
-    said = rows["forecast_return"].to_numpy().astype(np.float64)
+    predictions = rows["forecast_return"].to_numpy().astype(np.float64)
     actual = rows["actual_return"].to_numpy().astype(np.float64)
     target = origin if split == "forecast" else _days(rows["target_date"])
-    if not np.isfinite(said).all():
+    if not np.isfinite(predictions).all():
         raise DataError(
-            f"{int((~np.isfinite(said)).sum())} of {len(said)} LSTM forecasts of the {split} split are not finite",
+            f"{int((~np.isfinite(predictions)).sum())} of {len(predictions)} LSTM forecasts of the {split} split are not finite",
             hint="a smaller train.learning_rate, or train.precision=float32",
         )
     if split != "forecast" and not np.isfinite(actual).all():
@@ -125,12 +125,12 @@ def _forecasts(rows: pa.Table, split: str) -> Forecasts:
     if split == "forecast":
         close = _as_quoted(close)
     return Forecasts(
-        tuple(tickers), code.astype(np.intp), origin, target, close, actual, {"lstm": said}
+        tuple(tickers), code.astype(np.intp), origin, target, close, actual, {"lstm": predictions}
     )  # fmt: skip
 
 
 def _as_quoted(prices: FloatArray) -> FloatArray:
-    """Prices that came through float32 as the shortest decimals that stand for them: 250.42, not 250.4199981689."""
+    """Prices stored as float32, as their shortest decimals: 250.42 instead of 250.4199981689."""
     single = prices.astype(np.float32)
     quoted: FloatArray = np.array([float(str(price)) for price in single])
     return np.where(single == prices, quoted, prices)
@@ -142,12 +142,12 @@ def _days(column: pa.ChunkedArray) -> DayArray:
 
 
 def next_session_table(split: Forecasts, target: DayArray, rmse_return: dict[str, float | None]) -> pa.Table:
-    """The forecasts beyond the last bar, one row a ticker, ordered by ticker.
+    """Table of the forecasts for the next sessions, one row a ticker, ordered by ticker.
 
     Args:
         split: The split "forecast".
-        target: The session that is forecast, days since 1970-01-01 (n,).
-        rmse_return: Ticker -> the LSTM's RMSE of the log-return on the test split: its usual miss.
+        target: Date of the session that is forecast, days since 1970-01-01 (n,).
+        rmse_return: Ticker -> the LSTM's RMSE of the log-return on the test split.
     """
     names = [split.tickers[code] for code in split.ticker]
     columns: dict[str, Any] = {
@@ -164,7 +164,7 @@ def next_session_table(split: Forecasts, target: DayArray, rmse_return: dict[str
 
 
 def as_parquet(table: pa.Table) -> bytes:
-    """The table as one Parquet object."""
+    """The table as the bytes of a Parquet file."""
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
@@ -173,7 +173,7 @@ def as_parquet(table: pa.Table) -> bytes:
 def as_csv(table: pa.Table) -> bytes:
     """The table as CSV with a header line, numbers in full precision, quotes only where needed.
 
-    It is for spreadsheets as well, so its text cells are as `cell` makes them; Parquet has them as they are.
+    Text passes through `cell`, because people open CSV in spreadsheets; Parquet keeps it unchanged.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -184,8 +184,8 @@ def as_csv(table: pa.Table) -> bytes:
 
 
 def cell(text: str) -> str:
-    """Text that a spreadsheet shows and does not carry out: what it would take for a formula begins with an apostrophe.
+    """Escapes text for spreadsheets: an apostrophe before what they would execute as a formula, no control characters.
 
-    Vendors' tickers may begin with any character, and control characters would reach a terminal.
+    Tickers come from vendors' files and may contain any character.
     """
     return ("'" if text.startswith(_FORMULA) else "") + printable(text)

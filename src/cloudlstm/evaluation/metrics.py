@@ -1,13 +1,13 @@
-"""What is measured, and what exactly each figure means: one table, one function a kind of figure.
+"""Error metrics of forecasts, and information coefficients. `report.glossary` defines each metric for readers.
 
-All returns are log-returns over the horizon; a price forecast is last close x exp(forecast return). Grouped figures are
-computed for all groups (tickers, years) at once.
+All returns are log-returns over the horizon; a price forecast is last close x exp(forecast return). Metrics by group
+(ticker, year) are computed for all groups at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,111 +15,8 @@ import numpy.typing as npt
 from cloudlstm.evaluation.significance import FloatArray, IntArray, mean_test
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A figure of the report.
-
-    Attributes:
-        name: Its key in report.json.
-        label: Its name for people.
-        unit: "dollar", "return", "share", "ratio", "count", "p" or "t"; decides how it is printed.
-        better: Which way is better, if any.
-        definition: What it is, with its source.
-    """
-
-    name: str
-    label: str
-    unit: Literal["dollar", "return", "share", "ratio", "count", "p", "t"]
-    better: Literal["lower", "higher", "none"]
-    definition: str
-
-
-METRICS = (
-    Metric(
-        "rmse_price", "RMSE, price", "dollar", "lower",
-        "Root mean squared error of the price forecast, last close x exp(forecast log-return), against the close that "
-        "came, in dollars. Pooled over tickers it is mostly the error of the expensive ones.",
-    ),
-    Metric(
-        "skill", "Skill against naive", "share", "higher",
-        "1 - MSE(model) / MSE(naive) on the price: the share of naive's mean squared error that the model removes. "
-        "Zero is as good as 'tomorrow = today', below zero is worse (Murphy 1988, Monthly Weather Review 116).",
-    ),
-    Metric(
-        "mae_price", "MAE, price", "dollar", "lower",
-        "Mean absolute error of the price forecast, in dollars.",
-    ),
-    Metric(
-        "rmse_return", "RMSE, return", "return", "lower",
-        "Root mean squared error of the forecast log-return. Unlike dollars it weighs all tickers alike.",
-    ),
-    Metric(
-        "mae_return", "MAE, return", "return", "lower",
-        "Mean absolute error of the forecast log-return.",
-    ),
-    Metric(
-        "r2_oos", "R² out of sample", "share", "higher",
-        "1 - sum of squared return errors / sum of squared returns: the skill on returns, with a forecast of zero as "
-        "benchmark (Campbell and Thompson 2008, Review of Financial Studies 21(4), there with the historical mean).",
-    ),
-    Metric(
-        "dm_p", "DM p, return", "p", "none",
-        "Two-sided p-value of the Diebold-Mariano test against naive on squared return errors, averaged over tickers "
-        "by date, with the small-sample correction of Harvey, Leybourne and Newbold (1997). Above 0.05 the model "
-        "cannot be told apart from naive; below, the sign of R² out of sample says which one is better.",
-    ),
-    Metric(
-        "dm_p_price", "DM p, price", "p", "none",
-        "The same test on squared price errors in dollars.",
-    ),
-    Metric(
-        "spread", "Spread of forecasts", "ratio", "none",
-        "Standard deviation of the forecast returns over that of the actual returns. An honest forecast with R² of r "
-        "has a spread of about the square root of r; near 1 means noise is being forecast.",
-    ),
-    Metric(
-        "directional_accuracy", "Direction right", "share", "higher",
-        "Share of labels whose sign was forecast, among those where neither forecast nor return is exactly zero. To be "
-        "read against the base rate. Naive forecasts no direction.",
-    ),
-    Metric(
-        "base_rate_up", "Base rate of ups", "share", "none",
-        "Share of ups among the labels whose return is not zero: what a forecast of always up gets right.",
-    ),
-    Metric(
-        "zero_forecasts", "Forecasts of zero", "count", "none",
-        "Forecasts that are exactly zero and so say nothing about direction.",
-    ),
-    Metric(
-        "ic", "IC", "ratio", "higher",
-        "Information coefficient: correlation over tickers of forecast and actual return on one date, averaged over "
-        "the dates with enough tickers (Grinold and Kahn 1999, Active Portfolio Management).",
-    ),
-    Metric(
-        "ic_t", "t of IC", "t", "none",
-        "The mean IC over its standard error across dates; lags as in the Diebold-Mariano test.",
-    ),
-    Metric(
-        "rank_ic", "RankIC", "ratio", "higher",
-        "As IC, with ranks in place of returns (Spearman's correlation), so that single large moves count less.",
-    ),
-    Metric(
-        "rank_ic_t", "t of RankIC", "t", "none",
-        "The mean RankIC over its standard error across dates.",
-    ),
-    Metric(
-        "ic_dates", "Dates in IC", "count", "none",
-        "Dates with enough tickers, and with forecasts that differ between them, for an information coefficient.",
-    ),
-    Metric(
-        "labels", "Labels", "count", "none",
-        "Forecasts that were compared with what came.",
-    ),
-)  # fmt: skip
-
-
 def price_errors(last_close: FloatArray, actual: FloatArray, forecast: FloatArray) -> FloatArray:
-    """Forecast price minus the price that came, in dollars; all of shape (n,)."""
+    """Forecast price minus actual price, in dollars; all of shape (n,)."""
     errors: FloatArray = last_close * (np.exp(forecast) - np.exp(actual))
     return errors
 
@@ -131,17 +28,17 @@ def scores(
     group: npt.NDArray[np.intp] | None = None,
     n_groups: int = 1,
 ) -> dict[str, FloatArray]:
-    """The error figures of one model, by group.
+    """Error metrics of one model, by group.
 
     Args:
         last_close: Close at the origin, in dollars (n,).
-        actual: Log-return that came (n,).
-        forecast: Log-return forecast (n,).
-        group: Group of each label, 0 to n_groups - 1 (n,); one group when left out.
-        n_groups: How many groups there are.
+        actual: Realised log-return (n,).
+        forecast: Forecast log-return (n,).
+        group: Group of each label, 0 to n_groups - 1 (n,); None puts all labels into one group.
+        n_groups: Number of groups.
 
     Returns:
-        Name of the figure -> (n_groups,); NaN where a group has nothing to compute it from.
+        Name of the metric -> values (n_groups,); NaN where it cannot be computed for a group.
     """
     codes = np.zeros(len(actual), np.intp) if group is None else group
 
@@ -151,10 +48,10 @@ def scores(
 
     count = total(np.ones(len(actual)))
     price = price_errors(last_close, actual, forecast)
-    naive_price = price_errors(last_close, actual, np.zeros_like(forecast))  # as rounded for naive itself: skill 0
+    naive_price = price_errors(last_close, actual, np.zeros_like(forecast))  # computed as for naive, so naive's skill is exactly 0
     error = forecast - actual
     moved = actual != 0.0
-    called = moved & (forecast != 0.0)
+    directed = moved & (forecast != 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
 
         def deviation(values: FloatArray) -> FloatArray:
@@ -163,7 +60,7 @@ def scores(
             return spread
 
         squared_price, squared_error = total(price**2), total(error**2)
-        figures = {
+        found = {
             "labels": count,
             "rmse_price": np.sqrt(squared_price / count),
             "mae_price": total(np.abs(price)) / count,
@@ -172,15 +69,15 @@ def scores(
             "mae_return": total(np.abs(error)) / count,
             "r2_oos": 1.0 - squared_error / total(actual**2),
             "spread": deviation(forecast) / deviation(actual),
-            "directional_accuracy": total(called & (np.sign(forecast) == np.sign(actual))) / total(called),
+            "directional_accuracy": total(directed & (np.sign(forecast) == np.sign(actual))) / total(directed),
             "base_rate_up": total(actual > 0.0) / total(moved),
             "zero_forecasts": total(forecast == 0.0),
         }
-    return {name: np.where(np.isfinite(values), values, np.nan) for name, values in figures.items()}
+    return {name: np.where(np.isfinite(values), values, np.nan) for name, values in found.items()}
 
 
 def ranks_within(group: npt.NDArray[np.intp], values: FloatArray) -> FloatArray:
-    """The rank of each value within its group, from 1; equal values share the mean of their ranks (n,)."""
+    """Rank of each value within its group, from 1 (n,); equal values get the mean of their ranks."""
     order = np.lexsort((values, group))
     sorted_group, sorted_values = group[order], values[order]
     place = np.arange(len(order))
@@ -196,7 +93,7 @@ def ranks_within(group: npt.NDArray[np.intp], values: FloatArray) -> FloatArray:
 
 
 def _correlations(date: npt.NDArray[np.intp], x: FloatArray, y: FloatArray) -> FloatArray:
-    """Pearson's correlation of x and y on each date (dates,)."""
+    """Pearson correlation of x and y on each date (dates,)."""
     count = np.bincount(date)
     dx, dy = (v - (np.bincount(date, v) / count)[date] for v in (x, y))
     covariance = np.bincount(date, dx * dy)
@@ -204,30 +101,52 @@ def _correlations(date: npt.NDArray[np.intp], x: FloatArray, y: FloatArray) -> F
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class InformationCoefficients:
+    """Mean correlation over tickers of forecast and actual return, over dates.
+
+    Attributes:
+        ic: Mean of Pearson's correlation; None if no date has enough tickers.
+        ic_t: Its mean over its standard error.
+        rank_ic: Mean of Spearman's correlation.
+        rank_ic_t: Its mean over its standard error.
+        ic_dates: Number of dates.
+    """
+
+    ic: float | None = None
+    ic_t: float | None = None
+    rank_ic: float | None = None
+    rank_ic_t: float | None = None
+    ic_dates: int = 0
+
+
 def information_coefficients(
     origin: IntArray, actual: FloatArray, forecast: FloatArray, *, min_tickers: int, horizon: int
-) -> dict[str, float | int | None]:
-    """IC and RankIC over the dates that have at least `min_tickers` tickers; all None where no date has.
+) -> InformationCoefficients:
+    """Returns IC and RankIC over the dates with at least `min_tickers` tickers.
 
-    `origin` is each label's date in any integer form (n,). A date on which all forecasts, or all returns, are equal
-    has no correlation and does not count.
+    A date on which all forecasts, or all returns, are equal has no correlation and is left out.
+
+    Args:
+        origin: Origin date of each label, in any integer form (n,).
+        actual: Realised log-return (n,).
+        forecast: Forecast log-return (n,).
+        min_tickers: Dates with fewer tickers are left out.
+        horizon: Bars ahead; the standard error uses horizon - 1 lags.
     """
-    nothing: dict[str, float | int | None] = {"ic": None, "ic_t": None, "rank_ic": None, "rank_ic_t": None}
     _, date, count = np.unique(origin, return_inverse=True, return_counts=True)
     kept = count[date] >= min_tickers
-    if kept.any():
-        _, date = np.unique(date[kept], return_inverse=True)
-        actual, forecast = actual[kept], forecast[kept]
-        ranks = [ranks_within(date, values) for values in (actual, forecast)]
-        # Ranks, unlike returns, are exact: their spread is zero if and only if all values are equal.
-        middle = (np.bincount(date)[date] + 1) / 2.0
-        varies = np.all([np.bincount(date, (rank - middle) ** 2) > 0.0 for rank in ranks], axis=0)
-        if varies.any():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                plain = mean_test(_correlations(date, actual, forecast)[varies], horizon)
-                rank = mean_test(_correlations(date, *ranks)[varies], horizon)
-            return {
-                "ic": plain.mean, "ic_t": plain.statistic, "rank_ic": rank.mean, "rank_ic_t": rank.statistic,
-                "ic_dates": plain.n,
-            }  # fmt: skip
-    return nothing | {"ic_dates": 0}
+    if not kept.any():
+        return InformationCoefficients()
+    _, date = np.unique(date[kept], return_inverse=True)
+    actual, forecast = actual[kept], forecast[kept]
+    ranks = [ranks_within(date, values) for values in (actual, forecast)]
+    # Ranks, unlike returns, are exact: their spread is zero if and only if all values are equal.
+    middle = (np.bincount(date)[date] + 1) / 2.0
+    varies = np.all([np.bincount(date, (rank - middle) ** 2) > 0.0 for rank in ranks], axis=0)
+    if not varies.any():
+        return InformationCoefficients()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pearson = mean_test(_correlations(date, actual, forecast)[varies], horizon)
+        spearman = mean_test(_correlations(date, *ranks)[varies], horizon)
+    return InformationCoefficients(pearson.mean, pearson.statistic, spearman.mean, spearman.statistic, pearson.n)

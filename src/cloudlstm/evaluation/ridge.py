@@ -1,7 +1,7 @@
-"""Ridge regression from sums: what the same inputs give without a network.
+"""Ridge regression on the network's inputs, fitted from sums.
 
-The windows are seen once, in batches, and only their Gram matrix is kept, so memory does not grow with the market.
-The intercept is not penalised: inputs and target are centred by their means.
+One pass over the windows in batches; only their Gram matrix is kept, so memory does not grow with the number of
+windows. The intercept is not penalised: inputs and target are centred by their means.
 
 Hoerl, Kennard: Ridge regression. Technometrics 12(1), 1970.
 """
@@ -14,18 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from cloudlstm.evaluation.significance import FloatArray
+
 Batch = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]
 
 
 @dataclass(frozen=True, slots=True)
 class RidgePath:
-    """The solutions for several penalties.
+    """Solutions for several penalties.
 
     Attributes:
         alphas: The penalties (P,).
-        weights: Their solutions (inputs, P).
-        intercepts: Their intercepts (P,).
+        weights: Weights of each solution (inputs, P).
+        intercepts: Intercept of each solution (P,).
     """
 
     alphas: tuple[float, ...]
@@ -38,7 +39,7 @@ class RidgePath:
         return forecasts
 
     def only(self, number: int) -> RidgePath:
-        """The path cut down to one penalty."""
+        """Returns the path with only the penalty at index `number`."""
         at = slice(number, number + 1)
         return RidgePath(self.alphas[at], self.weights[:, at], self.intercepts[at])
 
@@ -46,7 +47,7 @@ class RidgePath:
 def fit(batches: Iterable[Batch], alphas: Sequence[float]) -> RidgePath:
     """Solves min |y - Xw - b|² + alpha |w|² for every alpha from one pass over (X, y) batches.
 
-    X is (B, inputs), y is (B,); sums are float64. Without a single row all weights are zero.
+    X is (B, inputs), y is (B,); sums are float64. All weights are zero if there are no rows.
     """
     rows, gram, moment, sum_x, sum_y = 0, np.zeros((0, 0)), np.zeros(0), np.zeros(0), 0.0
     for inputs, target in batches:
@@ -64,14 +65,14 @@ def fit(batches: Iterable[Batch], alphas: Sequence[float]) -> RidgePath:
     mean_x, mean_y = sum_x / rows, sum_y / rows
     # One eigendecomposition serves all penalties.
     scale, basis = np.linalg.eigh(gram - rows * np.outer(mean_x, mean_x))
-    turned = basis.T @ (moment - rows * mean_x * mean_y)
+    rotated = basis.T @ (moment - rows * mean_x * mean_y)
     penalised = np.maximum(scale, 0.0)[:, None] + np.asarray(alphas, np.float64)
-    weights = basis @ (turned[:, None] / penalised)
+    weights = basis @ (rotated[:, None] / penalised)
     return RidgePath(tuple(alphas), weights, mean_y - mean_x @ weights)
 
 
 def validation_losses(path: RidgePath, batches: Iterable[Batch]) -> FloatArray:
-    """Mean squared error of every penalty over (X, y) batches (P,); NaN without a row."""
+    """Mean squared error of every penalty over (X, y) batches (P,); NaN if there are no rows."""
     rows, squared = 0, np.zeros(len(path.alphas))
     for inputs, target in batches:
         error = path.predict(inputs) - target.astype(np.float64)[:, None]

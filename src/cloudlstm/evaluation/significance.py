@@ -1,15 +1,15 @@
-"""Is one forecast better than another, or only luckier? The Diebold-Mariano test, with days as the unit of evidence.
+"""The Diebold-Mariano test of two forecasts, with one observation a date.
 
 Choices, and why:
 
-- Tickers move together, so the labels of one date are not independent pieces of evidence. The loss difference is
-  averaged over the tickers of each date first; the test then sees one number a date.
-- Its variance is the long-run variance with horizon - 1 lags: forecasts h bars ahead overlap on h - 1 bars. The kernel
-  is rectangular as in the papers; where that comes out negative (possible for h > 1), Bartlett's takes its place.
+- Tickers move together, so the labels of one date are not independent observations. The loss difference is averaged
+  over the tickers of each date first; the test sees one number a date.
+- The variance is the long-run variance with horizon - 1 lags: forecasts h bars ahead overlap on h - 1 bars. The kernel
+  is rectangular as in the papers; if that gives a negative variance (possible for h > 1), the Bartlett kernel is used.
 - The statistic is scaled, and compared with Student's t of n - 1 degrees of freedom, as Harvey, Leybourne and Newbold
   propose. For one bar ahead this is exactly the one-sample t-test of the mean daily loss difference.
-- Squared return errors are the loss that counts: a dollar of error means something else for every price level, so the
-  price loss is mostly the loss of the expensive tickers. The report shows both.
+- The main loss is the squared return error. The price loss depends on price levels, so it is mostly the loss of
+  the expensive tickers. The report shows both.
 
 Diebold, Mariano: Comparing predictive accuracy. Journal of Business & Economic Statistics 13(3), 1995.
 Harvey, Leybourne, Newbold: Testing the equality of prediction mean squared errors. International Journal of
@@ -31,12 +31,12 @@ IntArray = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True)
 class MeanTest:
-    """The test that a series of daily numbers has mean zero.
+    """Result of testing that a series of daily numbers has mean zero.
 
     Attributes:
-        n: Numbers in the series.
+        n: Length of the series.
         mean: Their mean.
-        low: Lower end of the mean's 95 % interval; None where the variance is degenerate, like all that follow.
+        low: Lower end of the mean's 95 % interval. This and the following are None if the variance is zero or n too small.
         high: Upper end.
         statistic: The mean over its standard error.
         p: Two-sided p-value.
@@ -66,9 +66,9 @@ def long_run_variance(series: FloatArray, horizon: int) -> float:
 def mean_test(series: FloatArray, horizon: int) -> MeanTest:
     """Tests that the mean of a daily series is zero (Harvey, Leybourne and Newbold 1997, equation 9).
 
-    A series of nothing but zeros has p = 1; one that is constant otherwise, or shorter than 2 horizons + 1, has none.
+    A series of zeros has p = 1. Any other constant series, or one shorter than 2 x horizon + 1, has no p-value.
     """
-    from scipy import special  # Student's t alone: scipy.stats takes a second to import
+    from scipy import special  # not scipy.stats, whose import takes a second
 
     n = len(series)
     if n < 2 * horizon + 1:
@@ -77,18 +77,18 @@ def mean_test(series: FloatArray, horizon: int) -> MeanTest:
     if not series.any():
         return MeanTest(n, 0.0, 0.0, 0.0, 0.0, 1.0)
     variance = long_run_variance(series, horizon)
-    # Below this the spread is rounding: what is left when equal numbers are subtracted from their computed mean.
+    # A variance below this is a rounding error: all numbers are equal.
     if variance <= (1e-12 * float(np.abs(series).max())) ** 2:
         return MeanTest(n, mean, None, None, None, None)
     correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
     error = math.sqrt(variance / n / correction)
-    reach = float(special.stdtrit(n - 1, 0.975)) * error
+    half_width = float(special.stdtrit(n - 1, 0.975)) * error
     statistic = mean / error
-    return MeanTest(n, mean, mean - reach, mean + reach, statistic, float(2.0 * special.stdtr(n - 1, -abs(statistic))))
+    return MeanTest(n, mean, mean - half_width, mean + half_width, statistic, float(2.0 * special.stdtr(n - 1, -abs(statistic))))
 
 
 def daily_means(values: FloatArray, date: IntArray) -> FloatArray:
-    """The mean of `values` on each date, in the order of the dates."""
+    """Mean of `values` on each date, in the order of the dates (dates,)."""
     _, code = np.unique(date, return_inverse=True)
     means: FloatArray = np.bincount(code, values) / np.bincount(code)
     return means
@@ -99,9 +99,9 @@ class Comparison:
     """One Diebold-Mariano test of a model against a reference.
 
     Attributes:
-        dates: Dates that gave evidence.
-        difference: Mean daily loss of the model minus that of the reference, as a share of the reference's: below zero
-            the model is better.
+        dates: Number of dates.
+        difference: Mean daily loss of the model minus that of the reference, divided by the reference's. The model is
+            better if it is below zero. None if the reference's loss is zero.
         low: Lower end of its 95 % interval.
         high: Upper end.
         statistic: Harvey-Leybourne-Newbold statistic; its sign is that of the difference.
@@ -119,7 +119,11 @@ class Comparison:
 def diebold_mariano(model: FloatArray, reference: FloatArray, date: IntArray, *, horizon: int) -> Comparison:
     """Compares two forecasts by their losses on the same labels.
 
-    `model` and `reference` hold one loss a label (n,), `date` the label's origin date in any integer form (n,).
+    Args:
+        model: Loss of the model on each label (n,).
+        reference: Loss of the reference on each label (n,).
+        date: Origin date of each label, in any integer form (n,).
+        horizon: Bars ahead.
     """
     test = mean_test(daily_means(model - reference, date), horizon)
     scale = float(daily_means(reference, date).mean()) if len(date) else 0.0

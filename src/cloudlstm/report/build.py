@@ -1,180 +1,177 @@
-"""Puts report.json together: judged forecasts, and what the manifests of the steps before have to say."""
+"""Builds the report from forecasts, step manifests and the configuration."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from cloudlstm.config import RunConfig
 from cloudlstm.evaluation import scoring
-from cloudlstm.evaluation.baselines import Fitted
+from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
-from cloudlstm.evaluation.metrics import METRICS
-from cloudlstm.evaluation.scoring import Row, plain
-from cloudlstm.report import sections, timeline
-from cloudlstm.report.chart_data import iso, series
-from cloudlstm.report.glossary import TERMS
+from cloudlstm.evaluation.rows import TickerScores
+from cloudlstm.report import sections
+from cloudlstm.report.chart_data import chart_data, iso_dates
+from cloudlstm.report.glossary import METRICS, TERMS
+from cloudlstm.report.models import (
+    SCHEMA_VERSION,
+    Baselines,
+    Caveat,
+    Forecast,
+    NextForecasts,
+    Report,
+    RidgeLoss,
+    Settings,
+)
+from cloudlstm.report.run_models import Epoch, Training
 from cloudlstm.report.summary import headline, verdict
+from cloudlstm.report.timeline import Timing, step_rows, timeline
 from cloudlstm.runs.manifest import Manifest
 
-SCHEMA_VERSION = 2
-"""2 adds timeline, terms, config, coverage, withdrawn labels, monthly errors and a sample of forecasts to 1."""
-
 SYNTHETIC = (
-    "The market is made up by a random generator with a fixed seed. Nothing here says anything about real prices."
+    "The market is simulated by a random generator with a fixed seed. These results say nothing about real prices."
 )
 SURVIVORSHIP = (
-    "The universe was chosen with today's knowledge: companies that failed or left the exchange are missing, so levels "
-    "of return look better than they were. Comparisons between models on the same labels suffer less."
+    "The universe was chosen with today's knowledge: companies that failed or left the exchange are missing, so "
+    "returns look higher than they were. Comparisons between models on the same labels are affected less."
 )
 NO_GAIN = (
-    "No epoch of training improved on the untrained network in the validation split, which with relative inputs is the "
-    "naive forecast: whatever the test split shows, validation gave no reason to prefer the trained one."
+    "No epoch of training improved on the untrained network in the validation split. With relative inputs the untrained "
+    "network is the naive forecast, so validation gives no reason to prefer the trained network, whatever the test "
+    "split shows."
 )
 COSTS = (
-    "Figures are forecast errors, not trading results: no costs, no capacity, no risk. The best of many runs on one "
-    "test period is an optimistic choice."
+    "The results are forecast errors, not trading results: they include no costs, no capacity and no risk. The best of "
+    "many runs on one test period is an optimistic choice."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What evaluation knows of itself and nobody else told.
+class ReportInputs:
+    """Everything that a report is built from.
 
     Attributes:
-        began: When it began, seconds since the epoch.
-        seconds: What it has taken so far.
-        windows: Windows that it looked at; None when that was not counted.
-        submitted: When the run's attempt began, seconds since the epoch; 0.0 where that is not known.
-        turnover: Ticker -> close x volume in dollars a session, at the end of the test split.
-    """
-
-    began: float
-    seconds: float
-    windows: int | None = None
-    submitted: float = 0.0
-    turnover: Mapping[str, float] = field(default_factory=dict)
-
-
-def document(
-    run_id: str,
-    config: RunConfig,
-    manifests: Mapping[str, Manifest | None],
-    history: Sequence[Mapping[str, Any]],
-    splits: Mapping[str, Forecasts],
-    beyond: DayArray,
-    fitted: Fitted,
-    evaluation: Evaluation,
-) -> dict[str, Any]:
-    """The whole report, JSON-ready and without NaN.
-
-    Args:
         run_id: The run.
         config: Its configuration.
-        manifests: Step -> manifest, None where a step has none.
-        history: Training's records, one an epoch.
-        splits: The judged forecasts by split; "test" must be there.
-        beyond: Target dates of the split "forecast", days since 1970-01-01.
-        fitted: What fitting the baselines left to tell.
-        evaluation: What this step knows of itself.
+        manifests: Step -> manifest, None for a step without one.
+        history: Epochs of training in their order.
+        splits: Forecasts of all models by split; "test" is required.
+        next_session_dates: Target dates of the split "forecast", days since 1970-01-01 (n,).
+        baselines: Fit results of the baselines.
+        turnover: Ticker -> close x volume in dollars a session, at the end of the test split.
+        windows: Number of windows that the evaluation read; None if not counted.
+        timing: Times of the attempt and of the evaluation.
     """
-    test, horizon = splits["test"], config.dataset.horizon_bars
-    tests = scoring.compare(test, horizon)
-    models = scoring.pooled(test, tests, horizon=horizon, ic_min_tickers=config.evaluation.ic_min_tickers)
-    per_ticker = scoring.by_ticker(test)
-    rows = {row["model"]: row for row in models}
-    dates = len(np.unique(test.origin))
-    when = (manifests, evaluation.submitted, evaluation.began, evaluation.seconds)
-    found: dict[str, Any] = plain(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "run_id": run_id,
-            "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "headline": headline(
-                rows["lstm"], rows["naive"], dates=dates, baselines={name: rows[name] for name in ("drift", "ridge")}
-            ),
-            "verdict": verdict(rows["lstm"]["dm_p"], rows["lstm"]["r2_oos"]),
-            "universe": _universe(config, splits),
-            "data": sections.data(config, manifests),
-            "splits": sections.splits(config, manifests.get("sequences")),
-            "settings": _settings(config),
-            "config": config.model_dump(mode="json"),
-            "metrics": [asdict(metric) for metric in METRICS],
-            "terms": [asdict(term) for term in TERMS],
-            "models": models,
-            "dm": tests,
-            "per_year": scoring.by_year(test),
-            "per_ticker": per_ticker,
-            "baselines": _baselines(fitted),
-            "forecasts": _forecasts(splits.get("forecast"), beyond, per_ticker),
-            "training": sections.training(manifests.get("train"), history, fitted.naive_validation_loss),
-            "quality": sections.quality(manifests.get("clean")),
-            "steps": timeline.steps(*when, evaluation.windows),
-            "timeline": timeline.spans(*when),
-            "benchmark": sections.benchmark(config, manifests),
-            "environment": sections.environment(config, manifests),
-            "caveats": _caveats(config, sections.facts_of(manifests.get("train"))),
-            "series": series(test, per_ticker, evaluation.turnover),
-        }
-    )
-    return found
+
+    run_id: str
+    config: RunConfig
+    manifests: Mapping[str, Manifest | None]
+    history: Sequence[Epoch]
+    splits: Mapping[str, Forecasts]
+    next_session_dates: DayArray
+    baselines: BaselineFit
+    turnover: Mapping[str, float]
+    windows: int | None
+    timing: Timing
 
 
-def _universe(config: RunConfig, splits: Mapping[str, Forecasts]) -> list[str]:
-    judged = {name for split in splits.values() for name in split.tickers}
-    return sorted(judged | set(config.universe.tickers))
+def build_report(inputs: ReportInputs) -> Report:
+    """Scores the test split and builds the whole report."""
+    config, manifests, test = inputs.config, inputs.manifests, inputs.splits["test"]
+    horizon = config.dataset.horizon_bars
+    tests = scoring.compare_models(test, horizon)
+    models = scoring.score_models(test, tests, horizon=horizon, ic_min_tickers=config.evaluation.ic_min_tickers)
+    per_ticker = scoring.score_by_ticker(test)
+    by_name = {row.model: row for row in models}
+    lstm, naive = by_name["lstm"], by_name["naive"]
+    training = sections.training_section(
+        manifests.get("train"), inputs.history, inputs.baselines.naive_validation_loss
+    )  # fmt: skip
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        run_id=inputs.run_id,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        headline=headline(
+            lstm, naive, dates=len(np.unique(test.origin)),
+            baselines={"drift": by_name["drift"], "ridge": by_name["ridge"]},
+        ),
+        verdict=verdict(lstm.dm_p, lstm.r2_oos),
+        universe=_universe(config, inputs.splits),
+        data=sections.data_section(config, manifests),
+        splits=tuple(sections.split_sections(config, manifests.get("sequences"))),
+        settings=Settings.model_validate(config.model_dump(mode="json")),
+        config=config.model_dump(mode="json"),
+        metrics=METRICS,
+        terms=TERMS,
+        models=tuple(models),
+        dm=tuple(tests),
+        per_year=tuple(scoring.score_by_year(test)),
+        per_ticker=tuple(per_ticker),
+        baselines=_baselines(inputs.baselines),
+        forecasts=_next_forecasts(inputs.splits.get("forecast"), inputs.next_session_dates, per_ticker),
+        training=training,
+        quality=sections.quality_section(manifests.get("clean")),
+        steps=tuple(step_rows(manifests, inputs.timing, inputs.windows)),
+        timeline=timeline(manifests, inputs.timing),
+        benchmark=sections.benchmark_section(config, manifests),
+        environment=sections.environment_section(config, manifests),
+        caveats=tuple(_caveats(config, training)),
+        series=chart_data(test, per_ticker, inputs.turnover),
+    )  # fmt: skip
 
 
-def _settings(config: RunConfig) -> Row:
-    chosen = config.model_dump(mode="json", include={"dataset", "model", "train", "evaluation"})
-    return {section: dict(sorted(values.items())) for section, values in sorted(chosen.items())}
+def _universe(config: RunConfig, splits: Mapping[str, Forecasts]) -> tuple[str, ...]:
+    scored = {name for split in splits.values() for name in split.tickers}
+    return tuple(sorted(scored | set(config.universe.tickers)))
 
 
-def _baselines(fitted: Fitted) -> Row:
-    return {
-        "ridge_alpha": fitted.ridge_alpha,
-        "ridge_validation": [{"alpha": alpha, "mse": mse} for alpha, mse in sorted(fitted.ridge_losses.items())],
-        "drift_pooled": fitted.drift_pooled,
-    }
+def _baselines(fit: BaselineFit) -> Baselines:
+    losses = tuple(RidgeLoss(alpha=alpha, mse=mse) for alpha, mse in sorted(fit.ridge_losses.items()))
+    return Baselines(ridge_alpha=fit.ridge_alpha, ridge_validation=losses, drift_pooled=fit.drift_pooled)
 
 
-def _forecasts(split: Forecasts | None, beyond: DayArray, per_ticker: list[Row]) -> Row:
-    """The forecasts beyond the last bar; those of tickers whose bars ended before the others' are counted."""
+def _next_forecasts(
+    split: Forecasts | None, target: DayArray, per_ticker: Sequence[TickerScores]
+) -> NextForecasts:  # fmt: skip
+    """The forecasts for the next session; tickers whose bars end before the others' are only counted."""
     if split is None:
-        return {"origin_date": None, "target_date": None, "tickers": 0, "ended_earlier": 0, "rows": []}
-    usual = {row["ticker"]: row["rmse_return"] for row in per_ticker if row["model"] == "lstm"}
+        return NextForecasts(origin_date=None, target_date=None, tickers=0, ended_earlier=0, rows=())
+    rmse = {row.ticker: row.rmse_return for row in per_ticker if row.model == "lstm"}
     latest = split.origin == split.origin.max()
     rows = []
     for at in np.flatnonzero(latest):
-        name, close = split.tickers[split.ticker[at]], split.last_close[at]
+        name, close = split.tickers[split.ticker[at]], float(split.last_close[at])
+        error = rmse.get(name)
         rows.append(
-            {
-                "ticker": name,
-                "last_close": close,
-                "lstm_return": split.models["lstm"][at],
-                "lstm_price": close * np.exp(split.models["lstm"][at]),
-                "ridge_price": close * np.exp(split.models["ridge"][at]),
-                "naive_price": close,
-                "usual_miss_price": close * usual[name] if usual.get(name) is not None else None,
-            }
+            Forecast(
+                ticker=name,
+                last_close=close,
+                lstm_return=float(split.models["lstm"][at]),
+                lstm_price=float(close * np.exp(split.models["lstm"][at])),
+                ridge_price=float(close * np.exp(split.models["ridge"][at])),
+                naive_price=close,
+                typical_error_price=None if error is None else close * error,
+            )
         )
-    return {
-        "origin_date": iso(split.origin[latest][:1])[0],
-        "target_date": iso(beyond[latest][:1])[0],
-        "tickers": len(split),
-        "ended_earlier": int((~latest).sum()),
-        "rows": rows,
-    }
+    return NextForecasts(
+        origin_date=iso_dates(split.origin[latest][:1])[0],
+        target_date=iso_dates(target[latest][:1])[0],
+        tickers=len(split),
+        ended_earlier=int((~latest).sum()),
+        rows=tuple(rows),
+    )
 
 
-def _caveats(config: RunConfig, training: Mapping[str, Any]) -> list[Row]:
-    first = ("synthetic", SYNTHETIC) if config.market.source == "synthetic" else ("survivorship", SURVIVORSHIP)
-    found = [first, ("no trading result", COSTS)]
-    trained, untrained = training.get("validation_loss"), training.get("validation_loss_untrained")
-    if training.get("best_epoch") and trained is not None and untrained is not None and trained >= untrained:
-        found.append(("no gain in validation", NO_GAIN))
-    return [{"name": name, "text": text} for name, text in found]
+def _caveats(config: RunConfig, training: Training) -> list[Caveat]:
+    simulated = config.market.source == "synthetic"
+    found = [
+        Caveat(name="synthetic", text=SYNTHETIC) if simulated else Caveat(name="survivorship", text=SURVIVORSHIP),
+        Caveat(name="no trading result", text=COSTS),
+    ]
+    trained, untrained = training.best_validation_loss, training.untrained_validation_loss
+    if training.best_epoch and trained is not None and untrained is not None and trained >= untrained:
+        found.append(Caveat(name="no gain in validation", text=NO_GAIN))
+    return found

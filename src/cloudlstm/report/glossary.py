@@ -1,44 +1,114 @@
-"""What the words of the report mean, apart from the figures in metrics.py: every term on the page is in one of both."""
+"""Definitions of every metric and every other special word in the report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from cloudlstm.report.models import Metric, Term
 
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A word of the report.
-
-    Attributes:
-        name: Its key, as in the page's footnotes.
-        label: As it is written.
-        definition: What it means, with its unit.
-    """
-
-    name: str
-    label: str
-    definition: str
-
+METRICS = (
+    Metric(
+        "rmse_price", "RMSE, price", "dollar", "lower",
+        "Root mean squared error of the price forecast, last close x exp(forecast log-return), against the actual "
+        "close, in dollars. Over all tickers it is mostly the error of the expensive ones.",
+    ),
+    Metric(
+        "skill", "Skill against naive", "share", "higher",
+        "1 - MSE(model) / MSE(naive) on the price: the share of naive's mean squared error that the model removes. "
+        "Zero is as good as 'tomorrow = today', below zero is worse (Murphy 1988, Monthly Weather Review 116).",
+    ),
+    Metric(
+        "mae_price", "MAE, price", "dollar", "lower",
+        "Mean absolute error of the price forecast, in dollars.",
+    ),
+    Metric(
+        "rmse_return", "RMSE, return", "return", "lower",
+        "Root mean squared error of the forecast log-return. Unlike the error in dollars it weights all tickers alike.",
+    ),
+    Metric(
+        "mae_return", "MAE, return", "return", "lower",
+        "Mean absolute error of the forecast log-return.",
+    ),
+    Metric(
+        "r2_oos", "R² out of sample", "share", "higher",
+        "1 - sum of squared return errors / sum of squared returns: the skill on returns, with a forecast of zero as "
+        "benchmark (Campbell and Thompson 2008, Review of Financial Studies 21(4), who use the historical mean).",
+    ),
+    Metric(
+        "dm_p", "DM p, return", "p", "none",
+        "Two-sided p-value of the Diebold-Mariano test against naive on squared return errors, averaged over tickers "
+        "by date, with the small-sample correction of Harvey, Leybourne and Newbold (1997). At 0.05 or above the "
+        "difference from naive is not significant; below, the sign of R² out of sample shows which one is better.",
+    ),
+    Metric(
+        "dm_p_price", "DM p, price", "p", "none",
+        "The same test on squared price errors in dollars.",
+    ),
+    Metric(
+        "spread", "Spread of forecasts", "ratio", "none",
+        "Standard deviation of the forecast returns over that of the actual returns. A calibrated forecast with R² of "
+        "r has a spread of about the square root of r; a spread near 1 with a small R² means that the forecasts are "
+        "mostly noise.",
+    ),
+    Metric(
+        "directional_accuracy", "Direction right", "share", "higher",
+        "Share of labels whose sign was forecast correctly, among those where neither forecast nor return is exactly "
+        "zero. Compare it with the base rate. Naive forecasts no direction.",
+    ),
+    Metric(
+        "base_rate_up", "Base rate of ups", "share", "none",
+        "Share of positive returns among the returns that are not zero: the accuracy of always forecasting up.",
+    ),
+    Metric(
+        "zero_forecasts", "Forecasts of zero", "count", "none",
+        "Number of forecasts that are exactly zero and therefore have no direction.",
+    ),
+    Metric(
+        "ic", "IC", "ratio", "higher",
+        "Information coefficient: correlation over tickers of forecast and actual return on one date, averaged over "
+        "the dates with enough tickers (Grinold and Kahn 1999, Active Portfolio Management).",
+    ),
+    Metric(
+        "ic_t", "t of IC", "t", "none",
+        "The mean IC over its standard error across dates; lags as in the Diebold-Mariano test.",
+    ),
+    Metric(
+        "rank_ic", "RankIC", "ratio", "higher",
+        "As IC, with ranks in place of returns (Spearman's correlation), so that single large moves count less.",
+    ),
+    Metric(
+        "rank_ic_t", "t of RankIC", "t", "none",
+        "The mean RankIC over its standard error across dates.",
+    ),
+    Metric(
+        "ic_dates", "Dates in IC", "count", "none",
+        "Number of dates with enough tickers, and with different forecasts, to compute an information coefficient.",
+    ),
+    Metric(
+        "labels", "Labels", "count", "none",
+        "Number of forecasts compared with the actual return.",
+    ),
+)  # fmt: skip
 
 TERMS = (
-    Term("naive", "Naive", "A forecast that the price stays as it is, a log-return of zero. The measure of all else."),
-    Term("drift", "Drift", "The forecast that each ticker moves by its mean log-return of the training split."),
+    Term("naive", "Naive", "The forecast that the price does not change, a log-return of zero. All models are "
+         "compared with it."),
+    Term("drift", "Drift", "The forecast that each ticker moves by its mean log-return in the training split."),
     Term(
         "ridge", "Ridge",
         "Linear regression with a quadratic penalty on the same inputs as the network; the penalty is chosen on the "
         "validation split.",
     ),
     Term("lstm", "LSTM", "Long short-term memory: the recurrent network that the run trained."),
-    Term("test", "Test split", "The latest dates. No model has seen them; all figures of merit are of these dates."),
-    Term("horizon", "Sessions ahead", "How many trading sessions lie between the last bar seen and the one forecast."),
+    Term("test", "Test split", "The latest dates. No model was fitted on them; all metrics are computed on them."),
+    Term("horizon", "Sessions ahead", "Number of trading sessions from the last bar in the window to the forecast."),
     Term(
         "window", "Window",
-        "A sample: the bars of one ticker that a forecast looks at. A window with a label has a known outcome.",
+        "One sample: the consecutive bars of one ticker from which a forecast is made. A window with a label has a "
+        "known outcome.",
     ),
     Term(
         "interval", "95% interval",
-        "Where the mean difference lies with 95% confidence: from Student's t on the daily differences, with the "
-        "variance of the Diebold-Mariano test. One that contains zero shows no difference.",
+        "95% confidence interval of the mean difference: from Student's t on the daily differences, with the "
+        "variance of the Diebold-Mariano test. If it contains zero, the difference is not significant at 0.05.",
     ),
     Term(
         "difference", "Difference in MSE",
@@ -49,60 +119,60 @@ TERMS = (
         "Squared return error of naive minus that of the model, summed up to a date, in percent of naive's sum over "
         "all dates (Welch and Goyal 2008, Review of Financial Studies 21(4)).",
     ),
-    Term("return", "Return", "Log-return over the horizon, log(close then / close now), in percent."),
+    Term("return", "Return", "Log-return over the horizon, log(close at the target date / close now), in percent."),
     Term(
         "decile", "Decile",
-        "One of ten equal groups of the labels in the order of their forecast. Calibrated forecasts equal the mean of "
-        "what came; the bar is a 95% interval from the mean of each date.",
+        "One of ten equal groups of the labels in the order of their forecast. If forecasts are calibrated, the mean "
+        "forecast of a group equals its mean realised return; the bar is a 95% interval from the mean of each date.",
     ),
     Term("move", "Move", "Forecast price over last close, minus 1, in percent."),
     Term(
-        "usual_miss", "Usual miss",
-        "The ticker's RMSE of the return on the test split, in dollars at the last close: how far off its forecasts "
-        "are as a rule. A move much smaller than that is small talk.",
+        "typical_error", "Typical error",
+        "The ticker's RMSE of the return on the test split, in dollars at the last close. Forecast moves well below it "
+        "are within the usual error.",
     ),
     Term(
         "turnover", "Turnover",
-        "Close x volume, averaged over the last window of the test split, in dollars a session. The largest ticker is "
-        "the one with the most.",
+        "Close x volume, averaged over the ticker's last window of the test split, in dollars a session.",
     ),
     Term(
         "loss", "Loss",
-        "Mean squared error in the units that the network fits: with relative inputs the log-return over the window's "
-        "own volatility, where 1 is about the error of forecasting nothing; with levels the z-score of the price.",
+        "Mean squared error in the units that the network fits. With relative inputs: the log-return divided by the "
+        "window's volatility, where forecasting zero gives about 1. With levels: the z-score of the price.",
     ),
     Term(
         "untrained", "Untrained",
-        "Loss on the validation split before the first step, epoch 0. With relative inputs it is the naive forecast.",
+        "Loss on the validation split before the first step, epoch 0. With relative inputs it is that of the naive "
+        "forecast.",
     ),
     Term("epoch", "Epoch", "One pass over all training windows."),
     Term("learning_rate", "Learning rate", "Size of Adam's steps at the end of an epoch; it has no unit."),
     Term("parameters", "Parameters", "Weights of the network that training adjusts."),
-    Term("rate", "Rate", "Bars (rows) or windows worked on in a second, all workers together."),
+    Term("rate", "Rate", "Bars (rows) or windows processed in a second by all workers together."),
     Term(
         "startup", "Start-up",
-        "Time in which processes, the JVM of Spark and TensorFlow start. It does not grow with the data and is no part "
-        "of any step's seconds.",
+        "Time in which processes, the JVM of Spark and TensorFlow start. It does not grow with the data and is not "
+        "part of any step's seconds.",
     ),
-    Term("reused", "Reused", "Done by an earlier attempt for the same inputs, so not done again."),
+    Term("reused", "Reused", "Done by an earlier attempt for the same inputs, and not repeated."),
     Term("bars", "Bars", "Rows of open, high, low, close and volume: one ticker, one session."),
-    Term("kept", "Kept", "Bars that cleaning found sound."),
+    Term("kept", "Kept", "Bars that passed all rules of cleaning."),
     Term("refused", "Refused", "Bars that a rule of cleaning moved to the quarantine, each with one reason."),
     Term(
         "refused_fraction", "Refused share",
-        "Refused bars over all bars, without exact copies of a bar: what the quality gate judges.",
+        "Refused bars over all bars, without exact copies of a bar. The quality gate checks this share.",
     ),
-    Term("filled", "Filled", "Sessions without a sound bar, bridged by the last close with volume 0. Never a label."),
+    Term("filled", "Filled", "Sessions without a valid bar, filled with the last close and volume 0. Never a label."),
     Term(
         "withdrawn", "Withdrawn labels",
-        "Bars that stay as inputs but are not forecast, because a later bar casts doubt on them.",
+        "Bars that remain as inputs but are not forecast, because a later bar shows that their price may be wrong.",
     ),
     Term(
         "coverage", "Coverage",
-        "What became of each ticker asked for: fetched now, reused from an earlier snapshot, empty (the source knows "
-        "no bars), or failed, with its cause.",
+        "Outcome of each requested ticker: fetched now, reused from an earlier snapshot, empty (the source has no "
+        "bars), or failed, with its cause.",
     ),
-    Term("as_of", "As of", "When the snapshot of the source was taken, in UTC."),
-    Term("data_hash", "Data hash", "Hash of the bars as they came from the source: equal hash, equal data."),
-    Term("seed", "Seed", "Number from which all chance in the run comes: the same seed makes the same run."),
+    Term("as_of", "As of", "Time of the snapshot of the source, in UTC."),
+    Term("data_hash", "Data hash", "Hash of the bars as the source delivered them; equal data have equal hashes."),
+    Term("seed", "Seed", "Start value of the random generators: a run with the same seed gives the same result."),
 )  # fmt: skip

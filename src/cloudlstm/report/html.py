@@ -1,36 +1,104 @@
-"""Renders report.json as one HTML file that needs nothing but itself: no network, no script, no font."""
+"""Renders a report as one HTML file without network access, scripts or fonts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from cloudlstm.errors import MissingExtraError
+from cloudlstm.evaluation.rows import MODEL_LABELS, ModelTest, Scores, TickerScores, YearScores
 from cloudlstm.report import charts
-from cloudlstm.report.charts.panel import LABELS
+from cloudlstm.report.models import Metric, Report, Term
 from cloudlstm.text import numbers
 from cloudlstm.text.printable import printable, shortened
 
 LONG_TABLE = 40
-"""Tickers up to which a table shows all of them; above, the best and the worst `ENDS`."""
+"""Most rows of a table that is shown whole; of a longer one, the first and the last `ENDS` are shown."""
 ENDS = 20
 
 LONG_NAME = 24
-"""Characters of a ticker up to which it is shown whole."""
+"""Longest ticker, in characters, that is shown whole."""
 
 UNITS = {"dollar": "$", "return": "%"}
-"""Units that a row of results names; shares, ratios and p-values bear theirs in the figure or have none."""
+"""Units shown beside a metric's name; the other metrics have none, or show it with the number."""
 
-Report = Mapping[str, Any]
-Row = Mapping[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A metric or term with its number in the list of definitions."""
+
+    name: str
+    label: str
+    definition: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One model's value in the table of results."""
+
+    model: str
+    text: str
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One metric in the table of results."""
+
+    metric: Metric
+    unit: str
+    cells: list[Cell]
+
+
+@dataclass(slots=True)
+class TestRow:
+    """Diebold-Mariano tests of a pair of models by loss."""
+
+    model: str
+    reference: str
+    by_loss: dict[str, ModelTest] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class GroupRow:
+    """Scores of all models for one ticker or year."""
+
+    key: str | int
+    labels: int
+    scores: dict[str, Scores] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TablePart(Generic[T]):
+    """Rows of a table under one caption."""
+
+    name: str
+    rows: list[T]
+
+
+@dataclass(frozen=True, slots=True)
+class LongTable(Generic[T]):
+    """A table that may show only its two ends.
+
+    Attributes:
+        all: Number of all rows.
+        parts: The rows that are shown.
+    """
+
+    all: int
+    parts: list[TablePart[T]]
 
 
 def render(report: Report) -> str:
-    """The page for a report; the same bytes for the same report.
+    """The page for a report; equal reports give equal bytes.
 
     Raises:
-        MissingExtraError: when jinja2 is not installed.
+        MissingExtraError: jinja2 is not installed.
     """
     try:
         import jinja2
@@ -38,7 +106,7 @@ def render(report: Report) -> str:
         raise MissingExtraError(
             f"the report needs {error.name}, which is not installed", hint="pip install 'cloudlstm[train]'"
         ) from None
-    report = _shown(report)
+    report = Report.model_validate(_printable(report.model_dump()))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cloudlstm.report"),
         autoescape=True,
@@ -50,33 +118,32 @@ def render(report: Report) -> str:
     environment.globals |= {
         "report": report,
         "plots": charts.draw_all(report),
-        "titles": {name: figure.title for name, figure in charts.FIGURES.items()},
-        "model_labels": LABELS,
-        "definitions": _definitions(report),
-        "models": {row["model"]: row for row in report["models"]},
+        "model_labels": MODEL_LABELS,
+        "definitions": _definitions([*report.metrics, *report.terms]),
+        "models": {row.model: row for row in report.models},
     }
     page: str = environment.get_template("report.html.j2").render(
         results=_results(report),
-        tests=_tests(report),
-        years=_pivot(report["per_year"], "year"),
-        tickers=_ends(_pivot(report["per_ticker"], "ticker"), lambda row: row["lstm"]["skill"]),
-        forecasts=_ends(list(report["forecasts"]["rows"]), lambda row: row["lstm_return"]),
-        config="\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in _flat(report["config"])),
+        tests=_tests(report.dm),
+        years=_by_key(report.per_year),
+        tickers=_ends(_by_key(report.per_ticker), lambda row: row.scores["lstm"].skill),
+        forecasts=_ends(report.forecasts.rows, lambda row: row.lstm_return),
+        config="\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in _flat(report.config)),
     )
     return page
 
 
-def _shown(value: Any) -> Any:
-    """A report's value with all text in it made printable, so that whatever a template does with it stays so."""
+def _printable(value: Any) -> Any:
+    """JSON in which all text is printable, so that no template can show control characters."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, Mapping):
-        return {_shown(key): _shown(each) for key, each in value.items()}
-    return [_shown(each) for each in value] if isinstance(value, list | tuple) else value
+        return {_printable(key): _printable(each) for key, each in value.items()}
+    return [_printable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def name(text: str) -> str:
-    """A ticker, shortened if it is longer than any real one; then the whole of it is shown on hover."""
+def ticker_name(text: str) -> str:
+    """A ticker; a very long one is shortened and shown whole on hover."""
     from markupsafe import Markup
 
     if len(text) <= LONG_NAME:
@@ -85,7 +152,7 @@ def name(text: str) -> str:
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings as they are written on the command line: section.key and value."""
+    """Settings as on the command line: section.key and value."""
     for key, value in section.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
@@ -93,66 +160,82 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield prefix + key, value
 
 
-def _definitions(report: Report) -> dict[str, dict[str, Any]]:
-    """Every figure and term by name, numbered in the order of the page's last section."""
-    known = [*report["metrics"], *report["terms"]]
-    return {each["name"]: {**each, "number": number} for number, each in enumerate(known, 1)}
+def _definitions(known: Sequence[Metric | Term]) -> dict[str, Definition]:
+    return {
+        each.name: Definition(each.name, each.label, each.definition, number) for number, each in enumerate(known, 1)
+    }
 
 
-def _results(report: Report) -> list[dict[str, Any]]:
-    """The table of results: a row a metric, a cell a model; the best of a row is marked, also when shared."""
+def _results(report: Report) -> list[ResultRow]:
+    """The table of results: one row a metric, one cell a model; the best cells of a row are marked."""
     table = []
-    for metric in report["metrics"]:
-        values = [row[metric["name"]] for row in report["models"]]
-        if not any(values) and metric["name"].startswith(("ic", "rank_ic")):
-            continue  # too few tickers for any of them
-        if metric["name"] == "labels":
-            continue  # the same for all models, and told in the text
-        texts = [numbers.figure(value, metric) for value in values]
+    for metric in report.metrics:
+        values: list[float | None] = [getattr(row, metric.name) for row in report.models]
+        if not any(values) and metric.name.startswith(("ic", "rank_ic")):
+            continue  # too few tickers
+        if metric.name == "labels":
+            continue  # the same for all models, and stated above the table
+        texts = [metric_text(value, metric) for value in values]
         known = [value for value in values if value is not None]
-        best = {"lower": min, "higher": max}.get(metric["better"])
-        mark = numbers.figure(best(known), metric) if best and known else None
-        cells = [
-            {"model": row["model"], "text": text, "best": mark is not None and text == mark}
-            for row, text in zip(report["models"], texts, strict=True)
-        ]
-        if all(cell["best"] for cell in cells):
-            cells = [cell | {"best": False} for cell in cells]
-        table.append({"metric": metric, "unit": UNITS.get(metric["unit"], ""), "cells": cells})
+        best = min(known) if known and metric.better == "lower" else None
+        best = max(known) if known and metric.better == "higher" else best
+        marked = [best is not None and text == metric_text(best, metric) for text in texts]
+        if all(marked):
+            marked = [False] * len(marked)
+        cells = [Cell(row.model, text, mark) for row, text, mark in zip(report.models, texts, marked, strict=True)]
+        table.append(ResultRow(metric, UNITS.get(metric.unit, ""), cells))
     return table
 
 
-def _tests(report: Report) -> list[dict[str, Any]]:
-    """Diebold-Mariano tests, a row a pair of models with both losses."""
-    pairs: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in report["dm"]:
-        pair = pairs.setdefault(
-            (row["model"], row["reference"]), {"model": row["model"], "reference": row["reference"]}
-        )
-        pair[row["loss"]] = row
+def metric_text(value: float | None, metric: Metric) -> str:
+    """A metric's value as text; a dash for None."""
+    if value is None:
+        return numbers.DASH
+    match metric.unit:
+        case "dollar":
+            return numbers.dollars(value)
+        case "return":
+            return numbers.percent(value, 3)
+        case "share":
+            return numbers.signed_percent(value) if metric.name in ("skill", "r2_oos") else numbers.percent(value)
+        case "count":
+            return numbers.count(value) if value < 1e5 else numbers.amount(value)
+        case "p":
+            return numbers.p_value(value)
+        case "t":
+            return numbers.minus(f"{value:+.2f}")
+        case _:
+            return numbers.minus(f"{value:.3f}")
+
+
+def _tests(tests: Sequence[ModelTest]) -> list[TestRow]:
+    pairs: dict[tuple[str, str], TestRow] = {}
+    for test in tests:
+        pair = pairs.setdefault((test.model, test.reference), TestRow(test.model, test.reference))
+        pair.by_loss[test.loss] = test
     return list(pairs.values())
 
 
-def _pivot(rows: list[Row], key: str) -> list[dict[str, Any]]:
-    """Rows of (key, model) as one row a key with an entry a model."""
-    table: dict[Any, dict[str, Any]] = {}
+def _by_key(rows: Sequence[TickerScores] | Sequence[YearScores]) -> list[GroupRow]:
+    """One row a ticker or year, with the scores of every model."""
+    table: dict[str | int, GroupRow] = {}
     for row in rows:
-        table.setdefault(row[key], {key: row[key], "labels": row["labels"]})[row["model"]] = row
+        key = row.ticker if isinstance(row, TickerScores) else row.year
+        table.setdefault(key, GroupRow(key, row.labels)).scores[row.model] = row
     return list(table.values())
 
 
-def _ends(rows: list[Any], order: Callable[[Any], float | None]) -> dict[str, Any]:
-    """All rows from best to worst, or only the two ends of a long table."""
+def _ends(rows: Sequence[T], order: Callable[[T], float | None]) -> LongTable[T]:
+    """All rows in descending order, or only both ends of a long table."""
     known = sorted((row for row in rows if order(row) is not None), key=lambda row: -(order(row) or 0.0))
     ranked = known + [row for row in rows if order(row) is None]
     if len(ranked) <= LONG_TABLE:
-        return {"all": len(ranked), "parts": [{"name": "", "rows": ranked}] if ranked else []}
-    parts = [{"name": "highest", "rows": known[:ENDS]}, {"name": "lowest", "rows": known[-ENDS:]}]
-    return {"all": len(ranked), "parts": parts}
+        return LongTable(len(ranked), [TablePart("", ranked)] if ranked else [])
+    return LongTable(len(ranked), [TablePart("highest", known[:ENDS]), TablePart("lowest", known[-ENDS:])])
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    "name": name,
+    "name": ticker_name,
     "dollars": numbers.dollars,
     "price": numbers.price,
     "percent": numbers.percent,

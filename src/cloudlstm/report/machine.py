@@ -1,4 +1,4 @@
-"""Where a report was made: machine and versions, so that figures can be compared fairly."""
+"""Hardware and package versions of this machine, so that timings of reports can be compared."""
 
 from __future__ import annotations
 
@@ -7,42 +7,36 @@ import platform
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from cloudlstm import __version__
+from cloudlstm.report.run_models import Machine
 
 PACKAGES = ("numpy", "pyarrow", "pyspark", "tensorflow", "keras", "scipy")
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that figures may depend on."""
-    found = {"cloudlstm": __version__}  # a cloud's machine has it as an archive, which was never installed
+    """Installed versions of the packages that results may depend on."""
+    found = {"cloudlstm": __version__}  # cloud machines have it as an archive that is not installed
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
 
 
-def python() -> str:
-    """The version of this Python."""
-    return platform.python_version()
-
-
-def machine() -> dict[str, Any]:
+def machine() -> Machine:
     """Processor, cores, memory and platform of this machine."""
+    return Machine(
+        platform=f"{platform.system()} {platform.machine()}",
+        processor=_processor(),
+        cores=os.cpu_count(),  # of the machine; a worker may use fewer
+        memory_gib=_memory_gib(),
+    )
+
+
+def _memory_gib() -> float | None:
     with suppress(AttributeError, ValueError, OSError):
-        memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-        return _described(memory_gib)
-    return _described(None)
-
-
-def _described(memory_gib: float | None) -> dict[str, Any]:
-    return {
-        "platform": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count(),  # of the machine: a worker may be pinned to some of them
-        "memory_gib": memory_gib,
-    }
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    return None
 
 
 def _processor() -> str | None:

@@ -1,23 +1,26 @@
-"""When each step ran, and what lay between the steps: the start of Spark, of TensorFlow, of the jobs.
+"""Times of the steps, and of the gaps between them: the start of Spark, of TensorFlow and of the jobs.
 
-Steps keep the clock of the machine that they ran on, so on a cluster a few tenths of a second may be the clocks'.
+Each step uses the clock of its own machine, so on a cluster times may be off by a few tenths of a second.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
+from cloudlstm.report.run_models import Span, Step, Timeline
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.steps import STEPS
 
-Row = dict[str, Any]
-
 EVALUATE = "evaluate"
 
-SHORTEST_WAIT_S = 0.3
-"""What lies between two steps is told from here on."""
+SHORTEST_GAP_S = 0.3
+"""Shorter gaps between steps are not shown."""
+
+_GRACE_S = 1.0
+"""A step may seem to begin this much before its attempt, because clocks differ."""
 
 _STARTS = {
     "prepare": ("start of prepare", "the launcher, the job's process and its imports"),
@@ -25,95 +28,107 @@ _STARTS = {
 }
 
 
-def steps(
-    manifests: Mapping[str, Manifest | None], submitted: float, began: float, seconds: float, windows: int | None
-) -> list[Row]:
-    """Seconds, units and rate of every step; of this one, whose report is still being written, seconds so far.
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Times of the attempt and of its evaluate step, which has no manifest yet.
+
+    Attributes:
+        submitted: Begin of the attempt, seconds since the epoch; 0.0 if unknown.
+        began: Begin of the evaluation, likewise.
+        seconds: Duration of the evaluation so far.
+    """
+
+    submitted: float
+    began: float
+    seconds: float
+
+
+def step_rows(manifests: Mapping[str, Manifest | None], timing: Timing, windows: int | None) -> list[Step]:
+    """Duration, units and rate of every step.
 
     Args:
-        manifests: Step -> manifest, None where a step has none.
-        submitted: When this attempt began, seconds since the epoch; 0.0 where that is not known.
-        began: When evaluation began, likewise.
-        seconds: What evaluation has taken so far.
-        windows: Windows that evaluation looked at.
+        manifests: Step -> manifest, None for a step without one.
+        timing: Times of the attempt and of the evaluation.
+        windows: Number of windows that the evaluation read.
     """
     rows = []
     for step in STEPS:
         manifest = manifests.get(step.name)
         facts = manifest.facts if manifest else {}
-        unit = "windows" if step.job == "train" else "rows"
         names = ("windows_seen", "windows_per_s") if step.name == "train" else ("rows", "rows_per_s")
         count, rate = (facts.get(name) for name in names)
-        took, start = (manifest.seconds, manifest.began) if manifest else (None, 0.0)
+        seconds, start = (manifest.seconds, manifest.began) if manifest else (None, 0.0)
         if step.name == "train" and count is None and rate and facts.get("training_seconds"):
             count = round(rate * facts["training_seconds"])
         if step.name == EVALUATE:
-            took, start, count = seconds, began, windows
+            seconds, start, count = timing.seconds, timing.began, windows
             rate = windows / seconds if windows and seconds > 0.0 else None
         rows.append(
-            {
-                "step": step.name,
-                "title": step.title,
-                "began": moment(start),
-                "seconds": took,
-                "rows": count,
-                "unit": unit,
-                "rate": rate,
-                # A second of grace: storage and machines have clocks of their own.
-                "reused": bool(start and submitted and start < submitted - 1.0),
-            }
+            Step(
+                step=step.name,
+                title=step.title,
+                began=iso_time(start),
+                seconds=seconds,
+                rows=count,
+                unit="windows" if step.job == "train" else "rows",
+                rate=rate,
+                reused=bool(start and timing.submitted and start < timing.submitted - _GRACE_S),
+            )
         )
     return rows
 
 
-def spans(manifests: Mapping[str, Manifest | None], submitted: float, began: float, seconds: float) -> Row:
-    """The attempt from its submission to now: steps that ran in it, in order, and what lay between them.
+def timeline(manifests: Mapping[str, Manifest | None], timing: Timing) -> Timeline:
+    """The steps of this attempt and the gaps between them, from its submission to now.
 
-    Arguments as those of `steps`. A step of an earlier attempt has no place on this line. Where a manifest
-    tells no time nothing can be placed, and there are no spans.
+    Steps of earlier attempts are left out. There are no spans if a manifest has no start time.
+
+    Args:
+        manifests: Step -> manifest, None for a step without one.
+        timing: Times of the attempt and of the evaluation.
     """
     if any(manifest and not manifest.began for manifest in manifests.values()):
-        return {"began": None, "seconds": None, "spans": []}
+        return Timeline()
     ran = []
     for step in STEPS:
         manifest = manifests.get(step.name)
-        start, took = (manifest.began, manifest.seconds) if manifest else (0.0, 0.0)
+        start, seconds = (manifest.began, manifest.seconds) if manifest else (0.0, 0.0)
         if step.name == EVALUATE:
-            start, took = began, seconds
-        if start and start >= submitted - 1.0:
-            ran.append((step, start, took))
+            start, seconds = timing.began, timing.seconds
+        if start and start >= timing.submitted - _GRACE_S:
+            ran.append((step, start, seconds))
     if not ran:
-        return {"began": None, "seconds": None, "spans": []}
-    zero = submitted or ran[0][1] - _spark_start(manifests, ran[0][0].name)
-    at, found, jobs = zero, [], set[str]()
-    for step, start, took in ran:
-        first = step.job not in jobs
+        return Timeline()
+    zero = timing.submitted or ran[0][1] - _spark_start_s(manifests, ran[0][0].name)
+    at, spans, jobs = zero, [], set[str]()
+    for step, start, seconds in ran:
+        first_of_job = step.job not in jobs
         jobs.add(step.job)
-        spark = _spark_start(manifests, step.name) if first and step.job == "prepare" else 0.0
+        spark = _spark_start_s(manifests, step.name) if first_of_job and step.job == "prepare" else 0.0
         spark = min(spark, max(start - at, 0.0))
-        if start - spark - at >= SHORTEST_WAIT_S:
-            name, what = _STARTS[step.job] if first else ("between steps", "reading and writing the run folder")
-            found.append(_span(name, "start" if first else "wait", what, at - zero, start - spark - at))
+        if start - spark - at >= SHORTEST_GAP_S:
+            name, what = _STARTS[step.job] if first_of_job else ("between steps", "reading and writing the run folder")
+            spans.append(_span(name, "start" if first_of_job else "wait", what, at - zero, start - spark - at))
         if spark:
-            found.append(_span("start of Spark", "start", "the JVM and Spark's context", start - spark - zero, spark))
-        found.append(_span(step.name, "step", step.title, start - zero, took))
-        at = max(at, start + took)
-    return {"began": moment(zero), "seconds": round(at - zero, 3), "spans": found}
+            spans.append(_span("start of Spark", "start", "the JVM and Spark's context", start - spark - zero, spark))
+        spans.append(_span(step.name, "step", step.title, start - zero, seconds))
+        at = max(at, start + seconds)
+    return Timeline(began=iso_time(zero), seconds=round(at - zero, 3), spans=tuple(spans))
 
 
-def _span(name: str, kind: str, what: str, begin: float, seconds: float) -> Row:
-    return {
-        "name": name, "kind": kind, "what": what, "begin_s": round(max(begin, 0.0), 3),
-        "seconds": round(max(seconds, 0.0), 3),
-    }  # fmt: skip
+def _span(name: str, kind: Literal["step", "start", "wait"], what: str, begin: float, seconds: float) -> Span:
+    return Span(
+        name=name, kind=kind, what=what, begin_s=round(max(begin, 0.0), 3), seconds=round(max(seconds, 0.0), 3)
+    )  # fmt: skip
 
 
-def _spark_start(manifests: Mapping[str, Manifest | None], step: str) -> float:
+def _spark_start_s(manifests: Mapping[str, Manifest | None], step: str) -> float:
+    """Seconds that Spark took to start before a step; 0.0 if unknown."""
     manifest = manifests.get(step)
-    told = manifest.facts.get("spark") if manifest else None
-    return float(told.get("start_s") or 0.0) if isinstance(told, Mapping) else 0.0
+    spark = manifest.facts.get("spark") if manifest else None
+    return float(spark.get("start_s") or 0.0) if isinstance(spark, Mapping) else 0.0
 
 
-def moment(epoch_s: float) -> str | None:
-    """Seconds since the epoch as ISO time in UTC; None for 0.0, which stands for not known."""
+def iso_time(epoch_s: float) -> str | None:
+    """Seconds since the epoch as ISO time in UTC; None for 0.0, which means unknown."""
     return dt.datetime.fromtimestamp(epoch_s, dt.UTC).isoformat(timespec="milliseconds") if epoch_s else None

@@ -1,38 +1,20 @@
-"""What the figures share: a titled panel with its axes, a legend, names at the ends of lines."""
+"""Parts that charts share: a box with axes and a title, a legend, labels at line ends. Knows nothing of the report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from cloudlstm.report.charts.scales import Scale, Tick, apart
+from cloudlstm.report.charts.scales import Scale, Tick, spread_out
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, extent
 from cloudlstm.text.numbers import signed
 
-LABELS = {"naive": "Naive", "drift": "Drift", "ridge": "Ridge", "lstm": "LSTM"}
-
 BROAD_PX = 500.0
-"""Figures wider than this have room for panels side by side."""
+"""Charts wider than this have space for panels side by side."""
 
 TITLE_PX, AXIS_PX = 20.0, 20.0
 """Height of a panel's title line, and of the labels below its x axis."""
-
-
-def percent_tick(value: float, decimals: int) -> str:
-    return signed(value, f".{decimals}f") if abs(value) > 1e-12 else "0"
-
-
-def against_naive(value: float, decimals: int) -> str:
-    """As `percent_tick`, with zero named for what stands there."""
-    return signed(value, f".{decimals}f") if abs(value) > 1e-12 else "naive"
-
-
-def plain_tick(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}"
-
-
-def dollar_tick(value: float, decimals: int) -> str:
-    return f"${value:,.{min(decimals, 2)}f}" if value >= 0 else f"−${-value:,.{min(decimals, 2)}f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +27,58 @@ class Box:
     bottom: float
 
 
-def title(drawing: Drawing, x: float, y: float, text: str, unit: str = "", room: float = 1e9) -> None:
-    """A panel's title in bold, and what it is measured in where there is room for that."""
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """One entry of a legend."""
+
+    form: Literal["line", "dash", "dot", "ring", "bar"]
+    colour: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndLabel:
+    """The name of a line, at the height where the line ends."""
+
+    y: float
+    text: str
+    colour: str
+    bold: bool = False
+
+
+def percent_tick(value: float, decimals: int) -> str:
+    """A percentage with its sign; zero without one."""
+    return signed(value, f".{decimals}f") if abs(value) > 1e-12 else "0"
+
+
+def plain_tick(value: float, decimals: int) -> str:
+    """A number with thousands separators."""
+    return f"{value:,.{decimals}f}"
+
+
+def dollar_tick(value: float, decimals: int) -> str:
+    """Dollars with at most two decimals."""
+    return f"${value:,.{min(decimals, 2)}f}" if value >= 0 else f"−${-value:,.{min(decimals, 2)}f}"
+
+
+def title(drawing: Drawing, x: float, y: float, text: str, unit: str = "", width: float = 1e9) -> None:
+    """A panel's title in bold, and its unit if both fit into `width`."""
     drawing.text(x, y, text, "ink", px=LABEL_PX, bold=True)
     start = extent(text, LABEL_PX, bold=True) + 8.0
-    if unit and start + extent(unit, TICK_PX) <= room:
+    if unit and start + extent(unit, TICK_PX) <= width:
         drawing.text(x + start, y, unit)
 
 
 def gutter(ticks: Sequence[Tick]) -> float:
-    """Width that the labels of a y axis take, with their distance from the plot."""
+    """Width of the labels of a y axis, with their distance from the plot."""
     return max((extent(tick.text, TICK_PX) for tick in ticks), default=0.0) + 8.0
 
 
-def y_axis(drawing: Drawing, box: Box, scale: Scale, ticks: Sequence[Tick], *, lines: bool = True) -> None:
-    """Labels left of the box and, faintly, a line at each."""
+def y_axis(drawing: Drawing, box: Box, scale: Scale, ticks: Sequence[Tick]) -> None:
+    """Labels left of the box, and a grid line at each."""
     for tick in ticks:
         y = scale(tick.value)
-        if lines:
-            drawing.line(box.left, y, box.right, y, "grid")
+        drawing.line(box.left, y, box.right, y, "grid")
         drawing.text(box.left - 8.0, y + 4.0, tick.text, anchor="end")
 
 
@@ -71,7 +86,17 @@ def x_axis(
     drawing: Drawing, box: Box, scale: Scale, ticks: Sequence[Tick], *, lines: bool = False, low: float = 0.0,
     high: float | None = None,
 ) -> None:  # fmt: skip
-    """Labels below the box, without those that would touch the one before or leave the range of pixels."""
+    """Labels below the box, without those that would overlap.
+
+    Args:
+        drawing: Where to draw.
+        box: The plot.
+        scale: Maps values to x.
+        ticks: Labels in their order.
+        lines: Draws a grid line at each label.
+        low: Labels stay right of this pixel.
+        high: Labels stay left of this pixel; None for the right edge of the drawing.
+    """
     end, most = low - 8.0, high if high is not None else drawing.width
     for tick in ticks:
         x, half = scale(tick.value), extent(tick.text, TICK_PX) / 2.0
@@ -83,35 +108,32 @@ def x_axis(
             end = middle + half
 
 
-def legend(drawing: Drawing, x: float, y: float, entries: Sequence[tuple[str, str, str]]) -> float:
-    """Entries (form, colour, text) in a row, wrapped at the right edge; returns the height that they took.
-
-    Forms: "line", "dash", "dot", "ring", "bar".
-    """
+def legend(drawing: Drawing, x: float, y: float, entries: Sequence[LegendEntry]) -> float:
+    """Draws entries in a row, wrapped at the right edge; returns their height."""
     at, rows = x, 0
-    for form, colour, text in entries:
-        wide = 22.0 + extent(text, TICK_PX) + 14.0
-        if at > x and at + wide - 14.0 > drawing.width:
+    for entry in entries:
+        width = 22.0 + extent(entry.text, TICK_PX) + 14.0
+        if at > x and at + width - 14.0 > drawing.width:
             at, rows = x, rows + 1
         middle = y + 18.0 * rows - 4.0
-        if form in ("line", "dash"):
-            drawing.line(at, middle, at + 16.0, middle, colour, 2.2, "4 3" if form == "dash" else "")
-        elif form == "bar":
-            drawing.rect(at + 3.0, middle - 5.0, 10.0, 10.0, colour, opacity=0.5)
+        if entry.form in ("line", "dash"):
+            drawing.line(at, middle, at + 16.0, middle, entry.colour, 2.2, "4 3" if entry.form == "dash" else "")
+        elif entry.form == "bar":
+            drawing.rect(at + 3.0, middle - 5.0, 10.0, 10.0, entry.colour, opacity=0.5)
         else:
-            drawing.dot(at + 8.0, middle, 4.5, colour, hollow=form == "ring")
-        drawing.text(at + 22.0, y + 18.0 * rows, text, "ink")
-        at += wide
+            drawing.dot(at + 8.0, middle, 4.5, entry.colour, hollow=entry.form == "ring")
+        drawing.text(at + 22.0, y + 18.0 * rows, entry.text, "ink")
+        at += width
     return 18.0 * (rows + 1)
 
 
-def end_labels(drawing: Drawing, box: Box, entries: Sequence[tuple[str, float, str]]) -> None:
-    """Names (colour, y, text) right of the box, at the height where their lines end, moved apart where they touch."""
-    places = apart([y for _, y, _ in entries], 15.0, box.top + 4.0, box.bottom)
-    for (colour, _, text), y in zip(entries, places, strict=True):
-        drawing.text(box.right + 6.0, y + 4.0, text, colour, bold=colour == "lstm")
+def end_labels(drawing: Drawing, box: Box, labels: Sequence[EndLabel]) -> None:
+    """Names right of the box where their lines end, shifted where they would overlap."""
+    places = spread_out([label.y for label in labels], 15.0, box.top + 4.0, box.bottom)
+    for label, y in zip(labels, places, strict=True):
+        drawing.text(box.right + 6.0, y + 4.0, label.text, label.colour, bold=label.bold)
 
 
-def end_room(texts: Sequence[str]) -> float:
-    """Width that names right of a box take."""
+def end_labels_px(texts: Sequence[str]) -> float:
+    """Width that labels right of a box need."""
     return max((extent(text, TICK_PX, bold=True) for text in texts), default=0.0) + 8.0

@@ -1,4 +1,4 @@
-"""From values to pixels, and where an axis is labelled."""
+"""Maps values to pixels, and chooses the ticks of an axis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values from `low` to `high` on pixels from `start` to `end`; y axes have their start below."""
+    """Linear map of values from `low` to `high` to pixels from `start` to `end`.
+
+    On a y axis `start` is the bottom, the larger pixel.
+    """
 
     low: float
     high: float
@@ -25,31 +28,33 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
     def clamped(self, value: float) -> float:
-        """As the call, with what lies outside on the edge."""
+        """As a call; values outside the range map to its nearer end."""
         return self(min(max(value, self.low), self.high))
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
+    """A labelled value of an axis."""
+
     value: float
     text: str
 
 
 def padded(low: float, high: float, share: float) -> tuple[float, float]:
-    """The range with room at both ends; never empty."""
+    """The range extended by a share of its length at both ends; never empty."""
     room = share * (high - low) or abs(high) * 0.1 or 1.0
     return low - room, high + room
 
 
 def step_of(low: float, high: float, at_most: int) -> float:
-    """A step of 1, 2, 2.5 or 5 times a power of ten with at most so many steps in the range."""
+    """The smallest step of 1, 2, 2.5 or 5 times a power of ten that gives at most `at_most` steps in the range."""
     rough = (high - low) / max(at_most, 1) or 1.0
     power = 10.0 ** math.floor(math.log10(rough))
     return next(power * factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if power * factor >= rough * (1.0 - 1e-9))
 
 
 def ticks(low: float, high: float, at_most: int, text: Callable[[float, int], str]) -> list[Tick]:
-    """Round values in the range; `text` writes one with so many decimals as the step needs."""
+    """Round values in the range; `text` formats a value with the number of decimals that the step needs."""
     step = step_of(low, high, at_most)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     decimals += round(step / 10.0 ** math.floor(math.log10(step) + 1e-9), 6) == 2.5 if step < 10 else 0
@@ -81,7 +86,7 @@ def date_ticks(low: float, high: float, at_most: int) -> list[Tick]:
 
 
 def duration_ticks(most: float, at_most: int) -> list[Tick]:
-    """Round seconds, minutes or hours from 0 to `most` seconds."""
+    """Round numbers of seconds, minutes or hours from 0 to `most` seconds."""
     steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
     step = next((each for each in steps if most / each <= at_most), most / at_most)
     unit, size = ("s", 1.0) if step < 60 else ("min", 60.0) if step < 3600 else ("h", 3600.0)
@@ -89,8 +94,8 @@ def duration_ticks(most: float, at_most: int) -> list[Tick]:
     return [Tick(number * step, f"{number * step / size:g} {unit}") for number in range(count)]
 
 
-def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Places moved as little as needed so that neighbours are `gap` apart and all lie in the range."""
+def spread_out(places: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Positions shifted so that neighbours are at least `gap` apart and all are in the range."""
     order = sorted(range(len(places)), key=lambda index: places[index])
     moved = sorted(places)
     for index in range(1, len(moved)):

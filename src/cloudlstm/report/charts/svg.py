@@ -1,7 +1,7 @@
-"""A figure as inline SVG: few shapes, colours by the page's CSS classes, and text that is measured before it is set.
+"""A drawing as inline SVG: shapes coloured by the page's CSS classes, and text whose width is estimated.
 
-The page's font is not known here. Widths are those of DejaVu Sans, the widest of the fonts that the page asks for, so
-what fits by this measure fits on every machine.
+The font that a browser uses is unknown. Text widths are those of DejaVu Sans, the widest font in the page's list, so
+text that fits by this estimate fits on every machine.
 """
 
 from __future__ import annotations
@@ -9,10 +9,15 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Literal
 
 from cloudlstm.text.printable import printable, shortened
 
 TICK_PX, LABEL_PX = 11.0, 12.0
+
+Marker = Literal["circle", "diamond", "triangle"]
+
+_MARKERS = {"diamond": "M0-6L6 0 0 6-6 0Z", "triangle": "M0-6L6 5H-6Z"}
 
 _WIDTHS = {
     0.32: " .,:;'|ijlI!·/()[]f-t",
@@ -26,7 +31,7 @@ _WIDTH = {character: width for width, characters in _WIDTHS.items() for characte
 
 
 def extent(text: str, px: float, *, bold: bool = False) -> float:
-    """How wide the text is at most, in pixels."""
+    """Upper bound of the width of text in pixels."""
     return sum(map(_width, text)) * px * (1.12 if bold else 1.0)
 
 
@@ -34,19 +39,19 @@ def _width(character: str) -> float:
     return _WIDTH.get(character) or (1.0 if unicodedata.east_asian_width(character) in "WF" else 0.84)
 
 
-def fitted(text: str, px: float, room: float, *, bold: bool = False) -> str:
-    """The text, or as much of its beginning as fits into `room` pixels with an ellipsis after it."""
+def fitted(text: str, px: float, width: float, *, bold: bool = False) -> str:
+    """The text, or as much of its beginning as fits into `width` pixels, with an ellipsis."""
     text = printable(text)
-    if extent(text, px, bold=bold) <= room:
+    if extent(text, px, bold=bold) <= width:
         return text
     most = len(text)
-    while most > 1 and extent(shortened(text, most), px, bold=bold) > room:
+    while most > 1 and extent(shortened(text, most), px, bold=bold) > width:
         most = min(most - 1, max(int(most * 0.9), 1))
     return shortened(text, most)
 
 
 def number(value: float) -> str:
-    """A coordinate with tenths of a pixel and nothing more."""
+    """A coordinate with at most one decimal."""
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
 
@@ -54,7 +59,7 @@ def number(value: float) -> str:
 class Drawing:
     """Shapes on a canvas of `width` x `height` pixels, in the order in which they are drawn.
 
-    Colours are names of the palette in report.css: "ink", "muted", "grid", "naive", "drift", "ridge", "lstm", "truth".
+    A colour is the name of a CSS class of the page, without its prefix `c-`.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -62,6 +67,7 @@ class Drawing:
         self._parts: list[str] = []
 
     def line(self, x1: float, y1: float, x2: float, y2: float, colour: str, px: float = 1.0, dash: str = "") -> None:
+        """A straight line."""
         at = " ".join(
             f'{name}="{number(v)}"' for name, v in zip(("x1", "y1", "x2", "y2"), (x1, y1, x2, y2), strict=True)
         )
@@ -71,7 +77,7 @@ class Drawing:
         self, xs: Sequence[float], ys: Sequence[float], colour: str, px: float = 1.8, *, dash: str = "",
         stairs: bool = False, opacity: float = 1.0,
     ) -> None:  # fmt: skip
-        """A line through points, or stairs that rise at each of them."""
+        """A line through points; with `stairs`, a step function."""
         if not len(xs):
             return
         steps = [f"M{number(xs[0])} {number(ys[0])}"]
@@ -81,7 +87,7 @@ class Drawing:
         self._parts.append(f'<path class="s c-{colour}" d="{"".join(steps)}"{_stroke(px, dash)}{faint}/>')
 
     def area(self, xs: Sequence[float], ys: Sequence[float], base: float, colour: str, opacity: float) -> None:
-        """What lies between stairs and a base line."""
+        """The filled area between a step function and a base line."""
         steps = "".join(f"V{number(y)}H{number(x)}" for x, y in zip(xs[1:], ys, strict=True))
         path = f"M{number(xs[0])} {number(base)}{steps}V{number(base)}Z"
         self._parts.append(f'<path class="f c-{colour}" d="{path}" opacity="{opacity:g}"/>')
@@ -90,6 +96,7 @@ class Drawing:
         self, x: float, y: float, width: float, height: float, colour: str, *, opacity: float = 1.0,
         radius: float = 0.0, title: str = "",
     ) -> None:  # fmt: skip
+        """A filled rectangle; `title` shows on hover."""
         box = f'x="{number(x)}" y="{number(y)}" width="{number(max(width, 0.0))}" height="{number(height)}"'
         extra = (f' rx="{number(radius)}"' if radius else "") + (f' opacity="{opacity:g}"' if opacity < 1 else "")
         self._parts.append(f'<rect class="f c-{colour}" {box}{extra}{_titled("rect", title)}')
@@ -98,39 +105,39 @@ class Drawing:
         self, x: float, y: float, radius: float, colour: str, *, hollow: bool = False, opacity: float = 1.0,
         title: str = "",
     ) -> None:  # fmt: skip
+        """A circle, filled or hollow; `title` shows on hover."""
         kind = "s" if hollow else "f"
         faint = f' opacity="{opacity:g}"' if opacity < 1 else ""
         at = f'cx="{number(x)}" cy="{number(y)}" r="{number(radius)}"'
         self._parts.append(f'<circle class="{kind} c-{colour}" {at}{faint}{_titled("circle", title)}')
 
     def dots(self, points: Iterable[tuple[float, float]], px: float, colour: str, opacity: float) -> None:
-        """Many equal dots as one path: points of a round-capped line."""
+        """Many equal dots as one path of round line caps."""
         path = "".join(f"M{number(x)} {number(y)}h0" for x, y in points)
         self._parts.append(f'<path class="s c-{colour}" d="{path}" stroke-width="{px:g}" opacity="{opacity:g}"/>')
 
     def bars(
         self, xs: Sequence[float], ys: Sequence[float], base: float, px: float, colour: str, opacity: float
     ) -> None:
-        """Many thin upright bars from a base line as one path."""
+        """Many thin vertical bars from a base line as one path."""
         path = "".join(f"M{number(x)} {number(base)}V{number(y)}" for x, y in zip(xs, ys, strict=True))
         self._parts.append(
             f'<path class="s k c-{colour}" d="{path}" stroke-width="{number(px)}" opacity="{opacity:g}"/>'
         )  # fmt: skip
 
-    def marker(self, model: str, x: float, y: float, title: str = "") -> None:
-        """The mark of a model: told apart by its form as well as its colour."""
-        forms = {"drift": "M0-6L6 0 0 6-6 0Z", "ridge": "M0-6L6 5H-6Z", "naive": "M-5-5H5V5H-5Z"}
-        if model not in forms:
-            self.dot(x, y, 5.2, model, title=title)
+    def marker(self, shape: Marker, x: float, y: float, colour: str, title: str = "") -> None:
+        """A marker of one of several shapes, which do not depend on colour vision; `title` shows on hover."""
+        if shape == "circle":
+            self.dot(x, y, 5.2, colour, title=title)
             return
         place = f'transform="translate({number(x)} {number(y)})"'
-        self._parts.append(f'<path class="f c-{model}" d="{forms[model]}" {place}{_titled("path", title)}')
+        self._parts.append(f'<path class="f c-{colour}" d="{_MARKERS[shape]}" {place}{_titled("path", title)}')
 
     def text(
         self, x: float, y: float, text: str, colour: str = "muted", *, px: float = TICK_PX, anchor: str = "start",
         bold: bool = False, title: str = "",
     ) -> None:  # fmt: skip
-        """Text on a base line at y, moved sideways as far as needed to stay on the canvas; `title` shows on hover."""
+        """Text with its base line at y, shifted to stay on the canvas; `title` shows on hover."""
         text = printable(text)
         wide = extent(text, px, bold=bold)
         left = x - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
@@ -140,7 +147,7 @@ class Drawing:
         self._parts.append(f'<text class="t{style} c-{colour}" {place}>{_escaped(text)}{_title(title)}</text>')
 
     def markup(self, name: str, title: str, description: str) -> str:
-        """The `<svg>` element; `name` keeps its ids apart from those of other figures."""
+        """The `<svg>` element; `name` must be unique on the page, because the ids begin with it."""
         return (
             f'<svg viewBox="0 0 {number(self.width)} {number(self.height)}" role="img" '
             f'aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{_escaped(title)}</title>'

@@ -1,36 +1,35 @@
-"""Skill ticker by ticker."""
+"""Charts of skill by ticker."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+from cloudlstm.evaluation.rows import TickerScores
 from cloudlstm.report.charts import panel
+from cloudlstm.report.charts.model_charts import naive_tick
 from cloudlstm.report.charts.panel import BROAD_PX, Box
 from cloudlstm.report.charts.scales import Scale, padded, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, Drawing, extent, fitted
 from cloudlstm.text.numbers import count, signed
 
-Report = Mapping[str, Any]
-
 MANY_TICKERS = 60
 """More tickers than this are shown as a histogram."""
 _BINS = 40
 _NAMES = 0.25
-"""Share of the width that names may take."""
+"""Largest share of the width for names."""
 
 
-def skill(report: Report, width: float) -> Drawing | None:
-    """The LSTM's skill on price, ticker by ticker; a histogram where there are many."""
-    rows = [row for row in report["per_ticker"] if row["model"] == "lstm" and row["skill"] is not None]
-    if not rows:
+def skill(per_ticker: Sequence[TickerScores], width: float) -> Drawing | None:
+    """The LSTM's skill on price by ticker; a histogram if there are many tickers."""
+    known = {row.ticker: row.skill for row in per_ticker if row.model == "lstm" and row.skill is not None}
+    if not known:
         return None
-    rows = sorted(rows, key=lambda row: (-row["skill"], row["ticker"]))
-    values = [100.0 * row["skill"] for row in rows]
-    if len(rows) > MANY_TICKERS:
+    names = sorted(known, key=lambda name: (-known[name], name))
+    values = [100.0 * known[name] for name in names]
+    if len(names) > MANY_TICKERS:
         return _histogram(values, width)
-    return _dots([row["ticker"] for row in rows], values, width)
+    return _dots(names, values, width)
 
 
 def _dots(names: list[str], values: list[float], width: float) -> Drawing:
@@ -44,7 +43,7 @@ def _dots(names: list[str], values: list[float], width: float) -> Drawing:
     low, high = padded(min(0.0, *values, 0.0), max(0.0, *values, 0.0), 0.05)
     x = Scale(low, high, box.left, box.right)
     panel.x_axis(
-        drawing, box, x, ticks(low, high, 6 if width > BROAD_PX else 3, panel.against_naive), lines=True
+        drawing, box, x, ticks(low, high, 6 if width > BROAD_PX else 3, naive_tick), lines=True
     )  # fmt: skip
     drawing.line(x(0.0), box.top, x(0.0), box.bottom, "naive", 1.6)
     for number, (name, label, value, text) in enumerate(zip(names, labels, values, texts, strict=True)):
@@ -57,12 +56,12 @@ def _dots(names: list[str], values: list[float], width: float) -> Drawing:
 
 
 def _histogram(values: list[float], width: float) -> Drawing:
-    """Tickers by skill; the one percent that is farthest out is counted in the outermost bars."""
+    """Histogram of skill; the outermost bars include the one percent of tickers beyond them."""
     ranked = sorted(values)
     low = min(ranked[int(0.005 * (len(ranked) - 1))], 0.0)
     high = max(ranked[int(0.995 * (len(ranked) - 1))], 0.0)
     step = (high - low) / _BINS or 1.0
-    first, last = math.floor(low / step), math.ceil(high / step)  # zero is where two bars meet
+    first, last = math.floor(low / step), math.ceil(high / step)  # zero is an edge between two bars
     counts = [0] * (last - first)
     for value in values:
         counts[min(max(math.floor(value / step), first), last - 1) - first] += 1
@@ -74,11 +73,11 @@ def _histogram(values: list[float], width: float) -> Drawing:
     x = Scale(first * step, last * step, box.left, box.right)
     y = Scale(0.0, 1.05 * max(counts), box.bottom, box.top)
     panel.y_axis(drawing, box, y, found)
-    panel.x_axis(drawing, box, x, ticks(x.low, x.high, 8 if width > BROAD_PX else 4, panel.against_naive))
+    panel.x_axis(drawing, box, x, ticks(x.low, x.high, 8 if width > BROAD_PX else 4, naive_tick))
     for number, tickers in enumerate(counts, first):
         left, right = x(number * step), x((number + 1) * step)
-        said = f"{signed(number * step)} to {signed((number + 1) * step)}: {count(tickers)} tickers"
+        text = f"{signed(number * step)} to {signed((number + 1) * step)}: {count(tickers)} tickers"
         colour = "lstm" if number >= 0 else "naive"
-        drawing.rect(left + 0.6, y(tickers), right - left - 1.2, box.bottom - y(tickers), colour, title=said)
+        drawing.rect(left + 0.6, y(tickers), right - left - 1.2, box.bottom - y(tickers), colour, title=text)
     drawing.line(x(0.0), box.top, x(0.0), box.bottom, "naive", 1.6)
     return drawing
