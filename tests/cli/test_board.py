@@ -23,6 +23,7 @@ from cloudlstm.cli.board import Board, progress_display
 from cloudlstm.cli.progress import figures
 from cloudlstm.cli.tables import Column, fitted
 from cloudlstm.config import parse
+from cloudlstm.evaluation.rows import ModelScores
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
@@ -150,8 +151,10 @@ def a_run(root: str, name: str, *overrides: str, rmse: float | None = None) -> s
     with Attempt(paths):
         pass
     if rmse is not None:
-        row = {"model": "lstm", "rmse_price": rmse, "skill": 1 - rmse / 2, "r2_oos": None, "dm_p": 0.0001,
-               "directional_accuracy": 0.5, "labels": 1000}  # fmt: skip
+        row = dict.fromkeys(ModelScores.model_fields) | {
+            "model": "lstm", "rmse_price": rmse, "skill": 1 - rmse / 2, "dm_p": 0.0001, "directional_accuracy": 0.5,
+            "labels": 1000, "zero_forecasts": 0, "ic_dates": 0,
+        }  # fmt: skip
         report = {"models": [row], "universe": ["A", "B"], "data": {"last_date": "2024-12-31", "hash": "h"}}
         storage.write_json(paths.report("report.json"), report)
         facts = {"best_epoch": 2, "epochs": 3, "windows_per_s": 4321.0, "workers": 2, "validation_loss": 1.01}

@@ -60,8 +60,8 @@ def test_a_stored_error_is_printed_literally(root: str, text: str, capsys: pytes
 def test_tickers_are_printed_literally(root: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     paths = a_run(root, train={"epochs": 0})
     row = {"ticker": text, "last_close": 1.0, "lstm_price": 2.0, "lstm_return": 0.7, "ridge_price": 1.0,
-           "usual_miss_price": 0.1}  # fmt: skip
-    found = {"rows": [row], "origin_date": "2024-12-31", "target_date": "2025-01-02"}
+           "naive_price": 1.0, "typical_error_price": 0.1}  # fmt: skip
+    found = {"rows": [row], "origin_date": "2024-12-31", "target_date": "2025-01-02", "tickers": 1, "ended_earlier": 0}
     storage.write_json(paths.report("report.json"), {"forecasts": found})
     assert show_results(paths) == 0
     assert f" {text} " in capsys.readouterr().out
@@ -93,13 +93,13 @@ def test_cells_titles_and_lines_are_printed_literally(text: str, capsys: pytest.
 
 
 def test_the_link_to_a_path_with_a_space_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
-    from cloudlstm.cli.result import _print_place
+    from cloudlstm.cli.result import _print_link
 
     place = "s3://bucket/my runs/[old]/report.html"
-    _print_place(console(), "report", place)
+    _print_link(console(), "report", place)
     assert capsys.readouterr().out == f"report  {place}\n"
     file = io.StringIO()
-    _print_place(Console(file=file, force_terminal=True, color_system="standard"), "report", place)
+    _print_link(Console(file=file, force_terminal=True, color_system="standard"), "report", place)
     assert f";{place}\x1b\\{place}\x1b]8;;" in file.getvalue()
 
 

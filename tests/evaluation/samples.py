@@ -1,8 +1,9 @@
-"""Forecasts, windows and reports made up for tests."""
+"""Simulated forecasts, windows and reports for tests."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.evaluation.baselines import Fitted
+from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.features import FEATURE_NAMES
-from cloudlstm.report.build import Evaluation, document
+from cloudlstm.report.build import ReportInputs, build_report
+from cloudlstm.report.models import Report
+from cloudlstm.report.run_models import Epoch
+from cloudlstm.report.schema import to_json
+from cloudlstm.report.timeline import Timing
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 
 HISTORY = [
@@ -45,7 +50,7 @@ HISTORY = [
 
 
 SUBMITTED = 1_750_000_000.0
-"""When the attempt of the made-up run began, seconds since the epoch."""
+"""Begin of the attempt of the sample run, seconds since the epoch."""
 
 
 def days_from(date: str, n: int) -> NDArray[np.int32]:
@@ -53,8 +58,8 @@ def days_from(date: str, n: int) -> NDArray[np.int32]:
     return np.busday_offset(date, np.arange(n), roll="forward").astype("datetime64[D]").astype(np.int32)
 
 
-def made_forecasts(tickers: int = 6, dates: int = 80, *, seed: int = 0, skill: float = 0.0) -> Forecasts:
-    """A judged test split: a market factor, prices of many sizes, and an LSTM that knows `skill` of the return."""
+def make_forecasts(tickers: int = 6, dates: int = 80, *, seed: int = 0, skill: float = 0.0) -> Forecasts:
+    """A test split: a market factor, prices of many sizes, and an LSTM that forecasts a share `skill` of the signal."""
     rng = np.random.default_rng(seed)
     days = days_from("2023-11-01", dates + 1)
     shape = (tickers, dates)
@@ -74,33 +79,33 @@ def made_forecasts(tickers: int = 6, dates: int = 80, *, seed: int = 0, skill: f
         np.tile(days[1:], tickers),
         close.ravel(),
         actual.ravel(),
-        {model: said.ravel() for model, said in models.items()},
+        {model: forecast.ravel() for model, forecast in models.items()},
     )
 
 
-def made_wild(tickers: int = 6) -> Forecasts:
-    """As `made_forecasts`, with an LSTM that is off by orders of magnitude, as one on price levels can be."""
-    test = made_forecasts(tickers=tickers)
+def make_wild_forecasts(tickers: int = 6) -> Forecasts:
+    """As `make_forecasts`, with LSTM errors larger by orders of magnitude, as with inputs on price levels."""
+    test = make_forecasts(tickers=tickers)
     rng = np.random.default_rng(1)
     test.models["lstm"] = rng.normal(-0.4, 0.3, len(test)) * np.linspace(0.01, 4.0, len(test))
     return test
 
 
-def beyond_the_last_bar(test: Forecasts) -> Forecasts:
-    """A forecast split that begins where the test split ends; the last ticker's bars ended a week before."""
+def next_forecasts(test: Forecasts) -> Forecasts:
+    """A forecast split after the end of the test split; the bars of the last ticker end a week earlier."""
     n = len(test.tickers)
     origin = np.full(n, test.target.max(), np.int32)
     origin[-1] -= 7
     at = np.array([np.flatnonzero(test.ticker == code)[-1] for code in range(n)])
-    models = {model: said[at] for model, said in test.models.items()}
+    models = {model: forecast[at] for model, forecast in test.models.items()}
     return Forecasts(test.tickers, np.arange(n), origin, origin, test.last_close[at], np.full(n, np.nan), models)
 
 
 def manifests() -> dict[str, Manifest | None]:
-    """Manifests of the steps before, with facts as these steps tell them."""
+    """Manifests of the steps before evaluate, with their usual facts."""
     rows = (ManifestRow("memory://run/x", "bars", 20_000, 100, "ab" * 32),)
     spark = {"version": "4.1.1", "master": "local[*]", "cores": 2, "start_s": 4.8}
-    told = {"rows": 20_000, "rows_per_s": 1e6, "spark": spark}
+    common = {"rows": 20_000, "rows_per_s": 1e6, "spark": spark}
     clean = {
         "kept": 19_990,
         "filled": 3,
@@ -125,15 +130,16 @@ def manifests() -> dict[str, Manifest | None]:
         "versions": {"tensorflow": "2.21.0"},
     }  # fmt: skip
     facts = {
-        "ingest": told | {"coverage": coverage},
-        "clean": told | clean,
-        "features": told,
-        "sequences": told | {"windows": windows},
+        "ingest": common | {"coverage": coverage},
+        "clean": common | clean,
+        "features": common,
+        "sequences": common | {"windows": windows},
         "train": train,
     }
     begins = dict(zip(facts, (10.0, 12.0, 14.5, 17.0, 29.0), strict=True))  # Spark took 4.8 s to start before 10
     return {
-        step: Manifest(step, "f" * 16, rows, 2.0, told, began=SUBMITTED + begins[step]) for step, told in facts.items()
+        step: Manifest(step, "f" * 16, rows, 2.0, known, began=SUBMITTED + begins[step])
+        for step, known in facts.items()
     }
 
 
@@ -143,22 +149,41 @@ def config(*words: str, source: str = "synthetic") -> RunConfig:
 
 
 def report_of(
-    test: Forecasts, *words: str, told: dict[str, Manifest | None] | None = None, history: Any = HISTORY, **choice: Any
-) -> dict[str, Any]:
-    """The report on a test split."""
-    beyond = beyond_the_last_bar(test)
+    test: Forecasts,
+    *words: str,
+    steps: dict[str, Manifest | None] | None = None,
+    history: list[dict[str, Any]] = HISTORY,
+    **choice: Any,
+) -> Report:
+    """The report on a test split; `steps` replaces the usual manifests."""
+    forecast = next_forecasts(test)
     turnover = {name: 1e6 * (9 - number) for number, name in enumerate(test.tickers)}
-    fitted = Fitted(1e4, {1e2: 1.4, 1e4: 1.2}, 0.0004, 1.22)
-    return document(
-        "made-up", config(*words, **choice), manifests() if told is None else told, history,
-        {"test": test, "forecast": beyond}, beyond.origin + 1, fitted,
-        Evaluation(SUBMITTED + 32.0, 1.5, 3000, SUBMITTED, turnover),
-    )  # fmt: skip
+    fit = BaselineFit(1e4, {1e2: 1.4, 1e4: 1.2}, 0.0004, 1.22)
+    return build_report(
+        ReportInputs(
+            run_id="made-up",
+            config=config(*words, **choice),
+            manifests=manifests() if steps is None else steps,
+            history=[Epoch.model_validate(row) for row in history],
+            splits={"test": test, "forecast": forecast},
+            next_session_dates=forecast.origin + 1,
+            baselines=fit,
+            turnover=turnover,
+            windows=3000,
+            timing=Timing(SUBMITTED, SUBMITTED + 32.0, 1.5),
+        )
+    )
+
+
+def document_of(report: Report) -> dict[str, Any]:
+    """The report as report.json stores it."""
+    document: dict[str, Any] = json.loads(to_json(report))
+    return document
 
 
 @dataclass
 class ArrayWindows:
-    """Windows held in arrays, in any order."""
+    """Windows in arrays, in any order."""
 
     raw: NDArray[np.float32]
     names: NDArray[np.str_]
@@ -184,7 +209,7 @@ class ArrayWindows:
         return ArrayWindows(self.raw[order], self.names[order], self.days[order], self.returns[order])
 
 
-def made_windows(
+def make_windows(
     tickers: int, dates: int, *, first: str, window: int = 6, seed: int = 0, signal: float = 0.0
 ) -> ArrayWindows:
     """Windows whose next log-return repeats `signal` times the last bar's return, plus noise."""
@@ -203,7 +228,7 @@ def made_windows(
 
 
 def forecasts_for(windows: ArrayWindows) -> Forecasts:
-    """What training would have forecast for these windows: nothing but zeros, ordered by ticker and date."""
+    """Forecasts of zero for these windows, ordered by ticker and date."""
     order = np.lexsort((windows.days, windows.names))
     names, code = np.unique(windows.names[order], return_inverse=True)
     close = windows.raw[order, -1, FEATURE_NAMES.index("close")].astype(np.float64)

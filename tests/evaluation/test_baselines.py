@@ -5,19 +5,18 @@ from cloudlstm.dataset.inputs import Relative
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation import baselines, ridge
 from cloudlstm.evaluation.baselines import add_baselines, fit_drift, fit_ridge, naive_loss, ridge_returns
-from evaluation.samples import ArrayWindows, forecasts_for, made_windows
+from evaluation.samples import ArrayWindows, forecasts_for, make_windows
 
 TRANSFORM = Relative(1)
 ALPHAS = (1e-3, 1.0, 1e3)
 
 
-def splits(signal=0.0, **changed):
-    windows = {
-        "train": made_windows(4, 200, first="2020-01-01", seed=1, signal=signal),
-        "validation": made_windows(4, 60, first="2022-01-03", seed=2, signal=signal),
-        "test": made_windows(4, 60, first="2023-01-02", seed=3, signal=signal),
+def splits(signal=0.0):
+    return {
+        "train": make_windows(4, 200, first="2020-01-01", seed=1, signal=signal),
+        "validation": make_windows(4, 60, first="2022-01-03", seed=2, signal=signal),
+        "test": make_windows(4, 60, first="2023-01-02", seed=3, signal=signal),
     }
-    return windows | changed
 
 
 def test_ridge_is_the_solution_of_the_normal_equations():
@@ -25,7 +24,7 @@ def test_ridge_is_the_solution_of_the_normal_equations():
     x, y = rng.normal(2.0, 1.0, (200, 7)), rng.normal(1.0, 1.0, 200)
     found = ridge.fit([(x[:50], y[:50]), (x[50:51], y[50:51]), (x[51:], y[51:])], [0.5, 30.0])
     for number, alpha in enumerate([0.5, 30.0]):
-        # The intercept as one more column, with no penalty of its own.
+        # The intercept as another column, without penalty.
         wide = np.column_stack([x, np.ones(200)])
         penalty = alpha * np.diag([1.0] * 7 + [0.0])
         solution = np.linalg.solve(wide.T @ wide + penalty, wide.T @ y)
@@ -34,10 +33,10 @@ def test_ridge_is_the_solution_of_the_normal_equations():
         np.testing.assert_allclose(found.predict(x)[:, number], wide @ solution, rtol=1e-9)
 
 
-def test_without_penalty_ridge_is_least_squares_also_where_inputs_repeat():
+def test_without_penalty_ridge_is_least_squares_even_if_a_column_repeats():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(120, 3))
-    x = np.column_stack([x, x[:, 0]])  # a column twice, as prices of a flat day
+    x = np.column_stack([x, x[:, 0]])
     y = x @ [1.0, 2.0, 3.0, 0.0] + 5.0
     found = ridge.fit([(x, y)], [1e-9])
     np.testing.assert_allclose(found.predict(x)[:, 0], y, rtol=1e-6)
@@ -58,7 +57,7 @@ def test_the_penalty_is_the_one_with_the_least_validation_error():
     assert path.alphas == (min(direct, key=direct.get),)
 
 
-def test_without_validation_labels_the_most_cautious_penalty_is_taken():
+def test_without_validation_labels_the_largest_penalty_is_chosen():
     windows = splits()
     path, losses = fit_ridge(windows["train"], None, TRANSFORM, ALPHAS)
     assert path.alphas == (1e3,)
@@ -68,13 +67,13 @@ def test_without_validation_labels_the_most_cautious_penalty_is_taken():
 def test_ridge_finds_a_planted_signal():
     windows = splits(signal=0.5)
     path, _ = fit_ridge(windows["train"], windows["validation"], TRANSFORM, ALPHAS)
-    said = ridge_returns(path, windows["test"], TRANSFORM)
-    # Of the variance (0.5 * 0.01)^2 + 0.002^2 the past explains 86 %.
+    forecast = ridge_returns(path, windows["test"], TRANSFORM)
+    # The signal is 86 % of the variance (0.5 * 0.01)^2 + 0.002^2.
     actual = windows["test"].returns.astype(float)
-    assert 1 - np.sum((said - actual) ** 2) / np.sum(actual**2) > 0.75
+    assert 1 - np.sum((forecast - actual) ** 2) / np.sum(actual**2) > 0.75
 
 
-def test_batches_do_not_change_what_ridge_says(monkeypatch):
+def test_the_batch_size_does_not_change_the_forecasts_of_ridge(monkeypatch):
     windows = splits(signal=0.2)
     whole = ridge_returns(fit_ridge(windows["train"], None, TRANSFORM, [1.0])[0], windows["test"], TRANSFORM)
     monkeypatch.setattr(baselines, "BATCH_WINDOWS", 37)
@@ -84,7 +83,7 @@ def test_batches_do_not_change_what_ridge_says(monkeypatch):
 
 def test_drift_is_the_mean_of_the_tickers_training_labels(monkeypatch):
     train = splits()["train"]
-    monkeypatch.setattr(baselines, "BATCH_WINDOWS", 150)  # a ticker's 200 windows lie in two batches
+    monkeypatch.setattr(baselines, "BATCH_WINDOWS", 150)  # the 200 windows of a ticker are in two batches
     means, pooled = fit_drift(train)
     for name in np.unique(train.names):
         assert means[name] == pytest.approx(train.returns[train.names == name].astype(float).mean())
@@ -95,41 +94,41 @@ def test_a_ticker_without_training_labels_gets_the_drift_of_all():
     windows = splits()
     windows["train"] = windows["train"].taken(np.flatnonzero(windows["train"].names != "T0002"))
     test = forecasts_for(windows["test"])
-    fitted = add_baselines({"test": test}, windows, TRANSFORM, ALPHAS)
-    assert set(test.models["drift"][test.ticker == 2]) == {fitted.drift_pooled}
-    assert fitted.drift_pooled == pytest.approx(windows["train"].returns.astype(float).mean())
+    fit = add_baselines({"test": test}, windows, TRANSFORM, ALPHAS)
+    assert set(test.models["drift"][test.ticker == 2]) == {fit.drift_pooled}
+    assert fit.drift_pooled == pytest.approx(windows["train"].returns.astype(float).mean())
     assert len(set(test.models["drift"])) == 4
 
 
-def test_no_baseline_knows_a_test_label():
-    said = []
+def test_no_baseline_depends_on_a_test_label():
+    found = []
     for shift in (0.0, 0.5):
         windows = splits(signal=0.2)
         windows["test"].returns += np.float32(shift)
         test = forecasts_for(windows["test"])
         add_baselines({"test": test}, windows, TRANSFORM, ALPHAS)
-        said.append(test.models)
+        found.append(test.models)
     for model in ("naive", "drift", "ridge"):
-        assert said[0][model].tobytes() == said[1][model].tobytes()
+        assert found[0][model].tobytes() == found[1][model].tobytes()
 
 
-def test_forecasts_find_their_windows_whatever_the_order():
+def test_forecasts_are_matched_to_windows_in_any_order():
     windows = splits(signal=0.5)
     ordered = forecasts_for(windows["test"])
     add_baselines({"test": ordered}, windows, TRANSFORM, ALPHAS)
-    mixed = forecasts_for(windows["test"])
-    shuffled = np.random.default_rng(5).permutation(len(windows["test"]))
-    add_baselines({"test": mixed}, windows | {"test": windows["test"].taken(shuffled)}, TRANSFORM, ALPHAS)
-    np.testing.assert_allclose(mixed.models["ridge"], ordered.models["ridge"], rtol=1e-6, atol=1e-12)
-    assert list(mixed.models) == ["naive", "drift", "ridge", "lstm"]
+    shuffled = forecasts_for(windows["test"])
+    order = np.random.default_rng(5).permutation(len(windows["test"]))
+    add_baselines({"test": shuffled}, windows | {"test": windows["test"].taken(order)}, TRANSFORM, ALPHAS)
+    np.testing.assert_allclose(shuffled.models["ridge"], ordered.models["ridge"], rtol=1e-6, atol=1e-12)
+    assert list(shuffled.models) == ["naive", "drift", "ridge", "lstm"]
 
 
 def test_a_forecast_without_a_window_is_an_error_that_names_it():
     windows = splits()
     test = forecasts_for(windows["test"])
-    gone = np.flatnonzero((windows["test"].names != "T0001") | (windows["test"].days != windows["test"].days.min()))
+    kept = np.flatnonzero((windows["test"].names != "T0001") | (windows["test"].days != windows["test"].days.min()))
     with pytest.raises(DataError, match=r"1 forecasts have no window.*T0001 on 2023-01-02"):
-        add_baselines({"test": test}, windows | {"test": windows["test"].taken(gone)}, TRANSFORM, ALPHAS)
+        add_baselines({"test": test}, windows | {"test": windows["test"].taken(kept)}, TRANSFORM, ALPHAS)
     unknown = ArrayWindows(
         windows["test"].raw, np.array(["ZZZ"] * len(test)), windows["test"].days, windows["test"].returns
     )

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from cloudlstm.evaluation import scoring
-from cloudlstm.evaluation.metrics import METRICS, information_coefficients, ranks_within, scores
-from evaluation.samples import made_forecasts
+from cloudlstm.evaluation.metrics import InformationCoefficients, information_coefficients, ranks_within, scores
+from cloudlstm.report.glossary import METRICS
+from evaluation.samples import make_forecasts
 from real_data import real_data
 
 
@@ -25,46 +26,46 @@ def test_three_labels_by_hand():
     assert found["rmse_return"] == pytest.approx(math.sqrt(sum(e * e for e in errors) / 3))
     assert found["mae_return"] == pytest.approx(sum(abs(e) for e in errors) / 3)
     assert found["r2_oos"] == pytest.approx(1 - sum(e * e for e in errors) / (math.log(1.1) ** 2 + math.log(0.9) ** 2))
-    assert found["directional_accuracy"] == 0.5  # the third label moved nowhere, and nothing was said of it
+    assert found["directional_accuracy"] == 0.5  # the third return and its forecast are zero
     assert found["base_rate_up"] == 0.5
     assert found["zero_forecasts"] == 1
 
 
-def plainly(close, actual, forecast):
-    """The same figures, label by label."""
+def label_by_label(close, actual, forecast):
+    """The same metrics, computed label by label."""
     n = len(close)
-    came = [c * math.exp(a) for c, a in zip(close, actual, strict=True)]
-    said = [c * math.exp(f) for c, f in zip(close, forecast, strict=True)]
-    model = sum((s - p) ** 2 for s, p in zip(said, came, strict=True)) / n
-    naive = sum((c - p) ** 2 for c, p in zip(close, came, strict=True)) / n
-    called = [(a, f) for a, f in zip(actual, forecast, strict=True) if a and f]
+    prices = [c * math.exp(a) for c, a in zip(close, actual, strict=True)]
+    predicted = [c * math.exp(f) for c, f in zip(close, forecast, strict=True)]
+    model = sum((s - p) ** 2 for s, p in zip(predicted, prices, strict=True)) / n
+    naive = sum((c - p) ** 2 for c, p in zip(close, prices, strict=True)) / n
+    directed = [(a, f) for a, f in zip(actual, forecast, strict=True) if a and f]
     return {
         "rmse_price": math.sqrt(model),
-        "mae_price": sum(abs(s - p) for s, p in zip(said, came, strict=True)) / n,
+        "mae_price": sum(abs(s - p) for s, p in zip(predicted, prices, strict=True)) / n,
         "skill": 1 - model / naive,
         "rmse_return": math.sqrt(sum((f - a) ** 2 for a, f in zip(actual, forecast, strict=True)) / n),
         "mae_return": sum(abs(f - a) for a, f in zip(actual, forecast, strict=True)) / n,
         "r2_oos": 1 - sum((f - a) ** 2 for a, f in zip(actual, forecast, strict=True)) / sum(a * a for a in actual),
         "spread": np.std(forecast) / np.std(actual),
-        "directional_accuracy": sum((a > 0) == (f > 0) for a, f in called) / len(called),
+        "directional_accuracy": sum((a > 0) == (f > 0) for a, f in directed) / len(directed),
         "base_rate_up": sum(a > 0 for a in actual) / sum(a != 0 for a in actual),
     }
 
 
-def test_every_figure_of_every_group_is_the_plain_computation():
-    test = made_forecasts(tickers=5, dates=60)
-    said = test.models["lstm"]
-    found = scores(test.last_close, test.actual, said, test.ticker, 5)
+def test_every_metric_of_every_group_equals_the_computation_by_label():
+    test = make_forecasts(tickers=5, dates=60)
+    forecast = test.models["lstm"]
+    found = scores(test.last_close, test.actual, forecast, test.ticker, 5)
     for code in range(5):
         at = test.ticker == code
-        for name, value in plainly(test.last_close[at], test.actual[at], said[at]).items():
+        for name, value in label_by_label(test.last_close[at], test.actual[at], forecast[at]).items():
             assert found[name][code] == pytest.approx(value, rel=1e-9), name
-    for name, value in plainly(test.last_close, test.actual, said).items():
-        assert one(scores(test.last_close, test.actual, said))[name] == pytest.approx(value, rel=1e-9), name
+    for name, value in label_by_label(test.last_close, test.actual, forecast).items():
+        assert one(scores(test.last_close, test.actual, forecast))[name] == pytest.approx(value, rel=1e-9), name
 
 
-def test_naive_is_the_zero_of_skill_and_calls_no_direction():
-    test = made_forecasts()
+def test_naive_has_skill_zero_and_no_direction():
+    test = make_forecasts()
     found = one(scores(test.last_close, test.actual, test.models["naive"]))
     assert found["skill"] == pytest.approx(0.0, abs=1e-12)
     assert found["r2_oos"] == 0.0
@@ -75,7 +76,7 @@ def test_naive_is_the_zero_of_skill_and_calls_no_direction():
 
 def test_groups_without_variation_are_nan_and_never_infinite():
     close, still = np.full(4, 10.0), np.zeros(4)
-    found = scores(close, still, np.full(4, 0.01), np.array([0, 0, 2, 2]), 3)  # group 1 has no label at all
+    found = scores(close, still, np.full(4, 0.01), np.array([0, 0, 2, 2]), 3)  # group 1 has no labels
     assert found["labels"].tolist() == [2, 0, 2]
     for name in ("skill", "r2_oos", "spread", "directional_accuracy", "base_rate_up"):
         assert np.isnan(found[name]).all(), name
@@ -83,20 +84,20 @@ def test_groups_without_variation_are_nan_and_never_infinite():
     assert not any(np.isinf(values).any() for values in found.values())
 
 
-@pytest.mark.parametrize("rows_of", [scoring.by_ticker, scoring.by_year])
+@pytest.mark.parametrize("rows_of", [scoring.score_by_ticker, scoring.score_by_year])
 def test_parts_add_up_to_the_whole(rows_of):
-    test = made_forecasts(tickers=4, dates=90)  # crosses a new year
-    rows = [row for row in rows_of(test) if row["model"] == "lstm"]
+    test = make_forecasts(tickers=4, dates=90)  # crosses a new year
+    rows = [row for row in rows_of(test) if row.model == "lstm"]
     whole = one(scores(test.last_close, test.actual, test.models["lstm"]))
     assert len(rows) > 1
-    assert sum(row["labels"] for row in rows) == len(test)
+    assert sum(row.labels for row in rows) == len(test)
     for name in ("rmse_price", "rmse_return"):
-        assert sum(row["labels"] * row[name] ** 2 for row in rows) == pytest.approx(len(test) * whole[name] ** 2)
+        assert sum(row.labels * getattr(row, name) ** 2 for row in rows) == pytest.approx(len(test) * whole[name] ** 2)
 
 
 def test_a_label_belongs_to_the_year_of_its_target():
-    test = made_forecasts(tickers=1, dates=90)
-    by_year = {row["year"]: row["labels"] for row in scoring.by_year(test) if row["model"] == "naive"}
+    test = make_forecasts(tickers=1, dates=90)
+    by_year = {row.year: row.labels for row in scoring.score_by_year(test) if row.model == "naive"}
     years = [int(str(day)[:4]) for day in test.target.astype("datetime64[D]")]
     assert by_year == {year: years.count(year) for year in sorted(set(years))}
 
@@ -112,45 +113,45 @@ def test_ranks_share_ties_within_each_group():
         assert found[group == code].tolist() == stats.rankdata(values[group == code]).tolist()
 
 
-def test_information_coefficients_are_means_over_dates_of_the_textbook_correlations():
+def test_information_coefficients_are_means_of_daily_correlations():
     from scipy import stats
 
-    test = made_forecasts(tickers=25, dates=40, skill=0.5)
-    said = test.models["lstm"]
-    found = information_coefficients(test.origin, test.actual, said, min_tickers=20, horizon=1)
+    test = make_forecasts(tickers=25, dates=40, skill=0.5)
+    forecast = test.models["lstm"]
+    found = information_coefficients(test.origin, test.actual, forecast, min_tickers=20, horizon=1)
     days = np.unique(test.origin)
     for key, correlate in (("ic", stats.pearsonr), ("rank_ic", stats.spearmanr)):
-        daily = [correlate(test.actual[test.origin == day], said[test.origin == day])[0] for day in days]
-        assert found[key] == pytest.approx(np.mean(daily))
-        assert found[f"{key}_t"] == pytest.approx(stats.ttest_1samp(daily, 0.0).statistic)
-    assert found["ic_dates"] == 40
+        daily = [correlate(test.actual[test.origin == day], forecast[test.origin == day])[0] for day in days]
+        assert getattr(found, key) == pytest.approx(np.mean(daily))
+        assert getattr(found, f"{key}_t") == pytest.approx(stats.ttest_1samp(daily, 0.0).statistic)
+    assert found.ic_dates == 40
 
 
 def test_dates_with_few_tickers_or_equal_forecasts_have_no_information_coefficient():
-    test = made_forecasts(tickers=25, dates=10)
+    test = make_forecasts(tickers=25, dates=10)
     days = np.unique(test.origin)
-    few = (test.origin == days[0]) & (test.ticker >= 19)  # 19 tickers are left on this date
-    said = np.where(test.origin == days[1], 0.1, test.models["lstm"])
-    found = information_coefficients(test.origin[~few], test.actual[~few], said[~few], min_tickers=20, horizon=1)
-    assert found["ic_dates"] == 8
+    few = (test.origin == days[0]) & (test.ticker >= 19)  # 19 tickers remain on this date
+    forecast = np.where(test.origin == days[1], 0.1, test.models["lstm"])
+    found = information_coefficients(test.origin[~few], test.actual[~few], forecast[~few], min_tickers=20, horizon=1)
+    assert found.ic_dates == 8
 
 
 def test_without_a_usable_date_there_is_no_information_coefficient():
-    nothing = {"ic": None, "ic_t": None, "rank_ic": None, "rank_ic_t": None, "ic_dates": 0}
-    six, many = made_forecasts(tickers=6), made_forecasts(tickers=25)
+    nothing = InformationCoefficients(ic=None, ic_t=None, rank_ic=None, rank_ic_t=None, ic_dates=0)
+    six, many = make_forecasts(tickers=6), make_forecasts(tickers=25)
     for test, model in ((six, "lstm"), (many, "naive")):
         found = information_coefficients(test.origin, test.actual, test.models[model], min_tickers=20, horizon=1)
         assert found == nothing
 
 
-def test_every_figure_of_a_row_is_defined_and_every_definition_is_used():
-    test = made_forecasts(tickers=20)
-    row = scoring.pooled(test, scoring.compare(test, 1), horizon=1, ic_min_tickers=20)[-1]
-    assert set(row) - {"model"} == {metric.name for metric in METRICS}
+def test_every_metric_of_a_row_has_a_definition():
+    test = make_forecasts(tickers=20)
+    row = scoring.score_models(test, scoring.compare_models(test, 1), horizon=1, ic_min_tickers=20)[-1]
+    assert set(row.model_dump()) - {"model"} == {metric.name for metric in METRICS}
     assert all(metric.definition.endswith(".") for metric in METRICS)
 
 
-def test_naive_rmse_of_the_core_six_is_the_one_that_was_measured_by_hand():
+def test_naive_rmse_of_the_core_six_is_as_computed_with_pandas():
     import pandas as pd
 
     bars = pd.read_csv(real_data("core6_daily_2010_2024.csv.gz"), parse_dates=["date"]).sort_values(["ticker", "date"])

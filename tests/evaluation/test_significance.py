@@ -6,8 +6,8 @@ import pytest
 from cloudlstm.evaluation.significance import daily_means, diebold_mariano, long_run_variance, mean_test
 
 
-def by_the_paper(d, h):
-    """Harvey, Leybourne and Newbold (1997), equations 3 to 9, sum by sum."""
+def as_in_the_paper(d, h):
+    """Harvey, Leybourne and Newbold (1997), equations 3 to 9, written as sums."""
     from scipy import stats
 
     n = len(d)
@@ -24,14 +24,14 @@ def by_the_paper(d, h):
 @pytest.mark.parametrize("horizon", [1, 2, 5])
 def test_agrees_with_the_paper(horizon):
     noise = np.random.default_rng(horizon).normal(0.1, 1.0, 80)
-    series = np.convolve(noise, np.ones(horizon), mode="valid")  # overlapping, as errors h bars ahead are
-    statistic, p = by_the_paper(series.tolist(), horizon)
+    series = np.convolve(noise, np.ones(horizon), mode="valid")  # overlapping, like errors h bars ahead
+    statistic, p = as_in_the_paper(series.tolist(), horizon)
     found = mean_test(series, horizon)
     assert found.statistic == pytest.approx(statistic)
     assert found.p == pytest.approx(p)
 
 
-def test_one_bar_ahead_it_is_students_t_test():
+def test_for_one_bar_ahead_it_is_students_t_test():
     from scipy import stats
 
     series = np.random.default_rng(1).normal(0.05, 1.0, 60)
@@ -92,16 +92,16 @@ def test_a_negative_variance_falls_back_to_bartlett():
 
 
 def test_rejects_five_percent_under_the_null_although_tickers_move_together():
-    # Two forecasts of equal merit: independent errors with the same variance, sharing the day's shock across tickers.
+    # Two equally good forecasts: independent errors with the same variance, and a daily shock shared by all tickers.
     rng = np.random.default_rng(11)
     runs, dates, tickers = 1000, 100, 10
     date = np.repeat(np.arange(dates), tickers)
-    rejected = alone = 0
+    rejected = rejected_by_label = 0
     for _ in range(runs):
         day = rng.normal(0.0, 1.0, (2, dates, 1)) + rng.normal(0.0, 0.5, (2, dates, tickers))
         losses = day.reshape(2, -1) ** 2
         rejected += diebold_mariano(losses[0], losses[1], date, horizon=1).p < 0.05
-        alone += mean_test(losses[0] - losses[1], 1).p < 0.05
+        rejected_by_label += mean_test(losses[0] - losses[1], 1).p < 0.05
     # Three standard deviations of a binomial with 1,000 trials: 0.05 +- 0.021.
     assert 0.029 <= rejected / runs <= 0.071
-    assert alone / runs > 0.3  # what treating every label as evidence of its own would have claimed
+    assert rejected_by_label / runs > 0.3  # with every label as an independent observation

@@ -1,4 +1,4 @@
-"""Reads a report's page as a browser would, as far as tests need it."""
+"""A small HTML parser for the report's page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """Checks nesting and collects what tests ask for."""
+    """Checks nesting, and collects tags, ids, references and text."""
 
     def __init__(self, text):
         super().__init__()
@@ -18,14 +18,14 @@ class Page(HTMLParser):
         assert not self.open, self.open
 
     def handle_starttag(self, tag, attributes):
-        self.note(tag, attributes)
+        self.add(tag, attributes)
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
-        self.note(tag, attributes)
+        self.add(tag, attributes)
 
-    def note(self, tag, attributes):
+    def add(self, tag, attributes):
         known = dict(attributes)
         self.tags.append((tag, known))
         self.ids += [known["id"]] if "id" in known else []

@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing sticks out at the width of a phone or of a desk, in light and in dark."""
+"""The report in a real browser: nothing overflows at the width of a phone or a desk, in light and dark mode."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from html import unescape
 import pytest
 
 from cloudlstm.report import html
-from cloudlstm.report.charts import FIGURES
-from evaluation.samples import made_forecasts, made_wild, report_of
+from cloudlstm.report.charts import CHARTS
+from evaluation.samples import make_forecasts, make_wild_forecasts, report_of
 from requirements import without
 
 WIDTHS, PAGES = (390, 1280), ("calm", "wild")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
-# Asks the page itself, once it is laid out, and leaves the answer in the document.
+# Measures the page after layout and posts the result to the parent document.
 PROBE = """
 <script>
 addEventListener("load", () => {
@@ -27,9 +27,9 @@ addEventListener("load", () => {
     if (!box.width) continue;
     for (const text of svg.querySelectorAll("text")) {
       const at = text.getBoundingClientRect();
-      const beyond = at.left < box.left - 1.5 || at.right > box.right + 1.5 || at.top < box.top - 2
+      const outside = at.left < box.left - 1.5 || at.right > box.right + 1.5 || at.top < box.top - 2
         || at.bottom > box.bottom + 2;
-      if (beyond) out.push(text.textContent);
+      if (outside) out.push(text.textContent);
     }
   }
   const wide = [...document.querySelectorAll("body *")].filter((each) => {
@@ -50,7 +50,7 @@ addEventListener("load", () => {
 </script>
 """
 
-# A browser window has a least width, some 500 pixels; a frame has none, and one start of the browser shows them all.
+# A browser window has a minimum width of about 500 pixels; a frame has none, and one browser can show them all.
 FRAMES = """<!DOCTYPE html><html><head><meta name="color-scheme" content="light dark"></head><body>
 <pre id="answers"></pre>
 <script>addEventListener("message", (event) => {
@@ -67,15 +67,15 @@ def browser():
     for name in NAMES:
         if found := shutil.which(name):
             return found
-    return without("browser", f"no browser to look at the report with: none of {', '.join(NAMES)} is on the PATH")
+    return without("browser", f"no browser for the report: none of {', '.join(NAMES)} is on the PATH")
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     reports = {
-        "calm": report_of(made_forecasts(tickers=6)),
-        "wild": report_of(made_wild(tickers=50), source="files"),
+        "calm": report_of(make_forecasts(tickers=6)),
+        "wild": report_of(make_wild_forecasts(tickers=50), source="files"),
     }
     for name, report in reports.items():
         page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html.render(report))
@@ -84,8 +84,8 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["light", "dark"])
-def seen(request, browser, pages, tmp_path_factory):
-    """What the browser saw: (page, width) -> answer, and whether it was asked for dark."""
+def measured(request, browser, pages, tmp_path_factory):
+    """Measurements by page and width, and whether the browser is in dark mode."""
     folder = tmp_path_factory.mktemp("browser")
     frames = [
         FRAME % (name, width, (pages / f"{name}.html").as_uri(), width) for name in PAGES for width in WIDTHS
@@ -108,14 +108,14 @@ def seen(request, browser, pages, tmp_path_factory):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
-def test_nothing_sticks_out(seen, name, width):
-    answers, dark = seen
+def test_nothing_overflows(measured, name, width):
+    answers, dark = measured
     found = answers[f"{name} {width}"]
     assert found["inner"] == width
     assert found["dark"] is dark
     assert found["scroll"] <= width, found["wide"]
     assert found["wide"] == []
     assert found["out"] == []
-    assert found["shown"] == len(FIGURES)  # each at one of its two widths
+    assert found["shown"] == len(CHARTS)  # each at one of its two widths
     assert found["smallest"] >= 12
     assert found["ground"] == ("rgb(15, 20, 25)" if dark else "rgb(247, 248, 250)")

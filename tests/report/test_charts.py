@@ -3,10 +3,10 @@ import re
 
 import pytest
 
-from cloudlstm.report.charts import FIGURES, NARROW_PX, WIDE_PX, training_charts
-from cloudlstm.report.charts.scales import Scale, apart, date_ticks, duration_ticks, ticks
+from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX
+from cloudlstm.report.charts.scales import Scale, date_ticks, duration_ticks, spread_out, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, extent
-from evaluation.samples import made_forecasts, made_wild, report_of
+from evaluation.samples import make_forecasts, make_wild_forecasts, report_of
 
 LONG_HISTORY = [
     {"epoch": n, "train_loss": 1e4 / (n + 1) if n else None, "validation_loss": 3e5 / (n + 1), "learning_rate": 1e-3,
@@ -16,7 +16,7 @@ LONG_HISTORY = [
 
 
 def texts(markup):
-    """Left end, right end, base line and words of every text of a figure."""
+    """Left end, right end, base line and content of every text of a chart."""
     for found in re.finditer(r'<text class="t( l)?( b)? c-\w+" x="([-\d.]+)" y="([-\d.]+)"([^>]*)>([^<]*)<', markup):
         large, bold, x, y, rest, words = found.groups()
         wide = extent(words.replace("&lt;", "<").replace("&gt;", ">"), LABEL_PX if large else TICK_PX, bold=bool(bold))
@@ -26,7 +26,7 @@ def texts(markup):
 
 
 def places(markup):
-    """Every x and every y of what is drawn, but for marks that are moved as a whole."""
+    """All x and all y coordinates of shapes, without markers, which are placed by a transform."""
     xs, ys = [], []
     for path in re.findall(r' d="([^"]+)"(?! transform)', markup):
         for letter, numbers in re.findall(r"([MLHV])([-\d. ]+)", path):
@@ -46,19 +46,19 @@ def places(markup):
 def report(request):
     match request.param:
         case "calm":
-            return report_of(made_forecasts(tickers=6))
+            return report_of(make_forecasts(tickers=6))
         case "wild":
-            return report_of(made_wild(), history=LONG_HISTORY)
+            return report_of(make_wild_forecasts(), history=LONG_HISTORY)
         case "many":
-            return report_of(made_wild(300))
+            return report_of(make_wild_forecasts(300))
         case _:
-            return report_of(made_forecasts(tickers=1, dates=30), source="files")
+            return report_of(make_forecasts(tickers=1, dates=30), source="files")
 
 
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
-@pytest.mark.parametrize("name", FIGURES)
-def test_all_stays_inside_and_no_label_touches_another(report, name, width):
-    drawing = FIGURES[name].draw(report, width)
+@pytest.mark.parametrize("name", CHARTS)
+def test_shapes_stay_inside_and_labels_do_not_overlap(report, name, width):
+    drawing = CHARTS[name].draw(report, width)
     markup = drawing.markup(name, "t", "d")
     found = list(texts(markup))
     assert len(found) == markup.count("<text") > 3
@@ -79,9 +79,11 @@ def test_all_stays_inside_and_no_label_touches_another(report, name, width):
     assert "inf" not in re.sub(r"[a-z]inf|inf[a-z]", "", markup)
 
 
-def test_a_wild_scale_is_labelled_without_exponents():
-    for name in FIGURES:
-        for _, _, _, words in texts(FIGURES[name].draw(report_of(made_wild()), NARROW_PX).markup(name, "t", "d")):
+def test_a_wide_range_is_labelled_without_exponents():
+    for name in CHARTS:
+        for _, _, _, words in texts(
+            CHARTS[name].draw(report_of(make_wild_forecasts()), NARROW_PX).markup(name, "t", "d")
+        ):
             assert not re.search(r"\de[+−-]?\d", words), words
 
 
@@ -118,26 +120,26 @@ def test_durations_are_ticked_in_round_units():
     assert duration_ticks(3e7, 4)[-1].text.endswith(" h")
 
 
-def test_names_at_line_ends_move_apart_but_not_out():
-    assert apart([10.0, 11.0, 50.0], 15.0, 0.0, 100.0) == [10.0, 25.0, 50.0]
-    assert apart([99.0, 98.0], 15.0, 0.0, 100.0) == [100.0, 85.0]
+def test_labels_at_line_ends_do_not_overlap_and_stay_inside():
+    assert spread_out([10.0, 11.0, 50.0], 15.0, 0.0, 100.0) == [10.0, 25.0, 50.0]
+    assert spread_out([99.0, 98.0], 15.0, 0.0, 100.0) == [100.0, 85.0]
     assert Scale(0.0, 0.0, 0.0, 10.0)(5.0) == 5.0  # an empty range has a middle
 
 
-def test_the_timeline_draws_what_ran_and_what_started():
-    report = report_of(made_forecasts())
-    markup = training_charts.timeline(report, WIDE_PX).markup("timeline", "t", "d")
+def test_the_timeline_shows_steps_and_starts():
+    report = report_of(make_forecasts())
+    markup = CHARTS["timeline"].draw(report, WIDE_PX).markup("timeline", "t", "d")
     words = [text for *_, text in texts(markup)]
     for name in ("start of Spark", "ingest", "start of training", "train", "evaluate"):
         assert name in words
-    spark = next(span for span in report["timeline"]["spans"] if span["name"] == "start of Spark")
-    assert spark["seconds"] == pytest.approx(4.8)
-    assert f"start of Spark: {spark['what']}; 4.8 s from 5.2 s on" in markup
+    spark = next(span for span in report.timeline.spans if span.name == "start of Spark")
+    assert spark.seconds == pytest.approx(4.8)
+    assert f"start of Spark: {spark.what}; 4.8 s from 5.2 s on" in markup
 
 
-def test_a_report_without_facts_has_no_figure_to_draw():
-    test = made_forecasts(tickers=2, dates=4)
+def test_charts_without_data_are_not_drawn():
+    test = make_forecasts(tickers=2, dates=4)
     test.actual[:] = 0.0
-    report = report_of(test, told={}, history=[])
-    for name in ("glance", "errors", "returns", "skill", "training"):
-        assert FIGURES[name].draw(report, WIDE_PX) is None
+    report = report_of(test, steps={}, history=[])
+    for name in ("comparison", "errors", "returns", "skill", "training"):
+        assert CHARTS[name].draw(report, WIDE_PX) is None

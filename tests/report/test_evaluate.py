@@ -34,7 +34,7 @@ SETTINGS = {
 
 
 class Run:
-    """A run folder in which everything but the evaluation is done; the "network" says 0.001 every day."""
+    """A run folder with all steps but evaluate; the network forecasts 0.001 for every label."""
 
     def __init__(self, folder, *words):
         self.paths = RunPaths(f"file://{folder}/run")
@@ -57,7 +57,7 @@ class Run:
             cache_dir=self.config.train.cache_dir,
         )  # fmt: skip
 
-    def train(self, said):
+    def train(self, forecast):
         tables = []
         for split in SPLITS[1:]:
             windows = self.windows(split)
@@ -71,7 +71,7 @@ class Run:
                         "split": [split] * len(every),
                         "last_close": windows.last_close(every),
                         "actual_return": windows.targets(every).astype(np.float64),
-                        "forecast_return": np.full(len(every), said),
+                        "forecast_return": np.full(len(every), forecast),
                     }
                 )
             )
@@ -83,7 +83,7 @@ class Run:
             write_object(uri + "/predictions.parquet", file.getvalue(), kind="predictions", rows=1),
             write_object(uri + "/history.jsonl", lines, kind="history", rows=len(HISTORY)),
         )
-        Manifest("train", f"made{said}", objects, 3.0, {"best_epoch": 1}).save(self.paths)
+        Manifest("train", f"made{forecast}", objects, 3.0, {"best_epoch": 1}).save(self.paths)
 
     def evaluate(self, *words):
         config = parse(self.config.model_dump(mode="json"), words)
@@ -108,7 +108,7 @@ def test_writes_all_objects_and_names_them_in_the_manifest(run):
     assert Manifest.load(run.paths, "evaluate") == manifest
 
 
-def test_judges_what_the_network_said_beside_baselines_on_the_same_labels(run):
+def test_scores_the_network_and_the_baselines_on_the_same_labels(run):
     run.evaluate()
     report = run.report()
     test = run.windows("test")
@@ -118,7 +118,7 @@ def test_judges_what_the_network_said_beside_baselines_on_the_same_labels(run):
     assert {row["labels"] for row in rows.values()} == {len(test)}
     assert rows["lstm"]["rmse_return"] == pytest.approx(np.sqrt(np.mean((0.001 - actual) ** 2)))
     assert rows["naive"]["rmse_return"] == pytest.approx(np.sqrt(np.mean(actual**2)))
-    # Three tenths of a return come again the next day, and ridge sees it: an R² of 9 % in truth.
+    # Each return repeats 0.3 of the one before, so the true R² of ridge is 9 %.
     assert rows["ridge"]["r2_oos"] > 0.03
     assert report["training"]["history"][1]["train_loss"] == HISTORY[1]["train_loss"]
     validation = run.windows("validation")
@@ -139,16 +139,16 @@ def test_next_session_forecasts_agree_between_files_and_skip_the_weekend(run):
     assert table["naive_price"].to_pylist() == close.tolist()
     single = run.windows("forecast").last_close(np.arange(4))
     np.testing.assert_allclose(close, single, rtol=1e-7)
-    assert max(len(f"{price!r}") for price in close.tolist()) <= 9  # as quoted, without the tail of a float32
+    assert max(len(f"{price!r}") for price in close.tolist()) <= 9  # without the extra digits of a float32
     lines = list(csv.DictReader(io.StringIO(storage.read(run.paths.report("forecasts.csv")).decode())))
     assert [line["target_date"] for line in lines] == ["2022-08-15"] * 4
     for name in table.column_names[3:]:
         assert [float(line[name]) for line in lines] == table[name].to_pylist(), name
-    usual = {row["ticker"]: row["rmse_return"] for row in run.report()["per_ticker"] if row["model"] == "lstm"}
-    assert table["lstm_test_rmse_return"].to_pylist() == [usual[name] for name in table["ticker"].to_pylist()]
+    rmse = {row["ticker"]: row["rmse_return"] for row in run.report()["per_ticker"] if row["model"] == "lstm"}
+    assert table["lstm_test_rmse_return"].to_pylist() == [rmse[name] for name in table["ticker"].to_pylist()]
 
 
-def test_the_target_lies_as_many_sessions_ahead_as_the_horizon(tmp_path):
+def test_the_target_is_horizon_sessions_ahead(tmp_path):
     run = Run(tmp_path, "dataset.horizon_bars=15")
     run.evaluate()
     table = pq.read_table(io.BytesIO(storage.read(run.paths.report("forecasts.parquet"))))
@@ -163,12 +163,12 @@ def test_a_second_time_with_the_same_inputs_does_nothing(run):
     assert storage.stat(run.paths.report("report.json")).etag == etag
 
 
-def test_other_forecasts_or_other_ways_to_judge_make_a_new_report(run):
+def test_other_forecasts_or_other_settings_make_a_new_report(run):
     first = run.evaluate()
-    judged = run.evaluate("evaluation.ridge_alphas=[1000.0]")
-    assert judged.fingerprint != first.fingerprint
+    other = run.evaluate("evaluation.ridge_alphas=[1000.0]")
+    assert other.fingerprint != first.fingerprint
     run.train(0.002)
-    assert run.evaluate().fingerprint not in (first.fingerprint, judged.fingerprint)
+    assert run.evaluate().fingerprint not in (first.fingerprint, other.fingerprint)
     assert run.report()["forecasts"]["rows"][0]["lstm_return"] == 0.002
 
 
@@ -187,7 +187,7 @@ def test_the_report_knows_when_its_attempt_began_and_which_ticker_trades_most(ru
         manifest = run.evaluate()
     steps = {row["step"]: row for row in run.report()["steps"]}
     assert manifest.began > 0.0
-    assert steps["evaluate"]["began"] == timeline.moment(manifest.began)
+    assert steps["evaluate"]["began"] == timeline.iso_time(manifest.began)
     assert steps["evaluate"]["rows"] == sum(len(run.windows(split)) for split in ("train", *SPLITS[1:]))
     test = run.windows("test")
     bars = test.windows(np.arange(len(test)))[:, :, [CLOSE, VOLUME]].astype(float)
@@ -198,7 +198,7 @@ def test_the_report_knows_when_its_attempt_began_and_which_ticker_trades_most(ru
     assert largest["ticker"] == max(turnover, key=turnover.get)
 
 
-def test_levels_judges_ridge_on_levels(run):
+def test_with_levels_ridge_is_fitted_on_levels(run):
     run.evaluate("evaluation.ridge_alphas=[1.0]")
     relative = run.report()["baselines"]["ridge_validation"]
     run.evaluate("evaluation.ridge_alphas=[1.0]", "train.inputs=levels")
@@ -206,19 +206,19 @@ def test_levels_judges_ridge_on_levels(run):
 
 
 @pytest.mark.parametrize("step", ["sequences", "train"])
-def test_a_step_that_is_missing_is_named(run, step):
+def test_a_missing_step_is_named(run, step):
     storage.delete(run.paths.manifest(step))
     with pytest.raises(DataError, match=f"the step {step} has not finished"):
         run.evaluate()
 
 
-def test_forecasts_that_are_no_numbers_are_refused(run):
+def test_forecasts_that_are_not_finite_are_rejected(run):
     run.train(float("nan"))
     with pytest.raises(DataError, match="LSTM forecasts of the test split are not finite"):
         run.evaluate()
 
 
-def test_predictions_of_another_run_are_refused(run):
+def test_predictions_of_another_run_are_rejected(run):
     row = Manifest.load(run.paths, "train").of_kind("predictions")[0]
     table = pq.read_table(io.BytesIO(storage.read(row.uri)))
     moved = table.set_column(0, "ticker", pc.binary_join_element_wise("X", table["ticker"], ""))

@@ -1,4 +1,4 @@
-"""Tickers are what a file says: markup, control characters and endless names are shown in the report and do nothing."""
+"""Tickers come from files: markup, control characters and very long names must have no effect on the report."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from cloudlstm.evaluation.forecasts import Forecasts, as_csv, as_parquet, next_session_table
 from cloudlstm.report import html
-from cloudlstm.report.charts import FIGURES, NARROW_PX, WIDE_PX
+from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX
 from cloudlstm.report.charts.svg import LABEL_PX, Drawing, extent, fitted
 from cloudlstm.text.printable import printable
-from evaluation.samples import beyond_the_last_bar, made_forecasts, manifests, report_of
+from evaluation.samples import make_forecasts, manifests, next_forecasts, report_of
 from report.pages import Page
 from report.test_charts import texts
 
@@ -28,21 +28,21 @@ MARKUP = (
     "&lt;b&gt; & {{ 7 * 7 }} {% if 1 %} ]]>",
     "A\x1b[2J\x07\u202eB\x00\n<b>",
 )
-ENDLESS = ("X" * 3_000, "W" * 3_000, "公" * 3_000)
+VERY_LONG = ("X" * 3_000, "W" * 3_000, "公" * 3_000)
 
 
 def named(names: tuple[str, ...]) -> Forecasts:
-    return replace(made_forecasts(tickers=len(names)), tickers=tuple(sorted(names)))
+    return replace(make_forecasts(tickers=len(names)), tickers=tuple(sorted(names)))
 
 
-def told(names: tuple[str, ...]) -> dict:
+def steps_with(names: tuple[str, ...]) -> dict:
     """Manifests whose cleaning and coverage name these tickers."""
-    made = manifests()
-    clean, ingest = made["clean"], made["ingest"]
+    usual = manifests()
+    clean, ingest = usual["clean"], usual["ingest"]
     worst = [{"ticker": name, "rows": 1, "refused_fraction": 0.5, "refused": {"outlier": 6}} for name in names]
     lost = [{"ticker": name, "status": name, "cause": name} for name in names]
     coverage = ingest.facts["coverage"] | {"unfetched": lost}
-    return made | {
+    return usual | {
         "clean": replace(clean, facts=clean.facts | {"worst_tickers": worst, "missing_tickers": list(names)}),
         "ingest": replace(ingest, facts=ingest.facts | {"coverage": coverage}),
     }
@@ -50,7 +50,7 @@ def told(names: tuple[str, ...]) -> dict:
 
 @pytest.fixture(scope="module")
 def report():
-    return report_of(named(MARKUP), told=told(MARKUP))
+    return report_of(named(MARKUP), steps=steps_with(MARKUP))
 
 
 def shape(page: str) -> list[tuple[str, list[str]]]:
@@ -60,7 +60,7 @@ def shape(page: str) -> list[tuple[str, list[str]]]:
 
 def test_hostile_tickers_make_the_elements_that_plain_ones_make(report) -> None:
     plain = tuple(f"T{number}" for number in range(len(MARKUP)))
-    hostile, harmless = html.render(report), html.render(report_of(named(plain), told=told(plain)))
+    hostile, harmless = html.render(report), html.render(report_of(named(plain), steps=steps_with(plain)))
     found, expected = shape(hostile), shape(harmless)
     assert {tag for tag, _ in found} == {tag for tag, _ in expected}
     assert hostile.count("<b>") == harmless.count("<b>")
@@ -69,9 +69,9 @@ def test_hostile_tickers_make_the_elements_that_plain_ones_make(report) -> None:
 
 
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_shows_names_as_text(report, name: str, width: float) -> None:
-    markup = FIGURES[name].draw(report, width).markup(name, "<t>", '"d" & <d>')
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_shows_names_as_text(report, name: str, width: float) -> None:
+    markup = CHARTS[name].draw(report, width).markup(name, "<t>", '"d" & <d>')
     drawing = ElementTree.fromstring(markup)
     tags = {element.tag for element in drawing.iter()}
     assert tags <= {"svg", "title", "desc", "line", "path", "rect", "circle", "text"}
@@ -82,40 +82,40 @@ def test_every_figure_shows_names_as_text(report, name: str, width: float) -> No
             assert [text for text in shown if text == printable(ticker) or text.startswith(f"{printable(ticker)}: ")]
 
 
-def test_no_character_is_obeyed(report) -> None:
+def test_control_characters_are_escaped(report) -> None:
     page = html.render(report)
     assert page == printable(page, lines=True)
     assert r"A\x1b[2J\x07\u202eB\x00" in page
 
 
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
-@pytest.mark.parametrize("name", FIGURES)
-def test_an_endless_ticker_makes_no_figure_wider(name: str, width: float) -> None:
-    drawing = FIGURES[name].draw(report_of(named(ENDLESS)), width)
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_very_long_ticker_does_not_widen_a_chart(name: str, width: float) -> None:
+    drawing = CHARTS[name].draw(report_of(named(VERY_LONG)), width)
     markup = drawing.markup(name, "t", "d")
     assert drawing.width == width
     for left, right, _, words in texts(markup):
         assert -0.6 <= left <= right <= width + 0.6, words
     if name in ("paths", "skill"):
         titles = [element.text or "" for element in ElementTree.fromstring(markup).iter("title")]
-        assert all(any(ticker in title for title in titles) for ticker in ENDLESS)
+        assert all(any(ticker in title for title in titles) for ticker in VERY_LONG)
 
 
-def test_an_endless_ticker_is_short_in_the_tables_and_whole_on_hover() -> None:
-    page = html.render(report_of(named(ENDLESS), told=told(ENDLESS)))
+def test_a_very_long_ticker_is_short_in_tables_and_whole_on_hover() -> None:
+    page = html.render(report_of(named(VERY_LONG), steps=steps_with(VERY_LONG)))
     parsed = Page(page)
     assert max(len(text) for text in re.findall(r'<span title="[^"]*">([^<>]*)</span>', page)) == html.LONG_NAME
     hovered = [known["title"] for tag, known in parsed.tags if tag == "span" and "title" in known]
-    assert set(ENDLESS) <= set(hovered)
+    assert set(VERY_LONG) <= set(hovered)
     cells = re.findall(r'<t[hd] scope="row">(.*?)</t[hd]>', page)
     assert max(len(re.sub(r"<[^>]*>", "", cell)) for cell in cells) < 100
 
 
-def test_a_name_is_cut_where_it_would_leave_its_room() -> None:
-    for text in ("short", *ENDLESS, "W" * 40):
-        for room in (30.0, 100.0, 1e6):
-            cut = fitted(text, LABEL_PX, room, bold=True)
-            assert extent(cut, LABEL_PX, bold=True) <= room
+def test_a_name_is_cut_to_the_given_width() -> None:
+    for text in ("short", *VERY_LONG, "W" * 40):
+        for width in (30.0, 100.0, 1e6):
+            cut = fitted(text, LABEL_PX, width, bold=True)
+            assert extent(cut, LABEL_PX, bold=True) <= width
             assert cut == text or cut.endswith("…")
             assert text.startswith(cut.removesuffix("…"))
     assert fitted("", LABEL_PX, 1.0) == ""
@@ -146,10 +146,10 @@ def test_text_is_measured_as_it_is_shown() -> None:
         ("'quoted", "'quoted"),
     ],
 )
-def test_a_spreadsheet_carries_nothing_out(ticker: str, shown: str) -> None:
-    """Numbers stay numbers: a negative return is no formula."""
-    test = replace(made_forecasts(tickers=1), tickers=(ticker,))
-    split = beyond_the_last_bar(test)
+def test_a_spreadsheet_executes_no_cell(ticker: str, shown: str) -> None:
+    """Numbers are not escaped: a negative return is not a formula."""
+    test = replace(make_forecasts(tickers=1), tickers=(ticker,))
+    split = next_forecasts(test)
     split.models["lstm"][:] = -0.25
     table = next_session_table(split, split.origin + 1, {ticker: None})
     (row,) = csv.DictReader(io.StringIO(as_csv(table).decode(), newline=""))

@@ -3,23 +3,22 @@ from importlib.resources import files
 
 import pytest
 
-from cloudlstm.evaluation.metrics import METRICS
 from cloudlstm.report import html
-from cloudlstm.report.charts import FIGURES
-from cloudlstm.report.glossary import TERMS
+from cloudlstm.report.charts import CHARTS
+from cloudlstm.report.glossary import METRICS, TERMS
 from cloudlstm.text import numbers
-from evaluation.samples import made_forecasts, report_of
+from evaluation.samples import make_forecasts, report_of
 from report.pages import Page
 
 SECTIONS = (
-    "results", "tests", "truth", "tickers", "years", "forecasts", "training", "run", "quality", "environment",
+    "results", "tests", "actual", "tickers", "years", "forecasts", "training", "run", "quality", "environment",
     "caveats", "definitions",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def report():
-    return report_of(made_forecasts(tickers=24, skill=0.6))
+    return report_of(make_forecasts(tickers=24, skill=0.6))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_every_section_is_there_and_in_the_navigation(page):
         assert re.search(r"<(p|table|dl|ul|figure)", section(page, name)), name
 
 
-def test_the_page_asks_nobody_for_anything(page):
+def test_the_page_loads_nothing(page):
     assert re.findall(r"[a-z]+://[^\s\"'<&]*", page.replace("memory://bars.csv", "")) == []
     parsed = Page(page)
     assert all(reference.startswith(("#", "data:,")) for reference in parsed.references)
@@ -64,7 +63,7 @@ def test_the_page_is_accessible(page):
     assert ("html", {"lang": "en"}) in parsed.tags
     assert all("scope" in known for tag, known in parsed.tags if tag == "th")
     pictures = [known for tag, known in parsed.tags if tag == "svg"]
-    assert len(pictures) == 2 * len(FIGURES)
+    assert len(pictures) == 2 * len(CHARTS)
     assert all(known["role"] == "img" and known["aria-labelledby"] for known in pictures)
     # Each begins with its name and a description, which the label points to.
     assert len(re.findall(r"<svg[^>]*><title id=[^>]*>[^<]+</title><desc id=[^>]*>[^<]+</desc>", page)) == len(pictures)
@@ -72,7 +71,7 @@ def test_the_page_is_accessible(page):
 
 
 def test_every_underlined_word_has_its_definition_on_hover_and_as_a_footnote(page, report):
-    definitions = {each["name"]: each["definition"] for each in [*report["metrics"], *report["terms"]]}
+    definitions = {each.name: each.definition for each in [*report.metrics, *report.terms]}
     assert len(definitions) == len(METRICS) + len(TERMS)  # no name twice
     parsed = Page(page)
     terms = [known for _, known in parsed.tags if known.get("class") == "term"]
@@ -87,12 +86,12 @@ def test_every_underlined_word_has_its_definition_on_hover_and_as_a_footnote(pag
 
 def test_every_figure_of_the_results_is_a_term(page, report):
     used = set(re.findall(r'class="term" href="#def-(\w+)"', page))
-    assert {metric["name"] for metric in report["metrics"]} <= used
-    # Cleaning and coverage told something, so all their words are on the page too; those of network inputs are not.
+    assert {metric.name for metric in report.metrics} <= used
+    # The sample has facts of cleaning and coverage, so all their terms are used; no step is reused.
     assert {term.name for term in TERMS} - used <= {"reused"}
 
 
-def test_figures_follow_the_colours_of_the_page(page):
+def test_charts_use_the_colours_of_the_page(page):
     drawings = "".join(re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL))
     assert not re.search(r"#[0-9a-f]{3,6}|rgb", drawings)
     for name in set(re.findall(r"c-(\w+)", drawings)):
@@ -138,37 +137,35 @@ def test_the_same_report_is_the_same_page(report, page):
 
 
 def test_numbers_in_the_results_are_those_of_the_report(page, report):
-    naive, lstm = report["models"][0], report["models"][3]
+    naive, lstm = report.models[0], report.models[3]
     cells = re.search(r'#def-rmse_price"[^<]*>RMSE, price<sup>.*?</th>(.*?)</tr>', section(page, "results"))[1]
-    assert cells.index(f">{naive['rmse_price']:.4f}</td>") < cells.index(
-        f'class="best ours">{lstm["rmse_price"]:.4f}</td>'
-    )
+    assert cells.index(f">{naive.rmse_price:.4f}</td>") < cells.index(f'class="best lstm">{lstm.rmse_price:.4f}</td>')
     heads = re.findall(r"<thead>.*?</thead>", section(page, "tickers") + section(page, "years"), flags=re.DOTALL)
     assert all(">RMSE, $<" in head and 'th scope="col">naive' in head for head in heads)
 
 
-def test_what_steps_told_is_on_the_page(page):
+def test_facts_of_the_steps_are_on_the_page(page):
     quality = section(page, "quality")
     assert "GONE" in quality
     assert "HTTP 429 after 5 tries" in quality
-    assert "close is far from the bar before" in quality  # what the rule means
-    assert "outlier 6" in quality  # evidence
+    assert "close is far from the bar before" in quality  # meaning of the rule
+    assert "outlier 6" in quality  # count by reason
     assert "1 restart of the workers" in section(page, "training")
     assert "start of Spark" in section(page, "run")
     assert "cloudlstm submit market.source=synthetic" in section(page, "environment")
 
 
-def test_a_made_up_market_is_marked_on_every_screen_and_a_real_one_is_not(page):
-    marked = re.search(r'<body>\s*<p class="made-up" role="note"><strong>Synthetic market', page)
+def test_a_simulated_market_is_marked_on_every_screen_and_a_real_one_is_not(page):
+    marked = re.search(r'<body>\s*<p class="synthetic" role="note"><strong>Synthetic market', page)
     assert marked
-    assert re.search(r"\.made-up \{ position: sticky; top: 0", page)
-    assert "Synthetic market" not in html.render(report_of(made_forecasts(), source="files"))
+    assert re.search(r"\.synthetic \{ position: sticky; top: 0", page)
+    assert "Synthetic market" not in html.render(report_of(make_forecasts(), source="files"))
 
 
-def test_what_is_missing_is_a_dash():
-    test = made_forecasts(tickers=2, dates=4)
+def test_unknown_values_are_a_dash():
+    test = make_forecasts(tickers=2, dates=4)
     test.actual[:] = 0.0  # nothing moved: most figures cannot be computed
-    page = html.render(report_of(test, told={}, history=[]))
+    page = html.render(report_of(test, steps={}, history=[]))
     Page(page)
     assert "None" not in page.replace("None of", "")
     assert "nan" not in re.sub(r"[A-Za-z]nan|nan[a-z]", "", page)
@@ -178,21 +175,21 @@ def test_what_is_missing_is_a_dash():
 
 
 def test_a_large_universe_shows_both_ends_and_stays_small():
-    report = report_of(made_forecasts(tickers=2_000, dates=6))
+    report = report_of(make_forecasts(tickers=2_000, dates=6))
     page = html.render(report)
     assert "The 20 tickers of highest skill, of 2,000" in page
     assert "The 20 lowest of 1,999 forecast returns" in page
-    skills = {row["ticker"]: row["skill"] for row in report["per_ticker"] if row["model"] == "lstm"}
+    skills = {row.ticker: row.skill for row in report.per_ticker if row.model == "lstm"}
     ranked = sorted(skills, key=skills.get, reverse=True)
     assert re.findall(r'<th scope="row">(T\d+)</th>', section(page, "tickers")) == ranked[:20] + ranked[-20:]
     counted = re.findall(r"<title>[^<]*: ([\d,]+) tickers</title>", section(page, "tickers"))
     assert sum(int(text.replace(",", "")) for text in counted) == 2 * 2_000  # at both widths
     assert len(page.encode()) < 400_000
-    assert len(report["per_ticker"]) == 2_000 * 4
+    assert len(report.per_ticker) == 2_000 * 4
 
 
 def test_names_are_escaped():
-    test = made_forecasts(tickers=2)
+    test = make_forecasts(tickers=2)
     page = html.render(report_of(test, 'market.path="s3://b/<script>alert(1)</script>"', source="files"))
     assert "<script>" not in page
 
@@ -208,11 +205,11 @@ def test_names_are_escaped():
         (2.5e6, ".2f", "+2.5 M%"),
     ],
 )
-def test_percentages_bear_a_sign_unless_they_read_as_zero(value, digits, text):
+def test_percentages_have_a_sign_unless_they_round_to_zero(value, digits, text):
     assert numbers.signed(value, digits) == text
 
 
-def test_numbers_that_are_not_there_are_a_dash():
+def test_none_is_a_dash():
     for write in (numbers.dollars, numbers.price, numbers.percent, numbers.signed_percent, numbers.p_value,
                   numbers.count, numbers.amount, numbers.seconds, numbers.optional):  # fmt: skip
         assert write(None) == "–"

@@ -1,29 +1,69 @@
 import json
-from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import numpy as np
+import pydantic
 import pytest
 
+from cloudlstm import storage
+from cloudlstm.evaluation.rows import ModelScores
 from cloudlstm.report import html
+from cloudlstm.report.models import Report, ReportSummary
+from cloudlstm.report.schema import json_schema, read_summary, to_json
 from cloudlstm.report.summary import headline, verdict
-from evaluation.samples import made_forecasts, made_wild, manifests, report_of
+from cloudlstm.runs.paths import RunPaths
+from evaluation.samples import document_of, make_forecasts, make_wild_forecasts, manifests, report_of
 from report.pages import Page
 
-SCHEMA = json.loads(files("cloudlstm.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def report():
-    return report_of(made_forecasts(tickers=24, skill=0.6))
+    return document_of(report_of(make_forecasts(tickers=24, skill=0.6)))
 
 
 def validate(document):
     jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(document, allow_nan=False)))
 
 
-def test_the_schema_is_one():
+def test_the_schema_is_valid():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_schema_in_docs_is_that_of_the_models():
+    """`python -m cloudlstm.report.schema > docs/report.schema.json` writes it."""
+    assert json_schema() == SCHEMA
+
+
+def test_a_report_that_is_read_again_has_the_same_bytes():
+    report = report_of(make_forecasts(tickers=3))
+    assert to_json(Report.model_validate_json(to_json(report))) == to_json(report)
+
+
+def test_nan_is_null_where_a_value_may_be_unknown_and_an_error_elsewhere():
+    report = report_of(make_forecasts(tickers=2))
+    row = report.models[3].model_dump()
+    assert ModelScores.model_validate(row | {"skill": float("nan")}).skill is None
+    with pytest.raises(pydantic.ValidationError):
+        type(report.forecasts.rows[0]).model_validate(report.forecasts.rows[0].model_dump() | {"last_close": np.inf})
+
+
+def test_older_and_newer_reports_are_read_and_unreadable_ones_count_as_none(report):
+    older = json.loads(json.dumps(report))
+    for row in older["forecasts"]["rows"]:
+        row["usual_miss_price"] = row.pop("typical_error_price")
+    del older["timeline"], older["terms"]
+    older["models"][0]["a_new_metric"] = 1.0
+    summary = ReportSummary.model_validate(older)
+    assert summary.forecasts.rows[0].typical_error_price == report["forecasts"]["rows"][0]["typical_error_price"]
+    assert summary.scores("lstm").skill == report["models"][3]["skill"]
+    paths = RunPaths("memory://read-summary/run")
+    assert read_summary(paths) is None
+    for text in (b"{", b"[]", b'{"models": 7}'):
+        storage.write(paths.report("report.json"), text)
+        assert read_summary(paths) is None
 
 
 def test_the_report_keeps_its_schema(report):
@@ -37,17 +77,18 @@ def test_the_report_keeps_its_schema(report):
 
 @pytest.mark.parametrize("source", ["synthetic", "files"])
 def test_a_report_without_a_single_fact_still_keeps_its_schema(source):
-    test = made_forecasts(tickers=2, dates=4)
+    test = make_forecasts(tickers=2, dates=4)
     test.actual[:] = 0.0  # nothing moved: most figures cannot be computed
-    found = report_of(test, told={}, history=[], source=source)
+    typed = report_of(test, steps={}, history=[], source=source)
+    found = document_of(typed)
     validate(found)
     assert found["verdict"] == "untested"
     assert found["models"][3]["skill"] is None
     assert found["steps"][0]["seconds"] is None
-    Page(html.render(found))
+    Page(html.render(typed))
 
 
-def test_what_steps_told_arrives(report):
+def test_facts_of_the_steps_are_in_the_report(report):
     assert report["data"] | {"hash": "", "coverage": None} == {
         "source": "synthetic", "synthetic": True, "path": None, "calendar": "XNYS", "rows": 20_000,
         "tickers": 6, "first_date": "2010-01-01", "last_date": "2024-12-31", "hash": "", "coverage": None,
@@ -72,10 +113,10 @@ def test_what_steps_told_arrives(report):
     assert "far from the bar before" in report["quality"]["worst_tickers"][0]["reasons"][0]["meaning"]
 
 
-def test_a_made_up_market_is_flagged_and_a_real_one_has_the_survivorship_caveat(report):
+def test_a_simulated_market_is_flagged_and_a_real_one_has_the_survivorship_caveat(report):
     assert report["data"]["synthetic"]
     assert report["caveats"][0]["name"] == "synthetic"
-    real = report_of(made_forecasts(), source="files")
+    real = document_of(report_of(make_forecasts(), source="files"))
     assert not real["data"]["synthetic"]
     assert real["caveats"][0]["name"] == "survivorship"
 
@@ -86,11 +127,11 @@ def test_forecasts_of_tickers_that_ended_earlier_are_only_counted(report):
     assert len(report["forecasts"]["rows"]) == 23
     row = report["forecasts"]["rows"][0]
     assert row["lstm_price"] == pytest.approx(row["last_close"] * np.exp(row["lstm_return"]))
-    usual = next(each for each in report["per_ticker"] if each["ticker"] == row["ticker"] and each["model"] == "lstm")
-    assert row["usual_miss_price"] == pytest.approx(row["last_close"] * usual["rmse_return"])
+    scores = next(each for each in report["per_ticker"] if each["ticker"] == row["ticker"] and each["model"] == "lstm")
+    assert row["typical_error_price"] == pytest.approx(row["last_close"] * scores["rmse_return"])
 
 
-def test_the_last_point_of_the_cumulative_gain_is_r2_out_of_sample(report):
+def test_the_last_value_of_the_cumulative_series_is_r2_out_of_sample(report):
     for row in report["models"][1:]:
         assert report["series"]["cumulative"]["models"][row["model"]][-1] == pytest.approx(row["r2_oos"], abs=1e-8)
 
@@ -104,11 +145,11 @@ def test_paths_show_the_best_the_median_and_the_worst_ticker(report):
     assert shown == {name: role for name, role in zip(
         (ranked[0], ranked[11], ranked[-1]), ("best skill", "median skill", "worst skill"), strict=True
     ) if name != "T0000"}  # fmt: skip
-    assert [path["role"] for path in report_of(made_forecasts(tickers=1))["series"]["paths"]] == ["the only ticker"]
+    assert [path.role for path in report_of(make_forecasts(tickers=1)).series.paths] == ["the only ticker"]
 
 
 def test_few_tickers_are_all_shown_the_best_first(report):
-    few = report_of(made_forecasts(tickers=5))
+    few = document_of(report_of(make_forecasts(tickers=5)))
     skills = {row["ticker"]: row["skill"] for row in few["per_ticker"] if row["model"] == "lstm"}
     ranked = sorted(skills, key=skills.get, reverse=True)
     assert [path["ticker"] for path in few["series"]["paths"]] == ranked
@@ -118,7 +159,7 @@ def test_few_tickers_are_all_shown_the_best_first(report):
 
 @pytest.mark.parametrize(("dates", "period"), [(80, "month"), (1_000, "quarter"), (3_000, "year")])
 def test_errors_over_time_hold_every_label_once(dates, period):
-    found = report_of(made_forecasts(tickers=2, dates=dates))
+    found = document_of(report_of(make_forecasts(tickers=2, dates=dates)))
     errors = found["series"]["errors"]
     assert errors["period"] == period
     for row in found["models"]:
@@ -127,7 +168,7 @@ def test_errors_over_time_hold_every_label_once(dates, period):
 
 
 def test_the_sample_reaches_both_ends_of_the_forecasts(report):
-    test, sample = made_forecasts(tickers=24, skill=0.6), report["series"]["sample"]
+    test, sample = make_forecasts(tickers=24, skill=0.6), report["series"]["sample"]
     assert sample["labels"] == len(test)
     assert len(sample["forecast"]) == len(sample["actual"]) == 600
     assert sample["forecast"][0] == pytest.approx(test.models["lstm"].min(), abs=1e-6)
@@ -135,7 +176,7 @@ def test_the_sample_reaches_both_ends_of_the_forecasts(report):
 
 
 def test_wild_forecasts_keep_the_schema():
-    found = report_of(made_wild())
+    found = document_of(report_of(make_wild_forecasts()))
     validate(found)
     assert found["models"][3]["skill"] < -100
 
@@ -163,21 +204,26 @@ def test_the_verdict_claims_no_more_than_the_test(p, r2, expected):
     assert verdict(p, r2) == expected
 
 
-NAIVE = {"rmse_price": 5.0}
-LSTM = {"dm_p": 0.01, "dm_p_price": 0.16, "r2_oos": 0.002, "rmse_price": 5.1, "skill": -0.04, "labels": 1500}
+def scores(model, **values):
+    usual = dict.fromkeys(ModelScores.model_fields, None) | {"labels": 1500, "zero_forecasts": 0, "ic_dates": 0}
+    return ModelScores(**usual | {"model": model} | values)
+
+
+NAIVE = scores("naive", rmse_price=5.0)
+LSTM = scores("lstm", dm_p=0.01, dm_p_price=0.16, r2_oos=0.002, rmse_price=5.1, skill=-0.04)
 
 
 def test_the_headline_says_when_dollars_disagree_with_returns():
-    said = headline(LSTM, NAIVE, dates=250)
-    assert "beats the naive forecast" in said
-    assert "$5.100 against $5.000 (+2.00%, p = 0.160)" in said
-    assert "the other way round" in said
-    assert "the other way round" not in headline(LSTM | {"skill": 0.01, "rmse_price": 4.9}, NAIVE, dates=250)
-    assert "cannot be told apart" in headline(LSTM | {"dm_p": 0.4}, NAIVE, dates=250)
+    text = headline(LSTM, NAIVE, dates=250)
+    assert "beats the naive forecast" in text
+    assert "$5.100 against $5.000 (+2.00%, p = 0.160)" in text
+    assert "the opposite" in text
+    assert "the opposite" not in headline(LSTM.model_copy(update={"skill": 0.01, "rmse_price": 4.9}), NAIVE, dates=250)
+    assert "is not statistically significant" in headline(LSTM.model_copy(update={"dm_p": 0.4}), NAIVE, dates=250)
 
 
 def test_the_headline_names_simpler_models_that_did_better():
-    better, worse = {"r2_oos": 0.01}, {"r2_oos": 0.001}
+    better, worse = scores("ridge", r2_oos=0.01), scores("ridge", r2_oos=0.001)
     assert headline(LSTM, NAIVE, dates=250, baselines={"drift": worse, "ridge": better}).endswith(
         "Ridge, which needs no network, did better."
     )

@@ -4,61 +4,66 @@ import pytest
 
 from cloudlstm.config import overrides, parse
 from cloudlstm.report import timeline
+from cloudlstm.report.run_models import Timeline
 from evaluation.samples import SUBMITTED, manifests
 
 BEGAN = SUBMITTED + 32.0
 
 
-def spans(told, submitted=SUBMITTED):
-    return timeline.spans(told, submitted, BEGAN, 1.5)
+def timing(submitted=SUBMITTED):
+    return timeline.Timing(submitted, BEGAN, 1.5)
 
 
-def test_what_lies_between_steps_is_told_with_its_reason():
-    found = spans(manifests())
-    assert [(span["name"], span["kind"]) for span in found["spans"]] == [
+def names(found):
+    return [span.name for span in found.spans]
+
+
+def test_gaps_between_steps_have_a_reason():
+    found = timeline.timeline(manifests(), timing())
+    assert [(span.name, span.kind) for span in found.spans] == [
         ("start of prepare", "start"), ("start of Spark", "start"), ("ingest", "step"), ("clean", "step"),
         ("between steps", "wait"), ("features", "step"), ("between steps", "wait"), ("sequences", "step"),
         ("start of training", "start"), ("train", "step"), ("between steps", "wait"), ("evaluate", "step"),
     ]  # fmt: skip
-    assert found["seconds"] == pytest.approx(33.5)
-    assert found["began"] == "2025-06-15T15:06:40.000+00:00"
-    # Nothing overlaps and nothing is left out: the spans cover the line.
-    assert sum(span["seconds"] for span in found["spans"]) == pytest.approx(found["seconds"])
+    assert found.seconds == pytest.approx(33.5)
+    assert found.began == "2025-06-15T15:06:40.000+00:00"
+    # The spans cover the timeline without overlap.
+    assert sum(span.seconds for span in found.spans) == pytest.approx(found.seconds)
     at = 0.0
-    for span in found["spans"]:
-        assert span["begin_s"] == pytest.approx(at, abs=2e-3)
-        at = span["begin_s"] + span["seconds"]
+    for span in found.spans:
+        assert span.begin_s == pytest.approx(at, abs=2e-3)
+        at = span.begin_s + span.seconds
 
 
-def test_steps_of_an_earlier_attempt_are_reused_and_not_on_the_line():
-    told = manifests()
-    told["ingest"] = replace(told["ingest"], began=SUBMITTED - 5_000.0)
-    told["clean"] = replace(told["clean"], began=SUBMITTED - 4_990.0)
-    assert "ingest" not in [span["name"] for span in spans(told)["spans"]]
-    steps = timeline.steps(told, SUBMITTED, BEGAN, 1.5, 3_000)
-    assert [row["step"] for row in steps if row["reused"]] == ["ingest", "clean"]
-    # Spark then starts for the first step that it is needed for.
-    assert [span["name"] for span in spans(told)["spans"]][:3] == ["start of prepare", "start of Spark", "features"]
+def test_steps_of_an_earlier_attempt_are_reused_and_not_on_the_timeline():
+    known = manifests()
+    known["ingest"] = replace(known["ingest"], began=SUBMITTED - 5_000.0)
+    known["clean"] = replace(known["clean"], began=SUBMITTED - 4_990.0)
+    assert "ingest" not in names(timeline.timeline(known, timing()))
+    steps = timeline.step_rows(known, timing(), 3_000)
+    assert [row.step for row in steps if row.reused] == ["ingest", "clean"]
+    # Spark then starts for the first step that needs it.
+    assert names(timeline.timeline(known, timing()))[:3] == ["start of prepare", "start of Spark", "features"]
 
 
-def test_manifests_that_tell_no_time_have_no_line():
-    told = manifests()
-    told["clean"] = replace(told["clean"], began=0.0)
-    assert spans(told) == {"began": None, "seconds": None, "spans": []}
-    assert timeline.steps(told, SUBMITTED, BEGAN, 1.5, None)[1]["began"] is None
+def test_without_start_times_there_is_no_timeline():
+    known = manifests()
+    known["clean"] = replace(known["clean"], began=0.0)
+    assert timeline.timeline(known, timing()) == Timeline(began=None, seconds=None, spans=())
+    assert timeline.step_rows(known, timing(), None)[1].began is None
 
 
-def test_without_an_attempt_the_line_begins_with_the_start_of_spark():
-    found = spans(manifests(), submitted=0.0)["spans"]
-    assert found[0] | {"what": ""} == {
+def test_without_an_attempt_the_timeline_begins_with_the_start_of_spark():
+    found = timeline.timeline(manifests(), timing(submitted=0.0)).spans
+    assert found[0].model_dump() | {"what": ""} == {
         "name": "start of Spark", "kind": "start", "what": "", "begin_s": 0.0, "seconds": 4.8
     }  # fmt: skip
 
 
-def test_a_step_of_training_counts_the_windows_it_has_seen():
-    rows = {row["step"]: row for row in timeline.steps(manifests(), SUBMITTED, BEGAN, 1.5, 3_000)}
-    assert rows["train"]["rows"] == 9_000 * 6
-    assert (rows["evaluate"]["rows"], rows["evaluate"]["rate"]) == (3_000, 2_000.0)
+def test_train_and_evaluate_count_windows():
+    rows = {row.step: row for row in timeline.step_rows(manifests(), timing(), 3_000)}
+    assert rows["train"].rows == 9_000 * 6
+    assert (rows["evaluate"].rows, rows["evaluate"].rate) == (3_000, 2_000.0)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_the_package_is_whole_and_runs_from_its_archive(tmp_path: Path) -> None:
     path = package.pack(tmp_path)
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-    assert {"cloudlstm/py.typed", "cloudlstm/report/report.schema.json", "cloudlstm/workers/agent.py"} <= set(names)
+    assert {"cloudlstm/py.typed", "cloudlstm/report/models.py", "cloudlstm/workers/agent.py"} <= set(names)
     assert any(name.endswith(".j2") for name in names)
     assert not [name for name in names if name.endswith(".pyc") or "_assets" in name]
     modules = "cloudlstm, cloudlstm.workers.agent, cloudlstm.report.html as h"

@@ -1,4 +1,4 @@
-"""`cloudlstm runs`: all runs in a table, or the runs that are named side by side with what differs between them."""
+"""`cloudlstm runs`: all runs in a table, or named runs side by side with the settings that differ."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from typing import Any
 
 from rich.text import Text
 
-from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.find import chosen_id
 from cloudlstm.cli.status import STYLES, state
 from cloudlstm.cli.tables import Column, cell, console, fitted, print_line
 from cloudlstm.config.overrides import flat
-from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
+from cloudlstm.errors import CorruptObjectError
+from cloudlstm.evaluation.rows import ModelScores
+from cloudlstm.report.models import ReportSummary
+from cloudlstm.report.schema import read_summary
 from cloudlstm.runs import attempts, settings
 from cloudlstm.runs.index import run_ids
 from cloudlstm.runs.manifest import Manifest
@@ -27,21 +29,21 @@ from cloudlstm.runs.steps import STEPS
 from cloudlstm.text.numbers import amount, seconds
 
 _AT_ONCE = 16
-"""Runs that are read at the same time: in a bucket each takes some ten requests of tens of milliseconds."""
+"""Runs that are read at the same time; in a bucket each takes about ten requests of tens of milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A run as its folder tells it.
+    """A run as described by the objects in its folder.
 
     Attributes:
         run_id: Its id.
-        attempts: How often it was submitted; 0 where its folder is gone.
-        submitted: Seconds since the epoch when it was last submitted.
-        state: In a word or two, as in `status`.
-        config: Its configuration, as JSON; empty where there is none.
-        report: Its report; empty while there is none.
-        manifests: What its finished steps made, by step.
+        attempts: Number of submits; 0 if its folder is gone.
+        submitted: Time of the last submit, seconds since the epoch.
+        state: As in `status`.
+        config: Its configuration, as JSON; empty if there is none.
+        report: Its main results; None if there is no report or it cannot be read.
+        manifests: The manifests of its finished steps, by step.
     """
 
     run_id: str
@@ -49,22 +51,22 @@ class Record:
     submitted: float
     state: str
     config: dict[str, Any]
-    report: dict[str, Any]
+    report: ReportSummary | None
     manifests: dict[str, Manifest]
 
     @property
-    def lstm(self) -> dict[str, Any]:
-        """The LSTM's row of results."""
-        return next((row for row in self.report.get("models", []) if row["model"] == "lstm"), {})
+    def lstm(self) -> ModelScores | None:
+        """The scores of the LSTM."""
+        return self.report.scores("lstm") if self.report else None
 
     @property
     def train(self) -> dict[str, Any]:
-        """What training said of itself."""
+        """The facts of the train step; empty if it has not finished."""
         return dict(self.manifests["train"].facts) if "train" in self.manifests else {}
 
     @property
     def seconds(self) -> float | None:
-        """Wall-clock seconds of all finished steps."""
+        """Wall-clock seconds of all finished steps; None if no step has finished."""
         return sum(manifest.seconds for manifest in self.manifests.values()) if self.manifests else None
 
 
@@ -81,24 +83,16 @@ def gather(layouts: Iterable[RunPaths]) -> list[Record]:
 def _read(paths: RunPaths, number: int, *, alive: bool) -> Record:
     owner = attempts.read_owner(paths, number)
     made = {step.name: manifest for step in STEPS if (manifest := _manifest(paths, step.name))}
-    report = _json(paths.report("report.json"))
+    report = read_summary(paths)
     return Record(
         run_id=paths.run_id,
         attempts=number,
         submitted=owner.started if owner else 0.0,
-        state=state(paths, number, alive, complete=bool(report)),
+        state=state(paths, number, alive, complete=report is not None),
         config=_settings(paths, number),
         report=report,
         manifests=made,
     )
-
-
-def _json(uri: str) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = storage.read_json(uri)
-    except (ObjectNotFoundError, CorruptObjectError):  # a damaged run does not keep the others from being shown
-        return {}
-    return document
 
 
 def _settings(paths: RunPaths, number: int) -> dict[str, Any]:
@@ -131,30 +125,30 @@ _COLUMNS = (
 )
 
 _RESULTS: tuple[tuple[str, Callable[[Record], float | None], Callable[[float], str], int], ...] = (
-    ("RMSE $", lambda run: run.lstm.get("rmse_price"), lambda value: f"{value:,.4f}", -1),
-    ("skill", lambda run: run.lstm.get("skill"), lambda value: f"{value:+.4f}", 1),
-    ("R² o.o.s.", lambda run: run.lstm.get("r2_oos"), lambda value: f"{value:+.4f}", 1),
-    ("direction", lambda run: run.lstm.get("directional_accuracy"), lambda value: f"{value:.3f}", 1),
-    ("DM p", lambda run: run.lstm.get("dm_p"), lambda value: f"{value:.3f}" if value >= 0.0005 else "<0.001", 0),
-    ("test forecasts", lambda run: run.lstm.get("labels"), lambda value: f"{value:,.0f}", 0),
+    ("RMSE $", lambda run: _lstm_score(run, "rmse_price"), lambda value: f"{value:,.4f}", -1),
+    ("skill", lambda run: _lstm_score(run, "skill"), lambda value: f"{value:+.4f}", 1),
+    ("R² o.o.s.", lambda run: _lstm_score(run, "r2_oos"), lambda value: f"{value:+.4f}", 1),
+    ("direction", lambda run: _lstm_score(run, "directional_accuracy"), lambda value: f"{value:.3f}", 1),
+    ("DM p", lambda run: _lstm_score(run, "dm_p"), lambda value: f"{value:.3f}" if value >= 0.0005 else "<0.001", 0),
+    ("test forecasts", lambda run: _lstm_score(run, "labels"), lambda value: f"{value:,.0f}", 0),
     ("validation loss", lambda run: run.train.get("validation_loss"), lambda value: f"{value:.4f}", -1),
     ("best epoch", lambda run: run.train.get("best_epoch"), lambda value: f"{value:.0f}", 0),
     ("epochs run", lambda run: run.train.get("epochs"), lambda value: f"{value:.0f}", 0),
     ("windows/s", lambda run: run.train.get("windows_per_s"), amount, 1),
     ("time", lambda run: run.seconds, seconds, -1),
 )
-"""Name, where it stands, how it is written, and which way is better: 1 up, -1 down, 0 neither."""
+"""Name, how to read it, its format, and which direction is better: 1 up, -1 down, 0 neither."""
 
 
 def show_runs(root: str, again: Sequence[str]) -> int:
-    """All runs below a root, the newest first; `again` is what was typed."""
+    """Prints all runs below a root, the newest first; `again` is the command that the user typed."""
     records = [record for record in gather(RunPaths.of(root, run_id) for run_id in run_ids(root)) if record.attempts]
     if not records:
         terminal.write(f"no runs in {root}\n")
         return 0
     out = console()
     rows = [_row(record) for record in records]
-    skills = [record.lstm.get("skill") for record in records]
+    skills = [_lstm_score(record, "skill") for record in records]
     known = [skill for skill in skills if skill is not None]
     strong = [skills.index(max(known))] if len(known) > 1 else []
     out.print(fitted(_COLUMNS, rows, out.width, strong=strong))
@@ -165,7 +159,7 @@ def show_runs(root: str, again: Sequence[str]) -> int:
 
 
 def show_comparison(root: str, names: Sequence[str]) -> int:
-    """Runs side by side: only the settings that differ, then the results, the best of each marked."""
+    """Prints runs side by side: the settings that differ, then the results with the best of each in green."""
     ids = [chosen_id(name, run_ids(root), root) for name in names]
     by_id = {record.run_id: record for record in gather(RunPaths.of(root, run_id) for run_id in dict.fromkeys(ids))}
     records = [by_id[run_id] for run_id in dict.fromkeys(ids)]
@@ -177,7 +171,7 @@ def show_comparison(root: str, names: Sequence[str]) -> int:
         ["submitted", *(_when(record) for record in records)],
         ["state", *(_state(record) for record in records)],
         ["tickers", *(_tickers(record) for record in records)],
-        ["data to", *(_until(record) for record in records)],
+        ["data to", *(_last_date(record) for record in records)],
     ]
     rows += [[key, *(Text(_setting(each.get(key)), style="cyan") for each in settings)] for key in differing]
     for name, read, form, better in _RESULTS:
@@ -188,10 +182,14 @@ def show_comparison(root: str, names: Sequence[str]) -> int:
     if not differing:
         out.print("these runs have the same settings")
     if len(records) > 1:
-        print_line(out, "all settings that differ are in colour; green is the better result", "dim")
-    hashes = {record.report["data"].get("hash") for record in records if record.report.get("data")}
+        print_line(out, "all settings that differ are in colour; the better result is green", "dim")
+    hashes = {record.report.data.hash for record in records if record.report and record.report.data}
     if len(hashes) > 1:
-        print_line(out, "note: the runs saw different data, so their dollars and losses do not compare", "yellow")
+        print_line(
+            out,
+            "note: the runs used different data, so their errors in dollars and losses cannot be compared",
+            "yellow",
+        )
     return 0
 
 
@@ -204,11 +202,11 @@ def _row(record: Record) -> list[str | Text]:
         _when(record),
         _state(record),
         _tickers(record),
-        _until(record),
+        _last_date(record),
         model,
         f"{train['best_epoch']}/{train['epochs']}" if train.get("best_epoch") is not None else "",
-        cell(lstm["rmse_price"], ",.4f") if lstm else "",
-        cell(lstm["skill"], "+.4f") if lstm else "",
+        cell(lstm.rmse_price, ",.4f") if lstm else "",
+        cell(lstm.skill, "+.4f") if lstm else "",
         amount(train["windows_per_s"]) if train.get("windows_per_s") else "",
         seconds(record.seconds) if record.seconds is not None else "",
         str(train.get("workers", "")),
@@ -233,12 +231,15 @@ def _state(record: Record) -> Text:
 
 
 def _tickers(record: Record) -> str:
-    universe = record.report.get("universe")
-    return f"{len(universe):,}" if isinstance(universe, list) else ""
+    return f"{len(record.report.universe):,}" if record.report and record.report.universe else ""
 
 
-def _until(record: Record) -> str:
-    return str(record.report.get("data", {}).get("last_date") or "")
+def _last_date(record: Record) -> str:
+    return (record.report.data.last_date or "") if record.report and record.report.data else ""
+
+
+def _lstm_score(record: Record, name: str) -> float | None:
+    return getattr(record.lstm, name) if record.lstm else None
 
 
 def _setting(value: Any) -> str:

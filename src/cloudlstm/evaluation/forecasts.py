@@ -28,7 +28,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 """First characters of cells that some spreadsheets read as a formula; the last four are full-width forms."""
 
 SPLITS = ("test", "forecast")
-"""The split that is scored, and the forecasts for the next sessions. Validation chose the weights: it is not scored."""
+"""The split that is scored, and the forecasts for the next sessions. Validation is not scored: it chose the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,9 @@ def _forecasts(rows: pa.Table, split: str) -> Forecasts:
     predictions = rows["forecast_return"].to_numpy().astype(np.float64)
     actual = rows["actual_return"].to_numpy().astype(np.float64)
     target = origin if split == "forecast" else _days(rows["target_date"])
-    if not np.isfinite(predictions).all():
+    if bad := int((~np.isfinite(predictions)).sum()):
         raise DataError(
-            f"{int((~np.isfinite(predictions)).sum())} of {len(predictions)} LSTM forecasts of the {split} split are not finite",
+            f"{bad} of {len(predictions)} LSTM forecasts of the {split} split are not finite",
             hint="a smaller train.learning_rate, or train.precision=float32",
         )
     if split != "forecast" and not np.isfinite(actual).all():

@@ -48,7 +48,9 @@ def scores(
 
     count = total(np.ones(len(actual)))
     price = price_errors(last_close, actual, forecast)
-    naive_price = price_errors(last_close, actual, np.zeros_like(forecast))  # computed as for naive, so naive's skill is exactly 0
+    naive_price = price_errors(
+        last_close, actual, np.zeros_like(forecast)
+    )  # computed as for naive, so naive's skill is exactly 0
     error = forecast - actual
     moved = actual != 0.0
     directed = moved & (forecast != 0.0)

@@ -36,7 +36,7 @@ class MeanTest:
     Attributes:
         n: Length of the series.
         mean: Their mean.
-        low: Lower end of the mean's 95 % interval. This and the following are None if the variance is zero or n too small.
+        low: Lower end of the mean's 95 % interval; None, as all below, if the variance is zero or n too small.
         high: Upper end.
         statistic: The mean over its standard error.
         p: Two-sided p-value.
@@ -84,7 +84,9 @@ def mean_test(series: FloatArray, horizon: int) -> MeanTest:
     error = math.sqrt(variance / n / correction)
     half_width = float(special.stdtrit(n - 1, 0.975)) * error
     statistic = mean / error
-    return MeanTest(n, mean, mean - half_width, mean + half_width, statistic, float(2.0 * special.stdtr(n - 1, -abs(statistic))))
+    return MeanTest(
+        n, mean, mean - half_width, mean + half_width, statistic, float(2.0 * special.stdtr(n - 1, -abs(statistic)))
+    )
 
 
 def daily_means(values: FloatArray, date: IntArray) -> FloatArray:

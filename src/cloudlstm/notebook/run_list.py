@@ -71,16 +71,16 @@ class Runs(Sequence[Run]):
 
 
 def _row(record: Record) -> dict[str, Any]:
-    universe, config = record.report.get("universe"), record.config
+    report, lstm, config = record.report, record.lstm, record.config
     return {
         "run": record.run_id,
         "submitted": dt.datetime.fromtimestamp(int(record.submitted), dt.UTC) if record.submitted else None,
         "state": record.state,
-        "tickers": len(universe) if isinstance(universe, list) else None,
+        "tickers": len(report.universe) if report and report.universe else None,
         "epochs": record.train.get("epochs"),
         "units": config.get("model", {}).get("units"),
         "window_bars": config.get("dataset", {}).get("window_bars"),
-        "rmse_price": record.lstm.get("rmse_price"),
-        "skill": record.lstm.get("skill"),
+        "rmse_price": lstm.rmse_price if lstm else None,
+        "skill": lstm.skill if lstm else None,
         "seconds": record.seconds,
     }

@@ -1,1 +1,1 @@
-"""The report of a run: what it says (build, sections, summary), and how it looks (html, charts, templates)."""
+"""The report of a run: its typed content (models, build, sections) and its page (html, charts, templates)."""

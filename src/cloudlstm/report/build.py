@@ -39,9 +39,9 @@ SURVIVORSHIP = (
     "returns look higher than they were. Comparisons between models on the same labels are affected less."
 )
 NO_GAIN = (
-    "No epoch of training improved on the untrained network in the validation split. With relative inputs the untrained "
-    "network is the naive forecast, so validation gives no reason to prefer the trained network, whatever the test "
-    "split shows."
+    "No epoch of training improved on the untrained network in the validation split. With relative inputs the "
+    "untrained network is the naive forecast, so validation gives no reason to prefer the trained network. The test "
+    "split does not change that."
 )
 COSTS = (
     "The results are forecast errors, not trading results: they include no costs, no capacity and no risk. The best of "

@@ -1,11 +1,10 @@
-"""The step "evaluate": from the network's forecasts to the report. It runs on the trainer, without TensorFlow."""
+"""The step "evaluate": scores the network's forecasts and writes the report. It does not need TensorFlow."""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,11 @@ from cloudlstm.evaluation.forecasts import (
 from cloudlstm.features import CLOSE, VOLUME
 from cloudlstm.market.calendar import sessions_after
 from cloudlstm.report import html
-from cloudlstm.report.build import Evaluation, document
+from cloudlstm.report.build import ReportInputs, build_report
+from cloudlstm.report.models import Report
+from cloudlstm.report.run_models import Epoch
+from cloudlstm.report.schema import to_json
+from cloudlstm.report.timeline import Timing
 from cloudlstm.runs import attempts
 from cloudlstm.runs.context import RunContext, StepRun
 from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, read_object, write_object
@@ -40,11 +43,11 @@ STEP = "evaluate"
 
 
 def run(context: RunContext) -> Manifest:
-    """Judges the forecasts of the train step and writes the report, unless it is there for the same inputs.
+    """Scores the forecasts of the train step and writes the report, unless it exists for the same inputs.
 
     Raises:
-        DataError: when sequences or forecasts are missing or do not fit together.
-        MissingExtraError: when scipy, jinja2 or exchange-calendars is not installed.
+        DataError: sequences or forecasts are missing or do not match.
+        MissingExtraError: scipy, jinja2 or exchange-calendars is not installed.
     """
     paths, config = context.paths, context.config
     manifests = _manifests(paths)
@@ -58,23 +61,33 @@ def run(context: RunContext) -> Manifest:
     splits = read_predictions(read_object(row) for row in train.of_kind("predictions"))
     if "test" not in splits:
         raise DataError(
-            "the test split has no forecast to judge", hint="a later market.end, or an earlier validation_end"
+            "the test split has no forecast to score", hint="a later market.end, or an earlier validation_end"
         )
-    history = _history(train)
     windows = _windows(config, _required(manifests, "sequences"))
-    seen = _Seen(step, sum(len(split) for split in windows.values()))
+    progress = _WindowProgress(step, sum(len(split) for split in windows.values()))
     transform = _transform(config, train, windows["train"])
-    fitted = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, seen)
-    beyond = _beyond(config, splits.get("forecast"))
-    turnover = _turnover(windows["test"])
-    itself = Evaluation(clock, time.monotonic() - began, seen.total, _submitted(paths), turnover)
-    report = document(paths.run_id, config, manifests, history, splits, beyond, fitted, itself)
-    objects = _write(paths, report, splits.get("forecast"), beyond)
-    lstm = next(row for row in report["models"] if row["model"] == "lstm")
-    facts = {"headline": report["headline"], "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}
+    baselines = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, progress)
+    next_dates = _next_session_dates(config, splits.get("forecast"))
+    report = build_report(
+        ReportInputs(
+            run_id=paths.run_id,
+            config=config,
+            manifests=manifests,
+            history=_history(train),
+            splits=splits,
+            next_session_dates=next_dates,
+            baselines=baselines,
+            turnover=_turnover(windows["test"]),
+            windows=progress.total,
+            timing=Timing(_submitted(paths), clock, time.monotonic() - began),
+        )
+    )
+    objects = _write(paths, report, splits.get("forecast"), next_dates)
+    lstm = next(row for row in report.models if row.model == "lstm")
+    facts = {"headline": report.headline, "rmse_price": lstm.rmse_price, "skill": lstm.skill}
     manifest = step.finish(objects, facts, seconds=time.monotonic() - began, began=clock)
-    step.report(seen.total, seen.total, "windows", finished=True)
-    _LOG.info("%s", report["headline"])
+    step.report(progress.total, progress.total, "windows", finished=True)
+    _LOG.info("%s", report.headline)
     return manifest
 
 
@@ -83,7 +96,7 @@ def _manifests(paths: RunPaths) -> dict[str, Manifest | None]:
 
 
 def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> str:
-    """Hash of all that the report depends on: what the steps made, and how it is judged."""
+    """Hash of everything that the report depends on: the results of the steps, and the settings."""
     made = {step: (manifest.fingerprint, manifest.digest()) for step, manifest in manifests.items() if manifest}
     return fingerprint([__version__, STEP, made, config.identity()])
 
@@ -91,12 +104,12 @@ def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> st
 def _required(manifests: dict[str, Manifest | None], step: str) -> Manifest:
     manifest = manifests[step]
     if manifest is None:
-        raise DataError(f"there is nothing to judge: the step {step} has not finished", hint="submit the run again")
+        raise DataError(f"there is nothing to score: the step {step} has not finished", hint="submit the run again")
     return manifest
 
 
 def _windows(config: RunConfig, sequences: Manifest) -> dict[str, SequenceSet]:
-    """The windows of every split, staged where training has them already."""
+    """The windows of every split, from the cache that training filled."""
     return {
         split: SequenceSet.stage(
             sequences.of_kind(split),
@@ -108,62 +121,60 @@ def _windows(config: RunConfig, sequences: Manifest) -> dict[str, SequenceSet]:
     }
 
 
-def _history(train: Manifest) -> list[dict[str, Any]]:
-    """Training's records, one an epoch."""
+def _history(train: Manifest) -> list[Epoch]:
     lines = (line for row in train.of_kind("history") for line in read_object(row).decode().splitlines())
-    return [json.loads(line) for line in lines if line]
+    return [Epoch.model_validate(json.loads(line)) for line in lines if line]
 
 
 def _transform(config: RunConfig, train: Manifest, windows: SequenceSet) -> Inputs:
-    """The network's own way to see windows: as it stored it, or made anew."""
+    """The transform between windows and the network's inputs: the stored one, or a new one if none is stored."""
     for row in train.of_kind("inputs"):
         return restore(json.loads(read_object(row)))
     return Levels.fit(windows) if config.train.inputs == "levels" else Relative(config.dataset.horizon_bars)
 
 
-def _beyond(config: RunConfig, split: Forecasts | None) -> DayArray:
-    """The session that each forecast beyond the last bar is for, days since 1970-01-01 (n,)."""
+def _next_session_dates(config: RunConfig, split: Forecasts | None) -> DayArray:
+    """Target date of each forecast after the last bar, days since 1970-01-01 (n,)."""
     if split is None:
         return np.zeros(0, np.int32)
     return sessions_after(config.market.calendar, split.origin, config.dataset.horizon_bars)
 
 
 def _submitted(paths: RunPaths) -> float:
-    """When the attempt that this evaluation belongs to began, seconds since the epoch; 0.0 when there is none."""
+    """Begin of the run's latest attempt, seconds since the epoch; 0.0 if there is none."""
     owner = attempts.read_owner(paths, attempts.latest_attempt(paths))
     return owner.started if owner else 0.0
 
 
 def _turnover(windows: SequenceSet) -> dict[str, float]:
-    """Ticker -> close x volume, the mean of its last window in dollars a session."""
+    """Ticker -> mean close x volume of its last window, in dollars a session."""
     names = windows.tickers(np.arange(len(windows)))
-    found, place = np.unique(names[::-1], return_index=True)  # the first from the end is a ticker's last
+    found, place = np.unique(names[::-1], return_index=True)  # reversed, so the first index is a ticker's last window
     bars = windows.windows(len(names) - 1 - place).astype(np.float64)
     means = (bars[:, :, CLOSE] * bars[:, :, VOLUME]).mean(axis=1)
     return dict(zip(found.tolist(), means.tolist(), strict=True))
 
 
 def _write(
-    paths: RunPaths, report: dict[str, Any], forecast: Forecasts | None, beyond: DayArray
+    paths: RunPaths, report: Report, forecast: Forecasts | None, next_dates: DayArray
 ) -> tuple[ManifestRow, ...]:
-    text = json.dumps(report, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     page = html.render(report)
-    judged = report["models"][0]["labels"]
+    labels = report.models[0].labels
     objects = [
-        write_object(paths.report("report.json"), text.encode(), kind="report_json", rows=judged),
-        write_object(paths.report("report.html"), page.encode(), kind="report_html", rows=judged),
+        write_object(paths.report("report.json"), to_json(report), kind="report_json", rows=labels),
+        write_object(paths.report("report.html"), page.encode(), kind="report_html", rows=labels),
     ]
     if forecast is not None:
-        usual = {row["ticker"]: row["rmse_return"] for row in report["per_ticker"] if row["model"] == "lstm"}
-        table = next_session_table(forecast, beyond, usual)
+        rmse_return = {row.ticker: row.rmse_return for row in report.per_ticker if row.model == "lstm"}
+        table = next_session_table(forecast, next_dates, rmse_return)
         for name, data in (("csv", as_csv(table)), ("parquet", as_parquet(table))):
             uri = paths.report(f"forecasts.{name}")
             objects.append(write_object(uri, data, kind=f"forecasts_{name}", rows=table.num_rows))
     return tuple(objects)
 
 
-class _Seen:
-    """Counts windows as they are seen and reports the progress."""
+class _WindowProgress:
+    """Counts processed windows and reports the progress."""
 
     def __init__(self, step: StepRun, total: int) -> None:
         self.total = total

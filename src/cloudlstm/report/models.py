@@ -185,13 +185,20 @@ class ChartData(Row):
     sample: Sample
 
 
+class DataSummary(Row):
+    """The parts of `Data` that the command line shows."""
+
+    last_date: str | None = None
+    hash: str | None = None
+
+
 class ReportSummary(Row):
     """The parts of a report that the command line shows; older reports lack some of them."""
 
     created: str | None = None
     headline: str = ""
     universe: tuple[str, ...] = ()
-    data: Data | None = None
+    data: DataSummary | None = None
     models: tuple[ModelScores, ...] = ()
     forecasts: NextForecasts | None = None
 

@@ -120,7 +120,10 @@ def errors(series: ErrorSeries, width: float) -> Drawing | None:
     broad = width > BROAD_PX
     naive, lstm = series.models["naive"], series.models["lstm"]
     shown = {model: [100.0 * value for value in values] for model, values in (("naive", naive), ("lstm", lstm))}
-    ratio = [100.0 * (model / reference - 1.0) if reference > 0.0 else 0.0 for model, reference in zip(lstm, naive, strict=True)]
+    ratio = [
+        100.0 * (model / reference - 1.0) if reference > 0.0 else 0.0
+        for model, reference in zip(lstm, naive, strict=True)
+    ]
     top_ticks = ticks(0.0, 1.06 * max(map(max, shown.values())), 4, lambda v, d: percent(v / 100.0, d))
     low, high = padded(min(0.0, *ratio), max(0.0, *ratio), 0.08)
     low_ticks = ticks(low, high, 4, panel.percent_tick)

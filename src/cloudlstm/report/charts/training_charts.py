@@ -11,6 +11,7 @@ from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, extent
 from cloudlstm.report.run_models import Step, Timeline, Training
 from cloudlstm.text.numbers import amount, seconds
 
+
 def loss_by_epoch(training: Training, width: float) -> Drawing | None:
     """Loss by epoch with the epoch whose weights were kept; below, the learning rate and the speed."""
     history, naive, best = training.history, training.naive_validation_loss, training.best_epoch
