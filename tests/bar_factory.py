@@ -1,4 +1,4 @@
-"""Bars made by tests: small tables with known content."""
+"""Small tables of bars for tests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FIRST = dt.date(2020, 1, 1)
 
 
 def weekdays(n: int, first: dt.date = FIRST) -> NDArray[np.int32]:
-    """`n` sessions: Mondays to Fridays from `first` on, as days since 1970-01-01."""
+    """Returns `n` weekdays starting at `first`, as days since 1970-01-01."""
     days = np.arange(2 * n + 7) + (first - dt.date(1970, 1, 1)).days
     return days[(days + 3) % 7 < 5][:n].astype(np.int32)  # 1970-01-01 was a Thursday
 
 
 def bars_of(ticker: str, days: NDArray[Any], close: NDArray[Any], **columns: Any) -> pa.Table:
-    """Sound BARS of one ticker around `close`; columns given by name replace the made ones."""
-    made = {
+    """Returns valid BARS of one ticker with these closes; keyword arguments replace columns."""
+    values = {
         "ticker": [ticker] * len(close),
         "date": pa.array(np.asarray(days, np.int32)).view(pa.date32()),
         "open": close * 0.99,
@@ -31,19 +31,19 @@ def bars_of(ticker: str, days: NDArray[Any], close: NDArray[Any], **columns: Any
         "close": close,
         "adj_close": close * 0.9,
         "volume": np.arange(1000, 1000 + len(close)),
-        "source": ["made"] * len(close),
+        "source": ["test"] * len(close),
     }
-    return bars.conform(pa.table(made | columns), bars.BARS)
+    return bars.conform(pa.table(values | columns), bars.BARS)
 
 
 def walk(n: int, seed: int = 0, sigma: float = 0.02, start: float = 100.0) -> NDArray[np.float64]:
-    """Closes of a random walk."""
+    """Returns closes of a random walk."""
     returns = np.random.default_rng(seed).normal(0.0, sigma, n)
     return np.round(start * np.exp(np.cumsum(returns)), 4)
 
 
 def with_values(table: pa.Table, name: str, row: int, value: Any) -> pa.Table:
-    """The table with one value changed."""
+    """Returns the table with one value changed."""
     column = table.column(name).to_pylist()
     column[row] = value
     field = pa.array(column, bars.BARS.field(name).type)
@@ -52,7 +52,7 @@ def with_values(table: pa.Table, name: str, row: int, value: Any) -> pa.Table:
 
 
 def bits(table: pa.Table) -> list[Any]:
-    """The table's content in a form in which NaN equals itself and no two floats are merely close."""
+    """Returns the content so that comparison is exact to the bit, and NaN equals NaN."""
     columns = []
     for name in table.column_names:
         column = table.column(name)

@@ -1,4 +1,4 @@
-"""Where tests find real market data, which is not part of the project."""
+"""Finds real market data for tests; the data is not part of the project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def real_data(name: str) -> Path:
-    """The real data file `name`, or a skip that says where it was looked for."""
+    """Returns the path of a data file, or skips the test with a message if the file is missing."""
     folder = Path(os.environ.get("CLOUDLSTM_DATA") or _BESIDE)
     path = folder / name
     if not path.exists():

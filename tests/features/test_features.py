@@ -16,8 +16,8 @@ from real_data import real_data
 SESSIONS = weekdays(300)
 
 
-def with_pandas(cleaned: pa.Table) -> pd.DataFrame:
-    """The features by plain pandas, segment by segment."""
+def features_with_pandas(cleaned: pa.Table) -> pd.DataFrame:
+    """Computes the features with pandas, segment by segment."""
     frame = cleaned.to_pandas().astype({"ticker": str})
     groups = frame.groupby(["ticker", "segment"], sort=False).close
     return pd.DataFrame(
@@ -30,12 +30,12 @@ def with_pandas(cleaned: pa.Table) -> pd.DataFrame:
     )
 
 
-def assert_like_pandas(cleaned: pa.Table) -> None:
+def assert_equal_to_pandas(cleaned: pa.Table) -> None:
     ours = compute(cleaned).to_pandas()[list(FEATURE_NAMES)]
-    pd.testing.assert_frame_equal(ours, with_pandas(cleaned), rtol=1e-9, atol=0.0)
+    pd.testing.assert_frame_equal(ours, features_with_pandas(cleaned), rtol=1e-9, atol=0.0)
 
 
-def holed() -> pa.Table:
+def bars_with_gaps() -> pa.Table:
     """Tickers with gaps: segments shorter and longer than every look-back."""
     tables = []
     for seed, ticker in enumerate(("AAA", "BBB", "CCC")):
@@ -45,14 +45,14 @@ def holed() -> pa.Table:
 
 
 def test_features_equal_pandas_within_every_segment():
-    cleaned = holed()
+    cleaned = bars_with_gaps()
     assert cleaned["segment"].to_numpy().max() == 4
-    assert_like_pandas(cleaned)
+    assert_equal_to_pandas(cleaned)
 
 
 def test_features_equal_pandas_over_many_blocks(monkeypatch):
     monkeypatch.setattr(table, "_BLOCK_ROWS", 64)
-    assert_like_pandas(holed())
+    assert_equal_to_pandas(bars_with_gaps())
 
 
 def test_features_equal_pandas_on_real_bars():
@@ -60,11 +60,11 @@ def test_features_equal_pandas_on_real_bars():
     raw = bars.sort(tabular.parse(path.read_bytes(), path.as_uri(), {}))
     cleaned = clean(raw, CleanConfig(), np.unique(raw["date"].cast(pa.int32()).to_numpy())).bars
     assert cleaned.num_rows == 21_923
-    assert_like_pandas(cleaned)
+    assert_equal_to_pandas(cleaned)
 
 
 def test_rows_and_keys_are_kept_and_there_are_no_nulls():
-    cleaned = holed()
+    cleaned = bars_with_gaps()
     table = compute(cleaned)
     assert table.cast(SCHEMA).schema == SCHEMA
     keys = ["ticker", "date", "segment", "filled", "withdrawn"]
@@ -75,7 +75,7 @@ def test_rows_and_keys_are_kept_and_there_are_no_nulls():
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
 def test_a_feature_is_nan_exactly_while_its_look_back_is_incomplete(feature):
-    table = compute(holed()).to_pandas()
+    table = compute(bars_with_gaps()).to_pandas()
     nth = table.groupby(["ticker", "segment"], observed=True).cumcount()
     assert (table[feature.name].isna() == (nth < feature.lookback_bars - 1)).all()
 

@@ -28,7 +28,7 @@ def test_tables_of_equal_content_give_equal_bytes():
     data = bars.to_parquet(table)
     plain = table.set_column(0, "ticker", pa.array(table["ticker"].to_pylist()))
     pieces = pa.concat_tables([table.slice(0, 7), plain.slice(7).combine_chunks().cast(table.schema)])
-    wider = bars.sort(pa.concat_tables([table_of("ZZZ"), table]))  # its dictionary goes on to hold ZZZ
+    wider = bars.sort(pa.concat_tables([table_of("ZZZ"), table]))  # its dictionary also holds ZZZ
     fewer = wider.filter(pc.invert(pc.equal(wider["ticker"].cast(pa.string()).fill_null(""), "ZZZ")))
     same = [plain, pieces, bars.from_parquet(data), fewer]
     assert all(bars.to_parquet(other) == data for other in same)

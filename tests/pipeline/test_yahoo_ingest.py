@@ -109,7 +109,7 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
         told = str(caught.value)
         assert "2 of 9 tickers could not be fetched from Yahoo Finance: T003: HTTP 503 (4 attempts" in told
         assert "T006: the reply is not complete JSON" in told
-        assert "only what is missing is asked for" in told
+        assert "only missing ones are requested" in told
         (uri,) = [item.uri for item in storage.list_objects(f"file://{tmp_path}/torn/") if "coverage" in item.uri]
         assert uri in told
         statuses = {each["ticker"]: each["status"] for each in storage.read_json(uri)["tickers"]}

@@ -48,7 +48,7 @@ def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArra
     known = sessions(code, first + dt.timedelta(days=1), last + reach)
     place = np.searchsorted(known, days, side="right") + ahead - 1
     if place.max() >= len(known):
-        raise UsageError(f"the calendar {code} does not reach {ahead} sessions beyond {last}")
+        raise UsageError(f"the calendar {code} has no {ahead} sessions after {last}")
     found: NDArray[np.int32] = known[place]
     return found
 

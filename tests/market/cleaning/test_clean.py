@@ -150,7 +150,7 @@ def spiked(factors: dict[int, float], n: int = 100, sigma: float = 0.02, ticker:
     return bars_of(ticker, SESSIONS[:n], close)
 
 
-def refused_rows(result: Cleaned) -> list[int]:
+def rejected_rows(result: Cleaned) -> list[int]:
     days = np.array([(day - dt.date(1970, 1, 1)).days for day in result.quarantine["date"].to_pylist()], np.int32)
     return list(np.searchsorted(SESSIONS, days))
 
@@ -159,26 +159,26 @@ def refused_rows(result: Cleaned) -> list[int]:
 @pytest.mark.parametrize("factor", [100.0, 0.01])
 def test_a_bad_tick_is_rejected_and_its_neighbours_are_kept(row, factor):
     result = cleaned(spiked({row: factor}))
-    assert (reasons(result), refused_rows(result)) == (["outlier"], [row])
+    assert (reasons(result), rejected_rows(result)) == (["outlier"], [row])
 
 
 def test_after_two_bad_ticks_in_a_row_valid_bars_are_kept():
-    # The second confirms the first, as a new level would; but the way back is not taken for another jump.
-    assert refused_rows(cleaned(spiked({50: 100.0, 51: 100.0}))) == [50]
-    assert refused_rows(cleaned(spiked({50: 100.0, 52: 100.0}))) == [50, 52]
+    # The second one confirms the first, like a new level. The return to the old level is not a jump.
+    assert rejected_rows(cleaned(spiked({50: 100.0, 51: 100.0}))) == [50]
+    assert rejected_rows(cleaned(spiked({50: 100.0, 52: 100.0}))) == [50, 52]
 
 
 def test_a_jump_of_the_price_level_costs_one_bar():
     close = walk(100)
     close[50:] *= 0.3
-    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == [50]
+    assert rejected_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == [50]
 
 
 def test_a_volatile_ticker_may_move_far():
     quiet, wild = spiked({70: 1.8}), spiked({70: 1.8}, sigma=0.10)
-    assert refused_rows(cleaned(quiet)) == [70]
-    assert refused_rows(cleaned(wild)) == []
-    assert 70 in refused_rows(cleaned(wild, outlier_mads=1.0))
+    assert rejected_rows(cleaned(quiet)) == [70]
+    assert rejected_rows(cleaned(wild)) == []
+    assert 70 in rejected_rows(cleaned(wild, outlier_mads=1.0))
 
 
 @pytest.mark.parametrize("start", [1.0, 1e4])
@@ -186,20 +186,20 @@ def test_an_outlier_depends_on_its_own_ticker_only(start):
     other = bars_of("AAA", SESSIONS, walk(120, start=start))
     assert reasons(cleaned(pa.concat_tables([other, bars_of("BBB", SESSIONS, walk(120))]))) == []
     bad = spiked({1: 100.0, 60: 100.0}, ticker="BBB")
-    assert refused_rows(cleaned(pa.concat_tables([other, bad]))) == [1, 60]
+    assert rejected_rows(cleaned(pa.concat_tables([other, bad]))) == [1, 60]
 
 
 def test_a_bar_close_to_the_previous_one_is_never_an_outlier():
     close = np.full(100, 10.0)
     close[50:] = 43.0
-    close[50:53] = [14.5, 21.0, 30.0]  # each step is below the limit, together they are far above
-    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == []
+    close[50:53] = [14.5, 21.0, 30.0]  # each step is below the limit, their sum is far above
+    assert rejected_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == []
     close[50:53] = 43.0
-    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == [50]
+    assert rejected_rows(cleaned(bars_of("AAA", SESSIONS[:100], close))) == [50]
 
     wild = np.tile([10.0, 10.0, 10.5], 34)[:100]  # its limit is 12 * 1.4826 * 0.049 = 0.87
-    wild[60:] = [16.0, 26.0, *[42.0] * 38]  # steps of 0.49: more than the smallest move, less than its own limit
-    assert refused_rows(cleaned(bars_of("AAA", SESSIONS[:100], wild))) == []
+    wild[60:] = [16.0, 26.0, *[42.0] * 38]  # steps of 0.49: above outlier_min_move, below this ticker's limit
+    assert rejected_rows(cleaned(bars_of("AAA", SESSIONS[:100], wild))) == []
 
 
 def filled_rows(result: Cleaned) -> list[int]:

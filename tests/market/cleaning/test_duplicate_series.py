@@ -36,7 +36,7 @@ def test_four_hashes_make_a_group_and_three_do_not() -> None:
 
 
 def test_a_third_ticker_links_two_without_common_hashes() -> None:
-    """As a name that was changed twice, with a history that overlaps each time."""
+    """Like a ticker that was renamed twice, with overlapping histories."""
     shards = [{"A": sketch(range(16)), "C": sketch(range(20, 36)), "B": sketch(range(10, 26))}]
     assert find_duplicate_series(shards) == [["A", "B", "C"]]
 
@@ -71,12 +71,12 @@ def test_every_pair_with_four_common_hashes_is_in_one_group(seed: int) -> None:
     pairs = [{one, other} for one, other in combinations(drawn, 2) if len({*drawn[one]} & {*drawn[other]}) >= 4]
     groups = [set(group) for group in find_duplicate_series([drawn])]
     assert all(any(pair <= group for group in groups) for pair in pairs)
-    assert len(set().union(*groups)) == sum(map(len, groups)), "no ticker is in two"
+    assert len(set().union(*groups)) == sum(map(len, groups)), "no ticker is in two groups"
 
 
 @pytest.mark.parametrize("own", [0, 4, 13, 16])
 def test_the_cost_grows_linearly_with_the_tickers(own: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether they share all of their hashes, too few of them, or none: searches for a group are counted."""
+    """Counts the searches for a group; tickers share all, some or none of their hashes."""
     searches = 0
     of = module._Groups.root
 

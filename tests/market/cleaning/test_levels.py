@@ -1,4 +1,4 @@
-"""Jumps of the level on made-up bars: what is refused, what divides, what stays; each fault with its near miss."""
+"""Jumps of the price level on generated bars: rejected bars, started segments, and similar cases without a fault."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ AT = 80
 def moved(
     factor: float, n_bars: int = N, *, volume: float = 1.0, opened: float | None = None, adjusted: bool = True
 ) -> pa.Table:
-    """Bars of which `n_bars` from AT on are `factor` times the rest.
+    """Bars whose prices are multiplied by `factor` for `n_bars` bars, starting at AT.
 
     Args:
-        factor: Of all prices.
-        n_bars: How many.
+        factor: Factor of all prices.
+        n_bars: Number of bars.
         volume: Factor of their volume.
-        opened: Of the first one's open against the last close; its low or high goes along.
-        adjusted: Whether adj_close jumps as close does.
+        opened: First open / last close; low or high is adjusted to it.
+        adjusted: True if adj_close jumps like close.
     """
     there = (np.arange(N) >= AT) & (np.arange(N) < AT + n_bars)
     close = walk(N) * np.where(there, factor, 1.0)
@@ -59,15 +59,15 @@ def found(result: Cleaned) -> dict[str, int]:
     return {reason: n for reason, n in counts.items() if reason not in ("rows", "kept", "filled")}
 
 
-def begins(result: Cleaned) -> list[int]:
-    """Places of the bars that begin a segment, the first apart."""
+def segment_starts(result: Cleaned) -> list[int]:
+    """Returns the indices of bars that start a segment, except the first."""
     return list(np.flatnonzero(np.diff(result.bars["segment"].to_numpy())) + 1)
 
 
 @pytest.mark.parametrize("ratio", [2, 3, 4, 7, 10, 20, 1.5, 1 / 4, 1 / 8, 1 / 10])
 def test_an_unmarked_split_starts_a_segment_and_costs_no_bar(ratio):
     result = cleaned(moved(1 / ratio, volume=ratio))
-    assert (found(result), begins(result)) == ({"unmarked_split": 1}, [AT])
+    assert (found(result), segment_starts(result)) == ({"unmarked_split": 1}, [AT])
     assert result.bars.num_rows == N
 
 
@@ -75,12 +75,12 @@ def test_an_unmarked_split_starts_a_segment_and_costs_no_bar(ratio):
 @pytest.mark.parametrize("volume", [1.0, 30.0])
 def test_adj_close_shows_a_split_at_any_volume(ratio, volume):
     result = cleaned(moved(1 / ratio, volume=volume, adjusted=False))
-    assert (found(result), begins(result)) == ({"unmarked_split": 1}, [AT])
+    assert (found(result), segment_starts(result)) == ({"unmarked_split": 1}, [AT])
 
 
 @pytest.mark.parametrize("factor", [0.45, 0.5, 0.25, 2.6])
 def test_a_real_move_with_high_volume_starts_no_segment(factor):
-    for opened in (factor, 1.0):  # at the open, and through the day
+    for opened in (factor, 1.0):  # at the open, and during the day
         result = cleaned(moved(factor, volume=40.0, opened=opened))
         assert found(result) == {}
 
@@ -101,11 +101,11 @@ def test_a_special_dividend_is_not_a_fault():
 @pytest.mark.parametrize(("n_bars", "refused", "divided"), [(1, 1, []), (2, 1, [AT + 1, AT + 2]), (9, 1, None)])
 def test_a_decimal_error_is_rejected_and_several_get_their_own_segment(factor, n_bars, refused, divided):
     result = cleaned(moved(factor, n_bars))
-    # Behind a run as long as the level's memory the first bar of the old level is the unknown one.
+    # After nine bars the level is the new one, so the first bar of the old level is rejected.
     refused, divided = (2, [AT + 1, AT + n_bars + 1]) if divided is None else (refused, divided)
     expected = {"outlier": refused} | ({"level_shift": len(divided)} if divided else {})
     expected |= {"reverted_spike": 1} if n_bars == 2 else {}
-    assert (found(result), begins(result)) == (expected, divided)
+    assert (found(result), segment_starts(result)) == (expected, divided)
     close = np.log(result.bars["close"].to_numpy())
     jumps = np.flatnonzero(np.abs(np.diff(close)) > 1.0) + 1
     assert list(jumps) == divided
@@ -135,7 +135,7 @@ def test_an_odd_adjustment_is_noted_and_nothing_is_rejected():
     for adjusted in (table["close"].to_numpy() * factor, np.where(np.arange(N) == AT, -1.0, table["close"].to_numpy())):
         odd = table.set_column(table.column_names.index("adj_close"), "adj_close", pa.array(adjusted))
         assert found(cleaned(odd)) == {"odd_adjustment": 1}
-        assert begins(cleaned(odd)) == []
+        assert segment_starts(cleaned(odd)) == []
     close = table["close"].to_numpy() * np.where(np.arange(N) < AT, 1.0, 0.79)
     paid = bars_of("AAA", SESSIONS, close, adj_close=close * factor)
     assert found(cleaned(paid)) == {}
@@ -145,14 +145,14 @@ def test_a_jump_across_a_long_gap_is_not_reported():
     table = moved(0.02)
     holed = pa.concat_tables([table.slice(0, AT - 10), table.slice(AT)])
     assert found(cleaned(holed)) == {}
-    assert begins(cleaned(holed)) == [AT - 10 + CONFIG.max_fill_bars]
+    assert segment_starts(cleaned(holed)) == [AT - 10 + CONFIG.max_fill_bars]
 
 
 seeds = st.integers(0, 2**32 - 1)
 
 
 def random_shard(seed: int) -> Shard:
-    """Two tickers of wild closes, some adjusted, some with jumps."""
+    """Two tickers with volatile closes; some are adjusted, some have jumps."""
     random = np.random.default_rng(seed)
     tables = []
     for ticker in ("AAA", "BBB"):
@@ -180,7 +180,7 @@ def test_results_do_not_depend_on_the_units_of_prices_and_shares(seed, shift, sh
     for name in ("open", "high", "low", "close", "adj_close"):
         setattr(other, name, getattr(other, name) * 2.0**shift)
     other.volume = other.volume * 2**shares
-    # Logarithms round: a verdict on the very border may turn, so the evidence is compared where it is clear.
+    # Logarithms are rounded, so a result exactly at a limit may differ: only the counts are compared.
     assert Counter(map(len, verdicts(shard))) == Counter(map(len, verdicts(other)))
 
 

@@ -1,4 +1,4 @@
-"""Properties of cleaning and features on random shards full of faults."""
+"""Properties of cleaning and features on random shards with many faults."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ seeds = st.integers(0, 2**32 - 1)
 many = settings(max_examples=120, deadline=None)
 
 
-def spoiled(table: pa.Table, random: np.random.Generator) -> pa.Table:
-    """The bars with all that can go wrong with them, in some order."""
+def with_faults(table: pa.Table, random: np.random.Generator) -> pa.Table:
+    """Adds random faults, missing rows and duplicates."""
     n = table.num_rows
     values = {name: table.column(name).to_numpy().astype(float) for name in (*bars.PRICES, "volume")}
     for column in values.values():
@@ -51,14 +51,14 @@ def spoiled(table: pa.Table, random: np.random.Generator) -> pa.Table:
     return bars.sort(bars.conform(broken.take(pa.array(rows)), bars.BARS))
 
 
-def event(close: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Now and then a split or another unit from some bar on."""
+def with_level_change(close: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Sometimes adds a split or a change of unit at a random bar."""
     bar, factor = random.integers(0, len(close)), random.choice([1.0, 1.0, 0.5, 1 / 7, 10.0, 0.01])
     return np.where(np.arange(len(close)) < bar, close, close * factor)
 
 
-def quiet(table: pa.Table, random: np.random.Generator) -> pa.Table:
-    """Bars among which for weeks nothing trades; some vendors write zeros then."""
+def with_idle_weeks(table: pa.Table, random: np.random.Generator) -> pa.Table:
+    """Adds weeks without trades; some vendors write zeros then."""
     untraded = np.repeat(random.random(table.num_rows // 15 + 1) < 0.5, 15)[: table.num_rows]
     zeros = random.random() < 0.5
     for name in ("open", "high", "low"):
@@ -69,22 +69,22 @@ def quiet(table: pa.Table, random: np.random.Generator) -> pa.Table:
 
 
 def market(seed: int, tickers: tuple[str, ...] = ("AAA", "BBB", "CCC")) -> pa.Table:
-    """A shard of random tickers with holes, jumps and faults."""
+    """A shard of random tickers with gaps, jumps and faults."""
     random = np.random.default_rng(seed)
     tables = []
     for ticker in tickers:
         start, end = sorted(random.integers(0, N_SESSIONS + 1, 2))
         close = walk(N_SESSIONS, int(random.integers(1 << 30)), float(random.choice([0.01, 0.05, 0.2])))
-        close = event(close, random)
+        close = with_level_change(close, random)
         volume = np.full(N_SESSIONS, 1000)
-        if random.random() < 0.3:  # a squeeze: far up with a surge, and back
+        if random.random() < 0.3:  # a squeeze: up with high volume, and back
             bar = random.integers(0, N_SESSIONS)
             close[bar] *= 2.0
             volume[bar] *= 20
         days = slice(start, end + 1)
         table = bars_of(ticker, SESSIONS[days], close[days], volume=volume[days])
-        tables.append(table if random.random() < 0.7 else quiet(table, random))
-    return spoiled(pa.concat_tables(tables), random)
+        tables.append(table if random.random() < 0.7 else with_idle_weeks(table, random))
+    return with_faults(pa.concat_tables(tables), random)
 
 
 def until(table: pa.Table, day: int, ticker: str | None = None) -> pa.Table:
@@ -94,8 +94,8 @@ def until(table: pa.Table, day: int, ticker: str | None = None) -> pa.Table:
     return table.filter(wanted)
 
 
-def told_later(table: pa.Table, day: int) -> set[tuple[str, int]]:
-    """The bars up to a day whose labels were withdrawn."""
+def dropped_labels(table: pa.Table, day: int) -> set[tuple[str, int]]:
+    """Returns (ticker, day) of the bars up to a day whose labels were dropped."""
     withdrawn = until(table.filter(table["withdrawn"]), day)
     return set(zip(withdrawn["ticker"].to_pylist(), withdrawn["date"].cast(pa.int32()).to_pylist(), strict=True))
 
@@ -110,8 +110,8 @@ def test_no_row_is_lost_and_cleaned_bars_are_unique_sorted_and_complete(seed):
     assert raw.num_rows == len(table) - filled + result.quarantine.num_rows
 
     kept = result.bars.filter(pc.invert(result.bars["filled"])).select(bars.BARS.names)
-    refused = result.quarantine.select(bars.BARS.names)
-    both = sorted(map(str, kept.to_pylist() + refused.to_pylist()))
+    rejected = result.quarantine.select(bars.BARS.names)
+    both = sorted(map(str, kept.to_pylist() + rejected.to_pylist()))
     assert both == sorted(map(str, raw.to_pylist()))
 
     assert table.ticker.notna().all()
@@ -140,13 +140,13 @@ def test_no_row_is_lost_and_cleaned_bars_are_unique_sorted_and_complete(seed):
 @many
 @given(seed=seeds)
 def test_cleaning_cleaned_bars_changes_nothing(seed):
-    # Where the level jumps, cleaning costs the bar that jumped; the next, which it confirmed, is then a jump itself.
+    # At a level change, cleaning rejects the first bar. Cleaning again would then reject the bar that confirmed it.
     config = CONFIG.model_copy(update={"outlier_min_move": 50.0})
     once = clean(market(seed), config, SESSIONS)
     kept = once.bars.filter(pc.invert(once.bars["filled"])).select(bars.BARS.names)
     again = clean(kept, config, SESSIONS)
     assert again.quarantine.num_rows == 0
-    # The bars that withdrew the labels of others are gone.
+    # Rejected bars can no longer drop the labels of others.
     assert bits(again.bars.drop_columns(["withdrawn"])) == bits(once.bars.drop_columns(["withdrawn"]))
 
 
@@ -161,12 +161,12 @@ def test_bars_and_features_do_not_depend_on_later_bars_or_other_tickers(seed, ot
     before = clean(raw, CONFIG, SESSIONS).bars
     after = clean(bars.sort(pa.concat_tables([past, future])), CONFIG, SESSIONS).bars
     alone = clean(past, CONFIG, SESSIONS).bars
-    assert told_later(alone, day) <= told_later(before, day)  # later bars only ever withdraw labels
+    assert dropped_labels(alone, day) <= dropped_labels(before, day)  # later bars only drop labels
     for table in (after, alone):
         for ticker in ("AAA", "BBB", "CCC"):
-            for made in (lambda bars_: bars_, features.compute):
-                told = [until(made(table_), day, ticker).drop_columns(["withdrawn"]) for table_ in (table, before)]
-                assert bits(told[0]) == bits(told[1])
+            for compute in (lambda bars_: bars_, features.compute):
+                parts = [until(compute(table_), day, ticker).drop_columns(["withdrawn"]) for table_ in (table, before)]
+                assert bits(parts[0]) == bits(parts[1])
 
 
 def test_time_travel_on_real_bars():
@@ -191,13 +191,13 @@ def test_the_core_six_are_clean():
 
 
 def test_the_random_shards_contain_every_reason():
-    # Otherwise the properties above would hold of shards in which nothing is wrong.
-    met = {
+    # Otherwise the tests above would run on shards without faults.
+    reasons = {
         reason
         for seed in range(60)
         for reason in clean(market(seed), CONFIG, SESSIONS).quarantine["reason"].to_pylist()
     }
-    assert met == {
+    assert reasons == {
         "unreadable_key", "off_calendar", "missing_price", "non_positive_price", "high_below_low", "missing_volume",
         "negative_volume", "duplicate_exact", "duplicate_conflict", "outlier", "missing_open", "no_trade", "stale",
         "price_outside_range", "wild_range",

@@ -1,4 +1,4 @@
-"""Bars without a market: before a listing, after a delisting, on a day on which nothing trades."""
+"""Bars without trades: before a listing, after a delisting, and on single days."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ CONFIG = CleanConfig()
 KEPT = CONFIG.max_stale_bars
 
 
-def market(untraded: np.ndarray, ticker: str = "AAA", *, zeros: bool = False) -> pa.Table:
-    """Bars of which some carry the last close on, without a trade; with `zeros`, open, high and low are 0 then."""
-    close = walk(len(untraded))
-    for bar in np.flatnonzero(untraded[1:]) + 1:
+def market(idle_bars: np.ndarray, ticker: str = "AAA", *, zeros: bool = False) -> pa.Table:
+    """Bars of which some have no trade and repeat the last close; with `zeros`, their open, high and low are 0."""
+    close = walk(len(idle_bars))
+    for bar in np.flatnonzero(idle_bars[1:]) + 1:
         close[bar] = close[bar - 1]
-    valid = bars_of(ticker, SESSIONS[: len(untraded)], close)
+    valid = bars_of(ticker, SESSIONS[: len(idle_bars)], close)
     columns = {}
     for name in ("open", "high", "low"):
-        columns[name] = np.where(untraded, 0.0 if zeros else close, valid[name].to_numpy())
-    columns["volume"] = np.where(untraded, 0, valid["volume"].to_numpy())
-    return bars_of(ticker, SESSIONS[: len(untraded)], close, **columns)
+        columns[name] = np.where(idle_bars, 0.0 if zeros else close, valid[name].to_numpy())
+    columns["volume"] = np.where(idle_bars, 0, valid["volume"].to_numpy())
+    return bars_of(ticker, SESSIONS[: len(idle_bars)], close, **columns)
 
 
 def cleaned(table: pa.Table) -> Cleaned:
@@ -41,7 +41,7 @@ def places(table: pa.Table, ticker: str = "AAA") -> list[int]:
     return np.searchsorted(SESSIONS, rows["date"].cast(pa.int32()).to_numpy()).tolist()
 
 
-def withdrawn(result: Cleaned) -> list[int]:
+def dropped_labels(result: Cleaned) -> list[int]:
     return places(result.bars.filter(result.bars["withdrawn"]))
 
 
@@ -49,26 +49,26 @@ def test_bars_before_a_listing_are_stale():
     result = cleaned(market(np.arange(N) < 40))
     assert places(result.quarantine) == list(range(KEPT, 40))
     assert set(result.quarantine["reason"].to_pylist()) == {"stale"}
-    assert withdrawn(result) == list(range(KEPT))
+    assert dropped_labels(result) == list(range(KEPT))
     assert result.bars.filter(result.bars["segment"].to_numpy() == 1).num_rows == N - 40
 
 
 def test_bars_after_a_delisting_are_stale():
     result = cleaned(market(np.arange(N) >= 60))
     assert places(result.quarantine) == list(range(60 + KEPT, N))
-    assert withdrawn(result) == list(range(60, 60 + KEPT))
+    assert dropped_labels(result) == list(range(60, 60 + KEPT))
 
 
 @pytest.mark.parametrize("days", [[50], [50, 51], list(range(50, 50 + KEPT)), [10, 30, 50, 70]])
 def test_a_few_days_without_a_trade_are_kept(days):
     result = cleaned(market(np.isin(np.arange(N), days)))
     assert result.quarantine.num_rows == 0
-    assert withdrawn(result) == []
+    assert dropped_labels(result) == []
 
 
 def test_a_single_trade_does_not_end_staleness():
-    untraded = np.isin(np.arange(N), [12, 25], invert=True) & (np.arange(N) < 40)
-    result = cleaned(market(untraded))
+    idle_bars = np.isin(np.arange(N), [12, 25], invert=True) & (np.arange(N) < 40)
+    result = cleaned(market(idle_bars))
     assert places(result.quarantine) == [bar for bar in range(KEPT, 40) if bar not in (12, 25)]
 
 
@@ -91,16 +91,16 @@ def test_zeros_for_a_day_without_a_trade_have_their_own_reason_and_are_filled():
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.0, 1.0), cut=st.integers(1, N - 1))
 def test_staleness_counts_trailing_bars_of_the_ticker_only(seed, share, cut):
     random = np.random.default_rng(seed)
-    untraded = random.random((2, N)) < share
-    both = bars.sort(pa.concat_tables([market(untraded[0]), market(untraded[1], "AAB")]))
+    idle_bars = random.random((2, N)) < share
+    both = bars.sort(pa.concat_tables([market(idle_bars[0]), market(idle_bars[1], "AAB")]))
     result = cleaned(both)
-    for ticker, idle in (("AAA", untraded[0]), ("AAB", untraded[1])):
+    for ticker, idle in (("AAA", idle_bars[0]), ("AAB", idle_bars[1])):
         among = np.array([idle[max(bar - 20, 0) : bar + 1].sum() for bar in range(N)])
         assert places(result.quarantine, ticker) == np.flatnonzero(idle & (among > KEPT)).tolist()
-    before = cleaned(market(untraded[0][:cut]))
+    before = cleaned(market(idle_bars[0][:cut]))
     assert places(before.quarantine) == [bar for bar in places(result.quarantine) if bar < cut]
     stale = np.array(places(result.quarantine))
-    kept = [bar for bar in np.flatnonzero(untraded[0]) if bar not in stale]
-    assert withdrawn(cleaned(market(untraded[0]))) == [
+    kept = [bar for bar in np.flatnonzero(idle_bars[0]) if bar not in stale]
+    assert dropped_labels(cleaned(market(idle_bars[0]))) == [
         bar for bar in kept if ((stale > bar) & (stale <= bar + 20)).any()
     ]

@@ -110,7 +110,7 @@ def test_the_core_six():
 @pytest.mark.parametrize(
     ("name", "n_rows"),
     [
-        ("landing_pystock_2015", 169_483 - 12),  # lines less the headers of the twelve files that are not empty
+        ("landing_pystock_2015", 169_483 - 12),  # all lines except the headers of twelve files
         ("dirty_yahoo_repair_cases.csv.gz", 32_512),
         ("us_broad_google_2014_2017.parquet", 884_586),
     ],

@@ -1,4 +1,4 @@
-"""What a file of another layout needs is said, in words that can be typed, before anything is started."""
+"""Files with other columns or dates: the error suggests a setting that works, before anything starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def opened(path: Path, **settings: object) -> FilesSource:
     return FilesSource.open(MarketConfig.model_validate({"source": "files", "path": str(path)} | settings), None)
 
 
-def refused(path: Path, text: str, **settings: object) -> UnreadableSourceError:
+def error_for(path: Path, text: str, **settings: object) -> UnreadableSourceError:
     path.write_text(text)
     with pytest.raises(UnreadableSourceError) as caught:
         opened(path, **settings)
@@ -30,7 +30,7 @@ def refused(path: Path, text: str, **settings: object) -> UnreadableSourceError:
 
 def test_a_similar_column_is_suggested_for_a_missing_one(tmp_path: Path) -> None:
     text = "Date,Symbol,Open,High,Low,Close/Last,Volume\n2020-01-02,AAA,1,1,1,1,1\n"
-    error = refused(tmp_path / "x.csv", text)
+    error = error_for(tmp_path / "x.csv", text)
     assert "no column close;" in error.message
     assert error.hint == "market.columns.close='Close/Last'"
     word = error.hint.replace("'", "")
@@ -39,7 +39,7 @@ def test_a_similar_column_is_suggested_for_a_missing_one(tmp_path: Path) -> None
 
 
 def test_without_a_similar_column_the_setting_is_named(tmp_path: Path) -> None:
-    error = refused(tmp_path / "x.csv", "date,ticker,open,high,low,close,shares\n2020-01-02,AAA,1,1,1,1,1\n")
+    error = error_for(tmp_path / "x.csv", "date,ticker,open,high,low,close,shares\n2020-01-02,AAA,1,1,1,1,1\n")
     assert error.hint.startswith("market.columns.volume=")
 
 
@@ -55,7 +55,7 @@ def test_without_a_similar_column_the_setting_is_named(tmp_path: Path) -> None:
 )
 def test_the_format_of_other_dates_is_suggested_and_works(tmp_path: Path, written: str, form: str) -> None:
     path, text = tmp_path / "x.csv", HEADER + f"{written},AAA,1,1,1,1,1\n"
-    error = refused(path, text)
+    error = error_for(path, text)
     assert f"the first is {written!r}" in error.message
     assert error.hint == f"market.date_format={form!r}"
     source = opened(path, date_format=form)
@@ -83,7 +83,7 @@ def test_the_date_format_is_part_of_the_identity(tmp_path: Path) -> None:
 
 def test_a_file_not_named_after_a_ticker_needs_a_ticker_column(tmp_path: Path) -> None:
     text = HEADER.replace("ticker,", "") + "2020-01-02,1,1,1,1,1\n"
-    assert "market.columns.ticker" in refused(tmp_path / "my prices (1).csv", text).hint
+    assert "market.columns.ticker" in error_for(tmp_path / "my prices (1).csv", text).hint
     (tmp_path / "brk-b.csv").write_text(text)
     source = opened(tmp_path / "brk-b.csv")
     assert source.tickers(source.partitions()[0]) == ["BRK-B"]

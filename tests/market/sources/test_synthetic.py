@@ -73,7 +73,7 @@ def test_a_market_without_faults_is_valid():
 def test_returns_have_fat_tails_volatility_clusters_and_a_common_factor():
     returns = log_returns(make(40, weekdays(3000), **SOUND), 40)
     scaled = returns / returns.std(axis=0)
-    assert 6 < np.mean(scaled**4) < 40  # a normal law has 3
+    assert 6 < np.mean(scaled**4) < 40  # a normal distribution has 3
     size = np.abs(scaled)
     clusters = [np.mean([np.corrcoef(column[:-lag], column[lag:])[0, 1] for column in size.T]) for lag in (1, 20)]
     assert clusters[0] > 0.1
@@ -97,13 +97,13 @@ def test_the_planted_signal_has_the_requested_share_of_variance(r2):
     assert found == pytest.approx(r2, rel=0.15, abs=1e-9)
     if r2:
         late = 1 - np.sum((returns[1:] - forecast[:-1]) ** 2) / np.sum(returns[1:] ** 2)
-        assert late < r2 / 2  # one session off, it is worth little: the dates are right
+        assert late < r2 / 2  # shifted by one session it explains little, so the dates are right
         slope = np.sum(returns * forecast) / np.sum(forecast**2)
-        assert slope == pytest.approx(1.0, abs=0.1)  # an expectation is neither too bold nor too shy
+        assert slope == pytest.approx(1.0, abs=0.1)  # the oracle is unbiased
 
 
 def test_the_oracle_is_the_expectation_of_the_model():
-    # With the same seed, a market without a signal shows the noise that the market with one was made of.
+    # With the same seed, the market without a signal contains the same noise.
     names, sigma, beta = [f"T{i}" for i in range(5)], np.full(5, 0.02), np.full(5, 0.4)
     plain = simulation.simulate(3, names, sigma, beta, 500, 0.0)
     paths = simulation.simulate(3, names, sigma, beta, 500, 0.2)
@@ -114,7 +114,7 @@ def test_the_oracle_is_the_expectation_of_the_model():
 
 
 def test_the_oracle_uses_the_past_only():
-    # The expected return of a session's end does not change when the market goes on differently: it goes on not at all.
+    # The expected return at the end of a session is the same if the market ends there.
     settings = SyntheticConfig(tickers=3, signal_r2=0.1, **SOUND)
     names = synthetic.ticker_names(settings)
     whole = synthetic.oracle_forecast(settings, names, SESSIONS)["forecast"].to_numpy().reshape(3, -1)
@@ -130,7 +130,7 @@ def test_splits_scale_volume_and_tick_size_but_not_adjusted_prices():
     cents = np.abs(plain * 1e2 - np.rint(plain * 1e2)) < 1e-6
     assert cents[plain > 1].all()
     assert not (np.abs(close * 1e2 - np.rint(close * 1e2)) < 1e-6)[close > 1].all()
-    # Volume counts today's shares, so its level does not jump at a split; its steps are round lots of the old shares.
+    # Volume is in today's shares, so its level does not jump at a split; its unit is a round lot of the old shares.
     assert np.median(with_splits.volume / without.volume) == pytest.approx(1.0, abs=0.05)
     assert np.quantile(np.abs(np.log(with_splits.volume / without.volume)), 0.9) < 0.3
     first = with_splits.groupby("ticker", observed=True).volume.agg(lambda volume: np.gcd.reduce(volume[:10]))

@@ -1,4 +1,4 @@
-"""A small file that unpacks to a large one is refused before the memory is gone, and real bars are not."""
+"""Small files that unpack to very large ones are rejected early; real bars are not."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ NUMBERS = ("open", "high", "low", "close", "volume")
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
-    """The size that every file may unpack to, small enough for a test."""
+    """Sets FREE_BYTES to a value that is small enough for a test."""
     monkeypatch.setattr(unpacking, "FREE_BYTES", 4 << 20)
     return unpacking.FREE_BYTES
 
 
 def gzip_bomb(lines: int) -> bytes:
-    """A gzip file of many members, each a mebibyte of equal lines in four kilobytes."""
+    """A gzip file with many members; each unpacks from 4 KB to 1 MiB of equal lines."""
     per_member = (1 << 20) // len(LINE)
     return gzip.compress(HEADER) + gzip.compress(LINE * per_member) * (lines // per_member)
 
 
 def parquet(table: pa.Table) -> bytes:
     file = io.BytesIO()
-    pq.write_table(table, file, store_schema=False)  # as programs other than Arrow write it
+    pq.write_table(table, file, store_schema=False)  # as other programs than Arrow write it
     return file.getvalue()
 
 
@@ -70,7 +70,7 @@ def test_the_error_for_a_too_large_file_suggests_splitting_it(few: int, monkeypa
 
 
 def test_a_large_file_of_real_bars_is_within_the_limits() -> None:
-    """2 GB of gzipped CSV are 12 GB of bars at the ratio of the best compressible real ones."""
+    """2 GB of gzipped CSV unpack to 12 GB at the best compression ratio of real bars."""
     unpacking.require_size(2 * 10**9, 12 * 10**9, "x")
     unpacking.require_size(1, unpacking.FREE_BYTES, "x")
 
@@ -106,7 +106,7 @@ def test_checking_a_parquet_file_reads_its_first_rows_only(monkeypatch: pytest.M
 
 
 def test_a_long_repeated_text_in_parquet_is_stored_once() -> None:
-    """As text the column would take 100 GB."""
+    """Stored as separate texts, the column would need 100 GB."""
     rows = 100_000
     ticker = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), ["A" * 1_000_000])
     data = parquet_bomb(rows, ticker=ticker)

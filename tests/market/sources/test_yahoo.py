@@ -1,4 +1,4 @@
-"""One ticker at a time: the real yfinance against a server that stands in for Yahoo."""
+"""Fetching single tickers with the real yfinance from an emulated Yahoo."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_permanent_fault_is_a_failure_with_its_cause(yahoo: Yahoo, client: Cli
     assert cause in reply.cause
     assert "3 attempts" in reply.cause
     assert "\n" not in reply.cause
-    # yfinance renews its cookies after a 401 and asks once more by itself.
+    # After a 401, yfinance renews its cookies and repeats the request itself.
     each = 2 if fault.status == 401 else 1
     assert yahoo.asked["AAA"] - before >= each * CONFIG.attempts, "every attempt has asked the server"
     assert client.fetch("AAA", "AAA", START, END).status == FETCHED, "and nothing of it is remembered"
@@ -160,7 +160,7 @@ def test_a_row_of_nulls_is_kept_for_cleaning(yahoo: Yahoo, client: Client) -> No
 
 def test_dividends_and_splits_are_kept_and_add_no_bars(yahoo: Yahoo, client: Client) -> None:
     listing = listings(made("DIV").to_pylist())["DIV"]
-    last = listing.bars.pop()  # yfinance makes a row of its own for a dividend that has no bar
+    last = listing.bars.pop()  # yfinance adds a row for a dividend without a bar
     listing.dividends = {listing.bars[3].time: 0.25, last.time: 9.0}
     listing.splits = {listing.bars[5].time: (4.0, 1.0)}
     yahoo.symbols["DIV"] = listing
@@ -220,7 +220,7 @@ def test_recorded_replies(yahoo: Yahoo, client: Client, symbol: str) -> None:
     document = recorded(f"chart_v8_{symbol}.json")
     yahoo.symbols[symbol] = Listing(recorded=document)
     result = document["chart"]["result"][0]
-    through = dt.date(2025, 10, 28)  # the last recorded row was taken on the 29th, within the session
+    through = dt.date(2025, 10, 28)  # the last recorded row is of the 29th, during the session
     reply = client.fetch(symbol, symbol, dt.date(2025, 1, 1), through)
     assert reply.status == FETCHED
     quote = result["indicators"]["quote"][0]

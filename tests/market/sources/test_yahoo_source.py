@@ -1,4 +1,4 @@
-"""The yahoo source: what it asks for, how tasks share it, what it keeps."""
+"""The source "yahoo": its date range, how tasks share the tickers, and its snapshots."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def opened(config: RunConfig, monkeypatch: pytest.MonkeyPatch, now: str) -> Yaho
 
 def test_the_range_ends_with_the_last_closed_session(monkeypatch: pytest.MonkeyPatch) -> None:
     future = parse({}, ["market.end=2027-12-31"])
-    # 2026-11-23 is a Monday; New York closes at 21:00 UTC then, and its prices count half an hour later.
+    # 2026-11-23 is a Monday. New York closes at 21:00 UTC; its bars are final half an hour later.
     for now, through in [
         ("2026-11-23T20:59:00+00:00", "2026-11-20"),
         ("2026-11-23T21:15:00+00:00", "2026-11-20"),

@@ -90,6 +90,6 @@ def require_fetched(outcomes: Sequence[Outcome], source: str, report: str) -> No
     more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
     raise FetchError(
         f"{len(failed)} of {len(outcomes)} tickers could not be fetched from {source}: {shown}{more}",
-        hint="submit again: what was fetched is kept, only what is missing is asked for; "
-        f"`cloudlstm doctor` looks at the connection; every cause is in {report}",
+        hint="submit again: fetched tickers are kept, only missing ones are requested; "
+        f"`cloudlstm doctor` checks the connection; all causes are in {report}",
     )
