@@ -14,8 +14,8 @@ from cloudlstm.runs.liveness import Beat, Owner
 from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import Progress
-from cloudlstm.workers import job
-from cloudlstm.workers.agent import Assignment
+from cloudlstm.workers import assignment, job
+from cloudlstm.workers.assignment import Assignment
 from cloudlstm.workers.rendezvous import Generation
 
 KINDS = [
@@ -50,7 +50,7 @@ def test_deep_nesting_is_damage() -> None:
 def test_an_assignment_of_a_newer_release() -> None:
     uri = "memory://documents/assignment.json"
     storage.write_json(uri, {"run": "memory://r", "attempt": 2, "workers": 3, "port": 8470, "version": 9, "new": [1]})
-    assert Assignment.read(uri) == Assignment(RunPaths("memory://r"), 2, 3, 8470)
+    assert assignment.read(uri) == Assignment("memory://r", 2, 3, 8470)
 
 
 @pytest.mark.parametrize("record", [*NOT_DOCUMENTS, {"kind": 3, "message": None}])

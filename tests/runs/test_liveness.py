@@ -16,7 +16,7 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.errors import RunBusyError
 from cloudlstm.runs import attempts, documents, liveness
-from cloudlstm.runs.liveness import Changes, Heartbeat, Owner, Process, Verdict, Watch
+from cloudlstm.runs.liveness import Changes, Heartbeat, Owner, ProcessState, Verdict, Watch
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import Progress
 from cloudlstm.targets import Restart, launcher
@@ -44,67 +44,67 @@ def beat(ended: bool = False, when: float = 0.0) -> None:
 
 
 def test_this_process_runs() -> None:
-    assert Owner.me().process() is Process.RUNNING
+    assert Owner.me().process() is ProcessState.RUNNING
 
 
 def test_the_process_table_knows_the_dead_the_stopped_and_zombies(sleeper: subprocess.Popen[bytes]) -> None:
     owner = owner_of(sleeper.pid)
-    assert owner.process() is Process.RUNNING
+    assert owner.process() is ProcessState.RUNNING
     sleeper.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED | os.WNOWAIT)
-    assert owner.process() is Process.STOPPED
+    assert owner.process() is ProcessState.STOPPED
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
-    assert owner.process() is Process.GONE, "its parent has not collected it"
+    assert owner.process() is ProcessState.GONE, "its parent has not collected it"
     sleeper.wait()
-    assert owner.process() is Process.GONE
+    assert owner.process() is ProcessState.GONE
 
 
 def test_a_process_id_that_another_process_has_now_is_proof_of_death() -> None:
-    assert replace(Owner.me(), ticks=Owner.me().ticks - 1).process() is Process.GONE
+    assert replace(Owner.me(), ticks=Owner.me().ticks - 1).process() is ProcessState.GONE
 
 
 @pytest.mark.parametrize("change", [{"boot": "another"}, {"namespace": "pid:[1]"}, {"boot": ""}, {"ticks": 0}])
 def test_a_process_of_another_namespace_or_machine_is_unknown(change: dict[str, object]) -> None:
     """Two containers may have one host name, and processes of one number; older releases wrote no more than that."""
-    assert replace(Owner.me(), pid=1, **change).process() is Process.UNKNOWN
+    assert replace(Owner.me(), pid=1, **change).process() is ProcessState.UNKNOWN
 
 
 def test_an_owner_is_read_with_what_a_newer_release_adds_and_without_what_an_older_one_lacks() -> None:
     me = Owner.me()
     assert documents.built(Owner, asdict(me) | {"container": "x"}, "x") == me
     old = documents.built(Owner, {"host": me.host, "pid": me.pid, "started": 1.0}, "x")
-    assert old.process() is Process.UNKNOWN
+    assert old.process() is ProcessState.UNKNOWN
 
 
 def test_a_change_counts_and_the_first_sight_does_not() -> None:
     changes = Changes()
-    changes.see("a", "1")
-    assert not changes.have("a", NEVER_S)
-    changes.see("a", "1")
-    assert not changes.have("a", NEVER_S)
-    changes.see("a", "2")
-    assert changes.have("a", NEVER_S)
-    assert not changes.have("a", 0.0), "it was too long ago"
-    assert not changes.have("b", NEVER_S)
+    changes.observe("a", "1")
+    assert not changes.changed_within("a", NEVER_S)
+    changes.observe("a", "1")
+    assert not changes.changed_within("a", NEVER_S)
+    changes.observe("a", "2")
+    assert changes.changed_within("a", NEVER_S)
+    assert not changes.changed_within("a", 0.0), "it was too long ago"
+    assert not changes.changed_within("b", NEVER_S)
 
 
 def test_time_in_which_nobody_looked_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watcher, or its whole machine, was asleep for an hour."""
     changes, now = Changes(), time.monotonic()
-    changes.see("a", "1")
-    changes.see("a", "2")
+    changes.observe("a", "1")
+    changes.observe("a", "2")
     monkeypatch.setattr(time, "monotonic", lambda: now + 3600)
-    changes.see("a", "2")
+    changes.observe("a", "2")
     assert changes.unchanged_s("a") <= 10
-    assert changes.have("a", 60.0)
+    assert changes.changed_within("a", 60.0)
 
 
 def test_the_process_table_of_another_namespace_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a container is started without a /proc of its own."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
     assert liveness._machine() == ("", "")
-    assert Owner.me().process() is Process.UNKNOWN
+    assert Owner.me().process() is ProcessState.UNKNOWN
 
 
 def test_a_heartbeat_that_changes_is_that_of_a_living_process_whatever_the_table_says() -> None:
@@ -179,8 +179,8 @@ def test_of_two_launchers_that_saw_the_same_end_one_gets_the_run(monkeypatch: py
         pass
 
 
-def test_a_heartbeat_that_is_left_says_nothing_and_one_that_ends_says_so() -> None:
-    for end, ended in (("leave", False), ("end", True)):
+def test_only_a_heartbeat_that_ends_writes_its_end() -> None:
+    for end, ended in (("abandon", False), ("end", True)):
         heartbeat = Heartbeat(BEAT, 60.0)
         heartbeat.start()
         getattr(heartbeat, end)()

@@ -17,9 +17,8 @@ from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import read_progress
 from cloudlstm.targets import lease
-from cloudlstm.targets.trainer_job import read_assignment
-from cloudlstm.workers import rendezvous
-from cloudlstm.workers.rendezvous import Generation, Roll
+from cloudlstm.workers import assignment, rendezvous
+from cloudlstm.workers.rendezvous import Generation, Membership
 
 FOREIGN = (".DS_Store", "0009 (conflicted copy).json", "9999.json~", "0009.json.tmp", "x.json", "0009", "9.json",
            "00009.json", "0009.txt", "٣.json", "-1.json", "sub/0009.json", "Icon\r")  # fmt: skip
@@ -57,12 +56,12 @@ def test_generations_and_members_beside_files_of_others() -> None:
     assert rendezvous.newest(paths) == 0
     assert rendezvous.write(paths, Generation(1, 1, ("127.0.0.4:8470",)))
     assert rendezvous.newest(paths) == 1
-    roll = Roll(paths, 1, "127.0.0.4", {"address": "127.0.0.4:8470"})
-    assert roll.call() == {"127.0.0.4"}
+    membership = Membership(paths, 1, "127.0.0.4", {"address": "127.0.0.4:8470"})
+    assert membership.alive_members() == {"127.0.0.4"}
     litter(paths.members(1))
     for name in FOREIGN:
         storage.write(paths.members(1) + name, b"changed")
-    assert roll.call() == {"127.0.0.4"}, "a file that changes is no machine"
+    assert membership.alive_members() == {"127.0.0.4"}, "a file that changes is no machine"
 
 
 def test_leases_beside_files_of_others() -> None:
@@ -96,7 +95,7 @@ def test_a_damaged_lease_does_not_keep_the_group_for_ever(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("found", [[], {}, {"deadline": "soon"}, {"deadline": 1}, 7, None])
 def test_an_assignment_that_is_none_assigns_nothing(found: object) -> None:
     storage.write_json("memory://numbered/assignment.json", found)
-    assert read_assignment("memory://numbered/assignment.json") == {}
+    assert assignment.find("memory://numbered/assignment.json") is None
 
 
 def test_logs_and_progress_beside_files_of_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def test_a_launcher_elsewhere_is_alive_while_its_heartbeat_changes(
     assert attempts.is_alive(paths, 1)
     with pytest.raises(errors.RunBusyError), attempts.Attempt(paths):
         pass
-    heartbeat.leave()
+    heartbeat.abandon()
     heartbeat._thread.join()
     assert not attempts.is_alive(paths, 1)
     notices: list[str] = []
@@ -111,7 +111,7 @@ def test_many_silent_launchers_are_watched_at_the_same_time(tmp_path: Path, monk
     began = time.monotonic()
     assert attempts.are_alive([(run, 1) for run in runs]) == {runs[7].uri}
     assert time.monotonic() - began < 40, "not one after the other, which takes 80 s"
-    living.leave()
+    living.abandon()
 
 
 def test_a_doubled_job_finds_the_claim_taken(paths: RunPaths) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from cloudlstm.training import waiting
 from cloudlstm.training.waiting import Limit, Watchdog
-from cloudlstm.workers.restarts import NO_PEER, PEER_LOST, told, worth_another
+from cloudlstm.workers.restarts import NO_PEER, PEER_LOST, describe_exit, is_retryable
 from training.runs import a_run, network_for, workers
 
 
@@ -84,6 +84,6 @@ def test_a_worker_whose_peers_never_come_ends(environment: dict[str, str]) -> No
 
 
 def test_peers_that_never_come_are_no_reason_to_start_again() -> None:
-    assert not worth_another([NO_PEER, PEER_LOST])
-    assert "could not reach the other workers" in told("worker-1", NO_PEER)
+    assert not is_retryable([NO_PEER, PEER_LOST])
+    assert "could not reach the other workers" in describe_exit("worker-1", NO_PEER)
     assert waiting.START_S >= 120, "a busy machine takes a minute to import TensorFlow"

@@ -33,12 +33,12 @@ def failing(verb):
     return asked
 for name in ("exists", "stat", "read", "read_json", "write_json", "list_objects"):
     setattr(storage, name, failing(getattr(storage, name)))
-from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import agent
-from cloudlstm.workers.agent import Assignment, Member
+from cloudlstm.workers.agent import TrainerAgent
+from cloudlstm.workers.assignment import Assignment
 agent._LONGEST_PAUSE_S = 0.5
 run, address, workers = sys.argv[1:4]
-sys.exit(Member(Assignment(RunPaths(run), 1, int(workers), 28470), address, sys.argv[4:]).run())
+sys.exit(TrainerAgent(Assignment(run, 1, int(workers), 28470), address, sys.argv[4:]).run())
 """
 
 WORKER = """
@@ -155,7 +155,7 @@ def test_an_error_that_would_come_again_ends_all(tmp_path: Path, ends: list[Mach
     assert machines.statuses() == [0, 0]
     _, last = machines.generations()
     assert last.outcome == "failed"
-    assert last.told.splitlines() == ["worker-1 ended with status 1", "the loss is NaN"]
+    assert last.message.splitlines() == ["worker-1 ended with status 1", "the loss is NaN"]
 
 
 def test_workers_that_get_no_further_are_given_up(tmp_path: Path, ends: list[Machines]) -> None:

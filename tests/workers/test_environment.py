@@ -38,9 +38,9 @@ def test_a_process_of_a_job_gets_that_environment(monkeypatch: pytest.MonkeyPatc
     code = "import os; print(sorted(os.environ))"
     process = Process("worker-0", [sys.executable, "-c", code], {"TF_CONFIG": "ours"}, tmp_path / "console.txt")
     while process.status is None:
-        process.look()
-    process.end(0.0)
-    [printed] = process.printed()
+        process.poll()
+    process.stop(0.0)
+    [printed] = process.last_lines()
     assert "'TF_CONFIG'" in printed, "what the job itself sets is set"
     assert "SPARK_HOME" not in printed
 

@@ -1,4 +1,4 @@
-"""Jobs whose processes are lost: which ends are worth another start, how often, and that nothing is left behind."""
+"""Jobs whose processes are lost: which exits are retryable, how often, and that no process is left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cloudlstm.targets import JobState, Plan, launcher
 from cloudlstm.targets.local import target
 from cloudlstm.targets.local.target import LocalJob
 from cloudlstm.workers import job, processes
-from cloudlstm.workers.restarts import PEER_LOST, TERMINATED, UNEXPECTED, Restarts, worth_another
+from cloudlstm.workers.restarts import PEER_LOST, TERMINATED, UNEXPECTED, Restarts, is_retryable
 
 PREAMBLE = "import os, signal, sys, time; generation = int(os.environ['CLOUDLSTM_GENERATION'])\n"
 DIE = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -69,45 +69,45 @@ def paths(tmp_path: Path) -> RunPaths:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "another"),
+    ("statuses", "retryable"),
     [
         ([-9, PEER_LOST], True), ([TERMINATED, TERMINATED], True), ([PEER_LOST, PEER_LOST], True),
         ([-signal.SIGSTOP], True), ([-6, UNEXPECTED], True), ([1, PEER_LOST], False), ([1, -6], False), ([2], False),
         ([UNEXPECTED], False), ([UNEXPECTED, PEER_LOST], False), ([0, 0], False), ([0, -9], True),
     ],
 )  # fmt: skip
-def test_which_ends_are_worth_another_start(statuses: list[int], another: bool) -> None:
-    assert worth_another(statuses) == another
+def test_which_exits_are_retryable(statuses: list[int], retryable: bool) -> None:
+    assert is_retryable(statuses) == retryable
 
 
 def test_restarts_are_refilled_by_progress_alone(paths: RunPaths) -> None:
     restarts = Restarts(paths, "train", allowed=2)
-    assert [restarts.another([-9]) for _ in range(2)] == [True, True]
+    assert [restarts.take_restart([-9]) for _ in range(2)] == [True, True]
     storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
-    assert [restarts.another([-9]) for _ in range(3)] == [True, True, True]
+    assert [restarts.take_restart([-9]) for _ in range(3)] == [True, True, True]
     storage.write(paths.checkpoint("f", 90, "a" * 64), b"")
     storage.write(paths.checkpoint("f", 100, "b" * 64), b"again")
-    assert not restarts.another([-9]), "no step further"
+    assert not restarts.take_restart([-9]), "no step further"
     storage.write(paths.manifest("train"), b"{}")
-    assert restarts.another([-9])
-    assert not Restarts(paths, "train", allowed=0).another([-9])
+    assert restarts.take_restart([-9])
+    assert not Restarts(paths, "train", allowed=0).take_restart([-9])
 
 
 def test_a_restart_in_which_nobody_died_costs_no_budget(paths: RunPaths) -> None:
     """A worker that took a slow peer for lost ends with PEER_LOST, and so do the others."""
     restarts = Restarts(paths, "train", allowed=1)
-    assert [restarts.another([PEER_LOST, PEER_LOST, 0]) for _ in range(10)] == [True] * 10
-    assert restarts.another([-9, PEER_LOST]), "the budget is untouched"
+    assert [restarts.take_restart([PEER_LOST, PEER_LOST, 0]) for _ in range(10)] == [True] * 10
+    assert restarts.take_restart([-9, PEER_LOST]), "the budget is untouched"
     resumed = Restarts(paths, "train", 1, restarts.state)
-    assert not resumed.another([PEER_LOST]), "without end they do not go on either"
+    assert not resumed.take_restart([PEER_LOST]), "without end they do not go on either"
     storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
-    assert resumed.another([PEER_LOST])
+    assert resumed.take_restart([PEER_LOST])
 
 
 def test_what_was_there_before_the_job_is_no_progress(paths: RunPaths) -> None:
     storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
     restarts = Restarts(paths, "train", allowed=1)
-    assert [restarts.another([-9]) for _ in range(2)] == [True, False]
+    assert [restarts.take_restart([-9]) for _ in range(2)] == [True, False]
 
 
 def test_all_processes_start_again_when_one_is_killed(paths: RunPaths, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_killed_launcher_takes_stopped_workers_with_it(paths: RunPaths) -> Non
     code = (
         "import json, sys, time; from cloudlstm.targets.local.target import LocalJob\n"
         "job = LocalJob(json.loads(sys.argv[1])); [process] = job._processes\n"
-        "while 'up' not in process.printed(): time.sleep(0.02)\n"
+        "while 'up' not in process.last_lines(): time.sleep(0.02)\n"
         "print(process._process.pid, flush=True); time.sleep(60)"
     )
     asked = request(paths, worker)

@@ -15,7 +15,6 @@ manifest is saved only by whom the run still belongs to.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,7 +25,7 @@ from typing import Self
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, RunBusyError, StorageError
 from cloudlstm.runs import documents, numbered
-from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch, last_beat
+from cloudlstm.runs.liveness import Heartbeat, Owner, Verdict, Watch, last_beat, watch_all
 from cloudlstm.runs.paths import RunPaths
 
 HEARTBEAT_EVERY_S = 5.0
@@ -35,8 +34,6 @@ HEARTBEAT_DEAD_AFTER_S = 60.0
 
 _AT_ONCE = 16
 """Runs that are looked at at the same time."""
-
-_LOOK_EVERY_S = 0.5
 
 LOOK_S = 1.5 * HEARTBEAT_EVERY_S
 """How long those who only look at a run watch a launcher of which nothing else is known."""
@@ -78,17 +75,9 @@ def is_alive(paths: RunPaths, number: int) -> bool:
 def are_alive(runs: Sequence[tuple[RunPaths, int]]) -> set[str]:
     """The URIs of those runs whose attempt's launcher is at work; all are watched at the same time."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        watches = dict(zip((run.uri for run, _ in runs), pool.map(lambda run: watch(*run), runs), strict=True))
-        give_up = time.monotonic() + LOOK_S
-        alive: set[str] = set()
-        while watches:
-            verdicts = dict(zip(watches, pool.map(Watch.look, watches.values()), strict=True))
-            alive |= {uri for uri, verdict in verdicts.items() if verdict is Verdict.ALIVE}
-            watches = {uri: each for uri, each in watches.items() if verdicts[uri] is Verdict.UNDECIDED}
-            if not watches or time.monotonic() > give_up:
-                return alive
-            time.sleep(_LOOK_EVERY_S)
-    return alive
+        watches = list(pool.map(lambda run: watch(*run), runs))
+    verdicts = watch_all(watches, LOOK_S)
+    return {run.uri for (run, _), verdict in zip(runs, verdicts, strict=True) if verdict is Verdict.ALIVE}
 
 
 def was_lost(paths: RunPaths, number: int) -> bool:

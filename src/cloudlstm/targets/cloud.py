@@ -22,7 +22,8 @@ from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import patiently
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, found_of
-from cloudlstm.targets.trainer_job import GroupJob, is_assigned, iso, read_assignment
+from cloudlstm.targets.trainer_job import GroupJob, is_assigned, iso
+from cloudlstm.workers import assignment
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -165,7 +166,8 @@ class CloudTarget:
             if application.state is JobState.RUNNING:
                 self.spark.cancel(application.id)
                 told.append(f"cancelled {application.name} ({application.id})")
-        if run is None or read_assignment(self._assignment).get("run") == run:
+        found = assignment.find(self._assignment)
+        if run is None or (found and found.run == run):
             group = patiently(self.group.look)
             if group.size or group.machines:
                 patiently(lambda: self.group.send(self.group.size_request(0)))

@@ -100,7 +100,7 @@ class Lease:
     def leave(self) -> None:
         """Renews it no longer, and leaves it as it is."""
         if self._heartbeat:
-            self._heartbeat.leave()
+            self._heartbeat.abandon()
 
     def release(self) -> None:
         """Gives the lease back, if it is still ours."""

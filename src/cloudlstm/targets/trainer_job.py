@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import (
     CapacityError,
     CloudLSTMError,
-    CorruptObjectError,
-    ObjectNotFoundError,
     RunBusyError,
     StorageError,
     TargetError,
@@ -22,7 +19,7 @@ from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.lease import Holder, Lease
 from cloudlstm.targets.polling import Course, CourseJob, Glances, patiently
 from cloudlstm.targets.services import Group, TrainerGroup
-from cloudlstm.workers import rendezvous
+from cloudlstm.workers import assignment, rendezvous
 from cloudlstm.workers.rendezvous import Generation
 
 _WAIT_LOOK_S = 5.0
@@ -83,8 +80,8 @@ class GroupJob(CourseJob):
         """Whether the machines are at work for this attempt already, since before this launcher."""
         if not is_assigned(self._request):
             return False
-        found = read_assignment(self._request["assignment"]["uri"])
-        self._request = {**self._request, "deadline": self._group.deadline_request(iso(float(found["deadline"])))}
+        if found := assignment.find(self._request["assignment"]["uri"]):
+            self._request = {**self._request, "deadline": self._group.deadline_request(iso(found.deadline))}
         return bool(patiently(self._group.look).size == self._request["workers"])
 
     def _emptied(self) -> Course:
@@ -201,15 +198,15 @@ class GroupJob(CourseJob):
 
     def explain(self) -> str:
         """How the last generation ended."""
-        told = self._generation.told if self._generation else ""
+        told = self._generation.message if self._generation else ""
         return told or "the workers ended without a word"
 
     def _at_work(self, holder: Holder) -> bool:
         """Whether another run's training goes on although its launcher is gone."""
-        found = read_assignment(self._request["assignment"]["uri"])
-        if not holder.token or found.get("lease") != holder.token:
+        found = assignment.find(self._request["assignment"]["uri"])
+        if not found or not holder.token or found.lease != holder.token:
             return False
-        formed = _newest(RunPaths(holder.run), int(found["attempt"]))
+        formed = _newest(RunPaths(holder.run), found.attempt)
         return not (formed and formed.outcome) and patiently(self._group.look).size > 0
 
     @property
@@ -230,24 +227,15 @@ class GroupJob(CourseJob):
 
 def is_assigned(request: Request) -> bool:
     """Whether the group of a train request, with nothing left open, was assigned to just this before."""
-    wanted, found = request["assignment"]["document"], read_assignment(request["assignment"]["uri"])
-    same = all(found.get(key) == wanted[key] for key in ("run", "attempt", "opened", "package", "workers"))
-    return same and float(found["deadline"]) > time.time()
+    wanted, found = request["assignment"]["document"], assignment.find(request["assignment"]["uri"])
+    if found is None or found.deadline <= time.time():
+        return False
+    return all(getattr(found, key) == wanted[key] for key in ("run", "attempt", "opened", "package", "workers"))
 
 
 def iso(when: float) -> str:
     """A moment as services read it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
-
-
-def read_assignment(uri: str) -> dict[str, Any]:
-    """What the machines of a group are to do now; empty if nothing, or nothing that can be read."""
-    try:
-        found = storage.read_json(uri)
-        float(found["deadline"]), int(found["attempt"])
-    except (ObjectNotFoundError, CorruptObjectError, KeyError, TypeError, ValueError):
-        return {}
-    return dict(found)
 
 
 def _newest(paths: RunPaths, attempt: int) -> Generation | None:

@@ -1,1 +1,1 @@
-"""The processes of a job: how they are started, kept apart from the rest of the machine, and ended."""
+"""The processes of a job: started, isolated from the rest of the machine, restarted and stopped."""

@@ -1,8 +1,8 @@
-"""A machine of the trainer group as a member of a run: it joins a generation, runs the worker, joins the next.
+"""The agent on a trainer machine: it joins the group's generations and runs one worker in each.
 
-What local training has in its launcher is here spread over machines that come and go: each watches its own worker, all
-of them follow the generations (generations.py), and the one with the lowest address decides, by the same policy as the
-local target (restarts.py), whether there is to be another.
+On one machine a single launcher watches all workers. On trainer machines, which come and go, each agent watches only
+its own worker, and all agents agree on the workers of the next generation (rendezvous.py). The agent with the lowest
+address decides whether training restarts, by the same policy as the local target (restarts.py).
 """
 
 from __future__ import annotations
@@ -13,256 +13,198 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, RunBusyError, StorageError
-from cloudlstm.runs import attempts, documents, journal, settings
+from cloudlstm.runs import attempts, journal
 from cloudlstm.runs.environment import ATTEMPT, DEVICES, GENERATION, MOST_DEVICES, RESTARTS
-from cloudlstm.runs.paths import RunPaths, join
+from cloudlstm.runs.paths import join
 from cloudlstm.storage.retry import retry
-from cloudlstm.workers import rendezvous
+from cloudlstm.workers import assignment, rendezvous
+from cloudlstm.workers.assignment import Assignment
 from cloudlstm.workers.child_environment import cores_here, worker_environment
 from cloudlstm.workers.processes import Process
-from cloudlstm.workers.rendezvous import Generation, Roll, announced
-from cloudlstm.workers.restarts import KNOWN_CAUSES, PEER_LOST, TERMINATED, Restarts, cause_of, told, worth_another
+from cloudlstm.workers.rendezvous import Generation, Membership, announcements
+from cloudlstm.workers.restarts import KNOWN_CAUSES, PEER_LOST, TERMINATED, describe_exit
 
 Result = TypeVar("Result")
 
 _JOB = "train"
-_LOOK_S = 0.5
-_FOLLOW_S = 2.0
-"""Between looks at what the other members do."""
+_POLL_S = 0.5
+_GROUP_POLL_S = 2.0
+"""Seconds between looks at the other machines."""
 
 _LONGEST_PAUSE_S = 10.0
-"""Between requests while storage does not answer."""
+"""Longest pause between requests while storage does not answer."""
 
-_ENDING_S = 20.0
-"""What a worker gets to save its state and end."""
+_STOP_GRACE_S = 20.0
+"""Seconds in which a worker can save its state and end."""
 
-_STOPPED_S = 10.0
-"""A worker that has been stopped for this long is lost."""
+_SUSPENDED_S = 10.0
+"""A worker that is suspended (SIGSTOP) for this long is lost."""
 
 _PORTS = 100
-_TOLD_LINES = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What the machines of a group are to do.
-
-    Attributes:
-        paths: The run.
-        attempt: The attempt that they work for.
-        workers: How many of them there are.
-        port: The first port that a worker may take.
-    """
-
-    paths: RunPaths
-    attempt: int
-    workers: int
-    port: int
-
-    @classmethod
-    def read(cls, uri: str) -> Assignment:
-        """From the object that the launcher wrote; ObjectNotFoundError if there is none."""
-        found = documents.read(_Document, uri)
-        return cls(RunPaths(found.run), found.attempt, found.workers, found.port)
-
-
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """What an agent needs of an assignment's object."""
-
-    run: str
-    attempt: int
-    workers: int
-    port: int
+_OUTPUT_LINES = 40
 
 
 def main(script: Path) -> int:
-    """Carries out the assignment of this machine's group by the worker's script; returns the exit status.
+    """Works on the assignment of this machine's group; `script` is the worker's program.
 
-    It is 0 when the run has no more work for this machine.
+    Returns:
+        The exit status; 0 when the run has no more work for this machine.
     """
     base = join(os.environ["CLOUDLSTM_BUCKET_URI"], "trainers", os.environ["CLOUDLSTM_GROUP"])
     try:
-        assignment = _patiently(lambda: Assignment.read(join(base, "assignment.json")))
+        work = _until_storage_answers(lambda: assignment.read(join(base, "assignment.json")))
     except ObjectNotFoundError:
-        _say("nothing is assigned to this group any more")
+        _log("this group has no assignment any more")
         return 0
-    return Member(assignment, os.environ["CLOUDLSTM_ADDRESS"], [sys.executable, str(script)]).run()
+    return TrainerAgent(work, os.environ["CLOUDLSTM_ADDRESS"], [sys.executable, str(script)]).run()
 
 
-class Member:
-    """A machine's part in an assignment.
+class TrainerAgent:
+    """Runs the workers of one machine.
 
     Args:
-        assignment: What the group is to do.
-        address: Of this machine, as the others reach it.
-        command: What starts a worker; the run's URI is added.
+        assignment: What the group trains.
+        address: Address of this machine, as the others reach it.
+        command: Starts a worker; the URI of the run is appended.
     """
 
     def __init__(self, assignment: Assignment, address: str, command: list[str]) -> None:
         self._assignment, self._paths = assignment, assignment.paths
         self._address, self._command = address, command
         self._worker: Process | None = None
-        self._told: list[str] = []
         self._reserved = socket.socket()
         signal.signal(signal.SIGTERM, self._shut_down)
 
     def run(self) -> int:
-        """Joins generation after generation until the run has no more work; returns the exit status."""
-        number = _patiently(lambda: rendezvous.newest(self._paths)) + 1
+        """Joins generations until the run has no more work; returns the exit status."""
+        number = _until_storage_answers(lambda: rendezvous.newest(self._paths)) + 1
         status: int | None = None
         try:
             while True:
-                if number > 1 and self._is_over(_patiently(partial(rendezvous.read, self._paths, number - 1))):
+                if number > 1:
+                    previous = _until_storage_answers(partial(rendezvous.read, self._paths, number - 1))
+                    if self._is_finished(previous):
+                        return 0
+                generation = self._join(number, status)
+                if self._is_finished(generation):
                     return 0
-                formed = self._joined(number, status)
-                if self._is_over(formed):
-                    return 0
-                index = self._place(formed)
-                if index is None:
-                    self._look_on(formed)
-                    status = None
+                if self._address in generation.hosts:
+                    status = self._run_worker(generation, generation.hosts.index(self._address))
                 else:
-                    status = self._work(formed, index)
+                    self._stand_by(generation)
+                    status = None
                 number += 1
-        except RunBusyError as error:  # a later attempt has other machines
-            _say(str(error))
+        except RunBusyError as error:  # a later attempt uses other machines
+            _log(str(error))
             return 0
         finally:
-            self._end_worker()
+            self._stop_worker()
 
-    def _is_over(self, generation: Generation) -> bool:
-        over = bool(generation.outcome) and generation.attempt == self._assignment.attempt
-        if over:
-            _say(f"training is over: {generation.outcome}")
-        return over
+    def _is_finished(self, generation: Generation) -> bool:
+        finished = bool(generation.outcome) and generation.attempt == self._assignment.attempt
+        if finished:
+            _log(f"training has ended: {generation.outcome}")
+        return finished
 
-    def _place(self, generation: Generation) -> int | None:
-        hosts = [address.rsplit(":", 1)[0] for address in generation.addresses]
-        return hosts.index(self._address) if self._address in hosts else None
-
-    def _joined(self, number: int, status: int | None) -> Generation:
-        """The generation of this number, once it is there; `status` is how this machine's last worker ended."""
-        _say(f"waiting for generation {number}")
+    def _join(self, number: int, status: int | None) -> Generation:
+        """Announces this machine and waits for a generation; `status` is the exit status of its last worker."""
+        _log(f"waiting for generation {number}")
         devices = min(cores_here(), MOST_DEVICES)
-        me = {"address": f"{self._address}:{self._reserve_port()}", "status": status, "devices": devices}
-        roll = Roll(self._paths, number, self._address, me)
+        record = {"address": f"{self._address}:{self._reserve_port()}", "status": status, "devices": devices}
+        membership = Membership(self._paths, number, self._address, record)
         while True:
-            with suppress(StorageError):  # it is asked again, for as long as this machine lives
-                attempts.ensure_not_superseded(self._paths, self._assignment.attempt)
+            with suppress(StorageError):  # the next turn tries again
+                self._ensure_not_superseded()
                 try:
                     return rendezvous.read(self._paths, number)
                 except ObjectNotFoundError:
                     pass
-                present = roll.call()
-                if len(present) >= self._assignment.workers and min(present, key=_order) == self._address:
-                    rendezvous.write(self._paths, self._next(number, roll.records(present)))
+                alive = membership.alive_members()
+                is_leader = min(alive, key=rendezvous.address_order) == self._address
+                if len(alive) >= self._assignment.workers and is_leader:
+                    records = membership.records(alive)
+                    rendezvous.write(self._paths, rendezvous.next_generation(self._assignment, number, records))
                     continue
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
 
-    def _next(self, number: int, records: Mapping[str, Mapping[str, Any]]) -> Generation:
-        """What follows the generation before `number`: another one of these members, or the end."""
-        chosen = sorted(records, key=_order)[: self._assignment.workers]
-        addresses = tuple(str(records[member]["address"]) for member in chosen)
-        devices = min(int(records[member].get("devices", 1)) for member in chosen)  # the same on all
-        attempt = self._assignment.attempt
-        allowed = settings.read(self._paths, attempt).train.max_restarts
-        last = rendezvous.read(self._paths, number - 1) if number > 1 else None
-        if last is None or last.attempt != attempt:
-            fresh = Restarts(self._paths, _JOB, allowed)
-            return Generation(number, attempt, addresses, budget=fresh.state, devices=devices)
-        statuses: dict[str, int] = {}
-        lost = []
-        for index, address in enumerate(last.addresses):
-            known = records.get(address.rsplit(":", 1)[0], {}).get("status")
-            if known is None:
-                lost.append(f"the machine of worker-{index} was lost")
-            statuses[f"worker-{index}"] = -int(signal.SIGKILL) if known is None else int(known)
-        why = ", ".join(lost) or cause_of(statuses)
-        budget = Restarts(self._paths, _JOB, allowed, last.budget)
-        if not worth_another(statuses.values()) or not budget.another(statuses.values()):
-            return Generation(number, attempt, restarts=last.restarts, outcome=rendezvous.FAILED, told=why)
-        restarts = (*last.restarts, (time.time(), why))
-        return Generation(number, attempt, addresses, restarts, budget.state, devices=devices)
-
-    def _work(self, generation: Generation, index: int) -> int:
-        """Runs the worker of this machine until the generation ends; how it ended, as the next one is to know it."""
-        _say(f"worker {index} of generation {generation.number}: {', '.join(generation.addresses)}")
+    def _run_worker(self, generation: Generation, index: int) -> int:
+        """Runs the worker of this machine until its generation ends; returns the status to announce."""
+        _log(f"worker {index} of generation {generation.number}: {', '.join(generation.addresses)}")
         self._reserved.close()
         worker = self._worker = Process(
             f"worker-{index}", [*self._command, self._paths.uri], _environment(generation, index), Path("worker.txt")
         )
-        followed = time.monotonic()
+        looked = time.monotonic()
         while True:
-            worker.look()
-            if worker.status is None and worker.stopped_s > _STOPPED_S:
-                self._end_worker()
-                return self._ended(generation, -int(signal.SIGSTOP))
+            worker.poll()
+            if worker.status is None and worker.stopped_s > _SUSPENDED_S:
+                self._stop_worker()
+                return self._report_exit(generation, worker, -int(signal.SIGSTOP))
             if worker.status == 0 and index == 0:
-                self._close(generation, rendezvous.DONE)
+                self._write_outcome(generation, rendezvous.DONE)
                 return 0
             if worker.status:
-                return self._ended(generation, worker.status)
-            if time.monotonic() - followed >= _FOLLOW_S:
-                followed = time.monotonic()
-                if self._moved_on(generation):
-                    self._end_worker()
+                return self._report_exit(generation, worker, worker.status)
+            if time.monotonic() - looked >= _GROUP_POLL_S:
+                looked = time.monotonic()
+                if self._has_ended(generation):
+                    self._stop_worker()
                     own = worker.status or 0
-                    return self._ended(generation, own) if own > 0 and own != TERMINATED else PEER_LOST
-            time.sleep(_LOOK_S)
+                    failed_itself = own > 0 and own != TERMINATED
+                    return self._report_exit(generation, worker, own) if failed_itself else PEER_LOST
+            time.sleep(_POLL_S)
 
-    def _look_on(self, generation: Generation) -> None:
-        """A machine too many waits until the others need a next generation."""
-        while not self._moved_on(generation):
-            time.sleep(_FOLLOW_S)
+    def _stand_by(self, generation: Generation) -> None:
+        """Waits until the generation ends, on a machine that is not part of it."""
+        while not self._has_ended(generation):
+            time.sleep(_GROUP_POLL_S)
 
-    def _moved_on(self, generation: Generation) -> bool:
-        """Whether somebody waits for the next generation, or has written it."""
+    def _has_ended(self, generation: Generation) -> bool:
+        """True if a machine has joined the next generation or has written it."""
         with suppress(StorageError):
-            attempts.ensure_not_superseded(self._paths, self._assignment.attempt)
+            self._ensure_not_superseded()
             following = generation.number + 1
-            waiting = announced(self._paths.members(following))
-            return bool(waiting) or storage.exists(self._paths.generation(following))
+            joined = announcements(self._paths, following)
+            return bool(joined) or storage.exists(self._paths.generation(following))
         return False
 
-    def _ended(self, generation: Generation, status: int) -> int:
-        """Notes how the worker ended; an end that would come again is the end of all."""
-        worker = self._worker
-        assert worker is not None
-        said = told(worker.name, status)
-        self._told = worker.printed()[-_TOLD_LINES:]
-        journal.write_warning(self._paths, _JOB, f"machine-{self._address}", said, self._told, when=time.time())
-        _say(said)
+    def _report_exit(self, generation: Generation, worker: Process, status: int) -> int:
+        """Logs how the worker ended. A non-retryable exit fails the whole group."""
+        message, output = describe_exit(worker.name, status), worker.last_lines()[-_OUTPUT_LINES:]
+        journal.write_warning(self._paths, _JOB, f"machine-{self._address}", message, output, when=time.time())
+        _log(message)
         if status in KNOWN_CAUSES:
-            self._close(generation, rendezvous.FAILED, "\n".join([said, *self._told]))
+            self._write_outcome(generation, rendezvous.FAILED, "\n".join([message, *output]))
         return status
 
-    def _close(self, generation: Generation, outcome: str, why: str = "") -> None:
-        """Writes the last generation of this attempt; if another has written the next one, that one holds."""
+    def _write_outcome(self, generation: Generation, outcome: str, message: str = "") -> None:
+        """Writes the last generation of this attempt, unless another machine has written the next one already."""
         last = Generation(
-            generation.number + 1, generation.attempt, restarts=generation.restarts, outcome=outcome, told=why
+            generation.number + 1, generation.attempt, restarts=generation.restarts, outcome=outcome, message=message
         )
 
         def write() -> None:
-            attempts.ensure_not_superseded(self._paths, self._assignment.attempt)
+            self._ensure_not_superseded()
             rendezvous.write(self._paths, last)
 
-        _patiently(write)
+        _until_storage_answers(write)
+
+    def _ensure_not_superseded(self) -> None:
+        attempts.ensure_not_superseded(self._paths, self._assignment.attempt)
 
     def _reserve_port(self) -> int:
-        """A port that nothing holds now, held until the worker starts: TensorFlow listens at all addresses.
+        """Finds a free port and keeps it bound until the worker starts: TensorFlow listens on all addresses.
 
-        One that was killed may keep its own for a while, and machines of an emulated cloud share their ports.
+        A worker that was killed may keep its port for a while, and machines of an emulated cloud share their ports.
         """
         self._reserved.close()
         for port in range(self._assignment.port, self._assignment.port + _PORTS):
@@ -275,13 +217,13 @@ class Member:
             return port
         return self._assignment.port
 
-    def _end_worker(self) -> None:
+    def _stop_worker(self) -> None:
         if self._worker and self._worker.status is None:
-            self._worker.ask_to_end()
-            self._worker.end(time.monotonic() + _ENDING_S)
+            self._worker.terminate()
+            self._worker.stop(time.monotonic() + _STOP_GRACE_S)
 
     def _shut_down(self, _number: int, _frame: FrameType | None) -> None:
-        """The machine is taken away, or systemd stops us: the worker saves its state."""
+        """Ends the agent on SIGTERM; the worker then saves its state."""
         raise SystemExit(TERMINATED)
 
 
@@ -290,34 +232,26 @@ def _environment(generation: Generation, index: int) -> dict[str, str]:
         ATTEMPT: str(generation.attempt),
         GENERATION: str(len(generation.restarts)),
         DEVICES: str(generation.devices),
-        RESTARTS: json.dumps([why for _, why in generation.restarts]),
+        RESTARTS: json.dumps([cause for _, cause in generation.restarts]),
     }
 
 
-def _patiently(work: Callable[[], Result]) -> Result:
-    """The result of `work`, repeated while storage does not answer, for as long as this machine lives.
+def _until_storage_answers(work: Callable[[], Result]) -> Result:
+    """Calls `work` again while storage does not answer, without a limit; returns its result.
 
     Raises:
-        ObjectNotFoundError, CorruptObjectError: storage did answer.
-        RunBusyError: a later attempt has the run.
+        ObjectNotFoundError, CorruptObjectError: Storage has answered.
+        RunBusyError: A later attempt has the run.
     """
-
-    def may_pass(error: StorageError) -> bool:
-        return not isinstance(error, ObjectNotFoundError | CorruptObjectError)
-
     return retry(
         work,
         StorageError,
-        when=may_pass,
-        first_pause_s=_LOOK_S,
+        when=lambda error: not isinstance(error, ObjectNotFoundError | CorruptObjectError),
+        first_pause_s=_POLL_S,
         longest_pause_s=_LONGEST_PAUSE_S,
-        before_pause=lambda error: _say(f"trying again: {error}"),
+        before_pause=lambda error: _log(f"trying again: {error}"),
     )
 
 
-def _order(address: str) -> tuple[int, str]:
-    return len(address), address
-
-
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}", file=sys.stderr, flush=True)  # noqa: T201

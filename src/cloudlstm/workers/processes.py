@@ -1,4 +1,4 @@
-"""One process of a job on this machine: started in a session of its own, looked at, ended with all that it started."""
+"""A child process of a job, started in its own session and killed with its descendants."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from pathlib import Path
 from cloudlstm.runs.environment import PARENT_PIPE
 from cloudlstm.workers.child_environment import child_environment
 
-_TURN_S = 2.0
-"""A longer time between two looks counts as this much: the launcher itself, or the whole machine, was asleep."""
+_LONGEST_POLL_S = 2.0
+"""A longer time between two polls counts as this much: the launcher or the machine was suspended."""
 
 
 class Process:
-    """A process, what it printed, and how it fares.
+    """A process, its output and its state.
 
-    The operating system says whether a process is stopped, so that nothing depends on the process finding time to give
-    signs of life: TensorFlow may hold a worker's interpreter for many seconds.
+    Whether it is suspended comes from the operating system. A heartbeat of the process would not do: TensorFlow may
+    hold a worker's interpreter for many seconds.
 
     Args:
         name: Of the worker.
         argv: The command.
-        env: What its environment has beyond this process's own, without what other installations have left in that.
-        console: The file that takes what it prints.
+        env: Variables that are added to those of `child_environment`.
+        console: The file for its output.
 
     Attributes:
         name: Of the worker.
-        status: Its exit status, negative for the signal that ended it; None while it lives.
-        stopped_s: For how long it has been stopped (SIGSTOP); 0 while it runs.
+        status: Its exit status, or minus the signal that killed it; None while it runs.
+        stopped_s: Seconds since it was suspended (SIGSTOP); 0 while it runs.
     """
 
     def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], console: Path) -> None:
@@ -40,61 +40,60 @@ class Process:
         self.status: int | None = None
         self.stopped_s = 0.0
         self._stopped = False
-        self._looked = time.monotonic()
+        self._polled = time.monotonic()
         with console.open("wb") as output:
             self._process = subprocess.Popen(
                 argv,
                 env={**child_environment(), **env, PARENT_PIPE: "1", "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.PIPE,  # closes when this launcher dies, however it dies
+                stdin=subprocess.PIPE,  # closes when this launcher dies for any reason
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def look(self) -> None:
-        """Brings `status` and `stopped_s` up to date."""
+    def poll(self) -> None:
+        """Updates `status` and `stopped_s`."""
         now = time.monotonic()
-        turn_s, self._looked = min(now - self._looked, _TURN_S), now
-        self.stopped_s = self.stopped_s + turn_s if self._stopped else 0.0
+        passed_s, self._polled = min(now - self._polled, _LONGEST_POLL_S), now
+        self.stopped_s = self.stopped_s + passed_s if self._stopped else 0.0
         while self.status is None:
             try:
-                pid, told = os.waitpid(self._process.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
-            except ChildProcessError:  # whoever embeds this launcher ignores SIGCHLD: how it ended is not to be known
+                pid, wait_status = os.waitpid(self._process.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            except ChildProcessError:  # this process ignores SIGCHLD, so the exit status is lost
                 self.status = self._process.poll()
                 return
             if not pid:
                 return
-            self._take(told)
+            self._update(wait_status)
 
-    def _take(self, told: int) -> None:
-        """Takes in what waitpid told of the process."""
-        if os.WIFSTOPPED(told):
+    def _update(self, wait_status: int) -> None:
+        if os.WIFSTOPPED(wait_status):
             self._stopped = True
-        elif os.WIFCONTINUED(told):
+        elif os.WIFCONTINUED(wait_status):
             self._stopped, self.stopped_s = False, 0.0
         else:
-            self.status = self._process.returncode = os.waitstatus_to_exitcode(told)
+            self.status = self._process.returncode = os.waitstatus_to_exitcode(wait_status)
 
-    def ask_to_end(self) -> None:
-        """Sends SIGTERM; one that is stopped would not hear it and is killed."""
+    def terminate(self) -> None:
+        """Sends SIGTERM, or SIGKILL to a suspended process, which cannot handle SIGTERM."""
         if self.status is None:
             self._signal(signal.SIGKILL if self._stopped else signal.SIGTERM)
 
-    def end(self, deadline: float) -> None:
-        """Gives the process until `deadline` (monotonic), then ends it and all that it started; returns when done."""
+    def stop(self, deadline: float) -> None:
+        """Waits for the process until `deadline` (monotonic seconds), then kills it and all its descendants."""
         while self.status is None and time.monotonic() < deadline:
-            self.look()
+            self.poll()
             time.sleep(0.02)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         while self.status is None:
-            self.look()
+            self.poll()
             time.sleep(0.005)
         if self._process.stdin:
             self._process.stdin.close()
 
-    def printed(self) -> list[str]:
-        """The last lines that it printed."""
+    def last_lines(self) -> list[str]:
+        """The last lines of its output."""
         return self._console.read_text(errors="replace").splitlines()[-40:]
 
     def _signal(self, number: signal.Signals) -> None:

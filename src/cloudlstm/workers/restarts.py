@@ -1,9 +1,9 @@
-"""Whether the workers of a job start again when one of them has ended: one policy for every target.
+"""The restart policy of a job's workers, the same for every target.
 
-Training is synchronous, so the end of one worker is the end of its *generation*: all are ended, and all start again as
-the next generation, from the last checkpoint. Whoever watches the workers asks here: first whether the way they ended
-may go better another time, then whether the job has another restart left. A worker says by its exit status how it
-ended, so that the decision does not depend on what could be stored.
+Training is synchronous, so when one worker ends its *generation* ends: all workers are stopped, and all start again as
+the next generation from the last checkpoint. The code that watches the workers asks two things: whether the way in
+which they ended can be retried, and whether the job has a restart left. The decision depends on exit statuses alone,
+not on what could be written to storage.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from cloudlstm.errors import StorageError
 from cloudlstm.runs.paths import RunPaths
 
 PEER_LOST = 75
-"""Exit status of a worker that ended because a peer had gone (EX_TEMPFAIL)."""
+"""Exit status of a worker that ended because it lost a peer (EX_TEMPFAIL)."""
 
 UNEXPECTED = 70
-"""Exit status of a worker that met an error nobody foresaw (EX_SOFTWARE); a peer's sudden end may look like that."""
+"""Exit status of a worker after an unforeseen error (EX_SOFTWARE); the sudden end of a peer can cause one."""
 
 TERMINATED = 128 + signal.SIGTERM
-"""Exit status of a worker that ended because it, or a peer, was asked to; in training it has saved its state."""
+"""Exit status of a worker that ended on SIGTERM; a training worker has saved its state."""
 
 NO_PEER = -int(signal.SIGALRM)
-"""How a worker ends that waited for its peers in vain before all had met; see training/waiting.py."""
+"""Status of a worker whose peers never connected; see training/waiting.py."""
 
 KNOWN_CAUSES = (1, 2, NO_PEER)
-"""How workers end whose error would come again: bad data, a full disk, a missing package, a loss of NaN, a firewall."""
+"""Statuses of errors that would happen again: bad data, a full disk, a missing package, a NaN loss, a firewall."""
 
 
-def worth_another(statuses: Iterable[int]) -> bool:
-    """Whether workers that ended with these statuses may get further if all start again.
+def is_retryable(statuses: Iterable[int]) -> bool:
+    """True if workers that ended with these statuses may succeed after a restart.
 
     Args:
-        statuses: Of the workers that ended by themselves; a negative one is the signal that ended it.
+        statuses: Of the workers that ended by themselves; a negative status is a signal.
     """
     ends = [status for status in statuses if status]
     if any(status in KNOWN_CAUSES for status in ends):
@@ -47,19 +47,19 @@ def worth_another(statuses: Iterable[int]) -> bool:
     return bool(ends) and all(status == PEER_LOST for status in ends)
 
 
-def cause_of(statuses: Mapping[str, int]) -> str:
-    """Who was lost and how, for people; what others only suffered from is not named beside it.
+def describe_exits(statuses: Mapping[str, int]) -> str:
+    """Describes which workers were lost and how. Workers that only lost a peer are left out.
 
     Args:
         statuses: By worker, of those that ended.
     """
     causes = {name: status for name, status in statuses.items() if status != PEER_LOST} or statuses
     names = {status: [name for name, other in causes.items() if other == status] for status in causes.values()}
-    return ", ".join(told(" and ".join(each), status) for status, each in names.items())
+    return ", ".join(describe_exit(" and ".join(each), status) for status, each in names.items())
 
 
-def told(workers: str, status: int) -> str:
-    """How one or more workers ended, for people."""
+def describe_exit(workers: str, status: int) -> str:
+    """Describes how one or more workers ended."""
     if status == -signal.SIGSTOP:
         return f"{workers} stopped (SIGSTOP)"
     if status == NO_PEER:
@@ -72,21 +72,21 @@ def told(workers: str, status: int) -> str:
 
 
 _UNEXPLAINED = 10
-"""Restarts in a row without progress in which no worker died."""
+"""Most restarts in a row without progress in which no worker died."""
 
 
 class Restarts:
-    """How often a job may start again: a number that is refilled whenever the job has got further.
+    """Counts the restarts of a job; progress resets the count.
 
-    So a long training survives any number of lost machines, and one that dies in the same place every time is given up.
-    A restart in which nobody died does not count: a worker took a slow peer for lost, and waits longer from then on.
-    Only `_UNEXPLAINED` of those in a row are too many.
+    So a long training survives any number of lost machines, and a job that always fails at the same point is given up.
+    A restart in which no worker died is not counted: a worker took a slow peer for lost, and waits longer from then on.
+    At most `_UNEXPLAINED` of those in a row are allowed.
 
     Args:
         paths: The run.
         job: The job.
-        allowed: Restarts in a row that may get no further than the one before.
-        state: Where another process has left off; by default the job begins now.
+        allowed: Most restarts in a row without progress.
+        state: The `state` of another process's count, to continue it; by default the count starts at 0.
     """
 
     def __init__(self, paths: RunPaths, job: str, allowed: int, state: Mapping[str, Any] | None = None) -> None:
@@ -99,11 +99,11 @@ class Restarts:
 
     @property
     def state(self) -> dict[str, Any]:
-        """For another process to go on with, as a JSON object."""
+        """The count, JSON-ready, for another process to continue."""
         return {"used": self._used, "unexplained": self._unexplained, "furthest": self._furthest}
 
-    def another(self, statuses: Iterable[int]) -> bool:
-        """Whether the job may start again; if so, what its workers left as their failure is removed.
+    def take_restart(self, statuses: Iterable[int]) -> bool:
+        """Counts one restart and removes the failure that the workers wrote; False if no restart is left.
 
         Args:
             statuses: Of the workers that ended by themselves.
@@ -117,12 +117,12 @@ class Restarts:
             self._unexplained += 1
         if not self._allowed or self._used > self._allowed or self._unexplained > _UNEXPLAINED:
             return False
-        with suppress(StorageError):  # a record carries its generation, so an old one is not believed either
+        with suppress(StorageError):  # a failure carries its generation, so an old one is ignored
             storage.delete(self._paths.failure(self._job), within=self._paths.uri)
         return True
 
     def _has_progressed(self) -> bool:
-        """Whether more has been made durable than ever before: a later checkpoint, or the manifest of a step."""
+        """True if storage has a later checkpoint, or a manifest, that it did not have before."""
         further = False
         with suppress(StorageError):
             for key, value in _durable(self._paths):
@@ -133,9 +133,9 @@ class Restarts:
 
 
 def _durable(paths: RunPaths) -> Iterable[tuple[str, str]]:
-    """What outlives the workers, as (key, value): of equal keys the greater value is further."""
+    """The checkpoints and manifests in storage as (key, value); a greater value for a key is progress."""
     for item in storage.list_objects(paths.all_checkpoints):
         folder, _, name = item.uri.rpartition("/")
-        yield folder, name.rpartition("-")[0]  # the step without the hash: equal steps are equally far
+        yield folder, name.rpartition("-")[0]  # the step without the hash
     for item in storage.list_objects(paths.manifests):
         yield f"{item.uri} {item.etag}", "written"

@@ -23,7 +23,7 @@ from cloudlstm.targets.local.scratch import Scratch
 from cloudlstm.workers.child_environment import worker_environment
 from cloudlstm.workers.loopback import Loopback
 from cloudlstm.workers.processes import Process
-from cloudlstm.workers.restarts import TERMINATED, Restarts, cause_of, told, worth_another
+from cloudlstm.workers.restarts import TERMINATED, Restarts, describe_exit, describe_exits, is_retryable
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -170,7 +170,7 @@ class LocalJob:
         """How the job fares; to be asked every second or so, as this is where lost workers are seen to."""
         if self._final is None:
             for process in self._processes:
-                process.look()
+                process.poll()
             self._final = self._ending() if self._lost else self._running()
         return self._final or JobState.RUNNING
 
@@ -185,10 +185,10 @@ class LocalJob:
         self._lost |= {process.name: -signal.SIGSTOP for process in stopped}
         if not self._lost:
             return None
-        if self._allowed is None or not worth_another(self._lost.values()):
+        if self._allowed is None or not is_retryable(self._lost.values()):
             return JobState.FAILED
         for process in self._processes:
-            process.ask_to_end()
+            process.terminate()
         # Peers of a stopped worker have waited already for as long as others get to finish what they are writing.
         self._deadline = time.monotonic() + (_STOPPED_GRACE_S if stopped else _ENDING_S)
         return None
@@ -201,14 +201,14 @@ class LocalJob:
         statuses = {p.name: p.status or 0 for p in self._processes}
         self._lost |= {name: status for name, status in statuses.items() if status > 0 and status != TERMINATED}
         for process in self._processes:
-            process.end(0.0)
+            process.stop(0.0)
         if (
-            not worth_another(self._lost.values())
+            not is_retryable(self._lost.values())
             or self._allowed is None
-            or not self._allowed.another(self._lost.values())
+            or not self._allowed.take_restart(self._lost.values())
         ):
             return JobState.FAILED
-        self.restarts.append(Restart(time.time(), cause_of(self._lost), self.explain()))
+        self.restarts.append(Restart(time.time(), describe_exits(self._lost), self.explain()))
         self._start()
         return None
 
@@ -219,10 +219,10 @@ class LocalJob:
         """
         self._final = self._final or JobState.CANCELLED
         for process in self._processes:
-            process.ask_to_end()
+            process.terminate()
         deadline = time.monotonic() + _GRACE_S
         for process in self._processes:
-            process.end(deadline)
+            process.stop(deadline)
         if self._loopback:
             self._loopback.close()
         self._folder.remove()
@@ -236,7 +236,7 @@ class LocalJob:
         parts = []
         for process in self._processes:
             if process.name in self._lost:
-                parts += [f"{self._job}/{told(process.name, self._lost[process.name])}", *process.printed()]
+                parts += [f"{self._job}/{describe_exit(process.name, self._lost[process.name])}", *process.last_lines()]
         return "\n".join(parts)
 
 
