@@ -16,7 +16,7 @@
     │   ├── UnreadableSourceError       a source file cannot be parsed
     │   ├── UnknownTickerError          the source has no such ticker
     │   ├── FetchError                  a service did not answer for a ticker
-    │   └── QualityGateError            cleaning refused too much
+    │   └── QualityGateError            cleaning rejected too many bars
     ├── MachineError                    Java, Python or a package of this machine does not fit
     ├── RunBusyError                    another submit holds the run
     ├── TargetError                     a cloud refused what was asked of it
@@ -134,7 +134,7 @@ class FetchError(DataError):
 
 
 class QualityGateError(DataError):
-    """Cleaning refused more than the configuration allows; the message carries the evidence."""
+    """Cleaning rejected more bars than the configuration allows; the message gives numbers and reasons."""
 
 
 class MachineError(CloudLSTMError):

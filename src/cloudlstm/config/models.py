@@ -142,7 +142,7 @@ class CleanConfig(Section):
     """How bars are checked before anything is computed from them."""
 
     max_fill_bars: int = Field(default=2, ge=0, le=20)
-    """Missing or refused sessions in a row that are filled with the last close; a longer gap starts a new segment."""
+    """Missing or rejected sessions in a row that are filled with the last close; a longer gap starts a new segment."""
     outlier_min_move: float = Field(default=0.40, gt=0.0)
     """Smallest absolute log-move from the trailing level that can be an outlier (0.40 is +49 % or -33 %)."""
     outlier_mads: float = Field(default=12.0, gt=0.0)
@@ -152,11 +152,11 @@ class CleanConfig(Section):
     max_stale_bars: int = Field(default=10, ge=0, le=21)
     """Bars with one price and no volume that are kept among any 21: more of them are no market, as before a listing."""
     max_refused_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
-    """The run fails when cleaning refuses a larger share of all bars than this."""
+    """The run fails when cleaning rejects a larger share of all bars than this."""
     max_filled_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
     """The run fails when a larger share of all bars than this would be made up to fill gaps."""
     max_refused_fraction_ticker: float = Field(default=0.25, ge=0.0, le=1.0)
-    """The run fails when cleaning refuses a larger share of any one ticker's bars than this."""
+    """The run fails when cleaning rejects a larger share of any one ticker's bars than this."""
     max_missing_fraction: float = Field(default=0.0, ge=0.0, lt=1.0)
     """The run fails when a larger share of the tickers asked for than this has no bars left."""
 

@@ -22,7 +22,7 @@ class Step:
 
 STEPS = (
     Step("ingest", "prepare", "bars from the source into shards of whole tickers"),
-    Step("clean", "prepare", "refuse faults, fill short gaps"),
+    Step("clean", "prepare", "reject faulty bars, fill short gaps"),
     Step("features", "prepare", "the features"),
     Step("sequences", "prepare", "TFRecord sequences and their splits"),
     Step("train", "train", "fit the LSTM and forecast"),
