@@ -1,36 +1,46 @@
-# Every target does its own set-up in .venv; nothing needs to be installed by hand but Python 3.11 or newer.
+# Every target sets up .venv first. Only Python 3.11 or newer has to be installed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench lock soak spark-versions cloud-up cloud-down clean
+QUICK := $(addprefix tests/,house config text features dataset evaluation market report/test_charts.py report/test_timeline.py)
+
+.PHONY: help setup demo check test lint format docs images bench lock soak spark-versions cloud-up cloud-down clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
-setup: $(READY) ## Install pinned dependencies, and a Java for Spark where there is none
+setup: $(READY) ## Install pinned dependencies, and Java for Spark if there is none
 
-demo: $(READY) ## Run the whole pipeline on a small synthetic market (no network, no account)
+demo: $(READY) ## Run the whole pipeline on a small synthetic market: no network, no account
 	$(BIN)/cloudlstm submit --config=examples/demo.toml
 
-# Three at a time keep two cores busy: a test that starts a run waits for a quarter of its time, mostly for processes.
+check: lint ## Check style and types, then run the quick tests: less than 90 s on 2 cores
+	$(BIN)/python -m pytest -q -n 2 $(QUICK)
+
+# Three workers keep two cores busy: a test that starts a run spends a quarter of its time waiting for processes.
 test: lint ## Check style and types, then run all tests
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-lint: $(READY) ## Check style and types only
+lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(READY) ## Put the code into its standard form
+format: $(READY) ## Fix style and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY) ## Make the configuration reference anew from the models
+docs: $(READY) ## Write docs/configuration.md and docs/report.schema.json from the models
 	$(BIN)/python -m cloudlstm.config.reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
+	$(BIN)/python -m cloudlstm.report.schema > docs/report.schema.json.new
+	mv docs/report.schema.json.new docs/report.schema.json
+
+images: $(READY) ## Draw the pictures of the README: make images REPORT=runs/<run id>/report/report.json
+	$(BIN)/python docs/images/make.py $(REPORT)
 
 bench: $(READY) ## Measure the speed and memory of prepare (1,000 tickers x 15 years)
 	$(BIN)/python benchmarks/prepare.py
@@ -38,7 +48,7 @@ bench: $(READY) ## Measure the speed and memory of prepare (1,000 tickers x 15 y
 LOCK   := uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 NODES  := -c requirements/dev.txt --extra market --extra aws --extra gcp-storage --python-platform x86_64-manylinux_2_28
 
-lock: ## Renew the pinned dependencies (needs uv)
+lock: ## Update the pinned dependencies (needs uv)
 	$(LOCK) pyproject.toml --extra all --group dev --universal -o requirements/dev.txt
 	$(LOCK) --group pyproject.toml:java --universal -o requirements/java.txt
 	$(LOCK) --group pyproject.toml:checkov --universal -o requirements/checkov.txt
@@ -46,10 +56,10 @@ lock: ## Renew the pinned dependencies (needs uv)
 	$(LOCK) pyproject.toml $(NODES) --extra train -o requirements/trainer-cpu.txt
 	$(LOCK) pyproject.toml $(NODES) --extra cuda -o requirements/trainer-cuda.txt
 
-soak: $(READY) ## Kill a launcher at 1,000 points of runs on a scripted cloud
+soak: $(READY) ## Kill the launcher at 1,000 points of runs on a simulated cloud
 	CLOUDLSTM_KILL_POINTS=1000 $(BIN)/python -m pytest -n 2 tests/targets/test_kill_points.py
 
-spark-versions: $(READY) ## Prepare on the Spark of every supported cluster; the data must be the same, byte for byte
+spark-versions: $(READY) ## Prepare with every supported version of Spark; the data must be equal, byte for byte
 	CLOUDLSTM_SPARK_VERSIONS="3.5.8 4.1.1 4.3.0" $(BIN)/python -m pytest tests/targets/test_spark_versions.py
 
 CLOUD ?= aws
@@ -57,10 +67,10 @@ CLOUD ?= aws
 cloud-up: $(READY) ## Start an emulated AWS or GCP in the background: eval "$$(make -s cloud-up CLOUD=gcp)"
 	@$(BIN)/python -m localstack up --cloud=$(CLOUD) --target=target.json
 
-cloud-down: $(READY) ## End it: eval "$$(make -s cloud-down)" unsets its variables too
+cloud-down: $(READY) ## Stop it: eval "$$(make -s cloud-down)" also unsets its variables
 	@$(BIN)/python -m localstack down
 
-clean: ## Remove the environment and caches, and no runs
+clean: ## Remove the environment and caches; runs stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(READY): pyproject.toml requirements/dev.txt requirements/java.txt
@@ -68,6 +78,6 @@ $(READY): pyproject.toml requirements/dev.txt requirements/java.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python -c 'from cloudlstm.targets.java import find_java; find_java()' 2>/dev/null || \
+	$(BIN)/python -c 'from cloudlstm.targets.local.java import find_java; find_java()' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/java.txt
 	@touch $(READY)
