@@ -157,11 +157,11 @@ def test_a_changed_object_is_found_where_it_is_read_and_then_made_anew(
     storage.delete(row_of(finished, "sequences").uri)
     paths = RunPaths(finished)
     with Journal(paths, "prepare", "driver") as journal:
-        assert job._guarded("prepare", partial(run_on, spark), paths, 0, journal, 0) == 1
+        assert job._run("prepare", partial(run_on, spark), paths, 0, journal, 0) == 1
     told = str(errors.from_record(storage.read_json(paths.failure("prepare"))))
     assert uri in told
     assert "checksum" in told
-    assert "submit again: features will be made anew" in told
+    assert "submit again: features will run again" in told
     assert "\n" not in told
     assert prepare_here(spark, config, finished) == undisturbed
     assert check_visible(finished) == 4

@@ -61,7 +61,7 @@ def test_a_failure_that_is_no_record_is_a_failure_all_the_same(record: object) -
 def test_a_damaged_failure_gives_way_to_the_next_one() -> None:
     paths = RunPaths("memory://documents/failed")
     storage.write_json(paths.failure("train"), [])
-    job._record(paths, "train", JobError("the cause"), 1)
+    job._store_error(paths, "train", JobError("the cause"), 1)
     assert storage.read_json(paths.failure("train"))["message"] == "the cause"
 
 
@@ -89,6 +89,6 @@ def test_a_manifest_names_objects_of_its_run_alone(change: dict[str, object]) ->
     document = storage.read_json(paths.manifest("clean"))
     document["objects"][0] |= change
     storage.write_json(paths.manifest("clean"), document)
-    with pytest.raises(CorruptObjectError, match=r"manifests/clean\.json is no manifest"):
+    with pytest.raises(CorruptObjectError, match=r"manifests/clean\.json is not a manifest"):
         Manifest.load(paths, "clean")
     assert manifest.finished(paths, "clean", "a" * 16) is None, "the step is done again"

@@ -1,16 +1,14 @@
-"""Who is working on a run: one attempt at a time, one claim for each piece of work in it.
+"""Attempts and claims: one attempt at a time works on a run, and each job of it runs once.
 
-Each `submit` of a run is an *attempt*. Attempts are numbered objects written with create-only-if-absent, so two
-launchers can never hold the same number; the holder renews a heartbeat, and a launcher that finds a live heartbeat
-is refused. A job claims its work in the attempt the same way: a job that was started twice finds the claim taken and
-ends well without doing anything.
+Each `submit` of a run opens an *attempt*. Attempts are numbered create-only objects, so two launchers never hold the
+same number. The holder renews a heartbeat; while it is alive, other launchers are refused. A job claims its work in the
+attempt with a create-only object too: a job that is started twice finds the claim and exits with status 0.
 
-Where jobs outlive their launcher, as on a cloud, another launcher may go on with the attempt of one that was lost. The
-launchers of an attempt are numbered in the same way.
+On a cloud, jobs outlive their launcher, and another launcher may continue the attempt of a lost one. The launchers of
+an attempt are numbered in the same way.
 
-A launcher or a job that was out of touch for too long (stopped, swapped out, cut off) may find, when it is back, that
-a later attempt has taken the run over. Everybody at work therefore looks for that attempt every few seconds, and a
-manifest is saved only by whom the run still belongs to.
+A process that was stopped or cut off from storage may find later that another attempt has taken over the run. Therefore
+every process of a run checks for a later attempt every few seconds, and before it saves a manifest.
 """
 
 from __future__ import annotations
@@ -31,21 +29,20 @@ from cloudlstm.runs.paths import RunPaths
 HEARTBEAT_EVERY_S = 5.0
 HEARTBEAT_DEAD_AFTER_S = 60.0
 
-
-_AT_ONCE = 16
-"""Runs that are looked at at the same time."""
+_CONCURRENT_WATCHES = 16
+"""Runs that are checked at the same time."""
 
 LOOK_S = 1.5 * HEARTBEAT_EVERY_S
-"""How long those who only look at a run watch a launcher of which nothing else is known."""
+"""How long `status` and `list` watch a launcher on another machine for a new heartbeat."""
 
 
 def latest_attempt(paths: RunPaths) -> int:
-    """The number of the run's newest attempt, 0 when there was none."""
+    """The number of the run's newest attempt; 0 if there is none."""
     return numbered.newest(paths.attempts)
 
 
 def latest_launcher(paths: RunPaths, number: int) -> int:
-    """Which launcher of the attempt is the newest, from 1."""
+    """The number of the attempt's newest launcher, from 1."""
     launcher = 1
     while storage.exists(paths.attempt(number, launcher + 1)):
         launcher += 1
@@ -53,7 +50,13 @@ def latest_launcher(paths: RunPaths, number: int) -> int:
 
 
 def read_owner(paths: RunPaths, number: int, launcher: int = 0) -> Owner | None:
-    """Who opened the attempt, or went on with it, if that can be read; 0 asks for its newest launcher."""
+    """The process of a launcher of the attempt; None if it cannot be read.
+
+    Args:
+        paths: The run.
+        number: The attempt.
+        launcher: The number of the launcher; 0 for the newest.
+    """
     try:
         return documents.read(Owner, paths.attempt(number, launcher or latest_launcher(paths, number)))
     except (ObjectNotFoundError, CorruptObjectError):
@@ -61,57 +64,60 @@ def read_owner(paths: RunPaths, number: int, launcher: int = 0) -> Owner | None:
 
 
 def watch(paths: RunPaths, number: int) -> Watch:
-    """A watch over the attempt's newest launcher."""
+    """A watch of the attempt's newest launcher."""
     launcher = latest_launcher(paths, number)
     owner = read_owner(paths, number, launcher)
     return Watch(owner, paths.heartbeat(number, launcher), HEARTBEAT_DEAD_AFTER_S)
 
 
 def is_alive(paths: RunPaths, number: int) -> bool:
-    """Whether the attempt's launcher is at work; on another machine it has LOOK_S to give a sign of life."""
+    """True if the attempt's launcher is alive; on another machine its heartbeat is watched for LOOK_S."""
     return watch(paths, number).wait(LOOK_S) is Verdict.ALIVE
 
 
 def are_alive(runs: Sequence[tuple[RunPaths, int]]) -> set[str]:
-    """The URIs of those runs whose attempt's launcher is at work; all are watched at the same time."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    """The URIs of the runs whose attempt has a live launcher; all are watched at the same time."""
+    with ThreadPoolExecutor(_CONCURRENT_WATCHES) as pool:
         watches = list(pool.map(lambda run: watch(*run), runs))
     verdicts = watch_all(watches, LOOK_S)
     return {run.uri for (run, _), verdict in zip(runs, verdicts, strict=True) if verdict is Verdict.ALIVE}
 
 
 def was_lost(paths: RunPaths, number: int) -> bool:
-    """Whether the launcher of an attempt that is not alive left no last heartbeat, and nobody cancelled the attempt."""
+    """True if the launcher died without a final heartbeat and the attempt was not cancelled.
+
+    The caller knows that the launcher is not alive.
+    """
     beat = last_beat(paths.heartbeat(number, latest_launcher(paths, number)))
     return not (beat and beat.ended) and not is_cancelled(paths, number)
 
 
 def is_cancelled(paths: RunPaths, number: int) -> bool:
-    """Whether somebody asked for the end of this attempt."""
+    """True if the attempt was cancelled."""
     return storage.exists(paths.cancelled(number))
 
 
 def cancel(paths: RunPaths, number: int) -> None:
-    """Asks the attempt to end; its launcher sees it within a few seconds."""
+    """Cancels the attempt; its launcher notices within a few seconds."""
     with suppress(ObjectExistsError):
         storage.write_json(paths.cancelled(number), asdict(Owner.me()), if_absent=True)
 
 
 class Attempt:
-    """Holds a run for this process: opened on entry, heartbeat kept, marked as ended on exit.
+    """Holds a run for this launcher: the entry opens an attempt and starts its heartbeat, the exit ends it.
 
     Args:
         paths: The run.
-        at_work: Whether jobs of an attempt whose launcher was lost are still at work: then this launcher goes on with
-            that attempt instead of opening one.
-        notice: Told, for people, that the launcher of another machine is being watched, which may take a minute.
+        at_work: Receives the number of a lost attempt and returns True if jobs of it still run; then this launcher
+            continues that attempt instead of opening another one.
+        notice: Receives a message before a watch of up to a minute.
 
     Attributes:
-        number: Of the attempt.
-        launcher: Which of its launchers this is, from 1.
+        number: The number of the attempt.
+        launcher: The number of this launcher in the attempt, from 1.
 
     Raises:
-        RunBusyError: when another launcher holds the run.
+        RunBusyError: another launcher holds the run.
     """
 
     def __init__(
@@ -132,7 +138,7 @@ class Attempt:
             self.number = newest + 1
         if not numbered.create(self._paths.attempt(self.number, self.launcher), asdict(Owner.me())):
             self._refuse(self.number)
-        self.require_held()  # a third launcher may have opened an attempt while this one was looking around
+        self.require_held()  # a third launcher may have opened an attempt meanwhile
         self._heartbeat = Heartbeat(self._paths.heartbeat(self.number, self.launcher), HEARTBEAT_EVERY_S)
         self._heartbeat.start()
         return self
@@ -144,9 +150,9 @@ class Attempt:
             self._heartbeat.end()
 
     def _wait_until_free(self) -> tuple[int, int]:
-        """The newest attempt and its newest launcher, which is not at work; refuses the run if it is.
+        """The newest attempt and its newest launcher, which is not alive; RunBusyError if it is.
 
-        A watch may take a minute. Whoever has taken the run meanwhile is watched in turn.
+        A watch may take a minute. If another launcher takes the run meanwhile, that one is watched next.
         """
         while True:
             newest = latest_attempt(self._paths)
@@ -159,24 +165,22 @@ class Attempt:
                 return newest, launcher
 
     def _is_held(self, number: int) -> bool:
-        """Whether the launcher of an attempt is alive, watched for as long as it takes to know."""
+        """True if the launcher of an attempt is alive or cannot be judged; watches it until that is known."""
         watched = watch(self._paths, number)
         if (verdict := watched.look()) is Verdict.UNDECIDED:
             holder = _holder(self._paths, number)
-            self._notice(
-                f"looking for up to {HEARTBEAT_DEAD_AFTER_S:.0f} s whether {holder} is still at work on this run"
-            )
+            self._notice(f"checking for up to {HEARTBEAT_DEAD_AFTER_S:.0f} s whether {holder} still works on this run")
             verdict = watched.wait(2 * HEARTBEAT_DEAD_AFTER_S)
         return verdict in (Verdict.ALIVE, Verdict.UNDECIDED)
 
     def cancelled(self) -> bool:
-        """Whether somebody asked this attempt to end."""
+        """True if this attempt was cancelled; False while storage does not answer."""
         with suppress(StorageError):
             return is_cancelled(self._paths, self.number)
         return False
 
     def require_held(self) -> None:
-        """Raises RunBusyError when a later attempt has the run; not while storage is silent, which tells nothing."""
+        """Raises RunBusyError if a later launcher has taken over the run; returns while storage does not answer."""
         with suppress(StorageError):
             ensure_not_superseded(self._paths, self.number)
             if storage.exists(self._paths.attempt(self.number, self.launcher + 1)):

@@ -1,4 +1,4 @@
-"""What a finished step made: the list that readers trust, written after everything it names."""
+"""Manifests: the list of the objects of a finished step, written after all of them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from cloudlstm.storage.retry import retry
 _LOG = logging.getLogger(__name__)
 _READS = 3
 _PAUSE_S = 0.3
-_AGAIN = "submit again: the step that made it runs again"
+_RUN_AGAIN = "submit again: the step that made it runs again"
 
-_BELOW = re.compile(r"(?!\.{1,2}(/|$))[^/\0:]+(/(?!\.{1,2}(/|$))[^/\0]+)*")
-"""What names an object below the run: no scheme, no root, no step upwards."""
+_RELATIVE = re.compile(r"(?!\.{1,2}(/|$))[^/\0:]+(/(?!\.{1,2}(/|$))[^/\0]+)*")
+"""A path below the run's folder: no scheme, no leading slash, no `..`."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-_DATED = ("coverage",)
-"""Kinds of objects that say when something was done: no part of what was made."""
+_NOT_IN_DIGEST = ("coverage",)
+"""Kinds of objects that contain times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class ManifestRow:
     """One object of a step.
 
     Attributes:
-        uri: Where it is.
-        kind: What it holds, in the words of the step that wrote it ("bars", "quarantine", "train", …).
-        rows: Rows in it (sequences: windows that carry a label).
-        size_bytes: Its length.
-        sha256: Of its bytes, hexadecimal.
-        extra: Whatever else the step wants to say of it, JSON-ready.
+        uri: Its URI.
+        kind: What it contains: "bars", "quarantine", "train", …
+        rows: Its rows (sequences: windows with a label).
+        size_bytes: Its size.
+        sha256: SHA-256 of its bytes, hexadecimal.
+        extra: Further values, JSON-ready.
     """
 
     uri: str
@@ -54,15 +54,15 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a step made.
+    """The result of a finished step.
 
     Attributes:
         step: The step's name.
-        fingerprint: Hash of all that the step's outcome depends on; equal fingerprints need no second run.
+        fingerprint: Hash of everything that the result depends on; a step with an equal fingerprint is skipped.
         objects: Its objects, in a fixed order.
         seconds: Wall-clock seconds that the step took.
-        facts: What the step wants the report to say, JSON-ready.
-        began: When it began, seconds since the epoch; 0.0 in manifests that were written before this was noted.
+        facts: Values for the report, JSON-ready.
+        began: When the step began, seconds since the epoch; 0.0 in manifests of old releases.
     """
 
     step: str
@@ -73,26 +73,26 @@ class Manifest:
     began: float = 0.0
 
     def of_kind(self, kind: str) -> list[ManifestRow]:
-        """The objects that hold `kind`."""
+        """The objects of a kind."""
         return [row for row in self.objects if row.kind == kind]
 
     def digest(self) -> str:
-        """Hash of the objects' contents, independent of where and when they were made."""
-        return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects if row.kind not in _DATED])
+        """Hash of the contents of the objects, independent of place and time."""
+        return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects if row.kind not in _NOT_IN_DIGEST])
 
     def save(self, paths: RunPaths) -> None:
         """Writes the manifest: from now on the step counts as finished. Steps use RunContext.save_manifest."""
         document = asdict(self)
         for row in document["objects"]:
-            row["uri"] = row["uri"].removeprefix(paths.uri + "/")  # so that a run folder can be copied elsewhere
+            row["uri"] = row["uri"].removeprefix(paths.uri + "/")  # so that a run folder can be copied
         storage.write_json(paths.manifest(self.step), document)
 
     @classmethod
     def load(cls, paths: RunPaths, step: str) -> Manifest | None:
-        """The step's manifest, or None when the step has not finished yet.
+        """The step's manifest; None if the step has not finished.
 
         Raises:
-            CorruptObjectError: there is one that cannot be read.
+            CorruptObjectError: the manifest cannot be read.
         """
         uri = paths.manifest(step)
         try:
@@ -100,31 +100,41 @@ class Manifest:
         except ObjectNotFoundError:
             return None
         except CorruptObjectError as error:
-            raise CorruptObjectError(error.message, hint=_AGAIN, uri=uri) from None
+            raise CorruptObjectError(error.message, hint=_RUN_AGAIN, uri=uri) from None
         for row in found.objects:
-            if not (_BELOW.fullmatch(row.uri) and _SHA256.fullmatch(row.sha256) and min(row.rows, row.size_bytes) >= 0):
-                raise CorruptObjectError(f"{uri} is no manifest: it names {row.uri!r}", hint=_AGAIN, uri=uri)
+            if not (
+                _RELATIVE.fullmatch(row.uri) and _SHA256.fullmatch(row.sha256) and min(row.rows, row.size_bytes) >= 0
+            ):
+                raise CorruptObjectError(f"{uri} is not a manifest: it names {row.uri!r}", hint=_RUN_AGAIN, uri=uri)
         rows = tuple(replace(row, uri=join(paths.uri, row.uri)) for row in found.objects)
         return replace(found, objects=rows)
 
 
 def fingerprint(value: Any) -> str:
-    """A short hash of JSON-ready values, the same on every machine and Python."""
+    """A hash of JSON-ready values, 16 hexadecimal digits, the same on every machine."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_object(uri: str, data: bytes, *, kind: str, rows: int, extra: Mapping[str, Any] | None = None) -> ManifestRow:
-    """Writes an object and returns the row that a manifest needs."""
+    """Writes an object and returns its manifest row.
+
+    Args:
+        uri: Where to write it.
+        data: Its bytes.
+        kind: What it contains, such as "bars".
+        rows: Its rows.
+        extra: Further values for the row, JSON-ready.
+    """
     storage.write(uri, data)
     return ManifestRow(uri, kind, rows, len(data), hashlib.sha256(data).hexdigest(), extra or {})
 
 
 def read_object(row: ManifestRow) -> bytes:
-    """Reads an object and holds it to its manifest row. What does not fit is read again: it may be the way here.
+    """Reads an object and verifies it. After a mismatch it reads again, because the transfer may be at fault.
 
     Raises:
-        CorruptObjectError: when length or checksum differ each time.
+        CorruptObjectError: size or checksum differ each time.
     """
 
     def read() -> bytes:
@@ -134,56 +144,57 @@ def read_object(row: ManifestRow) -> bytes:
 
     return retry(
         read, CorruptObjectError, tries=_READS, first_pause_s=_PAUSE_S,
-        before_pause=lambda error: _LOG.warning("reading once more: %s", error),
+        before_pause=lambda error: _LOG.warning("reading again: %s", error),
     )  # fmt: skip
 
 
 def verify(row: ManifestRow, size_bytes: int, sha256: str) -> None:
-    """Raises CorruptObjectError unless length and checksum are the manifest's."""
+    """Raises CorruptObjectError unless size and checksum are those of the manifest row."""
     if size_bytes != row.size_bytes:
         raise CorruptObjectError(
             f"{row.uri} has {size_bytes} bytes, its manifest says {row.size_bytes}",
-            hint=_AGAIN,
+            hint=_RUN_AGAIN,
             uri=row.uri,
         )
     if sha256 != row.sha256:
         raise CorruptObjectError(
             f"{row.uri} does not have the checksum of its manifest",
-            hint=_AGAIN,
+            hint=_RUN_AGAIN,
             uri=row.uri,
         )
 
 
 def total_rows(rows: Iterable[ManifestRow]) -> int:
+    """The rows of all objects together."""
     return sum(row.rows for row in rows)
 
 
 def finished(paths: RunPaths, step: str, fingerprint: str) -> Manifest | None:
-    """The step's manifest if the step is done for these inputs and all its objects are still there in full length."""
+    """The step's manifest if it has this fingerprint and all its objects exist with their sizes; otherwise None."""
     try:
         manifest = Manifest.load(paths, step)
     except CorruptObjectError as error:
-        _LOG.warning("%s is done again: %s", step, error.message)
+        _LOG.warning("%s runs again: %s", step, error.message)
         return None
     if manifest is None or manifest.fingerprint != fingerprint:
         return None
     prefixes = {row.uri.rsplit("/", 1)[0] + "/" for row in manifest.objects}
-    there = {item.uri: item.size_bytes for prefix in prefixes for item in storage.list_objects(prefix)}
-    lost = [row.uri for row in manifest.objects if there.get(row.uri) != row.size_bytes]
+    sizes = {item.uri: item.size_bytes for prefix in prefixes for item in storage.list_objects(prefix)}
+    lost = [row.uri for row in manifest.objects if sizes.get(row.uri) != row.size_bytes]
     if lost:
-        _LOG.warning("%s is done again: %d of its objects are gone or changed, first %s", step, len(lost), lost[0])
+        _LOG.warning("%s runs again: %d of its objects are missing or changed, first %s", step, len(lost), lost[0])
         return None
     return manifest
 
 
 def invalidate_corrupt(paths: RunPaths, error: StorageError) -> list[str]:
-    """Removes the manifest of each step that has a damaged object which the error is about.
+    """Removes the manifest of each step that owns the corrupt or missing object named by the error.
 
-    The objects are looked at again first. A step without a manifest has not been done, so the next submit makes it
-    anew; where the outcome is the same, the steps after it stay as they are.
+    Each object is read again first. The next submit runs a step without a manifest again; if its result is the same,
+    the later steps are skipped.
 
     Returns:
-        The steps, by name.
+        The names of these steps.
     """
     invalidated = []
     for item in list(storage.list_objects(paths.manifests)):
@@ -200,12 +211,17 @@ def invalidate_corrupt(paths: RunPaths, error: StorageError) -> list[str]:
 
 
 def prune(paths: RunPaths, step: str, keep: str) -> None:
-    """Removes what the step made for other inputs than those of the fingerprint `keep`; failing at that is no harm.
+    """Removes the objects that a step wrote for other inputs; a failure is only logged.
 
-    Files that are not ours stay, and so do objects behind symbolic links in the run folder.
+    Files of others stay, and so do objects behind symbolic links.
+
+    Args:
+        paths: The run.
+        step: The step's name.
+        keep: The fingerprint whose objects stay.
     """
     kept = paths.data(step, keep, "") + "/"
     try:
         remove(paths, paths.step_data(step), lambda uri: not uri.startswith(kept))
     except StorageError as error:
-        _LOG.warning("objects of other inputs are left: %s", error)
+        _LOG.warning("objects of other inputs were not removed: %s", error)

@@ -1,23 +1,23 @@
-"""The name of every object of a run. No other module builds such a name.
+"""The names of all objects of a run. Only this module builds them.
 
-<root>/index/<run id>                        marks that the run exists, and says when it was submitted last
+<root>/index/<run id>                        marks that the run exists, with the time of its last submit
 <root>/<run id>/
     config.json                              the resolved configuration of the first submit (create-only)
-    attempts/0001.json                       one submit's go at the run (create-only), then .heartbeat.json
-    attempts/0001.config.json                the configuration of that submit, which its jobs read (create-only)
-    attempts/0001.phase.json                 what its launcher waits for before a job reports progress
-    attempts/0001.launcher-2.json            a launcher that went on with it where the first one was lost (create-only)
-    attempts/0001.complete.json              the job "prepare" found that the later steps are done for the same inputs
+    attempts/0001.json                       one submit of the run (create-only), then .heartbeat.json
+    attempts/0001.config.json                the configuration of that submit, read by its jobs (create-only)
+    attempts/0001.phase.json                 the state of a job before it reports progress
+    attempts/0001.launcher-2.json            the launcher that continued it after the first one was lost (create-only)
+    attempts/0001.complete.json              the later steps are finished for the same inputs
     claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
-    manifests/<step>.json                    what a finished step made; written last
-    data/<step>/<fingerprint>/…              the objects that the manifest names
-    data/ingest/<fingerprint>/snapshots/…    what a service answered, ticker by ticker; kept when the step fails
-    checkpoints/<fingerprint>/…              resumable training state
+    manifests/<step>.json                    the list of a finished step's objects; written last
+    data/<step>/<fingerprint>/…              the objects of the manifest
+    data/ingest/<fingerprint>/snapshots/…    downloaded bars by ticker; kept when the step fails
+    checkpoints/<fingerprint>/…              training state, to resume from
     progress/<step>/<worker>.json            rewritten every few seconds
-    generations/0001.json                    who the workers on a cloud's machines are (create-only), or how it ended
-    members/0001/<address>.json              a machine that waits to join that generation
-    logs/<job>/<worker>/00001.log            appended as numbered parts
-    failures/<job>.json                      the error with which a job ended
+    generations/0001.json                    the workers on a cloud's machines (create-only), or the outcome
+    members/0001/<address>.json              a machine that is ready for that generation
+    logs/<job>/<worker>/00001.log            log lines, in numbered parts
+    failures/<job>.json                      the error of a failed job
     report/report.json, report.html, forecasts.csv, forecasts.parquet
 """
 
@@ -47,16 +47,16 @@ _OURS = re.compile(
     | report/(report|forecasts|predictions)\.(json|html|csv|parquet)""",
     re.VERBOSE | re.DOTALL,
 )
-"""What the names below can be. Only such objects are removed with a run; others in its folder are somebody's own."""
+"""The names that this module builds. `delete` removes only such objects; other files belong to the user."""
 
 
 def join(base: str, *parts: str) -> str:
-    """URI parts joined by single slashes; no slash at the end."""
+    """Joins URI parts with single slashes, without a slash at the end."""
     return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
 
 
 def is_run_id(name: str) -> bool:
-    """Whether a run may have this id."""
+    """True if a run may have this id."""
     return RUN_ID.fullmatch(name) is not None and name != _INDEX
 
 
@@ -65,7 +65,7 @@ def _launched(attempt: int, launcher: int) -> str:
 
 
 def index(root: str, run_id: str = "") -> str:
-    """The marker by which `runs` finds a run below `root` without listing every object of every run."""
+    """The marker of a run below `root`, so that `runs` need not list every object of every run."""
     return f"{root.rstrip('/')}/{_INDEX}/{run_id}"
 
 
@@ -79,7 +79,7 @@ class RunPaths:
     def of(cls, root: str, run_id: str) -> RunPaths:
         """The paths of run `run_id` below the storage URI `root`."""
         if run_id == _INDEX:
-            raise UsageError("no run can be called index, because the list of runs lies there", hint="another --run")
+            raise UsageError("no run can be called index: the list of runs has this name", hint="another --run")
         if not is_run_id(run_id):
             raise UsageError(
                 f"run id {run_id!r} is not lower-case letters, digits and hyphens beginning with a letter",
@@ -93,21 +93,21 @@ class RunPaths:
 
     @property
     def root(self) -> str:
-        """The storage URI below which the run lies."""
+        """The storage URI above the run."""
         return self.uri.rsplit("/", 1)[0]
 
     def attempt_of(self, uri: str) -> int:
-        """The attempt to which an object in `attempts` belongs; 0 if it is none of ours."""
+        """The attempt of an object in `attempts`; 0 for other files."""
         found = _ATTEMPT.fullmatch(uri.removeprefix(f"{self.uri}/"))
         return int(found["number"]) if found else 0
 
     def is_attempt(self, uri: str) -> bool:
-        """Whether the object at `uri` is the one by which an attempt was opened."""
+        """True if the object at `uri` opened an attempt."""
         found = _ATTEMPT.fullmatch(uri.removeprefix(f"{self.uri}/"))
         return found is not None and not found["kind"]
 
     def is_ours(self, uri: str) -> bool:
-        """Whether the object at `uri` has a name by which this class knows objects of a run."""
+        """True if this class builds the name of the object at `uri`."""
         return _OURS.fullmatch(uri.removeprefix(f"{self.uri}/")) is not None
 
     @property
@@ -147,15 +147,15 @@ class RunPaths:
         return self.uri + "/manifests/"
 
     def data(self, step: str, fingerprint: str, name: str) -> str:
-        """An object made by `step`; the fingerprint keeps the objects of different inputs apart."""
+        """An object of `step`; the fingerprint separates the objects of different inputs."""
         return join(self.uri, f"data/{step}/{fingerprint}/{name}")
 
     def snapshots(self, step: str, fingerprint: str) -> str:
-        """Where a step that fetches keeps what it was answered, for when it is done again for the same inputs."""
+        """Where ingest keeps downloaded bars for a repeated step with the same inputs."""
         return self.uri + f"/data/{step}/{fingerprint}/snapshots/"
 
     def step_data(self, step: str) -> str:
-        """Where all objects of a step lie, whatever their fingerprint."""
+        """The folder of all objects of a step, for every fingerprint."""
         return self.uri + f"/data/{step}/"
 
     def checkpoints(self, fingerprint: str) -> str:
@@ -163,15 +163,15 @@ class RunPaths:
 
     @property
     def all_checkpoints(self) -> str:
-        """Where every checkpoint lies, whatever its fingerprint."""
+        """The folder of all checkpoints, for every fingerprint."""
         return self.uri + "/checkpoints/"
 
     def checkpoint(self, fingerprint: str, step: int, sha256: str) -> str:
-        """A checkpoint's name carries the hash of its bytes, so that a damaged one is told from a sound one."""
+        """A checkpoint; its name contains the hash of its bytes, so that a corrupt one is recognised."""
         return f"{self.checkpoints_of_step(fingerprint, step)}{sha256[:16]}.npz"
 
     def checkpoints_of_step(self, fingerprint: str, step: int) -> str:
-        """How the names of all checkpoints of a step begin."""
+        """The prefix of all checkpoints of a training step."""
         return join(self.uri, f"checkpoints/{fingerprint}/step-{step:09d}-")
 
     def progress(self, step: str, worker: str) -> str:

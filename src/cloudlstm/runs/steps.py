@@ -1,4 +1,4 @@
-"""What a run consists of, as plain values that the launch side and the work side share."""
+"""The steps and jobs of a run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A part of a run that is done once for its inputs.
+    """A part of a run; it runs once for the same inputs.
 
     Attributes:
-        name: As in manifests, progress and the report.
-        job: The job that carries it out.
-        title: What it does, for people.
+        name: Its name in manifests, progress and the report.
+        job: The job that runs it.
+        title: What it does, for users.
     """
 
     name: str

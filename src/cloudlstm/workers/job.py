@@ -1,8 +1,8 @@
-"""The frame around every job: one argument, a journal, a claim, and an error that reaches the launcher.
+"""Runs one job: reads its environment, claims the work, keeps a journal and stores an error for the launcher.
 
-A platform starts `jobs/<job>.py <run URI>`. Whatever happens inside is told through the run folder: log and progress
-by the journal, an error by a failure object. The exit status is 0 when the work is done or somebody else has it. A job
-ends with the launcher that started it, and when a later attempt has taken over the run.
+A platform starts `jobs/<job>.py <run URI>`. The journal writes log and progress to the run folder; a failed job writes
+its error there. The exit status is 0 if the work is finished or another process has claimed it. A job ends with the
+launcher that started it, and when a later attempt takes over the run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cloudlstm.workers.restarts import PEER_LOST, TERMINATED, UNEXPECTED
 _LOG = logging.getLogger(__name__)
 
 _GRACE_S = 20.0
-"""What a job gets to end in order when it must."""
+"""Time for a job to end after SIGTERM."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -39,47 +39,57 @@ Work = Callable[[RunContext], None]
 
 
 def main(job: str, work: Work, *, worker: str = "driver") -> int:
-    """Carries out `work` for the run whose URI is the only command line argument; returns the exit status."""
+    """Runs a job for the run whose URI is the only command line argument.
+
+    Args:
+        job: The job's name: "prepare" or "train".
+        work: Does the work.
+        worker: The name of this process.
+
+    Returns:
+        The exit status.
+    """
     if len(sys.argv) != 2:
         print(f"usage: {job}.py RUN_URI", file=sys.stderr)  # noqa: T201
         return 2
     if os.environ.get(PARENT_PIPE):
         _end_with_parent()
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _on_sigterm)
     paths = RunPaths(storage.absolute(sys.argv[1]).rstrip("/"))
     generation = int(os.environ.get(GENERATION, "0"))
     try:
         attempt = int(os.environ.get(ATTEMPT) or attempts.latest_attempt(paths))
         if not attempts.claim(paths, attempt, f"{job}-{worker}-{generation}"):
-            print(f"{job}: {worker} of this attempt is already at work, nothing to do", file=sys.stderr)  # noqa: T201
+            print(f"{job}: {worker} of this attempt is already running, nothing to do", file=sys.stderr)  # noqa: T201
             return 0
         _end_when_superseded(paths, attempt)
         with Journal(paths, job, worker) as journal:
-            return _guarded(job, work, paths, attempt, journal, generation)
+            return _run(job, work, paths, attempt, journal, generation)
     except errors.CloudLSTMError as error:
         print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
-def _guarded(job: str, work: Work, paths: RunPaths, attempt: int, journal: Journal, generation: int) -> int:
+def _run(job: str, work: Work, paths: RunPaths, attempt: int, journal: Journal, generation: int) -> int:
+    """Runs `work`, stores its error and returns the exit status."""
     try:
         work(RunContext(paths, settings.read(paths, attempt), attempt, journal))
     except errors.CloudLSTMError as error:
         if isinstance(error, errors.CorruptObjectError | errors.ObjectNotFoundError):
             _invalidate(paths, attempt, error)
         _LOG.error("%s", error)
-        _record(paths, job, error, generation)
+        _store_error(paths, job, error, generation)
         return PEER_LOST if isinstance(error, errors.PeerLostError) else error.exit_code
     except Exception as error:
         _LOG.exception("%s failed", job)
-        full = _full_disk(error)
-        _record(paths, job, full or error, generation)
-        return full.exit_code if full else UNEXPECTED
+        disk_full = _disk_full_error(error)
+        _store_error(paths, job, disk_full or error, generation)
+        return disk_full.exit_code if disk_full else UNEXPECTED
     return 0
 
 
-def _full_disk(error: Exception) -> errors.StorageFullError | None:
-    """What a library meets that writes a temporary file: it knows nothing of our errors."""
+def _disk_full_error(error: Exception) -> errors.StorageFullError | None:
+    """Our error for an OSError that a library raised because a disk is full."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return errors.StorageFullError(
@@ -89,19 +99,19 @@ def _full_disk(error: Exception) -> errors.StorageFullError | None:
 
 
 def _invalidate(paths: RunPaths, attempt: int, error: errors.StorageError) -> None:
-    """Sees to it that the next submit makes the object anew which this error is about."""
+    """Invalidates the step that owns the corrupt object, so that the next submit runs it again."""
     try:
         attempts.ensure_not_superseded(paths, attempt)
         steps = manifest.invalidate_corrupt(paths, error)
     except errors.CloudLSTMError as second:
-        _LOG.warning("what is damaged could not be looked at: %s", second)
+        _LOG.warning("the corrupt step could not be invalidated: %s", second)
         return
     if steps:
-        error.hint = f"submit again: {' and '.join(steps)} will be made anew"
+        error.hint = f"submit again: {' and '.join(steps)} will run again"
 
 
-def _record(paths: RunPaths, job: str, error: BaseException, generation: int) -> None:
-    """Leaves the error for the launcher: the first worker to fail knows the cause, later ones only the consequence."""
+def _store_error(paths: RunPaths, job: str, error: BaseException, generation: int) -> None:
+    """Stores the error for the launcher. The first worker to fail knows the cause; later errors do not replace it."""
     record = errors.to_record(error) | {"generation": generation}
     try:
         try:
@@ -113,16 +123,16 @@ def _record(paths: RunPaths, job: str, error: BaseException, generation: int) ->
             if consequence or known.get("generation", 0) < generation:
                 storage.write_json(paths.failure(job), record)
     except errors.StorageError as second:
-        # The launcher finds it at the end of what the job has printed.
+        # The launcher reads it from the end of the job's output.
         print(f"{job}: the error could not be stored: {second}\n{errors.to_mark(error)}", file=sys.stderr)  # noqa: T201
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
+def _on_sigterm(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(TERMINATED)
 
 
 def _end_with_parent() -> None:
-    """A launcher that dies takes its jobs with it: a run must never have two that believe they are alone."""
+    """Kills this job when its launcher dies, so that two launchers never work on a run at the same time."""
 
     def watch() -> None:
         while os.read(0, 4096):
@@ -130,24 +140,23 @@ def _end_with_parent() -> None:
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-    with suppress(OSError, AttributeError):  # Linux also ends processes that are stopped and so cannot watch
+    with suppress(OSError, AttributeError):  # Linux also kills a stopped process, which cannot watch
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_when_superseded(paths: RunPaths, attempt: int) -> None:
-    """Ends this process when a later attempt has the run; one that was stopped for a while may not know.
+    """Exits when the attempt is superseded, or cancelled by a launcher on another machine.
 
-    One whose launcher is elsewhere is also not to outlive the wish for its end: ending what has submitted it to a
-    cluster does not end it everywhere.
+    A cluster does not always end a job together with the process that submitted it.
     """
-    alone = not os.environ.get(PARENT_PIPE)
+    remote_launcher = not os.environ.get(PARENT_PIPE)
 
     def watch() -> None:
         while True:
             time.sleep(attempts.HEARTBEAT_EVERY_S)
             try:
                 attempts.ensure_not_superseded(paths, attempt)
-                if not (alone and attempts.is_cancelled(paths, attempt)):
+                if not (remote_launcher and attempts.is_cancelled(paths, attempt)):
                     continue
                 _LOG.error("the run was cancelled")
             except errors.RunBusyError as error:
@@ -158,4 +167,4 @@ def _end_when_superseded(paths: RunPaths, attempt: int) -> None:
             time.sleep(_GRACE_S)
             os._exit(1)
 
-    threading.Thread(target=watch, name="succession-watch", daemon=True).start()
+    threading.Thread(target=watch, name="superseded-watch", daemon=True).start()
