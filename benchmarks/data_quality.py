@@ -1,4 +1,4 @@
-"""What cleaning finds, misses and refuses wrongly on real bars: prints the tables of docs/data-quality.md.
+"""Prints the tables of docs/data-quality.md: what cleaning finds, misses and finds falsely on real bars.
 
 CLOUDLSTM_DATA=<folder of real market data> python benchmarks/data_quality.py
 """
@@ -27,9 +27,9 @@ from known_faults import (
     cases,
     cleaned,
     data,
-    divided_after,
     drop_splits,
     faulty_dates,
+    in_other_segments,
     lean_splits,
     parsed,
     rebased,
@@ -74,12 +74,14 @@ def fault_cases() -> Iterator[Row]:
         if problem not in PRICE_FAULTS:
             continue
         result, faulty = cleaned(to_bars(raw), None), faulty_dates(raw, fixed)
-        refused = dict(zip(result.quarantine["date"].to_pylist(), result.quarantine["reason"].to_pylist(), strict=True))
+        rejected = dict(
+            zip(result.quarantine["date"].to_pylist(), result.quarantine["reason"].to_pylist(), strict=True)
+        )
         alone = apart(result, faulty)
-        wrong = [reason for date, reason in refused.items() if date not in faulty]
-        missed = faulty - set(refused) - alone
+        wrong = [reason for date, reason in rejected.items() if date not in faulty]
+        missed = faulty - set(rejected) - alone
         yield (
-            f"{problem} {ticker}", len(faulty), len(faulty & set(refused)), len(alone), len(missed), len(wrong),
+            f"{problem} {ticker}", len(faulty), len(faulty & set(rejected)), len(alone), len(missed), len(wrong),
             wrong.count("stale"), _words(found_by(result)),
         )  # fmt: skip
 
@@ -135,10 +137,10 @@ def by_rule() -> Iterator[Row]:
     idle = (members.volume == 0) & (members.ticker == "AMCR")
     stale = Counter(result_of(MEMBERS).quarantine.filter(_reason(result_of(MEMBERS), "stale"))["ticker"].to_pylist())
     withdrawn = sum(counts.get("stale_begin", 0) for counts in result_of(MEMBERS).counts.values())
-    refused = stale.pop("AMCR")
+    rejected = stale.pop("AMCR")
     yield (
-        "`stale`, `stale_begin`", "AMCR before its listing", int(idle.sum()), f"{refused} and {withdrawn} labels",
-        int(idle.sum()) - refused - withdrawn, sum(stale.values()) + found_by(result_of(MORE_MEMBERS))["stale"],
+        "`stale`, `stale_begin`", "AMCR before its listing", int(idle.sum()), f"{rejected} and {withdrawn} labels",
+        int(idle.sum()) - rejected - withdrawn, sum(stale.values()) + found_by(result_of(MORE_MEMBERS))["stale"],
     )  # fmt: skip
     faults, found = 0, 0
     for problem, _, raw, fixed in cases():
@@ -172,7 +174,7 @@ def by_rule() -> Iterator[Row]:
 
 def _splits(where: str, truth: Iterable[tuple[str, dt.date]], result: Cleaned) -> Row:
     splits = sorted(set(truth))
-    missed = [ticker for ticker, last in splits if not divided_after(result, ticker, last)]
+    missed = [ticker for ticker, last in splits if not in_other_segments(result, ticker, last)]
     name = "`unmarked_split`, `level_shift`"
     lacking = f"{len(missed)}" + (f" ({', '.join(missed)})" if missed else "")
     divided = summed(found_by(result), "start_segment")
@@ -205,20 +207,20 @@ def _drops_by_rule() -> Iterator[Row]:
 
 def _broad_by_rule() -> Iterator[Row]:
     table, result = parsed(BROAD).to_pandas(), result_of(BROAD)
-    refused = set(zip(result.quarantine["ticker"].to_pylist(), result.quarantine["date"].to_pylist(), strict=True))
+    rejected = set(zip(result.quarantine["ticker"].to_pylist(), result.quarantine["date"].to_pylist(), strict=True))
     faults = {
         "`no_trade`, `missing_open`, `non_positive_price`": ("a price of 0", (table[PRICES] <= 0).any(axis=1)),
         "`high_below_low` and others": ("high below low", table.high < table.low),
     }
     for name, (what, faulty) in faults.items():
         keys = set(zip(table.ticker[faulty], table.date[faulty], strict=True))
-        yield name, f"broad file: {what}", len(keys), len(keys & refused), len(keys - refused), 0
+        yield name, f"broad file: {what}", len(keys), len(keys & rejected), len(keys - rejected), 0
     outside = np.maximum(table.open, table.close) > table.high * 1.05
     outside |= np.minimum(table.open, table.close) * 1.05 < table.low
     # On 2015-08-24 trading began late, and many official closes lie outside the range of the day.
     outside &= (table[PRICES] > 0).all(axis=1) & (table.high >= table.low) & (table.date != dt.date(2015, 8, 24))
     keys = set(zip(table.ticker[outside], table.date[outside], strict=True))
-    found = len(keys & refused)
+    found = len(keys & rejected)
     yield "`price_outside_range`", "broad file: rows of two series, off by 5 %", len(keys), found, len(keys) - found, 0
 
 

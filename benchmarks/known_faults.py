@@ -1,7 +1,7 @@
-"""Real bars with known faults: where they are, what cleaning makes of them, and what the truth about them is.
+"""Real bars with known faults: the files, the result of cleaning, and the true faults.
 
-A row of a fault case is faulty when its prices differ between the raw and the repaired state. It is found when it is
-refused, or kept apart: in a segment that holds no sound row, so that no window and no label joins the two.
+A row of a fault case is faulty if its prices differ between the raw and the repaired state. It is found if it is
+rejected, or kept apart: in a segment without valid rows, so that no window and no label contains both kinds.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def parsed(name: str) -> pa.Table:
 
 
 def cleaned(table: pa.Table, calendar: str | None = "XNYS") -> Cleaned:
-    """As the step does it; without a calendar the dates that occur are the sessions."""
+    """Cleans bars like the step clean. Without a calendar, the sessions are the dates in the table."""
     days = table["date"].cast(pa.int32()).drop_null().to_numpy()
     if calendar is None:
         return clean(table, CONFIG, np.unique(days))
@@ -62,7 +62,7 @@ def cleaned(table: pa.Table, calendar: str | None = "XNYS") -> Cleaned:
 
 @cache
 def result_of(name: str) -> Cleaned:
-    """What cleaning makes of a file."""
+    """Returns the result of cleaning a file."""
     return cleaned(parsed(name))
 
 
@@ -95,13 +95,13 @@ def faulty_dates(raw: pd.DataFrame, fixed: pd.DataFrame) -> set[dt.date]:
 
 
 def kept_bars(result: Cleaned) -> pd.DataFrame:
-    """The sound bars."""
+    """Returns the kept bars, without filled ones."""
     table = result.bars.to_pandas()
     return table[~table.filled]
 
 
 def apart(result: Cleaned, faulty: set[dt.date]) -> set[dt.date]:
-    """Of one ticker: the dates kept in segments in which every bar is faulty."""
+    """Returns the dates of one ticker in segments with faulty bars only."""
     segments = kept_bars(result).groupby("segment").date.agg(set)
     return set().union(*(dates for dates in segments if dates <= faulty))
 
@@ -115,8 +115,8 @@ def lean_splits() -> Iterator[tuple[str, dt.date]]:
             yield ticker, rows.date.iloc[place].date()
 
 
-def divided_after(result: Cleaned, ticker: str, last: dt.date) -> bool:
-    """Whether the bars up to a day and those after it lie in different segments."""
+def in_other_segments(result: Cleaned, ticker: str, last: dt.date) -> bool:
+    """True if the bars up to a day and the bars after it are in different segments."""
     table = kept_bars(result)
     table = table[table.ticker == ticker]
     before, after = table[table.date <= last], table[table.date > last]
@@ -137,10 +137,10 @@ def drop_splits() -> list[tuple[str, dt.date]]:
 
 
 def rebased(name: str) -> list[tuple[str, dt.date]]:
-    """(ticker, last day before it) where prices began anew, as later bars show: unmarked splits for the most part.
+    """(ticker, last day before it) where the price level changed, as later bars show: mostly unmarked splits.
 
-    They opened more than a factor 1.42 away from the last close, stood there for the next ten bars as against the ten
-    before, and less than four times the usual money was traded: news brings more, and moves on.
+    The bar opened more than a factor 1.42 away from the last close, the median of the next ten bars stayed there, and
+    less than four times the usual money was traded. After news, more is traded and prices move on.
     """
     table = parsed(name).to_pandas()
     found = []

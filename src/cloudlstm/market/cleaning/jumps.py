@@ -10,8 +10,9 @@ Three causes can explain a jump. All of them are known at the close of the bar:
     market_confirmed  the market traded there: part of the day's range is near the last close, or volume is unusually
                       high, both in shares and in money
     dividend          adj_close hardly changes, and adj_close / close changes as it does when a dividend is paid
-    split             adj_close does not jump, and adj_close / close changes by a simple ratio such as 2:1. Or adj_close
-                      is missing, open and close are at a simple ratio to the last close, and volume moves the other way
+    split             adj_close does not jump, and adj_close / close changes by a simple ratio such as 2:1. Or, whatever
+                      adj_close does, open and close are at a simple ratio to the last close, and volume changes in the
+                      opposite direction
 
 A jump without an explanation is a bad tick or a new price level; only the next bar tells which. MAD is the median
 absolute deviation; 1.4826 * MAD estimates the standard deviation of a normal distribution (Hampel, 1974, "The influence
@@ -39,7 +40,7 @@ SMALLEST_SPLIT = 0.18
 """Smaller jumps (in log terms) are never taken for a split: 5:4 is 0.22."""
 
 _SMALLEST_OPEN_SPLIT = 0.30
-"""The same limit where adj_close is missing: 3:2 is 0.41."""
+"""The same limit for splits that adj_close does not show: 3:2 is 0.41."""
 
 _EXACT, _LARGE = 0.015, 0.65
 """Distance up to which a ratio counts as exact; size of a jump that few crashes reach (2:1 is 0.69)."""
@@ -94,7 +95,7 @@ class ValidRows:
         return np.flatnonzero(moved) + 1
 
     def adjustment(self, positions: Positions) -> Floats:
-        """Returns the change of log(adj_close / close) since the bar before; NaN where adj_close is missing."""
+        """Returns the change of log(adj_close / close) since the bar before; NaN where it is undefined."""
         adjusted, close, rows = self.shard.adj_close, self.shard.close, self.rows(positions)
         before = self.rows(positions - 1)
         with np.errstate(invalid="ignore", divide="ignore"):
