@@ -194,5 +194,5 @@ def test_a_pipe_in_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
     (lock,) = folder.glob("*.lock")
     lock.unlink()
     os.mkfifo(lock)
-    with pytest.raises(StorageError, match=r"staging data in .* failed: .*is no file that can be locked"):
+    with pytest.raises(StorageError, match=r"staging data in .* failed: .*is not a regular file"):
         staged(rows, tmp_path)

@@ -111,7 +111,7 @@ def test_its_numbers_are_those_of_the_code() -> None:
     for claim in (
         f"not changed for {attempts.HEARTBEAT_DEAD_AFTER_S:.0f} s of the watcher's clock",
         f"its jobs every {attempts.HEARTBEAT_EVERY_S:.0f} s",
-        f"a request is repeated for {buckets.PATIENCE_S:.0f} s",
+        f"a request is repeated for {buckets.RETRY_LIMIT_S:.0f} s",
         f"a Spark task is tried {spark_errors.TASK_TRIES} times",
         f"stays stopped for {local_target._STOPPED_S:.0f} s is lost",
         grace,

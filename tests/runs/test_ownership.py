@@ -118,7 +118,7 @@ def taken_marker_of_json(paths: RunPaths) -> None:
     [
         (somebodys_project, "is not the folder of a run and holds other files, such as config.json"),
         (older_release, "config.json holds no settings that this release can read: unknown key 'retired'"),
-        (torn, "config.json is no JSON document"),
+        (torn, "config.json is not a JSON document"),
         (no_object, "config.json holds no settings that this release can read: it is not a JSON object"),
         (another_configuration, "run stocks has other settings: dataset.window_bars 20 -> 50, model.units 64 -> 128"),
         (another_configuration, "name other -> core6, and 1 more (try: another --run, or cloudlstm delete file:"),

@@ -199,5 +199,5 @@ def test_what_is_larger_than_its_kind_is_not_read(tmp_path: Path) -> None:
 def test_json_that_is_nested_without_end_is_no_document(tmp_path: Path) -> None:
     uri = f"file://{tmp_path}/nested.json"
     storage.write(uri, b"[" * 100_000)
-    with pytest.raises(CorruptObjectError, match="is no JSON document"):
+    with pytest.raises(CorruptObjectError, match="is not a JSON document"):
         storage.read_json(uri)

@@ -40,12 +40,12 @@ def place(request: pytest.FixtureRequest, scheme: str) -> tuple[str, str]:
 def at(scheme: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Storage]:
     """Makes a backend for a URL, which gives up after some time."""
 
-    def make(url: str, patience_s: float = 0.0) -> Storage:
+    def make(url: str, retry_limit_s: float = 0.0) -> Storage:
         monkeypatch.setenv("AWS_ENDPOINT_URL" if scheme == "s3" else "STORAGE_EMULATOR_HOST", url)
         from cloudlstm.storage.gs import GSStorage
         from cloudlstm.storage.s3 import S3Storage
 
-        return (S3Storage if scheme == "s3" else GSStorage)(patience_s)
+        return (S3Storage if scheme == "s3" else GSStorage)(retry_limit_s)
 
     return make
 
@@ -80,7 +80,7 @@ def test_no_verb_takes_a_page_for_an_answer(
             assert f"{place[1]}/object" in caught.value.message, name
             assert "\n" not in caught.value.message
             if kind == "page" and name not in ("stat", "download"):
-                assert "something else than the service answered: HTTP 200, text/html" in caught.value.message
+                assert "the answer does not come from the service: HTTP 200, text/html" in caught.value.message
     assert not (tmp_path / "target").exists()
 
 

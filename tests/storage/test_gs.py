@@ -27,7 +27,7 @@ from storage.faults import check_all_verbs
 # When a download is refused and tried again, the SDK drops the answer without closing its connection.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
-PATIENCE_S = 3.0
+RETRY_LIMIT_S = 3.0
 TWO_AND_A_HALF_PARTS = 20 * 2**20
 
 
@@ -42,7 +42,7 @@ def fresh() -> registry.Storage:
     """A backend that connects anew, by the environment as it is now, and is not patient."""
     from cloudlstm.storage.gs import GSStorage
 
-    return GSStorage(patience_s=PATIENCE_S)
+    return GSStorage(retry_limit_s=RETRY_LIMIT_S)
 
 
 def test_missing_bucket(gs_endpoint: str, tmp_path: Path) -> None:

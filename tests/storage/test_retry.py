@@ -11,7 +11,7 @@ import pytest
 from cloudlstm import errors
 from cloudlstm.runs.manifest import read_object, write_object
 from cloudlstm.storage import retry as module
-from cloudlstm.storage.buckets import patiently
+from cloudlstm.storage.buckets import retry_request
 from cloudlstm.storage.retry import retry
 from fake_clock import MadeTime
 
@@ -84,7 +84,7 @@ def test_an_object_is_read_three_times_before_its_manifest_is_believed(
 def test_an_object_that_is_always_spoilt_is_read_four_times(clock: MadeTime) -> None:
     work = Failing(100, lambda _: errors.CorruptObjectError("spoilt"))
     with pytest.raises(errors.CorruptObjectError):
-        patiently(work, 60.0)
+        retry_request(work, 60.0)
     assert work.calls == 4
-    assert patiently(Failing(3, lambda _: errors.CorruptObjectError("spoilt")), 60.0) == 4
-    assert patiently(Failing(5, lambda _: errors.StorageUnavailableError("away")), 60.0) == 6
+    assert retry_request(Failing(3, lambda _: errors.CorruptObjectError("spoilt")), 60.0) == 4
+    assert retry_request(Failing(5, lambda _: errors.StorageUnavailableError("away")), 60.0) == 6

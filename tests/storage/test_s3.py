@@ -256,7 +256,7 @@ sys.exit(any(os.waitpid(child, 0)[1] for child in children))
 
 def test_a_uri_needs_a_bucket(s3_endpoint: str) -> None:
     for uri in ("s3:///key", "s3://", "s3://-bad-/key"):
-        with pytest.raises(UsageError, match="names no bucket"):
+        with pytest.raises(UsageError, match="has no bucket"):
             fresh().read(uri + "/object")
 
 

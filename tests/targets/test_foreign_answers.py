@@ -74,7 +74,7 @@ def test_no_call_of_aws_takes_a_page_for_an_answer(service: Answering, name: str
         call(service, name)()
     assert "\n" not in caught.value.message
     if page == "page":
-        assert "something else than the service answered: HTTP 200, text/html 'Sign in'" in caught.value.message
+        assert "the answer does not come from the service: HTTP 200, text/html 'Sign in'" in caught.value.message
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -1,12 +1,12 @@
-"""Bytes by URI, the same on a disk, in S3, in GCS and in memory.
+"""Reads and writes objects by URI, the same way on a disk, in S3, in GCS and in memory.
 
     from cloudlstm import storage
     storage.write("s3://bucket/key", b"...", if_absent=True)
     for found in storage.list_objects("gs://bucket/prefix/"):
         print(found.uri, found.size_bytes)
 
-What is Parquet or TFRecord is decided above this room. Object writes are all-or-nothing: a reader sees the old object
-or the new one. Retries are the SDKs' own; every SDK error arrives as a StorageError that names the URI.
+Objects are bytes; file formats belong to other rooms. Writes are atomic: a reader sees the old object or the new one.
+Every SDK error becomes a StorageError that names the URI.
 """
 
 from __future__ import annotations

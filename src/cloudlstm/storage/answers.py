@@ -1,7 +1,7 @@
-"""Tells a service's answers from those of something in between: a proxy's page, a captive portal's, half an answer.
+"""Detects answers that do not come from the service, such as the page of a proxy or of a captive portal.
 
-SDKs take a page that comes with status 200 for success: an object would count as written, a bucket as empty, a group of
-machines as resized. A service can do nothing about it, so such an answer is one that the service did not give.
+SDKs take any page with status 200 for success: an object would count as written, a bucket as empty, a machine group as
+resized. Such an answer raises ForeignAnswerError, and the request is repeated like one without an answer.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ _WITH_XML = ("CompleteMultipartUpload", "CreateMultipartUpload", "ListMultipartU
 
 
 class ForeignAnswerError(Exception):
-    """An answer that came instead of the service's."""
+    """The answer to a request does not come from the service."""
 
 
 def watch_aws(client: Any) -> None:
-    """Lets a boto3 client raise ForeignAnswerError for answers that are none of its service's."""
+    """Makes a boto3 client raise ForeignAnswerError for answers that do not come from its service."""
     model = client.meta.service_model
     is_json = "json" in model.resolved_protocol
 
     def check(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
         status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
         if status >= 500:
-            return  # the SDK's own affair: it asks again
-        text = body.strip() if isinstance(body, bytes) else None  # None: an object's bytes, yet to be read
+            return  # the SDK repeats the request
+        text = body.strip() if isinstance(body, bytes) else None  # None: the bytes of an object, not read yet
         if model.service_name == "s3":
-            sound = _is_of_s3(operation_model.name, status, headers, text)
+            valid = _is_of_s3(operation_model.name, status, headers, text)
         else:
-            sound = status < 300 or status >= 400
-            sound &= _is_json(text or b"", status) if is_json else _root(text or b"").endswith("response")
-        if not sound:
+            valid = status < 300 or status >= 400
+            valid &= _is_json(text or b"", status) if is_json else _root(text or b"").endswith("response")
+        if not valid:
             if text is None:
                 body.close()
-            raise ForeignAnswerError(described(status, str(headers.get("Content-Type", "")), text or b""))
+            raise ForeignAnswerError(describe_answer(status, str(headers.get("Content-Type", "")), text or b""))
 
     client.meta.events.register("before-parse", check)
 
 
-def described(status: int, content_type: str, body: bytes) -> str:
-    """What came instead, in words."""
+def describe_answer(status: int, content_type: str, body: bytes) -> str:
+    """Describes an answer that does not come from the service."""
     title = _TITLE.search(body)
     shown = f" {title[1].decode(errors='replace').strip()!r}" if title else ""
-    return f"something else than the service answered: HTTP {status}, {content_type or 'no type of content'}{shown}"
+    return f"the answer does not come from the service: HTTP {status}, {content_type or 'no content type'}{shown}"
 
 
 def _is_of_s3(action: str, status: int, headers: Any, text: bytes | None) -> bool:
@@ -60,13 +60,13 @@ def _is_of_s3(action: str, status: int, headers: Any, text: bytes | None) -> boo
 
 
 def _root(text: bytes) -> str:
-    """The name of an XML document's first element, in lower case; empty if the text is none."""
+    """The name of the root element of an XML document, in lower case; empty if the text is not XML."""
     found = _ROOT.match(text)
     return found[1].decode(errors="replace").lower() if found else ""
 
 
 def _is_json(text: bytes, status: int) -> bool:
-    """Whether this is a JSON object; an action without a result, and an error, may have no text."""
+    """True if the text is a JSON object, or empty in an answer that may be empty."""
     if not text:
         return status != 200
     try:

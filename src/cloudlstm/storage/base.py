@@ -1,4 +1,4 @@
-"""The protocol that every storage backend keeps. One test suite holds them all to it."""
+"""The protocol of a storage backend. One test suite runs on all backends."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Protocol
 from cloudlstm.errors import StorageError
 
 Progress = Callable[[int], None]
-"""Called with the number of bytes moved since the last call."""
+"""Called with the number of bytes copied since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a listing says of one object.
+    """Facts about one object.
 
     Attributes:
         uri: The object's full URI.
-        size_bytes: Its length.
-        etag: Changes whenever the content does; comparable only with etags of the same backend.
-        modified: When it was last written, by the clock of the store, in seconds since the epoch. Compare it only with
-            the same of other objects in the same store.
+        size_bytes: Its size.
+        etag: Changes whenever the content changes. Compare it only with etags of the same backend.
+        modified: When it was last written, in seconds since the epoch by the clock of the store. Compare it only with
+            times of the same store.
     """
 
     uri: str
@@ -32,68 +32,68 @@ class ObjectInfo:
 
 
 def object_uri(uri: str) -> str:
-    """The same URI; StorageError if it is that of a folder, which ends with a slash."""
+    """Returns the URI; raises StorageError if it ends with a slash and so names a folder."""
     if uri.endswith("/"):
-        raise StorageError(f"{uri} is the URI of a folder, not of an object", hint="name an object in it")
+        raise StorageError(f"{uri} is the URI of a folder, not of an object", hint="name an object in the folder")
     return uri
 
 
 class Storage(Protocol):
-    """Objects by URI.
+    """Reads and writes objects by URI.
 
-    URIs are absolute, and that of an object does not end with a slash. Errors are StorageErrors that name the URI.
+    URIs are absolute. The URI of an object does not end with a slash. Errors are StorageErrors that name the URI.
     """
 
     def read(self, uri: str) -> bytes:
-        """The whole object; ObjectNotFoundError if there is none."""
+        """Returns the content of an object; ObjectNotFoundError if there is none."""
         ...
 
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
-        """Writes the whole object, all or nothing.
+        """Writes an object atomically.
 
-        With `if_absent` an object that is already there stays as it is and ObjectExistsError is raised; of several
-        concurrent writers exactly one succeeds.
+        With `if_absent`, raises ObjectExistsError if the object exists and does not change it. Of several concurrent
+        writers exactly one succeeds.
         """
         ...
 
     def list(self, prefix: str, within: str = "") -> Iterator[ObjectInfo]:
-        """Every object whose URI begins with `prefix`, at any depth, in order of URI.
+        """Yields all objects whose URI begins with `prefix`, at any depth, sorted by URI.
 
-        With `within`, the URI of a folder above them, objects behind a symbolic link below that folder are left out.
+        With `within`, the URI of a parent folder, objects behind a symbolic link below that folder are left out.
         """
         ...
 
     def stat(self, uri: str) -> ObjectInfo:
-        """Size and etag; ObjectNotFoundError if there is none."""
+        """Returns size, etag and time; ObjectNotFoundError if there is none."""
         ...
 
     def delete(self, uri: str, within: str = "") -> None:
-        """Removes the object; nothing happens if there is none.
+        """Removes an object; does nothing if there is none.
 
-        With `within`, the URI of a folder above it, an object behind a symbolic link below that folder is not removed:
-        a StorageError says so. The folder itself may lie behind a link.
+        With `within`, the URI of a parent folder, raises StorageError for an object behind a symbolic link below that
+        folder. The folder itself may lie behind a link.
         """
         ...
 
     def sweep(self, prefix: str) -> None:
-        """Removes what writers below `prefix` have left half done when they were killed.
+        """Removes unfinished writes of killed processes below `prefix`.
 
-        No reader ever saw it. For somebody who knows that nobody else is writing there.
+        Readers never see them. The caller must know that no other process writes there.
         """
         ...
 
     def remove_folders(self, folder: str) -> tuple[str, ...]:
-        """Removes the folders at and below `folder` that hold nothing, where folders are more than parts of names.
+        """Removes `folder` and the folders below it if they are empty; does nothing in a bucket, which has no folders.
 
         Returns:
-            The URIs of what keeps the others: files, and links, which are not followed.
+            The URIs of the files and links in the folders that are not empty. Links are not followed.
         """
         ...
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
-        """Copies a local file to `uri`, all or nothing, in parts where the service has them."""
+        """Copies a local file to `uri` atomically, in parts if it is large."""
         ...
 
     def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
-        """Copies the object to a local file, all or nothing: `path` appears only when it is complete."""
+        """Copies an object to a local file; `path` appears only when it is complete."""
         ...

@@ -1,4 +1,4 @@
-"""What S3 and GCS have in common: how a URI reads, clients that survive a fork, and small helpers."""
+"""Shared code of S3 and GCS: parts of a URI, clients that survive a fork, retries and error translation."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Client = TypeVar("Client")
 Result = TypeVar("Result")
 
 PART_BYTES = 8 << 20
-"""Files of more than this go up in parts of this size."""
+"""Larger files are uploaded in parts of this size."""
 
 WRITER = "cloudlstm-writer"
-"""Metadata of an object made by a create-only write: a random mark of the write that made it.
+"""Metadata key of a create-only write: its value is a random id of the writer.
 
-An SDK repeats a request whose answer was lost. If the first one did arrive, the second one is refused because the
-object exists, and only this mark tells the writer that it has won.
+An SDK repeats a request whose answer was lost. If the first request did arrive, the second fails because the object
+exists. The id then shows that this writer created the object.
 """
 
 NO_BUCKET = "create the bucket, or correct its name"
 
-PATIENCE_S = 60.0
-"""How long a request is repeated that fails for a reason that may pass."""
+RETRY_LIMIT_S = 60.0
+"""A request with a temporary failure is repeated for this many seconds."""
 
-SPOILT_TRIES = 4
-"""How often an object is asked for that arrives spoilt."""
+CORRUPT_TRIES = 4
+"""An object that arrives corrupt is requested this many times."""
 
 _URI = re.compile(r"[a-z0-9]+://(?P<bucket>[A-Za-z0-9](?:[\w.:-]*[A-Za-z0-9])?)(?:/(?P<key>.*))?", re.DOTALL)
 
@@ -43,7 +43,7 @@ def split(uri: str) -> tuple[str, str]:
     """Bucket and key of a URI; the key may be empty."""
     found = _URI.fullmatch(uri)
     if not found:
-        raise UsageError(f"{uri!r} names no bucket", hint="write it as in s3://bucket/folder/name")
+        raise UsageError(f"{uri!r} has no bucket", hint="write it as s3://bucket/folder/name")
     return found["bucket"], found["key"] or ""
 
 
@@ -55,15 +55,15 @@ def split_object(uri: str) -> tuple[str, str]:
 
 
 def is_folder_marker(key: str) -> bool:
-    """Whether this is one of the empty objects that consoles put where they show a folder."""
+    """True for the empty objects by which web consoles show a folder."""
     return key.endswith("/")
 
 
 class PerProcess(Generic[Client]):
-    """A client made when first asked for, once in each process.
+    """Creates a client on first use, once in each process.
 
-    A client's connections must not be shared with a forked child, such as a PySpark worker. There is no lock, which
-    a fork could leave closed for ever: threads that race make one client too many, and all but one are dropped.
+    The connections of a client must not be shared with a forked child, such as a PySpark worker. There is no lock,
+    because a fork could leave it locked for ever. Threads that race create one client too many, and drop it.
     """
 
     def __init__(self, make: Callable[[], Client]) -> None:
@@ -75,36 +75,34 @@ class PerProcess(Generic[Client]):
         return self._made.get(process) or self._made.setdefault(process, self._make())
 
 
-def patiently(work: Callable[[], Result], patience_s: float) -> Result:
-    """The result of `work`, repeated while its errors are such as pass.
+def retry_request(work: Callable[[], Result], limit_s: float) -> Result:
+    """Calls `work` again after temporary failures; returns its result.
 
-    A service that does not answer is asked again until `patience_s` seconds are over; an object that arrives spoilt is
-    asked for a few times more, as it may be spoilt where it lies.
+    A service that does not answer is asked again for `limit_s` seconds. An object that arrives corrupt is requested
+    only a few times, because it may be stored corrupt.
     """
-    return retry(
-        lambda: retry(work, CorruptObjectError, tries=SPOILT_TRIES), StorageUnavailableError, limit_s=patience_s
-    )
+    return retry(lambda: retry(work, CorruptObjectError, tries=CORRUPT_TRIES), StorageUnavailableError, limit_s=limit_s)
 
 
-def one_at_a_time(progress: Progress | None) -> Progress | None:
-    """`progress` for callers in several threads."""
+def thread_safe(progress: Progress | None) -> Progress | None:
+    """Returns `progress` guarded by a lock, for callers in several threads."""
     if progress is None:
         return None
     guard = threading.Lock()
 
-    def told(size_bytes: int) -> None:
+    def guarded(size_bytes: int) -> None:
         with guard:
             progress(size_bytes)
 
-    return told
+    return guarded
 
 
 @contextmanager
 def downloaded(uri: str, path: Path, size_bytes: int) -> Iterator[BinaryIO]:
-    """An open file that becomes `path` when the block has written the object of `size_bytes` to it.
+    """Opens a file for the content of an object; it becomes `path` when the block ends.
 
     Raises:
-        CorruptObjectError: less or more was written.
+        CorruptObjectError: The block has not written exactly `size_bytes`.
     """
     with disk_errors(f"download {uri} to {path}"), new_file(path) as file:
         yield file
@@ -112,33 +110,39 @@ def downloaded(uri: str, path: Path, size_bytes: int) -> Iterator[BinaryIO]:
         if file.tell() != size_bytes:
             raise CorruptObjectError(
                 f"{uri} has {size_bytes} bytes, but {file.tell()} arrived",
-                hint="try again, and look who else writes it",
+                hint="try again, and check whether another process writes it",
             )
 
 
 Fault = tuple[type[StorageError], str]
-"""What an SDK's error is with us, and the hint."""
+"""The StorageError of an SDK's error, and its hint."""
 
 
 def fault_of(error: BaseException, table: Mapping[tuple[type[BaseException], ...], Fault]) -> Fault:
-    """The first entry of `table` that fits the error; a plain StorageError where none does."""
+    """The first entry of `table` that matches the error; a plain StorageError if none does."""
     return next((fault for kinds, fault in table.items() if isinstance(error, kinds)), (StorageError, ""))
 
 
 @contextmanager
-def told_as_ours(
-    doing: str, kinds: tuple[type[BaseException], ...], explained: Callable[[BaseException], tuple[Fault, str]]
+def translate_errors(
+    action: str, kinds: tuple[type[BaseException], ...], explain: Callable[[BaseException], tuple[Fault, str]]
 ) -> Iterator[None]:
-    """Turns an SDK's errors into StorageErrors that say what was being done, as in "read s3://a/b", and the reason."""
+    """Turns an SDK's errors into StorageErrors.
+
+    Args:
+        action: What the block does, such as "read s3://a/b"; part of the message.
+        kinds: The SDK's errors.
+        explain: Returns the StorageError, the hint and the reason for an error of the SDK.
+    """
     try:
         yield
     except StorageError:
         raise
     except kinds as error:
-        (kind, hint), reason = explained(error)
-        raise kind(f"cannot {doing}: {reason}", hint=hint) from error
+        (kind, hint), reason = explain(error)
+        raise kind(f"cannot {action}: {reason}", hint=hint) from error
 
 
 def one_line(error: BaseException) -> str:
-    """An SDK's message without its line breaks."""
+    """The message of an error without line breaks."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Servers on this machine that stand in for a service: an emulator, a local object store."""
+"""Servers on this machine that replace a cloud service, such as an emulator or a local object store."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _TIMEOUT_S = 5.0
 
 
 _required = False
-"""Whether this process needs servers on this machine to be there at once."""
+"""True if this process fails at once when such a server does not listen."""
 
 
 class NothingListensError(Exception):
-    """At an address of this machine nothing listens, so that to ask again would not help."""
+    """No server listens at an address of this machine; a retry would not help."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its address or by the one name that always means it."""
+    """True if a host is a loopback address or `localhost`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -26,16 +26,16 @@ def is_loopback(host: str) -> bool:
 
 
 def fail_when_nothing_listens() -> None:
-    """Makes `require_listening` check from now on. A command calls it; a job waits for a server that starts again."""
+    """Turns on the check of `require_listening` in this process. Commands do; jobs wait for a server that restarts."""
     global _required
     _required = True
 
 
 def require_listening(url: str) -> None:
-    """Raises NothingListensError if `url` names a server on this machine and nothing listens at its port.
+    """Raises NothingListensError if `url` is on this machine and no server listens at its port.
 
-    Such a server does not come back by itself, so that a command should not wait for it. Does nothing in a process that
-    has not called `fail_when_nothing_listens`.
+    Such a server does not restart by itself, so a command should not wait for it. Does nothing in a process that has
+    not called `fail_when_nothing_listens`.
     """
     if not _required:
         return
@@ -48,4 +48,4 @@ def require_listening(url: str) -> None:
     except ConnectionRefusedError:
         raise NothingListensError(f"nothing answers at {url}") from None
     except (OSError, ValueError):
-        return  # it is there, and slow; or the URL is none, which the SDK says better
+        return  # the server is slow, or the URL is invalid, which the SDK reports

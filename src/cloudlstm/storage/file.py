@@ -1,6 +1,6 @@
-"""file:// — objects are files on this machine's disk, or on one that is mounted.
+"""file:// — objects are files on a local or mounted disk.
 
-The path is taken literally: nothing is percent-encoded, so `file:///data/50% off #1.csv` is that file.
+Paths are literal, without percent-encoding: `file:///data/50% off #1.csv` is that file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SCHEME = "file://"
 
 
 class FileStorage:
-    """Writes go to a temporary file in the same folder, which then takes the object's name."""
+    """Writes a temporary file in the same folder and then renames it."""
 
     def read(self, uri: str) -> bytes:
         with _reading(uri, f"read {uri}") as file:
@@ -36,13 +36,13 @@ class FileStorage:
             file.write(data)
 
     def list(self, prefix: str, within: str = "") -> Iterator[ObjectInfo]:
-        """Symbolic links to folders are not entered below the prefix, nor between `within` and the prefix.
+        """Does not follow symbolic links to folders below the prefix, or between `within` and the prefix.
 
-        Without `within` the prefix itself may lead through links.
+        Without `within`, the prefix itself may contain links.
         """
         folder, slash, start = _literal(prefix).rpartition("/")
         with disk_errors(f"list {prefix}"):
-            if not (within and links.between(_literal(within), folder)):
+            if not (within and links.crosses_link(_literal(within), folder)):
                 yield from _walk(folder + slash, start)
 
     def stat(self, uri: str) -> ObjectInfo:
@@ -60,7 +60,7 @@ class FileStorage:
                 _path(uri).unlink()
 
     def sweep(self, prefix: str) -> None:
-        """Removes temporary files whose writer is no process of this machine any more, or that are an hour old."""
+        """Removes temporary files whose writer has ended or that are an hour old."""
         folder = Path(_literal(prefix).rpartition("/")[0] or "/")
         with disk_errors(f"sweep {prefix}"):
             for path in folder.rglob(".cloudlstm-*.tmp"):
@@ -95,9 +95,9 @@ def _path(uri: str) -> Path:
 
 
 @contextmanager
-def _reading(uri: str, doing: str) -> Iterator[BinaryIO]:
-    with disk_errors(doing):
-        # Without O_NONBLOCK a pipe that nobody writes to would be waited for, for ever.
+def _reading(uri: str, action: str) -> Iterator[BinaryIO]:
+    with disk_errors(action):
+        # Without O_NONBLOCK, opening a pipe without a writer would wait for ever.
         opened = os.open(_path(uri), os.O_RDONLY | os.O_NONBLOCK)
         try:
             _require_regular(uri, os.fstat(opened))
@@ -109,15 +109,15 @@ def _reading(uri: str, doing: str) -> Iterator[BinaryIO]:
 
 
 def _require_regular(uri: str, found: os.stat_result) -> None:
-    """As in a bucket, a folder is no object, nor is a pipe or a device, which would have no end."""
+    """Raises ObjectNotFoundError for a folder, as in a bucket, and for a pipe or a device, which has no end."""
     if file_modes.S_ISDIR(found.st_mode):
-        raise ObjectNotFoundError(f"{uri} is a folder, not an object", hint="name an object in it")
+        raise ObjectNotFoundError(f"{uri} is a folder, not an object", hint="name an object in the folder")
     if not file_modes.S_ISREG(found.st_mode):
         raise ObjectNotFoundError(f"{uri} is a pipe or a device, not a file", hint="store it as a file first")
 
 
 def _place_if_absent(uri: str, temporary: Path, path: Path) -> None:
-    # A hard link is the one POSIX call that puts a finished file under a name only if the name is free.
+    # A hard link is the only POSIX call that gives a finished file a name only if the name is free.
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
@@ -132,7 +132,7 @@ def _place_if_absent(uri: str, temporary: Path, path: Path) -> None:
 
 
 def _walk(folder: str, start: str = "") -> Iterator[ObjectInfo]:
-    """The objects in `folder` (ending at a slash) whose name begins with `start`, and all in such folders."""
+    """Yields the objects in `folder` (ends with a slash) whose path in it begins with `start`, sorted by URI."""
     try:
         with os.scandir(folder) as entries:
             found = [
@@ -142,7 +142,7 @@ def _walk(folder: str, start: str = "") -> Iterator[ObjectInfo]:
             ]
     except (FileNotFoundError, NotADirectoryError):
         return
-    for name in sorted(found):  # a folder sorts with its slash: then the walk is in order of URI
+    for name in sorted(found):  # a folder sorts with its slash, as in a URI
         path = folder + name
         if name.endswith("/"):
             yield from _walk(path)
@@ -150,7 +150,7 @@ def _walk(folder: str, start: str = "") -> Iterator[ObjectInfo]:
         try:
             info = Path(path).stat()
         except FileNotFoundError:
-            continue  # deleted since, or a link to nowhere
+            continue  # deleted meanwhile, or a broken link
         if file_modes.S_ISREG(info.st_mode):
             yield _info(_SCHEME + path, info)
 

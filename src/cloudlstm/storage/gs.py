@@ -1,9 +1,9 @@
 """gs:// — objects in Google Cloud Storage, through google-cloud-storage.
 
-The SDK's own settings hold: application default credentials, and STORAGE_EMULATOR_HOST for an emulator, which needs no
-credentials. Every request is one that may be repeated: writing a whole object twice leaves what writing it once does.
+The settings of the SDK apply: application default credentials, and STORAGE_EMULATOR_HOST for an emulator, which needs
+no credentials. Every request can be repeated: writing a whole object twice has the same result as writing it once.
 """
-# ruff: noqa: TID253 - this module is loaded when a gs:// URI is first used
+# ruff: noqa: TID253 - this module is imported when a gs:// URI is first used
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from cloudlstm import errors
-from cloudlstm.storage.answers import described
+from cloudlstm.storage.answers import describe_answer
 from cloudlstm.storage.base import ObjectInfo, Progress
 from cloudlstm.storage.buckets import (
+    CORRUPT_TRIES,
     NO_BUCKET,
     PART_BYTES,
-    PATIENCE_S,
-    SPOILT_TRIES,
+    RETRY_LIMIT_S,
     WRITER,
     Fault,
     PerProcess,
@@ -40,16 +40,16 @@ from cloudlstm.storage.buckets import (
     one_line,
     split,
     split_object,
-    told_as_ours,
+    translate_errors,
 )
 from cloudlstm.storage.endpoints import NothingListensError, require_listening
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.storage.retry import retry
 
 _CREDENTIALS = "run gcloud auth application-default login, or give the machine a service account"
-_RIGHTS = "check that the credentials' account may do this; roles/storage.objectUser on the bucket is enough"
+_RIGHTS = "check the rights of the account; roles/storage.objectUser on the bucket is enough"
 _SERVICE = "check the network and STORAGE_EMULATOR_HOST, then try again"
-_GONE = "start what was there (make cloud-up), or unset STORAGE_EMULATOR_HOST"
+_GONE = "start the emulator (make cloud-up), or unset STORAGE_EMULATOR_HOST"
 
 _FAULTS: dict[tuple[type[BaseException], ...], Fault] = {
     (api.NotFound,): (errors.ObjectNotFoundError, ""),
@@ -58,7 +58,7 @@ _FAULTS: dict[tuple[type[BaseException], ...], Fault] = {
     (NothingListensError,): (errors.StorageUnavailableError, _GONE),
     (DataCorruption,): (errors.CorruptObjectError, "try again"),
     (
-        api.RetryError,  # the SDK's patience is at an end
+        api.RetryError,  # the SDK has given up its own retries
         api.TooManyRequests,
         api.ServerError,
         auth.TransportError,
@@ -71,29 +71,29 @@ _FAULTS: dict[tuple[type[BaseException], ...], Fault] = {
     ): (errors.StorageUnavailableError, _SERVICE),
     (api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException, InvalidResponse): (errors.StorageError, ""),
 }
-"""Read from the top: the first that fits."""
+"""The first entry that matches counts."""
 
 
 class GSStorage:
-    """One client per process, which all threads share.
+    """Uses one client per process, shared by all threads.
 
     Args:
-        patience_s: How long the SDK repeats a request that fails for a reason that may pass.
+        retry_limit_s: Seconds for which the SDK repeats a request with a temporary failure.
     """
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
-        # No project: objects belong to buckets, and a machine need not know one.
+    def __init__(self, retry_limit_s: float = RETRY_LIMIT_S) -> None:
+        # No project: objects belong to buckets.
         self._client: PerProcess[Any] = PerProcess(_connect)
-        # Short pauses: the SDK gives up as soon as the next one would end too late.
-        self._retry = DEFAULT_RETRY.with_timeout(patience_s).with_delay(initial=0.5, maximum=8.0, multiplier=2.0)
+        # Short pauses: the SDK gives up if the next pause would end after the limit.
+        self._retry = DEFAULT_RETRY.with_timeout(retry_limit_s).with_delay(initial=0.5, maximum=8.0, multiplier=2.0)
 
     def read(self, uri: str) -> bytes:
         def get() -> bytes:
             with _sdk_errors(f"read {uri}"):
-                # Raw: the bytes that are stored, also if the object is marked as gzip.
+                # Raw: the stored bytes, also of an object that is marked as gzip.
                 return bytes(self._blob(uri).download_as_bytes(raw_download=True, retry=self._retry))
 
-        return retry(get, errors.StorageError, when=_is_spoilt, tries=SPOILT_TRIES)
+        return retry(get, errors.StorageError, when=_arrived_corrupt, tries=CORRUPT_TRIES)
 
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         with _sdk_errors(f"write {uri}", only_bucket=True):
@@ -125,17 +125,17 @@ class GSStorage:
                     raise
 
     def sweep(self, prefix: str) -> None:
-        """There is nothing to do: an upload in parts that is given up is kept for a week, unseen and free of charge."""
+        """Does nothing: GCS removes an unfinished upload after a week, free of charge."""
 
     def remove_folders(self, folder: str) -> tuple[str, ...]:  # noqa: ARG002
-        """There are no folders: a key is only a name."""
+        """Does nothing: a bucket has no folders."""
         return ()
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
-        doing = f"upload {path} to {uri}"
-        with disk_errors(doing), path.open("rb") as file, _sdk_errors(doing, only_bucket=True):
+        action = f"upload {path} to {uri}"
+        with disk_errors(action), path.open("rb") as file, _sdk_errors(action, only_bucket=True):
             self._blob(uri, chunk_size=PART_BYTES).upload_from_file(
-                _Watched(file, progress),
+                _ReportingFile(file, progress),
                 size=path.stat().st_size,
                 content_type=_CONTENT_TYPE,
                 retry=self._retry,
@@ -143,16 +143,16 @@ class GSStorage:
 
     def download(self, uri: str, path: Path, progress: Progress | None = None) -> None:
         with downloaded(uri, path, self.stat(uri).size_bytes) as file, _sdk_errors(f"download {uri}"):
-            self._blob(uri).download_to_file(_Watched(file, progress), raw_download=True, retry=self._retry)
+            self._blob(uri).download_to_file(_ReportingFile(file, progress), raw_download=True, retry=self._retry)
 
     def _create(self, uri: str, data: bytes) -> None:
-        blob, mark = self._blob(uri), secrets.token_hex(16)
-        blob.metadata = {WRITER: mark}
+        blob, writer = self._blob(uri), secrets.token_hex(16)
+        blob.metadata = {WRITER: writer}
         try:
             blob.upload_from_string(data, content_type=_CONTENT_TYPE, if_generation_match=0, retry=self._retry)
         except api.PreconditionFailed:
             blob.reload(retry=self._retry)
-            if (blob.metadata or {}).get(WRITER) != mark:
+            if (blob.metadata or {}).get(WRITER) != writer:
                 raise errors.ObjectExistsError(f"{uri} is already there") from None
 
     def _blob(self, uri: str, chunk_size: int | None = None) -> Any:
@@ -164,38 +164,38 @@ def _connect() -> Any:
     if emulator := os.environ.get("STORAGE_EMULATOR_HOST"):
         require_listening(emulator)
     client = sdk.Client(project=None)
-    client._http.hooks["response"].append(_require_answer_of_google)
+    client._http.hooks["response"].append(_require_google_answer)
     return client
 
 
-def _require_answer_of_google(response: requests.Response, **_: Any) -> None:
-    """Raises for the page of something in between; the SDK asks again, as after a lost connection.
+def _require_google_answer(response: requests.Response, **_: Any) -> None:
+    """Raises ConnectionError, which the SDK retries, for an answer that does not come from Google.
 
-    Google's own errors may be pages too, so nothing is said of those.
+    Errors are not checked, because Google's own errors may be HTML pages too.
     """
     content_type = response.headers.get("Content-Type", "")
     if response.status_code >= 400:
-        response.content  # noqa: B018 - read now: the SDK leaves the connection of a refused download open
+        response.content  # noqa: B018 - read it, because the SDK leaves the connection of a refused download open
         return
     if 300 <= response.status_code < 400:
-        sound = response.status_code in (304, 308)  # the service has no others; 308: it has a part of an upload
-    elif "alt=media" in (response.request.url or ""):  # an object's bytes, yet to be read
+        valid = response.status_code in (304, 308)  # GCS sends no others; 308: it has received a part of an upload
+    elif "alt=media" in (response.request.url or ""):  # the bytes of an object, not read yet
         named = "X-Goog-Hash" in response.headers or "X-Goog-Generation" in response.headers
-        sound = named or not _PAGE.search(content_type)
+        valid = named or not _PAGE.search(content_type)
     else:
-        sound = "json" in content_type or not (response.request.method == "GET" or response.content.strip())
-    if not sound:
+        valid = "json" in content_type or not (response.request.method == "GET" or response.content.strip())
+    if not valid:
         response.close()
-        raise requests.ConnectionError(described(response.status_code, content_type, b""))
+        raise requests.ConnectionError(describe_answer(response.status_code, content_type, b""))
 
 
 _CONTENT_TYPE = "application/octet-stream"
 _PAGE = re.compile("text/|html|xml|json")
-"""What pages and messages are; objects of ours are none of it, and those of others come with headers of the service."""
+"""Content types of pages and messages; GCS sends an object of such a type with its own headers."""
 
 
-class _Watched:
-    """A file that tells how far it has been read or written for the first time; repeated parts do not count."""
+class _ReportingFile:
+    """A file that reports progress; parts that are read or written again are not counted."""
 
     def __init__(self, file: BinaryIO, progress: Progress | None) -> None:
         self._file, self._progress = file, progress
@@ -203,12 +203,12 @@ class _Watched:
 
     def read(self, size_bytes: int = -1) -> bytes:
         data = self._file.read(size_bytes)
-        self._tell()
+        self._report()
         return data
 
     def write(self, data: bytes) -> int:
         size_bytes = self._file.write(data)
-        self._tell()
+        self._report()
         return size_bytes
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -217,7 +217,7 @@ class _Watched:
     def tell(self) -> int:
         return self._file.tell()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         at = self._file.tell()
         if self._progress and at > self._furthest:
             self._progress(at - self._furthest)
@@ -228,23 +228,23 @@ def _info(uri: str, blob: Any) -> ObjectInfo:
     return ObjectInfo(uri, blob.size, str(blob.generation), blob.updated.timestamp())
 
 
-def _sdk_errors(doing: str, *, only_bucket: bool = False) -> AbstractContextManager[None]:
-    """Turns an error of the SDK into ours; with `only_bucket`, nothing but the bucket can be what was not found."""
+def _sdk_errors(action: str, *, only_bucket: bool = False) -> AbstractContextManager[None]:
+    """Turns errors of the SDK into StorageErrors; with `only_bucket`, not found means the bucket."""
 
-    def explained(error: BaseException) -> tuple[Fault, str]:
+    def explain(error: BaseException) -> tuple[Fault, str]:
         kind, hint = fault_of(error, _FAULTS)
         if not isinstance(error, api.NotFound):
             return (kind, hint), one_line(getattr(error, "cause", None) or error)
-        # The SDK's own words are an URL, encoded.
+        # The SDK's own message is an encoded URL.
         if only_bucket or _lacks_bucket(error):
             return (kind, NO_BUCKET), "there is no such bucket"
         return (kind, hint), "there is no such object"
 
-    return told_as_ours(doing, tuple(kind for kinds in _FAULTS for kind in kinds), explained)
+    return translate_errors(action, tuple(kind for kinds in _FAULTS for kind in kinds), explain)
 
 
-def _is_spoilt(error: errors.StorageError) -> bool:
-    """Whether an answer arrived spoilt, or an error's answer cut short: the SDK repeats all else that may pass."""
+def _arrived_corrupt(error: errors.StorageError) -> bool:
+    """True if an answer arrived corrupt or incomplete; the SDK retries all other temporary failures."""
     cut = isinstance(error.__cause__, requests.exceptions.ChunkedEncodingError)
     return cut or isinstance(error, errors.CorruptObjectError)
 

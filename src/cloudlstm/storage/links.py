@@ -1,7 +1,7 @@
-"""Symbolic links below a folder that must not be followed where files are removed.
+"""Removes files without following symbolic links below a folder.
 
-A run folder may be shared, and somebody may have put a link into it, for example to move a part of it to another disk.
-What removes files of the run must not remove those that such a link leads to. The folder itself may lie behind links.
+A run folder may be shared, and may contain a link, for example to another disk. The files behind such a link must not
+be removed. The folder itself may lie behind links.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from cloudlstm.errors import StorageError
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-def between(base: str, folder: str) -> bool:
-    """Whether a symbolic link lies below `base` on the way to `folder`, `folder` included; both are absolute paths."""
+def crosses_link(base: str, folder: str) -> bool:
+    """True if `folder`, or a folder between `base` and it, is a symbolic link; both are absolute paths."""
     path = base.rstrip("/")
     for part in _parts(base, folder):
         path = f"{path}/{part}"
-        if os.path.islink(path):  # noqa: PTH114 - the path is text everywhere here
+        if os.path.islink(path):  # noqa: PTH114 - paths are str in this module
             return True
     return False
 
 
 def unlink(base: str, path: str) -> None:
-    """Removes the file at `path` unless a symbolic link lies between `base` and it.
+    """Removes the file at `path`, unless a symbolic link lies between `base` and it.
 
-    Each folder is opened from the one above it, so no link can be put in place between the look and the removal.
+    Each folder is opened relative to its parent, so a link that is created meanwhile is not followed.
 
     Raises:
         StorageError: There is such a link.
-        OSError: The file cannot be removed, or is not there.
+        OSError: The file does not exist or cannot be removed.
     """
     *folders, name = _parts(base, path)
     opened = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
@@ -40,8 +40,9 @@ def unlink(base: str, path: str) -> None:
         for folder in folders:
             if stat.S_ISLNK(os.stat(folder, dir_fd=opened, follow_symlinks=False).st_mode):
                 raise StorageError(
-                    f"cannot delete file://{path}: {folder!r} is a symbolic link, and what it leads to may not be ours",
-                    hint="put a folder in place of the link",
+                    f"cannot delete file://{path}: {folder!r} is a symbolic link, and the files behind it may not be "
+                    "of this run",
+                    hint="replace the link by a folder",
                 )
             inner = os.open(folder, _FOLDER, dir_fd=opened)
             os.close(opened)
@@ -52,10 +53,10 @@ def unlink(base: str, path: str) -> None:
 
 
 def remove_folders(base: str) -> Iterator[str]:
-    """Removes the empty folders at and below `base`.
+    """Removes `base` and the folders below it if they are empty.
 
     Returns:
-        The paths of all files and links in the others.
+        The paths of all files and links in the folders that remain.
     """
     for at, folders, files in os.walk(base, topdown=False):
         found = [f"{at}/{name}" for name in files]
@@ -72,13 +73,13 @@ def _remove_if_empty(folder: str) -> None:
     try:
         os.rmdir(folder)  # noqa: PTH106
     except OSError:
-        return  # it holds something, is a link, or is gone already
+        return  # not empty, a link, or already removed
 
 
 def _parts(base: str, path: str) -> list[str]:
-    """The names that lead from `base` to `path`; StorageError if they lead out of it."""
+    """The names of the path from `base` to `path`; StorageError if `path` is not below `base`."""
     start = base.rstrip("/") + "/"
     parts = path.removeprefix(start).split("/") if path != base.rstrip("/") else []
     if parts and (not path.startswith(start) or any(part in ("", ".", "..") for part in parts)):
-        raise StorageError(f"{path} does not lie in {base}")
+        raise StorageError(f"{path} is not below {base}")
     return parts

@@ -1,4 +1,4 @@
-"""Files on this machine's disk: complete or not there at all, and their faults told as StorageErrors."""
+"""Writes files on a local disk atomically, and turns disk errors into StorageErrors."""
 
 from __future__ import annotations
 
@@ -39,34 +39,34 @@ _CHUNK_BYTES = 1 << 20
 
 
 def user_cache(*names: str) -> Path:
-    """A folder of ours in the user's cache; it may not exist yet."""
+    """A folder of cloudlstm in the user's cache; it may not exist yet."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser().joinpath("cloudlstm", *names)
 
 
 @contextmanager
-def disk_errors(doing: str) -> Iterator[None]:
-    """Turns an OSError into a StorageError that says what was being done, as in "read file:///a/b"."""
+def disk_errors(action: str) -> Iterator[None]:
+    """Turns an OSError into a StorageError; `action` says what the block does, such as "read file:///a/b"."""
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
         kind, hint = _FAULTS.get(error.errno or 0, (StorageError, ""))
-        raise kind(f"cannot {doing}: {error.strerror or error}", hint=hint) from error
+        raise kind(f"cannot {action}: {error.strerror or error}", hint=hint) from error
 
 
 @contextmanager
 def new_file(path: Path, place: Callable[[Path, Path], object] = Path.replace) -> Iterator[BinaryIO]:
-    """An open file that becomes `path` when the block ends well, and vanishes when it does not.
+    """Opens a temporary file that becomes `path` when the block ends, and is removed when the block fails.
 
-    Folders are made as needed. The bytes are on the disk before the name is, so that not even a power cut shows a
-    part of them. `place` is called with the temporary and the final path.
+    Creates folders as needed. The content is on the disk before the name, so a power cut never leaves a partial file.
+    `place` is called with the temporary and the final path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".cloudlstm-{os.getpid()}-{secrets.token_hex(8)}.tmp"
     try:
-        with temporary.open("x+b") as file:  # not mkstemp: its 0600 would hide a run from all who share the folder
+        with temporary.open("x+b") as file:  # not mkstemp: its mode 0600 excludes other users of the folder
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -77,12 +77,12 @@ def new_file(path: Path, place: Callable[[Path, Path], object] = Path.replace) -
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file of this name is one that `new_file` has not finished, or never will."""
+    """True if the name is that of a temporary file of `new_file`."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether this is a temporary file whose writer is gone: no process here has its number, or it is an hour old."""
+    """True for a temporary file whose writer has ended: its process does not exist here, or the file is an hour old."""
     found = _TEMPORARY.fullmatch(path.name)
     if not found:
         return False
@@ -98,7 +98,7 @@ def is_abandoned(path: Path) -> bool:
 
 
 def copy(source: BinaryIO, target: BinaryIO, progress: Progress | None) -> None:
-    """Copies all that is left of `source`, telling of each chunk."""
+    """Copies the rest of `source` to `target`, and reports each chunk to `progress`."""
     while chunk := source.read(_CHUNK_BYTES):
         target.write(chunk)
         if progress:

@@ -1,4 +1,4 @@
-"""Locks among the processes of one machine: each is a file, and is free again once its holder has ended."""
+"""File locks between the processes of one machine; the kernel frees a lock when its holder ends."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True, create: bool = True) -> Iterator[None]:
-    """Holds the lock of the file `path` while the block lasts.
+    """Holds the lock of the file `path` during the block.
 
-    Others may be able to write in the file's folder: a pipe, a device or a symbolic link in place of the file is never
-    opened for long or followed.
+    Other users may write in the folder, so a pipe, a device or a symbolic link in place of the file raises OSError.
 
     Args:
-        path: The file.
-        wait: Whether to wait for who has the lock.
-        create: Whether to make the file where there is none.
+        path: The lock file.
+        wait: Whether to wait while another process holds the lock.
+        create: Whether to create the file if it does not exist.
 
     Raises:
-        BlockingIOError: somebody else has the lock, and `wait` is off.
-        OSError: `path` is no regular file, or cannot be opened.
+        BlockingIOError: Another process holds the lock, and `wait` is false.
+        OSError: `path` is not a regular file, or cannot be opened.
     """
     while True:
         opened = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | (os.O_CREAT if create else 0), 0o666)
         try:
             if not stat.S_ISREG(os.fstat(opened).st_mode):
-                raise OSError(errno.EINVAL, "is no file that can be locked", str(path))
+                raise OSError(errno.EINVAL, "is not a regular file", str(path))
             fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if _is_there(opened, path):  # who held it before may have removed it
+            if _is_there(opened, path):  # the previous holder may have removed it
                 yield
                 return
         finally:

@@ -1,4 +1,4 @@
-"""memory:// — objects in a dictionary of this process, gone when it ends. For tests and for trying things out."""
+"""memory:// — objects in a dictionary of this process, for tests and experiments."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cloudlstm.errors import ObjectExistsError, ObjectNotFoundError
 from cloudlstm.storage.base import ObjectInfo, Progress, object_uri
 from cloudlstm.storage.local import copy, disk_errors, new_file
 
-_objects: dict[str, tuple[bytes, int, float]] = {}  # uri -> content, number and time of the write that made it
+_objects: dict[str, tuple[bytes, int, float]] = {}  # uri -> content, number and time of the last write
 _numbers = itertools.count(1)
 _guard = threading.Lock()
 
 
 class MemoryStorage:
-    """All instances hold the same objects; other processes, Spark's workers among them, do not see them."""
+    """All instances share the objects. Other processes, such as Spark's workers, do not see them."""
 
     def read(self, uri: str) -> bytes:
         return self._find(uri)[0]
@@ -38,7 +38,7 @@ class MemoryStorage:
             try:
                 yield self.stat(uri)
             except ObjectNotFoundError:
-                continue  # deleted since
+                continue  # deleted meanwhile
 
     def stat(self, uri: str) -> ObjectInfo:
         data, write, modified = self._find(uri)
@@ -49,10 +49,10 @@ class MemoryStorage:
             _objects.pop(uri, None)
 
     def sweep(self, prefix: str) -> None:
-        """There is nothing: what dies here takes the whole storage with it."""
+        """Does nothing: unfinished writes end with the process."""
 
     def remove_folders(self, folder: str) -> tuple[str, ...]:  # noqa: ARG002
-        """There are no folders."""
+        """Does nothing: there are no folders."""
         return ()
 
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Which backend serves which scheme. A backend, and with it its SDK, is imported when first used."""
+"""Finds the backend for a URI by its scheme. A backend and its SDK are imported on first use."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SCHEMES = {
     "s3": ("cloudlstm.storage.s3", "S3Storage", "pip install 'cloudlstm[aws]'"),
     "gs": ("cloudlstm.storage.gs", "GSStorage", "pip install 'cloudlstm[gcp]'"),
 }
-"""scheme -> module, class, and what to type when its package is missing."""
+"""Scheme -> module, class, and the command that installs its package."""
 
 _URI = re.compile(r"^([a-z][a-z0-9+.-]+)://")
 
 
 def scheme_of(uri: str) -> str:
-    """The scheme of a URI; a UsageError names the known ones if it is none of them."""
+    """Returns the scheme of a URI; raises UsageError if it is unknown."""
     found = _URI.match(uri)
     if not found or found[1] not in SCHEMES:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
@@ -32,12 +32,12 @@ def scheme_of(uri: str) -> str:
 
 
 def absolute(path_or_uri: str) -> str:
-    """A URI for what a user typed: a URI stays, a local path is made absolute behind file://."""
+    """Turns a local path into an absolute file:// URI; returns a URI unchanged."""
     if _URI.match(path_or_uri):
         scheme_of(path_or_uri)
         return path_or_uri
     if path_or_uri.split(":/", 1)[0] in SCHEMES:
-        raise UsageError(f"{path_or_uri!r} looks like a storage URI with a slash missing", hint="s3://bucket/key")
+        raise UsageError(f"{path_or_uri!r} is a storage URI with a missing slash", hint="s3://bucket/key")
     return "file://" + str(Path(path_or_uri).expanduser().absolute())
 
 
@@ -47,10 +47,10 @@ def _backend(scheme: str) -> Storage:
     try:
         backend = getattr(importlib.import_module(module), name)
     except ImportError as error:
-        raise MissingExtraError(f"{scheme}:// needs a package that is missing ({error.name})", hint=install) from None
+        raise MissingExtraError(f"{scheme}:// needs a missing package ({error.name})", hint=install) from None
     return cast(Storage, backend())
 
 
 def storage_for(uri: str) -> Storage:
-    """The backend that serves `uri`."""
+    """Returns the backend for `uri`."""
     return _backend(scheme_of(uri))

@@ -1,4 +1,4 @@
-"""One way to do again what fails for a reason that may pass."""
+"""Repeats a call after temporary failures, with growing random pauses."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def retry(
     longest_pause_s: float = 8.0,
     before_pause: Callable[[Exception], object] = lambda _: None,
 ) -> Result:
-    """The result of `work`, which is called again while it raises an error that may pass.
+    """Calls `work` until it succeeds; returns its result.
 
-    The pauses double. Each is shortened at random, so that many processes do not ask at the same moment.
+    The pauses double. Each is shortened at random, so that many processes do not repeat at the same moment.
 
     Args:
-        work: What to do.
-        on: The errors that may pass.
-        when: Which of them may pass; by default all.
-        tries: How often `work` is called at most.
-        limit_s: No new call begins later than this after the first; 0 for a single call.
-        first_pause_s: Between the first call and the second.
-        longest_pause_s: The pauses grow up to this.
-        before_pause: Is given each error after which `work` is called again.
+        work: The call.
+        on: Errors that may be temporary.
+        when: True for those of them that are; by default all.
+        tries: Most calls of `work`.
+        limit_s: Seconds after which no new call begins; 0 allows a single call.
+        first_pause_s: Pause after the first call.
+        longest_pause_s: Upper limit of the pauses.
+        before_pause: Called with each error after which `work` is called again.
 
     Raises:
-        Exception: The last error, when there is no time or no try left.
+        Exception: The last error, if no time or no try is left.
     """
     give_up = time.monotonic() + limit_s
     pause_s, calls = first_pause_s, 0

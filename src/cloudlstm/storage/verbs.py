@@ -1,4 +1,4 @@
-"""The storage verbs as plain functions: each finds the backend by the URI's scheme."""
+"""The methods of a storage backend as functions; each finds the backend by the scheme of the URI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloudlstm.storage.registry import storage_for
 
 @contextmanager
 def _naming(uri: str) -> Iterator[None]:
-    """Puts the URI into a StorageError, so that the object can be looked at again."""
+    """Adds the URI to a StorageError, so that the caller knows the object."""
     try:
         yield
     except StorageError as error:
@@ -24,16 +24,16 @@ def _naming(uri: str) -> Iterator[None]:
 
 
 def read(uri: str) -> bytes:
-    """The whole object; ObjectNotFoundError if there is none."""
+    """Returns the content of an object; ObjectNotFoundError if there is none."""
     with _naming(uri):
         return storage_for(uri).read(uri)
 
 
 def read_small(uri: str, most_bytes: int) -> bytes:
-    """The whole object, which by its kind is small.
+    """Returns the content of an object that should be small.
 
     Raises:
-        ObjectTooLargeError: it has more than `most_bytes`; nothing of it is read.
+        ObjectTooLargeError: It has more than `most_bytes`; it is not read.
     """
     size = stat(uri).size_bytes
     if size > most_bytes:
@@ -44,22 +44,22 @@ def read_small(uri: str, most_bytes: int) -> bytes:
 
 
 def write(uri: str, data: bytes, *, if_absent: bool = False) -> None:
-    """Writes the whole object; with `if_absent`, ObjectExistsError if there is one already."""
+    """Writes an object atomically; with `if_absent`, ObjectExistsError if it exists."""
     storage_for(uri).write(uri, data, if_absent=if_absent)
 
 
 def list_objects(prefix: str, *, within: str = "") -> Iterator[ObjectInfo]:
-    """Every object whose URI begins with `prefix`, in order of URI; none behind a link below the folder `within`."""
+    """Yields all objects whose URI begins with `prefix`, sorted by URI; none behind a link below `within`."""
     return storage_for(prefix).list(prefix, within)
 
 
 def stat(uri: str) -> ObjectInfo:
-    """Size and etag; ObjectNotFoundError if there is none."""
+    """Returns size, etag and time; ObjectNotFoundError if there is none."""
     return storage_for(uri).stat(uri)
 
 
 def exists(uri: str) -> bool:
-    """Whether there is an object of this URI."""
+    """True if the object exists."""
     try:
         stat(uri)
     except ObjectNotFoundError:
@@ -68,41 +68,41 @@ def exists(uri: str) -> bool:
 
 
 def delete(uri: str, *, within: str = "") -> None:
-    """Removes the object, if there is one; StorageError if it is behind a link below the folder `within`."""
+    """Removes an object if it exists; StorageError if it is behind a link below the folder `within`."""
     storage_for(uri).delete(uri, within)
 
 
 def sweep(prefix: str) -> None:
-    """Removes what killed writers have left half done below `prefix`, where nobody else is writing."""
+    """Removes unfinished writes of killed processes below `prefix`; no other process may write there."""
     storage_for(prefix).sweep(prefix)
 
 
 def remove_folders(folder: str) -> tuple[str, ...]:
-    """Removes the folders at and below `folder` that hold nothing; the URIs of what keeps the others."""
+    """Removes `folder` and the folders below it if empty; returns the URIs of files and links that remain."""
     return storage_for(folder).remove_folders(folder)
 
 
 def upload(path: Path, uri: str, progress: Progress | None = None) -> None:
-    """Copies a local file to `uri`, all or nothing."""
+    """Copies a local file to `uri` atomically."""
     storage_for(uri).upload(path, uri, progress)
 
 
 def download(uri: str, path: Path, progress: Progress | None = None) -> None:
-    """Copies an object to a local file, all or nothing."""
+    """Copies an object to a local file; the file appears only when it is complete."""
     with _naming(uri):
         storage_for(uri).download(uri, path, progress)
 
 
 def read_json(uri: str) -> Any:
-    """The object as a JSON document; CorruptObjectError if it is none."""
+    """Reads a JSON document; CorruptObjectError if the object is not JSON."""
     data = read(uri)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise CorruptObjectError(f"{uri} is no JSON document: {error}", hint="submit again", uri=uri) from None
+        raise CorruptObjectError(f"{uri} is not a JSON document: {error}", hint="submit again", uri=uri) from None
 
 
 def write_json(uri: str, document: Any, *, if_absent: bool = False) -> None:
-    """Writes a JSON document, readable and with sorted keys."""
+    """Writes a JSON document, indented and with sorted keys."""
     text = json.dumps(document, indent=1, sort_keys=True, default=str) + "\n"
     write(uri, text.encode(), if_absent=if_absent)
