@@ -83,7 +83,7 @@ def make_forecasts(tickers: int = 6, dates: int = 80, *, seed: int = 0, skill: f
     )
 
 
-def make_wild_forecasts(tickers: int = 6) -> Forecasts:
+def make_extreme_forecasts(tickers: int = 6) -> Forecasts:
     """As `make_forecasts`, with LSTM errors larger by orders of magnitude, as with inputs on price levels."""
     test = make_forecasts(tickers=tickers)
     rng = np.random.default_rng(1)

@@ -10,13 +10,13 @@ from evaluation.samples import make_forecasts
 from real_data import real_data
 
 
-def one(figures):
-    return {name: float(values[0]) for name, values in figures.items()}
+def one(scores_by_group):
+    return {name: float(values[0]) for name, values in scores_by_group.items()}
 
 
 def test_three_labels_by_hand():
     close = np.array([100.0, 100.0, 50.0])
-    actual = np.log([1.10, 0.90, 1.00])  # prices that came: 110, 90, 50
+    actual = np.log([1.10, 0.90, 1.00])  # actual prices: 110, 90, 50
     forecast = np.log([1.05, 1.05, 1.00])  # forecast: 105, 105, 50
     found = one(scores(close, actual, forecast))
     assert found["rmse_price"] == pytest.approx(math.sqrt((5**2 + 15**2 + 0) / 3))

@@ -11,10 +11,10 @@ import pytest
 
 from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS
-from evaluation.samples import make_forecasts, make_wild_forecasts, report_of
+from evaluation.samples import make_extreme_forecasts, make_forecasts, report_of
 from requirements import without
 
-WIDTHS, PAGES = (390, 1280), ("calm", "wild")
+WIDTHS, PAGES = (390, 1280), ("normal", "extreme")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 # Measures the page after layout and posts the result to the parent document.
@@ -74,8 +74,8 @@ def browser():
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     reports = {
-        "calm": report_of(make_forecasts(tickers=6)),
-        "wild": report_of(make_wild_forecasts(tickers=50), source="files"),
+        "normal": report_of(make_forecasts(tickers=6)),
+        "extreme": report_of(make_extreme_forecasts(tickers=50), source="files"),
     }
     for name, report in reports.items():
         page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html.render(report))

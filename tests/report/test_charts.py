@@ -6,7 +6,7 @@ import pytest
 from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX
 from cloudlstm.report.charts.scales import Scale, date_ticks, duration_ticks, spread_out, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, extent
-from evaluation.samples import make_forecasts, make_wild_forecasts, report_of
+from evaluation.samples import make_extreme_forecasts, make_forecasts, report_of
 
 LONG_HISTORY = [
     {"epoch": n, "train_loss": 1e4 / (n + 1) if n else None, "validation_loss": 3e5 / (n + 1), "learning_rate": 1e-3,
@@ -42,15 +42,15 @@ def places(markup):
     return xs, ys
 
 
-@pytest.fixture(scope="module", params=["calm", "wild", "many", "one"])
+@pytest.fixture(scope="module", params=["normal", "extreme", "many", "one"])
 def report(request):
     match request.param:
-        case "calm":
+        case "normal":
             return report_of(make_forecasts(tickers=6))
-        case "wild":
-            return report_of(make_wild_forecasts(), history=LONG_HISTORY)
+        case "extreme":
+            return report_of(make_extreme_forecasts(), history=LONG_HISTORY)
         case "many":
-            return report_of(make_wild_forecasts(300))
+            return report_of(make_extreme_forecasts(300))
         case _:
             return report_of(make_forecasts(tickers=1, dates=30), source="files")
 
@@ -82,7 +82,7 @@ def test_shapes_stay_inside_and_labels_do_not_overlap(report, name, width):
 def test_a_wide_range_is_labelled_without_exponents():
     for name in CHARTS:
         for _, _, _, words in texts(
-            CHARTS[name].draw(report_of(make_wild_forecasts()), NARROW_PX).markup(name, "t", "d")
+            CHARTS[name].draw(report_of(make_extreme_forecasts()), NARROW_PX).markup(name, "t", "d")
         ):
             assert not re.search(r"\de[+−-]?\d", words), words
 
@@ -96,7 +96,7 @@ def test_a_wide_range_is_labelled_without_exponents():
         (0.0, 0.0012, ["0.0000", "0.0005", "0.0010"]),
     ],
 )
-def test_ticks_are_round_and_written_with_the_digits_they_need(low, high, expected):
+def test_ticks_are_round_and_have_as_many_digits_as_needed(low, high, expected):
     at_most = 4
     found = ticks(low, high, at_most, lambda value, digits: f"{value:.{digits}f}".replace("-0.0", "0.0")
                   if abs(value) < 1e-12 else f"{value:.{digits}f}")  # fmt: skip

@@ -172,7 +172,7 @@ def test_other_forecasts_or_other_settings_make_a_new_report(run):
     assert run.report()["forecasts"]["rows"][0]["lstm_return"] == 0.002
 
 
-def test_the_same_inputs_give_the_same_figures(run):
+def test_the_same_inputs_give_the_same_report(run):
     timed = ("created", "steps", "timeline")
     reports = []
     for _ in range(2):
@@ -182,7 +182,7 @@ def test_the_same_inputs_give_the_same_figures(run):
     assert json.dumps(reports[0]) == json.dumps(reports[1])
 
 
-def test_the_report_knows_when_its_attempt_began_and_which_ticker_trades_most(run):
+def test_the_report_has_the_start_of_its_attempt_and_the_ticker_with_the_largest_turnover(run):
     with Attempt(run.paths):
         manifest = run.evaluate()
     steps = {row["step"]: row for row in run.report()["steps"]}

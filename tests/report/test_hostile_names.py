@@ -58,7 +58,7 @@ def shape(page: str) -> list[tuple[str, list[str]]]:
     return [(tag, sorted(known)) for tag, known in Page(page).tags]
 
 
-def test_hostile_tickers_make_the_elements_that_plain_ones_make(report) -> None:
+def test_hostile_tickers_give_the_same_elements_as_plain_ones(report) -> None:
     plain = tuple(f"T{number}" for number in range(len(MARKUP)))
     hostile, harmless = html.render(report), html.render(report_of(named(plain), steps=steps_with(plain)))
     found, expected = shape(hostile), shape(harmless)

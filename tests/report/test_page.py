@@ -47,7 +47,7 @@ def test_the_page_loads_nothing(page):
     assert "default-src 'none'" in page
 
 
-def test_every_reference_inside_the_page_leads_somewhere(page):
+def test_every_internal_link_has_a_target(page):
     parsed = Page(page)
     assert len(parsed.ids) == len(set(parsed.ids))
     inside = {reference[1:] for reference in parsed.references if reference.startswith("#")}
@@ -84,7 +84,7 @@ def test_every_underlined_word_has_its_definition_on_hover_and_as_a_footnote(pag
         assert f'<div id="def-{name}"><dt><span>{number}</span>' in page
 
 
-def test_every_figure_of_the_results_is_a_term(page, report):
+def test_every_metric_of_the_results_is_a_term(page, report):
     used = set(re.findall(r'class="term" href="#def-(\w+)"', page))
     assert {metric.name for metric in report.metrics} <= used
     # The sample has facts of cleaning and coverage, so all their terms are used; no step is reused.
@@ -123,7 +123,7 @@ def contrast(one, other):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "print"])
-def test_text_can_be_read_in_every_theme(theme):
+def test_text_has_enough_contrast_in_every_theme(theme):
     colours = themes()[theme]
     for name in ("ink", "muted", "naive", "drift", "ridge", "lstm"):
         for ground in ("page", "surface", "tint"):
@@ -132,7 +132,7 @@ def test_text_can_be_read_in_every_theme(theme):
     assert contrast(colours["note-ink"] if "note-ink" in colours else colours["ink"], colours["note"]) >= 4.5
 
 
-def test_the_same_report_is_the_same_page(report, page):
+def test_equal_reports_give_equal_pages(report, page):
     assert html.render(report) == page
 
 
@@ -164,7 +164,7 @@ def test_a_simulated_market_is_marked_on_every_screen_and_a_real_one_is_not(page
 
 def test_unknown_values_are_a_dash():
     test = make_forecasts(tickers=2, dates=4)
-    test.actual[:] = 0.0  # nothing moved: most figures cannot be computed
+    test.actual[:] = 0.0  # no returns: most metrics cannot be computed
     page = html.render(report_of(test, steps={}, history=[]))
     Page(page)
     assert "None" not in page.replace("None of", "")

@@ -13,7 +13,7 @@ from cloudlstm.report.models import Report, ReportSummary
 from cloudlstm.report.schema import json_schema, read_summary, to_json
 from cloudlstm.report.summary import headline, verdict
 from cloudlstm.runs.paths import RunPaths
-from evaluation.samples import document_of, make_forecasts, make_wild_forecasts, manifests, report_of
+from evaluation.samples import document_of, make_extreme_forecasts, make_forecasts, manifests, report_of
 from report.pages import Page
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text(encoding="utf-8"))
@@ -76,9 +76,9 @@ def test_the_report_keeps_its_schema(report):
 
 
 @pytest.mark.parametrize("source", ["synthetic", "files"])
-def test_a_report_without_a_single_fact_still_keeps_its_schema(source):
+def test_a_report_without_facts_keeps_its_schema(source):
     test = make_forecasts(tickers=2, dates=4)
-    test.actual[:] = 0.0  # nothing moved: most figures cannot be computed
+    test.actual[:] = 0.0  # no returns: most metrics cannot be computed
     typed = report_of(test, steps={}, history=[], source=source)
     found = document_of(typed)
     validate(found)
@@ -175,8 +175,8 @@ def test_the_sample_reaches_both_ends_of_the_forecasts(report):
     assert sample["forecast"][-1] == pytest.approx(test.models["lstm"].max(), abs=1e-6)
 
 
-def test_wild_forecasts_keep_the_schema():
-    found = document_of(report_of(make_wild_forecasts()))
+def test_extreme_forecasts_keep_the_schema():
+    found = document_of(report_of(make_extreme_forecasts()))
     validate(found)
     assert found["models"][3]["skill"] < -100
 
@@ -200,7 +200,7 @@ def test_deciles_hold_all_labels_in_the_order_of_the_forecast(report):
         (0.01, None, "untested"),
     ],
 )
-def test_the_verdict_claims_no_more_than_the_test(p, r2, expected):
+def test_the_verdict_follows_from_p_and_r2(p, r2, expected):
     assert verdict(p, r2) == expected
 
 

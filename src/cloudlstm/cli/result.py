@@ -77,7 +77,8 @@ def _show_forecasts(paths: RunPaths, report: ReportSummary) -> int:
     out = console()
     if found is None or not found.rows:
         raise UsageError(
-            f"run {paths.run_id} has no forecast beyond the last bar", hint="bars that reach the end of a window"
+            f"run {paths.run_id} has no forecast after the last bar",
+            hint="each ticker needs a whole window at its end",
         )
     print_line(out, f"{paths.run_id}: from the close of {found.origin_date} for {found.target_date}", "bold")
     rows = sorted(found.rows, key=lambda row: -abs(row.lstm_return))

@@ -133,7 +133,7 @@ TERMS = (
     ),
     Term(
         "turnover", "Turnover",
-        "Close x volume, averaged over the ticker's last window of the test split, in dollars a session.",
+        "Close x volume, averaged over the ticker's last window of the test split, in dollars per session.",
     ),
     Term(
         "loss", "Loss",
@@ -148,7 +148,7 @@ TERMS = (
     Term("epoch", "Epoch", "One pass over all training windows."),
     Term("learning_rate", "Learning rate", "Size of Adam's steps at the end of an epoch; it has no unit."),
     Term("parameters", "Parameters", "Weights of the network that training adjusts."),
-    Term("rate", "Rate", "Bars (rows) or windows processed in a second by all workers together."),
+    Term("rate", "Rate", "Bars (rows) or windows processed per second by all workers together."),
     Term(
         "startup", "Start-up",
         "Time in which processes, the JVM of Spark and TensorFlow start. It does not grow with the data and is not "
@@ -162,7 +162,10 @@ TERMS = (
         "refused_fraction", "Refused share",
         "Refused bars over all bars, without exact copies of a bar. The quality gate checks this share.",
     ),
-    Term("filled", "Filled", "Sessions without a valid bar, filled with the last close and volume 0. Never a label."),
+    Term(
+        "filled", "Filled",
+        "Sessions without a valid bar, filled with the last close and volume 0. They are never labels.",
+    ),
     Term(
         "withdrawn", "Withdrawn labels",
         "Bars that remain as inputs but are not forecast, because a later bar shows that their price may be wrong.",

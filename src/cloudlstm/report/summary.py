@@ -44,8 +44,9 @@ def headline(
     found = verdict(lstm.dm_p, lstm.r2_oos)
     text = f"{_OPENINGS[found]} ({_p_value(lstm.dm_p)}): on {lstm.labels:,} test forecasts over {dates:,} dates "
     if lstm.r2_oos is not None:
-        text += f"its out-of-sample R² is {lstm.r2_oos:+,.2%}, and "
-    text += f"its price RMSE is {_dollars(lstm, naive)}."
+        text += f"the LSTM's out-of-sample R² is {lstm.r2_oos:+,.2%}, and its price RMSE is {_dollars(lstm, naive)}."
+    else:
+        text += f"the LSTM's price RMSE is {_dollars(lstm, naive)}."
     if found in ("better", "worse") and lstm.skill is not None and (lstm.skill > 0) != ((lstm.r2_oos or 0.0) > 0):
         text += " In dollars, where expensive tickers weigh most, the result is the opposite."
     return text + _better_baselines(lstm, baselines or {})

@@ -40,7 +40,7 @@ CHARTS = {
     "cumulative": Chart(
         lambda report, width: model_charts.cumulative(report.series.cumulative, width),
         "Squared error saved against naive",
-        "One line a model over the test dates; a rising line gains on naive. The last values are R² out of sample.",
+        "One line per model over the test dates; a rising line gains on naive. The last values are R² out of sample.",
     ),
     "errors": Chart(
         lambda report, width: model_charts.errors(report.series.errors, width),
@@ -77,8 +77,8 @@ CHARTS = {
     "timeline": Chart(
         lambda report, width: training_charts.timeline_chart(report.timeline, report.steps, width),
         "Timeline of the run",
-        "One bar a step from its begin to its end, pale bars for start-up in between. The numbers are in the table of "
-        "steps.",
+        "One bar per step from its begin to its end, pale bars for start-up in between. The numbers are in the table "
+        "of steps.",
     ),
 }
 
