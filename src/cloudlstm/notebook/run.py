@@ -123,7 +123,7 @@ class Run:
 
     @property
     def quarantine(self) -> pa.Table:
-        """The bars that cleaning refused, each with a reason; an empty table if it refused none."""
+        """The bars that cleaning rejected, each with a reason; an empty table if it rejected none."""
         return self._table("quarantine") if self.files("quarantine") else QUARANTINE.empty_table()
 
     def files(self, table: str) -> list[str]:

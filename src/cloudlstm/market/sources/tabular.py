@@ -136,16 +136,16 @@ def _read_parquet(
 ) -> tuple[pa.Table, dict[str, str]]:
     file = unpacking.open_parquet(data)
     header = _header(file.schema_arrow.names, uri, mapping)
-    used = {name: theirs for name, theirs in header.items() if name in wanted}
-    theirs = list(used.values())
+    used = {name: file_name for name, file_name in header.items() if name in wanted}
+    file_names = list(used.values())
     row_bytes = unpacking.row_bytes(file, list(header.values()), uri)
     unpacking.require_size(len(data), file.metadata.num_rows * row_bytes, uri)
     if most_rows is None:
-        table = file.read(columns=theirs, use_threads=False)
+        table = file.read(columns=file_names, use_threads=False)
     else:
-        batch = next(file.iter_batches(most_rows, columns=theirs, use_threads=False), None)
+        batch = next(file.iter_batches(most_rows, columns=file_names, use_threads=False), None)
         table = file.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
-    return table.select(theirs).rename_columns(list(used)), header
+    return table.select(file_names).rename_columns(list(used)), header
 
 
 def _read_csv(
@@ -164,7 +164,7 @@ def _read_csv(
     header = _header(names, uri, mapping)
     if end < 0 or (len(text) < _BEGINNING_BYTES and not text[end:].strip()):
         return pa.table({}), header
-    used = {name: f"f{names.index(theirs)}" for name, theirs in header.items() if name in wanted}
+    used = {name: f"f{names.index(file_name)}" for name, file_name in header.items() if name in wanted}
     if not used:
         return pa.table({}), header
     broken: list[int | None] = []
@@ -206,17 +206,17 @@ def _header(names: Sequence[str], uri: str, mapping: Mapping[str, str]) -> dict[
     plain = {_plain(name): name for name in reversed(names)}  # of two equal names the first one counts
     header = {}
     missing = []
-    for ours, aliases in ALIASES.items():
-        if ours in mapping:
-            theirs = mapping[ours] if mapping[ours] in names else plain.get(_plain(mapping[ours]))
-            if theirs is None:
-                missing.append(f"{mapping[ours]!r} (for {ours})")
+    for column, aliases in ALIASES.items():
+        if column in mapping:
+            file_name = mapping[column] if mapping[column] in names else plain.get(_plain(mapping[column]))
+            if file_name is None:
+                missing.append(f"{mapping[column]!r} (for {column})")
         else:
-            theirs = next((plain[alias] for alias in aliases if alias in plain), None)
-            if theirs is None and ours not in _OPTIONAL:
-                missing.append(ours)
-        if theirs is not None:
-            header[ours] = theirs
+            file_name = next((plain[alias] for alias in aliases if alias in plain), None)
+            if file_name is None and column not in _OPTIONAL:
+                missing.append(column)
+        if file_name is not None:
+            header[column] = file_name
     if missing:
         shown = ", ".join(name.strip()[:24] for name in names[:20])
         raise UnreadableSourceError(
@@ -227,12 +227,12 @@ def _header(names: Sequence[str], uri: str, mapping: Mapping[str, str]) -> dict[
 
 def _mapping_hint(missing: str, names: Sequence[str], header: Mapping[str, str]) -> str:
     """Returns the setting for a missing column, with the most similar column of the file."""
-    ours = missing.split(" (for ")[-1].rstrip(")")
+    column = missing.split(" (for ")[-1].rstrip(")")
     free = {_plain(name): name for name in names if name not in header.values() and name.strip()}
-    alike = [plain for plain in free if any(alias in plain for alias in ALIASES[ours])]
-    alike = alike or difflib.get_close_matches(ours, free, n=1, cutoff=0.5)
-    theirs = free[alike[0]].strip() if alike else "the file's name for it"
-    return f"market.columns.{ours}={theirs!r}"
+    similar = [plain for plain in free if any(alias in plain for alias in ALIASES[column])]
+    similar = similar or difflib.get_close_matches(column, free, n=1, cutoff=0.5)
+    file_name = free[similar[0]].strip() if similar else "the file's name for it"
+    return f"market.columns.{column}={file_name!r}"
 
 
 def _plain(name: str) -> str:
