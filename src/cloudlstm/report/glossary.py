@@ -157,17 +157,17 @@ TERMS = (
     Term("reused", "Reused", "Done by an earlier attempt for the same inputs, and not repeated."),
     Term("bars", "Bars", "Rows of open, high, low, close and volume: one ticker, one session."),
     Term("kept", "Kept", "Bars that passed all rules of cleaning."),
-    Term("refused", "Refused", "Bars that a rule of cleaning moved to the quarantine, each with one reason."),
+    Term("refused", "Rejected", "Bars that a rule of cleaning moved to the quarantine, each with one reason."),
     Term(
-        "refused_fraction", "Refused share",
-        "Refused bars over all bars, without exact copies of a bar. The quality gate checks this share.",
+        "refused_fraction", "Rejected share",
+        "Rejected bars over all bars, without exact copies of a bar. The quality gate checks this share.",
     ),
     Term(
         "filled", "Filled",
         "Sessions without a valid bar, filled with the last close and volume 0. They are never labels.",
     ),
     Term(
-        "withdrawn", "Withdrawn labels",
+        "withdrawn", "Dropped labels",
         "Bars that remain as inputs but are not forecast, because a later bar shows that their price may be wrong.",
     ),
     Term(
