@@ -67,7 +67,7 @@ def test_a_sound_sequence_is_read(tmp_path: Path) -> None:
         ({"n_values": N_BARS * N_FEATURES - 1}, 4, r"dates\[10\], targets\[10\], ticker\[1\], values\[79\]"),
         ({"n_values": 0}, 4, r"values\[0\]"),
         ({"n_targets": 12}, 4, r"targets\[12\]"),
-        ({"ticker": b"\xff\xfe"}, 4, r"its ticker b'\\xff\\xfe' is no text"),
+        ({"ticker": b"\xff\xfe"}, 4, r"its ticker b'\\xff\\xfe' is not UTF-8"),
     ],
 )
 def test_a_sequence_that_cannot_be_is_refused_by_name(
@@ -77,7 +77,7 @@ def test_a_sequence_that_cannot_be_is_refused_by_name(
         shard(tmp_path, sequence(), windows=4, name="sound"),  # bars that a negative number would reach
         shard(tmp_path, sequence(**poison), windows=windows),  # type: ignore[arg-type]
     ]
-    with pytest.raises(CorruptObjectError, match=rf"poisoned\.tfrecord holds an Example that is no sequence: .*{why}"):
+    with pytest.raises(CorruptObjectError, match=rf"poisoned\.tfrecord has an Example that is not a sequence: .*{why}"):
         staged(tmp_path, *rows)
     assert not list((tmp_path / "cache" / "sequences").glob("*/entry.json"))
 
@@ -115,7 +115,7 @@ VALUES = example.float_feature(np.zeros(N_BARS * N_FEATURES, np.float32))
 )
 def test_an_example_without_the_features_of_a_sequence_is_refused(tmp_path: Path, features: dict[str, bytes]) -> None:
     poisoned = shard(tmp_path, tfrecord.frame(example.encode(features)), windows=0)
-    with pytest.raises(CorruptObjectError, match="holds an Example that is no sequence"):
+    with pytest.raises(CorruptObjectError, match="has an Example that is not a sequence"):
         staged(tmp_path, poisoned)
 
 
@@ -124,5 +124,5 @@ def test_a_cache_for_other_lengths_is_not_taken(tmp_path: Path) -> None:
     row = shard(tmp_path, sequence(), windows=4)
     staged(tmp_path, row)
     for window, horizon in ((6, 2), (5, 3)):
-        with pytest.raises(CorruptObjectError, match="no sequence"):
+        with pytest.raises(CorruptObjectError, match="not a sequence"):
             SequenceSet.stage([row], window_bars=window, horizon_bars=horizon, cache_dir=tmp_path / "cache")

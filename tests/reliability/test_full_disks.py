@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudlstm.dataset import cache
+from cloudlstm.dataset.sequences import Lengths
 from cloudlstm.errors import StorageFullError
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.manifest import Manifest, write_object
@@ -67,15 +68,15 @@ def test_the_cache(small_disk: SmallDisk, tmp_path: Path, spark: Spark, config: 
     prepare_here(spark, config, run)
     sequences = Manifest.load(RunPaths(run), "sequences")
     assert sequences is not None
-    folder, lengths = small_disk("100k"), cache.Lengths(window_bars=2, horizon_bars=1)
+    folder, lengths = small_disk("100k"), Lengths(window_bars=2, horizon_bars=1)
     before = free_bytes(folder)
     with pytest.raises(StorageFullError) as caught:
-        cache.staged(sequences.of_kind("train"), folder, lengths)
+        cache.stage(sequences.of_kind("train"), folder, lengths)
     assert str(folder) in caught.value.message
     assert "train.cache_dir" in caught.value.hint
     assert free_bytes(folder) == before
     small_disk("64m")
-    assert len(cache.staged(sequences.of_kind("train"), folder, lengths).values)
+    assert len(cache.stage(sequences.of_kind("train"), folder, lengths).values)
 
 
 @pytest.mark.parametrize(("variable", "spare"), [("TMPDIR", 4096), ("SPARK_LOCAL_DIRS", 0)])

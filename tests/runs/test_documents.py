@@ -37,7 +37,7 @@ def test_a_document_comes_back_also_with_what_a_newer_release_adds(known: object
 @pytest.mark.parametrize("known", KINDS, ids=lambda known: type(known).__name__)
 @pytest.mark.parametrize("found", NOT_DOCUMENTS, ids=str)
 def test_what_is_no_document_of_the_kind_is_named(known: object, found: object) -> None:
-    with pytest.raises(CorruptObjectError, match=r"^file:///where/it/lies is no "):
+    with pytest.raises(CorruptObjectError, match=r"^file:///where/it/lies is not a valid "):
         documents.built(type(known), found, "file:///where/it/lies")
 
 
@@ -89,6 +89,6 @@ def test_a_manifest_names_objects_of_its_run_alone(change: dict[str, object]) ->
     document = storage.read_json(paths.manifest("clean"))
     document["objects"][0] |= change
     storage.write_json(paths.manifest("clean"), document)
-    with pytest.raises(CorruptObjectError, match=r"manifests/clean\.json is not a manifest"):
+    with pytest.raises(CorruptObjectError, match=r"manifests/clean\.json is not a valid manifest"):
         Manifest.load(paths, "clean")
     assert manifest.finished(paths, "clean", "a" * 16) is None, "the step is done again"

@@ -1,1 +1,1 @@
-"""From features to labelled windows: sequences in TFRecord shards, and the reader that cuts windows from them."""
+"""Turns features into labelled windows: writes sequences as TFRecord shards and reads windows from them."""

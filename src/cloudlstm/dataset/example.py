@@ -1,11 +1,11 @@
-"""tf.train.Example on the wire, written and read with NumPy alone.
+"""Writes and reads tf.train.Example with NumPy only.
 
 The messages (`tensorflow/core/example/{example,feature}.proto`) nest like this, each arrow a field number:
 
     Example -1-> Features -1-> entry of a map {1: name, 2: Feature}
     Feature -1-> BytesList {1: bytes, repeated} | -2-> FloatList {1: packed float} | -3-> Int64List {1: packed varint}
 
-Writers may order the features, and pack their numbers or not, as they like; the reader takes all of that.
+The reader accepts features in any order, and numbers packed or not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Value = list[bytes] | NDArray[np.float32] | NDArray[np.int64]
 
 
 def varint(number: int) -> bytes:
-    """A non-negative number in base 128, least significant group first; the high bit says that more follows."""
+    """A non-negative number in base 128, least significant group first; a high bit means that more bytes follow."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -34,11 +34,11 @@ def varint(number: int) -> bytes:
 
 
 def varints(numbers: ArrayLike) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Many integers as varints at once.
+    """Many integers as varints.
 
     Returns:
-        The bytes, and offsets (n + 1): number i occupies bytes[offsets[i]:offsets[i + 1]]. Negative numbers take the
-        ten bytes of their two's complement, as protocol buffers want it.
+        The bytes, and offsets (n + 1,): number i is bytes[offsets[i]:offsets[i + 1]]. A negative number has the ten
+        bytes of its two's complement, as in protocol buffers.
     """
     rest = np.ascontiguousarray(numbers, dtype=np.int64).view(np.uint64)
     groups, more = [], []
@@ -57,7 +57,7 @@ def varints(numbers: ArrayLike) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def from_varints(data: NDArray[np.uint8], name: str) -> NDArray[np.int64]:
-    """The integers of a run of varints; the inverse of `varints`."""
+    """The integers in consecutive varints; the inverse of `varints`. Errors name the file as `name`."""
     ends = np.flatnonzero(data < 0x80)
     if len(data) == 0:
         return np.zeros(0, np.int64)
@@ -69,42 +69,46 @@ def from_varints(data: NDArray[np.uint8], name: str) -> NDArray[np.int64]:
         raise _malformed(name, "a number of more than 64 bits")
     out = np.zeros(len(ends), np.uint64)
     for group in range(int(lengths.max())):
-        there = lengths > group
-        out[there] |= (data[starts[there] + group] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * group)
+        longer = lengths > group
+        out[longer] |= (data[starts[longer] + group] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * group)
     return out.view(np.int64)
 
 
 def _delimited(field: int, *parts: bytes) -> bytes:
-    """A field that holds bytes or a message."""
+    """A field with bytes or a message."""
     return b"".join((varint(field << 3 | _DELIMITED), varint(sum(map(len, parts))), *parts))
 
 
 def bytes_feature(values: Sequence[bytes]) -> bytes:
-    """A Feature that holds a BytesList."""
+    """A Feature with a BytesList."""
     return _delimited(1, *(_delimited(1, value) for value in values))
 
 
 def float_feature(values: NDArray[np.float32]) -> bytes:
-    """A Feature that holds a FloatList, row by row where the array has more than one axis."""
+    """A Feature with a FloatList; an array with several axes is flattened row by row."""
     return _delimited(2, _delimited(1, np.ascontiguousarray(values, dtype="<f4").tobytes()))
 
 
 def int64_feature(packed: bytes) -> bytes:
-    """A Feature that holds an Int64List, from integers that are varints already."""
+    """A Feature with an Int64List, from packed varints."""
     return _delimited(3, _delimited(1, packed))
 
 
 def encode(features: Mapping[str, bytes]) -> bytes:
-    """An Example of named Features, in the mapping's order."""
+    """An Example of named Features, in the order of the mapping."""
     entries = [_delimited(1, _delimited(1, name.encode()), _delimited(2, value)) for name, value in features.items()]
     return _delimited(1, *entries)
 
 
 def decode(record: bytes, name: str) -> dict[str, Value]:
-    """The features of an Example, whatever their order.
+    """The features of an Example by name.
+
+    Args:
+        record: The bytes of the Example.
+        name: The file's name in errors.
 
     Raises:
-        CorruptObjectError: naming the file as `name`, when the bytes are no Example.
+        CorruptObjectError: the bytes are not an Example.
     """
     features: dict[str, Value] = {}
     for message in _submessages(record, 1, name):
@@ -127,7 +131,7 @@ def _feature(message: bytes, name: str) -> Value:
     values = [value for field, value in _fields(content, name) if field == 1]
     if kind == 1:
         return [value for value in values if isinstance(value, bytes)]
-    if kind == 2:  # a fixed32 that is not packed arrives as its four bytes, so both forms are joined alike
+    if kind == 2:  # an unpacked float is a field of four bytes, so joining works for both forms
         joined = b"".join(value for value in values if isinstance(value, bytes))
         if len(joined) % 4:
             raise _malformed(name, "floats of a broken length")
@@ -143,7 +147,7 @@ def _submessages(message: bytes, wanted: int, name: str) -> Iterator[bytes]:
 
 
 def _fields(message: bytes, name: str) -> Iterator[tuple[int, bytes | int]]:
-    """Field numbers and contents of a message: an int for a varint, bytes for everything else."""
+    """Field numbers and contents of a message: int for a varint, otherwise bytes."""
     at = 0
     while at < len(message):
         tag, at = _read_varint(message, at, name)
@@ -178,4 +182,4 @@ def _read_varint(message: bytes, at: int, name: str) -> tuple[int, int]:
 
 
 def _malformed(name: str, what: str) -> CorruptObjectError:
-    return CorruptObjectError(f"{name} holds a record that is no tf.train.Example: {what}", hint="write it again")
+    return CorruptObjectError(f"{name} has a record that is not a tf.train.Example: {what}", hint="write it again")

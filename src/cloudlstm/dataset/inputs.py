@@ -1,23 +1,23 @@
-"""What the network sees of a window, what it fits, and how its output becomes a return again.
+"""Scales windows to the network's inputs, targets to its labels, and its outputs back to returns.
 
 For a window of W bars with prices p, volumes v and daily returns r, last close c, horizon h and target log-return y:
 
-`relative` (the default): each window against itself, so that nothing needs a statistic of another window, of another
-ticker or of the future.
+`relative` (the default): each window is scaled by its own values, so no statistic of another window, another ticker or
+the future is needed.
 
     volatility   s = sqrt(mean(r^2)), not below 1e-4 (one basis point a bar)
-    prices       log(p / c) / (s * sqrt(W))        a random walk's drift over the window has about unit size
-    volume       (log(1 + v) - its mean over the window) / its deviation over the window
+    prices       log(p / c) / (s * sqrt(W))        about unit size for a random walk
+    volume       (log(1 + v) - its window mean) / its window standard deviation
     return       r / s
-    fitted       y / (s * sqrt(h))                 unit size in calm and in wild times alike (homoscedastic)
+    label        y / (s * sqrt(h))                 unit size in calm and volatile times
     return from an output o                        o * s * sqrt(h)
 
-Inputs and fitted labels are clipped to +-10, which only faults and rare shocks reach; forecasts are not.
+Inputs and labels are clipped to +-10, which only faults and rare shocks reach. Forecasts are not clipped.
 
-`levels` (as tutorials do it, kept for comparison): z-scores of raw values by each ticker's training statistics, and the
-z-score of the target's close is fitted; a return from an output o is log((mean + o * deviation) / c). A ticker without
-training windows takes the statistics of all tickers together. Nothing is clipped: that prices leave the range of their
-training years is what this way of scaling suffers from.
+`levels` (the method of many tutorials, for comparison): z-scores of raw values with each ticker's training statistics.
+The label is the z-score of the target's close; the return from an output o is log((mean + o * deviation) / c). A ticker
+without training windows uses the statistics of all tickers. Nothing is clipped, so prices outside the range of the
+training years give large inputs: the known weakness of this method.
 """
 
 from __future__ import annotations
@@ -45,27 +45,31 @@ _PRICES, _VOLUMES, _RETURNS = places_of("price"), places_of("volume"), places_of
 
 
 class Inputs(Protocol):
-    """A way to present windows to a network. Windows are raw (batch, window, feature), tickers (batch,)."""
+    """Scales windows for a network. Windows are raw values (batch, window, feature), tickers (batch,)."""
 
     def inputs(self, windows: Windows, tickers: Names) -> Windows:
-        """What the network sees, (batch, window, feature)."""
+        """The network's inputs, (batch, window, feature)."""
         ...
 
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the network fits, (batch,), for the target log-returns."""
+        """The labels of the target log-returns, (batch,)."""
         ...
 
     def returns(self, outputs: NDArray[np.floating], windows: Windows, tickers: Names) -> NDArray[np.float64]:
-        """Log-returns, (batch,), that the network's outputs stand for."""
+        """The log-returns of the network's outputs, (batch,)."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """JSON-ready; `restore` makes an equal object of it."""
+        """The settings, JSON-ready, from which `restore` makes an equal object."""
         ...
 
 
 class Relative:
-    """Each window against its own last close and volatility."""
+    """Scales each window by its own last close and volatility.
+
+    Args:
+        horizon_bars: Bars from a window's last bar to its target.
+    """
 
     name = "relative"
 
@@ -73,7 +77,7 @@ class Relative:
         self._horizon_bars = horizon_bars
 
     def inputs(self, windows: Windows, tickers: Names) -> Windows:
-        """What the network sees, (batch, window, feature)."""
+        """The network's inputs, (batch, window, feature)."""
         del tickers
         out = np.empty_like(windows)
         volatility = self._volatility(windows)[:, None, None]
@@ -88,7 +92,7 @@ class Relative:
         return _clipped(out)
 
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the network fits, (batch,)."""
+        """The labels, (batch,)."""
         del tickers
         return _clipped(returns / (self._volatility(windows) * np.float32(math.sqrt(self._horizon_bars))))
 
@@ -100,7 +104,7 @@ class Relative:
         return log_returns
 
     def settings(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """The settings, JSON-ready."""
         return {"inputs": self.name, "horizon_bars": self._horizon_bars, "clip": CLIP, "features": list(FEATURE_NAMES)}
 
     @staticmethod
@@ -112,10 +116,10 @@ class Relative:
 
 
 class Levels:
-    """Z-scores of raw values by training statistics of each ticker.
+    """Z-scores of raw values with the training statistics of each ticker.
 
     Args:
-        statistics: ticker -> [mean, deviation], each a list in the order of the features; "" stands for all tickers.
+        statistics: By ticker: mean and standard deviation, each in the order of the features; "" is all tickers.
     """
 
     name = "levels"
@@ -128,7 +132,7 @@ class Levels:
 
     @classmethod
     def fit(cls, train: SequenceSet) -> Self:
-        """Statistics of the last bars of all training windows: each bar counts once."""
+        """Statistics of the last bars of all training windows, so that each bar counts once."""
         sums: dict[str, NDArray[np.float64]] = {}
         for begin in range(0, len(train), _BATCH_WINDOWS):
             indices = np.arange(begin, min(begin + _BATCH_WINDOWS, len(train)))
@@ -139,30 +143,30 @@ class Levels:
                 part = np.stack([np.full(len(FEATURE_NAMES), len(bars)), bars.sum(axis=0), (bars * bars).sum(axis=0)])
                 sums[str(ticker)] = sums.get(str(ticker), np.zeros_like(part)) + part
         if not sums:
-            raise DataError("levels needs training statistics, and there is not one training window")
+            raise DataError("train.inputs=levels needs training windows, and there are none")
         sums[""] = np.sum(list(sums.values()), axis=0)
         statistics = {}
         for ticker, (count, total, squares) in sums.items():
             mean = total / count
             deviation = np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
-            # A feature that never moved says nothing: with its own mean as unit it stays near zero.
+            # Constant feature: scale by its mean to avoid division by zero.
             deviation = np.where(deviation > 1e-9 * np.abs(mean), deviation, np.maximum(np.abs(mean), 1.0))
             statistics[ticker] = (mean.tolist(), deviation.tolist())
         return cls(statistics)
 
     def inputs(self, windows: Windows, tickers: Names) -> Windows:
-        """What the network sees, (batch, window, feature)."""
+        """The network's inputs, (batch, window, feature)."""
         mean, deviation = self._of(tickers)
         return ((windows - mean[:, None]) / deviation[:, None]).astype(np.float32)
 
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the network fits, (batch,)."""
+        """The labels, (batch,)."""
         mean, deviation = self._of(tickers)
         close = windows[:, -1, CLOSE] * np.exp(returns.astype(np.float64))
         return ((close - mean[:, CLOSE]) / deviation[:, CLOSE]).astype(np.float32)
 
     def returns(self, outputs: NDArray[np.floating], windows: Windows, tickers: Names) -> NDArray[np.float64]:
-        """Log-returns, (batch,). A price forecast below a hundredth of the last close is taken as that."""
+        """Log-returns, (batch,). A price forecast is at least a hundredth of the last close."""
         mean, deviation = self._of(tickers)
         last = windows[:, -1, CLOSE].astype(np.float64)
         price = mean[:, CLOSE] + outputs.astype(np.float64) * deviation[:, CLOSE]
@@ -170,7 +174,7 @@ class Levels:
         return log_returns
 
     def settings(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """The settings, JSON-ready."""
         return {"inputs": self.name, "features": list(FEATURE_NAMES), "statistics": self._statistics}
 
     def _of(self, tickers: Names) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -181,12 +185,12 @@ class Levels:
 
 
 def restore(settings: Mapping[str, Any]) -> Inputs:
-    """The inputs whose `settings()` these are."""
+    """The inputs with these settings."""
     if settings["inputs"] == Relative.name:
         return Relative(int(settings["horizon_bars"]))
     return Levels({ticker: (mean, deviation) for ticker, (mean, deviation) in settings["statistics"].items()})
 
 
 def _clipped(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Within +-CLIP; what is no number counts as nothing special."""
+    """Clips to +-CLIP; NaN becomes 0."""
     return np.clip(np.nan_to_num(values, nan=0.0, posinf=CLIP, neginf=-CLIP), -CLIP, CLIP)

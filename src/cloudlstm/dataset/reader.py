@@ -1,4 +1,4 @@
-"""Windows by index, cut from the staged sequences of a split."""
+"""Reads windows by index from the staged sequences of a split."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.dataset import cache
+from cloudlstm.dataset.sequences import Lengths
 from cloudlstm.features import CLOSE, FEATURE_NAMES
 from cloudlstm.runs.manifest import ManifestRow
 from cloudlstm.storage.local import user_cache
@@ -20,7 +21,7 @@ Indices = NDArray[np.integer]
 class SequenceSet:
     """The windows of one split, numbered from 0 in the order of the manifest, then of bars.
 
-    Every method takes an array of such numbers and answers for each of them, in that order.
+    Every method takes window numbers (batch,) and returns one value for each, in the same order.
 
     Args:
         columns: The split's decoded shards.
@@ -35,7 +36,7 @@ class SequenceSet:
         self._names = np.array([ticker for ticker, _ in columns.sequences] or [""], dtype=np.str_)
         self._first = np.array([first for _, first in columns.sequences], np.int64)
         values = columns.values
-        # Every window there could be, as a view: a gather then copies one contiguous block per window.
+        # A view of all possible windows, so that indexing copies one contiguous block per window.
         shape = (max(len(values) - window_bars + 1, 0), window_bars, len(FEATURE_NAMES))
         self._views = np.lib.stride_tricks.as_strided(
             values, shape, (values.strides[0], *values.strides), writeable=False
@@ -49,17 +50,24 @@ class SequenceSet:
         window_bars: int,
         horizon_bars: int,
         cache_dir: str | Path | None = None,
-        report: cache.Report | None = None,
+        report: cache.ReportBytes | None = None,
     ) -> Self:
-        """The windows in the shards that `rows` list (all of one split), staged into the local cache if needed.
+        """The windows of one split, staged into the local cache if needed.
+
+        Args:
+            rows: The manifest rows of the split's shards.
+            window_bars: Bars in a window.
+            horizon_bars: Bars from a window's last bar to its target.
+            cache_dir: The cache; by default the user's cache folder.
+            report: Receives the number of staged bytes.
 
         Raises:
-            CorruptObjectError: a shard is not what its manifest says.
+            CorruptObjectError: a shard differs from its manifest.
             StorageFullError: the cache's disk is full.
         """
         folder = Path(cache_dir).expanduser() if cache_dir else user_cache()
-        lengths = cache.Lengths(window_bars, horizon_bars)
-        return cls(cache.staged(rows, folder / "sequences", lengths, report), window_bars, horizon_bars)
+        lengths = Lengths(window_bars, horizon_bars)
+        return cls(cache.stage(rows, folder / "sequences", lengths, report), window_bars, horizon_bars)
 
     def __len__(self) -> int:
         return len(self._columns.origins)
@@ -80,7 +88,7 @@ class SequenceSet:
         return taken
 
     def tickers(self, indices: Indices) -> NDArray[np.str_]:
-        """Names, (batch,)."""
+        """The ticker of each window, (batch,)."""
         return self._names[np.searchsorted(self._first, self._columns.origins[indices], side="right") - 1]
 
     def last_close(self, indices: Indices) -> NDArray[np.float64]:
@@ -92,7 +100,7 @@ class SequenceSet:
         return self._dates(self._columns.origins[indices])
 
     def target_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's target bar, (batch,) datetime64[D]; NaT where it is not known yet."""
+        """Date of each window's target bar, (batch,) datetime64[D]; NaT if it is not known yet."""
         origins = self._columns.origins[indices]
         known = ~np.isnan(self._columns.targets[origins])
         dates = self._dates(np.where(known, origins + self._horizon, origins))

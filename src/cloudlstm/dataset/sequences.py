@@ -1,20 +1,22 @@
-"""Sequences: each bar stored once, windows cut when read.
+"""Sequences: each bar is stored once, and windows are cut when read.
 
 An Example holds one run of bars of one ticker, segment and split:
 
     ticker    bytes_list  [1]
     dates     int64_list  [length]             days since 1970-01-01
     values    float_list  [length * features]  row by row, in the order of features.FEATURE_NAMES
-    targets   float_list  [length]             the label of the window that ends at this bar, NaN where it carries none
+    targets   float_list  [length]             the label of the window that ends at this bar, NaN without a label
 
-The run begins `window_bars` - 1 bars before the split's first label and ends with the target bar of its last one; so
-the date and the close of every target stand in the same Example. In the split "forecast" each Example is one window.
+The run begins `window_bars` - 1 bars before the split's first label and ends with the target bar of its last label, so
+the same Example has the date and the close of every target. In the split "forecast" each Example is one window.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,16 +26,22 @@ from numpy.typing import NDArray
 from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import example, tfrecord
 from cloudlstm.dataset.splits import FORECAST, SPLITS, LabelledBars, label
-from cloudlstm.errors import DataError
+from cloudlstm.errors import CorruptObjectError, DataError
+from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.runs.manifest import ManifestRow
+
+_MAX_SHOWN = 12
+_EPOCH = dt.date(1970, 1, 1)
+_FIRST_DATE, _LAST_DATE = (dt.date.min - _EPOCH).days, (dt.date.max - _EPOCH).days
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltShard:
-    """One split's share of a shard.
+    """The sequences of one split of a shard.
 
     Attributes:
         data: The TFRecord file.
-        windows: Windows that carry a label (in "forecast": windows).
+        windows: Windows with a label (in "forecast": all windows).
         sequences: Examples.
         bars: Bars in all Examples.
     """
@@ -46,17 +54,34 @@ class BuiltShard:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Bars [start, stop) of a shard that one Example holds, and how many of them end a window."""
+    """The bars [start, stop) of a shard in one Example, and the number of windows in them."""
 
     start: int
     stop: int
     windows: int
 
 
-def build(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
-    """Every split's sequences of a features shard (sorted by ticker and date). Equal tables give equal bytes.
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """The bars that a reader needs before and after the last bar of a window.
 
-    A split without windows has empty data.
+    Attributes:
+        window_bars: Bars in a window.
+        horizon_bars: Bars from a window's last bar to its target.
+    """
+
+    window_bars: int
+    horizon_bars: int
+
+
+def build(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
+    """The sequences of every split of a features shard.
+
+    Equal tables give equal bytes. A split without windows has empty data.
+
+    Args:
+        features: Sorted by ticker and date.
+        config: Window, horizon and split dates.
     """
     bars = label(features, config)
     packed, offsets = example.varints(bars.dates)
@@ -67,13 +92,13 @@ def build(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
         runs = list(runs_of(bars, split, config))
         for run in runs:
             start, stop = run.start, run.stop
-            carried = bars.split[start:stop] == index  # never true for "forecast": its targets stay NaN
+            labelled = bars.split[start:stop] == index  # never true for "forecast": its targets stay NaN
             payload = example.encode(
                 {
                     "ticker": example.bytes_feature([bars.tickers[start].as_py().encode()]),
                     "dates": example.int64_feature(dates[offsets[start] : offsets[stop]]),
                     "values": example.float_feature(bars.values[start:stop]),
-                    "targets": example.float_feature(np.where(carried, bars.targets[start:stop], np.float32(np.nan))),
+                    "targets": example.float_feature(np.where(labelled, bars.targets[start:stop], np.float32(np.nan))),
                 }
             )
             chunks.append(tfrecord.frame(payload))
@@ -87,7 +112,7 @@ def build(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
 
 
 def longest_segment(features: pa.Table) -> int:
-    """Bars in the longest run without a gap of a features shard."""
+    """The number of bars in the longest run without a gap."""
     if not features.num_rows:
         return 0
     lengths = features.group_by(["ticker", "segment"], use_threads=False).aggregate([([], "count_all")])
@@ -95,15 +120,15 @@ def longest_segment(features: pa.Table) -> int:
 
 
 def require_windows(counts: Mapping[str, int], config: DatasetConfig, longest: int | None = None) -> None:
-    """Refuses a data set in which a split has no window.
+    """Checks that every labelled split has a window.
 
     Args:
         counts: Windows by split.
-        config: The lengths and dates that the splits were cut by.
-        longest: Bars of the longest run without a gap, where that is known.
+        config: Window, horizon and split dates.
+        longest: Bars in the longest run without a gap, if known.
 
     Raises:
-        DataError: naming the empty splits and what they would need.
+        DataError: a split has no window.
     """
     needed = [split for split in SPLITS if split != FORECAST and not counts.get(split)]
     if needed:
@@ -116,7 +141,7 @@ def require_windows(counts: Mapping[str, int], config: DatasetConfig, longest: i
 
 
 def runs_of(bars: LabelledBars, split: str, config: DatasetConfig) -> Iterator[Run]:
-    """The runs of bars that `split` needs, in order."""
+    """The runs of bars of a split, in order."""
     origins = origins_of(bars, split)
     if not len(origins):
         return
@@ -131,5 +156,87 @@ def runs_of(bars: LabelledBars, split: str, config: DatasetConfig) -> Iterator[R
 
 
 def origins_of(bars: LabelledBars, split: str) -> NDArray[np.int64]:
-    """The bars that end a window of `split`."""
+    """The last bar of each window of a split."""
     return np.flatnonzero(bars.forecast if split == FORECAST else bars.split == SPLITS.index(split))
+
+
+def decode(data: bytes, row: ManifestRow, bars: int, lengths: Lengths) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+    """Ticker and columns of every sequence of a shard.
+
+    Args:
+        data: The shard.
+        row: Its manifest row.
+        bars: Bars of the split before this shard.
+        lengths: For the check of windows and targets.
+    """
+    windows = 0
+    for record in tfrecord.records(data, row.uri):
+        features = example.decode(record, row.uri)
+        ticker, dates = features.get("ticker"), features.get("dates")
+        values, targets = features.get("values"), features.get("targets")
+        if not (
+            isinstance(ticker, list)
+            and len(ticker) == 1
+            and isinstance(dates, np.ndarray)
+            and isinstance(values, np.ndarray)
+            and isinstance(targets, np.ndarray)
+            and dates.dtype.kind + values.dtype.kind + targets.dtype.kind == "iff"
+            and len(values) == len(dates) * len(FEATURE_NAMES)
+            and len(targets) == len(dates)
+        ):
+            found = ", ".join(f"{name}[{len(value)}]" for name, value in sorted(features.items())[:_MAX_SHOWN])
+            raise _invalid_sequence(row.uri, found or "it has no feature")
+        # In "forecast" a sequence is one window, whose target is not known yet.
+        ahead = 0 if row.kind == FORECAST else lengths.horizon_bars
+        ends = np.flatnonzero(~np.isnan(targets)) if ahead else np.array([len(dates) - 1])
+        if fault := _fault(dates, targets, ends, lengths.window_bars, ahead):
+            raise _invalid_sequence(row.uri, fault)
+        try:
+            name = ticker[0].decode()
+        except UnicodeDecodeError:
+            raise _invalid_sequence(row.uri, f"its ticker {ticker[0][:_MAX_SHOWN]!r} is not UTF-8") from None
+        windows += len(ends)
+        yield (
+            name,
+            {
+                "values": values.astype("<f4", copy=False),
+                "targets": targets.astype("<f4", copy=False),
+                "dates": dates.astype("<i4"),
+                "origins": (ends + bars).astype("<i8"),
+            },
+        )
+        bars += len(dates)
+    if windows != row.rows:
+        raise CorruptObjectError(f"{row.uri} has {windows} windows, its manifest says {row.rows}")
+
+
+def _fault(dates: NDArray[Any], targets: NDArray[Any], ends: NDArray[np.int64], window: int, ahead: int) -> str:
+    """What is wrong with a sequence; empty if it is valid.
+
+    Readers take bars by number, so a window that began before its sequence would contain bars of another one.
+
+    Args:
+        dates: Days since 1970-01-01, (bars,).
+        targets: Log-returns, (bars,).
+        ends: The last bar of each window.
+        window: Bars in a window.
+        ahead: Bars from the last bar of a window to its target.
+    """
+    if len(ends) and ends[0] < window - 1:
+        return f"a window of {window} bars ends at its bar {ends[0] + 1}"
+    if len(ends) and ends[-1] + ahead >= len(dates):
+        return f"the target {ahead} bars after its bar {ends[-1] + 1} of {len(dates)} is not in it"
+    if np.isinf(targets).any():
+        return "a target is infinite"
+    if len(dates) and not (dates.min() >= _FIRST_DATE and dates.max() <= _LAST_DATE):
+        return f"a date is {dates.min()} or {dates.max()} days from 1970-01-01"
+    if (np.diff(dates) <= 0).any():
+        return "its dates are not in order"
+    return ""
+
+
+def _invalid_sequence(uri: str, why: str) -> CorruptObjectError:
+    return CorruptObjectError(
+        f"{uri} has an Example that is not a sequence: {why}",
+        hint="delete it and submit again: the step that made it runs again",
+    )

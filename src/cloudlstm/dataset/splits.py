@@ -1,16 +1,16 @@
-"""Which dates belong to which split, and which bars carry a label.
+"""The split of each date, and the labels of bars.
 
 Splits are ranges of dates over all tickers. A label has an origin bar, from which the forecast is made, and a target
-bar, `horizon_bars` later; it belongs to a split only when both dates do. So labels never cross a border, while the
-bars that a window looks back on may lie in an earlier split: they are the past.
+bar, `horizon_bars` later; it belongs to a split only if both dates do. So labels never cross a border, but the earlier
+bars of a window may lie in an earlier split.
 
-What withdraws a bar as a label, though it may stay an input:
+A bar has no label, though it may stay an input, if:
 
-    the origin or the target bar was filled                     there is no true price to forecast from or to
-    cleaning withdrew the origin or the target bar              a later bar showed that its price is none to learn from
-    a feature is missing anywhere in the window                 a look-back is not complete yet
-    fewer than `window_bars` bars since the segment began       nothing to look at
-    fewer than `horizon_bars` bars until the segment ends       nothing to forecast
+    the origin or the target bar was filled                     there is no observed price
+    cleaning withdrew the origin or the target bar              a later bar showed that its price is wrong
+    a feature is missing anywhere in the window                 its look-back is not complete
+    fewer than `window_bars` bars since the segment began       there is no window
+    fewer than `horizon_bars` bars until the segment ends       there is no target
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from cloudlstm.features import FEATURE_NAMES
 LABELLED = ("train", "validation", "test")
 FORECAST = "forecast"
 SPLITS = (*LABELLED, FORECAST)
-"""In order of time; `forecast` holds the last window of each ticker, whose target nobody knows."""
+"""In order of time; `forecast` has the last window of each ticker, whose target is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledBars:
-    """The bars of a shard as arrays, and what each of them is the origin of.
+    """The bars of a shard as arrays, with the label of each.
 
     Attributes:
-        tickers: One name a bar.
+        tickers: The ticker of each bar.
         dates: Days since 1970-01-01.
         values: The features, float32 (bars, feature).
         segment: Ordinal of the bar's segment within the shard.
-        targets: log(close[t + h] / close[t]), meaningful where `split` says so.
-        split: Index into SPLITS of the label that the bar is the origin of, -1 for none.
-        forecast: Whether the bar ends its ticker's last window.
+        targets: log(close[t + h] / close[t]), valid where `split` is not -1.
+        split: Index into SPLITS of the label with this origin bar, -1 without a label.
+        forecast: True for the last bar of a ticker's last window.
     """
 
     tickers: pa.Array
@@ -61,7 +61,12 @@ def split_of(dates: NDArray[np.int32], config: DatasetConfig) -> NDArray[np.int8
 
 
 def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
-    """Labels the bars of a features table, which is sorted by ticker and date."""
+    """Labels the bars of a features table.
+
+    Args:
+        features: Sorted by ticker and date.
+        config: Window, horizon and split dates.
+    """
     rows, window, horizon = features.num_rows, config.window_bars, config.horizon_bars
     tickers = features["ticker"].combine_chunks()
     dates = features["date"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
@@ -81,31 +86,31 @@ def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
     position = np.arange(rows) - np.repeat(starts, lengths)
     left = np.repeat(lengths, lengths) - 1 - position
 
-    # A window is whole when no bar in it lacks a feature: a difference of running counts, as windows overlap.
-    lacking = np.concatenate([[0], np.cumsum(incomplete)])
+    # A window is complete if no bar in it lacks a feature: the running count of such bars does not change over it.
+    incomplete_before = np.concatenate([[0], np.cumsum(incomplete)])
     first = np.maximum(np.arange(rows) - window + 1, 0)
-    whole = (position >= window - 1) & (lacking[1:] == lacking[first])
+    complete = (position >= window - 1) & (incomplete_before[1:] == incomplete_before[first])
 
     close = features["close"].to_numpy()
     target_row = np.minimum(np.arange(rows) + horizon, max(rows - 1, 0))
     with np.errstate(invalid="ignore", divide="ignore"):
         targets = np.log(close[target_row] / close)
     ranges = split_of(dates, config)
-    carries = whole & (left >= horizon) & ~no_label & ~no_label[target_row] & (ranges == ranges[target_row])
-    carries &= np.isfinite(targets)
+    labelled = complete & (left >= horizon) & ~no_label & ~no_label[target_row] & (ranges == ranges[target_row])
+    labelled &= np.isfinite(targets)
     return LabelledBars(
         tickers=tickers,
         dates=dates,
         values=values,
         segment=np.cumsum(begins_segment) - 1,
         targets=targets.astype(np.float32),
-        split=np.where(carries, ranges, -1).astype(np.int8),
-        forecast=_last_real_bar(begins_ticker, filled) & whole & ~no_label,
+        split=np.where(labelled, ranges, -1).astype(np.int8),
+        forecast=_last_real_bar(begins_ticker, filled) & complete & ~no_label,
     )
 
 
 def _last_real_bar(begins_ticker: NDArray[np.bool_], filled: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Marks the last bar of each ticker that was not filled."""
+    """True for the last bar of each ticker that was not filled, (bars,)."""
     marked = np.zeros(len(filled), bool)
     real = np.flatnonzero(~filled)
     ticker = np.cumsum(begins_ticker)[real]
@@ -114,7 +119,7 @@ def _last_real_bar(begins_ticker: NDArray[np.bool_], filled: NDArray[np.bool_]) 
 
 
 def _changes(column: pa.Array) -> NDArray[np.bool_]:
-    """Where a column's value differs from the row before; true for the first row."""
+    """True where a value differs from the previous row, and in the first row."""
     if len(column) == 0:
         return np.zeros(0, bool)
     differs = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)).to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""TFRecord framing: how records stand in a file, each guarded by two checksums.
+"""TFRecord framing: each record of a file has two checksums.
 
     uint64  length of the payload            little-endian
     uint32  masked CRC-32C of those 8 bytes
@@ -23,7 +23,7 @@ _FOOTER_BYTES = 4
 
 
 def masked_crc(data: bytes) -> int:
-    """CRC-32C, rotated and shifted so that a checksum over data that holds checksums stays sound."""
+    """CRC-32C, rotated and shifted, because data may contain checksums itself."""
     crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
@@ -40,15 +40,19 @@ def footer(payload: bytes) -> bytes:
 
 
 def frame(payload: bytes) -> bytes:
-    """The payload as one record of a TFRecord file."""
+    """A payload as one record of a TFRecord file."""
     return b"".join((header(len(payload)), payload, footer(payload)))
 
 
 def records(data: bytes, name: str) -> Iterator[bytes]:
-    """The payloads of a TFRecord file, both checksums of each verified.
+    """The payloads of a TFRecord file, with both checksums verified.
+
+    Args:
+        data: The file.
+        name: Its name in errors.
 
     Raises:
-        CorruptObjectError: naming the file as `name` and the byte at which it stops making sense.
+        CorruptObjectError: names the byte of the first invalid record.
     """
     at = 0
     while at < len(data):

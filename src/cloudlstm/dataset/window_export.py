@@ -1,12 +1,12 @@
-"""The `windows` layout: one Example per window, for readers that know nothing of sequences.
+"""The layout `windows`: one Example per window, for readers that do not know sequences.
 
     ticker  bytes_list  [1]
     date    int64_list  [1]                       the window's last bar, days since 1970-01-01
     inputs  float_list  [window_bars * features]  raw feature values row by row, oldest bar first
     target  float_list  [1]                       log-return over the horizon, NaN in the split "forecast"
 
-It takes about `window_bars` times the space of sequences. Windows of one ticker whose dates have equally long varints
-differ in content only, not in layout, so they are written as one block of bytes.
+It needs about `window_bars` times the space of sequences. Windows of one ticker whose dates have varints of the same
+length have the same byte layout, so they are written as one block of bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ from cloudlstm.dataset.splits import FORECAST, SPLITS, LabelledBars, label
 
 
 def export(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
-    """Every split's windows of a features shard (sorted by ticker and date), ordered by ticker and date."""
+    """The windows of every split of a features shard, ordered by ticker and date.
+
+    Args:
+        features: Sorted by ticker and date.
+        config: Window, horizon and split dates.
+    """
     bars = label(features, config)
     built = {}
     for split in SPLITS:
@@ -35,7 +40,7 @@ def export(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
 
 
 def _blocks(bars: LabelledBars, origins: NDArray[np.int64], window: int, *, known: bool) -> Iterator[bytes]:
-    """Framed records, in blocks of one ticker and one length of the date."""
+    """Framed records, in blocks with one ticker and one length of the date."""
     if len(origins) == 0:
         return
     dates, offsets = example.varints(bars.dates[origins])
@@ -54,7 +59,7 @@ def _blocks(bars: LabelledBars, origins: NDArray[np.int64], window: int, *, know
 
 
 def _records(ticker: bytes, dates: NDArray[np.uint8], inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> bytes:
-    """Framed Examples of equal layout, from the bytes of their contents (windows, bytes)."""
+    """Framed Examples of equal layout, from the bytes of their values, (windows, bytes) each."""
 
     def filled_with(byte: int) -> NDArray[np.uint8]:
         date, values, target = (bytes([byte]) * part.shape[1] for part in (dates, inputs, targets))
@@ -69,7 +74,7 @@ def _records(ticker: bytes, dates: NDArray[np.uint8], inputs: NDArray[np.uint8],
         return np.frombuffer(payload, np.uint8)
 
     template = filled_with(0)
-    contents = np.flatnonzero(template != filled_with(1))  # what differs between the two is not layout
+    contents = np.flatnonzero(template != filled_with(1))  # bytes that differ are values, the others layout
     payloads = np.tile(template, (len(dates), 1))
     payloads[:, contents] = np.concatenate([dates, inputs, targets], axis=1)
     crcs = np.array([tfrecord.masked_crc(payload) for payload in payloads], "<u4").view(np.uint8).reshape(-1, 4)

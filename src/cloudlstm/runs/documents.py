@@ -37,7 +37,7 @@ def built(kind: type[Kind], document: Any, name: str) -> Kind:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "document"
         raise CorruptObjectError(
-            f"{name} is no {kind.__name__.lower()}: {place}: {first['msg']}", hint="submit again"
+            f"{name} is not a valid {kind.__name__.lower()}: {place}: {first['msg']}", hint="submit again"
         ) from None
     return found
 

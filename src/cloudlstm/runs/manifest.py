@@ -105,7 +105,9 @@ class Manifest:
             if not (
                 _RELATIVE.fullmatch(row.uri) and _SHA256.fullmatch(row.sha256) and min(row.rows, row.size_bytes) >= 0
             ):
-                raise CorruptObjectError(f"{uri} is not a manifest: it names {row.uri!r}", hint=_RUN_AGAIN, uri=uri)
+                raise CorruptObjectError(
+                    f"{uri} is not a valid manifest: it names {row.uri!r}", hint=_RUN_AGAIN, uri=uri
+                )
         rows = tuple(replace(row, uri=join(paths.uri, row.uri)) for row in found.objects)
         return replace(found, objects=rows)
 
