@@ -1,11 +1,12 @@
 import datetime as dt
 import re
+from pathlib import Path
 
 import pytest
 
-from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX
+from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX, panel, scales, svg
 from cloudlstm.report.charts.scales import Scale, date_ticks, duration_ticks, spread_out, ticks
-from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, extent
+from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, text_width
 from evaluation.samples import make_extreme_forecasts, make_forecasts, report_of
 
 LONG_HISTORY = [
@@ -18,11 +19,13 @@ LONG_HISTORY = [
 def texts(markup):
     """Left end, right end, base line and content of every text of a chart."""
     for found in re.finditer(r'<text class="t( l)?( b)? c-\w+" x="([-\d.]+)" y="([-\d.]+)"([^>]*)>([^<]*)<', markup):
-        large, bold, x, y, rest, words = found.groups()
-        wide = extent(words.replace("&lt;", "<").replace("&gt;", ">"), LABEL_PX if large else TICK_PX, bold=bool(bold))
+        large, bold, x, y, rest, text = found.groups()
+        wide = text_width(
+            text.replace("&lt;", "<").replace("&gt;", ">"), LABEL_PX if large else TICK_PX, bold=bool(bold)
+        )
         anchor = re.search(r'text-anchor="(\w+)"', rest)
         left = float(x) - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor[1] if anchor else "start"]
-        yield left, left + wide, float(y), words
+        yield left, left + wide, float(y), text
 
 
 def places(markup):
@@ -62,14 +65,14 @@ def test_shapes_stay_inside_and_labels_do_not_overlap(report, name, width):
     markup = drawing.markup(name, "t", "d")
     found = list(texts(markup))
     assert len(found) == markup.count("<text") > 3
-    for left, right, y, words in found:
-        assert left >= -0.6, words
-        assert right <= width + 0.6, words
-        assert 6.0 <= y <= drawing.height, words
-    for index, (left, right, y, words) in enumerate(found):
+    for left, right, y, text in found:
+        assert left >= -0.6, text
+        assert right <= width + 0.6, text
+        assert 6.0 <= y <= drawing.height, text
+    for index, (left, right, y, text) in enumerate(found):
         for other_left, other_right, other_y, other in found[index + 1 :]:
-            if abs(y - other_y) < 8.0 and words != other:
-                assert right <= other_left + 1.0 or other_right <= left + 1.0, (words, other)
+            if abs(y - other_y) < 8.0 and text != other:
+                assert right <= other_left + 1.0 or other_right <= left + 1.0, (text, other)
     xs, ys = places(markup)
     assert min(xs) >= -0.6
     assert max(xs) <= width + 0.6
@@ -81,10 +84,10 @@ def test_shapes_stay_inside_and_labels_do_not_overlap(report, name, width):
 
 def test_a_wide_range_is_labelled_without_exponents():
     for name in CHARTS:
-        for _, _, _, words in texts(
+        for _, _, _, text in texts(
             CHARTS[name].draw(report_of(make_extreme_forecasts()), NARROW_PX).markup(name, "t", "d")
         ):
-            assert not re.search(r"\de[+−-]?\d", words), words
+            assert not re.search(r"\de[+−-]?\d", text), text
 
 
 @pytest.mark.parametrize(
@@ -105,13 +108,13 @@ def test_ticks_are_round_and_have_as_many_digits_as_needed(low, high, expected):
 
 
 def test_dates_are_ticked_by_weeks_months_or_years():
-    def words(first, last, at_most):
+    def text(first, last, at_most):
         low, high = (dt.date.fromisoformat(text).toordinal() for text in (first, last))
         return [tick.text for tick in date_ticks(low, high, at_most)]
 
-    assert words("2024-01-02", "2024-02-01", 4) == ["8 Jan", "15 Jan", "22 Jan", "29 Jan"]
-    assert words("2023-01-04", "2024-12-31", 8) == ["Apr", "Jul", "Oct", "2024", "Apr", "Jul", "Oct"]
-    assert words("2004-01-04", "2024-12-31", 8) == ["2005", "2010", "2015", "2020"]
+    assert text("2024-01-02", "2024-02-01", 4) == ["8 Jan", "15 Jan", "22 Jan", "29 Jan"]
+    assert text("2023-01-04", "2024-12-31", 8) == ["Apr", "Jul", "Oct", "2024", "Apr", "Jul", "Oct"]
+    assert text("2004-01-04", "2024-12-31", 8) == ["2005", "2010", "2015", "2020"]
 
 
 def test_durations_are_ticked_in_round_units():
@@ -129,9 +132,9 @@ def test_labels_at_line_ends_do_not_overlap_and_stay_inside():
 def test_the_timeline_shows_steps_and_starts():
     report = report_of(make_forecasts())
     markup = CHARTS["timeline"].draw(report, WIDE_PX).markup("timeline", "t", "d")
-    words = [text for *_, text in texts(markup)]
+    text = [text for *_, text in texts(markup)]
     for name in ("start of Spark", "ingest", "start of training", "train", "evaluate"):
-        assert name in words
+        assert name in text
     spark = next(span for span in report.timeline.spans if span.name == "start of Spark")
     assert spark.seconds == pytest.approx(4.8)
     assert f"start of Spark: {spark.what}; 4.8 s from 5.2 s on" in markup
@@ -143,3 +146,9 @@ def test_charts_without_data_are_not_drawn():
     report = report_of(test, steps={}, history=[])
     for name in ("comparison", "errors", "returns", "skill", "training"):
         assert CHARTS[name].draw(report, WIDE_PX) is None
+
+
+@pytest.mark.parametrize("module", [svg, scales, panel])
+def test_the_drawing_modules_do_not_depend_on_the_report(module):
+    imported = re.findall(r"^(?:from|import) (cloudlstm\S*)", Path(module.__file__).read_text(encoding="utf-8"), re.M)
+    assert all(name.startswith(("cloudlstm.report.charts.", "cloudlstm.text.")) for name in imported)

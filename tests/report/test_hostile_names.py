@@ -14,7 +14,7 @@ import pytest
 from cloudlstm.evaluation.forecasts import Forecasts, as_csv, as_parquet, next_session_table
 from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX
-from cloudlstm.report.charts.svg import LABEL_PX, Drawing, extent, fitted
+from cloudlstm.report.charts.svg import LABEL_PX, Drawing, fit_text, text_width
 from cloudlstm.text.printable import printable
 from evaluation.samples import make_forecasts, manifests, next_forecasts, report_of
 from report.pages import Page
@@ -114,11 +114,11 @@ def test_a_very_long_ticker_is_short_in_tables_and_whole_on_hover() -> None:
 def test_a_name_is_cut_to_the_given_width() -> None:
     for text in ("short", *VERY_LONG, "W" * 40):
         for width in (30.0, 100.0, 1e6):
-            cut = fitted(text, LABEL_PX, width, bold=True)
-            assert extent(cut, LABEL_PX, bold=True) <= width
+            cut = fit_text(text, LABEL_PX, width, bold=True)
+            assert text_width(cut, LABEL_PX, bold=True) <= width
             assert cut == text or cut.endswith("…")
             assert text.startswith(cut.removesuffix("…"))
-    assert fitted("", LABEL_PX, 1.0) == ""
+    assert fit_text("", LABEL_PX, 1.0) == ""
 
 
 def test_text_is_measured_as_it_is_shown() -> None:

@@ -97,8 +97,8 @@ def _manifests(paths: RunPaths) -> dict[str, Manifest | None]:
 
 def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> str:
     """Hash of everything that the report depends on: the results of the steps, and the settings."""
-    made = {step: (manifest.fingerprint, manifest.digest()) for step, manifest in manifests.items() if manifest}
-    return fingerprint([__version__, STEP, made, config.identity()])
+    results = {step: (manifest.fingerprint, manifest.digest()) for step, manifest in manifests.items() if manifest}
+    return fingerprint([__version__, STEP, results, config.identity()])
 
 
 def _required(manifests: dict[str, Manifest | None], step: str) -> Manifest:

@@ -26,7 +26,7 @@ STEPS = (
     Step("features", "prepare", "the features"),
     Step("sequences", "prepare", "TFRecord sequences and their splits"),
     Step("train", "train", "fit the LSTM and forecast"),
-    Step("evaluate", "train", "judge the forecasts and write the report"),
+    Step("evaluate", "train", "score the forecasts and write the report"),
 )
 
 JOBS = ("prepare", "train")

@@ -6,7 +6,6 @@ A missing value is a dash, and a minus sign is the typographic one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 DASH = "–"
@@ -86,24 +85,3 @@ def typeset(text: str) -> str:
     """Plain text with minus and times signs, and with non-breaking spaces around `=` and `<`."""
     text = re.sub(r"(?<![\w.])-(?=[\d$])", "−", text).replace(" - ", " − ").replace(" x ", " × ")
     return re.sub(r" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", text)
-
-
-def figure(value: float | None, metric: Mapping[str, Any]) -> str:
-    """The value of a metric as text, by the metric's unit."""
-    if value is None:
-        return DASH
-    match metric["unit"]:
-        case "dollar":
-            return dollars(value)
-        case "return":
-            return percent(value, 3)
-        case "share":
-            return signed_percent(value) if metric["name"] in ("skill", "r2_oos") else percent(value)
-        case "count":
-            return count(value) if value < 1e5 else amount(value)
-        case "p":
-            return p_value(value)
-        case "t":
-            return minus(f"{value:+.2f}")
-        case _:
-            return minus(f"{value:.3f}")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from cloudlstm.report.charts import panel
 from cloudlstm.report.charts.panel import BROAD_PX, Box, LegendEntry
-from cloudlstm.report.charts.scales import Scale, Tick, date_ticks, day, padded, step_of, ticks
-from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, extent, fitted
+from cloudlstm.report.charts.scales import Scale, Tick, date_ticks, day_number, padded, tick_step, ticks
+from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, fit_text, text_width
 from cloudlstm.report.models import Calibration, Decile, ForecastPath, Sample
 from cloudlstm.text.numbers import count, percent, signed
 
@@ -38,24 +38,24 @@ def forecast_paths(shown: Sequence[ForecastPath], width: float) -> Drawing | Non
 
 
 def _path(drawing: Drawing, box: Box, path: ForecastPath) -> None:
-    days = [day(text) for text in path.dates]
+    days = [day_number(text) for text in path.dates]
     prices = (*path.actual_price, *path.forecast_price)
     actual_percent = [100.0 * value for value in path.actual_return]
     forecast_percent = [100.0 * value for value in path.forecast_return]
     low, high = padded(min(prices), max(prices), 0.05)
     limit = 1.05 * max(map(abs, (*actual_percent, *forecast_percent))) or 1.0
     price_ticks = ticks(low, high, 4, panel.dollar_tick)
-    step = step_of(0.0, limit, 1)
+    step = tick_step(0.0, limit, 1)
     step = step if step <= limit else step / 2.0
     return_ticks = [Tick(value, panel.percent_tick(value, 0 if step >= 1.0 else 2)) for value in (-step, 0.0, step)]
     left = box.left + panel.gutter([*price_ticks, *return_ticks])
     upper = Box(left, box.top + 24.0, box.right, box.top + 142.0)
     lower = Box(left, box.top + 164.0, box.right, box.bottom - panel.AXIS_PX)
-    name_px = box.right - box.left - extent(path.role, TICK_PX) - 8.0
-    name = fitted(path.ticker, LABEL_PX, name_px, bold=True)
+    name_px = box.right - box.left - text_width(path.role, TICK_PX) - 8.0
+    name = fit_text(path.ticker, LABEL_PX, name_px, bold=True)
     whole = "" if name == path.ticker else path.ticker
     drawing.text(box.left, box.top + 12.0, name, "ink", px=LABEL_PX, bold=True, title=whole)
-    drawing.text(box.left + extent(name, LABEL_PX, bold=True) + 8.0, box.top + 12.0, path.role)
+    drawing.text(box.left + text_width(name, LABEL_PX, bold=True) + 8.0, box.top + 12.0, path.role)
     x = Scale(days[0], days[-1] if len(days) > 1 else days[0] + 1, upper.left + 1.0, upper.right - 1.0)
     xs = [x(value) for value in days]
     y = Scale(low, high, upper.bottom, upper.top)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from cloudlstm.evaluation.rows import LOSSES, MODEL_LABELS, ModelName, ModelTest
 from cloudlstm.report.charts import panel
 from cloudlstm.report.charts.panel import BROAD_PX, Box, EndLabel
-from cloudlstm.report.charts.scales import Scale, date_ticks, day, padded, ticks
-from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, Marker, extent
+from cloudlstm.report.charts.scales import Scale, date_ticks, day_number, padded, ticks
+from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, Marker, text_width
 from cloudlstm.report.models import CumulativeSeries, ErrorSeries
 from cloudlstm.text.numbers import count, p_value, percent, signed
 
@@ -47,8 +47,8 @@ def _relative_rmse_panel(drawing: Drawing, box: Box, loss: str, tests: Sequence[
     ends = [edge for test, _ in rows for edge in _interval(test)]
     low, high = padded(min([0.0, *known, *ends]), max([0.0, *known, *ends]), 0.06)
     texts = ["–" if value is None else signed(value) for _, value in rows]
-    p_px = extent("<0.001", LABEL_PX)
-    value_px = max(extent("vs naive", TICK_PX), *(extent(text, LABEL_PX, bold=True) for text in texts))
+    p_px = text_width("<0.001", LABEL_PX)
+    value_px = max(text_width("vs naive", TICK_PX), *(text_width(text, LABEL_PX, bold=True) for text in texts))
     plot = Box(box.left + 52.0, box.top + 24.0, box.right - p_px - value_px - 28.0, box.bottom - panel.AXIS_PX)
     scale = Scale(low, high, plot.left, plot.right)
     drawing.text(box.left, box.top + 12.0, f"RMSE of {loss}", "ink", px=LABEL_PX, bold=True)
@@ -100,7 +100,7 @@ def cumulative(series: CumulativeSeries, width: float) -> Drawing | None:
         drawing.height - panel.AXIS_PX,
     )  # fmt: skip
     panel.title(drawing, 0.0, 12.0, "Squared error saved", "in percent of naive's, up to each date", width)
-    days = [day(text) for text in series.dates]
+    days = [day_number(text) for text in series.dates]
     x, y = Scale(days[0], days[-1], box.left, box.right), Scale(low, high, box.bottom, box.top)
     panel.y_axis(drawing, box, y, found)
     panel.x_axis(drawing, box, x, date_ticks(days[0], days[-1], 8 if broad else 4))
@@ -130,7 +130,7 @@ def errors(series: ErrorSeries, width: float) -> Drawing | None:
     drawing = Drawing(width, 306.0)
     left, right = panel.gutter([*top_ticks, *low_ticks]), width - panel.end_labels_px(["Naive", "LSTM"])
     upper, lower = Box(left, 24.0, right, 150.0), Box(left, 194.0, right, drawing.height - panel.AXIS_PX)
-    days = [day(text) for text in series.dates]
+    days = [day_number(text) for text in series.dates]
     half = (days[-1] - days[0]) / (len(days) - 1) / 2.0
     x = Scale(days[0] - half, days[-1] + half, left, right)
     panel.title(drawing, 0.0, 12.0, f"RMSE of return by {series.period}", "", width)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cloudlstm.report.charts.scales import Scale, Tick, spread_out
-from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, extent
+from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, text_width
 from cloudlstm.text.numbers import signed
 
 BROAD_PX = 500.0
@@ -64,14 +64,14 @@ def dollar_tick(value: float, decimals: int) -> str:
 def title(drawing: Drawing, x: float, y: float, text: str, unit: str = "", width: float = 1e9) -> None:
     """A panel's title in bold, and its unit if both fit into `width`."""
     drawing.text(x, y, text, "ink", px=LABEL_PX, bold=True)
-    start = extent(text, LABEL_PX, bold=True) + 8.0
-    if unit and start + extent(unit, TICK_PX) <= width:
+    start = text_width(text, LABEL_PX, bold=True) + 8.0
+    if unit and start + text_width(unit, TICK_PX) <= width:
         drawing.text(x + start, y, unit)
 
 
 def gutter(ticks: Sequence[Tick]) -> float:
     """Width of the labels of a y axis, with their distance from the plot."""
-    return max((extent(tick.text, TICK_PX) for tick in ticks), default=0.0) + 8.0
+    return max((text_width(tick.text, TICK_PX) for tick in ticks), default=0.0) + 8.0
 
 
 def y_axis(drawing: Drawing, box: Box, scale: Scale, ticks: Sequence[Tick]) -> None:
@@ -99,7 +99,7 @@ def x_axis(
     """
     end, most = low - 8.0, high if high is not None else drawing.width
     for tick in ticks:
-        x, half = scale(tick.value), extent(tick.text, TICK_PX) / 2.0
+        x, half = scale(tick.value), text_width(tick.text, TICK_PX) / 2.0
         middle = min(max(x, low + half), most - half)
         if middle - half >= end + 8.0:
             if lines:
@@ -112,7 +112,7 @@ def legend(drawing: Drawing, x: float, y: float, entries: Sequence[LegendEntry])
     """Draws entries in a row, wrapped at the right edge; returns their height."""
     at, rows = x, 0
     for entry in entries:
-        width = 22.0 + extent(entry.text, TICK_PX) + 14.0
+        width = 22.0 + text_width(entry.text, TICK_PX) + 14.0
         if at > x and at + width - 14.0 > drawing.width:
             at, rows = x, rows + 1
         middle = y + 18.0 * rows - 4.0
@@ -136,4 +136,4 @@ def end_labels(drawing: Drawing, box: Box, labels: Sequence[EndLabel]) -> None:
 
 def end_labels_px(texts: Sequence[str]) -> float:
     """Width that labels right of a box need."""
-    return max((extent(text, TICK_PX, bold=True) for text in texts), default=0.0) + 8.0
+    return max((text_width(text, TICK_PX, bold=True) for text in texts), default=0.0) + 8.0

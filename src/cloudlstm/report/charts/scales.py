@@ -46,7 +46,7 @@ def padded(low: float, high: float, share: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def step_of(low: float, high: float, at_most: int) -> float:
+def tick_step(low: float, high: float, at_most: int) -> float:
     """The smallest step of 1, 2, 2.5 or 5 times a power of ten that gives at most `at_most` steps in the range."""
     rough = (high - low) / max(at_most, 1) or 1.0
     power = 10.0 ** math.floor(math.log10(rough))
@@ -55,14 +55,14 @@ def step_of(low: float, high: float, at_most: int) -> float:
 
 def ticks(low: float, high: float, at_most: int, text: Callable[[float, int], str]) -> list[Tick]:
     """Round values in the range; `text` formats a value with the number of decimals that the step needs."""
-    step = step_of(low, high, at_most)
+    step = tick_step(low, high, at_most)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     decimals += round(step / 10.0 ** math.floor(math.log10(step) + 1e-9), 6) == 2.5 if step < 10 else 0
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [Tick(number * step, text(number * step, decimals)) for number in range(first, last + 1)]
 
 
-def day(text: str) -> int:
+def day_number(text: str) -> int:
     """An ISO date as a day number."""
     return dt.date.fromisoformat(text).toordinal()
 

@@ -30,7 +30,7 @@ _WIDTHS = {
 _WIDTH = {character: width for width, characters in _WIDTHS.items() for character in characters}
 
 
-def extent(text: str, px: float, *, bold: bool = False) -> float:
+def text_width(text: str, px: float, *, bold: bool = False) -> float:
     """Upper bound of the width of text in pixels."""
     return sum(map(_width, text)) * px * (1.12 if bold else 1.0)
 
@@ -39,13 +39,13 @@ def _width(character: str) -> float:
     return _WIDTH.get(character) or (1.0 if unicodedata.east_asian_width(character) in "WF" else 0.84)
 
 
-def fitted(text: str, px: float, width: float, *, bold: bool = False) -> str:
+def fit_text(text: str, px: float, width: float, *, bold: bool = False) -> str:
     """The text, or as much of its beginning as fits into `width` pixels, with an ellipsis."""
     text = printable(text)
-    if extent(text, px, bold=bold) <= width:
+    if text_width(text, px, bold=bold) <= width:
         return text
     most = len(text)
-    while most > 1 and extent(shortened(text, most), px, bold=bold) > width:
+    while most > 1 and text_width(shortened(text, most), px, bold=bold) > width:
         most = min(most - 1, max(int(most * 0.9), 1))
     return shortened(text, most)
 
@@ -139,7 +139,7 @@ class Drawing:
     ) -> None:  # fmt: skip
         """Text with its base line at y, shifted to stay on the canvas; `title` shows on hover."""
         text = printable(text)
-        wide = extent(text, px, bold=bold)
+        wide = text_width(text, px, bold=bold)
         left = x - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
         x += max(-left, 0.0) + min(self.width - left - wide, 0.0) if wide <= self.width else 0.0
         style = ("" if px == TICK_PX else " l") + (" b" if bold else "")

@@ -10,7 +10,7 @@ from cloudlstm.report.charts import panel
 from cloudlstm.report.charts.model_charts import naive_tick
 from cloudlstm.report.charts.panel import BROAD_PX, Box
 from cloudlstm.report.charts.scales import Scale, padded, ticks
-from cloudlstm.report.charts.svg import LABEL_PX, Drawing, extent, fitted
+from cloudlstm.report.charts.svg import LABEL_PX, Drawing, fit_text, text_width
 from cloudlstm.text.numbers import count, signed
 
 MANY_TICKERS = 60
@@ -36,9 +36,9 @@ def _dots(names: list[str], values: list[float], width: float) -> Drawing:
     row_px = 24.0 if len(names) <= 20 else 18.0
     drawing = Drawing(width, 6.0 + row_px * len(names) + panel.AXIS_PX)
     texts = [signed(value) for value in values]
-    labels = [fitted(name, LABEL_PX, _NAMES * width) for name in names]
-    left = max(extent(label, LABEL_PX) for label in labels) + 14.0
-    right = width - max(extent(text, LABEL_PX) for text in texts) - 14.0
+    labels = [fit_text(name, LABEL_PX, _NAMES * width) for name in names]
+    left = max(text_width(label, LABEL_PX) for label in labels) + 14.0
+    right = width - max(text_width(text, LABEL_PX) for text in texts) - 14.0
     box = Box(left, 6.0, right, drawing.height - panel.AXIS_PX)
     low, high = padded(min(0.0, *values, 0.0), max(0.0, *values, 0.0), 0.05)
     x = Scale(low, high, box.left, box.right)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from cloudlstm.report.charts import panel
 from cloudlstm.report.charts.panel import BROAD_PX, Box, LegendEntry
 from cloudlstm.report.charts.scales import Scale, Tick, duration_ticks, padded, ticks
-from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, extent
+from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, text_width
 from cloudlstm.report.run_models import Step, Timeline, Training
 from cloudlstm.text.numbers import amount, seconds
 
@@ -93,8 +93,8 @@ def timeline_chart(timeline: Timeline, steps: Sequence[Step], width: float) -> D
     broad, total = width > BROAD_PX, timeline.seconds or 1.0
     row_px = 26.0 if broad else 38.0
     drawing = Drawing(width, 4.0 + row_px * len(rows) + panel.AXIS_PX)
-    names = max(extent(span.name, LABEL_PX, bold=True) for span, _ in rows) + 16.0
-    texts = max(extent(text, TICK_PX) for _, text in rows) + 12.0
+    names = max(text_width(span.name, LABEL_PX, bold=True) for span, _ in rows) + 16.0
+    texts = max(text_width(text, TICK_PX) for _, text in rows) + 12.0
     box = Box(names if broad else 0.0, 4.0, width - (texts if broad else 0.0), drawing.height - panel.AXIS_PX)
     x = Scale(0.0, total, box.left, box.right)
     found = duration_ticks(total, 8 if broad else 4)
