@@ -190,9 +190,9 @@ def test_snippets_for_pandas(run: cloudlstm.Run, root: Path) -> None:
     found = namespace_of(root / run.id, "json", "pandas", "numpy")
     assert len(found["bars"]) == run.bars.num_rows
     assert found["closes"].shape[1] == 6
-    lstm = run.report["models"][3]
-    assert len(found["test"]) == lstm["labels"]
-    assert found["rmse"] == pytest.approx(lstm["rmse_return"])
+    lstm = run.report.models[3]
+    assert len(found["test"]) == lstm.labels
+    assert found["rmse"] == pytest.approx(lstm.rmse_return)
 
 
 @pytest.mark.filterwarnings(KERAS_COPIES)
@@ -208,7 +208,7 @@ def test_snippets_for_tensorflow(run: cloudlstm.Run, root: Path) -> None:
 def test_snippet_for_cloudlstm(run: cloudlstm.Run, root: Path) -> None:
     found = namespace_of(root / run.id, "cloudlstm")
     assert len(found["bars"]) == run.bars.num_rows
-    assert len(found["returns"]) == len(found["windows"]) == run.report["models"][3]["labels"]
+    assert len(found["returns"]) == len(found["windows"]) == run.report.models[3].labels
 
 
 def test_snippet_for_spark(run: cloudlstm.Run, root: Path) -> None:

@@ -33,7 +33,7 @@ def test_every_cell_runs(run: cloudlstm.Run, root: Path) -> None:
     assert list(shown) == [str(number) for number, cell in enumerate(cells) if cell["cell_type"] == "code"]
     assert all(text.strip() for text in shown.values())
     assert f"<b>{run.id}</b> · done" in shown["1"]
-    assert run.report["headline"] in shown["5"]
+    assert run.report.headline in shown["5"]
     assert "unchanged, skipped" in done.stderr, "the settings of conftest.py are not those of the notebook"
     assert [each.id for each in cloudlstm.list_runs(str(root))] == [run.id]
 

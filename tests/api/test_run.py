@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ def test_a_run_knows_its_place_state_settings_and_report(run: cloudlstm.Run, roo
     assert run.id.startswith("demo-")
     assert run.state == "done"
     assert (run.config.train.epochs, run.config.dataset.window_bars) == (2, 10)
-    assert run.report["run_id"] == run.id
+    assert run.report.run_id == run.id
     assert repr(run) == f"<cloudlstm.Run {run.uri}>"
 
 
@@ -31,12 +32,14 @@ def test_metrics_have_a_row_for_each_model(run: cloudlstm.Run) -> None:
     metrics = run.metrics
     assert metrics.column_names[0] == "model"
     assert metrics["model"].to_pylist() == ["naive", "drift", "ridge", "lstm"]
-    assert metrics.to_pylist()[3]["rmse_price"] == run.report["models"][3]["rmse_price"]
+    assert metrics.to_pylist()[3]["rmse_price"] == run.report.models[3].rmse_price
 
 
 def test_a_figure_that_no_model_has_is_a_number_too(run: cloudlstm.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloudlstm.Run, "report", {"models": [{"ic": None, "model": "lstm", "skill": 0.5}]})
-    assert run.metrics.schema == pa.schema([("model", pa.string()), ("ic", pa.float64()), ("skill", pa.float64())])
+    rows = tuple(row.model_copy(update={"ic": None}) for row in run.report.models)
+    monkeypatch.setattr(cloudlstm.Run, "report", run.report.model_copy(update={"models": rows}))
+    assert run.metrics["ic"].null_count == len(rows)
+    assert run.metrics.schema.field("ic").type == pa.float64()
 
 
 def test_tables_hold_all_shards(run: cloudlstm.Run) -> None:
@@ -183,6 +186,20 @@ def test_a_damaged_report_is_shown_as_such(copied: Callable[[], Path]) -> None:
     assert "report.json has 2 bytes" in cloudlstm.open_run(folder)._repr_html_()
 
 
+def test_a_report_of_another_release_is_named(copied: Callable[[], Path]) -> None:
+    folder = copied()
+    data = b'{"schema_version": 1}'
+    (folder / "report/report.json").write_bytes(data)
+    manifest = json.loads((folder / "manifests/evaluate.json").read_text())
+    (entry,) = (entry for entry in manifest["objects"] if entry["kind"] == "report_json")
+    entry |= {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / "manifests/evaluate.json").write_text(json.dumps(manifest))
+    run = cloudlstm.open_run(folder)
+    with pytest.raises(CorruptObjectError, match=r"report\.json is not a report that this release can read"):
+        _ = run.metrics
+    assert "is not a report" in run._repr_html_()
+
+
 def test_a_run_is_read_from_other_storage(run: cloudlstm.Run, root: Path) -> None:
     for path in (root / run.id).rglob("*"):
         if path.is_file():
@@ -200,9 +217,9 @@ def test_runs_are_listed_as_a_table(run: cloudlstm.Run, root: Path, tmp_path: Pa
     assert [each.uri for each in runs] == [run.uri]
     assert [each.uri for each in runs[:1]] == [run.uri]
     (row,) = runs.to_pandas().to_dict("records")
-    lstm = run.report["models"][3]
+    lstm = run.report.models[3]
     expected = {"run": run.id, "state": "done", "tickers": 6, "epochs": 2, "units": 8, "window_bars": 10,
-                "rmse_price": lstm["rmse_price"], "skill": lstm["skill"]}  # fmt: skip
+                "rmse_price": lstm.rmse_price, "skill": lstm.skill}  # fmt: skip
     assert {name: row[name] for name in expected} == expected
     assert abs(pd.Timestamp.now("UTC") - row["submitted"]) < pd.Timedelta("1h")
     assert repr(runs) == f"runs in file://{root}: 1\n  {run.id}  done"
@@ -212,10 +229,11 @@ def test_runs_are_listed_as_a_table(run: cloudlstm.Run, root: Path, tmp_path: Pa
 
 def test_html_shows_the_metrics_and_escapes_text(run: cloudlstm.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     page = run._repr_html_()
-    lstm = run.report["models"][3]
-    assert all(text in page for text in (run.id, "done", f"<td>{lstm['rmse_price']:,.4f}</td>", "<th>skill</th>"))
+    lstm = run.report.models[3]
+    assert all(text in page for text in (run.id, "done", f"<td>{lstm.rmse_price:,.4f}</td>", "<th>skill</th>"))
     assert page.count("<tr>") == 5
-    hostile = {"headline": "<script>&", "models": [{"model": "<b>", "skill": None}]}
+    row = lstm.model_copy(update={"model": "<b>", "rmse_price": None})
+    hostile = run.report.model_copy(update={"headline": "<script>&", "models": (row,)})
     monkeypatch.setattr(cloudlstm.Run, "report", hostile)
     page = run._repr_html_()
     assert "&lt;script&gt;&amp;" in page

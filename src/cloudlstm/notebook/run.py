@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from cloudlstm.cli import find
 from cloudlstm.cli.status import state as state_of
@@ -20,9 +21,10 @@ from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import SPLITS
-from cloudlstm.errors import CloudLSTMError, UsageError
+from cloudlstm.errors import CloudLSTMError, CorruptObjectError, UsageError
 from cloudlstm.market.bars import QUARANTINE
 from cloudlstm.notebook.windows import Windows
+from cloudlstm.report.models import Report
 from cloudlstm.runs import attempts
 from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object
 from cloudlstm.runs.paths import RunPaths
@@ -79,16 +81,24 @@ class Run:
         return find.read_config(self._paths)
 
     @property
-    def report(self) -> dict[str, Any]:
-        """The report, as the JSON document report.json."""
+    def report(self) -> Report:
+        """The report; `run.report.model_dump()` gives it as plain values.
+
+        Raises:
+            CorruptObjectError: This release cannot read it.
+        """
         (row,) = self._objects("evaluate", "report_json")
-        document: dict[str, Any] = json.loads(read_object(row))
-        return document
+        try:
+            return Report.model_validate_json(read_object(row))
+        except ValidationError:
+            raise CorruptObjectError(
+                f"{row.uri} is not a report that this release can read", hint="the release that wrote it", uri=row.uri
+            ) from None
 
     @property
     def metrics(self) -> pa.Table:
         """The errors of each model on the test split, one row per model."""
-        table = pa.Table.from_pylist(self.report["models"])
+        table = pa.Table.from_pylist([row.model_dump() for row in self.report.models])
         table = table.select(["model", *(name for name in table.column_names if name != "model")])
         for place, field in enumerate(table.schema):
             if pa.types.is_null(field.type):  # a figure that no model has
@@ -196,18 +206,18 @@ class Run:
         """What a notebook shows: state, headline and metrics; it raises no error of storage."""
         try:
             state = self.state
-            report = self.report if state == "done" else {}
+            report = self.report if state == "done" else None
         except CloudLSTMError as error:
-            state, report = str(error), {}
+            state, report = str(error), None
         head = f"<p><b>{_escaped(self.id)}</b> · {_escaped(state)}<br><small>{_escaped(self.uri)}</small></p>"
-        if not report:
+        if report is None:
             return head
         rows = [
-            [row["model"], *(figure(row.get(name), form) for name, (_, form) in _FIGURES.items())]
-            for row in report["models"]
+            [row.model, *(figure(getattr(row, name), form) for name, (_, form) in _FIGURES.items())]
+            for row in report.models
         ]
         table = html_table(["model", *(heading for heading, _ in _FIGURES.values())], rows)
-        return f"{head}<p>{_escaped(report['headline'])}</p>{table}"
+        return f"{head}<p>{_escaped(report.headline)}</p>{table}"
 
 
 def figure(value: Any, form: str) -> str:
