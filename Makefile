@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-QUICK := $(addprefix tests/,house config text features dataset evaluation market report/test_charts.py report/test_timeline.py)
+# Tests that start no run and no Spark.
+QUICK := $(addprefix tests/,house config text features dataset evaluation report cli market/cleaning market/sources)
 
 .PHONY: help setup demo check test lint format docs images bench lock soak spark-versions cloud-up cloud-down clean
 
