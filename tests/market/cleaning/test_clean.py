@@ -85,10 +85,10 @@ def test_only_the_faulty_row_is_rejected_and_for_its_reason(column, value, reaso
     result = cleaned(table)
     assert reasons(result) == [reason]
     assert result.quarantine[column].to_pylist() == [value] or np.isnan(value)
-    there = dict(zip(result.bars["date"].to_pylist(), result.bars["filled"].to_pylist(), strict=True))
+    is_filled = dict(zip(result.bars["date"].to_pylist(), result.bars["filled"].to_pylist(), strict=True))
     gap = valid_bars()["date"].to_pylist()[47]
-    assert there[gap] is True
-    assert sum(there.values()) == 1 + CONFIG.max_fill_bars  # and after the last bar
+    assert is_filled[gap] is True
+    assert sum(is_filled.values()) == 1 + CONFIG.max_fill_bars  # and after the last bar
 
 
 def test_only_rules_that_drop_labels_use_later_bars():

@@ -36,13 +36,13 @@ def moved(
         opened: First open / last close; low or high is adjusted to it.
         adjusted: True if adj_close jumps like close.
     """
-    there = (np.arange(N) >= AT) & (np.arange(N) < AT + n_bars)
-    close = walk(N) * np.where(there, factor, 1.0)
+    inside = (np.arange(N) >= AT) & (np.arange(N) < AT + n_bars)
+    close = walk(N) * np.where(inside, factor, 1.0)
     columns = {"open": close * 0.999, "high": close * 1.01, "low": close * 0.99}
-    columns["volume"] = np.rint(np.random.default_rng(1).lognormal(9, 0.2, N) * np.where(there, volume, 1.0))
-    columns["adj_close"] = close * 0.9 / np.where(there | adjusted, 1.0, 1.0 / factor)
+    columns["volume"] = np.rint(np.random.default_rng(1).lognormal(9, 0.2, N) * np.where(inside, volume, 1.0))
+    columns["adj_close"] = close * 0.9 / np.where(inside | adjusted, 1.0, 1.0 / factor)
     if not adjusted:
-        columns["adj_close"] = close / np.where(there, factor, 1.0)
+        columns["adj_close"] = close / np.where(inside, factor, 1.0)
     if opened is not None:
         columns["open"][AT] = close[AT - 1] * opened
         columns["high"][AT] = max(columns["open"][AT], columns["high"][AT])

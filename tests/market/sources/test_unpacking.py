@@ -49,7 +49,7 @@ def test_unpacking_a_gzip_bomb_stops_at_the_limit(
     data = gzip_bomb(4_000_000)  # 95 MiB
     seen: list[int] = []
     require = unpacking.require_size
-    monkeypatch.setattr(unpacking, "require_size", lambda *told: seen.append(told[1]) or require(*told))
+    monkeypatch.setattr(unpacking, "require_size", lambda *args: seen.append(args[1]) or require(*args))
     with pytest.raises(UnreadableSourceError, match=r"x\.csv\.gz unpacks to more than 4 MiB and to more than 100 "):
         read(data, "file:///x.csv.gz", {})
     assert few < max(seen) <= few + (9 << 20)  # one block

@@ -177,9 +177,9 @@ def test_the_emulated_yahoo_runs_on_its_own(tmp_path: Path) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout
-            told = server.stdout.readline()
-            assert told.startswith("1 symbols at http://127.0.0.1:")
-            reply = Client(CONFIG, 1, told.split()[-1]).fetch("AAA", "AAA", START, END)
+            line = server.stdout.readline()
+            assert line.startswith("1 symbols at http://127.0.0.1:")
+            reply = Client(CONFIG, 1, line.split()[-1]).fetch("AAA", "AAA", START, END)
         finally:
             server.terminate()
     assert reply.table.column("close").to_pylist() == made("AAA").column("close").to_pylist()
