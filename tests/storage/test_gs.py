@@ -124,10 +124,10 @@ def test_an_upload_goes_on_after_a_fault(
 
 def test_what_is_read_again_counts_once() -> None:
     """As when the service has kept only a part of what was sent, and the SDK goes back."""
-    from cloudlstm.storage.gs import _Watched
+    from cloudlstm.storage.gs import _ReportingFile
 
     told: list[int] = []
-    file = _Watched(io.BytesIO(b"x" * 100), told.append)
+    file = _ReportingFile(io.BytesIO(b"x" * 100), told.append)
     file.read(60)
     file.seek(20)
     file.read(30)

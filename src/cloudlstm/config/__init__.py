@@ -1,31 +1,33 @@
-"""What a run is to do: typed, frozen, checked all at once.
+"""The configuration of a run: typed, immutable, and validated with all problems at once.
 
     config = load("examples/demo.toml", ["train.epochs=3", "model.units=64"])
 
-This package needs pydantic, so it is imported by the verbs that need it and not by `import cloudlstm`.
+This room needs pydantic, so commands import it only when they use it.
 """
 
 from __future__ import annotations
 
-from cloudlstm.config.load import load, parse, require_local_master
-from cloudlstm.config.models import (
-    INCIDENTAL,
+from cloudlstm.config.data import (
     CleanConfig,
     DatasetConfig,
-    EvaluationConfig,
     MarketConfig,
-    ModelConfig,
     Rename,
-    RunConfig,
-    SparkConfig,
     SyntheticConfig,
-    TrainConfig,
     UniverseConfig,
     YahooConfig,
 )
+from cloudlstm.config.load import load, parse, require_local_master
+from cloudlstm.config.models import (
+    NON_IDENTITY,
+    EvaluationConfig,
+    ModelConfig,
+    RunConfig,
+    SparkConfig,
+    TrainConfig,
+)
 
 __all__ = [
-    "INCIDENTAL",
+    "NON_IDENTITY",
     "CleanConfig",
     "DatasetConfig",
     "EvaluationConfig",

@@ -1,4 +1,4 @@
-"""From TOML and trailing `key=value` words to a checked RunConfig."""
+"""Reads a RunConfig from TOML and `section.key=value` words, and validates it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from cloudlstm.text.printable import shortened
 _LOCAL_MASTER = re.compile(r"local(\[[\d*]+(,\s*\d+)?\])?")
 _MOST_SHOWN = 120
 _MOST_BYTES = 2**20
-"""Of a configuration file."""
+"""Largest configuration file."""
 
 
 def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
-    """The configuration in the TOML file at `path` (a path or storage URI), changed by `section.key=value` words.
+    """Reads the TOML file at `path` (a path or storage URI) and applies `section.key=value` words.
 
     Raises:
-        ConfigError: naming every problem at once.
+        ConfigError: There are problems; the message lists all of them.
     """
     document: dict[str, Any] = {}
     if path is not None:
@@ -38,22 +38,21 @@ def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
             raise ConfigError(f"no configuration file at {path}", hint="check --config") from None
         except ObjectTooLargeError as error:
             raise ConfigError(error.message, hint="check --config") from None
-        except (ValueError, RecursionError) as error:  # also a number of thousands of digits
+        except (ValueError, RecursionError) as error:  # ValueError: also a number with thousands of digits
             raise ConfigError(f"{path} is not a TOML file: {error}") from None
         require_local_master(document, path, overrides)
     return parse(document, overrides)
 
 
 def require_local_master(document: Mapping[str, Any], where: str, overrides: Iterable[str] = ()) -> None:
-    """Refuses a configuration of somebody else's that names a Spark master on another machine.
+    """Raises ConfigError if a configuration names a Spark master on another machine that the user has not typed.
 
-    The executors of that master could send anything, and the driver unpickles what they send: code would run here. So
-    such a master counts only where it was typed.
+    The driver unpickles what executors send, so a foreign master could run code on this machine.
 
     Args:
-        document: Plain values, such as of a TOML file.
-        where: What they are of, for the error.
-        overrides: What was typed.
+        document: The configuration as plain values.
+        where: Its origin, for the message.
+        overrides: The words that the user typed.
     """
     section = document.get("spark")
     master = section.get("master") if isinstance(section, Mapping) else None
@@ -66,7 +65,7 @@ def require_local_master(document: Mapping[str, Any], where: str, overrides: Ite
 
 
 def parse(document: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConfig:
-    """A checked configuration from plain values, such as a run's config.json holds, changed by override words."""
+    """Validates plain values, such as those of a config.json, after applying override words; raises ConfigError."""
     values: dict[str, Any] = copy.deepcopy(dict(document))
     for word in overrides:
         _apply(values, word)
@@ -77,15 +76,15 @@ def parse(document: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConf
 
 
 def _all_problems(values: dict[str, Any], error: ValidationError) -> list[str]:
-    """Every problem in words.
+    """Describes all problems.
 
-    Rules between keys are checked only once each key by itself is right: so look again without the wrong ones, until
-    nothing new comes up.
+    pydantic checks rules between keys only if each key is valid. So the invalid keys are removed and the rest is
+    validated again, until no new problem appears.
     """
     problems: list[str] = []
     removed: set[tuple[int | str, ...]] = set()
     while True:
-        # What was taken out is missing now; that is no problem of the user's.
+        # A removed key is missing now, which is not a problem of the user.
         details = [detail for detail in error.errors(include_url=False) if detail["loc"] not in removed]
         fresh = [sentence for sentence in map(_sentence, details) if sentence not in problems]
         problems += fresh
@@ -102,7 +101,7 @@ def _all_problems(values: dict[str, Any], error: ValidationError) -> list[str]:
 
 
 def _remove(values: Any, path: tuple[int | str, ...]) -> bool:
-    """Takes the key at `path` out of nested values; False when there is none."""
+    """Removes the key at `path` from nested values; False if there is none."""
     for part in path[:-1]:
         values = values.get(part) if isinstance(values, dict) else None
     if path and isinstance(values, dict) and path[-1] in values:
@@ -112,7 +111,7 @@ def _remove(values: Any, path: tuple[int | str, ...]) -> bool:
 
 
 def _apply(document: dict[str, Any], word: str) -> None:
-    """Sets the value that an override word names."""
+    """Applies an override word to nested values."""
     key, equals, text = str(word).partition("=")
     if not equals or not key:
         raise ConfigError(f"{word!r} is not an override", hint="write section.key=value, as in train.epochs=3")
@@ -126,7 +125,7 @@ def _apply(document: dict[str, Any], word: str) -> None:
 
 
 def _value(text: str) -> Any:
-    """Numbers, dates, lists and truth values as in TOML; anything else is a string, no quotes needed."""
+    """Parses a number, date, list or boolean as in TOML; any other text is a string without quotes."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
@@ -134,7 +133,7 @@ def _value(text: str) -> Any:
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    """One problem in words."""
+    """Describes one problem."""
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = _known_keys(detail["loc"][:-1])
@@ -153,10 +152,10 @@ def _sentence(detail: ErrorDetails) -> str:
 
 
 def _known_keys(path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the section that `path` names."""
+    """The keys of the section at `path`."""
     model: type[BaseModel] = RunConfig
     for part in path:
-        if isinstance(part, int):  # the place in a list of sections
+        if isinstance(part, int):  # the index in a list of sections
             continue
         field = model.model_fields.get(str(part))
         kind = None if field is None else next(iter(get_args(field.annotation)), field.annotation)

@@ -1,4 +1,4 @@
-"""A configuration as flat `section.key` names, and as the override words that reproduce it."""
+"""Writes a configuration as flat `section.key` names and as `section.key=value` override words."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from pydantic import BaseModel
 from cloudlstm.config import RunConfig
 
 
-def flat(config: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """A configuration as `section.key` -> value."""
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flattens a nested configuration to `section.key` -> value."""
     found: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict) and value:
-            found |= flat(value, f"{before}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
-            found[before + key] = value
+            found[prefix + key] = value
     return found
 
 
 _NOT_REPEATED = {"train.cache_dir"}
-"""Where one machine keeps its cache says nothing about the run."""
+"""Settings of one machine, which are left out."""
 
 
 def command(config: RunConfig) -> str:
-    """The `cloudlstm submit` that leads to this configuration, for a shell."""
+    """The `cloudlstm submit` command line with this configuration, quoted for a shell."""
     return " ".join(["cloudlstm submit", *(shlex.quote(word) for word in words(config))])
 
 
 def words(config: RunConfig) -> list[str]:
-    """The override words that turn defaults into `config`, in the order of the settings."""
+    """The override words for all settings that differ from their defaults, in the order of the settings."""
     return [f"{key}={_text(value)}" for key, value in _differing(config, "") if key not in _NOT_REPEATED]
 
 
@@ -51,18 +51,18 @@ def _differing(section: BaseModel, prefix: str) -> list[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    """A value as an override word has it: TOML, and bare text where that can be taken for nothing else."""
+    """Writes a value as in an override word: TOML, or text without quotes if that is unambiguous."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {json.dumps(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list) and value and all(isinstance(entry, str) and _is_text(entry) for entry in value):
-        return ",".join(value)  # only tickers are lists of text, and they are split at commas
+        return ",".join(value)  # only tickers are lists of text, and they are split at commas when read
     if isinstance(value, str):
         return value if _is_text(value) else json.dumps(value)
     return json.dumps(value, ensure_ascii=False)
 
 
 def _is_text(value: str) -> bool:
-    """Whether a bare word is read as this very text: a date is, because every setting that is a date takes it so."""
+    """True if a word without quotes is read back as this text, or as a date, which date settings accept."""
     try:
         found = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,6 +1,6 @@
-"""The configuration reference, made from the models: `python -m cloudlstm.config.reference > docs/configuration.md`.
+"""Generates docs/configuration.md from the models: `python -m cloudlstm.config.reference > docs/configuration.md`.
 
-A test holds docs/configuration.md equal to this text, so it cannot say anything that the models do not.
+A test checks that the file is up to date.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from cloudlstm.config.models import INCIDENTAL, RunConfig
+from cloudlstm.config.models import NON_IDENTITY, RunConfig
 
 _HEAD = """# Configuration
 
-Made from `src/cloudlstm/config/models.py` by `make docs`; a test holds the two equal.
+Generated from `src/cloudlstm/config/` by `make docs`.
 
-A run is described by a TOML file, by words on the command line, or by both: words win.
+A run is configured by a TOML file, by words on the command line, or by both. Words override the file.
 
 ```
 cloudlstm submit --config=mine.toml train.epochs=3 universe.tickers=AAPL,MSFT
@@ -38,11 +38,11 @@ tickers = ["AAPL", "MSFT"]
 epochs = 3
 ```
 
-A word is `section.key=value`. Numbers, dates, lists and `true`/`false` are written as in TOML; anything else is text
-and needs no quotes. Unknown keys and values out of range are refused, all at once, and nothing is run. Equal
-configurations name the same run: the run's id is its name and a hash of everything below, but for rates, limits and
-patience. With other values of those a failed run goes on:
-INCIDENTAL.
+A word is `section.key=value`. Numbers, dates, lists and `true`/`false` are written as in TOML; any other value is text
+and needs no quotes. Unknown keys and values out of range are reported all at once, and nothing runs. Equal
+configurations give the same run: the run id is the name and a hash of all settings below, except rates, limits and
+timeouts. These can be changed to continue a failed run:
+NON_IDENTITY.
 
 The unit of a number stands in its name: `_bars` are trading sessions of one ticker, `_windows` are samples, `_s`
 seconds, `_mib` mebibytes.
@@ -50,14 +50,14 @@ seconds, `_mib` mebibytes.
 
 
 def text() -> str:
-    """The whole page, Markdown."""
-    head = _HEAD.replace("INCIDENTAL", textwrap.fill(", ".join(_incidental()), 118, break_on_hyphens=False))
+    """The whole page in Markdown."""
+    head = _HEAD.replace("NON_IDENTITY", textwrap.fill(", ".join(_non_identity()), 118, break_on_hyphens=False))
     return "\n".join([head, *_sections(RunConfig, "")]).rstrip() + "\n"
 
 
-def _incidental() -> Iterator[str]:
-    """The settings that do not name a run, each as a reader finds it below."""
-    for section, settings in INCIDENTAL.items():
+def _non_identity() -> Iterator[str]:
+    """The settings that are not part of a run's identity, as named on the page."""
+    for section, settings in NON_IDENTITY.items():
         if settings is True:
             yield f"`[{section}]`"
             continue
@@ -69,10 +69,10 @@ def _incidental() -> Iterator[str]:
 
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
-    """A section's table, then those of the sections in it."""
+    """The table of a section, then those of its subsections."""
     leaves = {name: field for name, field in model.model_fields.items() if _section(field) is None}
     if leaves:
-        yield f"## {f'`[{path}]`' if path else 'At the top'}\n"
+        yield f"## {f'`[{path}]`' if path else 'Top level'}\n"
         yield f"{(model.__doc__ or '').strip()}\n"
         yield "| key | type | default | range | meaning |\n|---|---|---|---|---|"
         for name, field in leaves.items():
@@ -95,7 +95,7 @@ def _kind(field: FieldInfo) -> str:
 
 
 def _named(kind: Any) -> str:
-    """A type in the words of a reader who knows TOML."""
+    """The name of a type for readers who know TOML."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
@@ -116,7 +116,7 @@ def _named(kind: Any) -> str:
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True) if not field.is_required() else PydanticUndefined
     if value is PydanticUndefined:
-        return "must be given"
+        return "required"
     if value is None:
         return "not set"
     if isinstance(value, (tuple, dict)) and not value:
@@ -169,11 +169,11 @@ _SHOWN = {
     "evaluation": ("ic_min_tickers", 50),
     "spark": ("driver_memory_mib", 4096),
 }
-"""Section -> a key worth changing first, and a value for it."""
+"""Section -> key and value of its example."""
 
 
 def _example(path: str, leaves: dict[str, FieldInfo]) -> str:
-    """The same setting in TOML and as a word."""
+    """An example setting in TOML and as a word."""
     key, value = _SHOWN.get(path) or next((name, field.get_default()) for name, field in leaves.items())
     head = f"[{path}]\n" if path else ""
     word = ",".join(value) if isinstance(value, list) else value

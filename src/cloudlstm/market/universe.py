@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cloudlstm import storage
 from cloudlstm.config import UniverseConfig
-from cloudlstm.config.models import Ticker
+from cloudlstm.config.data import Ticker
 from cloudlstm.errors import DataError, ObjectTooLargeError, UnknownTickerError, UnreadableSourceError
 
 _TICKER: TypeAdapter[str] = TypeAdapter(Ticker)

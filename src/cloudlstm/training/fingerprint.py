@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cloudlstm import __version__
-from cloudlstm.config import INCIDENTAL, RunConfig
+from cloudlstm.config import NON_IDENTITY, RunConfig
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.weights import source
 
-_NO_INFLUENCE = INCIDENTAL["train"] | {"workers", "steps_per_call", "weights"}
+_NO_INFLUENCE = NON_IDENTITY["train"] | {"workers", "steps_per_call", "weights"}
 """Training settings that do not change the result. `weights` counts by content instead of by URI."""
 
 
