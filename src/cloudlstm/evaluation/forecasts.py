@@ -142,7 +142,7 @@ def _days(column: pa.ChunkedArray) -> DayArray:
 
 
 def next_session_table(split: Forecasts, target: DayArray, rmse_return: dict[str, float | None]) -> pa.Table:
-    """Table of the forecasts for the next sessions, one row a ticker, ordered by ticker.
+    """Table of the forecasts for the next sessions, one row per ticker, ordered by ticker.
 
     Args:
         split: The split "forecast".

@@ -1,9 +1,9 @@
-"""The Diebold-Mariano test of two forecasts, with one observation a date.
+"""The Diebold-Mariano test of two forecasts, with one observation per date.
 
 Choices, and why:
 
 - Tickers move together, so the labels of one date are not independent observations. The loss difference is averaged
-  over the tickers of each date first; the test sees one number a date.
+  over the tickers of each date first; the test sees one number per date.
 - The variance is the long-run variance with horizon - 1 lags: forecasts h bars ahead overlap on h - 1 bars. The kernel
   is rectangular as in the papers; if that gives a negative variance (possible for h > 1), the Bartlett kernel is used.
 - The statistic is scaled, and compared with Student's t of n - 1 degrees of freedom, as Harvey, Leybourne and Newbold

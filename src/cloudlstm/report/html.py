@@ -167,7 +167,7 @@ def _definitions(known: Sequence[Metric | Term]) -> dict[str, Definition]:
 
 
 def _results(report: Report) -> list[ResultRow]:
-    """The table of results: one row a metric, one cell a model; the best cells of a row are marked."""
+    """The table of results: one row per metric, one cell per model; the best cells of a row are marked."""
     table = []
     for metric in report.metrics:
         values: list[float | None] = [getattr(row, metric.name) for row in report.models]
@@ -217,7 +217,7 @@ def _tests(tests: Sequence[ModelTest]) -> list[TestRow]:
 
 
 def _by_key(rows: Sequence[TickerScores] | Sequence[YearScores]) -> list[GroupRow]:
-    """One row a ticker or year, with the scores of every model."""
+    """One row per ticker or year, with the scores of every model."""
     table: dict[str | int, GroupRow] = {}
     for row in rows:
         key = row.ticker if isinstance(row, TickerScores) else row.year

@@ -226,7 +226,7 @@ class Report(Row):
     config: dict[str, JsonValue] = Field(description="The whole configuration of the run")
     metrics: tuple[Metric, ...] = Field(description="Definitions of the keys of a model's row")
     terms: tuple[Term, ...] = Field(description="Definitions of the other words of the report")
-    models: tuple[ModelScores, ...] = Field(min_length=4, max_length=4, description="Test split, one row a model")
+    models: tuple[ModelScores, ...] = Field(min_length=4, max_length=4, description="Test split, one row per model")
     dm: tuple[ModelTest, ...] = Field(description="Diebold-Mariano tests, losses averaged over tickers by date")
     per_year: tuple[YearScores, ...]
     per_ticker: tuple[TickerScores, ...]
