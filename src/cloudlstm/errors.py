@@ -1,8 +1,8 @@
-"""Every error that a user is meant to read.
+"""All errors that are shown to users.
 
     CloudLSTMError                      exit code 1
-    ├── UsageError (ValueError)         exit code 2: what was typed cannot be carried out
-    │   └── ConfigError                 every problem of one configuration, at once
+    ├── UsageError (ValueError)         exit code 2: invalid arguments
+    │   └── ConfigError                 all problems of one configuration
     ├── MissingExtraError (ImportError) an optional package is not installed
     ├── StorageError (OSError)
     │   ├── ObjectNotFoundError (FileNotFoundError)
@@ -10,23 +10,23 @@
     │   ├── AccessDeniedError (PermissionError)
     │   ├── StorageFullError
     │   ├── StorageUnavailableError
-    │   ├── ObjectTooLargeError         larger than what is read of its kind
+    │   ├── ObjectTooLargeError         larger than the limit for its kind
     │   └── CorruptObjectError          wrong length or checksum
-    ├── DataError (ValueError)          the data does not allow what was asked
+    ├── DataError (ValueError)          the data does not allow the operation
     │   ├── UnreadableSourceError       a source file cannot be parsed
     │   ├── UnknownTickerError          the source has no such ticker
-    │   ├── FetchError                  a service did not answer for a ticker
+    │   ├── FetchError                  a service did not deliver a ticker
     │   └── QualityGateError            cleaning rejected too many bars
-    ├── MachineError                    Java, Python or a package of this machine does not fit
-    ├── RunBusyError                    another submit holds the run
-    ├── TargetError                     a cloud refused what was asked of it
-    │   ├── TargetUnavailableError      it did not answer, or asked for patience
-    │   └── CapacityError               it has no machines, or they did not get ready
+    ├── MachineError                    Java, Python or a package of this machine is missing or unsuitable
+    ├── RunBusyError                    another submit works on the run
+    ├── TargetError                     a cloud rejected a request
+    │   ├── TargetUnavailableError      it did not answer, or throttled the request
+    │   └── CapacityError               it has no machines, or they did not become ready
     └── JobError                        a job of the run failed
-        └── PeerLostError               a worker ended because another one had: a consequence, never the cause
+        └── PeerLostError               a worker ended because another worker ended; never the cause
 
-A message says what was asked and what was found; the hint says what to try. Both fit on one line together, and both
-survive the trip through storage, so that a launcher shows the error of a job that ran on another machine.
+A message names the operation and what was found. The hint says what to try. Both are shown on one line. An error can
+be stored as JSON, so that a launcher shows the error of a job on another machine.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ import re
 from cloudlstm.text.printable import printable, shortened
 
 _MOST_FOREIGN = 1000
-"""Characters of an error that is not ours: some bring a page, which the log has whole."""
+"""Longest message of any other exception; the log has the whole text."""
 
 
 class CloudLSTMError(Exception):
-    """Base of all errors shown to the user as one line instead of a traceback.
+    """Base of all errors that are shown as one line instead of a traceback.
 
     Attributes:
-        message: What was asked and what was found.
+        message: The operation and what was found.
         hint: What to try; may be empty.
-        uri: Of the object that it is about, where it is about one; may be empty.
-        exit_code: The status with which the command ends.
+        uri: URI of the object concerned; may be empty.
+        exit_code: Exit status of the command.
     """
 
     exit_code = 1
@@ -59,11 +59,11 @@ class CloudLSTMError(Exception):
         self.uri = uri
 
     def __str__(self) -> str:
-        # Messages hold names from files and words of services, which must not move a cursor or begin a new line.
+        # Messages contain text from files and services, which may contain control characters.
         return printable(f"{self.message} (try: {self.hint})" if self.hint else self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions travel from Spark executors by pickle, which would call __init__ without the keyword.
+        # Spark pickles exceptions of executors, and pickle would call __init__ without keywords.
         return (_rebuild, (type(self), self.message, self.hint, self.uri))
 
 
@@ -72,7 +72,7 @@ def _rebuild(kind: type[CloudLSTMError], message: str, hint: str, uri: str = "")
 
 
 class UsageError(CloudLSTMError, ValueError):
-    """What was typed cannot be carried out; nothing was run."""
+    """The arguments of a command are invalid; nothing was run."""
 
     exit_code = 2
 
@@ -82,43 +82,43 @@ class ConfigError(UsageError):
 
 
 class MissingExtraError(CloudLSTMError, ImportError):
-    """An optional package is needed and not installed."""
+    """A required optional package is not installed."""
 
 
 class StorageError(CloudLSTMError, OSError):
-    """Storage did not do what was asked; the message names the URI."""
+    """A storage operation failed; the message names the URI."""
 
 
 class ObjectNotFoundError(StorageError, FileNotFoundError):
-    """No object has this URI."""
+    """There is no object with this URI."""
 
 
 class ObjectExistsError(StorageError, FileExistsError):
-    """A create-only write met an object that was already there."""
+    """A create-only write found an existing object."""
 
 
 class AccessDeniedError(StorageError, PermissionError):
-    """The credentials do not allow what was asked."""
+    """The credentials do not allow the operation."""
 
 
 class StorageFullError(StorageError):
-    """No space is left where the object should go."""
+    """No space is left for the object."""
 
 
 class StorageUnavailableError(StorageError):
-    """The storage service did not answer, also not after the SDK's own retries."""
+    """The storage service did not answer, even after retries."""
 
 
 class ObjectTooLargeError(StorageError):
-    """An object is larger than anything of its kind can be, and is not read."""
+    """An object is larger than the limit for its kind, and was not read."""
 
 
 class CorruptObjectError(StorageError):
-    """An object's length or checksum is not what its manifest says."""
+    """The size or checksum of an object differs from its manifest, or its content cannot be parsed."""
 
 
 class DataError(CloudLSTMError, ValueError):
-    """The data does not allow what was asked."""
+    """The data does not allow the operation."""
 
 
 class UnreadableSourceError(DataError):
@@ -126,11 +126,11 @@ class UnreadableSourceError(DataError):
 
 
 class UnknownTickerError(DataError):
-    """The universe names tickers that the source does not have."""
+    """The universe contains tickers that the source does not have."""
 
 
 class FetchError(DataError):
-    """A service did not answer for one or more tickers; what was fetched is kept."""
+    """A service did not deliver one or more tickers; the others are kept."""
 
 
 class QualityGateError(DataError):
@@ -138,23 +138,23 @@ class QualityGateError(DataError):
 
 
 class MachineError(CloudLSTMError):
-    """Java, Python or a package of this machine does not fit."""
+    """Java, Python or a package of this machine is missing or unsuitable."""
 
 
 class RunBusyError(CloudLSTMError):
-    """Another submit holds this run, or the trainers that it needs."""
+    """Another submit works on this run, or uses the trainers that it needs."""
 
 
 class TargetError(CloudLSTMError):
-    """A cloud refused what was asked of it."""
+    """A cloud rejected a request."""
 
 
 class TargetUnavailableError(TargetError):
-    """A cloud's service did not answer or asked for patience, also when it was asked again and again."""
+    """A cloud's service did not answer or throttled the request, even after retries."""
 
 
 class CapacityError(TargetError):
-    """The trainer group did not get its machines, or they did not get ready."""
+    """The trainer group did not get its machines, or they did not become ready."""
 
 
 class JobError(CloudLSTMError):
@@ -162,7 +162,7 @@ class JobError(CloudLSTMError):
 
 
 class PeerLostError(JobError):
-    """A worker ended because a peer was lost; the cause is the peer's. The workers start again together."""
+    """A worker ended because it lost a peer. The peer has the cause, and all workers restart together."""
 
 
 _KINDS: dict[str, type[CloudLSTMError]] = {}
@@ -178,7 +178,7 @@ _register(CloudLSTMError)
 
 
 def to_record(error: BaseException) -> dict[str, str]:
-    """The error as a JSON-ready record, for a failure object in the run folder."""
+    """The error as a JSON-ready record."""
     if isinstance(error, CloudLSTMError):
         return {"kind": type(error).__name__, "message": error.message, "hint": error.hint, "uri": error.uri}
     message = shortened(" ".join(f"{type(error).__name__}: {error}".split()), _MOST_FOREIGN)
@@ -186,7 +186,7 @@ def to_record(error: BaseException) -> dict[str, str]:
 
 
 def from_record(record: object) -> CloudLSTMError:
-    """The error that `to_record` wrote down; what is no such record comes back as a JobError."""
+    """The error of a record from `to_record`; a JobError if the record is invalid."""
     found = {key: str(value) for key, value in record.items()} if isinstance(record, dict) else {}
     kind = _KINDS.get(found.get("kind", ""), JobError)
     return kind(found.get("message", "unknown failure"), hint=found.get("hint", ""), uri=found.get("uri", ""))
@@ -197,11 +197,11 @@ _MARK = re.compile(_MARKED.format(r"(\{.*\})"))
 
 
 def to_mark(error: BaseException) -> str:
-    """The error as a piece of text that can be found again among other text, such as a trace or a console's."""
+    """The error as text that `from_mark` finds again in other text, such as a traceback."""
     return _MARKED.format(json.dumps(to_record(error)))
 
 
 def from_mark(text: str) -> CloudLSTMError | None:
-    """The first error that `to_mark` has put into a text."""
+    """The first error in a text that was written by `to_mark`; None if there is none."""
     found = _MARK.search(text)
     return from_record(json.loads(found[1])) if found else None

@@ -1,1 +1,1 @@
-"""The run folder: whose it is, its settings, where it is listed, and how it is removed."""
+"""The run folder: its objects, its ownership, its place in the index, and its removal."""

@@ -1,7 +1,7 @@
-"""The removal of a whole run. One that was interrupted can be repeated, and goes on where it stopped.
+"""Deletes a run. A deletion that was interrupted can be repeated.
 
-The attempts are removed last, because they tell that the folder is that of a run. Until then the removal holds an
-attempt of the run, so nobody else works on it.
+The attempts are removed last, because they show that the folder is a run folder. Until then the deletion holds an
+attempt, so no other process works on the run.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from cloudlstm.runs.orphans import has_orphans, may_have_orphans
 from cloudlstm.runs.paths import RunPaths
 
 NOTICE_S = 30.0
-"""Jobs look for a later attempt every few seconds, and are killed some time after they have found one."""
+"""Seconds in which the jobs of a lost launcher notice a later attempt and end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What lies in a run folder.
+    """The content of a run folder.
 
     Attributes:
-        objects: How many objects of the run.
-        size_bytes: Their length in all.
-        others: URIs of files that are not the run's.
+        objects: Number of objects of the run.
+        size_bytes: Their total size.
+        others: URIs of files that do not belong to the run.
     """
 
     objects: int
@@ -39,7 +39,7 @@ class Contents:
 
 
 def contents(paths: RunPaths) -> Contents:
-    """What lies in the folder of a run; no object is the run's where nobody has submitted it."""
+    """Lists the content of a run folder; if the run was never submitted, all files are `others`."""
     listed = list(storage.list_objects(f"{paths.uri}/", within=paths.uri))
     is_run = any(paths.is_attempt(item.uri) for item in listed)
     ours = [item for item in listed if is_run and paths.is_ours(item.uri)]
@@ -49,7 +49,7 @@ def contents(paths: RunPaths) -> Contents:
 
 
 def require_idle(paths: RunPaths) -> None:
-    """Raises RunBusyError while somebody works on the run."""
+    """Raises RunBusyError if a launcher or a job works on the run."""
     number = attempts.latest_attempt(paths)
     if number and not attempts.is_alive(paths, number) and has_orphans(paths, number):
         raise RunBusyError(
@@ -57,22 +57,22 @@ def require_idle(paths: RunPaths) -> None:
             hint=f"cloudlstm cancel {paths.uri} --target=…",
         )
     if number and attempts.is_alive(paths, number):
-        with Attempt(paths):  # which is refused, and says by whom
+        with Attempt(paths):  # raises RunBusyError with the name of the holder
             pass
 
 
 def delete(paths: RunPaths, tell: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Removes all objects of the run, its marker in the index, and the folders that are empty then.
+    """Removes all objects of the run, its marker in the index, and empty folders.
 
     Args:
         paths: The run.
-        tell: Is given one line where it takes longer.
+        tell: Called with one line for the user before a long wait.
 
     Returns:
-        The URIs of what is left in its folder: files and links that are not the run's.
+        The URIs of files and links in the folder that do not belong to the run.
 
     Raises:
-        RunBusyError: Somebody works on the run.
+        RunBusyError: Another process works on the run.
     """
     if not folder.has_attempt(paths):
         index.forget(paths.root, paths.run_id)
@@ -84,10 +84,10 @@ def delete(paths: RunPaths, tell: Callable[[str], None] = lambda _: None) -> lis
             time.sleep(NOTICE_S)
         with suppress(StorageError):
             storage.sweep(f"{paths.uri}/")
-        remove(paths, paths.manifests)  # first, so that no manifest names what is gone
+        remove(paths, paths.manifests)  # first, so that no manifest names a removed object
         _remove_all_but_attempts(paths)
         index.forget(paths.root, paths.run_id)
-    _remove_all_but_attempts(paths)  # what a job wrote that has not yet seen that it has to end
+    _remove_all_but_attempts(paths)  # objects that a job has written before it noticed
     _remove_attempts(paths, attempt.number)
     kept = storage.remove_folders(paths.uri)
     return sorted({*kept, *contents(paths).others})
@@ -98,6 +98,6 @@ def _remove_all_but_attempts(paths: RunPaths) -> None:
 
 
 def _remove_attempts(paths: RunPaths, newest: int) -> None:
-    """Removes the attempts up to `newest`; a later one is that of somebody who has submitted the run again."""
+    """Removes the attempts up to `newest`; a later attempt belongs to a new submit."""
     remove(paths, paths.attempts, lambda uri: paths.attempt_of(uri) <= newest and not paths.is_attempt(uri))
     remove(paths, paths.attempts, lambda uri: paths.attempt_of(uri) <= newest)

@@ -1,6 +1,6 @@
-"""JSON documents that processes leave for each other, perhaps of another release, as dataclasses.
+"""Reads JSON documents as dataclasses.
 
-What a newer release has added is ignored; what is missing or of another type makes the document unreadable.
+Another release may have written a document: unknown keys are ignored. A missing key or a wrong type is an error.
 """
 
 from __future__ import annotations
@@ -14,20 +14,25 @@ Kind = TypeVar("Kind")
 
 
 def read(kind: type[Kind], uri: str) -> Kind:
-    """The dataclass in the JSON document at `uri`.
+    """Reads the JSON document at `uri` as a dataclass.
 
     Raises:
-        ObjectNotFoundError: there is none.
-        CorruptObjectError: it is damaged, or no document of this kind.
+        ObjectNotFoundError: There is no object.
+        CorruptObjectError: It is not a document of this kind.
     """
     return built(kind, storage.read_json(uri), uri)
 
 
 def built(kind: type[Kind], document: Any, name: str) -> Kind:
-    """The dataclass in a parsed JSON document; `name` says in errors where it is from.
+    """Turns a parsed JSON document into a dataclass.
+
+    Args:
+        kind: The dataclass.
+        document: The parsed JSON.
+        name: Name of the document in the error message.
 
     Raises:
-        CorruptObjectError: it is no document of this kind.
+        CorruptObjectError: It is not a document of this kind.
     """
     from pydantic import ValidationError
 

@@ -1,4 +1,4 @@
-"""Ownership of a run folder: whether a submit may use it, and which of its objects may be removed."""
+"""Checks that a folder belongs to a run, and removes objects of the run only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.settings import require_same
 
 _AT_ONCE = 16
-"""Objects that are removed at the same time."""
+"""Number of objects that are removed at the same time."""
 
 
 def remove(paths: RunPaths, prefix: str, chosen: Callable[[str], bool] = lambda _: True) -> None:
-    """Removes the objects of the run whose URIs begin with `prefix` and are `chosen`."""
+    """Removes objects of the run; other files stay.
+
+    Args:
+        paths: The run.
+        prefix: Beginning of their URIs.
+        chosen: True for a URI to remove; by default all.
+    """
     listed = storage.list_objects(prefix, within=paths.uri)
     found = [item.uri for item in listed if paths.is_ours(item.uri) and chosen(item.uri)]
     if not found:
@@ -28,12 +34,12 @@ def remove(paths: RunPaths, prefix: str, chosen: Callable[[str], bool] = lambda 
 
 
 def has_attempt(paths: RunPaths) -> bool:
-    """Whether the folder is that of a run: somebody has submitted it."""
+    """True if the run has been submitted."""
     return attempts.latest_attempt(paths) > 0
 
 
 def require_own(paths: RunPaths, settings: dict[str, Any]) -> None:
-    """Raises UsageError unless the folder is empty, or that of a run whose settings name the same run as `settings`."""
+    """Raises UsageError if the folder holds files of others, or a run with other settings than `settings`."""
     if not has_attempt(paths):
         for item in storage.list_objects(f"{paths.uri}/"):
             raise UsageError(
@@ -44,7 +50,7 @@ def require_own(paths: RunPaths, settings: dict[str, Any]) -> None:
     try:
         found = storage.read_json(paths.config)
     except ObjectNotFoundError:
-        return  # the launcher was killed before it wrote them
+        return  # the launcher was killed before it wrote the settings
     except CorruptObjectError as error:
         raise UsageError(error.message, hint="another --run") from None
     require_same(paths, paths.config, found, settings)

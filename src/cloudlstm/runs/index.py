@@ -1,7 +1,7 @@
-"""The index of a root: a small object for each run, by which verbs find it without listing all objects of all runs.
+"""The index of a root: a small object (marker) per run, so that runs are found without listing all their objects.
 
-It says when the run was submitted last. Older releases wrote it without that. Each submit writes it anew, so the time
-at which the object was written counts then.
+A marker holds the time of the last submit. Markers of older releases do not; then the time of the object counts, since
+each submit rewrites the marker.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from cloudlstm.runs.paths import index, is_run_id
 from cloudlstm.storage import ObjectInfo
 
 _AT_ONCE = 8
-"""Markers that are read at the same time."""
+"""Number of markers that are read at the same time."""
 _CLOCK_S = 1.0
-"""Some stores know the time of a write only to the second."""
+"""Some stores keep the time of a write only to the second."""
 
 
 def run_ids(root: str) -> list[str]:
-    """The ids of all runs below a root; objects of other names are not ours."""
+    """The ids of all runs in a root; objects with other names are ignored."""
     return [_id(item) for item in _listed(root)]
 
 
 def newest_first(root: str) -> Iterator[str]:
-    """The ids of all runs below a root, the one that was submitted last first.
+    """Yields the ids of all runs in a root, the last submitted run first.
 
-    Only as many markers are read as the caller takes runs, and some more at the same time: no marker was written before
-    the submit that it tells of, so those that were written before that one need no look.
+    Reads few more markers than the caller takes runs: a marker is written after its submit, so markers that were
+    written before the newest known submit need not be read yet.
     """
     waiting = sorted(_listed(root), key=lambda item: item.modified)
     known: list[tuple[float, str]] = []
@@ -47,17 +47,17 @@ def newest_first(root: str) -> Iterator[str]:
 
 
 def mark(root: str, run_id: str) -> None:
-    """Notes that the run was submitted now.
+    """Writes the marker of a run that is submitted now.
 
     Raises:
-        UsageError: The place of its marker is taken by somebody else's object.
+        UsageError: Another file has the name of the marker.
     """
     require_free(root, run_id)
     storage.write_json(index(root, run_id), {"run": run_id, "submitted": time.time()})
 
 
 def require_free(root: str, run_id: str) -> None:
-    """Raises UsageError where something other than the run's marker lies in its place."""
+    """Raises UsageError if another file has the name of the run's marker."""
     if has_marker(root, run_id) is False:
         raise UsageError(
             f"{index(root, run_id)} is somebody's own file, and the marker of run {run_id} belongs there",
@@ -66,7 +66,7 @@ def require_free(root: str, run_id: str) -> None:
 
 
 def has_marker(root: str, run_id: str) -> bool | None:
-    """Whether the object in the place of the run's marker is one; None where there is no object."""
+    """True if the run has a marker, False if another file has its name, None if there is no object."""
     try:
         return _is_marker(storage.read_json(index(root, run_id)), run_id)
     except ObjectNotFoundError:
@@ -76,7 +76,7 @@ def has_marker(root: str, run_id: str) -> bool | None:
 
 
 def forget(root: str, run_id: str) -> None:
-    """Removes the run's marker, if there is one."""
+    """Removes the marker of a run, if it exists."""
     if has_marker(root, run_id):
         storage.delete(index(root, run_id), within=index(root))
 
@@ -90,7 +90,7 @@ def _id(item: ObjectInfo) -> str:
 
 
 def _submitted(item: ObjectInfo) -> float | None:
-    """When the run of a marker was submitted last; None where the object is no marker, or gone."""
+    """When the run was submitted last, in seconds since the epoch; None if the object is not a marker."""
     try:
         found = storage.read_json(item.uri)
     except (ObjectNotFoundError, CorruptObjectError):

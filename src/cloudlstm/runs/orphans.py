@@ -1,7 +1,7 @@
-"""Jobs that are at work although their launcher is gone, as on a cloud.
+"""Orphans: jobs on a cloud that still run although their launcher has died.
 
-Times that the store of the run has noted are compared with each other: of the launcher's last heartbeat and of the last
-progress of jobs. Only how long ago that progress was is told by this machine's clock, which may be wrong by a minute.
+The time of the launcher's last heartbeat and of the jobs' last progress both come from the clock of the store. Only the
+age of that progress depends on this machine's clock, which may be wrong by a minute.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from cloudlstm.runs.liveness import last_beat
 from cloudlstm.runs.paths import RunPaths
 
 _LATER_S = 2 * attempts.HEARTBEAT_EVERY_S
-"""Jobs on the launcher's machine end with it: what they write at the last moment is not later than this."""
+"""Jobs on the launcher's machine end with it, and write nothing later than this after its last heartbeat."""
 
 _SILENT_S = 120.0
-"""Jobs that have not reported for this long are not at work any more."""
+"""Jobs that have not reported for this long have ended."""
 
 
 def may_have_orphans(paths: RunPaths, number: int) -> bool:
-    """Whether jobs of the attempt may be at work without having reported: its launcher did not end it, on a cloud.
+    """True if jobs of the attempt may run on a cloud: its launcher died without a final heartbeat.
 
-    Only jobs on a cloud have phases. Those on the launcher's machine end with it.
+    Only jobs on a cloud have phases. Jobs on the launcher's machine end with it.
     """
     beat = last_beat(paths.heartbeat(number, attempts.latest_launcher(paths, number)))
     return not (beat and beat.ended) and storage.exists(paths.phase(number))
 
 
 def has_orphans(paths: RunPaths, number: int) -> bool:
-    """Whether jobs of the attempt have gone on for longer than its launcher, and have reported lately."""
+    """True if jobs of the attempt have reported recently, and after the launcher's last heartbeat."""
     if not attempts.was_lost(paths, number):
         return False
     try:

@@ -1,6 +1,6 @@
-"""The settings of a run: config.json is written once, and each attempt has its own, as the incidental ones may change.
+"""The settings of a run: config.json of the run, and a copy for each attempt, whose NON_IDENTITY settings may differ.
 
-Jobs read the settings of the attempt that they work for.
+A job reads the settings of its attempt.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from cloudlstm.errors import ConfigError, ObjectExistsError, ObjectNotFoundError
 from cloudlstm.runs.paths import RunPaths
 
 _SHOWN = 3
-"""Settings that a message names, of those that differ."""
+"""Most differing settings that a message names."""
 _LONGEST = 40
-"""Characters of a value in a message."""
+"""Most characters of a value in a message."""
 
 
 def read(paths: RunPaths, attempt: int) -> RunConfig:
-    """The settings of an attempt; those of the run where an older release opened the attempt, or it is 0.
+    """Reads the settings of an attempt; those of the run if `attempt` is 0 or an older release opened it.
 
     Raises:
         ObjectNotFoundError: The run has no settings.
-        ConfigError: They are none that this release can read.
+        ConfigError: This release cannot read them.
     """
     return _parsed(*_stored(paths, attempt))
 
 
 def document(paths: RunPaths, attempt: int) -> dict[str, Any]:
-    """The same as plain JSON, whose values are not checked; empty where there are no settings."""
+    """The same as plain JSON without validation; empty if there are no settings."""
     try:
         found = _stored(paths, attempt)[1]
     except ObjectNotFoundError:
@@ -39,10 +39,10 @@ def document(paths: RunPaths, attempt: int) -> dict[str, Any]:
 
 
 def create(paths: RunPaths, attempt: int, settings: dict[str, Any]) -> None:
-    """Writes the settings of a run and of an attempt, which the caller holds. What is there already stays.
+    """Writes the settings of a run and of an attempt, which the caller holds. Existing objects are kept.
 
     Raises:
-        UsageError: What is there are other settings.
+        UsageError: The existing settings differ.
     """
     for uri in (paths.config, paths.settings(attempt)):
         try:
@@ -52,7 +52,7 @@ def create(paths: RunPaths, attempt: int, settings: dict[str, Any]) -> None:
 
 
 def require_same(paths: RunPaths, uri: str, found: Any, settings: dict[str, Any]) -> None:
-    """Raises UsageError unless the JSON document `found`, read from `uri`, holds settings of the same run."""
+    """Raises UsageError if the JSON document `found`, read from `uri`, has the settings of another run."""
     old, new = _parsed(uri, found).identity(), parse(settings).identity()
     if old == new:
         return
@@ -67,7 +67,7 @@ def require_same(paths: RunPaths, uri: str, found: Any, settings: dict[str, Any]
 
 
 def _stored(paths: RunPaths, attempt: int) -> tuple[str, Any]:
-    """The URI of the settings and the JSON document that lies there."""
+    """The URI and the JSON document of the settings."""
     if attempt:
         uri = paths.settings(attempt)
         try:

@@ -1,4 +1,4 @@
-"""The training of another run from which a run starts."""
+"""The trained run from whose weights a run starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloudlstm.runs.paths import RunPaths
 
 
 def source(config: RunConfig) -> Manifest | None:
-    """The training that `train.weights` names as the starting point; None where it names none.
+    """The training manifest of the run in `train.weights`; None if it is not set.
 
     Raises:
         UsageError: There is no finished training at that URI.

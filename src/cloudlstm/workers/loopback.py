@@ -1,7 +1,7 @@
-"""A network that only the processes of one job can reach: a network namespace with nothing but a loopback interface.
+"""A network namespace with only a loopback interface, which only the processes of one job can reach.
 
-TensorFlow's gRPC server listens on every interface, whatever address it is given, and reads and writes files for
-anybody who connects. Several workers on one machine therefore share such a namespace.
+TensorFlow's gRPC server always listens on all interfaces, and any client can read and write files through it. So
+several workers on one machine run in such a namespace.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _PYTHON = (sys.executable, "-I", "-S", _SCRIPT)
 
 
 class Loopback:
-    """A namespace that lasts until `close`, and no longer than this process and those that have entered.
+    """A network namespace, held by a child process (the keeper) until `close` or until this process ends.
 
     Attributes:
-        pid: Process id of the keeper, whose namespace it is.
+        pid: Process id of the keeper.
 
     Raises:
-        MachineError: the kernel does not allow it; the message says why.
+        MachineError: The kernel does not allow a namespace; the message gives the reason.
     """
 
     def __init__(self) -> None:
@@ -40,11 +40,11 @@ class Loopback:
             raise MachineError(f"this machine allows no network namespace: {answer or 'its keeper ended'}")
 
     def command(self, argv: Sequence[str]) -> list[str]:
-        """The command that becomes `argv` in the namespace, under the same process id."""
+        """The command that runs `argv` in the namespace, with the same process id."""
         return [*_PYTHON, "enter", str(self.pid), *argv]
 
     def close(self) -> None:
-        """Ends the keeper; the namespace goes with the last process in it."""
+        """Ends the keeper. The namespace ends with its last process."""
         for stream in (self._keeper.stdin, self._keeper.stdout):
             if stream:
                 with suppress(OSError):

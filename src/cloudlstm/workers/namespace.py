@@ -1,11 +1,10 @@
-"""Makes a network namespace that has only a loopback interface, or runs a command in one. Linux only.
+"""Creates a network namespace with only a loopback interface, or runs a command in one. Linux only.
 
-    python -I namespace.py keep            makes one, prints "ready", and keeps it until standard input ends
-    python -I namespace.py enter PID CMD…  becomes the command CMD in the namespace of the keeper PID
+    python -I namespace.py keep            creates one, prints "ready", and keeps it until standard input ends
+    python -I namespace.py enter PID CMD…  runs CMD in the namespace of the keeper process PID, as this process
 
-A process in such a namespace can be reached only by processes of the same namespace, whatever address it listens at.
-Where this process lacks the right to make one, it makes a user namespace around it, in which it keeps its user id.
-The file imports nothing but the standard library, so that `python -I -S` starts it in some 20 ms.
+Only processes in the namespace can connect to each other. Without the right to create one, this process first creates a
+user namespace, in which it keeps its user id. Imports only the standard library: `python -I -S` starts in 20 ms.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from pathlib import Path
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
-_IFREQ = "16sh14x"  # struct ifreq: the interface's name and its flags
+_IFREQ = "16sh14x"  # struct ifreq: name and flags of an interface
 
 
 def keep() -> int:
-    """Makes the namespace and keeps it until standard input ends; the first line that it prints says how it went."""
+    """Creates the namespace and keeps it until standard input ends; prints "ready" or the error."""
     try:
         _unshare()
         _bring_up("lo")
@@ -39,8 +38,11 @@ def keep() -> int:
 
 
 def enter(keeper: str, command: list[str]) -> None:
-    """Becomes `command` in the namespace of the process `keeper`."""
-    for kind, flag in (("user", _CLONE_NEWUSER), ("net", _CLONE_NEWNET)):  # the right to enter comes with the first
+    """Replaces this process by `command` in the namespace of the process `keeper`."""
+    for kind, flag in (
+        ("user", _CLONE_NEWUSER),
+        ("net", _CLONE_NEWNET),
+    ):  # entering the user namespace gives the right to enter the other
         path = Path(f"/proc/{keeper}/ns/{kind}")
         if path.readlink() != Path(f"/proc/self/ns/{kind}").readlink():
             namespace = os.open(path, os.O_RDONLY)
@@ -70,7 +72,7 @@ def _bring_up(interface: str) -> None:
 
 
 def _call(name: str, *arguments: int) -> None:
-    """A system call by its C function; OSError with its errno when it fails."""
+    """Calls a C function; raises OSError with its errno if it fails."""
     if not sys.platform.startswith("linux"):
         raise OSError(errno.ENOSYS, f"{sys.platform} has no network namespaces")
     if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments):
