@@ -11,8 +11,8 @@ from pathlib import Path
 
 from localstack import background
 from localstack.cloud import CLOUDS, Options
-from localstack.control import Control
-from localstack.faults import KINDS, Fault
+from localstack.server.control import Control
+from localstack.server.faults import KINDS, Fault
 
 
 def main(words: list[str]) -> int:

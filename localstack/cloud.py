@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, cast, get_args
 
-from localstack.control import Control
-from localstack.interpreter import node_python
-from localstack.network import Network, Way, cloud_network, ports_of, relayed
+from localstack.machines.interpreter import node_python
+from localstack.network.namespace import Network, Route, cloud_network, ports_of, relayed
 from localstack.processes import free_ports, own_environment, serving
+from localstack.server.control import Control
 
 CloudName = Literal["aws", "gcp"]
 
@@ -34,8 +34,8 @@ class Storage(Protocol):
 class Provider(Protocol):
     """What a cloud's module `provider` has: the only thing that differs from here on."""
 
-    SERVER: str
-    """The module that serves all services but storage."""
+    SERVER_ENVIRONMENT: Mapping[str, str]
+    """Variables for the process that serves all services but storage."""
 
     storage: Storage
 
@@ -104,8 +104,10 @@ class Cloud:
             services = self._provider.environment(stored, url)
             if network.enter:  # the machines in it reach storage there, and everything else that they know by relays
                 needed = ports_of([*services.values(), *self.options.node_environment.values()])
-                ways = [Way(port, ["cloud"], port, inside=False) for port in sorted(needed - ports_of(stored.values()))]
-                stack.enter_context(relayed(self.folder / "relay", network, ways))
+                routes = [
+                    Route(port, ["cloud"], port, inside=False) for port in sorted(needed - ports_of(stored.values()))
+                ]
+                stack.enter_context(relayed(self.folder / "relay", network, routes))
             control = stack.enter_context(self._served(services, url, network))
             self.environment = {**services, "CLOUDLSTM_EMULATOR_URL": control}
             self._stack = stack.pop_all()
@@ -142,6 +144,7 @@ class Cloud:
         folder.mkdir(parents=True)
         ready = folder / "ready.json"
         settings = {
+            "cloud": options.cloud,
             "folder": str(folder),
             "ready": str(ready),
             "url": url,
@@ -156,6 +159,6 @@ class Cloud:
         path = folder / "settings.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(settings, indent=1))
-        command: list[str | Path] = [sys.executable, "-m", self._provider.SERVER, path]
-        with serving(command, folder, ready.exists, own_environment()):
+        command: list[str | Path] = [sys.executable, "-m", "localstack.server.serve", path]
+        with serving(command, folder, ready.exists, own_environment() | dict(self._provider.SERVER_ENVIRONMENT)):
             yield str(json.loads(ready.read_text())["control"])

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
-from localstack.fake_gcs import fake_gcs
-from localstack.seaweedfs import make_bucket as make_s3_bucket
-from localstack.seaweedfs import seaweedfs
+from localstack.stores.fake_gcs import fake_gcs
+from localstack.stores.seaweedfs import make_bucket as make_s3_bucket
+from localstack.stores.seaweedfs import seaweedfs
 
 from cloudlstm.storage import registry
 

@@ -10,13 +10,25 @@ from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.utils import utcnow
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
-from localstack.aws.groups import Group, ScheduledAction, groups
-from localstack.aws.steps import Steps
-from localstack.engine import REFILL_S, Engine
-from localstack.machine import exports_of
-from localstack.machines import Instance
-from localstack.world import World
+from localstack.aws import moto_patches, spark, trainers
+from localstack.aws.jobs import Steps
+from localstack.aws.middleware import FaultMiddleware
+from localstack.aws.trainers import Group, ScheduledAction, groups
+from localstack.machines.machine import exports_of
+from localstack.machines.machines import Instance
+from localstack.server.engine import REFILL_S, Engine, Services
+from localstack.server.world import World
+
+
+def services(world: World) -> Services:
+    """The services of the emulated AWS but S3: moto with patches, behind checks and faults."""
+    moto_patches.install()
+    spark.install()
+    trainers.install(world.faults)
+    application = FaultMiddleware(DomainDispatcherApplication(create_backend_app), world)
+    return Services(application, AwsEngine(world), MotoRequestHandler)
 
 
 class AwsEngine(Engine):

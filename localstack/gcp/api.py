@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from localstack.faults import Fault
-from localstack.world import World
+from localstack.server.faults import Fault
+from localstack.server.world import World
 
 Document = dict[str, Any]
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from localstack.addresses import next_address
 from localstack.gcp.api import Call, Document, Method, Refusal, page
 from localstack.gcp.filters import wants_resource
-from localstack.gcp.target import PROJECT, REGION, ZONES
+from localstack.gcp.provider import PROJECT, REGION, ZONES
+from localstack.network.namespace import next_address
 
 LINK = "https://www.googleapis.com/compute/v1"
 """How the links of resources begin, wherever the service is asked."""

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from localstack.engine import Engine
+from localstack.gcp.api import Api
 from localstack.gcp.compute import LINK, Compute
-from localstack.gcp.groups import Groups
 from localstack.gcp.jobs import Jobs
-from localstack.machine import exports_of
-from localstack.machines import Instance
-from localstack.removal import GROUP_URL, INSTANCE_URL
-from localstack.world import World
+from localstack.gcp.spark import Dataproc
+from localstack.gcp.trainers import Groups
+from localstack.machines.machine import GROUP_URL, INSTANCE_URL, exports_of
+from localstack.machines.machines import Instance
+from localstack.server.engine import Engine, Services
+from localstack.server.world import World
 
 _SCRIPTS = ("startup-script", "user-data")
 """Metadata that a machine runs when it starts, by Google's agent or by cloud-init."""
+
+
+def services(world: World) -> Services:
+    """The services of the emulated Google Cloud but Cloud Storage."""
+    compute = Compute()
+    groups = Groups(compute, world.faults)
+    jobs = Jobs(world)
+    api = Api(world, [Dataproc(compute, jobs), compute, groups])
+    return Services(api, GcpEngine(world, compute, groups, jobs))
 
 
 class GcpEngine(Engine):

@@ -6,13 +6,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from localstack.applications import Application, Applications
 from localstack.gcp.api import Document, Refusal
 from localstack.gcp.compute import now
-from localstack.gcp.target import PROJECT, REGION
-from localstack.logs import Logs
+from localstack.gcp.provider import PROJECT, REGION
 from localstack.processes import tail
-from localstack.world import World
+from localstack.server.world import World
+from localstack.spark.applications import Application, Applications, Logs
 
 ENDED = ("CANCELLED", "DONE", "ERROR")
 _CANCELLABLE = ("PENDING", "RUNNING")

@@ -1,16 +1,91 @@
-"""Google Cloud as cloud.py starts it: fake-gcs-server for storage, our own server for everything else."""
+"""Google Cloud for cloud.py: its storage, the variables that lead to its services, and how a target is made."""
 
 from __future__ import annotations
 
+import json
 import secrets
+import urllib.request
 from collections.abc import Mapping
+from typing import Any
 
-from localstack.fake_gcs import fake_gcs as storage
-from localstack.gcp.target import PROJECT, URL, make_target
+from localstack.stores.fake_gcs import fake_gcs, make_gs_bucket
+from localstack.target import described, user_data
 
-__all__ = ["SERVER", "environment", "make_target", "storage", "url"]
+storage = fake_gcs
+SERVER_ENVIRONMENT: dict[str, str] = {}
 
-SERVER = "localstack.gcp.server"
+PROJECT, REGION, ZONES = "emulated", "us-central1", ("us-central1-a", "us-central1-b", "us-central1-c")
+"""The only project and the only region there are."""
+
+URL = "EMULATOR_SERVICES_URL"
+"""The variable that says where the services listen."""
+
+IMAGE = "2.3-debian12"
+MACHINE = "n2-standard-4"
+
+
+def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Makes buckets, cluster, instance template and group; the target document, which also lies in the bucket.
+
+    Args:
+        name: What everything is called.
+        environment: The environment of the cloud.
+    """
+    url, storage_url = environment[URL], environment["STORAGE_EMULATOR_HOST"]
+    bucket, staging = f"{name}-data", f"{name}-staging"
+    for each in (bucket, staging):
+        make_gs_bucket(each, storage_url)
+    particular = {
+        "account": PROJECT,
+        "region": REGION,
+        "spark_cluster": name,
+        "spark_release": IMAGE,
+        "log_uri": f"gs://{staging}/google-cloud-dataproc-metainfo",
+        "trainer_zones": list(ZONES[:2]),
+        "trainer_machines": [MACHINE],
+        "endpoints": {"dataproc": url, "compute": url},
+    }
+    target = described("gcp", name, f"gs://{bucket}", particular)
+    labels = {"cloudlstm": name}
+    cluster = {
+        "clusterName": name,
+        "labels": labels,
+        "config": {
+            "configBucket": staging,
+            "masterConfig": {"numInstances": 1, "machineTypeUri": MACHINE},
+            "workerConfig": {"numInstances": 2, "machineTypeUri": MACHINE},
+            "softwareConfig": {"imageVersion": IMAGE},
+        },
+    }
+    template = {
+        "name": target["trainer_group"],
+        "properties": {
+            "machineType": MACHINE,
+            "labels": labels,
+            "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"diskSizeGb": "50", "labels": labels}}],
+            "metadata": {"items": [{"key": "startup-script", "value": user_data(target)}]},
+        },
+    }
+    group = {
+        "name": target["trainer_group"],
+        "baseInstanceName": target["trainer_group"],
+        "targetSize": 0,
+        "distributionPolicy": {"zones": [{"zone": f"zones/{zone}"} for zone in target["trainer_zones"]]},
+        "versions": [{"instanceTemplate": f"global/instanceTemplates/{target['trainer_group']}"}],
+    }
+    region = f"projects/{PROJECT}/regions/{REGION}"
+    _post(f"{url}/v1/{region}/clusters", cluster)
+    _post(f"{url}/compute/v1/projects/{PROJECT}/global/instanceTemplates", template)
+    _post(f"{url}/compute/v1/{region}/instanceGroupManagers", group)
+    path = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name=target.json"
+    _post(storage_url + path, target)
+    return target
+
+
+def _post(url: str, document: Mapping[str, Any]) -> None:
+    body = json.dumps(document, indent=1).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=30).close()
 
 
 def url(port: int) -> str:

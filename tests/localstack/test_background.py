@@ -73,10 +73,10 @@ def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
         f"AutoScalingGroupName={target['trainer_group']!r}, DesiredCapacity=1)"
     )
     subprocess.run([sys.executable, "-c", scaled], env=os.environ | exported, check=True)
-    until(lambda: any("localstack.machine" in words for words in processes(folder).values()), "a machine")
+    until(lambda: any("localstack.machines.machine" in words for words in processes(folder).values()), "a machine")
     running = processes(folder)
     assert any("weed" in words for words in running.values())
-    assert any("localstack.aws.server" in words for words in running.values())
+    assert any("localstack.server.serve" in words for words in running.values())
     killed(folder)
     down = localstack(folder, "down")
     assert (down.returncode, down.stderr) == (1, f"no cloud runs in {folder}\n")
@@ -100,6 +100,6 @@ def test_so_does_killing_the_other_cloud(tmp_path: Path) -> None:
     groups = f"compute/v1/projects/{target['account']}/regions/{target['region']}/instanceGroupManagers"
     url = f"{target['endpoints']['compute']}/{groups}/{target['trainer_group']}/resize?size=1"
     urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()
-    until(lambda: any("localstack.machine" in words for words in processes(folder).values()), "a machine")
-    assert any("localstack.gcp.server" in words for words in processes(folder).values())
+    until(lambda: any("localstack.machines.machine" in words for words in processes(folder).values()), "a machine")
+    assert any("localstack.server.serve" in words for words in processes(folder).values())
     killed(folder)

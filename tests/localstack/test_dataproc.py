@@ -12,7 +12,7 @@ import pytest
 from localstack.cloud import Cloud
 from localstack.gcp.api import Refusal
 from localstack.gcp.filters import wants_job, wants_resource
-from localstack.spark import executors
+from localstack.spark.cluster import executors
 
 from on_emulators import refused, until
 from trainer_groups import GSBucket

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's view
 from localstack.cloud import Cloud
-from localstack.logs import Logs
+from localstack.spark.applications import Logs
 
 from on_emulators import Cluster, until
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's view
 from localstack.cloud import Cloud
-from localstack.machine import exports_of
+from localstack.machines.machine import exports_of
 
 from on_emulators import alive, refused, until
 from trainer_groups import AwsTrainers, GcpTrainers, Trainers, compute

@@ -7,10 +7,11 @@ from typing import NoReturn
 
 import pytest
 from localstack.cloud import Cloud, Options
+from localstack.network import namespace
 
 from cloudlstm.errors import MachineError
 from localstack import __main__ as command_line
-from localstack import background, network
+from localstack import background
 from trainer_groups import GSBucket
 
 
@@ -20,7 +21,7 @@ def test_without_a_namespace_google_works_and_one_line_says_what_is_open(
     def refuse() -> NoReturn:
         raise MachineError("this machine allows no network namespace: Operation not permitted")
 
-    monkeypatch.setattr(network, "Loopback", refuse)
+    monkeypatch.setattr(namespace, "Loopback", refuse)
     with Cloud(tmp_path / "cloud", Options(cloud="gcp")) as cloud:
         cloud.make_target("open")
         bucket = GSBucket("open-data", cloud.environment["STORAGE_EMULATOR_HOST"])

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's view
 from localstack.cloud import Cloud
-from localstack.interpreter import node_python, spark_home
+from localstack.machines.interpreter import node_python, spark_home
 
 from listening_sockets import listeners, working_in
 from on_emulators import Cluster, require_network, until

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from localstack.cloud import Cloud
-from localstack.spark import executors
-from localstack.submit import SubmitError, parse
+from localstack.spark.cluster import executors
+from localstack.spark.submission import SubmitError, parse
 
 from on_emulators import Cluster, alive, until
 

@@ -24,7 +24,7 @@ from localstack import processes
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from localstack.fake_gcs import fake_gcs\n"
+        "import sys, time; from pathlib import Path; from localstack.stores.fake_gcs import fake_gcs\n"
         "with fake_gcs(Path(sys.argv[1])) as environment:\n"
         "    print(environment['STORAGE_EMULATOR_HOST'], flush=True); time.sleep(60)"
     )

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from localstack.spark import executors
+from localstack.spark.cluster import executors
 
 from cloudlstm import storage
 from cloudlstm.runs.liveness import Owner

@@ -1,0 +1,231 @@
+"""The life of EMR steps: started in their order, watched, cancelled, and told of as EMR does."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from moto.core.utils import utcnow
+from moto.emr.models import Cluster, emr_backends
+from moto.emr.models import Step as MotoStep
+
+from localstack.server.faults import Fault
+from localstack.server.world import World
+from localstack.spark.applications import Application, Applications, Logs
+
+
+class Step(MotoStep):
+    """One step; only the engine moves it on.
+
+    Attributes:
+        failure: FailureDetails, once it has failed.
+        cancelling: How it is to be ended, from the moment that somebody asked for it.
+    """
+
+    ENDED: ClassVar = frozenset({"COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED"})
+
+    def __init__(self, **described: Any) -> None:
+        known = ("name", "hadoop_jar_step", "action_on_failure")
+        super().__init__(state="PENDING", **{name: described[name] for name in known if name in described})
+        self.failure: Mapping[str, str] | None = None
+        self.cancelling = ""
+
+    @property
+    def words(self) -> list[str]:
+        """The arguments of its jar."""
+        return [str(word) for word in self.hadoop_jar_step.get("Args") or []]
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The Status structure."""
+        status = super().status
+        status["Timeline"]["EndDateTime"] = self.end_date_time
+        status["StateChangeReason"] = {}
+        if self.failure:
+            status["FailureDetails"] = dict(self.failure)
+        return status
+
+    def start(self) -> None:
+        """Nothing yet: moto says so of a new cluster's first step, which waits for the engine as all others do."""
+
+    def begin(self) -> None:
+        """It runs from now on."""
+        self.state = "RUNNING"
+        self.start_date_time = utcnow()
+
+    def end(self, state: str, failure: Mapping[str, str] | None = None) -> None:
+        """It has ended in this state."""
+        self.state = state
+        self.failure = failure
+        self.end_date_time = utcnow()  # type: ignore[assignment]
+
+    def cancel(self, option: str) -> str:
+        """Takes a cancellation; the reason when it is refused."""
+        if self.state == "PENDING":
+            self.end("CANCELLED")
+        elif self.state == "RUNNING":
+            self.state = "CANCEL_PENDING"
+            self.cancelling = option
+        else:
+            return f"The step cannot be cancelled: it is {self.state}."
+        return ""
+
+
+class Steps:
+    """All steps of all clusters; `tick` is called again and again, with the world's lock held."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._logs = Logs(world)
+        self._applications = Applications(world)
+        self._running: dict[str, Application] = {}
+        self._idle_since: dict[str, float] = {}
+
+    def tick(self) -> None:
+        """Moves every step on as far as it goes."""
+        for cluster in _clusters():
+            self._tick_cluster(cluster)
+
+    def states(self) -> list[dict[str, object]]:
+        """The steps, as JSON objects."""
+        return [
+            {"cluster": cluster.id, "step": step.id, "name": step.name, "state": step.state}
+            for cluster in _clusters()
+            for step in cluster.steps
+        ]
+
+    def _tick_cluster(self, cluster: Cluster) -> None:
+        steps: list[Step] = cluster.steps  # type: ignore[assignment]
+        if str(cluster.state).startswith("TERMINAT"):
+            for step in steps:
+                self._interrupt(cluster, step)
+            return
+        for step in steps:
+            if step.id in self._running and self._watch(cluster, step, self._running[step.id]):
+                del self._running[step.id]
+                if step.state == "FAILED":
+                    self._after_failure(cluster, step)
+        active = [step for step in steps if step.id in self._running]
+        for step in steps:
+            if step.state == "PENDING" and len(active) < cluster.step_concurrency_level:
+                self._running[step.id] = self._begin(cluster, step)
+                active.append(step)
+        self._rest(cluster, busy=bool(active))
+
+    def _begin(self, cluster: Cluster, step: Step) -> Application:
+        step.begin()
+        ours = step.jar == "command-runner.jar" and step.words[:1] == ["spark-submit"]
+        application = self._applications.begin(
+            self._world.folder / "clusters" / cluster.id / step.id,
+            cluster.creation_datetime.timestamp(),
+            step.words[1:],
+            defaults=_spark_defaults(cluster),
+            refusal="" if ours else f"the emulator runs spark-submit by command-runner.jar, not {step.jar}",
+        )
+        (application.folder / "controller").write_text(f"INFO startExec '{step.jar} {' '.join(step.words)}'\n")
+        return application
+
+    def _watch(self, cluster: Cluster, step: Step, application: Application) -> bool:
+        """Looks after a step that has begun; whether it has ended."""
+        if step.cancelling:
+            application.cancel(gently=step.cancelling == "SEND_INTERRUPT")
+        status = application.status()
+        if status is None:
+            return False
+        if step.cancelling:
+            step.end("CANCELLED")
+        elif status == 0:
+            step.end("COMPLETED")
+        else:
+            step.end("FAILED", _failure(cluster, step, application))
+        self._send_logs(cluster, step, application)
+        return True
+
+    def _send_logs(self, cluster: Cluster, step: Step, application: Application) -> None:
+        base = _log_base(cluster)
+        if not base:
+            return
+        container = f"{application.id.replace('application', 'container')}_01_000001"
+        files = {f"steps/{step.id}/{name}": application.folder / name for name in ("controller", "stderr", "stdout")}
+        for name in ("stderr", "stdout"):
+            files[f"containers/{application.id}/{container}/{name}"] = application.folder / "driver" / name
+        self._logs.send(_packed(base, files))
+
+    def _interrupt(self, cluster: Cluster, step: Step) -> None:
+        """What the end of its cluster means for a step."""
+        if application := self._running.pop(step.id, None):
+            application.end()
+            step.end("CANCELLED" if step.cancelling else "INTERRUPTED")
+            self._send_logs(cluster, step, application)
+        elif step.state == "PENDING":
+            step.end("CANCELLED")
+
+    def _after_failure(self, cluster: Cluster, step: Step) -> None:
+        """ActionOnFailure."""
+        if step.action_on_failure in ("TERMINATE_CLUSTER", "TERMINATE_JOB_FLOW"):
+            _end_cluster(cluster, "TERMINATED_WITH_ERRORS", "STEP_FAILURE", "Shut down as step failed")
+        elif step.action_on_failure == "CANCEL_AND_WAIT":
+            for other in cluster.steps:
+                if other.state == "PENDING":
+                    other.end("CANCELLED")  # type: ignore[attr-defined]
+
+    def _rest(self, cluster: Cluster, *, busy: bool) -> None:
+        """A cluster without work waits, ends, or ends after a while, as it was told to."""
+        if busy or str(cluster.state).startswith("TERMINAT"):
+            self._idle_since.pop(cluster.id, None)
+            cluster.state = "RUNNING" if busy else cluster.state
+            return
+        cluster.state = "WAITING"
+        idle_s = time.monotonic() - self._idle_since.setdefault(cluster.id, time.monotonic())
+        policy = getattr(cluster, "auto_termination_policy", None) or {}
+        if not cluster.keep_job_flow_alive_when_no_steps:
+            _end_cluster(cluster, "TERMINATED", "ALL_STEPS_COMPLETED", "Steps completed")
+        elif "IdleTimeout" in policy and idle_s > policy["IdleTimeout"]:
+            _end_cluster(cluster, "TERMINATED", "USER_REQUEST", "Auto-terminated")
+
+
+def _failure(cluster: Cluster, step: Step, application: Application) -> dict[str, str]:
+    """FailureDetails: the fault's words, else the last exception that the client printed."""
+    base, fault = _log_base(cluster), application.fault or Fault("step-fails")
+    details = {
+        "Reason": fault.reason or "Unknown Error.",
+        "Message": fault.message or application.told(),
+        "LogFile": f"{base}/steps/{step.id}/stderr.gz" if base else "",
+    }
+    return {name: text for name, text in details.items() if text}
+
+
+def _log_base(cluster: Cluster) -> str:
+    """Where a cluster's logs go, without a slash at the end; empty when it keeps none."""
+    return f"{cluster.log_uri.replace('s3n://', 's3://').rstrip('/')}/{cluster.id}" if cluster.log_uri else ""
+
+
+def _packed(base: str, files: dict[str, Path]) -> dict[str, bytes]:
+    """The logs as EMR stores them, those of the files that there are."""
+    return {f"{base}/{name}.gz": gzip.compress(path.read_bytes()) for name, path in files.items() if path.exists()}
+
+
+def _spark_defaults(cluster: Cluster) -> dict[str, str]:
+    """The settings that the cluster's configuration gives every application."""
+    found: dict[str, str] = {}
+    for each in cluster.configurations:
+        if each["Classification"] == "spark-defaults":
+            properties = each["Properties"]
+            found |= properties.original_dict() if hasattr(properties, "original_dict") else properties
+    return found
+
+
+def _end_cluster(cluster: Cluster, state: str, code: str, message: str) -> None:
+    cluster.state = state
+    cluster.end_datetime = utcnow()
+    cluster.last_state_change_code = code  # type: ignore[attr-defined]
+    cluster.last_state_change_reason = message  # type: ignore[attr-defined]
+
+
+def _clusters() -> Iterator[Cluster]:
+    for account in list(emr_backends.values()):
+        for backend in list(account.values()):
+            yield from list(backend.clusters.values())

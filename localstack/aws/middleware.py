@@ -1,0 +1,116 @@
+"""What every request passes on its way to moto: its signature, the faults, and the lock shared with the engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from localstack.aws.signatures import NotAllowedError, Signatures
+from localstack.aws.storage import Buckets
+from localstack.server.engine import Application
+from localstack.server.faults import Fault
+from localstack.server.world import World
+
+_SDK_NAMES = {"elasticmapreduce": "emr"}
+_LOCKED = {"autoscaling", "ec2", "emr"}
+_JSON = "application/x-amz-json-1.1"
+
+# How services call what the query services call otherwise.
+_JSON_CODES = {
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+}
+_S3_CODES = {"InvalidClientTokenId": "InvalidAccessKeyId", "MissingAuthenticationToken": "AccessDenied"}
+
+StartResponse = Callable[..., Any]
+
+
+class FaultMiddleware:
+    """A WSGI application in front of another."""
+
+    def __init__(self, behind: Application, world: World) -> None:
+        self._behind = behind
+        self._buckets = Buckets(behind, world.services)
+        self._signatures = Signatures(world.services)
+        self._world = world
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            self._signatures.check(environ)
+        except NotAllowedError as error:
+            return _answer(start_response, _not_allowed(environ, error))
+        service, action = _named(environ)
+        fault = self._world.faults.take("throttled", "api-error", service=service, action=action)
+        if fault:
+            return _answer(start_response, _refusal(fault, service))
+        if service == "s3":
+            return self._buckets(environ, start_response)
+        if service not in _LOCKED:
+            return self._behind(environ, start_response)
+        with self._world.lock:
+            return self._behind(environ, start_response)
+
+
+def _answer(start_response: StartResponse, told: tuple[str, str, bytes]) -> Iterable[bytes]:
+    status, kind, body = told
+    start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _named(environ: dict[str, Any]) -> tuple[str, str]:
+    """The service, as SDKs name it, and the action of a request; empty where it does not say."""
+    scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+    service = _SDK_NAMES.get(scope[1], scope[1]) if scope else ""
+    if target := environ.get("HTTP_X_AMZ_TARGET"):
+        return service, target.rpartition(".")[2]
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return service, parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+    return service, ""
+
+
+def _refusal(fault: Fault, service: str) -> tuple[str, str, bytes]:
+    """Status line, content type and body of a fault's error."""
+    if fault.kind == "throttled":
+        status, message = "400 Bad Request", fault.message or "Rate exceeded"
+        code = {"emr": "ThrottlingException", "ec2": "RequestLimitExceeded"}.get(service, "Throttling")
+        if service == "ec2":
+            status = "503 Service Unavailable"
+    else:
+        status, message = f"{fault.status} Error", fault.message or "An internal error occurred"
+        code = fault.reason or ("InternalServerException" if service == "emr" else "InternalFailure")
+    return status, *_error(service, code, message, json_like=service == "emr")
+
+
+def _not_allowed(environ: dict[str, Any], error: NotAllowedError) -> tuple[str, str, bytes]:
+    """The same of the error for a call that the emulator's user did not make."""
+    service = _named(environ)[0]
+    if "HTTP_X_AMZ_TARGET" in environ:
+        return "400 Bad Request", *_error(service, _JSON_CODES[error.code], str(error), json_like=True)
+    code, status = error.code, "403 Forbidden"
+    if service == "s3":
+        code = _S3_CODES.get(code, code)
+    elif service == "ec2":
+        code, status = "AuthFailure", "401 Unauthorized"
+    return status, *_error(service, code, str(error))
+
+
+def _error(service: str, code: str, message: str, *, json_like: bool = False) -> tuple[str, bytes]:
+    """Content type and body of an error in the service's own format."""
+    if json_like:
+        return _JSON, json.dumps({"__type": code, "message": message}).encode()
+    inner = f"<Code>{code}</Code><Message>{message}</Message>"
+    if service == "ec2":
+        text = f"<Response><Errors><Error>{inner}</Error></Errors></Response>"
+    elif service == "s3":
+        text = f"<Error>{inner}</Error>"
+    else:
+        inner = f"<Error><Type>Receiver</Type>{inner}</Error>"
+        text = f"<ErrorResponse>{inner}<RequestId>emulated</RequestId></ErrorResponse>"
+    return "text/xml", text.encode()

@@ -1,0 +1,83 @@
+"""What Terraform's AWS provider asks for beside EMR and Auto Scaling, and moto lacks or answers in other words."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable
+from typing import Any
+
+from moto.budgets.responses import BudgetsResponse
+from moto.ec2.exceptions import EC2ClientError, InvalidPermissionNotFoundError
+from moto.ec2.models import instances, subnets
+from moto.ec2.models.security_groups import SecurityGroupBackend
+from moto.ssm.models import ParameterDict
+
+from localstack.network.namespace import next_address
+
+_PUBLIC_IMAGES = "/aws/service/deeplearning/ami/"
+_LIKE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+_LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+
+
+def install() -> None:
+    """Fills the gaps."""
+    BudgetsResponse.describe_subscribers_for_notification = _subscribers  # type: ignore[attr-defined]
+    BudgetsResponse.list_tags_for_resource = _tags  # type: ignore[attr-defined]
+    for name in ("revoke_security_group_egress", "revoke_security_group_ingress"):
+        setattr(SecurityGroupBackend, name, _telling_of_rules_by_id(getattr(SecurityGroupBackend, name)))
+    _add_images()
+    _loopback_addresses()
+
+
+def _subscribers(self: Any) -> str:
+    """Budgets' DescribeSubscribersForNotification."""
+    budget = self.backend.budgets[self._get_param("AccountId")][self._get_param("BudgetName")]
+    asked = self._get_param("Notification")
+    found = next(each for each in budget.notifications if asked.items() <= each.details.items())
+    return json.dumps({"Subscribers": found.subscribers})
+
+
+def _tags(self: Any) -> str:
+    """Budgets' ListTagsForResource: every resource of ours has one tag with one value."""
+    name = self._get_param("ResourceARN").rpartition("/")[2]
+    return json.dumps({"ResourceTags": [{"Key": "cloudlstm", "Value": name}]})
+
+
+def _telling_of_rules_by_id(revoke: Callable[..., Any]) -> Callable[..., Any]:
+    """EC2 names the ids of rules that are gone. Two groups that name each other have some of theirs revoked twice."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return revoke(self, *args, **kwargs)
+        except InvalidPermissionNotFoundError:
+            ids = kwargs.get("security_rule_ids")
+            if not ids:
+                raise
+            message = f"The security group rule IDs {ids} do not exist."
+            raise EC2ClientError("InvalidSecurityGroupRuleId.NotFound", message) from None
+
+    return call
+
+
+def _add_images() -> None:
+    """The public parameters that name Deep Learning images; each names an image that moto has."""
+    load = ParameterDict._check_loading_status
+
+    def check(self: Any, key: str) -> None:
+        load(self, key)
+        if key.startswith(_PUBLIC_IMAGES) and key not in self.keys():
+            self[key] = self[_LIKE]
+
+    ParameterDict._check_loading_status = check  # type: ignore[method-assign]
+
+
+def _loopback_addresses() -> None:
+    """Subnets outside 127.0.0.0/8 hand out addresses of 127.64.0.0/10; those inside keep their own."""
+    of_subnet = subnets.Subnet.get_available_subnet_ip
+
+    def get_available_subnet_ip(self: Any, instance: Any) -> str:
+        return of_subnet(self, instance) if self.cidr.overlaps(_LOOPBACK) else next_address()
+
+    subnets.Subnet.get_available_subnet_ip = get_available_subnet_ip  # type: ignore[method-assign]
+    instances.random_private_ip = lambda *_, **__: next_address()  # type: ignore[attr-defined]

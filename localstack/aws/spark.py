@@ -1,0 +1,152 @@
+"""EMR's API: moto's, with the calls it lacks, and with the service's refusals where moto fails or accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.emr import models, urls
+from moto.emr.exceptions import InvalidCluster, InvalidRequestException, ValidationException
+from moto.emr.responses import ElasticMapReduceResponse
+
+from localstack.aws.jobs import Step
+
+MAX_ACTIVE_STEPS = 256
+"""Steps of a cluster that may wait or run at a time."""
+
+_READS = ("list_bootstrap_actions", "list_instance_groups", "list_instances", "list_steps", "modify_cluster")
+
+
+def install() -> None:
+    """Puts all this in the place of moto's own."""
+    models.Step = Step  # type: ignore[misc, assignment]
+    models.Cluster.add_steps = _add_steps  # type: ignore[method-assign]
+    models.Cluster.status = property(_status)  # type: ignore[assignment]
+    for name in _READS:
+        setattr(Response, name, _of_known_cluster(getattr(ElasticMapReduceResponse, name)))
+    urls.url_paths["{0}/$"] = Response.dispatch
+
+
+def _of_known_cluster(method: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+    def checked(self: Response) -> ActionResult:
+        self.cluster()
+        return method(self)
+
+    return checked
+
+
+_moto_status = models.Cluster.status.fget  # type: ignore[attr-defined]
+
+
+def _status(self: models.Cluster) -> dict[str, Any]:
+    status: dict[str, Any] = _moto_status(self)
+    ended = str(self.state).startswith("TERMINAT")
+    status["StateChangeReason"]["Code"] = getattr(self, "last_state_change_code", "USER_REQUEST" if ended else None)
+    return status
+
+
+def _add_steps(self: models.Cluster, steps: list[dict[str, Any]]) -> list[Any]:
+    """All begin as PENDING: the engine starts them."""
+    added = [Step(**step) for step in steps]
+    self.steps.extend(added)
+    return added
+
+
+class Response(ElasticMapReduceResponse):
+    """EMR's actions."""
+
+    def cluster(self) -> models.Cluster:
+        """The cluster that the request is about; InvalidRequestException if there is none."""
+        name = self._get_param("ClusterId")
+        if name not in self.backend.clusters:
+            raise InvalidCluster(name)
+        return self.backend.clusters[name]
+
+    def _changeable(self, name: str) -> models.Cluster:
+        """The cluster of this id, if it can still be changed."""
+        if name not in self.backend.clusters:
+            raise ValidationException("Specified job flow ID does not exist.")
+        cluster = self.backend.clusters[name]
+        if str(cluster.state).startswith("TERMINAT"):
+            raise ValidationException("A job flow that is shutting down, terminated, or finished may not be modified.")
+        return cluster
+
+    def run_job_flow(self) -> ActionResult:
+        answer = super().run_job_flow()
+        cluster = self.backend.clusters[answer.result["JobFlowId"]]  # type: ignore[index]
+        cluster.auto_termination_policy = self._plain("AutoTerminationPolicy")  # type: ignore[attr-defined]
+        cluster.managed_scaling_policy = self._plain("ManagedScalingPolicy")  # type: ignore[attr-defined]
+        return answer
+
+    def add_instance_groups(self) -> ActionResult:
+        cluster = self._changeable(self._get_param("JobFlowId"))
+        added = self.backend.add_instance_groups(cluster.id, self._get_param("InstanceGroups", []))
+        return ActionResult({"JobFlowId": cluster.id, "InstanceGroupIds": [group.id for group in added]})
+
+    def add_job_flow_steps(self) -> ActionResult:
+        cluster = self._changeable(self._get_param("JobFlowId"))
+        active = sum(step.state not in Step.ENDED for step in cluster.steps)
+        if active + len(self._get_param("Steps", [])) > MAX_ACTIVE_STEPS:
+            raise ValidationException(
+                "Maximum number of active steps(State = 'Running', 'Pending' or 'Cancel_Pending') for cluster exceeded."
+            )
+        return super().add_job_flow_steps()
+
+    def terminate_job_flows(self) -> ActionResult:
+        for name in self._get_param("JobFlowIds"):
+            if name not in self.backend.clusters:
+                raise ValidationException("Specified job flow ID not valid.")
+        return super().terminate_job_flows()
+
+    def describe_step(self) -> ActionResult:
+        return ActionResult({"Step": self._step(self._get_param("StepId"))})
+
+    def _step(self, name: str) -> Step:
+        for step in self.cluster().steps:
+            if step.id == name:
+                return step  # type: ignore[return-value]
+        raise InvalidRequestException(f"Step id '{name}' is not valid.")
+
+    def cancel_steps(self) -> ActionResult:
+        option = self._get_param("StepCancellationOption") or "SEND_INTERRUPT"
+        cluster = self._changeable(self._get_param("ClusterId"))
+        known = {step.id: step for step in cluster.steps}
+        told = []
+        for name in self._get_param("StepIds", []):
+            reason = "Step not found." if name not in known else known[name].cancel(option)  # type: ignore[attr-defined]
+            told.append({"StepId": name, "Status": "FAILED" if reason else "SUBMITTED", "Reason": reason or None})
+        return ActionResult({"CancelStepsInfoList": told})
+
+    def list_instance_fleets(self) -> ActionResult:
+        self.cluster()
+        raise InvalidRequestException("Instance fleets and instance groups are mutually exclusive.")
+
+    def put_auto_termination_policy(self) -> ActionResult:
+        cluster = self._changeable(self.cluster().id)
+        cluster.auto_termination_policy = self._plain("AutoTerminationPolicy")  # type: ignore[attr-defined]
+        return EmptyResult()
+
+    def get_auto_termination_policy(self) -> ActionResult:
+        return ActionResult({"AutoTerminationPolicy": getattr(self.cluster(), "auto_termination_policy", None)})
+
+    def remove_auto_termination_policy(self) -> ActionResult:
+        self.cluster().auto_termination_policy = None  # type: ignore[attr-defined]
+        return EmptyResult()
+
+    def put_managed_scaling_policy(self) -> ActionResult:
+        cluster = self._changeable(self.cluster().id)
+        cluster.managed_scaling_policy = self._plain("ManagedScalingPolicy")  # type: ignore[attr-defined]
+        return EmptyResult()
+
+    def get_managed_scaling_policy(self) -> ActionResult:
+        return ActionResult({"ManagedScalingPolicy": getattr(self.cluster(), "managed_scaling_policy", None)})
+
+    def remove_managed_scaling_policy(self) -> ActionResult:
+        self.cluster().managed_scaling_policy = None  # type: ignore[attr-defined]
+        return EmptyResult()
+
+    def _plain(self, name: str) -> dict[str, Any] | None:
+        """A structure of the request as a plain dictionary with the service's own names."""
+        value = self._get_param(name)
+        return value.original_dict() if value is not None else None

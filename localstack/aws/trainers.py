@@ -1,0 +1,171 @@
+"""Auto Scaling's API: moto's, with activities, with groups that may stay short, and with the service's refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from moto.autoscaling import models, urls
+from moto.autoscaling.exceptions import ValidationError
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
+
+from localstack.server.faults import Faults
+
+
+def install(faults: Faults) -> None:
+    """Puts all this in the place of moto's own."""
+    Group.faults = faults
+    models.FakeAutoScalingGroup = Group  # type: ignore[misc]
+    models.FakeScheduledAction = ScheduledAction  # type: ignore[misc]
+    models.AutoScalingBackend.delete_scheduled_action = _delete_scheduled_action  # type: ignore[method-assign]
+    urls.url_paths["{0}/$"] = Response.dispatch
+
+
+def groups() -> Iterator[Group]:
+    """Every group there is."""
+    for account in list(models.autoscaling_backends.values()):
+        for backend in list(account.values()):
+            yield from cast("list[Group]", list(backend.autoscaling_groups.values()))
+
+
+def _delete_scheduled_action(self: Any, auto_scaling_group_name: str, scheduled_action_name: str) -> None:
+    """As moto's, where actions of two groups may have one name."""
+    if self.scheduled_actions.pop((auto_scaling_group_name, scheduled_action_name), None) is None:
+        raise ValidationError("Scheduled action name not found")
+
+
+class Activity(models.Activity):
+    """Something a group did, or could not do."""
+
+    def __init__(self, group: Group, description: str, cause: str, *, failure: str = "") -> None:
+        code = "Failed" if failure else "Successful"
+        text = f"{description}.  Status Reason: {failure}" if failure else description
+        super().__init__(text, f"At {utcnow():%Y-%m-%dT%H:%M:%SZ} {cause}", group, status_code=code)
+        self.status_message = failure or None
+        self.progress = 100
+
+
+class ScheduledAction(models.FakeScheduledAction):
+    """A change of size at a time to come."""
+
+    @property
+    def due(self) -> datetime | None:
+        """When it is to happen, in UTC without a zone; None for one that has no start time."""
+        return _utc(self.start_time)
+
+
+def _utc(when: Any) -> datetime | None:
+    if isinstance(when, str):
+        when = datetime.fromisoformat(when)
+    if when is not None and when.tzinfo is not None:
+        when = when.astimezone(UTC).replace(tzinfo=None)
+    return cast("datetime | None", when)
+
+
+class Group(models.FakeAutoScalingGroup):
+    """A group that says what it does, and that stays short where there is no capacity."""
+
+    faults: Faults
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.activities: list[Activity] = []
+        super().__init__(*args, **kwargs)
+
+    @property
+    def instance_type(self) -> str:
+        """What it starts: the first of several types, as it prefers them in their order."""
+        overrides = ((self.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
+        return str(overrides[0]["InstanceType"]) if overrides else super().instance_type
+
+    def set_desired_capacity(self, new_capacity: int | None) -> None:
+        before = {state.instance.id for state in self.instance_states} if hasattr(self, "instance_states") else set()
+        super().set_desired_capacity(new_capacity)
+        for gone in sorted(before - {state.instance.id for state in self.instance_states}):
+            cause = (
+                "an instance was taken out of service in response to a difference between desired and actual capacity."
+            )
+            self.note(f"Terminating EC2 instance: {gone}", cause)
+
+    def replace_autoscaling_group_instances(self, count_needed: int, propagated_tags: dict[str, str]) -> None:
+        actual = len(self.active_instances())
+        cause = (
+            "an instance was started in response to a difference between desired and actual capacity, "
+            f"increasing the capacity from {actual} to {actual + count_needed}."
+        )
+        if self.faults.take("no-capacity", group=self.name):
+            zones = ", ".join(self.availability_zones)
+            failure = (
+                f"We currently do not have sufficient {self.instance_type} capacity in the Availability Zone you "
+                f"requested ({zones}). Our system will be working on provisioning additional capacity. "
+                "Launching EC2 instance failed."
+            )
+            self.note("Launching a new EC2 instance", cause, failure=failure)
+            return
+        known = {state.instance.id for state in self.instance_states}
+        super().replace_autoscaling_group_instances(count_needed, propagated_tags)
+        for state in self.instance_states:
+            if state.instance.id not in known:
+                self.note(f"Launching a new EC2 instance: {state.instance.id}", cause)
+
+    def suspends(self, process: str) -> bool:
+        """Whether this process of the group was suspended."""
+        return process in {each["ProcessName"] for each in self.suspended_processes}
+
+    def refill(self) -> None:
+        """Tries again to reach the desired capacity."""
+        if not self.suspends("Launch") and len(self.active_instances()) < (self.desired_capacity or 0):
+            self.set_desired_capacity(self.desired_capacity)
+
+    def note(self, description: str, cause: str, *, failure: str = "") -> None:
+        """Adds an activity; the last hundred are kept."""
+        self.activities.insert(0, Activity(self, description, cause, failure=failure))
+        del self.activities[100:]
+
+
+class Response(AutoScalingResponse):
+    """Auto Scaling's actions."""
+
+    def _group(self) -> Group:
+        name = self._get_param("AutoScalingGroupName")
+        if name not in self.autoscaling_backend.autoscaling_groups:
+            raise ValidationError(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
+        return cast("Group", self.autoscaling_backend.autoscaling_groups[name])
+
+    def set_desired_capacity(self) -> ActionResult:
+        group, wanted = self._group(), self._get_int_param("DesiredCapacity")
+        for bound, side, limit in (("max", "above", group.max_size), ("min", "below", group.min_size)):
+            if limit is not None and wanted is not None and (wanted - limit) * (1 if bound == "max" else -1) > 0:
+                raise ValidationError(
+                    f"New SetDesiredCapacity value {wanted} is {side} {bound} value {limit} for the AutoScalingGroup."
+                )
+        return super().set_desired_capacity()
+
+    def describe_scaling_activities(self) -> ActionResult:
+        name, wanted = self._get_param("AutoScalingGroupName"), self._get_param("ActivityIds", [])
+        found = [activity for group in groups() if name in (None, group.name) for activity in group.activities]
+        found = [activity for activity in found if not wanted or activity.activity_id in wanted]
+        return ActionResult({"Activities": found[: self._get_int_param("MaxRecords") or 100]})
+
+    def terminate_instance_in_auto_scaling_group(self) -> ActionResult:
+        name = self._get_param("InstanceId")
+        if not self.autoscaling_backend.describe_auto_scaling_instances([name]):
+            raise ValidationError(f"Instance Id not found - No managed instance found for instance ID: {name}")
+        for group in groups():
+            if any(state.instance.id == name for state in group.instance_states):
+                cause = f"instance {name} was taken out of service in response to a user request."
+                group.note(f"Terminating EC2 instance: {name}", cause)
+        return super().terminate_instance_in_auto_scaling_group()
+
+    def put_scheduled_update_group_action(self) -> ActionResult:
+        group = self._group()
+        start, name = self._get_param("StartTime"), self._get_param("ScheduledActionName")
+        due = _utc(start)
+        if due and due < utcnow():
+            raise ValidationError("Given start time is in the past")
+        answer = super().put_scheduled_update_group_action()
+        actions: dict[Any, Any] = self.autoscaling_backend.scheduled_actions
+        actions[group.name, name] = actions.pop(name)
+        return answer

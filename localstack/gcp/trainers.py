@@ -1,0 +1,262 @@
+"""Regional managed instance groups: machines that come and go by a number, and what the service says of them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from localstack.gcp.api import Call, Document, Method, Refusal
+from localstack.gcp.compute import LINK, Compute, known, listed, missing, now
+from localstack.gcp.provider import PROJECT
+from localstack.server.engine import REFILL_S
+from localstack.server.faults import Faults
+
+MOST = 2000
+"""Machines that a regional group may have."""
+
+_URL = "/compute/v1/projects/<project>/regions/<region>/instanceGroupManagers"
+_INSTANCE = re.compile(rf"(?:{LINK}/)?(?:projects/[^/]+/)?zones/([^/]+)/instances/([^/]+)")
+_ACTIONS = (
+    "abandoning", "creating", "creatingWithoutRetries", "deleting", "none", "recreating", "refreshing", "restarting",
+    "resuming", "starting", "stopping", "suspending", "verifying",
+)  # fmt: skip
+
+
+@dataclass
+class Managed:
+    """A machine that a group is to have; the instance comes, and comes again, under the same name.
+
+    Attributes:
+        name: Its name.
+        zone: Where it is.
+        action: What the group does about it.
+        instance: The instance, while there is one.
+        errors: Why the last attempt to start one failed.
+        retry_at: When the next attempt may be made, on the monotonic clock.
+    """
+
+    name: str
+    zone: str
+    action: str = "CREATING"
+    instance: Document | None = None
+    errors: list[Document] = field(default_factory=list)
+    retry_at: float = 0.0
+
+    @property
+    def link(self) -> str:
+        """The instance's URL, which is there before the instance."""
+        return f"{LINK}/projects/{PROJECT}/zones/{self.zone}/instances/{self.name}"
+
+    def document(self) -> Document:
+        """A ManagedInstance."""
+        told: Document = {"instance": self.link, "name": self.name, "currentAction": self.action}
+        if self.instance:
+            told |= {"id": self.instance["id"], "instanceStatus": self.instance["status"]}
+        if self.errors:
+            told["lastAttempt"] = {"errors": {"errors": self.errors}}
+        return told
+
+
+class Group:
+    """A group and its machines."""
+
+    def __init__(self, compute: Compute, faults: Faults, asked: Document, region: str) -> None:
+        self._compute, self._faults = compute, faults
+        self.name = str(asked["name"])
+        self._base = str(asked.get("baseInstanceName") or self.name)
+        self._zones: list[str] = [each["zone"].rpartition("/")[2] for each in asked["distributionPolicy"]["zones"]]
+        self._template = str(asked.get("instanceTemplate") or asked["versions"][0]["instanceTemplate"])
+        self._resource = compute.resource("instanceGroupManager", f"regions/{region}/instanceGroupManagers/{self.name}")
+        self._region = f"{LINK}/projects/{PROJECT}/regions/{region}"
+        self.size = 0
+        self.machines: list[Managed] = []
+        self.errors: list[Document] = []
+        compute.template(self._template)
+        self.resize(int(asked["targetSize"]))
+
+    @property
+    def link(self) -> str:
+        return str(self._resource["selfLink"])
+
+    def document(self) -> Document:
+        """An InstanceGroupManager."""
+        actions = [machine.action for machine in self.machines]
+        return self._resource | {
+            "baseInstanceName": self._base,
+            "currentActions": {name: sum(each.lower() == name.lower() for each in actions) for name in _ACTIONS},
+            "distributionPolicy": {
+                "targetShape": "EVEN",
+                "zones": [{"zone": f"{LINK}/projects/{PROJECT}/zones/{zone}"} for zone in self._zones],
+            },
+            "instanceGroup": self.link.replace("/instanceGroupManagers/", "/instanceGroups/"),
+            "instanceTemplate": self._template,
+            "region": self._region,
+            "status": {"isStable": set(actions) <= {"NONE"}},
+            "targetSize": self.size,
+            "versions": [{"instanceTemplate": self._template, "targetSize": {"calculated": self.size}}],
+        }
+
+    def resize(self, size: int) -> None:
+        """Asks for so many machines: those that do not run yet go first, then the youngest."""
+        self.size = size
+        staying = [each for each in self.machines if each.action != "DELETING"]
+        for _ in range(size - len(staying)):
+            self.machines.append(Managed(self._fresh_name(), self._sparsest_zone()))
+        running = [each for each in staying if each.action in ("NONE", "VERIFYING")]
+        idle = [each for each in staying if each not in running]
+        for each in [*reversed(idle), *reversed(running)][: max(len(staying) - size, 0)]:
+            each.action = "DELETING"
+
+    def delete(self, machines: Sequence[Managed]) -> None:
+        """Deletes these for good: the group gets smaller by as many."""
+        for each in machines:
+            each.action = "DELETING"
+        self.size -= len(machines)
+
+    def tick(self) -> None:
+        """Takes every machine one step further."""
+        for machine in list(self.machines):
+            self._move(machine)
+
+    def _move(self, machine: Managed) -> None:
+        instance = machine.instance
+        if machine.action == "DELETING":
+            if instance and instance["status"] != "STOPPING":
+                instance["status"] = "STOPPING"
+                return
+            self._drop(machine)
+            self.machines.remove(machine)
+        elif instance is None:
+            self._create(machine)
+        elif instance["status"] == "STAGING":
+            instance["status"], machine.action = "RUNNING", "VERIFYING"
+        elif instance["status"] == "STOPPING":  # it was taken back
+            self._drop(machine)
+            machine.action = "RECREATING"
+        else:
+            machine.action = "NONE"
+
+    def _create(self, machine: Managed) -> None:
+        if time.monotonic() < machine.retry_at:
+            return
+        template = self._compute.template(self._template)
+        code, message = "", ""
+        if self._faults.take("no-capacity", group=self.name):
+            code = "ZONE_RESOURCE_POOL_EXHAUSTED"
+            message = (
+                f"The zone 'projects/{PROJECT}/zones/{machine.zone}' does not have enough resources available to "
+                "fulfill the request.  Try a different zone, or try again later."
+            )
+        elif message := self._compute.lacks_quota(template["properties"]["machineType"]):
+            code = "QUOTA_EXCEEDED"
+        if not code:
+            machine.instance, machine.errors = self._compute.start(machine.name, machine.zone, template), []
+            return
+        machine.retry_at = time.monotonic() + REFILL_S
+        machine.errors = [{"code": code, "message": message}]
+        details = {"instance": machine.link, "action": machine.action, "version": {}}
+        self.errors.insert(0, {"error": machine.errors[0], "instanceActionDetails": details, "timestamp": now()})
+        del self.errors[100:]
+
+    def _drop(self, machine: Managed) -> None:
+        if machine.instance:
+            self._compute.remove(machine.instance)
+            machine.instance = None
+
+    def _fresh_name(self) -> str:
+        taken = {each.name for each in self.machines}
+        while True:
+            name = f"{self._base}-{''.join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(4))}"
+            if name not in taken:
+                return name
+
+    def _sparsest_zone(self) -> str:
+        used = [each.zone for each in self.machines if each.action != "DELETING"]
+        return min(self._zones, key=used.count)
+
+
+class Groups:
+    """All groups, and the answers to requests about them."""
+
+    def __init__(self, compute: Compute, faults: Faults) -> None:
+        self._compute, self._faults = compute, faults
+        self.all: dict[str, Group] = {}
+
+    def methods(self) -> Iterator[Method]:
+        def of(action: str, verb: str, url: str, answer: Any) -> Method:
+            return Method("compute", f"RegionInstanceGroupManagers.{action}", verb, _URL + url, answer)
+
+        yield of("Insert", "POST", "", self._insert)
+        yield of("List", "GET", "", self._list)
+        yield of("Get", "GET", "/<name>", lambda call: self._group(call).document())
+        yield of("Resize", "POST", "/<name>/resize", self._resize)
+        yield of("ListManagedInstances", "POST", "/<name>/listManagedInstances", self._machines)
+        yield of("DeleteInstances", "POST", "/<name>/deleteInstances", self._delete)
+        yield of("ListErrors", "GET", "/<name>/listErrors", lambda call: listed(self._group(call).errors, call))
+
+    def tick(self) -> None:
+        """Takes every machine one step further."""
+        for group in self.all.values():
+            group.tick()
+
+    def _group(self, call: Call) -> Group:
+        known(call)
+        name, region = call["name"], call["region"]
+        if name not in self.all:
+            missing(f"projects/{PROJECT}/regions/{region}/instanceGroupManagers/{name}")
+        return self.all[name]
+
+    def _insert(self, call: Call) -> Document:
+        known(call)
+        name = call.body["name"]
+        if name in self.all:
+            path = f"projects/{PROJECT}/regions/{call['region']}/instanceGroupManagers/{name}"
+            raise Refusal(409, f"The resource '{path}' already exists")
+        self.all[name] = Group(self._compute, self._faults, call.body, call["region"])
+        return self._compute.operation(call, "insert", self.all[name].link)
+
+    def _list(self, call: Call) -> Document:
+        known(call)
+        return listed([group.document() for group in self.all.values()], call)
+
+    def _resize(self, call: Call) -> Document:
+        group, text = self._group(call), call.query.get("size", "")
+        if not re.fullmatch(r"-?\d+", text):
+            raise Refusal(400, "Required field 'size' not specified", "required")
+        if not 0 <= int(text) <= MOST:
+            raise Refusal(400, f"Invalid value for field 'size': '{text}'. Must be between 0 and {MOST}.")
+        kind = f"compute.instanceGroupManagers.resize to {text}"
+        if before := self._compute.repeated(call, kind, group.link):
+            return before
+        group.resize(int(text))
+        return self._compute.operation(call, kind, group.link)
+
+    def _machines(self, call: Call) -> Document:
+        answer = listed([machine.document() for machine in self._group(call).machines], call)
+        return {"managedInstances" if name == "items" else name: value for name, value in answer.items()}
+
+    def _delete(self, call: Call) -> Document:
+        group, links = self._group(call), call.body.get("instances", [])
+        members = {(each.zone, each.name): each for each in group.machines if each.action != "DELETING"}
+        going = []
+        for place, link in enumerate(links):
+            found = _INSTANCE.fullmatch(link)
+            if not found:
+                raise Refusal(400, f"Invalid value for field 'instances[{place}]': '{link}'. The URL is malformed.")
+            if (member := members.get((found[1], found[2]))) is not None:
+                going.append(member)
+            elif not call.body.get("skipInstancesOnValidationError"):
+                raise Refusal(
+                    400, f"Invalid value for field 'instances[{place}]': '{link}'. "
+                    f"The instance is not a member of the group {group.name}.",
+                )  # fmt: skip
+        kind = "compute.instanceGroupManagers.deleteInstances"
+        if before := self._compute.repeated(call, kind, group.link):
+            return before
+        group.delete(going)
+        return self._compute.operation(call, kind, group.link)

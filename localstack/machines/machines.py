@@ -1,0 +1,120 @@
+"""The machines of all groups: a process for each that the platform has, none for those it has taken away."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudlstm.runs.environment import CORES
+from localstack.machines.machine import ADDRESS, ID, PYTHON
+from localstack.machines.nodes import Nodes
+from localstack.network.namespace import Network
+from localstack.processes import Process
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A machine as its platform knows it.
+
+    Attributes:
+        id: The platform's id.
+        group: Its group.
+        address: Its private address, one of this machine's loopback addresses.
+        variables: What its user data exports.
+        name: What it is called itself, where that is not its id.
+    """
+
+    id: str
+    group: str
+    address: str
+    variables: Mapping[str, str]
+    name: str = ""
+
+
+class Machines:
+    """Starts and ends processes until there is one for each instance.
+
+    Args:
+        nodes: How they are set up.
+        network: Where they are: TensorFlow's server takes anybody who can connect.
+    """
+
+    def __init__(self, nodes: Nodes, network: Network) -> None:
+        self._nodes, self._network = nodes, network
+        self._running: dict[str, tuple[Instance, Process]] = {}
+        self._cores = itertools.cycle(sorted(os.sched_getaffinity(0)))
+        self._leaving: list[tuple[float, Process]] = []
+
+    def reconcile(self, wanted: Mapping[str, Instance]) -> None:
+        """Makes the running processes those of the wanted instances; the others are killed with all they started."""
+        for gone in self._running.keys() - wanted.keys():
+            self._running.pop(gone)[1].kill()
+        for each in wanted.values():
+            if each.id not in self._running:
+                self._running[each.id] = (each, self._boot(each))
+        now = time.monotonic()
+        for when, process in self._leaving:
+            if now >= when or process.poll() is not None:
+                process.kill()
+        self._leaving = [(when, process) for when, process in self._leaving if process.poll() is None]
+
+    def preempt(self, machine: str, grace_s: float) -> None:
+        """Warns a machine's processes by SIGTERM and ends them some seconds later; at once without grace."""
+        _, process = self._running.pop(machine)
+        if grace_s <= 0:
+            process.kill()
+            return
+        process.terminate()
+        self._leaving.append((time.monotonic() + grace_s, process))
+
+    def in_group(self, pattern: str) -> list[str]:
+        """The ids of a group's running machines, in the order in which they started."""
+        return [name for name, (instance, _) in self._running.items() if pattern in ("*", instance.group)]
+
+    def stop(self) -> None:
+        """Ends all machines."""
+        self.reconcile({})
+        for _, process in self._leaving:
+            process.kill()
+
+    def states(self) -> list[dict[str, Any]]:
+        """What runs, as JSON objects."""
+        return [
+            {
+                "id": instance.id,
+                "name": instance.name or instance.id,
+                "group": instance.group,
+                "address": instance.address,
+                "pid": process.pid,
+                "running": process.poll() is None,
+                "log": str(self._folder(instance) / "log.txt"),
+            }
+            for instance, process in self._running.values()
+        ]
+
+    def _folder(self, instance: Instance) -> Path:
+        return self._nodes.folder / "machines" / instance.id
+
+    def _boot(self, instance: Instance) -> Process:
+        folder = self._folder(instance)
+        folder.mkdir(parents=True)
+        environment = self._nodes.environment(folder) | {
+            **instance.variables,
+            ADDRESS: instance.address,
+            ID: instance.name or instance.id,
+            PYTHON: str(self._nodes.trainer_python),
+            CORES: str(next(self._cores)),  # they share this machine's
+            "PYTHONPATH": ":".join(filter(None, sys.path)),
+        }
+        return Process(
+            [*self._network.enter, sys.executable, "-m", "localstack.machines.machine"],
+            folder=folder,
+            stdout=folder / "log.txt",
+            environment=environment,
+        )

@@ -1,0 +1,81 @@
+"""Passes connections on between the machine's network and the one in which an emulated cloud's machines are.
+
+Usage: python -m localstack.network.relay SETTINGS.json, which network.py writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from localstack.network.secret_path import exchange
+from localstack.network.sockets import Sockets
+
+_PIECE_BYTES = 1 << 18
+
+
+async def serve(settings: dict[str, Any]) -> None:
+    """Passes connections on until killed; makes the file `ready` once it listens."""
+    sockets = Sockets(settings["enter"])
+    for route in settings["routes"]:
+        for place in route["listens"]:
+            listening = sockets.make(inside=place == "cloud")
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a fixed port may be used again at once
+            listening.bind(("127.0.0.1", route["port"]))
+            await asyncio.start_server(_passing(route, sockets), sock=listening, backlog=128, limit=_PIECE_BYTES)
+    Path(settings["ready"]).touch()
+    await asyncio.Event().wait()
+
+
+def _passing(
+    route: dict[str, Any], sockets: Sockets
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """What does the work for each connection of this route."""
+
+    async def passing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            beyond = sockets.make(inside=route["inside"])
+            try:
+                await asyncio.get_running_loop().sock_connect(beyond, ("127.0.0.1", route["to"]))
+            except OSError:
+                beyond.close()
+                raise
+            back, out = await asyncio.open_connection(sock=beyond, limit=_PIECE_BYTES)
+            try:
+                if route["secret"]:
+                    url = f"http://127.0.0.1:{route['port']}"
+                    await exchange((reader, writer), (back, out), route["secret"], url)
+                else:
+                    await _both(_bytes(reader, out), _bytes(back, writer))
+            finally:
+                out.close()
+        writer.close()
+
+    return passing
+
+
+async def _both(*directions: Awaitable[None]) -> None:
+    """Waits until both have ended, or one has failed."""
+    tasks = [asyncio.ensure_future(each) for each in directions]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(_PIECE_BYTES):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(json.loads(Path(sys.argv[1]).read_text())))

@@ -1,0 +1,1 @@
+"""The process behind a cloud's endpoints: background work, faults and the emulator's own API."""

@@ -1,0 +1,1 @@
+"""Spark on an emulated cloud: a standalone cluster, and the applications that run on it."""

@@ -1,0 +1,182 @@
+"""Spark applications while they run: a process each, or none where a fault says that nothing happens."""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudlstm import storage
+from localstack.machines.interpreter import minor_version
+from localstack.processes import Process, tail
+from localstack.server.faults import Fault
+from localstack.server.world import World
+from localstack.spark.cluster import EXECUTOR_CORES, WORKERS
+
+KILLED = -1
+"""The status of a client that was ended before it ended by itself."""
+
+_INTERRUPT_GRACE_S = 10.0
+
+
+@dataclass
+class Application:
+    """An application that has begun.
+
+    Attributes:
+        id: YARN's name for it.
+        folder: Where its client and its driver run, with what they print.
+        began: When, on the monotonic clock.
+        fault: What goes wrong with it.
+        process: The client; none does nothing, by a fault.
+        kill_at: When it is ended, on the monotonic clock.
+    """
+
+    id: str
+    folder: Path
+    began: float
+    fault: Fault | None = None
+    process: Process | None = None
+    kill_at: float | None = None
+
+    def cancel(self, *, gently: bool) -> None:
+        """Ends it now, or interrupts it first and ends it some seconds later."""
+        if self.kill_at is None:
+            gently = gently and self.process is not None
+            self.kill_at = time.monotonic() + (_INTERRUPT_GRACE_S if gently else 0)
+            if gently and self.process:
+                self.process.interrupt()
+
+    def status(self) -> int | None:
+        """The client's exit status, KILLED if there is none; None while it runs."""
+        now = time.monotonic()
+        if self.fault and self.fault.kind == "step-fails" and now >= self.began + self.fault.after_s:
+            self.kill_at = now
+        status = self.process.poll() if self.process else None
+        if status is None and (self.kill_at is None or now < self.kill_at):
+            return None
+        self.end()
+        return KILLED if status is None else status
+
+    def end(self) -> None:
+        """Ends it with all that it started."""
+        if self.process:
+            self.process.kill()
+
+    def refuse(self, why: str) -> None:
+        """It fails at once, and its client says why."""
+        (self.folder / "stderr").write_text(f"{why}\n")
+        self.fault = Fault("step-fails")
+
+    def told(self) -> str:
+        """The last exception that the client printed; empty if it printed none."""
+        lines = re.findall(r"^(?:Exception in thread|Error:).*", tail(self.folder / "stderr"), re.MULTILINE)
+        return lines[-1] if lines else ""
+
+
+class Applications:
+    """Begins applications on the world's Spark cluster."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._begun = 0
+
+    def begin(
+        self,
+        folder: Path,
+        since: float,
+        words: Sequence[str],
+        *,
+        defaults: Mapping[str, str],
+        refusal: str = "",
+        joined: bool = False,
+    ) -> Application:
+        """Begins an application, unless a fault is due.
+
+        Args:
+            folder: Where it runs; made.
+            since: When its cluster began, in epoch seconds: part of the application's name.
+            words: The arguments of spark-submit.
+            defaults: Settings that the cluster gives every application.
+            refusal: Why it is not run; empty to run it.
+            joined: Whether all that the client prints goes to its standard error's file.
+        """
+        self._begun += 1
+        name = f"application_{int(since * 1000)}_{self._begun:04}"
+        folder.mkdir(parents=True)
+        application = Application(name, folder, time.monotonic(), self._world.faults.take("step-fails", "step-hangs"))
+        fault = application.fault
+        if fault and (fault.kind == "step-hangs" or fault.after_s <= 0):
+            return application
+        if refusal:
+            application.refuse(refusal)
+        else:
+            application.process = self._start(application, words, defaults, joined=joined)
+        return application
+
+    def _start(
+        self, application: Application, words: Sequence[str], defaults: Mapping[str, str], *, joined: bool
+    ) -> Process:
+        spark, nodes, folder = self._world.spark, self._world.nodes, application.folder
+        spark.start()
+        events = folder / "events"
+        events.mkdir()
+        environment = spark.environment(folder)
+        order = {
+            "words": list(words),
+            "defaults": dict(defaults),
+            "application": application.id,
+            "master": spark.url,
+            "web": spark.web_url,
+            "python": str(nodes.spark_python),
+            "python_version": minor_version(nodes.spark_python),
+            "environment": environment,
+            "conf": {
+                "spark.cores.max": WORKERS * EXECUTOR_CORES,
+                "spark.driver.bindAddress": "127.0.0.1",
+                "spark.driver.host": "127.0.0.1",
+                "spark.eventLog.compress": "false",
+                "spark.eventLog.dir": events.as_uri(),
+                "spark.eventLog.enabled": "true",
+                "spark.eventLog.rolling.enabled": "false",
+                "spark.executor.cores": EXECUTOR_CORES,
+            },
+        }
+        (folder / "order.json").write_text(json.dumps(order, indent=1))
+        return Process(
+            [sys.executable, "-m", "localstack.spark.step", folder / "order.json"],
+            folder=folder,
+            stdout=folder / ("stderr" if joined else "stdout"),
+            stderr=folder / "stderr",
+            environment=environment | {"PYTHONPATH": ":".join(filter(None, sys.path))},
+        )
+
+
+class Logs:
+    """Writes logs to storage in a thread of its own, each when it is due."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._due: queue.SimpleQueue[tuple[float, str, bytes]] = queue.SimpleQueue()
+        threading.Thread(target=self._write, name="logs", daemon=True).start()
+
+    def send(self, logs: Mapping[str, bytes]) -> None:
+        """Writes these, by the URIs of their objects, after the delay."""
+        due = time.monotonic() + self._world.log_delay_s
+        for uri, data in logs.items():
+            self._due.put((due, uri, data))
+
+    def _write(self) -> None:
+        while True:
+            due, uri, data = self._due.get()
+            time.sleep(max(due - time.monotonic(), 0))
+            try:
+                storage.write(uri, data)
+            except Exception as error:  # a log that is lost must not end the others
+                self._world.problems.append(f"log {uri}: {error}")

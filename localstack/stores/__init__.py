@@ -1,0 +1,1 @@
+"""The storage servers: SeaweedFS for S3 and fake-gcs-server for Cloud Storage."""
