@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-class MadeTime:
+class FakeClock:
     """Stands for the module `time` where a test puts it.
 
     Attributes:

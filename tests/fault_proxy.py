@@ -1,4 +1,4 @@
-"""An HTTP server between an SDK and an emulator that spoils chosen answers, as networks and busy services do."""
+"""An HTTP proxy between an SDK and an emulator that changes chosen answers, as networks and busy services do."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
+
+from localstack.http_server import Handler, serve_http
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer to a request; with `cut_at`, the connection ends after so many bytes of the body."""
+    """An answer to a request. With `cut_at`, the connection ends after that many bytes of the body."""
 
     status: int
     body: bytes = b""
@@ -24,26 +24,32 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
+    """A request to the proxy; `forward` sends it to the service and returns the service's answer."""
+
     method: str
     path: str
     forward: Callable[[], Answer]
-    """Asks the service behind; nobody else does."""
 
 
-Meddle = Callable[[Request], Answer | None]
-"""The answer that the SDK gets; None hangs up without one."""
+Responder = Callable[[Request], Answer | None]
+"""Returns the answer that the SDK gets; None closes the connection without an answer."""
 
 
 @contextmanager
-def meddler(behind: str, meddle: Meddle) -> Iterator[str]:
-    """The URL of a server which answers as `meddle` says."""
+def run_fault_proxy(upstream: str, respond: Responder) -> Iterator[str]:
+    """Runs a proxy during the block; yields its URL.
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    Args:
+        upstream: URL of the service.
+        respond: Gives the answer to each request.
+    """
+
+    class FaultProxy(Handler):
+        url = ""
 
         def handle_one_request(self) -> None:
             self.raw_requestline = b""
-            with suppress(ConnectionError):  # the client has gone
+            with suppress(ConnectionError):  # the client has closed the connection
                 self.raw_requestline = self.rfile.readline(65537)
             if not self.raw_requestline or not self.parse_request():
                 self.close_connection = True
@@ -51,11 +57,11 @@ def meddler(behind: str, meddle: Meddle) -> Iterator[str]:
             if self.headers.get("Expect", "").lower() == "100-continue":
                 self.handle_expect_100()
             try:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = self.read_body()
             except ConnectionError:
                 self.close_connection = True
                 return
-            answer = meddle(Request(self.command, self.path, lambda: self._forward(body)))
+            answer = respond(Request(self.command, self.path, lambda: self._forward(body)))
             if answer is None:
                 self.close_connection = True
                 return
@@ -66,62 +72,53 @@ def meddler(behind: str, meddle: Meddle) -> Iterator[str]:
             try:
                 self.end_headers()
                 self.wfile.write(answer.body[: answer.cut_at])
-            except ConnectionError:  # the client has gone
+            except ConnectionError:  # the client has closed the connection
                 self.close_connection = True
             self.close_connection = self.close_connection or answer.cut_at is not None
 
         def _forward(self, body: bytes) -> Answer:
-            place = urlsplit(behind)  # its path is an emulator's secret, which links in its answers have already
-            path = self.path if place.path and self.path.startswith(place.path) else place.path + self.path
-            connection = http.client.HTTPConnection(place.netloc, timeout=30)
+            service = urlsplit(upstream)  # its path is an emulator's secret; links in its answers contain it already
+            has_secret = service.path and self.path.startswith(service.path)
+            path = self.path if has_secret else service.path + self.path
+            connection = http.client.HTTPConnection(service.netloc, timeout=30)
             connection.request(self.command, path, body, dict(self.headers))
             found = connection.getresponse()
-            drop = {"content-length", "transfer-encoding", "connection"} - (
-                {"content-length"} if self.command == "HEAD" else set()
-            )
-            # A resumable upload goes on at the URL in Location, which must not lead past us.
-            headers = {n: v.replace(behind, url) for n, v in found.getheaders() if n.lower() not in drop}
+            drop = {"transfer-encoding", "connection"} | ({"content-length"} if self.command != "HEAD" else set())
+            # The client continues a resumable upload at the URL in Location, which must lead to this proxy.
+            headers = {n: v.replace(upstream, self.url) for n, v in found.getheaders() if n.lower() not in drop}
             answer = Answer(found.status, found.read(), headers)
             connection.close()
             return answer
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield url
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve_http(FaultProxy) as FaultProxy.url:
+        yield FaultProxy.url
 
 
-def once(spoilt: Callable[[Request], bool], meddle: Meddle) -> tuple[Meddle, list[Request]]:
-    """Meddles with the first request that is to be spoilt and forwards all others; also the requests seen so far."""
+def once(applies: Callable[[Request], bool], respond: Responder) -> tuple[Responder, list[Request]]:
+    """Uses `respond` for the first request to which it applies and forwards all others.
+
+    Returns:
+        The responder, and the list of the requests so far.
+    """
     seen: list[Request] = []
     done = threading.Event()
 
     def answer(request: Request) -> Answer | None:
         seen.append(request)
-        if not done.is_set() and spoilt(request):
+        if not done.is_set() and applies(request):
             done.set()
-            return meddle(request)
+            return respond(request)
         return request.forward()
 
     return answer, seen
 
 
 def lose(request: Request) -> Answer | None:
-    """Lets the service do what was asked, and loses its answer."""
+    """The service carries out the request, but its answer is lost."""
     request.forward()
 
 
 def cut(request: Request) -> Answer:
-    """Sends half of the answer."""
+    """The connection ends in the middle of the answer."""
     answer = request.forward()
     return replace(answer, cut_at=len(answer.body) // 2)

@@ -10,7 +10,7 @@ from listening_sockets import Listener, Watch, listeners
 from process_tree import descendants
 
 
-def open_doors(pids: Iterable[int]) -> set[str]:
+def open_ports(pids: Iterable[int]) -> set[str]:
     """Listening sockets of these processes that are not on a loopback address, as "address:port of command".
 
     A process in a network namespace of its own has none if that namespace has only a loopback interface.
@@ -28,9 +28,9 @@ def open_doors(pids: Iterable[int]) -> set[str]:
 
 
 @contextmanager
-def doors_watched(pid: int) -> Iterator[set[str]]:
+def watch_open_ports(pid: int) -> Iterator[set[str]]:
     """Collects the open doors of a process and of all that it starts, several times a second while the block lasts."""
-    watch: Watch[str] = Watch(lambda: open_doors({pid, *descendants(pid)}))
+    watch: Watch[str] = Watch(lambda: open_ports({pid, *descendants(pid)}))
     with watch.watching():
         yield watch.seen
 

@@ -97,7 +97,7 @@ class Trainers(ABC):
         """Takes an instance away, and makes the group smaller by one."""
 
     @abstractmethod
-    def complaints(self) -> list[str]:
+    def start_errors(self) -> list[str]:
         """What the platform says of machines that it could not start, the newest first."""
 
     def assign(self, member: str, *, deadline: float, sha256: str | None = None) -> None:
@@ -116,7 +116,7 @@ class Trainers(ABC):
         }  # fmt: skip
         self.bucket.put(f"trainers/{self.name}/assignment.json", json.dumps(assignment).encode())
 
-    def told(self, prefix: str) -> dict[str, Any]:
+    def reports(self, prefix: str) -> dict[str, Any]:
         """The JSON objects that machines have written below this prefix, by the rest of their names."""
         return {key.removeprefix(prefix): json.loads(self.bucket.get(key)) for key in self.bucket.keys(prefix)}
 
@@ -154,7 +154,7 @@ class AwsTrainers(Trainers):
             InstanceId=instance, ShouldDecrementDesiredCapacity=True
         )
 
-    def complaints(self) -> list[str]:
+    def start_errors(self) -> list[str]:
         return [each["StatusMessage"] for each in self.activities() if each["StatusCode"] == "Failed"]
 
     def activities(self) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ class GcpTrainers(Trainers):
             region_instance_group_managers_delete_instances_request_resource=body, **self.where
         )
 
-    def complaints(self) -> list[str]:
+    def start_errors(self) -> list[str]:
         return [each.error.message for each in self.groups.list_errors(**self.where)]
 
 

@@ -1,12 +1,12 @@
-"""The emulator's own small API, beside those it emulates: what goes wrong, and what is going on.
+"""The emulator's own HTTP API: faults and state.
 
-    GET    /state     services, steps, machines and what failed inside the emulator
+    GET    /state     services, steps, machines, and errors inside the emulator
     GET    /faults    the faults that can still happen
-    PUT    /faults    one more, a JSON object with the attributes of faults.Fault
-    DELETE /faults    none any more
+    PUT    /faults    adds a fault: a JSON object with the attributes of faults.Fault
+    DELETE /faults    removes all faults
 
-Wrong requests are answered with 400 and {"error": why}. All paths begin with a secret, which the URL has, because every
-user of this machine can connect.
+Wrong requests get status 400 and {"error": reason}. Every user of this machine can connect, so each path begins with a
+secret, which the URL contains.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from localstack.http_server import Handler, serve_http
 from localstack.server.faults import Fault, Faults
 
 
@@ -29,20 +28,20 @@ from localstack.server.faults import Fault, Faults
 def serve_control(
     port: int, faults: Faults, state: Callable[[], dict[str, Any]], preempt: Callable[[Fault], None]
 ) -> Iterator[str]:
-    """Serves the API on 127.0.0.1 while the block lasts; yields its URL.
+    """Serves the API on 127.0.0.1 during the block; yields its URL.
 
     Args:
-        port: Where to listen; 0 for any free port.
-        faults: What is to go wrong.
-        state: Tells what is going on.
-        preempt: Takes a machine back; ValueError when there is none.
+        port: The port; 0 for any free port.
+        faults: The faults that can happen.
+        state: Returns the state as a JSON object.
+        preempt: Takes a machine back; raises ValueError if there is no such machine.
     """
 
     secret = f"/{secrets.token_hex(16)}"
 
-    class Handler(BaseHTTPRequestHandler):
+    class ControlHandler(Handler):
         def parse_request(self) -> bool:
-            """Reads the request; without the secret it is answered here."""
+            """Reads the request; answers 403 here if its path lacks the secret."""
             if not super().parse_request():
                 return False
             if not hmac.compare_digest(self.path[: len(secret)].encode(), secret.encode()):
@@ -51,16 +50,9 @@ def serve_control(
             self.path = self.path[len(secret) :]
             return True
 
-        def log_message(self, *_: object) -> None:
-            """Nobody reads these."""
-
         def _answer(self, status: int, document: object) -> None:
             body = json.dumps(document, default=str).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(status, body, {"Content-Type": "application/json"})
 
         def do_GET(self) -> None:
             if self.path == "/state":
@@ -71,7 +63,7 @@ def serve_control(
                 self._answer(404, {"error": "there are /state and /faults"})
 
         def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.read_body()
             try:
                 if self.path != "/faults":
                     raise ValueError("faults are put to /faults")
@@ -90,47 +82,39 @@ def serve_control(
             faults.clear()
             self._answer(200, [])
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, name="control", daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}{secret}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serve_http(ControlHandler, port) as url:
+        yield url + secret
 
 
 class Control:
-    """A client of that API."""
+    """A client of this API."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def fault(self, kind: str, **attributes: Any) -> None:
-        """Makes something go wrong; see faults.Fault.
+        """Adds a fault; see faults.Fault.
 
         Raises:
-            ValueError: when the emulator refuses it.
+            ValueError: if the emulator rejects it.
         """
-        self._ask("PUT", "/faults", {"kind": kind, **attributes})
+        self._request("PUT", "/faults", {"kind": kind, **attributes})
 
     def faults(self) -> list[dict[str, Any]]:
-        """What can still go wrong."""
-        waiting: list[dict[str, Any]] = self._ask("GET", "/faults")
+        """Returns the faults that can still happen."""
+        waiting: list[dict[str, Any]] = self._request("GET", "/faults")
         return waiting
 
     def clear(self) -> None:
-        """Nothing is to go wrong any more."""
-        self._ask("DELETE", "/faults")
+        """Removes all faults."""
+        self._request("DELETE", "/faults")
 
     def state(self) -> dict[str, Any]:
-        """What is going on."""
-        state: dict[str, Any] = self._ask("GET", "/state")
+        """Returns the state of services, steps and machines."""
+        state: dict[str, Any] = self._request("GET", "/state")
         return state
 
-    def _ask(self, method: str, path: str, document: object = None) -> Any:
+    def _request(self, method: str, path: str, document: object = None) -> Any:
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(self.url + path, body, method=method)
         try:

@@ -51,8 +51,8 @@ def on(*clouds: str) -> pytest.MarkDecorator:
 
 def workers(trainers: Trainers, count: int) -> dict[str, Any]:
     """What that many workers told, by address."""
-    until(lambda: len(trainers.told("alive/")) == count, f"{count} workers")
-    return trainers.told("alive/")
+    until(lambda: len(trainers.reports("alive/")) == count, f"{count} workers")
+    return trainers.reports("alive/")
 
 
 @on("aws", "gcp")
@@ -104,7 +104,7 @@ def test_a_preempted_machine_is_replaced(box: Cloud, trainers: Trainers, grace_s
     box.control.fault("preempted", worker=0, group=trainers.name, grace_s=grace_s)
     told = workers(trainers, 3)
     until(lambda: not any(map(alive, told[first["address"]]["pids"])), "the machine's processes to go")
-    assert list(trainers.told("warned/")) == ([first["address"]] if grace_s else [])
+    assert list(trainers.reports("warned/")) == ([first["address"]] if grace_s else [])
     after = trainers.instances
     assert first["id"] in before
     assert first["id"] not in after
@@ -118,12 +118,12 @@ def test_a_preempted_machine_is_replaced(box: Cloud, trainers: Trainers, grace_s
 def test_a_group_that_never_fills_says_so(box: Cloud, trainers: Trainers) -> None:
     box.control.fault("no-capacity", group=trainers.name)
     trainers.scale(2)
-    until(lambda: len(trainers.complaints()) > 2, "a retry")
+    until(lambda: len(trainers.start_errors()) > 2, "a retry")
     begins = {
         "aws": "We currently do not have sufficient c7i.xlarge capacity in the Availability Zone",
         "gcp": "The zone 'projects/emulated/zones/us-central1-",
     }
-    assert trainers.complaints()[0].startswith(begins[box.options.cloud])
+    assert trainers.start_errors()[0].startswith(begins[box.options.cloud])
     assert (trainers.instances, trainers.size) == ([], 2)
     box.control.clear()
     until(lambda: len(trainers.instances) == 2, "the group to fill")
@@ -167,7 +167,7 @@ def test_a_machine_that_gets_a_wrong_package_says_so_and_goes(box: Cloud, traine
     assert "the assignment says 0000" in trainers.bucket.get(key).decode()
     until(lambda: trainers.instances == [], "the machine to remove itself")
     assert trainers.size == 0
-    assert trainers.told("alive/") == {}
+    assert trainers.reports("alive/") == {}
 
 
 def test_what_auto_scaling_refuses(trainers: Trainers) -> None:
@@ -239,7 +239,7 @@ def test_what_instance_groups_tell_and_refuse(box: Cloud, trainers: Trainers) ->
     everywhere = compute(trainers.target, "InstancesClient").aggregated_list(project="emulated")
     assert quota.usage == 4 * sum(len(scope.instances) for _, scope in everywhere) >= 5 * 4
     trainers.scale(int(quota.limit - quota.usage) // 4 + 3)  # one more than there is room for
-    until(lambda: any("N2_CPUS" in each for each in trainers.complaints()), "the quota to be told")
+    until(lambda: any("N2_CPUS" in each for each in trainers.start_errors()), "the quota to be told")
     attempt = next(each for each in trainers.managed() if each.last_attempt.errors.errors)
     assert (attempt.current_action, attempt.last_attempt.errors.errors[0].code) == ("CREATING", "QUOTA_EXCEEDED")
 

@@ -218,7 +218,7 @@ def test_another_user_reads_no_file_through_tensorflows_ports(cloud: Cloud, trai
     private.write_text("for the owner alone")
     trainers.assign(SERVER, deadline=time.time() + 1000)
     trainers.scale(1)
-    (host,) = until(lambda: trainers.told("alive/"), "TensorFlow's server")
+    (host,) = until(lambda: trainers.reports("alive/"), "TensorFlow's server")
     serving = [each for each in listeners(working_in(cloud.folder)) if each.port == 8470]
     assert serving, "no process listens at the port"
     ports = {each.port for each in listeners(working_in(cloud.folder)) if each.is_here} | {8470}

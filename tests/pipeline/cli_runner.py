@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudlstm import storage
-from open_ports import doors_watched
+from open_ports import watch_open_ports
 
 SMALL = """
 name = "small"
@@ -50,7 +50,7 @@ def cloudlstm(
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
-            with doors_watched(process.pid) as doors:
+            with watch_open_ports(process.pid) as doors:
                 printed, complained = process.communicate(timeout=timeout_s)
         except BaseException:
             process.kill()

@@ -14,19 +14,19 @@ from cloudlstm.pipeline.spark import Spark
 from cloudlstm.targets.local.java import find_java
 from pipeline.cli_runner import write_config
 from reliability.killed_runs import prepare_here
-from reliability.switchable_faults import Between, between
+from reliability.switchable_faults import SwitchableFaultProxy, switchable_fault_proxy
 
 
 @pytest.fixture(scope="session")
-def s3_between(s3_endpoint: str) -> Iterator[Between]:
-    """The way to the S3 emulator for those who are sent this way; this process itself reaches it directly."""
-    with between(s3_endpoint) as server:
+def s3_proxy(s3_endpoint: str) -> Iterator[SwitchableFaultProxy]:
+    """A fault proxy in front of the S3 emulator; this process itself connects to the emulator directly."""
+    with switchable_fault_proxy(s3_endpoint) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def gs_between(gs_endpoint: str) -> Iterator[Between]:
-    with between(gs_endpoint) as server:
+def gs_proxy(gs_endpoint: str) -> Iterator[SwitchableFaultProxy]:
+    with switchable_fault_proxy(gs_endpoint) as server:
         yield server
 
 
@@ -45,12 +45,12 @@ class SharedSpark(Spark):
 
 
 @pytest.fixture(scope="session")
-def spark(s3_between: Between, gs_between: Between) -> Iterator[Spark]:
+def spark(s3_proxy: SwitchableFaultProxy, gs_proxy: SwitchableFaultProxy) -> Iterator[Spark]:
     """A Spark of two cores whose workers reach storage through the servers above."""
     os.environ["JAVA_HOME"] = str(find_java().home)
     with SharedSpark(SparkConfig(master="local[2]"), app_name="reliability") as application:
         sdks = {name: text for name, text in os.environ.items() if name.startswith(("AWS_", "DISABLE_GCS_"))}
-        ways = {"AWS_ENDPOINT_URL": s3_between.url, "STORAGE_EMULATOR_HOST": gs_between.url}
+        ways = {"AWS_ENDPOINT_URL": s3_proxy.url, "STORAGE_EMULATOR_HOST": gs_proxy.url}
         application.environment = sdks | ways
         yield application
 

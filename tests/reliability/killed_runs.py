@@ -20,7 +20,7 @@ from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import data_objects
-from reliability.switchable_faults import PATIENCE_S
+from reliability.switchable_faults import TIMEOUT_S
 
 STEPS = ("ingest", "clean", "features", "sequences")
 PREPARE_ONLY = Path(__file__).with_name("prepare_only.py")
@@ -38,7 +38,7 @@ def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[st
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit status and complaints of a process that must end by itself."""
-    _, told = process.communicate(timeout=PATIENCE_S)
+    _, told = process.communicate(timeout=TIMEOUT_S)
     return process.returncode, told
 
 

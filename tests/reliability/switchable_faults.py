@@ -1,4 +1,4 @@
-"""A server between the SDK and the emulator whose faults can be changed while everything runs."""
+"""A fault proxy whose faults can be changed while the tested processes run."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from fault_proxy import Answer, Meddle, Request, cut, lose, meddler
+from fault_proxy import Answer, Request, Responder, cut, lose, run_fault_proxy
 
-PATIENCE_S = 180.0
-"""How long a test waits for what must come."""
+TIMEOUT_S = 180.0
+"""How long a test waits for an event that must happen."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What becomes of the requests that it concerns."""
+    """Answers the requests to which it applies."""
 
-    concerns: Callable[[Request], bool]
-    meddle: Meddle
+    applies: Callable[[Request], bool]
+    respond: Responder
 
 
-class Between:
-    """Forwards every request that no rule concerns; of those that do, the one that was added last decides."""
+class SwitchableFaultProxy:
+    """Forwards each request to which no rule applies. If several rules apply, the newest one answers."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -32,16 +32,17 @@ class Between:
 
     def answer(self, request: Request) -> Answer | None:
         for rule in reversed(list(self._rules)):
-            if rule.concerns(request):
+            if rule.applies(request):
                 try:
-                    return rule.meddle(request)
-                except NotThisOne as passed:
-                    return passed.answer
+                    return rule.respond(request)
+                except NotApplicable as skipped:
+                    return skipped.answer
         return request.forward()
 
     @contextmanager
-    def rule(self, concerns: Callable[[Request], bool], meddle: Meddle) -> Iterator[None]:
-        added = Rule(concerns, meddle)
+    def rule(self, applies: Callable[[Request], bool], respond: Responder) -> Iterator[None]:
+        """Has a rule during the block."""
+        added = Rule(applies, respond)
         self._rules.append(added)
         try:
             yield
@@ -50,33 +51,34 @@ class Between:
 
 
 @contextmanager
-def between(behind: str) -> Iterator[Between]:
-    server = Between()
-    with meddler(behind, server.answer) as server.url:
+def switchable_fault_proxy(upstream: str) -> Iterator[SwitchableFaultProxy]:
+    """Runs a switchable proxy in front of the service at this URL."""
+    server = SwitchableFaultProxy()
+    with run_fault_proxy(upstream, server.answer) as server.url:
         yield server
 
 
 class Stall:
-    """Holds the first of the requests that it concerns until it is released; all later ones pass."""
+    """Holds the first matching request until it is released; later ones pass."""
 
     def __init__(self, method: str, *parts: str) -> None:
         self.method, self.parts = method, parts
         self.reached, self.released = threading.Event(), threading.Event()
         self._first = threading.Lock()
 
-    def concerns(self, request: Request) -> bool:
+    def applies(self, request: Request) -> bool:
         fits = request.method == self.method and all(part in request.path for part in self.parts)
         return fits and self._first.acquire(blocking=False)
 
-    def meddle(self, request: Request) -> Answer | None:
-        """The request goes through when it is released, although its sender may be long dead."""
+    def respond(self, request: Request) -> Answer | None:
+        """Forwards the request after its release; its sender may have ended by then."""
         self.reached.set()
-        self.released.wait(PATIENCE_S)
+        self.released.wait(TIMEOUT_S)
         return request.forward()
 
 
-class NotThisOne(Exception):  # noqa: N818
-    """The fault cannot happen to this request, whose answer is given unchanged."""
+class NotApplicable(Exception):  # noqa: N818
+    """The fault is not possible for this request; its answer stays unchanged."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
@@ -97,7 +99,7 @@ def too_many(_: Request) -> Answer:
 
 
 def silent(_: Request) -> None:
-    """Hangs up without a word."""
+    """Closes the connection without an answer."""
 
 
 def slow(request: Request) -> Answer:
@@ -106,68 +108,68 @@ def slow(request: Request) -> Answer:
 
 
 def _without_checksums(answer: Answer) -> dict[str, str]:
-    """So that nothing but what we wrote down ourselves can tell that a body is wrong."""
-    gone = ("checksum", "x-goog-hash", "x-goog-stored")  # an answer without its ETag would not be the service's
+    """Returns the headers without the service's checksums: then only our own checksums show a wrong body."""
+    gone = ("checksum", "x-goog-hash", "x-goog-stored")  # the ETag stays: every answer of the service has one
     return {name: value for name, value in answer.headers.items() if not any(word in name.lower() for word in gone)}
 
 
 def _is_data(request: Request) -> bool:
-    """Whether a data object is read; a listing of them carries nothing by which a wrong name could be told."""
+    """True if the request reads a data object. Listings do not count: they carry no checksum of their own."""
     path = request.path.replace("%2F", "/")
     return request.method == "GET" and "/data/" in path and "prefix=" not in path
 
 
 def flip(request: Request) -> Answer:
-    """One bit of a data object is wrong, and no checksum comes with it; other bodies are left alone."""
+    """Changes one bit of a data object and removes its checksum."""
     answer = request.forward()
     if not _is_data(request) or len(answer.body) < 100:
-        raise NotThisOne(answer)
-    spoilt = bytearray(answer.body)
-    spoilt[len(spoilt) // 2] ^= 1
-    return replace(answer, body=bytes(spoilt), headers=_without_checksums(answer))
+        raise NotApplicable(answer)
+    changed = bytearray(answer.body)
+    changed[len(changed) // 2] ^= 1
+    return replace(answer, body=bytes(changed), headers=_without_checksums(answer))
 
 
 def flip_beside_checksum(request: Request) -> Answer:
-    """One bit of any object is wrong; the service's checksum is that of the object."""
+    """Changes one bit of any object and keeps the service's checksum."""
     answer = request.forward()
     named = any("checksum" in name.lower() or "goog-hash" in name.lower() for name in answer.headers)
     if request.method != "GET" or not named or not answer.body:
-        raise NotThisOne(answer)
+        raise NotApplicable(answer)
     return replace(answer, body=bytes([answer.body[0] ^ 1]) + answer.body[1:])
 
 
 def shorten(request: Request) -> Answer:
-    """A data object's end is missing, and Content-Length says that this is all."""
+    """Removes the end of a data object and sets Content-Length to what remains."""
     answer = request.forward()
     if not _is_data(request) or len(answer.body) < 100:
-        raise NotThisOne(answer)
+        raise NotApplicable(answer)
     return replace(answer, body=answer.body[:-7], headers=_without_checksums(answer))
 
 
-FAULTS: tuple[Meddle, ...] = (busy, broken, too_many, silent, lose, cut, slow, flip, flip_beside_checksum, shorten)
+FAULTS: tuple[Responder, ...] = (busy, broken, too_many, silent, lose, cut, slow, flip, flip_beside_checksum, shorten)
 
 
-class Weather:
-    """Spoils a share of all requests, chosen by `seed`; the fault that has happened least comes next."""
+class RandomFaults:
+    """Adds faults to a share of all requests, chosen at random by `seed`; the rarest fault so far comes next."""
 
-    def __init__(self, share: float, seed: int, faults: tuple[Meddle, ...] = FAULTS) -> None:
+    def __init__(self, share: float, seed: int, faults: tuple[Responder, ...] = FAULTS) -> None:
         self._share = share
         self._chance = random.Random(seed)
         self._guard = threading.Lock()
         self._tried = dict.fromkeys(faults, 0)
-        self.spoilt = {fault.__name__: 0 for fault in faults}
+        self.changed = {fault.__name__: 0 for fault in faults}
         """How often each fault has happened."""
 
-    def meddle(self, request: Request) -> Answer | None:
+    def respond(self, request: Request) -> Answer | None:
         with self._guard:
             if self._chance.random() >= self._share:
                 return request.forward()
-            fault = min(self._tried, key=lambda each: (self.spoilt[each.__name__], self._tried[each]))
+            fault = min(self._tried, key=lambda each: (self.changed[each.__name__], self._tried[each]))
             self._tried[fault] += 1
         try:
-            spoilt = fault(request)
-        except NotThisOne as passed:
-            return passed.answer
+            changed = fault(request)
+        except NotApplicable as skipped:
+            return skipped.answer
         with self._guard:
-            self.spoilt[fault.__name__] += 1
-        return spoilt
+            self.changed[fault.__name__] += 1
+        return changed

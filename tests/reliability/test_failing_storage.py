@@ -20,7 +20,7 @@ from cloudlstm.workers import job
 from emulator_fixtures import environment_of
 from reliability import switchable_faults
 from reliability.killed_runs import check_visible, prepare_here
-from reliability.switchable_faults import Between, Weather
+from reliability.switchable_faults import RandomFaults, SwitchableFaultProxy
 
 # When a download is refused and tried again, Google's SDK drops the answer without closing its connection.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -53,33 +53,33 @@ FAILING = (
 @pytest.mark.parametrize("service", ["s3", "gs"])
 def test_bad_weather_changes_nothing(
     spark: Spark, config: Path, undisturbed: dict[str, str], service: str,
-    faults: tuple[switchable_faults.Meddle, ...], request: pytest.FixtureRequest,
+    faults: tuple[switchable_faults.Responder, ...], request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     """A quarter of all requests is spoilt, those of the driver and those of Spark's workers."""
-    server: Between = request.getfixturevalue(f"{service}_between")
+    server: SwitchableFaultProxy = request.getfixturevalue(f"{service}_proxy")
     root = request.getfixturevalue(f"{service}_root")
-    weather = Weather(0.25, seed=7, faults=faults)
+    random_faults = RandomFaults(0.25, seed=7, faults=faults)
     way = {"s3": "AWS_ENDPOINT_URL", "gs": "STORAGE_EMULATOR_HOST"}[service]
-    with server.rule(lambda _: True, weather.meddle), environment_of({way: server.url}):
+    with server.rule(lambda _: True, random_faults.respond), environment_of({way: server.url}):
         made = prepare_here(spark, config, f"{root}/run")
     assert made == undisturbed
     assert check_visible(f"{root}/run") == 4
-    assert min(weather.spoilt.values()) > 0, weather.spoilt
+    assert min(random_faults.changed.values()) > 0, random_faults.changed
 
 
 @pytest.mark.parametrize("lie", [switchable_faults.flip, switchable_faults.shorten])
 def test_an_object_that_is_always_read_wrongly_ends_in_one_line_and_can_be_resumed(
-    s3_between: Between,
+    s3_proxy: SwitchableFaultProxy,
     s3_root: str,
     config: Path,
     undisturbed: dict[str, str],
     spark: Spark,
-    lie: switchable_faults.Meddle,
+    lie: switchable_faults.Responder,
 ) -> None:
     run = f"{s3_root}/run"
     spoilt = f"{s3_root.removeprefix('s3://')}/run/data/clean/"
     with (
-        s3_between.rule(lambda request: spoilt in request.path and "bars-00001" in request.path, lie),
+        s3_proxy.rule(lambda request: spoilt in request.path and "bars-00001" in request.path, lie),
         pytest.raises(CorruptObjectError) as caught,
     ):
         prepare_here(spark, config, run)
@@ -92,7 +92,7 @@ def test_an_object_that_is_always_read_wrongly_ends_in_one_line_and_can_be_resum
 
 
 def test_storage_that_is_gone_for_good_ends_the_job_in_bounded_time(
-    spark: Spark, s3_between: Between, s3_root: str, config: Path, undisturbed: dict[str, str],
+    spark: Spark, s3_proxy: SwitchableFaultProxy, s3_root: str, config: Path, undisturbed: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """The driver loses its storage in the middle; it asks for as long as it is patient, here for two seconds."""
@@ -102,10 +102,10 @@ def test_storage_that_is_gone_for_good_ends_the_job_in_bounded_time(
     monkeypatch.setattr(s3.S3Storage.__init__, "__defaults__", (2.0,))
     gone_from_here = f"{s3_root.removeprefix('s3://')}/run/manifests/features.json"
     with (
-        s3_between.rule(
+        s3_proxy.rule(
             lambda request: gone_from_here in request.path and request.method == "PUT", switchable_faults.silent
         ),
-        environment_of({"AWS_ENDPOINT_URL": s3_between.url}),
+        environment_of({"AWS_ENDPOINT_URL": s3_proxy.url}),
         pytest.raises(StorageUnavailableError, match=f"{run}/manifests/features.json") as caught,
     ):
         prepare_here(spark, config, run)

@@ -14,7 +14,7 @@ from cloudlstm.targets.local.java import find_java
 from pipeline.cli_runner import data_objects
 from process_tree import descendants
 from reliability.killed_runs import PREPARE_ONLY, check_visible, command, ended, kill, start
-from reliability.switchable_faults import PATIENCE_S, Between, Stall
+from reliability.switchable_faults import TIMEOUT_S, Stall, SwitchableFaultProxy
 
 
 def daemon(
@@ -36,11 +36,11 @@ def daemon(
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, s3_between: Between) -> Iterator[tuple[str, Process]]:
+def cluster(tmp_path: Path, s3_proxy: SwitchableFaultProxy) -> Iterator[tuple[str, Process]]:
     """The master's URL, and the worker, from which executors descend."""
     environment = os.environ | {
         "JAVA_HOME": str(find_java().home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": "127.0.0.1",
-        "AWS_ENDPOINT_URL": s3_between.url, "SPARK_WORKER_DIR": str(tmp_path),
+        "AWS_ENDPOINT_URL": s3_proxy.url, "SPARK_WORKER_DIR": str(tmp_path),
     }  # fmt: skip
     (port,) = free_ports(1)
     url = f"spark://127.0.0.1:{port}"
@@ -53,7 +53,7 @@ def cluster(tmp_path: Path, s3_between: Between) -> Iterator[tuple[str, Process]
 
 
 def test_a_killed_executor_is_replaced(
-    cluster: tuple[str, Process], s3_between: Between, s3_root: str, config: Path,
+    cluster: tuple[str, Process], s3_proxy: SwitchableFaultProxy, s3_root: str, config: Path,
     undisturbed: dict[str, str],
 ) -> None:  # fmt: skip
     url, worker = cluster
@@ -61,11 +61,11 @@ def test_a_killed_executor_is_replaced(
     stalls = [Stall("PUT", s3_root.removeprefix("s3://"), f"/data/{step}/") for step in ("clean", "sequences")]
     with ExitStack() as rules:
         for stall in stalls:
-            rules.enter_context(s3_between.rule(stall.concerns, stall.meddle))
-        env = {"AWS_ENDPOINT_URL": s3_between.url, "SPARK_EXECUTOR_MEMORY": "512m"}
+            rules.enter_context(s3_proxy.rule(stall.applies, stall.respond))
+        env = {"AWS_ENDPOINT_URL": s3_proxy.url, "SPARK_EXECUTOR_MEMORY": "512m"}
         launcher = start(str(PREPARE_ONLY), str(config), run, f"spark.master={url}", env=env)
         for stall in stalls:
-            assert stall.reached.wait(PATIENCE_S), launcher.communicate()
+            assert stall.reached.wait(TIMEOUT_S), launcher.communicate()
             (executor,) = [pid for pid in descendants(worker.pid) if "CoarseGrainedExecutorBackend" in command(pid)]
             kill(executor)
             check_visible(run)

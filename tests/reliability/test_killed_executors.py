@@ -15,7 +15,7 @@ from cloudlstm.errors import JobError
 from cloudlstm.pipeline.spark import Spark
 from process_tree import children, descendants
 from reliability.killed_runs import STEPS, check_visible, command, kill, prepare_here
-from reliability.switchable_faults import PATIENCE_S, Between, Stall
+from reliability.switchable_faults import TIMEOUT_S, Stall, SwitchableFaultProxy
 
 
 def daemon(spark: Spark) -> int:
@@ -28,7 +28,7 @@ def daemon(spark: Spark) -> int:
 
 @pytest.mark.parametrize("victim", ["workers", "daemon"])
 def test_killed_python_workers_are_replaced(
-    spark: Spark, s3_between: Between, s3_root: str, config: Path, undisturbed: dict[str, str], victim: str
+    spark: Spark, s3_proxy: SwitchableFaultProxy, s3_root: str, config: Path, undisturbed: dict[str, str], victim: str
 ) -> None:
     """Killed while each step writes its first object; that write still arrives, after its writer's death."""
     run = f"{s3_root}/run"
@@ -37,7 +37,7 @@ def test_killed_python_workers_are_replaced(
 
     def strike() -> None:
         for stall in stalls:
-            assert stall.reached.wait(PATIENCE_S)
+            assert stall.reached.wait(TIMEOUT_S)
             forker = daemon(spark)
             kill(*(descendants(forker) if victim == "workers" else [forker, *descendants(forker)]))
             manifests.append(check_visible(run))
@@ -45,7 +45,7 @@ def test_killed_python_workers_are_replaced(
 
     with ExitStack() as rules:
         for stall in stalls:
-            rules.enter_context(s3_between.rule(stall.concerns, stall.meddle))
+            rules.enter_context(s3_proxy.rule(stall.applies, stall.respond))
         killer = threading.Thread(target=strike)
         killer.start()
         made = prepare_here(spark, config, run)

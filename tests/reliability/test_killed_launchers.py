@@ -25,7 +25,7 @@ from reliability.killed_runs import (
     prepared,
     start,
 )
-from reliability.switchable_faults import PATIENCE_S, Between, Stall
+from reliability.switchable_faults import TIMEOUT_S, Stall, SwitchableFaultProxy
 
 VICTIMS = ("submit", "driver", "java")
 
@@ -42,13 +42,13 @@ class Chain:
     left_meanwhile: list[str] = field(default_factory=list)
 
 
-def broken_off(chain: Chain, server: Between, config: Path, step: str, victim: str) -> None:
+def broken_off(chain: Chain, server: SwitchableFaultProxy, config: Path, step: str, victim: str) -> None:
     """Starts a submit and kills the victim while the step's first object is on its way."""
     env = {"AWS_ENDPOINT_URL": server.url, "TMPDIR": str(chain.temporary)}
     stall = Stall("PUT", chain.run.removeprefix("s3://"), f"/data/{step}/")
-    with server.rule(stall.concerns, stall.meddle):
+    with server.rule(stall.applies, stall.respond):
         launcher = start(str(PREPARE_ONLY), str(config), chain.run, ONE_CORE, env=env)
-        assert stall.reached.wait(PATIENCE_S), launcher.communicate()
+        assert stall.reached.wait(TIMEOUT_S), launcher.communicate()
         (driver,) = [pid for pid in children(launcher.pid) if "prepare.py" in command(pid)]
         (java,) = [pid for pid in children(driver) if "java" in command(pid)]
         check_visible(chain.run)
@@ -61,11 +61,11 @@ def broken_off(chain: Chain, server: Between, config: Path, step: str, victim: s
 
 
 @pytest.fixture(scope="module")
-def chains(s3_between: Between, config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chain]:
+def chains(s3_proxy: SwitchableFaultProxy, config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chain]:
     def kill_at_each_step(victim: str) -> Chain:
         chain = Chain(f"s3://{S3_BUCKET}/killed-{tmp_path_factory.getbasetemp().name}/{victim}", temporary[victim])
         for step in STEPS:
-            broken_off(chain, s3_between, config, step, victim)
+            broken_off(chain, s3_proxy, config, step, victim)
         chain.told.append(prepared(config, chain.run, ONE_CORE, env={"TMPDIR": str(chain.temporary)}))
         return chain
 

@@ -10,7 +10,9 @@ from cloudlstm.errors import StorageError
 from cloudlstm.storage import registry
 
 
-def check_all_verbs(backend: registry.Storage, root: str, tmp_path: Path, kind: type[StorageError]) -> StorageError:
+def check_all_operations(
+    backend: registry.Storage, root: str, tmp_path: Path, kind: type[StorageError]
+) -> StorageError:
     """Each verb raises `kind` in one line with the URI, and leaves no file; the last error."""
     local = tmp_path / "local"
     local.write_bytes(b"x")

@@ -9,7 +9,7 @@ import pytest
 
 from cloudlstm.errors import AccessDeniedError, StorageUnavailableError
 from cloudlstm.storage.base import Storage
-from fault_proxy import Answer, Request, meddler
+from fault_proxy import Answer, Request, run_fault_proxy
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>to the Wi-Fi</body></html>"
 XHTML = b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><title>Sign in</title></head></html>'
@@ -73,7 +73,7 @@ def test_no_verb_takes_a_page_for_an_answer(
     def answer(request: Request) -> Answer:
         return Answer(status, b"" if request.method == "HEAD" else page, {"Content-Type": content_type})
 
-    with meddler(place[0], answer) as url:
+    with run_fault_proxy(place[0], answer) as url:
         for name, verb in verbs(at(url), f"{place[1]}/object", tmp_path).items():
             with pytest.raises(StorageUnavailableError) as caught:
                 verb()
@@ -101,7 +101,7 @@ def test_the_service_is_asked_again_and_found_as_it_was(
     uri = f"{place[1]}/object"
     if verb != "create":
         at(place[0]).write(uri, b"content")
-    with meddler(place[0], answer) as url:
+    with run_fault_proxy(place[0], answer) as url:
         found = verbs(at(url, 30.0), uri, tmp_path)[verb]()
     assert len(seen) > 2
     if verb == "read":
@@ -119,7 +119,7 @@ def test_a_deletion_that_a_page_answered_is_asked_again(place: tuple[str, str], 
     def answer(request: Request) -> Answer:
         return Answer(pages.pop(), HTML, {"Content-Type": "text/html"}) if pages else request.forward()
 
-    with meddler(place[0], answer) as url:
+    with run_fault_proxy(place[0], answer) as url:
         at(url, 30.0).delete(uri)
     assert list(at(place[0]).list(uri)) == []
 
@@ -127,7 +127,7 @@ def test_a_deletion_that_a_page_answered_is_asked_again(place: tuple[str, str], 
 def test_a_refusal_of_the_service_itself_stays_one(place: tuple[str, str], at: Callable[..., Storage]) -> None:
     body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
     with (
-        meddler(place[0], lambda _: Answer(403, body, {"Content-Type": "application/xml"})) as url,
+        run_fault_proxy(place[0], lambda _: Answer(403, body, {"Content-Type": "application/xml"})) as url,
         pytest.raises(AccessDeniedError),
     ):
         at(url).read(f"{place[1]}/object")

@@ -20,9 +20,9 @@ from cloudlstm.errors import (
 )
 from cloudlstm.storage import registry
 from emulator_fixtures import GS_BUCKET
-from fault_proxy import Answer, Meddle, Request, cut, lose, meddler, once
+from fault_proxy import Answer, Responder, Request, cut, lose, run_fault_proxy, once
 from reliability.switchable_faults import flip_beside_checksum
-from storage.faults import check_all_verbs
+from storage.faults import check_all_operations
 
 # When a download is refused and tried again, the SDK drops the answer without closing its connection.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -46,7 +46,7 @@ def fresh() -> registry.Storage:
 
 
 def test_missing_bucket(gs_endpoint: str, tmp_path: Path) -> None:
-    error = check_all_verbs(fresh(), "gs://no-such-bucket-here", tmp_path, ObjectNotFoundError)
+    error = check_all_operations(fresh(), "gs://no-such-bucket-here", tmp_path, ObjectNotFoundError)
     assert "no such bucket" in error.message
     assert "create the bucket" in error.hint
 
@@ -65,7 +65,7 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "gcloud"))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    assert "gcloud auth" in check_all_verbs(fresh(), "gs://bucket", tmp_path, AccessDeniedError).hint
+    assert "gcloud auth" in check_all_operations(fresh(), "gs://bucket", tmp_path, AccessDeniedError).hint
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 def test_faults_of_the_service(
     gs_endpoint: str, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[StorageError]
 ) -> None:
-    with meddler(gs_endpoint, lambda _: Answer(status, b"as the test wants")) as url:
+    with run_fault_proxy(gs_endpoint, lambda _: Answer(status, b"as the test wants")) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         attempts = [lambda: fresh().read("gs://bucket/object"), lambda: fresh().write("gs://bucket/object", b"x")]
         for attempt in attempts:
@@ -85,8 +85,8 @@ def test_faults_of_the_service(
 
 
 def test_a_create_whose_answer_is_lost_has_won(gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    meddle, seen = once(lambda request: request.method == "POST", lose)
-    with meddler(gs_endpoint, meddle) as url, monkeypatch.context() as patch:
+    respond, seen = once(lambda request: request.method == "POST", lose)
+    with run_fault_proxy(gs_endpoint, respond) as url, monkeypatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", url)
         gs = fresh()
         gs.write(f"{gs_root}/claim", b"mine", if_absent=True)
@@ -97,8 +97,8 @@ def test_a_create_whose_answer_is_lost_has_won(gs_endpoint: str, gs_root: str, m
 
 
 def test_a_write_is_repeated(gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    meddle, seen = once(lambda request: request.method == "POST", lambda _: Answer(503))
-    with meddler(gs_endpoint, meddle) as url, monkeypatch.context() as patch:
+    respond, seen = once(lambda request: request.method == "POST", lambda _: Answer(503))
+    with run_fault_proxy(gs_endpoint, respond) as url, monkeypatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", url)
         fresh().write(f"{gs_root}/object", b"mine")
     assert [request.method for request in seen] == ["POST", "POST"]
@@ -107,13 +107,13 @@ def test_a_write_is_repeated(gs_endpoint: str, gs_root: str, monkeypatch: pytest
 
 @pytest.mark.parametrize("fault", [lambda _: Answer(503), lambda _: None], ids=["refused", "hung up"])
 def test_an_upload_goes_on_after_a_fault(
-    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: Meddle
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: Responder
 ) -> None:
     (tmp_path / "large").write_bytes(bytes(range(256)) * (TWO_AND_A_HALF_PARTS // 256))
     told: list[int] = []
     parts = iter(range(100))
-    meddle, seen = once(lambda r: r.method == "PUT" and next(parts) == 1, fault)
-    with meddler(gs_endpoint, meddle) as url, monkeypatch.context() as patch:
+    respond, seen = once(lambda r: r.method == "PUT" and next(parts) == 1, fault)
+    with run_fault_proxy(gs_endpoint, respond) as url, monkeypatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", url)
         fresh().upload(tmp_path / "large", f"{gs_root}/large", told.append)
     assert [request.method for request in seen].count("PUT") > 3
@@ -142,8 +142,8 @@ def test_an_answer_cut_short_is_asked_for_again(
     data = bytes(range(256)) * 100
     fresh().write(f"{gs_root}/object", data)
     told: list[int] = []
-    meddle, _ = once(lambda request: "alt=media" in request.path, cut)
-    with meddler(gs_endpoint, meddle) as url:
+    respond, _ = once(lambda request: "alt=media" in request.path, cut)
+    with run_fault_proxy(gs_endpoint, respond) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         fresh().download(f"{gs_root}/object", tmp_path / "target", told.append)
     assert (tmp_path / "target").read_bytes() == data
@@ -154,8 +154,8 @@ def test_an_answer_cut_short_is_asked_for_again(
 def test_an_error_whose_answer_is_cut_short_is_asked_for_again(
     gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    meddle, seen = once(lambda _: True, cut)
-    with meddler(gs_endpoint, meddle) as url:
+    respond, seen = once(lambda _: True, cut)
+    with run_fault_proxy(gs_endpoint, respond) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         with pytest.raises(ObjectNotFoundError):
             getattr(fresh(), verb)(f"{gs_root}/missing")
@@ -173,7 +173,7 @@ def test_an_object_that_arrives_spoilt_is_asked_for_four_times(
         seen.append(request.method)
         return flip_beside_checksum(request) if len(seen) <= spoilt else request.forward()
 
-    with meddler(gs_endpoint, spoil) as url:
+    with run_fault_proxy(gs_endpoint, spoil) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         if spoilt < 4:
             assert fresh().read(f"{gs_root}/object") == b"x" * 1000
@@ -194,7 +194,7 @@ def test_a_spoilt_body_is_noticed(
             return answer
         return Answer(answer.status, b"y" + answer.body[1:], answer.headers)
 
-    with meddler(gs_endpoint, spoil) as url:
+    with run_fault_proxy(gs_endpoint, spoil) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         with pytest.raises(CorruptObjectError, match=f"{gs_root}/object"):
             fresh().read(f"{gs_root}/object")
@@ -214,7 +214,7 @@ def test_a_body_shorter_than_the_object(
             return answer
         return Answer(answer.status, answer.body[:600], {})  # and without checksums
 
-    with meddler(gs_endpoint, shorten) as url:
+    with run_fault_proxy(gs_endpoint, shorten) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         with pytest.raises(CorruptObjectError, match=f"{gs_root}/object has 1000 bytes, but 600 arrived"):
             fresh().download(f"{gs_root}/object", tmp_path / "target")

@@ -13,12 +13,12 @@ from cloudlstm.runs.manifest import read_object, write_object
 from cloudlstm.storage import retry as module
 from cloudlstm.storage.buckets import retry_request
 from cloudlstm.storage.retry import retry
-from fake_clock import MadeTime
+from fake_clock import FakeClock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> MadeTime:
-    made = MadeTime()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    made = FakeClock()
     monkeypatch.setattr(module, "time", made)
     return made
 
@@ -36,7 +36,7 @@ class Failing:
         return self.calls
 
 
-def test_what_passes_is_done_again_with_longer_and_longer_pauses(clock: MadeTime) -> None:
+def test_what_passes_is_done_again_with_longer_and_longer_pauses(clock: FakeClock) -> None:
     moments: list[float] = []
     work = Failing(6)
     assert retry(work, OSError, first_pause_s=1.0, longest_pause_s=8.0,
@@ -47,7 +47,7 @@ def test_what_passes_is_done_again_with_longer_and_longer_pauses(clock: MadeTime
     assert len({pause / most for pause, most in zip(pauses, [1, 2, 4, 8, 8, 8], strict=True)}) == 6, "at random"
 
 
-def test_tries_and_time_are_limited_and_the_last_error_is_raised(clock: MadeTime) -> None:
+def test_tries_and_time_are_limited_and_the_last_error_is_raised(clock: FakeClock) -> None:
     work = Failing(100, lambda call: OSError(str(call)))
     with pytest.raises(OSError, match=r"^4$"):
         retry(work, OSError, tries=4)
@@ -61,7 +61,7 @@ def test_tries_and_time_are_limited_and_the_last_error_is_raised(clock: MadeTime
     assert work.calls == 1
 
 
-def test_an_error_that_will_not_pass_is_raised_at_once(clock: MadeTime) -> None:
+def test_an_error_that_will_not_pass_is_raised_at_once(clock: FakeClock) -> None:
     for work, when in ((Failing(1, lambda _: ValueError()), True), (Failing(1), False)):
         with pytest.raises((ValueError, OSError)):
             retry(work, OSError, when=lambda _, passes=when: passes)
@@ -70,7 +70,7 @@ def test_an_error_that_will_not_pass_is_raised_at_once(clock: MadeTime) -> None:
 
 
 def test_an_object_is_read_three_times_before_its_manifest_is_believed(
-    clock: MadeTime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     row = write_object(f"file://{tmp_path}/object", b"right", kind="bars", rows=1)
     answers: Iterator[bytes] = iter([b"wrong", b"short", b"right", *[b"wrong"] * 3, b"right"])
@@ -81,7 +81,7 @@ def test_an_object_is_read_three_times_before_its_manifest_is_believed(
     assert next(answers) == b"right"
 
 
-def test_an_object_that_is_always_spoilt_is_read_four_times(clock: MadeTime) -> None:
+def test_an_object_that_is_always_spoilt_is_read_four_times(clock: FakeClock) -> None:
     work = Failing(100, lambda _: errors.CorruptObjectError("spoilt"))
     with pytest.raises(errors.CorruptObjectError):
         retry_request(work, 60.0)

@@ -22,8 +22,8 @@ from cloudlstm.errors import (
 )
 from cloudlstm.storage import registry
 from emulator_fixtures import S3_OUTSIDE, make_s3_bucket
-from fault_proxy import Answer, Request, cut, lose, meddler, once
-from storage.faults import check_all_verbs
+from fault_proxy import Answer, Request, cut, lose, once, run_fault_proxy
+from storage.faults import check_all_operations
 
 TWO_AND_A_HALF_PARTS = 20 * 2**20
 
@@ -53,22 +53,22 @@ def fault(status: int, code: str) -> Answer:
 @pytest.mark.skipif(bool(S3_OUTSIDE), reason="the given service may not check credentials")
 def test_wrong_credentials(s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    assert "credentials" in check_all_verbs(fresh(), s3_root, tmp_path, AccessDeniedError).hint
+    assert "credentials" in check_all_operations(fresh(), s3_root, tmp_path, AccessDeniedError).hint
     settings.setenv("AWS_ACCESS_KEY_ID", "unknown")
-    check_all_verbs(fresh(), s3_root, tmp_path, AccessDeniedError)
+    check_all_operations(fresh(), s3_root, tmp_path, AccessDeniedError)
 
 
 def test_no_credentials(s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings.delenv("AWS_ACCESS_KEY_ID")
     settings.delenv("AWS_SECRET_ACCESS_KEY")
-    assert "AWS_PROFILE" in check_all_verbs(fresh(), s3_root, tmp_path, AccessDeniedError).hint
+    assert "AWS_PROFILE" in check_all_operations(fresh(), s3_root, tmp_path, AccessDeniedError).hint
     settings.setenv("AWS_PROFILE", "no-such-profile")
     with pytest.raises(AccessDeniedError, match="no-such-profile"):
         fresh().read(f"{s3_root}/object")
 
 
 def test_missing_bucket(s3_endpoint: str, tmp_path: Path) -> None:
-    error = check_all_verbs(fresh(), "s3://no-such-bucket-here", tmp_path, ObjectNotFoundError)
+    error = check_all_operations(fresh(), "s3://no-such-bucket-here", tmp_path, ObjectNotFoundError)
     assert "create the bucket" in error.hint
 
 
@@ -77,7 +77,7 @@ def test_nothing_listens(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings.setenv("AWS_SECRET_ACCESS_KEY", "x")
     settings.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     settings.setenv("AWS_MAX_ATTEMPTS", "1")
-    assert "AWS_ENDPOINT_URL" in check_all_verbs(fresh(), "s3://bucket", tmp_path, StorageUnavailableError).hint
+    assert "AWS_ENDPOINT_URL" in check_all_operations(fresh(), "s3://bucket", tmp_path, StorageUnavailableError).hint
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_faults_of_the_service(
     s3_endpoint: str, settings: pytest.MonkeyPatch, status: int, code: str, kind: type[StorageError]
 ) -> None:
     settings.setenv("AWS_MAX_ATTEMPTS", "1")
-    with meddler(s3_endpoint, lambda _: fault(status, code)) as url:
+    with run_fault_proxy(s3_endpoint, lambda _: fault(status, code)) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         with pytest.raises(kind, match=f"s3://bucket/object.*{code}") as caught:
             fresh().read("s3://bucket/object")
@@ -109,7 +109,7 @@ def test_retries_are_the_users(s3_endpoint: str, settings: pytest.MonkeyPatch, t
         seen.append(request.path)
         return fault(503, "SlowDown")
 
-    with meddler(s3_endpoint, busy) as url:
+    with run_fault_proxy(s3_endpoint, busy) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         for attempts in (1, 2):
             seen.clear()
@@ -126,8 +126,8 @@ def test_retries_are_the_users(s3_endpoint: str, settings: pytest.MonkeyPatch, t
 
 
 def test_a_create_whose_answer_is_lost_has_won(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch) -> None:
-    meddle, seen = once(lambda request: request.method == "PUT", lose)
-    with meddler(s3_endpoint, meddle) as url:
+    respond, seen = once(lambda request: request.method == "PUT", lose)
+    with run_fault_proxy(s3_endpoint, respond) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         s3 = fresh()
         s3.write(f"{s3_root}/claim", b"mine", if_absent=True)
@@ -138,8 +138,8 @@ def test_a_create_whose_answer_is_lost_has_won(s3_endpoint: str, s3_root: str, s
 
 
 def test_a_conflict_is_tried_again(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch) -> None:
-    meddle, seen = once(lambda _: True, lambda _: fault(409, "ConditionalRequestConflict"))
-    with meddler(s3_endpoint, meddle) as url:
+    respond, seen = once(lambda _: True, lambda _: fault(409, "ConditionalRequestConflict"))
+    with run_fault_proxy(s3_endpoint, respond) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         fresh().write(f"{s3_root}/claim", b"mine", if_absent=True)
         assert [request.method for request in seen] == ["PUT", "PUT"]
@@ -151,8 +151,8 @@ def test_an_answer_cut_short_is_asked_for_again(
 ) -> None:
     fresh().write(f"{s3_root}/object", b"x" * 1000)
     for attempt in ("read", "download"):
-        meddle, seen = once(lambda request: request.method == "GET", cut)
-        with meddler(s3_endpoint, meddle) as url:
+        respond, seen = once(lambda request: request.method == "GET", cut)
+        with run_fault_proxy(s3_endpoint, respond) as url:
             settings.setenv("AWS_ENDPOINT_URL", url)
             if attempt == "read":
                 assert fresh().read(f"{s3_root}/object") == b"x" * 1000
@@ -164,7 +164,9 @@ def test_an_answer_cut_short_is_asked_for_again(
 
 def test_answers_always_cut_short(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fresh().write(f"{s3_root}/object", b"x" * 1000)
-    with meddler(s3_endpoint, lambda request: cut(request) if request.method == "GET" else request.forward()) as url:
+    with run_fault_proxy(
+        s3_endpoint, lambda request: cut(request) if request.method == "GET" else request.forward()
+    ) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         with pytest.raises(StorageUnavailableError, match=f"{s3_root}/object"):
             fresh().read(f"{s3_root}/object")
@@ -183,7 +185,7 @@ def test_a_body_shorter_than_the_object(
         headers = {name: value for name, value in answer.headers.items() if "checksum" not in name.lower()}
         return Answer(answer.status, answer.body[:600], headers)
 
-    with meddler(s3_endpoint, shorten) as url:
+    with run_fault_proxy(s3_endpoint, shorten) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         with pytest.raises(CorruptObjectError, match=f"{s3_root}/object has 1000 bytes, but 600 arrived"):
             fresh().download(f"{s3_root}/object", tmp_path / "target")
@@ -198,7 +200,7 @@ def test_a_failed_upload_leaves_no_parts(
     def refuse_second_part(request: Request) -> Answer:
         return fault(403, "AccessDenied") if "partNumber=2" in request.path else request.forward()
 
-    with meddler(s3_endpoint, refuse_second_part) as url:
+    with run_fault_proxy(s3_endpoint, refuse_second_part) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
         with pytest.raises(AccessDeniedError, match=f"{s3_root}/large"):
             fresh().upload(tmp_path / "large", f"{s3_root}/large")

@@ -1,25 +1,23 @@
-"""A service whose answers are given beforehand; it remembers what it was asked."""
+"""An HTTP service that gives prepared answers and records its requests."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from localstack.processes import free_ports
+from localstack.http_server import Handler, serve_http
 
 
-class Answering:
-    """A server at a loopback address while its block lasts.
+class ForeignServer:
+    """A server with prepared answers.
 
     Attributes:
-        url: Where it is.
-        asked: Every request: method and last part of the path, its query, its body (bytes if it is no JSON).
+        url: Its URL, set while it serves.
+        asked: Every request: method and last part of the path, query, body (bytes if it is not JSON).
     """
 
     def __init__(self) -> None:
@@ -28,19 +26,19 @@ class Answering:
         self._answers: dict[str, list[tuple[int, Any]]] = defaultdict(list)
 
     def answer(self, what: str, *documents: Any, status: int = 200) -> None:
-        """Answers requests such as "GET ours" one after the other; the last one again and again.
+        """Adds answers to requests such as "GET ours". Each is sent once, in order; the last one is repeated.
 
-        Documents are sent as JSON, and bytes as they are, as HTML: what something between us and a service says.
+        Documents are sent as JSON. Bytes are sent as HTML, as a proxy in front of a service does.
         """
         self._answers[what] += [(status, document) for document in documents]
 
     def refuse(self, what: str, status: int, message: str, reason: str = "invalid") -> None:
-        """Answers with an error as Google's services write it."""
+        """Adds an error answer in the format of Google's services."""
         errors = [{"reason": reason, "message": message, "domain": "global"}]
         self.answer(what, {"error": {"code": status, "message": message, "errors": errors}}, status=status)
 
     def times(self, what: str) -> int:
-        """How often this was asked."""
+        """Returns how often this request came."""
         return sum(each == what for each, _, _ in self.asked)
 
     def _take(self, what: str) -> tuple[int, Any]:
@@ -49,39 +47,24 @@ class Answering:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
+        """Serves during the block."""
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
+        class Reply(Handler):
             def _reply(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self.read_body()
                 parts = urlsplit(self.path)
                 what = f"{self.command} {parts.path.rsplit('/', 1)[1]}"
                 outer.asked.append((what, parse_qs(parts.query), _parsed(body)))
                 status, document = outer._take(what)
                 raw = isinstance(document, bytes)
                 data = document if raw else json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "text/html" if raw else "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                self.send(status, data, {"Content-Type": "text/html" if raw else "application/json"})
 
             do_GET = do_POST = _reply  # noqa: N815
 
-        server = ThreadingHTTPServer(("127.0.0.1", free_ports(1)[0]), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        try:
+        with serve_http(Reply) as self.url:
             yield
-        finally:
-            server.shutdown()
-            server.server_close()
 
 
 def _parsed(body: bytes) -> Any:

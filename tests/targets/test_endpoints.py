@@ -14,7 +14,7 @@ from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.storage.endpoints import is_loopback
 from cloudlstm.targets import open_target
 from cloudlstm.targets.document import TargetConfig, load
-from targets.foreign_server import Answering
+from targets.foreign_server import ForeignServer
 from targets.test_requests import AWS, GCP, written
 
 AWAY = "services.test"
@@ -22,7 +22,7 @@ AWAY = "services.test"
 
 
 @pytest.fixture
-def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForeignServer]:
     resolve = socket.getaddrinfo
 
     def to_here(host: Any, *arguments: Any, **others: Any) -> Any:
@@ -32,12 +32,12 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "precious")
-    made = Answering()
+    made = ForeignServer()
     with made.serving():
         yield made
 
 
-def document(stranger: Answering, folder: Path, cloud: dict[str, Any]) -> str:
+def document(stranger: ForeignServer, folder: Path, cloud: dict[str, Any]) -> str:
     url = stranger.url.replace("127.0.0.1", AWAY)
     services = ("emr", "autoscaling", "sts", "ec2") if cloud is AWS else ("dataproc", "compute")
     return written(cloud | {"endpoints": dict.fromkeys(services, url)}, folder)
@@ -50,7 +50,7 @@ def document(stranger: Answering, folder: Path, cloud: dict[str, Any]) -> str:
     ids=" ".join,
 )
 def test_no_verb_asks_services_on_another_machine(
-    stranger: Answering, tmp_path: Path, words: list[str], cloud: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    stranger: ForeignServer, tmp_path: Path, words: list[str], cloud: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([*words, f"--target={document(stranger, tmp_path, cloud)}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -58,7 +58,7 @@ def test_no_verb_asks_services_on_another_machine(
     assert stranger.asked == []
 
 
-def test_cancel_does_not_either(stranger: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_does_not_either(stranger: ForeignServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = f"file://{tmp_path}/runs"
     storage.write_json(f"{root}/gone/attempts/0001.json", {})
     storage.write_json(f"{root}/gone/config.json", {})
@@ -71,7 +71,7 @@ def test_cancel_does_not_either(stranger: Answering, tmp_path: Path, capsys: pyt
 
 @pytest.mark.parametrize("word", ["--trust-endpoints", "--trust_endpoints", "--trust-endpoints=true"])
 def test_who_trusts_them_reaches_them(
-    stranger: Answering, tmp_path: Path, word: str, capsys: pytest.CaptureFixture[str]
+    stranger: ForeignServer, tmp_path: Path, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stranger.answer("POST ", {"message": "not here"}, status=400)
     place = document(stranger, tmp_path, AWS)
@@ -80,7 +80,7 @@ def test_who_trusts_them_reaches_them(
     assert stranger.asked
 
 
-def test_what_is_typed_again_has_the_flag(stranger: Answering, tmp_path: Path) -> None:
+def test_what_is_typed_again_has_the_flag(stranger: ForeignServer, tmp_path: Path) -> None:
     from cloudlstm.cli.flags import command_line
 
     typed = command_line("submit", ("train.epochs=1",), target="t.json", root=None, trust_endpoints=True)
@@ -120,7 +120,7 @@ def test_hosts_are_named_once_and_only_those_of_other_machines() -> None:
     assert TargetConfig.model_validate(AWS | {"endpoints": endpoints}).foreign_hosts() == ["a.test", "b.test"]
 
 
-def test_services_of_this_machine_need_no_word(tmp_path: Path, stranger: Answering) -> None:
+def test_services_of_this_machine_need_no_word(tmp_path: Path, stranger: ForeignServer) -> None:
     place = written(AWS | {"endpoints": {"emr": stranger.url}}, tmp_path)
     assert open_target(place).name == "desk"
     with pytest.raises(UsageError, match="known clouds are"):
@@ -128,7 +128,7 @@ def test_services_of_this_machine_need_no_word(tmp_path: Path, stranger: Answeri
 
 
 def test_the_flag_takes_no_word_after_it(
-    stranger: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stranger: ForeignServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = document(stranger, tmp_path, AWS)
     assert cli.main(["submit", f"--target={place}", "--dry-run", "--trust-endpoints", "train.epochs=3"]) == 0

@@ -12,7 +12,7 @@ from cloudlstm.targets.aws import client as aws_client
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp import client as gcp_client
 from cloudlstm.targets.polling import Glances, patiently
-from targets.foreign_server import Answering
+from targets.foreign_server import ForeignServer
 from targets.test_requests import AWS, GCP
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>to the Wi-Fi</body></html>"
@@ -49,17 +49,17 @@ CALLS: dict[str, tuple[str, str, dict[str, Any], Any]] = {
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForeignServer]:
     for name, value in {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(aws_client, "_MOST_ATTEMPTS", 1)
     monkeypatch.setattr(gcp_client, "_PATIENCE_S", 0.0)
-    made = Answering()
+    made = ForeignServer()
     with made.serving():
         yield made
 
 
-def call(service: Answering, name: str) -> Callable[[], dict[str, Any]]:
+def call(service: ForeignServer, name: str) -> Callable[[], dict[str, Any]]:
     api, action, arguments, _ = CALLS[name]
     target = TargetConfig.model_validate(AWS | {"endpoints": {api: service.url}})
     return lambda: aws_client.Api(api, target).call(action, **arguments)
@@ -67,7 +67,7 @@ def call(service: Answering, name: str) -> Callable[[], dict[str, Any]]:
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("name", CALLS)
-def test_no_call_of_aws_takes_a_page_for_an_answer(service: Answering, name: str, page: str) -> None:
+def test_no_call_of_aws_takes_a_page_for_an_answer(service: ForeignServer, name: str, page: str) -> None:
     status, body = PAGES[page]
     service.answer("POST ", body, status=status)
     with pytest.raises(TargetUnavailableError, match=f"cannot {CALLS[name][0]} {CALLS[name][1]}: ") as caught:
@@ -78,7 +78,7 @@ def test_no_call_of_aws_takes_a_page_for_an_answer(service: Answering, name: str
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_half_an_answer_of_aws_is_none(service: Answering, name: str) -> None:
+def test_half_an_answer_of_aws_is_none(service: ForeignServer, name: str) -> None:
     whole = CALLS[name][3]
     service.answer("POST ", whole[: len(whole) // 2] if isinstance(whole, bytes) else b'{"Cluster": {"Id": "j-')
     with pytest.raises(TargetUnavailableError):
@@ -86,7 +86,7 @@ def test_half_an_answer_of_aws_is_none(service: Answering, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_service_of_aws_is_asked_again(service: Answering, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_of_aws_is_asked_again(service: ForeignServer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloudlstm.targets.polling._FIRST_PAUSE_S", 0.01)
     service.answer("POST ", PAGE, WELL_FORMED, b"", CALLS[name][3])
     answer = patiently(call(service, name), 30.0)
@@ -94,7 +94,9 @@ def test_the_service_of_aws_is_asked_again(service: Answering, name: str, monkey
     assert set(answer) > {"ResponseMetadata"} or name == "a resize"
 
 
-def test_a_job_is_not_lost_by_a_look_that_a_page_answered(service: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_not_lost_by_a_look_that_a_page_answered(
+    service: ForeignServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cloudlstm.targets.polling._FIRST_LOOK_S", 0.0)
     service.answer("POST ", PAGE, CALLS["emr"][3])
     look = Glances(call(service, "emr"))
@@ -105,7 +107,7 @@ def test_a_job_is_not_lost_by_a_look_that_a_page_answered(service: Answering, mo
 
 
 @pytest.mark.parametrize("name", ["emr", "autoscaling", "ec2"])
-def test_a_refusal_of_aws_itself_stays_one(service: Answering, name: str) -> None:
+def test_a_refusal_of_aws_itself_stays_one(service: ForeignServer, name: str) -> None:
     xml = b"<Errors><Error><Code>AccessDenied</Code><Message>no</Message></Error></Errors>"
     single = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
     said = {"emr": {"__type": "AccessDeniedException", "message": "no"},
@@ -118,7 +120,7 @@ def test_a_refusal_of_aws_itself_stays_one(service: Answering, name: str) -> Non
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_call_of_google_takes_a_page_for_an_answer(service: Answering, page: str) -> None:
+def test_no_call_of_google_takes_a_page_for_an_answer(service: ForeignServer, page: str) -> None:
     status, body = PAGES[page]
     for what in ("GET ours", "POST resize"):
         service.answer(what, body, status=status)
@@ -139,7 +141,7 @@ def test_no_call_of_google_takes_a_page_for_an_answer(service: Answering, page: 
         assert "\n" not in caught.value.message
 
 
-def test_half_an_answer_of_google_is_none(service: Answering) -> None:
+def test_half_an_answer_of_google_is_none(service: ForeignServer) -> None:
     service.answer("GET ours", b'{"clusterName": "ou')
     target = TargetConfig.model_validate(GCP | {"endpoints": {"dataproc": service.url}})
     clusters = gcp_client.Api("dataproc", "ClusterController", target)

@@ -20,21 +20,21 @@ from cloudlstm.targets.gcp import client, spark, trainers
 from cloudlstm.targets.gcp.account import GcpAccount, cpu_quota, gpu_quota
 from cloudlstm.targets.gcp.spark import DataprocSpark
 from cloudlstm.targets.gcp.trainers import ManagedTrainers
-from targets.foreign_server import Answering
+from targets.foreign_server import ForeignServer
 from targets.test_requests import GCP
 
 RUN = "gs://desk-runs/runs/a" + 62 * "z"
 
 
 @pytest.fixture
-def service() -> Iterator[Answering]:
-    made = Answering()
+def service() -> Iterator[ForeignServer]:
+    made = ForeignServer()
     with made.serving():
         yield made
 
 
 @pytest.fixture
-def target(service: Answering, monkeypatch: pytest.MonkeyPatch) -> TargetConfig:
+def target(service: ForeignServer, monkeypatch: pytest.MonkeyPatch) -> TargetConfig:
     monkeypatch.setattr(client, "_PATIENCE_S", 0.0)
     monkeypatch.setattr(polling, "PATIENCE_S", 0.0)
     monkeypatch.setattr(trainers, "_OPERATION_LOOK_S", 0.0)
@@ -72,7 +72,7 @@ def submission(attempt: int = 1) -> dict[str, Any]:
 NAME = submission()["arguments"]["job"]["reference"]["job_id"]
 
 
-def test_a_job_is_sent_as_asked_and_its_ids_fit(service: Answering, target: TargetConfig) -> None:
+def test_a_job_is_sent_as_asked_and_its_ids_fit(service: ForeignServer, target: TargetConfig) -> None:
     service.answer("POST jobs:submit", job("PENDING"))
     assert DataprocSpark(target).submit(submission(attempt=9999)) != NAME
     ((_, query, sent),) = service.asked
@@ -85,7 +85,7 @@ def test_a_job_is_sent_as_asked_and_its_ids_fit(service: Answering, target: Targ
 
 
 def test_a_job_that_is_there_is_found_again_and_another_one_of_its_id_is_refused(
-    service: Answering, target: TargetConfig
+    service: ForeignServer, target: TargetConfig
 ) -> None:
     service.refuse("POST jobs:submit", 409, f"Already exists: Failed to submit job: Job {NAME}")
     other = job("DONE")
@@ -122,7 +122,7 @@ def test_a_job_that_is_there_is_found_again_and_another_one_of_its_id_is_refused
     ids=lambda value: str(value.get("state")) if isinstance(value, dict) else "",
 )
 def test_every_state_is_known(
-    service: Answering, target: TargetConfig, status: dict[str, Any], state: JobState, told: str
+    service: ForeignServer, target: TargetConfig, status: dict[str, Any], state: JobState, told: str
 ) -> None:
     service.answer(f"GET {NAME}", job(**status))
     seen = DataprocSpark(target).look(NAME)
@@ -131,7 +131,7 @@ def test_every_state_is_known(
     assert (seen.name, seen.arguments) == DataprocSpark(target).name_and_arguments(submission())
 
 
-def test_jobs_are_found_by_run_through_all_pages(service: Answering, target: TargetConfig) -> None:
+def test_jobs_are_found_by_run_through_all_pages(service: ForeignServer, target: TargetConfig) -> None:
     elsewhere = job("DONE")
     elsewhere["pysparkJob"]["args"] = ["gs://other-runs/runs/" + RUN.rsplit("/", 1)[1]]
     old = job("DONE", stateStartTime="2026-01-01T00:00:00Z")
@@ -155,7 +155,7 @@ def test_jobs_are_found_by_run_through_all_pages(service: Answering, target: Tar
     ],
 )
 def test_a_job_is_cancelled_where_the_service_cancels(
-    service: Answering, target: TargetConfig, monkeypatch: pytest.MonkeyPatch, states: list[str], asked: int
+    service: ForeignServer, target: TargetConfig, monkeypatch: pytest.MonkeyPatch, states: list[str], asked: int
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
     service.answer(f"GET {NAME}", *map(job, states))
@@ -165,7 +165,7 @@ def test_a_job_is_cancelled_where_the_service_cancels(
 
 
 def test_a_job_that_ends_while_it_is_being_cancelled_is_no_error(
-    service: Answering, target: TargetConfig, monkeypatch: pytest.MonkeyPatch
+    service: ForeignServer, target: TargetConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spark.time, "sleep", lambda _: None)
     service.answer(f"GET {NAME}", job("RUNNING"), job("DONE"))
@@ -175,7 +175,7 @@ def test_a_job_that_ends_while_it_is_being_cancelled_is_no_error(
 
 
 def test_what_a_job_printed_is_the_end_of_its_output_and_where_the_rest_is(
-    service: Answering, target: TargetConfig
+    service: ForeignServer, target: TargetConfig
 ) -> None:
     prefix = "memory://staging/jobs/1/driveroutput"
     for number in range(3):
@@ -196,7 +196,7 @@ def test_what_a_job_printed_is_the_end_of_its_output_and_where_the_rest_is(
      ("ERROR", False, "-replace=google_dataproc_cluster.spark")],
 )  # fmt: skip
 def test_a_cluster_takes_work_or_says_what_to_do(
-    service: Answering, target: TargetConfig, state: str, takes_work: bool, remedy: str
+    service: ForeignServer, target: TargetConfig, state: str, takes_work: bool, remedy: str
 ) -> None:
     config = {"softwareConfig": {"imageVersion": "2.3.9-debian12"}}
     service.answer("GET desk", {"config": config, "status": {"state": state, "detail": "a\nreason"}})
@@ -213,7 +213,7 @@ def managed(name: str, status: str, action: str) -> dict[str, str]:
     return {"instance": url, "instanceStatus": status, "currentAction": action}
 
 
-def test_a_group_is_its_target_size_and_every_machine_it_has(service: Answering, target: TargetConfig) -> None:
+def test_a_group_is_its_target_size_and_every_machine_it_has(service: ForeignServer, target: TargetConfig) -> None:
     service.answer(GROUP, {"name": "desk-trainers", "targetSize": 2})
     service.answer(
         "POST listManagedInstances",
@@ -226,7 +226,7 @@ def test_a_group_is_its_target_size_and_every_machine_it_has(service: Answering,
     assert {(each.zone, each.kind) for each in seen.machines} == {("europe-west4-b", "g2-standard-4")}
 
 
-def test_a_size_is_sent_also_zero_and_waited_for(service: Answering, target: TargetConfig) -> None:
+def test_a_size_is_sent_also_zero_and_waited_for(service: ForeignServer, target: TargetConfig) -> None:
     service.answer(RESIZE, {"name": "operation-1", "status": "RUNNING"})
     service.answer("GET operation-1", {"name": "operation-1", "status": "RUNNING"}, {"name": "x", "status": "DONE"})
     group = ManagedTrainers(target)
@@ -236,7 +236,7 @@ def test_a_size_is_sent_also_zero_and_waited_for(service: Answering, target: Tar
     assert group.deadline_request("2026-11-23T00:00:00Z") is None
 
 
-def test_an_operation_that_fails_is_told(service: Answering, target: TargetConfig) -> None:
+def test_an_operation_that_fails_is_told(service: ForeignServer, target: TargetConfig) -> None:
     errors = {"errors": [{"code": "QUOTA_EXCEEDED", "message": "Quota 'NVIDIA_L4_GPUS'\nexceeded."}]}
     service.answer(RESIZE, {"name": "o", "status": "DONE", "error": errors})
     group = ManagedTrainers(target)
@@ -244,7 +244,7 @@ def test_an_operation_that_fails_is_told(service: Answering, target: TargetConfi
         group.send(group.size_request(3))
 
 
-def test_a_complaint_is_the_last_one_of_the_time_with_its_zone(service: Answering, target: TargetConfig) -> None:
+def test_a_complaint_is_the_last_one_of_the_time_with_its_zone(service: ForeignServer, target: TargetConfig) -> None:
     def error(when: str, text: str) -> dict[str, Any]:
         details = {"action": "CREATING", "instance": managed("a", "", "")["instance"]}
         said = {"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": text}
@@ -271,7 +271,7 @@ def test_a_complaint_is_the_last_one_of_the_time_with_its_zone(service: Answerin
     ],
 )
 def test_errors_say_what_was_asked_and_what_to_do(
-    service: Answering, target: TargetConfig, status: int, kind: type[CloudLSTMError], told: str
+    service: ForeignServer, target: TargetConfig, status: int, kind: type[CloudLSTMError], told: str
 ) -> None:
     service.refuse(GROUP, status, "what it\nsays")
     with pytest.raises(kind, match=told) as caught:
@@ -280,7 +280,9 @@ def test_errors_say_what_was_asked_and_what_to_do(
     assert "http" not in caught.value.message
 
 
-def test_what_passes_is_asked_again(service: Answering, target: TargetConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_passes_is_asked_again(
+    service: ForeignServer, target: TargetConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(client, "_PATIENCE_S", 30.0)
     service.refuse(RESIZE, 503, "later")
     service.refuse(RESIZE, 429, "slower")
@@ -332,7 +334,7 @@ def quotas(**limits: tuple[int, int]) -> dict[str, Any]:
     ],
 )
 def test_quotas_are_those_of_the_region_and_of_the_project(
-    service: Answering, target: TargetConfig, gpu: str, region: Any, project: Any, told: str
+    service: ForeignServer, target: TargetConfig, gpu: str, region: Any, project: Any, told: str
 ) -> None:
     service.answer(GROUP, {"targetSize": 0})
     service.answer("POST listManagedInstances", {})

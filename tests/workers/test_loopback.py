@@ -16,7 +16,7 @@ import pytest
 from cloudlstm.errors import MachineError
 from cloudlstm.workers import loopback, namespace
 from cloudlstm.workers.loopback import Loopback
-from open_ports import open_doors
+from open_ports import open_ports
 from requirements import without
 
 LISTEN = """
@@ -65,7 +65,7 @@ def test_a_server_at_all_addresses_is_reached_from_inside_alone(network: Loopbac
     with server:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=10)
-        assert open_doors({server.pid}) == set()
+        assert open_ports({server.pid}) == set()
         peer = network.command([sys.executable, "-c", CONNECT, str(port)])
         assert subprocess.run(peer, capture_output=True, text=True, timeout=60, check=True).stdout == "let in\n"
 
@@ -73,7 +73,7 @@ def test_a_server_at_all_addresses_is_reached_from_inside_alone(network: Loopbac
 def test_the_same_server_outside_is_an_open_door() -> None:
     port = free_port()
     with listening(list, port) as server:
-        assert [door.split(" ")[0] for door in open_doors({server.pid})] == [f"0.0.0.0:{port}"]
+        assert [door.split(" ")[0] for door in open_ports({server.pid})] == [f"0.0.0.0:{port}"]
         socket.create_connection(("127.0.0.1", port)).close()
 
 
