@@ -15,11 +15,11 @@ from localstack.server.control import Control
 from localstack.server.faults import KINDS, Fault
 
 
-def main(words: list[str]) -> int:
-    """Does what the words say; 0 when it is done, 1 when it could not be, 2 for wrong words."""
-    asked = _parser().parse_args(words)
+def main(command_line: list[str]) -> int:
+    """Runs a command and returns its exit status: 1 if it failed, 2 for wrong arguments."""
+    arguments = _parser().parse_args(command_line)
     try:
-        _VERBS[asked.verb](asked, words)
+        _COMMANDS[arguments.command](arguments, command_line)
     except (background.NotRunningError, RuntimeError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -28,62 +28,62 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _up(asked: argparse.Namespace, words: list[str]) -> None:
-    if asked.foreground:
+def _up(arguments: argparse.Namespace, command_line: list[str]) -> None:
+    if arguments.foreground:
         options = Options(
-            cloud=asked.cloud,
-            pyspark=asked.pyspark,
-            trainer_python=asked.trainer_python,
-            log_delay_s=asked.log_delay,
-            node_environment=dict(setting.split("=", 1) for setting in asked.node_env),
-            storage_port=asked.storage_port,
-            services_port=asked.services_port,
-            control_port=asked.control_port,
+            cloud=arguments.cloud,
+            pyspark=arguments.pyspark,
+            trainer_python=arguments.trainer_python,
+            log_delay_s=arguments.log_delay,
+            node_environment=dict(setting.split("=", 1) for setting in arguments.node_env),
+            storage_port=arguments.storage_port,
+            services_port=arguments.services_port,
+            control_port=arguments.control_port,
         )
-        background.hold(asked.folder, options, asked.name if asked.target else "", asked.target)
+        background.hold(arguments.folder, options, arguments.name if arguments.target else "", arguments.target)
     else:
-        exported = background.start(asked.folder, words[1:])
+        exported = background.start(arguments.folder, command_line[1:])
         _print_exports(exported)
-        sys.stderr.write(f"the cloud is up; its logs are in {asked.folder}\n")
-        sys.stderr.write('end it by eval "$(make -s cloud-down)" or eval "$(python -m localstack down)"\n')
+        sys.stderr.write(f"the emulated cloud runs; its logs are in {arguments.folder}\n")
+        sys.stderr.write('end it with eval "$(make -s cloud-down)" or eval "$(python -m localstack down)"\n')
         if exposed := Control(exported["CLOUDLSTM_EMULATOR_URL"]).state()["exposed"]:
             sys.stderr.write(f"{exposed}\n")
 
 
-def _down(asked: argparse.Namespace, _: list[str]) -> None:
-    exported = background.written(asked.folder)
+def _down(arguments: argparse.Namespace, _: list[str]) -> None:
+    exported = background.written(arguments.folder)
     try:
-        background.stop(asked.folder)
+        background.stop(arguments.folder)
     finally:
         for name in exported:
             sys.stdout.write(f"unset {name}\n")
-    sys.stderr.write(f"the cloud of {asked.folder} has ended\n")
+    sys.stderr.write(f"the emulated cloud in {arguments.folder} has ended\n")
 
 
-def _env(asked: argparse.Namespace, _: list[str]) -> None:
-    _print_exports(background.environment(asked.folder))
+def _env(arguments: argparse.Namespace, _: list[str]) -> None:
+    _print_exports(background.environment(arguments.folder))
 
 
-def _state(asked: argparse.Namespace, _: list[str]) -> None:
-    sys.stdout.write(json.dumps(_control(asked).state(), indent=1) + "\n")
+def _state(arguments: argparse.Namespace, _: list[str]) -> None:
+    sys.stdout.write(json.dumps(_control(arguments).state(), indent=1) + "\n")
 
 
-def _fault(asked: argparse.Namespace, _: list[str]) -> None:
-    control = _control(asked)
-    if asked.kind == "list":
+def _fault(arguments: argparse.Namespace, _: list[str]) -> None:
+    control = _control(arguments)
+    if arguments.kind == "list":
         sys.stdout.write(json.dumps(control.faults(), indent=1) + "\n")
-    elif asked.kind == "clear":
+    elif arguments.kind == "clear":
         control.clear()
     else:
-        given = {name: getattr(asked, name) for name in _attributes() if getattr(asked, name) is not None}
-        control.fault(asked.kind, **given)
+        attributes = {name: getattr(arguments, name) for name in _attributes() if getattr(arguments, name) is not None}
+        control.fault(arguments.kind, **attributes)
 
 
-_VERBS = {"up": _up, "down": _down, "env": _env, "state": _state, "fault": _fault}
+_COMMANDS = {"up": _up, "down": _down, "env": _env, "state": _state, "fault": _fault}
 
 
-def _control(asked: argparse.Namespace) -> Control:
-    return Control(background.environment(asked.folder)["CLOUDLSTM_EMULATOR_URL"])
+def _control(arguments: argparse.Namespace) -> Control:
+    return Control(background.environment(arguments.folder)["CLOUDLSTM_EMULATOR_URL"])
 
 
 def _print_exports(variables: dict[str, str]) -> None:
@@ -92,7 +92,7 @@ def _print_exports(variables: dict[str, str]) -> None:
 
 
 def _attributes() -> dict[str, type]:
-    """The attributes of a fault that can be asked for, and the type of each."""
+    """Returns the attributes of a fault that have an option, with their types."""
     kinds = {"int": int, "float": float, "str": str}
     return {
         each.name: kinds[str(each.type).partition(" ")[0]]
@@ -102,26 +102,28 @@ def _attributes() -> dict[str, type]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m localstack", description="A cloud in a box.")
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    parser = argparse.ArgumentParser(prog="python -m localstack", description="An emulated cloud on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--folder", type=lambda text: Path(text).resolve(), default=Path(".localstack").resolve())
-    up = verbs.add_parser("up", parents=[shared], help="start it in the background and print its environment")
-    up.add_argument("--cloud", choices=CLOUDS, default="aws", help="which cloud it is to be (default: aws)")
-    up.add_argument("--target", type=Path, help="make a target as well and write its document to this file")
-    up.add_argument("--name", default="emulated", help="what the target is called")
+    up = commands.add_parser("up", parents=[shared], help="start the cloud in the background and print its environment")
+    up.add_argument("--cloud", choices=CLOUDS, default="aws", help="the cloud to emulate (default: aws)")
+    up.add_argument("--target", type=Path, help="also make a target and write its document to this file")
+    up.add_argument("--name", default="emulated", help="name of the target")
     up.add_argument("--pyspark", help="version of pyspark on the cluster's nodes (default: the one installed here)")
     up.add_argument("--trainer-python", type=Path, default=Path(sys.executable), help="interpreter of the trainers")
-    up.add_argument("--log-delay", type=float, default=0.0, help="seconds until a step's logs reach the bucket")
-    up.add_argument("--node-env", action="append", default=[], metavar="NAME=VALUE", help="variable for every node")
+    up.add_argument("--log-delay", type=float, default=0.0, help="seconds until a step's logs are in the bucket")
+    up.add_argument(
+        "--node-env", action="append", default=[], metavar="NAME=VALUE", help="environment variable for every node"
+    )
     for server in ("storage", "services", "control"):
         up.add_argument(f"--{server}-port", type=int, default=0, help="fixed port (default: any free one)")
-    up.add_argument("--foreground", action="store_true", help="stay until interrupted, print nothing")
-    verbs.add_parser("down", parents=[shared], help="end it and print what unsets its environment")
-    verbs.add_parser("env", parents=[shared], help="print its environment again")
-    verbs.add_parser("state", parents=[shared], help="tell what is going on, as JSON")
-    told = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-    fault = verbs.add_parser("fault", parents=[shared], help="make something go wrong", description=told)
+    up.add_argument("--foreground", action="store_true", help="run until interrupted, print nothing")
+    commands.add_parser("down", parents=[shared], help="end the cloud and print commands that unset its environment")
+    commands.add_parser("env", parents=[shared], help="print the environment again")
+    commands.add_parser("state", parents=[shared], help="print services, steps and machines as JSON")
+    meanings = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
+    fault = commands.add_parser("fault", parents=[shared], help="make something fail", description=meanings)
     fault.add_argument("kind", choices=[*KINDS, "list", "clear"])
     for name, kind in _attributes().items():
         fault.add_argument(f"--{name.replace('_', '-')}", dest=name, type=kind)

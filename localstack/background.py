@@ -1,4 +1,4 @@
-"""A cloud in the background: one a folder, found again by the folder, ended by `down` or with the machine."""
+"""Runs a cloud in the background: one for each folder, until `down` or the end of the process."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _DATA = "data"
 
 
 class NotRunningError(Exception):
-    """There is no cloud in this folder."""
+    """No cloud runs in this folder."""
 
 
 def hold(folder: Path, options: Options, target: str, target_file: Path | None) -> None:
-    """Runs a cloud in the folder until this process is told to end; the folder's lock says that it runs.
+    """Runs a cloud in the folder until this process gets SIGTERM. It holds the folder's lock while it runs.
 
     Args:
-        folder: Where it keeps everything.
-        options: How it is set up.
-        target: The name of the target to make; empty makes none.
-        target_file: Where to write the target document as well.
+        folder: Where the cloud keeps its files.
+        options: The cloud's options.
+        target: Name of the target to make; empty for none.
+        target_file: Another file for the target document.
 
     Raises:
-        RuntimeError: when one runs there already.
+        RuntimeError: if a cloud runs there already.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     (folder / ".gitignore").write_text("*\n")
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)  # never closed: held to the process's very end
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)  # never closed, so this process holds it until its end
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise RuntimeError(f"a cloud runs in {folder} already: end it by `down`") from None
+        raise RuntimeError(f"a cloud runs in {folder} already: end it with `down`") from None
     (folder / _ENVIRONMENT).unlink(missing_ok=True)
     shutil.rmtree(folder / _DATA, ignore_errors=True)
     os.truncate(lock, 0)
@@ -64,43 +64,48 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None) 
             (folder / _ENVIRONMENT).unlink(missing_ok=True)
 
 
-def start(folder: Path, words: Sequence[str]) -> dict[str, str]:
-    """Starts `hold` with these words of its command line in a process of its own; the environment once it is up.
+def start(folder: Path, arguments: Sequence[str]) -> dict[str, str]:
+    """Starts a process that calls `hold`; returns the cloud's environment once it runs.
+
+    Args:
+        folder: Where the cloud keeps its files.
+        arguments: The arguments of the command `up`.
+
 
     Raises:
-        RuntimeError: when it did not come up, with the end of its log.
+        RuntimeError: if it did not start, with the end of its log.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _holder(folder):
-        raise RuntimeError(f"a cloud runs in {folder} already: end it by `down`")
+        raise RuntimeError(f"a cloud runs in {folder} already: end it with `down`")
     (folder / _ENVIRONMENT).unlink(missing_ok=True)
     log = folder / "log.txt"
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "localstack", "up", "--foreground", f"--folder={folder}", *words]
+        command = [sys.executable, "-m", "localstack", "up", "--foreground", f"--folder={folder}", *arguments]
         held = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-    give_up = time.monotonic() + 3 * START_S
+    deadline = time.monotonic() + 3 * START_S
     while not (folder / _ENVIRONMENT).exists():
-        if held.poll() is not None or time.monotonic() > give_up:
+        if held.poll() is not None or time.monotonic() > deadline:
             held.kill()
-            raise RuntimeError(f"the cloud did not come up; its log ends:\n{tail(log)}")
+            raise RuntimeError(f"the cloud did not start; its log ends:\n{tail(log)}")
         time.sleep(0.1)
     return environment(folder)
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The environment of the cloud that runs in the folder.
+    """Returns the environment of the cloud that runs in the folder.
 
     Raises:
-        NotRunningError: when none does.
+        NotRunningError: if no cloud runs there.
     """
     exported = written(folder)
     if not exported or not _holder(folder):
-        raise NotRunningError(f"no cloud runs in {folder}: start one by `python -m localstack up`")
+        raise NotRunningError(f"no cloud runs in {folder}: start one with `python -m localstack up`")
     return exported
 
 
 def written(folder: Path) -> dict[str, str]:
-    """The environment of the cloud that runs in the folder, or that was killed there; empty if it was ended."""
+    """Returns the environment that the folder's cloud has written; empty if the cloud ended normally."""
     try:
         lines = (folder / _ENVIRONMENT).read_text().splitlines()
     except FileNotFoundError:
@@ -109,19 +114,19 @@ def written(folder: Path) -> dict[str, str]:
 
 
 def stop(folder: Path) -> None:
-    """Ends the cloud of the folder; returns when its last process is gone.
+    """Ends the cloud of the folder; returns when its last process has ended.
 
     Raises:
-        NotRunningError: when there is none.
+        NotRunningError: if no cloud runs there.
     """
     pid = _holder(folder)
     if not pid:
         raise NotRunningError(f"no cloud runs in {folder}")
-    for number, patience_s in ((signal.SIGTERM, 30.0), (signal.SIGKILL, 10.0)):
+    for number, timeout_s in ((signal.SIGTERM, 30.0), (signal.SIGKILL, 10.0)):
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-        give_up = time.monotonic() + patience_s
-        while time.monotonic() < give_up:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
             if not _holder(folder):
                 return
             time.sleep(0.05)
@@ -129,7 +134,7 @@ def stop(folder: Path) -> None:
 
 
 def _holder(folder: Path) -> int:
-    """The process that holds the folder's lock; 0 if none does. The system drops a lock with its process."""
+    """Returns the id of the process that holds the folder's lock, or 0. The lock ends with its process."""
     try:
         with (folder / "lock").open() as lock:
             try:
@@ -142,7 +147,7 @@ def _holder(folder: Path) -> int:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner may read; it is never there in part."""
+    """Writes a file that only its owner may read, in one step."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)

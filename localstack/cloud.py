@@ -1,4 +1,4 @@
-"""The emulated cloud as a whole: starts its servers, knows the environment that leads to them, ends them."""
+"""The emulated cloud: starts and ends its servers, and gives the environment by which SDKs find them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Storage(Protocol):
     def __call__(
         self, folder: Path, *, port: int = 0, network: Network | None = None
     ) -> AbstractContextManager[Mapping[str, str]]:
-        """Starts the storage service in this network; its block has the variables by which SDKs find it."""
+        """Starts the storage service in this network; yields the variables by which SDKs find it."""
         ...
 
 
 class Provider(Protocol):
-    """What a cloud's module `provider` has: the only thing that differs from here on."""
+    """The interface of each cloud's module `provider`."""
 
     SERVER_ENVIRONMENT: Mapping[str, str]
     """Variables for the process that serves all services but storage."""
@@ -40,31 +40,31 @@ class Provider(Protocol):
     storage: Storage
 
     def url(self, port: int) -> str:
-        """The URL of the other services at a port of 127.0.0.1; with a secret in it if no request is signed."""
+        """Returns the URL of all other services at this port. It contains a secret if requests are not signed."""
         ...
 
     def environment(self, stored: Mapping[str, str], url: str) -> dict[str, str]:
-        """The variables that lead SDKs to storage and to the services at the URL."""
+        """Returns the variables by which SDKs find storage and the services at the URL."""
         ...
 
     def make_target(self, name: str, environment: Mapping[str, str]) -> dict[str, Any]:
-        """A target made through the cloud's APIs; its document."""
+        """Makes a target through the cloud's APIs; returns its document."""
         ...
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a cloud is set up.
+    """Options of an emulated cloud.
 
     Attributes:
-        cloud: Which cloud it is to be.
-        pyspark: The version of pyspark, and so of Spark, on the cluster's nodes; None for this environment's own.
+        cloud: The cloud to emulate.
+        pyspark: The version of pyspark and Spark on the nodes; None for the version of this environment.
         trainer_python: The interpreter of trainer machines.
-        log_delay_s: How long a platform's logs take to reach the bucket; EMR's take about five minutes.
-        node_environment: More variables for every node and machine.
-        storage_port: Where S3 or GCS listens; 0 for any free port.
-        services_port: Where all other services listen.
-        control_port: Where the emulator's own API listens.
+        log_delay_s: Seconds until logs are in the bucket; EMR takes about five minutes.
+        node_environment: More environment variables for every node and machine.
+        storage_port: Port of S3 or GCS; 0 for any free port.
+        services_port: Port of all other services; 0 for any free port.
+        control_port: Port of the emulator's own API; 0 for any free port.
     """
 
     cloud: CloudName = "aws"
@@ -78,31 +78,31 @@ class Options:
 
 
 class Cloud:
-    """A cloud that runs while the `with` block lasts, and no longer than this process.
+    """A cloud that runs during the `with` block and ends with this process at the latest.
 
     Args:
-        folder: Where it keeps everything; a cloud begins empty, so it must be new or empty.
-        options: How it is set up.
+        folder: Where it keeps its files; new or empty.
+        options: Its options.
     """
 
     def __init__(self, folder: Path, options: Options | None = None) -> None:
         self.folder = folder.resolve()
         self.options = options or Options()
         self.environment: dict[str, str] = {}
-        """The variables by which SDKs and this project find the cloud, while it runs."""
+        """The variables by which SDKs and this project find the cloud; empty when it does not run."""
         self._provider = cast("Provider", import_module(f"localstack.{self.options.cloud}.provider"))
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o700)  # it has secrets, and the output of jobs
+        self.folder.chmod(0o700)  # it contains secrets and the output of jobs
         with ExitStack() as stack:
             network = stack.enter_context(cloud_network())
             folder, port = self.folder / "storage", self.options.storage_port
             stored = stack.enter_context(self._provider.storage(folder, port=port, network=network))
             url = self._provider.url(self.options.services_port or free_ports(1)[0])
             services = self._provider.environment(stored, url)
-            if network.enter:  # the machines in it reach storage there, and everything else that they know by relays
+            if network.enter:  # machines reach storage directly, and all other known URLs by relays
                 needed = ports_of([*services.values(), *self.options.node_environment.values()])
                 routes = [
                     Route(port, ["cloud"], port, inside=False) for port in sorted(needed - ports_of(stored.values()))
@@ -121,24 +121,24 @@ class Cloud:
 
     @property
     def setup_environment(self) -> dict[str, str]:
-        """The same for tools that set buckets up, such as Terraform: S3 at the address of all other services.
+        """The environment for tools that configure buckets, such as Terraform: S3 is at the URL of the other services.
 
-        There a bucket takes every setting; SeaweedFS itself refuses some, and locks itself up by others.
+        That URL accepts every setting of a bucket; SeaweedFS rejects some, and others would deny all access to it.
         """
         return {name: value for name, value in self.environment.items() if name != "AWS_ENDPOINT_URL_S3"}
 
     def make_target(self, name: str) -> dict[str, Any]:
-        """A bucket, a Spark cluster and a group of trainers, made through the cloud's APIs; the target document."""
+        """Makes bucket, Spark cluster and trainer group through the cloud's APIs; returns the target document."""
         return self._provider.make_target(name, self.environment)
 
     @property
     def control(self) -> Control:
-        """The emulator's own API: faults and state."""
+        """A client of the emulator's own API: faults and state."""
         return Control(self.environment["CLOUDLSTM_EMULATOR_URL"])
 
     @contextmanager
     def _served(self, services: Mapping[str, str], url: str, network: Network) -> Iterator[str]:
-        """The server of all services but storage; yields the URL of the emulator's own API."""
+        """Runs the server of all services except storage; yields the URL of the emulator's own API."""
         options = self.options
         folder = self.folder / options.cloud
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Programs that live no longer than this process, whatever kills it."""
+"""Child processes that end with this process, even if it is killed."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 START_S = 60.0
-"""How long a server may take to answer."""
+"""How long a server may take to start, in seconds."""
 
 _SUPERVISE = Path(__file__).with_name("supervise.py")
 
 
 class Process:
-    """A running program with a supervisor that ends it, and all it started, with its owner.
+    """A running program. A supervisor ends the program and all its descendants when this process ends.
 
     Args:
         command: Program and arguments.
-        folder: Where it runs.
-        stdout: The file that takes its standard output.
-        stderr: The file for its standard error; None joins it to the output.
-        environment: All of its environment; None for this process's own.
+        folder: Its working directory.
+        stdout: The file for its standard output.
+        stderr: The file for its standard error; None for the file of the output.
+        environment: Its whole environment; None for that of this process.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Process:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                umask=0o077,  # what it writes, sockets included, is nobody else's
+                umask=0o077,  # its files and sockets are for this user only
             )
 
     @property
@@ -59,25 +59,25 @@ class Process:
         return self._supervisor.pid
 
     def poll(self) -> int | None:
-        """The exit status as a shell gives it (128 + n after signal n); None while the program runs."""
+        """Returns the exit status as a shell does (128 + n after signal n); None while the program runs."""
         return self._supervisor.poll()
 
     def interrupt(self) -> None:
-        """Asks the program's process group to end by SIGINT."""
-        self._order(b"i")
+        """Sends SIGINT to the program's process group."""
+        self._send_order(b"i")
 
     def terminate(self) -> None:
-        """Asks the program's process group to end by SIGTERM."""
-        self._order(b"t")
+        """Sends SIGTERM to the program's process group."""
+        self._send_order(b"t")
 
-    def _order(self, word: bytes) -> None:
+    def _send_order(self, word: bytes) -> None:
         assert self._supervisor.stdin is not None
         with suppress(BrokenPipeError, ValueError):
             self._supervisor.stdin.write(word)
             self._supervisor.stdin.flush()
 
     def kill(self) -> None:
-        """Ends the program and all its descendants now; returns when they are gone."""
+        """Kills the program and all its descendants; returns when they have ended."""
         assert self._supervisor.stdin is not None
         with suppress(BrokenPipeError):
             self._supervisor.stdin.close()
@@ -91,19 +91,26 @@ def serving(
     ready: Callable[[], bool],
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Process]:
-    """Runs a server, with its log in `folder`/log.txt, from the moment it is ready until the block ends.
+    """Runs a server during the block; its log is `folder`/log.txt.
+
+    Args:
+        command: Program and arguments.
+        folder: Its working directory.
+        ready: Returns True once the server answers.
+        environment: Its whole environment; None for that of this process.
+
 
     Raises:
-        RuntimeError: when the server ends or stays silent, with the end of its log.
+        RuntimeError: if the server ends or does not become ready, with the end of its log.
     """
     log = folder / "log.txt"
     log.write_bytes(b"")
     server = Process(command, folder=folder, stdout=log, environment=environment)
     try:
-        give_up = time.monotonic() + START_S
+        deadline = time.monotonic() + START_S
         while not ready():
-            if server.poll() is not None or time.monotonic() > give_up:
-                state = "is silent" if server.poll() is None else f"ended with {server.poll()}"
+            if server.poll() is not None or time.monotonic() > deadline:
+                state = "does not answer" if server.poll() is None else f"ended with {server.poll()}"
                 raise RuntimeError(f"{Path(command[0]).name} {state}; its log ends:\n{tail(log)}")
             time.sleep(0.1)
         yield server
@@ -112,15 +119,15 @@ def serving(
 
 
 def own_environment() -> dict[str, str]:
-    """What a child needs to find this package as we do, without any account's credentials."""
+    """Returns the environment for a child that imports this package, without credentials of cloud accounts."""
     accounts = ("AWS_", "GOOGLE_", "CLOUDSDK_", "STORAGE_EMULATOR_")
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(accounts)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(accounts)}
     here = str(Path(__file__).parents[1])
-    return mine | {"PYTHONPATH": os.pathsep.join([here, *(each for each in sys.path if each not in ("", here))])}
+    return kept | {"PYTHONPATH": os.pathsep.join([here, *(each for each in sys.path if each not in ("", here))])}
 
 
 def tail(path: Path, n_bytes: int = 4000) -> str:
-    """The end of a text file; empty if there is none."""
+    """Returns the end of a text file; empty if there is no file."""
     try:
         return path.read_bytes()[-n_bytes:].decode(errors="replace")
     except FileNotFoundError:
@@ -128,7 +135,7 @@ def tail(path: Path, n_bytes: int = 4000) -> str:
 
 
 def program(name: str) -> str:
-    """A program of this virtual environment, be it activated or not."""
+    """Returns the path of a program of this virtual environment, activated or not."""
     found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if not found:
         raise RuntimeError(f"no program {name}: install the dev dependencies")
@@ -136,7 +143,7 @@ def program(name: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """TCP ports of 127.0.0.1 that were free a moment ago, all different."""
+    """Returns different TCP ports of 127.0.0.1 that were free a moment ago."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

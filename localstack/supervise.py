@@ -1,10 +1,10 @@
-"""Runs one program and ends everything it started, however deep, as soon as the program or its owner is gone.
+"""Runs one program; kills all its descendants when the program or its owner ends.
 
-Usage: supervise.py PROGRAM [ARGUMENT ...], with a pipe from the owner as standard input.
+Usage: supervise.py PROGRAM [ARGUMENT ...]; standard input is a pipe from the owner.
 
-The owner writes "i" or "t" to interrupt or to terminate the program's process group. When the pipe closes, because the
-owner closed it or was killed, every descendant is killed, also those that began a session of their own: this process
-is their subreaper. A script of its own, because it must start fast and outlive whatever its owner has imported.
+The owner writes "i" or "t" to send SIGINT or SIGTERM to the program's process group. The pipe closes when the owner
+closes it or is killed. Then every descendant is killed, also those in other sessions: this process is their
+subreaper. This is a separate script because it must start fast, without the owner's imports.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ import time
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
 _ORDERS = {b"i": signal.SIGINT, b"t": signal.SIGTERM}
-_POLL_S = 0.1  # where the system cannot tell by a file descriptor that a process has ended
+_POLL_S = 0.1  # where the system has no file descriptor for the end of a process
 
 
 def main(command: list[str]) -> int:
-    """The program's exit status as a shell would give it."""
+    """Runs the program and returns its exit status as a shell does."""
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
     if prctl:
         prctl(_SET_CHILD_SUBREAPER, 1)
@@ -52,7 +52,7 @@ def main(command: list[str]) -> int:
 
 
 def _kill_descendants() -> None:
-    """Whatever a killed process leaves behind becomes our child, so killing children until there are none is enough."""
+    """Kills children until there are none: children of a killed process become children of this one."""
     while children := _children():
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
@@ -66,7 +66,7 @@ def _kill_descendants() -> None:
 def _children() -> list[int]:
     try:
         return [int(pid) for pid in pathlib.Path("/proc/thread-self/children").read_text().split()]
-    except OSError:  # not Linux: the process group is all we know of
+    except OSError:  # not Linux: only the process group is known
         return []
 
 

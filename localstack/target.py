@@ -1,4 +1,4 @@
-"""What target documents of every emulated cloud have in common."""
+"""The parts of target documents that both emulated clouds share."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def described(cloud: str, name: str, bucket_uri: str, particular: Mapping[str, Any]) -> dict[str, Any]:
-    """A target document.
+def target_document(cloud: str, name: str, bucket_uri: str, particular: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a target document.
 
     Args:
-        cloud: Which cloud it is on.
-        name: What everything is called.
-        bucket_uri: Its bucket.
-        particular: What differs between clouds, by the document's keys.
+        cloud: The name of the cloud.
+        name: The name of the target and its parts.
+        bucket_uri: The URI of its bucket.
+        particular: The keys whose values differ between clouds.
     """
     return {
         "contract_version": 1,
@@ -38,7 +38,7 @@ def described(cloud: str, name: str, bucket_uri: str, particular: Mapping[str, A
 
 
 def user_data(target: Mapping[str, Any]) -> str:
-    """What the trainers' template gives its machines to run: a script that tells them who they are."""
+    """Returns the start script of trainers: it exports the variables that identify group and cloud."""
     variables = {
         "CLOUD": target["cloud"],
         "BUCKET_URI": target["bucket_uri"],

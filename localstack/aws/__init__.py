@@ -1,1 +1,1 @@
-"""Amazon's part: moto's servers for the APIs, with the life that they lack."""
+"""The emulated AWS: moto's APIs, with steps, machines and errors that moto lacks."""

@@ -123,7 +123,7 @@ class Steps:
             cluster.creation_datetime.timestamp(),
             step.words[1:],
             defaults=_spark_defaults(cluster),
-            refusal="" if ours else f"the emulator runs spark-submit by command-runner.jar, not {step.jar}",
+            rejection="" if ours else f"the emulator runs spark-submit by command-runner.jar, not {step.jar}",
         )
         (application.folder / "controller").write_text(f"INFO startExec '{step.jar} {' '.join(step.words)}'\n")
         return application
@@ -192,7 +192,7 @@ def _failure(cluster: Cluster, step: Step, application: Application) -> dict[str
     base, fault = _log_base(cluster), application.fault or Fault("step-fails")
     details = {
         "Reason": fault.reason or "Unknown Error.",
-        "Message": fault.message or application.told(),
+        "Message": fault.message or application.last_exception(),
         "LogFile": f"{base}/steps/{step.id}/stderr.gz" if base else "",
     }
     return {name: text for name, text in details.items() if text}

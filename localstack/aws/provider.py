@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localstack.stores.seaweedfs import seaweedfs
-from localstack.target import described, user_data
+from localstack.target import target_document, user_data
 
 storage = seaweedfs
 SERVER_ENVIRONMENT = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
@@ -48,7 +48,7 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
         "trainer_machines": [MACHINE],
         "endpoints": urls,
     }
-    target = described("aws", name, f"s3://{bucket}", particular)
+    target = target_document("aws", name, f"s3://{bucket}", particular)
     _group(clients, target, [subnet["SubnetId"] for subnet in subnets])
     clients["s3"].put_object(Bucket=bucket, Key="target.json", Body=json.dumps(target, indent=1).encode())
     return target

@@ -1,1 +1,1 @@
-"""Google's part: Dataproc and Compute Engine, what a target needs of them, as their REST clients know them."""
+"""The emulated Google Cloud: the parts of Dataproc's and Compute Engine's REST APIs that a target needs."""

@@ -215,7 +215,7 @@ class Jobs:
     def _explained(self, job: Job, application: Application) -> str:
         """status.details: what is known of the failure, and where the driver's output is."""
         fault = application.fault
-        told = application.told().removeprefix('Exception in thread "main" ')
+        told = application.last_exception().removeprefix('Exception in thread "main" ')
         if fault and (fault.reason or fault.message):
             told = " ".join(filter(None, (fault.reason, fault.message)))
         begin = (

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localstack.stores.fake_gcs import fake_gcs, make_gs_bucket
-from localstack.target import described, user_data
+from localstack.target import target_document, user_data
 
 storage = fake_gcs
 SERVER_ENVIRONMENT: dict[str, str] = {}
@@ -45,7 +45,7 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
         "trainer_machines": [MACHINE],
         "endpoints": {"dataproc": url, "compute": url},
     }
-    target = described("gcp", name, f"gs://{bucket}", particular)
+    target = target_document("gcp", name, f"gs://{bucket}", particular)
     labels = {"cloudlstm": name}
     cluster = {
         "clusterName": name,

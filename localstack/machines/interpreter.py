@@ -1,4 +1,4 @@
-"""The Python of the cluster's nodes: one that has pyspark and nothing else, so that a dependency left out shows."""
+"""The Python of the cluster's nodes: it has only pyspark, so that missing dependencies are noticed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LINKED = ("pyspark", "py4j")
 
 
 def node_python(pyspark: str | None = None) -> Path:
-    """An interpreter with this pyspark alone; made once and kept in the user's cache.
+    """Returns an interpreter that has only this pyspark; made once and kept in the user's cache.
 
     Args:
-        pyspark: A version from PyPI; None takes the pyspark of this environment, linked instead of installed.
+        pyspark: A version from PyPI; None for a link to the pyspark of this environment.
 
     Raises:
-        RuntimeError: when there is no pyspark to take, or it cannot be installed.
+        RuntimeError: if there is no pyspark, or it cannot be installed.
     """
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
     own = None if pyspark else _own_packages()
@@ -46,13 +46,13 @@ def node_python(pyspark: str | None = None) -> Path:
 
 
 def spark_home(python: Path) -> Path:
-    """Where the Spark lies that the interpreter's pyspark brings."""
+    """Returns the folder of the Spark in the interpreter's pyspark."""
     (found,) = python.parents[1].glob("lib/python*/site-packages/pyspark")
     return found
 
 
 def minor_version(python: Path) -> str:
-    """The interpreter's version, such as "3.11"."""
+    """Returns the interpreter's version, such as "3.11"."""
     return spark_home(python).parents[1].name.removeprefix("python")
 
 

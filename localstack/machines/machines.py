@@ -1,4 +1,4 @@
-"""The machines of all groups: a process for each that the platform has, none for those it has taken away."""
+"""Runs the machines of all groups: one process for each instance that the platform has."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from localstack.processes import Process
 
 @dataclass(frozen=True)
 class Instance:
-    """A machine as its platform knows it.
+    """An instance of a group.
 
     Attributes:
         id: The platform's id.
         group: Its group.
         address: Its private address, one of this machine's loopback addresses.
-        variables: What its user data exports.
-        name: What it is called itself, where that is not its id.
+        variables: The variables that its user data exports.
+        name: Its name, if that is not its id.
     """
 
     id: str
@@ -38,11 +38,11 @@ class Instance:
 
 
 class Machines:
-    """Starts and ends processes until there is one for each instance.
+    """Starts and ends processes so that there is one for each instance.
 
     Args:
-        nodes: How they are set up.
-        network: Where they are: TensorFlow's server takes anybody who can connect.
+        nodes: How machines are set up.
+        network: The network in which they run.
     """
 
     def __init__(self, nodes: Nodes, network: Network) -> None:
@@ -52,7 +52,7 @@ class Machines:
         self._leaving: list[tuple[float, Process]] = []
 
     def reconcile(self, wanted: Mapping[str, Instance]) -> None:
-        """Makes the running processes those of the wanted instances; the others are killed with all they started."""
+        """Starts the processes of the wanted instances that do not run, and kills all others with their descendants."""
         for gone in self._running.keys() - wanted.keys():
             self._running.pop(gone)[1].kill()
         for each in wanted.values():
@@ -65,7 +65,7 @@ class Machines:
         self._leaving = [(when, process) for when, process in self._leaving if process.poll() is None]
 
     def preempt(self, machine: str, grace_s: float) -> None:
-        """Warns a machine's processes by SIGTERM and ends them some seconds later; at once without grace."""
+        """Sends SIGTERM to a machine's processes and kills them after the grace period."""
         _, process = self._running.pop(machine)
         if grace_s <= 0:
             process.kill()
@@ -74,7 +74,7 @@ class Machines:
         self._leaving.append((time.monotonic() + grace_s, process))
 
     def in_group(self, pattern: str) -> list[str]:
-        """The ids of a group's running machines, in the order in which they started."""
+        """Returns the ids of a group's running machines in their order of start; `*` is all groups."""
         return [name for name, (instance, _) in self._running.items() if pattern in ("*", instance.group)]
 
     def stop(self) -> None:
@@ -84,7 +84,7 @@ class Machines:
             process.kill()
 
     def states(self) -> list[dict[str, Any]]:
-        """What runs, as JSON objects."""
+        """Returns the running machines as JSON objects."""
         return [
             {
                 "id": instance.id,
@@ -109,7 +109,7 @@ class Machines:
             ADDRESS: instance.address,
             ID: instance.name or instance.id,
             PYTHON: str(self._nodes.trainer_python),
-            CORES: str(next(self._cores)),  # they share this machine's
+            CORES: str(next(self._cores)),  # all machines share this one's cores
             "PYTHONPATH": ":".join(filter(None, sys.path)),
         }
         return Process(

@@ -1,4 +1,4 @@
-"""What a machine of the emulated cloud finds around it: a bare environment, and the way to the cloud's services."""
+"""The environment of every node and machine: few variables, and the URLs of the cloud's services."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
-"""Where the system's programs lie; nothing of the environment that started the emulator is on it."""
+"""The folders of the system's programs, without those of the environment that started the emulator."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,11 @@ class Nodes:
     """How nodes and machines are set up.
 
     Attributes:
-        folder: Where they keep everything: one folder for each step, machine and daemon.
+        folder: The parent of the folders of each step, machine and daemon.
         spark_python: The interpreter of the Spark nodes, with pyspark only.
         trainer_python: The interpreter of trainers, with TensorFlow.
-        services: The environment by which SDKs find the cloud, as a node's own role and region give it.
-        extra: More variables for every node, such as the address of a stand-in for a service outside the cloud.
+        services: The variables by which SDKs find the cloud.
+        extra: More variables for every node, such as the URL of the emulated Yahoo.
     """
 
     folder: Path
@@ -29,7 +29,7 @@ class Nodes:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, home: Path) -> dict[str, str]:
-        """All variables of a node whose home folder this is."""
+        """Returns all variables of a node with this home folder."""
         scratch = home / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
         return {

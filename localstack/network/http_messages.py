@@ -6,7 +6,7 @@ import re
 
 
 def without_chunks(body: bytes) -> bytes:
-    """The content of such a body; signatures and checksums in it are not looked at."""
+    """Returns the content of a chunked body; ignores signatures and checksums (aws-chunked) between the chunks."""
     parts = []
     while body:
         line, _, body = body.partition(b"\r\n")
@@ -24,7 +24,7 @@ def with_length(head: bytes, count: int) -> bytes:
 
 
 def header(head: bytes, name: bytes) -> bytes:
-    """A header's value; empty if it is not there."""
+    """Returns a header's value; empty if it is missing."""
     found = re.search(rb"(?i)\r\n" + name + rb":[ \t]*([^\r]*)", head)
     return found[1].strip() if found else b""
 
@@ -34,7 +34,7 @@ def is_chunked(head: bytes) -> bool:
 
 
 def has_end(head: bytes) -> bool:
-    """Whether the head of an answer tells where its body ends; otherwise that is where the connection ends."""
+    """True if the head says where the body ends. Otherwise the body ends with the connection."""
     return is_chunked(head) or bool(header(head, b"Content-Length"))
 
 

@@ -1,8 +1,8 @@
-"""The network of an emulated cloud: one with a loopback interface only, which nobody can reach from outside.
+"""The network of an emulated cloud: a namespace with only a loopback interface, closed to other processes.
 
-TensorFlow's server in a trainer and the storage servers take anybody who can connect. Therefore they are in a network
-namespace of the cloud's own, where no other user and no other machine can connect. Everything that is to be reached
-from there, or in there, has a relay (relay.py).
+TensorFlow's server in a trainer and the storage servers serve everybody who can connect. Therefore they run in a
+network namespace of their own, to which no other user and no other machine can connect. Relays (relay.py) pass the
+allowed connections in and out.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from cloudlstm.errors import MachineError
 from cloudlstm.workers.loopback import Loopback
 from localstack.processes import own_environment, serving
 
-# A random network, as two clouds may run beside each other and workers use one port everywhere.
-_CHOSEN = itertools.count(int(ipaddress.ip_address("127.64.0.4")) + 256 * secrets.randbelow(64 * 256))
+# Random, because two clouds may run at the same time and all workers use the same port.
+_ADDRESSES = itertools.count(int(ipaddress.ip_address("127.64.0.4")) + 256 * secrets.randbelow(64 * 256))
 
 _ON_LOOPBACK = re.compile(r"https?://(?:127\.0\.0\.1|localhost):(\d+)\b")
 
@@ -33,8 +33,8 @@ class Network:
     """A cloud's network.
 
     Attributes:
-        enter: The words that begin a command in it; none where it is the machine's own network.
-        missing: Why there is none but the machine's own; empty where there is one.
+        enter: The command prefix that runs a program in it; empty for the machine's own network.
+        missing: Why there is no namespace; empty if there is one.
     """
 
     enter: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Network:
 
     @property
     def exposed(self) -> str:
-        """One line that says what others can reach because there is no network; empty where there is one."""
+        """Returns one line that says what other users can reach; empty if there is a namespace."""
         if not self.missing:
             return ""
         return (
@@ -53,14 +53,14 @@ class Network:
 
 @dataclass(frozen=True)
 class Route:
-    """Connections that are passed on.
+    """A route of a relay: connections to `port` are passed on to `to`.
 
     Attributes:
-        port: Where it listens, at 127.0.0.1.
-        listens: In which networks: "machine", "cloud".
-        to: The port of 127.0.0.1 to which it leads.
-        inside: Whether that is in the cloud's network.
-        secret: What the path of each HTTP request has to begin with; empty passes all bytes.
+        port: The port of 127.0.0.1 where the relay listens.
+        listens: The networks where it listens: "machine", "cloud".
+        to: The port of 127.0.0.1 to which it connects.
+        inside: True if `to` is in the cloud's network.
+        secret: The beginning of the path that each HTTP request needs; empty to pass all bytes.
     """
 
     port: int
@@ -72,7 +72,7 @@ class Route:
 
 @contextmanager
 def cloud_network() -> Iterator[Network]:
-    """A network for the block; the machine's own where the kernel allows no other."""
+    """Makes a network for the block. Yields the machine's own where the kernel allows no namespace."""
     try:
         loopback = Loopback()
     except MachineError as error:
@@ -86,12 +86,12 @@ def cloud_network() -> Iterator[Network]:
 
 @contextmanager
 def relayed(folder: Path, network: Network, routes: Iterable[Route]) -> Iterator[None]:
-    """Keeps routes open during the block; `folder`, which must be new, gets the relay's settings and its log."""
+    """Runs a relay for these routes during the block; the new `folder` is for its settings and its log."""
     folder.mkdir(parents=True)
     settings, ready = folder / "settings.json", folder / "ready"
     settings.touch(mode=0o600)
-    order = {"enter": network.enter, "ready": str(ready), "routes": [asdict(route) for route in routes]}
-    settings.write_text(json.dumps(order, indent=1))
+    settings_document = {"enter": network.enter, "ready": str(ready), "routes": [asdict(route) for route in routes]}
+    settings.write_text(json.dumps(settings_document, indent=1))
     with serving(
         [sys.executable, "-m", "localstack.network.relay", str(settings)], folder, ready.exists, own_environment()
     ):
@@ -99,10 +99,10 @@ def relayed(folder: Path, network: Network, routes: Iterable[Route]) -> Iterator
 
 
 def ports_of(urls: Iterable[str]) -> set[int]:
-    """The ports of 127.0.0.1 to which the URLs lead; those that lead elsewhere are left out."""
+    """Returns the ports of those URLs that are at 127.0.0.1."""
     return {int(port) for url in urls for port in _ON_LOOPBACK.findall(url)}
 
 
 def next_address() -> str:
-    """An address of 127.64.0.0/10 that no other instance of this cloud has."""
-    return str(ipaddress.ip_address(next(_CHOSEN)))
+    """Returns an unused address of 127.64.0.0/10 for an instance of this cloud."""
+    return str(ipaddress.ip_address(next(_ADDRESSES)))

@@ -1,6 +1,6 @@
-"""Passes connections on between the machine's network and the one in which an emulated cloud's machines are.
+"""Passes connections between the machine's network and the network of an emulated cloud.
 
-Usage: python -m localstack.network.relay SETTINGS.json, which network.py writes.
+Usage: python -m localstack.network.relay SETTINGS.json; namespace.py writes that file.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ _PIECE_BYTES = 1 << 18
 
 
 async def serve(settings: dict[str, Any]) -> None:
-    """Passes connections on until killed; makes the file `ready` once it listens."""
+    """Passes connections on until it is killed; creates the file `ready` once it listens."""
     sockets = Sockets(settings["enter"])
     for route in settings["routes"]:
-        for place in route["listens"]:
-            listening = sockets.make(inside=place == "cloud")
+        for network in route["listens"]:
+            listening = sockets.make(inside=network == "cloud")
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a fixed port may be used again at once
             listening.bind(("127.0.0.1", route["port"]))
-            await asyncio.start_server(_passing(route, sockets), sock=listening, backlog=128, limit=_PIECE_BYTES)
+            await asyncio.start_server(_handler_of(route, sockets), sock=listening, backlog=128, limit=_PIECE_BYTES)
     Path(settings["ready"]).touch()
     await asyncio.Event().wait()
 
 
-def _passing(
+def _handler_of(
     route: dict[str, Any], sockets: Sockets
 ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-    """What does the work for each connection of this route."""
+    """Returns the handler of this route's connections."""
 
-    async def passing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            beyond = sockets.make(inside=route["inside"])
+            outgoing = sockets.make(inside=route["inside"])
             try:
-                await asyncio.get_running_loop().sock_connect(beyond, ("127.0.0.1", route["to"]))
+                await asyncio.get_running_loop().sock_connect(outgoing, ("127.0.0.1", route["to"]))
             except OSError:
-                beyond.close()
+                outgoing.close()
                 raise
-            back, out = await asyncio.open_connection(sock=beyond, limit=_PIECE_BYTES)
+            answers, out = await asyncio.open_connection(sock=outgoing, limit=_PIECE_BYTES)
             try:
                 if route["secret"]:
                     url = f"http://127.0.0.1:{route['port']}"
-                    await exchange((reader, writer), (back, out), route["secret"], url)
+                    await exchange((reader, writer), (answers, out), route["secret"], url)
                 else:
-                    await _both(_bytes(reader, out), _bytes(back, writer))
+                    await _both(_bytes(reader, out), _bytes(answers, writer))
             finally:
                 out.close()
         writer.close()
 
-    return passing
+    return handle
 
 
 async def _both(*directions: Awaitable[None]) -> None:
-    """Waits until both have ended, or one has failed."""
+    """Waits until both directions have ended or one has failed."""
     tasks = [asyncio.ensure_future(each) for each in directions]
     try:
         await asyncio.gather(*tasks)

@@ -1,7 +1,7 @@
-"""HTTP for a server that takes requests from anybody: only those whose path begins with a secret are passed on to it.
+"""Protects an HTTP server: passes on only requests whose path begins with a secret.
 
-The server does not see the secret. Where its answers tell URLs of its own, the secret is put into them, because clients
-follow these URLs: the header Location of an upload in parts, and the links in the description of an object.
+The server does not see the secret. Its answers contain URLs that clients follow: the header Location of a resumable
+upload, and the links in an object's description. The secret is added to these URLs.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ _REFUSAL = {"error": {"code": 403, "message": "the path does not begin with the 
 
 
 class RefusedError(OSError):
-    """A request without the secret; it has been answered."""
+    """A request without the secret; the answer 403 has been sent."""
 
 
 async def exchange(
     client: tuple[StreamReader, StreamWriter], server: tuple[StreamReader, StreamWriter], secret: str, url: str
 ) -> None:
-    """Passes requests to the server and its answers back, until one side closes its connection.
+    """Passes requests to the server and answers to the client until one side closes its connection.
 
     Args:
-        client: What the client sends, and what it gets.
-        server: The same of the server.
-        secret: What the path of each request has to begin with.
-        url: The server's own, as it tells it where it does not take the request's.
+        client: Reads from and writes to the client.
+        server: Reads from and writes to the server.
+        secret: The beginning of the path that each request needs.
+        url: The server's own URL, as its answers contain it.
 
     Raises:
-        RefusedError: for a request without the secret.
-        OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError: when one side has gone, or has
-            sent something else than HTTP.
+        RefusedError: if a request lacks the secret.
+        OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError: if one side has closed its
+            connection or has not sent HTTP.
     """
     begin = f"/{secret}/".encode()
     while True:
@@ -55,13 +55,13 @@ async def exchange(
             links = {url.encode(), b"http://" + header(head, b"Host")}
             for link in links:
                 answer = answer.replace(b"\r\nLocation: " + link + b"/", b"\r\nLocation: " + link + begin)
-            lasts = True
+            keeps_open = True
             if method == b"HEAD" or status(answer) in _NO_BODY:
                 client[1].write(answer)
             elif b"alt=media" in path or not header(answer, b"Content-Type").startswith(b"application/json"):
                 client[1].write(answer)
-                lasts = has_end(answer)
-                await _pass(_body(answer, server[0], to_the_end=not lasts), client[1])
+                keeps_open = has_end(answer)
+                await _pass(_body(answer, server[0], until_closed=not keeps_open), client[1])
             else:
                 body = await _content(answer, server[0])
                 for link in links:
@@ -69,7 +69,7 @@ async def exchange(
                 client[1].write(with_length(answer, len(body)) + body)
             await client[1].drain()
             await sending
-            if not lasts:
+            if not keeps_open:
                 return
         finally:
             sending.cancel()
@@ -83,7 +83,7 @@ async def _refuse(writer: StreamWriter) -> None:
 
 
 async def _answer_head(reader: StreamReader, writer: StreamWriter) -> bytes:
-    """The head of the server's answer; what it says before, that it waits for the body, is passed on."""
+    """Returns the head of the server's answer; passes on 100 Continue before it."""
     while True:
         head = await reader.readuntil(_END)
         if not status(head).startswith(b"1"):
@@ -97,8 +97,8 @@ async def _pass(pieces: AsyncIterator[bytes], writer: StreamWriter) -> None:
         await writer.drain()
 
 
-async def _body(head: bytes, reader: StreamReader, *, to_the_end: bool = False) -> AsyncIterator[bytes]:
-    """The body behind a head, in pieces, as it comes: in chunks if the head says so."""
+async def _body(head: bytes, reader: StreamReader, *, until_closed: bool = False) -> AsyncIterator[bytes]:
+    """Yields the body of a message in pieces as they arrive; with its chunk lines if it is chunked."""
     if is_chunked(head):
         size = -1
         while size:
@@ -108,10 +108,10 @@ async def _body(head: bytes, reader: StreamReader, *, to_the_end: bool = False) 
             if size:
                 async for piece in _exactly(size + 2, reader):
                     yield piece
-        while line != b"\r\n":  # lines may come behind the last chunk
+        while line != b"\r\n":  # trailers may follow the last chunk
             line = await reader.readuntil(b"\r\n")
             yield line
-    elif to_the_end:
+    elif until_closed:
         while piece := await reader.read(_PIECE_BYTES):
             yield piece
     else:
@@ -129,6 +129,6 @@ async def _exactly(count: int, reader: StreamReader) -> AsyncIterator[bytes]:
 
 
 async def _content(head: bytes, reader: StreamReader) -> bytes:
-    """The whole body of an answer."""
-    raw = b"".join([piece async for piece in _body(head, reader, to_the_end=not has_end(head))])
+    """Returns the whole body of an answer."""
+    raw = b"".join([piece async for piece in _body(head, reader, until_closed=not has_end(head))])
     return without_chunks(raw) if is_chunked(head) else raw

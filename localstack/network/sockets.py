@@ -1,10 +1,10 @@
-"""TCP sockets of another network than this process's own.
+"""Makes TCP sockets in another network namespace.
 
-A socket belongs to the network in which it was made, whoever uses it. A child that has entered the other network makes
-sockets there and sends them here, so nothing else has to run there.
+A socket belongs to the namespace in which it was made. A child process enters the other namespace, makes sockets
+there and sends them to this process. Nothing else has to run there.
 
-Usage: python -I -S sockets.py NUMBER, the number of the file descriptor by which the child gets its orders. The file
-imports the standard library only, so that the child starts fast.
+Usage: python -I -S sockets.py NUMBER. NUMBER is the file descriptor from which the child reads its requests. This file
+imports only the standard library, so that the child starts fast.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ from collections.abc import Sequence
 
 
 class Sockets:
-    """Makes TCP sockets of this process's network and of another one.
+    """Makes TCP sockets in this process's network and in another one.
 
     Args:
-        enter: The words that begin a command in the other network; without any there is none but this process's own.
+        enter: The command prefix that runs a program in the other network; empty if there is no other network.
     """
 
     def __init__(self, enter: Sequence[str]) -> None:
-        self._orders: socket.socket | None = None
+        self._requests: socket.socket | None = None
         if enter:
-            self._orders, theirs = socket.socketpair()
+            self._requests, theirs = socket.socketpair()
             with theirs:
-                number = theirs.fileno()
-                command = [*enter, sys.executable, "-I", "-S", __file__, str(number)]
-                subprocess.Popen(command, pass_fds=[number], stdin=subprocess.DEVNULL)
+                descriptor = theirs.fileno()
+                command = [*enter, sys.executable, "-I", "-S", __file__, str(descriptor)]
+                subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL)
 
     def make(self, *, inside: bool) -> socket.socket:
-        """A new socket that does not block, of the other network if `inside`.
+        """Returns a new non-blocking socket, in the other network if `inside`.
 
         Raises:
-            OSError: the other network has gone.
+            OSError: if the other network has ended.
         """
-        if inside and self._orders:
-            self._orders.sendall(b"1")
-            numbers = socket.recv_fds(self._orders, 1, 1)[1]
-            if not numbers:
-                raise ConnectionError("the other network has gone")
-            made = socket.socket(fileno=numbers[0])
+        if inside and self._requests:
+            self._requests.sendall(b"1")
+            descriptors = socket.recv_fds(self._requests, 1, 1)[1]
+            if not descriptors:
+                raise ConnectionError("the other network has ended")
+            created = socket.socket(fileno=descriptors[0])
         else:
-            made = socket.socket()
-        made.settimeout(0)
-        return made
+            created = socket.socket()
+        created.settimeout(0)
+        return created
 
 
-def _serve(number: int) -> None:
-    """Sends a new socket for each byte that comes."""
-    with socket.socket(fileno=number) as orders:
-        while orders.recv(1):
-            with socket.socket() as made:
-                socket.send_fds(orders, [b"1"], [made.fileno()])
+def _serve(descriptor: int) -> None:
+    """Sends a new socket for each byte that it receives."""
+    with socket.socket(fileno=descriptor) as requests:
+        while requests.recv(1):
+            with socket.socket() as created:
+                socket.send_fds(requests, [b"1"], [created.fileno()])
 
 
 if __name__ == "__main__":

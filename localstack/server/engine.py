@@ -1,4 +1,4 @@
-"""The heartbeat of an emulated cloud: what its services' own background work would do."""
+"""The background work of an emulated cloud's services."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 TICK_S = 0.2
 REFILL_S = 2.0
-"""How often a group that is short tries again; the services take longer."""
+"""Seconds between attempts to start missing machines; real services wait longer."""
 
 
 class Engine(ABC):
-    """Runs the parts of a cloud, turn by turn."""
+    """Does the background work of a cloud's services in turns."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     @abstractmethod
     def parts(self) -> Sequence[Callable[[], None]]:
-        """What is done in each turn, one after the other, each with the world's lock held."""
+        """Returns the functions of each turn. They are called in order, with the world's lock held."""
 
     @abstractmethod
     def steps(self) -> list[dict[str, object]]:
-        """Steps or jobs of Spark clusters, as JSON objects."""
+        """Returns the steps or jobs of Spark clusters as JSON objects."""
 
     @abstractmethod
     def sizes(self) -> dict[str, int | None]:
-        """How many machines each group is to have."""
+        """Returns the wanted number of machines of each group."""
 
     @abstractmethod
     def machines(self) -> None:
-        """Makes the running processes those of the instances that the groups have."""
+        """Starts and ends processes so that there is one for each trainer instance."""
 
     @abstractmethod
     def take_back(self, machine: str, grace_s: float) -> None:
-        """The platform takes back a machine of a group, as it does with those of its spot market."""
+        """Preempts a machine of a group, as the platform does with spot machines."""
 
     def run(self) -> None:
-        """Turns for ever. What fails inside a turn is noted among the world's problems."""
+        """Repeats the turns until the process ends. Errors are added to the world's problems."""
         parts = self.parts()
         while True:
             for part in parts:
@@ -60,7 +60,7 @@ class Engine(ABC):
             time.sleep(TICK_S)
 
     def state(self) -> dict[str, Any]:
-        """What is going on, as a JSON object."""
+        """Returns the state of the cloud as a JSON object."""
         with self.world.lock:
             return {
                 "spark": self.world.spark.url,
@@ -73,10 +73,10 @@ class Engine(ABC):
             }
 
     def preempt(self, fault: Fault) -> None:
-        """Takes back the machine that the fault names.
+        """Preempts the machine that the fault names.
 
         Raises:
-            ValueError: when there is none.
+            ValueError: if there is no such machine.
         """
         with self.world.lock:
             self.machines()

@@ -1,4 +1,4 @@
-"""What is to go wrong, and when. Each part of the emulator asks here before it acts."""
+"""Faults on demand: what fails, and when. Each part of the emulator checks here before it acts."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from typing import Any
 
 KINDS = {
     "step-fails": "the next step fails, at once or after `after_s` seconds of real work",
-    "step-hangs": "the next step runs for ever, until it is cancelled",
-    "throttled": "calls of `service` and `action` are refused because there were too many",
+    "step-hangs": "the next step runs until it is cancelled",
+    "throttled": "calls of `service` and `action` are rejected with a throttling error",
     "api-error": "calls of `service` and `action` are answered with `status`",
     "no-capacity": "groups named like `group` get no new machines",
-    "preempted": "the platform takes back machine number `worker` of `group`, now",
+    "preempted": "the platform takes machine number `worker` of `group` back now",
 }
 """Every kind of fault with its meaning."""
 
 _ENDLESS = ("no-capacity",)
-"""Kinds that last until they are cleared, unless `seconds` or `times` says otherwise; others happen once."""
+"""Kinds that last until they are cleared. Others happen once. `seconds` or `times` overrides both."""
 
 
 @dataclass
 class Fault:
-    """One thing to go wrong.
+    """A fault.
 
     Attributes:
         kind: One of KINDS.
-        service: Name of a service as the SDK has it ("emr"); `*` matches any.
+        service: Name of a service in the SDK ("emr"); `*` matches any.
         action: Name of an API action ("DescribeStep"); `*` matches any.
         group: Name of a group of machines; `*` matches any.
-        worker: Which machine, counted from 0 in the order in which they started.
+        worker: Number of the machine, from 0, in the order of their start.
         status: HTTP status of the answer.
-        reason: What the platform gives as reason of a failed step; empty for the platform's usual one.
-        message: What the platform says beside it; empty for the platform's usual one.
-        after_s: Seconds that the step does real work before it fails.
-        grace_s: Seconds between SIGTERM and the end of a preempted machine; 0 ends it without a word.
-        times: How often it happens; None for as often as it can.
-        seconds: How long it lasts; None for as long as it takes.
+        reason: The platform's reason for a failed step; empty for its usual one.
+        message: The platform's message; empty for its usual one.
+        after_s: Seconds that the step runs before it fails.
+        grace_s: Seconds between SIGTERM and the end of a preempted machine; 0 ends it without SIGTERM.
+        times: How often it happens; None for no limit.
+        seconds: How long it lasts; None for no limit.
         id: Number, given by the emulator.
     """
 
@@ -66,13 +66,13 @@ class Fault:
 
     @property
     def over(self) -> bool:
-        """Whether it can no longer happen."""
+        """True if it can no longer happen."""
         spent = self.times is not None and self.times <= 0
         return spent or (self.seconds is not None and time.monotonic() > self.began + self.seconds)
 
 
 class Faults:
-    """All faults that were asked for and have not happened yet. Safe to use from many threads."""
+    """All faults that can still happen. Thread-safe."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -80,10 +80,10 @@ class Faults:
         self._ids = itertools.count(1)
 
     def add(self, request: dict[str, Any]) -> Fault:
-        """A new fault from a JSON object with the attributes of Fault.
+        """Adds a fault from a JSON object with the attributes of Fault.
 
         Raises:
-            ValueError: when it is none, naming what is wrong.
+            ValueError: if the object is not a valid fault; the message says why.
         """
         known = {each.name for each in fields(Fault)} - {"id", "began"}
         if unknown := sorted(request.keys() - known):
@@ -93,29 +93,29 @@ class Faults:
         fault = Fault(**request)
         with self._lock:
             fault.id = next(self._ids)
-            if fault.kind != "preempted":  # that one is done at once, by whom it concerns
+            if fault.kind != "preempted":  # the engine does this one at once
                 self._faults.append(fault)
         return fault
 
     def take(self, *kinds: str, service: str = "", action: str = "", group: str = "") -> Fault | None:
-        """The oldest fault of these kinds that concerns this service, action or group; it has then happened once."""
+        """Returns the oldest fault of these kinds for this service, action or group, and counts it as happened."""
         with self._lock:
             self._faults = [fault for fault in self._faults if not fault.over]
             for fault in self._faults:
-                concerned = zip((fault.service, fault.action, fault.group), (service, action, group), strict=True)
-                if fault.kind in kinds and all(not name or fnmatchcase(name, pattern) for pattern, name in concerned):
+                pairs = zip((fault.service, fault.action, fault.group), (service, action, group), strict=True)
+                if fault.kind in kinds and all(not name or fnmatchcase(name, pattern) for pattern, name in pairs):
                     if fault.times is not None:
                         fault.times -= 1
                     return fault
         return None
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Removes all faults."""
         with self._lock:
             self._faults.clear()
 
     def waiting(self) -> list[dict[str, Any]]:
-        """The faults that can still happen, as JSON objects."""
+        """Returns the faults that can still happen as JSON objects."""
         with self._lock:
             return [_document(fault) for fault in self._faults if not fault.over]
 

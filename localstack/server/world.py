@@ -1,4 +1,4 @@
-"""What all parts of an emulated cloud share."""
+"""The state that all parts of an emulated cloud share."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from localstack.spark.cluster import SparkCluster
 
 @dataclass
 class World:
-    """The emulator's state beside that of the services.
+    """The emulator's own state, besides that of the services.
 
     Attributes:
-        folder: Where everything lies.
+        folder: The folder of all files.
         nodes: How nodes are set up.
-        services: The environment by which SDKs find storage and the other services.
-        url: Where the services listen, but storage.
-        network: The network in which the machines are.
-        log_delay_s: How long logs take from a node to the bucket.
-        faults: What is to go wrong.
+        services: The variables by which SDKs find storage and the other services.
+        url: The URL of all services except storage.
+        network: The network of the machines.
+        log_delay_s: Seconds until logs are in the bucket.
+        faults: The faults that can happen.
         spark: The Spark cluster that all emulated clusters share.
-        machines: The processes that stand for instances of groups.
-        lock: Held by whoever reads or changes the services' state: each request, and each turn of the engine.
-        problems: What went wrong inside the emulator itself.
+        machines: The processes of the groups' instances.
+        lock: Protects the services' state; each request and each function of the engine holds it.
+        problems: Errors inside the emulator itself.
     """
 
     folder: Path
@@ -48,9 +48,9 @@ class World:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> World:
-        """From what cloud.py wrote for the server."""
+        """Makes the state from the settings that cloud.py wrote."""
         folder, services = Path(settings["folder"]), settings["services"]
-        os.environ.update(services)  # for the emulator's own use of storage
+        os.environ.update(services)  # the emulator itself uses storage, too
         network = Network(tuple(settings["network"]["enter"]), settings["network"]["missing"])
         nodes = Nodes(
             folder=folder,

@@ -1,4 +1,4 @@
-"""Spark applications while they run: a process each, or none where a fault says that nothing happens."""
+"""Runs Spark applications, one process each, and delivers their logs."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from localstack.server.world import World
 from localstack.spark.cluster import EXECUTOR_CORES, WORKERS
 
 KILLED = -1
-"""The status of a client that was ended before it ended by itself."""
+"""The status of a client that was killed."""
 
 _INTERRUPT_GRACE_S = 10.0
 
 
 @dataclass
 class Application:
-    """An application that has begun.
+    """A started application.
 
     Attributes:
-        id: YARN's name for it.
-        folder: Where its client and its driver run, with what they print.
-        began: When, on the monotonic clock.
-        fault: What goes wrong with it.
-        process: The client; none does nothing, by a fault.
-        kill_at: When it is ended, on the monotonic clock.
+        id: Its id in YARN's format.
+        folder: The folder of its client and its driver, with their output.
+        began: When it began, on the monotonic clock.
+        fault: Its fault, if any.
+        process: The client; None if a fault replaces it.
+        kill_at: When it is to be killed, on the monotonic clock.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Application:
     kill_at: float | None = None
 
     def cancel(self, *, gently: bool) -> None:
-        """Ends it now, or interrupts it first and ends it some seconds later."""
+        """Kills it now; if `gently`, sends SIGINT and kills it ten seconds later."""
         if self.kill_at is None:
             gently = gently and self.process is not None
             self.kill_at = time.monotonic() + (_INTERRUPT_GRACE_S if gently else 0)
@@ -54,7 +54,7 @@ class Application:
                 self.process.interrupt()
 
     def status(self) -> int | None:
-        """The client's exit status, KILLED if there is none; None while it runs."""
+        """Returns the client's exit status, or KILLED; None while it runs."""
         now = time.monotonic()
         if self.fault and self.fault.kind == "step-fails" and now >= self.began + self.fault.after_s:
             self.kill_at = now
@@ -65,23 +65,23 @@ class Application:
         return KILLED if status is None else status
 
     def end(self) -> None:
-        """Ends it with all that it started."""
+        """Kills it with all its descendants."""
         if self.process:
             self.process.kill()
 
-    def refuse(self, why: str) -> None:
-        """It fails at once, and its client says why."""
+    def reject(self, why: str) -> None:
+        """Makes it fail at once, with this reason in the client's output."""
         (self.folder / "stderr").write_text(f"{why}\n")
         self.fault = Fault("step-fails")
 
-    def told(self) -> str:
-        """The last exception that the client printed; empty if it printed none."""
+    def last_exception(self) -> str:
+        """Returns the last exception in the client's output; empty if there is none."""
         lines = re.findall(r"^(?:Exception in thread|Error:).*", tail(self.folder / "stderr"), re.MULTILINE)
         return lines[-1] if lines else ""
 
 
 class Applications:
-    """Begins applications on the world's Spark cluster."""
+    """Starts applications on the emulator's Spark cluster."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -91,21 +91,21 @@ class Applications:
         self,
         folder: Path,
         since: float,
-        words: Sequence[str],
+        arguments: Sequence[str],
         *,
         defaults: Mapping[str, str],
-        refusal: str = "",
+        rejection: str = "",
         joined: bool = False,
     ) -> Application:
-        """Begins an application, unless a fault is due.
+        """Starts an application; a fault that is due may replace it.
 
         Args:
-            folder: Where it runs; made.
-            since: When its cluster began, in epoch seconds: part of the application's name.
-            words: The arguments of spark-submit.
-            defaults: Settings that the cluster gives every application.
-            refusal: Why it is not run; empty to run it.
-            joined: Whether all that the client prints goes to its standard error's file.
+            folder: Its new folder.
+            since: Start of its cluster, in seconds since the epoch; part of the application's id.
+            arguments: The arguments of spark-submit.
+            defaults: The cluster's Spark settings.
+            rejection: Why it is not run; empty to run it.
+            joined: True to write the client's whole output to one file, stderr.
         """
         self._begun += 1
         name = f"application_{int(since * 1000)}_{self._begun:04}"
@@ -114,22 +114,22 @@ class Applications:
         fault = application.fault
         if fault and (fault.kind == "step-hangs" or fault.after_s <= 0):
             return application
-        if refusal:
-            application.refuse(refusal)
+        if rejection:
+            application.reject(rejection)
         else:
-            application.process = self._start(application, words, defaults, joined=joined)
+            application.process = self._start(application, arguments, defaults, joined=joined)
         return application
 
     def _start(
-        self, application: Application, words: Sequence[str], defaults: Mapping[str, str], *, joined: bool
+        self, application: Application, arguments: Sequence[str], defaults: Mapping[str, str], *, joined: bool
     ) -> Process:
         spark, nodes, folder = self._world.spark, self._world.nodes, application.folder
         spark.start()
         events = folder / "events"
         events.mkdir()
         environment = spark.environment(folder)
-        order = {
-            "words": list(words),
+        settings = {
+            "arguments": list(arguments),
             "defaults": dict(defaults),
             "application": application.id,
             "master": spark.url,
@@ -148,9 +148,9 @@ class Applications:
                 "spark.executor.cores": EXECUTOR_CORES,
             },
         }
-        (folder / "order.json").write_text(json.dumps(order, indent=1))
+        (folder / "settings.json").write_text(json.dumps(settings, indent=1))
         return Process(
-            [sys.executable, "-m", "localstack.spark.step", folder / "order.json"],
+            [sys.executable, "-m", "localstack.spark.step", folder / "settings.json"],
             folder=folder,
             stdout=folder / ("stderr" if joined else "stdout"),
             stderr=folder / "stderr",
@@ -159,7 +159,7 @@ class Applications:
 
 
 class Logs:
-    """Writes logs to storage in a thread of its own, each when it is due."""
+    """Writes logs to storage in its own thread, after the platform's delay."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -167,7 +167,7 @@ class Logs:
         threading.Thread(target=self._write, name="logs", daemon=True).start()
 
     def send(self, logs: Mapping[str, bytes]) -> None:
-        """Writes these, by the URIs of their objects, after the delay."""
+        """Writes these logs, by the URIs of their objects, after the delay."""
         due = time.monotonic() + self._world.log_delay_s
         for uri, data in logs.items():
             self._due.put((due, uri, data))
@@ -178,5 +178,5 @@ class Logs:
             time.sleep(max(due - time.monotonic(), 0))
             try:
                 storage.write(uri, data)
-            except Exception as error:  # a log that is lost must not end the others
+            except Exception as error:  # one lost log must not stop the others
                 self._world.problems.append(f"log {uri}: {error}")

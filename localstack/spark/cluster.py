@@ -1,7 +1,7 @@
-"""A Spark standalone cluster: a master and two workers, on loopback, started when first needed.
+"""A Spark standalone cluster on loopback: a master and two workers, started at first use.
 
-Every user of this machine can connect to its ports. A process that connects must therefore know the cluster's secret,
-or it could run its own program as the emulator's user.
+Every user of this machine can connect to its ports. Without a secret, another user could run programs as the
+emulator's user. Therefore each process that connects must know the cluster's secret.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ WORKERS = 2
 EXECUTOR_CORES = 1
 """Cores of each executor; an application gets one executor on each worker."""
 
-# Jobs here are short: compiling them less takes half the processor time. A job's own settings go before these.
-_SPARING = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+# Jobs here are short: less compilation halves the processor time. A job's own settings override these.
+_LIGHT_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 _DEFAULTS = {
-    "spark.driver.extraJavaOptions": _SPARING,
-    "spark.executor.extraJavaOptions": _SPARING,
-    # Only who knows the secret may connect; the web pages, which ask for none, change nothing.
+    "spark.driver.extraJavaOptions": _LIGHT_JVM,
+    "spark.executor.extraJavaOptions": _LIGHT_JVM,
+    # Connections need the secret. The web pages need none and can change nothing.
     "spark.authenticate": "true",
     "spark.master.rest.enabled": "false",
     "spark.master.ui.decommission.allow.mode": "DENY",
@@ -34,17 +34,17 @@ _DEFAULTS = {
     "spark.ui.killEnabled": "false",
 }
 
-# Accounting only: as with YARN's, many applications fit beside each other.
-_OFFERED = ["--cores", "16", "--memory", "256g"]
+# These numbers are only for scheduling: many applications fit at the same time, as with YARN.
+_WORKER_RESOURCES = ["--cores", "16", "--memory", "256g"]
 
 
 class SparkCluster:
-    """The daemons. They are slow to start: `start` returns at once, who needs them waits until `workers` says so.
+    """The daemons. They start slowly: `start` returns at once, and callers wait until `workers` counts them.
 
     Attributes:
-        folder: Where they keep their settings and logs.
-        url: The master's, empty before the first start.
-        web_url: That of the master's web page.
+        folder: The folder of their settings and logs.
+        url: The master's URL; empty before the first start.
+        web_url: The URL of the master's web page.
     """
 
     def __init__(self, nodes: Nodes) -> None:
@@ -69,17 +69,17 @@ class SparkCluster:
             self._daemon(
                 f"worker-{number}",
                 "worker.Worker",
-                [*where, "--port", "0", "--webui-port", "0", *_OFFERED, self.url],
+                [*where, "--port", "0", "--webui-port", "0", *_WORKER_RESOURCES, self.url],
             )
 
     def stop(self) -> None:
-        """Ends the daemons and every executor."""
+        """Kills the daemons and all executors."""
         for daemon in self._daemons:
             daemon.kill()
         self._daemons.clear()
 
     def environment(self, home: Path) -> dict[str, str]:
-        """A node's environment with what Spark needs in it."""
+        """Returns a node's environment with the variables that Spark needs."""
         environment = self._nodes.environment(home)
         return environment | {
             "JAVA_HOME": str(find_java().home),
@@ -92,9 +92,9 @@ class SparkCluster:
         }
 
     def _write_defaults(self) -> None:
-        """Writes the settings that daemons, drivers and executors read, with a new secret.
+        """Writes the settings of daemons, drivers and executors, with a new secret.
 
-        It is in a file because other users can read command lines.
+        The secret is in a file because other users can read command lines.
         """
         path = self.folder / "spark-defaults.conf"
         path.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ class SparkCluster:
         home.mkdir(parents=True, exist_ok=True)
         environment = self.environment(home) | {
             "SPARK_DAEMON_MEMORY": "256m",
-            "SPARK_DAEMON_JAVA_OPTS": _SPARING,
+            "SPARK_DAEMON_JAVA_OPTS": _LIGHT_JVM,
             "SPARK_WORKER_DIR": str(home / "work"),
         }
         spark_class = str(spark_home(self._nodes.spark_python) / "bin" / "spark-class")
@@ -116,7 +116,7 @@ class SparkCluster:
 
 
 def workers(web_url: str) -> int:
-    """How many workers have reported to the master with this web address."""
+    """Returns how many workers have registered at the master with this web URL."""
     try:
         with urllib.request.urlopen(f"{web_url}/json/", timeout=5) as answer:
             return sum(worker["state"] == "ALIVE" for worker in json.load(answer)["workers"])
@@ -125,6 +125,6 @@ def workers(web_url: str) -> int:
 
 
 def executors(event_log: Path) -> set[str]:
-    """The ids of the executors that an application had, from its event log."""
+    """Returns the ids of an application's executors, from its event log."""
     events = map(json.loads, event_log.read_text().splitlines())
     return {event["Executor ID"] for event in events if event["Event"] == "SparkListenerExecutorAdded"}

@@ -1,8 +1,8 @@
-"""Runs one step as a cluster does: fetches its files, gives driver and executors their environment, runs spark-submit.
+"""Runs one step as a cluster does: downloads its files, sets the nodes' environment, and runs spark-submit.
 
-Usage: python -m localstack.spark.step ORDER.json. The order names the words of spark-submit, the Spark cluster and the
-environment of its nodes. Standard output and error are those of the client that submits; the driver's own go to
-`driver/stdout` and `driver/stderr`. Ends with the status of the client.
+Usage: python -m localstack.spark.step SETTINGS.json. The settings hold the arguments of spark-submit, the Spark cluster
+and the environment of its nodes. Standard output and error are those of the submitting client; the driver's own are in
+`driver/stdout` and `driver/stderr`. The exit status is that of the client.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from cloudlstm import storage
 from cloudlstm.errors import CloudLSTMError
 from localstack.processes import START_S
 from localstack.spark.cluster import WORKERS, workers
-from localstack.spark.submission import Submission, SubmitError, archive_name, is_remote, parse, standalone_words
+from localstack.spark.submission import Submission, SubmitError, archive_name, is_remote, parse, standalone_arguments
 
-# Where EMR's and Dataproc's images have their interpreters.
+# The paths of interpreters on EMR's and Dataproc's images.
 _NODE_PYTHON = re.compile(r"(/usr/bin/|/usr/local/bin/|/opt/conda/[^/]+/bin/|)python3?(\.\d+)?")
 
 
 class StepError(Exception):
-    """The cluster manager could not start the driver; the text is the one of its exception."""
+    """The cluster manager could not start the driver; the message is that of its exception."""
 
 
-def main(order: dict[str, Any], folder: Path) -> int:
+def main(settings: dict[str, Any], folder: Path) -> int:
     """Runs the step in `folder` and returns the client's exit status."""
     try:
-        submission = parse(order["words"])
-        submission.conf = order["defaults"] | submission.conf
-        command, environment = _prepare(submission, order, folder / "driver")
+        submission = parse(settings["arguments"])
+        submission.conf = settings["defaults"] | submission.conf
+        command, environment = _prepare(submission, settings, folder / "driver")
     except SubmitError as error:
         _print(f"Error: {error}")
         return 1
     except StepError as error:
         _print(f'Exception in thread "main" {error}')
         return 1
-    application = order["application"]
-    _wait_for_spark(order["web"])
-    _say(f"INFO Client: Submitted application {application}")
-    where = folder / "driver"
-    if not submission.in_cluster:  # what the driver prints is what the client prints
-        return subprocess.run(command, cwd=where, env=environment, check=False).returncode
-    with (where / "stdout").open("wb") as out, (where / "stderr").open("wb") as err:
-        status = subprocess.run(command, cwd=where, env=environment, stdout=out, stderr=err, check=False).returncode
+    application = settings["application"]
+    _wait_for_spark(settings["web"])
+    _log(f"INFO Client: Submitted application {application}")
+    driver = folder / "driver"
+    if not submission.in_cluster:  # the driver writes to the client's output
+        return subprocess.run(command, cwd=driver, env=environment, check=False).returncode
+    with (driver / "stdout").open("wb") as out, (driver / "stderr").open("wb") as err:
+        status = subprocess.run(command, cwd=driver, env=environment, stdout=out, stderr=err, check=False).returncode
     if status == 0:
-        _say(f"INFO Client: Application report for {application} (state: FINISHED)")
+        _log(f"INFO Client: Application report for {application} (state: FINISHED)")
         return 0
-    _say(f"ERROR Client: Application diagnostics message: User application exited with status {status}")
+    _log(f"ERROR Client: Application diagnostics message: User application exited with status {status}")
     _print(
         'Exception in thread "main" org.apache.spark.SparkException: '
         f"Application {application} finished with failed status"
@@ -70,50 +70,50 @@ def _wait_for_spark(web_url: str) -> None:
         time.sleep(0.2)
 
 
-def _prepare(submission: Submission, order: dict[str, Any], driver: Path) -> tuple[list[str], dict[str, str]]:
-    """Lays out the driver's folder as YARN would a container's; the command and its environment."""
+def _prepare(submission: Submission, settings: dict[str, Any], driver: Path) -> tuple[list[str], dict[str, str]]:
+    """Fills the driver's folder as YARN fills a container's; returns the command and its environment."""
     driver.mkdir(parents=True)
-    main = _localised(submission.main, driver)
-    py_files = [_localised(uri, driver) for uri in submission.uris("py-files")]
-    files = [_localised(uri, driver) for uri in submission.uris("files")]
+    main = _local_path(submission.main, driver)
+    py_files = [_local_path(uri, driver) for uri in submission.uris("py-files")]
+    files = [_local_path(uri, driver) for uri in submission.uris("files")]
     archives = []
     for uri in submission.uris("archives"):
         bare, name = archive_name(uri)
         if is_remote(bare):
-            packed, unpacked = _kept(bare, driver.parents[1] / "archives")
+            packed, unpacked = _cached_archive(bare, driver.parents[1] / "archives")
             (driver / name).symlink_to(unpacked)
         else:
-            packed = _localised(bare, driver)
+            packed = _local_path(bare, driver)
             _unpack(packed, driver / name)
         archives.append(f"{packed}#{name}")
-    environment = order["environment"] | submission.driver_environment
-    conf = dict(order["conf"])
+    environment = settings["environment"] | submission.driver_environment
+    conf = dict(settings["conf"])
     for name in ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
         if name in environment:
-            environment[name] = _python(environment[name], order)
+            environment[name] = _python(environment[name], settings)
     for setting in ("spark.pyspark.python", "spark.pyspark.driver.python"):
         if setting in submission.conf:
-            conf[setting] = _python(submission.conf[setting], order)
-    words = standalone_words(
+            conf[setting] = _python(submission.conf[setting], settings)
+    arguments = standalone_arguments(
         submission,
-        master=order["master"],
+        master=settings["master"],
         main=main,
         files=[("py-files", py_files), ("files", files), ("archives", archives)],
         conf=conf.items(),
     )
-    return [f"{environment['SPARK_HOME']}/bin/spark-submit", *words], environment
+    return [f"{environment['SPARK_HOME']}/bin/spark-submit", *arguments], environment
 
 
-def _kept(uri: str, shelf: Path) -> tuple[str, Path]:
-    """The paths of an archive and of what is in it; a cluster keeps both for applications to come."""
+def _cached_archive(uri: str, cache: Path) -> tuple[str, Path]:
+    """Returns the paths of an archive and of its unpacked content; later applications use both again."""
     try:
-        etag = storage.stat(_as_storage_has_it(uri)).etag
+        etag = storage.stat(_storage_uri(uri)).etag
     except CloudLSTMError as error:
         raise StepError(f"java.io.FileNotFoundException: No such file or directory: {uri} ({error})") from error
-    home = shelf / hashlib.sha256(f"{uri} {etag}".encode()).hexdigest()[:16]
+    home = cache / hashlib.sha256(f"{uri} {etag}".encode()).hexdigest()[:16]
     if not home.exists():
-        fresh = shelf / f".{home.name}-{os.getpid()}"
-        _unpack(_localised(uri, fresh), fresh / "unpacked")
+        fresh = cache / f".{home.name}-{os.getpid()}"
+        _unpack(_local_path(uri, fresh), fresh / "unpacked")
         try:
             fresh.rename(home)
         except OSError:  # another application was faster
@@ -121,12 +121,12 @@ def _kept(uri: str, shelf: Path) -> tuple[str, Path]:
     return str(home / uri.rpartition("/")[2]), home / "unpacked"
 
 
-def _as_storage_has_it(uri: str) -> str:
+def _storage_uri(uri: str) -> str:
     return re.sub(r"^s3[an]:", "s3:", uri)
 
 
-def _localised(uri: str, folder: Path) -> str:
-    """The path of a file that was fetched into `folder` under its own name."""
+def _local_path(uri: str, folder: Path) -> str:
+    """Returns the path of a file; downloads it into `folder` if it is remote."""
     if not is_remote(uri):
         path = Path(uri.removeprefix("file://"))
         if not path.is_absolute() or not path.exists():
@@ -136,10 +136,10 @@ def _localised(uri: str, folder: Path) -> str:
     path = folder / uri.rpartition("/")[2]
     began = time.monotonic()
     try:
-        storage.download(_as_storage_has_it(uri), path)
+        storage.download(_storage_uri(uri), path)
     except CloudLSTMError as error:
         raise StepError(f"java.io.FileNotFoundException: No such file or directory: {uri} ({error})") from error
-    _say(f"INFO Client: Uploading resource {uri} ({path.stat().st_size} bytes, {time.monotonic() - began:.1f} s)")
+    _log(f"INFO Client: Uploading resource {uri} ({path.stat().st_size} bytes, {time.monotonic() - began:.1f} s)")
     return str(path)
 
 
@@ -154,22 +154,22 @@ def _unpack(packed: str, folder: Path) -> None:
         raise StepError(f"java.io.IOException: cannot unpack {packed}: {error}") from error
 
 
-def _python(named: str, order: dict[str, Any]) -> str:
-    """The interpreter that stands for a node's; other paths are left as they are, such as one in an archive.
+def _python(named: str, settings: dict[str, Any]) -> str:
+    """Returns the local interpreter for a path on a node; other paths, such as one in an archive, stay unchanged.
 
     Raises:
-        StepError: for a Python version that the nodes do not have.
+        StepError: if the nodes do not have this Python version.
     """
     found = _NODE_PYTHON.fullmatch(named)
     if not found:
         return named
-    version: str = order["python_version"]
+    version: str = settings["python_version"]
     if found[2] not in (None, f".{version.partition('.')[2]}"):
         raise StepError(f'java.io.IOException: Cannot run program "{named}": the nodes have Python {version}')
-    return str(order["python"])
+    return str(settings["python"])
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     _print(f"{time.strftime('%y/%m/%d %H:%M:%S')} {line}")
 
 

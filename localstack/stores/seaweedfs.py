@@ -1,7 +1,7 @@
 """S3 on this machine: SeaweedFS, from its PyPI package.
 
-Only its S3 port checks signatures. All its other ports take anybody who can connect. It therefore runs in a network of
-its own, and a relay leads to its S3 port.
+Only its S3 port checks signatures; its other ports serve everybody who can connect. Therefore it runs in its own
+network, and a relay leads to its S3 port.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _PARTS = ("master", "volume", "filer", "s3")
 def seaweedfs(
     folder: Path, *, port: int = 0, bucket: str = "", network: Network | None = None
 ) -> Iterator[dict[str, str]]:
-    """An S3 service that checks signatures and keeps its data in `folder`; yields the environment for the SDK.
+    """Runs an S3 service that checks signatures and keeps its data in `folder`; yields the environment for the SDK.
 
     Args:
-        folder: For the data and the log.
-        port: Where S3 listens on 127.0.0.1; 0 for any free port.
-        bucket: A bucket to begin with.
-        network: Where it runs; None makes a network for it alone.
+        folder: The folder of its data and its log.
+        port: The port of S3 on 127.0.0.1; 0 for any free port.
+        bucket: The name of its first bucket; empty for none.
+        network: Its network; None for a new one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     free = iter(free_ports(2 * len(_PARTS)))
@@ -51,7 +51,7 @@ def seaweedfs(
         if network.enter:
             route = Route(ports["s3"], ["machine"], ports["s3"], inside=True)
             stack.enter_context(relayed(folder / "relay", network, [route]))
-        # It would take an account that it finds there for an identity of its own, with another secret.
+        # It would add an AWS account from its environment as another identity, with another secret.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         command = [*network.enter, *_command(folder, ports, environment)]
         stack.enter_context(serving(command, folder, lambda: _stores(environment, bucket), inherited))
@@ -59,7 +59,7 @@ def seaweedfs(
 
 
 def _remove_sockets(ports: Mapping[str, int]) -> None:
-    """It keeps its sockets in /tmp; a folder of ours may have a longer path than a socket can have."""
+    """Removes its sockets. They are in /tmp because the path of `folder` may be too long for a socket."""
     for name in (*_PARTS, *(f"{part}-grpc" for part in _PARTS)):
         port = ports[name.replace("-", ".")]
         Path(f"/tmp/seaweedfs-{name}-{port}.sock").unlink(missing_ok=True)  # noqa: S108
@@ -88,7 +88,7 @@ def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, s
         "-master.volumeSizeLimitMB=64",
         f"-volume.port={ports['volume']}",
         f"-volume.port.grpc={ports['volume.grpc']}",
-        "-volume.max=200",  # the default of 8 is used up by the first few buckets
+        "-volume.max=200",  # the first few buckets need more than the default of 8
         f"-filer.port={ports['filer']}",
         f"-filer.port.grpc={ports['filer.grpc']}",
         "-s3",
@@ -103,7 +103,7 @@ def _command(folder: Path, ports: Mapping[str, int], environment: Mapping[str, s
 
 
 def _stores(environment: Mapping[str, str], bucket: str) -> bool:
-    """Whether it can store: the gateway answers before the volumes do, so only an object in a bucket is proof."""
+    """True if it can store an object. The gateway answers before the volumes do, so nothing less is proof."""
     name = bucket or "emulator-starts"
     with suppress(Exception):
         client = make_bucket(name, environment)
@@ -116,7 +116,7 @@ def _stores(environment: Mapping[str, str], bucket: str) -> bool:
 
 
 def make_bucket(name: str, environment: Mapping[str, str]) -> Any:
-    """A boto3 client for the S3 service that the environment names, once it has the bucket."""
+    """Makes the bucket unless it exists; returns a boto3 client for the S3 service in this environment."""
     client = s3_client(environment)
     with suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
         client.create_bucket(Bucket=name)
@@ -124,7 +124,7 @@ def make_bucket(name: str, environment: Mapping[str, str]) -> Any:
 
 
 def s3_client(environment: Mapping[str, str]) -> Any:
-    """A boto3 client for the S3 service that the environment names."""
+    """Returns a boto3 client for the S3 service in this environment."""
     import boto3
     from botocore.config import Config
 
