@@ -20,7 +20,7 @@ from cloudlstm.errors import (
 )
 from cloudlstm.storage import registry
 from emulator_fixtures import GS_BUCKET
-from fault_proxy import Answer, Responder, Request, cut, lose, run_fault_proxy, once
+from fault_proxy import Answer, Request, Responder, cut, lose, once, run_fault_proxy
 from reliability.switchable_faults import flip_beside_checksum
 from storage.faults import check_all_operations
 
