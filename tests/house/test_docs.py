@@ -148,8 +148,30 @@ def test_every_command_in_the_documents_is_understood(
         assert "no-such-flag" in told or (named and "--target" in told), told
 
 
-@pytest.mark.parametrize("page", [REPO / "README.md", REPO / "README.zh-TW.md", *sorted(DOCS.glob("*.md"))], ids=str)
+EVERY_PAGE = sorted([*REPO.glob("*.md"), *DOCS.glob("*.md"), *REPO.glob("infra/terraform/*/README.md")])
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(REPO)))
 def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if not link.startswith("http"):
             assert (page.parent / link).exists(), link
+
+
+def test_the_index_lists_every_page() -> None:
+    index = (DOCS / "index.md").read_text()
+    missing = [page.name for page in DOCS.glob("*.md") if page.name != "index.md" and f"]({page.name})" not in index]
+    assert not missing, f"docs/index.md lacks {missing}"
+
+
+def test_the_readmes_are_short() -> None:
+    for page in (REPO / "README.md", REPO / "README.zh-TW.md"):
+        assert len(page.read_text().splitlines()) < 120, page.name
+
+
+def test_files_that_contributing_names_exist() -> None:
+    text = (REPO / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"`((?:src|tests|docs|bootstrap|localstack|infra|benchmarks)/[\w./-]+)`", text)
+    assert len(paths) > 20
+    for path in set(paths) - {"src/cloudlstm/"}:
+        assert (REPO / path.replace("src/", "src/cloudlstm/", 1)).exists(), path
