@@ -5,18 +5,16 @@ A test checks that the file is up to date.
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 import textwrap
-import types
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin
-
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from typing import Any
 
 from cloudlstm.config.models import NON_IDENTITY, RunConfig
+
+Schema = dict[str, Any]
+
+_SCHEMA: Schema = RunConfig.model_json_schema()
 
 _HEAD = """# Configuration
 
@@ -49,10 +47,14 @@ seconds, `_mib` mebibytes.
 """
 
 
+_TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+
 def text() -> str:
     """The whole page in Markdown."""
     head = _HEAD.replace("NON_IDENTITY", textwrap.fill(", ".join(_non_identity()), 118, break_on_hyphens=False))
-    return "\n".join([head, *_sections(RunConfig, "")]).rstrip() + "\n"
+    return "\n".join([head, *_sections(_SCHEMA, "")]).rstrip() + "\n"
 
 
 def _non_identity() -> Iterator[str]:
@@ -61,85 +63,75 @@ def _non_identity() -> Iterator[str]:
         if settings is True:
             yield f"`[{section}]`"
             continue
+        known = _resolved(_SCHEMA["properties"][section])["properties"]
         for name in sorted(settings):
-            inner = _section(RunConfig.model_fields[section])
-            assert inner is not None
-            nested = _section(inner.model_fields[name]) is not None
-            yield f"`[{section}.{name}]`" if nested else f"`{section}.{name}`"
+            yield f"`[{section}.{name}]`" if "$ref" in known[name] else f"`{section}.{name}`"
 
 
-def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
+def _resolved(schema: Schema) -> Schema:
+    """The schema that a reference points to."""
+    found: Schema = _SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    return found
+
+
+def _sections(section: Schema, path: str) -> Iterator[str]:
     """The table of a section, then those of its subsections."""
-    leaves = {name: field for name, field in model.model_fields.items() if _section(field) is None}
-    if leaves:
+    fields = {name: field for name, field in section["properties"].items() if "$ref" not in field}
+    if fields:
         yield f"## {f'`[{path}]`' if path else 'Top level'}\n"
-        yield f"{(model.__doc__ or '').strip()}\n"
+        yield f"{section['description']}\n"
         yield "| key | type | default | range | meaning |\n|---|---|---|---|---|"
-        for name, field in leaves.items():
-            meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-            yield f"| `{name}` | {_kind(field)} | {_default(field)} | {_range(field)} | {meaning} |"
-        yield f"\n{_example(path, leaves)}\n"
-    for name, field in model.model_fields.items():
-        inner = _section(field)
-        if inner is not None:
-            yield from _sections(inner, f"{path}.{name}" if path else name)
+        for name, field in fields.items():
+            meaning = " ".join(field["description"].split())
+            cells = [f"`{name}`", _type(field), _default(field), _range(field), meaning]
+            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        yield f"\n{_example(path, fields)}\n"
+    for name, field in section["properties"].items():
+        if "$ref" in field:
+            yield from _sections(_resolved(field), f"{path}.{name}" if path else name)
 
 
-def _section(field: FieldInfo) -> type[BaseModel] | None:
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+def _variants(field: Schema) -> list[Schema]:
+    """The types that a field accepts, without null."""
+    return [each for each in field.get("anyOf", [field]) if each.get("type") != "null"]
 
 
-def _kind(field: FieldInfo) -> str:
-    return _named(field.annotation)
-
-
-def _named(kind: Any) -> str:
+def _type(field: Schema) -> str:
     """The name of a type for readers who know TOML."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return ", ".join(f"`{value}`" for value in arguments)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_named(each) for each in arguments if each is not type(None))
-    if origin is tuple:
-        each = _named(arguments[0])
-        return f"list of {each}" if each.startswith("{") else f"list of {each}s"
-    if origin is dict:
+    return " or ".join(map(_type_name, _variants(field)))
+
+
+def _type_name(schema: Schema) -> str:
+    if "$ref" in schema:
+        return f"{{ {', '.join(_resolved(schema)['properties'])} }}"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema["type"] == "array":
+        item = "ticker" if "pattern" in schema["items"] else _type_name(schema["items"])
+        return f"list of {item}" if item.startswith("{") else f"list of {item}s"
+    if schema["type"] == "object":
         return "table of texts"
-    if hasattr(kind, "__metadata__"):
-        return "ticker" if _pattern(kind.__metadata__) else _named(arguments[0])
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return f"{{ {', '.join(kind.model_fields)} }}"
-    return {int: "whole number", float: "number", str: "text", bool: "true or false", dt.date: "date"}[kind]
+    return "date" if schema.get("format") == "date" else _TYPES[schema["type"]]
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True) if not field.is_required() else PydanticUndefined
-    if value is PydanticUndefined:
-        return "required"
+def _default(field: Schema) -> str:
+    value = field.get("default", {})  # only an empty table has no default in the schema
     if value is None:
         return "not set"
-    if isinstance(value, (tuple, dict)) and not value:
+    if value in ([], {}):
         return "empty"
-    return f"`{_toml(value)}`"
+    return f"`{value}`" if field.get("format") == "date" else f"`{_toml(value)}`"
 
 
-def _range(field: FieldInfo) -> str:
-    """Bounds and patterns."""
+def _range(field: Schema) -> str:
+    """Bounds and pattern."""
     parts = []
-    for entry in field.metadata:
-        for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
-            bound = getattr(entry, name, None)
-            if bound is not None:
+    for schema in _variants(field):
+        for name, sign in _BOUNDS.items():
+            if (bound := schema.get(name)) is not None:
                 parts.append(f"{sign} {bound:,}" if isinstance(bound, int) else f"{sign} {bound:g}")
-    pattern = _pattern(field.metadata)
-    if pattern:
-        parts.append("`" + pattern.replace("|", "\\|") + "`")
+        parts += [f"`{schema['pattern']}`"] if "pattern" in schema else []
     return ", ".join(parts)
-
-
-def _pattern(metadata: Any) -> str | None:
-    return next((entry.pattern for entry in metadata if isinstance(getattr(entry, "pattern", None), str)), None)
 
 
 def _toml(value: Any) -> str:
@@ -147,10 +139,8 @@ def _toml(value: Any) -> str:
         return f'"{value}"'
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (tuple, list)):
-        return f"[{', '.join(_toml(each) for each in value)}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, float) and value == int(value) and abs(value) >= 1e5:
         return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
     return str(value)
@@ -172,9 +162,9 @@ _SHOWN = {
 """Section -> key and value of its example."""
 
 
-def _example(path: str, leaves: dict[str, FieldInfo]) -> str:
+def _example(path: str, fields: dict[str, Schema]) -> str:
     """An example setting in TOML and as a word."""
-    key, value = _SHOWN.get(path) or next((name, field.get_default()) for name, field in leaves.items())
+    key, value = _SHOWN.get(path) or next((name, field.get("default")) for name, field in fields.items())
     head = f"[{path}]\n" if path else ""
     word = ",".join(value) if isinstance(value, list) else value
     name = f"{path}.{key}" if path else key
