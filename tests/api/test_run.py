@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
 from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.market.bars import QUARANTINE
+from cloudlstm.runs import index
 from training.runs import KERAS_COPIES
 
 
@@ -225,6 +227,20 @@ def test_runs_are_listed_as_a_table(run: cloudlstm.Run, root: Path, tmp_path: Pa
     assert repr(runs) == f"runs in file://{root}: 1\n  {run.id}  done"
     assert f"<td>{run.id}</td>" in runs._repr_html_()
     assert len(cloudlstm.list_runs(str(tmp_path))) == 0
+
+
+def test_the_newest_run_comes_first(run: cloudlstm.Run, copied: Callable[[], Path]) -> None:
+    older = copied()
+    root = older.parent
+    newer = Path(shutil.copytree(older, root / "newer"))
+    attempt = json.loads((newer / "attempts/0001.json").read_text())
+    (newer / "attempts/0001.json").write_text(json.dumps(attempt | {"started": attempt["started"] + 100}))
+    for name in (older.name, newer.name):
+        index.mark(root.as_uri(), name)
+    runs = cloudlstm.list_runs(str(root))
+    assert [each.id for each in runs] == [runs[0].id, runs[-1].id] == ["newer", run.id]
+    assert [each.id for each in runs[1:]] == [run.id]
+    assert runs.to_arrow()["run"].to_pylist() == ["newer", run.id]
 
 
 def test_html_shows_the_metrics_and_escapes_text(run: cloudlstm.Run, monkeypatch: pytest.MonkeyPatch) -> None:
