@@ -212,7 +212,7 @@ def test_doctor_names_the_fix(
     blocked.write_text("not a folder")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("cloudlstm.targets.local.java._packaged", lambda: None)
+    monkeypatch.setattr("cloudlstm.targets.local.java._find_packaged_java", lambda: None)
     assert run("doctor", root=blocked / "runs") == 1
     output = capsys.readouterr().out
     assert output.count("FAIL") == 2

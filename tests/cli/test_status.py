@@ -234,8 +234,7 @@ def test_a_launcher_writes_each_phase_once(paths: RunPaths, monkeypatch: pytest.
             written.append(read_phase(paths, 1))
 
     monkeypatch.setattr(storage, "write_json", noted)
-    monkeypatch.setattr(launcher, "_POLL_S", 0.0)
     plan = Plan("submit", paths.uri, ({"action": "job", "job": "prepare"},))
-    launcher.carry_out(plan, Target(), lambda _: None)  # type: ignore[arg-type]
+    launcher.carry_out(plan, Target(), lambda _: None, poll_s=0.0)  # type: ignore[arg-type]
     output = ["sending the code", "Spark on the cluster: RUNNING", ""]
     assert written == [("prepare", phase) for phase in output]

@@ -21,7 +21,7 @@ from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import read_progress
 from cloudlstm.targets import Plan, launcher
-from cloudlstm.targets.local.scratch import Scratch
+from cloudlstm.targets.local.temp_dir import JobTempDir
 from emulator_fixtures import make_s3_bucket
 from reliability.killed_runs import prepare_here
 
@@ -67,7 +67,9 @@ def test_uploads_in_parts_that_nobody_completes_are_ended(s3_root: str) -> None:
 
 
 def test_the_folder_of_a_killed_launcher_goes_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
-    code = "from cloudlstm.targets.local.scratch import Scratch; s = Scratch(); print(s.path, flush=True); input()"
+    code = (
+        "from cloudlstm.targets.local.temp_dir import JobTempDir; s = JobTempDir(); print(s.path, flush=True); input()"
+    )
     env = os.environ | {"TMPDIR": str(tmp_path)}
     holders = [
         subprocess.Popen(
@@ -79,7 +81,7 @@ def test_the_folder_of_a_killed_launcher_goes_and_that_of_a_living_one_stays(tmp
     (first / "blocks").write_bytes(b"x" * 1000)
     holders[0].kill()
     holders[0].wait()
-    code = "from cloudlstm.targets.local.scratch import Scratch; Scratch().remove()"
+    code = "from cloudlstm.targets.local.temp_dir import JobTempDir; JobTempDir().remove()"
     subprocess.run([sys.executable, "-c", code], env=env,
                    check=True)  # fmt: skip
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == [second]
@@ -111,7 +113,7 @@ def test_what_strangers_put_into_the_temporary_folder_neither_hangs_nor_goes(
     else:
         folders["foreign"].chmod(0o770)
     there = set(base.iterdir())
-    Scratch().remove()
+    JobTempDir().remove()
     assert set(base.iterdir()) == there - {folders["dead"]}
     assert all((folder / "thesis.tex").exists() for folder in (mine, *set(folders.values()) - {folders["dead"]}))
 
@@ -138,7 +140,7 @@ def test_the_consoles_of_detached_launchers_lie_in_the_cache_and_are_few(
 
 def test_a_scratch_folder_takes_everything_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARK_LOCAL_DIRS", "/large")
-    scratch = Scratch()
+    scratch = JobTempDir()
     assert scratch.environment() == {"TMPDIR": str(scratch.path)}, "what the user has chosen stays"
     monkeypatch.delenv("SPARK_LOCAL_DIRS")
     assert scratch.environment()["SPARK_LOCAL_DIRS"] == str(scratch.path)

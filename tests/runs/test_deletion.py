@@ -24,7 +24,7 @@ from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest, write_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import PhaseWriter
-from targets.kill_point import Doom
+from targets.kill_point import KillPoint
 
 MARK, OLDER = "0123456789abcdef", "fedcba9876543210"
 
@@ -283,7 +283,7 @@ def test_a_killed_deletion_can_be_repeated(place: str) -> None:
         paths = a_run(place)
         child = os.fork()
         if child == 0:
-            Doom(operations).over_storage("write", "delete", "list_objects", "remove_folders")
+            KillPoint(operations).over_storage("write", "delete", "list_objects", "remove_folders")
             deletion.delete(paths)
             os._exit(0)
         _, status = os.waitpid(child, 0)

@@ -216,7 +216,7 @@ def test_progress_is_shown_whatever_the_clock_of_the_job_says(skew_s: float, tmp
         storage.write_json(paths.progress("ingest", "driver"), asdict(made))
 
     report(1, 100.0)
-    shown = launcher._Told(paths, "prepare", 200.0)
+    shown = launcher.ProgressView(paths, "prepare", 200.0)
     assert [each.facts for each in shown.progress((), "starting")] == [{"phase": "starting"}], "not that of before"
     report(2, 201.0)
     assert [each.done for each in shown.progress((), "starting")] == [2]

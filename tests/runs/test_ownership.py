@@ -26,7 +26,7 @@ from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan, launcher
 from cloudlstm.targets.local.target import LocalJob
-from targets.kill_point import Doom
+from targets.kill_point import KillPoint
 
 SYNTHETIC = "market.source=synthetic"
 
@@ -228,7 +228,7 @@ def test_a_submit_that_dies_before_its_first_job_is_finished_by_the_next(
     for operation in itertools.count(1):
         child = os.fork()
         if child == 0:
-            Doom(operation).over_storage("read", "write", "stat", "delete", "list_objects")
+            KillPoint(operation).over_storage("read", "write", "stat", "delete", "list_objects")
             submitted(paths)
             os._exit(0)
         _, status = os.waitpid(child, 0)

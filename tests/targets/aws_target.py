@@ -23,7 +23,7 @@ class AWSTarget(Target):
         {"kind": "api-error", "service": "autoscaling", "times": 6},
     )
     failure = "FAILED: {}: {}"
-    complaint = "We currently do not have sufficient"
+    launch_error = "We currently do not have sufficient"
 
     @cache  # noqa: B019 - there is one target, and a client takes longer to make than to ask
     def client(self, service: str) -> Any:

@@ -54,13 +54,13 @@ class Target(ABC):
         group_service: The service of the trainers' group, as the emulator's faults name it.
         troubles: Faults that a submit has to ride out, each of which happens.
         failure: How the platform tells of a step that failed, with reason and message left open.
-        complaint: What the platform says where it has no machines.
+        launch_error: What the platform says where it has no machines.
     """
 
     group_service: str
     troubles: Sequence[Mapping[str, Any]]
     failure: str
-    complaint: str
+    launch_error: str
 
     def __init__(self, cloud: Cloud, document: dict[str, Any], folder: Path, place: str | None = None) -> None:
         self.cloud, self.document = cloud, document

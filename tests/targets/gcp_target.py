@@ -27,7 +27,7 @@ class GCPTarget(Target):
         {"kind": "api-error", "service": "compute", "times": 6},
     )
     failure = "ERROR: Job failed with message [{} {}]."
-    complaint = "does not have enough resources available"
+    launch_error = "does not have enough resources available"
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """What the API answers at a path below the project and the region, or below those of Compute Engine."""

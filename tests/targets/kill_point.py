@@ -12,7 +12,7 @@ from cloudlstm import storage
 from cloudlstm.storage import verbs
 
 
-class Doom:
+class KillPoint:
     """Kills this process at one of the operations that it counts, before or after it is done.
 
     Args:

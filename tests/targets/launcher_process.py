@@ -6,20 +6,22 @@ import ctypes
 import os
 import signal
 import sys
-import time
 import traceback
 from pathlib import Path
 
 from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.runs import attempts
-from cloudlstm.targets import cloud, launcher, polling, spark_job, trainer_job
+from cloudlstm.targets import cloud, launcher
 from cloudlstm.targets.document import TargetConfig
-from targets.kill_point import Doom
+from cloudlstm.targets.polling import Intervals
+from targets.kill_point import KillPoint
 from targets.scripted_cloud import HOURS, MOST, Engine, ScriptedGroup, ScriptedSpark
 
 _OPERATIONS = ("read", "write", "stat", "delete", "list_objects")
-_QUICK_S = 0.002
+_SHORT_S = 0.002
+_SHORT = Intervals(**dict.fromkeys(Intervals.__slots__, _SHORT_S))
+"""Pauses of milliseconds, where a real cloud needs seconds."""
 _PR_SET_PDEATHSIG = 1
 
 DOCUMENT = TargetConfig(
@@ -30,7 +32,7 @@ DOCUMENT = TargetConfig(
 )  # fmt: skip
 
 
-class _Nothing:
+class UnlimitedAccount:
     """An account that may have anything, of which nothing remains."""
 
     def credentials(self) -> str:
@@ -43,7 +45,7 @@ class _Nothing:
         return []
 
 
-class _Parts(dict[str, object]):
+class FakeBundle(dict[str, object]):
     """A bundle whose parts are there."""
 
     def __missing__(self, name: str) -> object:
@@ -55,12 +57,12 @@ class Launcher:
 
     Args:
         engine: The cloud.
-        doom: Where it dies.
+        kill_point: Where it dies.
         lost: The share of submissions whose answer is lost.
         seed: Of these losses.
     """
 
-    def __init__(self, engine: Engine, doom: Doom, *, lost: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, engine: Engine, kill_point: KillPoint, *, lost: float = 0.0, seed: int = 0) -> None:
         self._console = engine.folder / "console.txt"
         sys.stdout.flush()
         sys.stderr.flush()
@@ -68,7 +70,7 @@ class Launcher:
         self.pid = os.fork()
         if self.pid == 0:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # never longer than the test
-            os._exit(_launch(engine, doom, self._console, lost, seed))
+            os._exit(_launch(engine, kill_point, self._console, lost, seed))
 
     @property
     def status(self) -> int | None:
@@ -85,44 +87,27 @@ class Launcher:
         return self._console.read_text()
 
 
-def _launch(engine: Engine, doom: Doom, console: Path, lost: float, seed: int) -> int:
+def _launch(engine: Engine, kill_point: KillPoint, console: Path, lost: float, seed: int) -> int:
     folder = engine.folder
     with console.open("w") as output:
         try:
-            _hurry()
-            doom.over_storage(*_OPERATIONS)
+            attempts.HEARTBEAT_DEAD_AFTER_S = (
+                2.0  # a launcher on this machine that is stopped counts as dead after this
+            )
+            kill_point.over_storage(*_OPERATIONS)
             config = DOCUMENT.model_copy(update={"bucket_uri": f"file://{folder}/bucket"})
-            spark = ScriptedSpark(folder, doom, engine.manner, lost, seed)
-            group = ScriptedGroup(folder, doom, engine.manner)
-            target = cloud.CloudTarget(config, spark, group, _Nothing())
-            target._bundle = _Parts()  # type: ignore[assignment]
+            spark = ScriptedSpark(folder, kill_point, engine.kind, lost, seed)
+            group = ScriptedGroup(folder, kill_point, engine.kind)
+            target = cloud.CloudTarget(config, spark, group, UnlimitedAccount(), intervals=_SHORT)
+            target._bundle = FakeBundle()  # type: ignore[assignment]
             plan = submit_plan(target, config=None, overrides=["train.workers=2"], root=None, run="scripted")
-            doom.count = 0
-            launcher.carry_out(plan, target, lambda _: None)
+            kill_point.count = 0
+            launcher.carry_out(plan, target, lambda _: None, poll_s=_SHORT_S)
         except CloudLSTMError as error:
             output.write(f"{type(error).__name__}: {error}\n")
             return 1
         except BaseException:
             traceback.print_exc(file=output)
             return 3
-        output.write(f"operations: {doom.count}\n")
+        output.write(f"operations: {kill_point.count}\n")
     return 0
-
-
-def _hurry() -> None:
-    """Minutes of a cloud are milliseconds here."""
-    polling._FIRST_LOOK_S = polling._LAST_LOOK_S = polling._FIRST_PAUSE_S = _QUICK_S  # type: ignore[misc]
-    launcher._POLL_S = _QUICK_S
-    attempts.HEARTBEAT_DEAD_AFTER_S = 2.0  # a launcher that is asleep is on this machine and watched for so long
-    trainer_job._WAIT_LOOK_S = _QUICK_S
-    spark_job.time = trainer_job.time = _Quick()  # type: ignore[assignment]
-
-
-class _Quick:
-    """The module `time`, whose sleeps are short."""
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(time, name)
-
-    def sleep(self, _: float) -> None:
-        time.sleep(_QUICK_S)

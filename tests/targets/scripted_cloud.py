@@ -27,11 +27,11 @@ from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets.base import JobState, Request
-from cloudlstm.targets.services import Application, Cluster, Group, Machine
+from cloudlstm.targets.services import Application, ClusterStatus, GroupStatus, Machine
 from cloudlstm.targets.spark_job import OPENED
 from cloudlstm.workers import rendezvous
 from cloudlstm.workers.rendezvous import Generation
-from targets.kill_point import Doom
+from targets.kill_point import KillPoint
 
 MOST = 3
 HOURS = 1
@@ -39,7 +39,7 @@ HOURS = 1
 
 
 @dataclass(frozen=True)
-class Manner:
+class CloudKind:
     """How a cloud differs from others.
 
     Attributes:
@@ -51,7 +51,7 @@ class Manner:
     scheduled: bool
 
 
-AWS, GCP = Manner(own_ids=False, scheduled=True), Manner(own_ids=True, scheduled=False)
+AWS, GCP = CloudKind(own_ids=False, scheduled=True), CloudKind(own_ids=True, scheduled=False)
 
 _STATES = {"PENDING": JobState.RUNNING, "RUNNING": JobState.RUNNING, "COMPLETED": JobState.DONE,
            "FAILED": JobState.FAILED, "CANCELLED": JobState.CANCELLED}  # fmt: skip
@@ -83,25 +83,25 @@ def _read(path: Path) -> Any:
 class ScriptedSpark:
     """The launcher's view of the steps; `odds` of a request's answer are lost after it arrived."""
 
-    def __init__(self, folder: Path, doom: Doom, manner: Manner, odds: float = 0.0, seed: int = 0) -> None:
-        self._folder, self._doom, self._odds = folder / "steps", doom, odds
-        self._manner = manner
+    def __init__(self, folder: Path, kill_point: KillPoint, kind: CloudKind, odds: float = 0.0, seed: int = 0) -> None:
+        self._folder, self._kill_point, self._odds = folder / "steps", kill_point, odds
+        self._kind = kind
         self._random = random.Random(seed)
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def cluster(self) -> Cluster:
-        return Cluster("WAITING", "", "1", takes_work=True, remedy="")
+    def cluster(self) -> ClusterStatus:
+        return ClusterStatus("WAITING", "", "1", takes_work=True, remedy="")
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         return {"name": f"{paths.run_id} {job} ${{attempt}}", "arguments": [OPENED, "${package.uri}", paths.uri]} | (
-            {"id": f"s-{paths.run_id}-${{attempt}}-{OPENED}"} if self._manner.own_ids else {}
+            {"id": f"s-{paths.run_id}-${{attempt}}-{OPENED}"} if self._kind.own_ids else {}
         )
 
     def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
         return request["name"], tuple(request["arguments"])
 
     def submit(self, request: Request) -> str:
-        with self._doom.operation():
+        with self._kill_point.operation():
             number = f"s-{len(list(self._folder.glob('s-*.json'))):04d}-{random.randrange(10**6):06d}"
             step = {"id": number, **request, "state": "PENDING"}
             number, path = step["id"], self._folder / f"{step['id']}.json"
@@ -114,22 +114,22 @@ class ScriptedSpark:
         return number
 
     def find(self, run: str | None) -> list[Application]:
-        with self._doom.operation():
+        with self._kill_point.operation():
             found = [_application(_read(path)) for path in sorted(self._folder.glob("s-*.json"), reverse=True)]
         return [each for each in found if run in (None, each.arguments[-1])]
 
     def look(self, application: str) -> Application:
-        with self._doom.operation():
+        with self._kill_point.operation():
             path = self._folder / f"{application}.json"
             if not path.exists():
                 raise TargetError(f"Step id '{application}' is not valid")
             return _application(_read(path))
 
     def cancel(self, application: str) -> None:
-        with self._doom.operation():
+        with self._kill_point.operation():
             (self._folder / f"{application}.cancel").touch()
 
-    def printed(self, application: str) -> list[str]:
+    def log_tail(self, application: str) -> list[str]:
         return ["it said nothing"]
 
 
@@ -141,42 +141,42 @@ def _application(record: dict[str, Any]) -> Application:
 class ScriptedGroup:
     """The launcher's view of the group."""
 
-    def __init__(self, folder: Path, doom: Doom, manner: Manner) -> None:
-        self._path, self._doom, self._manner = folder / "group.json", doom, manner
+    def __init__(self, folder: Path, kill_point: KillPoint, kind: CloudKind) -> None:
+        self._path, self._kill_point, self._kind = folder / "group.json", kill_point, kind
 
     def size_request(self, size: int) -> Request:
         return {"size": size}
 
     def deadline_request(self, when: str) -> Request | None:
-        return {"deadline": when} if self._manner.scheduled else None
+        return {"deadline": when} if self._kind.scheduled else None
 
     def send(self, request: Request) -> None:
-        with self._doom.operation(), _locked(self._path.parent):
+        with self._kill_point.operation(), _locked(self._path.parent):
             state = _read(self._path)
             if request.get("size", 0) > MOST:
                 raise TargetError("above max value")
-            if request.get("size") and not state.get("deadline") and self._manner.scheduled:
+            if request.get("size") and not state.get("deadline") and self._kind.scheduled:
                 raise AssertionError("the group grows without a deadline")
             if request.get("size") and _assignment(self._path.parent)["deadline"] < time.time():
                 raise AssertionError("the group grows, and nothing tells its machines when to end")
             _write(self._path, state | dict(request))
 
     def forget_deadline(self) -> None:
-        if not self._manner.scheduled:
+        if not self._kind.scheduled:
             return
-        with self._doom.operation(), _locked(self._path.parent):
+        with self._kill_point.operation(), _locked(self._path.parent):
             state = _read(self._path)
             assert state["size"] == 0, "machines without a deadline"
             state.pop("deadline", None)
             _write(self._path, state)
 
-    def look(self) -> Group:
-        with self._doom.operation():
+    def look(self) -> GroupStatus:
+        with self._kill_point.operation():
             state = _read(self._path)
         machines = tuple(Machine(each, "zone", "kind", ready=True) for each in state["machines"])
-        return Group(state["size"], MOST, machines)
+        return GroupStatus(state["size"], MOST, machines)
 
-    def complaint(self, since: float) -> str:
+    def launch_error(self, since: float) -> str:
         return "no capacity"
 
 
@@ -186,7 +186,7 @@ class Engine:
 
     Attributes:
         folder: Of its files.
-        manner: How it differs from other clouds.
+        kind: How it differs from other clouds.
         late_s: How far its clock is ahead.
         working: Runs with a step at work; two at a time would be a doubled step.
         prepared: How often the work of a step was done, by run.
@@ -194,7 +194,7 @@ class Engine:
     """
 
     folder: Path
-    manner: Manner = AWS
+    kind: CloudKind = AWS
     late_s: float = 0.0
     working: dict[str, str] = field(default_factory=dict)
     prepared: dict[str, int] = field(default_factory=dict)

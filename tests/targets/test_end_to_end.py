@@ -232,7 +232,7 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
     assert waiting.returncode == 1
     line = told.splitlines()[-1]
     assert "0 of 2 machines came within 5 s" in line
-    for word in (*target.document["trainer_zones"], *target.document["trainer_machines"], target.complaint):
+    for word in (*target.document["trainer_zones"], *target.document["trainer_machines"], target.launch_error):
         assert word in line
     assert target.group_size == 0
 

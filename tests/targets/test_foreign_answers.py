@@ -11,7 +11,7 @@ from cloudlstm.errors import TargetError, TargetUnavailableError
 from cloudlstm.targets.aws import client as aws_client
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp import client as gcp_client
-from cloudlstm.targets.polling import Glances, patiently
+from cloudlstm.targets.polling import Intervals, Poller, retry_unavailable
 from targets.foreign_server import ForeignServer
 from targets.test_requests import AWS, GCP
 
@@ -52,8 +52,8 @@ CALLS: dict[str, tuple[str, str, dict[str, Any], Any]] = {
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForeignServer]:
     for name, value in {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(aws_client, "_MOST_ATTEMPTS", 1)
-    monkeypatch.setattr(gcp_client, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(aws_client, "_MAX_ATTEMPTS", 1)
+    monkeypatch.setattr(gcp_client, "_RETRY_LIMIT_S", 0.0)
     made = ForeignServer()
     with made.serving():
         yield made
@@ -62,7 +62,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForeignServer]:
 def call(service: ForeignServer, name: str) -> Callable[[], dict[str, Any]]:
     api, action, arguments, _ = CALLS[name]
     target = TargetConfig.model_validate(AWS | {"endpoints": {api: service.url}})
-    return lambda: aws_client.Api(api, target).call(action, **arguments)
+    return lambda: aws_client.AwsApi(api, target).call(action, **arguments)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -87,9 +87,8 @@ def test_half_an_answer_of_aws_is_none(service: ForeignServer, name: str) -> Non
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_service_of_aws_is_asked_again(service: ForeignServer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloudlstm.targets.polling._FIRST_PAUSE_S", 0.01)
     service.answer("POST ", PAGE, WELL_FORMED, b"", CALLS[name][3])
-    answer = patiently(call(service, name), 30.0)
+    answer = retry_unavailable(call(service, name), 30.0, Intervals(first_pause_s=0.01))
     assert len(service.asked) == 4
     assert set(answer) > {"ResponseMetadata"} or name == "a resize"
 
@@ -97,9 +96,8 @@ def test_the_service_of_aws_is_asked_again(service: ForeignServer, name: str, mo
 def test_a_job_is_not_lost_by_a_look_that_a_page_answered(
     service: ForeignServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloudlstm.targets.polling._FIRST_LOOK_S", 0.0)
     service.answer("POST ", PAGE, CALLS["emr"][3])
-    look = Glances(call(service, "emr"))
+    look = Poller(call(service, "emr"), Intervals(first_poll_s=0.0))
     assert look() is None
     found = look()
     assert found is not None
@@ -126,8 +124,8 @@ def test_no_call_of_google_takes_a_page_for_an_answer(service: ForeignServer, pa
         service.answer(what, body, status=status)
     target = TargetConfig.model_validate(GCP | {"endpoints": {"dataproc": service.url, "compute": service.url}})
     where = {"project": "p", "region": "r", "instance_group_manager": "ours"}
-    clusters = gcp_client.Api("dataproc", "ClusterController", target)
-    groups = gcp_client.Api("compute", "RegionInstanceGroupManagers", target)
+    clusters = gcp_client.AwsApi("dataproc", "ClusterController", target)
+    groups = gcp_client.AwsApi("compute", "RegionInstanceGroupManagers", target)
     calls: list[Callable[[], Any]] = [
         lambda: clusters.call("get_cluster", project_id="p", region="r", cluster_name="ours"),
         lambda: groups.call("get", **where),
@@ -144,6 +142,6 @@ def test_no_call_of_google_takes_a_page_for_an_answer(service: ForeignServer, pa
 def test_half_an_answer_of_google_is_none(service: ForeignServer) -> None:
     service.answer("GET ours", b'{"clusterName": "ou')
     target = TargetConfig.model_validate(GCP | {"endpoints": {"dataproc": service.url}})
-    clusters = gcp_client.Api("dataproc", "ClusterController", target)
+    clusters = gcp_client.AwsApi("dataproc", "ClusterController", target)
     with pytest.raises(TargetUnavailableError):
         clusters.call("get_cluster", project_id="p", region="r", cluster_name="ours")

@@ -35,8 +35,8 @@ def service() -> Iterator[ForeignServer]:
 
 @pytest.fixture
 def target(service: ForeignServer, monkeypatch: pytest.MonkeyPatch) -> TargetConfig:
-    monkeypatch.setattr(client, "_PATIENCE_S", 0.0)
-    monkeypatch.setattr(polling, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(client, "_RETRY_LIMIT_S", 0.0)
+    monkeypatch.setattr(polling, "RETRY_LIMIT_S", 0.0)
     monkeypatch.setattr(trainers, "_OPERATION_LOOK_S", 0.0)
     return TargetConfig.model_validate(GCP | {"endpoints": {"dataproc": service.url, "compute": service.url}})
 
@@ -183,7 +183,7 @@ def test_what_a_job_printed_is_the_end_of_its_output_and_where_the_rest_is(
     storage.write(f"{prefix}s.txt", b"another's\n")
     urls = [{"trackingUrl": "http://desk-m:8088/proxy/application_17_0004/"}]
     service.answer(f"GET {NAME}", job("ERROR") | {"driverOutputResourceUri": prefix, "yarnApplications": urls})
-    *lines, whole, own = DataprocSpark(target).printed(NAME)
+    *lines, whole, own = DataprocSpark(target).log_tail(NAME)
     assert lines == [*(f"line 1-{each}" for each in range(20, 30)), *(f"line 2-{each}" for each in range(30))]
     assert whole == f"the whole of it: {prefix}.*"
     assert "yarn logs -applicationId application_17_0004" in own
@@ -253,9 +253,9 @@ def test_a_complaint_is_the_last_one_of_the_time_with_its_zone(service: ForeignS
     old, last = error("2026-11-23T10:00:00.5-07:00", "an old one"), error("2026-11-23T12:00:00.123-07:00", "none left")
     service.answer("GET listErrors", {"items": [old, last]})
     group, noon = ManagedTrainers(target), 1795460400.0  # 2026-11-23T19:00:00Z
-    told = group.complaint(noon)
+    told = group.launch_error(noon)
     assert told == "none left (ZONE_RESOURCE_POOL_EXHAUSTED) (europe-west4-b, g2-standard-4)"
-    assert group.complaint(noon + 3600) == ""
+    assert group.launch_error(noon + 3600) == ""
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_errors_say_what_was_asked_and_what_to_do(
 def test_what_passes_is_asked_again(
     service: ForeignServer, target: TargetConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_PATIENCE_S", 30.0)
+    monkeypatch.setattr(client, "_RETRY_LIMIT_S", 30.0)
     service.refuse(RESIZE, 503, "later")
     service.refuse(RESIZE, 429, "slower")
     service.refuse(RESIZE, 403, "Rate Limit Exceeded", "rateLimitExceeded")

@@ -18,9 +18,9 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths
-from targets.kill_point import Doom
+from targets.kill_point import KillPoint
 from targets.launcher_process import Launcher
-from targets.scripted_cloud import AWS, GCP, Engine, Manner
+from targets.scripted_cloud import AWS, GCP, CloudKind, Engine
 
 POINTS = int(os.environ.get("CLOUDLSTM_KILL_POINTS", "40"))
 BATCHES = 2
@@ -60,16 +60,16 @@ def finished(engine: Engine) -> None:
 
 
 @pytest.fixture(scope="module", params=[AWS, GCP], ids=["aws", "gcp"])
-def manner(request: pytest.FixtureRequest) -> Manner:
-    found: Manner = request.param
+def kind(request: pytest.FixtureRequest) -> CloudKind:
+    found: CloudKind = request.param
     return found
 
 
 @pytest.fixture(scope="module")
-def operations(manner: Manner, tmp_path_factory: pytest.TempPathFactory) -> int:
+def operations(kind: CloudKind, tmp_path_factory: pytest.TempPathFactory) -> int:
     """How many operations an undisturbed launcher does, about."""
-    engine = Engine(tmp_path_factory.mktemp("undisturbed"), manner)
-    launcher = Launcher(engine, Doom())
+    engine = Engine(tmp_path_factory.mktemp("undisturbed"), kind)
+    launcher = Launcher(engine, KillPoint())
     assert moved_on_until_ended(engine, launcher) == 0, launcher.told
     finished(engine)
     assert engine.prepared == {layout_of(engine).uri: 1}
@@ -79,16 +79,16 @@ def operations(manner: Manner, tmp_path_factory: pytest.TempPathFactory) -> int:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_a_killed_launcher_leaves_a_run_that_goes_on(
-    operations: int, manner: Manner, batch: int, tmp_path: Path
+    operations: int, kind: CloudKind, batch: int, tmp_path: Path
 ) -> None:
     for point in range(batch, POINTS, BATCHES):
-        killed_once(operations, point, Engine(tmp_path / str(point), manner))
+        killed_once(operations, point, Engine(tmp_path / str(point), kind))
 
 
 def killed_once(operations: int, point: int, engine: Engine) -> None:
     dice = random.Random(point)
-    doom = Doom(dice.randint(1, operations), after=dice.random() < 0.5)
-    first = Launcher(engine, doom, lost=0.3, seed=point)
+    kill_point = KillPoint(dice.randint(1, operations), after=dice.random() < 0.5)
+    first = Launcher(engine, kill_point, lost=0.3, seed=point)
     status = moved_on_until_ended(engine, first)
     assert status in (0, -signal.SIGKILL), first.told
     engine.tick()  # the platform does what it was last told
@@ -100,7 +100,7 @@ def killed_once(operations: int, point: int, engine: Engine) -> None:
         assert engine.group["size"] == 0, f"point {point}: machines after their deadline"
         assert engine.group["machines"] == []
         engine.late_s = 0
-    second = Launcher(engine, Doom(), lost=0.3, seed=point + 1)
+    second = Launcher(engine, KillPoint(), lost=0.3, seed=point + 1)
     assert moved_on_until_ended(engine, second) == 0, f"point {point}: {second.told}"
     run = layout_of(engine).uri
     assert storage.exists(layout_of(engine).report("report.json"))
@@ -113,12 +113,12 @@ def killed_once(operations: int, point: int, engine: Engine) -> None:
     assert number <= 2
 
 
-def test_a_run_that_was_deleted_begins_anew(manner: Manner, tmp_path: Path) -> None:
+def test_a_run_that_was_deleted_begins_anew(kind: CloudKind, tmp_path: Path) -> None:
     """The platform still lists its step, of the same name and the same attempt, as done."""
-    engine = Engine(tmp_path, manner)
+    engine = Engine(tmp_path, kind)
     paths = layout_of(engine)
     for times in (1, 2):
-        launcher = Launcher(engine, Doom())
+        launcher = Launcher(engine, KillPoint())
         assert moved_on_until_ended(engine, launcher) == 0, launcher.told
         assert (engine.prepared, engine.trained) == ({paths.uri: times}, {paths.uri: times})
         for item in list(storage.list_objects(f"{paths.uri}/")):
@@ -132,13 +132,13 @@ def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Pa
     """Stopped while the step works, taken over when its heartbeat is old, woken again: it harms nothing."""
     engine = Engine(tmp_path)
     paths = layout_of(engine)
-    first = Launcher(engine, Doom())
+    first = Launcher(engine, KillPoint())
     moved_on_until(engine, first, lambda: engine.working)
     os.kill(first.pid, signal.SIGSTOP)
     owner = storage.read_json(paths.attempt(1))
     storage.write_json(paths.attempt(1), owner | {"host": "another machine"})
     storage.write_json(paths.heartbeat(1), {"time": time.time() - 3600, "ended": False})
-    second = Launcher(engine, Doom())
+    second = Launcher(engine, KillPoint())
     if woken == "while the step works":
         give_up = time.monotonic() + LIVENESS_S
         while not storage.exists(paths.heartbeat(1, 2)):  # the step waits for whoever moves the engine on

@@ -42,7 +42,7 @@ def bring_down(where: str, *, trust_endpoints: bool = False) -> int:
     for line in target.end() or ["no work was running"]:
         terminal.write(f"{line}\n")
     terminal.write("resources that remain and may cost money:\n")
-    for line in target.remains():
+    for line in target.list_resources():
         terminal.write(f"  {line}\n")
     terminal.write(f"to remove it: {_destroy(where, target)}\n")
     return 0

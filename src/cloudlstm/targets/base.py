@@ -20,14 +20,14 @@ Request = Mapping[str, Any]
 _OPEN = re.compile(r"\$\{([\w.]+)\}")
 
 
-def filled(value: Any, value_of: Callable[[str], str | None]) -> Any:
+def fill_placeholders(value: Any, value_of: Callable[[str], str | None]) -> Any:
     """JSON with `${name}` in its texts replaced by what `value_of` knows of the name; what it does not know stays."""
     if isinstance(value, str):
         return _OPEN.sub(lambda found: value_of(found[1]) or found[0], value)
     if isinstance(value, Mapping):
-        return {key: filled(inner, value_of) for key, inner in value.items()}
+        return {key: fill_placeholders(inner, value_of) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [filled(inner, value_of) for inner in value]
+        return [fill_placeholders(inner, value_of) for inner in value]
     return value
 
 
@@ -95,7 +95,7 @@ class RunningJob(Protocol):
         """Ends the job if it has not ended, waits for that, and frees what this object holds."""
         ...
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Lets go of a job that another launcher has now: what cannot be shared ends, what belongs to it goes on."""
         ...
 

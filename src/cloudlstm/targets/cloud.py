@@ -1,32 +1,35 @@
-"""A cloud as a target: the same course of a run on every cloud, over two small services that each cloud has its own of.
+"""A target on a cloud; the clouds differ only in the services and the account that they implement (services.py).
 
-Preparation is an application on the Spark cluster (spark_job.py), training is a group of machines (group_job.py). What
-their requests leave open is filled in when a job starts: `${package.uri}` and the like by the bundle, which is uploaded
-then, and `${deadline}`.
+Job "prepare" is an application on the Spark cluster (spark_job.py), job "train" runs on the trainer group
+(trainer_job.py). Placeholders of their requests are filled in when a job starts: `${package.uri}` and the like by the
+bundle, which is uploaded then, and `${deadline}`.
 """
 
 from __future__ import annotations
 
 import importlib
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudlstm import storage
 from cloudlstm.errors import ConfigError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.targets import preflight
-from cloudlstm.targets.base import JobState, Request, RunningJob, filled
+from cloudlstm.targets.base import JobState, Request, RunningJob, fill_placeholders
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.polling import patiently
+from cloudlstm.targets.polling import INTERVALS, Intervals, retry_unavailable
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
-from cloudlstm.targets.spark_job import OPENED, SparkJob, found_of
-from cloudlstm.targets.trainer_job import GroupJob, is_assigned, iso
+from cloudlstm.targets.spark_job import OPENED, SparkJob, matching_applications
+from cloudlstm.targets.trainer_job import TrainerJob, is_assigned, iso
 from cloudlstm.workers import assignment
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
+
+Result = TypeVar("Result")
 
 _PARTS = ("uri", "sha256")
 _HOUR_S = 3600
@@ -41,6 +44,7 @@ class CloudTarget:
         group: The trainers.
         account: Whose all this is, and what it may have.
         wait: Whether to wait while another run has the trainers.
+        intervals: The pauses between requests.
     """
 
     workers = 2
@@ -53,11 +57,12 @@ class CloudTarget:
         account: Account,
         *,
         wait: bool = False,
+        intervals: Intervals = INTERVALS,
     ) -> None:
         self.name, self.config = config.name, config
         self.root: str | None = root_of(config)
         self.spark, self.group, self._account = spark, group, account
-        self._wait = wait
+        self._wait, self._intervals = wait, intervals
         self._bundle = Bundle(
             config.bucket_uri,
             python=config.spark_python,
@@ -81,22 +86,25 @@ class CloudTarget:
     def check(self, config: RunConfig, root: str) -> None:
         """Raises the first thing that stands in the way of this run."""
         for check in self.checks(config, root).values():
-            patiently(check)
+            self._retry(check)
+
+    def _retry(self, work: Callable[[], Result]) -> Result:
+        return retry_unavailable(work, intervals=self._intervals)
 
     def checks(self, config: RunConfig | None, root: str) -> preflight.Checks:
         """What is looked at before a submit; without a configuration what concerns the target alone."""
         workers = (config.train.workers or self.workers) if config else None
         return preflight.checks(self.config, self.spark, self.group, self._account, config, root, workers)
 
-    def remains(self) -> list[str]:
+    def list_resources(self) -> list[str]:
         """One line for everything there is of the target, whatever its state."""
         try:
-            cluster = patiently(self.spark.cluster).state
+            cluster = self._retry(self.spark.cluster).state
         except TargetUnavailableError:
             raise
         except TargetError as error:  # an idle cluster deletes itself
             cluster = error.message
-        group = patiently(self.group.look)
+        group = self._retry(self.group.look)
         return [
             f"Spark cluster {self.config.spark_cluster}: {cluster}",
             f"trainer group {self.config.trainer_group}: {len(group.machines)} machines",
@@ -148,15 +156,17 @@ class CloudTarget:
         """The job of a request; it begins when it is first asked how it fares."""
         if request["job"] == "prepare":
             run, attempt = request["run"], int(request["attempt"])
-            return SparkJob("prepare", run, attempt, lambda: self._submission(request), self.spark)
+            return SparkJob("prepare", run, attempt, lambda: self._submission(request), self.spark, self._intervals)
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
-        return GroupJob(lambda: self._with_deadline(request), self.group, described, wait=self._wait)
+        return TrainerJob(
+            lambda: self._with_deadline(request), self.group, described, wait=self._wait, intervals=self._intervals
+        )
 
     def at_work(self, request: Request) -> bool:
         """Whether the job that exactly this request starts, of an attempt, is at work or has done its work."""
         if request["job"] == "train":
             return is_assigned(self._with_deadline(request))
-        found = found_of(self._submission(request), request["run"], self.spark)
+        found = matching_applications(self._submission(request), request["run"], self.spark)
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 
     def end(self, run: str | None = None) -> list[str]:
@@ -168,9 +178,9 @@ class CloudTarget:
                 told.append(f"cancelled {application.name} ({application.id})")
         found = assignment.find(self._assignment)
         if run is None or (found and found.run == run):
-            group = patiently(self.group.look)
+            group = self._retry(self.group.look)
             if group.size or group.machines:
-                patiently(lambda: self.group.send(self.group.size_request(0)))
+                self._retry(lambda: self.group.send(self.group.size_request(0)))
                 told.append(f"set {self.config.trainer_group} from {group.size} machines to 0")
             storage.delete(self._assignment)
         return told
@@ -198,7 +208,7 @@ class CloudTarget:
             part, _, kind = name.partition(".")
             return str(getattr(self._bundle[part], kind)) if kind in _PARTS else None
 
-        known: dict[str, Any] = filled(request, value_of)
+        known: dict[str, Any] = fill_placeholders(request, value_of)
         return known
 
 
@@ -236,9 +246,9 @@ def open_cloud(where: str, *, wait: bool = False, trust_endpoints: bool = False)
             f"the endpoints of {where} would send your requests and credentials to {', '.join(hosts)}",
             hint="--trust-endpoints if these hosts are yours; the document of a real cloud has no endpoints",
         )
-    return CloudTarget(config, *(_made(name, config) for name in _CLOUDS[config.cloud]), wait=wait)
+    return CloudTarget(config, *(_create(name, config) for name in _CLOUDS[config.cloud]), wait=wait)
 
 
-def _made(name: str, config: TargetConfig) -> Any:
+def _create(name: str, config: TargetConfig) -> Any:
     module, _, kind = name.rpartition(".")
     return getattr(importlib.import_module(f"cloudlstm.targets.{module}"), kind)(config)

@@ -24,9 +24,9 @@ CONTRACT_VERSION = 1
 """The version of the keys below that this launcher understands."""
 
 _URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$"
-_MOST_SHOWN = 120
+_MAX_SHOWN = 120
 _OUTPUT_TIMEOUT_S = 120.0
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 """Of a target document that lies in a file or a bucket."""
 
 
@@ -119,7 +119,7 @@ def parse(document: Any, where: str) -> TargetConfig:
     except ValidationError as error:
         missing = [str(each["loc"][0]) for each in error.errors() if each["type"] == "missing"]
         wrong = [
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']} (got {shortened(repr(each['input']), _MOST_SHOWN)})"
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']} (got {shortened(repr(each['input']), _MAX_SHOWN)})"
             for each in error.errors(include_url=False)
             if each["type"] != "missing"
         ]
@@ -141,13 +141,13 @@ def _read(where: str) -> Any:
     if "://" in where:
         uri = where if where.endswith(".json") else f"{where.rstrip('/')}/target.json"
         try:
-            text = storage.read_small(uri, _MOST_BYTES)
+            text = storage.read_small(uri, _MAX_BYTES)
         except ObjectNotFoundError:
             raise UsageError(f"no target document at {uri}", hint="terraform apply puts it there") from None
     elif (path := Path(where).expanduser()).is_dir():
         text = _terraform_output(path)
     elif path.is_file():
-        text = storage.read_small(storage.absolute(where), _MOST_BYTES)
+        text = storage.read_small(storage.absolute(where), _MAX_BYTES)
     else:
         raise UsageError(f"no target at {where}", hint="name a Terraform directory, a saved output or a bucket's URI")
     try:

@@ -14,15 +14,16 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import PhaseWriter, Progress, read_progress
 from cloudlstm.runs.steps import JOBS, STEPS
 from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
-from cloudlstm.targets.base import filled
+from cloudlstm.targets.base import fill_placeholders
 
 Watch = Callable[[list[Progress]], None]
 """Shown the progress of all steps, about twice a second."""
 
-_POLL_S = 0.5
+POLL_S = 0.5
+"""Pause between two looks at a job."""
 
 
-def carry_out(plan: Plan, target: Target, watch: Watch) -> RunPaths:
+def carry_out(plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_S) -> RunPaths:
     """Does what a submit's plan says; returns when every job is done.
 
     A run that is interrupted (Ctrl-C, a failed job, a killed launcher) can be submitted again: finished steps are
@@ -34,7 +35,9 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunPaths:
     """
     paths = RunPaths(plan.run)
     require_own(plan)
-    with Attempt(paths, lambda number: _goes_on(plan, target, number), lambda said: watch(_phase(said))) as attempt:
+    with Attempt(
+        paths, lambda number: _has_running_job(plan, target, number), lambda said: watch(_phase(said))
+    ) as attempt:
         if attempt.launcher == 1:  # else jobs are at work
             with suppress(errors.StorageError):  # what a killed attempt left half written takes up room, no harm
                 storage.sweep(paths.uri + "/")
@@ -48,7 +51,7 @@ def carry_out(plan: Plan, target: Target, watch: Watch) -> RunPaths:
             elif request["job"] == "train" and storage.exists(paths.complete(attempt.number)) and target.root:
                 watch(_skipped(request["job"]))  # machines that have nothing to do cost as much as others
             else:
-                _run_job(request, target, paths, attempt, watch)
+                _run_job(request, target, paths, attempt, watch, poll_s)
     return paths
 
 
@@ -62,7 +65,7 @@ def require_own(plan: Plan) -> None:
             index.require_free(paths.root, paths.run_id)
 
 
-def _goes_on(plan: Plan, target: Target, attempt: int) -> bool:
+def _has_running_job(plan: Plan, target: Target, attempt: int) -> bool:
     """Whether a job of this very plan is at work for an attempt whose launcher was lost."""
     paths = RunPaths(plan.run)
     for request in plan.requests:
@@ -76,10 +79,10 @@ def _goes_on(plan: Plan, target: Target, attempt: int) -> bool:
     return any(target.at_work(_filled(request, attempt)) for request in jobs)
 
 
-def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt, watch: Watch) -> None:
+def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt, watch: Watch, poll_s: float) -> None:
     """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
     name = request["job"]
-    told = _Told(paths, name, time.time())
+    told = ProgressView(paths, name, time.time())
     phase_writer = PhaseWriter(paths, attempt.number, name)
     attempt.require_held()
     job = target.start(_filled(request, attempt.number))
@@ -92,13 +95,13 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
             attempt.require_held()
             watch(told.progress(job.restarts, job.phase))
             phase_writer.write(job.phase)
-            time.sleep(_POLL_S)
+            time.sleep(poll_s)
         attempt.require_held()
         watch(told.progress(job.restarts, job.phase))
         if state is not JobState.DONE:
             raise _failure(name, job, paths)
     except errors.RunBusyError:
-        job.leave()
+        job.abandon()
         raise
     finally:
         job.cancel()
@@ -118,11 +121,11 @@ def _skipped(job: str) -> list[Progress]:
 
 def _filled(request: Request, attempt: int) -> Request:
     """The request with the number of the attempt where its plan left that open."""
-    known: Request = filled(request, {"attempt": str(attempt)}.get)
+    known: Request = fill_placeholders(request, {"attempt": str(attempt)}.get)
     return known
 
 
-class _Told:
+class ProgressView:
     """What is shown of a job while it runs, and logged of its restarts.
 
     Args:

@@ -80,7 +80,7 @@ class Lease:
         self.token, self._number = token, number
         self._heartbeat = Heartbeat(_uri(self._base, number, "beat"), RENEW_EVERY_S)
         self._heartbeat.start()
-        self._forget()
+        self._remove_old()
         return None
 
     def is_known(self, holder: Holder) -> bool:
@@ -97,7 +97,7 @@ class Lease:
                     hint="submit again: training goes on from its last checkpoint",
                 )
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Renews it no longer, and leaves it as it is."""
         if self._heartbeat:
             self._heartbeat.abandon()
@@ -117,7 +117,7 @@ class Lease:
             self._watched = holder.number, watch
         return self._watched[1]
 
-    def _forget(self) -> None:
+    def _remove_old(self) -> None:
         with suppress(StorageError):
             for number in numbered.numbers(_folder(self._base), digits=_DIGITS):
                 if number <= self._number - _KEPT:

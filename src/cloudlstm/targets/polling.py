@@ -1,9 +1,10 @@
-"""Retry and poll intervals for cloud APIs, and a cloud job as a generator that each poll advances."""
+"""Retry and poll intervals for cloud APIs, and the base class of a cloud job, which each poll advances."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from cloudlstm.errors import TargetUnavailableError
@@ -12,80 +13,134 @@ from cloudlstm.targets.base import JobState, Restart
 
 Result = TypeVar("Result")
 
-PATIENCE_S = 120.0
-"""How long a request is repeated on which something depends now."""
+RETRY_LIMIT_S = 120.0
+"""How long a request is retried while its service is unavailable."""
 
-SILENCE_S = 1800.0
-"""How long a job is taken to be at work while its service does not say: it works without us."""
+MAX_SILENCE_S = 1800.0
+"""How long a job counts as running while its service is unavailable: the job does not need the launcher."""
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
-_FIRST_LOOK_S, _LAST_LOOK_S, _SHARE = 1.0, 10.0, 0.05
+_POLL_SHARE = 0.05
+"""A poll interval is this share of the time since the first poll."""
 
 
-def patiently(work: Callable[[], Result], patience_s: float = PATIENCE_S) -> Result:
-    """The result of `work`, repeated with longer and longer pauses while the service does not answer."""
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Pauses between requests to a cloud, in seconds. Tests use short ones.
+
+    Attributes:
+        first_pause_s: Before the first retry.
+        longest_pause_s: Between retries in the end.
+        first_poll_s: Between the first two polls.
+        longest_poll_s: Between polls in the end.
+        lease_poll_s: Between two attempts to take the trainer group's lease.
+        shrink_grace_s: How long the group may be smaller than requested before this counts as a loss of machines.
+        cancel_poll_s: Between polls of a job that is being cancelled.
+    """
+
+    first_pause_s: float = 0.5
+    longest_pause_s: float = 10.0
+    first_poll_s: float = 1.0
+    longest_poll_s: float = 10.0
+    lease_poll_s: float = 5.0
+    shrink_grace_s: float = 5.0
+    cancel_poll_s: float = 1.0
+
+
+INTERVALS = Intervals()
+"""The intervals for real clouds."""
+
+
+def retry_unavailable(
+    work: Callable[[], Result], limit_s: float | None = None, intervals: Intervals = INTERVALS
+) -> Result:
+    """Calls `work` until the service is available.
+
+    Args:
+        work: Sends one request.
+        limit_s: How long to retry; RETRY_LIMIT_S by default.
+        intervals: The pauses between retries.
+
+    Raises:
+        TargetUnavailableError: the service was unavailable for `limit_s`.
+    """
     return retry(
-        work, TargetUnavailableError, limit_s=patience_s, first_pause_s=_FIRST_PAUSE_S, longest_pause_s=_LONGEST_PAUSE_S
+        work,
+        TargetUnavailableError,
+        limit_s=RETRY_LIMIT_S if limit_s is None else limit_s,
+        first_pause_s=intervals.first_pause_s,
+        longest_pause_s=intervals.longest_pause_s,
     )
 
 
-class Glances(Generic[Result]):
-    """Looks at something now and then: soon at first, every ten seconds in the long run.
+class Poller(Generic[Result]):
+    """Sends a request at most once per interval; the interval grows with time.
 
-    A look that fails because the service does not answer tells nothing; only after SILENCE_S its error is raised.
+    A poll of an unavailable service gives no result. After MAX_SILENCE_S without an answer the error is raised.
 
     Args:
-        look: Asks the service.
+        request: Sends the request.
+        intervals: The first and the longest interval.
     """
 
-    def __init__(self, look: Callable[[], Result]) -> None:
-        self._look = look
-        self._began = self._heard = time.monotonic()
+    def __init__(self, request: Callable[[], Result], intervals: Intervals = INTERVALS) -> None:
+        self._request, self._intervals = request, intervals
+        self._started = self._answered = time.monotonic()
         self._next = 0.0
 
     def __call__(self) -> Result | None:
-        """What a look found, if it was time for one and the service answered."""
+        """Returns the answer; None if the next poll is not due, or the service is unavailable."""
         now = time.monotonic()
         if now < self._next:
             return None
-        self._next = now + min(max(_FIRST_LOOK_S, _SHARE * (now - self._began)), _LAST_LOOK_S)
+        first_s, longest_s = self._intervals.first_poll_s, self._intervals.longest_poll_s
+        self._next = now + min(max(first_s, _POLL_SHARE * (now - self._started)), longest_s)
         try:
-            found = self._look()
+            answer = self._request()
         except TargetUnavailableError:
-            if now - self._heard > SILENCE_S:
+            if now - self._answered > MAX_SILENCE_S:
                 raise
             return None
-        self._heard = now
-        return found
+        self._answered = now
+        return answer
 
 
-Course = Iterator[str]
-"""Yields what it waits for; returns when there is nothing left to wait for."""
+Phases = Iterator[str]
+"""The state machine of a job: yields a description of what it waits for, and returns when the job has ended."""
 
 
-class CourseJob:
-    """What the jobs of a cloud have in common. Its subclass says what there is to do, and cleans up after it.
+class CloudJob:
+    """Base class of cloud jobs. A subclass implements the state machine as a generator, and `cancel`.
+
+    Args:
+        intervals: The pauses between requests.
 
     Attributes:
-        phase: What the job waits for, for people; empty once it tells of itself by its progress.
-        restarts: Those there have been.
+        phase: What the job waits for, to be shown to the user; empty once the job reports progress itself.
+        restarts: The restarts so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, intervals: Intervals = INTERVALS) -> None:
         self.phase = ""
         self.restarts: Sequence[Restart] = ()
+        self._intervals = intervals
         self._final: JobState | None = None
-        self._rest = self._course()
+        self._remaining = self._phases()
 
-    def _course(self) -> Course:
-        """All that is to be done, up to the end of the job; sets `_final`."""
+    def _phases(self) -> Phases:
+        """Runs the whole job; sets `_final`."""
         raise NotImplementedError
 
     def state(self) -> JobState:
-        """How the job fares; to be asked again and again, as this is where it is moved on."""
+        """Advances the state machine by one step and returns the job's state. Call it repeatedly."""
         if self._final is None:
             try:
-                self.phase = next(self._rest)
+                self.phase = next(self._remaining)
             except StopIteration:
                 self._final = self._final or JobState.DONE
         return self._final or JobState.RUNNING
+
+    def _retry(self, work: Callable[[], Result]) -> Result:
+        return retry_unavailable(work, intervals=self._intervals)
+
+    def _poller(self, request: Callable[[], Result]) -> Poller[Result]:
+        return Poller(request, self._intervals)

@@ -1,7 +1,7 @@
 """What a target needs of a cloud: something that runs a Spark application, and a group of machines that grows.
 
 Two small protocols; each cloud keeps them in a file of its own. All that is the same on every cloud (what to wait for,
-whom to ask first, when to give up) is built on them: spark_job.py and group_job.py.
+whom to ask first, when to give up) is built on them: spark_job.py and trainer_job.py.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ClusterStatus:
     """A Spark cluster as its service tells of it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Cluster:
 class SparkService(Protocol):
     """Runs Spark applications on a cluster that is there. Every method may raise TargetError."""
 
-    def cluster(self) -> Cluster:
+    def cluster(self) -> ClusterStatus:
         """The cluster as it is now; a TargetError if there is none of this name."""
         ...
 
@@ -86,7 +86,7 @@ class SparkService(Protocol):
         """Asks for its end; nothing happens if it has ended."""
         ...
 
-    def printed(self, application: str) -> list[str]:
+    def log_tail(self, application: str) -> list[str]:
         """The last lines of its log, as far as they have come, and where the whole of it is to be found."""
         ...
 
@@ -109,7 +109,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupStatus:
     """A group of machines as its service tells of it.
 
     Attributes:
@@ -145,11 +145,11 @@ class TrainerGroup(Protocol):
         """Takes the deadline back that such a request has set."""
         ...
 
-    def look(self) -> Group:
+    def look(self) -> GroupStatus:
         """The group as it is now."""
         ...
 
-    def complaint(self, since: float) -> str:
+    def launch_error(self, since: float) -> str:
         """What the service says of machines that it could not start since a time (epoch seconds); empty if nothing."""
         ...
 

@@ -1,4 +1,4 @@
-"""Training on a cloud's trainer group: leased, given a deadline, filled, followed through the run folder, emptied."""
+"""Training on a trainer group: takes the lease, sets a deadline, scales out, waits for the outcome, scales in."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from cloudlstm.errors import (
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.lease import Holder, Lease
-from cloudlstm.targets.polling import Course, CourseJob, Glances, patiently
-from cloudlstm.targets.services import Group, TrainerGroup
+from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases
+from cloudlstm.targets.services import GroupStatus, TrainerGroup
 from cloudlstm.workers import assignment, rendezvous
 from cloudlstm.workers.rendezvous import Generation
 
-_WAIT_LOOK_S = 5.0
-_TOLD_LINES = 20
+_LOG_LINES = 20
 
 
-class GroupJob(CourseJob):
+class TrainerJob(CloudJob):
     """The workers of a run on the machines of a group.
 
     Args:
@@ -34,19 +33,28 @@ class GroupJob(CourseJob):
         group: The machines.
         described: What they are and where, for people.
         wait: Whether to wait while another run has the group.
+        intervals: The pauses between requests.
     """
 
-    def __init__(self, request: Callable[[], Request], group: TrainerGroup, described: str, *, wait: bool) -> None:
-        self._make, self._group, self._described, self._wait = request, group, described, wait
+    def __init__(
+        self,
+        request: Callable[[], Request],
+        group: TrainerGroup,
+        described: str,
+        *,
+        wait: bool,
+        intervals: Intervals = INTERVALS,
+    ) -> None:
+        self._make_request, self._group, self._described, self._wait = request, group, described, wait
         self._request: Request = {}
         self._lease: Lease | None = None
         self._generation: Generation | None = None
         self._logs: set[str] = set()
-        super().__init__()
+        super().__init__(intervals)
 
-    def _course(self) -> Course:
+    def _phases(self) -> Phases:
         yield "sending the code"
-        self._request = self._make()
+        self._request = self._make_request()
         self._paths = RunPaths(self._request["run"])
         self._lease = Lease(self._request["coordinates"], self._paths.uri, self._at_work)
         while (holder := self._lease.take()) is not None:
@@ -56,7 +64,7 @@ class GroupJob(CourseJob):
                     f"the trainers are at work for {holder}",
                     hint="submit with --wait, or end what they do with `cloudlstm cancel` or `cloudlstm down`",
                 )
-            give_up = time.monotonic() + _WAIT_LOOK_S
+            give_up = time.monotonic() + self._intervals.lease_poll_s
             while time.monotonic() < give_up:
                 yield (
                     f"waiting for the trainers, which {holder} has"
@@ -67,14 +75,14 @@ class GroupJob(CourseJob):
         if self._has_outcome():  # since before this launcher, which has only the machines to send away
             return
         if not self._is_assigned():
-            yield from self._emptied()
+            yield from self._wait_until_empty()
             self._lease.require_held()
             document = self._request["assignment"]["document"] | {"lease": self._lease.token}
             storage.write_json(self._request["assignment"]["uri"], document)
         if deadline := self._request.get("deadline"):  # first: from here on nothing can stay for ever
-            patiently(lambda: self._group.send(deadline))
-        patiently(lambda: self._group.send(self._request["scale_out"]))
-        yield from self._followed()
+            self._retry(lambda: self._group.send(deadline))
+        self._retry(lambda: self._group.send(self._request["scale_out"]))
+        yield from self._follow()
 
     def _is_assigned(self) -> bool:
         """Whether the machines are at work for this attempt already, since before this launcher."""
@@ -82,40 +90,40 @@ class GroupJob(CourseJob):
             return False
         if found := assignment.find(self._request["assignment"]["uri"]):
             self._request = {**self._request, "deadline": self._group.deadline_request(iso(found.deadline))}
-        return bool(patiently(self._group.look).size == self._request["workers"])
+        return bool(self._retry(self._group.look).size == self._request["workers"])
 
-    def _emptied(self) -> Course:
+    def _wait_until_empty(self) -> Phases:
         """What earlier machines were told must not be read by new ones, and the other way round."""
         storage.delete(self._request["assignment"]["uri"])
-        glance = Glances(self._group.look)
+        poll = self._poller(self._group.look)
         sent = False
         while True:
-            seen = glance()
+            seen = poll()
             if seen and not seen.machines and not seen.size:
                 return
             if seen and seen.size and not sent:
-                patiently(lambda: self._group.send(self._request["scale_in"]))
+                self._retry(lambda: self._group.send(self._request["scale_in"]))
                 sent = True
             yield "waiting for the machines of an earlier run to go"
 
-    def _followed(self) -> Course:
+    def _follow(self) -> Phases:
         """From the first machine to the outcome."""
         workers = self._request["workers"]
         complete = time.time()  # since when the group is not
-        group_glance, glance = Glances(self._group.look), Glances(self._newest)
-        group: Group | None = None
+        poll_group, poll = self._poller(self._group.look), self._poller(self._newest)
+        group: GroupStatus | None = None
         while True:
-            if self._has_outcome(glance()):
+            if self._has_outcome(poll()):
                 return
             formed = self._generation
-            group = seen if (seen := group_glance()) else group
+            group = seen if (seen := poll_group()) else group
             ready = sum(machine.ready for machine in group.machines) if group else 0
-            if seen and seen.size < workers and time.time() - complete > _WAIT_LOOK_S:
-                raise self._left(seen)
+            if seen and seen.size < workers and time.time() - complete > self._intervals.shrink_grace_s:
+                raise self._shrunk_error(seen)
             if formed and ready >= workers:
                 complete = time.time()
             elif time.time() - complete > self._request["fill_timeout_s"]:
-                raise self._unfilled(complete, ready)
+                raise self._capacity_error(complete, ready)
             yield "" if formed else f"{ready} of {workers} machines run, waiting for all to join"
 
     def _newest(self) -> Generation | None:
@@ -131,9 +139,9 @@ class GroupJob(CourseJob):
             self._final = JobState.DONE if formed.outcome == rendezvous.DONE else JobState.FAILED
         return bool(formed.outcome)
 
-    def _left(self, group: Group) -> CloudLSTMError:
+    def _shrunk_error(self, group: GroupStatus) -> CloudLSTMError:
         """The group got smaller than the run needs: a machine that could not be set up left it, or its time is up."""
-        if told := self._machines_told():
+        if told := self._machine_log_tail():
             return CapacityError(f"a machine could not be set up: {told}", hint=f"see {self._logs_uri}")
         return TargetError(
             f"the trainer group was set to {group.size} of {self._request['workers']} machines while they worked: "
@@ -141,13 +149,13 @@ class GroupJob(CourseJob):
             hint="submit again: training goes on from its last checkpoint; trainers.max_hours sets the deadline",
         )
 
-    def _unfilled(self, since: float, ready: int) -> CloudLSTMError:
+    def _capacity_error(self, since: float, ready: int) -> CloudLSTMError:
         workers, waited_s = self._request["workers"], self._request["fill_timeout_s"]
         why = ""
         with suppress(TargetError):
-            why = self._group.complaint(since)
+            why = self._group.launch_error(since)
         if ready >= workers:
-            told = self._machines_told() or "they told nothing"
+            told = self._machine_log_tail() or "they told nothing"
             return CapacityError(
                 f"{workers} machines ran for {waited_s:.0f} s and did not join ({self._described}): {told}",
                 hint=f"see {self._logs_uri}; trainers.fill_timeout_s gives them longer",
@@ -175,21 +183,21 @@ class GroupJob(CourseJob):
         finally:
             lease.release()
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """The machines are the other launcher's, or were never this one's."""
         self._final = self._final or JobState.CANCELLED
         lease, self._lease = self._lease, None
         if lease:
-            lease.leave()
+            lease.abandon()
 
     def _scale_in(self) -> None:
         with suppress(StorageError):
             storage.delete(self._request["assignment"]["uri"])
         try:
-            patiently(lambda: self._group.send(self._request["scale_in"]))
+            self._retry(lambda: self._group.send(self._request["scale_in"]))
         except TargetError as error:
             raise TargetError(
-                f"the trainers could not be sent away ({error.message}); they end by themselves at "
+                f"the trainer group could not be scaled to 0 ({error.message}); its machines shut down at "
                 f"{time.strftime('%H:%M', time.localtime(self._request['assignment']['document']['deadline']))}",
                 hint="cloudlstm down",
             ) from error
@@ -207,7 +215,7 @@ class GroupJob(CourseJob):
         if not found or not holder.token or found.lease != holder.token:
             return False
         formed = _newest(RunPaths(holder.run), found.attempt)
-        return not (formed and formed.outcome) and patiently(self._group.look).size > 0
+        return not (formed and formed.outcome) and self._retry(self._group.look).size > 0
 
     @property
     def _logs_uri(self) -> str:
@@ -216,11 +224,11 @@ class GroupJob(CourseJob):
     def _machine_logs(self) -> list[str]:
         return [item.uri for item in storage.list_objects(self._logs_uri)]
 
-    def _machines_told(self) -> str:
+    def _machine_log_tail(self) -> str:
         """The last words of a machine whose set-up failed."""
         with suppress(StorageError):
             for uri in sorted(set(self._machine_logs()) - self._logs):
-                lines = storage.read(uri).decode(errors="replace").strip().splitlines()[-_TOLD_LINES:]
+                lines = storage.read(uri).decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
                 return " / ".join(line.strip() for line in lines[-3:])[:300]
         return ""
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from cloudlstm.errors import TargetError
 from cloudlstm.targets import preflight
-from cloudlstm.targets.aws.client import Api
+from cloudlstm.targets.aws.client import AwsApi
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.polling import patiently
+from cloudlstm.targets.polling import retry_unavailable
 
 _QUOTAS = {"none": "L-1216C47A", "gpu": "L-DB2E81BA"}
 """EC2's quotas of vCPUs running on demand: standard machines, and G and VT machines."""
@@ -28,7 +28,7 @@ class AwsAccount:
         self._target = target
 
     def credentials(self) -> str:
-        told = Api("sts", self._target).call("GetCallerIdentity")
+        told = AwsApi("sts", self._target).call("GetCallerIdentity")
         if told["Account"] != self._target.account:
             raise TargetError(
                 f"the credentials are of account {told['Account']}, the target is in {self._target.account}",
@@ -41,7 +41,7 @@ class AwsAccount:
         kind = "none" if self._target.trainer_gpu == "none" else "gpu"
         wanted = workers * min((vcpus(each) for each in self._target.trainer_machines), default=0)
         try:
-            told = Api("service-quotas", self._target).call(
+            told = AwsApi("service-quotas", self._target).call(
                 "GetServiceQuota", ServiceCode="ec2", QuotaCode=_QUOTAS[kind]
             )
         except TargetError as error:
@@ -55,7 +55,7 @@ class AwsAccount:
         found = sorted(
             str(each["ResourceARN"])
             for each in _pages(
-                Api("resourcegroupstaggingapi", self._target), "GetResources", "PaginationToken",
+                AwsApi("resourcegroupstaggingapi", self._target), "GetResources", "PaginationToken",
                 "ResourceTagMappingList", TagFilters=[{"Key": "cloudlstm", "Values": [self._target.name]}],
             )
         )  # fmt: skip
@@ -63,7 +63,7 @@ class AwsAccount:
 
     def _gone(self) -> set[str]:
         ours = [{"Name": "tag:cloudlstm", "Values": [self._target.name]}]
-        found = _pages(Api("ec2", self._target), "DescribeInstances", "NextToken", "Reservations", Filters=ours)
+        found = _pages(AwsApi("ec2", self._target), "DescribeInstances", "NextToken", "Reservations", Filters=ours)
         instances = [each for reservation in found for each in reservation["Instances"]]
         return {each["InstanceId"] for each in instances if each["State"]["Name"] in _GONE}
 
@@ -76,11 +76,11 @@ def vcpus(machine: str) -> int:
     return 2 if found[2] else 4 * int(found[1] or 1)
 
 
-def _pages(api: Api, action: str, token: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+def _pages(api: AwsApi, action: str, token: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
     """The items of a list that comes in pages."""
     more: dict[str, Any] = dict(arguments)
     while True:
-        page = patiently(lambda: api.call(action, **more))
+        page = retry_unavailable(lambda: api.call(action, **more))
         yield from page.get(key, ())
         if not page.get(token):
             return

@@ -10,7 +10,7 @@ from cloudlstm.storage.answers import ForeignAnswerError, watch_aws
 from cloudlstm.storage.buckets import one_line
 from cloudlstm.targets.document import TargetConfig
 
-_PASSING = {
+_TRANSIENT = {
     "InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "PriorRequestNotComplete",
     "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "ResourceContention", "ServiceUnavailable",
     "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException",
@@ -30,11 +30,11 @@ _BY_CODE = {
     "UnrecognizedClientException": _CREDENTIALS,
 }
 
-_MOST_ATTEMPTS = 4
+_MAX_ATTEMPTS = 4
 _TIMEOUT_S = 20
 
 
-class Api:
+class AwsApi:
     """One AWS service in a target's region, through boto3; the client is made when first used.
 
     Args:
@@ -62,7 +62,7 @@ class Api:
         try:
             answer: dict[str, Any] = getattr(self._connected(), xform_name(action))(**arguments)
         except sdk.ClientError as error:
-            raise self._fault(doing, error.response) from error
+            raise self._to_target_error(doing, error.response) from error
         except (
             sdk.ConnectionError, sdk.HTTPClientError, sdk.IncompleteReadError, ForeignAnswerError, ResponseParserError
         ) as error:  # fmt: skip
@@ -83,7 +83,7 @@ class Api:
                     raise MissingExtraError(
                         "a target on AWS needs boto3", hint="pip install 'cloudlstm[aws]'"
                     ) from None
-                retries = {"mode": "standard", "total_max_attempts": _MOST_ATTEMPTS}
+                retries = {"mode": "standard", "total_max_attempts": _MAX_ATTEMPTS}
                 self._client = boto3.session.Session().client(
                     self.service,
                     region_name=self._target.region,
@@ -93,10 +93,10 @@ class Api:
                 watch_aws(self._client)
             return self._client
 
-    def _fault(self, doing: str, response: dict[str, Any]) -> CloudLSTMError:
+    def _to_target_error(self, doing: str, response: dict[str, Any]) -> CloudLSTMError:
         code = response.get("Error", {}).get("Code", "no code")
         told = f"cannot {doing}: {response.get('Error', {}).get('Message') or 'no reason given'} ({code})"
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _PASSING or status >= 500 or status == 429:
+        if code in _TRANSIENT or status >= 500 or status == 429:
             return TargetUnavailableError(told, hint="try again in some minutes")
         return TargetError(told, hint=_BY_CODE.get(code, "").format(name=self._target.name))

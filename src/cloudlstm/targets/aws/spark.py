@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError
-from cloudlstm.targets.aws.client import Api
+from cloudlstm.targets.aws.client import AwsApi
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.polling import patiently
-from cloudlstm.targets.services import Application, Cluster
-from cloudlstm.targets.spark_job import ARCHIVED, NAMED, OPENED, TAIL_LINES, name_of, settings
+from cloudlstm.targets.polling import retry_unavailable
+from cloudlstm.targets.services import Application, ClusterStatus
+from cloudlstm.targets.spark_job import (
+    DEPENDENCIES_ARCHIVE,
+    NAME_PREFIX,
+    OPENED,
+    TAIL_LINES,
+    application_name,
+    spark_conf,
+)
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -33,7 +40,7 @@ _STATES = {
 
 _WORKING = {"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"}
 
-_LOOKED_AT = 500
+_MAX_STEPS_READ = 500
 """Steps among which a run's are looked for; EMR tells of the newest first, and 256 may wait or run."""
 
 _LOGS = ("containers/[^/]+/[^/]+_000001/stderr", "containers/[^/]+/[^/]+_000001/stdout", "steps/{step}/stderr")
@@ -45,9 +52,9 @@ class EmrSpark:
 
     def __init__(self, target: TargetConfig) -> None:
         self._target = target
-        self._emr = Api("emr", target)
+        self._emr = AwsApi("emr", target)
 
-    def cluster(self) -> Cluster:
+    def cluster(self) -> ClusterStatus:
         try:
             found = self._emr.call("DescribeCluster", ClusterId=self._target.spark_cluster)["Cluster"]
         except TargetError as error:
@@ -55,20 +62,20 @@ class EmrSpark:
             raise
         state, reason = found["Status"]["State"], (found["Status"].get("StateChangeReason") or {}).get("Message", "")
         remedy = "terraform apply starts another one: an idle cluster ends by itself"
-        return Cluster(state, reason, found.get("ReleaseLabel", ""), state in _WORKING, remedy)
+        return ClusterStatus(state, reason, found.get("ReleaseLabel", ""), state in _WORKING, remedy)
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """AddJobFlowSteps, to the letter."""
-        conf = settings(self._target, {"AWS_DEFAULT_REGION": self._target.region})
+        conf = spark_conf(self._target, {"AWS_DEFAULT_REGION": self._target.region})
         conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # what tells it from a step of a run that was deleted
-        name = name_of(paths, job)
+        name = application_name(paths, job)
         words = [
             "spark-submit",
             "--deploy-mode", "cluster",
             "--name", name,
             "--driver-memory", f"{config.spark.driver_memory_mib}m",
             "--py-files", "${package.uri}",
-            "--archives", ARCHIVED,
+            "--archives", DEPENDENCIES_ARCHIVE,
             *(word for setting, value in conf.items() for word in ("--conf", f"{setting}={value}")),
             f"${{{job}.uri}}",
             paths.uri,
@@ -96,10 +103,12 @@ class EmrSpark:
         found: list[Application] = []
         seen = 0
         more: dict[str, str] = {"ClusterId": self._target.spark_cluster}
-        while more and seen < _LOOKED_AT:
-            page = patiently(partial(self._emr.call, "ListSteps", **more))
+        while more and seen < _MAX_STEPS_READ:
+            page = retry_unavailable(partial(self._emr.call, "ListSteps", **more))
             steps = [_application(step) for step in page.get("Steps", ())]
-            found += [each for each in steps if each.name.startswith(NAMED) and run in (None, *each.arguments[-1:])]
+            found += [
+                each for each in steps if each.name.startswith(NAME_PREFIX) and run in (None, *each.arguments[-1:])
+            ]
             seen += len(steps)
             more = more | {"Marker": page["Marker"]} if page.get("Marker") else {}
         return found
@@ -110,9 +119,9 @@ class EmrSpark:
 
     def cancel(self, application: str) -> None:
         arguments = {"ClusterId": self._target.spark_cluster, "StepIds": [application]}
-        patiently(lambda: self._emr.call("CancelSteps", StepCancellationOption="SEND_INTERRUPT", **arguments))
+        retry_unavailable(lambda: self._emr.call("CancelSteps", StepCancellationOption="SEND_INTERRUPT", **arguments))
 
-    def printed(self, application: str) -> list[str]:
+    def log_tail(self, application: str) -> list[str]:
         """EMR's logs come minutes late, so often there are none yet."""
         base = f"{self._target.log_uri.rstrip('/')}/{self._target.spark_cluster}"
         where = f"{base}/steps/{application}/"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 from cloudlstm.errors import TargetError
-from cloudlstm.targets.aws.client import Api
+from cloudlstm.targets.aws.client import AwsApi
 from cloudlstm.targets.base import Request
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.services import Group, Machine
+from cloudlstm.targets.services import GroupStatus, Machine
 
 _DEADLINE = "cloudlstm-deadline"
 """One name for every run's: a new deadline replaces an old one."""
@@ -19,7 +19,7 @@ class AutoScalingTrainers:
 
     def __init__(self, target: TargetConfig) -> None:
         self._name = target.trainer_group
-        self._scaling = Api("autoscaling", target)
+        self._scaling = AwsApi("autoscaling", target)
 
     def size_request(self, size: int) -> Request:
         arguments = {"AutoScalingGroupName": self._name, "DesiredCapacity": size, "HonorCooldown": False}
@@ -40,7 +40,7 @@ class AutoScalingTrainers:
     def forget_deadline(self) -> None:
         self._scaling.call("DeleteScheduledAction", AutoScalingGroupName=self._name, ScheduledActionName=_DEADLINE)
 
-    def look(self) -> Group:
+    def look(self) -> GroupStatus:
         answer = self._scaling.call("DescribeAutoScalingGroups", AutoScalingGroupNames=[self._name])
         if not answer["AutoScalingGroups"]:
             raise TargetError(f"there is no Auto Scaling group {self._name}", hint="terraform apply")
@@ -54,9 +54,9 @@ class AutoScalingTrainers:
             )
             for each in group.get("Instances", ())
         )
-        return Group(group["DesiredCapacity"], group["MaxSize"], machines)
+        return GroupStatus(group["DesiredCapacity"], group["MaxSize"], machines)
 
-    def complaint(self, since: float) -> str:
+    def launch_error(self, since: float) -> str:
         answer = self._scaling.call("DescribeScalingActivities", AutoScalingGroupName=self._name, MaxRecords=50)
         earliest = dt.datetime.fromtimestamp(since - 60, dt.UTC)
         for activity in answer.get("Activities", ()):

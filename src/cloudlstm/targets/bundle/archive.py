@@ -22,7 +22,7 @@ def asset(kind: str, name: str = "") -> Path:
     raise MachineError(f"this installation lacks {kind}/{name}", hint="install cloudlstm again")
 
 
-_BEGINNING = (1980, 1, 1, 0, 0, 0)
+_FIRST_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 """The first moment that a zip archive can tell."""
 
 _MODE = 0o100644 << 16
@@ -45,7 +45,7 @@ def write_zip(file: BinaryIO, root: Path, paths: Iterable[Path], *, compress: bo
     named = sorted((path.relative_to(root).as_posix(), path) for path in paths)
     with zipfile.ZipFile(file, "w") as archive:
         for name, path in named:
-            entry = zipfile.ZipInfo(name, _BEGINNING)
+            entry = zipfile.ZipInfo(name, _FIRST_TIMESTAMP)
             entry.create_system, entry.external_attr = _UNIX, _MODE
             entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
             archive.writestr(entry, path.read_bytes())

@@ -29,7 +29,7 @@ REQUIREMENTS = "spark.txt"
 _GLIBC = (34, 31, 28, 27, 26, 24, 17, 12, 5)
 """Minor versions of glibc 2 that wheels are built for and every supported release has."""
 
-_LEFT_OUT = re.compile(
+_EXCLUDED = re.compile(
     r"""
     .*/(tests|__pycache__)/.* | .*\.(pyc|pyi|pyx|pxd|pxi|h|hpp|c|cc|cpp|a)
     | [^/]*\.dist-info/(?!METADATA|entry_points|licenses|LICEN[CS]E|NOTICE).*  # RECORD names this machine's paths
@@ -44,7 +44,7 @@ _LEFT_OUT = re.compile(
 _FORMAT = 1
 """Part of the hash: to be raised when an archive of equal requirements is made in another way."""
 
-_KEPT_ARCHIVES = 4
+_MAX_ARCHIVES = 4
 _LAYOUT = ".layout-"
 _ABANDONED_AFTER_S = 86400.0
 _TIMEOUT_S = 1800.0
@@ -58,7 +58,7 @@ def dependencies(python: str, architecture: str) -> Path:
         StorageFullError: there is no room for them.
     """
     requirements = asset("requirements", REQUIREMENTS)
-    told = [_FORMAT, python, architecture, _LEFT_OUT.pattern, requirements.read_text()]
+    told = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
     key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     folder = user_cache("dependencies")
     path = folder / key / ARCHIVE
@@ -70,24 +70,24 @@ def dependencies(python: str, architecture: str) -> Path:
         with tempfile.TemporaryDirectory(prefix=_LAYOUT, dir=folder) as scratch:
             _install(requirements, Path(scratch), python, architecture)
             with new_file(path) as file:
-                write_zip(file, Path(scratch), _wanted(Path(scratch)), compress=True)
-        _forget(folder)
+                write_zip(file, Path(scratch), _included_files(Path(scratch)), compress=True)
+        _remove_old(folder)
     return path
 
 
-def _forget(folder: Path) -> None:
+def _remove_old(folder: Path) -> None:
     """Removes the archives that were not used for the longest time, and what killed processes have laid out."""
     kept = sorted(folder.glob("*/" + ARCHIVE), key=lambda path: path.parent.stat().st_mtime, reverse=True)
-    for path in kept[_KEPT_ARCHIVES:]:
+    for path in kept[_MAX_ARCHIVES:]:
         shutil.rmtree(path.parent, ignore_errors=True)
     for path in folder.glob(f"{_LAYOUT}*"):
         if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _wanted(folder: Path) -> Iterator[Path]:
+def _included_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        if path.is_file() and not _LEFT_OUT.fullmatch(path.relative_to(folder).as_posix()):
+        if path.is_file() and not _EXCLUDED.fullmatch(path.relative_to(folder).as_posix()):
             yield path
 
 

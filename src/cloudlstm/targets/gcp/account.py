@@ -11,9 +11,9 @@ from cloudlstm.errors import StorageError, TargetError
 from cloudlstm.runs.paths import join
 from cloudlstm.targets import preflight
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.gcp.client import Api, status_of
+from cloudlstm.targets.gcp.client import GcpApi, status_of
 from cloudlstm.targets.gcp.trainers import ManagedTrainers
-from cloudlstm.targets.polling import patiently
+from cloudlstm.targets.polling import retry_unavailable
 
 _ASK = "ask for more under IAM & Admin > Quotas"
 
@@ -37,7 +37,7 @@ class GcpAccount:
         where = {"project": target.account, "region": target.region}
         try:
             machine = self._machine()
-            region, project = Api("compute", "Regions", target).call("get", **where), self._project()
+            region, project = GcpApi("compute", "Regions", target).call("get", **where), self._project()
             missing = max(workers - len(ManagedTrainers(target).look().machines), 0)
         except TargetError as error:
             return f"quotas cannot be read ({error.message})"
@@ -60,9 +60,9 @@ class GcpAccount:
         return [*self._labelled("Instances"), *self._labelled("Disks"), *self._buckets()]
 
     def _labelled(self, client: str) -> Iterator[str]:
-        api, kind = Api("compute", client, self._target), client.lower()
+        api, kind = GcpApi("compute", client, self._target), client.lower()
         ours = {"project": self._target.account, "filter": f"labels.cloudlstm = {self._target.name}"}
-        for place in patiently(lambda: api.each("aggregated_list", **ours)):
+        for place in retry_unavailable(lambda: api.each("aggregated_list", **ours)):
             for each in place.get(kind, ()):
                 yield f"{kind.removesuffix('s')} {each['name']} in {each['zone'].rsplit('/', 1)[-1]}: {each['status']}"
 
@@ -75,7 +75,7 @@ class GcpAccount:
 
     def _project(self) -> dict[str, Any]:
         try:
-            return Api("compute", "Projects", self._target).call("get", project=self._target.account)
+            return GcpApi("compute", "Projects", self._target).call("get", project=self._target.account)
         except TargetError as error:
             if status_of(error) in (403, 404):
                 error.hint = f"credentials for project {self._target.account}: gcloud auth application-default login"
@@ -84,7 +84,7 @@ class GcpAccount:
     def _machine(self) -> dict[str, Any]:
         """The trainers' machine type."""
         place = {"project": self._target.account, "zone": self._target.trainer_zones[0]}
-        types = Api("compute", "MachineTypes", self._target)
+        types = GcpApi("compute", "MachineTypes", self._target)
         return types.call("get", **place, machine_type=self._target.trainer_machines[0])
 
 

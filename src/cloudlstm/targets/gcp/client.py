@@ -20,7 +20,7 @@ _SERVICES = {
 }
 """Service -> its package, and where it is."""
 
-_PASSING = {"backendError", "rateLimitExceeded", "resourceNotReady", "userRateLimitExceeded"}
+_TRANSIENT = {"backendError", "rateLimitExceeded", "resourceNotReady", "userRateLimitExceeded"}
 """Reasons that go away; Compute Engine gives them with HTTP statuses such as 400 and 403."""
 
 _CREDENTIALS = "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS"
@@ -30,14 +30,14 @@ _BY_STATUS = {
 }
 
 _TIMEOUT_S = 20.0
-_PATIENCE_S = 12.0
+_RETRY_LIMIT_S = 12.0
 """How long a call is repeated here that fails for a reason that may pass."""
 
 _URL = re.compile(r"^[A-Z]+ \S+: ")
 """How the SDK's messages begin."""
 
 
-class Api:
+class GcpApi:
     """One of a service's clients in a target's region; it is made when first used.
 
     It speaks REST: that is all Compute Engine knows, one way serves real services and emulators, and gRPC's threads do
@@ -81,7 +81,7 @@ class Api:
             initial=0.25,
             maximum=4.0,
             multiplier=2.0,
-            timeout=_PATIENCE_S,
+            timeout=_RETRY_LIMIT_S,
         )
         doing = f"{self.service} {action}"
         try:
@@ -89,7 +89,7 @@ class Api:
         except sdk.RetryError as error:
             raise _unavailable(doing, error.cause or error) from error
         except sdk.GoogleAPICallError as error:
-            raise self._fault(doing, error) from error
+            raise self._to_target_error(doing, error) from error
         except (auth.TransportError, requests.RequestException) as error:
             raise _unavailable(doing, error) from error
         except auth.GoogleAuthError as error:
@@ -124,7 +124,7 @@ class Api:
                     raise TargetError(f"cannot use {self.service}: {_reason(error)}", hint=_CREDENTIALS) from error
             return self._client
 
-    def _fault(self, doing: str, error: Any) -> CloudLSTMError:
+    def _to_target_error(self, doing: str, error: Any) -> CloudLSTMError:
         if error.code is None or _passes(error):
             return _unavailable(doing, error)
         hint = _BY_STATUS.get(int(error.code), "").format(name=self._target.name)
@@ -135,7 +135,7 @@ def _passes(error: BaseException) -> bool:
     """Whether a service says that it may do later what it does not do now."""
     status, reasons = int(getattr(error, "code", None) or 0), getattr(error, "errors", ())
     said = {each.get("reason") for each in reasons if isinstance(each, dict)}
-    return status >= 500 or status == 429 or not said.isdisjoint(_PASSING)
+    return status >= 500 or status == 429 or not said.isdisjoint(_TRANSIENT)
 
 
 def status_of(error: TargetError) -> int:

@@ -12,10 +12,17 @@ from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.gcp.client import Api, status_of
-from cloudlstm.targets.polling import patiently
-from cloudlstm.targets.services import Application, Cluster
-from cloudlstm.targets.spark_job import ARCHIVED, NAMED, OPENED, TAIL_LINES, name_of, settings
+from cloudlstm.targets.gcp.client import GcpApi, status_of
+from cloudlstm.targets.polling import retry_unavailable
+from cloudlstm.targets.services import Application, ClusterStatus
+from cloudlstm.targets.spark_job import (
+    DEPENDENCIES_ARCHIVE,
+    NAME_PREFIX,
+    OPENED,
+    TAIL_LINES,
+    application_name,
+    spark_conf,
+)
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -35,7 +42,7 @@ _SETUP_S = 30.0
 """How long a job may be between PENDING and RUNNING, where the service cancels none."""
 
 _TAKES_WORK = ("RUNNING", "UPDATING", "ERROR_DUE_TO_UPDATE")
-_PASSING = ("CREATING", "STARTING", "REPAIRING")
+_TRANSIENT = ("CREATING", "STARTING", "REPAIRING")
 
 _LINKS = re.compile(r"\s*(If logs are available, they|Additional details) can be found at:.*", re.DOTALL)
 """What follows on the reason in a job's details; `printed` tells where its output is."""
@@ -49,10 +56,10 @@ class DataprocSpark:
     def __init__(self, target: TargetConfig) -> None:
         self._target = target
         self._place = {"project_id": target.account, "region": target.region}
-        self._jobs = Api("dataproc", "JobController", target)
-        self._clusters = Api("dataproc", "ClusterController", target)
+        self._jobs = GcpApi("dataproc", "JobController", target)
+        self._clusters = GcpApi("dataproc", "ClusterController", target)
 
-    def cluster(self) -> Cluster:
+    def cluster(self) -> ClusterStatus:
         name = self._target.spark_cluster
         try:
             found = self._clusters.call("get_cluster", **self._place, cluster_name=name)
@@ -62,26 +69,26 @@ class DataprocSpark:
             raise
         status, state = found["status"], str(found["status"]["state"])
         remedy = "terraform apply -replace=google_dataproc_cluster.spark"
-        if state in _PASSING:
+        if state in _TRANSIENT:
             remedy = "wait until it is RUNNING"
         elif state in ("STOPPED", "STOPPING"):
             remedy = f"gcloud dataproc clusters start {name} --region={self._target.region}"
         release = ((found.get("config") or {}).get("software_config") or {}).get("image_version", "")
-        return Cluster(state, _line(status.get("detail", "")), release, state in _TAKES_WORK, remedy)
+        return ClusterStatus(state, _line(status.get("detail", "")), release, state in _TAKES_WORK, remedy)
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """SubmitJob, to the letter. No other attempt, run or root has its ids: the service keeps jobs for months."""
         ours = f"{hashlib.sha256(paths.uri.encode()).hexdigest()[:8]}-${{attempt}}-{OPENED}"
-        properties = settings(self._target, {}) | {
+        properties = spark_conf(self._target, {}) | {
             "spark.submit.deployMode": "cluster",
-            "spark.app.name": name_of(paths, job),
+            "spark.app.name": application_name(paths, job),
             "spark.driver.memory": f"{config.spark.driver_memory_mib}m",
         }
         work = {
             "main_python_file_uri": f"${{{job}.uri}}",
             "args": [paths.uri],
             "python_file_uris": ["${package.uri}"],
-            "archive_uris": [ARCHIVED],
+            "archive_uris": [DEPENDENCIES_ARCHIVE],
             "properties": properties,
         }
         document = {
@@ -121,7 +128,7 @@ class DataprocSpark:
         these = f"labels.{_RUN_LABEL} = {run.rsplit('/', 1)[1]}" if run else "status.state = ACTIVE"
         ours = f"labels.{_LABEL} = {self._target.name} AND {these}"
         here = {**self._place, "cluster_name": self._target.spark_cluster}
-        found = patiently(lambda: self._jobs.each("list_jobs", **here, filter=ours))
+        found = retry_unavailable(lambda: self._jobs.each("list_jobs", **here, filter=ours))
         found.sort(key=_began, reverse=True)
         return [each for each in map(_application, found) if run in (None, *each.arguments[-1:])]
 
@@ -135,12 +142,12 @@ class DataprocSpark:
         """The service refuses to cancel what is being set up, what is being cancelled, and what has ended."""
         give_up = time.monotonic() + _SETUP_S
         while True:
-            state = patiently(lambda: self._look(application))["status"]["state"]
+            state = retry_unavailable(lambda: self._look(application))["status"]["state"]
             if state in _STATES or state in _ENDING:
                 return
             if state in _CANCELLABLE or time.monotonic() > give_up:
                 try:
-                    patiently(lambda: self._jobs.call("cancel_job", **self._place, job_id=application))
+                    retry_unavailable(lambda: self._jobs.call("cancel_job", **self._place, job_id=application))
                 except TargetError as error:
                     if status_of(error) not in (400, 409) or time.monotonic() > give_up:
                         raise  # else it has gone on to another state since
@@ -148,7 +155,7 @@ class DataprocSpark:
                     return
             time.sleep(1.0)
 
-    def printed(self, application: str) -> list[str]:
+    def log_tail(self, application: str) -> list[str]:
         """What spark-submit printed; the driver's own words are YARN's, which the service keeps elsewhere."""
         job = self._look(application)
         told = [self._driver_log(job)]
@@ -176,7 +183,7 @@ class DataprocSpark:
 
 def _name(job: Mapping[str, Any]) -> str:
     labels = job.get("labels") or {}
-    return NAMED + " ".join([labels.get(_RUN_LABEL, ""), *labels.get(_JOB_LABEL, "").rsplit("-", 1)])
+    return NAME_PREFIX + " ".join([labels.get(_RUN_LABEL, ""), *labels.get(_JOB_LABEL, "").rsplit("-", 1)])
 
 
 def _arguments(job: Mapping[str, Any]) -> tuple[str, ...]:

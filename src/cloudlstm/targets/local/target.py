@@ -16,10 +16,10 @@ from cloudlstm.errors import MachineError, UsageError
 from cloudlstm.runs.environment import ATTEMPT, CORES, DEVICES, GENERATION, MOST_DEVICES, RESTARTS
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.storage.local import disk_errors
-from cloudlstm.targets.base import JobState, Request, Restart, filled
+from cloudlstm.targets.base import JobState, Request, Restart, fill_placeholders
 from cloudlstm.targets.bundle.archive import asset
 from cloudlstm.targets.local.java import find_java
-from cloudlstm.targets.local.scratch import Scratch
+from cloudlstm.targets.local.temp_dir import JobTempDir
 from cloudlstm.workers.child_environment import worker_environment
 from cloudlstm.workers.loopback import Loopback
 from cloudlstm.workers.processes import Process
@@ -130,7 +130,7 @@ class LocalJob:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._job = str(request["job"])
-        self._folder = Scratch()
+        self._folder = JobTempDir()
         self._processes: list[Process] = []
         self._loopback: Loopback | None = None
         self._allowed = (
@@ -157,7 +157,7 @@ class LocalJob:
                 self._loopback = Loopback()
             for process in self._request["processes"]:
                 argv = self._loopback.command(process["argv"]) if self._loopback else process["argv"]
-                env = filled(process["env"], values.get)
+                env = fill_placeholders(process["env"], values.get)
                 name = str(process["worker"])
                 console = self._folder.path / f"{name}.txt"
                 with disk_errors(f"start {self._job} with {console}"):
@@ -227,7 +227,7 @@ class LocalJob:
             self._loopback.close()
         self._folder.remove()
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Its processes are this launcher's and end with it."""
         self.cancel()
 

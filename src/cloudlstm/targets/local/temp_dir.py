@@ -21,7 +21,7 @@ _PREFIX = "cloudlstm-job-"
 _LOCK = "launcher.lock"
 
 
-class Scratch:
+class JobTempDir:
     """A new folder below the system's folder for temporary files; those of dead launchers are removed.
 
     Raises:
