@@ -217,7 +217,7 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
     taken = copied_without_training(run, f"{target.bucket}/runs/taken")
     done = target.submit("--run=taken")
     assert done.returncode == 1
-    assert f"the trainers are at work for run other (process {os.getpid()} on " in error_line(done)
+    assert f"the trainer group is in use by run other (process {os.getpid()} on " in error_line(done)
 
     submitted = len(target.steps(taken))
     for trouble in target.troubles:
@@ -231,7 +231,7 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
     told, _ = waiting.communicate(timeout=LONG_S)
     assert waiting.returncode == 1
     line = told.splitlines()[-1]
-    assert "0 of 2 machines came within 5 s" in line
+    assert "0 of 2 machines started within 5 s" in line
     for word in (*target.document["trainer_zones"], *target.document["trainer_machines"], target.launch_error):
         assert word in line
     assert target.group_size == 0

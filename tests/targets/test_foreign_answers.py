@@ -124,8 +124,8 @@ def test_no_call_of_google_takes_a_page_for_an_answer(service: ForeignServer, pa
         service.answer(what, body, status=status)
     target = TargetConfig.model_validate(GCP | {"endpoints": {"dataproc": service.url, "compute": service.url}})
     where = {"project": "p", "region": "r", "instance_group_manager": "ours"}
-    clusters = gcp_client.AwsApi("dataproc", "ClusterController", target)
-    groups = gcp_client.AwsApi("compute", "RegionInstanceGroupManagers", target)
+    clusters = gcp_client.GcpApi("dataproc", "ClusterController", target)
+    groups = gcp_client.GcpApi("compute", "RegionInstanceGroupManagers", target)
     calls: list[Callable[[], Any]] = [
         lambda: clusters.call("get_cluster", project_id="p", region="r", cluster_name="ours"),
         lambda: groups.call("get", **where),
@@ -142,6 +142,6 @@ def test_no_call_of_google_takes_a_page_for_an_answer(service: ForeignServer, pa
 def test_half_an_answer_of_google_is_none(service: ForeignServer) -> None:
     service.answer("GET ours", b'{"clusterName": "ou')
     target = TargetConfig.model_validate(GCP | {"endpoints": {"dataproc": service.url}})
-    clusters = gcp_client.AwsApi("dataproc", "ClusterController", target)
+    clusters = gcp_client.GcpApi("dataproc", "ClusterController", target)
     with pytest.raises(TargetUnavailableError):
         clusters.call("get_cluster", project_id="p", region="r", cluster_name="ours")

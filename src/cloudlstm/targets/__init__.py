@@ -1,7 +1,7 @@
-"""Where a run's jobs are carried out: on this machine, or on what a cloud's target document names.
+"""Runs jobs: on this machine, or on the cloud resources that a target document names.
 
-A target turns a job into a request (plain JSON, shown by `--dry-run`), starts a request, and tells how the job fares.
-It knows nothing of bars or models: job and target meet in a run's URI.
+A target turns a job into a request (plain JSON, shown by `--dry-run`), starts it, and reports the job's state.
+It does not know about bars or models; a job gets only the run's URI.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ TARGETS = {"local": ("cloudlstm.targets.local.target", "LocalTarget")}
 
 
 def open_target(name: str | None, *, wait: bool = False, trust_endpoints: bool = False) -> Target:
-    """The target called `name`, or whose document it names; this machine when there is no name.
+    """Returns the target `name`; this machine if no name is given.
 
     Args:
         name: "local", a Terraform directory, a saved output of it, or a bucket's URI.
-        wait: Whether to wait while another run has what the target can lend only once.
-        trust_endpoints: Whether a target's document may name services on other machines.
+        wait: Whether to wait while another run holds the trainer group.
+        trust_endpoints: Whether the document may name endpoints on other machines.
     """
     name = name or "local"
     if name in TARGETS:

@@ -1,4 +1,4 @@
-"""The protocol of a target, and the plan that a verb returns."""
+"""The protocols of a target and of a running job, and the plan that a command returns."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from cloudlstm.runs.paths import RunPaths
 
 Request = Mapping[str, Any]
-"""One exact request as JSON; `${…}` stands for what only the run will know, such as a free port."""
+"""One exact request as JSON; `${…}` is a placeholder for a value known only at start, such as a free port."""
 
 
 _OPEN = re.compile(r"\$\{([\w.]+)\}")
 
 
 def fill_placeholders(value: Any, value_of: Callable[[str], str | None]) -> Any:
-    """JSON with `${name}` in its texts replaced by what `value_of` knows of the name; what it does not know stays."""
+    """Returns the JSON value with each `${name}` in its strings replaced by `value_of(name)`; unknown names stay."""
     if isinstance(value, str):
         return _OPEN.sub(lambda found: value_of(found[1]) or found[0], value)
     if isinstance(value, Mapping):
@@ -33,12 +33,12 @@ def fill_placeholders(value: Any, value_of: Callable[[str], str | None]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a verb is going to do, complete before anything is done.
+    """What a command is going to do, complete before anything starts.
 
     Attributes:
-        verb: The verb.
-        run: URI of the run it is about.
-        requests: The requests in their order.
+        verb: The command's name.
+        run: URI of the run.
+        requests: The requests, in order.
     """
 
     verb: str
@@ -51,7 +51,7 @@ class Plan:
 
 
 class JobState(StrEnum):
-    """How a job fares; the last three are final."""
+    """State of a job; the last three are final."""
 
     RUNNING = "running"
     DONE = "done"
@@ -61,17 +61,17 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """One time that all workers of a job had to start again.
+    """One restart of all workers of a job.
 
     Attributes:
         time: Seconds since the epoch.
-        cause: Which worker was lost, and how.
-        told: The end of what the platform knows of it, for the log.
+        cause: Which worker was lost, and why.
+        details: Last lines of the platform's log, for the run's log.
     """
 
     time: float
     cause: str
-    told: str
+    details: str
 
 
 class RunningJob(Protocol):
@@ -79,52 +79,52 @@ class RunningJob(Protocol):
 
     @property
     def restarts(self) -> Sequence[Restart]:
-        """The restarts so far; the workers at work are the generation of that number."""
+        """The restarts so far; their number is the number of the current generation."""
         ...
 
     @property
     def phase(self) -> str:
-        """What the job waits for before it tells of itself by its progress; empty when there is nothing to say."""
+        """What the job waits for until it reports progress itself; empty if there is nothing to show."""
         ...
 
     def state(self) -> JobState:
-        """How the job fares now."""
+        """Returns the current state."""
         ...
 
     def cancel(self) -> None:
-        """Ends the job if it has not ended, waits for that, and frees what this object holds."""
+        """Cancels the job unless it has ended, waits for its end, and frees the resources of this object."""
         ...
 
     def abandon(self) -> None:
-        """Lets go of a job that another launcher has now: what cannot be shared ends, what belongs to it goes on."""
+        """Stops watching a job that another launcher has taken over. Jobs in a cloud continue; local processes end."""
         ...
 
     def explain(self) -> str:
-        """The end of what the platform knows of a failed job, for the log."""
+        """Returns the last lines of a failed job's platform log."""
         ...
 
 
 class Target(Protocol):
-    """Something that can carry out jobs."""
+    """A place where jobs run."""
 
     name: str
     root: str | None
-    """Where runs lie unless the user says otherwise; None leaves it to the usual rules."""
+    """Default root of runs; None for the general default."""
     workers: int
-    """How many workers train unless the user says otherwise."""
+    """Default number of training workers."""
 
     def check(self, config: RunConfig, root: str) -> None:
-        """Raises what stands in the way of a submit, before anything is started."""
+        """Raises a CloudLSTMError if a submit of this configuration cannot succeed; starts nothing."""
         ...
 
     def at_work(self, request: Request) -> bool:
-        """Whether the job that exactly this request starts, attempt and all, is at work here or has done its work."""
+        """True if the job of exactly this request, attempt included, is running or has succeeded."""
         ...
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
-        """The exact request that starts `job` of this run."""
+        """Returns the exact request that starts `job` of this run."""
         ...
 
     def start(self, request: Request) -> RunningJob:
-        """Starts the job of a request."""
+        """Starts the job of a request and returns it."""
         ...

@@ -36,14 +36,14 @@ _HOUR_S = 3600
 
 
 class CloudTarget:
-    """A target that a document describes.
+    """A target on a cloud.
 
     Args:
-        config: The document.
-        spark: Runs Spark applications.
-        group: The trainers.
-        account: Whose all this is, and what it may have.
-        wait: Whether to wait while another run has the trainers.
+        config: The target document.
+        spark: The Spark service.
+        group: The trainer group.
+        account: The cloud account.
+        wait: Whether to wait while another run holds the trainer group.
         intervals: The pauses between requests.
     """
 
@@ -76,7 +76,7 @@ class CloudTarget:
 
     @property
     def coordinates(self) -> str:
-        """Where the trainer group's lease and assignment lie."""
+        """URI of the trainer group's lease and assignment."""
         return join(self.config.bucket_uri, "trainers", self.config.trainer_group)
 
     @property
@@ -84,7 +84,7 @@ class CloudTarget:
         return join(self.coordinates, "assignment.json")
 
     def check(self, config: RunConfig, root: str) -> None:
-        """Raises the first thing that stands in the way of this run."""
+        """Raises the error of the first check that fails for this run."""
         for check in self.checks(config, root).values():
             self._retry(check)
 
@@ -92,12 +92,12 @@ class CloudTarget:
         return retry_unavailable(work, intervals=self._intervals)
 
     def checks(self, config: RunConfig | None, root: str) -> preflight.Checks:
-        """What is looked at before a submit; without a configuration what concerns the target alone."""
+        """Returns the checks before a submit; without `config` those of the target only."""
         workers = (config.train.workers or self.workers) if config else None
         return preflight.checks(self.config, self.spark, self.group, self._account, config, root, workers)
 
     def list_resources(self) -> list[str]:
-        """One line for everything there is of the target, whatever its state."""
+        """Returns one line for each existing resource of the target, in any state."""
         try:
             cluster = self._retry(self.spark.cluster).state
         except TargetUnavailableError:
@@ -112,7 +112,7 @@ class CloudTarget:
         ]
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
-        """What is sent for a job: one request to the Spark service, or those that fill and empty the group."""
+        """Returns the request of a job: one to the Spark service, or those that scale the trainer group."""
         if job == "prepare":
             return {
                 "job": job,
@@ -153,7 +153,7 @@ class CloudTarget:
         return {key: value for key, value in request.items() if value is not None}
 
     def start(self, request: Request) -> RunningJob:
-        """The job of a request; it begins when it is first asked how it fares."""
+        """Returns the job of a request; the first call of `state` starts it."""
         if request["job"] == "prepare":
             run, attempt = request["run"], int(request["attempt"])
             return SparkJob("prepare", run, attempt, lambda: self._submission(request), self.spark, self._intervals)
@@ -163,27 +163,27 @@ class CloudTarget:
         )
 
     def at_work(self, request: Request) -> bool:
-        """Whether the job that exactly this request starts, of an attempt, is at work or has done its work."""
+        """True if the job of exactly this request, attempt included, is running or has succeeded."""
         if request["job"] == "train":
             return is_assigned(self._with_deadline(request))
         found = matching_applications(self._submission(request), request["run"], self.spark)
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 
     def end(self, run: str | None = None) -> list[str]:
-        """Ends what is at work here, of one run or of all, whoever started it; tells what was done."""
-        told = []
+        """Cancels the running jobs of one run or of all runs, no matter who started them; returns what was done."""
+        done = []
         for application in self.spark.find(run):
             if application.state is JobState.RUNNING:
                 self.spark.cancel(application.id)
-                told.append(f"cancelled {application.name} ({application.id})")
+                done.append(f"cancelled {application.name} ({application.id})")
         found = assignment.find(self._assignment)
         if run is None or (found and found.run == run):
             group = self._retry(self.group.look)
             if group.size or group.machines:
                 self._retry(lambda: self.group.send(self.group.size_request(0)))
-                told.append(f"set {self.config.trainer_group} from {group.size} machines to 0")
+                done.append(f"set {self.config.trainer_group} from {group.size} machines to 0")
             storage.delete(self._assignment)
-        return told
+        return done
 
     def _submission(self, request: Request) -> Request:
         return self._filled(request["submit"], request["run"], int(request["attempt"]))
@@ -198,7 +198,7 @@ class CloudTarget:
         return known
 
     def _filled(self, request: Request, run: str, attempt: int) -> dict[str, Any]:
-        """The request of an attempt with the bundle's parts in it, which are uploaded if they are not there yet."""
+        """Fills the attempt's and the bundle's placeholders; uploads parts of the bundle that are missing."""
         opener = attempts.read_owner(RunPaths(run), attempt, 1)
         opened = f"{int(opener.started * 1000):x}" if opener else "0"
 
@@ -213,7 +213,7 @@ class CloudTarget:
 
 
 def root_of(config: TargetConfig) -> str:
-    """Where the runs of a target lie."""
+    """Returns the root of a target's runs."""
     return join(config.bucket_uri, "runs")
 
 
@@ -225,16 +225,16 @@ _CLOUDS = {
     "aws": ("aws.spark.EmrSpark", "aws.trainers.AutoScalingTrainers", "aws.account.AwsAccount"),
     "gcp": ("gcp.spark.DataprocSpark", "gcp.trainers.ManagedTrainers", "gcp.account.GcpAccount"),
 }
-"""What a cloud has of its own, imported when a target of it is opened; each is made of the target's document."""
+"""Cloud -> classes of its services, imported when a target is opened; each takes the target document."""
 
 
 def open_cloud(where: str, *, wait: bool = False, trust_endpoints: bool = False) -> CloudTarget:
-    """The target that `where` names: a Terraform directory, a saved output of it, or a bucket's URI.
+    """Opens the target `where`: a Terraform directory, a saved output of it, or a bucket's URI.
 
     Args:
-        where: The name.
-        wait: Whether to wait while another run has the trainers.
-        trust_endpoints: Whether the document may send requests, which carry the user's credentials, to other machines.
+        where: Name of the target.
+        wait: Whether to wait while another run holds the trainer group.
+        trust_endpoints: Whether the document may name endpoints on other machines, which get the user's credentials.
     """
     from cloudlstm.targets import document
 

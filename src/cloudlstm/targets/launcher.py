@@ -1,4 +1,4 @@
-"""Carries out the plan of a submit: opens an attempt, starts job after job, watches each to its end."""
+"""Carries out the plan of a submit: opens an attempt, then starts each job and watches it until it ends."""
 
 from __future__ import annotations
 
@@ -17,29 +17,35 @@ from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Targ
 from cloudlstm.targets.base import fill_placeholders
 
 Watch = Callable[[list[Progress]], None]
-"""Shown the progress of all steps, about twice a second."""
+"""Receives the progress of all steps about twice a second."""
 
 POLL_S = 0.5
 """Pause between two looks at a job."""
 
 
 def carry_out(plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_S) -> RunPaths:
-    """Does what a submit's plan says; returns when every job is done.
+    """Carries out a submit's plan; returns when every job is done.
 
     A run that is interrupted (Ctrl-C, a failed job, a killed launcher) can be submitted again: finished steps are
     skipped and training goes on from its last checkpoint.
 
+    Args:
+        plan: The plan.
+        target: Where the jobs run.
+        watch: Receives the progress.
+        poll_s: Pause between two polls of a job.
+
     Raises:
-        UsageError: the run's folder is somebody's own, or that of a run with other settings.
-        CloudLSTMError: the error of the job that failed, or what stood in its way.
+        UsageError: the run's folder holds other files, or a run with other settings.
+        CloudLSTMError: the error of the failed job, or the reason why it could not start.
     """
     paths = RunPaths(plan.run)
     require_own(plan)
     with Attempt(
-        paths, lambda number: _has_running_job(plan, target, number), lambda said: watch(_phase(said))
+        paths, lambda number: _has_running_job(plan, target, number), lambda message: watch(_phase(message))
     ) as attempt:
-        if attempt.launcher == 1:  # else jobs are at work
-            with suppress(errors.StorageError):  # what a killed attempt left half written takes up room, no harm
+        if attempt.launcher == 1:  # a later launcher finds running jobs
+            with suppress(errors.StorageError):  # leftovers of a killed attempt only use space
                 storage.sweep(paths.uri + "/")
             for job in JOBS:
                 storage.delete(paths.failure(job), within=paths.uri)
@@ -49,14 +55,14 @@ def carry_out(plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_
             elif request["action"] == "mark":
                 index.mark(paths.root, paths.run_id)
             elif request["job"] == "train" and storage.exists(paths.complete(attempt.number)) and target.root:
-                watch(_skipped(request["job"]))  # machines that have nothing to do cost as much as others
+                watch(_skipped(request["job"]))  # idle machines cost money
             else:
                 _run_job(request, target, paths, attempt, watch, poll_s)
     return paths
 
 
 def require_own(plan: Plan) -> None:
-    """Raises UsageError where a plan would write into what belongs to somebody else; writes nothing."""
+    """Raises UsageError if the plan would write into files that belong to another run or program; writes nothing."""
     paths = RunPaths(plan.run)
     for request in plan.requests:
         if request["action"] == "settings":
@@ -66,7 +72,7 @@ def require_own(plan: Plan) -> None:
 
 
 def _has_running_job(plan: Plan, target: Target, attempt: int) -> bool:
-    """Whether a job of this very plan is at work for an attempt whose launcher was lost."""
+    """True if a job of this plan is running for an attempt whose launcher died."""
     paths = RunPaths(plan.run)
     for request in plan.requests:
         if request["action"] == "settings":
@@ -80,9 +86,9 @@ def _has_running_job(plan: Plan, target: Target, attempt: int) -> bool:
 
 
 def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt, watch: Watch, poll_s: float) -> None:
-    """Starts one job and watches it until it has ended; ends it when this process is interrupted."""
+    """Starts one job and watches it until it ends; cancels it if this process is interrupted."""
     name = request["job"]
-    told = ProgressView(paths, name, time.time())
+    view = ProgressView(paths, name, time.time())
     phase_writer = PhaseWriter(paths, attempt.number, name)
     attempt.require_held()
     job = target.start(_filled(request, attempt.number))
@@ -93,11 +99,11 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
                     f"run {paths.run_id} was cancelled", hint="submit again to go on where it stopped"
                 )
             attempt.require_held()
-            watch(told.progress(job.restarts, job.phase))
+            watch(view.progress(job.restarts, job.phase))
             phase_writer.write(job.phase)
             time.sleep(poll_s)
         attempt.require_held()
-        watch(told.progress(job.restarts, job.phase))
+        watch(view.progress(job.restarts, job.phase))
         if state is not JobState.DONE:
             raise _failure(name, job, paths)
     except errors.RunBusyError:
@@ -107,10 +113,10 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
         job.cancel()
 
 
-def _phase(said: str) -> list[Progress]:
-    """A line to show before any job has begun."""
+def _phase(message: str) -> list[Progress]:
+    """Progress that shows a message before the first job has started."""
     now = time.time()
-    return [Progress(STEPS[0].name, "", 0, 0, "", now, now, facts={"phase": said})]
+    return [Progress(STEPS[0].name, "", 0, 0, "", now, now, facts={"phase": message})]
 
 
 def _skipped(job: str) -> list[Progress]:
@@ -120,18 +126,18 @@ def _skipped(job: str) -> list[Progress]:
 
 
 def _filled(request: Request, attempt: int) -> Request:
-    """The request with the number of the attempt where its plan left that open."""
+    """Returns the request with the attempt number filled in."""
     known: Request = fill_placeholders(request, {"attempt": str(attempt)}.get)
     return known
 
 
 class ProgressView:
-    """What is shown of a job while it runs, and logged of its restarts.
+    """Progress view of a running job; logs restarts.
 
     Args:
         paths: The run.
         job: The job's name.
-        began: When the job began. What was reported until now is of an earlier attempt.
+        began: When the job started. Existing progress reports belong to an earlier attempt.
     """
 
     def __init__(self, paths: RunPaths, job: str, began: float) -> None:
@@ -139,14 +145,14 @@ class ProgressView:
         self._steps = [step.name for step in STEPS if step.job == job]
         self._counted: dict[tuple[str, str], Progress] = {}
         self._logged = 0
-        # Reports have the times of other machines, whose clocks may differ: they are only compared with each other.
+        # Reports carry the times of other machines' clocks, so they are compared only with each other.
         self._earlier = _times(self._reports())
         self._before_restart: dict[tuple[str, str], float] = {}
 
     def progress(self, restarts: Sequence[Restart], phase: str = "") -> list[Progress]:
-        """The progress of the job's steps. While workers start again, what they had counted stands.
+        """Returns the progress of the job's steps. During a restart the counts from before it stay.
 
-        `phase` is told as that of the job's first step until there is something else to tell.
+        `phase` is shown as the phase of the job's first step until a step reports progress.
         """
         for number, restart in enumerate(restarts[self._logged :], self._logged + 1):
             self._log(restart, number)
@@ -171,11 +177,13 @@ class ProgressView:
         try:
             return read_progress(self._paths)
         except errors.StorageError:
-            return []  # progress is a comfort; the job's own state decides
+            return []  # progress is only shown; the job's state decides
 
     def _log(self, restart: Restart, generation: int) -> None:
-        said = f"{restart.cause}; all workers start again as generation {generation}"
-        journal.write_warning(self._paths, self._job, "launcher", said, restart.told.splitlines(), when=restart.time)
+        message = f"{restart.cause}; all workers start again as generation {generation}"
+        journal.write_warning(
+            self._paths, self._job, "launcher", message, restart.details.splitlines(), when=restart.time
+        )
 
 
 def _who(report: Progress) -> tuple[str, str]:
@@ -187,20 +195,20 @@ def _times(reports: Sequence[Progress]) -> dict[tuple[str, str], float]:
 
 
 def _failure(name: str, job: RunningJob, paths: RunPaths) -> errors.CloudLSTMError:
-    """The error of a failed job: what it wrote down, else what its platform knows."""
-    told = job.explain()
+    """Returns the error of a failed job: the one that it stored, else one made from its platform's log."""
+    details = job.explain()
     job.cancel()
     with suppress(errors.StorageError):
-        storage.write(paths.log(name, "console", int(time.time())), told.encode(errors="backslashreplace"))
+        storage.write(paths.log(name, "console", int(time.time())), details.encode(errors="backslashreplace"))
     try:
         record = storage.read_json(paths.failure(name))
         error = errors.from_record(record)
         if record.get("generation", 0) == len(job.restarts) and not isinstance(error, errors.PeerLostError):
             return error
     except errors.StorageError:
-        if found := errors.from_mark(told):  # the job could not store it either
+        if found := errors.from_mark(details):  # the job printed it because it could not store it
             return found
-    lines = told.strip().splitlines() or ["it left no output"]
+    lines = details.strip().splitlines() or ["it left no output"]
     end = f", its last line was: {lines[-1].strip()[:200]}" if len(lines) > 1 else ""
     often = f" (after {len(job.restarts)} restarts, the last of which got no further)" if job.restarts else ""
     return errors.JobError(f"job {name} failed: {lines[0]}{end}{often}", hint=f"cloudlstm logs --run={paths.run_id}")

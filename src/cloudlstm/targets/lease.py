@@ -1,8 +1,8 @@
 """The lease of a trainer group: one run at a time has its machines.
 
-Leases are numbered objects written with create-only-if-absent; the holder renews the newest. A launcher that is gone
-cannot give its lease back: then it is over when it was not seen to be renewed for a while and its machines are not at
-work either, as a training goes on without its launcher.
+Leases are numbered create-only objects; the holder of the newest one renews it with a heartbeat. A launcher that died
+cannot release its lease. Its lease expires when no heartbeat was seen for a while and its machines do not work:
+training continues without its launcher.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ EXPIRES_AFTER_S = 120.0
 
 _DIGITS = 6
 _KEPT = 8
-"""Leases whose objects stay, for people who look."""
+"""Number of old leases that are kept for inspection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has a group.
+    """Holder of a lease.
 
     Attributes:
-        number: Of the lease, from 1.
-        token: Names the lease.
+        number: Number of the lease, from 1.
+        token: Random id of the lease.
         run: URI of the run.
         owner: The launcher.
     """
@@ -51,8 +51,8 @@ class Lease:
 
     Args:
         base: URI of the group's objects, without a slash at the end.
-        run: URI of the run that needs it.
-        at_work: Whether the machines of a holder whose launcher is gone are still at work.
+        run: URI of the run that needs the group.
+        at_work: Returns whether the machines of a holder whose launcher died still work.
     """
 
     def __init__(self, base: str, run: str, at_work: Callable[[Holder], bool]) -> None:
@@ -63,9 +63,9 @@ class Lease:
         self._number = 0
 
     def take(self) -> Holder | None:
-        """Takes the lease; the holder if somebody else has it, or may have it: see `is_known`.
+        """Takes the lease and returns None; returns the holder if another run has it, or may have it (see `is_known`).
 
-        A lease of the same run is taken over at once: whoever holds the run's attempt has the right to.
+        A lease of the same run is taken over at once, because this process holds the run's attempt.
         """
         holder = newest(self._base)
         if holder and holder.run != self._run and not self._is_over(holder):
@@ -75,7 +75,7 @@ class Lease:
         if not numbered.create(_uri(self._base, number), record):
             return newest(self._base)
         latest = newest(self._base)
-        if latest and latest.token != token:  # the number that we saw as the newest was an old one
+        if latest and latest.token != token:  # the listing was outdated
             return latest
         self.token, self._number = token, number
         self._heartbeat = Heartbeat(_uri(self._base, number, "beat"), RENEW_EVERY_S)
@@ -84,26 +84,26 @@ class Lease:
         return None
 
     def is_known(self, holder: Holder) -> bool:
-        """Whether the holder that `take` gave is known to be at work; else `take` finds it out when called on."""
+        """True if the holder that `take` returned is known to be alive; otherwise keep calling `take` to find out."""
         return self._watch(holder).look() is not Verdict.UNDECIDED
 
     def require_held(self) -> None:
-        """Raises RunBusyError when somebody else has taken the group; not while storage is silent."""
+        """Raises RunBusyError if another launcher has taken the lease; never while storage is unavailable."""
         with suppress(StorageError):
             holder = newest(self._base)
             if holder and holder.number > self._number:
                 raise RunBusyError(
-                    f"the trainer group was taken over by {holder} while this process was out of touch",
+                    f"the trainer group was taken over by {holder} while this process could not reach the bucket",
                     hint="submit again: training goes on from its last checkpoint",
                 )
 
     def abandon(self) -> None:
-        """Renews it no longer, and leaves it as it is."""
+        """Stops the heartbeat without releasing the lease."""
         if self._heartbeat:
             self._heartbeat.abandon()
 
     def release(self) -> None:
-        """Gives the lease back, if it is still ours."""
+        """Releases the lease, if this process still holds it."""
         if self._heartbeat:
             self._heartbeat.end()
 
@@ -127,7 +127,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What a lease's object says."""
+    """Content of a lease object."""
 
     token: str
     run: str
@@ -135,13 +135,13 @@ class _Record:
 
 
 def newest(base: str) -> Holder | None:
-    """The newest lease of a group, held or over; None when there was none."""
+    """Returns the holder of a group's newest lease, which may have ended; None if the group never had a lease."""
     number = numbered.newest(_folder(base), digits=_DIGITS)
     if not number:
         return None
     try:
         record = documents.read(_Record, _uri(base, number))
-    except CorruptObjectError:  # then only its heartbeat tells whether its holder is alive
+    except CorruptObjectError:  # only the heartbeat shows whether its holder is alive
         record = _Record("", "unknown", Owner("another machine", 0, 0.0))
     return Holder(number, record.token, record.run, record.owner)
 

@@ -1,4 +1,4 @@
-"""What is looked at before a submit, and by `doctor`: each check says what it found, or how to mend it."""
+"""Checks before a submit, also run by `doctor`: each returns what it found, or raises an error with a fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
 
 Checks = Mapping[str, Callable[[], str]]
-"""Name -> a function that says what is fine, and raises a CloudLSTMError with a hint where something is not."""
+"""Name -> function that returns a description of what is fine, or raises a CloudLSTMError with a hint."""
 
 _OLDEST_PYTHON = (3, 11)
 
@@ -30,16 +30,16 @@ def checks(
     root: str,
     workers: int | None,
 ) -> Checks:
-    """All checks of a cloud, in the order in which they are worth mending; without a configuration the target's alone.
+    """Returns the checks of a cloud target, in the order to fix problems; without `config` those of the target.
 
     Args:
-        target: What is examined.
-        spark: Its cluster.
-        group: Its trainers.
-        account: Whose they are.
-        config: The run that is to be submitted.
-        root: Where runs lie.
-        workers: How many trainers the run needs, if there is one.
+        target: The target document.
+        spark: Its Spark service.
+        group: Its trainer group.
+        account: Its cloud account.
+        config: Configuration of the run to submit.
+        root: Root of runs.
+        workers: Number of trainers that the run needs.
     """
     found: dict[str, Callable[[], str]] = {
         "credentials": account.credentials,
@@ -55,7 +55,7 @@ def checks(
 
 
 def storage_rights(root: str) -> str:
-    """Whether objects below `root` can be created, read, listed and deleted."""
+    """Checks that objects below `root` can be created, read, listed and deleted."""
     probe = join(root, f"doctor-{uuid.uuid4().hex}")
     storage.write(probe, b"cloudlstm", if_absent=True)
     try:
@@ -67,7 +67,7 @@ def storage_rights(root: str) -> str:
 
 
 def cluster(spark: SparkService, target: TargetConfig) -> str:
-    """Whether the Spark cluster takes work."""
+    """Checks that the Spark cluster accepts jobs."""
     seen = spark.cluster()
     if not seen.takes_work:
         why = f" ({seen.reason})" if seen.reason else ""
@@ -76,7 +76,7 @@ def cluster(spark: SparkService, target: TargetConfig) -> str:
 
 
 def interpreter(target: TargetConfig) -> str:
-    """Whether the nodes' Python is one that the package and its pinned dependencies run on."""
+    """Checks that the package and its pinned dependencies support the nodes' Python."""
     if tuple(map(int, target.spark_python.split("."))) < _OLDEST_PYTHON:
         raise TargetError(
             f"Spark nodes have Python {target.spark_python}, and cloudlstm needs 3.11 or newer",
@@ -91,7 +91,7 @@ def interpreter(target: TargetConfig) -> str:
 
 
 def source(target: TargetConfig, config: RunConfig) -> str:
-    """Whether the cluster reaches the source of bars."""
+    """Checks that the cluster can reach the source of bars."""
     if target.egress == "none" and config.market.source == "yahoo":
         raise TargetError(
             "source yahoo is fetched over the internet, which machines of this target do not reach (egress = none)",
@@ -101,7 +101,7 @@ def source(target: TargetConfig, config: RunConfig) -> str:
 
 
 def group_size(group: TrainerGroup, target: TargetConfig, workers: int | None) -> str:
-    """Whether the trainer group may have as many machines as the run wants."""
+    """Checks that the trainer group may grow to the run's number of workers."""
     seen = group.look()
     if workers and workers > seen.most:
         raise TargetError(
@@ -112,14 +112,14 @@ def group_size(group: TrainerGroup, target: TargetConfig, workers: int | None) -
 
 
 def quota(needed: int, allowed: int, workers: int, unit: str, remedy: str) -> str:
-    """Whether what `workers` more trainers need is allowed.
+    """Checks that a quota allows `workers` more trainers.
 
     Args:
-        needed: What they need in all.
-        allowed: How much there may be.
-        workers: How many trainers that is for.
-        unit: What is counted, as in "vCPUs in eu-central-1 (quota L-1216C47A)".
-        remedy: How to get more of it.
+        needed: Total units that they need.
+        allowed: Units that the quota allows.
+        workers: Number of trainers.
+        unit: The unit, as in "vCPUs in eu-central-1 (quota L-1216C47A)".
+        remedy: How to raise the quota.
     """
     if needed > allowed:
         raise TargetError(

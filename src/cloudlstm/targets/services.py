@@ -1,7 +1,7 @@
-"""What a target needs of a cloud: something that runs a Spark application, and a group of machines that grows.
+"""The protocols that a cloud implements: a Spark service, a trainer group and an account.
 
-Two small protocols; each cloud keeps them in a file of its own. All that is the same on every cloud (what to wait for,
-whom to ask first, when to give up) is built on them: spark_job.py and trainer_job.py.
+Each cloud implements them in its own package. The logic that all clouds share (what to wait for, in which order,
+timeouts) is built on them in spark_job.py and trainer_job.py.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A Spark application as its service tells of it.
+    """A Spark application as its service describes it.
 
     Attributes:
-        id: The service's.
-        name: Ours: run, job and attempt.
-        arguments: The words that it was submitted with.
-        state: How it fares.
-        told: The service's own word for that, with its reason where there is one.
+        id: Id given by the service.
+        name: Name given by cloudlstm: run, job and attempt.
+        arguments: Command-line arguments that it was submitted with.
+        state: State of the job.
+        details: The service's own name of the state, with its reason if any.
     """
 
     id: str
     name: str
     arguments: tuple[str, ...]
     state: JobState
-    told: str
+    details: str
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
-    """A Spark cluster as its service tells of it.
+    """State of a Spark cluster.
 
     Attributes:
-        state: The service's own word.
-        reason: Why it is so, where the service says.
-        release: The release that its nodes have.
-        takes_work: Whether it runs what is submitted, now or after its start.
+        state: The service's own name of the state.
+        reason: The service's reason for the state, if any.
+        release: Release of its nodes.
+        takes_work: Whether it accepts jobs, now or after its start.
         remedy: What to do if it does not.
     """
 
@@ -56,38 +56,38 @@ class ClusterStatus:
 
 
 class SparkService(Protocol):
-    """Runs Spark applications on a cluster that is there. Every method may raise TargetError."""
+    """Runs Spark applications on an existing cluster. Every method may raise TargetError."""
 
     def cluster(self) -> ClusterStatus:
-        """The cluster as it is now; a TargetError if there is none of this name."""
+        """Returns the cluster's state; raises TargetError if the cluster does not exist."""
         ...
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
-        """The exact request that submits a job of this run."""
+        """Returns the exact request that submits a job of this run."""
         ...
 
     def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
-        """What an application that comes of the request can be recognised by."""
+        """Returns the name and the arguments that identify the application of a request."""
         ...
 
     def submit(self, request: Request) -> str:
-        """Submits; the application's id."""
+        """Submits a request and returns the application's id."""
         ...
 
     def find(self, run: str | None) -> Sequence[Application]:
-        """The applications of a run, by its URI, or of all runs, the newest first; of old ones not all."""
+        """Returns the applications of a run (by URI) or of all runs, newest first; old ones may be missing."""
         ...
 
     def look(self, application: str) -> Application:
-        """The application of this id as it is now."""
+        """Returns the current state of an application."""
         ...
 
     def cancel(self, application: str) -> None:
-        """Asks for its end; nothing happens if it has ended."""
+        """Requests the end of an application; does nothing if it has ended."""
         ...
 
     def log_tail(self, application: str) -> list[str]:
-        """The last lines of its log, as far as they have come, and where the whole of it is to be found."""
+        """Returns the last available lines of its log, and where the full log is."""
         ...
 
 
@@ -96,10 +96,10 @@ class Machine:
     """A machine of a group.
 
     Attributes:
-        id: The service's.
-        zone: Where it is.
+        id: Id given by the service.
+        zone: Its zone.
         kind: Its machine type.
-        ready: Whether the service counts it as running.
+        ready: Whether the service reports it as running.
     """
 
     id: str
@@ -110,12 +110,12 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """A group of machines as its service tells of it.
+    """State of a trainer group.
 
     Attributes:
-        size: How many machines it is to have.
-        most: How many it may have.
-        machines: Those that it has now, in whatever state.
+        size: Requested number of machines.
+        most: Largest allowed number of machines.
+        machines: Current machines, in any state.
     """
 
     size: int
@@ -124,16 +124,16 @@ class GroupStatus:
 
 
 class TrainerGroup(Protocol):
-    """Machines that come and go by a number. Every method may raise TargetError."""
+    """A group of machines with an adjustable size. Every method may raise TargetError."""
 
     def size_request(self, size: int) -> Request:
-        """The exact request that sets the group's size."""
+        """Returns the exact request that sets the group's size."""
         ...
 
     def deadline_request(self, when: str) -> Request | None:
-        """The exact request by which the group empties itself at a time (ISO, UTC) without its launcher.
+        """Returns the exact request that makes the service scale the group to 0 at a time (ISO 8601, UTC).
 
-        None where the service offers no such thing: then its machines alone keep the deadline of their assignment.
+        None if the service has no such feature: then each machine enforces the deadline of its assignment itself.
         """
         ...
 
@@ -142,29 +142,29 @@ class TrainerGroup(Protocol):
         ...
 
     def forget_deadline(self) -> None:
-        """Takes the deadline back that such a request has set."""
+        """Removes the deadline that such a request has set."""
         ...
 
     def look(self) -> GroupStatus:
-        """The group as it is now."""
+        """Returns the group's state."""
         ...
 
     def launch_error(self, since: float) -> str:
-        """What the service says of machines that it could not start since a time (epoch seconds); empty if nothing."""
+        """Returns the last error about machines that did not start since a time (epoch seconds); empty if none."""
         ...
 
 
 class Account(Protocol):
-    """Whose a target is. Checks say what is fine, or raise a CloudLSTMError with what mends it."""
+    """The cloud account of a target. Checks return what they found, or raise a CloudLSTMError with a fix as hint."""
 
     def credentials(self) -> str:
-        """Whether there are credentials, and of whom: they must be those of the target's account or project."""
+        """Checks that the credentials belong to the target's account, or can see its project; returns whose they are."""
         ...
 
     def quota(self, workers: int) -> str:
-        """Whether the account may run so many trainers."""
+        """Checks that the account's quota allows this many trainers."""
         ...
 
     def tagged(self) -> Sequence[str]:
-        """Names of everything that carries the target's tag or label, as far as the cloud can list that."""
+        """Returns the names of all resources with the target's tag or label that the cloud can list."""
         ...

@@ -1,4 +1,4 @@
-"""A job on a cloud's Spark cluster: submitted once, found again after whatever happened to its launcher, watched."""
+"""A job on a cloud's Spark cluster: submitted once, found again after a launcher's crash, and watched."""
 
 from __future__ import annotations
 
@@ -17,60 +17,59 @@ from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases
 from cloudlstm.targets.services import Application, SparkService
 
 _ENDING_S = 120.0
-"""How long an application may take to end when it is cancelled."""
+"""How long to wait for the end of a cancelled application."""
 
 TAIL_LINES = 40
-"""How much of an application's log is told when it failed."""
+"""Number of log lines shown for a failed application."""
 
 OPENED = "${opened}"
-"""Stands for what an attempt has to itself: a run of the same name may have been deleted, its applications are listed.
-
-Every service's request has this in its name or its arguments.
+"""Placeholder for an id of the attempt. It tells the attempt from one of a deleted run with the same name, whose
+applications the service still lists. Every request has it in its name or its arguments.
 """
 
 NAME_PREFIX = "cloudlstm "
-"""How names of our applications begin."""
+"""Prefix of the names of cloudlstm's applications."""
 
 _UNPACKED = ARCHIVE.removesuffix(".zip")
 DEPENDENCIES_ARCHIVE = f"${{dependencies.uri}}#{_UNPACKED}"
-"""The archive of dependencies, and where YARN is to unpack it."""
+"""The archive of dependencies, and the folder into which YARN unpacks it."""
 
 
 def application_name(paths: RunPaths, job: str) -> str:
-    """What people call the application of a job."""
+    """Returns the display name of a job's application."""
     return f"{NAME_PREFIX}{paths.run_id} {job} ${{attempt}}"
 
 
 def spark_conf(target: TargetConfig, environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings of an application on a cluster that runs by YARN, in cluster deploy mode.
+    """Returns the Spark configuration of an application on YARN in cluster deploy mode.
 
     Args:
-        target: Where.
-        environment: What else the driver and the executors need to find in theirs.
+        target: The target document.
+        environment: Further environment variables of the driver and the executors.
     """
     environment = {"PYTHONPATH": f"./{_UNPACKED}", **environment, ATTEMPT: "${attempt}"}
     return {
         "spark.pyspark.python": target.spark_python_path,
-        "spark.yarn.maxAppAttempts": "1",  # a second one would find its claim taken and end well
+        "spark.yarn.maxAppAttempts": "1",  # a second one would find the claim taken and exit with 0
         **{f"spark.yarn.appMasterEnv.{name}": value for name, value in environment.items()},
         **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
     }
 
 
 def matching_applications(request: Request, run: str, service: SparkService) -> list[Application]:
-    """The applications that come of this very request."""
+    """Returns the applications that this exact request has started."""
     wanted = service.name_and_arguments(request)
     return [each for each in service.find(run) if (each.name, each.arguments) == wanted]
 
 
 class SparkJob(CloudJob):
-    """The one application of a run's job in this attempt.
+    """The application of a run's job in one attempt.
 
     Args:
         job: The job's name.
         run: URI of the run.
-        attempt: The attempt that it works for.
-        request: Gives the exact request, with nothing left open, once what it needs is in place.
+        attempt: Number of the attempt.
+        request: Uploads what the request needs and returns it without placeholders.
         service: The Spark service.
         intervals: The pauses between requests.
     """
@@ -93,20 +92,20 @@ class SparkJob(CloudJob):
     def _phases(self) -> Phases:
         yield "sending the code"
         self._request = self._make_request()
-        # What an earlier attempt left would end by itself, as it finds this attempt. But the cluster may be slow.
+        # Applications of an earlier attempt end when they see this attempt; cancelling them frees the cluster sooner.
         ours = self._find_application()
         if ours is None:
             for each in self._service.find(self._run):
                 if each.state is JobState.RUNNING:
                     self._service.cancel(each.id)
-                    yield from self._wait_for_end(each.id, "what an earlier attempt left is ending")
+                    yield from self._wait_for_end(each.id, "waiting for the end of an earlier attempt")
             yield "submitting"
             known = self._retry(self._submitted)
             ours = self._retry(lambda: self._service.look(known))
         while True:
             self._application = ours
             yield from self._wait_for_end(ours.id, "Spark on the cluster")
-            # Of two that were submitted by a request whose answer was lost, one found its work claimed and ended well.
+            # If a lost answer led to two submissions, one found its work claimed and exited with 0: follow the other.
             other = self._find_application(JobState.RUNNING)
             if other is None:
                 break
@@ -114,7 +113,7 @@ class SparkJob(CloudJob):
         self._final = self._application.state
 
     def _find_application(self, *states: JobState) -> Application | None:
-        """The application of this attempt, if it was submitted already; one that works before one that has ended."""
+        """Returns this attempt's application if it was submitted; prefers a running one."""
         if not self._request:
             return None
         found = matching_applications(self._request, self._run, self._service)
@@ -125,7 +124,7 @@ class SparkJob(CloudJob):
         try:
             return self._service.submit(self._request)
         except TargetUnavailableError:
-            # It may have arrived all the same, and not every service knows a token that tells a repetition.
+            # The request may have arrived, and not every service recognises a repeated request.
             if ours := self._find_application():
                 return ours.id
             raise
@@ -139,16 +138,16 @@ class SparkJob(CloudJob):
                     self._application = seen
                 if seen.state is not JobState.RUNNING:
                     return
-            yield f"{phase}: {seen.told}" if seen else self.phase
+            yield f"{phase}: {seen.details}" if seen else self.phase
 
     def cancel(self) -> None:
-        """Asks for the application's end unless it has ended, and waits for it."""
+        """Cancels the application unless it has ended, and waits for its end."""
         if self._final is not None:
             return
         self._final = JobState.CANCELLED
-        with suppress(StorageError):  # the driver looks for this: some services end only what has submitted it
+        with suppress(StorageError):  # the driver checks this: some services end only spark-submit
             attempts.cancel(RunPaths(self._run), self._attempt)
-        with suppress(TargetError):  # it ends by itself when it finds a later attempt
+        with suppress(TargetError):  # the application ends when it sees a later attempt
             ours = self._find_application(JobState.RUNNING)
             if ours is None:
                 return
@@ -158,15 +157,15 @@ class SparkJob(CloudJob):
                 time.sleep(self._intervals.cancel_poll_s)
 
     def abandon(self) -> None:
-        """The application is the other launcher's."""
+        """The application continues for the other launcher."""
         self._final = self._final or JobState.CANCELLED
 
     def explain(self) -> str:
-        """How the application ended, and the end of its log."""
+        """Returns how the application ended, and the last lines of its log."""
         if self._application is None:
             return f"{self._job} was not submitted"
-        told = f"{self._job} {self._application.id} ended as {self._application.told}"
+        summary = f"{self._job} {self._application.id} ended as {self._application.details}"
         try:
-            return "\n".join([told, *self._service.log_tail(self._application.id)])
+            return "\n".join([summary, *self._service.log_tail(self._application.id)])
         except TargetError as error:
-            return f"{told}\nits log could not be read: {error}"
+            return f"{summary}\nits log could not be read: {error}"

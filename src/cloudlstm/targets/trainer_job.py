@@ -26,12 +26,12 @@ _LOG_LINES = 20
 
 
 class TrainerJob(CloudJob):
-    """The workers of a run on the machines of a group.
+    """The training workers of a run on a trainer group.
 
     Args:
-        request: Gives the request, with nothing left open but the lease, once what it needs is in place.
-        group: The machines.
-        described: What they are and where, for people.
+        request: Uploads what the request needs and returns it; only the lease is still a placeholder.
+        group: The trainer group.
+        described: Its machine types and zones, for messages.
         wait: Whether to wait while another run has the group.
         intervals: The pauses between requests.
     """
@@ -61,31 +61,33 @@ class TrainerJob(CloudJob):
             known = self._lease.is_known(holder)
             if known and not self._wait:
                 raise RunBusyError(
-                    f"the trainers are at work for {holder}",
-                    hint="submit with --wait, or end what they do with `cloudlstm cancel` or `cloudlstm down`",
+                    f"the trainer group is in use by {holder}",
+                    hint="submit with --wait, or stop that run with `cloudlstm cancel` or `cloudlstm down`",
                 )
             give_up = time.monotonic() + self._intervals.lease_poll_s
             while time.monotonic() < give_up:
                 yield (
-                    f"waiting for the trainers, which {holder} has"
+                    f"waiting for the trainer group, in use by {holder}"
                     if known
-                    else f"looking whether {holder}, which has the trainers, is still alive"
+                    else f"checking whether {holder}, which holds the trainer group, is still alive"
                 )
         self._logs = set(self._machine_logs())
-        if self._has_outcome():  # since before this launcher, which has only the machines to send away
+        if self._has_outcome():  # training ended before this launcher started: only scaling to 0 is left
             return
         if not self._is_assigned():
             yield from self._wait_until_empty()
             self._lease.require_held()
             document = self._request["assignment"]["document"] | {"lease": self._lease.token}
             storage.write_json(self._request["assignment"]["uri"], document)
-        if deadline := self._request.get("deadline"):  # first: from here on nothing can stay for ever
+        if deadline := self._request.get(
+            "deadline"
+        ):  # before scaling out, so that no machine can run without a deadline
             self._retry(lambda: self._group.send(deadline))
         self._retry(lambda: self._group.send(self._request["scale_out"]))
         yield from self._follow()
 
     def _is_assigned(self) -> bool:
-        """Whether the machines are at work for this attempt already, since before this launcher."""
+        """True if the machines already work for this attempt, started by an earlier launcher."""
         if not is_assigned(self._request):
             return False
         if found := assignment.find(self._request["assignment"]["uri"]):
@@ -93,7 +95,7 @@ class TrainerJob(CloudJob):
         return bool(self._retry(self._group.look).size == self._request["workers"])
 
     def _wait_until_empty(self) -> Phases:
-        """What earlier machines were told must not be read by new ones, and the other way round."""
+        """Waits until the group is empty, so that old machines cannot read the new assignment, or new ones the old."""
         storage.delete(self._request["assignment"]["uri"])
         poll = self._poller(self._group.look)
         sent = False
@@ -104,12 +106,12 @@ class TrainerJob(CloudJob):
             if seen and seen.size and not sent:
                 self._retry(lambda: self._group.send(self._request["scale_in"]))
                 sent = True
-            yield "waiting for the machines of an earlier run to go"
+            yield "waiting for the machines of an earlier run to stop"
 
     def _follow(self) -> Phases:
-        """From the first machine to the outcome."""
+        """Follows the job from the first machine to the outcome."""
         workers = self._request["workers"]
-        complete = time.time()  # since when the group is not
+        complete = time.time()  # when the group was last complete
         poll_group, poll = self._poller(self._group.look), self._poller(self._newest)
         group: GroupStatus | None = None
         while True:
@@ -130,7 +132,7 @@ class TrainerJob(CloudJob):
         return _newest(self._paths, self._request["assignment"]["document"]["attempt"])
 
     def _has_outcome(self, *newest: Generation | None) -> bool:
-        """Takes in the newest generation, asked for unless it is given; whether it says that all is over."""
+        """Updates the state from the newest generation (read unless given); True if it has an outcome."""
         formed = self._generation = (newest[0] if newest else self._newest()) or self._generation
         if formed is None:
             return False
@@ -140,12 +142,12 @@ class TrainerJob(CloudJob):
         return bool(formed.outcome)
 
     def _shrunk_error(self, group: GroupStatus) -> CloudLSTMError:
-        """The group got smaller than the run needs: a machine that could not be set up left it, or its time is up."""
-        if told := self._machine_log_tail():
-            return CapacityError(f"a machine could not be set up: {told}", hint=f"see {self._logs_uri}")
+        """Returns the error for a group that got too small: a machine's set-up failed, or the deadline has passed."""
+        if log := self._machine_log_tail():
+            return CapacityError(f"a machine could not be set up: {log}", hint=f"see {self._logs_uri}")
         return TargetError(
-            f"the trainer group was set to {group.size} of {self._request['workers']} machines while they worked: "
-            "its deadline has passed, or somebody did it",
+            f"the trainer group was set to {group.size} of {self._request['workers']} machines during training: "
+            "its deadline has passed, or somebody resized it",
             hint="submit again: training goes on from its last checkpoint; trainers.max_hours sets the deadline",
         )
 
@@ -155,19 +157,19 @@ class TrainerJob(CloudJob):
         with suppress(TargetError):
             why = self._group.launch_error(since)
         if ready >= workers:
-            told = self._machine_log_tail() or "they told nothing"
+            log = self._machine_log_tail() or "they wrote no log"
             return CapacityError(
-                f"{workers} machines ran for {waited_s:.0f} s and did not join ({self._described}): {told}",
+                f"{workers} machines ran for {waited_s:.0f} s and did not join ({self._described}): {log}",
                 hint=f"see {self._logs_uri}; trainers.fill_timeout_s gives them longer",
             )
         return CapacityError(
-            f"{ready} of {workers} machines came within {waited_s:.0f} s ({self._described})"
+            f"{ready} of {workers} machines started within {waited_s:.0f} s ({self._described})"
             + (f": {why}" if why else ""),
             hint="another machine type or more zones in Terraform, fewer train.workers, or submit again later",
         )
 
     def cancel(self) -> None:
-        """Takes the group back to 0 and gives the lease back.
+        """Scales the group to 0 and releases the lease.
 
         Raises:
             TargetError: the group could not be set to 0.
@@ -184,7 +186,7 @@ class TrainerJob(CloudJob):
             lease.release()
 
     def abandon(self) -> None:
-        """The machines are the other launcher's, or were never this one's."""
+        """Stops the heartbeat of the lease; the machines belong to the other launcher."""
         self._final = self._final or JobState.CANCELLED
         lease, self._lease = self._lease, None
         if lease:
@@ -201,16 +203,16 @@ class TrainerJob(CloudJob):
                 f"{time.strftime('%H:%M', time.localtime(self._request['assignment']['document']['deadline']))}",
                 hint="cloudlstm down",
             ) from error
-        with suppress(TargetError):  # one that stays does no harm: it would set the size to 0
+        with suppress(TargetError):  # a deadline that stays only sets the size to 0
             self._group.forget_deadline()
 
     def explain(self) -> str:
-        """How the last generation ended."""
+        """Returns how the last generation ended."""
         told = self._generation.message if self._generation else ""
         return told or "the workers ended without a word"
 
     def _at_work(self, holder: Holder) -> bool:
-        """Whether another run's training goes on although its launcher is gone."""
+        """True if another run's training continues although its launcher died."""
         found = assignment.find(self._request["assignment"]["uri"])
         if not found or not holder.token or found.lease != holder.token:
             return False
@@ -225,7 +227,7 @@ class TrainerJob(CloudJob):
         return [item.uri for item in storage.list_objects(self._logs_uri)]
 
     def _machine_log_tail(self) -> str:
-        """The last words of a machine whose set-up failed."""
+        """Returns the last lines of the log of a machine whose set-up failed; empty if there is none."""
         with suppress(StorageError):
             for uri in sorted(set(self._machine_logs()) - self._logs):
                 lines = storage.read(uri).decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
@@ -234,7 +236,7 @@ class TrainerJob(CloudJob):
 
 
 def is_assigned(request: Request) -> bool:
-    """Whether the group of a train request, with nothing left open, was assigned to just this before."""
+    """True if the group is assigned to exactly this train request (without placeholders)."""
     wanted, found = request["assignment"]["document"], assignment.find(request["assignment"]["uri"])
     if found is None or found.deadline <= time.time():
         return False
@@ -242,12 +244,12 @@ def is_assigned(request: Request) -> bool:
 
 
 def iso(when: float) -> str:
-    """A moment as services read it."""
+    """Formats epoch seconds as ISO 8601 in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
 
 
 def _newest(paths: RunPaths, attempt: int) -> Generation | None:
-    """The newest generation of an attempt; None before the first, and while storage is silent."""
+    """Returns the newest generation of an attempt; None before the first, or while storage is unavailable."""
     with suppress(StorageError):
         number = rendezvous.newest(paths)
         if number and (found := rendezvous.read(paths, number)).attempt == attempt:
