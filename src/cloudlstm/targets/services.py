@@ -158,7 +158,7 @@ class Account(Protocol):
     """The cloud account of a target. Checks return what they found, or raise a CloudLSTMError with a fix as hint."""
 
     def credentials(self) -> str:
-        """Checks that the credentials belong to the target's account, or can see its project; returns whose they are."""
+        """Checks that the credentials are for the target's account or project; returns whose they are."""
         ...
 
     def quota(self, workers: int) -> str:

@@ -208,8 +208,8 @@ class TrainerJob(CloudJob):
 
     def explain(self) -> str:
         """Returns how the last generation ended."""
-        told = self._generation.message if self._generation else ""
-        return told or "the workers ended without a word"
+        message = self._generation.message if self._generation else ""
+        return message or "the workers ended without a message"
 
     def _at_work(self, holder: Holder) -> bool:
         """True if another run's training continues although its launcher died."""
