@@ -81,7 +81,7 @@ def test_rules_between_keys_are_checked_although_a_key_is_wrong() -> None:
         (["name=9lives"], "name"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words: list[str], part: str) -> None:
+def test_invalid_values_are_rejected(words: list[str], part: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(SYNTHETIC, words)
     assert part in str(caught.value)
@@ -96,7 +96,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         load(str(broken))
 
 
-def test_a_file_without_its_source_is_not_passed_over() -> None:
+def test_a_path_needs_the_source_files() -> None:
     with pytest.raises(ConfigError, match=r"set market\.source=files"):
         parse({}, ["market.path=bars.csv"])
 
@@ -106,13 +106,13 @@ def test_a_key_without_its_section_finds_it() -> None:
         parse(SYNTHETIC, ["epochs=1"])
 
 
-def test_no_problem_is_made_up_by_looking_again() -> None:
+def test_repeated_validation_invents_no_problem() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(SYNTHETIC, ["market.start=2025-01-01"])
     assert "missing" not in str(caught.value)
 
 
-def test_patience_does_not_name_another_run() -> None:
+def test_non_identity_settings_do_not_change_the_run_id() -> None:
     plain = parse({"market": {"source": "yahoo"}})
     words = ["market.yahoo.requests_per_minute=30", "train.max_restarts=9", "spark.driver_memory_mib=2048"]
     patient = parse({"market": {"source": "yahoo"}}, words)
@@ -122,7 +122,7 @@ def test_patience_does_not_name_another_run() -> None:
         assert parse({"market": {"source": "yahoo"}}, [word]).identity() != plain.identity(), word
 
 
-def test_what_can_be_no_configuration_file_is_not_read(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_a_configuration_is_not_read(tmp_path: Path) -> None:
     large, pipe = tmp_path / "large.toml", tmp_path / "pipe"
     large.write_text("# " + "x" * (1 << 20))
     os.mkfifo(pipe)
@@ -134,7 +134,7 @@ def test_what_can_be_no_configuration_file_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "x = " + "9" * 5000, "\udc80"])
-def test_what_no_parser_takes_is_no_toml_file(tmp_path: Path, text: str) -> None:
+def test_a_file_that_no_parser_accepts_is_not_toml(tmp_path: Path, text: str) -> None:
     path = tmp_path / "odd.toml"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ConfigError, match=r"odd\.toml is not a TOML file"):
@@ -142,7 +142,7 @@ def test_what_no_parser_takes_is_no_toml_file(tmp_path: Path, text: str) -> None
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000])
-def test_an_override_that_no_parser_takes_is_text(text: str) -> None:
+def test_an_override_that_no_parser_accepts_is_text(text: str) -> None:
     with pytest.raises(ConfigError, match=r"train\.epochs: "):
         parse({}, [f"train.epochs={text}"])
 
@@ -178,7 +178,7 @@ def test_a_master_of_this_machine_may_stand_in_a_file(tmp_path: Path, master: st
     assert load(str(path)).spark.master == master
 
 
-def test_a_master_that_is_no_text_is_left_to_the_rules(tmp_path: Path) -> None:
+def test_a_master_that_is_not_text_is_left_to_validation(tmp_path: Path) -> None:
     for text in ("spark = 1", "[spark]\nmaster = 1"):
         (tmp_path / "odd.toml").write_text(text)
         with pytest.raises(ConfigError, match=r"^spark"):

@@ -131,7 +131,7 @@ def test_clocks_that_differ_do_not_hide_a_run(root: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"my notes\n", b"{}", b'{"run": "another"}', b"[1]"])
-def test_somebodys_own_file_is_no_marker_and_is_not_overwritten(root: str, content: bytes) -> None:
+def test_a_file_of_others_is_not_a_marker_and_is_not_overwritten(root: str, content: bytes) -> None:
     uri = index(root, "core6-1a2b")
     storage.write(uri, content)
     with pytest.raises(UsageError, match="is somebody's own file"):
@@ -179,7 +179,7 @@ def littered(root: str) -> str:
      ["status", "1a2b"], ["runs", "1a2b"]],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_marker_is_ignored_by_every_verb(
+def test_every_verb_ignores_other_files_in_the_index(
     littered: str, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*words, f"--root={littered}"]) == 0
@@ -219,9 +219,7 @@ def test_a_run_that_cannot_be_read_hides_no_other(root: str, damage: bytes, caps
     assert "sound" in capsys.readouterr().out
 
 
-def test_where_no_run_is_finished_report_says_what_the_last_one_lacks(
-    root: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_finished_run_report_names_what_is_missing(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     made(root, "begun")
     marked(root, "begun", 1000.0)
     assert main(["report", f"--root={root}"]) == 2

@@ -47,7 +47,7 @@ def test_this_process_runs() -> None:
     assert Owner.me().process() is ProcessState.RUNNING
 
 
-def test_the_process_table_knows_the_dead_the_stopped_and_zombies(sleeper: subprocess.Popen[bytes]) -> None:
+def test_the_process_table_shows_dead_stopped_and_zombie_processes(sleeper: subprocess.Popen[bytes]) -> None:
     owner = owner_of(sleeper.pid)
     assert owner.process() is ProcessState.RUNNING
     sleeper.send_signal(signal.SIGSTOP)
@@ -60,7 +60,7 @@ def test_the_process_table_knows_the_dead_the_stopped_and_zombies(sleeper: subpr
     assert owner.process() is ProcessState.GONE
 
 
-def test_a_process_id_that_another_process_has_now_is_proof_of_death() -> None:
+def test_a_reused_process_id_proves_death() -> None:
     assert replace(Owner.me(), ticks=Owner.me().ticks - 1).process() is ProcessState.GONE
 
 
@@ -77,7 +77,7 @@ def test_an_owner_is_read_with_what_a_newer_release_adds_and_without_what_an_old
     assert old.process() is ProcessState.UNKNOWN
 
 
-def test_a_change_counts_and_the_first_sight_does_not() -> None:
+def test_the_first_observation_is_not_a_change() -> None:
     changes = Changes()
     changes.observe("a", "1")
     assert not changes.changed_within("a", NEVER_S)
@@ -89,7 +89,7 @@ def test_a_change_counts_and_the_first_sight_does_not() -> None:
     assert not changes.changed_within("b", NEVER_S)
 
 
-def test_time_in_which_nobody_looked_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_between_observations_counts_only_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watcher, or its whole machine, was asleep for an hour."""
     changes, now = Changes(), time.monotonic()
     changes.observe("a", "1")
@@ -107,7 +107,7 @@ def test_the_process_table_of_another_namespace_proves_nothing(monkeypatch: pyte
     assert Owner.me().process() is ProcessState.UNKNOWN
 
 
-def test_a_heartbeat_that_changes_is_that_of_a_living_process_whatever_the_table_says() -> None:
+def test_a_changing_heartbeat_outweighs_the_process_table() -> None:
     gone = replace(Owner.me(), ticks=1)
     beat()
     watch = Watch(gone, BEAT, NEVER_S)
@@ -133,7 +133,7 @@ def test_clocks_are_not_compared(ahead_s: float, monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
 
 
-def test_silence_is_death_only_after_the_limit() -> None:
+def test_a_silent_process_is_dead_only_after_the_limit() -> None:
     beat()
     elsewhere = replace(Owner.me(), boot="another")
     assert Watch(elsewhere, BEAT, NEVER_S).wait(0.2) is Verdict.UNDECIDED
@@ -151,7 +151,7 @@ def test_a_stopped_process_is_watched(sleeper: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"time": 1.0, "en', b"[]", b'{"time": "?", "ended": 0}', b"[" * 100_000])
-def test_a_torn_heartbeat_says_nothing_but_that_it_was_written(torn: bytes) -> None:
+def test_a_damaged_heartbeat_only_shows_that_it_was_written(torn: bytes) -> None:
     storage.write(BEAT, torn)
     watch = Watch(None, BEAT, NEVER_S)
     assert watch.look() is Verdict.UNDECIDED
@@ -163,7 +163,7 @@ def test_the_documented_limits() -> None:
     assert (attempts.HEARTBEAT_EVERY_S, attempts.HEARTBEAT_DEAD_AFTER_S) == (5.0, 60.0)
 
 
-def test_of_two_launchers_that_saw_the_same_end_one_gets_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_two_launchers_that_saw_the_same_end_gets_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A third may have opened an attempt between the look of a launcher and its own create."""
     paths = RunPaths("memory://liveness/second-look")
     create = attempts.numbered.create
@@ -191,7 +191,7 @@ def test_only_a_heartbeat_that_ends_writes_its_end() -> None:
 
 @pytest.mark.parametrize("at_work", [True, False])
 @pytest.mark.parametrize("taken", [(1, 2), (2, 1)], ids=["its attempt is gone on with", "another attempt"])
-def test_who_took_the_run_while_another_was_watched_is_not_taken_over(
+def test_a_launcher_that_took_the_run_meanwhile_keeps_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool, taken: tuple[int, int]
 ) -> None:
     monkeypatch.setattr(attempts, "HEARTBEAT_DEAD_AFTER_S", 0.4)
@@ -208,7 +208,7 @@ def test_who_took_the_run_while_another_was_watched_is_not_taken_over(
 
 
 @pytest.mark.parametrize("skew_s", [-7200.0, 7200.0])
-def test_progress_is_shown_whatever_the_clock_of_the_job_says(skew_s: float, tmp_path: Path) -> None:
+def test_progress_does_not_depend_on_the_clock_of_the_job(skew_s: float, tmp_path: Path) -> None:
     paths = RunPaths(f"file://{tmp_path}/run")
 
     def report(done: int, moment: float) -> None:

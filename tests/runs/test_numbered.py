@@ -93,7 +93,7 @@ def test_a_damaged_lease_does_not_keep_the_group_for_ever(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("found", [[], {}, {"deadline": "soon"}, {"deadline": 1}, 7, None])
-def test_an_assignment_that_is_none_assigns_nothing(found: object) -> None:
+def test_an_invalid_assignment_is_ignored(found: object) -> None:
     storage.write_json("memory://numbered/assignment.json", found)
     assert assignment.find("memory://numbered/assignment.json") is None
 

@@ -126,7 +126,7 @@ def taken_marker_of_json(paths: RunPaths) -> None:
         (taken_marker_of_json, "index/stocks is somebody's own file"),
     ],
 )  # fmt: skip
-def test_what_is_not_its_own_is_refused_before_anything_is_written(
+def test_a_folder_of_others_is_rejected_before_any_write(
     paths: RunPaths, made: Callable[[RunPaths], None], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made(paths)

@@ -88,7 +88,7 @@ def test_names_are_taken_literally(root: str, tmp_path: Path, name: str) -> None
     assert not storage.exists(uri)
 
 
-def test_create_only_keeps_what_is_there(root: str) -> None:
+def test_a_create_only_write_keeps_an_existing_object(root: str) -> None:
     storage.write(f"{root}/claim", b"first", if_absent=True)
     with pytest.raises(ObjectExistsError, match=f"{root}/claim"):
         storage.write(f"{root}/claim", b"second", if_absent=True)
@@ -98,7 +98,7 @@ def test_create_only_keeps_what_is_there(root: str) -> None:
     assert storage.read(f"{root}/claim") == b"third"
 
 
-def test_of_those_who_create_at_once_one_wins(root: str) -> None:
+def test_one_of_several_concurrent_creates_wins(root: str) -> None:
     writers = 8
     for claim in range(3):
         start = threading.Barrier(writers)
@@ -211,7 +211,7 @@ def test_a_missing_object_is_named(root: str, tmp_path: Path) -> None:
     assert not (tmp_path / "new" / "target").exists()
 
 
-def test_a_folder_is_no_object(root: str) -> None:
+def test_a_folder_is_not_an_object(root: str) -> None:
     storage.write(f"{root}/folder/object", b"x")
     assert not storage.exists(f"{root}/folder")
     with pytest.raises(ObjectNotFoundError):
@@ -235,7 +235,7 @@ def test_a_large_file_makes_the_round_trip(root: str, large_file: Path, tmp_path
     assert storage.read(f"{root}/large-at-once") == large_file.read_bytes()
 
 
-def test_download_replaces_what_was_there(root: str, tmp_path: Path) -> None:
+def test_download_replaces_an_existing_file(root: str, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"something old, and longer")
     storage.write(f"{root}/object", b"new")
@@ -244,7 +244,7 @@ def test_download_replaces_what_was_there(root: str, tmp_path: Path) -> None:
     assert target.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
-def test_a_failed_download_leaves_what_was_there(root: str, tmp_path: Path) -> None:
+def test_a_failed_download_keeps_an_existing_file(root: str, tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"old")
     storage.write(f"{root}/object", b"x" * 100)
 

@@ -98,7 +98,7 @@ def test_bodies_of_all_kinds_pass_the_secret_path(links: Links) -> None:
     assert links.ask("GET", media)[0] == 404
 
 
-def test_a_client_may_wait_until_it_is_to_send_the_body(links: Links) -> None:
+def test_a_client_may_send_the_body_after_100_continue(links: Links) -> None:
     head = (
         f"POST {links.secret}/upload/storage/v1/b/{GS_BUCKET}/o?uploadType=media&name=waited HTTP/1.1\r\n"
         "Host: here\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
@@ -128,7 +128,7 @@ def test_links_in_answers_have_the_secret_and_objects_are_as_they_were(gs_endpoi
     assert large.download_as_bytes() == bytes(2**20)
 
 
-def test_every_request_needs_the_secret_also_on_a_connection_that_had_it(links: Links) -> None:
+def test_every_request_on_a_connection_needs_the_secret(links: Links) -> None:
     listing = f"/storage/v1/b/{GS_BUCKET}/o"
     assert links.ask("GET", f"{links.secret}{listing}")[0] == 200
     status, headers, body = links.ask("GET", listing)

@@ -115,7 +115,7 @@ def test_a_limit_on_file_sizes_is_a_full_disk(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_writer_that_is_killed_leaves_no_half_object(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_no_partial_object(tmp_path: Path) -> None:
     """Neither while it writes nor after its death is there anything but the old object."""
     root = f"file://{tmp_path}/root"
     (tmp_path / "large").write_bytes(b"x" * 2**22)
@@ -174,7 +174,7 @@ def test_the_path_must_be_absolute() -> None:
         storage.read("file:///no/such/object")
 
 
-def test_pipes_and_devices_are_no_objects_and_nobody_waits_for_them(tmp_path: Path) -> None:
+def test_pipes_and_devices_are_not_objects_and_do_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         for reading in (
@@ -187,7 +187,7 @@ def test_pipes_and_devices_are_no_objects_and_nobody_waits_for_them(tmp_path: Pa
     assert not list(storage.list_objects(f"file://{tmp_path}/"))
 
 
-def test_what_is_larger_than_its_kind_is_not_read(tmp_path: Path) -> None:
+def test_an_object_above_the_limit_is_not_read(tmp_path: Path) -> None:
     uri = f"file://{tmp_path}/large"
     storage.write(uri, b"x" * 10)
     assert storage.read_small(uri, 10) == b"x" * 10
@@ -196,7 +196,7 @@ def test_what_is_larger_than_its_kind_is_not_read(tmp_path: Path) -> None:
         storage.read_small(uri, 10)
 
 
-def test_json_that_is_nested_without_end_is_no_document(tmp_path: Path) -> None:
+def test_deeply_nested_json_is_not_a_document(tmp_path: Path) -> None:
     uri = f"file://{tmp_path}/nested.json"
     storage.write(uri, b"[" * 100_000)
     with pytest.raises(CorruptObjectError, match="is not a JSON document"):

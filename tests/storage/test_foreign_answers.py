@@ -64,7 +64,7 @@ def verbs(backend: Storage, uri: str, tmp_path: Path) -> dict[str, Callable[[], 
 
 
 @pytest.mark.parametrize("kind", PAGES)
-def test_no_verb_takes_a_page_for_an_answer(
+def test_no_verb_accepts_a_page_as_an_answer(
     place: tuple[str, str], at: Callable[..., Storage], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -85,7 +85,7 @@ def test_no_verb_takes_a_page_for_an_answer(
 
 
 @pytest.mark.parametrize("verb", ["stat", "read", "list", "write", "create"])
-def test_the_service_is_asked_again_and_found_as_it_was(
+def test_the_request_is_repeated_until_the_service_answers(
     place: tuple[str, str], at: Callable[..., Storage], verb: str, tmp_path: Path
 ) -> None:
     """As on a train, where the network's own page comes now and then."""
@@ -112,7 +112,7 @@ def test_the_service_is_asked_again_and_found_as_it_was(
         assert at(place[0]).read(uri) == (b"content" if verb == "stat" else b"x")
 
 
-def test_a_deletion_that_a_page_answered_is_asked_again(place: tuple[str, str], at: Callable[..., Storage]) -> None:
+def test_a_deletion_answered_by_a_page_is_repeated(place: tuple[str, str], at: Callable[..., Storage]) -> None:
     uri, pages = f"{place[1]}/object", [200]
     at(place[0]).write(uri, b"x")
 
@@ -124,7 +124,7 @@ def test_a_deletion_that_a_page_answered_is_asked_again(place: tuple[str, str], 
     assert list(at(place[0]).list(uri)) == []
 
 
-def test_a_refusal_of_the_service_itself_stays_one(place: tuple[str, str], at: Callable[..., Storage]) -> None:
+def test_an_error_of_the_service_itself_is_kept(place: tuple[str, str], at: Callable[..., Storage]) -> None:
     body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
     with (
         run_fault_proxy(place[0], lambda _: Answer(403, body, {"Content-Type": "application/xml"})) as url,

@@ -72,7 +72,7 @@ def test_every_verb_ends_at_once_in_one_line(
 
 @pytest.mark.parametrize("document", [AWS, GCP], ids=["aws", "gcp"])
 @pytest.mark.parametrize("verb", [*COMMANDS, "down", "doctor"])
-def test_every_verb_on_the_target_of_such_an_emulator_does(
+def test_every_verb_on_a_target_of_an_ended_emulator_ends_at_once(
     gone: str, verb: str, document: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Although nothing in this shell leads there: without its endpoints the real cloud would be asked."""
@@ -83,7 +83,7 @@ def test_every_verb_on_the_target_of_such_an_emulator_does(
 
 
 @pytest.mark.parametrize(("variable", "scheme"), VARIABLES)
-def test_a_job_waits_for_it(
+def test_a_job_waits_for_the_emulator(
     leading: Callable[[str, str], None], gone: str, variable: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "_required", False)
@@ -94,7 +94,7 @@ def test_a_job_waits_for_it(
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:{}", "http://127.0.0.1:{}/x", "https://localhost:{}"])
-def test_nothing_listens_however_the_place_is_written(gone: str, url: str) -> None:
+def test_all_forms_of_a_local_url_are_checked(gone: str, url: str) -> None:
     place = url.format(gone.rsplit(":", 1)[1])
     fail_when_nothing_listens()
     with pytest.raises(NothingListensError, match="nothing answers at"):
@@ -102,6 +102,6 @@ def test_nothing_listens_however_the_place_is_written(gone: str, url: str) -> No
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://services.test:1", "", "http://[::1"])
-def test_what_is_elsewhere_or_no_place_is_left_to_the_sdk(url: str) -> None:
+def test_other_hosts_and_invalid_urls_are_not_checked(url: str) -> None:
     fail_when_nothing_listens()
     require_listening(url)

@@ -84,7 +84,9 @@ def test_faults_of_the_service(
             assert type(caught.value) is kind
 
 
-def test_a_create_whose_answer_is_lost_has_won(gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_create_succeeds_if_only_its_answer_was_lost(
+    gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     respond, seen = once(lambda request: request.method == "POST", lose)
     with run_fault_proxy(gs_endpoint, respond) as url, monkeypatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", url)
@@ -106,7 +108,7 @@ def test_a_write_is_repeated(gs_endpoint: str, gs_root: str, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("fault", [lambda _: Answer(503), lambda _: None], ids=["refused", "hung up"])
-def test_an_upload_goes_on_after_a_fault(
+def test_an_upload_continues_after_a_fault(
     gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: Responder
 ) -> None:
     (tmp_path / "large").write_bytes(bytes(range(256)) * (TWO_AND_A_HALF_PARTS // 256))
@@ -122,7 +124,7 @@ def test_an_upload_goes_on_after_a_fault(
     assert all(size_bytes > 0 for size_bytes in told)
 
 
-def test_what_is_read_again_counts_once() -> None:
+def test_progress_counts_repeated_reads_once() -> None:
     """As when the service has kept only a part of what was sent, and the SDK goes back."""
     from cloudlstm.storage.gs import _ReportingFile
 
@@ -136,7 +138,7 @@ def test_what_is_read_again_counts_once() -> None:
     assert all(size_bytes > 0 for size_bytes in told)
 
 
-def test_an_answer_cut_short_is_asked_for_again(
+def test_an_incomplete_answer_is_requested_again(
     gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     data = bytes(range(256)) * 100
@@ -151,7 +153,7 @@ def test_an_answer_cut_short_is_asked_for_again(
 
 
 @pytest.mark.parametrize("verb", ["read", "stat"])
-def test_an_error_whose_answer_is_cut_short_is_asked_for_again(
+def test_an_error_with_an_incomplete_answer_is_requested_again(
     gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     respond, seen = once(lambda _: True, cut)
@@ -163,7 +165,7 @@ def test_an_error_whose_answer_is_cut_short_is_asked_for_again(
 
 
 @pytest.mark.parametrize("spoilt", [3, 4])
-def test_an_object_that_arrives_spoilt_is_asked_for_four_times(
+def test_an_object_that_arrives_corrupt_is_requested_four_times(
     gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, spoilt: int
 ) -> None:
     fresh().write(f"{gs_root}/object", b"x" * 1000)
@@ -183,7 +185,7 @@ def test_an_object_that_arrives_spoilt_is_asked_for_four_times(
     assert seen == ["GET"] * 4
 
 
-def test_a_spoilt_body_is_noticed(
+def test_a_corrupt_body_is_detected(
     gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fresh().write(f"{gs_root}/object", b"x" * 1000)
@@ -221,7 +223,7 @@ def test_a_body_shorter_than_the_object(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_bytes_are_those_that_are_stored(gs_root: str, tmp_path: Path) -> None:
+def test_the_stored_bytes_are_returned(gs_root: str, tmp_path: Path) -> None:
     """Also where another program has marked an object as compressed, which the SDK would undo on the way."""
     from google.cloud import storage as sdk
 

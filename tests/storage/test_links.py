@@ -43,7 +43,7 @@ def test_a_listing_within_a_folder_enters_no_link_below_it(run: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["data/features/final.tex", "data/features/photos/1.jpg", "data/clean/inner/1.jpg"])
-def test_what_lies_behind_a_link_is_not_deleted(run: str, victim: Path, name: str) -> None:
+def test_an_object_behind_a_link_is_not_deleted(run: str, victim: Path, name: str) -> None:
     with pytest.raises(StorageError, match="is a symbolic link, and the files behind it may not be of this run"):
         storage.delete(f"{run}/{name}", within=run)
     assert len(list(victim.rglob("*.*"))) == 2
@@ -68,7 +68,7 @@ def test_the_folder_itself_may_lie_behind_links(run: str, tmp_path: Path) -> Non
     assert names(f"{run}/", within=run) == []
 
 
-def test_a_link_that_is_put_in_place_after_the_look_is_not_followed(
+def test_a_link_that_is_created_after_the_check_is_not_followed(
     run: str, victim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(run.removeprefix("file://"))
@@ -88,7 +88,7 @@ def test_a_link_that_is_put_in_place_after_the_look_is_not_followed(
 
 
 @pytest.mark.parametrize("name", ["../other/object", "data/../../other/object", "data/./../../other/object"])
-def test_a_name_that_leads_out_of_the_folder_is_refused(run: str, tmp_path: Path, name: str) -> None:
+def test_a_path_outside_the_folder_is_rejected(run: str, tmp_path: Path, name: str) -> None:
     other = f"file://{tmp_path}/runs/other/object"
     storage.write(other, b"another run's")
     with pytest.raises(StorageError, match="is not below"):
@@ -98,7 +98,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(run: str, tmp_path: Path
     assert storage.exists(other)
 
 
-def test_sweeping_enters_no_link(run: str, victim: Path) -> None:
+def test_sweep_follows_no_link(run: str, victim: Path) -> None:
     folder, name = Path(run.removeprefix("file://")), ".cloudlstm-1-0123456789abcdef.tmp"
     for place in (victim, folder / "data"):
         (place / name).write_bytes(b"half")
@@ -108,7 +108,7 @@ def test_sweeping_enters_no_link(run: str, victim: Path) -> None:
     assert not (folder / "data" / name).exists()
 
 
-def test_empty_folders_go_and_what_keeps_others_is_named(run: str, victim: Path) -> None:
+def test_empty_folders_are_removed_and_remaining_files_are_returned(run: str, victim: Path) -> None:
     folder = Path(run.removeprefix("file://"))
     (folder / "logs" / "prepare" / "driver").mkdir(parents=True)
     storage.delete(f"{run}/data/clean/object", within=run)

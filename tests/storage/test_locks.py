@@ -14,7 +14,7 @@ import pytest
 from cloudlstm.storage.locks import locked
 
 
-def test_a_second_holder_waits_or_is_told(tmp_path: Path) -> None:
+def test_a_second_holder_waits_or_fails(tmp_path: Path) -> None:
     path = str(tmp_path / "l")
     code = f"from cloudlstm.storage.locks import *\nwith locked(Path({path!r})): print('mine')"
     with locked(tmp_path / "l"):
@@ -26,7 +26,7 @@ def test_a_second_holder_waits_or_is_told(tmp_path: Path) -> None:
     assert waiting.communicate(timeout=60)[0] == "mine\n"
 
 
-def test_who_waited_for_a_file_that_was_removed_meanwhile_locks_a_new_one(
+def test_a_waiting_process_locks_a_new_file_if_the_old_one_was_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, opened, there = tmp_path / "l", threading.Event(), []
@@ -46,7 +46,7 @@ def test_who_waited_for_a_file_that_was_removed_meanwhile_locks_a_new_one(
     assert there == [True]
 
 
-def test_a_lock_that_is_not_there_is_made_or_missed(tmp_path: Path) -> None:
+def test_a_missing_lock_file_is_created_or_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), locked(tmp_path / "l", create=False):
         pass
     with locked(tmp_path / "l"):
@@ -56,7 +56,7 @@ def test_a_lock_that_is_not_there_is_made_or_missed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wait", [True, False])
-def test_pipes_devices_folders_and_links_are_no_locks(tmp_path: Path, wait: bool) -> None:
+def test_pipes_devices_folders_and_links_cannot_be_locked(tmp_path: Path, wait: bool) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("precious")

@@ -36,7 +36,7 @@ class Failing:
         return self.calls
 
 
-def test_what_passes_is_done_again_with_longer_and_longer_pauses(clock: FakeClock) -> None:
+def test_temporary_errors_are_retried_with_growing_pauses(clock: FakeClock) -> None:
     moments: list[float] = []
     work = Failing(6)
     assert retry(work, OSError, first_pause_s=1.0, longest_pause_s=8.0,
@@ -61,7 +61,7 @@ def test_tries_and_time_are_limited_and_the_last_error_is_raised(clock: FakeCloc
     assert work.calls == 1
 
 
-def test_an_error_that_will_not_pass_is_raised_at_once(clock: FakeClock) -> None:
+def test_a_permanent_error_is_raised_at_once(clock: FakeClock) -> None:
     for work, when in ((Failing(1, lambda _: ValueError()), True), (Failing(1), False)):
         with pytest.raises((ValueError, OSError)):
             retry(work, OSError, when=lambda _, passes=when: passes)
@@ -69,7 +69,7 @@ def test_an_error_that_will_not_pass_is_raised_at_once(clock: FakeClock) -> None
     assert clock.passed_s == 0
 
 
-def test_an_object_is_read_three_times_before_its_manifest_is_believed(
+def test_an_object_is_read_three_times_before_it_counts_as_corrupt(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     row = write_object(f"file://{tmp_path}/object", b"right", kind="bars", rows=1)
@@ -81,7 +81,7 @@ def test_an_object_is_read_three_times_before_its_manifest_is_believed(
     assert next(answers) == b"right"
 
 
-def test_an_object_that_is_always_spoilt_is_read_four_times(clock: FakeClock) -> None:
+def test_an_object_that_is_always_corrupt_is_read_four_times(clock: FakeClock) -> None:
     work = Failing(100, lambda _: errors.CorruptObjectError("spoilt"))
     with pytest.raises(errors.CorruptObjectError):
         retry_request(work, 60.0)

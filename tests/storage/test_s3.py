@@ -102,7 +102,7 @@ def test_faults_of_the_service(
         assert type(caught.value) is kind
 
 
-def test_retries_are_the_users(s3_endpoint: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_users_number_of_attempts_counts(s3_endpoint: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[str] = []
 
     def busy(request: Request) -> Answer:
@@ -125,7 +125,9 @@ def test_retries_are_the_users(s3_endpoint: str, settings: pytest.MonkeyPatch, t
         assert len(seen) == 1
 
 
-def test_a_create_whose_answer_is_lost_has_won(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch) -> None:
+def test_a_create_succeeds_if_only_its_answer_was_lost(
+    s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch
+) -> None:
     respond, seen = once(lambda request: request.method == "PUT", lose)
     with run_fault_proxy(s3_endpoint, respond) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
@@ -137,7 +139,7 @@ def test_a_create_whose_answer_is_lost_has_won(s3_endpoint: str, s3_root: str, s
         assert s3.read(f"{s3_root}/claim") == b"mine"
 
 
-def test_a_conflict_is_tried_again(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch) -> None:
+def test_a_conflict_is_retried(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch) -> None:
     respond, seen = once(lambda _: True, lambda _: fault(409, "ConditionalRequestConflict"))
     with run_fault_proxy(s3_endpoint, respond) as url:
         settings.setenv("AWS_ENDPOINT_URL", url)
@@ -146,7 +148,7 @@ def test_a_conflict_is_tried_again(s3_endpoint: str, s3_root: str, settings: pyt
         assert fresh().read(f"{s3_root}/claim") == b"mine"
 
 
-def test_an_answer_cut_short_is_asked_for_again(
+def test_an_incomplete_answer_is_requested_again(
     s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fresh().write(f"{s3_root}/object", b"x" * 1000)
@@ -162,7 +164,9 @@ def test_an_answer_cut_short_is_asked_for_again(
         assert [request.method for request in seen].count("GET") == 2
 
 
-def test_answers_always_cut_short(s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_answers_are_always_incomplete(
+    s3_endpoint: str, s3_root: str, settings: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     fresh().write(f"{s3_root}/object", b"x" * 1000)
     with run_fault_proxy(
         s3_endpoint, lambda request: cut(request) if request.method == "GET" else request.forward()
@@ -224,7 +228,7 @@ def test_folder_markers_are_not_listed(s3_root: str) -> None:
     assert [found.uri for found in fresh().list(s3_root)] == [f"{s3_root}/folder/object"]
 
 
-def test_forked_processes_have_clients_of_their_own(s3_root: str) -> None:
+def test_a_forked_process_has_its_own_client(s3_root: str) -> None:
     code = f"""
 import os, sys
 from cloudlstm import storage

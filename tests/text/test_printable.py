@@ -21,7 +21,7 @@ SHOWN = r"A\x1b[2J\x07\u202eB\x9b31m\u2066\ud800C"
 
 
 @pytest.mark.parametrize("code", [*OBEYED, 0xD800, 0xDBFF, 0xDC00, 0xDFFF], ids=hex)
-def test_what_is_obeyed_becomes_an_escape(code: int) -> None:
+def test_control_characters_become_escapes(code: int) -> None:
     shown = printable(f"a{chr(code)}b")
     assert shown.isprintable()
     assert shown[0] + shown[-1] == "ab"
@@ -30,7 +30,7 @@ def test_what_is_obeyed_becomes_an_escape(code: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "plain", "BRK/B", "é ü 台積電 한국 ₿ 🚀", "עברית", "a\u200db", "\\x1b"])
-def test_all_else_stays_as_it_is(text: str) -> None:
+def test_other_characters_stay(text: str) -> None:
     assert printable(text) == text
     assert printable(text, lines=True) == text
 
@@ -53,14 +53,14 @@ def test_a_text_is_shortened_to_what_fits() -> None:
     assert [shortened("abcdef", most) for most in (7, 6, 5, 1)] == ["abcdef", "abcdef", "abcd…", "…"]
 
 
-def test_an_error_is_one_line_of_such_text_and_keeps_what_it_was_told() -> None:
+def test_an_error_is_one_printable_line_and_keeps_its_message() -> None:
     error = UsageError(f"no {HOSTILE}\nnothing", hint="say\r it")
     assert str(error) == rf"no {SHOWN}\nnothing (try: say\r it)"
     assert error.message == f"no {HOSTILE}\nnothing"
     assert str(errors.from_record(errors.to_record(error))) == str(error)
 
 
-def test_an_error_of_somebody_else_is_told_in_one_line_of_bounded_length() -> None:
+def test_another_exception_becomes_one_line_of_bounded_length() -> None:
     record = errors.to_record(RuntimeError("first\n\tat org.apache\n" * 1000))
     assert record["message"].startswith("RuntimeError: first at org.apache first")
     assert len(record["message"]) == 1000
@@ -91,7 +91,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("out", [io.StringIO, Terminal], ids=["pipe", "terminal"])
-def test_a_worker_cannot_speak_to_the_terminal_of_who_reads_its_log(
+def test_a_log_cannot_control_the_terminal_of_its_reader(
     monkeypatch: pytest.MonkeyPatch, out: type[io.StringIO]
 ) -> None:
     paths = RunPaths(f"memory://run-{time.monotonic_ns()}")

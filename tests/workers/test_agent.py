@@ -148,7 +148,7 @@ def test_a_worker_that_is_killed_makes_a_new_generation(tmp_path: Path, ends: li
     assert last.outcome == "done"
 
 
-def test_an_error_that_would_come_again_ends_all(tmp_path: Path, ends: list[Machines]) -> None:
+def test_a_non_retryable_exit_ends_the_group(tmp_path: Path, ends: list[Machines]) -> None:
     machines = Machines(tmp_path, "print('the loss is NaN'); sys.exit(1) if index else lose_a_peer()")
     ends.append(machines)
     machines.start("127.0.0.11", "127.0.0.12")
@@ -158,7 +158,7 @@ def test_an_error_that_would_come_again_ends_all(tmp_path: Path, ends: list[Mach
     assert last.message.splitlines() == ["worker-1 ended with status 1", "the loss is NaN"]
 
 
-def test_workers_that_get_no_further_are_given_up(tmp_path: Path, ends: list[Machines]) -> None:
+def test_workers_without_progress_are_given_up(tmp_path: Path, ends: list[Machines]) -> None:
     machines = Machines(tmp_path, "os.kill(os.getpid(), 9) if index else lose_a_peer()", max_restarts=1)
     ends.append(machines)
     machines.start("127.0.0.11", "127.0.0.12")
@@ -181,7 +181,7 @@ def test_a_machine_that_is_lost_is_replaced_by_another(tmp_path: Path, ends: lis
     assert last.outcome == "done"
 
 
-def test_machines_of_an_attempt_that_was_succeeded_stop(tmp_path: Path, ends: list[Machines]) -> None:
+def test_machines_of_a_superseded_attempt_stop(tmp_path: Path, ends: list[Machines]) -> None:
     machines = Machines(tmp_path, "checkpoint(); time.sleep(600)")
     ends.append(machines)
     machines.start("127.0.0.11", workers=1)

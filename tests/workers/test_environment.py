@@ -32,7 +32,7 @@ def test_another_pyspark_on_the_python_path_stays_outside(monkeypatch: pytest.Mo
     assert child_environment()["PYTHONPATH"] == "/mine"
 
 
-def test_a_process_of_a_job_gets_that_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_job_process_gets_the_child_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in LEFT.items():
         monkeypatch.setenv(name, value)
     code = "import os; print(sorted(os.environ))"
@@ -45,7 +45,7 @@ def test_a_process_of_a_job_gets_that_environment(monkeypatch: pytest.MonkeyPatc
     assert "SPARK_HOME" not in printed
 
 
-def test_no_proxy_stands_between_workers() -> None:
+def test_workers_use_no_proxy_among_themselves() -> None:
     assert worker_environment(["10.0.0.1:8470", "10.0.0.2:8470"], 1)["no_grpc_proxy"] == "10.0.0.1,10.0.0.2"
 
 

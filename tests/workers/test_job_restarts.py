@@ -80,7 +80,7 @@ def test_which_exits_are_retryable(statuses: list[int], retryable: bool) -> None
     assert is_retryable(statuses) == retryable
 
 
-def test_restarts_are_refilled_by_progress_alone(paths: RunPaths) -> None:
+def test_only_progress_resets_the_count(paths: RunPaths) -> None:
     restarts = Restarts(paths, "train", allowed=2)
     assert [restarts.take_restart([-9]) for _ in range(2)] == [True, True]
     storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
@@ -93,7 +93,7 @@ def test_restarts_are_refilled_by_progress_alone(paths: RunPaths) -> None:
     assert not Restarts(paths, "train", allowed=0).take_restart([-9])
 
 
-def test_a_restart_in_which_nobody_died_costs_no_budget(paths: RunPaths) -> None:
+def test_a_restart_without_a_death_is_not_counted(paths: RunPaths) -> None:
     """A worker that took a slow peer for lost ends with PEER_LOST, and so do the others."""
     restarts = Restarts(paths, "train", allowed=1)
     assert [restarts.take_restart([PEER_LOST, PEER_LOST, 0]) for _ in range(10)] == [True] * 10
@@ -104,7 +104,7 @@ def test_a_restart_in_which_nobody_died_costs_no_budget(paths: RunPaths) -> None
     assert resumed.take_restart([PEER_LOST])
 
 
-def test_what_was_there_before_the_job_is_no_progress(paths: RunPaths) -> None:
+def test_existing_objects_are_not_progress(paths: RunPaths) -> None:
     storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
     restarts = Restarts(paths, "train", allowed=1)
     assert [restarts.take_restart([-9]) for _ in range(2)] == [True, False]
@@ -118,7 +118,7 @@ def test_all_processes_start_again_when_one_is_killed(paths: RunPaths, tmp_path:
     assert all(has_gone(pid) for pid in before)
 
 
-def test_a_job_that_gets_no_further_is_given_up(paths: RunPaths) -> None:
+def test_a_job_without_progress_is_given_up(paths: RunPaths) -> None:
     code = f"print('last words', flush=True); {DIE}"
     plan = Plan("submit", paths.uri, (request(paths, code, allowed=2),))
     with pytest.raises(errors.JobError, match=r"killed by signal 9.*last words \(after 2 restarts"):
@@ -173,7 +173,7 @@ def test_the_first_cause_outlives_consequences_and_earlier_generations(paths: Ru
         (errors.PeerLostError("another"), 1, "another"),
     ]  # fmt: skip
     for error, generation, expected in told:
-        job._record(paths, "train", error, generation)
+        job._store_error(paths, "train", error, generation)
         assert recorded() == expected
 
 
@@ -187,9 +187,7 @@ def test_a_process_that_stays_stopped_is_lost(paths: RunPaths, monkeypatch: pyte
     assert has_gone(stopped)
 
 
-def test_a_process_that_goes_on_is_not_lost_nor_is_one_of_a_machine_that_slept(
-    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_process_is_not_lost(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     started = LocalJob(request(paths, SLEEP))
     [process] = started._processes
     os.kill(process._process.pid, signal.SIGSTOP)

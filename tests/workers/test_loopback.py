@@ -96,7 +96,7 @@ WITHOUT_RIGHT = (
 )
 
 
-def test_who_may_not_make_one_makes_it_in_a_user_namespace(network: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rights_it_is_created_in_a_user_namespace(network: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid():
         pytest.skip("whoever is not root has done just this in all tests above")
     if ctypes.CDLL(None).prctl(23, 21, 0, 0, 0) != 1:  # PR_CAPBSET_READ
@@ -112,7 +112,7 @@ def test_who_may_not_make_one_makes_it_in_a_user_namespace(network: Loopback, mo
         made.close()
 
 
-def test_where_it_cannot_be_made_the_error_gives_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_gives_the_reason_if_it_cannot_be_created(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse = f"import sys; sys.argv = ['', 'keep']; sys.path.insert(0, {str(Path(namespace.__file__).parent)!r})\n"
     refuse += "import namespace\ndef unshare(): raise OSError(28, 'No space left on device')\n"
     refuse += "namespace._unshare = unshare\nsys.exit(namespace.keep())"
