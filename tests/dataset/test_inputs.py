@@ -53,7 +53,7 @@ def test_relative_does_not_see_the_scale_of_price_or_volume() -> None:
 
 
 @pytest.mark.parametrize("transform", [Relative(1), Relative(5)])
-def test_an_output_equal_to_the_label_stands_for_the_target(transform: Inputs) -> None:
+def test_an_output_equal_to_the_label_means_the_target(transform: Inputs) -> None:
     windows = some_windows()
     returns = np.linspace(-0.05, 0.05, 20).astype(np.float32)
     outputs = transform.labels(windows, NAMES, returns)
@@ -64,7 +64,7 @@ def test_an_output_of_zero_is_the_naive_forecast() -> None:
     assert (Relative(1).returns(np.zeros(20), some_windows(), NAMES) == 0).all()
 
 
-def test_flat_windows_without_volume_and_wild_ones_stay_finite() -> None:
+def test_flat_and_extreme_windows_stay_finite() -> None:
     windows = some_windows(3)
     windows[0] = 10.0
     windows[0, :, [VOLUME, RETURN]] = 0.0

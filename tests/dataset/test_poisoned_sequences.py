@@ -45,7 +45,7 @@ def staged(folder: Path, *rows: ManifestRow) -> SequenceSet:
     return SequenceSet.stage(rows, window_bars=WINDOW, horizon_bars=HORIZON, cache_dir=folder / "cache")
 
 
-def test_a_sound_sequence_is_read(tmp_path: Path) -> None:
+def test_a_valid_sequence_is_read(tmp_path: Path) -> None:
     windows = staged(tmp_path, shard(tmp_path, sequence(), windows=4))
     assert windows.windows(np.array([0]))[0, 0, 0] == 0.0
     assert windows.target_dates(np.array([3]))[0] == np.datetime64("1970-01-01") + 109
@@ -70,7 +70,7 @@ def test_a_sound_sequence_is_read(tmp_path: Path) -> None:
         ({"ticker": b"\xff\xfe"}, 4, r"its ticker b'\\xff\\xfe' is not UTF-8"),
     ],
 )
-def test_a_sequence_that_cannot_be_is_refused_by_name(
+def test_an_invalid_sequence_is_rejected_by_name(
     tmp_path: Path, poison: dict[str, object], windows: int, why: str
 ) -> None:
     rows = [
@@ -119,7 +119,7 @@ def test_an_example_without_the_features_of_a_sequence_is_refused(tmp_path: Path
         staged(tmp_path, poisoned)
 
 
-def test_a_cache_for_other_lengths_is_not_taken(tmp_path: Path) -> None:
+def test_a_cache_for_other_lengths_is_not_used(tmp_path: Path) -> None:
     """What fits a window of 5 bars does not fit one of 6, also where it is staged already."""
     row = shard(tmp_path, sequence(), windows=4)
     staged(tmp_path, row)

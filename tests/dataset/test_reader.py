@@ -42,7 +42,7 @@ def staged(rows: list[ManifestRow], folder: Path) -> SequenceSet:
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test", "forecast"])
-def test_every_window_is_a_direct_cut_of_the_table(tmp_path: Path, split: str) -> None:
+def test_every_window_equals_the_rows_of_the_table(tmp_path: Path, split: str) -> None:
     windows = staged(shards(tmp_path, split), tmp_path)
     expected = []
     for number in range(2):
@@ -76,7 +76,7 @@ def test_every_window_is_a_direct_cut_of_the_table(tmp_path: Path, split: str) -
     assert windows.windows(every).dtype == np.float32
 
 
-def test_windows_come_in_the_order_asked_for(tmp_path: Path) -> None:
+def test_windows_come_in_the_requested_order(tmp_path: Path) -> None:
     windows = staged(shards(tmp_path), tmp_path)
     some = np.array([7, 0, len(windows) - 1, 7])
     np.testing.assert_array_equal(windows.windows(some), windows.windows(np.arange(len(windows)))[some])
@@ -121,7 +121,7 @@ def test_a_shard_with_other_records_than_its_manifest_says_is_refused(tmp_path: 
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove", "garble"])
-def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
+def test_a_corrupt_cache_is_written_again(tmp_path: Path, damage: str) -> None:
     rows = shards(tmp_path)
     before = staged(rows, tmp_path).windows(np.arange(5))
     [column] = (tmp_path / "cache").rglob("values.bin")
@@ -138,7 +138,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
     np.testing.assert_array_equal(staged(rows, tmp_path).windows(np.arange(5)), before)
 
 
-def test_a_full_disk_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_has_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = shards(tmp_path)
 
     def full(*_: object) -> None:
@@ -165,7 +165,7 @@ def test_workers_of_one_machine_may_stage_at_the_same_time(tmp_path: Path) -> No
     assert len(entries) == 1
 
 
-def test_what_nobody_has_used_for_long_goes(tmp_path: Path) -> None:
+def test_unused_entries_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "sequences"
     staged(shards(tmp_path, "test"), tmp_path)
     [kept] = [path for path in folder.iterdir() if path.is_dir()]

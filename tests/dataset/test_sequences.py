@@ -89,7 +89,7 @@ def untidy_table() -> pa.Table:
 
 @pytest.mark.parametrize("horizon", [1, 5])
 @pytest.mark.parametrize("window", [2, 10])
-def test_labels_are_those_of_the_rules(horizon: int, window: int) -> None:
+def test_labels_follow_the_rules(horizon: int, window: int) -> None:
     config = CONFIG.model_copy(update={"horizon_bars": horizon, "window_bars": window})
     table = untidy_table()
     expected = labelled_by_hand(table, config)
@@ -97,7 +97,7 @@ def test_labels_are_those_of_the_rules(horizon: int, window: int) -> None:
     assert read_back(sequences.build(table, config), config) == expected
 
 
-def test_a_withdrawn_bar_loses_its_label_and_that_which_ends_in_it_and_stays_an_input() -> None:
+def test_a_withdrawn_bar_is_an_input_but_no_origin_and_no_target() -> None:
     table = features_table(1, 300)
     withdrawn = np.arange(300) == 150
     whole, less = (label(each, CONFIG) for each in (table, replaced(table, withdrawn=withdrawn)))

@@ -31,7 +31,7 @@ def test_the_checksum_is_the_published_one() -> None:
     assert tfrecord.masked_crc(bytes(32)) == (((crc >> 15) | (crc << 17)) + 0xA282EAD8) % 2**32
 
 
-def test_records_come_back() -> None:
+def test_records_survive_their_file() -> None:
     payloads = [b"", b"a", bytes(range(256)) * 10]
     assert list(tfrecord.records(b"".join(map(tfrecord.frame, payloads)), "x")) == payloads
 
@@ -52,7 +52,7 @@ def test_a_file_that_stops_early_is_found(length: int) -> None:
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
-def test_varints_come_back(numbers: list[int]) -> None:
+def test_varints_survive_their_bytes(numbers: list[int]) -> None:
     packed, offsets = example.varints(numbers)
     assert example.from_varints(packed, "x").tolist() == numbers
     for number, start, stop in zip(numbers, offsets[:-1], offsets[1:], strict=True):
@@ -60,7 +60,7 @@ def test_varints_come_back(numbers: list[int]) -> None:
             assert packed[start:stop].tobytes() == example.varint(number)
 
 
-def test_an_example_comes_back() -> None:
+def test_an_example_survives_its_bytes() -> None:
     features = example.decode(an_example(), "x")
     assert features["ticker"] == [b"BRK.B"]
     np.testing.assert_array_equal(features["dates"], DATES)

@@ -1,4 +1,4 @@
-"""Runs the command as a user does: in a process of its own."""
+"""Runs the command line in its own process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write_config(folder: Path, text: str = SMALL) -> Path:
 def cloudlstm(
     *words: str, env: dict[str, str] | None = None, timeout_s: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """The command's exit status and what it printed; meanwhile nothing may listen where other machines can connect."""
+    """Runs the command and returns its status and output; checks that it opens no port to other machines."""
     with subprocess.Popen(
         [sys.executable, "-m", "cloudlstm", *words],
         env=os.environ | (env or {}),
@@ -71,7 +71,7 @@ def one_run(root: str) -> str:
 
 
 def data_objects(run: str) -> dict[str, str]:
-    """Every object that the run's manifests name, and its checksum."""
+    """Every object in the run's manifests, with its checksum."""
     found = {}
     for item in storage.list_objects(f"{run}/manifests/"):
         for row in json.loads(storage.read(item.uri))["objects"]:
@@ -85,7 +85,7 @@ def report(run: str) -> dict[str, Any]:
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line in which the command says what went wrong."""
+    """The command's error, which must be one line."""
     lines = [line for line in done.stderr.splitlines() if line.startswith("cloudlstm: ")]
     assert len(lines) == 1, done.stderr
     assert "Traceback" not in done.stderr + done.stdout

@@ -1,4 +1,4 @@
-"""A Spark for the tests of this folder that need one in their own process; its JVM outlives it there."""
+"""A Spark for tests that need one in their own process; its JVM stays until the process ends."""
 
 from __future__ import annotations
 

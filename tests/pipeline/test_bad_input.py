@@ -1,4 +1,4 @@
-"""What cannot work ends with one clear line and the right exit status, and leaves nothing half done.
+"""Bad input ends with one line of error and the right exit status, and leaves no partial result.
 
 Disks that are full have tests of their own, in reliability/test_full_disks.py.
 """
@@ -23,7 +23,7 @@ FILES = SMALL.replace('source = "synthetic"', 'source = "files"')
 
 @pytest.fixture(scope="module")
 def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound CSV file of two tickers."""
+    """A valid CSV file of two tickers."""
     from datetime import date
 
     from cloudlstm.config import SyntheticConfig
@@ -48,7 +48,7 @@ def failed(tmp_path: Path, path: Path | str, *words: str, root: str = "", status
 
 
 def refused(spark: Spark, tmp_path: Path, bars: Path, *words: str) -> str:
-    """What the job "prepare" says when it is carried out here; how a submit tells it, the other tests look at."""
+    """The error of the job "prepare" in this process."""
     config = load(str(write_config(tmp_path, FILES)), [f"market.path={bars}", *words])
     paths = RunPaths(f"file://{tmp_path}/run")
     with pytest.raises(CloudLSTMError) as caught, Journal(paths, "prepare", "driver") as journal:
@@ -113,7 +113,7 @@ def test_bars_that_are_mostly_wrong_fail_with_evidence(tmp_path: Path, bars: Pat
 
 
 def test_no_rights_on_the_storage(tmp_path: Path) -> None:
-    """Nobody, root included, may make folders in /sys."""
+    """Not even root can create folders in /sys."""
     done = submit(write_config(tmp_path), "/sys/cloudlstm-runs")
     assert done.returncode == 1
     assert "/sys/cloudlstm-runs" in error_line(done)

@@ -1,4 +1,4 @@
-"""`cloudlstm submit` as it comes: no configuration, the core six, against a server that stands in for Yahoo."""
+"""`cloudlstm submit` without a configuration, for the core six, against a server that replaces Yahoo."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pipeline.cli_runner import cloudlstm, one_run, report
 from real_data import real_data
 
 SHORT = ("train.epochs=1", "train.max_steps=16", "model.units=8", "dataset.window_bars=10")
-"""Words that only shorten the training."""
+"""Settings that only shorten the training."""
 
 
 def core_six() -> dict[str, Listing]:
-    """Fifteen years of the core six: the real ones where they are at hand."""
+    """Fifteen years of the core six; real bars if they are available."""
     try:
         return read_bars(real_data("core6_daily_2010_2024.csv.gz"))
     except pytest.skip.Exception:

@@ -1,4 +1,4 @@
-"""Spark's JVM ends while it is starting: killed from outside, or without the memory that it asks for."""
+"""Spark's JVM ends during its start: killed, or without enough memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ for module in list(__import__("sys").modules.values()):
 
 
 def told(tmp_path: Path, meddle: str, java_home: Path) -> str:
-    """What is said of a start, by a process of its own."""
+    """The error of a start of Spark in its own process."""
     done = subprocess.run(
         [sys.executable, "-c", START.format(meddle=meddle)],
         env=os.environ | {"JAVA_HOME": str(java_home)}, cwd=tmp_path, capture_output=True, text=True, timeout=300,
@@ -50,12 +50,12 @@ def told(tmp_path: Path, meddle: str, java_home: Path) -> str:
 ENDED = "MachineError Spark's Java process ended while it was starting (try: often memory ran out"
 
 
-def test_a_jvm_that_is_killed_is_told_as_that(tmp_path: Path) -> None:
+def test_a_killed_jvm_has_its_own_error(tmp_path: Path) -> None:
     assert told(tmp_path, KILLED, find_java().home).startswith(ENDED)
 
 
 @pytest.mark.parametrize("end", ["kill -9 $$", "echo 'Could not reserve enough space for object heap' >&2; exit 1"])
-def test_a_jvm_that_never_tells_its_port_is_told_as_that(tmp_path: Path, end: str) -> None:
+def test_a_jvm_that_writes_no_port_has_its_own_error(tmp_path: Path, end: str) -> None:
     java = tmp_path / "bin" / "java"
     java.parent.mkdir()
     # Spark's scripts run a java once more before the driver's, to put its command line together.

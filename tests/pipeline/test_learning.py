@@ -1,4 +1,4 @@
-"""The default model learns when there is something to learn, and claims nothing when there is not."""
+"""The default model finds a planted signal, and no signal in noise."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MARKET = {"market": {"source": "synthetic"}, "train": {"epochs": 3, "workers": 1
 
 
 def trained(spark: Spark, folder: Path, *words: str) -> str:
-    """The URI of a run whose two jobs are done: "prepare" in this process, on one Spark for all runs."""
+    """The URI of a finished run; its job "prepare" runs in this process, on one Spark for all runs."""
     paths, target = RunPaths(f"file://{folder}/run"), LocalTarget()
     config = parse(MARKET, [*words, f'train.cache_dir="{folder}/cache"'])
     storage.write_json(paths.config, config.model_dump(mode="json"))
@@ -42,7 +42,7 @@ def trained(spark: Spark, folder: Path, *words: str) -> str:
 
 
 def oracle_r2(run: str, config: SyntheticConfig) -> float:
-    """Out-of-sample R² of the law's own expectation, on the forecasts that the report judges."""
+    """Out-of-sample R² of the true expectation, on the forecasts of the report."""
     objects = storage.read_json(f"{run}/manifests/train.json")["objects"]
     (uri,) = [f"{run}/{row['uri']}" for row in objects if row["kind"] == "predictions"]
     table = pq.read_table(io.BytesIO(storage.read(uri))).to_pandas()
@@ -70,7 +70,7 @@ def test_it_recovers_at_least_half_of_a_planted_signal(spark: Spark, tmp_path: P
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_it_finds_nothing_where_nothing_is(spark: Spark, tmp_path: Path, seed: int) -> None:
+def test_it_finds_no_signal_in_noise(spark: Spark, tmp_path: Path, seed: int) -> None:
     # Half the tickers and five years fewer: three seeds say more than one larger market, and noise is taken for a law
     # the sooner the less of it there is.
     smaller = ("market.synthetic.tickers=16", "market.start=2015-01-01")

@@ -1,4 +1,4 @@
-"""The two moves on a real Spark, and what its failures become."""
+"""`map` and `shuffle` on a real Spark, and the errors for its failures."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def test_results_come_in_the_order_of_the_items(spark: Spark) -> None:
     assert all(0 <= done <= 100 for done in reported)
 
 
-def test_who_has_not_the_secret_cannot_speak_to_sparks_ports(spark: Spark) -> None:
-    """Every user of this machine can connect to its loopback address."""
+def test_sparks_ports_need_the_secret(spark: Spark) -> None:
+    """Every user of a machine can connect to its loopback address."""
     body = b"\x00nonsense"
     message = struct.pack(">bqi", 3, 7, len(body)) + body  # a request of Spark's network protocol, of number 7
     gateway = int(spark.context._gateway.gateway_parameters.port)  # py4j's own, which has a secret as well
@@ -57,7 +57,7 @@ def test_a_shuffle_keeps_the_order_of_arrival_and_fills_every_shard(spark: Spark
 @pytest.mark.parametrize(
     "error", [QualityGateError("7 of 9 refused", hint="look"), StorageFullError("no <space> {} left")]
 )
-def test_our_errors_arrive_as_themselves(spark: Spark, error: CloudLSTMError) -> None:
+def test_our_errors_arrive_unchanged(spark: Spark, error: CloudLSTMError) -> None:
     def task(_: int) -> None:
         raise error
 
@@ -71,8 +71,8 @@ def test_an_unforeseen_failure_names_its_reason(spark: Spark) -> None:
         spark.map(lambda n: 1 // n, [0])
 
 
-def test_an_error_that_cannot_be_told_is_told_all_the_same() -> None:
-    """Py4J asks the JVM for the text of its exceptions; of one that was killed there is no answer."""
+def test_an_error_without_text_is_reported() -> None:
+    """Py4J asks the JVM for the text of an exception; a killed JVM does not answer."""
 
     class UnspeakableError(Exception):
         def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The command end to end on real Spark and real TensorFlow workers: submit, look, resume, predict, on disk and on GCS.
+"""The command end to end with real Spark and TensorFlow workers: submit, read, resume, predict, on disk and GCS.
 
 reliability/test_killed_submit.py does it on S3, and asks for equal bytes.
 """
@@ -23,7 +23,7 @@ from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import SMALL, cloudlstm, data_objects, error_line, one_run, report, submit, write_config
 
 TWO = "train.workers=2"
-"""Two processes, which share a network that nothing else reaches."""
+"""Two processes in a network that nothing else can reach."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"file://{folder}/runs"
 
 
-def test_every_step_left_its_manifest_and_the_report(local: str) -> None:
+def test_every_step_has_its_manifest_and_the_report_exists(local: str) -> None:
     run = one_run(local)
     steps = {item.uri.rsplit("/", 1)[1] for item in storage.list_objects(f"{run}/manifests/")}
     assert steps == {f"{step}.json" for step in ("ingest", "clean", "features", "sequences", "train", "evaluate")}
@@ -68,7 +68,7 @@ def test_a_second_submit_does_nothing_again(local: str, tmp_path: Path) -> None:
     assert {item.uri: item.etag for item in storage.list_objects(f"{run}/data/")} == before
 
 
-def test_the_reading_verbs(local: str) -> None:
+def test_the_reading_commands(local: str) -> None:
     run_id = one_run(local).rsplit("/", 1)[1]
     status = cloudlstm("status", run_id[-6:], f"--root={local}").stdout  # a part of the id is enough
     assert run_id in status
@@ -120,7 +120,7 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     storage.delete(f"{local}/index/{predicted}")
 
 
-def test_nothing_of_a_finished_run_outlives_its_deletion(local: str, tmp_path: Path) -> None:
+def test_deletion_leaves_nothing_of_a_finished_run(local: str, tmp_path: Path) -> None:
     copy = tmp_path / "runs"
     shutil.copytree(local.removeprefix("file://"), copy)
     run = one_run(f"file://{copy}")
@@ -132,7 +132,7 @@ def test_nothing_of_a_finished_run_outlives_its_deletion(local: str, tmp_path: P
 
 
 LONG = SMALL.replace("epochs = 2", "epochs = 10_000\npatience_epochs = 10_000")
-"""Trains for longer than any test waits."""
+"""Trains for longer than a test waits."""
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def prepared(local: str, tmp_path: Path, config: Path) -> str:
-    """A root with a run of `config` that is prepared and not trained."""
+    """A root with a run of `config` that is prepared but not trained."""
     run = Path(one_run(local).removeprefix("file://"))
     (tmp_path / "runs" / "index").mkdir(parents=True)
     (tmp_path / "runs" / "index" / run.name).write_bytes((run.parent / "index" / run.name).read_bytes())
@@ -155,7 +155,7 @@ def prepared(local: str, tmp_path: Path, config: Path) -> str:
 
 
 def started(root: str, config: Path, *words: str) -> subprocess.Popen[str]:
-    """A submit of the prepared run, which trains for long."""
+    """A submit of the prepared run, with a long training."""
     words = (f"--config={config}", f"--root={root}", f"--run={one_run(root).rsplit('/', 1)[1]}", *words)
     return subprocess.Popen(
         [sys.executable, "-m", "cloudlstm", "submit", *words],
@@ -164,7 +164,7 @@ def started(root: str, config: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def wait_for_training(root: str, timeout_s: float = 600) -> str:
-    """Waits until the run's training is under way; gives the run's URI."""
+    """Waits until the run trains; returns the run's URI."""
     run = one_run(root)
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -176,7 +176,7 @@ def wait_for_training(root: str, timeout_s: float = 600) -> str:
 
 
 def processes_of(run: str) -> list[int]:
-    """Every process that has the run's URI on its command line."""
+    """Every process with the run's URI on its command line."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -226,7 +226,7 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, conf
 
 
 def interrupted(launcher: subprocess.Popen[str]) -> str:
-    """What a launcher told that ends by Ctrl-C."""
+    """The output of a launcher that ends by Ctrl-C."""
     os.kill(launcher.pid, signal.SIGINT)
     _, told = launcher.communicate(timeout=300)
     assert launcher.returncode == 130

@@ -1,4 +1,4 @@
-"""The built wheel, installed outside the checkout, runs a submit with the jobs and examples that it carries."""
+"""The built wheel, installed outside the checkout, runs a submit with its own jobs and examples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_it_carries_what_is_no_module(wheel: Path) -> None:
+def test_it_contains_the_data_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in ("_assets/jobs/prepare.py", "_assets/jobs/train.py", "_assets/examples/demo.toml", "py.typed",
                  "report/templates/report.html.j2"):  # fmt: skip

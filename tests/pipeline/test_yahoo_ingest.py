@@ -1,4 +1,4 @@
-"""The ingest step with the yahoo source, on a real Spark: nothing lost, nothing silent, nothing fetched twice."""
+"""The step ingest with the source yahoo on a real Spark: no ticker is lost, hidden or fetched twice."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def config_of(*tickers: str, **yahoo: float) -> RunConfig:
     )
 
 
-class Telling(Journal):
-    """A journal that keeps every report."""
+class RecordingJournal(Journal):
+    """A journal that keeps all progress."""
 
     def __init__(self, paths: RunPaths) -> None:
         super().__init__(paths, "prepare", "driver")
@@ -64,7 +64,7 @@ class Telling(Journal):
 
 def ingest(spark: Spark, folder: Path, config: RunConfig, journal: Journal | None = None) -> Manifest:
     paths = RunPaths(f"file://{folder}")
-    return prepare._Pipeline(spark, RunContext(paths, config, 0, journal or Telling(paths))).ingest()
+    return prepare._Pipeline(spark, RunContext(paths, config, 0, journal or RecordingJournal(paths))).ingest()
 
 
 def test_500_tickers_with_faults_end_complete(spark: Spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_500_tickers_with_faults_end_complete(spark: Spark, tmp_path: Path, monk
             for at, fault in enumerate((passing * 4)[:25])
         }
         monkeypatch.setenv(YAHOO_URL, yahoo.url)
-        journal = Telling(RunPaths(f"file://{tmp_path}"))
+        journal = RecordingJournal(RunPaths(f"file://{tmp_path}"))
         manifest = ingest(spark, tmp_path, config_of(*tickers), journal)
         assert not any(yahoo.faults.values()), "every fault was met"
         assert set(yahoo.asked) == set(tickers)
@@ -103,7 +103,7 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
     with Yahoo(market(*tickers)) as yahoo:
         monkeypatch.setenv(YAHOO_URL, yahoo.url)
         yahoo.faults = {"T003": [Fault("status", None, 503)], "T006": [Fault("truncated")]}
-        torn = Telling(RunPaths(f"file://{tmp_path}/torn"))
+        torn = RecordingJournal(RunPaths(f"file://{tmp_path}/torn"))
         with pytest.raises(FetchError) as caught:
             ingest(spark, tmp_path / "torn", config, torn)
         told = str(caught.value)
@@ -120,13 +120,13 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
 
         yahoo.faults.clear()
         yahoo.asked.clear()
-        # A snapshot that has rotted meanwhile is as good as missing; those of other inputs are no longer needed.
+        # A corrupt snapshot counts as missing; snapshots of other inputs are removed.
         rotten = next((tmp_path / "torn").rglob("T001.*.parquet"))
         rotten.write_bytes(rotten.read_bytes()[:-100])
         stale = tmp_path / "torn" / "data" / "ingest" / "0123456789abcdef" / "snapshots" / "T000.00.parquet"
         stale.parent.mkdir(parents=True)
         stale.write_bytes(b"old")
-        journal = Telling(RunPaths(f"file://{tmp_path}/torn"))
+        journal = RecordingJournal(RunPaths(f"file://{tmp_path}/torn"))
         mended = ingest(spark, tmp_path / "torn", config, journal)
         assert yahoo.asked == {"T001": 1, "T003": 1, "T006": 1}
         assert not stale.exists()
@@ -140,19 +140,19 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
 
         yahoo.asked.clear()
         again = ingest(spark, tmp_path / "torn", config)
-        assert not yahoo.asked, "a step that is done asks nobody"
+        assert not yahoo.asked, "a finished step asks no server"
         assert again.digest() == mended.digest()
         undisturbed = ingest(spark, tmp_path / "whole", config)
     assert undisturbed.digest() == mended.digest()
     assert [row.sha256 for row in undisturbed.of_kind("bars")] == [row.sha256 for row in mended.of_kind("bars")]
     about = [row.sha256 for manifest in (undisturbed, mended) for row in manifest.of_kind("coverage")]
-    assert about[0] != about[1], "the coverage report tells when, and is no part of the digest"
+    assert about[0] != about[1], "the coverage report contains times and is not part of the digest"
 
 
-def test_a_source_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_does_not_answer_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter((0.0, 0.0, 10.0, 10.0, 26.0, 26.0, 30.0, 30.0))  # at the start, then two looks a turn
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.__next__))
-    journal = Telling(RunPaths(f"file://{tmp_path}"))
+    journal = RecordingJournal(RunPaths(f"file://{tmp_path}"))
     context = RunContext(RunPaths(f"file://{tmp_path}"), config_of("T1"), 0, journal)
     ingest = Ingest(context.step("ingest", "print"), None)  # type: ignore[arg-type]
     report = ingest._report_snapshots("Yahoo Finance", f"file://{tmp_path}/", 1)

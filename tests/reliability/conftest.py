@@ -1,4 +1,4 @@
-"""One Spark, one emulator behind a server that can spoil its answers, and one undisturbed run to compare with."""
+"""Fixtures: one Spark, emulators behind a proxy that injects faults, and one undisturbed run to compare with."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def gs_proxy(gs_endpoint: str) -> Iterator[SwitchableFaultProxy]:
 
 
 class SharedSpark(Spark):
-    """A Spark for many modules. Whoever else starts one in this process shares its JVM, and may stop its context."""
+    """A Spark for many modules; another Spark in this process shares its JVM and may stop its context."""
 
     environment: Mapping[str, str]
 
@@ -46,7 +46,7 @@ class SharedSpark(Spark):
 
 @pytest.fixture(scope="session")
 def spark(s3_proxy: SwitchableFaultProxy, gs_proxy: SwitchableFaultProxy) -> Iterator[Spark]:
-    """A Spark of two cores whose workers reach storage through the servers above."""
+    """A Spark with two cores whose workers reach storage through the proxies."""
     os.environ["JAVA_HOME"] = str(find_java().home)
     with SharedSpark(SparkConfig(master="local[2]"), app_name="reliability") as application:
         sdks = {name: text for name, text in os.environ.items() if name.startswith(("AWS_", "DISABLE_GCS_"))}
@@ -62,5 +62,5 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(spark: Spark, config: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Name and checksum of every data object of the prepare job where nothing goes wrong."""
+    """Name and checksum of every data object of an undisturbed prepare job."""
     return prepare_here(spark, config, f"file://{tmp_path_factory.mktemp('undisturbed')}/run")

@@ -1,4 +1,4 @@
-"""Starts, kills and looks after runs for the tests of this folder."""
+"""Starts and kills runs, and checks their objects."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from reliability.switchable_faults import TIMEOUT_S
 STEPS = ("ingest", "clean", "features", "sequences")
 PREPARE_ONLY = Path(__file__).with_name("prepare_only.py")
 ONE_CORE = "spark.master=local[1]"
-"""A setting for submits that need no second Python worker to lose: each costs as much as a step."""
+"""One core, for submits that need no second Python worker; each worker costs as much time as a step."""
 
 
 def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    """A process of its own session, as a terminal's would be, whose output can be read."""
+    """Starts a process in its own session, with its output captured."""
     return subprocess.Popen(
         [sys.executable, *words], env=os.environ | (env or {}), text=True, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Exit status and complaints of a process that must end by itself."""
+def wait_for_exit(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Waits for a process to end; returns its exit status and its standard error."""
     _, told = process.communicate(timeout=TIMEOUT_S)
     return process.returncode, told
 
 
 def prepared(config: Path, run: str, *settings: str, env: dict[str, str] | None = None) -> tuple[int, str]:
-    return ended(start(str(PREPARE_ONLY), str(config), run, *settings, env=env))
+    return wait_for_exit(start(str(PREPARE_ONLY), str(config), run, *settings, env=env))
 
 
 def prepare_here(spark: Spark, config: Path, run: str) -> dict[str, str]:
-    """The prepare job in this process and a Spark that is there; gives name and checksum of every data object."""
+    """Runs the prepare job in this process on `spark`; returns name and checksum of every data object."""
     paths, parsed = RunPaths(run), parsed_config(config)
     storage.write_json(paths.config, parsed.model_dump(mode="json"))
     with Journal(paths, "prepare", "driver") as journal:
@@ -59,8 +59,8 @@ def parsed_config(config: Path) -> RunConfig:
     return load(str(config), [])
 
 
-def check_visible(run: str) -> int:
-    """Every object that a manifest names is there, whole and right; gives the number of manifests."""
+def verify_manifest_objects(run: str) -> int:
+    """Checks size and checksum of every object in the manifests; returns the number of manifests."""
     paths, found = RunPaths(run), 0
     for step in STEPS:
         manifest = Manifest.load(paths, step)
@@ -83,8 +83,8 @@ def kill(*pids: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def gone(run: str) -> bool:
-    """Whether every process that names the run on its command line ends; a few seconds are given."""
+def processes_end(run: str) -> bool:
+    """True if every process with the run on its command line ends within a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not any(run in command(int(entry.name)) for entry in Path("/proc").glob("[0-9]*")):

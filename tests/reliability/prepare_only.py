@@ -1,4 +1,4 @@
-"""What `cloudlstm submit` does, without its second job: prepare_only.py CONFIG RUN_URI [setting=value …]"""
+"""`cloudlstm submit` without its second job.  Usage: prepare_only.py CONFIG RUN_URI [setting=value …]"""
 
 from __future__ import annotations
 

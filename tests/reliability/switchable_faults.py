@@ -158,7 +158,7 @@ class RandomFaults:
         self._guard = threading.Lock()
         self._tried = dict.fromkeys(faults, 0)
         self.changed = {fault.__name__: 0 for fault in faults}
-        """How often each fault has happened."""
+        """The number of injections of each fault."""
 
     def respond(self, request: Request) -> Answer | None:
         with self._guard:

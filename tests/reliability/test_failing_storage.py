@@ -1,4 +1,4 @@
-"""Storage that fails, throttles, hangs up, is slow or lies, for a while or for good, during a whole preparation."""
+"""A whole preparation on storage that fails, throttles, hangs up, is slow or returns wrong bytes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import job
 from emulator_fixtures import environment_of
 from reliability import switchable_faults
-from reliability.killed_runs import check_visible, prepare_here
+from reliability.killed_runs import prepare_here, verify_manifest_objects
 from reliability.switchable_faults import RandomFaults, SwitchableFaultProxy
 
-# When a download is refused and tried again, Google's SDK drops the answer without closing its connection.
+# Before it retries a download, Google's SDK drops the answer without closing its connection.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 @pytest.fixture(autouse=True)
 def _drop_connections() -> Iterator[None]:
-    """Lets the SDK's leftovers warn here, where it is ignored, and not in some later test."""
+    """Collects the SDK's unclosed connections here, where the warning is ignored."""
     yield
     gc.collect()
 
 
-LYING = (
+WRONG_BYTES = (
     switchable_faults.flip,
     switchable_faults.flip_beside_checksum,
     switchable_faults.shorten,
@@ -49,13 +49,13 @@ FAILING = (
 )
 
 
-@pytest.mark.parametrize("faults", [FAILING, LYING], ids=["failing", "lying"])
+@pytest.mark.parametrize("faults", [FAILING, WRONG_BYTES], ids=["failing", "lying"])
 @pytest.mark.parametrize("service", ["s3", "gs"])
-def test_bad_weather_changes_nothing(
+def test_random_storage_faults_change_nothing(
     spark: Spark, config: Path, undisturbed: dict[str, str], service: str,
     faults: tuple[switchable_faults.Responder, ...], request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
-    """A quarter of all requests is spoilt, those of the driver and those of Spark's workers."""
+    """A quarter of all requests has a fault, in the driver and in Spark's workers."""
     server: SwitchableFaultProxy = request.getfixturevalue(f"{service}_proxy")
     root = request.getfixturevalue(f"{service}_root")
     random_faults = RandomFaults(0.25, seed=7, faults=faults)
@@ -63,12 +63,12 @@ def test_bad_weather_changes_nothing(
     with server.rule(lambda _: True, random_faults.respond), environment_of({way: server.url}):
         made = prepare_here(spark, config, f"{root}/run")
     assert made == undisturbed
-    assert check_visible(f"{root}/run") == 4
+    assert verify_manifest_objects(f"{root}/run") == 4
     assert min(random_faults.changed.values()) > 0, random_faults.changed
 
 
 @pytest.mark.parametrize("lie", [switchable_faults.flip, switchable_faults.shorten])
-def test_an_object_that_is_always_read_wrongly_ends_in_one_line_and_can_be_resumed(
+def test_an_object_that_is_always_read_wrongly_ends_the_job_and_can_be_resumed(
     s3_proxy: SwitchableFaultProxy,
     s3_root: str,
     config: Path,
@@ -77,9 +77,9 @@ def test_an_object_that_is_always_read_wrongly_ends_in_one_line_and_can_be_resum
     lie: switchable_faults.Responder,
 ) -> None:
     run = f"{s3_root}/run"
-    spoilt = f"{s3_root.removeprefix('s3://')}/run/data/clean/"
+    prefix = f"{s3_root.removeprefix('s3://')}/run/data/clean/"
     with (
-        s3_proxy.rule(lambda request: spoilt in request.path and "bars-00001" in request.path, lie),
+        s3_proxy.rule(lambda request: prefix in request.path and "bars-00001" in request.path, lie),
         pytest.raises(CorruptObjectError) as caught,
     ):
         prepare_here(spark, config, run)
@@ -87,15 +87,15 @@ def test_an_object_that_is_always_read_wrongly_ends_in_one_line_and_can_be_resum
     assert "bars-00001.parquet" in caught.value.message
     assert "submit again" in caught.value.hint
     assert "\n" not in str(caught.value)
-    assert check_visible(run) == 2
+    assert verify_manifest_objects(run) == 2
     assert prepare_here(spark, config, run) == undisturbed
 
 
-def test_storage_that_is_gone_for_good_ends_the_job_in_bounded_time(
+def test_storage_that_never_answers_ends_the_job_in_bounded_time(
     spark: Spark, s3_proxy: SwitchableFaultProxy, s3_root: str, config: Path, undisturbed: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """The driver loses its storage in the middle; it asks for as long as it is patient, here for two seconds."""
+    """The driver loses its storage and retries for the backend's limit, here two seconds."""
     from cloudlstm.storage import s3
 
     run = f"{s3_root}/run"
@@ -110,13 +110,13 @@ def test_storage_that_is_gone_for_good_ends_the_job_in_bounded_time(
     ):
         prepare_here(spark, config, run)
     assert "try again" in caught.value.hint
-    assert check_visible(run) == 2
+    assert verify_manifest_objects(run) == 2
     assert prepare_here(spark, config, run) == undisturbed
 
 
 @pytest.fixture(scope="module")
 def finished(spark: Spark, config: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A finished preparation, to be damaged by each test and made whole again."""
+    """A finished preparation that each test damages and repairs."""
     run = f"file://{tmp_path_factory.mktemp('damaged')}/run"
     prepare_here(spark, config, run)
     return run
@@ -132,28 +132,28 @@ def row_of(run: str, step: str) -> ManifestRow:
     ("step", "change"),
     [("clean", None), ("features", lambda data: data[:-1]), ("manifest", lambda data: data[:-20]), ("manifest", None)],
 )
-def test_what_is_lost_or_cut_is_made_anew(
+def test_a_missing_or_truncated_object_is_written_again(
     spark: Spark, config: Path, undisturbed: dict[str, str], finished: str, step: str,
     change: Callable[[bytes], bytes] | None,
 ) -> None:  # fmt: skip
-    """Found by a listing when the next submit begins."""
+    """The listing at the start of the next submit finds it."""
     uri = RunPaths(finished).manifest("clean") if step == "manifest" else row_of(finished, step).uri
     if change is None:
         storage.delete(uri)
     else:
         storage.write(uri, change(storage.read(uri)))
     assert prepare_here(spark, config, finished) == undisturbed
-    assert check_visible(finished) == 4
+    assert verify_manifest_objects(finished) == 4
 
 
-def test_a_changed_object_is_found_where_it_is_read_and_then_made_anew(
+def test_a_changed_object_is_found_when_read_and_written_again(
     spark: Spark, config: Path, undisturbed: dict[str, str], finished: str
 ) -> None:
-    """Its length is right, so that nothing shows until a step reads it: here one whose own objects are lost."""
+    """Its size is right, so only a step that reads it finds the change: here a step whose own objects are lost."""
     uri = row_of(finished, "features").uri
     data = storage.read(uri)
     storage.write(uri, data[:1000] + bytes([data[1000] ^ 255]) + data[1001:])
-    assert prepare_here(spark, config, finished) == undisturbed, "nobody has read it"
+    assert prepare_here(spark, config, finished) == undisturbed, "no step read it"
     storage.delete(row_of(finished, "sequences").uri)
     paths = RunPaths(finished)
     with Journal(paths, "prepare", "driver") as journal:
@@ -164,4 +164,4 @@ def test_a_changed_object_is_found_where_it_is_read_and_then_made_anew(
     assert "submit again: features will run again" in told
     assert "\n" not in told
     assert prepare_here(spark, config, finished) == undisturbed
-    assert check_visible(finished) == 4
+    assert verify_manifest_objects(finished) == 4

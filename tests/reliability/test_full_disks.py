@@ -1,4 +1,4 @@
-"""Disks that are full, or closed, wherever a run writes: one line, and the next submit goes on when there is space."""
+"""Full disks at every place where a run writes: one line of error, and the next submit continues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.manifest import Manifest, write_object
 from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import data_objects
-from reliability.killed_runs import ONE_CORE, PREPARE_ONLY, check_visible, ended, prepare_here, prepared, start
+from reliability.killed_runs import (
+    ONE_CORE,
+    PREPARE_ONLY,
+    prepare_here,
+    prepared,
+    start,
+    verify_manifest_objects,
+    wait_for_exit,
+)
 from requirements import without
 
 SmallDisk = Callable[[str], Path]
@@ -24,7 +32,7 @@ SmallDisk = Callable[[str], Path]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """Mounts a disk of the size given; a second call with it mounted changes its size."""
+    """Mounts a disk of a given size; a second call changes its size."""
     folder = tmp_path / "disk"
 
     def mount(size: str) -> Path:
@@ -58,7 +66,7 @@ def test_the_run_folder(
     assert "free some space" in caught.value.hint
     assert "\n" not in str(caught.value)
     assert list(folder.rglob("*.tmp")) == [], "what could not be finished does not keep the disk full"
-    check_visible(run)
+    verify_manifest_objects(run)
     small_disk("64m")
     assert prepare_here(spark, config, run) == undisturbed
 
@@ -83,7 +91,7 @@ def test_the_cache(small_disk: SmallDisk, tmp_path: Path, spark: Spark, config: 
 def test_no_space_for_temporary_files(
     small_disk: SmallDisk, config: Path, tmp_path: Path, variable: str, spare: int
 ) -> None:
-    """Without a byte to spare Python would look for another TMPDIR; the first lines on the console take this page."""
+    """Without a spare byte Python would choose another TMPDIR; the first lines of the console fill this page."""
     folder = small_disk("28k")
     (folder / "other").write_bytes(b"x" * (free_bytes(folder) - spare))
     code, told = prepared(config, f"file://{tmp_path}/run", ONE_CORE, env={variable: str(folder)})
@@ -96,9 +104,9 @@ def test_no_space_for_temporary_files(
 
 
 def test_a_full_disk_cannot_hide_the_error(small_disk: SmallDisk, config: Path, tmp_path: Path) -> None:
-    """No byte is left for the failure object either: the launcher finds the error in what the job has printed."""
+    """There is no space for the failure object either: the launcher reads the error from the job's output."""
     folder = small_disk("300k")
-    code, told = ended(start(str(PREPARE_ONLY), str(config), f"file://{folder}/run", ONE_CORE))
+    code, told = wait_for_exit(start(str(PREPARE_ONLY), str(config), f"file://{folder}/run", ONE_CORE))
     assert code == 1
     assert told.startswith("cloudlstm: cannot write file://"), told
     assert told.count("\n") == 1
@@ -110,7 +118,7 @@ def test_a_full_disk_cannot_hide_the_error(small_disk: SmallDisk, config: Path, 
 
 
 def test_enospc_anywhere_in_a_write_leaves_the_old_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the disk says so: also when the bytes are only brought to it at the end."""
+    """At every call that can fail, also when the bytes are written only at the end."""
     import errno
 
     uri = f"file://{tmp_path}/object"

@@ -1,4 +1,4 @@
-"""kill -9 of an executor on a cluster: Spark's standalone master and worker, from the package's own classes."""
+"""kill -9 of an executor on a standalone cluster of Spark."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from localstack.processes import Process, free_ports, serving, tail
 from cloudlstm.targets.local.java import find_java
 from pipeline.cli_runner import data_objects
 from process_tree import descendants
-from reliability.killed_runs import PREPARE_ONLY, check_visible, command, ended, kill, start
+from reliability.killed_runs import PREPARE_ONLY, command, kill, start, verify_manifest_objects, wait_for_exit
 from reliability.switchable_faults import TIMEOUT_S, Stall, SwitchableFaultProxy
 
 
 def daemon(
     name: str, folder: Path, environment: Mapping[str, str], *words: str, ready: str
 ) -> AbstractContextManager[Process]:
-    """A daemon of Spark's standalone cluster, from the moment that its log has said that it is ready."""
+    """A daemon of Spark's standalone cluster, yielded when its log reports that it is ready."""
     import pyspark
 
     home = folder / name
@@ -37,7 +37,7 @@ def daemon(
 
 @pytest.fixture
 def cluster(tmp_path: Path, s3_proxy: SwitchableFaultProxy) -> Iterator[tuple[str, Process]]:
-    """The master's URL, and the worker, from which executors descend."""
+    """The master's URL, and the worker, the parent of the executors."""
     environment = os.environ | {
         "JAVA_HOME": str(find_java().home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": "127.0.0.1",
         "AWS_ENDPOINT_URL": s3_proxy.url, "SPARK_WORKER_DIR": str(tmp_path),
@@ -68,8 +68,8 @@ def test_a_killed_executor_is_replaced(
             assert stall.reached.wait(TIMEOUT_S), launcher.communicate()
             (executor,) = [pid for pid in descendants(worker.pid) if "CoarseGrainedExecutorBackend" in command(pid)]
             kill(executor)
-            check_visible(run)
+            verify_manifest_objects(run)
             stall.released.set()
-        assert ended(launcher) == (0, "")
+        assert wait_for_exit(launcher) == (0, "")
     assert data_objects(run) == undisturbed
-    assert check_visible(run) == 4
+    assert verify_manifest_objects(run) == 4

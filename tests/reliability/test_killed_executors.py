@@ -1,4 +1,4 @@
-"""kill -9 of what Spark starts, at each step: Spark repeats the tasks, and nothing shows in the data."""
+"""kill -9 of Spark's processes in each step: Spark repeats the tasks, and the data is the same."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cloudlstm import storage
 from cloudlstm.errors import JobError
 from cloudlstm.pipeline.spark import Spark
 from process_tree import children, descendants
-from reliability.killed_runs import STEPS, check_visible, command, kill, prepare_here
+from reliability.killed_runs import STEPS, command, kill, prepare_here, verify_manifest_objects
 from reliability.switchable_faults import TIMEOUT_S, Stall, SwitchableFaultProxy
 
 
 def daemon(spark: Spark) -> int:
-    """The process from which Spark forks its Python workers."""
+    """The process that forks Spark's Python workers."""
     from pyspark import SparkContext
 
     (found,) = [pid for pid in children(SparkContext._gateway.proc.pid) if "pyspark" in command(pid)]
@@ -30,7 +30,7 @@ def daemon(spark: Spark) -> int:
 def test_killed_python_workers_are_replaced(
     spark: Spark, s3_proxy: SwitchableFaultProxy, s3_root: str, config: Path, undisturbed: dict[str, str], victim: str
 ) -> None:
-    """Killed while each step writes its first object; that write still arrives, after its writer's death."""
+    """Kills while a step writes its first object; that write arrives after the death of its writer."""
     run = f"{s3_root}/run"
     stalls = [Stall("PUT", s3_root.removeprefix("s3://"), f"/data/{step}/") for step in STEPS]
     manifests: list[int] = []
@@ -40,7 +40,7 @@ def test_killed_python_workers_are_replaced(
             assert stall.reached.wait(TIMEOUT_S)
             forker = daemon(spark)
             kill(*(descendants(forker) if victim == "workers" else [forker, *descendants(forker)]))
-            manifests.append(check_visible(run))
+            manifests.append(verify_manifest_objects(run))
             stall.released.set()
 
     with ExitStack() as rules:
@@ -52,12 +52,12 @@ def test_killed_python_workers_are_replaced(
         killer.join()
     assert manifests == [0, 1, 2, 3], "each was killed within its step"
     assert made == undisturbed
-    assert check_visible(run) == 4
+    assert verify_manifest_objects(run) == 4
     named = {f"{run}/{name}" for name in made}
     assert {item.uri for item in storage.list_objects(f"{run}/data/")} == named, "and nothing is left over"
 
 
-def test_a_worker_that_dies_each_time_ends_the_job_in_one_line(spark: Spark) -> None:
+def test_a_worker_that_always_dies_ends_the_job(spark: Spark) -> None:
     with pytest.raises(JobError) as caught:
         spark.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), [1])
     assert "\n" not in str(caught.value)

@@ -17,13 +17,13 @@ from reliability.killed_runs import (
     ONE_CORE,
     PREPARE_ONLY,
     STEPS,
-    check_visible,
     command,
-    ended,
-    gone,
     kill,
     prepared,
+    processes_end,
     start,
+    verify_manifest_objects,
+    wait_for_exit,
 )
 from reliability.switchable_faults import TIMEOUT_S, Stall, SwitchableFaultProxy
 
@@ -32,7 +32,7 @@ VICTIMS = ("submit", "driver", "java")
 
 @dataclass
 class Chain:
-    """Submits of one run, each killed one step further than the one before, and the last one left alone."""
+    """Submits of one run: each is killed one step later than the previous one, the last one finishes."""
 
     run: str
     temporary: Path
@@ -42,8 +42,8 @@ class Chain:
     left_meanwhile: list[str] = field(default_factory=list)
 
 
-def broken_off(chain: Chain, server: SwitchableFaultProxy, config: Path, step: str, victim: str) -> None:
-    """Starts a submit and kills the victim while the step's first object is on its way."""
+def kill_submit(chain: Chain, server: SwitchableFaultProxy, config: Path, step: str, victim: str) -> None:
+    """Starts a submit and kills the victim while the step's first object is being written."""
     env = {"AWS_ENDPOINT_URL": server.url, "TMPDIR": str(chain.temporary)}
     stall = Stall("PUT", chain.run.removeprefix("s3://"), f"/data/{step}/")
     with server.rule(stall.applies, stall.respond):
@@ -51,12 +51,12 @@ def broken_off(chain: Chain, server: SwitchableFaultProxy, config: Path, step: s
         assert stall.reached.wait(TIMEOUT_S), launcher.communicate()
         (driver,) = [pid for pid in children(launcher.pid) if "prepare.py" in command(pid)]
         (java,) = [pid for pid in children(driver) if "java" in command(pid)]
-        check_visible(chain.run)
+        verify_manifest_objects(chain.run)
         kill({"submit": launcher.pid, "driver": driver, "java": java}[victim])
-        chain.told.append(ended(launcher))
-        chain.jobs_ended.append(gone(chain.run))
-        stall.released.set()  # what was on its way arrives when its writer is dead
-        chain.manifests.append(check_visible(chain.run))
+        chain.told.append(wait_for_exit(launcher))
+        chain.jobs_ended.append(processes_end(chain.run))
+        stall.released.set()  # the write arrives after the death of its writer
+        chain.manifests.append(verify_manifest_objects(chain.run))
         chain.left_meanwhile += [path.name for path in chain.temporary.iterdir()]
 
 
@@ -65,7 +65,7 @@ def chains(s3_proxy: SwitchableFaultProxy, config: Path, tmp_path_factory: pytes
     def kill_at_each_step(victim: str) -> Chain:
         chain = Chain(f"s3://{S3_BUCKET}/killed-{tmp_path_factory.getbasetemp().name}/{victim}", temporary[victim])
         for step in STEPS:
-            broken_off(chain, s3_proxy, config, step, victim)
+            kill_submit(chain, s3_proxy, config, step, victim)
         chain.told.append(prepared(config, chain.run, ONE_CORE, env={"TMPDIR": str(chain.temporary)}))
         return chain
 
@@ -79,7 +79,7 @@ def test_the_next_submit_finishes_with_the_same_data(
     chains: dict[str, Chain], undisturbed: dict[str, str], victim: str
 ) -> None:
     chain = chains[victim]
-    assert chain.told[-1] == (0, ""), "the fifth submit was not refused, and said nothing"
+    assert chain.told[-1] == (0, ""), "the fifth submit works and prints nothing"
     assert data_objects(chain.run) == undisturbed
     assert {item.uri for item in storage.list_objects(f"{chain.run}/data/")} == {
         f"{chain.run}/{name}" for name in undisturbed
@@ -87,19 +87,19 @@ def test_the_next_submit_finishes_with_the_same_data(
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-def test_a_step_is_visible_whole_or_not_at_all(chains: dict[str, Chain], victim: str) -> None:
-    assert chains[victim].manifests == [0, 1, 2, 3], "killed within each step in turn, what was done stays done"
+def test_a_step_is_visible_completely_or_not_at_all(chains: dict[str, Chain], victim: str) -> None:
+    assert chains[victim].manifests == [0, 1, 2, 3], "killed within each step, the finished steps stay finished"
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-def test_nothing_of_a_killed_run_goes_on_or_stays(chains: dict[str, Chain], victim: str) -> None:
+def test_no_process_or_file_of_a_killed_run_remains(chains: dict[str, Chain], victim: str) -> None:
     chain = chains[victim]
     assert all(chain.jobs_ended)
-    assert bool(chain.left_meanwhile) == (victim == "submit"), "only a killed launcher cannot clear up"
+    assert bool(chain.left_meanwhile) == (victim == "submit"), "only a killed launcher leaves files"
     assert list(chain.temporary.iterdir()) == []
 
 
-def test_how_it_is_told(chains: dict[str, Chain]) -> None:
+def test_the_messages_of_killed_runs(chains: dict[str, Chain]) -> None:
     assert [code for code, _ in chains["submit"].told[:-1]] == [-signal.SIGKILL] * 4
     for victim, word in (("driver", "signal 9"), ("java", "Java process was killed")):
         for code, told in chains[victim].told[:-1]:

@@ -14,30 +14,30 @@ from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from emulator_fixtures import S3_BUCKET
 from pipeline.cli_runner import SMALL, data_objects, one_run, report, submit, write_config
-from reliability.killed_runs import ended, gone, kill, start
+from reliability.killed_runs import kill, processes_end, start, wait_for_exit
 from reliability.switchable_faults import FAULTS, TIMEOUT_S, RandomFaults, Stall, SwitchableFaultProxy
 
 ONE_WORKER = SMALL.replace("[train]", "[train]\ncheckpoint_every_s = 0.0")
 
 CLOCK = ("model", "history", "events")
-"""Kinds of training's objects that tell times: a .keras file is a zip with dates, the others hold seconds."""
+"""Kinds of training objects that contain times: a .keras file is a zip with dates, the others have seconds."""
 
 
 def killed_at(root: str, config: Path, server: SwitchableFaultProxy, env: dict[str, str], stall: Stall) -> str:
-    """Submits, and kills the launcher when the request has come that is to be stalled; gives the run's URI."""
+    """Submits, and kills the launcher when the stalled request arrives; returns the run's URI."""
     with server.rule(stall.applies, stall.respond):
         launcher = start("-m", "cloudlstm", "submit", f"--config={config}", f"--root={root}", env=env)
         assert stall.reached.wait(2 * TIMEOUT_S), launcher.communicate()
         kill(launcher.pid)
-        ended(launcher)
-        assert gone(one_run(root)), "its jobs end with it"
+        wait_for_exit(launcher)
+        assert processes_end(one_run(root)), "its jobs end with it"
         stall.released.set()
     return one_run(root)
 
 
 @pytest.fixture(scope="module")
 def runs(s3_proxy: SwitchableFaultProxy, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, RandomFaults]:
-    """The URIs of an undisturbed run and of one that was killed twice, and the random_faults of its last submit."""
+    """The URIs of an undisturbed run and of one that was killed twice, and the faults of its last submit."""
     config = write_config(tmp_path_factory.mktemp("submits"), ONE_WORKER)
     root = f"s3://{S3_BUCKET}/{tmp_path_factory.getbasetemp().name}-submits"
     calm = f"file://{tmp_path_factory.mktemp('calm')}"
@@ -63,7 +63,7 @@ def runs(s3_proxy: SwitchableFaultProxy, tmp_path_factory: pytest.TempPathFactor
 
 
 def outcome(run: str) -> dict[str, Any]:
-    """What must be equal: every data object, but those of training that tell the time."""
+    """What must be equal: every data object except the training objects with times."""
     train = Manifest.load(RunPaths(run), "train")
     assert train is not None
     objects = {uri: sha for uri, sha in data_objects(run).items() if "/train/" not in uri and uri.startswith("data/")}

@@ -1,4 +1,4 @@
-"""docs/reliability.md: the tests that it names exist, with their ids, and its numbers are those of the code."""
+"""docs/reliability.md names tests that exist, with their ids, and its numbers match the code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAME = "reliability/test_killed_launchers.py"
 
 
 def rows_of_the_matrix() -> list[str]:
-    """The rows of every table whose last column is called "test"; others hold measurements."""
+    """The rows of every table whose last column is "test"; the other tables have measurements."""
     found = []
     for table in re.findall(r"(?:^\|.*\n)+", PAGE.read_text(), re.MULTILINE):
         header, _, *rows = table.splitlines()
@@ -27,7 +27,7 @@ def rows_of_the_matrix() -> list[str]:
 
 
 def named_tests() -> Iterator[tuple[str, str, str, bool]]:
-    """(row, "file::test", id or "", whether marked as one that may be skipped) of every test that the page names."""
+    """(row, "file::test", id or "", whether marked as one that may be skipped) of every test on the page."""
     for row in rows_of_the_matrix():
         last = row.rstrip("| ").rsplit(" | ", 1)[1]
         file, test = SAME if last.startswith("the same") else "", ""
@@ -77,7 +77,7 @@ def test_tests_that_may_be_skipped_are_marked() -> None:
 
 
 def may_be_skipped(path: Path, test: str) -> bool:
-    """Whether a test, or a fixture that it uses, skips for want of something of the machine."""
+    """True if a test or one of its fixtures may be skipped because the machine lacks something."""
     functions: dict[str, ast.FunctionDef] = {}
     for each in [*(folder / "conftest.py" for folder in reversed(path.parents)), path]:
         if each.exists() and TESTS in [each.parent, *each.parents]:
@@ -96,7 +96,7 @@ def may_be_skipped(path: Path, test: str) -> bool:
     return False
 
 
-def test_its_numbers_are_those_of_the_code() -> None:
+def test_its_numbers_match_the_code() -> None:
     from cloudlstm.config.models import TrainConfig
     from cloudlstm.pipeline import spark_errors
     from cloudlstm.runs import attempts
@@ -124,7 +124,7 @@ def test_its_numbers_are_those_of_the_code() -> None:
         assert claim in text
 
 
-def test_it_names_what_is_not_equal_after_a_death() -> None:
+def test_it_names_the_objects_that_differ_after_a_kill() -> None:
     from reliability.test_killed_submit import CLOCK
 
     promise = PAGE.read_text().split("- **Whole")[0]

@@ -1,4 +1,4 @@
-"""What killed writers leave goes when the run is next taken up, and what jobs tell is not lost on the way."""
+"""The next submit removes what killed writers left, and no log line or error of a job is lost."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def dead_pid() -> int:
     return process.pid
 
 
-def taken_up(paths: RunPaths) -> None:
+def submit_again(paths: RunPaths) -> None:
     launcher.carry_out(Plan("submit", paths.uri, ()), None, lambda _: None)  # type: ignore[arg-type]
 
 
-def test_temporary_files_of_dead_writers_go_and_those_of_living_ones_stay(paths: RunPaths, tmp_path: Path) -> None:
+def test_temporary_files_of_dead_writers_are_removed(paths: RunPaths, tmp_path: Path) -> None:
     folder = tmp_path / "run" / "data" / "clean"
     folder.mkdir(parents=True)
     mark = "0123456789abcdef"
@@ -50,23 +50,23 @@ def test_temporary_files_of_dead_writers_go_and_those_of_living_ones_stay(paths:
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
     (folder / ".cloudlstm-notes.tmp").write_bytes(b"somebody's own")
-    taken_up(paths)
+    submit_again(paths)
     assert {path.name for path in folder.iterdir()} == {alive.name, ".cloudlstm-notes.tmp"}
 
 
-def test_uploads_in_parts_that_nobody_completes_are_ended(s3_root: str) -> None:
+def test_unfinished_multipart_uploads_are_aborted(s3_root: str) -> None:
     bucket, prefix = s3_root.removeprefix("s3://").split("/", 1)
     client = make_s3_bucket(bucket, os.environ)
     for key in (f"{prefix}/run/data/large", f"{prefix}/other/data/large"):
         upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]  # type: ignore[attr-defined]
         client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 5_242_880)  # type: ignore[attr-defined]
-    assert list(storage.list_objects(s3_root)) == [], "and nobody sees them"
-    taken_up(RunPaths(f"{s3_root}/run"))
+    assert list(storage.list_objects(s3_root)) == [], "unfinished uploads are not listed"
+    submit_again(RunPaths(f"{s3_root}/run"))
     left = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])  # type: ignore[attr-defined]
     assert [upload["Key"] for upload in left] == [f"{prefix}/other/data/large"]
 
 
-def test_the_folder_of_a_killed_launcher_goes_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
+def test_the_folder_of_a_killed_launcher_is_removed(tmp_path: Path) -> None:
     code = (
         "from cloudlstm.targets.local.temp_dir import JobTempDir; s = JobTempDir(); print(s.path, flush=True); input()"
     )
@@ -165,7 +165,7 @@ def failing_writes(patch: pytest.MonkeyPatch, paths: RunPaths, failures: int, *,
 
 
 @pytest.mark.parametrize("arrives", [False, True])
-def test_a_journal_on_flaky_storage_loses_and_doubles_nothing(
+def test_a_journal_on_flaky_storage_loses_and_repeats_no_line(
     paths: RunPaths, monkeypatch: pytest.MonkeyPatch, arrives: bool
 ) -> None:
     log = logging.getLogger("cloudlstm.x")
@@ -184,16 +184,16 @@ def test_a_journal_on_flaky_storage_loses_and_doubles_nothing(
     assert [report.done for report in read_progress(paths)] == [1]
 
 
-def test_last_lines_that_storage_will_not_take_are_printed(
+def test_last_lines_that_cannot_be_stored_are_printed(
     paths: RunPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing_writes(monkeypatch, paths, 1000, arrives=False)
     with Journal(paths, "prepare", "driver", every_s=60):
-        logging.getLogger("cloudlstm.x").info("the last words")
-    assert "the last words" in capsys.readouterr().err
+        logging.getLogger("cloudlstm.x").info("the last line")
+    assert "the last line" in capsys.readouterr().err
 
 
-def test_an_error_that_storage_will_not_take_is_found_on_the_console() -> None:
+def test_an_error_that_cannot_be_stored_is_found_on_the_console() -> None:
     error = StorageUnavailableError("no answer", hint="wait")
     from cloudlstm.errors import from_mark, to_record
 
@@ -202,8 +202,8 @@ def test_an_error_that_storage_will_not_take_is_found_on_the_console() -> None:
     assert from_mark("nothing here") is None
 
 
-def test_objects_of_other_inputs_go_with_the_next_submit(spark: Spark, config: Path, paths: RunPaths) -> None:
-    """As after a death between a step's manifest and its clearing up."""
+def test_the_next_submit_removes_objects_of_other_inputs(spark: Spark, config: Path, paths: RunPaths) -> None:
+    """As after a kill between a step's manifest and its pruning."""
     made = prepare_here(spark, config, paths.uri)
     storage.write(paths.data("clean", "fedcba9876543210", "bars-00000.parquet"), b"old")
     assert prepare_here(spark, config, paths.uri) == made

@@ -1,4 +1,4 @@
-"""Who was out of touch for too long finds, when it is back, that the run is another's, and ends."""
+"""A launcher or job that was stopped for too long finds the run taken over and ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
-from reliability.killed_runs import ended, gone, start
+from reliability.killed_runs import processes_end, start, wait_for_exit
 
 LAUNCHER = """
 import sys
@@ -68,7 +68,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def launcher(paths: RunPaths) -> subprocess.Popen[str]:
-    """A launcher at work on the run, in its first attempt."""
+    """A launcher that works on the run's first attempt."""
     process = start("-c", LAUNCHER, paths.uri)
     while not storage.exists(paths.heartbeat(1)):
         assert process.poll() is None, process.communicate()
@@ -85,11 +85,11 @@ def test_a_launcher_that_was_stopped_finds_its_run_taken_over(paths: RunPaths) -
     with attempts.Attempt(paths) as second:
         assert second.number == 2
         os.kill(first.pid, signal.SIGCONT)
-        code, told = ended(first)
+        code, told = wait_for_exit(first)
         assert code == 1
         assert told.startswith("cloudlstm: RunBusyError: run run was taken over by process")
         assert f"process {os.getpid()}" in told
-        assert gone(f"os.read(0, 1) {paths.uri}"), "its job ends with it"
+        assert processes_end(f"os.read(0, 1) {paths.uri}"), "its job ends with it"
         second.require_held()
 
 
@@ -100,10 +100,10 @@ def test_a_job_ends_when_a_later_attempt_has_its_run(paths: RunPaths) -> None:
     assert job.stdout is not None
     assert job.stdout.readline() == "at work\n"
     storage.write_json(paths.attempt(2), asdict(Owner.me()))
-    code, _ = ended(job)
+    code, _ = wait_for_exit(job)
     assert code == 128 + signal.SIGTERM
     late = start("-c", JOB, paths.uri, env={ATTEMPT: "1", "CLOUDLSTM_GENERATION": "1"})
-    code, told = ended(late)
+    code, told = wait_for_exit(late)
     assert code == 1
     assert "taken over" in told
 
@@ -118,19 +118,17 @@ def test_a_superseded_attempt_saves_no_manifest(paths: RunPaths) -> None:
     assert manifest.finished(paths, "clean", "print") == made
 
 
-def test_a_killed_launcher_that_nobody_has_collected_is_dead(paths: RunPaths) -> None:
+def test_a_zombie_launcher_counts_as_dead(paths: RunPaths) -> None:
     first = launcher(paths)
     first.kill()
     os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie now, and stays one
     with attempts.Attempt(paths) as second:
         assert second.number == 2
-    ended(first)
+    wait_for_exit(first)
 
 
-def test_a_heartbeat_that_cannot_be_written_ends_nothing_by_itself(
-    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While storage is silent nobody can take over either; when it is back, the look for a successor decides."""
+def test_a_failed_heartbeat_write_does_not_end_the_attempt(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without storage no other launcher can take over; when it answers again, the check for a later attempt decides."""
     monkeypatch.setattr(attempts, "HEARTBEAT_EVERY_S", 0.01)
     with attempts.Attempt(paths) as attempt:
         with monkeypatch.context() as patch:
@@ -150,7 +148,7 @@ def test_a_heartbeat_that_cannot_be_written_ends_nothing_by_itself(
 
 
 @pytest.mark.parametrize("broken", ["attempt", "heartbeat"])
-def test_a_torn_object_of_bookkeeping_blocks_nobody(paths: RunPaths, broken: str) -> None:
+def test_a_truncated_bookkeeping_object_blocks_no_launcher(paths: RunPaths, broken: str) -> None:
     elsewhere = replace(Owner.me(), host="another-machine", boot="another")
     storage.write_json(paths.attempt(1), asdict(elsewhere))
     storage.write_json(paths.heartbeat(1), {"time": time.time() - 3600, "ended": False})

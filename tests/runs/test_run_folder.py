@@ -44,7 +44,7 @@ def test_one_attempt_at_a_time(paths: RunPaths) -> None:
         assert second.number == 2
 
 
-def test_of_many_launchers_at_once_one_gets_the_run(paths: RunPaths) -> None:
+def test_one_of_many_launchers_gets_the_run(paths: RunPaths) -> None:
     outcomes: list[str] = []
     barrier = threading.Barrier(6)
 
@@ -65,7 +65,7 @@ def test_of_many_launchers_at_once_one_gets_the_run(paths: RunPaths) -> None:
     assert sorted(outcomes) == ["held", *["refused"] * 5]
 
 
-def test_a_killed_launcher_is_succeeded_at_once(paths: RunPaths) -> None:
+def test_a_killed_launcher_is_superseded_at_once(paths: RunPaths) -> None:
     code = (
         "import sys, time; from cloudlstm.runs.attempts import Attempt; from cloudlstm.runs.paths import RunPaths\n"
         f"with Attempt(RunPaths({paths.uri!r})): print('held', flush=True); time.sleep(60)"
@@ -114,7 +114,7 @@ def test_many_silent_launchers_are_watched_at_the_same_time(tmp_path: Path, monk
     living.abandon()
 
 
-def test_a_doubled_job_finds_the_claim_taken(paths: RunPaths) -> None:
+def test_a_job_that_is_started_twice_finds_the_claim(paths: RunPaths) -> None:
     with attempts.Attempt(paths) as first:
         assert attempts.claim(paths, first.number, "prepare")
         assert not attempts.claim(paths, first.number, "prepare")
@@ -123,7 +123,7 @@ def test_a_doubled_job_finds_the_claim_taken(paths: RunPaths) -> None:
         assert attempts.claim(paths, second.number, "prepare")
 
 
-def test_cancelling_is_seen_by_the_holder(paths: RunPaths) -> None:
+def test_the_holder_notices_a_cancellation(paths: RunPaths) -> None:
     with attempts.Attempt(paths) as attempt:
         assert not attempt.cancelled()
         attempts.cancel(paths, attempt.number)
@@ -136,7 +136,7 @@ def _manifest(paths: RunPaths, text: bytes = b"shard") -> Manifest:
     return Manifest("clean", "print", (row,), 1.5, {"kept": 3})
 
 
-def test_a_manifest_survives_the_move_of_its_folder(paths: RunPaths, tmp_path: Path) -> None:
+def test_a_run_folder_can_be_moved(paths: RunPaths, tmp_path: Path) -> None:
     _manifest(paths).save(paths)
     moved = RunPaths.of(f"file://{tmp_path}", "elsewhere")
     (tmp_path / "run-1").rename(tmp_path / "elsewhere")
@@ -157,14 +157,14 @@ def test_a_step_is_finished_only_for_its_inputs_and_with_all_objects(paths: RunP
 
 
 @pytest.mark.parametrize(("damage", "word"), [(b"shar", "bytes"), (b"shark", "checksum")])
-def test_a_damaged_object_is_noticed(paths: RunPaths, damage: bytes, word: str) -> None:
+def test_a_corrupt_object_is_noticed(paths: RunPaths, damage: bytes, word: str) -> None:
     made = _manifest(paths)
     storage.write(made.objects[0].uri, damage)
     with pytest.raises(errors.CorruptObjectError, match=word):
         manifest.read_object(made.objects[0])
 
 
-def test_pruning_removes_what_is_of_other_inputs_and_nothing_else(paths: RunPaths) -> None:
+def test_pruning_removes_only_objects_of_other_inputs(paths: RunPaths) -> None:
     kept, older = "0123456789abcdef", "fedcba9876543210"
     for step, mark in (("clean", kept), ("clean", older), ("features", older)):
         storage.write(paths.data(step, mark, "bars-0"), b"bars")
@@ -176,7 +176,7 @@ def test_pruning_removes_what_is_of_other_inputs_and_nothing_else(paths: RunPath
     assert gone == {paths.data("clean", older, "bars-0")}
 
 
-def test_the_digest_depends_on_contents_alone() -> None:
+def test_the_digest_depends_on_contents_only() -> None:
     row = ManifestRow("file:///a", "bars", 3, 5, "abc")
     one = Manifest("clean", "p", (row,), 1.0)
     assert replace(one, seconds=9.0, objects=(replace(row, uri="s3://b/c"),)).digest() == one.digest()

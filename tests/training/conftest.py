@@ -12,7 +12,7 @@ with suppress(ImportError):
     import curl_cffi  # noqa: F401
 
 from cloudlstm.runs.paths import RunPaths
-from training.runs import a_run, trained
+from training.runs import make_default_run, trained
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def undisturbed(folder: Path) -> RunPaths:
     """A run that one worker has trained, on as many devices as it chose."""
-    paths = a_run(folder, "undisturbed")
+    paths = make_default_run(folder, "undisturbed")
     trained(paths)
     return paths
 
@@ -31,6 +31,6 @@ def undisturbed(folder: Path) -> RunPaths:
 @pytest.fixture(scope="session")
 def undisturbed_by_two(folder: Path) -> RunPaths:
     """The same run, trained by two workers with a device each."""
-    paths = a_run(folder, "two")
+    paths = make_default_run(folder, "two")
     trained(paths, 2, devices=1)
     return paths

@@ -112,11 +112,11 @@ def plant_in_checkpoints(strike, number: int, *, torn: bool) -> None:
 def before(owner, name: str, strike) -> None:
     known = getattr(owner, name)
 
-    def struck(*args, **options):
+    def faulty(*args, **options):
         strike()
         return known(*args, **options)
 
-    setattr(owner, name, struck)
+    setattr(owner, name, faulty)
 
 
 main()

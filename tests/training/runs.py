@@ -149,11 +149,11 @@ def tables() -> list[pa.Table]:
     return [features_table(2, 401, seed=number, signal=0.6) for number in range(2)]
 
 
-def a_run(folder: Path, name: str, **changes: object) -> RunPaths:
+def make_default_run(folder: Path, name: str, **changes: object) -> RunPaths:
     return make_run(folder, name, tables(), SETTINGS | changes)
 
 
-def the(paths: RunPaths) -> Manifest:
+def manifest_of(paths: RunPaths) -> Manifest:
     manifest = Manifest.load(paths, "train")
     assert manifest is not None
     return manifest

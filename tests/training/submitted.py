@@ -33,7 +33,7 @@ def folder_of(paths: RunPaths) -> Path:
     return Path(paths.uri.removeprefix("file://"))
 
 
-def struck(paths: RunPaths, generation: int) -> float:
+def fault_time(paths: RunPaths, generation: int) -> float:
     """When the fault of a generation struck, seconds since the epoch."""
     return float((folder_of(paths) / str(generation)).read_text())
 

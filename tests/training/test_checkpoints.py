@@ -30,7 +30,7 @@ def a_state(step: int = 5) -> State:
     )
 
 
-def test_a_state_comes_back_from_its_bytes() -> None:
+def test_a_state_survives_its_bytes() -> None:
     before = a_state()
     after = State.from_bytes(before.to_bytes(), "x")
     for name in ("weights", "slots", "best"):
@@ -41,7 +41,7 @@ def test_a_state_comes_back_from_its_bytes() -> None:
         assert getattr(before, name) == getattr(after, name)
 
 
-class Alone:
+class SingleWorker:
     """A cluster of this process."""
 
     class membership:  # noqa: N801
@@ -51,7 +51,7 @@ class Alone:
         return number
 
 
-class Second(Alone):
+class Second(SingleWorker):
     """The second of two workers; the chief has found the checkpoint of step 100."""
 
     class membership:  # noqa: N801
@@ -71,15 +71,15 @@ def saved(place: str, *steps: int) -> tuple[Checkpoints, list[str]]:
     return checkpoints, [found.uri for found in storage.list_objects(paths.checkpoints("f"))]
 
 
-def test_the_newest_of_the_two_that_are_kept_is_taken() -> None:
+def test_the_newest_of_the_two_kept_checkpoints_is_restored() -> None:
     checkpoints, uris = saved("newest", 5, 6, 100)
     assert [uri.rsplit("/", 1)[1][:14] for uri in uris] == ["step-000000006", "step-000000100"]
-    assert checkpoints.restore(Alone()).step == 100
+    assert checkpoints.restore(SingleWorker()).step == 100
     with Checkpoints(RunPaths("memory://checkpoints/newest"), "another", 0, writes=True) as other:
-        assert other.restore(Alone()) is None
+        assert other.restore(SingleWorker()) is None
 
 
-def test_every_worker_takes_the_step_that_the_chief_has_found() -> None:
+def test_every_worker_restores_the_step_that_the_chief_found() -> None:
     checkpoints, uris = saved("second", 100, 102)
     assert checkpoints.restore(Second()).step == 100
     storage.write(uris[0], b"")
@@ -99,23 +99,23 @@ def damaged(data: bytes, how: str) -> bytes:
 
 
 @pytest.mark.parametrize("how", ["first 0", "first 0.01", "first 0.5", "first 0.99", "longer", "a bit", "a byte"])
-def test_a_damaged_checkpoint_is_passed_over(how: str) -> None:
+def test_a_corrupt_checkpoint_is_skipped(how: str) -> None:
     checkpoints, uris = saved(f"damaged-{how}", 6, 100)
     whole = storage.read(uris[1])
     storage.write(uris[1], damaged(whole, how))
-    assert checkpoints.restore(Alone()).step == 6
+    assert checkpoints.restore(SingleWorker()).step == 6
     storage.write(uris[1], whole)
-    assert checkpoints.restore(Alone()).step == 100
+    assert checkpoints.restore(SingleWorker()).step == 100
 
 
-def test_no_flipped_bit_is_taken_for_sound() -> None:
+def test_a_checkpoint_with_a_flipped_bit_is_never_loaded() -> None:
     checkpoints, uris = saved("bits", 100)
     whole = storage.read(uris[0])
     for place in np.random.default_rng(3).integers(8 * len(whole), size=300).tolist():
         flipped = bytearray(whole)
         flipped[place // 8] ^= 1 << place % 8
         storage.write(uris[0], bytes(flipped))
-        assert checkpoints.restore(Alone()) is None, f"bit {place}"
+        assert checkpoints.restore(SingleWorker()) is None, f"bit {place}"
 
 
 def test_files_of_others_in_the_folder_are_neither_read_nor_deleted() -> None:
@@ -124,12 +124,12 @@ def test_files_of_others_in_the_folder_are_neither_read_nor_deleted() -> None:
     foreign = [f"{folder}/{name}" for name in (".DS_Store", "step-000000100.npz", "step-000000007 (2).npz", "z.npz")]
     for uri in foreign:
         storage.write(uri, b"not ours")
-    assert checkpoints.restore(Alone()).step == 6
+    assert checkpoints.restore(SingleWorker()).step == 6
     checkpoints.discard()
     assert {found.uri for found in storage.list_objects(folder)} == set(foreign)
 
 
-class Opens:
+class MakesFolderWhenUnpickled:
     """An object whose pickle makes a file when it is loaded."""
 
     def __init__(self, path: Path) -> None:
@@ -142,16 +142,16 @@ class Opens:
 def test_a_checkpoint_that_holds_a_pickle_is_not_loaded(tmp_path: Path) -> None:
     """Whoever can write into the run folder gives it the right hash."""
     paths, file = RunPaths("memory://checkpoints/pickle"), io.BytesIO()
-    np.savez(file, small=np.array([Opens(tmp_path / "ran")], dtype=object))
+    np.savez(file, small=np.array([MakesFolderWhenUnpickled(tmp_path / "ran")], dtype=object))
     data = file.getvalue()
     storage.write(paths.checkpoint("f", 100, hashlib.sha256(data).hexdigest()), data)
     with Checkpoints(paths, "f", 0, writes=True) as checkpoints:
-        assert checkpoints.restore(Alone()) is None
+        assert checkpoints.restore(SingleWorker()) is None
     assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"no archive", b"\x93NUMPY"])
-def test_what_is_no_state_is_named(content: bytes) -> None:
+def test_bytes_that_are_not_a_state_are_named(content: bytes) -> None:
     with pytest.raises(CorruptObjectError, match="checkpoint-7"):
         State.from_bytes(content, "checkpoint-7")
 

@@ -82,7 +82,7 @@ def test_any_number_of_replicas_takes_the_same_windows(replicas: int) -> None:
     assert sorted(seen) == list(range(107))
 
 
-def test_epochs_have_orders_of_their_own() -> None:
+def test_each_epoch_has_its_own_order() -> None:
     order = Order(windows=50, batch_windows=10, seed=3)
     assert not np.array_equal(order.permutation(0), order.permutation(1))
     assert not np.array_equal(order.permutation(0), Order(50, 10, 4).permutation(0))
@@ -95,7 +95,7 @@ def a_set(folder: Path) -> SequenceSet:
     return SequenceSet.stage([row], window_bars=10, horizon_bars=1, cache_dir=folder / "cache")
 
 
-def test_calls_carry_the_steps_of_the_order_and_stop_at_an_epoch(tmp_path: Path) -> None:
+def test_calls_follow_the_order_and_end_with_the_epoch(tmp_path: Path) -> None:
     train, transform = a_set(tmp_path), Relative(1)
     order = Order(len(train), 32, seed=1)
     assert order.steps_per_epoch == 6
@@ -150,11 +150,11 @@ def test_tensorboard_events_hold_the_history(tmp_path: Path) -> None:
     assert [step for step, tag, *_ in found if tag == "epoch/train_loss"] == [3]
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_its_step() -> None:
+def test_a_loss_that_is_not_finite_ends_the_training_and_names_the_step() -> None:
     require_finite(np.array([1.0, 2.0]), 30, "training")
     with pytest.raises(JobError, match=r"training loss is not a number at step 32.*learning_rate"):
         require_finite(np.array([1.0, np.nan, np.inf]), 30, "training")
 
 
-def test_losses_come_back() -> None:
+def test_losses_survive_their_file() -> None:
     np.testing.assert_array_equal(np.load(io.BytesIO(artifacts.losses_file([0.5, 0.25]))), [0.5, 0.25])

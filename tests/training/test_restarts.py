@@ -17,11 +17,11 @@ from cloudlstm.runs.environment import MOST_DEVICES
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.local import target
-from training.runs import STEPS_PER_EPOCH, a_run, content, losses, the, trained, weights
-from training.submitted import carried_out, log_of, struck
+from training.runs import STEPS_PER_EPOCH, content, losses, make_default_run, manifest_of, trained, weights
+from training.submitted import carried_out, fault_time, log_of
 
 _LONGEST_WAIT_S = 30.0
-"""Between a fault and the moment when all start again."""
+"""SwitchableFaultProxy a fault and the moment when all start again."""
 
 
 def restarts_of(paths: RunPaths) -> list[tuple[float, str]]:
@@ -38,14 +38,21 @@ def resumed_at(paths: RunPaths) -> list[int]:
 
 def test_a_worker_uses_its_cores_as_devices(undisturbed: RunPaths) -> None:
     cores = len(os.sched_getaffinity(0))
-    assert the(undisturbed).facts["replicas"] == len(the(undisturbed).facts["devices"]) == min(cores, MOST_DEVICES)
+    assert (
+        manifest_of(undisturbed).facts["replicas"]
+        == len(manifest_of(undisturbed).facts["devices"])
+        == min(cores, MOST_DEVICES)
+    )
 
 
 @pytest.mark.parametrize(("workers", "devices"), [(1, 1), (2, 2)])
 def test_any_number_of_devices_trains_the_same_network(
     undisturbed: RunPaths, folder: Path, workers: int, devices: int
 ) -> None:
-    found, known = trained(a_run(folder, f"{workers}x{devices}"), workers, devices=devices), the(undisturbed)
+    found, known = (
+        trained(make_default_run(folder, f"{workers}x{devices}"), workers, devices=devices),
+        manifest_of(undisturbed),
+    )
     assert found.facts["replicas"] == workers * devices
     assert found.facts["devices"] == [f"CPU:{index}" for index in range(devices)]
     np.testing.assert_allclose(losses(found), losses(known), rtol=1e-5)
@@ -53,9 +60,9 @@ def test_any_number_of_devices_trains_the_same_network(
         np.testing.assert_allclose(weights(found)[name], values, rtol=1e-3, atol=1e-5)
 
 
-def test_two_workers_train_the_network_that_one_does(undisturbed: RunPaths, undisturbed_by_two: RunPaths) -> None:
-    one, paths = the(undisturbed), undisturbed_by_two
-    two = the(paths)
+def test_two_workers_train_the_same_network_as_one(undisturbed: RunPaths, undisturbed_by_two: RunPaths) -> None:
+    one, paths = manifest_of(undisturbed), undisturbed_by_two
+    two = manifest_of(paths)
     assert len(losses(one)) == 300
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
     for name, values in weights(one).items():
@@ -79,9 +86,9 @@ def test_lost_workers_do_not_change_the_network(
         ("2/worker-1", "SIGTERM", "step", steps[2]),
         ("3/worker-1", "SIGSTOP", "step", steps[3]),
     ]
-    paths = a_run(folder, "disturbed", **{"train.workers": 2, "train.max_restarts": 1})
+    paths = make_default_run(folder, "disturbed", **{"train.workers": 2, "train.max_restarts": 1})
     shown = carried_out(paths, faults)
-    expected, found = the(undisturbed_by_two), the(paths)
+    expected, found = manifest_of(undisturbed_by_two), manifest_of(paths)
     np.testing.assert_allclose(losses(found), losses(expected), rtol=1e-5)
     assert found.facts["train_loss"] == pytest.approx(expected.facts["train_loss"], rel=1e-5)
     for name, values in weights(expected).items():
@@ -96,7 +103,7 @@ def test_lost_workers_do_not_change_the_network(
         f"{cause}; all workers start again as generation {number}"
         for number, cause in enumerate(found.facts["restarts"], 1)
     ]
-    waited = [when - struck(paths, generation) for generation, (when, _) in enumerate(told)]
+    waited = [when - fault_time(paths, generation) for generation, (when, _) in enumerate(told)]
     assert max(waited) <= _LONGEST_WAIT_S, waited
 
     saved = [int(line.split()[-1]) for line in log_of(paths, "train/worker-0") if "state saved at step" in line]
@@ -115,7 +122,7 @@ def test_lost_workers_do_not_change_the_network(
     assert reports[-1].facts["restarts"] == 4
 
 
-def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunPaths, folder: Path) -> None:
+def test_a_single_worker_restarts_wherever_it_was_killed(undisturbed: RunPaths, folder: Path) -> None:
     faults = [
         ("0/worker-0", "SIGKILL", "half", 65),
         ("1/worker-0", "SIGKILL", "torn", 125),
@@ -123,13 +130,13 @@ def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunP
         ("3/worker-0", "SIGKILL", "tidying", 0),
         ("4/worker-0", "SIGTERM", "reporting", 0),
     ]
-    paths = a_run(folder, "lone", **{"train.workers": 1, "train.max_restarts": 3})
+    paths = make_default_run(folder, "lone", **{"train.workers": 1, "train.max_restarts": 3})
     carried_out(paths, faults)
     causes = [line.split(";")[0] for _, line in restarts_of(paths)]
     assert causes == ["worker-0 killed by signal 9 (SIGKILL)"] * 4 + ["worker-0 ended on SIGTERM"]
     lines = log_of(paths, "train/worker-0")
     assert sum("checkpoint skipped" in line for line in lines) == 1, "the torn one"
-    expected, found = the(undisturbed), the(paths)
+    expected, found = manifest_of(undisturbed), manifest_of(paths)
     for kind in ("losses", "weights", "predictions", "inputs"):
         assert content(found, kind) == content(expected, kind)
     half, torn, *_, last = resumed_at(paths)
@@ -142,19 +149,19 @@ def test_a_lone_worker_is_started_again_wherever_it_was_killed(undisturbed: RunP
     assert all(read_object(row) for row in report.objects)
 
 
-def test_a_cause_that_would_come_again_fails_the_job_at_once(folder: Path) -> None:
-    paths = a_run(folder, "failing", **{"train.workers": 2})
+def test_a_permanent_error_fails_the_job_at_once(folder: Path) -> None:
+    paths = make_default_run(folder, "failing", **{"train.workers": 2})
     with pytest.raises(DataError, match="as planted"):
         carried_out(paths, [("0/worker-1", "DataError", "step", 40)])
     assert restarts_of(paths) == []
 
 
-def test_a_lone_worker_that_is_stopped_early_is_started_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_worker_that_is_stopped_early_restarts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert target._STOPPED_S + target._STOPPED_GRACE_S < _LONGEST_WAIT_S > target._ENDING_S
     monkeypatch.setattr(target, "_STOPPED_S", 2.0)
     faults = [("0/worker-0", "SIGSTOP", "start", 0), ("1/worker-0", "SIGSTOP", "staging", 0)]
     faults += [(f"{number}/worker-0", "SIGKILL", "start", 0) for number in range(2, 9)]
-    paths = a_run(folder, "stopped", **{"train.workers": 1, "train.max_restarts": 2})
+    paths = make_default_run(folder, "stopped", **{"train.workers": 1, "train.max_restarts": 2})
     with pytest.raises(JobError, match=r"worker-0 killed by signal 9 \(SIGKILL\) .after 2 restarts"):
         carried_out(paths, faults)
     assert [line.split(";")[0] for _, line in restarts_of(paths)] == ["worker-0 stopped (SIGSTOP)"] * 2

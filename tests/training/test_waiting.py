@@ -16,10 +16,10 @@ import pytest
 from cloudlstm.training import waiting
 from cloudlstm.training.waiting import Limit, Watchdog
 from cloudlstm.workers.restarts import NO_PEER, PEER_LOST, describe_exit, is_retryable
-from training.runs import a_run, network_for, workers
+from training.runs import make_default_run, network_for, workers
 
 
-def test_the_limit_follows_what_the_work_has_taken() -> None:
+def test_the_limit_follows_the_measured_times() -> None:
     limit = Limit(3.0)
     assert limit.seconds == 60.0, "nothing is known yet"
     limit.record(0.1)
@@ -29,16 +29,16 @@ def test_the_limit_follows_what_the_work_has_taken() -> None:
         assert limit.seconds == 20.0, "the longest counts"
 
 
-def test_a_worker_whose_peer_stands_still_ends(folder: Path) -> None:
+def test_a_worker_ends_when_its_peer_hangs(folder: Path) -> None:
     """Nobody else sees this peer stand still, as where a network drops packets."""
-    paths = a_run(folder, "still", **{"train.collective_timeout_s": 1.0})
+    paths = make_default_run(folder, "still", **{"train.collective_timeout_s": 1.0})
     with workers(paths, 2, devices=1, signals={1: "SIGSTOP 60"}) as [(survivor, console), _]:
         assert survivor.wait(timeout=300) not in (0, 143)
     assert "worker 0 lost a peer" in console.read_text()
     assert "while training a few steps for" in console.read_text()
 
 
-def test_what_does_not_end_by_itself_is_ended(tmp_path: Path) -> None:
+def test_a_process_that_ignores_the_abort_is_killed(tmp_path: Path) -> None:
     code = (
         "import time\nfrom cloudlstm.training import waiting\n"
         "waiting._ABORT_GRACE_S = 0.1\nwaiting.Watchdog._abort = lambda *_: None\n"
@@ -48,7 +48,7 @@ def test_what_does_not_end_by_itself_is_ended(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (PEER_LOST, "flushed\n")
 
 
-def test_a_block_that_is_left_in_time_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_within_its_limit_is_not_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
     monkeypatch.setattr(Watchdog, "_abort", lambda _, doing: ended.append(doing))
     dog = Watchdog(lambda: None)
@@ -63,7 +63,7 @@ def test_a_block_that_is_left_in_time_is_not_ended(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("environment", [{}, {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}])
-def test_a_worker_whose_peers_never_come_ends(environment: dict[str, str]) -> None:
+def test_a_worker_ends_when_its_peers_never_connect(environment: dict[str, str]) -> None:
     with socket.socket() as first, socket.socket() as second:
         for opened in (first, second):
             opened.bind(("127.0.0.1", 0))
@@ -83,7 +83,7 @@ def test_a_worker_whose_peers_never_come_ends(environment: dict[str, str]) -> No
     assert done.returncode == NO_PEER == -signal.SIGALRM
 
 
-def test_peers_that_never_come_are_no_reason_to_start_again() -> None:
+def test_peers_that_never_connect_cause_no_restart() -> None:
     assert not is_retryable([NO_PEER, PEER_LOST])
     assert "could not reach the other workers" in describe_exit("worker-1", NO_PEER)
     assert waiting.START_S >= 120, "a busy machine takes a minute to import TensorFlow"

@@ -22,12 +22,12 @@ from dataset.tables import features_table
 from training.runs import (
     SETTINGS,
     STEPS_PER_EPOCH,
-    a_run,
     config_of,
     content,
     losses,
+    make_default_run,
     make_run,
-    the,
+    manifest_of,
     trained,
     weights,
     workers,
@@ -46,7 +46,7 @@ def predictions(manifest: Manifest) -> pa.Table:
 
 def error_of_forecasts(paths: RunPaths) -> float:
     """The validation loss of the forecasts that were written, and so of the weights that were kept."""
-    manifest, validation = the(paths), split_of(paths, "validation")
+    manifest, validation = manifest_of(paths), split_of(paths, "validation")
     every = np.arange(len(validation))
     raw, tickers = validation.windows(every), validation.tickers(every)
     transform = restore(json.loads(content(manifest, "inputs")))
@@ -62,7 +62,7 @@ def history(manifest: Manifest) -> list[dict]:
 
 
 def test_it_learns_and_keeps_the_best_weights(undisturbed: RunPaths) -> None:
-    manifest, records = the(undisturbed), history(the(undisturbed))
+    manifest, records = manifest_of(undisturbed), history(manifest_of(undisturbed))
     assert [record["epoch"] for record in records] == list(range(12))
     assert [record["steps"] for record in records] == [*range(0, 300, STEPS_PER_EPOCH), 300]
     found = [record["validation_loss"] for record in records]
@@ -75,13 +75,13 @@ def test_it_learns_and_keeps_the_best_weights(undisturbed: RunPaths) -> None:
 def test_the_untrained_network_is_the_naive_forecast(undisturbed: RunPaths) -> None:
     validation = split_of(undisturbed, "validation")
     every = np.arange(len(validation))
-    transform = restore(json.loads(content(the(undisturbed), "inputs")))
+    transform = restore(json.loads(content(manifest_of(undisturbed), "inputs")))
     fitted = transform.labels(validation.windows(every), validation.tickers(every), validation.targets(every))
-    assert history(the(undisturbed))[0]["validation_loss"] == pytest.approx(float((fitted**2).mean()), rel=1e-6)
+    assert history(manifest_of(undisturbed))[0]["validation_loss"] == pytest.approx(float((fitted**2).mean()), rel=1e-6)
 
 
 def test_predictions_keep_their_contract(undisturbed: RunPaths) -> None:
-    table = predictions(the(undisturbed))
+    table = predictions(manifest_of(undisturbed))
     assert pa.compute.unique(table["split"]).to_pylist() == ["validation", "test", "forecast"]
     for split in ("validation", "test", "forecast"):
         mine, windows = table.filter(pa.compute.equal(table["split"], split)), split_of(undisturbed, split)
@@ -99,7 +99,7 @@ def test_predictions_keep_their_contract(undisturbed: RunPaths) -> None:
 def test_plain_keras_loads_the_network(undisturbed: RunPaths, tmp_path: Path) -> None:
     import keras
 
-    manifest = the(undisturbed)
+    manifest = manifest_of(undisturbed)
     path = tmp_path / "model.keras"
     path.write_bytes(content(manifest, "model"))
     network = keras.saving.load_model(path)
@@ -113,7 +113,7 @@ def test_plain_keras_loads_the_network(undisturbed: RunPaths, tmp_path: Path) ->
     np.testing.assert_allclose(transform.returns(outputs, raw, tickers), written, rtol=1e-4, atol=1e-8)
 
 
-def test_under_the_name_of_the_network_stands_a_trained_one(folder: Path) -> None:
+def test_the_kept_weights_are_always_trained(folder: Path) -> None:
     """Where there is nothing to learn, the naive forecast validates best; it is not passed off as the LSTM's."""
     paths = make_run(
         folder, "noise", [features_table(2, 401, seed=5, signal=0.0)],
@@ -129,18 +129,18 @@ def test_under_the_name_of_the_network_stands_a_trained_one(folder: Path) -> Non
 def test_a_worker_that_loses_its_peer_ends_with_a_clear_error_and_can_finish_alone(
     undisturbed: RunPaths, folder: Path
 ) -> None:
-    paths = a_run(folder, "lost", **{"train.collective_timeout_s": 5.0})
+    paths = make_default_run(folder, "lost", **{"train.collective_timeout_s": 5.0})
     with workers(paths, 2, signals={1: "SIGKILL 60"}) as [(survivor, console), _]:
         assert survivor.wait(timeout=300) not in (0, 143)
     assert "worker 0 lost a peer" in console.read_text()
     [*_, newest] = storage.list_objects(paths.uri + "/checkpoints/")
     assert 0 < int(newest.uri.rsplit("step-", 1)[1][:9]) < 84
-    np.testing.assert_allclose(losses(trained(paths)), losses(the(undisturbed)), rtol=1e-5)
+    np.testing.assert_allclose(losses(trained(paths)), losses(manifest_of(undisturbed)), rtol=1e-5)
     assert "resuming from step" in _log(paths)
 
 
 def test_levels_stop_early_in_half_precision(folder: Path) -> None:
-    paths = a_run(
+    paths = make_default_run(
         folder, "levels",
         **{"train.inputs": "levels", "train.precision": "mixed_float16", "train.patience_epochs": 2,
            "train.max_steps": 10_000, "train.epochs": 200, "train.learning_rate": 0.02, "train.batch_windows": 128},
@@ -157,19 +157,19 @@ def test_levels_stop_early_in_half_precision(folder: Path) -> None:
 
 
 def test_weights_of_another_run_only_predict(undisturbed: RunPaths, folder: Path) -> None:
-    paths = a_run(
+    paths = make_default_run(
         folder, "predicts",
         **{"train.weights": undisturbed.uri, "train.epochs": 0, "train.seed": 9, "train.precision": "mixed_bfloat16"},
     )  # fmt: skip
     manifest = trained(paths)
     assert manifest.facts["steps"] == 0
-    for name, values in weights(the(undisturbed)).items():
+    for name, values in weights(manifest_of(undisturbed)).items():
         np.testing.assert_array_equal(weights(manifest)[name], values)
-    mine, theirs = (predictions(one)["forecast_return"].to_numpy() for one in (manifest, the(undisturbed)))
+    mine, theirs = (predictions(one)["forecast_return"].to_numpy() for one in (manifest, manifest_of(undisturbed)))
     assert np.corrcoef(mine, theirs)[0, 1] > 0.999, "bfloat16 keeps two to three digits"
 
 
-class Quiet:
+class RecordingJournal:
     """Where a journal would be."""
 
     def __init__(self) -> None:
@@ -182,9 +182,9 @@ class Quiet:
 def test_a_finished_training_is_not_done_twice(undisturbed: RunPaths) -> None:
     from cloudlstm.training import step
 
-    before, journal = the(undisturbed), Quiet()
+    before, journal = manifest_of(undisturbed), RecordingJournal()
     assert step.run(RunContext(undisturbed, config_of(undisturbed), 0, journal))
-    assert the(undisturbed) == before
+    assert manifest_of(undisturbed) == before
     assert journal.reports == [("train", 1, 1, "windows", {"finished": True, "skipped": True})]
 
 
@@ -210,13 +210,13 @@ def test_what_changes_the_fingerprint(undisturbed: RunPaths) -> None:
     assert len({known, *others}) == 6
 
 
-def test_weights_of_no_run_are_refused(undisturbed: RunPaths) -> None:
+def test_weights_without_a_run_are_rejected(undisturbed: RunPaths) -> None:
     from cloudlstm.training import step
 
     config = config_of(undisturbed)
     config = config.model_copy(update={"train": config.train.model_copy(update={"weights": "memory://none/here"})})
     with pytest.raises(UsageError, match="memory://none/here"):
-        step.run(RunContext(undisturbed, config, 0, Quiet()))
+        step.run(RunContext(undisturbed, config, 0, RecordingJournal()))
 
 
 def _log(paths: RunPaths) -> str:
