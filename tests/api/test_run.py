@@ -233,8 +233,9 @@ def test_the_newest_run_comes_first(run: cloudlstm.Run, copied: Callable[[], Pat
     older = copied()
     root = older.parent
     newer = Path(shutil.copytree(older, root / "newer"))
-    attempt = json.loads((newer / "attempts/0001.json").read_text())
-    (newer / "attempts/0001.json").write_text(json.dumps(attempt | {"started": attempt["started"] + 100}))
+    latest = max(newer.glob("attempts/[0-9][0-9][0-9][0-9].json"))
+    attempt = json.loads(latest.read_text())
+    latest.write_text(json.dumps(attempt | {"started": attempt["started"] + 100}))
     for name in (older.name, newer.name):
         index.mark(root.as_uri(), name)
     runs = cloudlstm.list_runs(str(root))
