@@ -38,7 +38,7 @@ def test_every_key_is_in_the_reference_with_a_meaning() -> None:
 
 
 def leaf_keys(model: type) -> list[str]:
-    """Depth-first, a section's own keys first, as the page has them."""
+    """Keys in the order of the page: depth first, a section's own keys before its subsections."""
     fields = model.model_fields  # type: ignore[attr-defined]
     inner = {name: field.annotation for name, field in fields.items() if hasattr(field.annotation, "model_fields")}
     return [name for name in fields if name not in inner] + [key for kind in inner.values() for key in leaf_keys(kind)]
@@ -63,7 +63,7 @@ def test_every_kind_of_error_is_in_the_catalogue() -> None:
         "`| symptom | cause | fix |` whose symptoms are messages in backticks, with … for what differs"
     )
     unknown = sorted(headings - kinds())
-    assert not unknown, f"docs/errors.md has {', '.join(unknown)}, which errors.py has not: take the section out"
+    assert not unknown, f"docs/errors.md has {', '.join(unknown)}, which errors.py does not define: remove the section"
 
 
 def symptoms() -> list[str]:
@@ -92,7 +92,7 @@ def test_every_message_of_the_catalogue_is_in_the_source(templates: list[str]) -
         pattern = re.compile(".*".join(fixed), re.DOTALL)
         if not any(pattern.search(template) for template in templates):
             gone.append(symptom)
-    assert not gone, f"no string in src/ reads so any more; correct docs/errors.md: {gone}"
+    assert not gone, f"no string in src/ matches; correct docs/errors.md: {gone}"
 
 
 def test_both_readmes_have_the_same_commands_and_numbers() -> None:
@@ -129,7 +129,7 @@ def table_rows(page: Path) -> list[str]:
 def test_every_command_in_the_documents_is_understood(
     page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Submits are tried dry; of the other verbs only the words are held to what the verb takes."""
+    """Runs each submit with --dry-run. Of the other commands it checks the names of arguments only."""
     monkeypatch.chdir(REPO)
     monkeypatch.setenv("CLOUDLSTM_ROOT", str(tmp_path))
     words = shlex.split(command)[1:]
@@ -144,8 +144,8 @@ def test_every_command_in_the_documents_is_understood(
         assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
     elif words[0] != "--help":
         main([*words, "--no-such-flag"])
-        told = capsys.readouterr().err
-        assert "no-such-flag" in told or (named and "--target" in told), told
+        message = capsys.readouterr().err
+        assert "no-such-flag" in message or (named and "--target" in message), message
 
 
 EVERY_PAGE = sorted([*REPO.glob("*.md"), *DOCS.glob("*.md"), *REPO.glob("infra/terraform/*/README.md")])
