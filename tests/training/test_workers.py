@@ -189,7 +189,7 @@ def test_a_finished_training_is_not_done_twice(undisturbed: RunPaths) -> None:
 
 
 def test_what_changes_the_fingerprint(undisturbed: RunPaths) -> None:
-    from cloudlstm.training.fingerprint import train_fingerprint
+    from cloudlstm.training.step import train_fingerprint
 
     config, sequences = config_of(undisturbed), Manifest.load(undisturbed, "sequences")
     assert sequences is not None

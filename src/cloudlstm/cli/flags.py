@@ -22,7 +22,11 @@ def command_line(command: str, words: tuple[str, ...], **flags: str | bool | Non
 
 
 def parse_text(flag: str, value: object) -> str | None:
-    """The text of a flag. Fire passes digits as numbers, and a flag without a value as True."""
+    """The text of a flag. Fire passes digits as numbers, and a flag without a value as True.
+
+    Raises:
+        UsageError: The flag has no value.
+    """
     if value is None:
         return None
     if isinstance(value, bool):
@@ -31,7 +35,11 @@ def parse_text(flag: str, value: object) -> str | None:
 
 
 def parse_switch(flag: str, value: object) -> bool:
-    """The state of a switch. Fire passes the text 'false' for --flag=false."""
+    """The state of a switch. Fire passes the text 'false' for --flag=false.
+
+    Raises:
+        UsageError: The value is neither true nor false.
+    """
     if isinstance(value, bool):
         return value
     if str(value).lower() in ("true", "false"):

@@ -35,7 +35,7 @@ from cloudlstm.runs.context import RunContext, StepRun
 from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
-from cloudlstm.training.fingerprint import train_fingerprint
+from cloudlstm.training.step import train_fingerprint
 
 _LOG = logging.getLogger(__name__)
 

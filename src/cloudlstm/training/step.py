@@ -1,16 +1,39 @@
-"""The step "train": skipped without TensorFlow if it is finished, otherwise run by a worker."""
+"""The step "train": its fingerprint, and its run by a worker. It is skipped without TensorFlow if it is finished."""
 
 from __future__ import annotations
 
 import logging
 
+from cloudlstm import __version__
+from cloudlstm.config import NON_IDENTITY, RunConfig
 from cloudlstm.errors import JobError
 from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.folder import remove
-from cloudlstm.training.fingerprint import train_fingerprint
+from cloudlstm.runs.manifest import Manifest, fingerprint
+from cloudlstm.runs.weights import source
 from cloudlstm.training.membership import Membership
 
 _LOG = logging.getLogger(__name__)
+
+_NO_INFLUENCE = NON_IDENTITY["train"] | {"workers", "steps_per_call", "weights"}
+"""Training settings that do not change the result. `weights` counts by content instead of by URI."""
+
+
+def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
+    """Hash of everything that the trained network depends on; the number of workers is not part of it."""
+    start = source(config)
+    return fingerprint(
+        [
+            __version__,
+            "train",
+            config.train.model_dump(mode="json", exclude=_NO_INFLUENCE),
+            config.model.model_dump(mode="json"),
+            config.dataset.window_bars,
+            config.dataset.horizon_bars,
+            sequences.digest(),
+            start.digest() if start else None,
+        ]
+    )
 
 
 def run(context: RunContext) -> bool:
