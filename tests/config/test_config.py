@@ -1,4 +1,4 @@
-"""Configurations: what is accepted, and that every problem is said at once."""
+"""Configurations: valid values, and all problems in one message."""
 
 from __future__ import annotations
 

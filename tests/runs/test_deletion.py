@@ -1,4 +1,4 @@
-"""`cloudlstm delete`, and everything else that removes objects of a run: no more than what is the run's."""
+"""cloudlstm delete and all other removals remove only objects of the run."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_jobs_that_outlive_their_launcher_keep_a_run(place: str, capsys: pytest.
     os.utime(paths.heartbeat(2).removeprefix("file://"), (time.time() - 3600,) * 2)
     storage.write_json(paths.progress("train", "worker-0"), {})
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 1
-    assert "what it has started on a cloud is still at work" in capsys.readouterr().err
+    assert "its jobs on a cloud are still running" in capsys.readouterr().err
     attempts.cancel(paths, 2)
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
     assert "waiting" not in capsys.readouterr().out, "it was no cloud: no phase was noted"

@@ -1,4 +1,4 @@
-"""Documents of another release, and documents that are none."""
+"""Documents of another release, and invalid documents."""
 
 from __future__ import annotations
 

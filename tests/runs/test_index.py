@@ -1,4 +1,4 @@
-"""The list of runs: the last one is found with few requests, whatever else lies in the index."""
+"""The list of runs: the last run is found with few requests, and other files in the index are ignored."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_clocks_that_differ_do_not_hide_a_run(root: str) -> None:
 def test_a_file_of_others_is_not_a_marker_and_is_not_overwritten(root: str, content: bytes) -> None:
     uri = index(root, "core6-1a2b")
     storage.write(uri, content)
-    with pytest.raises(UsageError, match="is somebody's own file"):
+    with pytest.raises(UsageError, match="is not a marker"):
         mark(root, "core6-1a2b")
     forget(root, "core6-1a2b")
     assert storage.read(uri) == content

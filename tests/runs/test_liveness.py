@@ -1,4 +1,4 @@
-"""Who is alive, told by what is seen to change and by the process table of the same machine."""
+"""Liveness: from changes of a heartbeat and from the process table of the same machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbered objects beside files of others, in every folder of a run that has them."""
+"""Numbered objects beside other files, in every folder of a run that has them."""
 
 from __future__ import annotations
 

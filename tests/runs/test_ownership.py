@@ -1,4 +1,4 @@
-"""A submit writes only into a folder that is new or its own, and takes nothing there from others."""
+"""A submit writes only into a new folder or the folder of its run, and changes no other file."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def taken_marker_of_json(paths: RunPaths) -> None:
         (no_object, "config.json holds no settings that this release can read: it is not a JSON object"),
         (another_configuration, "run stocks has other settings: dataset.window_bars 20 -> 50, model.units 64 -> 128"),
         (another_configuration, "name other -> core6, and 1 more (try: another --run, or cloudlstm delete file:"),
-        (taken_marker, "index/stocks is somebody's own file, and the marker of run stocks belongs there"),
-        (taken_marker_of_json, "index/stocks is somebody's own file"),
+        (taken_marker, "index/stocks is not a marker, but has the name of the marker of run stocks"),
+        (taken_marker_of_json, "index/stocks is not a marker"),
     ],
 )  # fmt: skip
 def test_a_folder_of_others_is_rejected_before_any_write(

@@ -1,4 +1,4 @@
-"""The places under which the storage tests work."""
+"""Locations in which the storage tests write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fault tests of all services have in common."""
+"""Shared code of the fault tests of all services."""
 
 from __future__ import annotations
 

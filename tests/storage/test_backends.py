@@ -1,4 +1,4 @@
-"""What every backend does alike."""
+"""Tests that run on every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulators end with the tests, and say why when they do not start."""
+"""The emulators end with the tests, and show their log if they do not start."""
 
 from __future__ import annotations
 

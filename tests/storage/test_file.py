@@ -1,4 +1,4 @@
-"""file://: rights, full disks, and deaths in the middle."""
+"""file://: rights, full disks, and killed writers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that no service gave: no verb takes a page for success, and each goes on when the service is back."""
+"""Answers that do not come from the service: no verb accepts a page, and each continues when the service answers."""
 
 from __future__ import annotations
 

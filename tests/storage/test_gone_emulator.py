@@ -1,4 +1,4 @@
-"""An emulator that has ended ends every command at once, whatever led to it; a job waits for it."""
+"""Commands end at once if their emulator has ended; a job waits for it."""
 
 from __future__ import annotations
 

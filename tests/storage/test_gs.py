@@ -1,4 +1,4 @@
-"""gs://: what the service and networks do wrong."""
+"""gs://: faults of the service and of the network."""
 
 from __future__ import annotations
 

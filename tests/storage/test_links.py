@@ -1,4 +1,4 @@
-"""Symbolic links below a folder: what is removed in the folder's name is never what such a link leads to."""
+"""Symbolic links below a folder: files behind them are never removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks of this machine: one holder at a time, and nothing but a file is ever locked."""
+"""File locks: one holder at a time, and only regular files are locked."""
 
 from __future__ import annotations
 

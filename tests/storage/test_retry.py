@@ -1,4 +1,4 @@
-"""Doing again what may pass: when, how often, for how long."""
+"""Retries: when, how often, for how long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""s3://: what services and networks do wrong."""
+"""s3://: faults of the service and of the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Characters that are obeyed instead of shown become visible, wherever text of others reaches people."""
+"""Control characters become visible escapes, wherever text of others is shown."""
 
 from __future__ import annotations
 

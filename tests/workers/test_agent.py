@@ -1,4 +1,4 @@
-"""Machines that come, fail and go: who is in which generation, and when it is over. Real processes, tiny workers."""
+"""Trainer agents: members of each generation, restarts and the outcome. Real processes with tiny workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shell of a user leaves in the environment does not reach the processes of a job."""
+"""Variables of the user's shell that do not reach the processes of a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs whose processes are lost: which exits are retryable, how often, and that no process is left."""
+"""Restarts of a job: which exits are retryable, how often, and that no process is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network that only the workers of one job can reach."""
+"""The network namespace that only the workers of one job can reach."""
 
 from __future__ import annotations
 

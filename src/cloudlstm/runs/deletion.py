@@ -53,7 +53,7 @@ def require_idle(paths: RunPaths) -> None:
     number = attempts.latest_attempt(paths)
     if number and not attempts.is_alive(paths, number) and has_orphans(paths, number):
         raise RunBusyError(
-            f"the launcher of run {paths.run_id} was lost, and what it has started on a cloud is still at work",
+            f"the launcher of run {paths.run_id} has died, and its jobs on a cloud are still running",
             hint=f"cloudlstm cancel {paths.uri} --target=…",
         )
     if number and attempts.is_alive(paths, number):

@@ -60,7 +60,7 @@ def require_free(root: str, run_id: str) -> None:
     """Raises UsageError if another file has the name of the run's marker."""
     if has_marker(root, run_id) is False:
         raise UsageError(
-            f"{index(root, run_id)} is somebody's own file, and the marker of run {run_id} belongs there",
+            f"{index(root, run_id)} is not a marker, but has the name of the marker of run {run_id}",
             hint="another --run, or another --root",
         )
 
