@@ -1,4 +1,4 @@
-"""Speed and memory of the job "prepare" on a synthetic market: rows/s warm, JVM start apart, and the peak sum of PSS.
+"""Speed and memory of the job "prepare" on a synthetic market: warm rows/s without JVM start, and the peak sum of PSS.
 
     python benchmarks/prepare.py [--tickers=1000] [--repeats=3]
 
@@ -29,7 +29,7 @@ MEASURED = ("clean", "features", "sequences")
 
 
 def config(tickers: int) -> RunConfig:
-    """Fifteen years of daily bars of so many tickers."""
+    """The configuration for fifteen years of daily bars."""
     return parse({"name": "bench", "market": {"source": "synthetic", "synthetic": {"tickers": tickers}}})
 
 
@@ -42,7 +42,7 @@ def prepare(spark: Spark, folder: Path, name: str, tickers: int) -> dict[str, Ma
 
 
 def descendants(pid: int) -> list[int]:
-    """The process and everything below it."""
+    """The process and all its descendants."""
     found = [pid]
     for process in found:
         for task in Path(f"/proc/{process}/task").glob("*/children"):
@@ -67,7 +67,7 @@ def pss_bytes(pid: int) -> int:
 
 
 class PeakMemory:
-    """The largest PSS seen while the context lasts."""
+    """The largest PSS inside the block."""
 
     def __enter__(self) -> PeakMemory:
         self.bytes = 0
@@ -105,7 +105,7 @@ def main() -> None:
             by_step = ", ".join(f"{step} {done[step].seconds:.2f} s" for step in done)
             print(f"{rows:,} rows in {seconds:.2f} s = {rates[-1] / 1e6:.2f} M rows/s ({by_step})")
         facts = spark.facts()
-        with PeakMemory() as peak:  # in a run of its own: looking costs a tenth of a core
+        with PeakMemory() as peak:  # in a separate run: reading /proc costs 10 % of a core
             prepare(spark, Path(folder), "watched", args.tickers)
     print(f"median {statistics.median(rates) / 1e6:.2f} M rows/s over {', '.join(MEASURED)}")
     print(f"peak PSS of all processes {peak.bytes / 2**30:.2f} GiB")

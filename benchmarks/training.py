@@ -1,10 +1,11 @@
-"""Speed of training on this machine: processes x devices, each arrangement trained in turn on the same windows.
+"""Speed of training on this machine: processes x devices, all arrangements in turn on the same windows.
 
     python benchmarks/training.py [--repeats=3] [--steps=400] [--tickers=16]
 
-The network of record (LSTM 128, 50 bars of 8 features, batch 256). An arrangement is a number of processes and of CPU
-devices in each; they take turns, so that other load on the machine hits all alike. Printed are windows/s without start
-and compilation (median, least, most) and the ratio to one process with one device. The networks must be equal.
+The default network (LSTM 128, 50 bars of 8 features, batch 256). An arrangement is a number of processes and of CPU
+devices in each. The arrangements take turns, so that other load on the machine affects all of them. It prints windows/s
+without start and compilation (median, least, most) and the ratio to one process with one device. All networks must be
+equal.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ ARRANGEMENTS = {"1 process, 1 device": (1, 1), "1 process, 2 devices": (1, 2), "
 
 
 def config(tickers: int, steps: int, seed: int, workers: int) -> RunConfig:
-    """A training of so many steps on a synthetic market."""
+    """The configuration of a training on a synthetic market."""
     return parse(
         {
             "name": "bench",
@@ -62,7 +63,7 @@ def prepared(tickers: int) -> dict[str, sequences.BuiltShard]:
 def trained(
     folder: Path, made: dict[str, sequences.BuiltShard], name: str, chosen: RunConfig, devices: int
 ) -> tuple[float, Any]:
-    """Trains in a run of its own; windows/s of training, and the weights of the network."""
+    """Trains in a separate run; returns windows/s and the weights of the network."""
     paths = RunPaths(f"file://{folder}/{name}")
     storage.write_json(paths.config, chosen.model_dump(mode="json"))
     rows = [
@@ -89,21 +90,21 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--tickers", type=int, default=16)
-    words = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = prepared(words.tickers)
+        made = prepared(args.tickers)
         speeds: dict[str, list[float]] = {arrangement: [] for arrangement in ARRANGEMENTS}
-        for repeat in range(words.repeats):
+        for repeat in range(args.repeats):
             known = None
             for number, (arrangement, (workers, devices)) in enumerate(ARRANGEMENTS.items()):
-                chosen = config(words.tickers, words.steps, repeat + 1, workers)
+                chosen = config(args.tickers, args.steps, repeat + 1, workers)
                 speed, weights = trained(folder, made, f"run-{repeat}-{number}", chosen, devices)
                 known = known or weights
                 for key in weights.files:
                     np.testing.assert_allclose(weights[key], known[key], rtol=1e-2, atol=1e-4)
                 speeds[arrangement].append(speed)
-    print(f"{os.cpu_count()} cores, {words.steps} steps of 256 windows, {words.repeats} repeats in turn")
+    print(f"{os.cpu_count()} cores, {args.steps} steps of 256 windows, {args.repeats} repeats in turn")
     one = statistics.median(speeds["1 process, 1 device"])
     for arrangement, found in speeds.items():
         median = statistics.median(found)
@@ -113,7 +114,7 @@ def main() -> None:
 
 
 def work() -> None:
-    """A worker: trains, and leaves out the evaluation, which is not measured."""
+    """Runs a worker that trains without the evaluation."""
     from cloudlstm.training.membership import Membership
     from cloudlstm.training.step import run
     from cloudlstm.workers import job

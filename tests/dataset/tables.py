@@ -1,4 +1,4 @@
-"""Features tables made for a test."""
+"""Feature tables for tests."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def moving_average(values: np.ndarray, length: int) -> np.ndarray:
 
 
 def replaced(table: pa.Table, **columns: np.ndarray) -> pa.Table:
-    """The table with some columns exchanged."""
+    """The table with some columns replaced."""
     for name, values in columns.items():
         place = table.schema.get_field_index(name)
         table = table.set_column(place, table.schema.field(place), pa.array(values, table.schema.field(place).type))

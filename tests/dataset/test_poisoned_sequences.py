@@ -1,4 +1,4 @@
-"""Sequences that have the right checksums and are still none: refused in one line, never read from the wrong bars."""
+"""Invalid sequences with right checksums are rejected in one line; no window is read from wrong bars."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sequence(
     n_values: int = N_BARS * N_FEATURES,
     n_targets: int = N_BARS,
 ) -> bytes:
-    """A TFRecord file of one Example, by default a sound one: 10 bars, labels at the bars 4 to 7 (from 0)."""
+    """A TFRecord file of one Example, by default a valid one: 10 bars, labels at the bars 4 to 7 (from 0)."""
     labels = np.full(n_targets, NAN, np.float32)
     for place, value in ({4: 0.1, 5: 0.2, 6: 0.3, 7: 0.4} if targets is None else targets).items():
         labels[place] = value
@@ -120,7 +120,7 @@ def test_an_example_without_the_features_of_a_sequence_is_refused(tmp_path: Path
 
 
 def test_a_cache_for_other_lengths_is_not_used(tmp_path: Path) -> None:
-    """What fits a window of 5 bars does not fit one of 6, also where it is staged already."""
+    """A shard that is valid for 5 bars is rejected for 6, also if it is staged already."""
     row = shard(tmp_path, sequence(), windows=4)
     staged(tmp_path, row)
     for window, horizon in ((6, 2), (5, 3)):

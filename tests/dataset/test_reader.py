@@ -109,7 +109,7 @@ def test_a_shard_that_is_not_what_the_manifest_says_is_refused(tmp_path: Path) -
 
 
 def test_a_shard_with_other_records_than_its_manifest_says_is_refused(tmp_path: Path) -> None:
-    """The object is what was written, checksum and all, and still not what readers need."""
+    """The object has the right checksum, but not the records that readers need."""
     row = shards(tmp_path)[0]
     wrong = ManifestRow(row.uri, row.kind, row.rows + 1, row.size_bytes, row.sha256)
     with pytest.raises(CorruptObjectError, match="windows, its manifest says"):
@@ -187,7 +187,7 @@ def test_a_split_without_shards_has_no_windows(tmp_path: Path) -> None:
 
 
 def test_a_pipe_in_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
-    """Others may write in a cache that several people share."""
+    """Other users may write to a shared cache."""
     folder = tmp_path / "cache" / "sequences"
     rows = shards(tmp_path)
     staged(rows, tmp_path)

@@ -19,7 +19,7 @@ CONFIG = DatasetConfig(
 
 
 def labelled_by_hand(table: pa.Table, config: DatasetConfig) -> dict[str, list[tuple[str, dt.date, dt.date]]]:
-    """(ticker, origin, target) of every label, by a loop over bars that says what the rules say."""
+    """(ticker, origin, target) of every label, by a plain loop over the rules."""
     rows = table.to_pylist()
     window, horizon = config.window_bars, config.horizon_bars
 
@@ -140,7 +140,7 @@ def test_values_and_targets_are_those_of_the_table() -> None:
 
 
 def test_a_later_bar_changes_nothing_before_its_target() -> None:
-    """Windows and targets up to a bar are the same, bit for bit, whatever comes after it."""
+    """Windows and targets up to a bar do not depend on later bars, bit for bit."""
     table = features_table(1, 300)
     cut = table.slice(0, 250)
     long, short = label(table, CONFIG), label(cut, CONFIG)

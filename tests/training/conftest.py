@@ -1,4 +1,4 @@
-"""Trainings that nothing disturbed, shared by all tests of this folder."""
+"""Undisturbed trainings, shared by all tests of this folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 with suppress(ImportError):
-    # Where TensorFlow is loaded first, curl_cffi cannot pretend to be a browser: tests of Yahoo would fail after these.
+    # curl_cffi must be loaded before TensorFlow, or it cannot imitate a browser in the tests of Yahoo.
     import curl_cffi  # noqa: F401
 
 from cloudlstm.runs.paths import RunPaths
@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(folder: Path) -> RunPaths:
-    """A run that one worker has trained, on as many devices as it chose."""
+    """A run trained by one worker with its default devices."""
     paths = make_default_run(folder, "undisturbed")
     trained(paths)
     return paths

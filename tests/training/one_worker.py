@@ -1,6 +1,6 @@
-"""A training worker as a process of its own.  Usage: one_worker.py RUN_URI [SIGNAL STEP]
+"""A training worker in its own process.  Usage: one_worker.py RUN_URI [SIGNAL STEP]
 
-With the last two it sends itself the signal when it has done the step.
+With SIGNAL and STEP it sends itself the signal after that step.
 """
 
 from __future__ import annotations

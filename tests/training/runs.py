@@ -1,4 +1,4 @@
-"""Runs made for a test, and workers of theirs as processes on this machine."""
+"""Runs for tests, and their workers as processes on this machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SETTINGS = {
 
 
 def make_run(folder: Path, name: str, features: Sequence[pa.Table], settings: Mapping[str, Any]) -> RunPaths:
-    """A run whose step "sequences" is done for the shards `features`."""
+    """A run whose step "sequences" is finished for the shards `features`."""
     paths = RunPaths(f"file://{folder}/{name}")
     document = {
         "market": {"source": "synthetic"},
@@ -110,7 +110,7 @@ def workers(paths: RunPaths, count: int = 1, *, devices: int | None = None, sign
 
 
 def network_for(count: int) -> Loopback | None:
-    """A network for several workers, if they can have one."""
+    """A network for several workers; None if the kernel allows none."""
     if count == 1:
         return None
     try:
@@ -120,7 +120,7 @@ def network_for(count: int) -> Loopback | None:
 
 
 def trained(paths: RunPaths, count: int = 1, *, devices: int | None = None, printing: str = "") -> Manifest:
-    """The manifest of the training that `count` workers did, quietly but for lines with `printing`."""
+    """The manifest of a training by `count` workers; they may print only lines with `printing`."""
     with workers(paths, count, devices=devices) as started:
         codes = [process.wait(timeout=600) for process, _ in started]
         printed = [console.read_text() for _, console in started]

@@ -1,4 +1,4 @@
-"""Trainings as `cloudlstm submit` carries them out on this machine, with faults planted in their workers."""
+"""Trainings as `cloudlstm submit` runs them on this machine, with faults in their workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Fault = tuple[str, str, str, int]
 
 
 def carried_out(paths: RunPaths, faults: Sequence[Fault] = ()) -> list[list[Progress]]:
-    """Carries out the job "train" of a run; gives what was shown meanwhile."""
+    """Runs the job "train" of a run; returns the progress that was shown."""
     target = LocalTarget()
     request = json.loads(json.dumps(target.request("train", config_of(paths), paths)))
     for process in request["processes"]:
@@ -39,7 +39,7 @@ def fault_time(paths: RunPaths, generation: int) -> float:
 
 
 def log_of(paths: RunPaths, source: str = "") -> list[str]:
-    """The lines that `cloudlstm logs` shows, of one source if named."""
+    """The lines that `cloudlstm logs` shows, optionally of one source."""
     return [
         line
         for item in storage.list_objects(paths.logs)

@@ -1,4 +1,4 @@
-"""Checkpoints: what is written comes back, and a damaged one is passed over, however it is damaged."""
+"""Checkpoints survive storage, and every corrupt one is skipped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Second(SingleWorker):
 
 
 def saved(place: str, *steps: int) -> tuple[Checkpoints, list[str]]:
-    """Checkpoints with those of these steps, and their URIs."""
+    """Checkpoints of the given steps, and their URIs."""
     paths = RunPaths(f"memory://checkpoints/{place}")
     with Checkpoints(paths, "f", 0, writes=True) as checkpoints:
         for step in steps:
@@ -140,7 +140,7 @@ class MakesFolderWhenUnpickled:
 
 
 def test_a_checkpoint_that_holds_a_pickle_is_not_loaded(tmp_path: Path) -> None:
-    """Whoever can write into the run folder gives it the right hash."""
+    """A writer to the run folder can give it the right hash."""
     paths, file = RunPaths("memory://checkpoints/pickle"), io.BytesIO()
     np.savez(file, small=np.array([MakesFolderWhenUnpickled(tmp_path / "ran")], dtype=object))
     data = file.getvalue()

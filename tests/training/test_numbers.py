@@ -1,4 +1,4 @@
-"""What decides which numbers a worker computes with, apart from TensorFlow itself."""
+"""The inputs of a worker's computation: order, batches, learning rate, files."""
 
 from __future__ import annotations
 

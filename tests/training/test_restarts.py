@@ -1,4 +1,4 @@
-"""How many workers there are, and which are killed, stopped or terminated, does not change the network."""
+"""Neither the number of workers nor their restarts change the network."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LONGEST_WAIT_S = 30.0
 
 
 def restarts_of(paths: RunPaths) -> list[tuple[float, str]]:
-    """When and why all workers started again, as the log has it."""
+    """Time and reason of each restart, from the log."""
     lines = [line for line in log_of(paths, "train/launcher") if not line.startswith(" ")]
     stamps = [dt.datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S%z").timestamp() for line in lines]
     return [(stamp, line.split(" ", 2)[2]) for stamp, line in zip(stamps, lines, strict=True)]
 
 
 def resumed_at(paths: RunPaths) -> list[int]:
-    """The steps from which the chief went on."""
+    """The steps from which the chief resumed."""
     return [int(line.split()[-1]) for line in log_of(paths, "train/worker-0") if "resuming from step" in line]
 
 
@@ -108,7 +108,7 @@ def test_lost_workers_do_not_change_the_network(
 
     saved = [int(line.split()[-1]) for line in log_of(paths, "train/worker-0") if "state saved at step" in line]
     assert len(saved) == 1
-    assert steps[2] <= saved[0] <= steps[2] + 16, "it saves where it was asked to end"
+    assert steps[2] <= saved[0] <= steps[2] + 16, "it saves where it received SIGTERM"
     assert saved[0] in resumed_at(paths), "and nothing is lost"
     assert max(resumed_at(paths)) > steps[2]
 

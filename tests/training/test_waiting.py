@@ -1,4 +1,4 @@
-"""Workers wait for their peers as long as the work has shown to take, and no longer."""
+"""The time limits for waiting on peers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_limit_follows_the_measured_times() -> None:
 
 
 def test_a_worker_ends_when_its_peer_hangs(folder: Path) -> None:
-    """Nobody else sees this peer stand still, as where a network drops packets."""
+    """Only the other worker can notice it, as in a network that drops packets."""
     paths = make_default_run(folder, "still", **{"train.collective_timeout_s": 1.0})
     with workers(paths, 2, devices=1, signals={1: "SIGSTOP 60"}) as [(survivor, console), _]:
         assert survivor.wait(timeout=300) not in (0, 143)

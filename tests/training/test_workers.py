@@ -1,4 +1,4 @@
-"""Whole trainings, each worker a process of its own on this machine."""
+"""Complete trainings, each worker in its own process on this machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def predictions(manifest: Manifest) -> pa.Table:
 
 
 def error_of_forecasts(paths: RunPaths) -> float:
-    """The validation loss of the forecasts that were written, and so of the weights that were kept."""
+    """The validation loss of the written forecasts, which is that of the kept weights."""
     manifest, validation = manifest_of(paths), split_of(paths, "validation")
     every = np.arange(len(validation))
     raw, tickers = validation.windows(every), validation.tickers(every)
@@ -114,7 +114,7 @@ def test_plain_keras_loads_the_network(undisturbed: RunPaths, tmp_path: Path) ->
 
 
 def test_the_kept_weights_are_always_trained(folder: Path) -> None:
-    """Where there is nothing to learn, the naive forecast validates best; it is not passed off as the LSTM's."""
+    """Without a signal the naive forecast validates best; it is not reported as the LSTM's."""
     paths = make_run(
         folder, "noise", [features_table(2, 401, seed=5, signal=0.0)],
         SETTINGS | {"train.max_steps": 60, "train.learning_rate": 0.02},
@@ -170,7 +170,7 @@ def test_weights_of_another_run_only_predict(undisturbed: RunPaths, folder: Path
 
 
 class RecordingJournal:
-    """Where a journal would be."""
+    """Replaces a journal and keeps the progress."""
 
     def __init__(self) -> None:
         self.reports: list[tuple[object, ...]] = []
