@@ -1,4 +1,4 @@
-"""The heartbeat of the emulated AWS: what the service's own background work would do."""
+"""The services of the emulated AWS and their background work."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def services(world: World) -> Services:
 
 
 class AwsEngine(Engine):
-    """Runs steps, machines and scheduled actions."""
+    """Runs steps, machines and scheduled actions in turns."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -49,7 +49,7 @@ class AwsEngine(Engine):
         return {group.name: group.desired_capacity for group in groups()}
 
     def machines(self) -> None:
-        """A process for each running instance whose user data makes it a trainer."""
+        """Runs one process for each running instance whose user data makes it a trainer."""
         wanted = {}
         for group in groups():
             for state in group.instance_states:
@@ -60,7 +60,7 @@ class AwsEngine(Engine):
         self.world.machines.reconcile(wanted)
 
     def take_back(self, machine: str, grace_s: float) -> None:
-        """As EC2 does with spot instances; the group replaces it."""
+        """Preempts an instance as EC2 does with spot instances; the group replaces it."""
         for group in groups():
             if any(state.instance.id == machine for state in group.instance_states):
                 self.world.machines.preempt(machine, grace_s)
@@ -68,12 +68,12 @@ class AwsEngine(Engine):
                     "an instance was taken out of service in response to an EC2 health check indicating it has "
                     "been terminated or stopped."
                 )
-                group.note(f"Terminating EC2 instance: {machine}", cause)
+                group.add_activity(f"Terminating EC2 instance: {machine}", cause)
                 group.autoscaling_backend.terminate_instance(machine, should_decrement=False)
                 return
 
     def _scheduled_actions(self) -> None:
-        """Does what is due, once. Recurrence is stored and told of, not followed."""
+        """Carries out the actions that are due. Recurrence is stored but not followed."""
         for account in list(autoscaling_backends.values()):
             for backend in list(account.values()):
                 for name, action in list(backend.scheduled_actions.items()):
@@ -86,7 +86,7 @@ class AwsEngine(Engine):
                         _resize(group, action)
 
     def _refill(self) -> None:
-        """Groups that are short try again."""
+        """Lets groups start missing machines again."""
         if time.monotonic() > self._refilled + REFILL_S:
             self._refilled = time.monotonic()
             for group in groups():
@@ -104,7 +104,7 @@ def _resize(group: Group, action: ScheduledAction) -> None:
 
 
 def _variables(instance: Any) -> dict[str, str]:
-    """What the instance's user data exports, plain or compressed."""
+    """Returns the variables that the instance's user data exports; the data may be compressed."""
     if instance.user_data is None:
         return {}
     data = base64.b64decode(str(instance.user_data))

@@ -1,4 +1,4 @@
-"""The life of EMR steps: started in their order, watched, cancelled, and told of as EMR does."""
+"""Runs EMR steps: starts them in order, watches and cancels them, and sends their logs as EMR does."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from localstack.spark.applications import Application, Applications, Logs
 
 
 class Step(MotoStep):
-    """One step; only the engine moves it on.
+    """A step of EMR; only the engine changes its state.
 
     Attributes:
-        failure: FailureDetails, once it has failed.
-        cancelling: How it is to be ended, from the moment that somebody asked for it.
+        failure: FailureDetails, if it has failed.
+        cancelling: The requested cancellation option; empty if nobody has cancelled it.
     """
 
     ENDED: ClassVar = frozenset({"COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED"})
@@ -34,13 +34,13 @@ class Step(MotoStep):
         self.cancelling = ""
 
     @property
-    def words(self) -> list[str]:
-        """The arguments of its jar."""
+    def arguments(self) -> list[str]:
+        """Returns the arguments of its jar."""
         return [str(word) for word in self.hadoop_jar_step.get("Args") or []]
 
     @property
     def status(self) -> dict[str, Any]:
-        """The Status structure."""
+        """Returns the Status structure."""
         status = super().status
         status["Timeline"]["EndDateTime"] = self.end_date_time
         status["StateChangeReason"] = {}
@@ -49,21 +49,21 @@ class Step(MotoStep):
         return status
 
     def start(self) -> None:
-        """Nothing yet: moto says so of a new cluster's first step, which waits for the engine as all others do."""
+        """Does nothing: moto calls this for a new cluster's first step, but the engine starts all steps."""
 
     def begin(self) -> None:
-        """It runs from now on."""
+        """Sets the state to RUNNING."""
         self.state = "RUNNING"
         self.start_date_time = utcnow()
 
     def end(self, state: str, failure: Mapping[str, str] | None = None) -> None:
-        """It has ended in this state."""
+        """Sets the final state."""
         self.state = state
         self.failure = failure
         self.end_date_time = utcnow()  # type: ignore[assignment]
 
     def cancel(self, option: str) -> str:
-        """Takes a cancellation; the reason when it is refused."""
+        """Cancels the step; returns the reason if that is not possible, else an empty text."""
         if self.state == "PENDING":
             self.end("CANCELLED")
         elif self.state == "RUNNING":
@@ -75,7 +75,7 @@ class Step(MotoStep):
 
 
 class Steps:
-    """All steps of all clusters; `tick` is called again and again, with the world's lock held."""
+    """All steps of all clusters. The engine calls `tick` in each turn, with the world's lock held."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -85,12 +85,12 @@ class Steps:
         self._idle_since: dict[str, float] = {}
 
     def tick(self) -> None:
-        """Moves every step on as far as it goes."""
+        """Updates every step and cluster."""
         for cluster in _clusters():
             self._tick_cluster(cluster)
 
     def states(self) -> list[dict[str, object]]:
-        """The steps, as JSON objects."""
+        """Returns the steps as JSON objects."""
         return [
             {"cluster": cluster.id, "step": step.id, "name": step.name, "state": step.state}
             for cluster in _clusters()
@@ -113,23 +113,23 @@ class Steps:
             if step.state == "PENDING" and len(active) < cluster.step_concurrency_level:
                 self._running[step.id] = self._begin(cluster, step)
                 active.append(step)
-        self._rest(cluster, busy=bool(active))
+        self._update_state(cluster, busy=bool(active))
 
     def _begin(self, cluster: Cluster, step: Step) -> Application:
         step.begin()
-        ours = step.jar == "command-runner.jar" and step.words[:1] == ["spark-submit"]
+        runs_here = step.jar == "command-runner.jar" and step.arguments[:1] == ["spark-submit"]
         application = self._applications.begin(
             self._world.folder / "clusters" / cluster.id / step.id,
             cluster.creation_datetime.timestamp(),
-            step.words[1:],
+            step.arguments[1:],
             defaults=_spark_defaults(cluster),
-            rejection="" if ours else f"the emulator runs spark-submit by command-runner.jar, not {step.jar}",
+            rejection="" if runs_here else f"the emulator runs spark-submit by command-runner.jar, not {step.jar}",
         )
-        (application.folder / "controller").write_text(f"INFO startExec '{step.jar} {' '.join(step.words)}'\n")
+        (application.folder / "controller").write_text(f"INFO startExec '{step.jar} {' '.join(step.arguments)}'\n")
         return application
 
     def _watch(self, cluster: Cluster, step: Step, application: Application) -> bool:
-        """Looks after a step that has begun; whether it has ended."""
+        """Updates a running step; returns True if it has ended."""
         if step.cancelling:
             application.cancel(gently=step.cancelling == "SEND_INTERRUPT")
         status = application.status()
@@ -152,10 +152,10 @@ class Steps:
         files = {f"steps/{step.id}/{name}": application.folder / name for name in ("controller", "stderr", "stdout")}
         for name in ("stderr", "stdout"):
             files[f"containers/{application.id}/{container}/{name}"] = application.folder / "driver" / name
-        self._logs.send(_packed(base, files))
+        self._logs.send(_compressed(base, files))
 
     def _interrupt(self, cluster: Cluster, step: Step) -> None:
-        """What the end of its cluster means for a step."""
+        """Ends a step because its cluster has ended."""
         if application := self._running.pop(step.id, None):
             application.end()
             step.end("CANCELLED" if step.cancelling else "INTERRUPTED")
@@ -164,7 +164,7 @@ class Steps:
             step.end("CANCELLED")
 
     def _after_failure(self, cluster: Cluster, step: Step) -> None:
-        """ActionOnFailure."""
+        """Applies ActionOnFailure."""
         if step.action_on_failure in ("TERMINATE_CLUSTER", "TERMINATE_JOB_FLOW"):
             _end_cluster(cluster, "TERMINATED_WITH_ERRORS", "STEP_FAILURE", "Shut down as step failed")
         elif step.action_on_failure == "CANCEL_AND_WAIT":
@@ -172,8 +172,8 @@ class Steps:
                 if other.state == "PENDING":
                     other.end("CANCELLED")  # type: ignore[attr-defined]
 
-    def _rest(self, cluster: Cluster, *, busy: bool) -> None:
-        """A cluster without work waits, ends, or ends after a while, as it was told to."""
+    def _update_state(self, cluster: Cluster, *, busy: bool) -> None:
+        """Updates a cluster's state; a cluster without work waits or terminates, as its settings say."""
         if busy or str(cluster.state).startswith("TERMINAT"):
             self._idle_since.pop(cluster.id, None)
             cluster.state = "RUNNING" if busy else cluster.state
@@ -188,7 +188,7 @@ class Steps:
 
 
 def _failure(cluster: Cluster, step: Step, application: Application) -> dict[str, str]:
-    """FailureDetails: the fault's words, else the last exception that the client printed."""
+    """Returns FailureDetails: the message of the fault, or the last exception in the client's output."""
     base, fault = _log_base(cluster), application.fault or Fault("step-fails")
     details = {
         "Reason": fault.reason or "Unknown Error.",
@@ -199,17 +199,17 @@ def _failure(cluster: Cluster, step: Step, application: Application) -> dict[str
 
 
 def _log_base(cluster: Cluster) -> str:
-    """Where a cluster's logs go, without a slash at the end; empty when it keeps none."""
+    """Returns the URI of a cluster's logs, without a final slash; empty if it keeps none."""
     return f"{cluster.log_uri.replace('s3n://', 's3://').rstrip('/')}/{cluster.id}" if cluster.log_uri else ""
 
 
-def _packed(base: str, files: dict[str, Path]) -> dict[str, bytes]:
-    """The logs as EMR stores them, those of the files that there are."""
+def _compressed(base: str, files: dict[str, Path]) -> dict[str, bytes]:
+    """Returns the existing files compressed, by the URIs at which EMR stores them."""
     return {f"{base}/{name}.gz": gzip.compress(path.read_bytes()) for name, path in files.items() if path.exists()}
 
 
 def _spark_defaults(cluster: Cluster) -> dict[str, str]:
-    """The settings that the cluster's configuration gives every application."""
+    """Returns the Spark settings of the cluster's configuration."""
     found: dict[str, str] = {}
     for each in cluster.configurations:
         if each["Classification"] == "spark-defaults":

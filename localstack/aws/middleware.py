@@ -1,4 +1,4 @@
-"""What every request passes on its way to moto: its signature, the faults, and the lock shared with the engine."""
+"""Handles each request before moto: checks its signature, applies faults, takes the lock shared with the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SDK_NAMES = {"elasticmapreduce": "emr"}
 _LOCKED = {"autoscaling", "ec2", "emr"}
 _JSON = "application/x-amz-json-1.1"
 
-# How services call what the query services call otherwise.
+# The error codes of JSON services and of S3, by those of query services.
 _JSON_CODES = {
     "InvalidClientTokenId": "UnrecognizedClientException",
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
@@ -31,7 +31,7 @@ StartResponse = Callable[..., Any]
 
 
 class FaultMiddleware:
-    """A WSGI application in front of another."""
+    """A WSGI application in front of moto and S3."""
 
     def __init__(self, behind: Application, world: World) -> None:
         self._behind = behind
@@ -44,10 +44,10 @@ class FaultMiddleware:
             self._signatures.check(environ)
         except NotAllowedError as error:
             return _answer(start_response, _not_allowed(environ, error))
-        service, action = _named(environ)
+        service, action = _service_and_action(environ)
         fault = self._world.faults.take("throttled", "api-error", service=service, action=action)
         if fault:
-            return _answer(start_response, _refusal(fault, service))
+            return _answer(start_response, _fault_error(fault, service))
         if service == "s3":
             return self._buckets(environ, start_response)
         if service not in _LOCKED:
@@ -56,14 +56,14 @@ class FaultMiddleware:
             return self._behind(environ, start_response)
 
 
-def _answer(start_response: StartResponse, told: tuple[str, str, bytes]) -> Iterable[bytes]:
-    status, kind, body = told
+def _answer(start_response: StartResponse, answer: tuple[str, str, bytes]) -> Iterable[bytes]:
+    status, kind, body = answer
     start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
     return [body]
 
 
-def _named(environ: dict[str, Any]) -> tuple[str, str]:
-    """The service, as SDKs name it, and the action of a request; empty where it does not say."""
+def _service_and_action(environ: dict[str, Any]) -> tuple[str, str]:
+    """Returns the service, as SDKs name it, and the action of a request; empty if unknown."""
     scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
     service = _SDK_NAMES.get(scope[1], scope[1]) if scope else ""
     if target := environ.get("HTTP_X_AMZ_TARGET"):
@@ -75,8 +75,8 @@ def _named(environ: dict[str, Any]) -> tuple[str, str]:
     return service, ""
 
 
-def _refusal(fault: Fault, service: str) -> tuple[str, str, bytes]:
-    """Status line, content type and body of a fault's error."""
+def _fault_error(fault: Fault, service: str) -> tuple[str, str, bytes]:
+    """Returns status line, content type and body of a fault's error."""
     if fault.kind == "throttled":
         status, message = "400 Bad Request", fault.message or "Rate exceeded"
         code = {"emr": "ThrottlingException", "ec2": "RequestLimitExceeded"}.get(service, "Throttling")
@@ -89,8 +89,8 @@ def _refusal(fault: Fault, service: str) -> tuple[str, str, bytes]:
 
 
 def _not_allowed(environ: dict[str, Any], error: NotAllowedError) -> tuple[str, str, bytes]:
-    """The same of the error for a call that the emulator's user did not make."""
-    service = _named(environ)[0]
+    """Returns status line, content type and body of the error for a wrong signature."""
+    service = _service_and_action(environ)[0]
     if "HTTP_X_AMZ_TARGET" in environ:
         return "400 Bad Request", *_error(service, _JSON_CODES[error.code], str(error), json_like=True)
     code, status = error.code, "403 Forbidden"
@@ -102,7 +102,7 @@ def _not_allowed(environ: dict[str, Any], error: NotAllowedError) -> tuple[str, 
 
 
 def _error(service: str, code: str, message: str, *, json_like: bool = False) -> tuple[str, bytes]:
-    """Content type and body of an error in the service's own format."""
+    """Returns content type and body of an error in the service's format."""
     if json_like:
         return _JSON, json.dumps({"__type": code, "message": message}).encode()
     inner = f"<Code>{code}</Code><Message>{message}</Message>"

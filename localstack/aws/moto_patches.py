@@ -1,4 +1,4 @@
-"""What Terraform's AWS provider asks for beside EMR and Auto Scaling, and moto lacks or answers in other words."""
+"""Patches for moto: calls of Terraform's AWS provider that it lacks or answers wrongly, and loopback addresses."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
 
 def install() -> None:
-    """Fills the gaps."""
+    """Installs all patches."""
     BudgetsResponse.describe_subscribers_for_notification = _subscribers  # type: ignore[attr-defined]
     BudgetsResponse.list_tags_for_resource = _tags  # type: ignore[attr-defined]
     for name in ("revoke_security_group_egress", "revoke_security_group_ingress"):
-        setattr(SecurityGroupBackend, name, _telling_of_rules_by_id(getattr(SecurityGroupBackend, name)))
+        setattr(SecurityGroupBackend, name, _with_rule_ids(getattr(SecurityGroupBackend, name)))
     _add_images()
     _loopback_addresses()
 
@@ -33,19 +33,19 @@ def install() -> None:
 def _subscribers(self: Any) -> str:
     """Budgets' DescribeSubscribersForNotification."""
     budget = self.backend.budgets[self._get_param("AccountId")][self._get_param("BudgetName")]
-    asked = self._get_param("Notification")
-    found = next(each for each in budget.notifications if asked.items() <= each.details.items())
+    wanted = self._get_param("Notification")
+    found = next(each for each in budget.notifications if wanted.items() <= each.details.items())
     return json.dumps({"Subscribers": found.subscribers})
 
 
 def _tags(self: Any) -> str:
-    """Budgets' ListTagsForResource: every resource of ours has one tag with one value."""
+    """Budgets' ListTagsForResource: every resource of this project has one tag."""
     name = self._get_param("ResourceARN").rpartition("/")[2]
     return json.dumps({"ResourceTags": [{"Key": "cloudlstm", "Value": name}]})
 
 
-def _telling_of_rules_by_id(revoke: Callable[..., Any]) -> Callable[..., Any]:
-    """EC2 names the ids of rules that are gone. Two groups that name each other have some of theirs revoked twice."""
+def _with_rule_ids(revoke: Callable[..., Any]) -> Callable[..., Any]:
+    """Raises EC2's error, with their ids, for missing rules. Terraform revokes some rules twice."""
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -61,7 +61,7 @@ def _telling_of_rules_by_id(revoke: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _add_images() -> None:
-    """The public parameters that name Deep Learning images; each names an image that moto has."""
+    """Adds the public parameters of Deep Learning images; each names an image that moto has."""
     load = ParameterDict._check_loading_status
 
     def check(self: Any, key: str) -> None:
@@ -73,7 +73,7 @@ def _add_images() -> None:
 
 
 def _loopback_addresses() -> None:
-    """Subnets outside 127.0.0.0/8 hand out addresses of 127.64.0.0/10; those inside keep their own."""
+    """Subnets outside 127.0.0.0/8 give addresses of 127.64.0.0/10; those inside give their own."""
     of_subnet = subnets.Subnet.get_available_subnet_ip
 
     def get_available_subnet_ip(self: Any, instance: Any) -> str:

@@ -20,11 +20,11 @@ _SERVICES = ("autoscaling", "ec2", "emr", "iam", "ssm", "sts")
 
 
 def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Makes bucket, cluster, launch template and group; the target document, which also lies in the bucket.
+    """Makes bucket, cluster, launch template and group; returns the target document and writes it to the bucket.
 
     Args:
-        name: What everything is called.
-        environment: The environment of the cloud.
+        name: The name of the target and its parts.
+        environment: The cloud's environment.
     """
     import boto3
 
@@ -55,7 +55,7 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _cluster(emr: Any, name: str, bucket: str, subnet: str) -> str:
-    """A cluster that waits for steps; its id."""
+    """Makes a cluster that waits for steps; returns its id."""
     roles = (("MASTER", 1), ("CORE", 2))
     answer = emr.run_job_flow(
         Name=name,
@@ -75,7 +75,7 @@ def _cluster(emr: Any, name: str, bucket: str, subnet: str) -> str:
 
 
 def _group(clients: Mapping[str, Any], target: Mapping[str, Any], subnets: list[str]) -> None:
-    """The trainers' group, of size 0."""
+    """Makes the trainers' group, of size 0."""
     clients["ec2"].create_launch_template(
         LaunchTemplateName=target["trainer_group"],
         LaunchTemplateData={
@@ -96,16 +96,16 @@ def _group(clients: Mapping[str, Any], target: Mapping[str, Any], subnets: list[
 
 
 def url(port: int) -> str:
-    """The URL of the services but S3. All calls are signed, so it needs no secret."""
+    """Returns the URL of all services except S3. Requests are signed, so it needs no secret."""
     return f"http://127.0.0.1:{port}"
 
 
 def environment(stored: Mapping[str, str], url: str) -> dict[str, str]:
-    """The variables by which SDKs find everything.
+    """Returns the variables by which SDKs find all services.
 
     Args:
-        stored: Those that lead to S3.
-        url: The other services.
+        stored: The variables of S3.
+        url: The URL of the other services.
     """
     services = dict(stored)
     services["AWS_ENDPOINT_URL_S3"] = services.pop("AWS_ENDPOINT_URL")

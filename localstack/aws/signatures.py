@@ -1,6 +1,6 @@
-"""Who may call the emulated AWS: whoever signs with the emulator's own access key, as SDKs and Terraform do.
+"""Checks that requests to the emulated AWS are signed with the emulator's own access key.
 
-Every user of this machine can connect to the port. Without this check, another user could add a step, which would run
+Every user of this machine can connect to the port. Without this check, another user could add a step, and it would run
 as the emulator's user.
 """
 
@@ -24,7 +24,7 @@ _AUTHORIZATION = re.compile(
 
 
 class NotAllowedError(Exception):
-    """A call that the emulator's user did not make; its code is that of AWS's query services."""
+    """A request with a missing or wrong signature; `code` is that of AWS's query services."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class Signatures:
     """Checks the signatures of requests.
 
     Args:
-        services: The environment in which the emulator gives its access key to SDKs.
+        services: The environment with the emulator's access key.
     """
 
     def __init__(self, services: Mapping[str, str]) -> None:
@@ -44,11 +44,11 @@ class Signatures:
     def check(self, environ: dict[str, Any]) -> None:
         """Returns if the request is signed with the emulator's access key.
 
-        The body need not be looked at where the signature covers its digest: no other user sees a signed request, so
-        nobody can put another body behind it.
+        If the signature covers the body's digest, the body itself is not checked: other users never see a signed
+        request, so they cannot use its signature with another body.
 
         Raises:
-            NotAllowedError: if it is not.
+            NotAllowedError: if it is not signed with this key.
         """
         signed = _AUTHORIZATION.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
         if not signed:
@@ -73,17 +73,17 @@ class Signatures:
             raise NotAllowedError("SignatureDoesNotMatch", message)
 
 
-class _Received:
+class _SignedHeaders:
     def headers_to_sign(self, request: Any) -> Any:
-        """Those that the sender has signed; the request has no others."""
+        """Returns the headers that the sender has signed; the request has no others."""
         return request.headers
 
 
-class _S3(_Received, S3SigV4Auth):  # type: ignore[misc]
-    """For S3, whose paths are signed as they are."""
+class _S3(_SignedHeaders, S3SigV4Auth):  # type: ignore[misc]
+    """For S3: paths are signed unchanged."""
 
 
-class _Other(_Received, SigV4Auth):  # type: ignore[misc]
+class _Other(_SignedHeaders, SigV4Auth):  # type: ignore[misc]
     """For all other services."""
 
 

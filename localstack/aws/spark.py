@@ -1,4 +1,4 @@
-"""EMR's API: moto's, with the calls it lacks, and with the service's refusals where moto fails or accepts."""
+"""EMR's API: moto's, with the missing calls added, and with EMR's errors for invalid requests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from moto.emr.responses import ElasticMapReduceResponse
 from localstack.aws.jobs import Step
 
 MAX_ACTIVE_STEPS = 256
-"""Steps of a cluster that may wait or run at a time."""
+"""The maximum number of waiting and running steps of a cluster."""
 
 _READS = ("list_bootstrap_actions", "list_instance_groups", "list_instances", "list_steps", "modify_cluster")
 
 
 def install() -> None:
-    """Puts all this in the place of moto's own."""
+    """Replaces moto's classes and methods."""
     models.Step = Step  # type: ignore[misc, assignment]
     models.Cluster.add_steps = _add_steps  # type: ignore[method-assign]
     models.Cluster.status = property(_status)  # type: ignore[assignment]
@@ -47,7 +47,7 @@ def _status(self: models.Cluster) -> dict[str, Any]:
 
 
 def _add_steps(self: models.Cluster, steps: list[dict[str, Any]]) -> list[Any]:
-    """All begin as PENDING: the engine starts them."""
+    """Adds steps as PENDING; the engine starts them."""
     added = [Step(**step) for step in steps]
     self.steps.extend(added)
     return added
@@ -57,14 +57,14 @@ class Response(ElasticMapReduceResponse):
     """EMR's actions."""
 
     def cluster(self) -> models.Cluster:
-        """The cluster that the request is about; InvalidRequestException if there is none."""
+        """Returns the cluster of the request; raises InvalidRequestException if there is none."""
         name = self._get_param("ClusterId")
         if name not in self.backend.clusters:
             raise InvalidCluster(name)
         return self.backend.clusters[name]
 
     def _changeable(self, name: str) -> models.Cluster:
-        """The cluster of this id, if it can still be changed."""
+        """Returns the cluster with this id; raises ValidationException if it does not exist or has ended."""
         if name not in self.backend.clusters:
             raise ValidationException("Specified job flow ID does not exist.")
         cluster = self.backend.clusters[name]
@@ -112,11 +112,11 @@ class Response(ElasticMapReduceResponse):
         option = self._get_param("StepCancellationOption") or "SEND_INTERRUPT"
         cluster = self._changeable(self._get_param("ClusterId"))
         known = {step.id: step for step in cluster.steps}
-        told = []
+        results = []
         for name in self._get_param("StepIds", []):
             reason = "Step not found." if name not in known else known[name].cancel(option)  # type: ignore[attr-defined]
-            told.append({"StepId": name, "Status": "FAILED" if reason else "SUBMITTED", "Reason": reason or None})
-        return ActionResult({"CancelStepsInfoList": told})
+            results.append({"StepId": name, "Status": "FAILED" if reason else "SUBMITTED", "Reason": reason or None})
+        return ActionResult({"CancelStepsInfoList": results})
 
     def list_instance_fleets(self) -> ActionResult:
         self.cluster()
@@ -147,6 +147,6 @@ class Response(ElasticMapReduceResponse):
         return EmptyResult()
 
     def _plain(self, name: str) -> dict[str, Any] | None:
-        """A structure of the request as a plain dictionary with the service's own names."""
+        """Returns a structure of the request as a dictionary with the service's names."""
         value = self._get_param(name)
         return value.original_dict() if value is not None else None

@@ -1,8 +1,8 @@
-"""S3 at the address of all other services, for tools that set a bucket up and not only use it.
+"""S3 at the URL of all other services, for tools that configure buckets.
 
-SeaweedFS keeps the objects. It lacks some of a bucket's settings and means others too well (a policy that demands TLS
-would lock out everybody here), so a bucket's settings go to moto, which keeps them and enforces none. Whatever is about
-objects goes on to SeaweedFS, signed anew.
+SeaweedFS stores the objects. It lacks some settings of buckets, and it enforces others: a policy that demands TLS would
+deny all access here. Therefore settings go to moto, which stores but does not enforce them. Requests about objects are
+signed again and sent to SeaweedFS.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEPT = ("content-md5", "content-type", "if-match", "if-modified-since", "if-non
 
 
 class Buckets:
-    """A WSGI application for S3 that shares the work between moto and SeaweedFS."""
+    """A WSGI application for S3: settings of buckets go to moto, everything else to SeaweedFS."""
 
     def __init__(self, moto: Application, services: Mapping[str, str]) -> None:
         self._moto = moto
@@ -41,13 +41,13 @@ class Buckets:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
-        asked = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True).keys() - _PARAMETERS
-        settings = bucket and not key and asked - _ABOUT_OBJECTS
+        parameters = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True).keys() - _PARAMETERS
+        settings = bucket and not key and parameters - _ABOUT_OBJECTS
         if settings or (environ["REQUEST_METHOD"] == "HEAD" and not key):
             return self._moto(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         status, headers, answer = self._seaweedfs(environ, body)
-        if status < 300 and bucket and not key and not asked and environ["REQUEST_METHOD"] in ("PUT", "DELETE"):
+        if status < 300 and bucket and not key and not parameters and environ["REQUEST_METHOD"] in ("PUT", "DELETE"):
             return self._moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
         start_response(f"{status} {http.client.responses.get(status, '')}", headers)
         return [answer]

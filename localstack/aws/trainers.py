@@ -1,4 +1,4 @@
-"""Auto Scaling's API: moto's, with activities, with groups that may stay short, and with the service's refusals."""
+"""Auto Scaling's API: moto's, with activities, missing capacity, and the service's errors for invalid requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from localstack.server.faults import Faults
 
 
 def install(faults: Faults) -> None:
-    """Puts all this in the place of moto's own."""
+    """Replaces moto's classes and methods."""
     Group.faults = faults
     models.FakeAutoScalingGroup = Group  # type: ignore[misc]
     models.FakeScheduledAction = ScheduledAction  # type: ignore[misc]
@@ -25,20 +25,20 @@ def install(faults: Faults) -> None:
 
 
 def groups() -> Iterator[Group]:
-    """Every group there is."""
+    """Yields all groups."""
     for account in list(models.autoscaling_backends.values()):
         for backend in list(account.values()):
             yield from cast("list[Group]", list(backend.autoscaling_groups.values()))
 
 
 def _delete_scheduled_action(self: Any, auto_scaling_group_name: str, scheduled_action_name: str) -> None:
-    """As moto's, where actions of two groups may have one name."""
+    """Deletes an action; unlike in moto, actions of two groups may have the same name."""
     if self.scheduled_actions.pop((auto_scaling_group_name, scheduled_action_name), None) is None:
         raise ValidationError("Scheduled action name not found")
 
 
 class Activity(models.Activity):
-    """Something a group did, or could not do."""
+    """An activity of a group, successful or failed."""
 
     def __init__(self, group: Group, description: str, cause: str, *, failure: str = "") -> None:
         code = "Failed" if failure else "Successful"
@@ -49,11 +49,11 @@ class Activity(models.Activity):
 
 
 class ScheduledAction(models.FakeScheduledAction):
-    """A change of size at a time to come."""
+    """A scheduled change of a group's size."""
 
     @property
     def due(self) -> datetime | None:
-        """When it is to happen, in UTC without a zone; None for one that has no start time."""
+        """Returns its time, in UTC without a zone; None if it has no start time."""
         return _utc(self.start_time)
 
 
@@ -66,7 +66,7 @@ def _utc(when: Any) -> datetime | None:
 
 
 class Group(models.FakeAutoScalingGroup):
-    """A group that says what it does, and that stays short where there is no capacity."""
+    """A group that records activities, and that gets no machines while there is no capacity."""
 
     faults: Faults
 
@@ -76,7 +76,7 @@ class Group(models.FakeAutoScalingGroup):
 
     @property
     def instance_type(self) -> str:
-        """What it starts: the first of several types, as it prefers them in their order."""
+        """Returns the instance type; with several types, the first one."""
         overrides = ((self.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
         return str(overrides[0]["InstanceType"]) if overrides else super().instance_type
 
@@ -87,7 +87,7 @@ class Group(models.FakeAutoScalingGroup):
             cause = (
                 "an instance was taken out of service in response to a difference between desired and actual capacity."
             )
-            self.note(f"Terminating EC2 instance: {gone}", cause)
+            self.add_activity(f"Terminating EC2 instance: {gone}", cause)
 
     def replace_autoscaling_group_instances(self, count_needed: int, propagated_tags: dict[str, str]) -> None:
         actual = len(self.active_instances())
@@ -102,25 +102,25 @@ class Group(models.FakeAutoScalingGroup):
                 f"requested ({zones}). Our system will be working on provisioning additional capacity. "
                 "Launching EC2 instance failed."
             )
-            self.note("Launching a new EC2 instance", cause, failure=failure)
+            self.add_activity("Launching a new EC2 instance", cause, failure=failure)
             return
         known = {state.instance.id for state in self.instance_states}
         super().replace_autoscaling_group_instances(count_needed, propagated_tags)
         for state in self.instance_states:
             if state.instance.id not in known:
-                self.note(f"Launching a new EC2 instance: {state.instance.id}", cause)
+                self.add_activity(f"Launching a new EC2 instance: {state.instance.id}", cause)
 
     def suspends(self, process: str) -> bool:
-        """Whether this process of the group was suspended."""
+        """True if this process of the group is suspended."""
         return process in {each["ProcessName"] for each in self.suspended_processes}
 
     def refill(self) -> None:
-        """Tries again to reach the desired capacity."""
+        """Starts missing machines."""
         if not self.suspends("Launch") and len(self.active_instances()) < (self.desired_capacity or 0):
             self.set_desired_capacity(self.desired_capacity)
 
-    def note(self, description: str, cause: str, *, failure: str = "") -> None:
-        """Adds an activity; the last hundred are kept."""
+    def add_activity(self, description: str, cause: str, *, failure: str = "") -> None:
+        """Adds an activity; keeps the last hundred."""
         self.activities.insert(0, Activity(self, description, cause, failure=failure))
         del self.activities[100:]
 
@@ -156,7 +156,7 @@ class Response(AutoScalingResponse):
         for group in groups():
             if any(state.instance.id == name for state in group.instance_states):
                 cause = f"instance {name} was taken out of service in response to a user request."
-                group.note(f"Terminating EC2 instance: {name}", cause)
+                group.add_activity(f"Terminating EC2 instance: {name}", cause)
         return super().terminate_instance_in_auto_scaling_group()
 
     def put_scheduled_update_group_action(self) -> ActionResult:

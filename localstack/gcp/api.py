@@ -1,4 +1,4 @@
-"""What every request passes: the way to the service that answers it, the faults, the lock, and Google's errors."""
+"""Handles each request: checks the secret, finds the method, applies faults, takes the lock, formats errors."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _REASONS = {
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer
-    """A service's error.
+    """An error answer of a service.
 
     Attributes:
         code: HTTP status.
-        message: What the service says.
-        reason: Its word for the kind of error; empty for the one that goes with the code.
+        message: The service's message.
+        reason: The service's reason; empty for the usual one of the code.
     """
 
     def __init__(self, code: int, message: str, reason: str = "") -> None:
@@ -54,7 +54,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer
         self.code, self.message, self.reason = code, message, reason
 
     def document(self, service: str) -> Document:
-        """The body: Compute Engine lists its errors with a reason, the others have a status."""
+        """Returns the body of the answer: Compute Engine lists errors with a reason, others give a status."""
         error: Document = {"code": self.code, "message": self.message}
         if service == "compute":
             kind = {"reason": self.reason or _REASONS.get(self.code, "backendError"), "domain": "global"}
@@ -69,9 +69,9 @@ class Call:
     """A request.
 
     Attributes:
-        path: The parts of its URL that have a name, such as project and region.
-        query: Its parameters; the last of a repeated one.
-        body: The JSON object that it brings; empty without one.
+        path: The named parts of its URL, such as project and region.
+        query: Its parameters; the last value of each.
+        body: Its JSON object; empty if there is none.
     """
 
     path: Mapping[str, str]
@@ -87,11 +87,11 @@ class Method:
     """A method of a service.
 
     Attributes:
-        service: As the SDK names it: "dataproc" or "compute".
+        service: The SDK's name of the service: "dataproc" or "compute".
         action: Its name, such as "SubmitJob" or "Instances.Get".
-        verb: HTTP's.
-        url: With the named parts in angle brackets.
-        answer: What answers it.
+        verb: The HTTP method.
+        url: The URL, with named parts in angle brackets.
+        answer: Returns the answer to a call.
     """
 
     service: str
@@ -102,10 +102,10 @@ class Method:
 
 
 class Service(Protocol):
-    """Something that answers requests."""
+    """A service with methods."""
 
     def methods(self) -> Iterable[Method]:
-        """All that it answers."""
+        """Returns all methods."""
         ...
 
 
@@ -141,7 +141,7 @@ class Api:
         return body(environ, start_response)
 
     def _take_secret(self, environ: dict[str, Any]) -> None:
-        """Takes the secret off the path; Refusal where it does not begin with it."""
+        """Removes the secret from the path; raises Refusal if it is missing."""
         path: str = environ["PATH_INFO"]
         if not hmac.compare_digest(path[: len(self._begin)].encode(), self._begin.encode()):
             raise Refusal(403, "The path does not begin with the emulator's secret.")
@@ -152,7 +152,7 @@ class Api:
         assert isinstance(method, Method)
         fault = self._world.faults.take("throttled", "api-error", service=method.service, action=method.action)
         if fault:
-            raise _refusal(fault, method.service)
+            raise _fault_error(fault, method.service)
         try:
             body = json.loads(request.get_data() or b"{}")
         except ValueError:
@@ -162,8 +162,8 @@ class Api:
             return method.answer(call)
 
 
-def _refusal(fault: Fault, service: str) -> Refusal:
-    """What the service says when it is made to fail."""
+def _fault_error(fault: Fault, service: str) -> Refusal:
+    """Returns the error of a fault."""
     if fault.kind == "api-error":
         return Refusal(fault.status, fault.message or "Internal error encountered.", fault.reason)
     if service == "compute":
@@ -171,17 +171,17 @@ def _refusal(fault: Fault, service: str) -> Refusal:
     return Refusal(429, fault.message or "Quota exceeded for quota metric 'Requests' of service dataproc", fault.reason)
 
 
-def page(items: Sequence[Document], call: Call, size_name: str, most: int) -> tuple[list[Document], str]:
-    """A page of a list, and the token of the next one; empty at the end.
+def page(items: Sequence[Document], call: Call, size_name: str, limit: int) -> tuple[list[Document], str]:
+    """Returns a page of a list, and the token of the next page; empty at the end.
 
     Args:
-        items: All of the list.
-        call: Asks for the page.
-        size_name: The parameter that says how many items it may have.
-        most: How many it has otherwise, and at the most.
+        items: The whole list.
+        call: The request for the page.
+        size_name: The parameter with the maximum number of items.
+        limit: The default, and the upper limit, of that number.
 
     Raises:
-        Refusal: for a token or a size that is none.
+        Refusal: if token or size is not a number or is negative.
     """
     try:
         begin = int(call.query.get("pageToken") or 0)
@@ -190,5 +190,5 @@ def page(items: Sequence[Document], call: Call, size_name: str, most: int) -> tu
         raise Refusal(400, "Invalid value for page token or page size") from None
     if begin < 0 or size < 0:
         raise Refusal(400, f"Invalid value for field '{size_name}'")
-    end = begin + min(size or most, most)
+    end = begin + min(size or limit, limit)
     return list(items[begin:end]), str(end) if end < len(items) else ""

@@ -16,7 +16,7 @@ from localstack.gcp.provider import PROJECT, REGION, ZONES
 from localstack.network.namespace import next_address
 
 LINK = "https://www.googleapis.com/compute/v1"
-"""How the links of resources begin, wherever the service is asked."""
+"""The beginning of all links to resources, whatever the URL of the service is."""
 
 _PROJECT = "/compute/v1/projects/<project>"
 _REGION = f"{_PROJECT}/regions/<region>"
@@ -27,25 +27,25 @@ _REGION_QUOTAS = {
     "NVIDIA_T4_GPUS": 1, "NVIDIA_L4_GPUS": 1, "PREEMPTIBLE_NVIDIA_T4_GPUS": 1, "PREEMPTIBLE_NVIDIA_L4_GPUS": 1,
 }  # fmt: skip
 _PROJECT_QUOTAS = {"CPUS_ALL_REGIONS": 72, "GPUS_ALL_REGIONS": 0, "NETWORKS": 5, "SNAPSHOTS": 1000}
-"""What a new project has: no GPU at all, until somebody asks for some."""
+"""The quotas of a new project: no GPU until the user requests one."""
 
 _GPUS = {"g2": ("nvidia-l4", {4: 1, 8: 1, 12: 1, 16: 1, 32: 1, 24: 2, 48: 4, 96: 8})}
 
 
 def now() -> str:
-    """This moment as the service writes it."""
+    """Returns the current time in the service's format."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Compute:
-    """The resources; groups.py has the instance groups."""
+    """The resources of Compute Engine except instance groups (trainers.py)."""
 
     def __init__(self) -> None:
         self.instances: dict[str, Document] = {}
         self.disks: dict[str, Document] = {}
         self.templates: dict[str, Document] = {}
         self._operations: dict[str, Document] = {}
-        self._asked: dict[str, tuple[str, Document]] = {}
+        self._by_request: dict[str, tuple[str, Document]] = {}
         self._ids = itertools.count(secrets.randbits(60) | 1 << 60)
 
     def methods(self) -> Iterator[Method]:
@@ -70,10 +70,10 @@ class Compute:
         yield of("RegionOperations.Get", "GET", operations, self._operation)
         yield of("RegionOperations.Wait", "POST", f"{operations}/wait", self._operation)
 
-    # What groups and clusters ask for ----------------------------------------------------------------------------
+    # For groups and clusters ----------------------------------------------------------------------------
 
     def resource(self, kind: str, path: str, **more: Any) -> Document:
-        """A new resource, with what all have; `path` is its link below the project, such as "zones/z/disks/d"."""
+        """Returns a new resource; `path` is its path below the project, such as "zones/z/disks/d"."""
         return {
             "kind": f"compute#{kind}",
             "id": str(next(self._ids)),
@@ -84,7 +84,7 @@ class Compute:
         }
 
     def start(self, name: str, zone: str, template: Document) -> Document:
-        """A new instance with its disk, by a template's properties; it is not running yet."""
+        """Makes an instance with its disk from a template; its status is STAGING."""
         properties = template["properties"]
         path = f"zones/{zone}/instances/{name}"
         labels = {"labels": dict(properties.get("labels", {}))}
@@ -113,13 +113,13 @@ class Compute:
             self.disks.pop(disk["source"], None)
 
     def template(self, link: str) -> Document:
-        """The instance template of this link, whole or in part."""
+        """Returns the instance template with this full or partial link."""
         name = link.rpartition("/")[2]
         found = self.templates.get(f"{LINK}/projects/{PROJECT}/global/instanceTemplates/{name}")
         return found or missing(f"projects/{PROJECT}/global/instanceTemplates/{name}")
 
     def lacks_quota(self, machine_type: str) -> str:
-        """Why a machine of this type would be too many; empty if there is room for it."""
+        """Returns the message of an exceeded quota; empty if one more machine of this type is possible."""
         needed = _needs(machine_type)
         for quota in self._quotas(_REGION_QUOTAS):
             if quota["usage"] + needed.get(quota["metric"], 0) > quota["limit"]:
@@ -127,11 +127,7 @@ class Compute:
         return ""
 
     def operation(self, call: Call, kind: str, target: str) -> Document:
-        """The answer to a change: an operation, which has ended by the next time that it is looked at.
-
-        Raises:
-            Refusal: for a request id that is none.
-        """
+        """Returns the running operation of a change; the next request for it finds it DONE."""
         where = {"region": f"{LINK}/projects/{PROJECT}/regions/{call['region']}"} if "region" in call.path else {}
         name = f"operation-{uuid.uuid4()}"
         path = f"{'regions/' + call['region'] if where else 'global'}/operations/{name}"
@@ -141,14 +137,14 @@ class Compute:
         )  # fmt: skip
         self._operations[name] = begun | {"status": "DONE", "progress": 100, "endTime": now()}
         if request := call.query.get("requestId"):
-            self._asked[request] = (f"{kind} {target}", self._operations[name])
+            self._by_request[request] = (f"{kind} {target}", self._operations[name])
         return begun
 
     def repeated(self, call: Call, kind: str, target: str) -> Document | None:
-        """The operation of the same request when it came before.
+        """Returns the operation of an earlier request with the same request id; None if there is none.
 
         Raises:
-            Refusal: for a request id that is none, or another request's.
+            Refusal: if the id is not a UUID or belongs to another request.
         """
         request = call.query.get("requestId")
         if not request:
@@ -157,7 +153,7 @@ class Compute:
             uuid.UUID(request)
         except ValueError:
             raise Refusal(400, f"Invalid value for field 'requestId': '{request}'. Must be a valid UUID.") from None
-        before = self._asked.get(request)
+        before = self._by_request.get(request)
         if before and before[0] != f"{kind} {target}":
             raise Refusal(409, f"The request ID '{request}' was used for another request.")
         return before[1] if before else None
@@ -165,7 +161,7 @@ class Compute:
     # Answers -----------------------------------------------------------------------------------------------------
 
     def _project(self, call: Call) -> Document:
-        known(call)
+        check_place(call)
         return {
             "kind": "compute#project", "id": "101", "name": PROJECT, "quotas": self._quotas(_PROJECT_QUOTAS),
             "selfLink": f"{LINK}/projects/{PROJECT}", "defaultNetworkTier": "PREMIUM",
@@ -173,7 +169,7 @@ class Compute:
         }  # fmt: skip
 
     def _region(self, call: Call) -> Document:
-        known(call)
+        check_place(call)
         zones = [f"{LINK}/projects/{PROJECT}/zones/{zone}" for zone in ZONES]
         path = f"{LINK}/projects/{PROJECT}/regions/{REGION}"
         return {
@@ -182,7 +178,7 @@ class Compute:
         }  # fmt: skip
 
     def _machine_type(self, call: Call) -> Document:
-        known(call)
+        check_place(call)
         cpus, path = vcpus(call["name"]), f"projects/{PROJECT}/zones/{call['zone']}/machineTypes/{call['name']}"
         if not cpus:
             return missing(path)
@@ -194,19 +190,19 @@ class Compute:
         }  # fmt: skip
 
     def _one(self, among: dict[str, Document], call: Call) -> Document:
-        known(call)
+        check_place(call)
         kind = "instanceTemplates" if among is self.templates else "instances"
         where = f"zones/{call['zone']}" if "zone" in call.path else "global"
         path = f"projects/{PROJECT}/{where}/{kind}/{call['name']}"
         return among.get(f"{LINK}/{path}") or missing(path)
 
     def _listed(self, among: dict[str, Document], call: Call) -> Document:
-        known(call)
+        check_place(call)
         in_zone = [each for each in among.values() if each["zone"].endswith(f"/{call['zone']}")]
         return listed(in_zone, call)
 
     def _aggregated(self, kind: str, among: dict[str, Document], call: Call) -> Document:
-        known(call)
+        check_place(call)
         answer = listed(among.values(), call)
         scopes: dict[str, Any] = {
             f"zones/{zone}": {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results."}}
@@ -218,7 +214,7 @@ class Compute:
         return answer | {"items": scopes}
 
     def _insert_template(self, call: Call) -> Document:
-        known(call)
+        check_place(call)
         path = f"global/instanceTemplates/{call.body['name']}"
         if f"{LINK}/projects/{PROJECT}/{path}" in self.templates:
             raise Refusal(409, f"The resource 'projects/{PROJECT}/{path}' already exists")
@@ -227,13 +223,13 @@ class Compute:
         return self.operation(call, "insert", made["selfLink"])
 
     def _operation(self, call: Call) -> Document:
-        known(call)
+        check_place(call)
         return self._operations.get(call["name"]) or missing(
             f"projects/{PROJECT}/regions/{call['region']}/operations/{call['name']}"
         )
 
     def _quotas(self, limits: dict[str, int]) -> list[Document]:
-        """Each limit with how much of it is used."""
+        """Returns each limit with its usage."""
         used: dict[str, int] = {"INSTANCES": len(self.instances)}
         for instance in self.instances.values():
             for metric, count in _needs(instance["machineType"]).items():
@@ -245,8 +241,8 @@ class Compute:
         ]
 
 
-def known(call: Call) -> None:
-    """Refuses what is not of this project and region."""
+def check_place(call: Call) -> None:
+    """Raises Refusal if project, region or zone is unknown."""
     if call["project"] != PROJECT:
         missing(f"projects/{call['project']}")
     if call.path.get("region", REGION) != REGION:
@@ -256,25 +252,25 @@ def known(call: Call) -> None:
 
 
 def missing(path: str) -> Document:
-    """Says that there is no such resource."""
+    """Raises the error for a missing resource."""
     raise Refusal(404, f"The resource '{path}' was not found")
 
 
 def listed(items: Iterable[Document], call: Call) -> Document:
-    """The answer to a list request."""
+    """Returns the answer to a list request."""
     wanted = [item for item in items if wants_resource(call.query.get("filter", ""), item)]
     found, token = page(wanted, call, "maxResults", _MOST)
     return {"items": found} | ({"nextPageToken": token} if token else {})
 
 
 def vcpus(machine_type: str) -> int:
-    """The vCPUs of a machine type, by its name; 0 for a name that is none."""
+    """Returns the vCPUs of a machine type; 0 if there is no such type."""
     found = re.search(r"(?:^|/)(?:[a-z]\d[a-z]?|n1)-(?:standard|highmem|highcpu)-(\d+)$", machine_type)
     return int(found[1]) if found else 0
 
 
 def _needs(machine_type: str) -> dict[str, int]:
-    """What of each quota a machine takes."""
+    """Returns how much of each quota a machine uses."""
     name = machine_type.rpartition("/")[2]
     family, cpus = name.partition("-")[0], vcpus(machine_type)
     gpu, counts = _GPUS.get(family, ("", {}))

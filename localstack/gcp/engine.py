@@ -1,4 +1,4 @@
-"""The heartbeat of the emulated Google Cloud."""
+"""The services of the emulated Google Cloud and their background work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localstack.server.engine import Engine, Services
 from localstack.server.world import World
 
 _SCRIPTS = ("startup-script", "user-data")
-"""Metadata that a machine runs when it starts, by Google's agent or by cloud-init."""
+"""Metadata keys of scripts that a machine runs at its start, by Google's agent or by cloud-init."""
 
 
 def services(world: World) -> Services:
@@ -28,7 +28,7 @@ def services(world: World) -> Services:
 
 
 class GcpEngine(Engine):
-    """Runs jobs and machines."""
+    """Runs jobs and machines in turns."""
 
     def __init__(self, world: World, compute: Compute, groups: Groups, jobs: Jobs) -> None:
         super().__init__(world)
@@ -44,7 +44,7 @@ class GcpEngine(Engine):
         return {group.name: group.size for group in self._groups.all.values()}
 
     def machines(self) -> None:
-        """A process for each running instance whose metadata makes it a trainer."""
+        """Runs one process for each running instance whose metadata makes it a trainer."""
         wanted = {}
         for group in self._groups.all.values():
             for machine in group.machines:
@@ -64,7 +64,7 @@ class GcpEngine(Engine):
         self.world.machines.reconcile(wanted)
 
     def take_back(self, machine: str, grace_s: float) -> None:
-        """As Compute Engine does with spot instances; the group makes another of the same name."""
+        """Preempts an instance as Compute Engine does with spot instances; the group makes a new one with its name."""
         for group in self._groups.all.values():
             for each in group.machines:
                 if each.instance and each.instance["id"] == machine:

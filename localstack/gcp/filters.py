@@ -1,4 +1,4 @@
-"""The filters of list requests: those of Dataproc's jobs, and those of Compute Engine's lists."""
+"""The filters of list requests, for Dataproc's jobs and for Compute Engine's resources."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _ENDED = {"CANCELLED", "DONE", "ERROR"}
 
 
 def wants_job(filter_text: str, job: dict[str, Any]) -> bool:
-    """Whether a job is among those that a filter asks for.
+    """True if a job matches a filter.
 
     Raises:
-        Refusal: for a filter that Dataproc does not understand.
+        Refusal: if Dataproc does not support the filter.
     """
     return all(_job_has(job, *term) for term in _terms(filter_text, f"Invalid filter: '{filter_text}'"))
 
 
 def wants_resource(filter_text: str, resource: dict[str, Any]) -> bool:
-    """Whether a resource of Compute Engine is among those that a filter asks for.
+    """True if a resource of Compute Engine matches a filter.
 
     Raises:
-        Refusal: for a filter that is none.
+        Refusal: if the filter is invalid.
     """
     text = re.sub(r"\s(eq|ne)\s", lambda found: f" {_COMPUTE_WORDS[found[1]]} ", filter_text)
     why = f"Invalid value for field 'filter': '{filter_text}'. Invalid list filter expression."
@@ -33,7 +33,7 @@ def wants_resource(filter_text: str, resource: dict[str, Any]) -> bool:
 
 
 def _terms(text: str, why: str) -> list[tuple[str, str, str]]:
-    """Field, operator and value of each condition; all must hold, with AND or without a word between them."""
+    """Returns field, operator and value of each condition. All must hold; AND between them is optional."""
     terms, rest = [], text.strip()
     while rest:
         found = _TERM.match(rest)

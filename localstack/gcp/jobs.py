@@ -1,4 +1,4 @@
-"""The life of Dataproc jobs: received, set up, run, cancelled or tried again, and told of as Dataproc does."""
+"""Runs Dataproc jobs: starts, watches, cancels and restarts them, and sends their output as Dataproc does."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from localstack.spark.applications import Application, Applications, Logs
 
 ENDED = ("CANCELLED", "DONE", "ERROR")
 _CANCELLABLE = ("PENDING", "RUNNING")
-_AT_ONCE = 5
-"""Jobs that a small cluster runs at a time; more wait, although they count as running."""
+_MAX_RUNNING = 5
+"""Jobs that a small cluster runs at a time; others wait in state RUNNING."""
 
 
 @dataclass
 class Cluster:
-    """What jobs need to know of their cluster.
+    """The properties of a cluster that jobs need.
 
     Attributes:
         name: Its name.
         uuid: Its id.
-        since: When it was made, in epoch seconds.
-        bucket: The staging bucket.
+        since: Its creation, in seconds since the epoch.
+        bucket: Its staging bucket.
         defaults: Its Spark properties.
-        gone: Whether it is no more, or stopped.
+        gone: True if it was deleted or stopped.
     """
 
     name: str
@@ -45,20 +45,20 @@ class Job:
     """A job.
 
     Attributes:
-        document: As Dataproc tells of it.
-        words: What spark-submit gets.
-        cluster: Where it runs.
-        request: The id of the request that submitted it; empty for none.
-        asked: What was submitted.
-        attempts: How often it was begun.
-        application: What runs now.
+        document: Its state in Dataproc's format.
+        arguments: The arguments of spark-submit.
+        cluster: Its cluster.
+        request: The id of the request that submitted it; may be empty.
+        submitted: The submitted document.
+        attempts: How often it was started.
+        application: The running application, if any.
     """
 
     document: Document
-    words: list[str]
+    arguments: list[str]
     cluster: Cluster
     request: str
-    asked: Document
+    submitted: Document
     attempts: int = 0
     application: Application | None = None
 
@@ -71,7 +71,7 @@ class Job:
         return str(self.document["status"]["state"])
 
     def enter(self, state: str, details: str = "", substate: str = "") -> None:
-        """It is in this state from now on."""
+        """Changes the state; the old status goes to the history."""
         status = {"state": state, "stateStartTime": now()}
         status |= {"details": details} if details else {}
         status |= {"substate": substate} if substate else {}
@@ -80,7 +80,7 @@ class Job:
 
 
 class Jobs:
-    """All jobs of all clusters; `tick` is called again and again, with the world's lock held."""
+    """All jobs of all clusters. The engine calls `tick` in each turn, with the world's lock held."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -88,37 +88,37 @@ class Jobs:
         self._applications = Applications(world)
         self.all: dict[str, Job] = {}
 
-    def submit(self, asked: Document, words: list[str], cluster: Cluster, request: str) -> Job:
-        """Takes a job in; the one of the same request when it came before.
+    def submit(self, submitted: Document, arguments: list[str], cluster: Cluster, request: str) -> Job:
+        """Adds a job and returns it; for a repeated request, returns the earlier job.
 
         Raises:
-            Refusal: when there is another job of this id.
+            Refusal: if another job has this id or this request id.
         """
-        name = asked["reference"]["jobId"]
+        name = submitted["reference"]["jobId"]
         same = [each for each in self.all.values() if request and each.request == request]
-        # Dataproc answers a repeated request without a look at its job; here another job is told, as it is a mistake.
-        if same and same[0].asked == asked:
+        # Dataproc ignores the job of a repeated request; here a different job is an error, because it is a mistake.
+        if same and same[0].submitted == submitted:
             return same[0]
         if same or name in self.all:
             raise Refusal(
                 409, f"Already exists: Failed to submit job: Job projects/{PROJECT}/regions/{REGION}/jobs/{name}"
             )
         folder = f"gs://{cluster.bucket}/google-cloud-dataproc-metainfo/{cluster.uuid}/jobs/{name}/"
-        document = asked | {
-            "placement": asked["placement"] | {"clusterUuid": cluster.uuid},
+        document = submitted | {
+            "placement": submitted["placement"] | {"clusterUuid": cluster.uuid},
             "status": {"state": "PENDING", "stateStartTime": now()},
             "jobUuid": str(uuid.uuid4()),
             "driverControlFilesUri": folder,
             "driverOutputResourceUri": f"{folder}driveroutput",
         }
-        self.all[name] = Job(document, words, cluster, request, asked)
+        self.all[name] = Job(document, arguments, cluster, request, submitted)
         return self.all[name]
 
     def cancel(self, name: str) -> None:
-        """Takes a cancellation.
+        """Cancels a job.
 
         Raises:
-            Refusal: for a job that cannot be cancelled as it is.
+            Refusal: if the job's state does not allow it.
         """
         job = self.all[name]
         if job.state not in _CANCELLABLE:
@@ -131,7 +131,7 @@ class Jobs:
         job.enter("CANCEL_PENDING")
 
     def tick(self) -> None:
-        """Moves every job on as far as it goes."""
+        """Moves every job to its next state, if it is ready for it."""
         for job in list(self.all.values()):
             if job.state in ENDED:
                 continue
@@ -141,7 +141,7 @@ class Jobs:
                 self._move(job)
 
     def states(self) -> list[dict[str, object]]:
-        """The jobs, as JSON objects."""
+        """Returns the jobs as JSON objects."""
         return [
             {"cluster": job.cluster.name, "step": job.id, "name": job.id, "state": job.state}
             for job in self.all.values()
@@ -165,8 +165,8 @@ class Jobs:
 
     def _begin(self, job: Job) -> None:
         status = job.document["status"]
-        at_work = sum(each.application is not None for each in self._of(job.cluster))
-        if at_work >= _AT_ONCE:
+        n_running = sum(each.application is not None for each in self._of(job.cluster))
+        if n_running >= _MAX_RUNNING:
             status |= {"substate": "QUEUED", "details": "The job waits: the cluster has no room for its driver."}
             return
         for name in ("substate", "details"):
@@ -176,18 +176,18 @@ class Jobs:
         job.application = self._applications.begin(
             folder if job.attempts == 1 else folder.with_name(f"{job.id}.{job.attempts}"),
             job.cluster.since,
-            job.words,
+            job.arguments,
             defaults=job.cluster.defaults,
             joined=True,
         )
-        self._tell(job, "RUNNING", 0.1)
+        self._set_application(job, "RUNNING", 0.1)
 
     def _watch(self, job: Job, application: Application) -> None:
         status = application.status()
         if status is None:
             return
         done, cancelled = status == 0, job.state == "CANCEL_STARTED"
-        self._tell(job, "FINISHED" if done else "KILLED" if cancelled else "FAILED", 1.0)
+        self._set_application(job, "FINISHED" if done else "KILLED" if cancelled else "FAILED", 1.0)
         self._send_output(job, application)
         job.application = None
         if done:
@@ -195,12 +195,12 @@ class Jobs:
         elif cancelled:
             job.enter("CANCELLED")
         elif job.attempts <= self._restarts(job):
-            job.enter("ATTEMPT_FAILURE", self._explained(job, application))
+            job.enter("ATTEMPT_FAILURE", self._details(job, application))
         else:
-            job.enter("ERROR", self._explained(job, application))
+            job.enter("ERROR", self._details(job, application))
 
     def _abandon(self, job: Job) -> None:
-        """What the end of its cluster means for a job."""
+        """Ends a job because its cluster has ended."""
         if job.application:
             job.application.end()
             self._send_output(job, job.application)
@@ -208,19 +208,19 @@ class Jobs:
         job.enter("ERROR", "Job aborted: the cluster was stopped or deleted.")
 
     def _restarts(self, job: Job) -> int:
-        """How often a driver that fails is started again."""
-        wanted = job.asked.get("scheduling", {})
-        return max(int(wanted.get("maxFailuresTotal", 0)), int(wanted.get("maxFailuresPerHour", 0)))
+        """Returns how often a failed driver is restarted."""
+        scheduling = job.submitted.get("scheduling", {})
+        return max(int(scheduling.get("maxFailuresTotal", 0)), int(scheduling.get("maxFailuresPerHour", 0)))
 
-    def _explained(self, job: Job, application: Application) -> str:
-        """status.details: what is known of the failure, and where the driver's output is."""
+    def _details(self, job: Job, application: Application) -> str:
+        """Returns status.details: the error and the place of the driver's output."""
         fault = application.fault
-        told = application.last_exception().removeprefix('Exception in thread "main" ')
+        message = application.last_exception().removeprefix('Exception in thread "main" ')
         if fault and (fault.reason or fault.message):
-            told = " ".join(filter(None, (fault.reason, fault.message)))
+            message = " ".join(filter(None, (fault.reason, fault.message)))
         begin = (
-            f"Job failed with message [{told}]. Additional details can be found at:"
-            if told
+            f"Job failed with message [{message}]. Additional details can be found at:"
+            if message
             else "Google Cloud Dataproc Agent reports job failure. If logs are available, they can be found at:"
         )
         return "\n".join(
@@ -232,18 +232,18 @@ class Jobs:
             )
         )
 
-    def _tell(self, job: Job, state: str, progress: float) -> None:
-        """Adds the application to those of the job, or tells its new state."""
+    def _set_application(self, job: Job, state: str, progress: float) -> None:
+        """Writes the application's state to the job."""
         assert job.application
         name = job.application.id
-        told = {each["trackingUrl"]: each for each in job.document.get("yarnApplications", [])}
+        applications = {each["trackingUrl"]: each for each in job.document.get("yarnApplications", [])}
         url = f"http://{job.cluster.name}-m:8088/proxy/{name}/"
-        program = job.words[job.words.index("--name") + 1]
-        told[url] = {"name": program, "state": state, "progress": progress, "trackingUrl": url}
-        job.document["yarnApplications"] = list(told.values())
+        program = job.arguments[job.arguments.index("--name") + 1]
+        applications[url] = {"name": program, "state": state, "progress": progress, "trackingUrl": url}
+        job.document["yarnApplications"] = list(applications.values())
 
     def _send_output(self, job: Job, application: Application) -> None:
-        """What the client printed; in cluster deploy mode the driver's own words are in its container's log."""
+        """Sends the client's output. In cluster deploy mode, the driver's own output is in its container's log."""
         text = tail(application.folder / "stderr", 1 << 24)
         number = job.attempts - 1
         self._logs.send({f"{job.document['driverOutputResourceUri']}.{number:09}": text.encode()})

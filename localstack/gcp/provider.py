@@ -15,21 +15,21 @@ storage = fake_gcs
 SERVER_ENVIRONMENT: dict[str, str] = {}
 
 PROJECT, REGION, ZONES = "emulated", "us-central1", ("us-central1-a", "us-central1-b", "us-central1-c")
-"""The only project and the only region there are."""
+"""The emulated project, its region and its zones."""
 
 URL = "EMULATOR_SERVICES_URL"
-"""The variable that says where the services listen."""
+"""The variable with the URL of the services."""
 
 IMAGE = "2.3-debian12"
 MACHINE = "n2-standard-4"
 
 
 def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Makes buckets, cluster, instance template and group; the target document, which also lies in the bucket.
+    """Makes buckets, cluster, instance template and group; returns the target document and writes it to the bucket.
 
     Args:
-        name: What everything is called.
-        environment: The environment of the cloud.
+        name: The name of the target and its parts.
+        environment: The cloud's environment.
     """
     url, storage_url = environment[URL], environment["STORAGE_EMULATOR_HOST"]
     bucket, staging = f"{name}-data", f"{name}-staging"
@@ -89,15 +89,15 @@ def _post(url: str, document: Mapping[str, Any]) -> None:
 
 
 def url(port: int) -> str:
-    """The URL of the services but storage. SDKs send no credentials there, so it has a secret, which they keep."""
+    """Returns the URL of all services except storage. It has a secret, because SDKs send no credentials there."""
     return f"http://127.0.0.1:{port}/{secrets.token_hex(16)}"
 
 
 def environment(stored: Mapping[str, str], url: str) -> dict[str, str]:
-    """The variables by which storage is found, and those for this package: no SDK reads where Dataproc is from one.
+    """Returns the variables by which SDKs find storage, and one for this package: SDKs have none for Dataproc's URL.
 
     Args:
-        stored: Those that lead to storage.
-        url: The other services.
+        stored: The variables of storage.
+        url: The URL of the other services.
     """
     return {**stored, "GOOGLE_CLOUD_PROJECT": PROJECT, URL: url}

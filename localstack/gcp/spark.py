@@ -1,4 +1,4 @@
-"""Dataproc's API: clusters, and jobs with the service's refusals."""
+"""Dataproc's API: clusters and jobs, with the service's errors for invalid requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"([a-z0-9][a-z0-9_-]{
 
 
 class Dataproc:
-    """The answers to requests about clusters and jobs."""
+    """Answers requests about clusters and jobs."""
 
     def __init__(self, compute: Compute, jobs: Jobs) -> None:
         self._compute, self._jobs = compute, jobs
@@ -45,12 +45,12 @@ class Dataproc:
 
         yield of("SubmitJob", "POST", "/jobs:submit", self._submit)
         yield of("ListJobs", "GET", "/jobs", self._list_jobs)
-        yield of("GetJob", "GET", "/jobs/<job>", lambda call: _as_asked(call, sdk.Job, self._job(call).document))
+        yield of("GetJob", "GET", "/jobs/<job>", lambda call: _encoded(call, sdk.Job, self._job(call).document))
         yield of("CancelJob", "POST", "/jobs/<job>:cancel", self._cancel)
         yield of("CreateCluster", "POST", "/clusters", self._create)
         yield of("ListClusters", "GET", "/clusters", self._list_clusters)
         yield of("GetCluster", "GET", "/clusters/<cluster>",
-                 lambda call: _as_asked(call, sdk.Cluster, self._cluster(call, call["cluster"])[1]))  # fmt: skip
+                 lambda call: _encoded(call, sdk.Cluster, self._cluster(call, call["cluster"])[1]))  # fmt: skip
         yield of("DeleteCluster", "DELETE", "/clusters/<cluster>", self._delete)
         yield of("StopCluster", "POST", "/clusters/<cluster>:stop", lambda call: self._switch(call, "STOPPED"))
         yield of("StartCluster", "POST", "/clusters/<cluster>:start", lambda call: self._switch(call, "RUNNING"))
@@ -58,7 +58,7 @@ class Dataproc:
     # Jobs --------------------------------------------------------------------------------------------------------
 
     def _submit(self, call: Call) -> Document:
-        _known(call)
+        _check_place(call)
         if unknown := sorted(call.body.keys() - {"projectId", "region", "job", "requestId"}):
             raise Refusal(400, f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.')
         request = str(call.body.get("requestId", ""))
@@ -73,7 +73,7 @@ class Dataproc:
         for name, value in job.get("labels", {}).items():
             if not (_LABEL[0].fullmatch(name) and _LABEL[1].fullmatch(value)):
                 raise Refusal(400, f"Invalid label '{name}: {value}'")
-        words = _words(job)
+        spark_arguments = _submit_arguments(job)
         cluster, document = self._cluster(call, job.get("placement", {}).get("clusterName", ""))
         if document["status"]["state"] != "RUNNING":
             raise Refusal(
@@ -82,17 +82,17 @@ class Dataproc:
                 "accept jobs.",
                 "FAILED_PRECONDITION",
             )
-        taken = self._jobs.submit(job | {"reference": reference}, words, cluster, request)
-        return _as_asked(call, sdk.Job, taken.document)
+        taken = self._jobs.submit(job | {"reference": reference}, spark_arguments, cluster, request)
+        return _encoded(call, sdk.Job, taken.document)
 
     def _job(self, call: Call) -> Job:
-        _known(call)
+        _check_place(call)
         if call["job"] not in self._jobs.all:
             raise Refusal(404, f"Not found: Job {_path('jobs', call['job'])}")
         return self._jobs.all[call["job"]]
 
     def _list_jobs(self, call: Call) -> Document:
-        _known(call)
+        _check_place(call)
         asked, cluster = call.query.get("filter", ""), call.query.get("clusterName")
         category = {"1": "ACTIVE", "2": "NON_ACTIVE"}.get(matcher := call.query.get("jobStateMatcher", ""), matcher)
         if not asked and category in ("ACTIVE", "NON_ACTIVE"):
@@ -104,17 +104,17 @@ class Dataproc:
             if cluster in (None, "", job["placement"]["clusterName"]) and wants_job(asked, job)
         ]
         found, token = page(wanted, call, "pageSize", _PAGE)
-        return _as_asked(call, sdk.ListJobsResponse, {"jobs": found} | ({"nextPageToken": token} if token else {}))
+        return _encoded(call, sdk.ListJobsResponse, {"jobs": found} | ({"nextPageToken": token} if token else {}))
 
     def _cancel(self, call: Call) -> Document:
         job = self._job(call)
         self._jobs.cancel(job.id)
-        return _as_asked(call, sdk.Job, job.document)
+        return _encoded(call, sdk.Job, job.document)
 
     # Clusters ----------------------------------------------------------------------------------------------------
 
     def _cluster(self, call: Call, name: str) -> tuple[Cluster, Document]:
-        _known(call)
+        _check_place(call)
         if not name:
             raise Refusal(400, "Cluster name is required")
         if name not in self._clusters:
@@ -122,15 +122,15 @@ class Dataproc:
         return self._clusters[name]
 
     def _list_clusters(self, call: Call) -> Document:
-        _known(call)
+        _check_place(call)
         wanted = [document for _, document in self._clusters.values()]
         found, token = page(wanted, call, "pageSize", _PAGE)
         answer = {"clusters": found} | ({"nextPageToken": token} if token else {})
-        return _as_asked(call, sdk.ListClustersResponse, answer)
+        return _encoded(call, sdk.ListClustersResponse, answer)
 
     def _create(self, call: Call) -> Document:
-        """A cluster that is there at once, with its machines."""
-        _known(call)
+        """Makes a cluster with its machines; it runs at once."""
+        _check_place(call)
         asked = _parsed(sdk.Cluster, call.body)
         name, config = asked["clusterName"], asked["config"]
         if name in self._clusters:
@@ -154,7 +154,7 @@ class Dataproc:
         return _operation("CREATE", _CLUSTER | document)
 
     def _started(self, shape: Document, names: list[str], labels: Document) -> Document:
-        """The machines of a part of a cluster, with its labels as the service gives them."""
+        """Starts the machines of a part of a cluster; returns its configuration with their names."""
         machine_type = shape.get("machineTypeUri", "n2-standard-4").rpartition("/")[2]
         disks = [{"initializeParams": {"diskSizeGb": 100, "labels": labels}}]
         template = {"properties": {"machineType": machine_type, "labels": labels, "disks": disks}}
@@ -182,7 +182,7 @@ def _path(kind: str, name: str) -> str:
     return f"projects/{PROJECT}/regions/{REGION}/{kind}/{name}"
 
 
-def _known(call: Call) -> None:
+def _check_place(call: Call) -> None:
     if call["project"] != PROJECT:
         raise Refusal(403, f"Permission denied on resource project {call['project']}.")
     if call["region"] != REGION:
@@ -190,7 +190,7 @@ def _known(call: Call) -> None:
 
 
 def _parsed(message: Any, document: Document) -> Document:
-    """The document as the service understands it, with enums by name and without fields that it does not know."""
+    """Returns the document as the service parses it: enums by name, unknown fields rejected."""
     try:
         parsed = message.from_json(json.dumps(document))
     except ParseError as error:
@@ -198,8 +198,8 @@ def _parsed(message: Any, document: Document) -> Document:
     return _plain(message, parsed, numbers=False)
 
 
-def _as_asked(call: Call, message: Any, document: Document) -> Document:
-    """The answer with enums as the client wants them."""
+def _encoded(call: Call, message: Any, document: Document) -> Document:
+    """Returns the answer with enums as names or, if the client wants that, as numbers."""
     if "enum-encoding=int" not in call.query.get("$alt", ""):
         return document
     return _plain(message, message.from_json(json.dumps(document)), numbers=True)
@@ -217,7 +217,7 @@ def _plain(message: Any, value: Any, *, numbers: bool) -> Document:
 
 
 def _operation(kind: str, response: Document) -> Document:
-    """A long-running operation that has ended."""
+    """Returns a finished long-running operation."""
     return {
         "name": _path("operations", str(uuid.uuid4())),
         "metadata": {"@type": f"{_TYPES}.ClusterOperationMetadata", "operationType": kind},
@@ -226,11 +226,11 @@ def _operation(kind: str, response: Document) -> Document:
     }
 
 
-def _words(job: Document) -> list[str]:
-    """What spark-submit gets for a job.
+def _submit_arguments(job: Document) -> list[str]:
+    """Returns the arguments of spark-submit for a job.
 
     Raises:
-        Refusal: for a job that is not PySpark's, or that Dataproc would not run.
+        Refusal: if it is not a PySpark job, or if Dataproc would reject it.
     """
     asked = job.get("pysparkJob")
     if not asked or "mainPythonFileUri" not in asked:
@@ -242,15 +242,15 @@ def _words(job: Document) -> list[str]:
                 raise Refusal(400, f"Invalid {name} '{uri}': supported file types are {', '.join(endings)}")
     arguments = asked.get("args", [])
     for word in arguments:
-        # Dataproc hands these to the program, where they do nothing.
+        # Dataproc passes these to the program, where they have no effect.
         if word.partition("=")[0] in _PROPERTIES_ONLY:
             raise Refusal(400, f"Invalid argument '{word}': set it by the job's fields and properties")
     main = asked["mainPythonFileUri"]
-    words = ["--name", asked.get("properties", {}).get("spark.app.name") or main.rpartition("/")[2]]
+    spark_arguments = ["--name", asked.get("properties", {}).get("spark.app.name") or main.rpartition("/")[2]]
     options = {"py-files": "pythonFileUris", "archives": "archiveUris", "files": "fileUris", "jars": "jarFileUris"}
     for option, name in options.items():
         if asked.get(name):
-            words += [f"--{option}", ",".join(asked[name])]
+            spark_arguments += [f"--{option}", ",".join(asked[name])]
     for name, value in asked.get("properties", {}).items():
-        words += ["--conf", f"{name}={value}"]
-    return [*words, main, *arguments]
+        spark_arguments += ["--conf", f"{name}={value}"]
+    return [*spark_arguments, main, *arguments]

@@ -1,4 +1,4 @@
-"""Regional managed instance groups: machines that come and go by a number, and what the service says of them."""
+"""Regional managed instance groups: machines by number, with their states and errors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localstack.gcp.api import Call, Document, Method, Refusal
-from localstack.gcp.compute import LINK, Compute, known, listed, missing, now
+from localstack.gcp.compute import LINK, Compute, check_place, listed, missing, now
 from localstack.gcp.provider import PROJECT
 from localstack.server.engine import REFILL_S
 from localstack.server.faults import Faults
 
-MOST = 2000
-"""Machines that a regional group may have."""
+MAX_SIZE = 2000
+"""The maximum number of machines of a regional group."""
 
 _URL = "/compute/v1/projects/<project>/regions/<region>/instanceGroupManagers"
 _INSTANCE = re.compile(rf"(?:{LINK}/)?(?:projects/[^/]+/)?zones/([^/]+)/instances/([^/]+)")
@@ -29,15 +29,15 @@ _ACTIONS = (
 
 @dataclass
 class Managed:
-    """A machine that a group is to have; the instance comes, and comes again, under the same name.
+    """A machine of a group. After a preemption, a new instance gets the same name.
 
     Attributes:
         name: Its name.
-        zone: Where it is.
-        action: What the group does about it.
-        instance: The instance, while there is one.
-        errors: Why the last attempt to start one failed.
-        retry_at: When the next attempt may be made, on the monotonic clock.
+        zone: Its zone.
+        action: The group's current action.
+        instance: Its instance, if there is one.
+        errors: The errors of the last attempt to start an instance.
+        retry_at: The time of the next attempt, on the monotonic clock.
     """
 
     name: str
@@ -49,42 +49,42 @@ class Managed:
 
     @property
     def link(self) -> str:
-        """The instance's URL, which is there before the instance."""
+        """Returns the instance's URL; it exists before the instance."""
         return f"{LINK}/projects/{PROJECT}/zones/{self.zone}/instances/{self.name}"
 
     def document(self) -> Document:
-        """A ManagedInstance."""
-        told: Document = {"instance": self.link, "name": self.name, "currentAction": self.action}
+        """Returns a ManagedInstance."""
+        document: Document = {"instance": self.link, "name": self.name, "currentAction": self.action}
         if self.instance:
-            told |= {"id": self.instance["id"], "instanceStatus": self.instance["status"]}
+            document |= {"id": self.instance["id"], "instanceStatus": self.instance["status"]}
         if self.errors:
-            told["lastAttempt"] = {"errors": {"errors": self.errors}}
-        return told
+            document["lastAttempt"] = {"errors": {"errors": self.errors}}
+        return document
 
 
 class Group:
     """A group and its machines."""
 
-    def __init__(self, compute: Compute, faults: Faults, asked: Document, region: str) -> None:
+    def __init__(self, compute: Compute, faults: Faults, request: Document, region: str) -> None:
         self._compute, self._faults = compute, faults
-        self.name = str(asked["name"])
-        self._base = str(asked.get("baseInstanceName") or self.name)
-        self._zones: list[str] = [each["zone"].rpartition("/")[2] for each in asked["distributionPolicy"]["zones"]]
-        self._template = str(asked.get("instanceTemplate") or asked["versions"][0]["instanceTemplate"])
+        self.name = str(request["name"])
+        self._base = str(request.get("baseInstanceName") or self.name)
+        self._zones: list[str] = [each["zone"].rpartition("/")[2] for each in request["distributionPolicy"]["zones"]]
+        self._template = str(request.get("instanceTemplate") or request["versions"][0]["instanceTemplate"])
         self._resource = compute.resource("instanceGroupManager", f"regions/{region}/instanceGroupManagers/{self.name}")
         self._region = f"{LINK}/projects/{PROJECT}/regions/{region}"
         self.size = 0
         self.machines: list[Managed] = []
         self.errors: list[Document] = []
         compute.template(self._template)
-        self.resize(int(asked["targetSize"]))
+        self.resize(int(request["targetSize"]))
 
     @property
     def link(self) -> str:
         return str(self._resource["selfLink"])
 
     def document(self) -> Document:
-        """An InstanceGroupManager."""
+        """Returns an InstanceGroupManager."""
         actions = [machine.action for machine in self.machines]
         return self._resource | {
             "baseInstanceName": self._base,
@@ -102,7 +102,7 @@ class Group:
         }
 
     def resize(self, size: int) -> None:
-        """Asks for so many machines: those that do not run yet go first, then the youngest."""
+        """Sets the size. To shrink, deletes machines that do not run first, then the newest."""
         self.size = size
         staying = [each for each in self.machines if each.action != "DELETING"]
         for _ in range(size - len(staying)):
@@ -113,13 +113,13 @@ class Group:
             each.action = "DELETING"
 
     def delete(self, machines: Sequence[Managed]) -> None:
-        """Deletes these for good: the group gets smaller by as many."""
+        """Deletes these machines and makes the group smaller by their number."""
         for each in machines:
             each.action = "DELETING"
         self.size -= len(machines)
 
     def tick(self) -> None:
-        """Takes every machine one step further."""
+        """Moves every machine to its next state."""
         for machine in list(self.machines):
             self._move(machine)
 
@@ -135,7 +135,7 @@ class Group:
             self._create(machine)
         elif instance["status"] == "STAGING":
             instance["status"], machine.action = "RUNNING", "VERIFYING"
-        elif instance["status"] == "STOPPING":  # it was taken back
+        elif instance["status"] == "STOPPING":  # it was preempted
             self._drop(machine)
             machine.action = "RECREATING"
         else:
@@ -181,7 +181,7 @@ class Group:
 
 
 class Groups:
-    """All groups, and the answers to requests about them."""
+    """All groups; answers requests about them."""
 
     def __init__(self, compute: Compute, faults: Faults) -> None:
         self._compute, self._faults = compute, faults
@@ -200,19 +200,19 @@ class Groups:
         yield of("ListErrors", "GET", "/<name>/listErrors", lambda call: listed(self._group(call).errors, call))
 
     def tick(self) -> None:
-        """Takes every machine one step further."""
+        """Moves every machine to its next state."""
         for group in self.all.values():
             group.tick()
 
     def _group(self, call: Call) -> Group:
-        known(call)
+        check_place(call)
         name, region = call["name"], call["region"]
         if name not in self.all:
             missing(f"projects/{PROJECT}/regions/{region}/instanceGroupManagers/{name}")
         return self.all[name]
 
     def _insert(self, call: Call) -> Document:
-        known(call)
+        check_place(call)
         name = call.body["name"]
         if name in self.all:
             path = f"projects/{PROJECT}/regions/{call['region']}/instanceGroupManagers/{name}"
@@ -221,15 +221,15 @@ class Groups:
         return self._compute.operation(call, "insert", self.all[name].link)
 
     def _list(self, call: Call) -> Document:
-        known(call)
+        check_place(call)
         return listed([group.document() for group in self.all.values()], call)
 
     def _resize(self, call: Call) -> Document:
         group, text = self._group(call), call.query.get("size", "")
         if not re.fullmatch(r"-?\d+", text):
             raise Refusal(400, "Required field 'size' not specified", "required")
-        if not 0 <= int(text) <= MOST:
-            raise Refusal(400, f"Invalid value for field 'size': '{text}'. Must be between 0 and {MOST}.")
+        if not 0 <= int(text) <= MAX_SIZE:
+            raise Refusal(400, f"Invalid value for field 'size': '{text}'. Must be between 0 and {MAX_SIZE}.")
         kind = f"compute.instanceGroupManagers.resize to {text}"
         if before := self._compute.repeated(call, kind, group.link):
             return before
@@ -243,13 +243,13 @@ class Groups:
     def _delete(self, call: Call) -> Document:
         group, links = self._group(call), call.body.get("instances", [])
         members = {(each.zone, each.name): each for each in group.machines if each.action != "DELETING"}
-        going = []
+        deleted = []
         for place, link in enumerate(links):
             found = _INSTANCE.fullmatch(link)
             if not found:
                 raise Refusal(400, f"Invalid value for field 'instances[{place}]': '{link}'. The URL is malformed.")
             if (member := members.get((found[1], found[2]))) is not None:
-                going.append(member)
+                deleted.append(member)
             elif not call.body.get("skipInstancesOnValidationError"):
                 raise Refusal(
                     400, f"Invalid value for field 'instances[{place}]': '{link}'. "
@@ -258,5 +258,5 @@ class Groups:
         kind = "compute.instanceGroupManagers.deleteInstances"
         if before := self._compute.repeated(call, kind, group.link):
             return before
-        group.delete(going)
+        group.delete(deleted)
         return self._compute.operation(call, kind, group.link)
