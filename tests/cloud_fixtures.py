@@ -1,4 +1,4 @@
-"""An emulated AWS for all tests that need one, and our Terraform root, really applied to it, once."""
+"""The emulated clouds for all tests that need one, and the AWS Terraform root, applied once to the emulator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ordering import group_of, needs_target
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# Everything optional is turned on. Machines get loopback addresses, and others than those of a cloud beside this one.
+# All optional parts are on. Machines get loopback addresses in a random network, because two clouds may run at once.
 SETTINGS = f"""
 budget        = {{ monthly_usd = 100, emails = ["team@example.org"], only_tagged = true }}
 force_destroy = true
@@ -32,7 +32,7 @@ trainer_gpu   = "none"
 trainer_spot  = true
 """
 
-# The emulator answers 500 for what it lacks, and by default the provider retries that for minutes.
+# The emulator answers 500 for missing calls; by default the provider retries them for minutes.
 OVERRIDE = 'provider "aws" {\n  max_retries = 2\n}\n'
 
 
@@ -48,19 +48,19 @@ def gcp_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def aws_watch(aws_folder: Path) -> Watch[Listener]:
-    """The sockets that the emulated AWS listens at, looked at for as long as it runs."""
+    """Collects the listening sockets of the emulated AWS while it runs."""
     return Watch(lambda: listeners(working_in(aws_folder)))
 
 
 @pytest.fixture(scope="session")
 def gcp_watch(gcp_folder: Path) -> Watch[Listener]:
-    """Likewise."""
+    """Collects the listening sockets of the emulated Google Cloud while it runs."""
     return Watch(lambda: listeners(working_in(gcp_folder)))
 
 
 @pytest.fixture(scope="session")
 def aws_cloud(aws_watch: Watch[Listener], aws_folder: Path) -> Iterator[Cloud]:
-    """An emulated AWS, for as long as the tests run."""
+    """An emulated AWS for the whole session."""
     options = Options(node_environment={"EVERYWHERE": "yes"})
     with aws_watch.watching(), Cloud(aws_folder, options) as running:
         yield running
@@ -69,7 +69,7 @@ def aws_cloud(aws_watch: Watch[Listener], aws_folder: Path) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def gcp_cloud(gcp_watch: Watch[Listener], gcp_folder: Path) -> Iterator[Cloud]:
-    """An emulated Google Cloud, likewise."""
+    """An emulated Google Cloud for the whole session."""
     options = Options(cloud="gcp", node_environment={"EVERYWHERE": "yes"})
     with gcp_watch.watching(), Cloud(gcp_folder, options) as running:
         yield running
@@ -84,13 +84,13 @@ def terraform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     folder = copied(tmp_path_factory.mktemp("root"))
     (folder / "terraform.tfvars").write_text(SETTINGS)
     (folder / "provider_override.tf").write_text(OVERRIDE)
-    environment = cloud.setup_environment  # there a bucket takes every setting
+    environment = cloud.setup_environment  # there a bucket accepts every setting
     return initialized(folder, environment | {"AWS_REGION": environment["AWS_DEFAULT_REGION"]})
 
 
 @pytest.fixture(scope="session")
 def applying(terraform: Terraform) -> Iterator[Running]:
-    """An apply at work. The provider alone waits 55 s for a bucket's rules to settle, whatever the bucket answers."""
+    """A running apply. The provider always waits 55 s after it sets a bucket's rules."""
     running = terraform.start("apply", "-auto-approve")
     yield running
     running.kill()
@@ -98,16 +98,16 @@ def applying(terraform: Terraform) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def applied(terraform: Terraform, applying: Running) -> Terraform:
-    """Terraform in a root that has been applied; skips where there is no Terraform."""
+    """Terraform in the applied root; skips the test if there is no Terraform."""
     applying.succeeded()
     return terraform
 
 
 @pytest.fixture(autouse=True)
 def _apply_early(request: pytest.FixtureRequest) -> None:
-    """Begins before tests that need nothing of it, where others are to come: those run during the waits."""
+    """Starts the apply before tests that do not need it, if later tests do: the first ones run while it waits."""
     items = request.session.items
     if group_of(request.node) == "aws" and any(group_of(item) == "aws" and needs_target(item) for item in items):
-        # What goes wrong is kept, and told to the tests that need it.
+        # pytest keeps an error of the fixture and raises it in the tests that need it.
         with suppress(Exception, pytest.skip.Exception, pytest.fail.Exception):
             request.getfixturevalue("applying")

@@ -9,7 +9,7 @@ import pytest
 
 from ordering import group_of, place_of
 
-# A test's JVM lives for seconds and never earns back the optimizing compiler, a third of what a small run costs.
+# A test's JVM lives for seconds; the optimizing compiler would take a third of a small run's time.
 _SPARING = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", f'{_SPARING} -Dspark.executor.extraJavaOptions="{_SPARING}"')
 os.environ.setdefault("SPARK_DAEMON_JAVA_OPTS", _SPARING)
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadfile`, a worker gets whole groups instead of files."""
+    """With `--dist loadfile`, gives workers whole groups instead of files."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling

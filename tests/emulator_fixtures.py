@@ -1,6 +1,6 @@
-"""S3 and GCS on this machine for tests: the servers are those of localstack/.
+"""S3 and Cloud Storage on this machine for tests, by the servers of localstack/.
 
-The fixtures put the servers' environment into os.environ, so that child processes find them too, and give out roots.
+The fixtures set the servers' variables in os.environ, so that child processes find them, and return root URIs.
 Where AWS_ENDPOINT_URL is already set, the S3 tests use that service and the bucket CLOUDLSTM_TEST_BUCKET instead.
 """
 
@@ -19,7 +19,7 @@ from localstack.stores.seaweedfs import seaweedfs
 from cloudlstm.storage import registry
 
 S3_OUTSIDE = os.environ.get("AWS_ENDPOINT_URL")
-"""The S3 service that was named from outside, if any."""
+"""The S3 service in the environment, if any."""
 
 S3_BUCKET = os.environ.get("CLOUDLSTM_TEST_BUCKET", "cloudlstm-test")
 GS_BUCKET = "cloudlstm-test"
@@ -27,7 +27,7 @@ GS_BUCKET = "cloudlstm-test"
 
 @contextmanager
 def environment_of(changes: Mapping[str, str]) -> Iterator[None]:
-    """Sets environment variables for the block; storage forgets the clients it made for others."""
+    """Sets environment variables during the block; storage drops its clients before and after it."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     registry._backend.cache_clear()
@@ -43,7 +43,7 @@ def environment_of(changes: Mapping[str, str]) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an S3 service; the environment points the SDK at it."""
+    """The URL of an S3 service, which is also set in the environment."""
     pytest.importorskip("boto3")
     if S3_OUTSIDE:
         make_s3_bucket(S3_BUCKET, os.environ)
@@ -56,7 +56,7 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def gs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a GCS service; the environment points the SDK at it."""
+    """The URL of a Cloud Storage service, which is also set in the environment."""
     pytest.importorskip("google.cloud.storage")
     with fake_gcs(tmp_path_factory.mktemp("fake-gcs"), bucket=GS_BUCKET) as environment, environment_of(environment):
         yield environment["STORAGE_EMULATOR_HOST"]
@@ -64,11 +64,11 @@ def gs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def s3_root(s3_endpoint: str) -> str:
-    """A root URI in S3 under which nothing is yet."""
+    """An empty root URI in S3."""
     return f"s3://{S3_BUCKET}/{secrets.token_hex(6)}"
 
 
 @pytest.fixture
 def gs_root(gs_endpoint: str) -> str:
-    """A root URI in GCS under which nothing is yet."""
+    """An empty root URI in Cloud Storage."""
     return f"gs://{GS_BUCKET}/{secrets.token_hex(6)}"

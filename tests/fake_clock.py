@@ -1,4 +1,4 @@
-"""A clock for tests of what takes minutes: pauses pass at once, and others do their work meanwhile."""
+"""A fake clock: pauses end at once, and scheduled functions run in between."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 
 class FakeClock:
-    """Stands for the module `time` where a test puts it.
+    """Replaces the module `time` in a test.
 
     Attributes:
-        now: What `monotonic` says.
-        wall_step_s: How far the clock on the wall was set forward.
+        now: The value of `monotonic`.
+        wall_step_s: Seconds that the wall clock was set forward.
     """
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class FakeClock:
         return self.now - self.began
 
     def every(self, seconds: float, work: Callable[[], object]) -> None:
-        """Has `work` done again and again while time passes."""
+        """Calls `work` every so many seconds."""
         self._due.append((self.now + seconds, seconds, work))
 
     def at(self, seconds: float, work: Callable[[], object]) -> None:
-        """Has `work` done once."""
+        """Calls `work` once, after so many seconds."""
         self._due.append((self.now + seconds, 0.0, work))
 
     def monotonic(self) -> float:

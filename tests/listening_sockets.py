@@ -1,4 +1,4 @@
-"""Which sockets processes listen at, and in which networks: what others could connect to."""
+"""Finds the listening sockets of processes and their network namespaces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROC = Path("/proc")
 _OWN = _PROC / "self" / "ns" / "net"
 
 OWN_NETWORK = str(_OWN.readlink()) if _OWN.exists() else ""
-"""The network that this process shares with everybody on the machine."""
+"""The network namespace of this process, which all users of the machine share."""
 
 Seen = TypeVar("Seen")
 
@@ -24,7 +24,7 @@ _LISTENS = "0A"
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening socket of a process; its network is the namespace, as /proc names it."""
+    """A listening socket of a process; `network` is the name of its namespace in /proc."""
 
     pid: int
     network: str
@@ -33,24 +33,24 @@ class Listener:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is in the machine's network, so that other users can connect."""
+        """True if it is in the machine's network, so that other users can connect."""
         return self.network == OWN_NETWORK
 
     @property
     def is_on_loopback(self) -> bool:
-        """Whether its address is a loopback one, to which no other machine can connect."""
+        """True if its address is a loopback address, to which no other machine can connect."""
         found = ipaddress.ip_address(self.address)
         return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
 class Watch(Generic[Seen]):
-    """Looks again and again.
+    """Calls a function several times a second and collects its results.
 
     Args:
-        look: Gives what is there now.
+        look: Returns the current items.
 
     Attributes:
-        seen: All that was there at some time.
+        seen: All items so far.
     """
 
     def __init__(self, look: Callable[[], set[Seen]]) -> None:
@@ -75,12 +75,12 @@ class Watch(Generic[Seen]):
 
 
 def listeners(pids: Iterable[int]) -> set[Listener]:
-    """The listening TCP sockets of these processes, whatever their network."""
+    """Returns the listening TCP sockets of these processes in all networks."""
     processes = [_PROC / str(pid) for pid in pids]
     sockets: dict[str, tuple[str, str, int]] = {}
     networks = set()
     for each in processes:
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the process has ended
             network = str((each / "ns" / "net").readlink())
             if network not in networks:
                 sockets |= _sockets(each, network)
@@ -97,7 +97,7 @@ def listeners(pids: Iterable[int]) -> set[Listener]:
 
 
 def working_in(folder: Path) -> set[int]:
-    """The processes that work in the folder or below."""
+    """Returns the processes whose working directory is in the folder."""
     return {int(each.name) for each in _PROC.glob("[0-9]*") if _works_in(each, folder)}
 
 
@@ -109,7 +109,7 @@ def _works_in(process: Path, folder: Path) -> bool:
 
 
 def _sockets(process: Path, network: str) -> dict[str, tuple[str, str, int]]:
-    """The listening sockets of a process's network by their names in /proc: network, address and port."""
+    """Returns network, address and port of the listening sockets of a process's network, by their names in /proc."""
     found = {}
     for table in ("tcp", "tcp6"):
         for line in (process / "net" / table).read_text().splitlines()[1:]:
@@ -121,6 +121,6 @@ def _sockets(process: Path, network: str) -> dict[str, tuple[str, str, int]]:
 
 
 def _address(text: str) -> str:
-    """An address as the kernel writes it: words of four bytes, each in the processor's order."""
+    """Parses the kernel's format of an address: words of four bytes, each in the processor's byte order."""
     raw = bytes.fromhex(text)
     return str(ipaddress.ip_address(b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))))

@@ -1,4 +1,4 @@
-"""What tests do on the emulated clouds: wait, run steps on a cluster, be refused."""
+"""Helpers for tests on the emulated clouds: wait, run steps on a cluster, check errors."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from localstack.cloud import Cloud
 from infra.terraform_runner import without
 
 LIVENESS_S = 600.0
-"""How long something may take that must happen at all, on a busy machine."""
+"""How long `until` waits, in seconds: enough for a busy machine."""
 
 
-def until(true: Callable[[], Any], what: str) -> Any:
-    """What the function returns, once that is truthy."""
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Calls the function until its result is true; returns the result."""
     give_up = time.monotonic() + LIVENESS_S
-    while not (found := true()):
+    while not (found := condition()):
         assert time.monotonic() < give_up, f"waited {LIVENESS_S:g} s for {what}"
         time.sleep(0.1)
     return found
 
 
 def require_network(cloud: Cloud) -> None:
-    """Ends a test that needs the cloud to have a network of its own: skipped, or failed where that was promised."""
+    """Skips a test if the cloud has no network of its own; fails it if CLOUDLSTM_REQUIRE names other-user."""
     if exposed := cloud.control.state()["exposed"]:
         without("other-user", exposed)
 
@@ -46,7 +46,7 @@ class Cluster:
         )["JobFlowId"]
 
     def add(self, *words: str, on_failure: str = "CONTINUE") -> str:
-        """Adds a step that runs spark-submit with these words; its id."""
+        """Adds a step that runs spark-submit with these arguments; returns its id."""
         jar = {"Jar": "command-runner.jar", "Args": ["spark-submit", *words]}
         step = {"Name": "tested", "ActionOnFailure": on_failure, "HadoopJarStep": jar}
         return str(self._emr.add_job_flow_steps(JobFlowId=self.id, Steps=[step])["StepIds"][0])
@@ -60,7 +60,7 @@ class Cluster:
         return status
 
     def wait(self, step: str, *states: str) -> dict[str, Any]:
-        """Its status once it is in one of the states; without states, once it has ended."""
+        """Waits until a step is in one of the states (default: ended); returns its status."""
         wanted = states or ("COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED")
         until(lambda: self.status(step)["State"] in wanted, f"step {step} to be {' or '.join(wanted)}")
         return self.status(step)
@@ -69,7 +69,7 @@ class Cluster:
         return [self.status(step)["State"] for step in steps]
 
     def log(self, ending: str) -> str:
-        """The text of the log whose key ends like this, once it has come."""
+        """Waits for the log whose key has this ending; returns its text."""
 
         def found() -> list[str]:
             listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=f"logs/{self.id}/").get("Contents", [])
@@ -80,7 +80,7 @@ class Cluster:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended but was not collected does not."""
+    """True if the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -88,7 +88,7 @@ def alive(pid: int) -> bool:
 
 
 def refused(call: Any, code: int, message: str, *args: Any, **words: Any) -> Any:
-    """A Google service refuses the call with this HTTP status, and these words in its message; the error."""
+    """Checks that a Google service rejects a call with this status and message; returns the error."""
     from google.api_core.exceptions import GoogleAPICallError
 
     with pytest.raises(GoogleAPICallError) as caught:

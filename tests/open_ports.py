@@ -1,4 +1,4 @@
-"""Looks for ports through which other machines reach the processes of a test."""
+"""Finds the ports of a test's processes to which other machines can connect."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from process_tree import descendants
 
 
 def open_ports(pids: Iterable[int]) -> set[str]:
-    """Listening sockets of these processes that are not on a loopback address, as "address:port of command".
+    """Returns the listening sockets that are not on a loopback address, as "address:port of command".
 
-    A process in a network namespace of its own has none if that namespace has only a loopback interface.
+    Sockets in a network namespace that has only a loopback interface do not count.
     """
     found = set()
     for each in listeners(pids):
@@ -22,14 +22,14 @@ def open_ports(pids: Iterable[int]) -> set[str]:
         try:
             if each.is_here or _interfaces(each) != {"lo"}:
                 found.add(f"{each.address}:{each.port} of {_command(each)}")
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
     return found
 
 
 @contextmanager
 def watch_open_ports(pid: int) -> Iterator[set[str]]:
-    """Collects the open doors of a process and of all that it starts, several times a second while the block lasts."""
+    """Collects the open ports of a process and its descendants during the block, several times a second."""
     watch: Watch[str] = Watch(lambda: open_ports({pid, *descendants(pid)}))
     with watch.watching():
         yield watch.seen

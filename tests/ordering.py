@@ -1,4 +1,4 @@
-"""The order of the tests, and which of them are kept together where several run side by side."""
+"""The order of the tests, and the groups that one worker runs when tests run in parallel."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _LONGEST_FIRST = ("clouds", "pipeline", "training", "reliability")
 _ON_CLOUDS = ("tests/infra/", "tests/targets/", "tests/localstack/")
 _OF_GOOGLE = ("gcp", "google", "dataproc")
 _TARGETS = {"applied", "aws", "gcp", "target"}
-"""Fixtures that take long to set up."""
+"""Fixtures whose set-up takes long."""
 
 
 def group_of(item: pytest.Item | str) -> str:
-    """What a test, or one of this id, is kept together with: its file, or all that has to do with one cloud."""
+    """Returns the group of a test or a test id: its file, or the cloud that it uses."""
     nodeid = item if isinstance(item, str) else item.nodeid
     if nodeid.startswith(_ON_CLOUDS) and not nodeid.startswith("tests/targets/local/"):
         return "gcp" if any(word in nodeid.lower() for word in _OF_GOOGLE) else "aws"
@@ -20,15 +20,15 @@ def group_of(item: pytest.Item | str) -> str:
 
 
 def needs_target(item: pytest.Item) -> bool:
-    """Whether a test looks at a target on a cloud."""
+    """True if a test needs a target on a cloud."""
     return not _TARGETS.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def place_of(item: pytest.Item) -> tuple[int, int]:
-    """Sorts long ones first: where they run side by side, the last one to begin should be short.
+    """Returns a sort key: long tests first, because in parallel runs the last test should be short.
 
-    What needs no target comes before what does: targets are set up meanwhile. Then come runs on the targets, what looks
-    at them and destroys them, and last the tests of the emulators themselves, which make them fail for everybody.
+    Tests without a target come before those with one: targets are set up meanwhile. Then come runs on the targets,
+    tests that inspect and destroy them, and last the tests of the emulators, whose faults affect all other tests.
     """
     folder = item.path.parent.name
     if group_of(item) in ("aws", "gcp"):

@@ -1,4 +1,4 @@
-"""Another user of this machine: code that runs as nobody."""
+"""Runs code as another user of this machine: nobody."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _BECOME = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
 
 
 def as_nobody(prepare: str, work: str, *words: str) -> str:
-    """What the code `work` prints as the user nobody; `prepare` has run before, as this user.
+    """Runs `prepare` as this user, then `work` as nobody; returns the output.
 
-    Skips the test where this process may not become another user, or fails it where CLOUDLSTM_REQUIRE names other-user.
+    If this process may not become another user, skips the test; fails it if CLOUDLSTM_REQUIRE names other-user.
     """
     if os.geteuid() != 0:
         without("other-user", "only root can become another user")

@@ -1,4 +1,4 @@
-"""Which processes another one has started."""
+"""Finds the children and descendants of a process."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def children(pid: int) -> Iterator[int]:
-    """The processes that have this one as their parent."""
+    """Yields the children of a process."""
     return (child for child, parent in _parents().items() if parent == pid)
 
 
 def descendants(pid: int) -> set[int]:
-    """All that this process has started, as far as they are still its children's children; without itself."""
+    """Returns the descendants of a process, without itself."""
     parents = _parents()
     found, before = {pid}, set()
     while found != before:
@@ -23,7 +23,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def _parents() -> dict[int, int]:
-    """The parent of every process."""
+    """Returns the parent of every process."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, IndexError, ValueError):

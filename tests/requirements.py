@@ -1,4 +1,4 @@
-"""Tests that need something of the machine: skipped with a reason where it is missing, failed where it was promised."""
+"""Skips tests whose requirements this machine lacks; fails them if CLOUDLSTM_REQUIRE names the requirement."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NoReturn
 import pytest
 
 REQUIRED = os.environ.get("CLOUDLSTM_REQUIRE", "").split()
-"""What must be there, such as "terraform checkov root namespaces browser"."""
+"""Requirements that must not be missing, such as "terraform checkov root namespaces browser"."""
 
 
 def without(needed: str, reason: str) -> NoReturn:
-    """Ends a test that lacks what it needs: skipped, or failed where CLOUDLSTM_REQUIRE names it."""
+    """Skips a test that lacks a requirement; fails it if CLOUDLSTM_REQUIRE names the requirement."""
     if needed in REQUIRED:
         pytest.fail(f"{reason}, although CLOUDLSTM_REQUIRE names {needed}")
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""Groups of trainers on the emulated clouds, and the buckets by which their machines are told what to do."""
+"""Trainer groups on the emulated clouds, and the buckets with their assignments."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class GSBucket:
 
 
 class Trainers(ABC):
-    """The group of a target, and what its machines are to do."""
+    """The trainer group of a target, and the assignment of its machines."""
 
     def __init__(self, bucket: Bucket, target: Mapping[str, Any]) -> None:
         self.bucket, self.target, self.name = bucket, target, str(target["trainer_group"])
@@ -81,28 +81,28 @@ class Trainers(ABC):
     @property
     @abstractmethod
     def size(self) -> int:
-        """The size that the group is to have."""
+        """The wanted size of the group."""
 
     @property
     @abstractmethod
     def instances(self) -> list[str]:
-        """The ids of the instances that it has."""
+        """The ids of its instances."""
 
     @abstractmethod
     def addresses(self) -> set[str]:
-        """The private addresses of its instances."""
+        """Returns the private addresses of its instances."""
 
     @abstractmethod
     def remove(self, instance: str) -> None:
-        """Takes an instance away, and makes the group smaller by one."""
+        """Removes an instance and makes the group smaller by one."""
 
     @abstractmethod
     def start_errors(self) -> list[str]:
-        """What the platform says of machines that it could not start, the newest first."""
+        """Returns the platform's errors for machines that it could not start, newest first."""
 
-    def assign(self, member: str, *, deadline: float, sha256: str | None = None) -> None:
-        """Writes the assignment to run this member script, with this package; `sha256` to name a wrong one."""
-        parts = {"cloudlstm.zip": package(), "requirements.txt": b"", "agent.py": member.encode(), "train.py": b""}
+    def assign(self, agent: str, *, deadline: float, sha256: str | None = None) -> None:
+        """Writes an assignment to run this agent script. `sha256` replaces the right checksum of its files."""
+        parts = {"cloudlstm.zip": package(), "requirements.txt": b"", "agent.py": agent.encode(), "train.py": b""}
         described = {}
         for name, data in parts.items():
             digest = hashlib.sha256(data).hexdigest()
@@ -117,7 +117,7 @@ class Trainers(ABC):
         self.bucket.put(f"trainers/{self.name}/assignment.json", json.dumps(assignment).encode())
 
     def reports(self, prefix: str) -> dict[str, Any]:
-        """The JSON objects that machines have written below this prefix, by the rest of their names."""
+        """Returns the JSON objects that machines have written below this prefix, by the rest of their names."""
         return {key.removeprefix(prefix): json.loads(self.bucket.get(key)) for key in self.bucket.keys(prefix)}
 
 
@@ -183,7 +183,7 @@ class GcpTrainers(Trainers):
         return int(self.groups.get(**self.where).target_size)
 
     def managed(self) -> list[Any]:
-        """What the group says of its machines."""
+        """Returns the group's list of its machines."""
         return list(self.groups.list_managed_instances(**self.where))
 
     @property
@@ -209,7 +209,7 @@ class GcpTrainers(Trainers):
 
 
 def compute(target: Mapping[str, Any], client: str) -> Any:
-    """A client of Compute Engine, by the name of its class."""
+    """Returns a client of Compute Engine by the name of its class."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import compute_v1
 
@@ -218,7 +218,7 @@ def compute(target: Mapping[str, Any], client: str) -> Any:
 
 
 def package() -> bytes:
-    """The package as a zip, as a bundle has it."""
+    """Returns the package as the zip of a bundle."""
     root = Path(cloudlstm.__file__).parents[1]
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
