@@ -185,7 +185,7 @@ def test_what_a_job_printed_is_the_end_of_its_output_and_where_the_rest_is(
     service.answer(f"GET {NAME}", job("ERROR") | {"driverOutputResourceUri": prefix, "yarnApplications": urls})
     *lines, whole, own = DataprocSpark(target).log_tail(NAME)
     assert lines == [*(f"line 1-{each}" for each in range(20, 30)), *(f"line 2-{each}" for each in range(30))]
-    assert whole == f"the whole of it: {prefix}.*"
+    assert whole == f"full output: {prefix}.*"
     assert "yarn logs -applicationId application_17_0004" in own
 
 

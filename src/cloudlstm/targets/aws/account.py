@@ -1,4 +1,4 @@
-"""What an AWS account says of itself and of a target: whose the credentials are, its quotas, what carries the tag."""
+"""The AWS account of a target: credentials, quotas and tagged resources."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import retry_unavailable
 
 _QUOTAS = {"none": "L-1216C47A", "gpu": "L-DB2E81BA"}
-"""EC2's quotas of vCPUs running on demand: standard machines, and G and VT machines."""
+"""EC2 quotas of on-demand vCPUs: for standard instances, and for G and VT instances."""
 
 _GONE = {"shutting-down", "terminated"}
-"""States of machines that are listed for an hour after their end."""
+"""States of instances that EC2 still lists for an hour after their end."""
 
 _SIZE = re.compile(r"\.(?:(\d*)xlarge|(large|medium))$")
 
@@ -28,29 +28,31 @@ class AwsAccount:
         self._target = target
 
     def credentials(self) -> str:
-        told = AwsApi("sts", self._target).call("GetCallerIdentity")
-        if told["Account"] != self._target.account:
+        identity = AwsApi("sts", self._target).call("GetCallerIdentity")
+        if identity["Account"] != self._target.account:
             raise TargetError(
-                f"the credentials are of account {told['Account']}, the target is in {self._target.account}",
+                f"the credentials are of account {identity['Account']}, the target is in {self._target.account}",
                 hint="set AWS_PROFILE to one of the target's account",
             )
-        return str(told["Arn"])
+        return str(identity["Arn"])
 
     def quota(self, workers: int) -> str:
-        """Spot machines count against another quota, which is the same size by default."""
+        """Checks the on-demand quota; spot instances have their own quota of the same default size."""
         kind = "none" if self._target.trainer_gpu == "none" else "gpu"
         wanted = workers * min((vcpus(each) for each in self._target.trainer_machines), default=0)
         try:
-            told = AwsApi("service-quotas", self._target).call(
+            answer = AwsApi("service-quotas", self._target).call(
                 "GetServiceQuota", ServiceCode="ec2", QuotaCode=_QUOTAS[kind]
             )
         except TargetError as error:
             return f"EC2's quota cannot be read ({error.message}); {workers} trainers need {wanted} vCPUs"
         unit = f"vCPUs in {self._target.region} (quota {_QUOTAS[kind]})"
-        return preflight.quota(wanted, int(told["Quota"]["Value"]), workers, unit, "ask for more under Service Quotas")
+        return preflight.quota(
+            wanted, int(answer["Quota"]["Value"]), workers, unit, "ask for more under Service Quotas"
+        )
 
     def tagged(self) -> list[str]:
-        """ARNs of what carries the tag `cloudlstm` with the target's name, but for machines on their way out."""
+        """Returns the ARNs of resources whose tag `cloudlstm` is the target's name, without terminating instances."""
         gone = self._gone()
         found = sorted(
             str(each["ResourceARN"])
@@ -62,14 +64,14 @@ class AwsAccount:
         return [arn for arn in found if arn.rsplit("/", 1)[-1] not in gone]
 
     def _gone(self) -> set[str]:
-        ours = [{"Name": "tag:cloudlstm", "Values": [self._target.name]}]
-        found = _pages(AwsApi("ec2", self._target), "DescribeInstances", "NextToken", "Reservations", Filters=ours)
+        filters = [{"Name": "tag:cloudlstm", "Values": [self._target.name]}]
+        found = _pages(AwsApi("ec2", self._target), "DescribeInstances", "NextToken", "Reservations", Filters=filters)
         instances = [each for reservation in found for each in reservation["Instances"]]
         return {each["InstanceId"] for each in instances if each["State"]["Name"] in _GONE}
 
 
 def vcpus(machine: str) -> int:
-    """The vCPUs of an instance type by its name: an xlarge has 4."""
+    """Returns the vCPUs of an instance type by its name: an xlarge has 4; 0 if unknown."""
     found = _SIZE.search(machine)
     if not found:
         return 0
@@ -77,7 +79,7 @@ def vcpus(machine: str) -> int:
 
 
 def _pages(api: AwsApi, action: str, token: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-    """The items of a list that comes in pages."""
+    """Yields the items of a paginated list."""
     more: dict[str, Any] = dict(arguments)
     while True:
         page = retry_unavailable(lambda: api.call(action, **more))

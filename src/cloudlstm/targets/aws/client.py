@@ -1,4 +1,4 @@
-"""Calls of AWS APIs, with our errors: which of them pass, and what to do about the others."""
+"""Client of AWS APIs that translates errors: transient ones can be retried, the others get a hint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRANSIENT = {
     "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "ResourceContention", "ServiceUnavailable",
     "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException",
 }  # fmt: skip
-"""Codes of errors that go away, also where the HTTP status is 400."""
+"""Codes of transient errors, also with HTTP status 400."""
 
 _RIGHTS = "give the credentials the rights of the role {name}-submitter, or assume it"
 _CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -35,11 +35,11 @@ _TIMEOUT_S = 20
 
 
 class AwsApi:
-    """One AWS service in a target's region, through boto3; the client is made when first used.
+    """One AWS service in a target's region, through boto3; the client is created at first use.
 
     Args:
-        service: As the SDK names it, such as "emr".
-        target: Where.
+        service: Its name in the SDK, such as "emr".
+        target: The target document.
     """
 
     def __init__(self, service: str, target: TargetConfig) -> None:
@@ -51,8 +51,8 @@ class AwsApi:
         """Calls an action by its API name, such as "DescribeStep".
 
         Raises:
-            TargetUnavailableError: the service did not answer, or asked for patience, after the SDK's own retries.
-            TargetError: it refused.
+            TargetUnavailableError: the service was unreachable or throttled the call, after the SDK's retries.
+            TargetError: the service rejected the call.
         """
         import botocore.exceptions as sdk
         from botocore import xform_name
@@ -95,8 +95,8 @@ class AwsApi:
 
     def _to_target_error(self, doing: str, response: dict[str, Any]) -> CloudLSTMError:
         code = response.get("Error", {}).get("Code", "no code")
-        told = f"cannot {doing}: {response.get('Error', {}).get('Message') or 'no reason given'} ({code})"
+        message = f"cannot {doing}: {response.get('Error', {}).get('Message') or 'no reason given'} ({code})"
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _TRANSIENT or status >= 500 or status == 429:
-            return TargetUnavailableError(told, hint="try again in some minutes")
-        return TargetError(told, hint=_BY_CODE.get(code, "").format(name=self._target.name))
+            return TargetUnavailableError(message, hint="try again in some minutes")
+        return TargetError(message, hint=_BY_CODE.get(code, "").format(name=self._target.name))

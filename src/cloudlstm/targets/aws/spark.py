@@ -1,4 +1,4 @@
-"""Spark on EMR: an application is a step of a cluster, submitted by command-runner.jar in cluster deploy mode."""
+"""Spark on EMR: an application is a cluster step, submitted by command-runner.jar in cluster deploy mode."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _STATES = {
     "CANCEL_PENDING": JobState.RUNNING,
     "COMPLETED": JobState.DONE,
     "FAILED": JobState.FAILED,
-    "INTERRUPTED": JobState.FAILED,  # by the end of its cluster
+    "INTERRUPTED": JobState.FAILED,  # the cluster ended
     "CANCELLED": JobState.CANCELLED,
 }
 
 _WORKING = {"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"}
 
 _MAX_STEPS_READ = 500
-"""Steps among which a run's are looked for; EMR tells of the newest first, and 256 may wait or run."""
+"""Number of steps that are searched for a run's steps; EMR lists the newest first, and 256 can wait or run."""
 
 _LOGS = ("containers/[^/]+/[^/]+_000001/stderr", "containers/[^/]+/[^/]+_000001/stdout", "steps/{step}/stderr")
-"""Where to look for a cause: what the driver printed, then what spark-submit printed."""
+"""Log files to search for a cause: the driver's output first, then spark-submit's."""
 
 
 class EmrSpark:
@@ -65,9 +65,9 @@ class EmrSpark:
         return ClusterStatus(state, reason, found.get("ReleaseLabel", ""), state in _WORKING, remedy)
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
-        """AddJobFlowSteps, to the letter."""
+        """Returns the exact request AddJobFlowSteps."""
         conf = spark_conf(self._target, {"AWS_DEFAULT_REGION": self._target.region})
-        conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # what tells it from a step of a run that was deleted
+        conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # distinguishes it from a step of a deleted run
         name = application_name(paths, job)
         words = [
             "spark-submit",
@@ -122,7 +122,7 @@ class EmrSpark:
         retry_unavailable(lambda: self._emr.call("CancelSteps", StepCancellationOption="SEND_INTERRUPT", **arguments))
 
     def log_tail(self, application: str) -> list[str]:
-        """EMR's logs come minutes late, so often there are none yet."""
+        """Returns the end of the log; EMR uploads logs minutes late, so there may be none yet."""
         base = f"{self._target.log_uri.rstrip('/')}/{self._target.spark_cluster}"
         where = f"{base}/steps/{application}/"
         try:
@@ -133,13 +133,13 @@ class EmrSpark:
                 for uri in filter(wanted.fullmatch, ours if pattern.startswith("containers") else keys):
                     lines = gzip.decompress(storage.read(uri)).decode(errors="replace").splitlines()
                     if any(lines):
-                        return [*lines[-TAIL_LINES:], f"the whole of it: {uri}"]
+                        return [*lines[-TAIL_LINES:], f"full log: {uri}"]
         except (StorageError, OSError, EOFError) as error:
             return [f"EMR's log could not be read: {error}"]
         return [f"EMR's log will be in {where} some minutes after the end"]
 
     def _containers(self, where: str, keys: list[str]) -> list[str]:
-        """The logs of the step's own containers: spark-submit names its YARN application."""
+        """Returns the logs of the step's own containers; spark-submit's log names the YARN application."""
         uri = f"{where}stderr.gz"
         if uri not in keys:
             return [key for key in keys if "/containers/" not in key]
@@ -152,6 +152,6 @@ def _application(step: Mapping[str, Any]) -> Application:
     status = step["Status"]
     failure = status.get("FailureDetails") or {}
     reasons = [failure.get("Reason"), failure.get("Message"), (status.get("StateChangeReason") or {}).get("Message")]
-    told = ": ".join(dict.fromkeys(str(each).strip() for each in [status["State"], *reasons] if each))
+    details = ": ".join(dict.fromkeys(str(each).strip() for each in [status["State"], *reasons] if each))
     arguments = tuple((step.get("Config") or {}).get("Args") or ())
-    return Application(step["Id"], step["Name"], arguments, _STATES.get(status["State"], JobState.RUNNING), told)
+    return Application(step["Id"], step["Name"], arguments, _STATES.get(status["State"], JobState.RUNNING), details)

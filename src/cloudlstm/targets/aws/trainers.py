@@ -1,4 +1,4 @@
-"""Trainers on EC2: an Auto Scaling group, its deadline a scheduled action."""
+"""Trainers on EC2: an Auto Scaling group whose deadline is a scheduled action."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.services import GroupStatus, Machine
 
 _DEADLINE = "cloudlstm-deadline"
-"""One name for every run's: a new deadline replaces an old one."""
+"""One name for all runs, so that a new deadline replaces the old one."""
 
 
 class AutoScalingTrainers:

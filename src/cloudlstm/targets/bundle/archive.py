@@ -1,4 +1,4 @@
-"""Files that travel with the package (job scripts, examples, requirements), and zip archives with fixed bytes."""
+"""Finds files shipped with the package (job scripts, requirements) and writes reproducible zip archives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE = Path(cloudlstm.__file__).resolve().parent
 
 
 def asset(kind: str, name: str = "") -> Path:
-    """The path of an asset: from the wheel, or from the checkout that an editable install points to."""
+    """Returns the path of an asset, in the wheel or in the checkout of an editable install."""
     for base in (_PACKAGE / "_assets", _PACKAGE.parents[1]):
         path = base / kind / name
         if path.exists():
@@ -23,24 +23,24 @@ def asset(kind: str, name: str = "") -> Path:
 
 
 _FIRST_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
-"""The first moment that a zip archive can tell."""
+"""Earliest time stamp that a zip archive can hold."""
 
 _MODE = 0o100644 << 16
-"""An ordinary file, which all may read: interpreters on other machines belong to other users."""
+"""Regular file, readable by all: interpreters on other machines run as other users."""
 
 _UNIX = 3
 
 
 def write_zip(file: BinaryIO, root: Path, paths: Iterable[Path], *, compress: bool) -> None:
-    """Writes files below `root` into an archive, under their paths from there, in the order of these.
+    """Writes files below `root` into an archive, sorted by their paths relative to `root`.
 
-    Times, rights, owners and the order of a folder's entries leave no trace.
+    The bytes do not depend on times, permissions, owners or the order of directory entries.
 
     Args:
         file: Open for writing.
-        root: What the names in the archive begin after.
+        root: Names in the archive are relative to this folder.
         paths: The files.
-        compress: Whether to deflate them; archives of different zlib versions are then alike in content only.
+        compress: Whether to deflate; the bytes then depend on the zlib version.
     """
     named = sorted((path.relative_to(root).as_posix(), path) for path in paths)
     with zipfile.ZipFile(file, "w") as archive:

@@ -1,7 +1,7 @@
-"""What Spark nodes lack: the pinned packages, laid out for their Python and processor, as one archive.
+"""The dependency archive of Spark nodes: pinned packages for their Python version and processor.
 
-The nodes have a bare interpreter with pyspark. pip lays the wheels out here, whatever this machine is; what an executor
-never loads is left out; the rest becomes an archive that is kept in the user's cache under a hash of all it depends on.
+The nodes have only an interpreter and pyspark. pip lays the wheels out here, for the nodes' platform; files that
+executors never load are left out. The archive is cached per user under a hash of its inputs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ARCHIVE = "deps.zip"
 REQUIREMENTS = "spark.txt"
 
 _GLIBC = (34, 31, 28, 27, 26, 24, 17, 12, 5)
-"""Minor versions of glibc 2 that wheels are built for and every supported release has."""
+"""Minor versions of glibc 2 for which wheels are built and which every supported release provides."""
 
 _EXCLUDED = re.compile(
     r"""
@@ -35,14 +35,14 @@ _EXCLUDED = re.compile(
     | [^/]*\.dist-info/(?!METADATA|entry_points|licenses|LICEN[CS]E|NOTICE).*  # RECORD names this machine's paths
     | bin/.* | (rich|pygments|fire|markdown_it|mdurl|termcolor)/.*             # the command line's
     | pyarrow/(include|src)/.* | pyarrow/(_flight|_s3fs|libarrow_(python_)?flight|libarrow_s3)[^/]*
-    | botocore/data/(?!(s3|sts|sso|sso-oidc|signin)/)[^/]+/.*                  # descriptions of 400 services
+    | botocore/data/(?!(s3|sts|sso|sso-oidc|signin)/)[^/]+/.*                  # API models of 400 services
     """,
     re.VERBOSE,
 )
-"""Files that executors and drivers never load, by their path in the layout."""
+"""Paths of files that executors and drivers never load."""
 
 _FORMAT = 1
-"""Part of the hash: to be raised when an archive of equal requirements is made in another way."""
+"""Part of the hash: increase it when the archive of the same requirements changes."""
 
 _MAX_ARCHIVES = 4
 _LAYOUT = ".layout-"
@@ -51,15 +51,15 @@ _TIMEOUT_S = 1800.0
 
 
 def dependencies(python: str, architecture: str) -> Path:
-    """The archive for nodes with this Python ("3.11") and processor ("x86_64", "aarch64"); made once.
+    """Returns the archive for nodes with this Python ("3.11") and processor ("x86_64", "aarch64"); builds it once.
 
     Raises:
-        MachineError: pip is missing or cannot lay the packages out; the message has its last word.
-        StorageFullError: there is no room for them.
+        MachineError: pip is missing or cannot lay the packages out; the message has its last error.
+        StorageFullError: the disk is full.
     """
     requirements = asset("requirements", REQUIREMENTS)
-    told = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    inputs = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
+    key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
     folder = user_cache("dependencies")
     path = folder / key / ARCHIVE
     if path.exists():
@@ -76,7 +76,7 @@ def dependencies(python: str, architecture: str) -> Path:
 
 
 def _remove_old(folder: Path) -> None:
-    """Removes the archives that were not used for the longest time, and what killed processes have laid out."""
+    """Removes the least recently used archives, and folders left by killed processes."""
     kept = sorted(folder.glob("*/" + ARCHIVE), key=lambda path: path.parent.stat().st_mtime, reverse=True)
     for path in kept[_MAX_ARCHIVES:]:
         shutil.rmtree(path.parent, ignore_errors=True)
@@ -99,7 +99,7 @@ def _install(requirements: Path, folder: Path, python: str, architecture: str) -
         )
     tags = [f"manylinux_2_{minor}" for minor in _GLIBC] + ["manylinux2014", "manylinux2010", "manylinux1"]
     platforms = [word for tag in tags for word in ("--platform", f"{tag}_{architecture}")]
-    # No versions are chosen here: the list is complete, pinned, and every wheel is checked against its hash.
+    # pip resolves nothing: the list is complete and pinned, and every wheel is checked against its hash.
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile",
         "--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *platforms,

@@ -1,7 +1,7 @@
-"""The code that a cloud's machines run: the package, the jobs, the dependencies. Nothing unchanged goes up twice.
+"""The code for cloud machines: the package, job scripts and dependencies. Unchanged parts are not uploaded again.
 
-Every part is an object whose URI holds the sha256 of its content: <bucket>/code/<sha256>/<file name>. So a part that
-is there is the right one, and machines check what they fetch.
+The URI of each part has the sha256 of its content: <bucket>/code/<sha256>/<file name>. So an existing object is
+the right one, and machines verify what they download.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Part:
     """One object of a bundle.
 
     Attributes:
-        uri: Where it lies.
-        sha256: Of its content.
-        sent_bytes: What had to be uploaded for it.
+        uri: Its URI.
+        sha256: Hash of its content.
+        sent_bytes: Bytes uploaded for it; 0 if it existed.
     """
 
     uri: str
@@ -39,13 +39,13 @@ class Part:
 
 
 class Bundle:
-    """The parts of one submit, each made and uploaded when it is first asked for.
+    """The parts of one submit, each built and uploaded at first use.
 
     Args:
         bucket_uri: The bucket.
         python: Minor version of the interpreter on Spark nodes.
-        architecture: Of Spark nodes, as in wheel tags.
-        accelerator: Of trainers: "cpu" or "cuda".
+        architecture: Processor of Spark nodes, as in wheel tags.
+        accelerator: Accelerator of trainers: "cpu" or "cuda".
     """
 
     def __init__(self, bucket_uri: str, *, python: str, architecture: str, accelerator: str) -> None:
@@ -56,11 +56,11 @@ class Bundle:
 
     @property
     def sent_bytes(self) -> int:
-        """What has been uploaded."""
+        """Total bytes uploaded."""
         return sum(part.sent_bytes for part in self._parts.values())
 
     def __getitem__(self, name: str) -> Part:
-        """The part called "package", "dependencies", "requirements" or like a job."""
+        """Returns the part "package", "dependencies", "requirements", or a job's script by the job's name."""
         if name not in self._parts:
             if name == "package":
                 with tempfile.TemporaryDirectory(prefix="cloudlstm-bundle-") as folder:
@@ -84,7 +84,7 @@ class Bundle:
 
 
 def pack(folder: Path) -> Path:
-    """The package as an archive in `folder`, ready for PYTHONPATH: its files as they are, without its assets."""
+    """Writes the package without its assets as an archive for PYTHONPATH into `folder`."""
     package = Path(cloudlstm.__file__).resolve().parent
     files = [
         path
@@ -93,5 +93,5 @@ def pack(folder: Path) -> Path:
     ]
     path = folder / PACKAGE
     with disk_errors(f"write {path}"), path.open("wb") as file:
-        write_zip(file, package.parent, files, compress=False)  # so that no version of zlib shows in it
+        write_zip(file, package.parent, files, compress=False)  # so that the bytes do not depend on zlib
     return path

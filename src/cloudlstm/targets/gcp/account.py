@@ -1,4 +1,4 @@
-"""What a Google Cloud project says of itself and of a target: who may look, its quotas, what carries the label."""
+"""The Google Cloud project of a target: credentials, quotas and labelled resources."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class GcpAccount:
         self._target = target
 
     def credentials(self) -> str:
-        """Credentials belong to no project: they must see the target's."""
+        """Checks that the credentials can see the target's project: credentials do not belong to one."""
         return f"project {self._project()['name']} can be seen"
 
     def quota(self, workers: int) -> str:
-        """What is in use already counts, but for trainers that are there.
+        """Checks what the quota leaves free for trainers that do not run yet.
 
-        Spot machines count against a quota of their own where the project has one, so the larger of the two is taken.
+        Spot machines may have their own quota, so the larger of the two is used.
         """
         target = self._target
         where = {"project": target.account, "region": target.region}
@@ -48,15 +48,15 @@ class GcpAccount:
             built_in = sum(each["guest_accelerator_count"] for each in machine.get("accelerators", ()))
             each, unit, overall = built_in or 1, "GPUs", "GPUS_ALL_REGIONS"
             metric = gpu_quota(target.trainer_gpu)
-        told = []
+        found = []
         for name, place, quotas in ((metric, target.region, region), (overall, "all regions", project)):
             if (free := _free(name, quotas["quotas"])) is not None:
                 counted = f"{unit} free in {place} (quota {name})"
-                told.append(preflight.quota(each * missing, free, missing, counted, _ASK))
-        return told[0] if told else f"{workers} trainers need {each * workers} {unit}; there is no quota {metric}"
+                found.append(preflight.quota(each * missing, free, missing, counted, _ASK))
+        return found[0] if found else f"{workers} trainers need {each * workers} {unit}; there is no quota {metric}"
 
     def tagged(self) -> list[str]:
-        """Machines and disks by the label `cloudlstm`, as only they can be listed by it, and the known buckets."""
+        """Returns machines and disks with the label `cloudlstm`, and the target's buckets."""
         return [*self._labelled("Instances"), *self._labelled("Disks"), *self._buckets()]
 
     def _labelled(self, client: str) -> Iterator[str]:
@@ -69,7 +69,7 @@ class GcpAccount:
     def _buckets(self) -> Iterator[str]:
         logs = "/".join(self._target.log_uri.split("/")[:3])
         for bucket in dict.fromkeys(filter(None, (self._target.bucket_uri, logs))):
-            with suppress(StorageError):  # it is not there, or not ours to see
+            with suppress(StorageError):  # the bucket does not exist or is not readable
                 next(iter(storage.list_objects(join(bucket, "target.json"))), None)
                 yield f"bucket {bucket}"
 
@@ -82,24 +82,24 @@ class GcpAccount:
             raise
 
     def _machine(self) -> dict[str, Any]:
-        """The trainers' machine type."""
+        """Returns the first machine type of the trainers."""
         place = {"project": self._target.account, "zone": self._target.trainer_zones[0]}
         types = GcpApi("compute", "MachineTypes", self._target)
         return types.call("get", **place, machine_type=self._target.trainer_machines[0])
 
 
 def cpu_quota(machine: str, quotas: Iterable[Mapping[str, Any]]) -> str:
-    """The regional quota of vCPUs that a machine type counts against: its family's own, or that of all others."""
+    """Returns the regional vCPU quota of a machine type: its family's own, or the general one."""
     own = f"{machine.split('-')[0].upper()}_CPUS"
     return own if any(each["metric"] == own for each in quotas) else "CPUS"
 
 
 def gpu_quota(kind: str) -> str:
-    """The regional quota of a kind of GPU, such as "nvidia-tesla-t4"."""
+    """Returns the regional quota of a GPU kind, such as "nvidia-tesla-t4"."""
     return f"NVIDIA_{kind.removeprefix('nvidia-').removeprefix('tesla-').replace('-', '_').upper()}_GPUS"
 
 
 def _free(name: str, quotas: Iterable[Mapping[str, Any]]) -> int | None:
-    """How much of a quota is left; None if it is not known."""
+    """Returns what is left of a quota; None if the quota is unknown."""
     left = {each["metric"]: int(each["limit"] - each.get("usage", 0)) for each in quotas}
     return max(left[name], left.get(f"PREEMPTIBLE_{name}", 0)) if name in left else None

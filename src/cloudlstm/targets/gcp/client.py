@@ -1,4 +1,4 @@
-"""Calls of Google Cloud's APIs by REST, with our errors: which of them pass, and what to do about the others."""
+"""REST client of Google Cloud APIs that translates errors: transient ones can be retried, the others get a hint."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SERVICES = {
     "dataproc": ("google.cloud.dataproc_v1", "{region}-dataproc.googleapis.com"),
     "compute": ("google.cloud.compute_v1", "compute.googleapis.com"),
 }
-"""Service -> its package, and where it is."""
+"""Service -> SDK package and host."""
 
 _TRANSIENT = {"backendError", "rateLimitExceeded", "resourceNotReady", "userRateLimitExceeded"}
-"""Reasons that go away; Compute Engine gives them with HTTP statuses such as 400 and 403."""
+"""Transient error reasons; Compute Engine uses them with HTTP statuses such as 400 and 403."""
 
 _CREDENTIALS = "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS"
 _BY_STATUS = {
@@ -31,22 +31,22 @@ _BY_STATUS = {
 
 _TIMEOUT_S = 20.0
 _RETRY_LIMIT_S = 12.0
-"""How long a call is repeated here that fails for a reason that may pass."""
+"""How long a call with a transient error is retried."""
 
 _URL = re.compile(r"^[A-Z]+ \S+: ")
-"""How the SDK's messages begin."""
+"""Prefix of the SDK's error messages."""
 
 
 class GcpApi:
-    """One of a service's clients in a target's region; it is made when first used.
+    """One client of a service in a target's region; it is created at first use.
 
-    It speaks REST: that is all Compute Engine knows, one way serves real services and emulators, and gRPC's threads do
-    not survive a fork. Every call that is made here may be repeated.
+    It uses REST: Compute Engine has nothing else, it works with real services and emulators, and gRPC's threads do not
+    survive a fork. Every call made here is safe to retry.
 
     Args:
         service: "dataproc" or "compute".
-        client: As the SDK names it, without "Client", such as "JobController".
-        target: Where.
+        client: Its name in the SDK without "Client", such as "JobController".
+        target: The target document.
     """
 
     def __init__(self, service: str, client: str, target: TargetConfig) -> None:
@@ -55,19 +55,19 @@ class GcpApi:
         self._client: Any = None
 
     def call(self, action: str, **arguments: Any) -> dict[str, Any]:
-        """Calls a method of the client, such as "get_job"; the answer with names and enumerations as in the SDK.
+        """Calls a method such as "get_job"; returns the answer with the SDK's names of fields and enum values.
 
         Raises:
-            TargetUnavailableError: the service did not answer, or asked for patience, also when asked again.
-            TargetError: it refused; `status_of` tells its HTTP status.
+            TargetUnavailableError: the service was unreachable or throttled the call, after retries.
+            TargetError: the service rejected the call; `status_of` gives the HTTP status.
         """
-        return self._told(action, lambda method: _plain(method(arguments)))
+        return self._send(action, lambda method: _plain(method(arguments)))
 
     def each(self, action: str, **arguments: Any) -> list[dict[str, Any]]:
-        """All items of a list, whatever its pages; of an aggregated list what each place has, empty or not."""
-        return self._told(action, lambda method: [_plain(item) for item in method(arguments)])
+        """Returns all items of a paginated list; for an aggregated list one item per zone, empty ones included."""
+        return self._send(action, lambda method: [_plain(item) for item in method(arguments)])
 
-    def _told(self, action: str, ask: Callable[[Callable[[Any], Any]], Result]) -> Result:
+    def _send(self, action: str, ask: Callable[[Callable[[Any], Any]], Result]) -> Result:
         client = self._connected()
         import requests
         from google.api_core import exceptions as sdk
@@ -93,10 +93,10 @@ class GcpApi:
         except (auth.TransportError, requests.RequestException) as error:
             raise _unavailable(doing, error) from error
         except auth.GoogleAuthError as error:
-            if error.retryable:  # the service of tokens did not answer
+            if error.retryable:  # the token service did not answer
                 raise _unavailable(doing, error) from error
             raise TargetError(f"cannot {doing}: {_reason(error)}", hint=_CREDENTIALS) from error
-        except ParseError as error:  # a proxy's page, or half an answer
+        except ParseError as error:  # a proxy's page, or a truncated answer
             raise _unavailable(doing, error) from error
 
     def _connected(self) -> Any:
@@ -116,7 +116,7 @@ class GcpApi:
                 settings: dict[str, Any] = {"host": host.format(region=self._target.region)}
                 if endpoint := self._target.endpoints.get(self.service):
                     url = urllib.parse.urlsplit(endpoint)
-                    place = url.netloc + url.path.rstrip("/")  # a path as well: an emulator's has a secret in it
+                    place = url.netloc + url.path.rstrip("/")  # with the path: an emulator's path contains a secret
                     settings = {"host": place, "url_scheme": url.scheme, "credentials": AnonymousCredentials()}
                 try:
                     self._client = kind(transport=kind.get_transport_class("rest")(**settings))
@@ -132,14 +132,14 @@ class GcpApi:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether a service says that it may do later what it does not do now."""
+    """True if the error is transient."""
     status, reasons = int(getattr(error, "code", None) or 0), getattr(error, "errors", ())
-    said = {each.get("reason") for each in reasons if isinstance(each, dict)}
-    return status >= 500 or status == 429 or not said.isdisjoint(_TRANSIENT)
+    reasons_found = {each.get("reason") for each in reasons if isinstance(each, dict)}
+    return status >= 500 or status == 429 or not reasons_found.isdisjoint(_TRANSIENT)
 
 
 def status_of(error: TargetError) -> int:
-    """The HTTP status with which a service refused; 0 if there was none."""
+    """Returns the HTTP status of a rejected call; 0 if there was none."""
     return int(getattr(error.__cause__, "code", None) or 0)
 
 
@@ -148,13 +148,13 @@ def _unavailable(doing: str, error: BaseException) -> TargetUnavailableError:
 
 
 def _reason(error: BaseException) -> str:
-    told = _URL.sub("", " ".join(str(getattr(error, "message", None) or error).split())) or type(error).__name__
+    message = _URL.sub("", " ".join(str(getattr(error, "message", None) or error).split())) or type(error).__name__
     status = getattr(error, "code", None)
-    return f"{told} ({int(status)})" if status else told
+    return f"{message} ({int(status)})" if status else message
 
 
 def _plain(answer: Any) -> dict[str, Any]:
-    """A message of the SDK as plain values; of an aggregated list's pair what it has of a place."""
+    """Converts an SDK message to plain values; for an item of an aggregated list its second part."""
     if isinstance(answer, tuple):
         answer = answer[1]
     plain: dict[str, Any] = type(answer).to_dict(answer, use_integers_for_enums=False)

