@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run on every Spark node before it takes work. Executors need one interpreter at one path; all else comes with the job.
+# Runs on every Spark node before it accepts jobs. Executors need an interpreter at one path; jobs bring everything else.
 # Usage: spark-node.sh /usr/bin/python3.11
 set -euo pipefail
 

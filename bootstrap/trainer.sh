@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes a fresh machine of the trainer group a worker of the run that the group is assigned to.
+# Sets up a new machine of the trainer group as a worker of the run that the group is assigned to.
 #
-#   trainer.sh             sets the machine up; run as root when the machine starts, and may be run again
-#   trainer.sh if-overdue  takes the machine out of its group once its deadline has passed; a timer runs it
-#   trainer.sh finished    brings the deadline near; runs when the worker's unit has ended well
+#   trainer.sh             sets up the machine; runs as root at its start, and may run again
+#   trainer.sh if-overdue  removes the machine from its group if its deadline has passed; a timer runs it
+#   trainer.sh finished    sets a near deadline; runs when the worker's unit has succeeded
 #
-# Where the cloud runs this, the six variables below are exported above it. A machine whose set-up fails says why in the
-# bucket and leaves its group, so that it neither costs money nor is replaced by another that fails the same way.
+# The cloud's template exports the six variables below before this text. A machine whose set-up fails writes its log to
+# the bucket and leaves its group, so that it costs nothing and no other machine replaces it and fails the same way.
 set -euo pipefail
 
 : "${CLOUDLSTM_CLOUD:?}" "${CLOUDLSTM_BUCKET_URI:?}" "${CLOUDLSTM_GROUP:?}" "${CLOUDLSTM_REGION:?}"
@@ -24,9 +24,9 @@ export HOME=/root # at the start of a machine there is none
 export LC_ALL=C   # letters and digits of a pattern are those of ASCII
 export UV_CACHE_DIR=$BASE/uv-cache UV_PYTHON_INSTALL_DIR=$BASE/python PATH=$BASE/bin:$PATH
 
-# What comes from outside ---------------------------------------------------------------------------------------------
-# This runs as root, bash runs commands that stand in the text of a number ("a[$(...)]"), and a path, a header or a unit can
-# hold more than one value. So what an object or the metadata service says is used only if it matches its pattern.
+# Checks of external values -------------------------------------------------------------------------------------------
+# This runs as root, and bash executes commands inside the text of a number ("a[$(...)]"). A path, header or unit can be
+# made to hold several values. So values of objects and of the metadata service must match a pattern before use.
 declare -rA PATTERNS=(
   [version]=1 [deadline]='0|[1-9][0-9]{0,10}' [accelerator]='cpu|cuda' [python]='3\.[0-9]{1,2}'
   [workers]='[1-9][0-9]{0,3}' [port]='[1-9][0-9]{3,4}' [attempt]='[1-9][0-9]{0,8}' [sha256]='[0-9a-f]{64}'
@@ -47,7 +47,7 @@ checked() { # NAME VALUE: the value, if the pattern of that name allows it
   fi
 }
 
-# What differs between clouds -----------------------------------------------------------------------------------------
+# Functions per cloud -------------------------------------------------------------------------------------------------
 
 metadata() { # id or address of this machine; of Google's also zone and project-id
   local found
@@ -122,11 +122,11 @@ unknown_cloud() {
   return 1
 }
 
-# The end -------------------------------------------------------------------------------------------------------------
+# Deadline and shutdown -----------------------------------------------------------------------------------------------
 
 leave() {
   leave_group && return
-  # Without network there is still the switch. But Google's groups replace what is off: there the timer asks again.
+  # Without network, shut down. But Google's groups replace a stopped machine: there the timer tries again.
   if [[ $CLOUDLSTM_CLOUD != gcp ]] || ! systemctl is-active --quiet cloudlstm-deadline.timer; then
     shutdown -h now
   fi
@@ -138,14 +138,14 @@ if_overdue() {
   (($(date +%s) < deadline)) || leave
 }
 
-set_deadline() { # EPOCH_SECONDS: the earliest of all that were ever set holds
+set_deadline() { # EPOCH_SECONDS: keeps the earliest deadline ever set
   local earlier=$1
   [[ ! -s $BASE/deadline ]] || earlier=$(checked deadline "$(cat "$BASE/deadline")") || return
   echo $(($1 < earlier ? $1 : earlier)) >"$BASE/deadline.new"
   mv "$BASE/deadline.new" "$BASE/deadline"
 }
 
-finished() { # the run has no more work for this machine; a launcher that lives takes it away sooner
+finished() { # the run has no more work for this machine; a live launcher removes it sooner
   [[ ${SERVICE_RESULT:-} != success ]] || set_deadline $(($(date +%s) + 600))
 }
 
@@ -157,11 +157,11 @@ on_exit() { # STATUS
   if id=$(metadata id); then
     copy "$BASE/setup.log" "$COORDINATES/machines/$id.log" || true
   fi
-  set_deadline 0 || true # what is accepted may yet come to nothing: then the timer asks again
+  set_deadline 0 || true # an accepted request to leave may still fail: then the timer tries again
   leave
 }
 
-# The set-up ----------------------------------------------------------------------------------------------------------
+# Set-up --------------------------------------------------------------------------------------------------------------
 
 retry() { # COMMAND...: five tries
   local try
@@ -187,7 +187,7 @@ is() { # FILE SHA256
   sha256sum --check --status <<<"$2  $1" 2>/dev/null
 }
 
-fetch() { # NAME FILE: the object that the assignment names, unless it is there already
+fetch() { # NAME FILE: downloads the object named in the assignment, unless FILE has its content
   local uri sha256
   uri=$(field "$1.uri") && sha256=$(field "$1.sha256") || return
   is "$2" "$sha256" && return
@@ -224,8 +224,8 @@ check_driver() {
   [[ $CLOUDLSTM_GPU == none ]] || retry nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 }
 
-# A launcher writes the assignment before its group grows. So a machine that finds none for half an hour, or only one whose
-# deadline has passed, replaces one that nobody needs any longer.
+# A launcher writes the assignment before it scales out. So a machine that finds none, or an expired one, for half an hour
+# replaces a machine that is no longer needed.
 await_assignment() {
   local deadline=0 tries=0 name accelerator
   while true; do
@@ -255,7 +255,7 @@ install_pip() {
 
 bring_uv() {
   command -v uv && return
-  python3 -m pip --version || retry install_pip # from the index that pip is set to
+  python3 -m pip --version || retry install_pip # from the index in pip's settings
   echo "uv==$UV_VERSION --hash=sha256:$UV_SHA256" >"$BASE/uv.txt"
   retry python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -d "$BASE" -r "$BASE/uv.txt"
   python3 -m zipfile -e "$BASE/uv-$UV_VERSION"-*.whl "$BASE/uv"

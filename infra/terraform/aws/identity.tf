@@ -1,4 +1,4 @@
-# Four roles, each with what it needs: EMR itself, Spark nodes, trainers, and whoever submits runs.
+# Four roles with minimal rights: EMR itself, Spark nodes, trainers, and users who submit runs.
 
 locals {
   objects     = { for prefix in ["runs", "code", "bootstrap", "logs"] : prefix => "${aws_s3_bucket.runs.arn}/${prefix}/*" }

@@ -19,7 +19,7 @@ data "aws_availability_zones" "here" {
 locals {
   zones = [for letter in var.zones : "${var.region}${letter}" if contains(data.aws_availability_zones.here.names, "${var.region}${letter}")]
 
-  # AmazonEMRServicePolicy_v2 allows the service to touch only what carries this tag.
+  # AmazonEMRServicePolicy_v2 lets the service change only resources with this tag.
   emr_tags = { for-use-with-amazon-emr-managed-policies = "true" }
 }
 
@@ -31,7 +31,7 @@ resource "aws_vpc" "main" {
   tags                 = merge(local.emr_tags, { Name = var.name })
 }
 
-# A network's default group lets its members talk; ours has no rule, so whatever lands in it is cut off.
+# By default members of a network's default group can connect to each other; this one has no rules, so they cannot.
 resource "aws_default_security_group" "unused" {
   vpc_id = aws_vpc.main.id
 }
@@ -129,7 +129,7 @@ resource "aws_route" "nat" {
   nat_gateway_id         = aws_nat_gateway.out[0].id
 }
 
-# Security groups. EMR adds what it misses to the first three, and their rules name each other: hence the revocation.
+# Security groups. EMR adds missing rules to the first three, and these refer to each other: hence the revocation.
 
 resource "aws_security_group" "spark" {
   for_each = {
@@ -154,7 +154,7 @@ resource "aws_security_group" "trainers" {
 }
 
 locals {
-  # Who opens connections to whom within the network; protocol "-1" is everything.
+  # Allowed connections within the network; protocol "-1" means all.
   flows = merge(
     { for pair in setproduct(["primary", "node"], ["primary", "node"]) : "${pair[0]}-${pair[1]}" => {
       from = aws_security_group.spark[pair[0]].id, to = aws_security_group.spark[pair[1]].id, protocol = "-1", ports = [null, null]
@@ -165,7 +165,7 @@ locals {
     { primary-service = {
       from = aws_security_group.spark["primary"].id, to = aws_security_group.spark["service"].id, protocol = "tcp", ports = [9443, 9443]
     } },
-    # Every port: NCCL listens on ports that nobody can name beforehand.
+    # Every port: NCCL listens on ports that are not known in advance.
     { trainers-trainers = {
       from = aws_security_group.trainers.id, to = aws_security_group.trainers.id, protocol = "tcp", ports = [0, 65535]
     } },

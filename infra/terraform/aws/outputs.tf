@@ -1,4 +1,4 @@
-# The target document: what `cloudlstm --target` reads, from here or from the bucket. The keys are the same on every cloud.
+# The target document, which `cloudlstm --target` reads from these outputs or from the bucket. All clouds have the same keys.
 
 locals {
   target = {

@@ -96,7 +96,7 @@ resource "aws_emr_cluster" "spark" {
     ]
   }
 
-  # The cluster must go before what it needs to start and to end.
+  # Destroy the cluster before the resources that it needs to start and to stop.
   depends_on = [
     aws_iam_role_policy.spark_node,
     aws_iam_role_policy.spark_service,

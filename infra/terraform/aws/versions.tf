@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Where the state lies is yours to say, for example in a file backend.tf with  backend "s3" { use_lockfile = true … }.
+  # Choose where the state is stored, for example in a file backend.tf with  backend "s3" { use_lockfile = true … }.
 }
 
 provider "aws" {

@@ -1,4 +1,4 @@
-# Mails before the month gets expensive. It warns; what stops machines are their own deadlines.
+# Mails a warning when the month's cost nears its limit. It stops nothing: machines stop at their own deadlines.
 
 data "google_project" "this" {
   count = var.budget == null ? 0 : 1

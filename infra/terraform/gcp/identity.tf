@@ -1,10 +1,10 @@
-# Three accounts, each with what it needs: Spark nodes, trainers, and whoever submits runs. All grants are additive.
+# Three service accounts with minimal rights: Spark nodes, trainers, and users who submit runs. All grants are additive.
 
 locals {
   objects     = "projects/_/buckets/${google_storage_bucket.runs.name}/objects"
   coordinates = "${local.objects}/trainers/${local.trainer_group}" # lease, assignment, machines' logs
 
-  # Who may do what with the runs' bucket, below which prefixes. To list, a role on the whole bucket is needed.
+  # Roles on the runs' bucket and the prefixes they apply to. Listing needs a role on the whole bucket.
   work = {
     trainer-work = {
       member   = google_service_account.trainer.member
@@ -98,7 +98,7 @@ resource "google_project_iam_custom_role" "trainer" {
 }
 
 locals {
-  # A group has no policy of its own. For machines the condition names those of ours.
+  # A group has no IAM policy. For machines the condition selects those of this target.
   ours = "resource.type != \"compute.googleapis.com/Instance\" || resource.name.extract(\"/instances/{name}\").startsWith(\"${local.trainer_group}-\")"
 }
 

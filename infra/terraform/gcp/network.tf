@@ -63,7 +63,7 @@ resource "google_compute_router_nat" "out" {
   }
 }
 
-# Without a rule nothing comes in. These name service accounts: a machine cannot give itself one, as it could a tag.
+# Without a rule no connection is allowed. Rules name service accounts: unlike a tag, a machine cannot give itself one.
 
 resource "google_compute_firewall" "spark" {
   name                    = "${var.name}-spark"
@@ -86,7 +86,7 @@ resource "google_compute_firewall" "spark" {
   }
 }
 
-# Every port: NCCL listens on ports that nobody can name beforehand.
+# Every port: NCCL listens on ports that are not known in advance.
 resource "google_compute_firewall" "trainers" {
   name                    = local.trainer_group
   description             = "Trainers: all TCP among themselves, nothing else comes in"

@@ -7,7 +7,7 @@ locals {
   spark_disk        = { type = "pd-balanced", gib = 100 }
 }
 
-# Dataproc hands its scripts no arguments, so this one's stands within.
+# Dataproc passes no arguments to its scripts, so the argument is part of the text.
 resource "google_storage_bucket_object" "spark_bootstrap" {
   bucket = google_storage_bucket.runs.name
   name   = "bootstrap/spark-node.sh"
@@ -125,7 +125,7 @@ resource "google_dataproc_cluster" "spark" {
     ignore_changes = [cluster_config[0].preemptible_worker_config[0].num_instances] # the policy changes it
   }
 
-  # The cluster must go before what it needs to start and to end.
+  # Destroy the cluster before the resources that it needs to start and to stop.
   depends_on = [
     google_compute_firewall.spark,
     google_compute_router_nat.out,

@@ -16,7 +16,7 @@ resource "google_storage_bucket" "runs" {
     enabled = true
   }
 
-  # Versions undo a mistake already; to keep what they drop for another week would be paid for twice.
+  # Versions already undo mistakes; soft deletion would keep, and bill, dropped versions for another week.
   soft_delete_policy {
     retention_duration_seconds = 0
   }
@@ -58,7 +58,7 @@ resource "google_storage_bucket" "runs" {
   }
 }
 
-# Buckets of its own keep Dataproc from making two for the whole project, which no destroy would take away.
+# With its own buckets, Dataproc does not create two for the whole project, which no destroy would remove.
 resource "google_storage_bucket" "spark" {
   # checkov:skip=CKV_GCP_62:These are the logs.
   # checkov:skip=CKV_GCP_78:What Dataproc writes here is written once, and kept for a month.

@@ -71,7 +71,7 @@ resource "google_compute_instance_template" "trainers" {
     scopes = ["cloud-platform"]
   }
 
-  # Beneath a machine's own deadline, a quarter of an hour later: Compute Engine deletes what could not delete itself.
+  # Backup of a machine's own deadline, 15 minutes later: Compute Engine deletes machines that did not delete themselves.
   scheduling {
     provisioning_model          = var.trainer_spot ? "SPOT" : "STANDARD"
     preemptible                 = var.trainer_spot
