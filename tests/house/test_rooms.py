@@ -1,4 +1,4 @@
-"""The shape of the package: rooms with a docstring, and a page that names every room."""
+"""The shape of the package: rooms with a docstring, modules of a readable size, and a page that names every room."""
 
 from __future__ import annotations
 
@@ -12,6 +12,24 @@ import cloudlstm
 PACKAGE = Path(cloudlstm.__file__).parent
 REPO = Path(__file__).resolve().parents[2]
 ROOMS = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
+LINES = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+MOST_LINES = 300
+FEW_LINES = 40
+MOST_SHORT_MODULES = 5
+
+
+def names(paths: list[Path]) -> list[str]:
+    return sorted(f"{path.relative_to(PACKAGE)}: {LINES[path]} lines" for path in paths)
+
+
+def test_few_modules_are_short() -> None:
+    short = [path for path, lines in LINES.items() if lines < FEW_LINES]
+    assert len(short) <= MOST_SHORT_MODULES, names(short)
+
+
+def test_no_module_is_long() -> None:
+    long = [path for path, lines in LINES.items() if lines > MOST_LINES]
+    assert not long, names(long)
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: str(room.relative_to(PACKAGE)))
