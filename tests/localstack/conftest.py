@@ -1,4 +1,4 @@
-"""One emulated cloud of each kind for all tests of this folder, and clients that see each answer as it is."""
+"""The emulated clouds for the tests of this folder, and clients without retries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cloud(aws_cloud: Cloud) -> Cloud:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_goes_wrong_by_an_earlier_test(request: pytest.FixtureRequest) -> Iterator[None]:
+def _clear_faults(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for name in {"cloud", "gcp"}.intersection(request.fixturenames):
         request.getfixturevalue(name).control.clear()
@@ -28,7 +28,7 @@ def _nothing_goes_wrong_by_an_earlier_test(request: pytest.FixtureRequest) -> It
 
 @pytest.fixture(scope="session")
 def client(cloud: Cloud) -> Client:
-    """A boto3 client by the name of its service."""
+    """A function that returns a boto3 client by the name of its service."""
     import boto3
     from botocore.config import Config
 
@@ -48,7 +48,7 @@ def client(cloud: Cloud) -> Client:
 
 @pytest.fixture(scope="session")
 def target(cloud: Cloud) -> dict[str, Any]:
-    """A target on the cloud."""
+    """A target on the emulated AWS."""
     return cloud.make_target("boxed")
 
 
@@ -60,20 +60,20 @@ def gcp(gcp_cloud: Cloud) -> Cloud:
 
 @pytest.fixture(scope="session")
 def gcp_target(gcp: Cloud) -> dict[str, Any]:
-    """A target on it."""
+    """A target on the emulated Google Cloud."""
     return gcp.make_target("boxed")
 
 
 @pytest.fixture
 def box(request: pytest.FixtureRequest) -> Cloud:
-    """The cloud that the test is run on: AWS, unless the test names others."""
+    """The cloud of the test: AWS, unless the test is parametrized."""
     running: Cloud = request.getfixturevalue({"aws": "cloud", "gcp": "gcp"}[getattr(request, "param", "aws")])
     return running
 
 
 @pytest.fixture
 def trainers(box: Cloud, request: pytest.FixtureRequest) -> Iterator[Trainers]:
-    """The group with nothing assigned; empty again afterwards."""
+    """A trainer group without an assignment; emptied after the test."""
     group: Trainers
     if box.options.cloud == "aws":
         group = AwsTrainers(request.getfixturevalue("client"), request.getfixturevalue("target"))

@@ -1,4 +1,4 @@
-"""A cloud in the background: found by its folder, and gone with all its processes however it ends."""
+"""A cloud in the background is found by its folder, and all its processes end with it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def localstack(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command line, from the project's root."""
+    """Runs the command line in the project's root."""
     command = [sys.executable, "-m", "localstack", words[0], f"--folder={folder}", *words[1:]]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def processes(folder: Path) -> dict[int, str]:
-    """The processes that work in the folder or were told of it, without this test and its children."""
+    """Returns the processes that work in the folder or have it in their command line, without this test."""
     found = {}
     for each in Path("/proc").glob("[0-9]*"):
         try:
@@ -39,7 +39,7 @@ def processes(folder: Path) -> dict[int, str]:
 
 
 def killed(folder: Path) -> None:
-    """Kills the process that holds the cloud; all others go, that which keeps its network included."""
+    """Kills the cloud's main process; checks that all others end, including the one that keeps its network."""
     settings = folder / "data" / "relay" / "settings.json"  # there is none where the kernel allows no network
     keepers = [int(json.loads(settings.read_text())["enter"][-1])] if settings.exists() else []
     assert all(map(alive, keepers))
@@ -80,12 +80,12 @@ def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
     killed(folder)
     down = localstack(folder, "down")
     assert (down.returncode, down.stderr) == (1, f"no cloud runs in {folder}\n")
-    assert down.stdout.splitlines() == [f"unset {name}" for name in exported], "the shell that was told of it has them"
+    assert down.stdout.splitlines() == [f"unset {name}" for name in exported], "the shell still has these variables"
     assert localstack(folder, "env").returncode == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_so_does_killing_the_other_cloud(tmp_path: Path) -> None:
+def test_killing_a_google_cloud_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "cloud"
     up = localstack(folder, "up", "--cloud=gcp", "--target", str(tmp_path / "target.json"), "--name=killed")
     assert up.returncode == 0, up.stderr

@@ -1,4 +1,4 @@
-"""The example workflow: its shell steps, run one after the other as a CI service runs them."""
+"""Runs the shell steps of the example workflow as a CI service does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORKFLOW = ROOT / "examples" / "ci" / "pipeline.yml"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """What the workflow finds after its set-up: the project's files, and this environment as its .venv."""
+    """A folder as the workflow has it after its set-up: the project's files, and this environment as .venv."""
     for name in ("localstack", "src", "jobs", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)

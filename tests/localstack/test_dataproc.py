@@ -1,4 +1,4 @@
-"""Dataproc as its client sees it: the life of jobs, what the service refuses, and a job that really runs."""
+"""Dataproc through its client: states of jobs, errors of the service, and a job that really runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer_groups import GSBucket
 
 WHERE = {"project_id": "emulated", "region": "us-central1"}
 
-# Reads and writes GCS in driver and executors by a module that nobody but the archive has.
+# Reads and writes Cloud Storage in driver and executors with a module that only the archive contains.
 JOB = """
 import json, os, sys
 from importlib.util import find_spec
@@ -56,7 +56,7 @@ def write(name, text):
 
 
 class Jobs:
-    """Jobs on the cluster of a target, through Google's own client."""
+    """Jobs on a target's cluster, through Google's client."""
 
     def __init__(self, target: dict[str, Any]) -> None:
         from google.auth.credentials import AnonymousCredentials
@@ -72,7 +72,7 @@ class Jobs:
         self.cluster = target["spark_cluster"]
 
     def submit(self, name: str, *, request: str = "", cluster: str = "", **more: Any) -> Any:
-        """Submits a job; `more` is about its program, or names other parts of the job by a capital letter."""
+        """Submits a job. `more` sets fields of its program; names with a capital letter set other fields of the job."""
         program = {"main_python_file_uri": "gs://boxed-data/job.py", "args": ["gs://boxed-data/runs/1"]}
         parts = {key.lower(): more.pop(key) for key in list(more) if key[0].isupper()}
         job = {
@@ -91,7 +91,7 @@ class Jobs:
         return str(self.get(name).status.state.name)
 
     def wait(self, name: str, *states: str) -> Any:
-        """The job once it is in one of the states; without states, once it has ended."""
+        """Waits until a job is in one of the states (default: ended); returns the job."""
         until(lambda: self.state(name) in (states or ("DONE", "ERROR", "CANCELLED")), f"job {name}")
         return self.get(name)
 
@@ -162,7 +162,7 @@ def test_a_job_runs_on_two_executors_with_what_its_archive_brings(gcp: Cloud, jo
     assert len(executors(events)) == 2
 
 
-def test_a_job_that_fails_tells_why_and_may_be_tried_again(gcp: Cloud, jobs: Jobs) -> None:
+def test_a_failed_job_has_a_reason_and_may_be_restarted(gcp: Cloud, jobs: Jobs) -> None:
     jobs.submit("fails", main_python_file_uri="gs://boxed-data/nothing.py")
     until(lambda: jobs.get("fails").yarn_applications, "the job to begin")
     gcp.control.fault("step-fails", reason="Disk full.", times=3)
@@ -179,7 +179,7 @@ def test_a_job_that_fails_tells_why_and_may_be_tried_again(gcp: Cloud, jobs: Job
     assert f"{job.driver_output_resource_uri}.*" in job.status.details
 
 
-def test_jobs_are_cancelled_found_and_told_apart(gcp: Cloud, jobs: Jobs) -> None:
+def test_jobs_are_cancelled_and_listed_and_ids_are_unique(gcp: Cloud, jobs: Jobs) -> None:
     gcp.control.fault("step-hangs", times=2)
     first = jobs.submit("first", request="one")
     assert (first.status.state.name, first.reference.project_id) == ("PENDING", "emulated")

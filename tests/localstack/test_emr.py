@@ -1,4 +1,4 @@
-"""EMR as its clients see it: the life of steps and clusters, and what the service refuses."""
+"""EMR through its client: states of steps and clusters, and errors of the service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def s3(client: Any) -> Any:
     return made
 
 
-def test_steps_run_in_their_order_and_one_that_fails_tells_why(cloud: Cloud, emr: Any, s3: Any) -> None:
+def test_steps_run_in_order_and_a_failed_step_has_a_reason(cloud: Cloud, emr: Any, s3: Any) -> None:
     cluster = Cluster(emr, s3, BUCKET)
     assert cluster.state == "WAITING"
     cloud.control.fault("step-hangs")
@@ -72,7 +72,7 @@ def test_a_failed_step_can_cancel_the_others_or_end_the_cluster(cloud: Cloud, em
     assert reason["Code"] == "STEP_FAILURE"
 
 
-def test_concurrent_steps_and_what_the_end_of_a_cluster_means_for_them(cloud: Cloud, emr: Any, s3: Any) -> None:
+def test_concurrent_steps_end_with_their_cluster(cloud: Cloud, emr: Any, s3: Any) -> None:
     cluster = Cluster(emr, s3, BUCKET, StepConcurrencyLevel=2)
     cloud.control.fault("step-hangs", times=2)
     steps = [cluster.add("job.py") for _ in range(3)]
@@ -115,7 +115,7 @@ def test_policies_are_kept_and_an_idle_cluster_ends(emr: Any, s3: Any) -> None:
     until(lambda: cluster.state == "TERMINATED", "the idle cluster to end")
 
 
-def test_calls_that_are_refused_for_a_while_and_those_that_fail_some_times(cloud: Cloud, emr: Any, client: Any) -> None:
+def test_calls_are_throttled_for_a_time_or_fail_a_number_of_times(cloud: Cloud, emr: Any, client: Any) -> None:
     cloud.control.fault("throttled", service="emr", action="ListClusters", seconds=2)
     refused(emr.list_clusters, "ThrottlingException", "Rate exceeded")
     emr.list_release_labels()
@@ -138,7 +138,7 @@ def test_calls_that_are_refused_for_a_while_and_those_that_fail_some_times(cloud
     refused(emr.list_clusters, "InternalServerException", "try later")
 
 
-def test_logs_are_as_late_as_they_are_told_to_be(tmp_path: Path) -> None:
+def test_logs_arrive_after_the_delay(tmp_path: Path) -> None:
     world: Any = SimpleNamespace(log_delay_s=1.0, problems=[])
     began = time.monotonic()
     Logs(world).send({f"file://{tmp_path}/logs/steps/s-1/stderr": b"as it was"})
@@ -148,7 +148,7 @@ def test_logs_are_as_late_as_they_are_told_to_be(tmp_path: Path) -> None:
     assert written.read_bytes() == b"as it was"
 
 
-def test_faults_that_make_no_sense_are_refused(cloud: Cloud) -> None:
+def test_invalid_faults_are_rejected(cloud: Cloud) -> None:
     for kind, attributes, why in (
         ("step-flies", {}, "there is no fault 'step-flies'"),
         ("throttled", {"servce": "emr"}, "a fault has no servce"),
@@ -160,7 +160,7 @@ def test_faults_that_make_no_sense_are_refused(cloud: Cloud) -> None:
 
 
 def refused(call: Any, code: str, message: str, **words: Any) -> ClientError:
-    """The call is refused with this code, and these words in its message."""
+    """Checks that the call is rejected with this code and message."""
     with pytest.raises(ClientError) as caught:
         call(**words)
     assert caught.value.response["Error"]["Code"] == code

@@ -1,4 +1,4 @@
-"""A group of N has N machines: processes with an address each, which do what a trainer does and end with it."""
+"""A group of N has N machines: processes with an address each, which do the work of a trainer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from localstack.machines.machine import exports_of
 from on_emulators import alive, refused, until
 from trainer_groups import AwsTrainers, GcpTrainers, Trainers, compute
 
-# Tells what it found, then stays; its child has a session of its own, as a worker's might. It fails the first time.
+# Reports what it found, then waits; its child has its own session, as a worker may have. The first run fails.
 MEMBER = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
@@ -31,15 +31,15 @@ variables = {name: value for name, value in os.environ.items() if name.startswit
 assert int(variables.pop("CLOUDLSTM_CORES")) in os.sched_getaffinity(0)  # machines share those of this one
 told = {"pids": [os.getppid(), os.getpid(), child.pid], "package": cloudlstm.__file__, "variables": variables,
         "jobs": sorted(os.listdir(Path(__file__).parent))}
-def tell(what):
+def report(what):
     storage.write_json(f"{variables['CLOUDLSTM_BUCKET_URI']}/{what}/{variables['CLOUDLSTM_ADDRESS']}", told)
 
 def warned(*_):
-    tell("warned")
+    report("warned")
     sys.exit(0)
 
 signal.signal(signal.SIGTERM, warned)
-tell("alive")
+report("alive")
 time.sleep(1000)
 """
 
@@ -50,7 +50,7 @@ def on(*clouds: str) -> pytest.MarkDecorator:
 
 
 def workers(trainers: Trainers, count: int) -> dict[str, Any]:
-    """What that many workers told, by address."""
+    """Waits for the reports of that many workers; returns them by address."""
     until(lambda: len(trainers.reports("alive/")) == count, f"{count} workers")
     return trainers.reports("alive/")
 
@@ -84,7 +84,7 @@ def test_a_group_grows_and_shrinks_by_real_processes(box: Cloud, trainers: Train
     until(lambda: not any(map(alive, pids)), "all processes to go")
 
 
-def test_activities_tell_what_a_group_did(trainers: Trainers) -> None:
+def test_activities_are_recorded(trainers: Trainers) -> None:
     assert isinstance(trainers, AwsTrainers)
     before = len(trainers.activities())
     trainers.scale(1)
@@ -115,7 +115,7 @@ def test_a_preempted_machine_is_replaced(box: Cloud, trainers: Trainers, grace_s
 
 
 @on("aws", "gcp")
-def test_a_group_that_never_fills_says_so(box: Cloud, trainers: Trainers) -> None:
+def test_missing_capacity_is_reported(box: Cloud, trainers: Trainers) -> None:
     box.control.fault("no-capacity", group=trainers.name)
     trainers.scale(2)
     until(lambda: len(trainers.start_errors()) > 2, "a retry")
@@ -156,7 +156,7 @@ def test_a_machine_removes_itself_at_its_deadline(trainers: Trainers) -> None:
 
 
 @on("aws", "gcp")
-def test_a_machine_that_gets_a_wrong_package_says_so_and_goes(box: Cloud, trainers: Trainers) -> None:
+def test_a_machine_with_a_wrong_package_reports_it_and_removes_itself(box: Cloud, trainers: Trainers) -> None:
     if box.options.cloud == "gcp":  # it asks again
         box.control.fault("api-error", service="compute", action="RegionInstanceGroupManagers.DeleteInstances")
     trainers.assign(MEMBER, deadline=time.time() + 1000, sha256="0" * 64)
@@ -200,7 +200,7 @@ def test_what_user_data_exports() -> None:
 
 
 @on("gcp")
-def test_what_instance_groups_tell_and_refuse(box: Cloud, trainers: Trainers) -> None:
+def test_states_and_errors_of_instance_groups(box: Cloud, trainers: Trainers) -> None:
     assert isinstance(trainers, GcpTrainers)
     groups, where = trainers.groups, trainers.where
     for size in (-1, 2001):

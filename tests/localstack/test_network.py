@@ -1,4 +1,4 @@
-"""Where the kernel allows no network namespace, the emulator works and says what is open."""
+"""Where the kernel allows no network namespace, the emulator works and warns what is open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localstack import background
 from trainer_groups import GSBucket
 
 
-def test_without_a_namespace_google_works_and_one_line_says_what_is_open(
+def test_without_a_namespace_the_cloud_works_and_warns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse() -> NoReturn:

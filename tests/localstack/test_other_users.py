@@ -1,4 +1,4 @@
-"""What other users of this machine get from the emulators' ports: no program run, no file, no object."""
+"""Other users of this machine can run no program and read no file or object through the emulators' ports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUCKET = "others"
 
 @pytest.fixture(scope="module")
 def spark(cloud: Cloud, client: Any) -> str:
-    """The URL of the Spark master, once a step has needed it."""
+    """The URL of the Spark master, started by a step."""
     if not cloud.control.state()["spark"]:
         s3 = client("s3")
         s3.create_bucket(Bucket=BUCKET)
@@ -65,7 +65,7 @@ OTHERS = {
     " UnrecognizedClientException InvalidClientTokenId",
     "another secret": "SignatureDoesNotMatch AuthFailure InvalidSignatureException SignatureDoesNotMatch"
     " InvalidSignatureException SignatureDoesNotMatch",
-    # Such a call does not say which service it is for, so all get the same answer unless a header tells.
+    # Such a call does not name its service, so all get the same answer, except those with a header that names it.
     "no key": "MissingAuthenticationToken MissingAuthenticationToken MissingAuthenticationTokenException"
     " MissingAuthenticationToken MissingAuthenticationTokenException MissingAuthenticationToken",
 }
@@ -73,7 +73,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("who", OTHERS)
 def test_aws_refuses_calls_that_are_not_signed_with_its_own_key(cloud: Cloud, who: str) -> None:
-    """In each service's own words. They would add steps, start machines and read user data."""
+    """Each service uses its own error. Such calls could add steps, start machines and read user data."""
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -98,7 +98,7 @@ def test_aws_refuses_calls_that_are_not_signed_with_its_own_key(cloud: Cloud, wh
 def test_google_refuses_paths_that_do_not_begin_with_its_secret(
     gcp: Cloud, gcp_target: dict[str, Any], secret: str
 ) -> None:
-    """Storage, Dataproc, Compute Engine and the emulator's own API: what each would have done, it does not do."""
+    """Storage, Dataproc and Compute Engine answer 403 and do nothing."""
     place = "projects/emulated/regions/us-central1"
     group = f"/compute/v1/{place}/instanceGroupManagers/{gcp_target['trainer_group']}"
     storage, services = gcp.environment["STORAGE_EMULATOR_HOST"], gcp_target["endpoints"]["dataproc"]

@@ -1,4 +1,4 @@
-"""Tools that set buckets up, such as Terraform, find all of S3 at the address of the other services."""
+"""Tools that configure buckets, such as Terraform, find all of S3 at the URL of the other services."""
 
 from __future__ import annotations
 

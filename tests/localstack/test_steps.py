@@ -1,4 +1,4 @@
-"""A step that is submitted really runs: on Spark, on nodes that have pyspark only, with what it brings along."""
+"""Submitted steps really run on Spark, on nodes that have only pyspark, with the files of the submission."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from on_emulators import Cluster, alive, until
 
 BUCKET = "steps"
 
-# Reads and writes S3 in driver and executors by a boto3 that nobody but the archive has.
+# Reads and writes S3 in driver and executors with a boto3 that only the archive contains.
 JOB = """
 import json, os, sys
 import boto3
@@ -44,7 +44,7 @@ boto3.client("s3").put_object(Bucket=BUCKET, Key="facts.json", Body=json.dumps(f
 context.stop()
 """
 
-# Begins a process in a session of its own that pays no attention to interrupts.
+# Starts a process in its own session that ignores SIGINT.
 SLEEPER = """
 import os, subprocess, sys, time
 deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(1000)"
@@ -67,7 +67,7 @@ def cluster(client: Any, s3: Any) -> Cluster:
 
 
 def dependencies() -> bytes:
-    """boto3 and what it needs, as much of it as S3 takes."""
+    """Returns boto3 and its dependencies as a zip, with the data of S3 only."""
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3"):
@@ -133,7 +133,7 @@ def test_a_job_reads_and_writes_s3_on_two_executors_with_what_its_archive_brings
     assert "state: FINISHED" in cluster.log(f"{step}/stderr.gz")
 
 
-def test_a_dependency_left_out_shows(s3: Any, cluster: Cluster) -> None:
+def test_a_step_fails_without_its_dependency(s3: Any, cluster: Cluster) -> None:
     upload(s3, job__py=JOB.encode())
     step = cluster.add("--deploy-mode", "cluster", f"s3://{BUCKET}/job.py")
     status = cluster.wait(step)
@@ -160,13 +160,13 @@ def test_files_and_interpreters_that_the_nodes_lack(s3: Any, cluster: Cluster) -
 
 
 def sleeping(s3: Any, cluster: Cluster) -> str:
-    """A step that sleeps."""
+    """Adds a step that sleeps; returns its id."""
     upload(s3, sleeper__py=SLEEPER.encode())
     return cluster.add("--deploy-mode", "cluster", f"s3://{BUCKET}/sleeper.py")
 
 
 def pids_of(cloud: Cloud, cluster: Cluster, step: str) -> list[int]:
-    """The driver's process and its child's; none before the driver has begun."""
+    """Returns the ids of the driver and its child; empty before the driver has started."""
     printed = cloud.folder / f"aws/clusters/{cluster.id}/{step}/driver/stdout"
     return [int(pid) for pid in printed.read_text().split()] if printed.exists() else []
 
@@ -198,7 +198,7 @@ def test_a_step_can_fail_in_the_middle_of_its_work(cloud: Cloud, s3: Any, cluste
     assert not any(map(alive, pids))
 
 
-def test_the_words_of_spark_submit() -> None:
+def test_the_arguments_of_spark_submit() -> None:
     told = parse(["--conf=a.b=c=d", "-c", "e=", "--name", "n", "--files", "x, y", "main.py", "--conf", "mine"])
     assert told.conf == {"a.b": "c=d", "e": ""}
     assert told.options == {"name": "n", "files": "x, y"}

@@ -38,8 +38,8 @@ def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[st
 
 def wait_for_exit(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Waits for a process to end; returns its exit status and its standard error."""
-    _, told = process.communicate(timeout=TIMEOUT_S)
-    return process.returncode, told
+    _, errors = process.communicate(timeout=TIMEOUT_S)
+    return process.returncode, errors
 
 
 def prepared(config: Path, run: str, *settings: str, env: dict[str, str] | None = None) -> tuple[int, str]:
