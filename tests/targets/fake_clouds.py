@@ -1,4 +1,4 @@
-"""Submits to a target on an emulated cloud as a user does, and looks at what became of it."""
+"""Submits runs to an emulated cloud as a user does, and inspects the results through the cloud's own API."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ on_one_cloud = pytest.mark.parametrize("target", ["aws"], indirect=True, scope="
 
 @dataclass(frozen=True)
 class Step:
-    """A Spark application as its platform has it.
+    """A Spark application as its platform reports it.
 
     Attributes:
-        id: The platform's.
-        name: Ours: the run, the job and the attempt.
+        id: The platform's id.
+        name: Name given by cloudlstm: run, job and attempt.
         state: "waiting", "running", "done", "failed" or "cancelled".
     """
 
@@ -42,19 +42,19 @@ class Step:
 class Target(ABC):
     """A target on an emulated cloud, and a folder from which runs are submitted to it.
 
-    What only the cloud itself can tell is asked of its own API, by a class for each cloud.
+    A subclass for each cloud reads the state from the cloud's own API.
 
     Args:
         cloud: The emulator.
         document: The target document.
         folder: Where the configuration and a copy of the document are written.
-        place: What a user calls the target by; the bucket that has its document unless it is given.
+        place: Name of the target on the command line; by default the bucket with its document.
 
     Attributes:
         group_service: The service of the trainers' group, as the emulator's faults name it.
-        troubles: Faults that a submit has to ride out, each of which happens.
-        failure: How the platform tells of a step that failed, with reason and message left open.
-        launch_error: What the platform says where it has no machines.
+        troubles: Faults that a submit must survive; each occurs.
+        failure: The platform's text for a failed step, with placeholders for reason and message.
+        launch_error: The platform's error when it has no capacity.
     """
 
     group_service: str
@@ -74,14 +74,14 @@ class Target(ABC):
         return str(self.document["bucket_uri"])
 
     def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """A verb on this target, which is named by the bucket that has its document."""
+        """Runs a command on this target, named by its bucket."""
         return cloudlstm(verb, f"--target={self.bucket}", *words, timeout_s=LONG_S)
 
     def submit(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.run("submit", f"--config={self.config}", *words)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """A submit that is not waited for."""
+        """Starts a submit without waiting for it."""
         command = ["-m", "cloudlstm", "submit", f"--target={self.bucket}", f"--config={self.config}", *words]
         return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

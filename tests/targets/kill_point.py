@@ -1,4 +1,4 @@
-"""The end of a process at a chosen one of its operations."""
+"""Kills the current process at a chosen operation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cloudlstm.storage import verbs
 
 
 class KillPoint:
-    """Kills this process at one of the operations that it counts, before or after it is done.
+    """Counts operations and kills this process before or after one of them.
 
     Args:
-        at: The number of the operation; 0 spares the process.
-        after: Whether the operation is done before the end.
+        at: Number of the operation; 0 never kills.
+        after: Kill after the operation instead of before it.
     """
 
     def __init__(self, at: int = 0, *, after: bool = False) -> None:
@@ -34,14 +34,14 @@ class KillPoint:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def over_storage(self, *names: str) -> None:
-        """Makes these functions of storage operations, in this process and from now on."""
+        """Counts calls of these storage functions as operations, in this process from now on."""
         for name in names:
             counted = self.over(getattr(verbs, name))
             setattr(storage, name, counted)
             setattr(verbs, name, counted)
 
     def over(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, as an operation."""
+        """Wraps a function so that each call counts as an operation."""
 
         def counted(*args: Any, **kwargs: Any) -> Any:
             with self.operation():

@@ -1,4 +1,4 @@
-"""A launcher of a scripted target in a process of its own, which dies where it is told to."""
+"""Runs a launcher of a scripted target in a child process that is killed at a chosen operation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DOCUMENT = TargetConfig(
 
 
 class UnlimitedAccount:
-    """An account that may have anything, of which nothing remains."""
+    """An account without limits and without resources."""
 
     def credentials(self) -> str:
         return "anybody's"
@@ -46,7 +46,7 @@ class UnlimitedAccount:
 
 
 class FakeBundle(dict[str, object]):
-    """A bundle whose parts are there."""
+    """A bundle whose parts exist already."""
 
     def __missing__(self, name: str) -> object:
         return type("Part", (), {"uri": f"code/{name}", "sha256": name})
@@ -56,10 +56,10 @@ class Launcher:
     """A submit in a forked process.
 
     Args:
-        engine: The cloud.
-        kill_point: Where it dies.
+        engine: The scripted cloud.
+        kill_point: Where the process is killed.
         lost: The share of submissions whose answer is lost.
-        seed: Of these losses.
+        seed: Seed of these losses.
     """
 
     def __init__(self, engine: Engine, kill_point: KillPoint, *, lost: float = 0.0, seed: int = 0) -> None:
@@ -69,12 +69,12 @@ class Launcher:
         self._status: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # never longer than the test
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # ends with the test
             os._exit(_launch(engine, kill_point, self._console, lost, seed))
 
     @property
     def status(self) -> int | None:
-        """As subprocess has it; None while it lives."""
+        """Exit code as in subprocess; None while it runs."""
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -82,8 +82,8 @@ class Launcher:
         return self._status
 
     @property
-    def told(self) -> str:
-        """What it printed."""
+    def output(self) -> str:
+        """Its output."""
         return self._console.read_text()
 
 
@@ -91,9 +91,7 @@ def _launch(engine: Engine, kill_point: KillPoint, console: Path, lost: float, s
     folder = engine.folder
     with console.open("w") as output:
         try:
-            attempts.HEARTBEAT_DEAD_AFTER_S = (
-                2.0  # a launcher on this machine that is stopped counts as dead after this
-            )
+            attempts.HEARTBEAT_DEAD_AFTER_S = 2.0  # a stopped launcher on this machine counts as dead after this
             kill_point.over_storage(*_OPERATIONS)
             config = DOCUMENT.model_copy(update={"bucket_uri": f"file://{folder}/bucket"})
             spark = ScriptedSpark(folder, kill_point, engine.kind, lost, seed)

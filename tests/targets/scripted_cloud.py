@@ -1,8 +1,8 @@
-"""A scripted cloud: steps and machines that wait, then leave what real ones leave, in a folder instead of a service.
+"""A simulated cloud in a folder: its steps and machines write the same objects as real ones.
 
-The launcher's side (ScriptedSpark, ScriptedGroup) may be in a process that is killed; the cloud's side (Engine) is
-moved on by the test. Both see the same files. It refuses what a cloud refuses: a group larger than it may be, an
-unknown step; and what a launcher must never do: a group that grows without a deadline.
+The launcher uses ScriptedSpark and ScriptedGroup, and may be killed; the test advances the cloud (Engine). Both use the
+same files. It rejects what a cloud rejects (a group above its maximum, an unknown step) and what a launcher must never
+do (scale out without a deadline).
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from targets.kill_point import KillPoint
 
 MOST = 3
 HOURS = 1
-"""How long a machine lives at most."""
+"""Longest life of a machine in hours."""
 
 
 @dataclass(frozen=True)
 class CloudKind:
-    """How a cloud differs from others.
+    """Differences between clouds.
 
     Attributes:
         own_ids: Whether steps have ids of the launcher's choice, which nothing else may have, as on Google Cloud.
@@ -70,7 +70,7 @@ def _write(path: Path, document: Any) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Nobody else changes the group meanwhile."""
+    """Holds the lock of the group."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -81,7 +81,7 @@ def _read(path: Path) -> Any:
 
 
 class ScriptedSpark:
-    """The launcher's view of the steps; `odds` of a request's answer are lost after it arrived."""
+    """The launcher's client of the steps; a submission's answer is lost with probability `odds`."""
 
     def __init__(self, folder: Path, kill_point: KillPoint, kind: CloudKind, odds: float = 0.0, seed: int = 0) -> None:
         self._folder, self._kill_point, self._odds = folder / "steps", kill_point, odds
@@ -130,7 +130,7 @@ class ScriptedSpark:
             (self._folder / f"{application}.cancel").touch()
 
     def log_tail(self, application: str) -> list[str]:
-        return ["it said nothing"]
+        return ["no output"]
 
 
 def _application(record: dict[str, Any]) -> Application:
@@ -139,7 +139,7 @@ def _application(record: dict[str, Any]) -> Application:
 
 
 class ScriptedGroup:
-    """The launcher's view of the group."""
+    """The launcher's client of the group."""
 
     def __init__(self, folder: Path, kill_point: KillPoint, kind: CloudKind) -> None:
         self._path, self._kill_point, self._kind = folder / "group.json", kill_point, kind
@@ -182,15 +182,15 @@ class ScriptedGroup:
 
 @dataclass
 class Engine:
-    """The cloud's side: whoever holds the test moves it on.
+    """The cloud itself; the test advances it with `tick`.
 
     Attributes:
-        folder: Of its files.
-        kind: How it differs from other clouds.
-        late_s: How far its clock is ahead.
-        working: Runs with a step at work; two at a time would be a doubled step.
-        prepared: How often the work of a step was done, by run.
-        trained: Likewise of training.
+        folder: Folder of its files.
+        kind: Which cloud it simulates.
+        late_s: Seconds by which its clock is ahead.
+        working: Run -> running step; two at a time would be a duplicate.
+        prepared: Run -> number of completed prepare steps.
+        trained: Run -> number of completed trainings.
     """
 
     folder: Path
@@ -209,7 +209,7 @@ class Engine:
         _write(self.folder / "group.json", {"size": 0, "machines": []})
 
     def tick(self) -> None:
-        """Moves everything on by one turn."""
+        """Advances the cloud by one tick."""
         for path in sorted((self.folder / "steps").glob("s-*.json")):
             self._step(path)
         self._group()
@@ -272,7 +272,7 @@ class Engine:
         self._train(machines)
 
     def _machines(self) -> list[str]:
-        """Brings the group to its size; the machines that it has."""
+        """Brings the group to its size; returns its machines."""
         state = self.group
         deadline = state.get("deadline")
         if deadline and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._now)) >= deadline:
@@ -290,7 +290,7 @@ class Engine:
         return machines
 
     def _train(self, machines: list[str]) -> None:
-        """All machines of an assignment form a generation; some turns later they have trained."""
+        """All machines of an assignment form a generation; some ticks later training is done."""
         told = [self._laid_out[each] for each in machines if each in self._laid_out]
         if not told or len(told) < int(told[0]["workers"]):
             return

@@ -126,7 +126,7 @@ def test_every_state_is_known(
 ) -> None:
     service.answer(f"GET {NAME}", job(**status))
     seen = DataprocSpark(target).look(NAME)
-    assert (seen.state, seen.told) == (state, told)
+    assert (seen.state, seen.details) == (state, told)
     assert seen.name == f"cloudlstm {RUN.rsplit('/', 1)[1]} prepare 1"
     assert (seen.name, seen.arguments) == DataprocSpark(target).name_and_arguments(submission())
 

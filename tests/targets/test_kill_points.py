@@ -39,7 +39,7 @@ def moved_on_until_ended(engine: Engine, launcher: Launcher) -> int:
 def moved_on_until(engine: Engine, launcher: Launcher, true: Callable[[], Any]) -> None:
     give_up = time.monotonic() + LIVENESS_S
     while not true():
-        assert launcher.status is None, launcher.told
+        assert launcher.status is None, launcher.output
         assert time.monotonic() < give_up
         engine.tick()
         time.sleep(0.004)
@@ -70,11 +70,11 @@ def operations(kind: CloudKind, tmp_path_factory: pytest.TempPathFactory) -> int
     """How many operations an undisturbed launcher does, about."""
     engine = Engine(tmp_path_factory.mktemp("undisturbed"), kind)
     launcher = Launcher(engine, KillPoint())
-    assert moved_on_until_ended(engine, launcher) == 0, launcher.told
+    assert moved_on_until_ended(engine, launcher) == 0, launcher.output
     finished(engine)
     assert engine.prepared == {layout_of(engine).uri: 1}
     assert "deadline" not in engine.group
-    return int(launcher.told.split()[-1])
+    return int(launcher.output.split()[-1])
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
@@ -90,7 +90,7 @@ def killed_once(operations: int, point: int, engine: Engine) -> None:
     kill_point = KillPoint(dice.randint(1, operations), after=dice.random() < 0.5)
     first = Launcher(engine, kill_point, lost=0.3, seed=point)
     status = moved_on_until_ended(engine, first)
-    assert status in (0, -signal.SIGKILL), first.told
+    assert status in (0, -signal.SIGKILL), first.output
     engine.tick()  # the platform does what it was last told
     for _ in range(dice.choice([0, 0, 3, 12, 40])):  # somebody comes back sooner or later
         engine.tick()
@@ -101,7 +101,7 @@ def killed_once(operations: int, point: int, engine: Engine) -> None:
         assert engine.group["machines"] == []
         engine.late_s = 0
     second = Launcher(engine, KillPoint(), lost=0.3, seed=point + 1)
-    assert moved_on_until_ended(engine, second) == 0, f"point {point}: {second.told}"
+    assert moved_on_until_ended(engine, second) == 0, f"point {point}: {second.output}"
     run = layout_of(engine).uri
     assert storage.exists(layout_of(engine).report("report.json"))
     assert engine.group["size"] == 0, f"point {point}: machines after the end"
@@ -119,7 +119,7 @@ def test_a_run_that_was_deleted_begins_anew(kind: CloudKind, tmp_path: Path) -> 
     paths = layout_of(engine)
     for times in (1, 2):
         launcher = Launcher(engine, KillPoint())
-        assert moved_on_until_ended(engine, launcher) == 0, launcher.told
+        assert moved_on_until_ended(engine, launcher) == 0, launcher.output
         assert (engine.prepared, engine.trained) == ({paths.uri: times}, {paths.uri: times})
         for item in list(storage.list_objects(f"{paths.uri}/")):
             storage.delete(item.uri)
@@ -142,18 +142,18 @@ def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Pa
     if woken == "while the step works":
         give_up = time.monotonic() + LIVENESS_S
         while not storage.exists(paths.heartbeat(1, 2)):  # the step waits for whoever moves the engine on
-            assert time.monotonic() < give_up, second.told
+            assert time.monotonic() < give_up, second.output
             time.sleep(0.01)
         os.kill(first.pid, signal.SIGCONT)
         while first.status is None:
-            assert time.monotonic() < give_up, first.told
+            assert time.monotonic() < give_up, first.output
             time.sleep(0.01)
     else:
         moved_on_until(engine, second, lambda: engine.group["size"])
         os.kill(first.pid, signal.SIGCONT)
         moved_on_until_ended(engine, first)
     assert first.status == 1
-    assert moved_on_until_ended(engine, second) == 0, second.told
+    assert moved_on_until_ended(engine, second) == 0, second.output
     finished(engine)
     assert engine.prepared == {paths.uri: 1}
     assert [step["state"] for step in engine.steps(paths.uri)] == ["COMPLETED"]

@@ -1,7 +1,7 @@
-"""The target document: what a launcher must know of a cloud, under the same keys on every cloud.
+"""The target document: a launcher's description of a cloud, with the same keys on every cloud.
 
-It comes from `terraform output -json` in a Terraform directory, from a file that holds what this prints, or from the
-object `target.json` that Terraform puts into the bucket.
+It is read from `terraform output -json` in a Terraform directory, from a file with that output, or from the object
+`target.json` that Terraform writes to the bucket.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9.
 _MAX_SHOWN = 120
 _OUTPUT_TIMEOUT_S = 120.0
 _MAX_BYTES = 2**20
-"""Of a target document that lies in a file or a bucket."""
+"""Largest size of a target document in a file or a bucket."""
 
 
 class TargetConfig(BaseModel):
-    """A cloud as a launcher sees it. Keys that it does not know are somebody else's outputs and are ignored."""
+    """Description of a cloud. Unknown keys are ignored: a Terraform directory may have other outputs."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
@@ -79,18 +79,18 @@ class TargetConfig(BaseModel):
     """Service to URL, for emulators that no standard variable of an SDK points to; empty on a real cloud."""
 
     def foreign_hosts(self) -> list[str]:
-        """The hosts of `endpoints` that are not this machine."""
+        """Returns the hosts of `endpoints` other than this machine."""
         hosts = {urlsplit(url).hostname or "" for url in self.endpoints.values()}
         return sorted(host for host in hosts if not is_loopback(host))
 
 
 def load(where: str) -> TargetConfig:
-    """The target that `where` names: a Terraform directory, a file, or the URI of a bucket or of its target.json.
+    """Reads the target `where`: a Terraform directory, a file, or the URI of a bucket or of its target.json.
 
     Raises:
-        UsageError: there is nothing of this name.
-        ConfigError: what is there is no target document; the message names every output that is missing or wrong.
-        MachineError: a directory is named and Terraform is missing, fails or hangs; or an emulator has ended.
+        UsageError: nothing of this name exists.
+        ConfigError: it is not a target document; the message names every output that is missing or wrong.
+        MachineError: Terraform is missing, fails or hangs; or an emulator has ended.
     """
     config = parse(_read(where), where)
     for url in sorted(set(config.endpoints.values())):
@@ -102,7 +102,7 @@ def load(where: str) -> TargetConfig:
 
 
 def parse(document: Any, where: str) -> TargetConfig:
-    """The target in a document's plain values; `where` says in errors what it is."""
+    """Validates a document's plain values; `where` names it in errors."""
     if not isinstance(document, dict):
         raise ConfigError(f"{where} is not a target document but a {type(document).__name__}")
     values = _unwrapped(document)
@@ -157,7 +157,7 @@ def _read(where: str) -> Any:
 
 
 def _terraform_output(folder: Path) -> bytes:
-    """What `terraform output -json` prints in `folder`."""
+    """Returns the output of `terraform output -json` in `folder`."""
     if not any(folder.glob("*.tf")):
         raise UsageError(f"{folder} holds no Terraform files", hint="for example --target=infra/terraform/aws")
     tool = shutil.which("terraform") or shutil.which("tofu")
@@ -176,8 +176,8 @@ def _terraform_output(folder: Path) -> bytes:
         ) from None
     if done.returncode != 0:
         lines = [line.strip("│╷╵ ") for line in done.stderr.decode(errors="replace").splitlines()]
-        said = next((line for line in lines if line.startswith("Error")), f"status {done.returncode}")
+        message = next((line for line in lines if line.startswith("Error")), f"status {done.returncode}")
         raise MachineError(
-            f"`terraform output` failed in {folder}: {said}", hint=f"terraform -chdir={folder} init, then apply"
+            f"`terraform output` failed in {folder}: {message}", hint=f"terraform -chdir={folder} init, then apply"
         )
     return done.stdout
