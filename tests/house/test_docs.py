@@ -175,3 +175,11 @@ def test_files_that_contributing_names_exist() -> None:
     assert len(paths) > 20
     for path in set(paths) - {"src/cloudlstm/"}:
         assert (REPO / path.replace("src/", "src/cloudlstm/", 1)).exists(), path
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(REPO)))
+def test_modules_that_pages_name_exist(page: Path) -> None:
+    folders = (REPO, REPO / "src", REPO / "src/cloudlstm", REPO / "tests", page.parent)
+    for name in re.findall(r"`([a-z_]+/[a-z_./]+\.py)`", page.read_text()):
+        path = name.removeprefix("src/") if page.name == "CONTRIBUTING.md" else name
+        assert any((folder / path).exists() for folder in folders), name
