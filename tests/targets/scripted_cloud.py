@@ -291,11 +291,13 @@ class Engine:
 
     def _train(self, machines: list[str]) -> None:
         """All machines of an assignment form a generation; some ticks later training is done."""
-        told = [self._laid_out[each] for each in machines if each in self._laid_out]
-        if not told or len(told) < int(told[0]["workers"]):
+        assigned = [self._laid_out[each] for each in machines if each in self._laid_out]
+        if not assigned or len(assigned) < int(assigned[0]["workers"]):
             return
-        assert all(each["lease"] == told[0]["lease"] for each in told), "machines of two assignments at work together"
-        paths, attempt = RunPaths(told[0]["run"]), int(told[0]["attempt"])
+        assert all(each["lease"] == assigned[0]["lease"] for each in assigned), (
+            "machines of two assignments at work together"
+        )
+        paths, attempt = RunPaths(assigned[0]["run"]), int(assigned[0]["attempt"])
         newest = rendezvous.newest(paths)
         last = rendezvous.read(paths, newest) if newest else None
         try:

@@ -69,10 +69,10 @@ def test_the_package_is_whole_and_runs_from_its_archive(tmp_path: Path) -> None:
     modules = "cloudlstm, cloudlstm.workers.agent, cloudlstm.report.html as h"
     code = f"import {modules}; h.__loader__; print(cloudlstm.__file__)"
     env = os.environ | {"PYTHONPATH": str(path)}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert told.stdout.startswith(str(path))
+    assert done.stdout.startswith(str(path))
 
 
 def wheel(folder: Path, name: str, files: dict[str, str], tag: str) -> str:

@@ -128,9 +128,9 @@ def test_submitting_it_again_sends_no_code_and_makes_nothing_anew(target: Target
 
 @on_one_cloud
 def test_other_verbs_find_the_run_by_its_target(target: Target, run: str) -> None:
-    told = target.run("status")
-    assert told.returncode == 0, told.stderr
-    assert "done" in told.stdout
+    output = target.run("status")
+    assert output.returncode == 0, output.stderr
+    assert "done" in output.stdout
     assert "worker-0" in target.run("logs", f"--run={RUN}").stdout
     assert RUN in target.run("runs").stdout
     assert target.run("report", f"--run={RUN}").returncode == 0
@@ -148,8 +148,8 @@ def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults
         launcher = launcher or target.start(*words)
         until(lambda: true() or launcher.poll() is not None, what)
         launcher.kill()
-        told, _ = launcher.communicate()
-        assert launcher.returncode == -signal.SIGKILL, told
+        output, _ = launcher.communicate()
+        assert launcher.returncode == -signal.SIGKILL, output
 
     def begun(number: int) -> bool:
         return storage.exists(f"{killed}/attempts/0001.launcher-{number}.json")
@@ -178,8 +178,8 @@ def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults
     last = target.start(*words)
     until(lambda: begun(5) and list(storage.list_objects(f"{killed}/checkpoints/")), "a checkpoint")
     faults.fault("preempted", worker=0)
-    told, _ = last.communicate(timeout=LONG_S)
-    assert last.returncode == 0, told
+    output, _ = last.communicate(timeout=LONG_S)
+    assert last.returncode == 0, output
     assert [step.state for step in target.steps(killed)] == ["done"]
     assert not begun(6)
     assert {name.uri.rsplit("/", 1)[1][:4] for name in storage.list_objects(f"{killed}/attempts/")} == {"0001"}
@@ -228,9 +228,9 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
     assert waiting.poll() is None
     faults.fault("no-capacity")
     storage.write_json(f"{base}/{number:06d}.beat.json", {"time": time.time(), "ended": True})
-    told, _ = waiting.communicate(timeout=LONG_S)
+    output, _ = waiting.communicate(timeout=LONG_S)
     assert waiting.returncode == 1
-    line = told.splitlines()[-1]
+    line = output.splitlines()[-1]
     assert "0 of 2 machines started within 5 s" in line
     for word in (*target.document["trainer_zones"], *target.document["trainer_machines"], target.launch_error):
         assert word in line
@@ -264,11 +264,11 @@ def test_what_a_dead_launcher_left_can_be_cancelled(target: Target, run: str, fa
 
 def test_down_ends_all_and_says_what_remains(target: Target, run: str) -> None:
     target.resize(1)
-    told = target.run("down")
-    assert told.returncode == 0, told.stderr
-    assert f"set {target.document['trainer_group']} from 1 machines to 0" in told.stdout
-    assert target.document["spark_cluster"] in told.stdout
+    output = target.run("down")
+    assert output.returncode == 0, output.stderr
+    assert f"set {target.document['trainer_group']} from 1 machines to 0" in output.stdout
+    assert target.document["spark_cluster"] in output.stdout
     emulated = bool(target.document["endpoints"])  # Terraform knows nothing of it then
-    assert ("make cloud-down" if emulated else "terraform -chdir=") in told.stdout
+    assert ("make cloud-down" if emulated else "terraform -chdir=") in output.stdout
     assert target.group_size == 0
     assert json.loads(target.file.read_text())["spark_cluster"] == target.document["spark_cluster"]

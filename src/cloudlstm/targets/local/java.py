@@ -104,14 +104,14 @@ def _look(java: Path) -> _Look:
         )
     except subprocess.TimeoutExpired:
         return _Look(0, f"did not answer within {_TIMEOUT_S:.0f} s")
-    said = done.stderr + done.stdout
-    if found := re.search(r'version "(?:1\.)?(\d+)', said):
+    output = done.stderr + done.stdout
+    if found := re.search(r'version "(?:1\.)?(\d+)', output):
         return _Look(int(found[1]), f"version {found[1]}")
     killed = done.returncode < 0
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith(("[", "#"))]
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("[", "#"))]
     causes = [line for line in lines if not line.startswith("Error occurred during initialization")]
     why = f"killed by signal {-done.returncode}" if killed else shortened((causes or ["says nothing"])[0], 120)
-    return _Look(0, f"does not run: {why}", out_of_resources=killed or _OUT_OF_RESOURCES.search(said) is not None)
+    return _Look(0, f"does not run: {why}", out_of_resources=killed or _OUT_OF_RESOURCES.search(output) is not None)
 
 
 def _find_packaged_java() -> Java | None:
