@@ -134,9 +134,9 @@ def test_values_and_targets_are_those_of_the_table() -> None:
             expected = np.array([[row[name] for name in FEATURE_NAMES] for row in rows], np.float32)
             np.testing.assert_array_equal(features["values"].reshape(-1, 8), expected)
             close = np.array([row["close"] for row in rows])
-            told = ~np.isnan(features["targets"])
+            output = ~np.isnan(features["targets"])
             returns = np.append(np.log(close[1:] / close[:-1]), np.nan)
-            np.testing.assert_allclose(features["targets"][told], returns[told], rtol=1e-6)
+            np.testing.assert_allclose(features["targets"][output], returns[output], rtol=1e-6)
 
 
 def test_a_later_bar_changes_nothing_before_its_target() -> None:

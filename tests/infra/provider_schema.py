@@ -75,7 +75,7 @@ class Bindings:
         for kind, argument in _READ_ONLY.findall(body):
             block["attributes"].setdefault(argument, {"type": _type_read(kind), "how": "computed"})
         for argument in nested:
-            if argument not in block["blocks"]:  # only told, never asked for; nobody here looks into one
+            if argument not in block["blocks"]:  # output only, and not used here
                 block["attributes"].setdefault(argument, {"type": ["list", ["map", "string"]], "how": "computed"})
         return block
 

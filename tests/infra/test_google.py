@@ -63,11 +63,11 @@ def terraform(environment: dict[str, str], tmp_path_factory: pytest.TempPathFact
 def plan(terraform: Terraform) -> Plan:
     """All of the root's own tests pass; the plan of the first one."""
     printed = terraform.run("test", "-json", "-verbose")
-    told = [json.loads(line) for line in printed.splitlines()]
-    summary = next(each["test_summary"] for each in told if each["type"] == "test_summary")
+    output = [json.loads(line) for line in printed.splitlines()]
+    summary = next(each["test_summary"] for each in output if each["type"] == "test_summary")
     assert (summary["status"], summary["failed"], summary["errored"]) == ("pass", 0, 0)
     assert summary["passed"] >= 16
-    planned = next(each["test_plan"] for each in told if each.get("@testrun") == "defaults" and "test_plan" in each)
+    planned = next(each["test_plan"] for each in output if each.get("@testrun") == "defaults" and "test_plan" in each)
     return Plan(
         {name: change["after"] for name, change in planned["output_changes"].items()},
         {change["address"]: change["change"]["after"] for change in planned["resource_changes"]},
@@ -79,7 +79,7 @@ def test_the_root_is_valid(terraform: Terraform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "right", "wrong", "said"),
+    ("file", "right", "wrong", "message"),
     [
         ("network.tf", '"google_compute_router" "out"', '"google_compute_route_r" "out"', "Invalid resource type"),
         ("network.tf", "routing_mode ", "routing_mod ", 'argument named "routing_mod" is not expected'),
@@ -90,7 +90,7 @@ def test_the_root_is_valid(terraform: Terraform) -> None:
         ("trainers.tf", "target_size        = 0", 'target_size        = "none"', "a number is required"),
     ],
 )  # fmt: skip
-def test_mistakes_are_found(terraform: Terraform, file: str, right: str, wrong: str, said: str) -> None:
+def test_mistakes_are_found(terraform: Terraform, file: str, right: str, wrong: str, message: str) -> None:
     path = terraform.folder / file
     text = path.read_text()
     assert right in text
@@ -99,7 +99,7 @@ def test_mistakes_are_found(terraform: Terraform, file: str, right: str, wrong: 
         failure = terraform.start("validate").failure()
     finally:
         path.write_text(text)
-    assert said in " ".join(failure.split())
+    assert message in " ".join(failure.split())
 
 
 def test_its_tests_pass_with_the_real_provider(tmp_path: Path) -> None:

@@ -42,13 +42,13 @@ def test_the_steps_of_the_workflow(checkout: Path) -> None:
         _run(environment, checkout, exported)
         target = json.loads((checkout / "target.json").read_text())
         # What the next steps of a workflow see: the variables of that file.
-        told = _run(
+        output = _run(
             ".venv/bin/python -c \"import boto3; print(boto3.client('emr').describe_cluster("
             f"ClusterId='{target['spark_cluster']}')['Cluster']['Status']['State'])\"",
             checkout,
             exported,
         )
-        assert told == "WAITING\n"
+        assert output == "WAITING\n"
         assert submit.startswith(".venv/bin/cloudlstm submit --target=target.json --config=examples/")
         assert (ROOT / submit.rpartition("--config=")[2]).exists()
     finally:

@@ -186,9 +186,9 @@ def test_jobs_are_cancelled_and_listed_and_ids_are_unique(gcp: Cloud, jobs: Jobs
     jobs.wait("first", "RUNNING")
     again = jobs.submit("first", request="one")
     assert again.job_uuid == first.job_uuid, "the same request made another job"
-    told = "Already exists: Failed to submit job: Job projects/emulated/regions/us-central1/jobs/first"
-    refused(jobs.submit, 409, told, "first", request="two")
-    refused(jobs.submit, 409, told, "first", request="one", args=["other"])
+    printed = "Already exists: Failed to submit job: Job projects/emulated/regions/us-central1/jobs/first"
+    refused(jobs.submit, 409, printed, "first", request="two")
+    refused(jobs.submit, 409, printed, "first", request="one", args=["other"])
     jobs.submit("second", Labels={"cloudlstm": "other"})
     jobs.wait("second", "RUNNING")
     assert jobs.listed(filter="status.state = ACTIVE AND labels.cloudlstm = boxed") == ["first"]

@@ -29,10 +29,10 @@ if not Path("failed-once").exists():
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
 variables = {name: value for name, value in os.environ.items() if name.startswith("CLOUDLSTM_")}
 assert int(variables.pop("CLOUDLSTM_CORES")) in os.sched_getaffinity(0)  # machines share those of this one
-told = {"pids": [os.getppid(), os.getpid(), child.pid], "package": cloudlstm.__file__, "variables": variables,
+facts = {"pids": [os.getppid(), os.getpid(), child.pid], "package": cloudlstm.__file__, "variables": variables,
         "jobs": sorted(os.listdir(Path(__file__).parent))}
 def report(what):
-    storage.write_json(f"{variables['CLOUDLSTM_BUCKET_URI']}/{what}/{variables['CLOUDLSTM_ADDRESS']}", told)
+    storage.write_json(f"{variables['CLOUDLSTM_BUCKET_URI']}/{what}/{variables['CLOUDLSTM_ADDRESS']}", facts)
 
 def warned(*_):
     report("warned")
@@ -61,11 +61,11 @@ def test_a_group_grows_and_shrinks_by_real_processes(box: Cloud, trainers: Train
     machines = until(lambda: len(found := box.control.state()["machines"]) == 2 and found, "machines")
     assert [machine["group"] for machine in machines] == [trainers.name] * 2
     trainers.assign(MEMBER, deadline=time.time() + 1000)  # they wait for it
-    told = workers(trainers, 2)
+    output = workers(trainers, 2)
     addresses = trainers.addresses()
-    assert told.keys() == addresses
+    assert output.keys() == addresses
     assert all(ipaddress.ip_address(address).is_loopback for address in addresses)
-    for address, worker in told.items():
+    for address, worker in output.items():
         assert "cloudlstm.zip" in worker["package"], "the package is not the assignment's"
         assert worker["jobs"] == ["agent.py", "train.py"]
         assert worker["variables"] == {
@@ -73,7 +73,7 @@ def test_a_group_grows_and_shrinks_by_real_processes(box: Cloud, trainers: Train
             "CLOUDLSTM_CLOUD": box.options.cloud, "CLOUDLSTM_GPU": "none", "CLOUDLSTM_GROUP": trainers.name,
             "CLOUDLSTM_MAX_HOURS": "2", "CLOUDLSTM_REGION": trainers.target["region"],
         }  # fmt: skip
-    pids = [pid for worker in told.values() for pid in worker["pids"]]
+    pids = [pid for worker in output.values() for pid in worker["pids"]]
     assert all(map(alive, pids))
 
     trainers.remove(trainers.instances[0])
@@ -102,8 +102,8 @@ def test_a_preempted_machine_is_replaced(box: Cloud, trainers: Trainers, grace_s
     before, names = trainers.instances, {each["name"] for each in box.control.state()["machines"]}
     first = box.control.state()["machines"][0]
     box.control.fault("preempted", worker=0, group=trainers.name, grace_s=grace_s)
-    told = workers(trainers, 3)
-    until(lambda: not any(map(alive, told[first["address"]]["pids"])), "the machine's processes to go")
+    output = workers(trainers, 3)
+    until(lambda: not any(map(alive, output[first["address"]]["pids"])), "the machine's processes to go")
     assert list(trainers.reports("warned/")) == ([first["address"]] if grace_s else [])
     after = trainers.instances
     assert first["id"] in before
@@ -239,7 +239,7 @@ def test_states_and_errors_of_instance_groups(box: Cloud, trainers: Trainers) ->
     everywhere = compute(trainers.target, "InstancesClient").aggregated_list(project="emulated")
     assert quota.usage == 4 * sum(len(scope.instances) for _, scope in everywhere) >= 5 * 4
     trainers.scale(int(quota.limit - quota.usage) // 4 + 3)  # one more than there is room for
-    until(lambda: any("N2_CPUS" in each for each in trainers.start_errors()), "the quota to be told")
+    until(lambda: any("N2_CPUS" in each for each in trainers.start_errors()), "the quota in an error")
     attempt = next(each for each in trainers.managed() if each.last_attempt.errors.errors)
     assert (attempt.current_action, attempt.last_attempt.errors.errors[0].code) == ("CREATING", "QUOTA_EXCEEDED")
 

@@ -35,6 +35,6 @@ def test_without_a_namespace_the_cloud_works_and_warns(
         exported = dict(cloud.environment)
         monkeypatch.setattr(background, "start", lambda *_: exported)
         assert command_line.main(["up", f"--folder={tmp_path}"]) == 0
-        told = capsys.readouterr()
-        assert told.err.splitlines()[-1] == exposed
-        assert told.out.splitlines() == [f"export {name}={value}" for name, value in exported.items()]
+        output = capsys.readouterr()
+        assert output.err.splitlines()[-1] == exposed
+        assert output.out.splitlines() == [f"export {name}={value}" for name, value in exported.items()]

@@ -111,8 +111,8 @@ def test_google_refuses_paths_that_do_not_begin_with_its_secret(
         (services, "GET", group, None),
         (services, "POST", f"{group}/resize?size=1", ""),
     ):
-        status, told = _ask(url, method, f"/{secret}{path}" if secret else path, body)
-        assert (status, "secret" in told) == (403, True), path
+        status, output = _ask(url, method, f"/{secret}{path}" if secret else path, body)
+        assert (status, "secret" in output) == (403, True), path
     assert _ask(storage, "GET", f"{urlsplit(storage).path}/storage/v1/b/boxed-data/o/others.txt")[0] == 404
     assert _ask(services, "GET", f"{urlsplit(services).path}{group}")[0] == 200
     assert json.loads(_ask(services, "GET", f"{urlsplit(services).path}{group}")[1])["targetSize"] == 0
@@ -226,6 +226,6 @@ def test_another_user_reads_no_file_through_tensorflows_ports(cloud: Cloud, trai
     with suppress(OSError):  # a machine that does not know its own address
         places.add(socket.gethostbyname(socket.gethostname()))
     addresses = [f"{place}:{port}" for place in places for port in ports]
-    told = as_nobody(PREPARE, READ, str(private), *addresses)
-    assert len(told.split(",")) == len(addresses)
-    assert "for the owner" not in told
+    output = as_nobody(PREPARE, READ, str(private), *addresses)
+    assert len(output.split(",")) == len(addresses)
+    assert "for the owner" not in output

@@ -199,11 +199,11 @@ def test_a_step_can_fail_in_the_middle_of_its_work(cloud: Cloud, s3: Any, cluste
 
 
 def test_the_arguments_of_spark_submit() -> None:
-    told = parse(["--conf=a.b=c=d", "-c", "e=", "--name", "n", "--files", "x, y", "main.py", "--conf", "mine"])
-    assert told.conf == {"a.b": "c=d", "e": ""}
-    assert told.options == {"name": "n", "files": "x, y"}
-    assert told.uris("files") == ["x", "y"]
-    assert (told.main, told.arguments, told.in_cluster) == ("main.py", ["--conf", "mine"], False)
+    output = parse(["--conf=a.b=c=d", "-c", "e=", "--name", "n", "--files", "x, y", "main.py", "--conf", "mine"])
+    assert output.conf == {"a.b": "c=d", "e": ""}
+    assert output.options == {"name": "n", "files": "x, y"}
+    assert output.uris("files") == ["x", "y"]
+    assert (output.main, output.arguments, output.in_cluster) == ("main.py", ["--conf", "mine"], False)
     for words in ([], ["--name"], ["--conf", "no equals", "x.py"], ["--packages", "a:b:1", "x.py"]):
         with pytest.raises(SubmitError):
             parse(words)

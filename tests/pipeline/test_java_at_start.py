@@ -22,7 +22,7 @@ except Exception as error:
     print(type(error).__name__, error)
 """
 
-# As a system does that is short of memory, after the JVM has told its port and before anything was asked of it.
+# Like a system without memory: after the JVM has reported its port, before the first request.
 KILLED = """
 launch = pyspark.java_gateway.launch_gateway
 def launched(*arguments, **others):
@@ -37,7 +37,7 @@ for module in list(__import__("sys").modules.values()):
 """
 
 
-def told(tmp_path: Path, meddle: str, java_home: Path) -> str:
+def output(tmp_path: Path, meddle: str, java_home: Path) -> str:
     """The error of a start of Spark in its own process."""
     done = subprocess.run(
         [sys.executable, "-c", START.format(meddle=meddle)],
@@ -51,7 +51,7 @@ ENDED = "MachineError Spark's Java process ended while it was starting (try: oft
 
 
 def test_a_killed_jvm_has_its_own_error(tmp_path: Path) -> None:
-    assert told(tmp_path, KILLED, find_java().home).startswith(ENDED)
+    assert output(tmp_path, KILLED, find_java().home).startswith(ENDED)
 
 
 @pytest.mark.parametrize("end", ["kill -9 $$", "echo 'Could not reserve enough space for object heap' >&2; exit 1"])
@@ -62,4 +62,4 @@ def test_a_jvm_that_writes_no_port_has_its_own_error(tmp_path: Path, end: str) -
     sound = f'case "$*" in *org.apache.spark.launcher.Main*) exec {find_java().home}/bin/java "$@" ;; esac'
     java.write_text(f"#!/bin/sh\n{sound}\n{end}\n")
     java.chmod(0o755)
-    assert told(tmp_path, "", tmp_path).startswith(ENDED)
+    assert output(tmp_path, "", tmp_path).startswith(ENDED)

@@ -198,8 +198,8 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, conf
     launcher = started(prepared, config, TWO)
     run = wait_for_training(prepared)
     assert len(processes_of(run)) == 2
-    told = interrupted(launcher)
-    assert "Traceback" not in told
+    output = interrupted(launcher)
+    assert "Traceback" not in output
     assert wait_for_end(run) == []
     before = data_objects(run)
     assert list(storage.list_objects(f"{run}/checkpoints/"))
@@ -228,9 +228,9 @@ def test_ctrl_c_stops_everything_and_a_second_submit_goes_on(prepared: str, conf
 def interrupted(launcher: subprocess.Popen[str]) -> str:
     """The output of a launcher that ends by Ctrl-C."""
     os.kill(launcher.pid, signal.SIGINT)
-    _, told = launcher.communicate(timeout=300)
+    _, output = launcher.communicate(timeout=300)
     assert launcher.returncode == 130
-    return told
+    return output
 
 
 def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, config: Path) -> None:
@@ -244,9 +244,9 @@ def test_a_run_is_cancelled_from_elsewhere_and_refused_twice(prepared: str, conf
     refused = cloudlstm("delete", run, "--yes")
     assert (refused.returncode, "being worked on" in error_line(refused)) == (1, True)
     assert cloudlstm("cancel", f"--root={root}").returncode == 0
-    _, told = launcher.communicate(timeout=300)
+    _, output = launcher.communicate(timeout=300)
     assert launcher.returncode == 1
-    assert "was cancelled" in told
+    assert "was cancelled" in output
     assert wait_for_end(run) == []
 
 

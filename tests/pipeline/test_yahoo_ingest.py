@@ -106,12 +106,12 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
         torn = RecordingJournal(RunPaths(f"file://{tmp_path}/torn"))
         with pytest.raises(FetchError) as caught:
             ingest(spark, tmp_path / "torn", config, torn)
-        told = str(caught.value)
-        assert "2 of 9 tickers could not be fetched from Yahoo Finance: T003: HTTP 503 (4 attempts" in told
-        assert "T006: the reply is not complete JSON" in told
-        assert "only missing ones are requested" in told
+        output = str(caught.value)
+        assert "2 of 9 tickers could not be fetched from Yahoo Finance: T003: HTTP 503 (4 attempts" in output
+        assert "T006: the reply is not complete JSON" in output
+        assert "only missing ones are requested" in output
         (uri,) = [item.uri for item in storage.list_objects(f"file://{tmp_path}/torn/") if "coverage" in item.uri]
-        assert uri in told
+        assert uri in output
         statuses = {each["ticker"]: each["status"] for each in storage.read_json(uri)["tickers"]}
         assert sorted(statuses.values()) == ["empty", *["failed"] * 2, *["fetched"] * 6]
         assert statuses["T999"] == "empty"

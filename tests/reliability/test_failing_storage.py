@@ -158,10 +158,10 @@ def test_a_changed_object_is_found_when_read_and_written_again(
     paths = RunPaths(finished)
     with Journal(paths, "prepare", "driver") as journal:
         assert job._run("prepare", partial(run_on, spark), paths, 0, journal, 0) == 1
-    told = str(errors.from_record(storage.read_json(paths.failure("prepare"))))
-    assert uri in told
-    assert "checksum" in told
-    assert "submit again: features will run again" in told
-    assert "\n" not in told
+    output = str(errors.from_record(storage.read_json(paths.failure("prepare"))))
+    assert uri in output
+    assert "checksum" in output
+    assert "submit again: features will run again" in output
+    assert "\n" not in output
     assert prepare_here(spark, config, finished) == undisturbed
     assert verify_manifest_objects(finished) == 4

@@ -94,24 +94,24 @@ def test_no_space_for_temporary_files(
     """Without a spare byte Python would choose another TMPDIR; the first lines of the console fill this page."""
     folder = small_disk("28k")
     (folder / "other").write_bytes(b"x" * (free_bytes(folder) - spare))
-    code, told = prepared(config, f"file://{tmp_path}/run", ONE_CORE, env={variable: str(folder)})
+    code, output = prepared(config, f"file://{tmp_path}/run", ONE_CORE, env={variable: str(folder)})
     assert code == 1
-    assert told.startswith("cloudlstm: ")
-    assert told.count("\n") == 1, told
-    assert f"no space is left for Spark's files in {folder}" in told
-    assert "SPARK_LOCAL_DIRS" in told
+    assert output.startswith("cloudlstm: ")
+    assert output.count("\n") == 1, output
+    assert f"no space is left for Spark's files in {folder}" in output
+    assert "SPARK_LOCAL_DIRS" in output
     assert [path.name for path in folder.iterdir() if "spark" not in path.name] == ["other"]
 
 
 def test_a_full_disk_cannot_hide_the_error(small_disk: SmallDisk, config: Path, tmp_path: Path) -> None:
     """There is no space for the failure object either: the launcher reads the error from the job's output."""
     folder = small_disk("300k")
-    code, told = wait_for_exit(start(str(PREPARE_ONLY), str(config), f"file://{folder}/run", ONE_CORE))
+    code, output = wait_for_exit(start(str(PREPARE_ONLY), str(config), f"file://{folder}/run", ONE_CORE))
     assert code == 1
-    assert told.startswith("cloudlstm: cannot write file://"), told
-    assert told.count("\n") == 1
-    assert str(folder) in told
-    assert "free some space" in told
+    assert output.startswith("cloudlstm: cannot write file://"), output
+    assert output.count("\n") == 1
+    assert str(folder) in output
+    assert "free some space" in output
     small_disk("64m")
     assert prepared(config, f"file://{folder}/run", ONE_CORE) == (0, "")
     assert data_objects(f"file://{folder}/run")

@@ -36,7 +36,7 @@ class Chain:
 
     run: str
     temporary: Path
-    told: list[tuple[int, str]] = field(default_factory=list)
+    output: list[tuple[int, str]] = field(default_factory=list)
     manifests: list[int] = field(default_factory=list)
     jobs_ended: list[bool] = field(default_factory=list)
     left_meanwhile: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ def kill_submit(chain: Chain, server: SwitchableFaultProxy, config: Path, step: 
         (java,) = [pid for pid in children(driver) if "java" in command(pid)]
         verify_manifest_objects(chain.run)
         kill({"submit": launcher.pid, "driver": driver, "java": java}[victim])
-        chain.told.append(wait_for_exit(launcher))
+        chain.output.append(wait_for_exit(launcher))
         chain.jobs_ended.append(processes_end(chain.run))
         stall.released.set()  # the write arrives after the death of its writer
         chain.manifests.append(verify_manifest_objects(chain.run))
@@ -66,7 +66,7 @@ def chains(s3_proxy: SwitchableFaultProxy, config: Path, tmp_path_factory: pytes
         chain = Chain(f"s3://{S3_BUCKET}/killed-{tmp_path_factory.getbasetemp().name}/{victim}", temporary[victim])
         for step in STEPS:
             kill_submit(chain, s3_proxy, config, step, victim)
-        chain.told.append(prepared(config, chain.run, ONE_CORE, env={"TMPDIR": str(chain.temporary)}))
+        chain.output.append(prepared(config, chain.run, ONE_CORE, env={"TMPDIR": str(chain.temporary)}))
         return chain
 
     temporary = {victim: tmp_path_factory.mktemp(victim) for victim in VICTIMS}
@@ -79,7 +79,7 @@ def test_the_next_submit_finishes_with_the_same_data(
     chains: dict[str, Chain], undisturbed: dict[str, str], victim: str
 ) -> None:
     chain = chains[victim]
-    assert chain.told[-1] == (0, ""), "the fifth submit works and prints nothing"
+    assert chain.output[-1] == (0, ""), "the fifth submit works and prints nothing"
     assert data_objects(chain.run) == undisturbed
     assert {item.uri for item in storage.list_objects(f"{chain.run}/data/")} == {
         f"{chain.run}/{name}" for name in undisturbed
@@ -100,10 +100,10 @@ def test_no_process_or_file_of_a_killed_run_remains(chains: dict[str, Chain], vi
 
 
 def test_the_messages_of_killed_runs(chains: dict[str, Chain]) -> None:
-    assert [code for code, _ in chains["submit"].told[:-1]] == [-signal.SIGKILL] * 4
+    assert [code for code, _ in chains["submit"].output[:-1]] == [-signal.SIGKILL] * 4
     for victim, word in (("driver", "signal 9"), ("java", "Java process was killed")):
-        for code, told in chains[victim].told[:-1]:
+        for code, output in chains[victim].output[:-1]:
             assert code == 1
-            assert told.startswith("cloudlstm: ")
-            assert told.count("\n") == 1, told
-            assert word in told
+            assert output.startswith("cloudlstm: ")
+            assert output.count("\n") == 1, output
+            assert word in output

@@ -128,6 +128,6 @@ def test_it_names_the_objects_that_differ_after_a_kill() -> None:
     from reliability.test_killed_submit import CLOCK
 
     promise = PAGE.read_text().split("- **Whole")[0]
-    told = {"model": "model.keras", "history": "history.jsonl", "events": "TensorBoard events"}
-    assert set(CLOCK) == set(told)
-    assert all(words in promise for words in told.values())
+    output = {"model": "model.keras", "history": "history.jsonl", "events": "TensorBoard events"}
+    assert set(CLOCK) == set(output)
+    assert all(words in promise for words in output.values())

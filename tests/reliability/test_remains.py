@@ -176,10 +176,10 @@ def test_a_journal_on_flaky_storage_loses_and_repeats_no_line(
         journal.report("clean", 1, 2, "rows")
         log.info("first \udcff")
         journal.flush()
-        told = [line for _, lines in parts.poll() for line in lines]
+        output = [line for _, lines in parts.poll() for line in lines]
         log.info("second")
-    told += [line for _, lines in parts.poll() for line in lines]
-    assert [line.split(" INFO ")[1] for line in told] == ["first \\udcff", "second"]
+    output += [line for _, lines in parts.poll() for line in lines]
+    assert [line.split(" INFO ")[1] for line in output] == ["first \\udcff", "second"]
     assert len(tried) > 2
     assert [report.done for report in read_progress(paths)] == [1]
 

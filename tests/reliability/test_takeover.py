@@ -85,10 +85,10 @@ def test_a_launcher_that_was_stopped_finds_its_run_taken_over(paths: RunPaths) -
     with attempts.Attempt(paths) as second:
         assert second.number == 2
         os.kill(first.pid, signal.SIGCONT)
-        code, told = wait_for_exit(first)
+        code, output = wait_for_exit(first)
         assert code == 1
-        assert told.startswith("cloudlstm: RunBusyError: run run was taken over by process")
-        assert f"process {os.getpid()}" in told
+        assert output.startswith("cloudlstm: RunBusyError: run run was taken over by process")
+        assert f"process {os.getpid()}" in output
         assert processes_end(f"os.read(0, 1) {paths.uri}"), "its job ends with it"
         second.require_held()
 
@@ -103,9 +103,9 @@ def test_a_job_ends_when_a_later_attempt_has_its_run(paths: RunPaths) -> None:
     code, _ = wait_for_exit(job)
     assert code == 128 + signal.SIGTERM
     late = start("-c", JOB, paths.uri, env={ATTEMPT: "1", "CLOUDLSTM_GENERATION": "1"})
-    code, told = wait_for_exit(late)
+    code, output = wait_for_exit(late)
     assert code == 1
-    assert "taken over" in told
+    assert "taken over" in output
 
 
 def test_a_superseded_attempt_saves_no_manifest(paths: RunPaths) -> None:

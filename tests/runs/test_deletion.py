@@ -62,9 +62,9 @@ def test_a_run_is_deleted_and_its_neighbours_are_not(any_root: str, capsys: pyte
     paths, other = a_run(any_root), a_run(any_root, "core6-1a2bc")
     kept = [name for name in everything(any_root) if "1a2bc" in name]
     assert main(["delete", "core6-1a2b", "--yes", f"--root={any_root}"]) == 0
-    told = capsys.readouterr().out
-    assert "objects, 0.0 MiB" in told
-    assert "deleted run core6-1a2b" in told
+    output = capsys.readouterr().out
+    assert "objects, 0.0 MiB" in output
+    assert "deleted run core6-1a2b" in output
     assert everything(any_root) == kept
     assert main(["runs", f"--root={any_root}"]) == 0
     assert "core6-1a2b " not in capsys.readouterr().out
@@ -87,11 +87,11 @@ def test_files_that_are_not_the_runs_stay_and_are_named(place: str, capsys: pyte
     for name in own:
         storage.write(f"{paths.uri}/{name}", b"somebody's own")
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
-    told = capsys.readouterr().out
-    assert "9 other files in its folder stay" in told
+    output = capsys.readouterr().out
+    assert "9 other files in its folder stay" in output
     assert everything(paths.uri) == sorted(own)
     for name in own:
-        assert f"left    {paths.uri}/{name}\n" in told
+        assert f"left    {paths.uri}/{name}\n" in output
 
 
 def test_what_links_lead_to_stays(
@@ -112,9 +112,9 @@ def test_what_links_lead_to_stays(
     assert not caplog.records, "there is nothing to remove there, and nothing to complain about"
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
     assert all(storage.exists(uri) for uri in names)
-    told = capsys.readouterr().out
-    assert f"left    {paths.uri}/data/features\n" in told
-    assert f"left    {paths.uri}/data/clean/{OLDER}\n" in told
+    output = capsys.readouterr().out
+    assert f"left    {paths.uri}/data/features\n" in output
+    assert f"left    {paths.uri}/data/clean/{OLDER}\n" in output
 
 
 def test_a_run_folder_and_a_root_may_lie_behind_links(place: str, tmp_path: Path) -> None:

@@ -183,11 +183,11 @@ def test_every_verb_ignores_other_files_in_the_index(
     littered: str, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*words, f"--root={littered}"]) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in (*FOREIGN, "list"):
-        assert f"{name} " not in told
+        assert f"{name} " not in output
     if words[0] in ("status", "runs"):
-        assert "core6-1a2b" in told
+        assert "core6-1a2b" in output
 
 
 def test_a_run_whose_folder_is_gone_is_passed_over(root: str) -> None:
@@ -227,17 +227,17 @@ def test_without_a_finished_run_report_names_what_is_missing(root: str, capsys: 
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "output"),
     [([], "no trained run in"), (["--run=begun"], "run begun has not been trained"), (["--run=x"], "no run x in")],
 )
 def test_predict_needs_a_trained_run(
-    root: str, words: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    root: str, words: list[str], output: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     made(root, "begun")
     marked(root, "begun", 1000.0)
     before = sorted(tmp_path.rglob("*"))
     assert main(["predict", f"--root={root}", *words]) == 2
-    assert told in capsys.readouterr().err
+    assert output in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before, "nothing is made"
 
 

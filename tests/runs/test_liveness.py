@@ -198,7 +198,7 @@ def test_a_launcher_that_took_the_run_meanwhile_keeps_it(
     paths = RunPaths(f"file://{tmp_path}/run")
     storage.write_json(paths.attempt(1), asdict(replace(Owner.me(), boot="another")))
 
-    def meanwhile(_: str) -> None:  # told before the watch begins
+    def meanwhile(_: str) -> None:  # called before the watch begins
         storage.write_json(paths.attempt(*taken), asdict(Owner.me()))
 
     with pytest.raises(RunBusyError, match=str(os.getpid())), attempts.Attempt(paths, lambda _: at_work, meanwhile):

@@ -114,7 +114,7 @@ def taken_marker_of_json(paths: RunPaths) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "output"),
     [
         (somebodys_project, "is not the folder of a run and holds other files, such as config.json"),
         (older_release, "config.json holds no settings that this release can read: unknown key 'retired'"),
@@ -127,13 +127,13 @@ def taken_marker_of_json(paths: RunPaths) -> None:
     ],
 )  # fmt: skip
 def test_a_folder_of_others_is_rejected_before_any_write(
-    paths: RunPaths, made: Callable[[RunPaths], None], told: str, capsys: pytest.CaptureFixture[str]
+    paths: RunPaths, made: Callable[[RunPaths], None], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made(paths)
     before = tree(paths)
     assert main(["submit", SYNTHETIC, f"--root={paths.root}", f"--run={paths.run_id}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert output in line
     with pytest.raises(UsageError):  # whoever else carries out a plan
         submitted(paths)
     assert tree(paths) == before

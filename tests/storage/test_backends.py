@@ -48,17 +48,17 @@ def test_json_makes_the_round_trip(root: str) -> None:
 
 
 def test_an_object_may_be_empty(root: str, tmp_path: Path) -> None:
-    told: list[int] = []
+    output: list[int] = []
     storage.write(f"{root}/written", b"")
     (tmp_path / "empty").touch()
-    storage.upload(tmp_path / "empty", f"{root}/uploaded", told.append)
+    storage.upload(tmp_path / "empty", f"{root}/uploaded", output.append)
     assert names(root, "/") == ["/uploaded", "/written"]
     for name in ("written", "uploaded"):
         assert storage.read(f"{root}/{name}") == b""
         assert storage.stat(f"{root}/{name}").size_bytes == 0
-        storage.download(f"{root}/{name}", tmp_path / name, told.append)
+        storage.download(f"{root}/{name}", tmp_path / name, output.append)
         assert (tmp_path / name).read_bytes() == b""
-    assert sum(told) == 0
+    assert sum(output) == 0
 
 
 @pytest.mark.parametrize(

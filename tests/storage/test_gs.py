@@ -112,30 +112,30 @@ def test_an_upload_continues_after_a_fault(
     gs_endpoint: str, gs_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: Responder
 ) -> None:
     (tmp_path / "large").write_bytes(bytes(range(256)) * (TWO_AND_A_HALF_PARTS // 256))
-    told: list[int] = []
+    output: list[int] = []
     parts = iter(range(100))
     respond, seen = once(lambda r: r.method == "PUT" and next(parts) == 1, fault)
     with run_fault_proxy(gs_endpoint, respond) as url, monkeypatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", url)
-        fresh().upload(tmp_path / "large", f"{gs_root}/large", told.append)
+        fresh().upload(tmp_path / "large", f"{gs_root}/large", output.append)
     assert [request.method for request in seen].count("PUT") > 3
     assert fresh().read(f"{gs_root}/large") == (tmp_path / "large").read_bytes()
-    assert sum(told) == TWO_AND_A_HALF_PARTS
-    assert all(size_bytes > 0 for size_bytes in told)
+    assert sum(output) == TWO_AND_A_HALF_PARTS
+    assert all(size_bytes > 0 for size_bytes in output)
 
 
 def test_progress_counts_repeated_reads_once() -> None:
     """As when the service has kept only a part of what was sent, and the SDK goes back."""
     from cloudlstm.storage.gs import _ReportingFile
 
-    told: list[int] = []
-    file = _ReportingFile(io.BytesIO(b"x" * 100), told.append)
+    output: list[int] = []
+    file = _ReportingFile(io.BytesIO(b"x" * 100), output.append)
     file.read(60)
     file.seek(20)
     file.read(30)
     file.read()
-    assert file.tell() == sum(told) == 100
-    assert all(size_bytes > 0 for size_bytes in told)
+    assert file.tell() == sum(output) == 100
+    assert all(size_bytes > 0 for size_bytes in output)
 
 
 def test_an_incomplete_answer_is_requested_again(
@@ -143,13 +143,13 @@ def test_an_incomplete_answer_is_requested_again(
 ) -> None:
     data = bytes(range(256)) * 100
     fresh().write(f"{gs_root}/object", data)
-    told: list[int] = []
+    output: list[int] = []
     respond, _ = once(lambda request: "alt=media" in request.path, cut)
     with run_fault_proxy(gs_endpoint, respond) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
-        fresh().download(f"{gs_root}/object", tmp_path / "target", told.append)
+        fresh().download(f"{gs_root}/object", tmp_path / "target", output.append)
     assert (tmp_path / "target").read_bytes() == data
-    assert sum(told) == len(data)
+    assert sum(output) == len(data)
 
 
 @pytest.mark.parametrize("verb", ["read", "stat"])

@@ -108,10 +108,10 @@ def test_a_job_is_not_lost_by_a_look_that_a_page_answered(
 def test_a_refusal_of_aws_itself_stays_one(service: ForeignServer, name: str) -> None:
     xml = b"<Errors><Error><Code>AccessDenied</Code><Message>no</Message></Error></Errors>"
     single = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-    said = {"emr": {"__type": "AccessDeniedException", "message": "no"},
+    reply = {"emr": {"__type": "AccessDeniedException", "message": "no"},
             "autoscaling": b"<ErrorResponse>" + single + b"</ErrorResponse>",
             "ec2": b"<Response>" + xml + b"</Response>"}  # fmt: skip
-    service.answer("POST ", said[name], status=400)
+    service.answer("POST ", reply[name], status=400)
     with pytest.raises(TargetError, match=r"no \(AccessDenied") as caught:
         call(service, name)()
     assert not isinstance(caught.value, TargetUnavailableError)

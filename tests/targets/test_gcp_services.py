@@ -1,4 +1,4 @@
-"""Google's clients against given answers: what is sent, how each answer is read, and what a user is told of errors."""
+"""The Google Cloud clients against given answers: requests, how answers are read, and the errors that users see."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_job_that_is_there_is_found_again_and_another_one_of_its_id_is_refused
 
 
 @pytest.mark.parametrize(
-    ("status", "state", "told"),
+    ("status", "state", "output"),
     [
         ({"state": "PENDING"}, JobState.RUNNING, "PENDING"),
         ({"state": "SETUP_DONE"}, JobState.RUNNING, "SETUP_DONE"),
@@ -122,11 +122,11 @@ def test_a_job_that_is_there_is_found_again_and_another_one_of_its_id_is_refused
     ids=lambda value: str(value.get("state")) if isinstance(value, dict) else "",
 )
 def test_every_state_is_known(
-    service: ForeignServer, target: TargetConfig, status: dict[str, Any], state: JobState, told: str
+    service: ForeignServer, target: TargetConfig, status: dict[str, Any], state: JobState, output: str
 ) -> None:
     service.answer(f"GET {NAME}", job(**status))
     seen = DataprocSpark(target).look(NAME)
-    assert (seen.state, seen.details) == (state, told)
+    assert (seen.state, seen.details) == (state, output)
     assert seen.name == f"cloudlstm {RUN.rsplit('/', 1)[1]} prepare 1"
     assert (seen.name, seen.arguments) == DataprocSpark(target).name_and_arguments(submission())
 
@@ -247,19 +247,19 @@ def test_an_operation_that_fails_is_told(service: ForeignServer, target: TargetC
 def test_a_complaint_is_the_last_one_of_the_time_with_its_zone(service: ForeignServer, target: TargetConfig) -> None:
     def error(when: str, text: str) -> dict[str, Any]:
         details = {"action": "CREATING", "instance": managed("a", "", "")["instance"]}
-        said = {"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": text}
-        return {"error": said, "timestamp": when, "instanceActionDetails": details}
+        reply = {"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": text}
+        return {"error": reply, "timestamp": when, "instanceActionDetails": details}
 
     old, last = error("2026-11-23T10:00:00.5-07:00", "an old one"), error("2026-11-23T12:00:00.123-07:00", "none left")
     service.answer("GET listErrors", {"items": [old, last]})
     group, noon = ManagedTrainers(target), 1795460400.0  # 2026-11-23T19:00:00Z
-    told = group.launch_error(noon)
-    assert told == "none left (ZONE_RESOURCE_POOL_EXHAUSTED) (europe-west4-b, g2-standard-4)"
+    output = group.launch_error(noon)
+    assert output == "none left (ZONE_RESOURCE_POOL_EXHAUSTED) (europe-west4-b, g2-standard-4)"
     assert group.launch_error(noon + 3600) == ""
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "told"),
+    ("status", "kind", "output"),
     [
         (400, TargetError, r"cannot compute get: what it says \(400\)"),
         (401, TargetError, "gcloud auth application-default login"),
@@ -271,10 +271,10 @@ def test_a_complaint_is_the_last_one_of_the_time_with_its_zone(service: ForeignS
     ],
 )
 def test_errors_say_what_was_asked_and_what_to_do(
-    service: ForeignServer, target: TargetConfig, status: int, kind: type[CloudLSTMError], told: str
+    service: ForeignServer, target: TargetConfig, status: int, kind: type[CloudLSTMError], output: str
 ) -> None:
     service.refuse(GROUP, status, "what it\nsays")
-    with pytest.raises(kind, match=told) as caught:
+    with pytest.raises(kind, match=output) as caught:
         ManagedTrainers(target).look()
     assert type(caught.value) is kind
     assert "http" not in caught.value.message
@@ -317,7 +317,7 @@ def quotas(**limits: tuple[int, int]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("gpu", "region", "project", "told"),
+    ("gpu", "region", "project", "output"),
     [
         ("l4", {"NVIDIA_L4_GPUS": (8, 2)}, {"GPUS_ALL_REGIONS": (8, 0)}, "4 of 6 GPUs free in europe-west4"),
         (
@@ -334,7 +334,7 @@ def quotas(**limits: tuple[int, int]) -> dict[str, Any]:
     ],
 )
 def test_quotas_are_those_of_the_region_and_of_the_project(
-    service: ForeignServer, target: TargetConfig, gpu: str, region: Any, project: Any, told: str
+    service: ForeignServer, target: TargetConfig, gpu: str, region: Any, project: Any, output: str
 ) -> None:
     service.answer(GROUP, {"targetSize": 0})
     service.answer("POST listManagedInstances", {})
@@ -344,10 +344,10 @@ def test_quotas_are_those_of_the_region_and_of_the_project(
     service.answer("GET europe-west4", quotas(**region))
     service.answer("GET desk-project", {"name": "desk-project"} | quotas(**project))
     try:
-        said = GcpAccount(target.model_copy(update={"trainer_gpu": gpu})).quota(4)
+        reply = GcpAccount(target.model_copy(update={"trainer_gpu": gpu})).quota(4)
     except TargetError as error:
-        said = str(error)
-    assert told in said
+        reply = str(error)
+    assert output in reply
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def killed_once(operations: int, point: int, engine: Engine) -> None:
     first = Launcher(engine, kill_point, lost=0.3, seed=point)
     status = moved_on_until_ended(engine, first)
     assert status in (0, -signal.SIGKILL), first.output
-    engine.tick()  # the platform does what it was last told
+    engine.tick()  # the platform carries out the last request
     for _ in range(dice.choice([0, 0, 3, 12, 40])):  # somebody comes back sooner or later
         engine.tick()
     if dice.random() < 0.3:  # or when the deadline has passed

@@ -1,4 +1,4 @@
-"""What stands in the way of a submit is said before anything is started, with what mends it."""
+"""Checks before a submit: each fault is reported with its fix before anything starts."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def checked(target: Target, tmp_path: Path) -> Checked:
         document = target.document | changed
         path = tmp_path / "changed.json"
         path.write_text(json.dumps(document))
-        told = ""
+        output = ""
         try:
             return open_cloud(str(path)).checks(config, f"{document['bucket_uri']}/runs")[name]()
         except CloudLSTMError as error:
-            told = f"{error.message} (try: {error.hint or 'NOTHING'})"
-        assert "NOTHING" not in told
-        return told
+            output = f"{error.message} (try: {error.hint or 'NOTHING'})"
+        assert "NOTHING" not in output
+        return output
 
     return check
 
@@ -50,8 +50,8 @@ FINE = {
 
 def test_a_target_that_is_fine(target: Target, checked: Checked) -> None:
     config = parse({"market": {"source": "synthetic"}})
-    for name, told in FINE[target.document["cloud"]].items():
-        assert told in checked(name, config).replace("is RUNNING, emr", "is WAITING, emr")
+    for name, output in FINE[target.document["cloud"]].items():
+        assert output in checked(name, config).replace("is RUNNING, emr", "is WAITING, emr")
     assert checked("bucket") == f"{target.bucket}/runs can be written, listed, read and deleted"
     assert checked("interpreter", config).startswith(target.document["spark_python_path"])
     most = target.document["trainer_max"]
@@ -60,7 +60,7 @@ def test_a_target_that_is_fine(target: Target, checked: Checked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "name", "changed", "settings", "told"),
+    ("target", "name", "changed", "settings", "output"),
     [
         ("aws", "credentials", {"account": "000000000001"}, {}, "the target is in 000000000001 (try: set AWS_PROFILE"),
         ("gcp", "credentials", {"account": "elsewhere"}, {}, "project elsewhere: gcloud auth application-default"),
@@ -80,10 +80,10 @@ def test_a_target_that_is_fine(target: Target, checked: Checked) -> None:
     indirect=["target"],
 )  # fmt: skip
 def test_each_failure_has_its_fix(
-    checked: Checked, name: str, changed: dict[str, Any], settings: dict[str, Any], told: str
+    checked: Checked, name: str, changed: dict[str, Any], settings: dict[str, Any], output: str
 ) -> None:
     config = parse({"market": {"source": "synthetic"}} | settings)
-    assert told in checked(name, config, **changed)
+    assert output in checked(name, config, **changed)
 
 
 @on_one_cloud

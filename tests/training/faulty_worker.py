@@ -31,7 +31,7 @@ INDEX = json.loads(os.environ.get("TF_CONFIG") or '{"task": {"index": 0}}')["tas
 
 
 def main() -> None:
-    # A killed worker loses what it has not yet told. The tests read where it went on from: let it tell that at once.
+    # A killed worker loses progress that it has not written. The tests read where it continued, so it writes at once.
     Journal.__init__.__kwdefaults__["every_s"] = 0.1
     for who, name, moment, number in json.loads(os.environ["FAULTS"]):
         if who == f"{GENERATION}/worker-{INDEX}":

@@ -58,10 +58,10 @@ def test_tensorflow_reads_the_records(tmp_path: Path, layout: str) -> None:
         )
     else:
         assert tickers == ["T000", "T001"]
-        told = ~np.isnan(np.concatenate(targets))
-        np.testing.assert_array_equal(np.concatenate(dates)[told], bars.dates[origins])
-        np.testing.assert_array_equal(np.concatenate(targets)[told], bars.targets[origins])
-        np.testing.assert_array_equal(np.concatenate(values).reshape(-1, 8)[told], bars.values[origins])
+        output = ~np.isnan(np.concatenate(targets))
+        np.testing.assert_array_equal(np.concatenate(dates)[output], bars.dates[origins])
+        np.testing.assert_array_equal(np.concatenate(targets)[output], bars.targets[origins])
+        np.testing.assert_array_equal(np.concatenate(values).reshape(-1, 8)[output], bars.values[origins])
 
 
 @pytest.mark.parametrize("replicas", range(1, 9))

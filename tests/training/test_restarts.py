@@ -98,12 +98,12 @@ def test_lost_workers_do_not_change_the_network(
     assert killed == ["worker-1 killed by signal 9 (SIGKILL)", "worker-0 killed by signal 9 (SIGKILL)"]
     assert "ended on SIGTERM" in terminated
     assert stopped == "worker-1 stopped (SIGSTOP)"
-    told = restarts_of(paths)
-    assert [line for _, line in told] == [
+    output = restarts_of(paths)
+    assert [line for _, line in output] == [
         f"{cause}; all workers start again as generation {number}"
         for number, cause in enumerate(found.facts["restarts"], 1)
     ]
-    waited = [when - fault_time(paths, generation) for generation, (when, _) in enumerate(told)]
+    waited = [when - fault_time(paths, generation) for generation, (when, _) in enumerate(output)]
     assert max(waited) <= _LONGEST_WAIT_S, waited
 
     saved = [int(line.split()[-1]) for line in log_of(paths, "train/worker-0") if "state saved at step" in line]

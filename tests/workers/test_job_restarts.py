@@ -167,12 +167,12 @@ def test_the_first_cause_outlives_consequences_and_earlier_generations(paths: Ru
     def recorded() -> str:
         return str(storage.read_json(paths.failure("train"))["message"])
 
-    told = [
+    output = [
         (errors.PeerLostError("a peer"), 0, "a peer"), (errors.DataError("bad"), 0, "bad"),
         (errors.PeerLostError("a peer"), 0, "bad"), (errors.JobError("NaN"), 0, "bad"),
         (errors.PeerLostError("another"), 1, "another"),
     ]  # fmt: skip
-    for error, generation, expected in told:
+    for error, generation, expected in output:
         job._store_error(paths, "train", error, generation)
         assert recorded() == expected
 

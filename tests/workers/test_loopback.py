@@ -83,8 +83,8 @@ def test_a_command_keeps_its_process_id_its_input_and_its_user(network: Loopback
         network.command([sys.executable, "-c", code, str(tmp_path / "made")]),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as entered:  # fmt: skip
-        said, _ = entered.communicate("input", timeout=60)
-    assert said.split() == [str(entered.pid), str(os.geteuid()), "input"]
+        reply, _ = entered.communicate("input", timeout=60)
+    assert reply.split() == [str(entered.pid), str(os.geteuid()), "input"]
     assert (tmp_path / "made").stat().st_uid == os.geteuid()
 
 

