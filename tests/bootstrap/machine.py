@@ -1,4 +1,4 @@
-"""A machine made of stubs: the programs that bootstrap/ calls, each remembering how it was called."""
+"""A machine of stubs: the programs that bootstrap/ calls; each records its calls."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BOOTSTRAP = Path(__file__).parents[2] / "bootstrap"
 BUCKETS = {"aws": "s3://mine", "gcp": "gs://mine"}
 GROUP = "mine-trainers"
 
-# Each begins by writing its own name and arguments, and may be told by files in $STUBS how to behave.
+# Each stub writes its name and arguments first; files in $STUBS change its behaviour.
 _HEAD = """#!/usr/bin/env bash
 echo "${0##*/} $*" >>"$STUBS/calls"
 if [[ -e $STUBS/${0##*/}.fails ]]; then
   read -r left words <"$STUBS/${0##*/}.fails"
   if ((left > 0)) && [[ $* == *$words* ]]; then
     echo "$((left - 1)) $words" >"$STUBS/${0##*/}.fails"
-    echo "${0##*/} was told to fail" >&2
+    echo "${0##*/} fails as the test demands" >&2
     exit 1
   fi
 fi
@@ -103,14 +103,14 @@ class Machine:
         path.chmod(0o755)
 
     def run(self, *words: str, script: Path = BOOTSTRAP / "trainer.sh") -> subprocess.CompletedProcess[str]:
-        """The script, run to its end."""
+        """Runs the script to its end."""
         command = ["bash", str(script), *words]
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, check=False, timeout=120, cwd=self.stubs
         )
 
     def assign(self, **changes: Any) -> dict[str, Any]:
-        """Puts an assignment and all that it names into the bucket."""
+        """Puts an assignment and its objects into the bucket."""
         named: dict[str, dict[str, str]] = {}
         contents = {
             "cloudlstm.zip": b"package",
@@ -135,27 +135,27 @@ class Machine:
         return assignment
 
     def calls(self, *beginning: str) -> list[str]:
-        """How programs were called, in order; only calls that begin with these words."""
+        """The recorded calls that begin with these words, in order."""
         path = self.stubs / "calls"
         lines = path.read_text().splitlines() if path.exists() else []
         return [line for line in lines if line.startswith(" ".join(beginning))]
 
     def departures(self) -> list[str]:
-        """How it asked its group to let it go, in order."""
+        """The requests to leave the group, in order."""
         return [call for call in self.calls() if call.startswith("aws autoscaling") or call.endswith("deleteInstances")]
 
     def downloads(self) -> list[str]:
-        """How it fetched objects, in order."""
+        """The downloads of objects, in order."""
         return [
             call for call in self.calls() if call.startswith("aws s3 cp") or ("-H @- -o /" in call and "/mine/" in call)
         ]
 
     def fail(self, program: str, times: int, *, words: str = "") -> None:
-        """Lets the next calls of a program fail that have these words in them."""
+        """Makes the next calls of a program with these words fail."""
         (self.stubs / f"{program}.fails").write_text(f"{times} {words}\n")
 
     def files(self) -> dict[Path, bytes]:
-        """All that the script made, but its log."""
+        """All files that the script wrote, without its log."""
         return {path: path.read_bytes() for path in self.prefix.rglob("*") if path.is_file() and path.suffix != ".log"}
 
     @property
@@ -167,7 +167,7 @@ class Machine:
         return (self.base / "setup.log").read_text()
 
     def log_in_bucket(self) -> str:
-        """What the machine stored of its failure."""
+        """The log that the machine stored after a failure."""
         return (self.bucket / "trainers" / GROUP / "machines" / "i-0123.log").read_text()
 
 

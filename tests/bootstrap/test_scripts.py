@@ -1,4 +1,4 @@
-"""Both scripts in general, and the one of Spark nodes."""
+"""Style of both scripts, and the script of Spark nodes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_node_with_the_interpreter_needs_nothing(tmp_path: Path) -> None:
     assert machine.calls() == []
 
 
-def test_a_node_of_emr_installs_it(tmp_path: Path) -> None:
+def test_a_node_of_emr_installs_the_interpreter(tmp_path: Path) -> None:
     machine, python = Machine(tmp_path), tmp_path / "python3.11"
     machine.program("sudo", '"$@"\n')
     machine.program("dnf", f"printf '#!/bin/sh\\necho 3.11\\n' >{python}; chmod +x {python}\n")
@@ -54,7 +54,7 @@ def test_a_node_of_emr_installs_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["bin", "default/bin"])
-def test_a_node_of_dataproc_takes_that_of_the_image(tmp_path: Path, folder: str) -> None:
+def test_a_node_of_dataproc_uses_the_interpreter_of_the_image(tmp_path: Path, folder: str) -> None:
     machine, python = Machine(tmp_path), tmp_path / "python3.11"
     brought = machine.prefix / "opt/conda" / folder / "python3.11"
     brought.parent.mkdir(parents=True)
@@ -65,7 +65,7 @@ def test_a_node_of_dataproc_takes_that_of_the_image(tmp_path: Path, folder: str)
     assert python.readlink() == brought
 
 
-def test_a_node_of_dataproc_without_any_installs_it(tmp_path: Path) -> None:
+def test_a_node_of_dataproc_without_an_interpreter_installs_it(tmp_path: Path) -> None:
     machine, python = Machine(tmp_path), tmp_path / "python3.11"
     machine.program(
         "apt-get", f"[[ $1 == update ]] || {{ printf '#!/bin/sh\\necho 3.11\\n' >{python}; chmod +x {python}; }}\n"
@@ -74,7 +74,7 @@ def test_a_node_of_dataproc_without_any_installs_it(tmp_path: Path) -> None:
     assert machine.calls("apt-get") == ["apt-get update --quiet", "apt-get install --yes --quiet python3.11"]
 
 
-def test_a_node_whose_interpreter_is_another_fails(tmp_path: Path) -> None:
+def test_a_node_with_another_interpreter_fails(tmp_path: Path) -> None:
     machine, python = Machine(tmp_path), tmp_path / "python3.11"
     python.write_text(PYTHON.format("3.9"))
     python.chmod(0o755)
@@ -90,7 +90,7 @@ def test_a_node_that_cannot_install_it_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["python3.11", "/usr/bin/bash", "/usr/bin/python3.11 -x", "/usr/bin/--python3.11"])
-def test_a_node_takes_nothing_but_the_path_of_an_interpreter(tmp_path: Path, path: str) -> None:
+def test_a_node_rejects_arguments_that_are_no_interpreter_path(tmp_path: Path, path: str) -> None:
     machine = Machine(tmp_path)
     done = node(machine, Path(path))
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""The set-up of a trainer machine, with stubs for all that it calls."""
+"""The set-up of a trainer machine, with stubs for all programs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Machine:
 
 
 @on_each_cloud
-def test_a_fresh_machine_becomes_a_member(machine: Machine) -> None:
+def test_a_new_machine_starts_the_agent(machine: Machine) -> None:
     assignment = machine.assign()
     assert machine.run().returncode == 0, machine.log
     calls = machine.calls()
@@ -55,7 +55,7 @@ def test_a_fresh_machine_becomes_a_member(machine: Machine) -> None:
     assert not machine.departures()
 
 
-def test_the_worker_is_restarted_and_finds_what_it_needs(machine: Machine) -> None:
+def test_the_agent_is_restarted_with_its_environment(machine: Machine) -> None:
     machine.assign()
     machine.run()
     unit = settings_of(machine.units / "cloudlstm-agent.service")
@@ -92,7 +92,7 @@ def test_running_it_again_changes_nothing(machine: Machine) -> None:
     assert len(machine.downloads()) == downloads + 1  # the assignment is looked at, nothing is loaded twice
 
 
-def test_it_waits_for_an_assignment_that_is_not_over(machine: Machine) -> None:
+def test_it_waits_for_an_assignment_with_a_future_deadline(machine: Machine) -> None:
     machine.assign(deadline=time.time() - 5)
     fresh = Machine(machine.stubs / "other")
     fresh.assign()
@@ -106,7 +106,7 @@ def test_it_waits_for_an_assignment_that_is_not_over(machine: Machine) -> None:
     assert machine.calls("systemctl enable --now cloudlstm-agent.service")
 
 
-def test_a_machine_that_nobody_assigns_still_has_a_deadline(machine: Machine) -> None:
+def test_a_machine_without_assignment_has_a_deadline(machine: Machine) -> None:
     machine.program("sleep", 'kill "$PPID"\n')  # ends the wait
     before = int(time.time())
     machine.run()
@@ -116,7 +116,7 @@ def test_a_machine_that_nobody_assigns_still_has_a_deadline(machine: Machine) ->
     assert settings_of(machine.units / "cloudlstm-deadline.service")["ExecStart"].endswith("trainer.sh if-overdue")
 
 
-def test_a_machine_that_nobody_assigns_leaves_in_the_end(machine: Machine) -> None:
+def test_a_machine_without_assignment_leaves_its_group(machine: Machine) -> None:
     assert machine.run().returncode != 0
     assert machine.calls("sleep") == ["sleep 30"] * 60
     assert "no run has been assigned for half an hour" in machine.log_in_bucket()
@@ -124,7 +124,7 @@ def test_a_machine_that_nobody_assigns_leaves_in_the_end(machine: Machine) -> No
 
 
 @on_each_cloud
-def test_it_leaves_with_decrement_at_its_deadline_and_not_before(machine: Machine) -> None:
+def test_it_leaves_with_decrement_at_its_deadline(machine: Machine) -> None:
     machine.assign()
     machine.run()
     assert machine.run("if-overdue").returncode == 0
@@ -138,8 +138,10 @@ def test_it_leaves_with_decrement_at_its_deadline_and_not_before(machine: Machin
 @on_each_cloud
 @pytest.mark.parametrize("missing", ["group", "metadata"])
 @pytest.mark.parametrize("timer", [True, False])
-def test_what_cannot_leave_its_group_shuts_down_or_asks_again(machine: Machine, missing: str, timer: bool) -> None:
-    """A group of Google's would replace a machine that is off, so it is switched off only if nothing asks again."""
+def test_a_machine_that_cannot_leave_its_group_shuts_down_or_retries(
+    machine: Machine, missing: str, timer: bool
+) -> None:
+    """A managed instance group replaces a machine that is off, so shutting down is the last resort."""
     if not timer:
         machine.fail("systemctl", 1, words="is-active")
     machine.base.mkdir(parents=True)
@@ -154,7 +156,7 @@ def test_what_cannot_leave_its_group_shuts_down_or_asks_again(machine: Machine, 
 
 
 @pytest.mark.parametrize("result", ["success", "exit-code"])
-def test_a_machine_whose_work_is_done_leaves_soon_without_a_launcher(machine: Machine, result: str) -> None:
+def test_a_machine_leaves_soon_after_its_work_without_a_launcher(machine: Machine, result: str) -> None:
     assignment = machine.assign()
     machine.run()
     assert settings_of(machine.units / "cloudlstm-agent.service")["ExecStopPost"].endswith("trainer.sh finished")
@@ -166,7 +168,7 @@ def test_a_machine_whose_work_is_done_leaves_soon_without_a_launcher(machine: Ma
     assert machine.deadline <= int(assignment["deadline"])
 
 
-def test_a_longer_deadline_than_the_machines_own_does_not_count(machine: Machine) -> None:
+def test_a_deadline_after_that_of_the_machine_is_ignored(machine: Machine) -> None:
     machine.environment["CLOUDLSTM_MAX_HOURS"] = "1"
     machine.assign(deadline=time.time() + 1e6)
     machine.run()
@@ -174,19 +176,19 @@ def test_a_longer_deadline_than_the_machines_own_does_not_count(machine: Machine
 
 
 @on_each_cloud
-def test_a_machine_without_a_driver_says_so_and_leaves(machine: Machine) -> None:
+def test_a_machine_without_a_driver_reports_it_and_leaves(machine: Machine) -> None:
     machine.fail("nvidia-smi", 99)
     machine.assign()
     done = machine.run()
     assert done.returncode != 0
-    assert "nvidia-smi was told to fail" in machine.log_in_bucket()
-    assert "nvidia-smi was told to fail" in done.stdout  # what the cloud shows as the machine's console
+    assert "nvidia-smi fails as the test demands" in machine.log_in_bucket()
+    assert "nvidia-smi fails as the test demands" in done.stdout  # what the cloud shows as the machine's console
     assert len(machine.calls("nvidia-smi")) == 5
     assert machine.departures() == [LEAVE[machine.cloud]]
     assert machine.deadline == 0  # should that come to nothing, the timer asks again
 
 
-def test_what_differs_from_its_checksum_is_not_run(machine: Machine) -> None:
+def test_an_object_with_a_wrong_checksum_is_not_run(machine: Machine) -> None:
     assignment = machine.assign()
     uri = assignment["jobs"]["agent"]["uri"]
     (machine.bucket / uri.removeprefix(f"{machine.bucket_uri}/")).write_bytes(b"somebody else's")
@@ -197,13 +199,13 @@ def test_what_differs_from_its_checksum_is_not_run(machine: Machine) -> None:
 
 
 PLANTED = 'a[$(touch "$STUBS/pwned")]'
-"""Text that bash runs as a command when it reads it as a number."""
+"""Text that bash executes when it evaluates it as a number."""
 
 
 @pytest.mark.parametrize(
     "value", [PLANTED, None, True, -1, "", [], {}, "08", 1e300, float("nan"), "9" * 12, "1\n2", "\u0661", "\udc80"]
 )
-def test_a_deadline_that_is_no_moment_ends_the_set_up(machine: Machine, value: object) -> None:
+def test_an_invalid_deadline_ends_the_set_up(machine: Machine, value: object) -> None:
     machine.assign(deadline=value)
     assert machine.run().returncode != 0
     assert "the assignment has no usable deadline" in machine.log_in_bucket()
@@ -232,7 +234,7 @@ def test_a_deadline_that_is_no_moment_ends_the_set_up(machine: Machine, value: o
         ({"jobs": {}}, "jobs.agent.uri"),
     ],
 )
-def test_an_assignment_with_a_value_that_cannot_be_is_not_carried_out(
+def test_an_assignment_with_an_invalid_value_is_rejected(
     machine: Machine, changes: dict[str, object], name: str
 ) -> None:
     machine.assign(**changes)
@@ -243,7 +245,7 @@ def test_an_assignment_with_a_value_that_cannot_be_is_not_carried_out(
     assert machine.departures() == [LEAVE["aws"]]
 
 
-def test_an_assignment_that_is_no_json_is_not_carried_out(machine: Machine) -> None:
+def test_an_assignment_that_is_not_json_is_rejected(machine: Machine) -> None:
     machine.assign()
     (machine.bucket / "trainers" / GROUP / "assignment.json").write_text("[" * 100_000)
     assert machine.run().returncode != 0
@@ -262,8 +264,8 @@ def test_an_assignment_that_is_no_json_is_not_carried_out(machine: Machine) -> N
         ("gcp", "*project/project-id", "project-id"),
     ],
 )
-def test_metadata_that_cannot_be_is_not_used(tmp_path: Path, cloud: str, asked: str, name: str) -> None:
-    """A second line in an answer would be a header, or a variable of the worker's service."""
+def test_invalid_metadata_is_rejected(tmp_path: Path, cloud: str, asked: str, name: str) -> None:
+    """A second line in an answer could become a header, or a variable of the service."""
     machine = Machine(tmp_path, cloud=cloud)
     machine.assign()
     assert machine.run().returncode == 0
@@ -288,7 +290,7 @@ def test_metadata_that_cannot_be_is_not_used(tmp_path: Path, cloud: str, asked: 
         ("GPU", "t4\nX=1"),
     ],
 )
-def test_variables_of_the_machine_that_cannot_be_end_the_set_up(machine: Machine, name: str, value: str) -> None:
+def test_invalid_variables_of_the_machine_end_the_set_up(machine: Machine, name: str, value: str) -> None:
     machine.environment[f"CLOUDLSTM_{name}"] = value
     done = machine.run()
     assert done.returncode != 0
@@ -298,7 +300,7 @@ def test_variables_of_the_machine_that_cannot_be_end_the_set_up(machine: Machine
 
 
 @pytest.mark.parametrize("value", [PLANTED, "", "soon"])
-def test_a_deadline_on_disk_that_cannot_be_read_is_over(machine: Machine, value: str) -> None:
+def test_an_unreadable_deadline_on_disk_counts_as_passed(machine: Machine, value: str) -> None:
     machine.base.mkdir(parents=True)
     (machine.base / "deadline").write_text(value)
     assert machine.run("if-overdue").returncode == 0
@@ -306,7 +308,7 @@ def test_a_deadline_on_disk_that_cannot_be_read_is_over(machine: Machine, value:
     assert not (machine.stubs / "pwned").exists()
 
 
-def test_packages_that_cannot_be_installed_end_the_machine(machine: Machine) -> None:
+def test_a_machine_that_cannot_install_packages_ends(machine: Machine) -> None:
     machine.assign()
     machine.program("uv", '[[ $1 != pip ]] || { echo "no such hash"; exit 1; }\n')
     assert machine.run().returncode != 0
@@ -317,14 +319,14 @@ def test_packages_that_cannot_be_installed_end_the_machine(machine: Machine) -> 
 @pytest.mark.parametrize(
     ("program", "words"), [("uv", "venv"), ("uv", "pip install"), ("aws", "agent.py"), ("nvidia-smi", "")]
 )
-def test_what_fails_for_a_while_is_tried_again(machine: Machine, program: str, words: str) -> None:
+def test_temporary_failures_are_retried(machine: Machine, program: str, words: str) -> None:
     machine.assign()
     machine.fail(program, 2, words=words)
     assert machine.run().returncode == 0, machine.log
     assert machine.calls("sleep") == ["sleep 2", "sleep 4"]
 
 
-def test_a_machine_without_gpu_needs_no_driver_and_takes_no_gpu_work(tmp_path: Path) -> None:
+def test_a_machine_without_gpu_needs_no_driver_and_rejects_gpu_work(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "good", gpu="none")
     machine.assign(accelerator="cpu")
     assert machine.run().returncode == 0, machine.log
@@ -337,7 +339,7 @@ def test_a_machine_without_gpu_needs_no_driver_and_takes_no_gpu_work(tmp_path: P
 
 @pytest.mark.parametrize("right", [True, False])
 @pytest.mark.parametrize("installer", ["", "dnf", "apt-get"])
-def test_uv_is_brought_where_there_is_none(machine: Machine, right: bool, installer: str) -> None:
+def test_uv_is_installed_if_it_is_missing(machine: Machine, right: bool, installer: str) -> None:
     (machine.programs / "uv").rename(machine.stubs / "uv")
     wheel = machine.stubs / "uv-0.13.9-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -379,7 +381,7 @@ def test_an_unknown_cloud_is_named(machine: Machine) -> None:
     assert machine.calls("shutdown")
 
 
-def test_wrong_words_and_missing_variables_do_nothing(machine: Machine) -> None:
+def test_wrong_arguments_and_missing_variables_are_errors(machine: Machine) -> None:
     assert machine.run("--help").returncode == 2
     del machine.environment["CLOUDLSTM_GROUP"]
     done = machine.run()

@@ -1,4 +1,4 @@
-"""Clients of the AWS account in which our root was applied."""
+"""Clients of the AWS account in which the root was applied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Client = Callable[[str], Any]
 
 @pytest.fixture(scope="session")
 def client(aws_cloud: Cloud) -> Client:
-    """A boto3 client by the name of its service, which sees all that Terraform sees."""
+    """A boto3 client by the name of its service, with the rights of Terraform."""
     return lambda service: client_of(aws_cloud.setup_environment, service)
 
 

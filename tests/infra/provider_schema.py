@@ -1,4 +1,4 @@
-"""Cuts the schema of Terraform's Google provider down to what infra/ uses, so that tests need no provider.
+"""Extracts the part of the Google provider schema that infra/ uses, so that tests need no provider.
 
     python tests/infra/provider_schema.py cdktf_cdktf_provider_google-16.12.1-py3-none-any.whl
 
@@ -52,7 +52,7 @@ class Bindings:
         return self._block(name, self._classes[name])
 
     def _block(self, name: str, hcl: str) -> dict[str, Any]:
-        """The block behind the class `name`; `hcl` is the code that writes its arguments down."""
+        """The block of the class `name`; `hcl` is the code that writes its arguments."""
         body = self._classes[name]
         nested = {found[2]: found for found in _NESTED.finditer(body)}
         optional = {found[1] for found in _RESET.finditer(body)}

@@ -1,4 +1,4 @@
-"""Stands in for Terraform's Google provider: it knows the provider's schema, and nothing else.
+"""Replaces the Google provider of Terraform: it has the schema of the provider, and nothing else.
 
 That is all that Terraform asks of a provider to validate a configuration and to plan it under `mock_provider`. So where
 there is no provider, Terraform itself still finds every argument, block and attribute that the provider does not have,
@@ -66,7 +66,7 @@ def _schema(block: dict[str, Any]) -> bytes:
 
 
 def answer(document: dict[str, Any]) -> bytes:
-    """What GetSchema answers."""
+    """The answer of GetSchema."""
     settings = {name: {"type": "string", "how": "optional"} for name in ("project", "region", "credentials")}
     settings["default_labels"] = {"type": ["map", "string"], "how": "optional"}
     schemas = [_field(1, _schema({"attributes": settings, "blocks": {}}))]
@@ -78,7 +78,7 @@ def answer(document: dict[str, Any]) -> bytes:
 
 
 def serve() -> None:
-    """Serves until the process is ended; says first how Terraform reaches it."""
+    """Prints the address for Terraform, and serves until the process ends."""
     schema = answer(json.loads(SCHEMA.read_text()))
     answers = {
         "GetSchema": lambda _request, _context: schema,

@@ -1,4 +1,4 @@
-"""Runs Terraform on a copy of infra/, with the provider from where this machine has it."""
+"""Runs Terraform on a copy of infra/, with the provider of this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT_S = 900.0
 
 
 class Running:
-    """Terraform at work; what it prints goes to files, as nobody may be reading."""
+    """A running Terraform; its output goes to files."""
 
     def __init__(self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str]) -> None:
         self._words = words
@@ -35,19 +35,19 @@ class Running:
             )
 
     def failure(self) -> str:
-        """The end of what it printed, once it has ended badly; empty if it has ended well."""
+        """The end of its output after a failure; empty after a success."""
         status = self._process.wait(TIMEOUT_S)
         texts = [path.read_text(errors="replace")[-4000:] for path in (self._printed, self._warned)]
         return "\n".join([f"terraform {' '.join(self._words)} ended with {status}", *texts]) if status else ""
 
     def succeeded(self) -> str:
-        """What it printed; fails the test if it failed."""
+        """Its output; fails the test if Terraform failed."""
         if failure := self.failure():
             pytest.fail(failure)
         return self._printed.read_text()
 
     def kill(self) -> None:
-        """Ends it, and its providers, if it still runs."""
+        """Stops it and its providers if it still runs."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -71,22 +71,22 @@ class Terraform:
         self._environment = kept | dict(environment) | fixed
 
     def start(self, *words: str) -> Running:
-        """Begins `terraform` with these words."""
+        """Starts `terraform` with these arguments."""
         return Running(words, self.folder, self._environment)
 
     def run(self, *words: str) -> str:
-        """What `terraform` with these words printed."""
+        """The output of `terraform` with these arguments."""
         return self.start(*words).succeeded()
 
 
 def require_terraform() -> None:
-    """Ends the test where there is no Terraform."""
+    """Skips or fails the test without Terraform."""
     if shutil.which("terraform") is None:
         without("terraform", "there is no terraform on this machine")
 
 
 def copied(place: Path, cloud: str = "aws") -> Path:
-    """A copy of a cloud's root below `place`, with the files that it reads, and without anybody's state."""
+    """A copy of the root of a cloud below `place`, with the files that it reads and without state."""
     for name in ("bootstrap", "infra"):
         ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars")
         shutil.copytree(REPOSITORY / name, place / name, ignore=ignored)

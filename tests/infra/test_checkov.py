@@ -1,4 +1,4 @@
-"""checkov finds nothing in infra/, and reads all of it. It has a venv of its own: its packages clash with ours."""
+"""checkov finds no fault in infra/ and reads every file. It has its own venv: its packages conflict with ours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from requirements import without
 
 @pytest.fixture(scope="module")
 def checkov() -> str:
-    """The program: that of .venv/checkov, which .ci/run fills, or one on PATH."""
+    """The checkov of .venv/checkov, which .ci/run installs, or the one on PATH."""
     own = REPOSITORY / ".venv" / "checkov" / "bin" / "checkov"
     found = str(own) if own.exists() else shutil.which("checkov")
     if found is None:
@@ -25,7 +25,7 @@ def checkov() -> str:
 
 
 def scan(checkov: str, folder: Path) -> dict[str, object]:
-    """The report on a folder; checkov asks nobody on the network."""
+    """The report on a folder; checkov uses no network."""
     command = [checkov, "-d", folder, "--framework", "terraform", "--output", "json", "--skip-download"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
@@ -46,7 +46,7 @@ def test_checkov_finds_nothing(checkov: str) -> None:
     assert all(each["check_result"]["suppress_comment"].strip() for each in results["skipped_checks"])
 
 
-def test_checkov_is_awake(checkov: str, tmp_path: Path) -> None:
+def test_checkov_finds_a_planted_fault(checkov: str, tmp_path: Path) -> None:
     (tmp_path / "open.tf").write_text('resource "aws_s3_bucket_public_access_block" "open" {\n  bucket = "b"\n}\n')
     report = scan(checkov, tmp_path)
     assert isinstance(report["summary"], dict)

@@ -1,4 +1,4 @@
-"""The target document: read from wherever it lies, and every fault named."""
+"""The target document: every place from which it is read, and every fault in it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def as_outputs(document: dict[str, Any]) -> str:
 
 @pytest.fixture
 def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Puts a `terraform` on PATH that runs some shell code, beside a folder with Terraform files."""
+    """Puts a `terraform` on PATH that runs shell code; returns a folder with Terraform files."""
     folder = tmp_path / "root"
     folder.mkdir()
     (folder / "main.tf").touch()
@@ -70,7 +70,7 @@ def test_a_file_may_be_plain_or_terraforms_output(tmp_path: Path) -> None:
     assert load(str(plain)).trainer_zones == ("eu-central-1a", "eu-central-1b")
 
 
-def test_a_bucket_is_asked_for_its_target() -> None:
+def test_the_target_is_read_from_a_bucket() -> None:
     storage.write_json("memory://bucket-of-target/target.json", DOCUMENT)
     expected = TargetConfig.model_validate(DOCUMENT)
     for where in ("memory://bucket-of-target", "memory://bucket-of-target/", "memory://bucket-of-target/target.json"):
@@ -79,7 +79,7 @@ def test_a_bucket_is_asked_for_its_target() -> None:
         load("memory://other-bucket")
 
 
-def test_a_directory_is_asked_by_terraform(terraform: Any, tmp_path: Path) -> None:
+def test_the_target_is_read_from_a_terraform_directory(terraform: Any, tmp_path: Path) -> None:
     (tmp_path / "outputs.json").write_text(as_outputs(DOCUMENT))
     code = f'[ "$1 $2" = "output -json" ] && [ -f main.tf ] && echo "a warning" >&2 && cat {tmp_path}/outputs.json'
     assert load(terraform(code)).spark_cluster == "j-1"
@@ -103,24 +103,24 @@ def test_another_version_of_the_contract_is_refused(tmp_path: Path) -> None:
         load(str(path))
 
 
-def test_outputs_of_somebody_else_and_missing_endpoints_do_no_harm(tmp_path: Path) -> None:
+def test_unknown_outputs_and_missing_endpoints_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "target.json"
     path.write_text(json.dumps({key: value for key, value in DOCUMENT.items() if key != "endpoints"} | {"vpc": "x"}))
     assert load(str(path)).endpoints == {}
 
 
-def test_nothing_applied_is_said_so(terraform: Any) -> None:
+def test_the_error_for_an_unapplied_directory_says_so(terraform: Any) -> None:
     with pytest.raises(ConfigError, match="has no outputs: nothing is applied there"):
         load(terraform("echo '{}'"))
 
 
-def test_terraforms_own_error_is_passed_on(terraform: Any) -> None:
+def test_the_error_of_terraform_is_shown(terraform: Any) -> None:
     folder = terraform("printf '╷\\n│ Error: Backend initialization required\\n│ \\n' >&2; exit 1")
     with pytest.raises(MachineError, match=r"failed in .*: Error: Backend initialization required .*init"):
         load(folder)
 
 
-def test_without_terraform_the_other_ways_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_terraform_names_the_other_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "main.tf").touch()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MachineError, match="neither is on PATH"):
@@ -136,21 +136,21 @@ def test_without_terraform_the_other_ways_are_told(tmp_path: Path, monkeypatch: 
         ("[" * 100_000, "is not JSON"),
     ],
 )
-def test_what_is_no_document_is_refused(tmp_path: Path, text: str, part: str) -> None:
+def test_a_value_that_is_not_a_document_is_rejected(tmp_path: Path, text: str, part: str) -> None:
     path = tmp_path / "target.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=part):
         load(str(path))
 
 
-def test_nothing_of_that_name_and_a_folder_without_terraform_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_path_and_a_folder_without_terraform_have_different_errors(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no target at"):
         load(str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="holds no Terraform files"):
         load(str(tmp_path))
 
 
-def test_a_file_that_is_too_large_or_no_file_is_not_read(tmp_path: Path) -> None:
+def test_a_large_file_or_a_device_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "target.json"
     path.write_text(" " * (2**20 + 1))
     for where in (str(path), f"file://{path}"):

@@ -1,4 +1,4 @@
-"""The Google Cloud root: valid, planned, and with the outputs of that of AWS; by Terraform with a stand-in provider."""
+"""The Google Cloud root with a replaced provider: it is valid, its plan, and its outputs, which equal those of AWS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized, r
 
 @dataclass
 class Plan:
-    """What Terraform plans with the defaults.
+    """The plan of Terraform with the defaults.
 
     Attributes:
         outputs: The values of all outputs.
@@ -38,7 +38,7 @@ class Plan:
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
-    """By which Terraform finds the stand-in, which runs as long as the tests of this file."""
+    """The environment by which Terraform finds the replaced provider."""
     require_terraform()
     process = subprocess.Popen([sys.executable, stand_in_provider.__file__], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -108,7 +108,7 @@ def test_its_tests_pass_with_the_real_provider(tmp_path: Path) -> None:
     assert "0 failed" in initialized(copied(tmp_path, "gcp"), {}).run("test")
 
 
-def test_the_schema_is_of_what_the_root_uses() -> None:
+def test_the_schema_covers_what_the_root_uses() -> None:
     schema = json.loads(stand_in_provider.SCHEMA.read_text())
     assert {(sort, kind) for sort in ("resource", "data") for kind in schema[sort]} == set(used(ROOT))
 
@@ -137,7 +137,7 @@ def test_variables_and_outputs_are_those_of_aws() -> None:
     assert names("variable", "aws") - names("variable", "gcp") == {"spark_spot_max_usd"}
 
 
-def test_machines_of_the_group_are_told_what_they_are(plan: Plan) -> None:
+def test_machines_of_the_group_get_their_variables(plan: Plan) -> None:
     (template,) = plan.of("google_compute_instance_template")
     script = template["metadata"]["startup-script"]
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
@@ -153,7 +153,7 @@ def test_machines_of_the_group_are_told_what_they_are(plan: Plan) -> None:
     assert script.endswith((REPOSITORY / "bootstrap" / "trainer.sh").read_text())
 
 
-def test_the_nodes_script_does_what_it_does_by_hand(plan: Plan, tmp_path: Path) -> None:
+def test_the_script_of_the_nodes_runs_as_in_the_repository(plan: Plan, tmp_path: Path) -> None:
     (script,) = (each for each in plan.of("google_storage_bucket_object") if each["name"] != "target.json")
     python = tmp_path / "python3.11"
     python.write_text("#!/bin/sh\necho 3.9\n")
@@ -163,7 +163,7 @@ def test_the_nodes_script_does_what_it_does_by_hand(plan: Plan, tmp_path: Path) 
     assert (done.returncode, done.stderr) == (1, f"spark-node.sh: {python} is python3.9\n")
 
 
-def test_all_carries_the_label_and_nothing_is_public(plan: Plan) -> None:
+def test_every_resource_has_the_label_and_none_is_public(plan: Plan) -> None:
     assert "default_labels = { cloudlstm = var.name }" in (ROOT / "versions.tf").read_text()
     for bucket in plan.of("google_storage_bucket"):
         assert bucket["uniform_bucket_level_access"]
@@ -174,7 +174,7 @@ def test_all_carries_the_label_and_nothing_is_public(plan: Plan) -> None:
     assert not [each for each in grants if each["role"] in ("roles/owner", "roles/editor", "roles/storage.admin")]
 
 
-def test_rights_on_objects_are_kept_to_their_prefixes(plan: Plan) -> None:
+def test_permissions_on_objects_are_limited_to_prefixes(plan: Plan) -> None:
     work = {
         grant["condition"][0]["title"]: (
             grant["role"],
@@ -258,7 +258,7 @@ function thingRuleToHclTerraform(struct) {
 """
 
 
-def test_bindings_are_read_as_they_are_meant() -> None:
+def test_bindings_are_parsed_correctly() -> None:
     inner = {"attributes": {"id": {"type": "string", "how": "optional"}}, "blocks": {}}
     assert Bindings(GENERATED).schema("google_thing") == {
         "attributes": {

@@ -1,4 +1,4 @@
-"""Terraform's own checks of infra/."""
+"""The checks that Terraform itself runs on infra/."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_root_is_valid(terraform: Terraform) -> None:
     assert "The configuration is valid" in terraform.run("validate")
 
 
-def test_plans_hold_what_they_should_and_bad_settings_are_refused(tmp_path_factory: object) -> None:
+def test_plans_are_as_expected_and_bad_settings_are_rejected(tmp_path_factory: object) -> None:
     require_terraform()
     folder = copied(tmp_path_factory.mktemp("mocked"))  # type: ignore[attr-defined]
     assert "0 failed" in initialized(folder, {}).run("test")
@@ -50,13 +50,13 @@ def test_every_variable_and_output_is_described_in_order(root: Path) -> None:
 
 
 @each_root
-def test_the_readme_tells_every_variable_and_its_default(root: Path) -> None:
+def test_the_readme_lists_every_variable_with_its_default(root: Path) -> None:
     readme = (root / "README.md").read_text()
     for block in (root / "variables.tf").read_text().split("\nvariable ")[1:]:
         assert f"`{block.split(chr(34))[1]}`" in readme
 
 
-def test_nothing_of_a_run_of_terraform_is_kept() -> None:
+def test_files_of_a_terraform_run_are_not_committed() -> None:
     if shutil.which("git") is None or not (REPOSITORY / ".git").exists():
         return
     command = ["git", "-C", REPOSITORY, "ls-files", "infra"]

@@ -1,4 +1,4 @@
-"""The AWS root, really applied by Terraform and the AWS provider: what stands then, and that nothing is left."""
+"""The AWS root, applied by Terraform with the AWS provider on the emulator: its resources, and their removal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_outputs_are_the_target_document(applied: Terraform, client: Client) -> 
     assert target.endpoints == {}
 
 
-def test_the_bucket_is_private_encrypted_versioned_and_swept(applied: Terraform, client: Client) -> None:
+def test_the_bucket_is_private_encrypted_versioned_and_has_lifecycle_rules(applied: Terraform, client: Client) -> None:
     s3 = client("s3")
     assert all(s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"].values())
     assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
@@ -68,7 +68,7 @@ def test_nothing_reaches_the_machines_from_outside(applied: Terraform, client: C
     assert (endpoint["VpcEndpointType"], endpoint["ServiceName"]) == ("Gateway", "com.amazonaws.us-east-1.s3")
 
 
-def test_rights_name_what_they_are_for(applied: Terraform, client: Client) -> None:
+def test_permissions_name_their_resources(applied: Terraform, client: Client) -> None:
     iam = client("iam")
     roles = [role for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("tested-")]
     assert sorted(role["RoleName"] for role in roles) == [
@@ -112,7 +112,7 @@ def test_the_cluster_scales_ends_itself_and_logs_to_the_bucket(applied: Terrafor
     assert script == (REPOSITORY / "bootstrap" / "spark-node.sh").read_bytes()
 
 
-def test_machines_of_the_group_are_told_what_they_are(applied: Terraform, client: Client) -> None:
+def test_machines_of_the_group_get_their_variables(applied: Terraform, client: Client) -> None:
     (template,) = client("ec2").describe_launch_template_versions(
         LaunchTemplateName="tested-trainers", Versions=["$Latest"]
     )["LaunchTemplateVersions"]
@@ -139,7 +139,7 @@ def test_machines_of_the_group_are_told_what_they_are(applied: Terraform, client
     assert script.endswith((REPOSITORY / "bootstrap" / "trainer.sh").read_bytes())
 
 
-def test_terraform_leaves_a_working_group_alone(applied: Terraform, client: Client) -> None:
+def test_terraform_does_not_change_the_size_of_a_group(applied: Terraform, client: Client) -> None:
     scaling = client("autoscaling")
     (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["tested-trainers"])["AutoScalingGroups"]
     assert (group["MinSize"], group["DesiredCapacity"], group["MaxSize"]) == (0, 0, 4)
@@ -164,7 +164,7 @@ def test_terraform_leaves_a_working_group_alone(applied: Terraform, client: Clie
     assert trainers["before"]["desired_capacity"] == trainers["after"]["desired_capacity"] == 2
 
 
-def test_destroy_leaves_nothing_of_ours(applied: Terraform, client: Client) -> None:
+def test_destroy_removes_every_resource(applied: Terraform, client: Client) -> None:
     before = remains(client)
     assert len(before) == 16  # or this would see nothing afterwards either
     client("s3").put_object(Bucket=BUCKET, Key="runs/one/config.json", Body=b"{}")  # force_destroy is on
@@ -174,7 +174,7 @@ def test_destroy_leaves_nothing_of_ours(applied: Terraform, client: Client) -> N
 
 
 def remains(client: Client) -> dict[str, list[str]]:
-    """What there is of ours in the account, by kind; kinds of which there is nothing are left out."""
+    """Our resources in the account, by kind; kinds without a resource are left out."""
     ec2, iam, ours = client("ec2"), client("iam"), [{"Name": "tag:cloudlstm", "Values": ["tested"]}]
     reservations = ec2.describe_instances(Filters=ours)["Reservations"]
     everything: dict[str, Any] = {
@@ -203,7 +203,7 @@ def remains(client: Client) -> dict[str, list[str]]:
 
 
 def _gone(found: dict[str, Any]) -> bool:
-    """Whether AWS still lists something that has ended."""
+    """True if AWS still lists a resource that has ended."""
     state = found.get("State") or found.get("Status", {}).get("State")
     state = state["Name"] if isinstance(state, dict) else state
     return str(state).lower() in ("deleted", "terminated")

@@ -1,4 +1,4 @@
-"""What AWS itself says of a target."""
+"""Reads the state of a target from the AWS APIs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AWSTarget(Target):
 
     @cache  # noqa: B019 - there is one target, and a client takes longer to make than to ask
     def client(self, service: str) -> Any:
-        """A boto3 client; the environment leads it to the emulator."""
+        """A boto3 client, connected to the emulator by the environment."""
         import boto3
 
         return boto3.session.Session().client(service, region_name=self.document["region"])

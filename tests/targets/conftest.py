@@ -18,7 +18,7 @@ from targets.gcp_target import GCPTarget
 
 @pytest.fixture(scope="session")
 def aws_place(request: pytest.FixtureRequest) -> str | None:
-    """The directory in which our root has been applied; None where there is no Terraform, or none for this Python."""
+    """The Terraform directory that was applied; None without Terraform, or for another Python."""
     try:
         folder = request.getfixturevalue("applied").folder
     except pytest.skip.Exception:
@@ -28,7 +28,7 @@ def aws_place(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(scope="session")
 def aws_document(request: pytest.FixtureRequest, aws_cloud: Cloud, aws_place: str | None) -> dict[str, Any]:
-    """The document of the target: what Terraform has made of our root, or else one that the emulator makes."""
+    """The target document: from Terraform, or else made by the emulator."""
     if aws_place is None:
         return aws_cloud.make_target("emulated")
     outputs = json.loads(request.getfixturevalue("applied").run("output", "-json"))
@@ -39,14 +39,14 @@ def aws_document(request: pytest.FixtureRequest, aws_cloud: Cloud, aws_place: st
 def aws(
     aws_cloud: Cloud, aws_document: dict[str, Any], aws_place: str | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AWSTarget]:
-    """The target on AWS, and this process set up to look into its bucket: other tests have other servers."""
+    """The target on AWS; sets the environment of this process for its bucket."""
     with environment_of(aws_cloud.environment):
         yield AWSTarget(aws_cloud, aws_document, tmp_path_factory.mktemp("typed"), aws_place)
 
 
 @pytest.fixture(scope="session")
 def gcp_document(gcp_cloud: Cloud) -> dict[str, Any]:
-    """The document of the target, which the emulator has made, as no plugin of the provider is at hand."""
+    """The target document that the emulator makes, because the Terraform provider is not available."""
     return gcp_cloud.make_target("tested")
 
 
@@ -54,7 +54,7 @@ def gcp_document(gcp_cloud: Cloud) -> dict[str, Any]:
 def gcp(
     gcp_cloud: Cloud, gcp_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GCPTarget]:
-    """The target on Google Cloud, likewise."""
+    """The target on Google Cloud; sets the environment of this process for its bucket."""
     with environment_of(gcp_cloud.environment):
         yield GCPTarget(gcp_cloud, gcp_document, tmp_path_factory.mktemp("typed"))
 

@@ -18,10 +18,10 @@ from cloudlstm import storage
 from pipeline.cli_runner import cloudlstm, write_config
 
 LONG_S = 900.0
-"""How long a run may take on a busy machine."""
+"""Longest time of a run on a busy machine."""
 
 on_one_cloud = pytest.mark.parametrize("target", ["aws"], indirect=True, scope="module")
-"""For what all clouds share: nothing in the test is any cloud's own."""
+"""One cloud for tests that do not depend on the cloud."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Target(ABC):
 
     @abstractmethod
     def written(self, prefix: str) -> dict[str, Any]:
-        """When each object below a prefix of the bucket was written last."""
+        """The time of the last write of each object below a prefix."""
 
     @abstractmethod
     def steps(self, run: str) -> Sequence[Step]:
@@ -100,20 +100,20 @@ class Target(ABC):
     @property
     @abstractmethod
     def group_size(self) -> int:
-        """How many machines the trainers' group is to have."""
+        """The target size of the trainer group."""
 
     @abstractmethod
     def resize(self, size: int) -> None:
-        """Sets the group's size, as somebody without this project might."""
+        """Sets the size of the group from outside."""
 
     @property
     @abstractmethod
     def deadlines(self) -> Sequence[str]:
-        """When the group is going to be emptied by its platform, each time in ISO form."""
+        """The times (ISO) at which the platform will empty the group."""
 
     @abstractmethod
     def let_deadline_pass(self) -> None:
-        """Makes what the platform does at the group's deadline happen now."""
+        """Runs the action of the deadline of the group now."""
 
 
 def documents(prefix: str) -> list[Any]:

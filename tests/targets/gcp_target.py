@@ -1,4 +1,4 @@
-"""What Google Cloud itself says of a target."""
+"""Reads the state of a target from the Google Cloud APIs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GCPTarget(Target):
     launch_error = "does not have enough resources available"
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """What the API answers at a path below the project and the region, or below those of Compute Engine."""
+        """The answer of the API at a path below the project and the region."""
         service, base = ("compute", "compute/v1") if path.startswith("instanceGroup") else ("dataproc", "v1")
         place = f"projects/{self.document['account']}/regions/{self.document['region']}"
         data = None if body is None else json.dumps(body).encode()
@@ -68,7 +68,7 @@ class GCPTarget(Target):
 
     @property
     def deadlines(self) -> Sequence[str]:
-        """That of the assignment, which the machines keep themselves."""
+        """The deadline in the assignment, which the machines keep."""
         try:
             when = float(storage.read_json(self._assignment)["deadline"])
         except ObjectNotFoundError:
@@ -76,7 +76,7 @@ class GCPTarget(Target):
         return [datetime.fromtimestamp(when, UTC).isoformat()]
 
     def let_deadline_pass(self) -> None:
-        """The machines leave, each by the request of its own timer; whoever comes late finds an old assignment."""
+        """Makes each machine leave by the request of its timer; later machines find an old assignment."""
         document = storage.read_json(self._assignment)
         storage.write_json(self._assignment, document | {"deadline": time.time() - 1})
         machines = self.ask(f"{self._group}/listManagedInstances", {}).get("managedInstances", [])

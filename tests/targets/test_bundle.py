@@ -1,4 +1,4 @@
-"""The code that goes to a cloud: the same bytes whoever makes it and when, complete, and sent once."""
+"""The bundle of a cloud: equal bytes from every build, complete, and uploaded once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print(hashlib.sha256(pack(Path(sys.argv[2])).read_bytes()).hexdigest())
 """
 
 
-def test_two_processes_make_one_package(tmp_path: Path) -> None:
+def test_two_processes_build_equal_packages(tmp_path: Path) -> None:
     prints = []
     for umask, seed, zone in (("022", "1", "UTC"), ("077", "2", "Asia/Taipei")):
         folder = tmp_path / umask
@@ -40,7 +40,7 @@ def test_two_processes_make_one_package(tmp_path: Path) -> None:
     assert prints[0] == prints[1]
 
 
-def test_an_archive_tells_nothing_of_times_rights_and_order(tmp_path: Path) -> None:
+def test_an_archive_does_not_depend_on_times_permissions_and_order(tmp_path: Path) -> None:
     packed = []
     for number, names in enumerate((["a.py", "b/c.py"], ["b/c.py", "a.py"])):
         root = tmp_path / str(number)
@@ -59,7 +59,7 @@ def test_an_archive_tells_nothing_of_times_rights_and_order(tmp_path: Path) -> N
         assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
 
 
-def test_the_package_is_whole_and_runs_from_its_archive(tmp_path: Path) -> None:
+def test_the_package_is_complete_and_runs_from_its_archive(tmp_path: Path) -> None:
     path = package.pack(tmp_path)
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -76,7 +76,7 @@ def test_the_package_is_whole_and_runs_from_its_archive(tmp_path: Path) -> None:
 
 
 def wheel(folder: Path, name: str, files: dict[str, str], tag: str) -> str:
-    """Writes a wheel into the folder; the line by which a list requires it."""
+    """Writes a wheel into the folder; returns its line for a requirements file."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-1.0.dist-info"
     files = files | {
@@ -96,7 +96,7 @@ def wheel(folder: Path, name: str, files: dict[str, str], tag: str) -> str:
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two packages of our own, of which one exists for other machines only."""
+    """Two packages of the test; one has wheels for another platform only."""
     folder = tmp_path / "wheels"
     files = {"plain/__init__.py": "x = 1\n", "plain/x.pyi": "x: int\n", "plain/tests/test_x.py": "assert 0\n"}
     lines = wheel(folder, "plain", files, "py3-none-any")
@@ -110,7 +110,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return requirements
 
 
-def test_dependencies_are_laid_out_for_another_machine_and_made_once(wheels: Path, tmp_path: Path) -> None:
+def test_dependencies_are_built_once_for_another_platform(wheels: Path, tmp_path: Path) -> None:
     path = dependencies.dependencies("3.11", "aarch64")
     with zipfile.ZipFile(path) as archive:
         assert set(archive.namelist()) == {
@@ -132,7 +132,7 @@ def test_a_wheel_that_does_not_exist_or_does_not_match_is_an_error(wheels: Path)
         dependencies.dependencies("3.11", "aarch64")
 
 
-def test_a_part_that_is_there_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_part_is_not_uploaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
     upload = storage.upload
     monkeypatch.setattr(storage, "upload", lambda path, uri: (sent.append(uri), upload(path, uri))[1])
@@ -146,7 +146,7 @@ def test_a_part_that_is_there_is_not_sent_again(tmp_path: Path, monkeypatch: pyt
     assert parts.sent_bytes == 0
 
 
-def test_lists_of_packages_are_pinned_and_name_no_index() -> None:
+def test_requirements_are_pinned_and_name_no_index() -> None:
     for name in ("spark", "trainer-cpu", "trainer-cuda"):
         text = dependencies.asset("requirements", f"{name}.txt").read_text()
         assert "://" not in text

@@ -1,4 +1,4 @@
-"""A whole run on an emulated cloud by the code that runs on the real one: Spark, machines, TensorFlow, report, down."""
+"""A whole run on an emulated cloud, with the code for a real one: Spark, machines, TensorFlow, report, down."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hosts_of(generation: dict[str, Any]) -> list[str]:
 
 
 def copied_without_training(run: str, copy: str) -> str:
-    """Copies a finished run; the copy is prepared and not trained."""
+    """Copies a finished run without its training."""
     later = ("manifests/train.json", "manifests/evaluate.json", "report/", "generations/", "members/")
     for item in storage.list_objects(f"{run}/"):
         name = item.uri.removeprefix(f"{run}/")
@@ -72,7 +72,7 @@ def test_two_machines_trained_as_one_generation(target: Target, run: str) -> Non
 def test_no_other_machine_can_connect_to_what_a_run_starts(
     target: Target, run: str, request: pytest.FixtureRequest
 ) -> None:
-    """TensorFlow's servers listen on all interfaces; those of the trainers are in a network of their own."""
+    """The servers of TensorFlow listen on all interfaces; those of the trainers are in a private network."""
     require_network(target.cloud)
     seen: set[Listener] = set(request.getfixturevalue(f"{target.cloud.options.cloud}_watch").seen)
     assert [each for each in seen if each.is_here], "nothing was seen"
@@ -80,7 +80,7 @@ def test_no_other_machine_can_connect_to_what_a_run_starts(
     assert len([each for each in seen if not each.is_here and not each.is_on_loopback]) >= 2, "no trainers were seen"
 
 
-def test_nothing_costs_money_afterwards(target: Target, run: str) -> None:
+def test_no_resource_costs_money_after_the_run(target: Target, run: str) -> None:
     assert target.group_size == 0
     assert target.deadlines == []
     assert not storage.exists(f"{target.bucket}/trainers/{target.document['trainer_group']}/assignment.json")
@@ -97,7 +97,7 @@ def test_the_run_folder_names_no_place_but_the_bucket(target: Target, run: str) 
 
 @pytest.fixture(scope="session")
 def local_models(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What the report of the same run on this machine says. Any number of workers trains the same model: here one."""
+    """The metrics of the same run on this machine with one worker; the number of workers does not change them."""
     folder = tmp_path_factory.mktemp("local")
     words = (f"--config={write_config(folder)}", f"--root={folder}", f"--run={RUN}", "train.workers=1")
     done = cloudlstm("submit", *words, timeout_s=LONG_S)
@@ -114,7 +114,7 @@ def test_the_metrics_are_those_of_a_local_run(run: str, local_models: list[dict[
         assert numbers == pytest.approx({key: theirs[key] for key in numbers}, rel=1e-4, abs=1e-6), ours["model"]
 
 
-def test_submitting_it_again_sends_no_code_and_makes_nothing_anew(target: Target, run: str) -> None:
+def test_a_repeated_submit_uploads_and_computes_nothing(target: Target, run: str) -> None:
     code, data = target.written("code/"), target.written(f"runs/{RUN}/data/")
     assert code
     assert data
@@ -127,7 +127,7 @@ def test_submitting_it_again_sends_no_code_and_makes_nothing_anew(target: Target
 
 
 @on_one_cloud
-def test_other_verbs_find_the_run_by_its_target(target: Target, run: str) -> None:
+def test_other_commands_find_the_run_by_its_target(target: Target, run: str) -> None:
     output = target.run("status")
     assert output.returncode == 0, output.stderr
     assert "done" in output.stdout
@@ -137,9 +137,9 @@ def test_other_verbs_find_the_run_by_its_target(target: Target, run: str) -> Non
 
 
 def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults: Any) -> None:
-    """In the step, before it asks for machines, when they come, while they train: whoever submits again goes on there.
+    """Kills during the step, before the resize, while machines start, and during training; the next submit continues.
 
-    Nothing is done twice, and what nobody comes back for is gone at its deadline.
+    Nothing is done twice, and machines without a launcher end at their deadline.
     """
     words = ("--run=killed", "train.epochs=60", "train.patience_epochs=60", "train.checkpoint_every_s=0")
     killed = f"{target.bucket}/runs/killed"
@@ -197,17 +197,15 @@ def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults
     assert "killed" not in target.run("runs").stdout
 
 
-def test_a_failed_step_is_told_in_the_platforms_words(target: Target, run: str, faults: Any) -> None:
+def test_the_error_of_a_failed_step_has_the_words_of_the_platform(target: Target, run: str, faults: Any) -> None:
     faults.fault("step-fails", reason="Disk full.", message="No space left on a core node.")
     done = target.submit("--run=failing")
     assert done.returncode == 1
     assert target.failure.format("Disk full.", "No space left on a core node.") in error_line(done)
 
 
-def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
-    target: Target, run: str, faults: Any
-) -> None:
-    """Who waits rides out that APIs fail for a while; who gets the group gives it up when it does not fill."""
+def test_a_group_in_use_is_an_error_with_its_holder_or_is_awaited(target: Target, run: str, faults: Any) -> None:
+    """A waiting submit survives failing APIs; one that gets the group releases it if it does not fill."""
     base = f"{target.bucket}/trainers/{target.document['trainer_group']}/leases"
     number = max(int(item.uri.rsplit("/", 1)[1].split(".")[0]) for item in storage.list_objects(base)) + 1
     owner = asdict(Owner.me())  # a launcher that is alive: this process
@@ -238,7 +236,7 @@ def test_a_group_that_is_taken_is_refused_by_its_holders_name_or_waited_for(
 
 
 @on_one_cloud
-def test_a_detached_run_can_be_cancelled_from_elsewhere(target: Target, run: str, faults: Any) -> None:
+def test_a_detached_run_can_be_cancelled_from_another_process(target: Target, run: str, faults: Any) -> None:
     faults.fault("step-hangs")
     done = target.submit("--run=detached", "--detach")
     assert done.returncode == 0, done.stderr
@@ -251,7 +249,7 @@ def test_a_detached_run_can_be_cancelled_from_elsewhere(target: Target, run: str
     assert "cancelled" in target.run("status", "--run=detached").stdout
 
 
-def test_what_a_dead_launcher_left_can_be_cancelled(target: Target, run: str, faults: Any) -> None:
+def test_jobs_of_a_dead_launcher_can_be_cancelled(target: Target, run: str, faults: Any) -> None:
     faults.fault("step-hangs")
     launcher = target.start("--run=orphaned")
     uri = f"{target.bucket}/runs/orphaned"
@@ -262,7 +260,7 @@ def test_what_a_dead_launcher_left_can_be_cancelled(target: Target, run: str, fa
     until(lambda: [each for each in target.steps(uri) if each.state == "cancelled"], "its cancellation")
 
 
-def test_down_ends_all_and_says_what_remains(target: Target, run: str) -> None:
+def test_down_stops_all_work_and_lists_what_remains(target: Target, run: str) -> None:
     target.resize(1)
     output = target.run("down")
     assert output.returncode == 0, output.stderr

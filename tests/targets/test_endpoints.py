@@ -1,4 +1,4 @@
-"""A target document may be somebody else's: where it sends requests and credentials is the choice of the user."""
+"""A target document from another user: requests and credentials go to its endpoints only with a flag."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from targets.foreign_server import ForeignServer
 from targets.test_requests import AWS, GCP, written
 
 AWAY = "services.test"
-"""A host that is another machine by its name; in these tests the name leads to this one."""
+"""A host name of another machine; in these tests it resolves to this machine."""
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def document(stranger: ForeignServer, folder: Path, cloud: dict[str, Any]) -> st
     [["submit"], ["submit", "--detach"], ["submit", "--dry-run"], ["predict"], ["doctor"], ["down"]],
     ids=" ".join,
 )
-def test_no_verb_asks_services_on_another_machine(
+def test_no_command_sends_requests_to_untrusted_endpoints(
     stranger: ForeignServer, tmp_path: Path, words: list[str], cloud: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([*words, f"--target={document(stranger, tmp_path, cloud)}"]) == 2
@@ -58,7 +58,9 @@ def test_no_verb_asks_services_on_another_machine(
     assert stranger.asked == []
 
 
-def test_cancel_does_not_either(stranger: ForeignServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_sends_no_request_to_untrusted_endpoints(
+    stranger: ForeignServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = f"file://{tmp_path}/runs"
     storage.write_json(f"{root}/gone/attempts/0001.json", {})
     storage.write_json(f"{root}/gone/config.json", {})
@@ -70,7 +72,7 @@ def test_cancel_does_not_either(stranger: ForeignServer, tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize("word", ["--trust-endpoints", "--trust_endpoints", "--trust-endpoints=true"])
-def test_who_trusts_them_reaches_them(
+def test_trusted_endpoints_get_requests(
     stranger: ForeignServer, tmp_path: Path, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stranger.answer("POST ", {"message": "not here"}, status=400)
@@ -80,7 +82,7 @@ def test_who_trusts_them_reaches_them(
     assert stranger.asked
 
 
-def test_what_is_typed_again_has_the_flag(stranger: ForeignServer, tmp_path: Path) -> None:
+def test_the_repeated_command_line_has_the_flag(stranger: ForeignServer, tmp_path: Path) -> None:
     from cloudlstm.cli.flags import command_line
 
     typed = command_line("submit", ("train.epochs=1",), target="t.json", root=None, trust_endpoints=True)
@@ -94,7 +96,7 @@ def test_what_is_typed_again_has_the_flag(stranger: ForeignServer, tmp_path: Pat
     [("127.0.0.1", True), ("127.75.1.2", True), ("::1", True), ("localhost", True), ("127.0.0.1.evil.test", False),
      ("2130706433", False), ("0.0.0.0", False), ("10.0.0.1", False), ("169.254.169.254", False), ("", False)],
 )  # fmt: skip
-def test_what_is_this_machine(host: str, here: bool) -> None:
+def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
     assert is_loopback(host) is here
 
 
@@ -103,31 +105,31 @@ def test_what_is_this_machine(host: str, here: bool) -> None:
     ["http://127.0.0.1@evil.test", "http://127.0.0.1\\@evil.test", "http://127.0.0.1 .evil.test", "ftp://127.0.0.1",
      "http://127.0.0.1#@evil.test", "//127.0.0.1", "http://127.0.0.1\n", "http://", "http://127.0.0.1:1:2"],
 )  # fmt: skip
-def test_an_endpoint_that_two_programs_may_read_differently_is_none(url: str, tmp_path: Path) -> None:
+def test_an_ambiguous_endpoint_is_rejected(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"endpoints\.emr"):
         load(written(AWS | {"endpoints": {"emr": url}}, tmp_path))
 
 
 @pytest.mark.parametrize("region", ["evil.test/", "evil.test#", "eu-central-1.evil.test", ""])
-def test_a_region_is_no_place_for_a_host(region: str, tmp_path: Path) -> None:
-    """Google's services are at a host that begins with the region."""
+def test_a_region_cannot_contain_a_host(region: str, tmp_path: Path) -> None:
+    """The hosts of Google Cloud services begin with the region."""
     with pytest.raises(ConfigError, match="region"):
         load(written(GCP | {"region": region}, tmp_path))
 
 
-def test_hosts_are_named_once_and_only_those_of_other_machines() -> None:
+def test_the_error_names_each_foreign_host_once() -> None:
     endpoints = {"emr": "http://b.test:1", "ec2": "https://a.test/x", "sts": "http://b.test:2", "s3": "http://[::1]:3"}
     assert TargetConfig.model_validate(AWS | {"endpoints": endpoints}).foreign_hosts() == ["a.test", "b.test"]
 
 
-def test_services_of_this_machine_need_no_word(tmp_path: Path, stranger: ForeignServer) -> None:
+def test_endpoints_on_this_machine_need_no_flag(tmp_path: Path, stranger: ForeignServer) -> None:
     place = written(AWS | {"endpoints": {"emr": stranger.url}}, tmp_path)
     assert open_target(place).name == "desk"
     with pytest.raises(UsageError, match="known clouds are"):
         open_target(written(AWS | {"cloud": "azure"}, tmp_path))
 
 
-def test_the_flag_takes_no_word_after_it(
+def test_the_flag_does_not_take_the_next_word(
     stranger: ForeignServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = document(stranger, tmp_path, AWS)

@@ -67,7 +67,7 @@ def call(service: ForeignServer, name: str) -> Callable[[], dict[str, Any]]:
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("name", CALLS)
-def test_no_call_of_aws_takes_a_page_for_an_answer(service: ForeignServer, name: str, page: str) -> None:
+def test_a_web_page_is_not_an_answer_of_aws(service: ForeignServer, name: str, page: str) -> None:
     status, body = PAGES[page]
     service.answer("POST ", body, status=status)
     with pytest.raises(TargetUnavailableError, match=f"cannot {CALLS[name][0]} {CALLS[name][1]}: ") as caught:
@@ -78,7 +78,7 @@ def test_no_call_of_aws_takes_a_page_for_an_answer(service: ForeignServer, name:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_half_an_answer_of_aws_is_none(service: ForeignServer, name: str) -> None:
+def test_a_truncated_answer_of_aws_is_an_error(service: ForeignServer, name: str) -> None:
     whole = CALLS[name][3]
     service.answer("POST ", whole[: len(whole) // 2] if isinstance(whole, bytes) else b'{"Cluster": {"Id": "j-')
     with pytest.raises(TargetUnavailableError):
@@ -86,16 +86,16 @@ def test_half_an_answer_of_aws_is_none(service: ForeignServer, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_service_of_aws_is_asked_again(service: ForeignServer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_of_aws_is_repeated_after_a_foreign_answer(
+    service: ForeignServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service.answer("POST ", PAGE, WELL_FORMED, b"", CALLS[name][3])
     answer = retry_unavailable(call(service, name), 30.0, Intervals(first_pause_s=0.01))
     assert len(service.asked) == 4
     assert set(answer) > {"ResponseMetadata"} or name == "a resize"
 
 
-def test_a_job_is_not_lost_by_a_look_that_a_page_answered(
-    service: ForeignServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_web_page_as_an_answer_does_not_end_a_job(service: ForeignServer, monkeypatch: pytest.MonkeyPatch) -> None:
     service.answer("POST ", PAGE, CALLS["emr"][3])
     look = Poller(call(service, "emr"), Intervals(first_poll_s=0.0))
     assert look() is None
@@ -105,7 +105,7 @@ def test_a_job_is_not_lost_by_a_look_that_a_page_answered(
 
 
 @pytest.mark.parametrize("name", ["emr", "autoscaling", "ec2"])
-def test_a_refusal_of_aws_itself_stays_one(service: ForeignServer, name: str) -> None:
+def test_a_refusal_by_aws_is_not_repeated(service: ForeignServer, name: str) -> None:
     xml = b"<Errors><Error><Code>AccessDenied</Code><Message>no</Message></Error></Errors>"
     single = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
     reply = {"emr": {"__type": "AccessDeniedException", "message": "no"},
@@ -118,7 +118,7 @@ def test_a_refusal_of_aws_itself_stays_one(service: ForeignServer, name: str) ->
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_call_of_google_takes_a_page_for_an_answer(service: ForeignServer, page: str) -> None:
+def test_a_web_page_is_not_an_answer_of_google(service: ForeignServer, page: str) -> None:
     status, body = PAGES[page]
     for what in ("GET ours", "POST resize"):
         service.answer(what, body, status=status)
@@ -139,7 +139,7 @@ def test_no_call_of_google_takes_a_page_for_an_answer(service: ForeignServer, pa
         assert "\n" not in caught.value.message
 
 
-def test_half_an_answer_of_google_is_none(service: ForeignServer) -> None:
+def test_a_truncated_answer_of_google_is_an_error(service: ForeignServer) -> None:
     service.answer("GET ours", b'{"clusterName": "ou')
     target = TargetConfig.model_validate(GCP | {"endpoints": {"dataproc": service.url}})
     clusters = gcp_client.GcpApi("dataproc", "ClusterController", target)

@@ -42,7 +42,7 @@ def target(service: ForeignServer, monkeypatch: pytest.MonkeyPatch) -> TargetCon
 
 
 def job(state: str, **status: Any) -> dict[str, Any]:
-    """What Dataproc tells of a job that was submitted as `request` says."""
+    """The answer of Dataproc for a job of this request."""
     asked = submission()["arguments"]["job"]
     work = asked["pyspark_job"]
     return {
@@ -60,7 +60,7 @@ def job(state: str, **status: Any) -> dict[str, Any]:
 
 
 def submission(attempt: int = 1) -> dict[str, Any]:
-    """A request with nothing left open."""
+    """A request with all placeholders filled."""
     spark = DataprocSpark(TargetConfig.model_validate(GCP))
     text = json.dumps(spark.request("prepare", parse({"market": {"source": "synthetic"}}), RunPaths(RUN)))
     for name, value in {"attempt": str(attempt), "opened": "19a8f3b2c11", "package.uri": "gs://p.zip"}.items():
@@ -72,7 +72,7 @@ def submission(attempt: int = 1) -> dict[str, Any]:
 NAME = submission()["arguments"]["job"]["reference"]["job_id"]
 
 
-def test_a_job_is_sent_as_asked_and_its_ids_fit(service: ForeignServer, target: TargetConfig) -> None:
+def test_the_submitted_job_matches_its_request(service: ForeignServer, target: TargetConfig) -> None:
     service.answer("POST jobs:submit", job("PENDING"))
     assert DataprocSpark(target).submit(submission(attempt=9999)) != NAME
     ((_, query, sent),) = service.asked
@@ -84,7 +84,7 @@ def test_a_job_is_sent_as_asked_and_its_ids_fit(service: ForeignServer, target: 
     assert all(len(value) <= 63 for value in sent["job"]["labels"].values())
 
 
-def test_a_job_that_is_there_is_found_again_and_another_one_of_its_id_is_refused(
+def test_an_existing_job_is_found_again_and_a_foreign_one_is_rejected(
     service: ForeignServer, target: TargetConfig
 ) -> None:
     service.refuse("POST jobs:submit", 409, f"Already exists: Failed to submit job: Job {NAME}")
@@ -174,9 +174,7 @@ def test_a_job_that_ends_while_it_is_being_cancelled_is_no_error(
     assert service.times(f"GET {NAME}") == 2
 
 
-def test_what_a_job_printed_is_the_end_of_its_output_and_where_the_rest_is(
-    service: ForeignServer, target: TargetConfig
-) -> None:
+def test_the_log_tail_names_the_place_of_the_whole_log(service: ForeignServer, target: TargetConfig) -> None:
     prefix = "memory://staging/jobs/1/driveroutput"
     for number in range(3):
         storage.write(f"{prefix}.{number:09}", "".join(f"line {number}-{each}\n" for each in range(30)).encode())
@@ -195,7 +193,7 @@ def test_what_a_job_printed_is_the_end_of_its_output_and_where_the_rest_is(
      ("STOPPED", False, "gcloud dataproc clusters start desk"),
      ("ERROR", False, "-replace=google_dataproc_cluster.spark")],
 )  # fmt: skip
-def test_a_cluster_takes_work_or_says_what_to_do(
+def test_a_cluster_accepts_work_or_names_the_fix(
     service: ForeignServer, target: TargetConfig, state: str, takes_work: bool, remedy: str
 ) -> None:
     config = {"softwareConfig": {"imageVersion": "2.3.9-debian12"}}
@@ -213,7 +211,7 @@ def managed(name: str, status: str, action: str) -> dict[str, str]:
     return {"instance": url, "instanceStatus": status, "currentAction": action}
 
 
-def test_a_group_is_its_target_size_and_every_machine_it_has(service: ForeignServer, target: TargetConfig) -> None:
+def test_a_group_has_a_target_size_and_machines(service: ForeignServer, target: TargetConfig) -> None:
     service.answer(GROUP, {"name": "desk-trainers", "targetSize": 2})
     service.answer(
         "POST listManagedInstances",
@@ -226,7 +224,7 @@ def test_a_group_is_its_target_size_and_every_machine_it_has(service: ForeignSer
     assert {(each.zone, each.kind) for each in seen.machines} == {("europe-west4-b", "g2-standard-4")}
 
 
-def test_a_size_is_sent_also_zero_and_waited_for(service: ForeignServer, target: TargetConfig) -> None:
+def test_a_resize_also_to_zero_is_sent_and_awaited(service: ForeignServer, target: TargetConfig) -> None:
     service.answer(RESIZE, {"name": "operation-1", "status": "RUNNING"})
     service.answer("GET operation-1", {"name": "operation-1", "status": "RUNNING"}, {"name": "x", "status": "DONE"})
     group = ManagedTrainers(target)
@@ -236,7 +234,7 @@ def test_a_size_is_sent_also_zero_and_waited_for(service: ForeignServer, target:
     assert group.deadline_request("2026-11-23T00:00:00Z") is None
 
 
-def test_an_operation_that_fails_is_told(service: ForeignServer, target: TargetConfig) -> None:
+def test_a_failed_operation_is_an_error(service: ForeignServer, target: TargetConfig) -> None:
     errors = {"errors": [{"code": "QUOTA_EXCEEDED", "message": "Quota 'NVIDIA_L4_GPUS'\nexceeded."}]}
     service.answer(RESIZE, {"name": "o", "status": "DONE", "error": errors})
     group = ManagedTrainers(target)
@@ -244,7 +242,7 @@ def test_an_operation_that_fails_is_told(service: ForeignServer, target: TargetC
         group.send(group.size_request(3))
 
 
-def test_a_complaint_is_the_last_one_of_the_time_with_its_zone(service: ForeignServer, target: TargetConfig) -> None:
+def test_the_launch_error_is_the_latest_one_with_its_zone(service: ForeignServer, target: TargetConfig) -> None:
     def error(when: str, text: str) -> dict[str, Any]:
         details = {"action": "CREATING", "instance": managed("a", "", "")["instance"]}
         reply = {"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": text}
@@ -270,7 +268,7 @@ def test_a_complaint_is_the_last_one_of_the_time_with_its_zone(service: ForeignS
         (503, TargetUnavailableError, "what it says"),
     ],
 )
-def test_errors_say_what_was_asked_and_what_to_do(
+def test_errors_name_the_request_and_the_fix(
     service: ForeignServer, target: TargetConfig, status: int, kind: type[CloudLSTMError], output: str
 ) -> None:
     service.refuse(GROUP, status, "what it\nsays")
@@ -280,7 +278,7 @@ def test_errors_say_what_was_asked_and_what_to_do(
     assert "http" not in caught.value.message
 
 
-def test_what_passes_is_asked_again(
+def test_a_temporary_error_is_retried(
     service: ForeignServer, target: TargetConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "_RETRY_LIMIT_S", 30.0)
@@ -294,13 +292,13 @@ def test_what_passes_is_asked_again(
     assert service.times(RESIZE) == 5
 
 
-def test_a_service_that_is_not_there_is_unavailable(target: TargetConfig) -> None:
+def test_a_service_that_does_not_listen_is_unavailable(target: TargetConfig) -> None:
     gone = target.model_copy(update={"endpoints": {"dataproc": "http://127.0.0.1:9"}})
     with pytest.raises(TargetUnavailableError, match="check the network"):
         DataprocSpark(gone).look("x")
 
 
-def test_without_credentials_the_way_to_get_some_is_told(
+def test_the_error_without_credentials_says_how_to_get_them(
     target: TargetConfig, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     nothing = tmp_path_factory.mktemp("nothing")
@@ -333,7 +331,7 @@ def quotas(**limits: tuple[int, int]) -> dict[str, Any]:
         ("none", {"G2_CPUS": (12, 0), "CPUS": (24, 0)}, {}, "4 trainers need 16 vCPUs free in europe-west4"),
     ],
 )
-def test_quotas_are_those_of_the_region_and_of_the_project(
+def test_quotas_of_the_region_and_of_the_project_are_checked(
     service: ForeignServer, target: TargetConfig, gpu: str, region: Any, project: Any, output: str
 ) -> None:
     service.answer(GROUP, {"targetSize": 0})

@@ -1,4 +1,4 @@
-"""kill -9 of the launcher at any of its operations: the run is finished by the next submit, and nothing is left to pay.
+"""kill -9 of the launcher at any operation: the next submit finishes the run, and no paid resource stays.
 
 `make soak` does the same at CLOUDLSTM_KILL_POINTS=1000 points.
 """
@@ -50,7 +50,7 @@ def layout_of(engine: Engine) -> RunPaths:
 
 
 def finished(engine: Engine) -> None:
-    """All that must hold when a submit has ended well."""
+    """Checks the state after a successful submit."""
     run = layout_of(engine).uri
     assert storage.exists(layout_of(engine).report("report.json"))
     assert engine.group["size"] == 0
@@ -67,7 +67,7 @@ def kind(request: pytest.FixtureRequest) -> CloudKind:
 
 @pytest.fixture(scope="module")
 def operations(kind: CloudKind, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """How many operations an undisturbed launcher does, about."""
+    """Number of operations of an undisturbed launcher, roughly."""
     engine = Engine(tmp_path_factory.mktemp("undisturbed"), kind)
     launcher = Launcher(engine, KillPoint())
     assert moved_on_until_ended(engine, launcher) == 0, launcher.output
@@ -78,9 +78,7 @@ def operations(kind: CloudKind, tmp_path_factory: pytest.TempPathFactory) -> int
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_killed_launcher_leaves_a_run_that_goes_on(
-    operations: int, kind: CloudKind, batch: int, tmp_path: Path
-) -> None:
+def test_a_run_of_a_killed_launcher_continues(operations: int, kind: CloudKind, batch: int, tmp_path: Path) -> None:
     for point in range(batch, POINTS, BATCHES):
         killed_once(operations, point, Engine(tmp_path / str(point), kind))
 
@@ -92,7 +90,7 @@ def killed_once(operations: int, point: int, engine: Engine) -> None:
     status = moved_on_until_ended(engine, first)
     assert status in (0, -signal.SIGKILL), first.output
     engine.tick()  # the platform carries out the last request
-    for _ in range(dice.choice([0, 0, 3, 12, 40])):  # somebody comes back sooner or later
+    for _ in range(dice.choice([0, 0, 3, 12, 40])):  # the next submit comes at a random time
         engine.tick()
     if dice.random() < 0.3:  # or when the deadline has passed
         engine.late_s = 2 * 3600
@@ -113,8 +111,8 @@ def killed_once(operations: int, point: int, engine: Engine) -> None:
     assert number <= 2
 
 
-def test_a_run_that_was_deleted_begins_anew(kind: CloudKind, tmp_path: Path) -> None:
-    """The platform still lists its step, of the same name and the same attempt, as done."""
+def test_a_deleted_run_starts_from_the_beginning(kind: CloudKind, tmp_path: Path) -> None:
+    """The platform still lists the step of the deleted run, with the same name and attempt, as done."""
     engine = Engine(tmp_path, kind)
     paths = layout_of(engine)
     for times in (1, 2):
@@ -128,8 +126,8 @@ def test_a_run_that_was_deleted_begins_anew(kind: CloudKind, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("woken", ["while the step works", "while the machines work"])
-def test_a_launcher_that_was_asleep_leaves_the_run_to_its_successor(tmp_path: Path, woken: str) -> None:
-    """Stopped while the step works, taken over when its heartbeat is old, woken again: it harms nothing."""
+def test_a_suspended_launcher_leaves_the_run_to_its_successor(tmp_path: Path, woken: str) -> None:
+    """A launcher is suspended during the step, replaced, and resumed: it changes nothing."""
     engine = Engine(tmp_path)
     paths = layout_of(engine)
     first = Launcher(engine, KillPoint())

@@ -48,7 +48,7 @@ FINE = {
 }
 
 
-def test_a_target_that_is_fine(target: Target, checked: Checked) -> None:
+def test_all_checks_of_a_working_target_pass(target: Target, checked: Checked) -> None:
     config = parse({"market": {"source": "synthetic"}})
     for name, output in FINE[target.document["cloud"]].items():
         assert output in checked(name, config).replace("is RUNNING, emr", "is WAITING, emr")
@@ -79,7 +79,7 @@ def test_a_target_that_is_fine(target: Target, checked: Checked) -> None:
     ],
     indirect=["target"],
 )  # fmt: skip
-def test_each_failure_has_its_fix(
+def test_each_failed_check_names_its_fix(
     checked: Checked, name: str, changed: dict[str, Any], settings: dict[str, Any], output: str
 ) -> None:
     config = parse({"market": {"source": "synthetic"}} | settings)
@@ -87,7 +87,7 @@ def test_each_failure_has_its_fix(
 
 
 @on_one_cloud
-def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: AWSTarget, checked: Checked) -> None:
+def test_the_error_for_a_terminated_cluster_names_the_reason(aws: AWSTarget, checked: Checked) -> None:
     emr = aws.client("emr")
     instances = {"KeepJobFlowAliveWhenNoSteps": True, "InstanceCount": 1, "MasterInstanceType": "m7i.xlarge"}
     ended = emr.run_job_flow(Name="ended", ReleaseLabel="emr-spark-8.1.0", Instances=instances)["JobFlowId"]
@@ -98,14 +98,14 @@ def test_a_cluster_that_has_ended_is_named_with_its_reason(aws: AWSTarget, check
 
 
 @on_one_cloud
-def test_a_submit_looks_first_and_leaves_nothing(target: Target) -> None:
+def test_a_submit_that_fails_a_check_writes_nothing(target: Target) -> None:
     done = target.submit("--run=refused", "train.workers=9")
     assert done.returncode == 1
     assert "the run wants 9 workers" in error_line(done)
     assert target.written("runs/refused/") == {}
 
 
-def test_doctor_tells_all_checks(target: Target) -> None:
+def test_doctor_prints_all_checks(target: Target) -> None:
     done = target.run("doctor", f"--config={target.config}", "train.workers=9")
     assert done.returncode == 1
     lines = {line[6:22].strip(): line[:4].strip() for line in done.stdout.splitlines() if line[:4].strip()}

@@ -1,4 +1,4 @@
-"""What is sent to a cloud, to the letter: golden files, written anew by CLOUDLSTM_GOLDEN=1 and then to be read."""
+"""The exact requests to a cloud, compared with golden files. CLOUDLSTM_GOLDEN=1 writes the files; review them then."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def written(document: dict[str, Any], folder: Path) -> str:
     return str(path)
 
 
-def test_an_emulator_that_has_ended_is_told_at_once(tmp_path: Path) -> None:
+def test_an_emulator_that_has_ended_is_an_error_at_once(tmp_path: Path) -> None:
     endpoints.fail_when_nothing_listens()
     (port,) = free_ports(1)
     place = written(GCP | {"endpoints": {"dataproc": f"http://127.0.0.1:{port}"}}, tmp_path)
@@ -68,7 +68,7 @@ def requests(place: str, *words: str, root: str | None = None) -> tuple[dict[str
      (GCP, "dataproc-prepare", "prepare"), (GCP, "gce-train", "train")],
     ids=lambda value: value if isinstance(value, str) else value["cloud"],
 )  # fmt: skip
-def test_requests_are_as_they_were(document: dict[str, Any], name: str, job: str, tmp_path: Path) -> None:
+def test_requests_match_the_golden_files(document: dict[str, Any], name: str, job: str, tmp_path: Path) -> None:
     (request,) = [each for each in requests(written(document, tmp_path)) if each.get("job") == job]
     text = json.dumps(request, indent=1) + "\n"
     path = GOLDEN / f"{name}.json"
@@ -83,7 +83,7 @@ def test_machines_never_live_longer_than_the_target_allows(place: str) -> None:
         assert train["hours"] == hours
 
 
-def test_a_place_that_the_machines_do_not_reach_is_refused(place: str, tmp_path: Path) -> None:
+def test_a_root_that_the_machines_cannot_reach_is_rejected(place: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot reach"):
         requests(place, root=f"file://{tmp_path}")
 

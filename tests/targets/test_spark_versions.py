@@ -1,4 +1,4 @@
-"""Preparation on the Spark of each cluster that is supported: the same objects, byte for byte.
+"""The job prepare on every supported version of Spark: equal objects, byte for byte.
 
 Versions come from PyPI, so this runs only where CLOUDLSTM_SPARK_VERSIONS names them: `make spark-versions`.
 """
@@ -23,7 +23,7 @@ VERSIONS = os.environ.get("CLOUDLSTM_SPARK_VERSIONS", "").split()
 pytestmark = pytest.mark.skipif(not VERSIONS, reason="CLOUDLSTM_SPARK_VERSIONS names no version of pyspark")
 
 
-def test_every_spark_makes_the_same_data(tmp_path: Path) -> None:
+def test_every_spark_version_writes_equal_data(tmp_path: Path) -> None:
     made = {}
     for version in VERSIONS:
         with Cloud(tmp_path / version, Options(pyspark=version)) as cloud, environment_of(cloud.environment):

@@ -1,4 +1,4 @@
-"""This machine as a target: which Java it takes, and what becomes of jobs that fail, hang or are killed."""
+"""The local target: its choice of Java, and jobs that fail, hang or are killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cloudlstm.targets.local.target import LocalJob
 
 
 def fake_java(folder: Path, version: str) -> Path:
-    """A folder such as JAVA_HOME names, whose java says this version, or else its own arguments."""
+    """A folder for JAVA_HOME whose java prints this version."""
     binary = folder / "bin" / "java"
     binary.parent.mkdir(parents=True)
     binary.write_text(
@@ -42,18 +42,18 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.mark.parametrize(("version", "major"), [("17.0.15", 17), ("21", 21), ("21.0.8+9", 21)])
-def test_a_supported_java_is_taken(tmp_path: Path, bare: pytest.MonkeyPatch, version: str, major: int) -> None:
+def test_a_supported_java_is_used(tmp_path: Path, bare: pytest.MonkeyPatch, version: str, major: int) -> None:
     bare.setenv("JAVA_HOME", str(fake_java(tmp_path, version)))
     assert java.find_java() == java.Java(tmp_path, major, "JAVA_HOME")
 
 
-def test_the_path_serves_where_java_home_is_too_old(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
+def test_the_java_on_the_path_is_used_if_java_home_is_too_old(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
     bare.setenv("JAVA_HOME", str(fake_java(tmp_path / "old", "1.8.0_402")))
     bare.setenv("PATH", str(fake_java(tmp_path / "new", "17.0.1") / "bin"))
     assert java.find_java().home == tmp_path / "new"
 
 
-def test_without_a_java_the_error_says_what_was_found(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
+def test_the_error_without_a_java_lists_what_was_found(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
     with pytest.raises(MachineError, match="found none"):
         java.find_java()
     bare.setenv("JAVA_HOME", str(fake_java(tmp_path, "1.8.0_402")))
@@ -75,7 +75,7 @@ def test_without_a_java_the_error_says_what_was_found(tmp_path: Path, bare: pyte
         ("echo 'openjdk version \"11.0.2\"' >&2", "version 11", "install a JDK"),
     ],
 )  # fmt: skip
-def test_a_java_that_does_not_run_says_why(
+def test_the_error_for_a_java_that_does_not_run_says_why(
     tmp_path: Path, bare: pytest.MonkeyPatch, code: str, output: str, hint: str
 ) -> None:
     binary = tmp_path / "bin" / "java"
@@ -92,7 +92,7 @@ def test_a_java_that_does_not_run_says_why(
         assert caught.value.hint.startswith(hint)
 
 
-def test_a_java_that_may_not_be_run_says_so(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_java_without_permission_says_so(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "java").write_text("no program")
     bare.setenv("JAVA_HOME", str(tmp_path))
@@ -140,7 +140,7 @@ def ended(job: LocalJob) -> JobState:
     return state
 
 
-def test_a_job_is_done_when_all_its_processes_are() -> None:
+def test_a_job_is_done_when_all_its_processes_are_done() -> None:
     port_is_one = "import os; assert 0 < int(os.environ['PORT']) < 65536"
     with started(port_is_one, "import time; time.sleep(0.3)") as job:
         assert job.state() is JobState.RUNNING
@@ -156,7 +156,7 @@ def test_one_failed_process_fails_the_job_and_explains_it() -> None:
     assert "worker-0" not in output
 
 
-def test_cancelling_ends_children_too(tmp_path: Path) -> None:
+def test_cancel_stops_child_processes_too(tmp_path: Path) -> None:
     note = tmp_path / "child"
     code = (
         "import pathlib, subprocess, sys, time\n"
@@ -174,7 +174,7 @@ def test_cancelling_ends_children_too(tmp_path: Path) -> None:
 
 
 class Scripted:
-    """A target whose job runs a piece of Python that may speak through the run folder."""
+    """A target whose job runs a piece of Python with access to the run folder."""
 
     name = "scripted"
     root = None
@@ -188,7 +188,7 @@ def carried_out(folder: Path, code: str) -> None:
     launcher.carry_out(plan, Scripted(), lambda _: None)  # type: ignore[arg-type]
 
 
-def test_the_error_that_a_job_wrote_down_is_the_one_shown(tmp_path: Path) -> None:
+def test_the_error_that_a_job_stored_is_shown(tmp_path: Path) -> None:
     paths = RunPaths(f"file://{tmp_path}/run")
     record = to_record(MachineError("no such thing", hint="get one"))
     code = (
@@ -200,7 +200,7 @@ def test_the_error_that_a_job_wrote_down_is_the_one_shown(tmp_path: Path) -> Non
         carried_out(tmp_path, code)
 
 
-def test_a_job_that_dies_without_a_word_is_told_by_its_last_line(tmp_path: Path) -> None:
+def test_the_error_for_a_job_that_died_has_its_last_line(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="the end of it"):
         carried_out(tmp_path, "import os; print('the end of it', flush=True); os.kill(os.getpid(), 9)")
     paths = RunPaths(f"file://{tmp_path}/run")
