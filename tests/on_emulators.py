@@ -13,15 +13,15 @@ from localstack.cloud import Cloud
 
 from infra.terraform_runner import without
 
-LIVENESS_S = 600.0
+TIMEOUT_S = 600.0
 """How long `until` waits, in seconds: enough for a busy machine."""
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
     """Calls the function until its result is true; returns the result."""
-    give_up = time.monotonic() + LIVENESS_S
+    give_up = time.monotonic() + TIMEOUT_S
     while not (found := condition()):
-        assert time.monotonic() < give_up, f"waited {LIVENESS_S:g} s for {what}"
+        assert time.monotonic() < give_up, f"waited {TIMEOUT_S:g} s for {what}"
         time.sleep(0.1)
     return found
 

@@ -98,7 +98,7 @@ def list_runs(root: str | None = None) -> Runs:
 
 
 def _word(key: str, value: Any) -> str:
-    """The override word of a Python value."""
+    """Formats one setting as `key=value`."""
     if value is None:
         raise ConfigError(f"{key} cannot be None", hint="leave it out for the default")
     return f"{key}={_toml(value)}"

@@ -20,6 +20,7 @@ import cloudlstm
 from cloudlstm import storage
 from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import example, tfrecord, window_export
+from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.market.bars import QUARANTINE
 from cloudlstm.market.sources.snapshots import SNAPSHOT
 from cloudlstm.runs.manifest import Manifest
@@ -138,7 +139,7 @@ def test_features_of_records_are_those_of_the_files(run: cloudlstm.Run) -> None:
             assert kinds_of(record) == {name: kind.split()[0] for name, kind in stated.items()}
             values = example.decode(record, row.uri)
             bars = len(values["dates"])
-            lengths = {"ticker": "1", "dates": "bars", "values": "bars * 8", "targets": "bars"}
+            lengths = {"ticker": "1", "dates": "bars", "values": f"bars * {len(FEATURE_NAMES)}", "targets": "bars"}
             assert {name: kind.split(" ", 1)[1] for name, kind in stated.items()} == {
                 name: f"[{length}]" for name, length in lengths.items()
             }

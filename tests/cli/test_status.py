@@ -188,11 +188,11 @@ def test_jobs_of_a_lost_launcher_are_at_work(
     assert rows(paths, capsys)["train"][0] == state
     if state == "at work":
         attempts.cancel(paths, 1)
-        assert rows(paths, capsys)["train"][0] == "waiting", "somebody has ended it"
+        assert rows(paths, capsys)["train"][0] == "waiting", "the launcher has ended it"
 
 
 def test_the_first_waiting_step_is_at_work() -> None:
-    """Whatever is done and reported: where jobs are at work a step is, and what comes after a failure waits."""
+    """While a job runs, its first unfinished step is at work; steps after a failed step wait."""
     names = [step.name for step in STEPS]
     for number in range(7):
         made = set(names[:number])

@@ -146,7 +146,7 @@ both_ways = pytest.mark.parametrize("env", [AT_ONCE, AT_THE_END], ids=["at once"
 
 
 def without_reader(*words: str, stderr: bool = False, env: dict[str, str] | None = None) -> tuple[int, str]:
-    """Exit status and complaints of a command whose output goes into a pipe that nobody reads."""
+    """Exit status and standard error of a command whose output goes into a closed pipe."""
     reading, writing = os.pipe()
     os.close(reading)
     streams = {"stdout": writing, "stderr": subprocess.PIPE} if not stderr else {"stdout": writing, "stderr": writing}
@@ -179,7 +179,7 @@ def test_a_closed_pipe_ends_the_command_without_an_error(
 
 @both_ways
 def test_output_can_be_piped_into_head(root: str, env: dict[str, str]) -> None:
-    """Really by `head`, which goes at a moment of its own, several times."""
+    """Uses the real `head`, several times, because the moment of its exit varies."""
     paths = a_run(root)
     storage.write(paths.log("prepare", "driver", 1), b"a line\n" * 30_000)
     for words in ("--help", "--help", "runs --help", "runs --help", f"logs --root={root}"):

@@ -159,7 +159,7 @@ REMOTE = [
 
 @pytest.mark.parametrize("master", REMOTE)
 def test_a_master_on_another_machine_counts_only_where_it_is_typed(tmp_path: Path, master: str) -> None:
-    """Its executors' answers are unpickled here: who wrote the file would run code."""
+    """The driver unpickles the executors' answers, so a master from a foreign file could run code here."""
     path = tmp_path / "theirs.toml"
     path.write_text(f'[spark]\nmaster = "{master}"\n')
     with pytest.raises(ConfigError, match=r"theirs\.toml sets spark\.master to .*not on this machine.*type it: "):

@@ -13,9 +13,9 @@ import cloudlstm
 
 PACKAGE = Path(cloudlstm.__file__).parent
 
-FLOOR = ["text", "errors", "storage", "config", "runs", "workers"]
+SHARED = ["text", "errors", "storage", "config", "runs", "workers"]
 WORK = ["market", "features", "dataset", "training", "evaluation", "report"]
-"""Each room of these two lists may import the rooms before it, and rooms of WORK all of FLOOR."""
+"""Each room of these two lists may import the rooms before it, and rooms of WORK all of SHARED."""
 PIPELINE = "pipeline"
 """Carries the work: it may import every room of WORK, and only jobs/ imports it."""
 LAUNCH = {"cli", "targets"}
@@ -59,7 +59,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_every_room_is_known() -> None:
-    known = {*FLOOR, *WORK, *LAUNCH, *NOTEBOOK, PIPELINE, ""}
+    known = {*SHARED, *WORK, *LAUNCH, *NOTEBOOK, PIPELINE, ""}
     assert {room_of(path) for path in SOURCES} <= known
     assert {path.name for path in PACKAGE.glob("*.py")} <= AT_THE_TOP
 
@@ -67,9 +67,9 @@ def test_every_room_is_known() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_downwards(path: Path) -> None:
     room = room_of(path)
-    allowed = {"", *FLOOR}
-    if room in FLOOR:
-        allowed = {"", *FLOOR[: FLOOR.index(room) + 1]}
+    allowed = {"", *SHARED}
+    if room in SHARED:
+        allowed = {"", *SHARED[: SHARED.index(room) + 1]}
     elif room in WORK:
         allowed |= set(WORK[: WORK.index(room) + 1])
     elif room in LAUNCH:

@@ -41,7 +41,7 @@ def spark(cloud: Cloud, client: Any) -> str:
 
 @pytest.mark.parametrize("secret", ["", "another"])
 def test_spark_refuses_whoever_does_not_know_its_secret(spark: str, tmp_path: Path, secret: str) -> None:
-    """The client asks for a program to be run on a worker, as whose user it would run."""
+    """The client asks Spark to run a program; it would run with the rights of the worker's user."""
     settings = f"spark.authenticate true\nspark.authenticate.secret {secret}\n" if secret else ""
     (tmp_path / "spark-defaults.conf").write_text(settings)
     home = spark_home(node_python())
@@ -211,7 +211,7 @@ config = tf.compat.v1.ConfigProto(operation_timeout_in_ms=5000)
 
 
 def test_another_user_reads_no_file_through_tensorflows_ports(cloud: Cloud, trainers: Trainers, tmp_path: Path) -> None:
-    """A server of TensorFlow's listens on all interfaces, and reads files for whoever connects, as its own user."""
+    """A server of TensorFlow listens on all interfaces, and reads files for everyone who connects."""
     require_network(cloud)
     private = tmp_path / "private"
     private.touch(mode=0o600)

@@ -71,8 +71,8 @@ def test_it_recovers_at_least_half_of_a_planted_signal(spark: Spark, tmp_path: P
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_it_finds_no_signal_in_noise(spark: Spark, tmp_path: Path, seed: int) -> None:
-    # Half the tickers and five years fewer: three seeds say more than one larger market, and noise is taken for a law
-    # the sooner the less of it there is.
+    # A smaller market is harder: with less data, noise looks more like a signal. Three seeds test more than one
+    # larger market.
     smaller = ("market.synthetic.tickers=16", "market.start=2015-01-01")
     run = trained(spark, tmp_path, *smaller, f"market.synthetic.seed={seed}", f"train.seed={seed}")
     assert lstm(run)["dm_p"] > 0.05

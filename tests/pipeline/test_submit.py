@@ -116,7 +116,7 @@ def test_predict_applies_the_weights_to_newer_bars(local: str) -> None:
     again = cloudlstm("predict", f"--root={local}", *words, "--dry-run")
     assert json.loads(again.stdout)["run"] == paths.uri, "the last run that was trained, not the last prediction"
     shown = cloudlstm("report", f"--root={local}", predicted)
-    assert "from the close of 2024-03-28" in shown.stdout, "of a prediction, what it predicts"
+    assert "from the close of 2024-03-28" in shown.stdout, "the report of a prediction shows its forecasts"
     storage.delete(f"{local}/index/{predicted}")
 
 

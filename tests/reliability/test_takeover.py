@@ -143,7 +143,7 @@ def test_a_failed_heartbeat_write_does_not_end_the_attempt(paths: RunPaths, monk
             assert not attempt.cancelled()
         before, deadline = storage.stat(paths.heartbeat(1)).etag, time.monotonic() + 60
         while storage.stat(paths.heartbeat(1)).etag == before:
-            assert time.monotonic() < deadline, "the heartbeat goes on"
+            assert time.monotonic() < deadline, "the heartbeat continues"
             time.sleep(0.05)
 
 

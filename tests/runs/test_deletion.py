@@ -201,7 +201,7 @@ def test_nobody_can_submit_while_a_run_is_deleted(place: str, monkeypatch: pytes
     monkeypatch.setattr(deletion, "remove", meanwhile)
     monkeypatch.setattr(deletion, "_remove_attempts", lambda *_: None)
     deletion.delete(paths)
-    assert refused == [True, True], "before the last look at what late jobs wrote, when the run is free again"
+    assert refused == [True, True], "no submit is accepted before deletion has checked for late writes"
 
 
 def test_a_submit_after_the_deletion_keeps_what_it_writes(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_a_terminal_is_asked(
 
 
 def test_a_killed_deletion_can_be_repeated(place: str) -> None:
-    """Killed at each of its writes, deletions and listings in turn; meanwhile other verbs get on with what is left."""
+    """Killed at each write, deletion and listing; other commands then still work on the remains."""
     for operations in itertools.count(1):
         paths = a_run(place)
         child = os.fork()
@@ -333,7 +333,7 @@ def test_every_name_of_the_layout_is_one_that_is_removed_with_a_run() -> None:
 
 
 def test_all_that_removes_objects_says_in_which_folder() -> None:
-    """What is below no run folder is removed by names of ours alone: leases, assignments, probes."""
+    """Outside run folders only objects with our names are removed: leases, assignments, probes."""
     package = Path(cloudlstm.__file__).parent
     free = {"targets/cloud.py", "targets/trainer_job.py", "targets/lease.py", "targets/preflight.py"}
     found = []

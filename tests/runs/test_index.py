@@ -76,7 +76,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 @pytest.mark.parametrize("words", [["status"], ["logs"], ["report"], ["cancel"], ["predict", "--dry-run"]], ids=str)
 def test_requests_do_not_grow_with_the_number_of_runs(root: str, words: list[str], counting: Counting) -> None:
-    """The same with 30 and with 300 runs, of which the last two are one that is finished and one that is not."""
+    """The number of requests is the same for 30 and 300 runs; the newest two are a finished and an unfinished run."""
     spent = []
     for few, many in ((0, 30), (30, 300)):
         for number in range(few, many):

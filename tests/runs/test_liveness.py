@@ -66,7 +66,7 @@ def test_a_reused_process_id_proves_death() -> None:
 
 @pytest.mark.parametrize("change", [{"boot": "another"}, {"namespace": "pid:[1]"}, {"boot": ""}, {"ticks": 0}])
 def test_a_process_of_another_namespace_or_machine_is_unknown(change: dict[str, object]) -> None:
-    """Two containers may have one host name, and processes of one number; older releases wrote no more than that."""
+    """Two containers may have the same host name and process id; older releases stored only these."""
     assert replace(Owner.me(), pid=1, **change).process() is ProcessState.UNKNOWN
 
 
@@ -101,7 +101,7 @@ def test_time_between_observations_counts_only_up_to_a_limit(monkeypatch: pytest
 
 
 def test_the_process_table_of_another_namespace_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where a container is started without a /proc of its own."""
+    """As in a container that sees the host's /proc."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
     assert liveness._machine() == ("", "")
     assert Owner.me().process() is ProcessState.UNKNOWN
@@ -120,7 +120,7 @@ def test_a_changing_heartbeat_outweighs_the_process_table() -> None:
 
 @pytest.mark.parametrize("ahead_s", [-1e9, -1.0, 7200.0])
 def test_clocks_are_not_compared(ahead_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What time the heartbeat tells, and steps of this machine's clock, change nothing."""
+    """The time in the heartbeat and jumps of the local clock have no effect."""
     when = time.time() + ahead_s
     beat(when=when)
     elsewhere = Watch(replace(Owner.me(), boot="another", started=when), BEAT, NEVER_S)
@@ -164,14 +164,14 @@ def test_the_documented_limits() -> None:
 
 
 def test_one_of_two_launchers_that_saw_the_same_end_gets_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A third may have opened an attempt between the look of a launcher and its own create."""
+    """A third launcher may create the attempt after this one has checked."""
     paths = RunPaths("memory://liveness/second-look")
     create = attempts.numbered.create
 
     def late(uri: str, document: object) -> bool:
         if uri == paths.attempt(1):
             made = create(uri, document)
-            return made and create(paths.attempt(2), asdict(Owner.me()))  # somebody else's, in this moment
+            return made and create(paths.attempt(2), asdict(Owner.me()))  # of another launcher, at this moment
         return create(uri, document)
 
     monkeypatch.setattr(attempts.numbered, "create", late)

@@ -117,7 +117,7 @@ def test_logs_and_progress_beside_files_of_others(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_note_of_the_launcher_is_no_gap() -> None:
-    """Notes are numbered by milliseconds, and so never come one after the other."""
+    """Notes are numbered by time in milliseconds, so gaps between them are normal."""
     paths = RunPaths("memory://numbered/notes")
     parts = Parts(paths)
     for number in (1_795_000_000_000, 1_795_000_123_456):

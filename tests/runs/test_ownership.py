@@ -81,7 +81,7 @@ def tree(paths: RunPaths) -> dict[str, bytes]:
 
 
 def somebodys_project(paths: RunPaths) -> None:
-    """What a data scientist's folder may hold: our names, and none of our files."""
+    """A user's folder with file names like ours, but other content."""
     for name in ("config.json", "data/clean/prices_2020.csv", "data/features/mine.parquet", "report/report.html"):
         storage.write(f"{paths.uri}/{name}", b"{}")
 
@@ -134,7 +134,7 @@ def test_a_folder_of_others_is_rejected_before_any_write(
     assert main(["submit", SYNTHETIC, f"--root={paths.root}", f"--run={paths.run_id}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert output in line
-    with pytest.raises(UsageError):  # whoever else carries out a plan
+    with pytest.raises(UsageError):  # another caller runs the plan
         submitted(paths)
     assert tree(paths) == before
 
@@ -166,7 +166,7 @@ def test_incidental_settings_change_from_submit_to_submit_and_take_effect(paths:
 
 
 def test_a_run_of_an_older_release_has_settings_of_its_own_alone(paths: RunPaths) -> None:
-    """There config.json was the only one, and each submit wrote it."""
+    """Older releases had only config.json, and every submit overwrote it."""
     submitted(paths, "train.max_restarts=4")
     storage.delete(paths.settings(1))
     assert settings.read(paths, 1).train.max_restarts == 4
@@ -205,7 +205,7 @@ def lost(paths: RunPaths, attempt: int) -> None:
 def test_of_two_submits_with_other_settings_at_the_same_moment_one_is_refused(
     paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one has been and gone between the look at the folder and the attempt."""
+    """Another launcher ran and ended after the folder was checked and before the attempt was created."""
     enter = Attempt.__enter__
 
     def later(self: Attempt) -> Attempt:

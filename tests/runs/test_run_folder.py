@@ -82,7 +82,7 @@ def test_a_killed_launcher_is_superseded_at_once(paths: RunPaths) -> None:
 def test_a_launcher_elsewhere_is_alive_while_its_heartbeat_changes(
     paths: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What time it is there does not matter, nor that this machine has a process of that number."""
+    """The other machine's clock has no effect, nor has a local process with the same id."""
     monkeypatch.setattr(attempts, "HEARTBEAT_DEAD_AFTER_S", 0.5)
     monkeypatch.setattr(attempts, "LOOK_S", 5.0)
     storage.write_json(paths.attempt(1), asdict(replace(Owner.me(), boot="another", started=0.0)))

@@ -28,7 +28,7 @@ def gone() -> str:
 
 @pytest.fixture
 def leading(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
-    """Sets the one variable that leads to a service, for backends that connect anew; nobody may wait."""
+    """Sets the one variable that leads to a service, for backends that reconnect; a wait fails the test."""
 
     def lead(variable: str, url: str) -> None:
         for name, _ in VARIABLES:
@@ -63,7 +63,7 @@ def test_every_verb_ends_at_once_in_one_line(
     words = ["market.source=synthetic"] if verb == "submit" else []
     assert cli.main([verb, *words, f"--root={scheme}://bucket/runs"]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 or verb == "submit", "which has said what it begins"
+    assert len(lines) == 1 or verb == "submit", "submit first prints which run it starts"
     line = lines[-1]
     assert f"nothing answers at {gone}" in line
     assert "unset" in line
@@ -79,7 +79,8 @@ def test_every_verb_on_a_target_of_an_ended_emulator_ends_at_once(
     place = written(document | {"endpoints": {"emr": gone}}, tmp_path)
     assert cli.main([verb, f"--target={place}"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"cloudlstm: nothing answers at {gone}, where this target is (try: is it emulated? make cloud-up)"
+    hint = "start the emulator again: make cloud-up"
+    assert line == f"cloudlstm: nothing answers at {gone}, an endpoint of this target (try: {hint})"
 
 
 @pytest.mark.parametrize(("variable", "scheme"), VARIABLES)

@@ -33,7 +33,7 @@ TWO_AND_A_HALF_PARTS = 20 * 2**20
 
 @pytest.fixture(autouse=True)
 def _drop_connections() -> Iterator[None]:
-    """Lets the SDK's leftovers warn here, where it is ignored, and not in some later test."""
+    """Collects the SDK's unclosed connections here, where their warnings are ignored."""
     yield
     gc.collect()
 

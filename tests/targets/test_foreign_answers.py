@@ -1,4 +1,4 @@
-"""What comes from something between us and a cloud's service: it is no answer, so it is asked for again."""
+"""A response of a proxy between us and the cloud is not an answer; the request is repeated."""
 
 from __future__ import annotations
 

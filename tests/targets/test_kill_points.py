@@ -139,7 +139,7 @@ def test_a_suspended_launcher_leaves_the_run_to_its_successor(tmp_path: Path, wo
     second = Launcher(engine, KillPoint())
     if woken == "while the step works":
         give_up = time.monotonic() + LIVENESS_S
-        while not storage.exists(paths.heartbeat(1, 2)):  # the step waits for whoever moves the engine on
+        while not storage.exists(paths.heartbeat(1, 2)):  # the step does not advance until a launcher calls the engine
             assert time.monotonic() < give_up, second.output
             time.sleep(0.01)
         os.kill(first.pid, signal.SIGCONT)

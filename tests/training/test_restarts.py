@@ -21,7 +21,7 @@ from training.runs import STEPS_PER_EPOCH, content, losses, make_default_run, ma
 from training.submitted import carried_out, fault_time, log_of
 
 _LONGEST_WAIT_S = 30.0
-"""SwitchableFaultProxy a fault and the moment when all start again."""
+"""Longest time between a fault and the restart of all workers."""
 
 
 def restarts_of(paths: RunPaths) -> list[tuple[float, str]]:
@@ -112,7 +112,7 @@ def test_lost_workers_do_not_change_the_network(
     assert saved[0] in resumed_at(paths), "and nothing is lost"
     assert max(resumed_at(paths)) > steps[2]
 
-    # What has been counted stands while all start again, and the reason is shown.
+    # The progress shown stays while all workers restart, and the reason is shown.
     every = [report for reports in shown for report in reports]
     reports = [report for report in every if (report.step, report.worker) == ("train", "worker-0")]
     first = next(place for place, report in enumerate(reports) if report.total)

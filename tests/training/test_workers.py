@@ -121,7 +121,7 @@ def test_the_kept_weights_are_always_trained(folder: Path) -> None:
     )  # fmt: skip
     manifest = trained(paths)
     found = [record["validation_loss"] for record in history(manifest)]
-    assert min(found) == found[0], "or that says nothing"
+    assert min(found) == found[0], "otherwise the next assertion proves nothing"
     assert manifest.facts["best_epoch"] == 1 + int(np.argmin(found[1:]))
     assert error_of_forecasts(paths) == pytest.approx(min(found[1:]), rel=1e-5)
 
@@ -151,7 +151,7 @@ def test_levels_stop_early_in_half_precision(folder: Path) -> None:
     assert len(found) < 201
     assert len(found) - 1 == manifest.facts["best_epoch"] + 2 == int(np.argmin(found)) + 2
     assert error_of_forecasts(paths) == pytest.approx(min(found), rel=1e-3), "the best weights, not the last"
-    assert found[-1] > 1.01 * min(found), "or that says nothing"
+    assert found[-1] > 1.01 * min(found), "otherwise the next assertion proves nothing"
     assert min(found) < 0.5 * found[0], "an untrained network forecasts the mean price"
     assert json.loads(content(manifest, "inputs"))["statistics"].keys() == {"", "T000", "T001"}
 

@@ -99,7 +99,7 @@ def test_a_restart_without_a_death_is_not_counted(paths: RunPaths) -> None:
     assert [restarts.take_restart([PEER_LOST, PEER_LOST, 0]) for _ in range(10)] == [True] * 10
     assert restarts.take_restart([-9, PEER_LOST]), "the budget is untouched"
     resumed = Restarts(paths, "train", 1, restarts.state)
-    assert not resumed.take_restart([PEER_LOST]), "without end they do not go on either"
+    assert not resumed.take_restart([PEER_LOST]), "restarts after a lost peer are limited too"
     storage.write(paths.checkpoint("f", 100, "a" * 64), b"")
     assert resumed.take_restart([PEER_LOST])
 
@@ -129,7 +129,7 @@ def test_a_job_without_progress_is_given_up(paths: RunPaths) -> None:
 
 
 class Started:
-    """A target that starts the request as it is."""
+    """A target that starts the processes of the request unchanged."""
 
     name = "started"
     root = None
@@ -160,7 +160,7 @@ def test_the_failure_of_an_earlier_generation_is_not_shown(paths: RunPaths) -> N
 
     with pytest.raises(errors.JobError, match=r"SIGSEGV"):
         launcher.carry_out(plan, Started(), late)
-    assert storage.exists(paths.failure("train")), "or that says nothing"
+    assert storage.exists(paths.failure("train")), "otherwise the next assertion proves nothing"
 
 
 def test_the_first_cause_outlives_consequences_and_earlier_generations(paths: RunPaths) -> None:

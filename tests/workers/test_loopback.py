@@ -98,7 +98,7 @@ WITHOUT_RIGHT = (
 
 def test_without_rights_it_is_created_in_a_user_namespace(network: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid():
-        pytest.skip("whoever is not root has done just this in all tests above")
+        pytest.skip("without root all tests above have done this")
     if ctypes.CDLL(None).prctl(23, 21, 0, 0, 0) != 1:  # PR_CAPBSET_READ
         pytest.skip("this process has no CAP_SYS_ADMIN that it could do without")
     python = (sys.executable, "-c", WITHOUT_RIGHT, "-I", "-S", loopback._SCRIPT)
@@ -127,5 +127,5 @@ def test_it_ends_with_the_process_that_made_it() -> None:
     stat = Path(f"/proc/{pid}/stat")
     deadline = time.monotonic() + 60
     while stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z":
-        assert time.monotonic() < deadline, "the keeper goes on"
+        assert time.monotonic() < deadline, "the keeper continues"
         time.sleep(0.05)

@@ -97,7 +97,9 @@ def load(where: str) -> TargetConfig:
         try:
             require_listening(url)
         except NothingListensError as error:
-            raise MachineError(f"{error}, where this target is", hint="is it emulated? make cloud-up") from None
+            raise MachineError(
+                f"{error}, an endpoint of this target", hint="start the emulator again: make cloud-up"
+            ) from None
     return config
 
 

@@ -27,7 +27,7 @@ def carry_out(plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_
     """Carries out a submit's plan; returns when every job is done.
 
     A run that is interrupted (Ctrl-C, a failed job, a killed launcher) can be submitted again: finished steps are
-    skipped and training goes on from its last checkpoint.
+    skipped and training continues from its last checkpoint.
 
     Args:
         plan: The plan.

@@ -94,7 +94,7 @@ class Lease:
             if holder and holder.number > self._number:
                 raise RunBusyError(
                     f"the trainer group was taken over by {holder} while this process could not reach the bucket",
-                    hint="submit again: training goes on from its last checkpoint",
+                    hint="submit again: training continues from its last checkpoint",
                 )
 
     def abandon(self) -> None:

@@ -147,8 +147,8 @@ class TrainerJob(CloudJob):
             return CapacityError(f"a machine could not be set up: {log}", hint=f"see {self._logs_uri}")
         return TargetError(
             f"the trainer group was set to {group.size} of {self._request['workers']} machines during training: "
-            "its deadline has passed, or somebody resized it",
-            hint="submit again: training goes on from its last checkpoint; trainers.max_hours sets the deadline",
+            "its deadline has passed, or another user resized it",
+            hint="submit again: training continues from its last checkpoint; trainers.max_hours sets the deadline",
         )
 
     def _capacity_error(self, since: float, ready: int) -> CloudLSTMError:

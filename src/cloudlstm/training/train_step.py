@@ -68,7 +68,7 @@ class TrainFunction:
             return losses.numpy()[: call.steps], bool(stops.numpy() > 0)
 
     def compile(self, call: Call) -> None:
-        """Compiles the function by a call of no steps."""
+        """Compiles the function by calling it with zero steps."""
         self._call(*self._feed(call, stop_requested=False), tf.constant(0), tf.constant(0))
 
     def _feed(self, call: Call, *, stop_requested: bool) -> list[Any]:

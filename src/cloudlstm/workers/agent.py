@@ -50,7 +50,6 @@ _SUSPENDED_S = 10.0
 """A worker that is suspended (SIGSTOP) for this long is lost."""
 
 _PORTS = 100
-_OUTPUT_LINES = 40
 
 
 def main(script: Path) -> int:
@@ -179,7 +178,7 @@ class TrainerAgent:
 
     def _report_exit(self, generation: Generation, worker: Process, status: int) -> int:
         """Logs how the worker ended. A non-retryable exit fails the whole group."""
-        message, output = describe_exit(worker.name, status), worker.last_lines()[-_OUTPUT_LINES:]
+        message, output = describe_exit(worker.name, status), worker.last_lines()
         journal.write_warning(self._paths, _JOB, f"machine-{self._address}", message, output, when=time.time())
         _log(message)
         if status in KNOWN_CAUSES:

@@ -16,6 +16,9 @@ from cloudlstm.workers.child_environment import child_environment
 _LONGEST_POLL_S = 2.0
 """A longer time between two polls counts as this much: the launcher or the machine was suspended."""
 
+_OUTPUT_LINES = 40
+"""Lines of the output of an ended process that are kept."""
+
 
 class Process:
     """A process, its output and its state.
@@ -94,7 +97,7 @@ class Process:
 
     def last_lines(self) -> list[str]:
         """The last lines of its output."""
-        return self._console.read_text(errors="replace").splitlines()[-40:]
+        return self._console.read_text(errors="replace").splitlines()[-_OUTPUT_LINES:]
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):

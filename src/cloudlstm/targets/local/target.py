@@ -58,7 +58,10 @@ class LocalTarget:
         )
         hint = "leave train.workers at 1, which uses the cores too, or accept it with train.open_ports=true"
         if distant := [place for place in (root, config.train.weights) if place and not _is_local(place)]:
-            raise UsageError(f"{danger}; that can be closed only where nothing lies elsewhere: {distant[0]}", hint=hint)
+            raise UsageError(
+                f"{danger}; its ports can be closed only if root and weights are on this machine, not at {distant[0]}",
+                hint=hint,
+            )
         try:
             Loopback().close()
         except MachineError as error:
