@@ -86,7 +86,7 @@ def test_running_it_again_changes_nothing(machine: Machine) -> None:
     before = machine.files()
     downloads = len(machine.downloads())
     installed = machine.base / "trainer.sh"
-    time.sleep(1.1)  # a deadline counted anew would differ
+    time.sleep(1.1)  # a new deadline would differ
     assert machine.run(script=installed).returncode == 0
     assert machine.files() == before
     assert len(machine.downloads()) == downloads + 1  # the assignment is looked at, nothing is loaded twice

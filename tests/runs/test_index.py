@@ -140,7 +140,7 @@ def test_a_file_of_others_is_not_a_marker_and_is_not_overwritten(root: str, cont
     assert storage.read(uri) == content
 
 
-def test_each_submit_writes_the_marker_anew(root: str) -> None:
+def test_each_submit_writes_the_marker_again(root: str) -> None:
     for _ in range(2):
         before = time.time()
         mark(root, "core6-1a2b")

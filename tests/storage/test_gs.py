@@ -39,7 +39,7 @@ def _drop_connections() -> Iterator[None]:
 
 
 def fresh() -> registry.Storage:
-    """A backend that connects anew, by the environment as it is now, and is not patient."""
+    """A backend that reconnects with the current environment, and gives up soon."""
     from cloudlstm.storage.gs import GSStorage
 
     return GSStorage(retry_limit_s=RETRY_LIMIT_S)

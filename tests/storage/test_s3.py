@@ -39,7 +39,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPa
 
 
 def fresh() -> registry.Storage:
-    """A backend that connects anew, by the environment as it is now."""
+    """A backend that reconnects with the current environment."""
     from cloudlstm.storage.s3 import S3Storage
 
     return S3Storage()
