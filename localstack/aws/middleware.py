@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
@@ -45,6 +46,7 @@ class FaultMiddleware:
         except NotAllowedError as error:
             return _answer(start_response, _not_allowed(environ, error))
         service, action = _service_and_action(environ)
+        _log_repetition(environ, service, action)
         fault = self._world.faults.take("throttled", "api-error", service=service, action=action)
         if fault:
             return _answer(start_response, _fault_error(fault, service))
@@ -54,6 +56,13 @@ class FaultMiddleware:
             return self._behind(environ, start_response)
         with self._world.lock:
             return self._behind(environ, start_response)
+
+
+def _log_repetition(environ: dict[str, Any], service: str, action: str) -> None:
+    """Logs a request that an SDK repeats: its first answer was an error, or was lost on the way."""
+    attempt = re.search(r"attempt=(\d+)", environ.get("HTTP_AMZ_SDK_REQUEST", ""))
+    if attempt and int(attempt[1]) > 1:
+        sys.stderr.write(f"repeated by the SDK: {service} {action}, {attempt[0]}\n")
 
 
 def _answer(start_response: StartResponse, answer: tuple[str, str, bytes]) -> Iterable[bytes]:
