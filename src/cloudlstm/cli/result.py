@@ -13,9 +13,8 @@ from rich.text import Text
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.tables import Column, cell, console, fitted, print_line
+from cloudlstm.cli.tables import SCORES, Column, cell, console, fitted, print_line, score_cell
 from cloudlstm.errors import UsageError
-from cloudlstm.evaluation.rows import ModelScores
 from cloudlstm.report.models import ReportSummary
 from cloudlstm.report.schema import read_summary
 from cloudlstm.runs.manifest import Manifest
@@ -24,16 +23,9 @@ from cloudlstm.runs.paths import RunPaths
 _SHOWN = 20
 _STALE_DAYS = 5
 """More days than any weekend with holidays."""
-_TINY_P = 0.0005
 
-_MODELS = {
-    "rmse_price": (Column("RMSE $", 9), ",.4f"),
-    "skill": (Column("skill", 8), "+.4f"),
-    "rmse_return": (Column("RMSE return", 3), ".6f"),
-    "r2_oos": (Column("R² o.o.s.", 6), "+.4f"),
-    "directional_accuracy": (Column("direction", 4), ".3f"),
-    "dm_p": (Column("DM p", 7), ".3f"),
-}
+_KEEP = {"rmse_price": 9, "skill": 8, "rmse_return": 3, "r2_oos": 6, "directional_accuracy": 4, "dm_p": 7}
+"""Scores in the table of models -> `Column.keep`."""
 
 
 def show_results(paths: RunPaths, *, root: str | None = None, unchanged: bool = False) -> int:
@@ -47,20 +39,22 @@ def show_results(paths: RunPaths, *, root: str | None = None, unchanged: bool = 
     report = read_summary(paths)
     if report is None:
         raise UsageError(f"run {paths.run_id} has no report yet", hint=f"cloudlstm status {paths.run_id}")
-    if storage.read_json(paths.config)["train"]["epochs"] == 0:
-        return _show_forecasts(paths, report)
-    return _show_models(paths, report, root, unchanged=unchanged)
+    config = storage.read_json(paths.config)
+    if config["train"]["epochs"] == 0:
+        return _show_forecasts(paths, report, config["market"]["end"])
+    if unchanged:
+        console().print(f"nothing has changed since {_created(report)}: these are its results")
+    return _show_models(paths, report, root, config["dataset"]["horizon_bars"])
 
 
-def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, *, unchanged: bool) -> int:
+def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horizon_bars: int) -> int:
     """Prints the table of models, the location of the report, and the next command."""
     out = console()
-    if unchanged:
-        out.print(f"nothing has changed since {_created(report)}: these are its results")
-    print_line(out, f"{paths.run_id}: test split, {_horizon(paths)}", "bold")
-    rows = [[row.model, *_score_cells(row)] for row in report.models]
+    horizon = "next-session forecasts" if horizon_bars == 1 else f"forecasts {horizon_bars} sessions ahead"
+    print_line(out, f"{paths.run_id}: test split, {horizon}", "bold")
+    rows = [[row.model, *(score_cell(name, getattr(row, name)) for name in _KEEP)] for row in report.models]
     strong = [number for number, row in enumerate(rows) if row[0] == "lstm"]
-    columns = [Column("model", 10, text=True), *(column for column, _ in _MODELS.values())]
+    columns = [Column("model", 10, text=True), *(Column(SCORES[name][0], keep) for name, keep in _KEEP.items())]
     out.print(fitted(columns, rows, out.width, strong=strong))
     if report.headline:
         out.print(report.headline)
@@ -71,10 +65,9 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, *, un
     return 0
 
 
-def _show_forecasts(paths: RunPaths, report: ReportSummary) -> int:
+def _show_forecasts(paths: RunPaths, report: ReportSummary, end: str) -> int:
     """Prints the forecasts for the next session, the largest moves first, and where all of them are."""
-    found, end = report.forecasts, storage.read_json(paths.config)["market"]["end"]
-    out = console()
+    found, out = report.forecasts, console()
     if found is None or not found.rows:
         raise UsageError(
             f"run {paths.run_id} has no forecast after the last bar",
@@ -116,20 +109,8 @@ def _print_link(out: Console, name: str, uri: str, width: int = 7) -> None:
     out.print(Text.assemble(f"{name:<{width}} ", (url, Style(link=terminal.printable_lines(url)))), soft_wrap=True)
 
 
-def _score_cells(row: ModelScores) -> list[str]:
-    cells = [cell(getattr(row, key), form) for key, (_, form) in _MODELS.items()]
-    if row.dm_p is not None and row.dm_p < _TINY_P:
-        cells[-1] = "<0.001"
-    return cells
-
-
 def _created(report: ReportSummary) -> str:
     if report.created is None:
         return "an earlier submit"
     created = dt.datetime.fromisoformat(report.created)
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(created.timestamp()))
-
-
-def _horizon(paths: RunPaths) -> str:
-    bars = storage.read_json(paths.config)["dataset"]["horizon_bars"]
-    return "next-session forecasts" if bars == 1 else f"forecasts {bars} sessions ahead"

@@ -15,7 +15,7 @@ from rich.text import Text
 from cloudlstm.cli import terminal
 from cloudlstm.cli.find import chosen_id
 from cloudlstm.cli.status import STYLES, state
-from cloudlstm.cli.tables import Column, cell, console, fitted, print_line
+from cloudlstm.cli.tables import SCORES, Column, console, fitted, print_line, score_cell
 from cloudlstm.config.overrides import flat
 from cloudlstm.errors import CorruptObjectError
 from cloudlstm.evaluation.rows import ModelScores
@@ -124,12 +124,19 @@ _COLUMNS = (
     Column("workers", 5),
 )
 
-_RESULTS: tuple[tuple[str, Callable[[Record], float | None], Callable[[float], str], int], ...] = (
-    ("RMSE $", lambda run: _lstm_score(run, "rmse_price"), lambda value: f"{value:,.4f}", -1),
-    ("skill", lambda run: _lstm_score(run, "skill"), lambda value: f"{value:+.4f}", 1),
-    ("R² o.o.s.", lambda run: _lstm_score(run, "r2_oos"), lambda value: f"{value:+.4f}", 1),
-    ("direction", lambda run: _lstm_score(run, "directional_accuracy"), lambda value: f"{value:.3f}", 1),
-    ("DM p", lambda run: _lstm_score(run, "dm_p"), lambda value: f"{value:.3f}" if value >= 0.0005 else "<0.001", 0),
+_Result = tuple[str, Callable[["Record"], float | None], Callable[[float], str], int]
+
+
+def _score(name: str, better: int) -> _Result:
+    return SCORES[name][0], lambda run: _lstm_score(run, name), lambda value: score_cell(name, value), better
+
+
+_RESULTS: tuple[_Result, ...] = (
+    _score("rmse_price", -1),
+    _score("skill", 1),
+    _score("r2_oos", 1),
+    _score("directional_accuracy", 1),
+    _score("dm_p", 0),
     ("test forecasts", lambda run: _lstm_score(run, "labels"), lambda value: f"{value:,.0f}", 0),
     ("validation loss", lambda run: run.train.get("validation_loss"), lambda value: f"{value:.4f}", -1),
     ("best epoch", lambda run: run.train.get("best_epoch"), lambda value: f"{value:.0f}", 0),
@@ -205,8 +212,8 @@ def _row(record: Record) -> list[str | Text]:
         _last_date(record),
         model,
         f"{train['best_epoch']}/{train['epochs']}" if train.get("best_epoch") is not None else "",
-        cell(lstm.rmse_price, ",.4f") if lstm else "",
-        cell(lstm.skill, "+.4f") if lstm else "",
+        score_cell("rmse_price", lstm.rmse_price) if lstm else "",
+        score_cell("skill", lstm.skill) if lstm else "",
         amount(train["windows_per_s"]) if train.get("windows_per_s") else "",
         seconds(record.seconds) if record.seconds is not None else "",
         str(train.get("workers", "")),

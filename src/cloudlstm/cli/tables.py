@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cloudlstm.cli import terminal
+from cloudlstm.text.numbers import DASH
 
 _PIPE_COLUMNS = 200
 """Width for a pipe, which gets whole lines at any width of the terminal."""
@@ -89,6 +90,27 @@ def line(text: str, style: str = "") -> Text:
     return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
-def cell(value: float | None, form: str) -> str:
-    """A number as text, or a dash for None."""
-    return "–" if value is None else format(value, form)
+def cell(value: Any, form: str) -> str:
+    """A value as text, or a dash for None."""
+    return DASH if value is None else format(value, form)
+
+
+SCORES = {
+    "rmse_price": ("RMSE $", ",.4f"),
+    "skill": ("skill", "+.4f"),
+    "rmse_return": ("RMSE return", ".6f"),
+    "r2_oos": ("R² o.o.s.", "+.4f"),
+    "directional_accuracy": ("direction", ".3f"),
+    "dm_p": ("DM p", ".3f"),
+}
+"""Scores of a model -> their heading and format."""
+
+_TINY_P = 0.0005
+"""A smaller p would be printed as 0.000."""
+
+
+def score_cell(name: str, value: float | None) -> str:
+    """A score of a model as text, or a dash for None; `name` is a key of SCORES."""
+    if name == "dm_p" and value is not None and value < _TINY_P:
+        return "<0.001"
+    return cell(value, SCORES[name][1])

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from cloudlstm.cli import find
 from cloudlstm.cli.status import state as state_of
+from cloudlstm.cli.tables import SCORES, score_cell
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, restore
 from cloudlstm.dataset.reader import SequenceSet
@@ -38,14 +39,8 @@ TABLES = {
 }
 """Table -> the step that writes it, and the kind of its objects in the manifest of the step."""
 
-_FIGURES = {
-    "rmse_price": ("RMSE $", ",.4f"),
-    "skill": ("skill", "+.4f"),
-    "r2_oos": ("R² o.o.s.", "+.4f"),
-    "directional_accuracy": ("direction", ".3f"),
-    "dm_p": ("DM p", ".3f"),
-}
-"""Column of `Run.metrics` -> its heading and format in HTML."""
+_SHOWN = ("rmse_price", "skill", "r2_oos", "directional_accuracy", "dm_p")
+"""Columns of `Run.metrics` in HTML."""
 
 
 class Run:
@@ -212,17 +207,9 @@ class Run:
         head = f"<p><b>{_escaped(self.id)}</b> · {_escaped(state)}<br><small>{_escaped(self.uri)}</small></p>"
         if report is None:
             return head
-        rows = [
-            [row.model, *(figure(getattr(row, name), form) for name, (_, form) in _FIGURES.items())]
-            for row in report.models
-        ]
-        table = html_table(["model", *(heading for heading, _ in _FIGURES.values())], rows)
+        rows = [[row.model, *(score_cell(name, getattr(row, name)) for name in _SHOWN)] for row in report.models]
+        table = html_table(["model", *(SCORES[name][0] for name in _SHOWN)], rows)
         return f"{head}<p>{_escaped(report.headline)}</p>{table}"
-
-
-def figure(value: Any, form: str) -> str:
-    """A number in the given format, a dash for None."""
-    return "–" if value is None else format(value, form)
 
 
 def _escaped(value: object) -> str:

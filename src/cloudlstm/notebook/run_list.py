@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, overload
 import pyarrow as pa
 
 from cloudlstm.cli.runs import Record
-from cloudlstm.notebook.run import Run, figure, html_table
+from cloudlstm.cli.tables import cell
+from cloudlstm.notebook.run import Run, html_table
 from cloudlstm.runs.paths import RunPaths
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Runs(Sequence[Run]):
     def _repr_html_(self) -> str:
         forms = {"rmse_price": ",.4f", "skill": "+.4f", "seconds": ",.0f", "submitted": "%Y-%m-%d %H:%M"}
         rows = [
-            [figure(value, forms.get(name, "")) for name, value in row.items()] for row in self.to_arrow().to_pylist()
+            [cell(value, forms.get(name, "")) for name, value in row.items()] for row in self.to_arrow().to_pylist()
         ]
         return html_table(_RUNS.names, rows)
 
