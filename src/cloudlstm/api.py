@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from cloudlstm.cli import find, plans
 from cloudlstm.cli.runs import gather
 from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig, load, parse
+from cloudlstm.config.overrides import toml
 from cloudlstm.errors import CloudLSTMError, ConfigError, UsageError
 from cloudlstm.notebook.run import Run
 from cloudlstm.notebook.run_list import Runs
@@ -101,13 +101,4 @@ def _word(key: str, value: Any) -> str:
     """Formats one setting as `key=value`."""
     if value is None:
         raise ConfigError(f"{key} cannot be None", hint="leave it out for the default")
-    return f"{key}={_toml(value)}"
-
-
-def _toml(value: Any) -> str:
-    """A Python value as TOML; what TOML does not know becomes text."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml(str(name))} = {_toml(entry)}" for name, entry in value.items()) + "}"
-    if isinstance(value, list | tuple | set | frozenset):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, default=str, ensure_ascii=False)
+    return f"{key}={toml(value)}"

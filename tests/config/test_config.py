@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cloudlstm import storage
 from cloudlstm.cli.plans import config_of, predict_plan
 from cloudlstm.config import load, parse
+from cloudlstm.config.overrides import words
 from cloudlstm.errors import ConfigError
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
@@ -193,3 +194,9 @@ def test_weights_of_a_run_elsewhere_do_not_bring_its_master(tmp_path: Path) -> N
     Manifest("train", "a" * 16, (), 0.0).save(paths)
     plan = predict_plan(LocalTarget(), run=paths, overrides=["spark.master=local[1]"], root=f"file://{tmp_path}/runs")
     assert config_of(plan).spark.master == "local[1]"
+
+
+@pytest.mark.parametrize("path", ['"😀"', "true", "1e5", "a b.csv", "Ω\\.csv"])
+def test_a_text_is_read_back_from_its_override_word(path: str) -> None:
+    config = parse({"market": {"source": "files", "path": path}})
+    assert parse({}, words(config)) == config

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import shlex
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -52,13 +53,20 @@ def _differing(section: BaseModel, prefix: str) -> list[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     """Writes a value as in an override word: TOML, or text without quotes if that is unambiguous."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {json.dumps(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list) and value and all(isinstance(entry, str) and _is_text(entry) for entry in value):
         return ",".join(value)  # only tickers are lists of text, and they are split at commas when read
     if isinstance(value, str):
-        return value if _is_text(value) else json.dumps(value)
-    return json.dumps(value, ensure_ascii=False)
+        return value if _is_text(value) else toml(value)
+    return toml(value)
+
+
+def toml(value: Any) -> str:
+    """Writes a value as TOML; a value of a type that TOML lacks becomes text."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{toml(str(key))} = {toml(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _is_text(value: str) -> bool:
