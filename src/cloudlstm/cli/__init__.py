@@ -1,5 +1,6 @@
-"""The command line: python-fire calls the function of a command, and `main` does the work that the function returned.
+"""The command line: parses the arguments of a command, and runs it.
 
+python-fire calls the function of a command, and `main` does the work that the function returned.
 Fire calls a function before it notices a mistyped flag. The function of a command therefore does nothing yet: it
 returns a `Deferred` that holds the work, and `main` does it after Fire has accepted every word.
 """
