@@ -65,6 +65,16 @@ def test_conform_casts_selects_and_orders():
         bars.conform(table.set_column(7, "volume", pa.array(["many"] * 40)), bars.BARS)
 
 
+def test_a_table_without_unreadable_gets_it_as_nulls():
+    table = table_of("AAA")
+    same = bars.conform(table.drop_columns([bars.UNREADABLE]), bars.BARS)
+    assert same.column_names == bars.BARS.names
+    assert same[bars.UNREADABLE].null_count == same.num_rows
+    with_text = with_values(table, bars.UNREADABLE, 3, "close='12,3x'")
+    assert bits(bars.from_parquet(bars.to_parquet(with_text))) == bits(with_text)
+    assert bars.to_parquet(with_text) != bars.to_parquet(same)
+
+
 def test_sorting_is_stable_and_puts_unreadable_keys_last():
     table = pa.table(
         {

@@ -17,7 +17,7 @@ from cloudlstm.market import columns
 PRICES = ("open", "high", "low", "close")
 """The required price columns."""
 
-BARS = pa.schema(
+VALUES = pa.schema(
     [
         ("ticker", pa.string()),
         ("date", pa.date32()),
@@ -26,9 +26,18 @@ BARS = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""Bars as a source delivers them, including duplicates, faults and missing values."""
+"""The columns that every table of bars has."""
 
-CLEANED = pa.schema([*BARS, ("segment", pa.int32()), ("filled", pa.bool_()), ("withdrawn", pa.bool_())])
+UNREADABLE = "unreadable"
+"""What the source has where a value was not understood, such as `close='12,3x'`; null if all values were read."""
+
+BARS = VALUES.append(pa.field(UNREADABLE, pa.string()))
+"""Bars as a source delivers them, including duplicates, faults and missing values.
+
+A value that was not understood is null in its own column, and its text is in `unreadable`.
+"""
+
+CLEANED = pa.schema([*VALUES, ("segment", pa.int32()), ("filled", pa.bool_()), ("withdrawn", pa.bool_())])
 """Cleaned bars: unique and sorted by (ticker, date).
 
 `segment` numbers a ticker's segments from 0: a long gap or a change of the price level starts a new one. `filled` marks
@@ -38,7 +47,7 @@ bars that replace missing ones. `withdrawn` marks bars that are inputs, but no l
 QUARANTINE = BARS.append(pa.field("reason", pa.string()))
 """Rejected bars, each with the reason code of the rule that rejected it."""
 
-TEXT = ("ticker", "source", "reason")
+TEXT = ("ticker", "source", UNREADABLE, "reason")
 """Columns with few distinct values; they are dictionary-encoded."""
 
 ENCODED = pa.dictionary(pa.int32(), pa.string())
@@ -48,9 +57,13 @@ ENCODED = pa.dictionary(pa.int32(), pa.string())
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Returns the table with exactly the schema's columns, and text dictionary-encoded.
 
+    A table without the column `unreadable` gets it as nulls: most sources understand all their values.
+
     Raises:
         DataError: if a column is missing or cannot be cast without loss.
     """
+    if UNREADABLE in schema.names and UNREADABLE not in table.column_names:
+        table = table.append_column(UNREADABLE, _no_text(table.num_rows))
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise DataError(f"a table of bars lacks {', '.join(missing)}; it has {', '.join(table.column_names)}")
@@ -63,6 +76,10 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         except pa.ArrowInvalid as error:
             raise DataError(f"column {field.name} is {column.type} and not {field.type}: {error}") from None
     return pa.table(arrays, names=schema.names)
+
+
+def _no_text(rows: int) -> pa.Array:
+    return columns.from_codes(np.full(rows, -1, np.int32), [])
 
 
 def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:

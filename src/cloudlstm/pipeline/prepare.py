@@ -87,7 +87,8 @@ class _Pipeline:
                 objects = [*kept.objects]
                 if cleaned.quarantine.num_rows:
                     objects += write_shard(data, "quarantine", number, cleaned.quarantine).objects
-                return TaskResult(objects, row.rows, {"counts": cleaned.counts, "sketches": cleaned.sketches})
+                names = ("counts", "sketches", "unreadable")
+                return TaskResult(objects, row.rows, {name: getattr(cleaned, name) for name in names})
 
             results = self._map_shards(make, shards, step)
             unfetched = raw.facts.get("coverage", {}).get("unfetched", ())
@@ -96,6 +97,7 @@ class _Pipeline:
                 universe.requested_tickers(config.universe),
                 config.clean,
                 {each["ticker"]: each["cause"] for each in unfetched},
+                next((each.facts["unreadable"] for each in results if each.facts["unreadable"]), ""),
             )
             facts["same_bars"] = find_duplicate_series(each.facts["sketches"] for each in results)
             return merge_results(results, facts)

@@ -36,7 +36,7 @@ def test_valid_bars_come_back_bit_for_bit():
     table = pa.concat_tables([bars_of("AAA", SESSIONS, walk(120)), bars_of("BBB", SESSIONS, walk(120, 1))])
     result = cleaned(table)
     assert result.quarantine.num_rows == 0
-    assert bits(result.bars.select(bars.BARS.names)) == bits(table)
+    assert bits(result.bars.select(bars.VALUES.names)) == bits(table.select(bars.VALUES.names))
     assert result.bars["segment"].to_pylist() == [0] * 240
     assert not any(result.bars["filled"].to_pylist())
     assert result.counts == {name: {"rows": 120, "kept": 120, "filled": 0} for name in ("AAA", "BBB")}
@@ -89,6 +89,31 @@ def test_only_the_faulty_row_is_rejected_and_for_its_reason(column, value, reaso
     gap = valid_bars()["date"].to_pylist()[47]
     assert is_filled[gap] is True
     assert sum(is_filled.values()) == 1 + CONFIG.max_fill_bars  # and after the last bar
+
+
+def noted(column: str, text: str, row: int = 47) -> pa.Table:
+    """Returns valid bars, but the source has `text` in one value that was not understood."""
+    return with_values(with_values(valid_bars(), column, row, None), "unreadable", row, text)
+
+
+@pytest.mark.parametrize("column", ["open", "high", "low", "close", "volume"])
+def test_a_value_that_was_not_understood_is_not_a_missing_value(column):
+    result = cleaned(noted(column, f"{column}='12,3x'"))
+    assert reasons(result) == ["unreadable_value"]
+    assert result.quarantine["unreadable"].to_pylist() == [f"{column}='12,3x'"]
+    assert result.unreadable == f"{column}='12,3x' in test"
+    assert bars.UNREADABLE not in result.bars.column_names
+
+
+def test_the_text_of_an_unreadable_date_is_in_the_quarantine():
+    result = cleaned(bars.sort(noted("date", "date='yesterday'")))
+    assert reasons(result) == ["unreadable_key"]
+    assert result.unreadable == "date='yesterday' in test"
+
+
+def test_text_in_adj_close_rejects_no_bar():
+    result = cleaned(noted("adj_close", "adj_close='-'"))
+    assert (reasons(result), result.unreadable) == ([], "")
 
 
 def test_only_rules_that_drop_labels_use_later_bars():

@@ -109,10 +109,10 @@ def test_no_row_is_lost_and_cleaned_bars_are_unique_sorted_and_complete(seed):
     filled = int(table.filled.sum())
     assert raw.num_rows == len(table) - filled + result.quarantine.num_rows
 
-    kept = result.bars.filter(pc.invert(result.bars["filled"])).select(bars.BARS.names)
-    rejected = result.quarantine.select(bars.BARS.names)
+    kept = result.bars.filter(pc.invert(result.bars["filled"])).select(bars.VALUES.names)
+    rejected = result.quarantine.select(bars.VALUES.names)
     both = sorted(map(str, kept.to_pylist() + rejected.to_pylist()))
-    assert both == sorted(map(str, raw.to_pylist()))
+    assert both == sorted(map(str, raw.select(bars.VALUES.names).to_pylist()))
 
     assert table.ticker.notna().all()
     keys = list(zip(table.ticker.astype(str), table.date, strict=True))
@@ -143,7 +143,7 @@ def test_cleaning_cleaned_bars_changes_nothing(seed):
     # At a level change, cleaning rejects the first bar. Cleaning again would then reject the bar that confirmed it.
     config = CONFIG.model_copy(update={"outlier_min_move": 50.0})
     once = clean(market(seed), config, SESSIONS)
-    kept = once.bars.filter(pc.invert(once.bars["filled"])).select(bars.BARS.names)
+    kept = once.bars.filter(pc.invert(once.bars["filled"])).select(bars.VALUES.names)
     again = clean(kept, config, SESSIONS)
     assert again.quarantine.num_rows == 0
     # Rejected bars can no longer drop the labels of others.

@@ -46,6 +46,13 @@ def test_too_many_rejected_bars_fail_with_the_reasons():
     assert evaluate_gate([{"AAA": counts(1000, outlier=5, missing_price=15)}], None, CONFIG)["refused_fraction"] == 0.02
 
 
+def test_the_message_shows_the_first_value_that_was_not_understood():
+    shard = {"AAA": counts(1510, unreadable_value=1310)}
+    lenient = CONFIG.model_copy(update={"max_refused_fraction_ticker": 1.0})
+    with pytest.raises(QualityGateError, match=r"unreadable_value 1,310 \(the first: close='1\.003,20' in bars\.csv\)"):
+        evaluate_gate([shard], None, lenient, unreadable="close='1.003,20' in bars.csv")
+
+
 def test_too_many_filled_bars_fail():
     def shard(filled: int) -> dict[str, dict[str, int]]:
         return {"AAA": counts(980) | {"filled": filled}}

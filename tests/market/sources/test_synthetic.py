@@ -156,14 +156,13 @@ def test_late_listings_and_missing_days_have_their_configured_rates():
 def test_cleaning_finds_every_planted_fault_and_nothing_else():
     faults = {"missing_days": 0.01, "bad_ticks": 0.01, "late_listings": 0.5}
     spoiled = clean(make(20, **faults), CleanConfig(), SESSIONS)
-    truth = {(row["ticker"], row["date"]): row for row in make(20, **SOUND).to_pylist()}
+    truth = {(row["ticker"], row["date"]): row for row in make(20, **SOUND).select(bars.VALUES.names).to_pylist()}
     reasons = set(spoiled.quarantine["reason"].to_pylist())
     assert reasons == {"outlier", "non_positive_price", "high_below_low", "duplicate_exact", "duplicate_conflict"}
-    kept = spoiled.bars.filter(pc.invert(spoiled.bars["filled"])).select(bars.BARS.names)
+    kept = spoiled.bars.filter(pc.invert(spoiled.bars["filled"])).select(bars.VALUES.names)
     assert all(row == truth[row["ticker"], row["date"]] for row in kept.to_pylist())
-    columns = [name for name in spoiled.quarantine.column_names if name != "reason"]
     for row, reason in zip(
-        spoiled.quarantine.select(columns).to_pylist(), spoiled.quarantine["reason"].to_pylist(), strict=True
+        spoiled.quarantine.select(bars.VALUES.names).to_pylist(), spoiled.quarantine["reason"].to_pylist(), strict=True
     ):
         assert (row == truth[row["ticker"], row["date"]]) == (reason == "duplicate_exact")
 

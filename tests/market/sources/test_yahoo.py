@@ -53,7 +53,7 @@ def patient_or_not(yahoo: Yahoo, fault: Fault) -> Client:
 def test_bars_arrive_unchanged(yahoo: Yahoo, client: Client) -> None:
     reply = client.fetch("AAA", "AAA", START, END)
     assert (reply.status, reply.cause) == (FETCHED, "")
-    got = bars.conform(reply.table.select(bars.BARS.names), bars.BARS)
+    got = bars.conform(reply.table, bars.BARS)
     expected = made("AAA")
     for name in ("ticker", "date", "open", "high", "low", "close", "adj_close", "volume"):
         assert got.column(name).to_pylist() == expected.column(name).to_pylist(), name

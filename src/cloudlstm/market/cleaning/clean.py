@@ -35,12 +35,14 @@ class Cleaned:
         bars: CLEANED table: unique bars, sorted by (ticker, date).
         quarantine: QUARANTINE table: the rejected rows, in their order.
         counts: Numbers of rows by ticker, JSON-ready.
+        unreadable: The first value that was not understood, such as "close='12,3x' in bars.csv"; "" if there is none.
         sketches: MinHash sketches by ticker, JSON-ready; see duplicate_series.py.
     """
 
     bars: pa.Table
     quarantine: pa.Table
     counts: Counts
+    unreadable: str
     sketches: Sketches
 
 
@@ -61,7 +63,8 @@ def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cl
     runs = _runs(shard.rank[kept], shard.session[kept], starts_segment, len(sessions), config.max_fill_bars)
     cleaned = _cleaned(raw, shard, kept, runs, drops_label, sessions)
     counts = _counts(shard, kept, runs.copies, found)
-    return Cleaned(cleaned, _quarantine(raw, shard), counts, sketches(shard))
+    quarantine = _quarantine(raw, shard)
+    return Cleaned(cleaned, quarantine, counts, _first_unreadable(quarantine), sketches(shard))
 
 
 def _marked(shard: Shard, found: Mapping[str, Rows], action: Action) -> NDArray[np.bool_]:
@@ -119,6 +122,7 @@ def _cleaned(
     filled_after = runs.copies - 1
     if isinstance(kept, slice) and not filled_after.any():
         added = {"segment": runs.segment, "filled": np.zeros(len(raw), bool), "withdrawn": drops_label}
+        raw = raw.select(bars.VALUES.names)
         for name, values in added.items():
             raw = raw.append_column(name, pa.array(values))
         return raw
@@ -191,3 +195,12 @@ def _counts(shard: Shard, kept: Rows | slice, copies: NDArray[np.int32], found: 
         for name, row in by_ticker
         if row[0]
     }
+
+
+def _first_unreadable(quarantine: pa.Table) -> str:
+    """Returns the text of the first value that was not understood, and its source; "" if there is none."""
+    found = quarantine.filter(quarantine.column(bars.UNREADABLE).is_valid()).slice(0, 1)
+    if not found.num_rows:
+        return ""
+    row = found.to_pylist()[0]
+    return f"{row[bars.UNREADABLE]} in {row['source']}"

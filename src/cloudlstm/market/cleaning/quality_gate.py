@@ -20,6 +20,7 @@ def evaluate_gate(
     requested: Sequence[str] | None,
     config: CleanConfig,
     causes: Mapping[str, str] | None = None,
+    unreadable: str = "",
 ) -> dict[str, Any]:
     """Checks the data against the limits and returns the report's data quality facts, JSON-ready.
 
@@ -28,6 +29,7 @@ def evaluate_gate(
         requested: The requested tickers; None for all tickers of the source.
         config: The limits.
         causes: By ticker: why the source had no bars for it, where known.
+        unreadable: The first value that was not understood, for the message; "" if there is none.
 
     Raises:
         DataError: if there are no bars at all.
@@ -43,7 +45,7 @@ def evaluate_gate(
     if not total["rows"]:
         raise DataError("the source has no bars for these tickers and dates", hint="check market.start and market.end")
     facts = _facts(by_ticker, total, requested)
-    problems = _problems(facts, by_ticker, config, causes or {})
+    problems = _problems(facts, by_ticker, config, causes or {}, unreadable)
     if problems:
         raise QualityGateError("; ".join(problems), hint=_hint(facts))
     return facts
@@ -83,7 +85,11 @@ def _fraction(counts: Counter[str]) -> float:
 
 
 def _problems(
-    facts: dict[str, Any], by_ticker: dict[str, Counter[str]], config: CleanConfig, causes: Mapping[str, str]
+    facts: dict[str, Any],
+    by_ticker: dict[str, Counter[str]],
+    config: CleanConfig,
+    causes: Mapping[str, str],
+    unreadable: str,
 ) -> list[str]:
     problems = []
     missing = facts["missing_tickers"]
@@ -94,7 +100,7 @@ def _problems(
     if facts["refused_fraction"] > config.max_refused_fraction:
         problems.append(
             f"cleaning rejected {facts['refused_fraction']:.2%} of {facts['rows']:,} bars "
-            f"(limit {config.max_refused_fraction:.2%}): {_format_reasons(facts['refused'])}"
+            f"(limit {config.max_refused_fraction:.2%}): {_format_reasons(facts['refused'], unreadable)}"
         )
     filled = facts["filled"] / max(facts["kept"] + facts["filled"], 1)
     if filled > config.max_filled_fraction:
@@ -115,8 +121,12 @@ def _problems(
     return problems
 
 
-def _format_reasons(refused: dict[str, int]) -> str:
-    return ", ".join(f"{reason} {n:,}" for reason, n in sorted(refused.items(), key=lambda item: -item[1]))
+def _format_reasons(refused: dict[str, int], unreadable: str = "") -> str:
+    """Lists reasons and counts, the most frequent first; `unreadable` is an example for unreadable_value."""
+    return ", ".join(
+        f"{reason} {n:,}" + (f" (the first: {unreadable})" if reason == "unreadable_value" and unreadable else "")
+        for reason, n in sorted(refused.items(), key=lambda item: -item[1])
+    )
 
 
 def _hint(facts: dict[str, Any]) -> str:

@@ -67,6 +67,14 @@ def _off_calendar(shard: Shard, _: CleanConfig) -> Rows:
     return np.flatnonzero(shard.session == NO_SESSION)
 
 
+def _unreadable_value(shard: Shard, _: CleanConfig) -> Rows:
+    rows: Rows = np.flatnonzero(shard.unreadable)
+    # Text in adj_close alone rejects no bar: no rule needs a valid adj_close.
+    prices = shard.open[rows] + shard.high[rows] + shard.low[rows] + shard.close[rows]
+    needed: Rows = rows[np.isnan(prices) | (shard.volume[rows] == NO_VOLUME)]
+    return needed
+
+
 def _missing_price(shard: Shard, _: CleanConfig) -> Rows:
     prices = (shard.open, shard.high, shard.low, shard.close)
     # NaN spreads through min and max, and comparisons with NaN are false: four quick passes check a valid shard.
@@ -171,9 +179,20 @@ def _stale_begin(shard: Shard, _: CleanConfig) -> Rows:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("unreadable_key", "the row", "the ticker is missing, or the date is missing or not a date", _unreadable_key),
+    Rule(
+        "unreadable_key",
+        "the row",
+        "the ticker is missing, or the date is missing or not a date",
+        _unreadable_key,
+    ),
     Rule("off_calendar", "the row", "the exchange had no session on that date", _off_calendar),
-    Rule("missing_price", "the row", "open, high, low or close is not a number", _missing_price),
+    Rule(
+        "unreadable_value",
+        "the row",
+        "a price or the volume is there but is no number that was understood; the column `unreadable` has its text",
+        _unreadable_value,
+    ),
+    Rule("missing_price", "the row", "open, high, low or close is missing", _missing_price),
     Rule(
         "no_trade",
         "the row",
@@ -190,7 +209,7 @@ RULES: tuple[Rule, ...] = (
         _price_outside_range,
     ),
     Rule("wild_range", "the row", "high is more than five times low", _wild_range),
-    Rule("missing_volume", "the row", "volume is not a number", _missing_volume),
+    Rule("missing_volume", "the row", "volume is missing", _missing_volume),
     Rule("negative_volume", "the row", "volume is below zero", _negative_volume),
     Rule(
         "duplicate_exact",

@@ -29,6 +29,7 @@ class Shard:
         session: Ordinal of the date among the calendar's sessions; NO_SESSION where the date is not a session.
         open, high, low, close, adj_close: Prices, NaN where missing.
         volume: Shares, NO_VOLUME where missing.
+        unreadable: True where the source has a value that was not understood.
         verdict: 0 for a kept row, otherwise 1 + the index of the rule that rejected it.
     """
 
@@ -43,6 +44,7 @@ class Shard:
     close: NDArray[np.float64]
     adj_close: NDArray[np.float64]
     volume: NDArray[np.int64]
+    unreadable: NDArray[np.bool_]
     verdict: NDArray[np.uint8]
 
     @classmethod
@@ -56,7 +58,8 @@ class Shard:
         volume = columns.filled(columns.one_chunk(bars.column("volume")), NO_VOLUME)
         return cls(
             names, rank, day, columns.join_keys(rank, day), session_ordinals(day, sessions),
-            open_, high, low, close, adj_close, volume, np.zeros(len(day), np.uint8),
+            open_, high, low, close, adj_close, volume, bars.column("unreadable").is_valid().to_numpy(),
+            np.zeros(len(day), np.uint8),
         )  # fmt: skip
 
     def kept(self) -> NDArray[np.intp] | slice:

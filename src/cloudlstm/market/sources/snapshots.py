@@ -2,7 +2,7 @@
 
     <folder>/<ticker>.<sha256 of the object>.parquet
 
-The rows are BARS with dividends and split ratios. The Parquet metadata contains the symbol, the time and the result. A
+The rows are bars with dividends and split ratios. The Parquet metadata contains the symbol, the time and the result. A
 ticker without bars is stored too, without rows, so that it is not requested again. The checksum in the name lets every
 reader verify the content.
 """
@@ -28,8 +28,8 @@ from cloudlstm.market.sources.coverage import Outcome, Status
 
 _LOG = logging.getLogger(__name__)
 
-SNAPSHOT = bars.BARS.append(pa.field("dividend", pa.float64())).append(pa.field("split", pa.float64()))
-"""BARS, plus the dividend per share and the split ratio that took effect at the bar's open (0: none)."""
+SNAPSHOT = bars.VALUES.append(pa.field("dividend", pa.float64())).append(pa.field("split", pa.float64()))
+"""A bar, plus the dividend per share and the split ratio that took effect at the bar's open (0: none)."""
 
 _KEY = b"cloudlstm"
 

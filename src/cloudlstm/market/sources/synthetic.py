@@ -261,4 +261,4 @@ def _add_faults(
         pa.array(volume),
         source,
     ]
-    return pa.table(arrays, names=bars.BARS.names)
+    return bars.conform(pa.table(arrays, names=bars.VALUES.names), bars.BARS)
