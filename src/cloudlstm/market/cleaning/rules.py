@@ -15,15 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.config import CleanConfig
-from cloudlstm.market import columns
 from cloudlstm.market.cleaning.levels import level_shifts, odd_adjustments, outliers, reverted_spikes, unmarked_splits
-from cloudlstm.market.cleaning.shard import NO_SESSION, NO_VOLUME, Shard
+from cloudlstm.market.cleaning.row_faults import (
+    high_below_low,
+    missing_open,
+    missing_price,
+    missing_volume,
+    negative_volume,
+    no_trade,
+    non_positive_price,
+    off_calendar,
+    price_outside_range,
+    unreadable_key,
+    unreadable_value,
+    wild_range,
+)
+from cloudlstm.market.cleaning.shard import Shard
 
 Rows = NDArray[np.intp]
 Action = Literal["reject", "start_segment", "drop_label", "note", "fill"]
 
-_MOST_RANGE = 5.0
-_MOST_OUTSIDE = 1.25
 _STALE_BARS = 21
 
 
@@ -56,70 +67,6 @@ class Rule:
 
 
 _NOTHING: Rows = np.empty(0, np.intp)
-
-
-def _unreadable_key(shard: Shard, _: CleanConfig) -> Rows:
-    # In the sorted table, missing tickers are at the end, and missing dates at the end of their ticker.
-    return np.flatnonzero((shard.rank == len(shard.names)) | (shard.day == columns.NO_DATE))
-
-
-def _off_calendar(shard: Shard, _: CleanConfig) -> Rows:
-    return np.flatnonzero(shard.session == NO_SESSION)
-
-
-def _unreadable_value(shard: Shard, _: CleanConfig) -> Rows:
-    rows: Rows = np.flatnonzero(shard.unreadable)
-    # Text in adj_close alone rejects no bar: no rule needs a valid adj_close.
-    prices = shard.open[rows] + shard.high[rows] + shard.low[rows] + shard.close[rows]
-    needed: Rows = rows[np.isnan(prices) | (shard.volume[rows] == NO_VOLUME)]
-    return needed
-
-
-def _missing_price(shard: Shard, _: CleanConfig) -> Rows:
-    prices = (shard.open, shard.high, shard.low, shard.close)
-    # NaN spreads through min and max, and comparisons with NaN are false: four quick passes check a valid shard.
-    if all(len(price) == 0 or (price.max() < np.inf and price.min() > -np.inf) for price in prices):
-        return _NOTHING
-    return np.flatnonzero(~np.logical_and.reduce([np.isfinite(price) for price in prices]))
-
-
-def _no_trade(shard: Shard, _: CleanConfig) -> Rows:
-    rows: Rows = np.flatnonzero(shard.high == 0.0)
-    empty: Rows = rows[(shard.open[rows] == 0.0) & (shard.low[rows] == 0.0) & (shard.volume[rows] == 0)]
-    return empty
-
-
-def _missing_open(shard: Shard, _: CleanConfig) -> Rows:
-    rows: Rows = np.flatnonzero(shard.open == 0.0)
-    alone: Rows = rows[(shard.high[rows] > 0.0) & (shard.low[rows] > 0.0) & (shard.close[rows] > 0.0)]
-    return alone
-
-
-def _non_positive_price(shard: Shard, _: CleanConfig) -> Rows:
-    lowest = np.minimum(np.minimum(shard.open, shard.high), np.minimum(shard.low, shard.close))
-    return np.flatnonzero(lowest <= 0.0)
-
-
-def _high_below_low(shard: Shard, _: CleanConfig) -> Rows:
-    return np.flatnonzero(shard.high < shard.low)
-
-
-def _price_outside_range(shard: Shard, _: CleanConfig) -> Rows:
-    outside = np.maximum(shard.open, shard.close) > shard.high * _MOST_OUTSIDE
-    outside |= np.minimum(shard.open, shard.close) * _MOST_OUTSIDE < shard.low
-    return np.flatnonzero(outside)
-
-
-def _wild_range(shard: Shard, _: CleanConfig) -> Rows:
-    return np.flatnonzero(shard.high > shard.low * _MOST_RANGE)
-
-
-def _missing_volume(shard: Shard, _: CleanConfig) -> Rows:
-    return np.flatnonzero(shard.volume == NO_VOLUME)
-
-
-def _negative_volume(shard: Shard, _: CleanConfig) -> Rows:
-    return np.flatnonzero((shard.volume < 0) & (shard.volume != NO_VOLUME))
 
 
 def _superseded(shard: Shard) -> tuple[Rows, Rows]:
@@ -183,34 +130,34 @@ RULES: tuple[Rule, ...] = (
         "unreadable_key",
         "the row",
         "the ticker is missing, or the date is missing or not a date",
-        _unreadable_key,
+        unreadable_key,
     ),
-    Rule("off_calendar", "the row", "the exchange had no session on that date", _off_calendar),
+    Rule("off_calendar", "the row", "the exchange had no session on that date", off_calendar),
     Rule(
         "unreadable_value",
         "the row",
         "a price or the volume is there but is no number that was understood; the column `unreadable` has its text",
-        _unreadable_value,
+        unreadable_value,
     ),
-    Rule("missing_price", "the row", "open, high, low or close is missing", _missing_price),
+    Rule("missing_price", "the row", "open, high, low or close is missing", missing_price),
     Rule(
         "no_trade",
         "the row",
         "open, high, low and volume are 0: some vendors write this for a day without trades",
-        _no_trade,
+        no_trade,
     ),
-    Rule("missing_open", "the row", "open is 0 while high, low and close are prices", _missing_open),
-    Rule("non_positive_price", "the row", "a price of zero or less", _non_positive_price),
-    Rule("high_below_low", "the row", "high is below low", _high_below_low),
+    Rule("missing_open", "the row", "open is 0 while high, low and close are prices", missing_open),
+    Rule("non_positive_price", "the row", "a price of zero or less", non_positive_price),
+    Rule("high_below_low", "the row", "high is below low", high_below_low),
     Rule(
         "price_outside_range",
         "the row",
         "open or close is above high or below low by more than a quarter: the row mixes two series",
-        _price_outside_range,
+        price_outside_range,
     ),
-    Rule("wild_range", "the row", "high is more than five times low", _wild_range),
-    Rule("missing_volume", "the row", "volume is missing", _missing_volume),
-    Rule("negative_volume", "the row", "volume is below zero", _negative_volume),
+    Rule("wild_range", "the row", "high is more than five times low", wild_range),
+    Rule("missing_volume", "the row", "volume is missing", missing_volume),
+    Rule("negative_volume", "the row", "volume is below zero", negative_volume),
     Rule(
         "duplicate_exact",
         "rows of the same bar",

@@ -1,0 +1,95 @@
+"""The rules of cleaning that look at one row only. Each returns the indices of the rows with its fault.
+
+The arguments are a sorted shard and the limits of cleaning; most of these rules have no limit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudlstm.config import CleanConfig
+from cloudlstm.market import columns
+from cloudlstm.market.cleaning.shard import NO_SESSION, NO_VOLUME, Shard
+
+Rows = NDArray[np.intp]
+
+_MOST_RANGE = 5.0
+_MOST_OUTSIDE = 1.25
+_NOTHING: Rows = np.empty(0, np.intp)
+
+
+def unreadable_key(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows without a ticker or a date."""
+    # In the sorted table, missing tickers are at the end, and missing dates at the end of their ticker.
+    return np.flatnonzero((shard.rank == len(shard.names)) | (shard.day == columns.NO_DATE))
+
+
+def off_calendar(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows on a date without a session."""
+    return np.flatnonzero(shard.session == NO_SESSION)
+
+
+def unreadable_value(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows where a price or the volume is text that was not understood."""
+    rows: Rows = np.flatnonzero(shard.unreadable)
+    # Text in adj_close alone rejects no bar: no rule needs a valid adj_close.
+    prices = shard.open[rows] + shard.high[rows] + shard.low[rows] + shard.close[rows]
+    needed: Rows = rows[np.isnan(prices) | (shard.volume[rows] == NO_VOLUME)]
+    return needed
+
+
+def missing_price(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows without one of the four prices."""
+    prices = (shard.open, shard.high, shard.low, shard.close)
+    # NaN spreads through min and max, and comparisons with NaN are false: four quick passes check a valid shard.
+    if all(len(price) == 0 or (price.max() < np.inf and price.min() > -np.inf) for price in prices):
+        return _NOTHING
+    return np.flatnonzero(~np.logical_and.reduce([np.isfinite(price) for price in prices]))
+
+
+def no_trade(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows whose open, high, low and volume are 0."""
+    rows: Rows = np.flatnonzero(shard.high == 0.0)
+    empty: Rows = rows[(shard.open[rows] == 0.0) & (shard.low[rows] == 0.0) & (shard.volume[rows] == 0)]
+    return empty
+
+
+def missing_open(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows whose open is 0 while the other prices are not."""
+    rows: Rows = np.flatnonzero(shard.open == 0.0)
+    alone: Rows = rows[(shard.high[rows] > 0.0) & (shard.low[rows] > 0.0) & (shard.close[rows] > 0.0)]
+    return alone
+
+
+def non_positive_price(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows with a price of zero or less."""
+    lowest = np.minimum(np.minimum(shard.open, shard.high), np.minimum(shard.low, shard.close))
+    return np.flatnonzero(lowest <= 0.0)
+
+
+def high_below_low(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows whose high is below their low."""
+    return np.flatnonzero(shard.high < shard.low)
+
+
+def price_outside_range(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows whose open or close is far outside the range from low to high."""
+    outside = np.maximum(shard.open, shard.close) > shard.high * _MOST_OUTSIDE
+    outside |= np.minimum(shard.open, shard.close) * _MOST_OUTSIDE < shard.low
+    return np.flatnonzero(outside)
+
+
+def wild_range(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows whose high is many times their low."""
+    return np.flatnonzero(shard.high > shard.low * _MOST_RANGE)
+
+
+def missing_volume(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows without a volume."""
+    return np.flatnonzero(shard.volume == NO_VOLUME)
+
+
+def negative_volume(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows whose volume is below zero."""
+    return np.flatnonzero((shard.volume < 0) & (shard.volume != NO_VOLUME))
