@@ -10,14 +10,19 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from cloudlstm.cli import main
+from cloudlstm import storage
+from cloudlstm.cli import main, plans
 from cloudlstm.cli.commands import COMMANDS
 from cloudlstm.cli.progress import figures, summary
+from cloudlstm.errors import AccessDeniedError, FetchError
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import Progress
-from cloudlstm.targets import Plan
+from cloudlstm.targets import Plan, open_target
 
 REPO = Path(__file__).resolve().parents[2]
 DEMO = str(REPO / "examples" / "demo.toml")
@@ -140,6 +145,49 @@ def test_paths_in_settings_become_uris(
     run("submit", "market.source=files", "market.path=bars/*.csv", "--dry-run", root=tmp_path)
     plan = json.loads(capsys.readouterr().out)
     assert plan["requests"][0]["document"]["market"]["path"] == f"file://{tmp_path}/bars/*.csv"
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [(["market.source=files", "market.path=nowhere.csv"], "there is no file at"),
+     (["universe.path=nowhere.txt"], "nowhere.txt"),
+     (["universe.tickers=AAPL"], "Yahoo Finance cannot be reached"),
+     (["market.source=synthetic", "train.weights=nowhere"], "no trained run at")],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_a_submit_that_cannot_get_bars_makes_nothing(
+    words: list[str], cause: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_yahoo: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert run("submit", *words, root=tmp_path) != 0
+    assert cause in capsys.readouterr().err
+    assert nothing_in(tmp_path)
+
+
+def test_a_run_that_has_its_bars_needs_no_service(tmp_path: Path, no_yahoo: None) -> None:
+    here = open_target(None)
+    plan = plans.submit_plan(here, config=None, overrides=["universe.tickers=AAPL"], root=str(tmp_path), run="mine")
+    with pytest.raises(FetchError):
+        plans.look(plan, plans.config_of(plan), here)
+    storage.write_json(RunPaths(plan.run).manifest("ingest"), {})
+    plans.look(plan, plans.config_of(plan), here)
+
+
+def test_a_source_that_only_the_cloud_reaches_is_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def look_at_source(*_: object, **__: object) -> None:
+        raise AccessDeniedError("no rights to read s3://bars/a.csv")
+
+    monkeypatch.setattr(plans, "look_at_source", look_at_source)
+    here = open_target(None)
+    plan = plans.submit_plan(here, config=DEMO, overrides=[], root=str(tmp_path), run=None)
+    with pytest.raises(AccessDeniedError):
+        plans.look(plan, plans.config_of(plan), here)
+    cloud: Any = SimpleNamespace(name="aws", root="s3://bucket/runs")
+    plans.look(plan, plans.config_of(plan), cloud)
+    assert "checked on aws, not here: no rights to read s3://bars/a.csv" in capsys.readouterr().err
 
 
 def test_help_goes_to_standard_output_and_is_complete() -> None:

@@ -49,7 +49,13 @@ def test_a_shuffle_keeps_the_order_of_arrival_and_fills_every_shard(spark: Spark
     def join(shard: int, pieces: list[bytes]) -> tuple[int, bytes]:
         return shard, b"".join(pieces)
 
-    results = spark.shuffle(split, list(range(12)), join, n_shards=4)
+    cut: list[int] = []
+    joined: list[int] = []
+    results = spark.shuffle(
+        split, list(range(12)), join, n_shards=4, units=lambda _: 5, report=joined.append, report_split=cut.append
+    )
+    assert set(cut) <= set(range(13)), "items that were split, before the first shard was joined"
+    assert set(joined) <= {5, 10, 15, 20}
     in_order = b"".join(b"%d.%d " % (item, part) for item in range(12) for part in range(2))
     assert results == [(0, in_order), (1, b""), (2, in_order), (3, b"")]
 

@@ -12,10 +12,12 @@ from localstack.yahoo import Fault, Listing, Yahoo, listings
 
 from bar_factory import bars_of, walk
 from cloudlstm import storage
+from cloudlstm.cli.progress import figures
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import FetchError
 from cloudlstm.market import bars
 from cloudlstm.market.calendar import sessions
+from cloudlstm.market.sources.files import FilesSource
 from cloudlstm.pipeline import ingest as module
 from cloudlstm.pipeline import prepare
 from cloudlstm.pipeline.ingest import Ingest
@@ -162,3 +164,15 @@ def test_a_source_that_does_not_answer_is_shown(tmp_path: Path, monkeypatch: pyt
     report(0)
     phases = [each.facts.get("phase") for each in journal.reports]
     assert phases == [None, "no answer from Yahoo Finance, retrying", None]
+
+
+def test_the_first_report_says_how_much_is_read(tmp_path: Path) -> None:
+    journal = RecordingJournal(RunPaths(f"file://{tmp_path}"))
+    context = RunContext(RunPaths(f"file://{tmp_path}"), config_of("T1"), 0, journal)
+    (tmp_path / "bars").mkdir()
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / "bars" / name).write_text("date,ticker,open,high,low,close,volume\n2023-01-03,A,1,1,1,1,1\n")
+    files = FilesSource.open(parse({"market": {"source": "files", "path": f"{tmp_path}/bars"}}).market, None)
+    ingest = Ingest(context.step("ingest", "print"), None)  # type: ignore[arg-type]
+    ingest._report_reading(files)(0)
+    assert figures(journal.reports[0]) == "at work · reading 2 files"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.errors import CloudLSTMError, MachineError, MissingExtraError
+from cloudlstm.errors import CloudLSTMError, FetchError, MachineError, MissingExtraError
 from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.targets.bundle.archive import asset
 from cloudlstm.targets.local.java import find_java
@@ -27,8 +27,6 @@ _EXTRAS = {"spark": ("pyspark", "pandas"), "train": ("tensorflow", "keras", "jin
            "market": ("exchange-calendars", "yfinance")}  # fmt: skip
 _SDKS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google-cloud-storage")}
 _DISK_GIB = 5
-_YAHOO_URL = "https://query1.finance.yahoo.com"
-_YAHOO_TIMEOUT_S = 5.0
 
 
 class _Warning(Exception):  # noqa: N818 - worth a line, and no failure
@@ -151,21 +149,16 @@ def _disk() -> str:
 
 def _yahoo() -> str:
     """Checks whether Yahoo answers; 429 is only a warning, because it may pass within an hour."""
-    import urllib.error
-    import urllib.request
-
-    base = os.environ.get(YAHOO_URL) or _YAHOO_URL
-    request = urllib.request.Request(f"{base.rstrip('/')}/v8/finance/chart/AAPL?range=1d", headers={"User-Agent": "x"})
     try:
-        with urllib.request.urlopen(request, timeout=_YAHOO_TIMEOUT_S):
-            pass
-    except urllib.error.HTTPError as reply:
-        reply.close()
-        if reply.code == 429:
-            raise _Warning(
-                f"{base} refuses this address for now (429): try again later, or market.source=files"
-            ) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise _Warning(f"{base} cannot be reached ({reason}): market.source=files needs no network") from None
+        from cloudlstm.market.sources.yahoo.session import YAHOO, probe
+    except ImportError:
+        raise _Warning("not checked, yfinance is not installed: pip install 'cloudlstm[market]'") from None
+
+    base = os.environ.get(YAHOO_URL) or YAHOO
+    try:
+        status = probe(base)
+    except FetchError as error:
+        raise _Warning(f"{error.message}; {error.hint}") from None
+    if status == 429:
+        raise _Warning(f"{base} refuses this address for now (429): try again later, or market.source=files")
     return f"{base} answers"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cloudlstm import storage
+from cloudlstm.cli import terminal
 from cloudlstm.cli.find import read_config, root_uri
 from cloudlstm.config import RunConfig, load, parse, require_local_master
-from cloudlstm.errors import UsageError
+from cloudlstm.errors import AccessDeniedError, MissingExtraError, UsageError
+from cloudlstm.market.sources.base import look_at_source
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.runs.steps import JOBS
@@ -40,6 +42,29 @@ def predict_plan(target: Target, *, run: RunPaths, overrides: Sequence[str], roo
 def source_name(config: str | None, overrides: Sequence[str]) -> str:
     """The source of bars in a configuration."""
     return load(config, [str(word) for word in overrides]).market.source
+
+
+def look(plan: Plan, config: RunConfig, target: Target) -> None:
+    """Checks the source of bars before anything of the run is made.
+
+    This machine need not reach a source that the machines of a cloud reach. Then it says so, and the job checks it.
+    A run that has its bars already needs no service.
+
+    Args:
+        plan: The plan of the run.
+        config: Its configuration.
+        target: Where its jobs run.
+
+    Raises:
+        CloudLSTMError: the job would fail for the same reason.
+    """
+    here = target.root is None
+    try:
+        look_at_source(config, closely=here and not storage.exists(RunPaths(plan.run).manifest("ingest")))
+    except (AccessDeniedError, MissingExtraError) as error:
+        if here:
+            raise
+        terminal.write_error(f"the source is checked on {target.name}, not here: {error.message}\n")
 
 
 def make_plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:

@@ -134,13 +134,14 @@ def _deferred(plan: "Plan", target: "Target", dry_run: object, again: list[str],
 def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths":
     """Checks a plan and carries it out; shows the progress unless `quiet`. `cloudlstm.submit` calls it too."""
     from cloudlstm.cli.board import progress_display
-    from cloudlstm.cli.plans import config_of
+    from cloudlstm.cli.plans import config_of, look
     from cloudlstm.runs.weights import source
     from cloudlstm.targets.launcher import carry_out, require_own
 
     config = config_of(plan)
     require_own(plan)
     source(config)
+    look(plan, config, target)
     target.check(config, plan.run.rsplit("/", 1)[0])
     with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
         return carry_out(plan, target, watch)

@@ -66,7 +66,7 @@ class Ingest:
             facts["coverage"] = coverage.summary(outcomes)
             source = source.fetched(outcomes)
         else:
-            self._report_rows(0)
+            self._report_reading(source)(0)
         partitions = source.partitions()
         shards = (
             self._read_shards(source, partitions) if source.whole_tickers else self._shuffle_shards(source, requested)
@@ -89,9 +89,8 @@ class Ingest:
 
         done = self._spark.map(fetch, tasks, report=self._report_snapshots(source.name, folder, total))
         outcomes = sorted((outcome for each in done for outcome in each), key=lambda outcome: outcome.ticker)
-        for outcome in outcomes:
-            if outcome.cause and not outcome.reused:
-                _LOG.warning("%s is %s: %s", outcome.ticker, outcome.status, outcome.cause)
+        for remark in coverage.remarks(outcomes):
+            _LOG.warning("%s", remark)
         settled = sum(outcome.status != coverage.FAILED for outcome in outcomes)
         self._step.report(settled, total, "tickers")
         return outcomes
@@ -143,7 +142,8 @@ class Ingest:
         """For files of any layout: finds the tickers, then sends every bar to the shard of its ticker."""
         data, per_shard = self._step.data, self._market.tickers_per_shard
         partitions = source.partitions()
-        found = self._spark.map(source.tickers, partitions)
+        report_reading = self._report_reading(source)
+        found = self._spark.map(source.tickers, partitions, report=report_reading)
         tickers = universe.resolve_universe(requested, {ticker for each in found for ticker in each}, source.name)
 
         def split(partition: Partition) -> list[tuple[int, bytes]]:
@@ -155,7 +155,22 @@ class Ingest:
             return write_shard(data, "bars", number, table)
 
         n_shards = shard_io.count(tickers, per_shard)
-        return self._spark.shuffle(split, partitions, join, n_shards=n_shards, units=rows_of, report=self._report_rows)
+        return self._spark.shuffle(
+            split, partitions, join, n_shards=n_shards, units=rows_of,
+            report=self._report_rows, report_split=report_reading,
+        )  # fmt: skip
+
+    def _report_reading(self, source: Source) -> Callable[[int], None]:
+        """Reports how much is being read, and how many partitions are read, until the first rows are counted."""
+        partitions, unit = source.partitions(), "ticker" if source.whole_tickers else "file"
+        number, parts = sum(len(each.items) for each in partitions), len(partitions)
+        facts: dict[str, Any] = {"reading": f"{number:,} {unit}{'' if number == 1 else 's'}"}
+
+        def report(done: int) -> None:
+            part = {"part": f"{done} of {parts}"} if parts > 1 else {}
+            self._step.report(0, 0, "rows", **(facts | part))
+
+        return report
 
     def _report_rows(self, done: int) -> None:
         self._step.report(done, 0, "rows")

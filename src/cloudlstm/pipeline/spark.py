@@ -178,6 +178,7 @@ class Spark:
         n_shards: int,
         units: Callable[[Result], int] = lambda _: 1,
         report: ReportUnits | None = None,
+        report_split: ReportUnits | None = None,
     ) -> list[Result]:
         """Splits every item into pieces by shard, then joins the pieces of each shard in the order of the items.
 
@@ -188,13 +189,22 @@ class Spark:
             n_shards: The number of shards.
             units: The units of a finished shard, for the progress.
             report: Receives the units done so far.
+            report_split: Receives the number of items that have been split, until the first shard is finished.
         """
-        done = self.context.accumulator(0)
+        done, read = self.context.accumulator(0), self.context.accumulator(0)
 
         def cut(numbered: tuple[int, Item]) -> list[tuple[int, tuple[int, bytes]]]:
             order, item = numbered
             with errors_as_text():
-                return [(shard, (order, piece)) for shard, piece in split(item)]
+                pieces = [(shard, (order, piece)) for shard, piece in split(item)]
+            read.add(1)
+            return pieces
+
+        def report_either(units_done: int) -> None:
+            if units_done and report:
+                report(units_done)
+            elif report_split:
+                report_split(read.value)
 
         def gather(shard: int, pairs: Iterable[tuple[int, tuple[int, bytes]]]) -> list[Result]:
             # A shuffle delivers in any order, but the order of the items decides which of two equal rows is later.
@@ -208,7 +218,7 @@ class Spark:
             pieces = self.context.parallelize(list(enumerate(items)), max(len(items), 1)).flatMap(cut)
             return pieces.partitionBy(n_shards, lambda shard: shard).mapPartitionsWithIndex(gather)
 
-        return self._collect(shards, done, report)
+        return self._collect(shards, done, report_either)
 
     def _collect(self, dataset: Callable[[], Any], done: Any, report: ReportUnits | None) -> list[Any]:
         """Creates and collects a dataset, while a thread reports the accumulator `done`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import pickle
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,11 +20,11 @@ from pyarrow import csv
 from bar_factory import bars_of, walk
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, YahooConfig, parse
-from cloudlstm.errors import CorruptObjectError, DataError, MissingExtraError
+from cloudlstm.errors import CorruptObjectError, DataError, FetchError, MissingExtraError
 from cloudlstm.market import bars
 from cloudlstm.market.calendar import last_closed_session, sessions
 from cloudlstm.market.sources import coverage, snapshots
-from cloudlstm.market.sources.base import RemoteSource, open_source
+from cloudlstm.market.sources.base import RemoteSource, look_at_source, open_source
 from cloudlstm.market.sources.coverage import EMPTY, FAILED, FETCHED, Outcome
 from cloudlstm.market.sources.yahoo import source
 from cloudlstm.market.sources.yahoo.client import Client
@@ -168,6 +169,59 @@ def test_after_several_failures_in_a_row_no_more_requests_are_sent(yahoo: Yahoo,
     assert [each.status for each in outcomes] == [FAILED] * 8
     assert sum(yahoo.asked[name] for name in names) == 5
     assert "not requested after 5 failures in a row, the last: HTTP 503" in outcomes[-1].cause
+
+
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A URL of this machine at which no server listens; it replaces Yahoo."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv(YAHOO_URL, url)
+    return url
+
+
+def test_without_a_connection_one_ticker_is_tried(
+    no_server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    market = parse({}).market
+    market = market.model_copy(update={"yahoo": CONFIG.model_copy(update={"timeout_s": 21})})  # a client of its own
+    fetcher = YahooSource(market, ("AAA", "BBB", "CCC"), END, no_server)
+    outcomes = fetcher.fetch(fetcher.tasks([], cores=1)[0], 1, f"file://{tmp_path}/")
+    assert "Could not connect" in outcomes[0].cause
+    assert "(3 attempts in" in outcomes[0].cause
+    assert [each.cause.startswith("not requested after AAA failed: ") for each in outcomes] == [False, True, True]
+    messages = [record.getMessage() for record in caplog.records if record.name == "yfinance"]
+    assert len(messages) == len(set(messages)), "yfinance's message of each attempt is logged once"
+    with pytest.raises(FetchError, match=r"3 of 3 tickers .*: AAA: .*; 2 were not requested after that") as caught:
+        coverage.require_fetched(outcomes, "Yahoo Finance", "file:///coverage.json")
+    assert "BBB" not in str(caught.value)
+
+
+def test_a_connection_is_checked_before_anything_is_made(
+    no_server: str, yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = parse({}, ["universe.tickers=AAA"])
+    with pytest.raises(FetchError, match=r"Yahoo Finance cannot be reached: .*Could not connect"):
+        look_at_source(config)
+    look_at_source(config, closely=False)
+    monkeypatch.setenv("http_proxy", no_server)
+    monkeypatch.setenv(YAHOO_URL, "http://host.invalid")
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1"):  # the proxy is asked, not the host
+        look_at_source(config)
+    monkeypatch.delenv("http_proxy")
+    monkeypatch.setenv(YAHOO_URL, yahoo.url)
+    look_at_source(config)  # any answer will do
+
+
+def test_a_remark_about_many_tickers_is_one_line() -> None:
+    made = [Outcome(name, name, FAILED, "no host", "2026") for name in ("A", "B", "C")]
+    made += [Outcome("D", "D", EMPTY, "no data", "2026"), Outcome("E", "E", FETCHED, "", "2026")]
+    made += [
+        Outcome("F", "F", FETCHED, "answered for G", "2026"),
+        Outcome("H", "H", EMPTY, "no data", "2026", reused=True),
+    ]
+    assert coverage.remarks(made) == ["A, B, C failed: no host", "no bars of D: no data", "F: answered for G"]
 
 
 def test_the_emulated_yahoo_runs_on_its_own(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 import pyarrow as pa
 
 from cloudlstm.config import RunConfig
+from cloudlstm.market import universe
+from cloudlstm.market.calendar import sessions
 from cloudlstm.market.sources.coverage import Outcome
 
 
@@ -103,6 +105,15 @@ class RemoteSource(Protocol):
         ...
 
 
+@runtime_checkable
+class Lookable(Protocol):
+    """A source that can be looked at more closely than by opening it."""
+
+    def look(self) -> None:
+        """Raises a CloudLSTMError if the source cannot deliver the bars; takes seconds at most."""
+        ...
+
+
 _SOURCES = {
     "files": ("cloudlstm.market.sources.files", "FilesSource"),
     "synthetic": ("cloudlstm.market.sources.synthetic", "SyntheticSource"),
@@ -120,3 +131,20 @@ def open_source(config: RunConfig, universe: Sequence[str] | None) -> Source | R
     module, name = _SOURCES[config.market.source]
     kind = getattr(importlib.import_module(module), name)
     return cast(Source | RemoteSource, kind.open(config.market, None if universe is None else tuple(universe)))
+
+
+def look_at_source(config: RunConfig, *, closely: bool = True) -> None:
+    """Checks the universe, the calendar and the source of a run before anything of the run is made.
+
+    Args:
+        config: The settings of the run.
+        closely: Whether to check more than opening does, such as whether a service can be reached from this machine.
+
+    Raises:
+        CloudLSTMError: a job of this run would fail in its first step for the same reason.
+    """
+    market = config.market
+    source = open_source(config, universe.requested_tickers(config.universe))
+    sessions(market.calendar, market.start, market.end)
+    if closely and isinstance(source, Lookable):
+        source.look()

@@ -17,6 +17,9 @@ EMPTY: Status = "empty"
 FAILED: Status = "failed"
 """There was no usable answer after all attempts; a later attempt may succeed."""
 
+NOT_REQUESTED = "not requested"
+"""Beginning of the cause of a ticker that was not requested after others had failed."""
+
 _LISTED = 20
 _SHOWN = 3
 
@@ -75,6 +78,20 @@ def document(outcomes: Sequence[Outcome], folder: str) -> dict[str, Any]:
             "tickers": tickers}  # fmt: skip
 
 
+def remarks(outcomes: Sequence[Outcome]) -> list[str]:
+    """One line for each cause among outcomes that were not reused; it names the first tickers with that cause."""
+    words = {FETCHED: "{}", EMPTY: "no bars of {}", FAILED: "{} failed"}
+    alike: dict[tuple[Status, str], list[str]] = {}
+    for each in outcomes:
+        if each.cause and not each.reused:
+            alike.setdefault((each.status, each.cause), []).append(each.ticker)
+    lines = []
+    for (status, cause), tickers in alike.items():
+        more = f" and {len(tickers) - _LISTED} more" if len(tickers) > _LISTED else ""
+        lines.append(f"{words[status].format(', '.join(tickers[:_LISTED]) + more)}: {cause}")
+    return lines
+
+
 def require_fetched(outcomes: Sequence[Outcome], source: str, report: str) -> None:
     """Raises FetchError with the first causes if a ticker failed.
 
@@ -86,8 +103,10 @@ def require_fetched(outcomes: Sequence[Outcome], source: str, report: str) -> No
     failed = [each for each in outcomes if each.status == FAILED]
     if not failed:
         return
-    shown = "; ".join(f"{each.ticker}: {each.cause}" for each in failed[:_SHOWN])
-    more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+    requested = [each for each in failed if not each.cause.startswith(NOT_REQUESTED)] or failed
+    shown = "; ".join(f"{each.ticker}: {each.cause}" for each in requested[:_SHOWN])
+    more = f"; and {len(requested) - _SHOWN} more" if len(requested) > _SHOWN else ""
+    more += f"; {len(failed) - len(requested)} were not requested after that" if len(requested) < len(failed) else ""
     raise FetchError(
         f"{len(failed)} of {len(outcomes)} tickers could not be fetched from {source}: {shown}{more}",
         hint="submit again: fetched tickers are kept, only missing ones are requested; "

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import os
 import random
-import re
 import time
 import warnings
 from collections.abc import Callable
@@ -34,7 +34,15 @@ from cloudlstm.market import columns
 from cloudlstm.market.calendar import to_date, to_days
 from cloudlstm.market.sources.coverage import EMPTY, FAILED, FETCHED, Status
 from cloudlstm.market.sources.snapshots import SNAPSHOT, no_bars
-from cloudlstm.market.sources.yahoo.session import NO_BARS, NoBarsError, Pace, RetryableError, YahooSession
+from cloudlstm.market.sources.yahoo.session import (
+    NO_BARS,
+    NoBarsError,
+    Pace,
+    RetryableError,
+    YahooSession,
+    curl_cause,
+    is_unreachable,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,12 +64,14 @@ class Reply:
         cause: Why it was not fetched, or a remark about a fetched ticker; may be empty.
         table: Its bars; a SNAPSHOT table.
         facts: Yahoo's data about the symbol, JSON-ready.
+        unreachable: True if the last attempt reached no server, so that other tickers would fail too.
     """
 
     status: Status
     cause: str
     table: pa.Table
     facts: dict[str, Any]
+    unreachable: bool = False
 
 
 class Client:
@@ -105,13 +115,14 @@ class Client:
             except Exception as error:  # a server may answer anything; the cause is kept
                 count = f"{attempt} attempt{'s' if attempt > 1 else ''}"
                 cause = f"{self._status()}{_one_line(error)} ({count} in {time.monotonic() - began:.0f} s)"
+                unreachable = is_unreachable(error)
                 wait_s = _wait_s(config.backoff_s, attempt, error)
             if attempt < config.attempts:
                 if time.monotonic() - began + wait_s > config.max_ticker_s:
                     cause += f", and {wait_s:.0f} s more would exceed market.yahoo.max_ticker_s"
                     break
                 time.sleep(wait_s)
-        return Reply(FAILED, cause, no_bars(), {})
+        return Reply(FAILED, cause, no_bars(), {}, unreachable)
 
     def _fetch(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
         self._yfinance.data.YfData.cache_get.cache_clear()
@@ -168,7 +179,24 @@ def _yfinance() -> Any:
     yfinance.config.debug.hide_exceptions = False
     # An impossible folder: yfinance then stores no cookies and no time zones, and locks no file.
     yfinance.set_tz_cache_location(os.path.join(os.devnull, "yfinance"))  # noqa: PTH118
+    log = logging.getLogger("yfinance")
+    if not any(isinstance(each, _NewMessages) for each in log.filters):
+        log.addFilter(_NewMessages())
     return yfinance
+
+
+class _NewMessages(logging.Filter):
+    """Lets each message pass once: yfinance logs the same one for every ticker and attempt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        known = text in self._seen
+        self._seen.add(text)
+        return not known
 
 
 def _reply(
@@ -230,9 +258,8 @@ def _one_line(error: Exception) -> str:
     """Formats an error as one line."""
     reason = getattr(error, "yahoo_reason", None)
     text = str(reason or error) or type(error).__name__
-    curl = re.search(r"curl: \(\d+\) (.*?)(?:\. See https?://|$)", text)
-    if curl:
-        text = curl[1]
+    if (cause := curl_cause(text)) != text:
+        text = cause
     elif isinstance(error, ValueError) and "column" in text:
         text = f"the reply is not complete JSON: {text}"
     elif not isinstance(error, RetryableError | NoBarsError) and type(error).__module__ == "builtins":

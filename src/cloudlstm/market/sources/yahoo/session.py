@@ -11,14 +11,26 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from curl_cffi import requests
+from curl_cffi import CurlECode, requests
+from curl_cffi.requests.exceptions import RequestException
 
+from cloudlstm.errors import FetchError
+
+YAHOO = "https://query2.finance.yahoo.com"
+"""The host of the chart service."""
 _CHART = "/v8/finance/chart/"
 _COOKIE_HOST = "fc.yahoo.com"
+_PROBES = 2
+_PROBE_S = 4.0
+_UNREACHABLE = (
+    CurlECode.COULDNT_RESOLVE_PROXY, CurlECode.COULDNT_RESOLVE_HOST, CurlECode.COULDNT_CONNECT, CurlECode.PROXY,
+    CurlECode.PEER_FAILED_VERIFICATION,
+)  # fmt: skip
 _REFUSALS = (408, 425, 429)
 NO_BARS = ("no data found", "data doesn't exist")
 """Start of Yahoo's message if there are no bars: "No data found, symbol may be delisted" with status 404, or "Data
@@ -39,6 +51,41 @@ class RetryableError(Exception):
 
 class NoBarsError(Exception):
     """Yahoo answered that it does not know the symbol, or has no bars in the range."""
+
+
+def probe(base_url: str) -> int:
+    """Sends one request, with the proxies that all requests use, and returns the HTTP status of the answer.
+
+    Args:
+        base_url: URL of the server that replaces Yahoo; empty for Yahoo itself.
+
+    Raises:
+        FetchError: no server answered within about ten seconds.
+    """
+    host = base_url.rstrip("/") or YAHOO
+    cause = ""
+    with requests.Session[requests.Response](impersonate="chrome") as session:
+        for _ in range(_PROBES):
+            try:
+                return int(session.get(f"{host}/", timeout=_PROBE_S, allow_redirects=False).status_code)
+            except RequestException as error:
+                cause = curl_cause(str(error))
+    raise FetchError(
+        f"Yahoo Finance cannot be reached: {cause}",
+        hint="market.source=files or --config=examples/demo.toml need no network; "
+        "behind a proxy, export HTTPS_PROXY=http://HOST:PORT",
+    )
+
+
+def is_unreachable(error: Exception) -> bool:
+    """True if the request reached no server: no network, no such host, no connection, a wrong proxy or certificate."""
+    return isinstance(error, RequestException) and error.code in _UNREACHABLE
+
+
+def curl_cause(text: str) -> str:
+    """The cause in the text of an error of curl; other texts do not change."""
+    found = re.search(r"curl: \(\d+\) (.*?)(?:\. See https?://|$)", text)
+    return found[1] if found else text
 
 
 class Pace:

@@ -1,7 +1,7 @@
 """The source "yahoo": daily bars of any symbol of Yahoo Finance.
 
-Opening the source sends no request. `fetch` is the work of one task. It stores the snapshot of each ticker at once, so
-that nothing is fetched twice, even if the task is killed.
+Opening the source sends no request, and `look` one. `fetch` is the work of one task. It stores the snapshot of each
+ticker at once, so that nothing is fetched twice, even if the task is killed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from cloudlstm.errors import DataError, MissingExtraError
 from cloudlstm.market.calendar import last_closed_session
 from cloudlstm.market.sources import snapshots
 from cloudlstm.market.sources.base import Partition
-from cloudlstm.market.sources.coverage import FAILED, Outcome
+from cloudlstm.market.sources.coverage import FAILED, NOT_REQUESTED, Outcome
 from cloudlstm.market.sources.snapshots import Snapshot, SnapshotSource
 from cloudlstm.market.sources.yahoo.client import client
+from cloudlstm.market.sources.yahoo.session import probe
 from cloudlstm.runs.environment import YAHOO_URL
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +37,9 @@ _LEAST_PER_TASK = 15.0
 
 _FAILURES_IN_A_ROW = 5
 """After this many failed tickers in a row the cause is not the tickers: the rest is not requested."""
+
+_UNREACHABLE_IN_A_ROW = 1
+"""The same for tickers whose requests reached no server. Each has waited for `market.yahoo.attempts` attempts."""
 
 _LATE = dt.timedelta(minutes=30)
 """Yahoo's data of many exchanges is up to 20 minutes late; a session's bar is final only after that."""
@@ -80,6 +84,14 @@ class YahooSource:
             _LOG.warning("%s replaces Yahoo Finance (%s)", base_url, YAHOO_URL)
         return cls(config, tuple(sorted(requested)), through, base_url)
 
+    def look(self) -> None:
+        """Checks that Yahoo can be reached from this machine; sends one request.
+
+        Raises:
+            FetchError: it cannot.
+        """
+        probe(self.base_url)
+
     def identity(self) -> Any:
         return {
             "source": "yahoo",
@@ -113,26 +125,31 @@ class YahooSource:
         """
         outcomes: list[Outcome] = []
         failed: list[Outcome] = []  # in a row
+        most = _FAILURES_IN_A_ROW
         for ticker in partition.items:
             outcome = snapshots.find(folder, ticker)
-            if outcome is None and len(failed) >= _FAILURES_IN_A_ROW:
-                cause = f"not requested after {len(failed)} failures in a row, the last: {failed[-1].cause}"
-                outcome = Outcome(ticker, symbol_of(ticker), FAILED, cause, failed[-1].as_of)
+            if outcome is None and len(failed) >= most:
+                last = failed[-1]
+                times = f"{len(failed)} failures in a row, the last" if len(failed) > 1 else f"{last.ticker} failed"
+                cause = f"{NOT_REQUESTED} after {times}: {last.cause}"
+                outcome = Outcome(ticker, symbol_of(ticker), FAILED, cause, last.as_of)
             elif outcome is None:
-                outcome = self._fetch(ticker, tasks, folder)
+                outcome, unreachable = self._fetch(ticker, tasks, folder)
                 failed = [*failed, outcome] if outcome.status == FAILED else []
+                most = _UNREACHABLE_IN_A_ROW if unreachable else _FAILURES_IN_A_ROW
             outcomes.append(outcome)
         return outcomes
 
-    def _fetch(self, ticker: str, tasks: int, folder: str) -> Outcome:
+    def _fetch(self, ticker: str, tasks: int, folder: str) -> tuple[Outcome, bool]:
+        """Fetches and stores one ticker; the second value is True if no server was reached."""
         symbol = symbol_of(ticker)
         yahoo = client(self.config.yahoo, tasks, self.base_url)
         reply = yahoo.fetch(ticker, symbol, self.config.start, self.through)
         as_of = _now().isoformat(timespec="seconds")
         if reply.status == FAILED:
-            return Outcome(ticker, symbol, FAILED, reply.cause, as_of)
+            return Outcome(ticker, symbol, FAILED, reply.cause, as_of), reply.unreachable
         snapshot = Snapshot(ticker, symbol, reply.status, reply.cause, as_of, reply.facts, reply.table)
-        return snapshots.store(folder, snapshot)
+        return snapshots.store(folder, snapshot), False
 
     def fetched(self, outcomes: Sequence[Outcome]) -> SnapshotSource:
         """Returns the fetched snapshots as a source."""
