@@ -82,3 +82,10 @@ def test_unsupported_calendars_and_ranges_are_named(code, start, end, words):
     with pytest.raises(UsageError, match=words) as caught:
         sessions(code, start, end)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("XNSE", "XBOM"), ("nse", "XBOM"), ("TWSE", "XTAI"), ("crypto", "24/7")])
+def test_the_hint_knows_names_that_people_try(typed, meant):
+    with pytest.raises(UsageError) as caught:
+        sessions(typed, dt.date(2024, 1, 1), dt.date(2024, 2, 1))
+    assert caught.value.hint == f"market.calendar={meant}"

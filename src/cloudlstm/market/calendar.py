@@ -11,8 +11,19 @@ from numpy.typing import NDArray
 
 from cloudlstm.errors import MissingExtraError, UsageError
 
+OTHER_CODES = {
+    "XBOM": ("XNSE", "NSE", "NSEI", "NIFTY"), "XSHG": ("XSHE", "SZSE", "SSE"), "XTAI": ("TWSE", "TPEX", "ROCO"),
+    "XTKS": ("TSE", "TYO"), "XKRX": ("KRX", "KOSPI", "KOSDAQ", "XKOS"), "XHKG": ("HKG", "HKSE"),
+    "XETR": ("XETRA", "GETTEX", "TRADEGATE"), "XPAR": ("EURONEXT", "ENX"), "BVMF": ("B3", "BOVESPA"),
+    "XNYS": ("US", "USA", "AMEX", "XNMS", "XNGS", "XNCM"), "XSES": ("SGX",), "XJSE": ("JSE",), "XIDX": ("IDX",),
+    "XIST": ("BIST",), "XSAU": ("TADAWUL",), "XMOS": ("MOEX",), "XMEX": ("BMV",), "XNZE": ("NZX",),
+    "XSTO": ("OMX",), "24/7": ("CRYPTO", "BTC", "247", "24-7", "ALWAYS"), "24/5": ("FX", "FOREX", "245", "24-5"),
+}  # fmt: skip
+"""Calendars by names that people try instead: names of exchanges and codes that the package does not have."""
+
 EPOCH = dt.date(1970, 1, 1)
 
+_POPULAR = "XNYS, XNAS, XLON, XTKS, 24/7"
 _LONGEST_CLOSURE_DAYS = 30
 """Longer than any closure that a calendar can contain for the future."""
 _DAYS_A_SESSION = 2
@@ -61,6 +72,12 @@ def last_closed_session(code: str, moment: dt.datetime) -> dt.date:
     return closed.index[-1].date()  # type: ignore[no-any-return]
 
 
+def time_zone(code: str) -> str:
+    """Returns the time zone of exchange `code`, for example Asia/Tokyo."""
+    today = dt.datetime.now(dt.UTC).date()
+    return str(_calendar(code, today - dt.timedelta(days=_LONGEST_CLOSURE_DAYS), today).tz)
+
+
 def to_days(date: dt.date) -> int:
     """Converts a date to days since 1970-01-01."""
     return (date - EPOCH).days
@@ -80,9 +97,10 @@ def _calendar(code: str, start: dt.date, end: dt.date) -> Any:
         ) from None
     names = exchange_calendars.get_calendar_names()
     if code not in names:
-        near = difflib.get_close_matches(code.upper(), names, n=3, cutoff=0.4)
-        known = ", ".join(near) or "XNYS, XNAS, XLON, XTKS, 24/7"
-        raise UsageError(f"there is no exchange calendar {code!r}", hint=f"market.calendar as one of {known}")
+        meant = next((known for known, others in OTHER_CODES.items() if code.upper() in others), "")
+        near = ", ".join(difflib.get_close_matches(code.upper(), names, n=3, cutoff=0.4))
+        hint = f"market.calendar={meant}" if meant else f"market.calendar as one of {near or _POPULAR}"
+        raise UsageError(f"there is no exchange calendar {code!r}", hint=hint)
     try:
         # Pass both bounds: by default the package covers 20 years back and one year ahead.
         return exchange_calendars.get_calendar(code, start=start.isoformat(), end=end.isoformat())
