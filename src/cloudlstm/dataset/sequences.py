@@ -25,12 +25,23 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import example, tfrecord
-from cloudlstm.dataset.splits import FORECAST, SPLITS, LabelledBars, label
+from cloudlstm.dataset.splits import (
+    FORECAST,
+    LABELLED,
+    SPLITS,
+    LabelledBars,
+    bars_before_label,
+    label,
+    propose_splits,
+    splits_without_dates,
+)
 from cloudlstm.errors import CorruptObjectError, DataError
 from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.market.calendar import to_date
 from cloudlstm.runs.manifest import ManifestRow
 
 _MAX_SHOWN = 12
+_SHORTEST_WINDOW = 2
 _EPOCH = dt.date(1970, 1, 1)
 _FIRST_DATE, _LAST_DATE = (dt.date.min - _EPOCH).days, (dt.date.max - _EPOCH).days
 
@@ -119,25 +130,39 @@ def longest_segment(features: pa.Table) -> int:
     return int(pc.max(lengths["count_all"]).as_py())
 
 
-def require_windows(counts: Mapping[str, int], config: DatasetConfig, longest: int | None = None) -> None:
+def require_windows(counts: Mapping[str, int], config: DatasetConfig, longest: int, dates: NDArray[np.int32]) -> None:
     """Checks that every labelled split has a window.
 
     Args:
         counts: Windows by split.
         config: Window, horizon and split dates.
-        longest: Bars in the longest run without a gap, if known.
+        longest: Bars in the longest run without a gap.
+        dates: The sessions from the first to the last bar, as days since 1970-01-01.
 
     Raises:
         DataError: a split has no window.
     """
-    needed = [split for split in SPLITS if split != FORECAST and not counts.get(split)]
-    if needed:
-        found = f"; the longest run of bars without a gap has {longest}" if longest is not None else ""
-        raise DataError(
-            f"no window of {config.window_bars} bars with a label {config.horizon_bars} ahead in {', '.join(needed)}: "
-            f"train ends {config.train_end}, validation ends {config.validation_end}{found}",
-            hint="a shorter dataset.window_bars, other split dates, or tickers with a longer history",
-        )
+    needed = [split for split in LABELLED if not counts.get(split)]
+    if not needed:
+        return
+    first_last = " to ".join(str(to_date(int(day))) for day in dates[[0, -1]]) if len(dates) else "no date"
+    raise DataError(
+        f"no window of {config.window_bars} bars with a label {config.horizon_bars} ahead in {', '.join(needed)}: "
+        f"its bars are of {first_last}, train ends {config.train_end}, validation ends {config.validation_end}; "
+        f"the longest run of bars without a gap has {longest}",
+        hint=_more_windows(config, longest, dates),
+    )
+
+
+def _more_windows(config: DatasetConfig, longest: int, dates: NDArray[np.int32]) -> str:
+    """What gives every split a window."""
+    too_long = bars_before_label(config) - longest
+    if too_long > 0:
+        window = config.window_bars - too_long
+        shorter = f"dataset.window_bars={window}, " if window >= _SHORTEST_WINDOW else ""
+        return f"{shorter}tickers with a longer history, or a higher clean.max_fill_bars"
+    proposed = propose_splits(dates, config) if splits_without_dates(dates, config) else ""
+    return proposed or "a shorter dataset.window_bars, other split dates, or tickers with a longer history"
 
 
 def runs_of(bars: LabelledBars, split: str, config: DatasetConfig) -> Iterator[Run]:

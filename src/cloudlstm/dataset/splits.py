@@ -23,12 +23,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.config import DatasetConfig
-from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.features import FEATURE_NAMES, FEATURES
+from cloudlstm.market.calendar import to_date
 
 LABELLED = ("train", "validation", "test")
 FORECAST = "forecast"
 SPLITS = (*LABELLED, FORECAST)
 """In order of time; `forecast` has the last window of each ticker, whose target is not known yet."""
+
+_TRAIN, _VALIDATION = 0.80, 0.07
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,45 @@ def split_of(dates: NDArray[np.int32], config: DatasetConfig) -> NDArray[np.int8
     """Index into LABELLED of each date (days since 1970-01-01)."""
     borders = np.array([config.train_end, config.validation_end], "datetime64[D]").astype(np.int32)
     return np.searchsorted(borders, dates, side="left").astype(np.int8)
+
+
+def bars_before_label(config: DatasetConfig) -> int:
+    """The bars that the first label of a ticker needs: the longest look-back, the window, and the way to the target."""
+    lookback = max(feature.lookback_bars for feature in FEATURES)
+    return lookback - 1 + config.window_bars + config.horizon_bars
+
+
+def splits_without_dates(dates: NDArray[np.int32], config: DatasetConfig) -> list[str]:
+    """The labelled splits for which there are too few dates, whatever the bars are.
+
+    Args:
+        dates: The dates of the bars, sorted and unique, as days since 1970-01-01.
+        config: Window, horizon and split dates.
+    """
+    counts = np.bincount(split_of(dates, config), minlength=len(LABELLED))
+    needed = (bars_before_label(config), config.horizon_bars + 1, config.horizon_bars + 1)
+    return [split for split, n, least in zip(LABELLED, counts, needed, strict=True) if n < least]
+
+
+def propose_splits(dates: NDArray[np.int32], config: DatasetConfig) -> str:
+    """Settings that divide dates as the defaults do: 80 % for training, 7 % for validation, 13 % for the test.
+
+    Each split gets at least as many dates as a window and its horizon have bars.
+
+    Args:
+        dates: The dates of the bars, sorted and unique, as days since 1970-01-01.
+        config: Window and horizon.
+
+    Returns:
+        For example "dataset.train_end=2016-10-11 dataset.validation_end=2017-05-12"; "" if there are too few dates.
+    """
+    least_train, least = bars_before_label(config), config.window_bars + config.horizon_bars
+    if len(dates) < least_train + 2 * least:
+        return ""
+    train = int(np.clip(round(_TRAIN * len(dates)), least_train, len(dates) - 2 * least))
+    validation = int(np.clip(round(_VALIDATION * len(dates)), least, len(dates) - train - least))
+    train_end, validation_end = (to_date(int(dates[n - 1])) for n in (train, train + validation))
+    return f"dataset.train_end={train_end} dataset.validation_end={validation_end}"
 
 
 def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:

@@ -13,6 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
 from cloudlstm import __version__
 from cloudlstm.dataset import sequences, window_export
 from cloudlstm.dataset.splits import SPLITS
@@ -138,16 +143,25 @@ class _Pipeline:
                         uri = data.uri(f"{kind}-{number:05d}.tfrecord")
                         extra = {"sequences": shard.sequences, "bars": shard.bars}
                         objects.append(write_object(uri, shard.data, kind=kind, rows=shard.windows, extra=extra))
-                return TaskResult(objects, row.rows, {"longest": sequences.longest_segment(table)})
+                facts = {"longest": sequences.longest_segment(table), "dates": _range(table)}
+                return TaskResult(objects, row.rows, facts)
 
             results = self._map_shards(make, features.objects, step)
             merged = merge_results(results, {})
             counts = {split: total_rows(row for row in merged.objects if row.kind == split) for split in SPLITS}
-            sequences.require_windows(counts, config, max((each.facts["longest"] for each in results), default=0))
+            longest = max((each.facts["longest"] for each in results), default=0)
+            sequences.require_windows(counts, config, longest, self._sessions_between(results))
             return replace(merged, facts={"windows": counts})
 
         inputs = [features.digest(), config.model_dump(mode="json")]
         return self._step("sequences", inputs, total_rows(features.objects), work)
+
+    def _sessions_between(self, results: Sequence[TaskResult]) -> NDArray[np.int32]:
+        """Returns the sessions from the first to the last date of all shards."""
+        dates = [dt.date.fromisoformat(date) for each in results for date in each.facts["dates"]]
+        if not dates:
+            return np.zeros(0, np.int32)
+        return sessions(self._config.market.calendar, min(dates), max(dates))
 
     def _step(self, name: str, inputs: Any, total: int | None, work: Callable[[StepRun], TaskResult]) -> Manifest:
         """Runs a step and writes its manifest, or returns the manifest if it is finished for the same inputs.
@@ -191,3 +205,9 @@ class _Pipeline:
             step.report(done, total, "rows")
 
         return self._spark.map(make, list(enumerate(rows)), units=rows_of, report=report)
+
+
+def _range(table: pa.Table) -> list[str]:
+    """Returns the first and the last date of a table, ISO; nothing if it has no rows."""
+    first_last = pc.min_max(table.column("date")).as_py()
+    return [date.isoformat() for date in first_last.values() if date]
