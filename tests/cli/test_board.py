@@ -89,6 +89,26 @@ def test_progress_of_an_earlier_job_stays_on_the_board() -> None:
     assert shown(one, 80).count("✓") == 4
 
 
+def test_the_time_left_runs_down_between_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [50.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    slow = Progress("train", "worker-0", 6_000, 10_000, "windows", 100.0, 160.0)
+    one = board(slow)
+    lefts = []
+    for moment in (50.0, 60.0, 89.0, 95.0):
+        now[0] = moment
+        one([slow])  # the same report is read again and again
+        lefts.append(shown(one, 100).split(" left")[0].rsplit("·", 1)[1].strip())
+    assert lefts == ["40 s", "30 s", "1.0 s", "1.0 s"]
+    one([dataclasses.replace(slow, done=8_000, updated=180.0)])
+    assert "20 s left" in shown(one, 100)
+
+
+def test_the_validation_loss_is_shown_beside_that_of_the_naive_forecast() -> None:
+    assert figures(training(naive_loss=1.0234)).endswith("loss 0.9823 · best val 1.012 (naive 1.023)")
+    assert "naive" not in figures(training())
+
+
 def test_a_step_is_finishing_when_all_units_are_done() -> None:
     assert figures(training(done=10_000)).startswith("5 k windows/s · finishing")
     assert figures(training(loss=float("nan"), validation_loss=float("inf"))) == "3 k windows/s · 1.3 s left · epoch 3"

@@ -207,6 +207,24 @@ def test_a_launcher_that_took_the_run_meanwhile_keeps_it(
     assert found == {paths.attempt(1), paths.attempt(*taken)}
 
 
+def test_the_first_report_says_how_much_was_finished_before(tmp_path: Path) -> None:
+    paths = RunPaths(f"file://{tmp_path}/run")
+
+    def phase(job: str = "prepare", waiting_for: str = "sending the code") -> object:
+        return launcher.ProgressView(paths, job, 200.0).progress((), waiting_for)[0].facts["phase"]
+
+    assert phase() == "sending the code"
+    storage.write_json(paths.manifest("ingest"), {})
+    assert phase() == "1 of 6 steps is finished, looking for changes · sending the code"
+    for step in ("clean", "features", "sequences"):
+        storage.write_json(paths.manifest(step), {})
+    assert phase(waiting_for="") == "4 of 6 steps are finished, looking for changes"
+    assert phase("train") == "sending the code"
+    for step in ("train", "evaluate"):
+        storage.write_json(paths.manifest(step), {})
+    assert phase().startswith("all steps are finished, looking for changes")  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("skew_s", [-7200.0, 7200.0])
 def test_progress_does_not_depend_on_the_clock_of_the_job(skew_s: float, tmp_path: Path) -> None:
     paths = RunPaths(f"file://{tmp_path}/run")

@@ -6,12 +6,13 @@ import datetime as dt
 import io
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from cloudlstm.config import DatasetConfig, TrainConfig
+from cloudlstm.config import DatasetConfig, TrainConfig, parse
 from cloudlstm.dataset import sequences, window_export
 from cloudlstm.dataset.inputs import Relative
 from cloudlstm.dataset.reader import SequenceSet
@@ -19,7 +20,8 @@ from cloudlstm.dataset.splits import label
 from cloudlstm.errors import JobError
 from cloudlstm.runs.manifest import write_object
 from cloudlstm.training import artifacts, sampling
-from cloudlstm.training.loop import require_finite
+from cloudlstm.training.checkpoint import State
+from cloudlstm.training.loop import ReportProgress, Trainer, require_finite
 from cloudlstm.training.model import Schedule
 from cloudlstm.training.sampling import Order, rows_of
 from dataset.tables import features_table
@@ -154,6 +156,48 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_names_the_step() -> Non
     require_finite(np.array([1.0, 2.0]), 30, "training")
     with pytest.raises(JobError, match=r"training loss is not a number at step 32.*learning_rate"):
         require_finite(np.array([1.0, np.nan, np.inf]), 30, "training")
+
+
+class CalmTrainer(Trainer):
+    """A trainer whose epochs take one step and compute nothing."""
+
+    def __init__(self, **settings: object) -> None:
+        self._config = parse({"train": settings})
+        self._model = SimpleNamespace(weights=())
+        self.total_steps = self._config.train.epochs
+
+    def _restore(self, state: State) -> None:
+        pass
+
+    def _snapshot(self, state: State) -> State:
+        return state
+
+    def _end_epoch(self, state: State, *_: object) -> None:
+        state.history.append({"validation_loss": 1.5})
+
+    def _epoch(self, state: State, _: object, report: ReportProgress, *__: object) -> None:
+        state.step += 1
+        report(state.step, self.total_steps, self.yardstick(state))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reports"),
+    [
+        ({"epochs": 1}, [(0, 0, "measuring the untrained network"), (0, 0, "first steps"), (1, 1, 1.5)]),
+        ({"epochs": 1, "inputs": "levels"}, [(0, 0, "measuring the untrained network"), (0, 0, "first steps"), (1, 1)]),
+        ({"epochs": 0, "weights": "file:///a"}, [(0, 0, "measuring the loaded network")]),
+    ],
+)
+def test_the_progress_names_what_takes_long_before_the_first_count(
+    settings: dict[str, object], reports: list[tuple[object, ...]]
+) -> None:
+    found: list[tuple[object, ...]] = []
+    CalmTrainer(**settings).run(
+        State([], []),
+        SimpleNamespace(save=lambda _: None),  # type: ignore[arg-type]
+        lambda done, total, facts: found.append((done, total, *facts.values())),
+    )
+    assert found == reports
 
 
 def test_losses_survive_their_file() -> None:

@@ -18,6 +18,7 @@ from cloudlstm.errors import UsageError
 from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.progress import read_progress
 from dataset.tables import features_table
 from training.runs import (
     SETTINGS,
@@ -78,6 +79,8 @@ def test_the_untrained_network_is_the_naive_forecast(undisturbed: RunPaths) -> N
     transform = restore(json.loads(content(manifest_of(undisturbed), "inputs")))
     fitted = transform.labels(validation.windows(every), validation.tickers(every), validation.targets(every))
     assert history(manifest_of(undisturbed))[0]["validation_loss"] == pytest.approx(float((fitted**2).mean()), rel=1e-6)
+    (reported,) = read_progress(undisturbed)
+    assert reported.facts["naive_loss"] == manifest_of(undisturbed).facts["validation_loss_untrained"]
 
 
 def test_predictions_keep_their_contract(undisturbed: RunPaths) -> None:

@@ -66,12 +66,16 @@ class Board:
         self._run, self._epochs = run, epochs
         self._began = time.monotonic()
         self._reports: dict[str, Progress] = {}
+        self._arrived: dict[str, tuple[float, float]] = {}  # step -> when it was reported there, and came here
         self._spinner = Spinner("dots", style="cyan")
         self.ended = 0.0
         self.stopping = False
 
     def __call__(self, reports: list[Progress]) -> None:
-        self._reports |= {report.step: report for report in summary(reports)}  # each job reports its own steps only
+        for report in summary(reports):  # each job reports its own steps only
+            self._reports[report.step] = report
+            if self._arrived.get(report.step, (None, 0.0))[0] != report.updated:
+                self._arrived[report.step] = report.updated, time.monotonic()
 
     @property
     def elapsed_s(self) -> float:
@@ -111,7 +115,8 @@ class Board:
         """The running step: its bar, rate and time left, and below them its own figures."""
         row = Table.grid(padding=(0, 1))
         mark: Any = Text("■", style="yellow") if self.ended else self._spinner
-        rate = pace(report)
+        arrived = self._arrived.get(name)
+        rate = pace(report, (self.ended or time.monotonic()) - arrived[1] if arrived else 0.0)
         cells: list[Any] = [mark, Text(f"{name:<10}", style="bold")]
         for column in (1, 10):
             row.add_column(width=column, no_wrap=True)

@@ -8,7 +8,7 @@ from cloudlstm.runs.progress import Progress
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.text.numbers import amount, seconds
 
-_NAMES = {"validation_loss": "best val", "epochs": "", "phase": "", "skipped": ""}
+_NAMES = {"validation_loss": "best val", "naive_loss": "", "epochs": "", "phase": "", "skipped": ""}
 """Labels that differ from the name of a fact; a fact with an empty label is not shown."""
 
 
@@ -36,13 +36,21 @@ def summary(reports: list[Progress]) -> list[Progress]:
     return merged
 
 
+_LEAST_LEFT_S = 1.0
+
+
 def figures(report: Progress, epochs: int | None = None) -> str:
     """Rate, time left and the figures of the step, in one line."""
     return " · ".join(part for part in (pace(report), facts(report, epochs)) if part)
 
 
-def pace(report: Progress) -> str:
-    """Rate and time of a step, or its phase."""
+def pace(report: Progress, age_s: float = 0.0) -> str:
+    """Rate and time of a step, or its phase.
+
+    Args:
+        report: The last report.
+        age_s: Seconds since it arrived; the time left is shorter by this.
+    """
     if report.facts.get("skipped"):
         return "unchanged, skipped"
     if report.facts.get("phase"):
@@ -54,20 +62,23 @@ def pace(report: Progress) -> str:
     elif report.total and report.done >= report.total:
         parts.append("finishing")
     elif left is not None:
-        parts.append(f"{seconds(left)} left")
+        parts.append(f"{seconds(max(left - age_s, min(left, _LEAST_LEFT_S)))} left")
     elif not parts:
         parts.append("at work")  # only its start is known
     return " · ".join(parts)
 
 
 def facts(report: Progress, epochs: int | None = None) -> str:
-    """The figures of a step, such as `epoch 3/30 · loss 0.98 · best val 1.01`."""
+    """The figures of a step, such as `epoch 3/30 · loss 0.98 · best val 1.01 (naive 1.02)`."""
     whole = report.facts.get("epochs", epochs)
     parts = []
+    naive = report.facts.get("naive_loss")
     for name, value in report.facts.items():
         label = _NAMES.get(name, name.replace("_", " "))
         if label and value is not None and not (isinstance(value, float) and not math.isfinite(value)):
-            parts.append(f"{label} {_figure(value)}" + (f"/{whole}" if name == "epoch" and whole else ""))
+            of = f"/{whole}" if name == "epoch" and whole else ""
+            against = f" (naive {_figure(naive)})" if name == "validation_loss" and naive is not None else ""
+            parts.append(f"{label} {_figure(value)}{of}{against}")
     return " · ".join(parts)
 
 

@@ -148,11 +148,12 @@ class ProgressView:
         # Reports carry the times of other machines' clocks, so they are compared only with each other.
         self._earlier = _times(self._reports())
         self._before_restart: dict[tuple[str, str], float] = {}
+        self._finished = _finished_steps(paths) if job == JOBS[0] else ""
 
     def progress(self, restarts: Sequence[Restart], phase: str = "") -> list[Progress]:
         """Returns the progress of the job's steps. During a restart the counts from before it stay.
 
-        `phase` is shown as the phase of the job's first step until a step reports progress.
+        Until a step reports progress, the job's first step shows `phase`, and how many steps were finished before.
         """
         for number, restart in enumerate(restarts[self._logged :], self._logged + 1):
             self._log(restart, number)
@@ -168,6 +169,7 @@ class ProgressView:
             if self._before_restart.get(who) == report.updated and not report.finished:
                 report = replace(report, resumed=report.done, facts={"phase": f"{restarts[-1].cause}; starting again"})
             reports[place] = report
+        phase = " · ".join(part for part in (self._finished, phase) if part)
         if phase and not any(report.step in self._steps for report in reports):
             facts = {"phase": phase}
             reports.append(Progress(self._steps[0], "", 0, 0, "", self._began, time.time(), facts=facts))
@@ -184,6 +186,20 @@ class ProgressView:
         journal.write_warning(
             self._paths, self._job, "launcher", message, restart.details.splitlines(), when=restart.time
         )
+
+
+def _finished_steps(paths: RunPaths) -> str:
+    """How many steps an earlier submit has finished, in words; empty if none. The job checks whether they still fit."""
+    try:
+        names = {item.uri for item in storage.list_objects(paths.manifests)}
+    except errors.StorageError:
+        return ""
+    number = sum(paths.manifest(step.name) in names for step in STEPS)
+    if not number:
+        return ""
+    part = f"{number} of {len(STEPS)} steps {'is' if number == 1 else 'are'}"
+    steps = "all steps are" if number == len(STEPS) else part
+    return f"{steps} finished, looking for changes"
 
 
 def _who(report: Progress) -> tuple[str, str]:

@@ -144,6 +144,6 @@ def _peer_lost(membership: Membership, error: Exception) -> PeerLostError:
     lines = str(error).splitlines()
     reason = next((line for line in lines if _REASON.search(line)), lines[0] if lines else "")
     return PeerLostError(
-        f"worker {membership.index} lost a peer: {type(error).__name__}: {reason.strip()[:200]}",
-        hint="submit again: training resumes from its last checkpoint",
+        f"worker {membership.index} lost a peer, so all workers must start again: "
+        f"{type(error).__name__}: {reason.strip()[:200]}"
     )

@@ -29,7 +29,7 @@ from cloudlstm.workers.restarts import TERMINATED
 _LOG = logging.getLogger(__name__)
 
 ReportProgress = Callable[[int, int, dict[str, Any]], None]
-"""Called with windows done, windows in all, and further values to show."""
+"""Called with windows done, windows in all (0 during a phase in which none is counted), and further values to show."""
 
 
 def total_steps(config: RunConfig, order: Order) -> int:
@@ -110,8 +110,12 @@ class Trainer:
         self._restore(state)
         with _sigterm_event() as stop_requested:
             if not state.history:
+                loaded = self._config.train.weights is not None
+                report(0, 0, {"phase": f"measuring the {'loaded' if loaded else 'untrained'} network"})
                 self._end_epoch(state, [], 0.0)
                 checkpoints.save(self._snapshot(state))
+            if state.step < self.total_steps:
+                report(0, 0, {"phase": "first steps"})  # the first call also compiles
             while state.step < self.total_steps and state.waited < self._config.train.patience_epochs:
                 self._epoch(state, checkpoints, report, stop_requested)
         for variable, value in zip(self._model.weights, state.best, strict=True):
@@ -135,7 +139,8 @@ class Trainer:
             state.seconds = before + time.monotonic() - began
             report(
                 self.windows_seen(state.step), self.windows_seen(self.total_steps),
-                {"epoch": epoch + 1, "loss": float(losses.mean()), "validation_loss": state.best_loss},
+                {"epoch": epoch + 1, "loss": float(losses.mean()), "validation_loss": state.best_loss,
+                 **self.yardstick(state)},
             )  # fmt: skip
             if stopping:
                 checkpoints.save(self._snapshot(state))
@@ -146,6 +151,12 @@ class Trainer:
         rate = (self.windows_seen(state.step) - self.windows_seen(first)) / max(time.monotonic() - began, 1e-9)
         self._end_epoch(state, state.losses[epoch * per_epoch :], rate)
         checkpoints.save(self._snapshot(state))
+
+    def yardstick(self, state: State) -> dict[str, float]:
+        """The validation loss of the naive forecast, if the untrained network is exactly this forecast."""
+        train = self._config.train
+        exact = train.inputs == "relative" and not train.weights
+        return {"naive_loss": state.history[0]["validation_loss"]} if exact else {}
 
     def _calls(self, steps: range) -> Iterator[sampling.Call]:
         return sampling.calls(

@@ -80,7 +80,7 @@ class _Training:
     def __init__(self, step: StepRun, cluster: Cluster, sequences: Manifest, began: float) -> None:
         self.step, self.config = step, step.context.config
         self.cluster, self.began = cluster, began
-        _phase(step, cluster.membership, "staging")
+        _phase(step, cluster.membership, "copying sequences to the cache")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
         cluster.barrier()  # later waits have short limits, and staging may take longer on one worker
         self.pids = cluster.sum(np.eye(len(cluster.membership.addresses))[cluster.membership.index] * os.getpid())
@@ -156,6 +156,7 @@ class _Training:
         """Reports that this worker has finished, with fewer windows than planned after an early stop."""
         seen, last = self.trainer.windows_seen(self.state.step), self.state.history[-1]
         values = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
+        values |= self.trainer.yardstick(self.state)
         self.step.report(seen, seen, "windows", finished=True, **self.cluster.membership.facts, **values)
 
     def _write_object(self, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
