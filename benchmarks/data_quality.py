@@ -197,7 +197,8 @@ def _drops_by_rule() -> Iterator[Row]:
     )
     frame = table.to_pandas()
     closed = int((frame.date == dt.date(2015, 4, 3)).sum())
-    yield "`off_calendar`", "crawl drops: Good Friday", closed, by["off_calendar"], closed - by["off_calendar"], 0
+    found = by["off_calendar"] + by["carried_row"]
+    yield "`off_calendar`, `carried_row`", "crawl drops: Good Friday", closed, found, closed - found, 0
     bare = frame[(frame.date != dt.date(2015, 4, 3)) & frame.ticker.notna() & (frame[PRICES] > 0).all(axis=1)]
     bare = bare[bare.high <= 5 * bare.low]
     surplus = int(bare.duplicated(["ticker", "date"]).sum())

@@ -91,6 +91,72 @@ def test_only_the_faulty_row_is_rejected_and_for_its_reason(column, value, reaso
     assert sum(is_filled.values()) == 1 + CONFIG.max_fill_bars  # and after the last bar
 
 
+def emptied(row: int, volume: int | None = None) -> pa.Table:
+    """Returns valid bars; one row has no value but the volume."""
+    table = valid_bars()
+    for name in (*bars.PRICES, "adj_close"):
+        table = with_values(table, name, row, None)
+    return with_values(table, "volume", row, volume)
+
+
+@pytest.mark.parametrize("volume", [None, 0])
+def test_a_row_without_a_value_is_no_bar(volume):
+    table = emptied(47, volume)
+    result = cleaned(table)
+    assert reasons(result) == ["empty_row"]
+    assert bits(result.bars) == bits(cleaned(pa.concat_tables([table.slice(0, 47), table.slice(48)])).bars)
+
+
+@pytest.mark.parametrize("name", ["open", "adj_close"])
+def test_a_row_with_any_price_is_no_empty_row(name):
+    assert reasons(cleaned(with_values(emptied(47), name, 47, 100.0))) == ["missing_price"]
+    assert reasons(cleaned(emptied(47, volume=5))) == ["missing_price"]
+
+
+def carried(**changed: Any) -> pa.Table:
+    """Returns valid bars and, for the weekend after each Friday, two rows that repeat it."""
+    table = valid_bars()
+    friday = np.flatnonzero((SESSIONS[:100] + 3) % 7 == 4)
+    copies = []
+    for later in (1, 2):
+        copy = table.take(pa.array(friday))
+        days = pa.array(SESSIONS[friday] + np.int32(later)).view(pa.date32())
+        copy = copy.set_column(copy.column_names.index("date"), "date", days)
+        for name, value in changed.items():
+            column = pa.array([value] * len(friday), bars.BARS.field(name).type)
+            copy = copy.set_column(copy.column_names.index(name), name, column)
+        copies.append(bars.conform(copy, bars.BARS))
+    return bars.sort(pa.concat_tables([table, *copies]))
+
+
+@pytest.mark.parametrize("changed", [{}, {"volume": 0}, {"volume": None}])
+def test_rows_that_were_carried_over_a_weekend_are_no_bars(changed):
+    result = cleaned(carried(**changed))
+    assert set(reasons(result)) == {"carried_row"}
+    assert bits(result.bars) == bits(cleaned(valid_bars()).bars)
+
+
+@pytest.mark.parametrize("changed", [{"close": 99.0}, {"volume": 77}])
+def test_a_weekend_row_with_a_value_of_its_own_is_off_the_calendar(changed):
+    assert reasons(cleaned(carried(**changed)))[0] == "off_calendar"
+
+
+def test_a_carried_row_repeats_its_own_ticker():
+    table = bars_of("AAA", SESSIONS[:1], np.array([100.0]))
+    other = bars_of("BBB", SESSIONS[:1] - SESSIONS[0] + 18_264, np.array([100.0]))  # 2020-01-03 is a Friday
+    saturday = bars_of("BBB", np.array([18_265]), np.array([100.0]))
+    assert reasons(cleaned(pa.concat_tables([table, saturday]))) == ["off_calendar"]
+    assert reasons(cleaned(pa.concat_tables([other, saturday]))) == ["carried_row"]
+
+
+def test_a_session_that_repeats_the_day_before_is_a_bar():
+    table = valid_bars()
+    same = {name: table[name][46].as_py() for name in (*bars.PRICES, "adj_close", "volume")}
+    for name, value in same.items():
+        table = with_values(table, name, 47, value)
+    assert reasons(cleaned(table)) == []
+
+
 def noted(column: str, text: str, row: int = 47) -> pa.Table:
     """Returns valid bars, but the source has `text` in one value that was not understood."""
     return with_values(with_values(valid_bars(), column, row, None), "unreadable", row, text)

@@ -200,7 +200,7 @@ def test_the_random_shards_contain_every_reason():
     assert reasons == {
         "unreadable_key", "off_calendar", "missing_price", "non_positive_price", "high_below_low", "missing_volume",
         "negative_volume", "duplicate_exact", "duplicate_conflict", "outlier", "missing_open", "no_trade", "stale",
-        "price_outside_range", "wild_range",
+        "price_outside_range", "wild_range", "carried_row",
     }  # fmt: skip
     found = {
         reason

@@ -1,4 +1,4 @@
-"""The rules of cleaning that look at one row only. Each returns the indices of the rows with its fault.
+"""The rules of cleaning that look at one row, or at a row and the one before it. Each returns the rows with its fault.
 
 The arguments are a sorted shard and the limits of cleaning; most of these rules have no limit.
 """
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import CleanConfig
 from cloudlstm.market import columns
+from cloudlstm.market.calendar_fit import repeats
 from cloudlstm.market.cleaning.shard import NO_SESSION, NO_VOLUME, Shard
 
 Rows = NDArray[np.intp]
@@ -23,6 +24,28 @@ def unreadable_key(shard: Shard, _: CleanConfig) -> Rows:
     """Returns rows without a ticker or a date."""
     # In the sorted table, missing tickers are at the end, and missing dates at the end of their ticker.
     return np.flatnonzero((shard.rank == len(shard.names)) | (shard.day == columns.NO_DATE))
+
+
+def empty_row(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows without any value: no price, and no volume or a volume of 0."""
+    rows: Rows = np.flatnonzero(np.isnan(shard.close))
+    prices = (shard.open, shard.high, shard.low, shard.adj_close)
+    no_value = ~shard.unreadable[rows] & np.isin(shard.volume[rows], (NO_VOLUME, 0))
+    empty: Rows = rows[no_value & np.logical_and.reduce([np.isnan(price[rows]) for price in prices])]
+    return empty
+
+
+def carried_row(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns rows on dates without a session that repeat the row before: its prices, and its volume or none."""
+    rows: Rows = np.flatnonzero(shard.session == NO_SESSION)
+    rows = rows[rows > 0]
+    if not len(rows):
+        return rows
+    before = rows - 1
+    same = repeats(shard.open, shard.high, shard.low, shard.close)[rows] & (shard.rank[rows] == shard.rank[before])
+    volume = shard.volume[rows]
+    carried: Rows = rows[same & ((volume == shard.volume[before]) | np.isin(volume, (NO_VOLUME, 0)))]
+    return carried
 
 
 def off_calendar(shard: Shard, _: CleanConfig) -> Rows:

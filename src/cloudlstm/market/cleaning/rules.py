@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from cloudlstm.config import CleanConfig
 from cloudlstm.market.cleaning.levels import level_shifts, odd_adjustments, outliers, reverted_spikes, unmarked_splits
 from cloudlstm.market.cleaning.row_faults import (
+    carried_row,
+    empty_row,
     high_below_low,
     missing_open,
     missing_price,
@@ -50,7 +52,7 @@ class Rule:
         action: "reject" moves the row to the quarantine; "start_segment" starts a segment at the row;
             "drop_label" removes the labels that start or end at the row; "note" only counts it;
             "fill" adds a missing bar.
-        gated: True if a rejected row counts in the quality gate. An exact copy of a bar does not: no data is lost.
+        gated: True if a rejected row counts in the quality gate. A copy and an empty row do not: no data is lost.
     """
 
     reason: str
@@ -131,6 +133,20 @@ RULES: tuple[Rule, ...] = (
         "the row",
         "the ticker is missing, or the date is missing or not a date",
         unreadable_key,
+    ),
+    Rule(
+        "empty_row",
+        "the row",
+        "no price, and no volume or a volume of 0: a date that was listed without a bar",
+        empty_row,
+        gated=False,
+    ),
+    Rule(
+        "carried_row",
+        "trailing bars",
+        "the exchange had no session on that date, and the row repeats the row before: it was carried forward",
+        carried_row,
+        gated=False,
     ),
     Rule("off_calendar", "the row", "the exchange had no session on that date", off_calendar),
     Rule(
