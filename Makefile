@@ -1,21 +1,23 @@
-# Every target sets up .venv first. Only Python 3.11 or newer has to be installed.
+# Every target sets up .venv first; demo installs no tools of developers. Only Python 3.11 or newer has to be installed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+RUNS   := $(VENV)/.runs
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 # Tests that start no run and no Spark.
 QUICK := $(addprefix tests/,house config text features dataset evaluation report cli market/cleaning market/sources)
 
-.PHONY: help setup demo check test lint format docs images bench lock soak spark-versions cloud-up cloud-down clean
+.PHONY: help install setup demo check test lint format docs images bench lock soak spark-versions cloud-up cloud-down clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Install pinned dependencies, and Java for Spark if there is none
 
-demo: $(READY) ## Run the whole pipeline on a small synthetic market: no network, no account
+demo: $(RUNS) ## Run the whole pipeline on a small synthetic market: no network, no account
 	$(BIN)/cloudlstm submit --config=examples/demo.toml
 
 check: lint ## Check style and types, then run the quick tests: less than 90 s on 2 cores
@@ -51,6 +53,7 @@ NODES  := -c requirements/dev.txt --extra market --extra aws --extra gcp-storage
 
 lock: ## Update the pinned dependencies (needs uv)
 	$(LOCK) pyproject.toml --extra all --group dev --universal -o requirements/dev.txt
+	$(LOCK) pyproject.toml -c requirements/dev.txt --extra all --group install --universal -o requirements/run.txt
 	$(LOCK) --group pyproject.toml:java --universal -o requirements/java.txt
 	$(LOCK) --group pyproject.toml:checkov --universal -o requirements/checkov.txt
 	$(LOCK) pyproject.toml $(NODES) -o requirements/spark.txt
@@ -75,10 +78,17 @@ clean: ## Remove the environment and caches; runs stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(READY): pyproject.toml requirements/dev.txt requirements/java.txt
+	@$(MAKE) --no-print-directory install LOCKED=requirements/dev.txt COST="1.3 GB to fetch, 4 GB on disk, two to five minutes"
+	@touch $(RUNS) $(READY)
+
+$(RUNS): pyproject.toml requirements/run.txt requirements/java.txt
+	@$(MAKE) --no-print-directory install LOCKED=requirements/run.txt COST="1.1 GB to fetch, 3 GB on disk, two to five minutes"
+	@touch $(RUNS)
+
+install:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cloudlstm needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python -c 'from cloudlstm.targets.local.java import find_java; find_java()' 2>/dev/null || \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/java.txt
-	@touch $(READY)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python requirements/install.py $(LOCKED) "$(COST)"
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'from cloudlstm.targets.local.java import find_java; find_java()' 2>/dev/null || \
+	  $(BIN)/python requirements/install.py requirements/java.txt "Java for Spark, 34 MB to fetch"

@@ -18,6 +18,7 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.cli import main, plans
 from cloudlstm.cli.commands import COMMANDS
+from cloudlstm.cli.flags import command_line
 from cloudlstm.cli.progress import figures, summary
 from cloudlstm.errors import AccessDeniedError, FetchError
 from cloudlstm.runs.paths import RunPaths
@@ -188,6 +189,22 @@ def test_a_source_that_only_the_cloud_reaches_is_not_refused(
     cloud: Any = SimpleNamespace(name="aws", root="s3://bucket/runs")
     plans.look(plan, plans.config_of(plan), cloud)
     assert "checked on aws, not here: no rights to read s3://bars/a.csv" in capsys.readouterr().err
+
+
+def test_a_command_to_type_again_names_the_program_as_the_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / ".venv" / "bin" / "cloudlstm"
+    script.parent.mkdir(parents=True)
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script), "submit"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert command_line("runs", ()) == [".venv/bin/cloudlstm", "runs"]
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert command_line("runs", ()) == ["cloudlstm", "runs"]
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/python -m"])
+    assert command_line("runs", ()) == ["cloudlstm", "runs"]
 
 
 def test_help_goes_to_standard_output_and_is_complete() -> None:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from pathlib import Path
+
 from cloudlstm.errors import UsageError
+
+
+def program() -> str:
+    """The word that starts this command in the user's shell: its name if the PATH leads to it, else its path."""
+    called = Path(sys.argv[0])
+    if called.name != "cloudlstm" or shutil.which("cloudlstm") == str(called.absolute()):
+        return "cloudlstm"
+    return min(os.path.relpath(called), str(called), key=len)
 
 
 def command_line(command: str, words: tuple[str, ...], **flags: str | bool | None) -> list[str]:
@@ -18,7 +31,7 @@ def command_line(command: str, words: tuple[str, ...], **flags: str | bool | Non
         for name, value in flags.items()
         if value is not None and value is not False
     ]
-    return ["cloudlstm", command, *given, *map(str, words)]
+    return [program(), command, *given, *map(str, words)]
 
 
 def parse_text(flag: str, value: object) -> str | None:

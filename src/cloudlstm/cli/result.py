@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
+from cloudlstm.cli.flags import program
 from cloudlstm.cli.tables import SCORES, Column, cell, console, fitted, print_line, score_cell
 from cloudlstm.errors import UsageError
 from cloudlstm.report.models import ReportSummary
@@ -61,7 +62,7 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
         out.print()
     _print_link(out, "report", paths.report("report.html"))
     flag = f" --root={shlex.quote(root)}" if root else ""
-    out.print(f"next    cloudlstm runs{flag}", soft_wrap=True)
+    out.print(f"next    {program()} runs{flag}", soft_wrap=True)
     return 0
 
 
