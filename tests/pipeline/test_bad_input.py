@@ -77,6 +77,20 @@ def test_dates_in_the_wrong_order_run_nothing(tmp_path: Path, bars: Path) -> Non
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("calendar", ["XTKS", "24/7"])
+def test_bars_of_another_exchange_name_its_calendar(spark: Spark, tmp_path: Path, bars: Path, calendar: str) -> None:
+    line = refused(spark, tmp_path, bars, f"market.calendar={calendar}")
+    assert "the dates fit the calendar XNYS" in line
+    assert line.endswith("(try: market.calendar=XNYS)")
+
+
+def test_bars_before_the_splits_name_split_dates(spark: Spark, tmp_path: Path, bars: Path) -> None:
+    later = ("dataset.train_end=2024-01-31", "dataset.validation_end=2024-06-28", "market.end=2024-12-31")
+    line = refused(spark, tmp_path, bars, *later)
+    assert "in validation, test: its bars are of 2019-01-02 to 2023-12-29" in line
+    assert "try: dataset.train_end=2022-12-28 dataset.validation_end=2023-05-05" in line
+
+
 def test_a_window_longer_than_the_history(spark: Spark, tmp_path: Path, bars: Path) -> None:
     line = refused(spark, tmp_path, bars, "dataset.window_bars=2000")
     assert "2000" in line

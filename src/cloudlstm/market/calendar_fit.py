@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.errors import UsageError
+from cloudlstm.market import columns
 from cloudlstm.market.calendar import sessions, time_zone, to_date
 
 Floats = NDArray[np.float64]
@@ -105,6 +107,24 @@ def describe_fit(days: NDArray[np.int32], rows_per_day: float, tickers: Sequence
         if shifted is not None:
             return _other_day(shifted.code, when)
     return None
+
+
+def describe_bars(bars: pa.Table, code: str) -> Problem | None:
+    """Returns why the dates of one ticker's bars do not fit the calendar `code`; see `describe_fit`.
+
+    Args:
+        bars: BARS of one ticker, in any order.
+        code: The configured calendar.
+    """
+    bars = bars.filter(bars.column("date").is_valid()).sort_by("date")
+    prices = [columns.floats(bars.column(name)) for name in ("open", "high", "low", "close")]
+    priced = ~np.isnan(prices[-1])
+    rows = np.flatnonzero(priced)[~repeats(*(price[priced] for price in prices))]
+    if not len(rows):
+        return None
+    days, counts = np.unique(columns.days(bars.column("date"))[rows], return_counts=True)
+    ticker = bars.column("ticker")[0].as_py() or ""
+    return describe_fit(days, float(np.median(counts)), [ticker], code)
 
 
 def bars_apart(days: NDArray[np.int32], rows_per_day: float) -> str:

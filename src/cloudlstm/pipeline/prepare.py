@@ -18,15 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cloudlstm import __version__
+from cloudlstm import __version__, storage
 from cloudlstm.dataset import sequences, window_export
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.features import FEATURE_NAMES, compute
 from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
+from cloudlstm.market.calendar_fit import Problem, describe_bars
 from cloudlstm.market.cleaning import quality_gate
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series
+from cloudlstm.market.cleaning.gate_problems import Evidence
 from cloudlstm.market.sources.base import open_source
 from cloudlstm.pipeline.ingest import STEP, Ingest
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results, read_shard, rows_of, write_shard
@@ -92,17 +94,15 @@ class _Pipeline:
                 objects = [*kept.objects]
                 if cleaned.quarantine.num_rows:
                     objects += write_shard(data, "quarantine", number, cleaned.quarantine).objects
-                names = ("counts", "sketches", "unreadable")
+                names = ("counts", "sketches", "examples")
                 return TaskResult(objects, row.rows, {name: getattr(cleaned, name) for name in names})
 
             results = self._map_shards(make, shards, step)
-            unfetched = raw.facts.get("coverage", {}).get("unfetched", ())
             facts = quality_gate.evaluate_gate(
                 (each.facts["counts"] for each in results),
                 universe.requested_tickers(config.universe),
                 config.clean,
-                {each["ticker"]: each["cause"] for each in unfetched},
-                next((each.facts["unreadable"] for each in results if each.facts["unreadable"]), ""),
+                _evidence(raw, shards, results, step, market.calendar),
             )
             facts["same_bars"] = find_duplicate_series(each.facts["sketches"] for each in results)
             return merge_results(results, facts)
@@ -205,6 +205,28 @@ class _Pipeline:
             step.report(done, total, "rows")
 
         return self._spark.map(make, list(enumerate(rows)), units=rows_of, report=report)
+
+
+def _evidence(
+    raw: Manifest, shards: Sequence[ManifestRow], results: Sequence[TaskResult], step: StepRun, calendar: str
+) -> Evidence:
+    """Returns what the message of the quality gate can tell beyond the counts; it reads bars only for a failed gate."""
+
+    def dates(ticker: str) -> Problem | None:
+        holder = next(row for row, each in zip(shards, results, strict=True) if ticker in each.facts["counts"])
+        table = read_shard(holder)
+        return describe_bars(table.filter(pc.equal(table.column("ticker"), ticker)), calendar)
+
+    def save(names: str) -> str:
+        uri = step.data.uri("rejected-tickers.txt")
+        storage.write(uri, names.encode())
+        return uri.removeprefix("file://")
+
+    causes = {each["ticker"]: each["cause"] for each in raw.facts.get("coverage", {}).get("unfetched", ())}
+    examples: dict[str, str] = {}
+    for each in results:
+        examples = each.facts["examples"] | examples  # the first shard with a reason gives its example
+    return Evidence(causes, examples, dates, save)
 
 
 def _range(table: pa.Table) -> list[str]:

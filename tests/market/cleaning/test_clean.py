@@ -167,19 +167,19 @@ def test_a_value_that_was_not_understood_is_not_a_missing_value(column):
     result = cleaned(noted(column, f"{column}='12,3x'"))
     assert reasons(result) == ["unreadable_value"]
     assert result.quarantine["unreadable"].to_pylist() == [f"{column}='12,3x'"]
-    assert result.unreadable == f"{column}='12,3x' in test"
+    assert result.examples == {"unreadable_value": f"{column}='12,3x' in test"}
     assert bars.UNREADABLE not in result.bars.column_names
 
 
 def test_the_text_of_an_unreadable_date_is_in_the_quarantine():
     result = cleaned(bars.sort(noted("date", "date='yesterday'")))
     assert reasons(result) == ["unreadable_key"]
-    assert result.unreadable == "date='yesterday' in test"
+    assert result.examples == {"unreadable_key": "date='yesterday' in test"}
 
 
 def test_text_in_adj_close_rejects_no_bar():
     result = cleaned(noted("adj_close", "adj_close='-'"))
-    assert (reasons(result), result.unreadable) == ([], "")
+    assert (reasons(result), result.examples) == ([], {})
 
 
 def test_only_rules_that_drop_labels_use_later_bars():
@@ -201,6 +201,9 @@ def test_the_last_of_conflicting_duplicates_is_kept():
     first = with_values(table, "close", 20, 101.5).slice(20, 1)
     result = cleaned(bars.sort(pa.concat_tables([first, table])))
     assert reasons(result) == ["duplicate_conflict"]
+    assert result.examples["duplicate_conflict"].startswith(
+        "AAA on 2020-01-29 in test and in test; tickers that differ"
+    )
     assert result.quarantine["close"].to_pylist() == [101.5]
     assert bits(result.bars) == bits(cleaned(table).bars)
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from cloudlstm.config import CleanConfig
 from cloudlstm.errors import DataError, QualityGateError
+from cloudlstm.market.calendar_fit import Problem
+from cloudlstm.market.cleaning.gate_problems import Evidence
 from cloudlstm.market.cleaning.quality_gate import evaluate_gate
 
 CONFIG = CleanConfig(max_refused_fraction=0.02, max_refused_fraction_ticker=0.25)
@@ -50,7 +53,7 @@ def test_the_message_shows_the_first_value_that_was_not_understood():
     shard = {"AAA": counts(1510, unreadable_value=1310)}
     lenient = CONFIG.model_copy(update={"max_refused_fraction_ticker": 1.0})
     with pytest.raises(QualityGateError, match=r"unreadable_value 1,310 \(the first: close='1\.003,20' in bars\.csv\)"):
-        evaluate_gate([shard], None, lenient, unreadable="close='1.003,20' in bars.csv")
+        evaluate_gate([shard], None, lenient, Evidence(examples={"unreadable_value": "close='1.003,20' in bars.csv"}))
 
 
 def test_too_many_filled_bars_fail():
@@ -61,21 +64,21 @@ def test_too_many_filled_bars_fail():
     message = r"2\.10% of all bars would fill sessions without a bar.*21 filled, 980 valid"
     with pytest.raises(QualityGateError, match=message) as caught:
         evaluate_gate([shard(21)], None, CONFIG)
-    assert "market.calendar" in caught.value.hint
+    assert caught.value.hint == "clean.max_filled_fraction=0.03, or clean.max_fill_bars=0"
 
 
 def test_one_bad_ticker_fails_with_its_name():
     shard = {f"T{i}": counts(1000) for i in range(50)} | {"BAD": counts(10, off_calendar=4)}
     with pytest.raises(QualityGateError, match=r"1 tickers, worst BAD 40.0% of 10 \(off_calendar 4\)") as caught:
         evaluate_gate([shard], None, CONFIG)
-    assert "market.calendar" in caught.value.hint
+    assert caught.value.hint == "universe.exclude=BAD, or clean.max_refused_fraction_ticker=0.4"
     assert "\n" not in str(caught.value)
 
 
 def test_a_ticker_without_bars_is_missing_if_it_was_requested_or_in_the_source():
     shard = {"AAA": counts(1000), "BBB": counts(2, missing_price=2)}
     limits = CONFIG.model_copy(update={"max_refused_fraction_ticker": 1.0})
-    with pytest.raises(QualityGateError, match="no bars are left for BBB, CCC"):
+    with pytest.raises(QualityGateError, match=r"BBB \(missing_price 2\), CCC \(try: universe.exclude=BBB,CCC\)"):
         evaluate_gate([shard], ("AAA", "BBB", "CCC"), limits)
     with pytest.raises(QualityGateError, match="no bars are left for BBB"):
         evaluate_gate([shard], None, limits)
@@ -87,7 +90,7 @@ def test_some_tickers_may_be_missing_if_the_limit_allows_it():
     shard = {f"T{i}": counts(1000) for i in range(9)}
     requested = (*shard, "GONE")
     with pytest.raises(QualityGateError, match=r"no bars are left for GONE \(No data found\)"):
-        evaluate_gate([shard], requested, CONFIG, {"GONE": "No data found"})
+        evaluate_gate([shard], requested, CONFIG, Evidence({"GONE": "No data found"}))
     lenient = CONFIG.model_copy(update={"max_missing_fraction": 0.1})
     assert evaluate_gate([shard], requested, lenient)["missing_tickers"] == ["GONE"]
     with pytest.raises(QualityGateError, match="GONE, LOST"):
@@ -97,3 +100,104 @@ def test_some_tickers_may_be_missing_if_the_limit_allows_it():
 def test_no_bars_at_all():
     with pytest.raises(DataError, match="no bars"):
         evaluate_gate([{}, {}], ("AAA",), CONFIG)
+
+
+def error_of(shard: dict[str, dict[str, int]], requested: tuple[str, ...] | None = None, **evidence: Any) -> DataError:
+    with pytest.raises(QualityGateError) as caught:
+        evaluate_gate([shard], requested, CONFIG, Evidence(**evidence))
+    return caught.value
+
+
+def good(n: int) -> dict[str, dict[str, int]]:
+    return {f"T{number}": counts(1000) for number in range(n)}
+
+
+def test_a_delisted_ticker_has_words_to_type():
+    error = error_of(good(499), (*good(499), "GONE"), causes={"GONE": "No data found"})
+    assert error.hint == "universe.exclude=GONE, or clean.max_missing_fraction=0.01"
+
+
+def test_a_ticker_whose_every_bar_is_rejected_is_missing_and_the_message_has_the_reason():
+    error = error_of(good(60) | {"BAD": counts(7, missing_price=7)})
+    assert error.message == "no bars are left for BAD (missing_price 7)"
+    assert error.hint == "universe.exclude=BAD, or clean.max_missing_fraction=0.02"
+
+
+def test_no_words_take_out_the_only_ticker():
+    error = error_of({"AAA": counts(100, missing_price=100)})
+    assert "universe.exclude" not in str(error)
+    assert "max_missing_fraction" not in str(error)
+    assert error.hint.startswith("correct the source")
+
+
+@pytest.mark.parametrize(("n", "saved"), [(20, False), (21, True)])
+def test_all_names_can_be_typed_or_are_in_a_file(n, saved, tmp_path):
+    bad = {f"BAD{number:02d}": counts(100, outlier=26) for number in range(n)}
+    path = tmp_path / "all names.txt"
+
+    def save(names: str) -> str:
+        path.write_text(names)
+        return str(path)
+
+    error = error_of(good(900) | bad, save=save)
+    assert f"{n} tickers, worst BAD00" in error.message
+    words = f"universe.exclude=\"$(cat '{path}')\"" if saved else f"universe.exclude={','.join(bad)}"
+    assert error.hint == f"{words}, or clean.max_refused_fraction_ticker=0.26"
+    assert path.exists() == saved
+    if saved:
+        assert path.read_text() == ",".join(bad)
+
+
+def test_names_in_a_bucket_are_named_by_their_uri():
+    bad = {f"BAD{number:02d}": counts(100, outlier=26) for number in range(30)}
+    assert "names in s3://b/names" in error_of(good(900) | bad, save=lambda _: "s3://b/names").hint
+
+
+def test_names_are_quoted_for_the_shell():
+    assert (
+        "universe.exclude='M&M.NS,T 1'"
+        in error_of(good(900) | {n: counts(9, outlier=5) for n in ("M&M.NS", "T 1")}).hint
+    )
+
+
+def test_each_problem_has_its_own_words():
+    shard = good(9) | {"BAD": counts(1000, outlier=300), "GONE": counts(2, missing_price=2)}
+    gone, rejected, ticker = str(error_of(shard)).split("; ")
+    assert gone.endswith("GONE (missing_price 2) (try: universe.exclude=GONE, or clean.max_missing_fraction=0.1)")
+    assert rejected.startswith("cleaning rejected 3.02% of 10,002 bars")
+    assert rejected.endswith("(try: universe.exclude=GONE,BAD, or clean.max_refused_fraction=0.04)")
+    assert ticker.endswith("(try: universe.exclude=BAD, or clean.max_refused_fraction_ticker=0.3)")
+
+
+def test_a_calendar_that_fits_most_tickers_is_the_one_hint():
+    shard = {f"{number}.TW": counts(1000, off_calendar=40) | {"filled": 60} for number in range(4)}
+    asked = []
+
+    def dates(ticker: str) -> Problem:
+        asked.append(ticker)
+        return Problem("the dates fit the calendar XTAI", "market.calendar=XTAI")
+
+    error = error_of(shard, dates=dates)
+    assert len(asked) == 1
+    assert error.message.startswith(f"{asked[0]}: the dates fit the calendar XTAI; cleaning rejected 4.00%")
+    assert "would fill" in error.message
+    assert error.hint == "market.calendar=XTAI"
+
+
+def test_one_ticker_of_another_exchange_is_to_be_excluded():
+    error = error_of(
+        good(60) | {"BTC-USD": counts(1000, off_calendar=310)},
+        dates=lambda _: Problem("the dates fit the calendar 24/7", "market.calendar=24/7"),
+    )
+    assert "BTC-USD: the dates fit the calendar 24/7" in error.message
+    assert error.hint.startswith("universe.exclude=BTC-USD, or")
+
+
+def test_only_the_most_frequent_reason_and_unreadable_values_have_an_example():
+    examples = {reason: f"row of {reason}" for reason in ("outlier", "missing_price", "unreadable_value")}
+    error = error_of({"AAA": counts(1000, outlier=20, missing_price=30, unreadable_value=10)}, examples=examples)
+    assert (
+        "missing_price 30 (the first: row of missing_price), outlier 20, unreadable_value 10 (the first:"
+        in error.message
+    )
+    assert error.hint.endswith("clean.max_refused_fraction=0.06")

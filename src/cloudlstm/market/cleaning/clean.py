@@ -23,6 +23,8 @@ from cloudlstm.market.cleaning.shard import Shard
 FILL = "fill"
 """Value of the column "source" in filled bars."""
 
+_NO_ROWS: Rows = np.empty(0, np.intp)
+
 Counts = dict[str, dict[str, int]]
 """By ticker: "rows", "kept", "filled", and the number of rows that each rule found. "" is an unreadable ticker."""
 
@@ -35,14 +37,14 @@ class Cleaned:
         bars: CLEANED table: unique bars, sorted by (ticker, date).
         quarantine: QUARANTINE table: the rejected rows, in their order.
         counts: Numbers of rows by ticker, JSON-ready.
-        unreadable: The first value that was not understood, such as "close='12,3x' in bars.csv"; "" if there is none.
+        examples: By reason: the first row that was rejected for it, as text such as "close='12,3x' in bars.csv".
         sketches: MinHash sketches by ticker, JSON-ready; see duplicate_series.py.
     """
 
     bars: pa.Table
     quarantine: pa.Table
     counts: Counts
-    unreadable: str
+    examples: dict[str, str]
     sketches: Sketches
 
 
@@ -63,8 +65,7 @@ def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cl
     runs = _runs(shard.rank[kept], shard.session[kept], starts_segment, len(sessions), config.max_fill_bars)
     cleaned = _cleaned(raw, shard, kept, runs, drops_label, sessions)
     counts = _counts(shard, kept, runs.copies, found)
-    quarantine = _quarantine(raw, shard)
-    return Cleaned(cleaned, quarantine, counts, _first_unreadable(quarantine), sketches(shard))
+    return Cleaned(cleaned, _quarantine(raw, shard), counts, _examples(raw, shard), sketches(shard))
 
 
 def _marked(shard: Shard, found: Mapping[str, Rows], action: Action) -> NDArray[np.bool_]:
@@ -197,10 +198,18 @@ def _counts(shard: Shard, kept: Rows | slice, copies: NDArray[np.int32], found: 
     }
 
 
-def _first_unreadable(quarantine: pa.Table) -> str:
-    """Returns the text of the first value that was not understood, and its source; "" if there is none."""
-    found = quarantine.filter(quarantine.column(bars.UNREADABLE).is_valid()).slice(0, 1)
-    if not found.num_rows:
-        return ""
-    row = found.to_pylist()[0]
-    return f"{row[bars.UNREADABLE]} in {row['source']}"
+def _examples(raw: pa.Table, shard: Shard) -> dict[str, str]:
+    """Returns the first row that was rejected for each reason that the quality gate counts, as text for a message."""
+    examples = {}
+    for number, rule in enumerate(RULES, 1):
+        rows = np.flatnonzero(shard.verdict == number) if rule.action == "reject" and rule.gated else _NO_ROWS
+        if len(rows):
+            row = raw.slice(int(rows[0]), 1).to_pylist()[0]
+            where = f"{row['ticker'] or 'no ticker'} on {row['date'] or 'no date'} in {row['source']}"
+            if row[bars.UNREADABLE]:
+                where = f"{row[bars.UNREADABLE]} in {row['source']}"
+            elif rule.reason == "duplicate_conflict":
+                last = int(np.searchsorted(shard.key, shard.key[rows[0]], side="right")) - 1
+                where += f" and in {raw.column('source')[last]}; tickers that differ only in case are one ticker"
+            examples[rule.reason] = where
+    return examples
