@@ -1,12 +1,15 @@
 import datetime as dt
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX, panel, scales, svg
+from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX, forecast_charts, panel, scales, svg, ticker_charts
 from cloudlstm.report.charts.scales import Scale, date_ticks, duration_ticks, spread_out, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, text_width
+from cloudlstm.report.models import Calibration
+from cloudlstm.text.numbers import signed
 from evaluation.samples import make_extreme_forecasts, make_forecasts, report_of
 
 LONG_HISTORY = [
@@ -107,14 +110,35 @@ def test_ticks_are_round_and_have_as_many_digits_as_needed(low, high, expected):
     assert all(low - 1e-9 <= tick.value <= high + 1e-9 for tick in found)
 
 
-def test_dates_are_ticked_by_weeks_months_or_years():
+def test_dates_are_ticked_by_weeks_months_or_years_with_the_year_where_it_begins():
     def text(first, last, at_most):
         low, high = (dt.date.fromisoformat(text).toordinal() for text in (first, last))
         return [tick.text for tick in date_ticks(low, high, at_most)]
 
-    assert text("2024-01-02", "2024-02-01", 4) == ["8 Jan", "15 Jan", "22 Jan", "29 Jan"]
-    assert text("2023-01-04", "2024-12-31", 8) == ["Apr", "Jul", "Oct", "2024", "Apr", "Jul", "Oct"]
+    assert text("2024-01-02", "2024-02-01", 4) == ["8 Jan 2024", "15 Jan", "22 Jan", "29 Jan"]
+    assert text("2023-12-20", "2024-01-16", 4) == ["25 Dec 2023", "1 Jan 2024", "8 Jan", "15 Jan"]
+    assert text("2024-01-02", "2024-01-04", 4) == ["2 Jan 2024"]
+    assert text("2023-01-04", "2024-12-31", 8) == ["Apr 2023", "Jul", "Oct", "2024", "Apr", "Jul", "Oct"]
     assert text("2004-01-04", "2024-12-31", 8) == ["2005", "2010", "2015", "2020"]
+
+
+def test_a_new_year_keeps_its_label_where_labels_would_overlap():
+    drawing = svg.Drawing(90.0, 40.0)
+    box = panel.Box(0.0, 0.0, 90.0, 20.0)
+    low, high = dt.date(2023, 10, 20).toordinal(), dt.date(2024, 3, 20).toordinal()
+    panel.x_axis(drawing, box, Scale(low, high, 0.0, 90.0), date_ticks(low, high, 6))
+    shown = [text for *_, text in texts(drawing.markup("n", "t", "d"))]
+    assert "2024" in shown
+    assert "Nov 2023" not in shown
+
+
+@pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
+@pytest.mark.parametrize("name", ["cumulative", "errors", "paths"])
+def test_every_time_axis_has_a_year(report, name, width):
+    if drawing := CHARTS[name].draw(report, width):
+        shown = [text for *_, text in texts(drawing.markup(name, "t", "d"))]
+        axes = len(report.series.paths) if name == "paths" else 1
+        assert sum(bool(re.fullmatch(r"(\d+ )?(\w{3} )?20\d\d", text)) for text in shown) >= axes
 
 
 def test_durations_are_ticked_in_round_units():
@@ -127,6 +151,89 @@ def test_labels_at_line_ends_do_not_overlap_and_stay_inside():
     assert spread_out([10.0, 11.0, 50.0], 15.0, 0.0, 100.0) == [10.0, 25.0, 50.0]
     assert spread_out([99.0, 98.0], 15.0, 0.0, 100.0) == [100.0, 85.0]
     assert Scale(0.0, 0.0, 0.0, 10.0)(5.0) == 5.0  # an empty range has a middle
+
+
+def parts(markup, tag, **attributes):
+    """Attributes of the elements of a chart with these attributes."""
+    found = (element.attrib for element in ElementTree.fromstring(markup).iter(tag))
+    return [known for known in found if attributes.items() <= known.items()]
+
+
+def test_close_and_forecast_differ_in_width_and_not_only_in_colour(report):
+    for width in (WIDE_PX, NARROW_PX):
+        markup = CHARTS["paths"].draw(report, width).markup("paths", "t", "d")
+        closes = parts(markup, "path", **{"class": "s c-actual"})
+        forecasts = parts(markup, "path", **{"class": "s c-lstm"})
+        assert len(closes) - 1 == len(forecasts) / 2 == len(report.series.paths)  # one more in the legend
+        assert min(float(known["stroke-width"]) for known in closes) >= 3 * max(
+            float(known["stroke-width"]) for known in forecasts
+        )
+        assert {known["opacity"] for known in closes} == {"0.35"}
+
+
+def test_the_scatter_plot_has_a_scale_for_forecasts_of_its_own():
+    report = report_of(make_forecasts(tickers=6))  # forecasts of 0.1 % and returns of 2 %
+    markup = CHARTS["returns"].draw(report, WIDE_PX).markup("returns", "t", "d")
+    (dots,) = parts(markup, "path", **{"class": "s c-lstm"})
+    xs = [float(x) for x in re.findall(r"M([\d.]+)", dots["d"])]
+    assert max(xs) - min(xs) > 0.8 * (WIDE_PX - 40.0) / 2.0 - 50.0
+
+
+def test_a_cut_peak_is_marked_with_its_height():
+    def marked(edges, actual, forecast):
+        series = Calibration(bins=(), edges=edges, actual_density=actual, forecast_density=forecast)
+        markup = forecast_charts.spread(series, WIDE_PX).markup("n", "t", "d")
+        return [text for *_, text in texts(markup) if "↑" in text]
+
+    edges = (-0.03, -0.02, -0.01, 0.01, 0.02, 0.03)
+    actual = (0.2, 0.2, 0.2, 0.2, 0.2)  # bars are cut at 32 %
+    assert marked(edges, actual, (0.0, 0.1, 0.85, 0.05, 0.0)) == ["↑ 85.0%"]
+    assert marked(edges, actual, (0.45, 0.1, 0.0, 0.1, 0.35)) == ["↑ 45.0%", "↑ 35.0%"]
+    assert marked(edges, actual, (0.0, 0.4, 0.55, 0.05, 0.0)) == ["↑ 55.0%"]  # neighbours share a mark
+    assert marked(edges, actual, (0.2, 0.2, 0.2, 0.2, 0.2)) == []
+
+
+def test_errors_over_time_draws_no_two_lines_in_one_panel(report):
+    if drawing := CHARTS["errors"].draw(report, WIDE_PX):
+        assert len(parts(drawing.markup("errors", "t", "d"), "path")) == 1
+
+
+def test_the_skill_of_a_ticker_has_its_interval():
+    test = make_forecasts(tickers=6, skill=0.6)
+    report = report_of(test)
+    found = {row.ticker: row for row in report.series.skill}
+    for row in report.per_ticker:
+        if row.model == "lstm":
+            assert found[row.ticker].low < row.skill < found[row.ticker].high
+    # The interval is that of the Diebold-Mariano test where the ticker is the only one.
+    tests = {(row.model, row.reference, row.loss): row for row in report_of(make_forecasts(tickers=1)).dm}
+    one = tests["lstm", "naive", "price"]
+    (alone,) = report_of(make_forecasts(tickers=1)).series.skill
+    assert alone.low == pytest.approx(-one.high, abs=1e-6)
+    assert alone.high == pytest.approx(-one.low, abs=1e-6)
+    markup = CHARTS["skill"].draw(report, WIDE_PX).markup("skill", "t", "d")
+    assert len(parts(markup, "rect", **{"class": "f c-lstm"})) == 6
+    first = found["T0000"]
+    assert f"95% interval {signed(100.0 * first.low)} to {signed(100.0 * first.high)}" in markup
+
+
+def test_a_report_without_intervals_of_skill_draws_the_dots():
+    report = report_of(make_forecasts(tickers=6))
+    markup = ticker_charts.skill(report.per_ticker, (), WIDE_PX).markup("skill", "t", "d")
+    assert len(parts(markup, "circle")) == 6
+    assert "interval" not in markup
+
+
+def test_bold_in_a_chart_is_only_a_heading(report):
+    names = {path.ticker for path in report.series.paths}
+    headings = {
+        "RMSE of return", "RMSE of price", "Squared error saved", "RMSE of naive's return", "Realised return",
+        "RMSE of the LSTM relative to naive", "Mean realised return", "Share of labels", "Skill on price",
+        "Tickers by skill", "Loss", "Learning rate", "Speed",
+    }  # fmt: skip
+    for name, chart in CHARTS.items():
+        markup = chart.draw(report, WIDE_PX).markup(name, "t", "d")
+        assert set(re.findall(r'<text class="t(?: l)? b [^>]*>([^<]*)<', markup)) <= headings | names
 
 
 def test_the_timeline_shows_steps_and_starts():

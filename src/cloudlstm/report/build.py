@@ -119,7 +119,7 @@ def build_report(inputs: ReportInputs) -> Report:
         benchmark=sections.benchmark_section(config, manifests),
         environment=sections.environment_section(config, manifests),
         caveats=tuple(_caveats(config, training)),
-        series=chart_data(test, per_ticker, inputs.turnover),
+        series=chart_data(test, per_ticker, inputs.turnover, horizon=horizon),
     )  # fmt: skip
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
+from cloudlstm.evaluation.metrics import price_errors
 from cloudlstm.evaluation.rows import TickerScores
-from cloudlstm.evaluation.significance import FloatArray
+from cloudlstm.evaluation.significance import FloatArray, diebold_mariano
 from cloudlstm.report.models import (
     Calibration,
     ChartData,
@@ -18,9 +19,11 @@ from cloudlstm.report.models import (
     ErrorSeries,
     ForecastPath,
     Sample,
+    SkillInterval,
 )
 
-PATH_DATES = 120
+PATH_DATES = 60
+"""Dates of a forecast path: few enough to tell one day from the next at the width of a phone."""
 DECILES = 10
 FEW_TICKERS = 6
 """Up to this many tickers, every ticker has a forecast path."""
@@ -29,13 +32,16 @@ SAMPLE = 600
 """Labels in the scatter plot of forecast and actual returns."""
 
 
-def chart_data(test: Forecasts, per_ticker: Sequence[TickerScores], turnover: Mapping[str, float]) -> ChartData:
+def chart_data(
+    test: Forecasts, per_ticker: Sequence[TickerScores], turnover: Mapping[str, float], *, horizon: int
+) -> ChartData:
     """All series of the test split.
 
     Args:
         test: The test split with the forecasts of all models.
         per_ticker: Scores by ticker and model.
         turnover: Ticker -> close x volume in dollars a session.
+        horizon: Bars ahead.
     """
     return ChartData(
         cumulative=_cumulative(test),
@@ -43,6 +49,7 @@ def chart_data(test: Forecasts, per_ticker: Sequence[TickerScores], turnover: Ma
         paths=tuple(_paths(test, per_ticker, turnover)),
         calibration=_calibration(test),
         sample=_sample(test),
+        skill=tuple(_skill_intervals(test, horizon)),
     )
 
 
@@ -93,6 +100,18 @@ def _errors(test: Forecasts) -> ErrorSeries:
             for model, forecast in test.models.items()
         },
     )
+
+
+def _skill_intervals(test: Forecasts, horizon: int) -> Iterator[SkillInterval]:
+    """Intervals of the skill on price, from a Diebold-Mariano test on the dates of each ticker."""
+    squared = {
+        model: price_errors(test.last_close, test.actual, test.models[model]) ** 2 for model in ("lstm", "naive")
+    }
+    order = np.argsort(test.ticker, kind="stable")
+    for at in np.split(order, np.flatnonzero(np.diff(test.ticker[order])) + 1):
+        tested = diebold_mariano(squared["lstm"][at], squared["naive"][at], test.origin[at], horizon=horizon)
+        low, high = (None if end is None else round(0.0 - end, 6) for end in (tested.high, tested.low))
+        yield SkillInterval(ticker=test.tickers[test.ticker[at[0]]], low=low, high=high)
 
 
 def _paths(

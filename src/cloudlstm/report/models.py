@@ -175,6 +175,14 @@ class Sample(Row):
     actual: tuple[float, ...]
 
 
+class SkillInterval(Row):
+    """A 95 % interval of the LSTM's skill on one ticker; null where it cannot be computed."""
+
+    ticker: str
+    low: Number
+    high: Number
+
+
 class ChartData(Row):
     """The series behind the charts."""
 
@@ -183,6 +191,7 @@ class ChartData(Row):
     paths: tuple[ForecastPath, ...]
     calibration: Calibration
     sample: Sample
+    skill: tuple[SkillInterval, ...] = Field(default=(), description="One per ticker; older reports have none")
 
 
 class DataSummary(Row):

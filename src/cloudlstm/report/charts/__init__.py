@@ -45,28 +45,30 @@ CHARTS = {
     "errors": Chart(
         lambda report, width: model_charts.errors(report.series.errors, width),
         "Errors over time",
-        "RMSE of the return of LSTM and naive by month, quarter or year, and below it their relative difference.",
+        "RMSE of naive's return by month, quarter or year, and below it the LSTM's relative to naive.",
     ),
     "paths": Chart(
         lambda report, width: forecast_charts.forecast_paths(report.series.paths, width),
         "Forecast and actual price by ticker",
-        "For each ticker shown: close and forecast for the same date, and below them realised and forecast return.",
+        "For each ticker: close as a pale band and forecast as a thin line for the same date, and below them realised "
+        "and forecast return.",
     ),
     "returns": Chart(
         lambda report, width: forecast_charts.returns(report.series.sample, report.series.calibration.bins, width),
         "Realised return by forecast return",
-        "A sample of labels with the same scale on both axes; then the mean realised return by decile of the forecast, "
-        "with 95% intervals. Perfect forecasts are on the dashed line.",
+        "A sample of labels, each axis with a scale of its own; then the mean realised return by decile of the "
+        "forecast, with 95% intervals. Perfect forecasts are on the dashed line.",
     ),
     "spread": Chart(
         lambda report, width: forecast_charts.spread(report.series.calibration, width),
         "Spread of forecasts and of returns",
-        "Histograms of both on one scale, in percent of the labels.",
+        "Histograms of both on one scale, in percent of the labels. An arrow marks a peak that is cut, with its "
+        "height.",
     ),
     "skill": Chart(
-        lambda report, width: ticker_charts.skill(report.per_ticker, width),
+        lambda report, width: ticker_charts.skill(report.per_ticker, report.series.skill, width),
         "Skill of the LSTM against naive by ticker",
-        "Sorted by skill; right of the line is better than naive. The numbers are in the table.",
+        "Sorted by skill, with 95% intervals; right of the line is better than naive. The numbers are in the table.",
     ),
     "training": Chart(
         lambda report, width: training_charts.loss_by_epoch(report.training, width),

@@ -23,7 +23,7 @@ def forecast_paths(shown: Sequence[ForecastPath], width: float) -> Drawing | Non
     drawing = Drawing(width, 24.0 + rows * _PANEL_PX + (rows - 1) * _GAP_PX)
     panel.legend(
         drawing, 0.0, 12.0,
-        [LegendEntry("line", "actual", "close"), LegendEntry("bar", "actual", "return"),
+        [LegendEntry("band", "actual", "close"), LegendEntry("bar", "actual", "realised return"),
          LegendEntry("line", "lstm", "forecast by the LSTM")],
     )  # fmt: skip
     if width <= BROAD_PX:
@@ -60,8 +60,9 @@ def _path(drawing: Drawing, box: Box, path: ForecastPath) -> None:
     xs = [x(value) for value in days]
     y = Scale(low, high, upper.bottom, upper.top)
     panel.y_axis(drawing, upper, y, price_ticks)
-    drawing.path(xs, [y(value) for value in path.actual_price], "actual", 1.3)
-    drawing.path(xs, [y(value) for value in path.forecast_price], "lstm", 1.3)
+    closes = [y(value) for value in path.actual_price]
+    drawing.path(xs, closes, "actual", panel.BAND_PX, opacity=panel.BAND_OPACITY)
+    drawing.path(xs, [y(value) for value in path.forecast_price], "lstm", 1.6)
     y = Scale(-limit, limit, lower.bottom, lower.top)
     panel.y_axis(drawing, lower, y, return_ticks)
     bar = max(0.8, 0.6 * (lower.right - lower.left) / max(len(days), 1))
@@ -87,21 +88,22 @@ def returns(sample: Sample, deciles: Sequence[Decile], width: float) -> Drawing 
 
 def _scatter(drawing: Drawing, box: Box, sample: Sample) -> None:
     forecast, actual = ([100.0 * value for value in values] for values in (sample.forecast, sample.actual))
-    limit = 1.05 * max(_inner(forecast), _inner(actual))
+    limit = 1.05 * (_quantile([abs(value) for value in actual], 0.995) or 1.0)
+    low, high = padded(min(_quantile(forecast, 0.0025), 0.0), max(_quantile(forecast, 0.9975), 0.0), 0.05)
     found = ticks(-limit, limit, 5, panel.percent_tick)
     plot = Box(box.left + panel.gutter(found), box.top + 24.0, box.right, box.bottom - panel.AXIS_PX - 16.0)
-    x, y = Scale(-limit, limit, plot.left, plot.right), Scale(-limit, limit, plot.bottom, plot.top)
+    x, y = Scale(low, high, plot.left, plot.right), Scale(-limit, limit, plot.bottom, plot.top)
     panel.title(drawing, box.left, box.top + 12.0, "Realised return", "by forecast return", box.right - box.left)
     panel.y_axis(drawing, plot, y, found)
-    panel.x_axis(drawing, plot, x, found, low=box.left, high=box.right)
-    drawing.line(plot.left, plot.bottom, plot.right, plot.top, "muted", 1.2, "4 3")
+    panel.x_axis(drawing, plot, x, ticks(low, high, 4, panel.percent_tick), low=box.left, high=box.right)
+    first, last = max(low, -limit), min(high, limit)  # where forecast and realised return are equal
+    drawing.line(x(first), y(first), x(last), y(last), "muted", 1.2, "4 3")
     drawing.dots(((x.clamped(a), y.clamped(b)) for a, b in zip(forecast, actual, strict=True)), 3.2, "lstm", 0.55)
     drawing.text(plot.right, box.bottom - 4.0, "forecast return →", anchor="end")
 
 
-def _inner(values: list[float]) -> float:
-    """The 99.5 % quantile of absolute values; 1.0 if it is zero."""
-    return sorted(abs(value) for value in values)[int(0.995 * (len(values) - 1))] or 1.0
+def _quantile(values: list[float], share: float) -> float:
+    return sorted(values)[round(share * (len(values) - 1))]
 
 
 def _deciles(drawing: Drawing, box: Box, deciles: Sequence[Decile]) -> None:
@@ -116,7 +118,9 @@ def _deciles(drawing: Drawing, box: Box, deciles: Sequence[Decile]) -> None:
     plot = Box(box.left + panel.gutter(found), box.top + 24.0, box.right, box.bottom - panel.AXIS_PX - 16.0)
     first, last = padded(forecast[0], forecast[-1], 0.08)
     x, y = Scale(first, last, plot.left, plot.right), Scale(low, high, plot.bottom, plot.top)
-    panel.title(drawing, box.left, box.top + 12.0, "Mean realised return, by decile", "enlarged", box.right - box.left)
+    panel.title(
+        drawing, box.left, box.top + 12.0, "Mean realised return", "by decile of the forecast", box.right - box.left
+    )
     panel.y_axis(drawing, plot, y, found)
     panel.x_axis(drawing, plot, x, ticks(first, last, 4, panel.percent_tick), low=box.left, high=box.right)
     drawing.line(plot.left, y(0.0), plot.right, y(0.0), "naive", 1.6)
@@ -139,19 +143,35 @@ def spread(series: Calibration, width: float) -> Drawing | None:
     most = max(*actual, *forecast)
     if most >= 99.9 and max(actual) >= 99.9:
         return None
-    drawing = Drawing(width, 190.0)
-    legend_px = panel.legend(
-        drawing, 0.0, 12.0,
+    drawing = Drawing(width, 236.0)
+    panel.title(drawing, 0.0, 12.0, "Share of labels", "by return", width)
+    legend_px = panel.TITLE_PX + panel.legend(
+        drawing, 0.0, 12.0 + panel.TITLE_PX,
         [LegendEntry("bar", "actual", "realised returns"), LegendEntry("bar", "lstm", "forecasts")],
     )  # fmt: skip
     # The peak of the forecasts would flatten the rest: bars are cut at 1.6 times the highest bar of the returns.
     cut = min(most, 1.6 * max(actual))
     found = ticks(0.0, cut, 3, lambda value, digits: percent(value / 100.0, digits))
-    box = Box(panel.gutter(found), legend_px + 8.0, width, drawing.height - panel.AXIS_PX)
+    box = Box(panel.gutter(found), legend_px + 22.0, width, drawing.height - panel.AXIS_PX - 16.0)
     x, y = Scale(edges[0], edges[-1], box.left, box.right), Scale(0.0, cut, box.bottom, box.top)
     panel.y_axis(drawing, box, y, found)
     panel.x_axis(drawing, box, x, ticks(edges[0], edges[-1], 8 if width > BROAD_PX else 4, panel.percent_tick))
     xs = [x(edge) for edge in edges]
     for density, colour in ((actual, "actual"), (forecast, "lstm")):
         drawing.area(xs, [y.clamped(value) for value in density], box.bottom, colour, 0.5)
+    _mark_cut_bars(drawing, box, xs, forecast, cut)
+    drawing.text(box.right, drawing.height - 4.0, "return →", anchor="end")
     return drawing
+
+
+def _mark_cut_bars(drawing: Drawing, box: Box, xs: Sequence[float], shares: Sequence[float], cut: float) -> None:
+    """Writes its true height above each group of neighbouring bars that are cut; marks each bar by an arrow."""
+    free = -1.0
+    over = [share > cut * (1.0 + 1e-9) for share in shares]
+    for index in (at for at, cuts in enumerate(over) if cuts and not (at and over[at - 1])):
+        end = next((other for other in range(index, len(shares)) if not over[other]), len(shares))
+        text, middle = f"↑ {percent(max(shares[index:end]) / 100.0, 1)}", (xs[index] + xs[end]) / 2.0
+        half = text_width(text, TICK_PX) / 2.0
+        if middle - half >= free:
+            drawing.text(middle, box.top - 5.0, text, "lstm", anchor="middle")
+            free = middle + half + 8.0

@@ -48,7 +48,7 @@ def _relative_rmse_panel(drawing: Drawing, box: Box, loss: str, tests: Sequence[
     low, high = padded(min([0.0, *known, *ends]), max([0.0, *known, *ends]), 0.06)
     texts = ["–" if value is None else signed(value) for _, value in rows]
     p_px = text_width("<0.001", LABEL_PX)
-    value_px = max(text_width("vs naive", TICK_PX), *(text_width(text, LABEL_PX, bold=True) for text in texts))
+    value_px = max(text_width("vs naive", TICK_PX), *(text_width(text, LABEL_PX) for text in texts))
     plot = Box(box.left + 52.0, box.top + 24.0, box.right - p_px - value_px - 28.0, box.bottom - panel.AXIS_PX)
     scale = Scale(low, high, plot.left, plot.right)
     drawing.text(box.left, box.top + 12.0, f"RMSE of {loss}", "ink", px=LABEL_PX, bold=True)
@@ -60,9 +60,8 @@ def _relative_rmse_panel(drawing: Drawing, box: Box, loss: str, tests: Sequence[
     step = (plot.bottom - plot.top) / max(len(rows), 1)
     for number, ((test, value), text) in enumerate(zip(rows, texts, strict=True)):
         y = plot.top + (number + 0.5) * step
-        drawing.text(box.left, y + 4.0, MODEL_LABELS[test.model], "ink", px=LABEL_PX, bold=test.model == "lstm")
-        bold = test.model == "lstm"
-        drawing.text(box.right - p_px - 14.0, y + 4.0, text, "ink", px=LABEL_PX, anchor="end", bold=bold)
+        drawing.text(box.left, y + 4.0, MODEL_LABELS[test.model], "ink", px=LABEL_PX)
+        drawing.text(box.right - p_px - 14.0, y + 4.0, text, "ink", px=LABEL_PX, anchor="end")
         drawing.text(box.right, y + 4.0, p_value(test.p), "ink", px=LABEL_PX, anchor="end")
         if value is None:
             continue
@@ -108,43 +107,39 @@ def cumulative(series: CumulativeSeries, width: float) -> Drawing | None:
     for model in reversed(COMPARED):
         points = [y(value) for value in lines[model]]
         drawing.path([x(value) for value in days], points, model, 2.2 if model == "lstm" else 1.4)
-    labels = [EndLabel(y(lines[model][-1]), ends[model], model, bold=model == "lstm") for model in COMPARED]
+    labels = [EndLabel(y(lines[model][-1]), ends[model], model) for model in COMPARED]
     panel.end_labels(drawing, box, labels)
     return drawing
 
 
 def errors(series: ErrorSeries, width: float) -> Drawing | None:
-    """RMSE of the return of LSTM and naive by period, and their relative difference."""
+    """The naive forecast's RMSE of the return by period, and the LSTM's relative to it.
+
+    The two RMSE differ by so little that as two lines they would lie on top of each other.
+    """
     if len(series.dates) < 2 or max(series.models["naive"]) <= 0.0:
         return None
     broad = width > BROAD_PX
     naive, lstm = series.models["naive"], series.models["lstm"]
-    shown = {model: [100.0 * value for value in values] for model, values in (("naive", naive), ("lstm", lstm))}
+    level = [100.0 * value for value in naive]
     ratio = [
         100.0 * (model / reference - 1.0) if reference > 0.0 else 0.0
         for model, reference in zip(lstm, naive, strict=True)
     ]
-    top_ticks = ticks(0.0, 1.06 * max(map(max, shown.values())), 4, lambda v, d: percent(v / 100.0, d))
+    top_ticks = ticks(0.0, 1.06 * max(level), 4, lambda v, d: percent(v / 100.0, d))
     low, high = padded(min(0.0, *ratio), max(0.0, *ratio), 0.08)
     low_ticks = ticks(low, high, 4, panel.percent_tick)
     drawing = Drawing(width, 306.0)
-    left, right = panel.gutter([*top_ticks, *low_ticks]), width - panel.end_labels_px(["Naive", "LSTM"])
+    left, right = panel.gutter([*top_ticks, *low_ticks]), width
     upper, lower = Box(left, 24.0, right, 150.0), Box(left, 194.0, right, drawing.height - panel.AXIS_PX)
     days = [day_number(text) for text in series.dates]
     half = (days[-1] - days[0]) / (len(days) - 1) / 2.0
     x = Scale(days[0] - half, days[-1] + half, left, right)
-    panel.title(drawing, 0.0, 12.0, f"RMSE of return by {series.period}", "", width)
-    y = Scale(0.0, 1.06 * max(map(max, shown.values())), upper.bottom, upper.top)
+    panel.title(drawing, 0.0, 12.0, "RMSE of naive's return", f"by {series.period}", width)
+    y = Scale(0.0, 1.06 * max(level), upper.bottom, upper.top)
     panel.y_axis(drawing, upper, y, top_ticks)
-    for model, px in (("naive", 4.0), ("lstm", 1.8)):
-        drawing.path(
-            list(map(x, days)), list(map(y, shown[model])), model, px, opacity=0.5 if model == "naive" else 1.0
-        )
-    labels = [
-        EndLabel(y(values[-1]), MODEL_LABELS[model], model, bold=model == "lstm") for model, values in shown.items()
-    ]
-    panel.end_labels(drawing, upper, labels)
-    panel.title(drawing, 0.0, 180.0, "LSTM relative to naive", "below zero is better", width)
+    drawing.path(list(map(x, days)), list(map(y, level)), "naive", 2.0)
+    panel.title(drawing, 0.0, 180.0, "RMSE of the LSTM relative to naive", "below zero is better", width)
     y = Scale(low, high, lower.bottom, lower.top)
     panel.y_axis(drawing, lower, y, low_ticks)
     wide = max(1.0, 0.7 * (right - left) / len(days))

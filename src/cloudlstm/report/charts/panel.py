@@ -13,6 +13,9 @@ from cloudlstm.text.numbers import signed
 BROAD_PX = 500.0
 """Charts wider than this have space for panels side by side."""
 
+BAND_PX, BAND_OPACITY = 5.0, 0.35
+"""A line that lies below another one is wide and pale, so that both are seen."""
+
 TITLE_PX, AXIS_PX = 20.0, 20.0
 """Height of a panel's title line, and of the labels below its x axis."""
 
@@ -31,7 +34,7 @@ class Box:
 class LegendEntry:
     """One entry of a legend."""
 
-    form: Literal["line", "dash", "dot", "ring", "bar"]
+    form: Literal["line", "band", "dash", "dot", "ring", "bar"]
     colour: str
     text: str
 
@@ -43,7 +46,6 @@ class EndLabel:
     y: float
     text: str
     colour: str
-    bold: bool = False
 
 
 def percent_tick(value: float, decimals: int) -> str:
@@ -86,7 +88,7 @@ def x_axis(
     drawing: Drawing, box: Box, scale: Scale, ticks: Sequence[Tick], *, lines: bool = False, low: float = 0.0,
     high: float | None = None,
 ) -> None:  # fmt: skip
-    """Labels below the box, without those that would overlap.
+    """Labels below the box, without those that would overlap; major ones come first.
 
     Args:
         drawing: Where to draw.
@@ -97,15 +99,16 @@ def x_axis(
         low: Labels stay right of this pixel.
         high: Labels stay left of this pixel; None for the right edge of the drawing.
     """
-    end, most = low - 8.0, high if high is not None else drawing.width
-    for tick in ticks:
+    most = high if high is not None else drawing.width
+    taken: list[tuple[float, float]] = []
+    for tick in sorted(ticks, key=lambda tick: not tick.major):
         x, half = scale(tick.value), text_width(tick.text, TICK_PX) / 2.0
         middle = min(max(x, low + half), most - half)
-        if middle - half >= end + 8.0:
+        if all(middle + half + 8.0 <= left or right + 8.0 <= middle - half for left, right in taken):
             if lines:
                 drawing.line(x, box.top, x, box.bottom, "grid")
             drawing.text(middle, box.bottom + 15.0, tick.text, anchor="middle")
-            end = middle + half
+            taken.append((middle - half, middle + half))
 
 
 def legend(drawing: Drawing, x: float, y: float, entries: Sequence[LegendEntry]) -> float:
@@ -118,6 +121,8 @@ def legend(drawing: Drawing, x: float, y: float, entries: Sequence[LegendEntry])
         middle = y + 18.0 * rows - 4.0
         if entry.form in ("line", "dash"):
             drawing.line(at, middle, at + 16.0, middle, entry.colour, 2.2, "4 3" if entry.form == "dash" else "")
+        elif entry.form == "band":
+            drawing.path([at, at + 16.0], [middle, middle], entry.colour, BAND_PX, opacity=BAND_OPACITY)
         elif entry.form == "bar":
             drawing.rect(at + 3.0, middle - 5.0, 10.0, 10.0, entry.colour, opacity=0.5)
         else:
@@ -131,9 +136,9 @@ def end_labels(drawing: Drawing, box: Box, labels: Sequence[EndLabel]) -> None:
     """Names right of the box where their lines end, shifted where they would overlap."""
     places = spread_out([label.y for label in labels], 15.0, box.top + 4.0, box.bottom)
     for label, y in zip(labels, places, strict=True):
-        drawing.text(box.right + 6.0, y + 4.0, label.text, label.colour, bold=label.bold)
+        drawing.text(box.right + 6.0, y + 4.0, label.text, label.colour)
 
 
 def end_labels_px(texts: Sequence[str]) -> float:
     """Width that labels right of a box need."""
-    return max((text_width(text, TICK_PX, bold=True) for text in texts), default=0.0) + 8.0
+    return max((text_width(text, TICK_PX) for text in texts), default=0.0) + 8.0

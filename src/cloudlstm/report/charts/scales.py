@@ -34,10 +34,17 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A labelled value of an axis."""
+    """A labelled value of an axis.
+
+    Attributes:
+        value: Where it is on the axis.
+        text: Its label.
+        major: Whether its label stays where two labels would overlap: a new year.
+    """
 
     value: float
     text: str
+    major: bool = False
 
 
 def padded(low: float, high: float, share: float) -> tuple[float, float]:
@@ -68,21 +75,33 @@ def day_number(text: str) -> int:
 
 
 def date_ticks(low: float, high: float, at_most: int) -> list[Tick]:
-    """First days of years, quarters or months; Mondays where the range is shorter than two months."""
+    """First days of years, quarters or months; Mondays where the range is shorter than two months.
+
+    The first label and the first one of each further year have the year.
+    """
     first, last = (dt.date.fromordinal(round(value)) for value in (low, high))
     months = (last.year - first.year) * 12 + last.month - first.month
     if months < 2:
         mondays = [value for value in range(math.ceil(low), math.floor(high) + 1) if value % 7 == 1]
         thinned = mondays[:: max(1, math.ceil(len(mondays) / at_most))]
-        found = [dt.date.fromordinal(value) for value in thinned]
-        return [Tick(date.toordinal(), f"{date.day} {MONTHS[date.month - 1]}") for date in found]
+        found = [dt.date.fromordinal(value) for value in thinned] or [first]
+        return _with_years([(date, f"{date.day} {MONTHS[date.month - 1]}") for date in found])
     step = next((each for each in (1, 2, 3, 6, 12, 24, 60, 120, 240) if months / each <= at_most), 480)
     ticked = []
     for number in range(first.year * 12 // step * step, last.year * 12 + last.month, step):
         date = dt.date(max(number // 12, 1), number % 12 + 1, 1)
         if low <= date.toordinal() <= high:
-            ticked.append(Tick(date.toordinal(), str(date.year) if date.month == 1 else MONTHS[date.month - 1]))
-    return ticked
+            ticked.append((date, "" if date.month == 1 else MONTHS[date.month - 1]))
+    return _with_years(ticked)
+
+
+def _with_years(ticked: list[tuple[dt.date, str]]) -> list[Tick]:
+    """Adds the year to the first label and where the year changes. A January has no text of its own."""
+    years = [0, *(date.year for date, _ in ticked)]
+    return [
+        Tick(date.toordinal(), f"{text} {date.year}".strip() if date.year != before else text, 0 < before < date.year)
+        for before, (date, text) in zip(years, ticked, strict=False)
+    ]
 
 
 def duration_ticks(most: float, at_most: int) -> list[Tick]:

@@ -24,7 +24,7 @@ _WIDTHS = {
     0.39: "r°",
     0.64: "0123456789$abcdeghknopqsuvxyzLF–—_±²E",
     0.70: "ABCDGHKNOPQRSTUVXYZJ&…?",
-    0.84: "−+<>=wm%×→←±~",
+    0.84: "−+<>=wm%×→←↑±~",
     0.98: "MW@",
 }
 _WIDTH = {character: width for width, characters in _WIDTHS.items() for character in characters}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cloudlstm.evaluation.rows import TickerScores
 from cloudlstm.report.charts import panel
@@ -11,6 +11,7 @@ from cloudlstm.report.charts.model_charts import naive_tick
 from cloudlstm.report.charts.panel import BROAD_PX, Box
 from cloudlstm.report.charts.scales import Scale, padded, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, Drawing, fit_text, text_width
+from cloudlstm.report.models import SkillInterval
 from cloudlstm.text.numbers import count, signed
 
 MANY_TICKERS = 60
@@ -20,8 +21,8 @@ _NAMES = 0.25
 """Largest share of the width for names."""
 
 
-def skill(per_ticker: Sequence[TickerScores], width: float) -> Drawing | None:
-    """The LSTM's skill on price by ticker; a histogram if there are many tickers."""
+def skill(per_ticker: Sequence[TickerScores], intervals: Sequence[SkillInterval], width: float) -> Drawing | None:
+    """The LSTM's skill on price by ticker with its 95% interval; a histogram if there are many tickers."""
     known = {row.ticker: row.skill for row in per_ticker if row.model == "lstm" and row.skill is not None}
     if not known:
         return None
@@ -29,18 +30,25 @@ def skill(per_ticker: Sequence[TickerScores], width: float) -> Drawing | None:
     values = [100.0 * known[name] for name in names]
     if len(names) > MANY_TICKERS:
         return _histogram(values, width)
-    return _dots(names, values, width)
+    ends = {
+        row.ticker: (100.0 * row.low, 100.0 * row.high)
+        for row in intervals
+        if row.low is not None and row.high is not None
+    }
+    return _dots(names, values, ends, width)
 
 
-def _dots(names: list[str], values: list[float], width: float) -> Drawing:
+def _dots(names: list[str], values: list[float], ends: Mapping[str, tuple[float, float]], width: float) -> Drawing:
     row_px = 24.0 if len(names) <= 20 else 18.0
-    drawing = Drawing(width, 6.0 + row_px * len(names) + panel.AXIS_PX)
+    drawing = Drawing(width, 26.0 + row_px * len(names) + panel.AXIS_PX)
+    panel.title(drawing, 0.0, 12.0, "Skill on price", "against naive, by ticker", width)
     texts = [signed(value) for value in values]
     labels = [fit_text(name, LABEL_PX, _NAMES * width) for name in names]
     left = max(text_width(label, LABEL_PX) for label in labels) + 14.0
     right = width - max(text_width(text, LABEL_PX) for text in texts) - 14.0
-    box = Box(left, 6.0, right, drawing.height - panel.AXIS_PX)
-    low, high = padded(min(0.0, *values, 0.0), max(0.0, *values, 0.0), 0.05)
+    box = Box(left, 26.0, right, drawing.height - panel.AXIS_PX)
+    edges = [edge for name in names for edge in ends.get(name, ())]
+    low, high = padded(min(0.0, *values, *edges), max(0.0, *values, *edges), 0.05)
     x = Scale(low, high, box.left, box.right)
     panel.x_axis(
         drawing, box, x, ticks(low, high, 6 if width > BROAD_PX else 3, naive_tick), lines=True
@@ -49,8 +57,12 @@ def _dots(names: list[str], values: list[float], width: float) -> Drawing:
     for number, (name, label, value, text) in enumerate(zip(names, labels, values, texts, strict=True)):
         y = box.top + (number + 0.5) * row_px
         drawing.text(0.0, y + 4.0, label, "ink", px=LABEL_PX, title="" if label == name else name)
-        drawing.line(x(0.0), y, x(value), y, "lstm", 2.0)
-        drawing.dot(x(value), y, 4.6, "lstm", title=f"{name}: skill {text} against naive")
+        hover = f"{name}: skill {text} against naive"
+        if name in ends:
+            start, end = map(x, ends[name])
+            drawing.rect(start, y - 2.0, end - start, 4.0, "lstm", opacity=0.4, radius=2.0)
+            hover += f", 95% interval {' to '.join(map(signed, ends[name]))}"
+        drawing.dot(x(value), y, 4.6, "lstm", title=hover)
         drawing.text(width, y + 4.0, text, "ink", px=LABEL_PX, anchor="end")
     return drawing
 

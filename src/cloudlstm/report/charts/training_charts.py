@@ -93,7 +93,7 @@ def timeline_chart(timeline: Timeline, steps: Sequence[Step], width: float) -> D
     broad, total = width > BROAD_PX, timeline.seconds or 1.0
     row_px = 26.0 if broad else 38.0
     drawing = Drawing(width, 4.0 + row_px * len(rows) + panel.AXIS_PX)
-    names = max(text_width(span.name, LABEL_PX, bold=True) for span, _ in rows) + 16.0
+    names = max(text_width(span.name, LABEL_PX) for span, _ in rows) + 16.0
     texts = max(text_width(text, TICK_PX) for _, text in rows) + 12.0
     box = Box(names if broad else 0.0, 4.0, width - (texts if broad else 0.0), drawing.height - panel.AXIS_PX)
     x = Scale(0.0, total, box.left, box.right)
@@ -103,7 +103,7 @@ def timeline_chart(timeline: Timeline, steps: Sequence[Step], width: float) -> D
         top = box.top + number * row_px
         is_step = span.kind == "step"
         base = top + (17.0 if broad else 14.0)
-        drawing.text(0.0, base, span.name, "ink" if is_step else "muted", px=LABEL_PX, bold=is_step)
+        drawing.text(0.0, base, span.name, "ink" if is_step else "muted", px=LABEL_PX)
         drawing.text(width, base, text, anchor="end")
         y = top + (6.0 if broad else 20.0)
         left, wide = x(span.begin_s), max(x(span.seconds) - x(0.0), 2.0)
