@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cloudlstm.dataset.inputs import CLIP, Inputs, Levels, Relative, restore
+from cloudlstm.errors import DataError
 from cloudlstm.features import FEATURE_NAMES
 from dataset.test_reader import shards, staged
 
@@ -111,3 +112,19 @@ def test_settings_survive_json(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             again.labels(raw, names, train.targets(every)), transform.labels(raw, names, train.targets(every))
         )
+
+
+@pytest.mark.parametrize("name", ["relative", "levels"])
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("features", [*FEATURE_NAMES, "turnover"], "the features open, .*, turnover, and this version"),
+        ("features", [*FEATURE_NAMES[1:], FEATURE_NAMES[0]], "the features high, .*, open, and this version"),
+        ("clip", 5.0, "a clip 5.0, and this version of cloudlstm has 10.0"),
+    ],
+)
+def test_weights_of_other_inputs_are_refused(name, setting, value, words):
+    transform = Relative(1) if name == "relative" else Levels({"": ([0.0] * 8, [1.0] * 8)})
+    assert restore(transform.settings()).settings() == transform.settings()
+    with pytest.raises(DataError, match=words):
+        restore(transform.settings() | {setting: value})

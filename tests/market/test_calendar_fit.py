@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from bar_factory import bars_of, walk
+from cloudlstm.market import bars
 from cloudlstm.market.calendar import sessions
-from cloudlstm.market.calendar_fit import bars_apart, code_of, describe_fit, likely_codes, repeats
+from cloudlstm.market.calendar_fit import bars_apart, code_of, describe_bars, describe_fit, likely_codes, repeats
 
 pytest.importorskip("exchange_calendars")
 
@@ -92,3 +95,41 @@ def test_repeats_are_rows_with_the_four_prices_of_the_row_before():
     prices = np.array([1.0, 1.0, 2.0, 2.0, np.nan, np.nan])
     assert repeats(prices, prices, prices, prices).tolist() == [False, True, False, True, False, False]
     assert not repeats(prices, prices, prices, np.arange(6.0)).any()
+
+
+def table(days: np.ndarray, ticker: str = "AAA") -> pa.Table:
+    return bars_of(ticker, days, walk(len(days)))
+
+
+def test_bars_without_prices_and_carried_rows_are_no_dates():
+    sessions_of = days_of("XNYS")
+    every = np.arange(sessions_of[0], sessions_of[-1] + 1, dtype=np.int32)
+    place = np.searchsorted(sessions_of, every, side="right") - 1
+    carried = bars.conform(
+        table(sessions_of).take(pa.array(place)).set_column(1, "date", date_column(every)), bars.BARS
+    )
+    assert describe_bars(carried, "XNYS") is None
+    empty = np.where(np.isin(every, sessions_of), walk(len(every)), np.nan)
+    assert describe_bars(bars_of("AAA", every, empty), "XNYS") is None
+    assert describe_bars(table(every), "XNYS") is not None  # its own prices on all days
+
+
+def test_the_ticker_of_bars_tells_the_exchange():
+    found = describe_bars(table(days_of("XTAI"), "2330.TW"), "XNYS")
+    assert found is not None
+    assert found.hint == "market.calendar=XTAI"
+
+
+def test_many_bars_a_date_are_not_daily():
+    minutes = np.repeat(days_of("XNYS")[:5], 390)
+    found = describe_bars(table(minutes), "XNYS")
+    assert found is not None
+    assert "less than a day apart (390 rows a date)" in found.message
+
+
+def test_no_bars_show_nothing():
+    assert describe_bars(bars.empty(), "XNYS") is None
+
+
+def date_column(days: np.ndarray) -> pa.Array:
+    return pa.array(days).view(pa.date32())

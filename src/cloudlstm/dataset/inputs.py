@@ -185,10 +185,25 @@ class Levels:
 
 
 def restore(settings: Mapping[str, Any]) -> Inputs:
-    """The inputs with these settings."""
+    """The inputs with these settings.
+
+    Raises:
+        DataError: the network was trained with other features, or with other limits of its inputs.
+    """
+    _require_equal("the features", settings.get("features", list(FEATURE_NAMES)), list(FEATURE_NAMES))
+    _require_equal("a clip", settings.get("clip", CLIP), CLIP)
     if settings["inputs"] == Relative.name:
         return Relative(int(settings["horizon_bars"]))
     return Levels({ticker: (mean, deviation) for ticker, (mean, deviation) in settings["statistics"].items()})
+
+
+def _require_equal(what: str, found: Any, ours: Any) -> None:
+    if found != ours:
+        shown, wanted = (", ".join(map(str, value)) if isinstance(value, list) else value for value in (found, ours))
+        raise DataError(
+            f"the network was trained with {what} {shown}, and this version of cloudlstm has {wanted}",
+            hint="the version that trained it, or train again with this one",
+        )
 
 
 def _clipped(values: NDArray[np.float32]) -> NDArray[np.float32]:
