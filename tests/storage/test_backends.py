@@ -35,6 +35,20 @@ def test_what_is_written_is_read(root: str) -> None:
     assert storage.read(f"{root}/a/b/object") == data
 
 
+def test_a_part_is_read(root: str) -> None:
+    data = bytes(range(256))
+    storage.write(f"{root}/object", data)
+    assert storage.read_range(f"{root}/object", 0, 10) == data[:10]
+    assert storage.read_range(f"{root}/object", 250, 100) == data[250:]
+    assert storage.read_range(f"{root}/object", 5, 0) == b""
+    assert storage.read_range(f"{root}/object", 256, 10) == b""
+    assert storage.read_range(f"{root}/object", 9999, 10) == b""
+    storage.write(f"{root}/empty", b"")
+    assert storage.read_range(f"{root}/empty", 0, 10) == b""
+    with pytest.raises(ObjectNotFoundError):
+        storage.read_range(f"{root}/nothing", 0, 10)
+
+
 def test_a_second_write_replaces_the_first(root: str) -> None:
     storage.write(f"{root}/object", b"a long first version")
     storage.write(f"{root}/object", b"second")

@@ -48,6 +48,10 @@ class Storage(Protocol):
         """Returns the content of an object; ObjectNotFoundError if there is none."""
         ...
 
+    def read_range(self, uri: str, start: int, size_bytes: int) -> bytes:
+        """Returns up to `size_bytes` bytes from the byte `start` on; fewer at the end of the object, maybe none."""
+        ...
+
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         """Writes an object atomically.
 

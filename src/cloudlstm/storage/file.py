@@ -30,6 +30,11 @@ class FileStorage:
         with _reading(uri, f"read {uri}") as file:
             return file.read()
 
+    def read_range(self, uri: str, start: int, size_bytes: int) -> bytes:
+        with _reading(uri, f"read {uri}") as file:
+            file.seek(start)
+            return file.read(size_bytes)
+
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         place = partial(_place_if_absent, uri) if if_absent else Path.replace
         with disk_errors(f"write {uri}"), new_file(_path(uri), place) as file:

@@ -88,10 +88,23 @@ class GSStorage:
         self._retry = DEFAULT_RETRY.with_timeout(retry_limit_s).with_delay(initial=0.5, maximum=8.0, multiplier=2.0)
 
     def read(self, uri: str) -> bytes:
+        return self._read(uri)
+
+    def read_range(self, uri: str, start: int, size_bytes: int) -> bytes:
+        if not size_bytes:
+            return b""
+        try:
+            return self._read(uri, start=start, end=start + size_bytes - 1)
+        except errors.StorageError as error:
+            if isinstance(error.__cause__, api.RequestRangeNotSatisfiable):  # `start` is behind the end
+                return b""
+            raise
+
+    def _read(self, uri: str, **part: int) -> bytes:
         def get() -> bytes:
             with _sdk_errors(f"read {uri}"):
                 # Raw: the stored bytes, also of an object that is marked as gzip.
-                return bytes(self._blob(uri).download_as_bytes(raw_download=True, retry=self._retry))
+                return bytes(self._blob(uri).download_as_bytes(raw_download=True, retry=self._retry, **part))
 
         return retry(get, errors.StorageError, when=_arrived_corrupt, tries=CORRUPT_TRIES)
 

@@ -24,6 +24,9 @@ class MemoryStorage:
     def read(self, uri: str) -> bytes:
         return self._find(uri)[0]
 
+    def read_range(self, uri: str, start: int, size_bytes: int) -> bytes:
+        return self._find(uri)[0][start : start + size_bytes]
+
     def write(self, uri: str, data: bytes, *, if_absent: bool = False) -> None:
         object_uri(uri)
         with _guard:

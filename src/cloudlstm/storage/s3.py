@@ -100,6 +100,8 @@ _BY_KIND: dict[tuple[type[BaseException], ...], Fault] = {
 """By error of the SDK without an answer."""
 
 _LOST_BODY = (sdk.IncompleteReadError, sdk.ResponseStreamingError, sdk.ReadTimeoutError)
+_RANGE_BEHIND_THE_END = 416
+"""HTTP status of a request for bytes behind the end of an object."""
 _READS = 3
 _CREATES = 6
 
@@ -140,10 +142,23 @@ class S3Storage:
         return retry_request(once, retry_limit_s)
 
     def read(self, uri: str) -> bytes:
+        return self._read(uri)
+
+    def read_range(self, uri: str, start: int, size_bytes: int) -> bytes:
+        if not size_bytes:
+            return b""
+        try:
+            return self._read(uri, Range=f"bytes={start}-{start + size_bytes - 1}")
+        except errors.StorageError as error:
+            if isinstance(error.__cause__, sdk.ClientError) and _status(error.__cause__) == _RANGE_BEHIND_THE_END:
+                return b""
+            raise
+
+    def _read(self, uri: str, **arguments: str) -> bytes:
         bucket, key = split_object(uri)
 
         def get() -> bytes:
-            return bytes(self._client().get_object(Bucket=bucket, Key=key)["Body"].read())
+            return bytes(self._client().get_object(Bucket=bucket, Key=key, **arguments)["Body"].read())
 
         # The SDK repeats a request, but not the reading of the answer's body.
         return self._do(f"read {uri}", lambda: retry(get, _LOST_BODY, tries=_READS, first_pause_s=0.0))

@@ -29,6 +29,12 @@ def read(uri: str) -> bytes:
         return storage_for(uri).read(uri)
 
 
+def read_range(uri: str, start: int, size_bytes: int) -> bytes:
+    """Returns up to `size_bytes` bytes of an object from the byte `start` on; none behind its end."""
+    with _naming(uri):
+        return storage_for(uri).read_range(uri, start, size_bytes)
+
+
 def read_small(uri: str, most_bytes: int) -> bytes:
     """Returns the content of an object that should be small.
 
