@@ -10,7 +10,7 @@ from cloudlstm.config import CleanConfig
 from cloudlstm.features import FEATURE_NAMES, FEATURES, SCHEMA, compute, table
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
-from cloudlstm.market.sources import tabular
+from market.sources.file_sources import parsed
 from real_data import real_data
 
 SESSIONS = weekdays(300)
@@ -57,7 +57,7 @@ def test_features_equal_pandas_over_many_blocks(monkeypatch):
 
 def test_features_equal_pandas_on_real_bars():
     path = real_data("core6_daily_2010_2024.csv.gz")
-    raw = bars.sort(tabular.parse(path.read_bytes(), path.as_uri(), {}))
+    raw = bars.sort(parsed(path.read_bytes(), path.as_uri()).bars)
     cleaned = clean(raw, CleanConfig(), np.unique(raw["date"].cast(pa.int32()).to_numpy())).bars
     assert cleaned.num_rows == 21_923
     assert_equal_to_pandas(cleaned)

@@ -5,6 +5,7 @@ Each name carries its unit. `bars` counts trading sessions of one ticker, `windo
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 from typing import Annotated, Literal, Self
 
@@ -105,12 +106,40 @@ class MarketConfig(Section):
     """For `files`: former tickers, in order, as in `renames = [{ old = "FB", new = "META", until = 2022-06-08 }]`."""
     date_format: str | None = None
     """For `files`: the strptime format of dates that are not ISO (2024-12-31), such as `%m/%d/%Y`."""
+    decimal: Literal[".", ","] | None = None
+    """For `files`: the decimal mark of numbers, `.` or `,`. Not set: the one that the numbers of a file show."""
+    encoding: str | None = None
+    """For `files`: the encoding of text files, such as `cp1252` or `big5`. Not set: it is recognised."""
+    header: tuple[str, ...] = ()
+    """For `files` without a header line: the names of their columns, in order (`date,open,high,low,close,volume`)."""
+    missing_volume: Literal["error", "zero"] = "error"
+    """For `files`: `zero` reads a missing volume as 0, for indices and currencies, which have none."""
+    ignore_files: tuple[str, ...] = ()
+    """For `files`: names or globs of files below `path` that are not bars (`symbols_valid_meta.csv`)."""
     tickers_per_shard: int = Field(default=64, ge=1, le=10_000)
     """Tickers in one shard. One Spark task processes one shard."""
     synthetic: SyntheticConfig = SyntheticConfig()
     """Settings of the synthetic market."""
     yahoo: YahooConfig = YahooConfig()
     """How bars are requested from Yahoo Finance."""
+
+    @field_validator("header", "ignore_files", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Accepts `market.header=date,open,close` without brackets and quotes."""
+        return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_encoding(cls, value: str | None) -> str | None:
+        """Rejects a name that Python does not know as an encoding of text."""
+        try:
+            valid = value is None or codecs.lookup(value)._is_text_encoding
+        except LookupError:
+            valid = False
+        if not valid:
+            raise ValueError("no encoding has this name; write for example cp1252, big5, gb18030 or shift_jis")
+        return value
 
     @field_validator("date_format")
     @classmethod

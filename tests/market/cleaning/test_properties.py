@@ -15,7 +15,7 @@ from cloudlstm.config import CleanConfig
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.cleaning.rules import of_action
-from cloudlstm.market.sources import tabular
+from market.sources.file_sources import parsed
 from real_data import real_data
 
 N_SESSIONS = 90
@@ -171,7 +171,7 @@ def test_bars_and_features_do_not_depend_on_later_bars_or_other_tickers(seed, ot
 
 def test_time_travel_on_real_bars():
     path = real_data("core6_daily_2010_2024.csv.gz")
-    raw = bars.sort(tabular.parse(path.read_bytes(), path.as_uri(), {}))
+    raw = bars.sort(parsed(path.read_bytes(), path.as_uri()).bars)
     days = np.unique(raw["date"].cast(pa.int32()).to_numpy())
     whole = clean(raw, CleanConfig(), days)
     computed = features.compute(whole.bars)
@@ -183,7 +183,7 @@ def test_time_travel_on_real_bars():
 
 def test_the_core_six_are_clean():
     path = real_data("core6_daily_2010_2024.csv.gz")
-    raw = bars.sort(tabular.parse(path.read_bytes(), path.as_uri(), {}))
+    raw = bars.sort(parsed(path.read_bytes(), path.as_uri()).bars)
     result = clean(raw, CleanConfig(), np.unique(raw["date"].cast(pa.int32()).to_numpy()))
     assert (result.bars.num_rows, result.quarantine.num_rows) == (21_923, 0)
     assert not any(result.bars["filled"].to_pylist())

@@ -6,7 +6,8 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import ConfigError, DataError, UnreadableSourceError
-from cloudlstm.market.sources import files
+from cloudlstm.market.sources.files import source as files
+from cloudlstm.market.sources.files.listing import list_files
 from market.sources.file_sources import HEADER, LINES, expected, read, source_of, write
 from real_data import real_data
 
@@ -41,7 +42,7 @@ def test_globs(tmp_path):
         write(tmp_path / name, HEADER + LINES)
 
     def found(pattern: str) -> list[str]:
-        return [file.uri.removeprefix(f"file://{tmp_path}/") for file in files.matching(f"{tmp_path}/{pattern}")]
+        return [file.item.removeprefix(f"file://{tmp_path}/") for file in list_files(f"{tmp_path}/{pattern}").files]
 
     assert found("*/2020.csv") == ["a/2020.csv", "b/2020.csv"]
     assert found("**/2020.csv") == ["a/2020.csv", "b/2020.csv", "b/c/2020.csv"]
@@ -49,7 +50,7 @@ def test_globs(tmp_path):
     assert found("a/202?.csv") == ["a/2020.csv", "a/2021.csv"]
     assert found("a/202[!0].csv") == ["a/2021.csv"]
     assert found("a/202[0].csv") == ["a/2020.csv"]
-    assert found("b") == ["b/2020.csv", "b/c/2020.csv"]
+    assert found("b") == ["b/2020.csv", "b/2020.txt", "b/c/2020.csv"]
     assert found("a/2020.csv") == ["a/2020.csv"]
 
 

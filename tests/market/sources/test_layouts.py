@@ -1,20 +1,19 @@
-"""Files with other columns or dates: the error suggests a setting that works, before anything starts."""
+"""Files with other columns or dates: they are read, or the error suggests a setting that works, before Spark starts."""
 
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 from pathlib import Path
 
 import pytest
 
-from cloudlstm import storage
 from cloudlstm.config import MarketConfig, parse
 from cloudlstm.errors import ConfigError, UnreadableSourceError
-from cloudlstm.market.sources import tabular
-from cloudlstm.market.sources.files import FilesSource
+from cloudlstm.market.sources.files.source import FilesSource
+from market.sources.file_sources import parsed
 
 HEADER = "date,ticker,open,high,low,close,volume\n"
+ROW = "2020-01-02,AAA,1,3,1,2,7\n"
 
 
 def opened(path: Path, **settings: object) -> FilesSource:
@@ -28,80 +27,165 @@ def error_for(path: Path, text: str, **settings: object) -> UnreadableSourceErro
     return caught.value
 
 
-def test_a_similar_column_is_suggested_for_a_missing_one(tmp_path: Path) -> None:
-    text = "Date,Symbol,Open,High,Low,Close/Last,Volume\n2020-01-02,AAA,1,1,1,1,1\n"
+def test_the_settings_of_all_missing_columns_are_suggested_and_work(tmp_path: Path) -> None:
+    text = "session,Symbol,Open ($),High ($),Low ($),Settlement,Lots\nx,AAA,1,3,1,2,7\n2020-01-02,AAA,1,3,1,2,7\n"
     error = error_for(tmp_path / "x.csv", text)
-    assert "no column close;" in error.message
-    assert error.hint == "market.columns.close='Close/Last'"
-    word = error.hint.replace("'", "")
-    mapped = parse({"market": {"source": "files", "path": "x"}}, [word]).market.columns
-    assert len(opened(tmp_path / "x.csv", columns=mapped).files) == 1
+    assert "no column date, open, high, low, close, volume;" not in error.message
+    assert "no column date, close, volume; it has session, Symbol, Open ($)" in error.message
+    assert error.hint == "market.columns.date=NAME market.columns.close=NAME market.columns.volume=NAME"
+    words = [
+        word.replace("=NAME", f"={name}")
+        for word, name in zip(error.hint.split(), ("session", "Settlement", "Lots"), strict=True)
+    ]
+    mapped = parse({"market": {"source": "files", "path": "x"}}, words).market.columns
+    table = parsed(text, columns=mapped).bars
+    assert table["close"].to_pylist() == [2.0, 2.0]
+    assert table["date"].to_pylist() == [None, dt.date(2020, 1, 2)]
 
 
-def test_without_a_similar_column_the_setting_is_named(tmp_path: Path) -> None:
-    error = error_for(tmp_path / "x.csv", "date,ticker,open,high,low,close,shares\n2020-01-02,AAA,1,1,1,1,1\n")
-    assert error.hint.startswith("market.columns.volume=")
+def test_a_similar_column_is_suggested_for_a_missing_one(tmp_path: Path) -> None:
+    error = error_for(tmp_path / "x.csv", "date,ticker,open,high,low,my close,volume\n2020-01-02,AAA,1,1,1,1,1\n")
+    assert error.hint == "market.columns.close='my close'"
+
+
+def test_a_misspelt_name_in_chinese_is_an_error_and_no_other_column(tmp_path: Path) -> None:
+    text = "日期,股票代码,开盘,最高,最低,收盘,成交量\n2024-01-02,A,1,3,1,2,7\n"
+    assert opened(write(tmp_path / "x.csv", text)).findings.tickers == ("A",)
+    assert parsed(text).bars["volume"].to_pylist() == [7]
+    error = error_for(tmp_path / "y.csv", text, columns={"volume": "成交額"})
+    assert "no column '成交額' (for volume); it has 日期" in error.message
 
 
 @pytest.mark.parametrize(
-    ("written", "form"),
+    "header",
     [
-        ("12/31/2024", "%m/%d/%Y"),
-        ("31/12/2024", "%d/%m/%Y"),
-        ("31.12.2024", "%d.%m.%Y"),
-        ("31-Dec-2024", "%d-%b-%Y"),
-        ("2024/12/31", "%Y/%m/%d"),
+        "Datum;Eröffn.;Hoch;Tief;Zuletzt;Vol.",
+        "Fecha,Apertura,Máximo,Mínimo,Último,Vol.",
+        "Date,Ouv., Plus Haut,Plus Bas,Dernier,Vol.",
+        "日付け,始値,高値,安値,終値,出来高",
+        "Дата,Откр.,Макс.,Мин.,Цена,Объём",
+        "<DATE>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>",
+        "날짜,시가,고가,저가,종가,거래량",
+        "Trade Date,Open Price,High Price,Low Price,Close Price,Total Traded Quantity",
+        "timestamp,1. open,2. high,3. low,4. close,5. volume",
     ],
 )
-def test_the_format_of_other_dates_is_suggested_and_works(tmp_path: Path, written: str, form: str) -> None:
-    path, text = tmp_path / "x.csv", HEADER + f"{written},AAA,1,1,1,1,1\n"
-    error = error_for(path, text)
-    assert f"the first is {written!r}" in error.message
-    assert error.hint == f"market.date_format={form!r}"
-    source = opened(path, date_format=form)
-    table = source.read(source.partitions()[0])
-    assert table["date"].to_pylist() == [dt.date(2024, 12, 31)]
+def test_names_in_other_languages_and_of_vendors_are_known(header: str) -> None:
+    separator = ";" if ";" in header else ","
+    row = separator.join(("2020-01-02", "2", "4", "1", "3", "7"))
+    [found] = parsed(f"{header}\n{row}\n", "file:///AAA.csv").bars.to_pylist()
+    assert (found["open"], found["high"], found["low"], found["close"], found["volume"]) == (2.0, 4.0, 1.0, 3.0, 7)
 
 
-def test_a_date_in_another_format_is_null() -> None:
-    rows = HEADER + "12/31/2024,AAA,1,1,1,1,1\n31/12/2024,AAA,1,1,1,1,1\n"
-    table = tabular.parse(rows.encode(), "file:///x.csv", {}, "%m/%d/%Y")
-    assert table["date"].to_pylist() == [dt.date(2024, 12, 31), None]
+def test_a_previous_close_is_no_close() -> None:
+    text = "date,ticker,open,high,low,prev. close,close,volume\n2020-01-02,AAA,1,3,1,9,2,7\n"
+    assert parsed(text).bars["close"].to_pylist() == [2.0]
+
+
+def test_two_columns_that_fit_equally_are_an_error_until_one_is_named(tmp_path: Path) -> None:
+    text = "close,date,ticker,open,high,low,Close,volume\n8,2020-01-02,AAA,1,3,1,2,7\n"
+    error = error_for(tmp_path / "x.csv", text)
+    assert "2 columns can be close: 'close' and 'Close'" in error.message
+    assert error.hint == "market.columns.close=close or market.columns.close=Close"
+    assert parsed(text, columns={"close": "close"}).bars["close"].to_pylist() == [8.0]
+    assert parsed(text, columns={"close": "Close"}).bars["close"].to_pylist() == [2.0]
+    same = error_for(tmp_path / "x.csv", text.replace("Close", "close"))
+    assert same.hint == "give its columns different names"
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "# made by a script\n# USD\n",
+        "\n\n",
+        'Company,"Apple, Inc."\nCurrency,USD\n\n',
+        "sep=,\n",
+        "113 1 2330 prices\n",
+    ],
+)
+def test_lines_above_the_header_are_skipped(above: str) -> None:
+    found = parsed(above + HEADER + ROW)
+    assert found.bars["close"].to_pylist() == [2.0]
+    assert found.header.skipped == above.count("\n")
+
+
+def test_bars_above_the_header_are_an_error(tmp_path: Path) -> None:
+    error = error_for(tmp_path / "x.csv", ROW + ROW + HEADER + ROW)
+    assert "its names stand in line 3, below lines that look like bars" in error.message
+
+
+def test_a_file_without_a_header_is_read_with_the_names_of_the_hint(tmp_path: Path) -> None:
+    error = error_for(tmp_path / "AAA.csv", "2020-01-02,1,3,1,2,7\n2020-01-03,2,3,1,2,7\n")
+    assert "the first line holds values, not names" in error.message
+    word = error.hint.partition(",  ")[0].split(", ")[0]
+    assert word == "market.header=date,open,high,low,close,volume"
+    config = parse({"market": {"source": "files", "path": str(tmp_path)}}, [word]).market
+    source = FilesSource.open(config, None)
+    assert source.read(source.partitions()[0])["open"].to_pylist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index", "session"])
+def test_a_column_of_dates_needs_no_name(name: str) -> None:
+    found = parsed(f"{name},ticker,open,high,low,close,volume\n{ROW}")
+    assert found.bars["date"].to_pylist() == [dt.date(2020, 1, 2)]
+    assert any("is taken for the date" in note for note in found.notes)
+
+
+def test_rows_with_one_field_more_than_the_header_have_a_column_without_a_name() -> None:
+    assert parsed(HEADER + "1," + ROW + "2," + ROW).bars["close"].to_pylist() == [2.0, 2.0]
+    assert parsed(HEADER + ROW.strip() + ",\n" + ROW.strip() + ",\n").bars["close"].to_pylist() == [2.0, 2.0]
+
+
+def test_a_line_of_text_below_the_bars_is_kept_with_its_text() -> None:
+    table = parsed(HEADER + ROW + "\nSource: an example\n").bars
+    assert table["date"].to_pylist() == [dt.date(2020, 1, 2), None]
+    assert table["unreadable"].to_pylist() == [None, "row='Source: an example'"]
+
+
+def test_a_missing_volume_is_zero_only_if_so_configured(tmp_path: Path) -> None:
+    text = "date,open,high,low,close\n2020-01-02,1,3,1,2\n"
+    error = error_for(tmp_path / "VIX.csv", text)
+    assert "no column volume" in error.message
+    assert error.hint.endswith("market.missing_volume=zero if it has no volume, as for an index")
+    assert parsed(text, "file:///VIX.csv", missing_volume="zero").bars["volume"].to_pylist() == [0]
+    some = "date,open,high,low,close,volume\n2020-01-02,1,3,1,2,N/A\n2020-01-03,1,3,1,2,5\n2020-01-06,1,3,1,2,x\n"
+    assert parsed(some, "file:///EUR.csv").bars["volume"].to_pylist() == [None, 5, None]
+    assert parsed(some, "file:///EUR.csv", missing_volume="zero").bars["volume"].to_pylist() == [0, 5, None]
+
+
+def test_a_value_that_is_not_understood_keeps_its_text() -> None:
+    table = parsed(HEADER + ROW + "2020-01-03,AAA,1,3,1,about 2,7\n2020-01-06,AAA,1,3,,2,\n").bars
+    assert table["close"].to_pylist() == [2.0, None, 2.0]
+    assert table["unreadable"].to_pylist() == [None, "close='about 2'", None]
 
 
 @pytest.mark.parametrize("form", ["%m/%d", "YYYY-MM-DD", "%Q", "%H:%M"])
 def test_a_format_without_a_full_date_is_a_config_error(form: str) -> None:
-    with pytest.raises(ConfigError, match="date_format: no date can be read"):
+    with pytest.raises(ConfigError, match="date_format"):
         parse({"market": {"source": "files", "path": "x", "date_format": form}})
 
 
-def test_the_date_format_is_part_of_the_identity(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["klingon", "base64"])
+def test_an_encoding_that_does_not_exist_is_a_config_error(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"market\.encoding: no encoding has this name"):
+        parse({"market": {"source": "files", "path": "x", "encoding": name}})
+
+
+@pytest.mark.parametrize(
+    ("setting", "one", "other"),
+    [
+        ("date_format", "%Y/%m/%d", "%Y/%d/%m"),
+        ("decimal", ".", None),
+        ("encoding", "cp1252", "big5"),
+        ("missing_volume", "zero", "error"),
+    ],
+)
+def test_the_settings_of_reading_are_part_of_the_identity(tmp_path: Path, setting: str, one: str, other: str) -> None:
     (tmp_path / "x.csv").write_text(HEADER + "2024/02/03,AAA,1,1,1,1,1\n")
-    one, other = (opened(tmp_path / "x.csv", date_format=form).identity() for form in ("%Y/%m/%d", "%Y/%d/%m"))
-    assert one != other
+    first, second = (opened(tmp_path / "x.csv", **{setting: value}).identity() for value in (one, other))
+    assert first != second
 
 
-def test_a_file_not_named_after_a_ticker_needs_a_ticker_column(tmp_path: Path) -> None:
-    text = HEADER.replace("ticker,", "") + "2020-01-02,1,1,1,1,1\n"
-    assert "market.columns.ticker" in error_for(tmp_path / "my prices (1).csv", text).hint
-    (tmp_path / "brk-b.csv").write_text(text)
-    source = opened(tmp_path / "brk-b.csv")
-    assert source.tickers(source.partitions()[0]) == ["BRK-B"]
-
-
-def test_only_the_first_file_with_rows_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.csv").write_text("")
-    (tmp_path / "b.csv").write_text(HEADER + "2020-01-02,AAA,1,1,1,1,1\n")
-    (tmp_path / "c.csv").write_text("never, looked, into\n")
-    (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"wrong\n1\n"))
-    seen = []
-    read = storage.read
-
-    def watched(uri: str) -> bytes:
-        seen.append(uri.rsplit("/", 1)[1])
-        return read(uri)
-
-    monkeypatch.setattr(storage, "read", watched)
-    with pytest.raises(UnreadableSourceError, match=r"d\.csv\.gz has no column date"):
-        opened(tmp_path)
-    assert seen == ["a.csv", "b.csv", "d.csv.gz"]
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bar_factory import bars_of, walk, weekdays
 from cloudlstm.config import MarketConfig, Rename
 from cloudlstm.market import bars
-from cloudlstm.market.sources.files import FilesSource
+from cloudlstm.market.sources.files.source import FilesSource
 from cloudlstm.market.sources.renames import apply_renames, tickers_after
 from real_data import real_data
 

@@ -115,7 +115,7 @@ class Lookable(Protocol):
 
 
 _SOURCES = {
-    "files": ("cloudlstm.market.sources.files", "FilesSource"),
+    "files": ("cloudlstm.market.sources.files.source", "FilesSource"),
     "synthetic": ("cloudlstm.market.sources.synthetic", "SyntheticSource"),
     "yahoo": ("cloudlstm.market.sources.yahoo.source", "YahooSource"),
 }

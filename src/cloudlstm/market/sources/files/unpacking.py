@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -41,22 +42,24 @@ def is_parquet(data: bytes) -> bool:
     return data[:4] == _PARQUET
 
 
-def first_bytes(data: bytes, uri: str, size: int) -> bytes:
-    """Returns the first `size` bytes of the unpacked content."""
-    with _opened(data, uri) as file:
-        return file.read(size)
+def first_bytes(data: bytes, uri: str, size: int, *, whole: bool = True) -> bytes:
+    """Returns the first `size` bytes of the unpacked content.
 
-
-def content_from(data: bytes, uri: str, start: int) -> pa.NativeFile:
-    """Opens the unpacked content of a file at the byte `start`; a gzip file is unpacked while it is read.
-
-    Reading raises UnreadableSourceError with the `uri` if the content exceeds the limits of this module.
+    Args:
+        data: The packed bytes.
+        uri: The file, for error messages.
+        size: Number of bytes.
+        whole: False if `data` is the beginning of the file only, so that it may end anywhere.
     """
-    if not is_gzip(data):
-        return pa.BufferReader(memoryview(data)[start:])
-    file = _opened(data, uri)
-    file.read(start)
-    return pa.PythonFile(file, mode="r")
+    found = bytearray()
+    with opened(data, uri) as file:
+        try:
+            while len(found) < size and (chunk := file.read1(size - len(found))):  # type: ignore[attr-defined]
+                found += chunk
+        except (EOFError, zlib.error):
+            if whole or not found:
+                raise
+    return bytes(found)
 
 
 def require_size(packed: int, size: int, uri: str) -> None:
@@ -71,7 +74,11 @@ def require_size(packed: int, size: int, uri: str) -> None:
     raise UnreadableSourceError(f"{uri} unpacks to more than {what}", hint=hint)
 
 
-def _opened(data: bytes, uri: str) -> BinaryIO:
+def opened(data: bytes, uri: str) -> BinaryIO:
+    """Opens the unpacked content; a gzip file is unpacked while it is read.
+
+    Reading raises UnreadableSourceError with the `uri` if the content exceeds the limits of this module.
+    """
     return io.BufferedReader(_Limited(data, uri), 1 << 20) if is_gzip(data) else io.BytesIO(data)
 
 
@@ -93,21 +100,26 @@ class _Limited(io.RawIOBase):
         return len(chunk)
 
 
-def open_parquet(data: bytes) -> pq.ParquetFile:
+def open_parquet(file: BinaryIO) -> pq.ParquetFile:
     """Opens a Parquet file; text columns are read as dictionaries, so that a repeated long text is stored once."""
-    schema = pq.read_schema(pa.BufferReader(data))
-    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    return pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+    source = pa.PythonFile(file, mode="r")
+    metadata = pq.read_metadata(source)
+    texts = [field.name for field in metadata.schema.to_arrow_schema() if _is_text(field.type)]
+    return pq.ParquetFile(source, metadata=metadata, read_dictionary=texts)
 
 
-def row_bytes(file: pq.ParquetFile, columns: Sequence[str], uri: str) -> int:
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def row_bytes(schema: pa.Schema, places: Sequence[int], uri: str) -> int:
     """Returns the memory per row of these columns, in bytes; UnreadableSourceError if a column holds lists."""
     total = 0
-    for name in columns:
-        kind = file.schema_arrow.field(name).type
-        if pa.types.is_nested(kind):
-            raise UnreadableSourceError(f"{uri}: column {name!r} holds {kind}, not one value per row")
-        total += _CODE_BYTES if pa.types.is_dictionary(kind) else _width(kind)
+    for place in places:
+        field = schema.field(place)
+        if pa.types.is_nested(field.type):
+            raise UnreadableSourceError(f"{uri}: column {field.name!r} holds {field.type}, not one value per row")
+        total += _CODE_BYTES if pa.types.is_dictionary(field.type) else _width(field.type)
     return total
 
 

@@ -1,0 +1,135 @@
+"""The files that a path, folder, glob or storage URI names, also those inside ZIP archives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from cloudlstm import storage
+from cloudlstm.errors import DataError, ObjectNotFoundError
+from cloudlstm.market.sources.files import contents
+from cloudlstm.storage import ObjectInfo
+
+SUFFIXES = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".zip")
+"""The files of a folder that are read; each may have .gz behind it. A file that is named itself may have any name."""
+
+_GLOB = re.compile(r"[*?\[]")
+_SUFFIX = re.compile(r"\.(csv|txt|tsv|parquet|pq)(\.gz)?$|\.zip$", re.IGNORECASE)
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of bars, as it was when it was listed.
+
+    Attributes:
+        item: Its URI; for a member of a ZIP archive also the path in it, see `contents.item_of`.
+        size_bytes: Its size; of a member, its size in the archive.
+        etag: Changes with its content.
+    """
+
+    item: str
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a path.
+
+    Attributes:
+        folder: URI of the deepest folder that the path names for certain; the names of the folders below it say
+            something about the files.
+        files: The files, sorted by URI.
+    """
+
+    folder: str
+    files: tuple[SourceFile, ...]
+
+
+def list_files(path: str, ignored: Sequence[str] = ()) -> Listing:
+    """Returns the files that a path, storage URI, folder or glob names.
+
+    Args:
+        path: `*`, `?` and `[...]` match within a folder, `**` across folders. A file that exists is never a glob.
+        ignored: Names or globs of files to leave out, from `market.ignore_files`.
+
+    Raises:
+        DataError: if there are none.
+    """
+    uri = storage.absolute(path)
+    folder, objects = _objects(path, uri)
+    wanted = [found for found in objects if not _is_ignored(found.uri, folder, ignored)]
+    files = tuple(file for found in wanted for file in _files_in(found, folder, ignored))
+    if not files:
+        raise DataError(f"{path}: market.ignore_files leaves out all files", hint="name fewer in market.ignore_files")
+    return Listing(folder, files)
+
+
+def _objects(path: str, uri: str) -> tuple[str, list[ObjectInfo]]:
+    try:
+        return uri.rpartition("/")[0] + "/", [storage.stat(uri)]
+    except ObjectNotFoundError:
+        pass
+    if _GLOB.search(uri):
+        start = _GLOB.split(uri)[0]
+        pattern = re.compile(_regex(uri))
+        found = [each for each in storage.list_objects(start) if pattern.fullmatch(each.uri)]
+        if not found:
+            raise DataError(f"no file matches {path}", hint="** matches across folders, * and ? within one")
+        return start.rpartition("/")[0] + "/", found
+    folder = uri.rstrip("/") + "/"
+    below = [each for each in storage.list_objects(folder) if not _is_hidden(each.uri[len(folder) :])]
+    found = [each for each in below if _SUFFIX.search(each.uri)]
+    if not found:
+        raise DataError(
+            f"there is no file at {path}, and no {', '.join(SUFFIXES)} file below it", hint=_hint(below, folder)
+        )
+    return folder, found
+
+
+def _hint(below: Sequence[ObjectInfo], folder: str) -> str:
+    names = [each.uri[len(folder) :] for each in below]
+    if any(name.lower().endswith((".xlsx", ".xls", ".ods")) for name in names):
+        return "save the sheets as CSV; workbooks are not read"
+    if names:
+        return f"store the bars as CSV or Parquet; it holds {', '.join(names[:_SHOWN])}"
+    return "check market.path"
+
+
+def _is_hidden(path: str) -> bool:
+    """True for files that systems and programs leave beside data: .DS_Store, _SUCCESS, .part-0.crc and __MACOSX."""
+    return any(part.startswith((".", "_")) for part in path.split("/"))
+
+
+def _is_ignored(uri: str, folder: str, ignored: Sequence[str]) -> bool:
+    below = uri.removeprefix(folder)
+    return any(fnmatchcase(name, glob) for glob in ignored for name in (below, below.rsplit("/", 1)[-1]))
+
+
+def _files_in(found: ObjectInfo, folder: str, ignored: Sequence[str]) -> Iterator[SourceFile]:
+    """Yields the file itself, or the files of bars in a ZIP archive."""
+    if not found.uri.lower().endswith(".zip"):
+        yield SourceFile(found.uri, found.size_bytes, found.etag)
+        return
+    members = list(contents.members(found.uri, found.size_bytes))
+    of_bars = [member for member in members if _SUFFIX.search(member.filename) and not _is_hidden(member.filename)]
+    if not of_bars:
+        names = ", ".join(member.filename for member in members[:_SHOWN])
+        raise DataError(f"{found.uri} holds no CSV, text or Parquet file; it holds {names or 'nothing'}")
+    for member in sorted(of_bars, key=lambda member: member.filename):
+        item = contents.item_of(found.uri, member.filename)
+        if not _is_ignored(item, folder, ignored):
+            yield SourceFile(item, member.compress_size, f"{found.etag}:{member.CRC:08x}")
+
+
+def _regex(glob: str) -> str:
+    """Converts a glob over URIs to a regular expression."""
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", glob)
+    return "".join(
+        parts.get(piece) or (re.sub(r"^\[!", "[^", piece) if piece.startswith("[") else re.escape(piece))
+        for piece in pieces
+    )

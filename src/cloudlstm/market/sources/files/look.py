@@ -1,0 +1,220 @@
+"""Looks at all files of a source before anything starts, so that a fault of one file is told at once.
+
+A small source is read whole, with the same code as later in the tasks. Of a large one the beginning of every file is
+read, whatever its size.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloudlstm.config import MarketConfig
+from cloudlstm.errors import DataError, UnreadableSourceError
+from cloudlstm.market import columns
+from cloudlstm.market.calendar import to_date
+from cloudlstm.market.calendar_fit import describe_fit
+from cloudlstm.market.sources.files import contents, tabular
+from cloudlstm.market.sources.files.header import NO_BARS
+from cloudlstm.market.sources.files.listing import Listing, SourceFile
+from cloudlstm.market.sources.renames import tickers_after
+
+WHOLE_BYTES = 32 * 2**20
+"""A source up to this size is read whole."""
+
+_BEGINNING_BYTES = 64 * 2**10
+_AT_ONCE = 16
+_SHOWN = 5
+_MOST_NOTES = 8
+_MOST_UNREADABLE = 0.5
+_SAME_PRICE = 0.01
+_FEWEST_COMMON = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a look at the files has found.
+
+    Attributes:
+        tickers: All tickers, sorted; None if not all files were read whole.
+        first: Date of the first bar that was seen.
+        last: Date of the last bar; None if not all files were read whole.
+        notes: What was decided about files without a setting, as sentences.
+    """
+
+    tickers: tuple[str, ...] | None = None
+    first: dt.date | None = None
+    last: dt.date | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    file: SourceFile
+    read: tabular.Read
+    name_is_ticker: bool
+
+
+def look(listing: Listing, config: MarketConfig) -> Findings:
+    """Looks at the files of a source.
+
+    Raises:
+        UnreadableSourceError: if files are not read with these settings; names them, and the settings that read them.
+        DataError: if the bars are not daily bars of the calendar `market.calendar`.
+    """
+    whole = sum(file.size_bytes for file in listing.files) <= WHOLE_BYTES
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        results = list(pool.map(partial(_try, folder=listing.folder, config=config, whole=whole), listing.files))
+    failures = [
+        (file, found) for file, found in zip(listing.files, results, strict=True) if isinstance(found, DataError)
+    ]
+    if failures:
+        raise _as_one(failures, listing)
+    looked = [found for found in results if isinstance(found, _Looked) and found.read.bars.num_rows]
+    _require_one_ticker_a_name(looked)
+    _require_daily_bars(looked, config)
+    days = [day for found in looked for day in _days(found.read.bars)]
+    names = {name for found in looked for name in _names(found.read.bars)}
+    return Findings(
+        tickers=tuple(sorted(tickers_after(names, config.renames))) if whole else None,
+        first=min(days, default=None),
+        last=max(days, default=None) if whole else None,
+        notes=tuple(_notes(looked)),
+    )
+
+
+def _try(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -> _Looked | DataError:
+    try:
+        return _look(file, folder, config, whole=whole)
+    except DataError as error:
+        return error
+
+
+def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -> _Looked:
+    """Looks at one file; raises UnreadableSourceError if it is not read."""
+    if whole:
+        read = tabular.parse(tabular.Content(contents.read(file.item), file.item, folder), config)
+    else:
+        read = tabular.parse_beginning(file.item, file.size_bytes, folder, config, _BEGINNING_BYTES)
+    by_name = bool(read.header.series) and all(
+        each.ticker is None and "ticker" not in each.columns for each in read.header.series
+    )
+    _require_understood(read.bars, file.item)
+    if by_name and not read.times:
+        _require_one_row_a_date(read, file.item)
+    return _Looked(file, read, by_name)
+
+
+def _require_understood(table: pa.Table, item: str) -> None:
+    """Raises UnreadableSourceError if most rows hold a value that is not understood."""
+    wrong = table.num_rows - table.column("unreadable").null_count
+    if wrong > _MOST_UNREADABLE * max(table.num_rows, 1):
+        first = next(value.as_py() for value in table.column("unreadable") if value.is_valid)
+        raise UnreadableSourceError(
+            f"{item}: {wrong:,} of {table.num_rows:,} rows hold a value that is not understood, the first is {first}",
+            hint="market.decimal, market.date_format, or another column in market.columns",
+        )
+
+
+def _require_one_row_a_date(read: tabular.Read, item: str) -> None:
+    """Raises UnreadableSourceError if a file without tickers has several bars of one date, so of several tickers."""
+    days = columns.days(read.bars.column("date"))
+    days = days[days != columns.NO_DATE]
+    if len(days) < 2 or len(np.unique(days)) > 0.9 * len(days):
+        return
+    (day, count), *_ = Counter(days.tolist()).most_common(1)
+    shown = ", ".join(name.strip()[:24] for name in read.header.names[:20])
+    raise UnreadableSourceError(
+        f"{item} has {count} rows of {to_date(day)} and no column of tickers; it has {shown}",
+        hint="market.columns.ticker=NAME, the column that tells the tickers apart",
+    )
+
+
+def _as_one(failures: Sequence[tuple[SourceFile, DataError]], listing: Listing) -> DataError:
+    """Returns one error for all files that are not read."""
+    first = failures[0][1]
+    if len(listing.files) == 1:
+        return first
+    names = [each.item.removeprefix(listing.folder) for each, _ in failures]
+    rest = ""
+    if len(failures) > 1:
+        more = f" and {len(names) - _SHOWN - 1} more" if len(names) > _SHOWN + 1 else ""
+        others = ", ".join(names[1 : _SHOWN + 1]) + more
+        rest = f"; {len(failures)} of {len(listing.files)} files are not read, the others are {others}"
+    hint = first.hint
+    if len(failures) < len(listing.files):
+        ignored = ",".join(names) if len(names) <= _SHOWN else "GLOB,GLOB"
+        leave_out = f"market.ignore_files={shlex.quote(ignored)} to leave {'it' if len(names) == 1 else 'them'} out"
+        hint = leave_out if first.hint == NO_BARS else f"{first.hint}, or {leave_out}"
+    return type(first)(f"{first.message}{rest}", hint=hint)
+
+
+def _require_one_ticker_a_name(looked: Sequence[_Looked]) -> None:
+    """Raises UnreadableSourceError if two files are named after one ticker, and hold other prices of the same dates."""
+    by_ticker: dict[str, list[_Looked]] = {}
+    for found in looked:
+        if found.name_is_ticker:
+            by_ticker.setdefault(_names(found.read.bars)[0], []).append(found)
+    for name, files in by_ticker.items():
+        closes = [_closes(found.read.bars) for found in files]
+        for place in range(1, len(files)):
+            common = closes[0].keys() & closes[place].keys()
+            other = sum(abs(closes[0][day] / closes[place][day] - 1) > _SAME_PRICE for day in common)
+            if len(common) >= _FEWEST_COMMON and other > len(common) / 2:
+                raise UnreadableSourceError(
+                    f"two files are named after the ticker {name} and hold other prices of the same dates: "
+                    f"{files[0].file.item} and {files[place].file.item}",
+                    hint=f"market.ignore_files={files[place].file.item.rsplit('/', 1)[-1]!r}, or rename one of them",
+                )
+
+
+def _closes(table: pa.Table) -> dict[int, float]:
+    days, closes = columns.days(table.column("date")), columns.floats(table.column("close"))
+    valid = (days != columns.NO_DATE) & (closes > 0)
+    return dict(zip(days[valid].tolist(), closes[valid].tolist(), strict=True))
+
+
+def _require_daily_bars(looked: Sequence[_Looked], config: MarketConfig) -> None:
+    """Raises DataError if the bars are not daily bars on the sessions of the calendar."""
+    if not looked:
+        return
+    largest = max(looked, key=lambda found: found.read.bars.num_rows)
+    table = largest.read.bars
+    code, names = columns.codes(table.column("ticker"))
+    counts = np.bincount(code[code >= 0], minlength=max(len(names), 1))
+    if not counts.any():
+        return
+    most = int(np.argmax(counts))
+    rows = table.filter(pa.array(code == most))
+    valued = rows.filter(pc.is_valid(rows.column("close")))
+    days = columns.days(valued.column("date"))
+    days = np.sort(days[days != columns.NO_DATE])
+    if len(days) and (problem := describe_fit(days, names[most] or "", config.calendar, in_utc=largest.read.in_utc)):
+        raise DataError(f"{largest.file.item}: {problem.message}", hint=problem.hint)
+
+
+def _notes(looked: Sequence[_Looked]) -> Iterator[str]:
+    """Yields the notes on all files; equal ones once, with the number of files."""
+    texts = Counter(note.partition(": ")[0] for found in looked for note in found.read.notes)
+    first = {note.partition(": ")[0]: note for found in reversed(looked) for note in found.read.notes}
+    for text, count in list(texts.items())[:_MOST_NOTES]:
+        files = f" (and so of {count - 1} more files)" if count > 1 else ""
+        yield f"{first[text]}{files}"
+
+
+def _names(table: pa.Table) -> list[str]:
+    return [name for name in pc.unique(table.column("ticker").cast(pa.string())).to_pylist() if name]
+
+
+def _days(table: pa.Table) -> Iterator[dt.date]:
+    found = pc.min_max(table.column("date")).as_py()
+    yield from (day for day in (found["min"], found["max"]) if day)

@@ -1,0 +1,81 @@
+"""Reads the columns of a Parquet file of bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from cloudlstm.market.sources.files import column_names, unpacking
+from cloudlstm.market.sources.files.header import Expected, Header, named_columns
+from cloudlstm.market.sources.files.side_by_side import paired_columns
+
+BEGINNING_ROWS = 1 << 14
+"""Rows that are read to look at a file."""
+
+
+def read(
+    file: BinaryIO, size_bytes: int, item: str, expected: Expected, wanted: Sequence[str], most_rows: int | None = None
+) -> tuple[pa.Table, Header]:
+    """Returns the wanted columns, named f0, f1, … by their position, and the header.
+
+    Args:
+        file: The file.
+        size_bytes: Its size.
+        item: What names it, for error messages.
+        expected: What the settings say about its columns.
+        wanted: Columns of bars.
+        most_rows: Rows to read; None for all.
+
+    Raises:
+        UnreadableSourceError: if a column is missing, holds lists, or is too large.
+    """
+    parquet = unpacking.open_parquet(file)
+    schema = parquet.schema_arrow
+    header = _header(parquet, expected, item)
+    used = sorted({place for each in header.series for place in each.columns.values()})
+    bytes_a_row = unpacking.row_bytes(schema, used, item)
+    unpacking.require_size(size_bytes, parquet.metadata.num_rows * bytes_a_row, item)
+    places = sorted({place for each in header.series for name, place in each.columns.items() if name in wanted})
+    names = [_path(parquet, place) for place in places]
+    if most_rows is None:
+        table = parquet.read(columns=names, use_threads=False)
+    else:
+        groups = list(range(min(1, parquet.num_row_groups)))
+        batches = parquet.iter_batches(most_rows, row_groups=groups, columns=names, use_threads=False)
+        batch = next(batches, None)
+        table = schema.empty_table().select(places) if batch is None else pa.Table.from_batches([batch])
+    return _plain_text(table.rename_columns([f"f{place}" for place in places])), header
+
+
+def _header(parquet: object, expected: Expected, item: str) -> Header:
+    schema = parquet.schema_arrow  # type: ignore[attr-defined]
+    names = schema.names
+    if series := paired_columns(names):
+        return Header(tuple(names), series, 0)
+    found, _ = column_names.match(names, expected.mapping)
+    first: list[list[str]] = []
+    if "date" not in found:  # the column that holds dates may have any name
+        kinds = [field.type for field in schema]
+        first = [["2000-01-01" if pa.types.is_date(kind) or pa.types.is_timestamp(kind) else "" for kind in kinds]]
+        if not any(any(row) for row in first):
+            first = _first_row(parquet)
+    return named_columns(names, first, expected, item)
+
+
+def _first_row(parquet: object) -> list[list[str]]:
+    batch = next(parquet.iter_batches(1, use_threads=False), None)  # type: ignore[attr-defined]
+    return [[str(value) for value in row.values()] for row in batch.to_pylist()] if batch is not None else []
+
+
+def _path(parquet: object, place: int) -> str:
+    return str(parquet.schema_arrow.names[place])  # type: ignore[attr-defined]
+
+
+def _plain_text(table: pa.Table) -> pa.Table:
+    """Casts text of other kinds, such as string_view, to string, which all of Arrow's functions know."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type):
+            table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
+    return table

@@ -1,0 +1,38 @@
+"""Reads a column of tickers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cloudlstm.config.tickers import ticker
+from cloudlstm.market import columns
+
+
+def read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray, NDArray[np.bool_], list[str]]:
+    """Reads a column of tickers.
+
+    Returns:
+        The tickers, null where empty and where the header line is repeated; which rows hold a text that is no ticker;
+        and a note if tickers that differ in case only are read as one.
+    """
+    if not (pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)):
+        column = column.cast(pa.string())
+    code, values = columns.codes(column)
+    none = ("", header.strip())
+    texts = [(value or "").strip() for value in values]
+    names = [None if text in none else ticker(text) for text in texts]
+    distinct = sorted({name for name in names if name is not None})
+    place = {name: number for number, name in enumerate(distinct)}
+    number_of = np.array([*(-1 if name is None else place[name] for name in names), -1], np.int32)
+    wrong = np.array([*(name is None and text not in none for name, text in zip(names, texts, strict=True)), False])
+    notes = []
+    if len(distinct) < len({text for text, name in zip(texts, names, strict=True) if name is not None}):
+        spelt: dict[str, set[str]] = {}
+        for text, name in zip(texts, names, strict=True):
+            if name is not None:
+                spelt.setdefault(name, set()).add(text)
+        pair = next(sorted(each) for each in spelt.values() if len(each) > 1)
+        notes.append(f"tickers that differ in case only are one: {', '.join(pair[:2])}")
+    return pa.chunked_array([columns.from_codes(number_of[code], distinct)]), wrong[code], notes

@@ -1,0 +1,159 @@
+"""Takes a ticker from the name of a file or folder, if the file has no column of tickers.
+
+AAPL.csv, ticker=AAPL/part-0.parquet, AAPL/2024.csv, daily_adjusted_AAPL.csv and "AAPL Historical Data.csv" are all bars
+of AAPL. A name that nobody gives to a ticker, such as part-0 or prices, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from cloudlstm.config.tickers import ticker
+from cloudlstm.errors import UnreadableSourceError
+from cloudlstm.market.sources.files import column_names, contents
+
+_SUFFIX = re.compile(r"(\.(csv|txt|tsv|parquet|pq|gz|zip|snappy|zstd|lz4))+$", re.IGNORECASE)
+_KIND = r"(?:daily|1d|d1|day|eod|adjusted|unadjusted|historical|history|ohlcv?|max|1m|1h|m1|h1|1min|1wk|1mo|weekly)"
+_BEFORE = re.compile(rf"^(?:time[_ ]series[_ ])?(?:{_KIND}[_ -]|stock_day_)+(?=.)", re.IGNORECASE)
+_BEHIND = re.compile(
+    rf"(?:[_ -]{_KIND}(?:[_ -](?:data|prices?|bars?))?| stock price history| historical (?:data|prices)"
+    r"|[_ -](?:stock[_ ])?(?:data|prices?|bars?|dataset|quotes?|stock)| ?\(\d+\)| - copy"
+    r"|[_ -]\d{4}-?\d{2}-?\d{2}(?:[_ -](?:to[_ -])?\d{4}-?\d{2}-?\d{2})?)$",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"^(19|20)\d\d$")
+_PART_OF_A_WHOLE = re.compile(
+    r"^(part[-_]?\d.*|[-_]?\d+[-_]of[-_]\d+|chunk.*|shard.*|(19|20)\d\d[-_ ]?\d{0,2}[-_ ]?\d{0,2}|q[1-4]"
+    r"|[0-9a-f]{16,}.*|page[-_]?\d+|export.*|data[-_]?\d*)$",
+    re.IGNORECASE,
+)
+_GENERIC = frozenset(
+    [
+        "bar",
+        "bars",
+        "candles",
+        "chart",
+        "csv",
+        "data",
+        "dataset",
+        "datasets",
+        "daily",
+        "download",
+        "downloads",
+        "eod",
+        "equities",
+        "equity",
+        "etfs",
+        "export",
+        "file",
+        "files",
+        "history",
+        "historical",
+        "historicaldata",
+        "historicalquotes",
+        "hourly",
+        "index",
+        "indices",
+        "intraday",
+        "kaggle",
+        "kurse",
+        "market",
+        "marketdata",
+        "merged",
+        "minute",
+        "ohlc",
+        "ohlcv",
+        "output",
+        "panel",
+        "price",
+        "prices",
+        "quote",
+        "quotes",
+        "result",
+        "results",
+        "sample",
+        "series",
+        "share",
+        "shares",
+        "sheet",
+        "stock",
+        "stockdata",
+        "stocks",
+        "symbols",
+        "table",
+        "tabelle",
+        "tickers",
+        "timeseries",
+        "train",
+        "universe",
+        "untitled",
+        "wiki",
+        "yahoo",
+        "yfinance",
+    ]
+)
+"""Words that name files and folders of bars, and not a ticker."""
+
+_FILLERS = frozenset(
+    ["all", "any", "first", "input", "last", "my", "new", "old", "out", "raw", "temp", "test", "time", "tmp"]
+)
+"""Words that are a ticker only if they stand alone."""
+
+
+def ticker_of(item: str, folder: str, first_year: int | None) -> str:
+    """Returns the ticker that a file or its folder is named after.
+
+    Args:
+        item: The file, see contents.py.
+        folder: URI of the folder of all files; only the names below it count.
+        first_year: Year of the file's first bar; None if it has none. It tells whether 2002.csv names a year.
+
+    Raises:
+        UnreadableSourceError: if neither is named after a ticker.
+    """
+    below = item.removeprefix(folder).replace(".zip!/", "/")
+    *folders, name = below.split("/")
+    for part in reversed(folders):
+        key, equals, value = part.partition("=")
+        if equals and column_names.column_of(key) == "ticker" and (found := ticker(unquote(value))):
+            return found
+    stem = _SUFFIX.sub("", name)
+    for text in (stem, *reversed([part for part in folders if "=" not in part])):
+        if _YEAR.match(text) and first_year is not None and int(text) != first_year:
+            return text
+        if found := _ticker_in(text):
+            return found
+        if not (_PART_OF_A_WHOLE.match(text) or _is_generic(text)):
+            break
+    archive, member = contents.archive_of(item)
+    raise UnreadableSourceError(
+        f"{item} has no column of tickers, and its name is not a ticker",
+        hint="market.columns.ticker=NAME if a column holds them under another name; "
+        + ("unpack the archive and name the files" if member and archive else "or name the file")
+        + " after the ticker, as in AAPL.csv",
+    )
+
+
+def _ticker_in(text: str) -> str | None:
+    """Returns the ticker in the name of a file or folder; None if it names something else."""
+    words = _words(text)
+    if len(words) > 1 and _FILLERS.intersection(words):
+        return None
+    name = _BEFORE.sub("", text.strip())
+    before = None
+    while name != before:
+        before, name = name, _BEHIND.sub("", name)
+    name = name.strip("[]{}' ")
+    if _PART_OF_A_WHOLE.match(name) or _is_generic(name):
+        return None
+    return ticker(name)
+
+
+def _is_generic(text: str) -> bool:
+    words = _words(text)
+    return not words or bool(_GENERIC.intersection(words))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\W_]+", text.lower()) if word]

@@ -1,0 +1,98 @@
+"""The files of a path: archives, files that are left out, and files that no one means."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.errors import DataError, UnreadableSourceError
+from cloudlstm.market.sources.files.listing import list_files
+from market.sources.file_sources import read, source_of, write
+
+TEXT = "date,open,high,low,close,volume\n2020-01-02,1,3,1,2,7\n"
+
+
+def names(path: object, *ignored: str) -> list[str]:
+    listing = list_files(str(path), ignored)
+    return [file.item.removeprefix(listing.folder) for file in listing.files]
+
+
+def archive(path: Path, *members: str) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for member in members:
+            file.writestr(member, TEXT)
+    return path
+
+
+def test_files_that_systems_leave_beside_data_are_not_read(tmp_path: Path) -> None:
+    for name in (
+        "AAPL.csv",
+        "_SUCCESS",
+        ".MSFT.csv.swp",
+        "._AAPL.csv",
+        ".part-0.parquet.crc",
+        "__MACOSX/AAPL.csv",
+        "README",
+        "x.json",
+    ):
+        write(tmp_path / name, TEXT)
+    assert names(tmp_path) == ["AAPL.csv"]
+
+
+def test_ignored_files_are_left_out(tmp_path: Path) -> None:
+    for name in ("AAPL.csv", "meta.csv", "old/AAPL.csv", "old/MSFT.csv"):
+        write(tmp_path / name, TEXT)
+    assert names(tmp_path, "meta.csv", "old/*") == ["AAPL.csv"]
+    with pytest.raises(DataError, match=r"market\.ignore_files leaves out all files"):
+        names(tmp_path, "*")
+
+
+def test_a_file_whose_name_is_a_glob_is_that_file(tmp_path: Path) -> None:
+    write(tmp_path / "[AAPL].csv", TEXT)
+    write(tmp_path / "A.csv", TEXT)
+    assert names(tmp_path / "[AAPL].csv") == ["[AAPL].csv"]
+    assert names(tmp_path / "[ABC].csv") == ["A.csv"]
+
+
+def test_the_files_in_an_archive_are_read(tmp_path: Path) -> None:
+    archive(tmp_path / "archive.zip", "Stocks/AAPL.csv", "Stocks/MSFT.csv", "__MACOSX/._AAPL.csv", "read me.pdf")
+    write(tmp_path / "TSLA.csv", TEXT)
+    assert names(tmp_path) == ["TSLA.csv", "archive.zip!/Stocks/AAPL.csv", "archive.zip!/Stocks/MSFT.csv"]
+    table = read(tmp_path)
+    assert table["ticker"].to_pylist() == ["TSLA", "AAPL", "MSFT"]
+    assert table["source"].to_pylist() == ["TSLA.csv", "AAPL.csv", "MSFT.csv"]
+    storage.write("memory://listing/archive.zip", (tmp_path / "archive.zip").read_bytes())
+    assert read("memory://listing/archive.zip")["ticker"].to_pylist() == ["AAPL", "MSFT"]
+
+
+def test_another_member_changes_the_identity(tmp_path: Path) -> None:
+    path = archive(tmp_path / "archive.zip", "AAPL.csv")
+    before = source_of(path).identity()
+    assert source_of(path).identity() == before
+    archive(path, "AAPL.csv", "MSFT.csv")
+    assert source_of(path).identity() != before
+
+
+def test_an_archive_without_bars_or_that_is_damaged_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.zip holds no CSV, text or Parquet file; it holds notes\.pdf"):
+        names(archive(tmp_path / "a.zip", "notes.pdf"))
+    (tmp_path / "b.zip").write_bytes((tmp_path / "a.zip").read_bytes()[:40])
+    with pytest.raises(UnreadableSourceError, match=r"b\.zip is not readable as a ZIP archive"):
+        names(tmp_path / "b.zip")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_not_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("AAPL.csv", TEXT + "2020-01-03,1,3,1,2,7\n" * 20_000_000)
+    with pytest.raises(UnreadableSourceError, match=r"a\.zip!/AAPL\.csv unpacks to more than 256 MiB"):
+        source_of(tmp_path)
+
+
+def test_a_folder_of_workbooks_says_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path / "prices.xlsx", "x")
+    with pytest.raises(DataError, match=r"no \.csv") as caught:
+        names(tmp_path)
+    assert caught.value.hint == "save the sheets as CSV; workbooks are not read"

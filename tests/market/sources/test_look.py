@@ -1,0 +1,149 @@
+"""A look at all files of a source before anything starts: one odd file among many, large files, names, notes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+from pathlib import Path
+
+import pytest
+
+from cloudlstm import storage
+from cloudlstm.errors import DataError, UnreadableSourceError
+from cloudlstm.market.sources.files import look
+from cloudlstm.market.sources.files.source import FilesSource
+from market.sources.file_sources import source_of, write
+
+HEADER = "date,open,high,low,close,volume\n"
+
+
+def weekdays(first: str = "2020-01-02", count: int = 40) -> list[dt.date]:
+    day, found = dt.date.fromisoformat(first), []
+    while len(found) < count:
+        if day.weekday() < 5 and day not in (dt.date(2020, 1, 20), dt.date(2020, 2, 17)):
+            found.append(day)
+        day += dt.timedelta(days=1)
+    return found
+
+
+def lines(level: float = 10.0, first: str = "2020-01-02", count: int = 40) -> str:
+    return "".join(
+        f"{day},{level},{level + 1},{level - 1},{level + n % 7 / 10},{n + 1}\n"
+        for n, day in enumerate(weekdays(first, count))
+    )
+
+
+def opened(path: Path, **settings: object) -> FilesSource:
+    found = source_of(path, **settings)
+    assert isinstance(found, FilesSource)
+    return found
+
+
+def test_what_was_found(tmp_path: Path) -> None:
+    write(tmp_path / "AAPL.csv", HEADER + lines())
+    write(tmp_path / "MSFT.csv", "# a comment\n" + HEADER + lines(20.0))
+    findings = opened(tmp_path).findings
+    assert findings.tickers == ("AAPL", "MSFT")
+    assert (findings.first, findings.last) == (dt.date(2020, 1, 2), weekdays()[-1])
+    assert findings.notes == (
+        "the ticker is taken from the name of the file or its folder: AAPL (and so of 1 more files)",
+        "the first line is skipped",
+    )
+
+
+def test_one_odd_file_among_many_is_named_before_anything_starts(tmp_path: Path) -> None:
+    for number in range(30):
+        write(tmp_path / f"T{number:02d}.csv", HEADER + lines())
+    write(tmp_path / "T17.csv", "date;open;high\n2020-01-02;1;2\n")
+    with pytest.raises(UnreadableSourceError, match=r"T17\.csv has no column low, close, volume") as caught:
+        opened(tmp_path)
+    word = caught.value.hint.partition(", or ")[2].removesuffix(" to leave it out")
+    assert word == "market.ignore_files=T17.csv"
+    assert len(opened(tmp_path, ignore_files=["T17.csv"]).files) == 29
+
+
+def test_a_file_that_is_no_bars_at_all_can_only_be_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "stocks" / "AAPL.csv", HEADER + lines())
+    write(tmp_path / "symbols meta.csv", "Nasdaq Traded,Symbol,Security Name\nY,AAPL,Apple\n")
+    with pytest.raises(UnreadableSourceError) as caught:
+        opened(tmp_path)
+    assert caught.value.hint == "market.ignore_files='symbols meta.csv' to leave it out"
+
+
+def test_all_odd_files_are_named_at_once(tmp_path: Path) -> None:
+    for name in ("AAPL.csv", "one.csv", "two.csv", "three.csv"):
+        write(tmp_path / name, HEADER + lines() if name == "AAPL.csv" else "a,b\n1,2\n")
+    with pytest.raises(
+        UnreadableSourceError, match=r"3 of 4 files are not read, the others are three\.csv, two\.csv"
+    ) as caught:
+        opened(tmp_path)
+    assert "market.ignore_files=one.csv,three.csv,two.csv" in caught.value.hint
+
+
+def test_of_a_large_source_the_beginning_of_every_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "WHOLE_BYTES", 1)
+    monkeypatch.setattr(look, "_BEGINNING_BYTES", 512)
+    write(tmp_path / "AAPL.csv", HEADER + lines())
+    (tmp_path / "MSFT.csv.gz").write_bytes(gzip.compress((HEADER + lines(20.0)).encode()))
+    (tmp_path / "TSLA.csv").write_bytes((HEADER + lines(30.0)).encode("utf-16"))
+    read = storage.read_range
+    asked: list[int] = []
+    monkeypatch.setattr(storage, "read_range", lambda uri, at, size: asked.append(size) or read(uri, at, size))
+    monkeypatch.setattr(storage, "read", None)
+    findings = opened(tmp_path).findings
+    assert findings.tickers is None
+    assert (findings.first, findings.last) == (dt.date(2020, 1, 2), None)
+    assert asked == [512] * 3
+    monkeypatch.undo()
+    monkeypatch.setattr(look, "WHOLE_BYTES", 1)
+    write(tmp_path / "GOOG.csv", HEADER.replace("close", "fermeture") + lines())
+    with pytest.raises(UnreadableSourceError, match=r"GOOG\.csv has no column close"):
+        opened(tmp_path)
+
+
+def test_several_rows_of_a_date_need_a_column_of_tickers(tmp_path: Path) -> None:
+    text = "date,open,high,low,close,volume,firm\n" + "".join(
+        line + f",{firm}\n" for line in lines().splitlines() for firm in ("Löwe", "Bär", "Wolf")
+    )
+    write(tmp_path / "AAPL.csv", text)
+    with pytest.raises(UnreadableSourceError, match="has 3 rows of 2020-01-02 and no column of tickers") as caught:
+        opened(tmp_path)
+    assert caught.value.hint.startswith("market.columns.ticker=")
+    assert opened(tmp_path, columns={"ticker": "firm"}).findings.tickers == ("BÄR", "LÖWE", "WOLF")
+
+
+def test_two_files_of_one_name_with_other_prices_are_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "nyse" / "AAL.csv", HEADER + lines())
+    write(tmp_path / "lse" / "AAL.csv", HEADER + lines(20.0))
+    with pytest.raises(UnreadableSourceError, match="two files are named after the ticker AAL"):
+        opened(tmp_path)
+    write(tmp_path / "lse" / "AAL.csv", HEADER + lines())
+    assert opened(tmp_path).findings.tickers == ("AAL",)
+    write(tmp_path / "lse" / "AAL.csv", HEADER + lines(20.0, "2021-03-01"))
+    assert opened(tmp_path).findings.tickers == ("AAL",)
+
+
+def test_values_that_are_not_understood_are_an_error_only_if_they_are_many(tmp_path: Path) -> None:
+    write(tmp_path / "AAPL.csv", HEADER + lines().replace(",10.0,", ",ten,"))
+    with pytest.raises(
+        UnreadableSourceError, match=r"40 of 40 rows hold a value that is not understood, the first is open='ten'"
+    ):
+        opened(tmp_path)
+    write(tmp_path / "AAPL.csv", HEADER + lines().replace(",10.0,", ",ten,", 3))
+    table = opened(tmp_path).read(opened(tmp_path).partitions()[0])
+    assert table["unreadable"].null_count == 38
+
+
+def test_tickers_that_differ_in_case_are_told(tmp_path: Path) -> None:
+    text = "date,ticker,open,high,low,close,volume\n" + "".join(
+        line.replace(",", f",{name},", 1) + "\n"
+        for name in ("bacpl", "BACPL")
+        for line in lines(first="2020-01-02" if name == "bacpl" else "2021-03-01").splitlines()
+    )
+    write(tmp_path / "bars.csv", text)
+    assert opened(tmp_path).findings.notes == ("tickers that differ in case only are one: BACPL, bacpl",)
+
+
+def test_a_source_that_is_gone_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no file at"):
+        opened(tmp_path / "nowhere")
