@@ -57,8 +57,8 @@ def expected(name: str) -> list[dict[str, object]]:
     day = dt.date
     names = bars.VALUES.names
     rows = [
-        ("AAA", day(2020, 1, 2), 1.0, 2.0, 0.5, 1.5, 1.4, 100, name, None),
-        ("AAA", day(2020, 1, 3), 1.5, 2.5, 1.0, 2.0, 1.9, 200, name, None),
-        ("BBB", day(2020, 1, 2), 9.0, 9.0, 9.0, 9.0, 9.0, 0, name, None),
+        ("AAA", day(2020, 1, 2), 1.0, 2.0, 0.5, 1.5, 1.4, 100, name),
+        ("AAA", day(2020, 1, 3), 1.5, 2.5, 1.0, 2.0, 1.9, 200, name),
+        ("BBB", day(2020, 1, 2), 9.0, 9.0, 9.0, 9.0, 9.0, 0, name),
     ]
     return [dict(zip(names, row, strict=True)) | {bars.UNREADABLE: None} for row in rows]

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import DataError, UnreadableSourceError
 from cloudlstm.market import columns
+from cloudlstm.market.bars import UNREADABLE
 from cloudlstm.market.calendar import to_date
 from cloudlstm.market.calendar_fit import describe_fit
 from cloudlstm.market.sources.files import contents, tabular
@@ -116,9 +117,9 @@ def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -
 
 def _require_understood(table: pa.Table, item: str) -> None:
     """Raises UnreadableSourceError if most rows hold a value that is not understood."""
-    wrong = table.num_rows - table.column("unreadable").null_count
+    wrong = table.num_rows - table.column(UNREADABLE).null_count
     if wrong > _MOST_UNREADABLE * max(table.num_rows, 1):
-        first = next(value.as_py() for value in table.column("unreadable") if value.is_valid)
+        first = next(value.as_py() for value in table.column(UNREADABLE) if value.is_valid)
         raise UnreadableSourceError(
             f"{item}: {wrong:,} of {table.num_rows:,} rows hold a value that is not understood, the first is {first}",
             hint="market.decimal, market.date_format, or another column in market.columns",

@@ -213,7 +213,7 @@ def _series(
     if text_file.BROKEN in table.column_names:
         texts["row"] = table.column(text_file.BROKEN)
         wrong["row"] = ~columns.one_chunk(texts["row"].is_null()).to_numpy(zero_copy_only=False)
-    made["unreadable"] = _unreadable(texts, wrong, n_rows)
+    made[bars.UNREADABLE] = _unreadable(texts, wrong, n_rows)
     return bars.conform(pa.table(made), bars.BARS), notes
 
 
