@@ -23,7 +23,7 @@ def opened(path: Path, **settings: object) -> FilesSource:
 def error_for(path: Path, text: str, **settings: object) -> UnreadableSourceError:
     path.write_text(text)
     with pytest.raises(UnreadableSourceError) as caught:
-        opened(path, **settings)
+        opened(path, **settings).look()
     return caught.value
 
 
@@ -50,7 +50,7 @@ def test_a_similar_column_is_suggested_for_a_missing_one(tmp_path: Path) -> None
 
 def test_a_misspelt_name_in_chinese_is_an_error_and_no_other_column(tmp_path: Path) -> None:
     text = "日期,股票代码,开盘,最高,最低,收盘,成交量\n2024-01-02,A,1,3,1,2,7\n"
-    assert opened(write(tmp_path / "x.csv", text)).findings.tickers == ("A",)
+    assert opened(write(tmp_path / "x.csv", text)).look().tickers == ("A",)
     assert parsed(text).bars["volume"].to_pylist() == [7]
     error = error_for(tmp_path / "y.csv", text, columns={"volume": "成交額"})
     assert "no column '成交額' (for volume); it has 日期" in error.message

@@ -88,7 +88,7 @@ def test_an_archive_that_unpacks_to_too_much_is_not_read(tmp_path: Path) -> None
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("AAPL.csv", TEXT + "2020-01-03,1,3,1,2,7\n" * 20_000_000)
     with pytest.raises(UnreadableSourceError, match=r"a\.zip!/AAPL\.csv unpacks to more than 256 MiB"):
-        source_of(tmp_path)
+        source_of(tmp_path).look()
 
 
 def test_a_folder_of_workbooks_says_what_to_do(tmp_path: Path) -> None:

@@ -39,10 +39,14 @@ def opened(path: Path, **settings: object) -> FilesSource:
     return found
 
 
+def looked(path: Path, **settings: object) -> look.Findings:
+    return opened(path, **settings).look()
+
+
 def test_what_was_found(tmp_path: Path) -> None:
     write(tmp_path / "AAPL.csv", HEADER + lines())
     write(tmp_path / "MSFT.csv", "# a comment\n" + HEADER + lines(20.0))
-    findings = opened(tmp_path).findings
+    findings = looked(tmp_path)
     assert findings.tickers == ("AAPL", "MSFT")
     assert (findings.first, findings.last) == (dt.date(2020, 1, 2), weekdays()[-1])
     assert findings.notes == (
@@ -56,7 +60,7 @@ def test_one_odd_file_among_many_is_named_before_anything_starts(tmp_path: Path)
         write(tmp_path / f"T{number:02d}.csv", HEADER + lines())
     write(tmp_path / "T17.csv", "date;open;high\n2020-01-02;1;2\n")
     with pytest.raises(UnreadableSourceError, match=r"T17\.csv has no column low, close, volume") as caught:
-        opened(tmp_path)
+        looked(tmp_path)
     word = caught.value.hint.partition(", or ")[2].removesuffix(" to leave it out")
     assert word == "market.ignore_files=T17.csv"
     assert len(opened(tmp_path, ignore_files=["T17.csv"]).files) == 29
@@ -66,7 +70,7 @@ def test_a_file_that_is_no_bars_at_all_can_only_be_left_out(tmp_path: Path) -> N
     write(tmp_path / "stocks" / "AAPL.csv", HEADER + lines())
     write(tmp_path / "symbols meta.csv", "Nasdaq Traded,Symbol,Security Name\nY,AAPL,Apple\n")
     with pytest.raises(UnreadableSourceError) as caught:
-        opened(tmp_path)
+        looked(tmp_path)
     assert caught.value.hint == "market.ignore_files='symbols meta.csv' to leave it out"
 
 
@@ -76,7 +80,7 @@ def test_all_odd_files_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(
         UnreadableSourceError, match=r"3 of 4 files are not read, the others are three\.csv, two\.csv"
     ) as caught:
-        opened(tmp_path)
+        looked(tmp_path)
     assert "market.ignore_files=one.csv,three.csv,two.csv" in caught.value.hint
 
 
@@ -90,7 +94,7 @@ def test_of_a_large_source_the_beginning_of_every_file_is_read(tmp_path: Path, m
     asked: list[int] = []
     monkeypatch.setattr(storage, "read_range", lambda uri, at, size: asked.append(size) or read(uri, at, size))
     monkeypatch.setattr(storage, "read", None)
-    findings = opened(tmp_path).findings
+    findings = looked(tmp_path)
     assert findings.tickers is None
     assert (findings.first, findings.last) == (dt.date(2020, 1, 2), None)
     assert asked == [512] * 3
@@ -98,7 +102,7 @@ def test_of_a_large_source_the_beginning_of_every_file_is_read(tmp_path: Path, m
     monkeypatch.setattr(look, "WHOLE_BYTES", 1)
     write(tmp_path / "GOOG.csv", HEADER.replace("close", "fermeture") + lines())
     with pytest.raises(UnreadableSourceError, match=r"GOOG\.csv has no column close"):
-        opened(tmp_path)
+        looked(tmp_path)
 
 
 def test_several_rows_of_a_date_need_a_column_of_tickers(tmp_path: Path) -> None:
@@ -107,20 +111,20 @@ def test_several_rows_of_a_date_need_a_column_of_tickers(tmp_path: Path) -> None
     )
     write(tmp_path / "AAPL.csv", text)
     with pytest.raises(UnreadableSourceError, match="has 3 rows of 2020-01-02 and no column of tickers") as caught:
-        opened(tmp_path)
+        looked(tmp_path)
     assert caught.value.hint.startswith("market.columns.ticker=")
-    assert opened(tmp_path, columns={"ticker": "firm"}).findings.tickers == ("BÄR", "LÖWE", "WOLF")
+    assert looked(tmp_path, columns={"ticker": "firm"}).tickers == ("BÄR", "LÖWE", "WOLF")
 
 
 def test_two_files_of_one_name_with_other_prices_are_an_error(tmp_path: Path) -> None:
     write(tmp_path / "nyse" / "AAL.csv", HEADER + lines())
     write(tmp_path / "lse" / "AAL.csv", HEADER + lines(20.0))
     with pytest.raises(UnreadableSourceError, match="two files are named after the ticker AAL"):
-        opened(tmp_path)
+        looked(tmp_path)
     write(tmp_path / "lse" / "AAL.csv", HEADER + lines())
-    assert opened(tmp_path).findings.tickers == ("AAL",)
+    assert looked(tmp_path).tickers == ("AAL",)
     write(tmp_path / "lse" / "AAL.csv", HEADER + lines(20.0, "2021-03-01"))
-    assert opened(tmp_path).findings.tickers == ("AAL",)
+    assert looked(tmp_path).tickers == ("AAL",)
 
 
 def test_values_that_are_not_understood_are_an_error_only_if_they_are_many(tmp_path: Path) -> None:
@@ -128,7 +132,7 @@ def test_values_that_are_not_understood_are_an_error_only_if_they_are_many(tmp_p
     with pytest.raises(
         UnreadableSourceError, match=r"40 of 40 rows hold a value that is not understood, the first is open='ten'"
     ):
-        opened(tmp_path)
+        looked(tmp_path)
     write(tmp_path / "AAPL.csv", HEADER + lines().replace(",10.0,", ",ten,", 3))
     table = opened(tmp_path).read(opened(tmp_path).partitions()[0])
     assert table["unreadable"].null_count == 38
@@ -141,9 +145,9 @@ def test_tickers_that_differ_in_case_are_told(tmp_path: Path) -> None:
         for line in lines(first="2020-01-02" if name == "bacpl" else "2021-03-01").splitlines()
     )
     write(tmp_path / "bars.csv", text)
-    assert opened(tmp_path).findings.notes == ("tickers that differ in case only are one: BACPL, bacpl",)
+    assert looked(tmp_path).notes == ("tickers that differ in case only are one: BACPL, bacpl",)
 
 
 def test_a_source_that_is_gone_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file at"):
-        opened(tmp_path / "nowhere")
+        looked(tmp_path / "nowhere")

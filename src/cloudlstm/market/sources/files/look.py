@@ -21,12 +21,12 @@ import pyarrow.compute as pc
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import DataError, UnreadableSourceError
 from cloudlstm.market import columns
-from cloudlstm.market.bars import UNREADABLE
+from cloudlstm.market.bars import PRICES, UNREADABLE
 from cloudlstm.market.calendar import to_date
-from cloudlstm.market.calendar_fit import describe_fit
+from cloudlstm.market.calendar_fit import describe_fit, repeats
 from cloudlstm.market.sources.files import contents, tabular
 from cloudlstm.market.sources.files.header import NO_BARS
-from cloudlstm.market.sources.files.listing import Listing, SourceFile
+from cloudlstm.market.sources.files.listing import SourceFile
 from cloudlstm.market.sources.renames import tickers_after
 
 WHOLE_BYTES = 32 * 2**20
@@ -65,21 +65,24 @@ class _Looked:
     name_is_ticker: bool
 
 
-def look(listing: Listing, config: MarketConfig) -> Findings:
+def look(folder: str, files: Sequence[SourceFile], config: MarketConfig) -> Findings:
     """Looks at the files of a source.
+
+    Args:
+        folder: URI of the folder of all files.
+        files: The files.
+        config: The settings of the market.
 
     Raises:
         UnreadableSourceError: if files are not read with these settings; names them, and the settings that read them.
         DataError: if the bars are not daily bars of the calendar `market.calendar`.
     """
-    whole = sum(file.size_bytes for file in listing.files) <= WHOLE_BYTES
+    whole = sum(file.size_bytes for file in files) <= WHOLE_BYTES
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        results = list(pool.map(partial(_try, folder=listing.folder, config=config, whole=whole), listing.files))
-    failures = [
-        (file, found) for file, found in zip(listing.files, results, strict=True) if isinstance(found, DataError)
-    ]
+        results = list(pool.map(partial(_try, folder=folder, config=config, whole=whole), files))
+    failures = [(file, found) for file, found in zip(files, results, strict=True) if isinstance(found, DataError)]
     if failures:
-        raise _as_one(failures, listing)
+        raise _as_one(failures, folder, len(files))
     looked = [found for found in results if isinstance(found, _Looked) and found.read.bars.num_rows]
     _require_one_ticker_a_name(looked)
     _require_daily_bars(looked, config)
@@ -140,19 +143,19 @@ def _require_one_row_a_date(read: tabular.Read, item: str) -> None:
     )
 
 
-def _as_one(failures: Sequence[tuple[SourceFile, DataError]], listing: Listing) -> DataError:
+def _as_one(failures: Sequence[tuple[SourceFile, DataError]], folder: str, n_files: int) -> DataError:
     """Returns one error for all files that are not read."""
     first = failures[0][1]
-    if len(listing.files) == 1:
+    if n_files == 1:
         return first
-    names = [each.item.removeprefix(listing.folder) for each, _ in failures]
+    names = [each.item.removeprefix(folder) for each, _ in failures]
     rest = ""
     if len(failures) > 1:
         more = f" and {len(names) - _SHOWN - 1} more" if len(names) > _SHOWN + 1 else ""
         others = ", ".join(names[1 : _SHOWN + 1]) + more
-        rest = f"; {len(failures)} of {len(listing.files)} files are not read, the others are {others}"
+        rest = f"; {len(failures)} of {n_files} files are not read, the others are {others}"
     hint = first.hint
-    if len(failures) < len(listing.files):
+    if len(failures) < n_files:
         ignored = ",".join(names) if len(names) <= _SHOWN else "GLOB,GLOB"
         leave_out = f"market.ignore_files={shlex.quote(ignored)} to leave {'it' if len(names) == 1 else 'them'} out"
         hint = leave_out if first.hint == NO_BARS else f"{first.hint}, or {leave_out}"
@@ -196,10 +199,17 @@ def _require_daily_bars(looked: Sequence[_Looked], config: MarketConfig) -> None
         return
     most = int(np.argmax(counts))
     rows = table.filter(pa.array(code == most))
-    valued = rows.filter(pc.is_valid(rows.column("close")))
-    days = columns.days(valued.column("date"))
-    days = np.sort(days[days != columns.NO_DATE])
-    if len(days) and (problem := describe_fit(days, names[most] or "", config.calendar, in_utc=largest.read.in_utc)):
+    prices = [columns.floats(rows.column(name)) for name in PRICES]
+    days = columns.days(rows.column("date"))
+    order = np.argsort(days, kind="stable")
+    days, prices = days[order], [values[order] for values in prices]
+    # Rows without a price, and rows that were carried over days without a session, are no bars.
+    bars = (days != columns.NO_DATE) & np.isfinite(prices[-1]) & ~repeats(*prices)
+    dates, n_rows = np.unique(days[bars], return_counts=True)
+    if not len(dates):
+        return
+    problem = describe_fit(dates, float(np.median(n_rows)), [names[most] or ""], config.calendar)
+    if problem:
         raise DataError(f"{largest.file.item}: {problem.message}", hint=problem.hint)
 
 

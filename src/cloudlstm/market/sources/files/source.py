@@ -38,7 +38,6 @@ class FilesSource:
         folder: URI of the folder of all files.
         files: The files.
         name: `market.path`.
-        findings: What a look at the files has found.
     """
 
     config: MarketConfig
@@ -46,16 +45,15 @@ class FilesSource:
     folder: str
     files: tuple[SourceFile, ...]
     name: str
-    findings: Findings
     whole_tickers: bool = False
 
     @classmethod
     def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> FilesSource:
-        """Lists the files at `config.path` and looks at all of them.
+        """Lists the files at `config.path`.
 
         Raises:
             ConfigError: if `market.columns` names a column that bars do not have.
-            DataError: if there are no files, or one of them is not read with these settings.
+            DataError: if there are no files.
         """
         unknown = sorted(set(config.columns) - set(ALIASES))
         if unknown:
@@ -65,8 +63,11 @@ class FilesSource:
             )
         path = config.path or ""
         listing = list_files(path, config.ignore_files)
-        findings = look(listing, config)
-        return cls(config, requested, listing.folder, listing.files, path, findings)
+        return cls(config, requested, listing.folder, listing.files, path)
+
+    def look(self) -> Findings:
+        """Looks at all files; raises DataError if one of them is not read with these settings."""
+        return look(self.folder, self.files, self.config)
 
     def identity(self) -> Any:
         config = self.config
