@@ -60,7 +60,9 @@ def look(plan: Plan, config: RunConfig, target: Target) -> None:
     """
     here = target.root is None
     try:
-        look_at_source(config, closely=here and not storage.exists(RunPaths(plan.run).manifest("ingest")))
+        has_bars = storage.exists(RunPaths(plan.run).manifest("ingest"))
+        for note in look_at_source(config, closely=not has_bars, services=here).notes:
+            terminal.write_error(f"note: {note}\n")
     except (AccessDeniedError, MissingExtraError) as error:
         if here:
             raise

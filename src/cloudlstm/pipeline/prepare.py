@@ -29,7 +29,7 @@ from cloudlstm.market.cleaning import quality_gate
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series
 from cloudlstm.market.cleaning.gate_problems import Evidence
-from cloudlstm.market.sources.base import open_source
+from cloudlstm.market.sources.base import Lookable, RemoteSource, open_source
 from cloudlstm.pipeline.ingest import STEP, Ingest
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results, read_shard, rows_of, write_shard
 from cloudlstm.pipeline.spark import Spark
@@ -68,6 +68,13 @@ class _Pipeline:
         source = open_source(config, requested)
         sessions(market.calendar, market.start, market.end)  # fail on a wrong name before the JVM starts
         inputs = [source.identity(), requested, market.start, market.end, market.calendar, market.tickers_per_shard]
+
+        if (
+            isinstance(source, Lookable)
+            and not isinstance(source, RemoteSource)
+            and not Manifest.load(self._context.paths, STEP)
+        ):
+            source.look()  # the launcher may have no access to them
 
         def work(step: StepRun) -> TaskResult:
             return Ingest(step, self._spark).run(source, requested)

@@ -10,6 +10,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import DataError, UnreadableSourceError
+from cloudlstm.market.sources.base import Findings
 from cloudlstm.market.sources.files import look
 from cloudlstm.market.sources.files.source import FilesSource
 from market.sources.file_sources import source_of, write
@@ -39,7 +40,7 @@ def opened(path: Path, **settings: object) -> FilesSource:
     return found
 
 
-def looked(path: Path, **settings: object) -> look.Findings:
+def looked(path: Path, **settings: object) -> Findings:
     return opened(path, **settings).look()
 
 

@@ -204,7 +204,7 @@ def test_a_connection_is_checked_before_anything_is_made(
     config = parse({}, ["universe.tickers=AAA"])
     with pytest.raises(FetchError, match=r"Yahoo Finance cannot be reached: .*Could not connect"):
         look_at_source(config)
-    look_at_source(config, closely=False)
+    look_at_source(config, services=False)
     monkeypatch.setenv("http_proxy", no_server)
     monkeypatch.setenv(YAHOO_URL, "http://host.invalid")
     with pytest.raises(FetchError, match=r"127\.0\.0\.1"):  # the proxy is asked, not the host

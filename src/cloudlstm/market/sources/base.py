@@ -8,6 +8,7 @@ tickers: the pipeline first fetches it into snapshots, and then reads these.
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,11 +106,28 @@ class RemoteSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a look at a source has found.
+
+    Attributes:
+        tickers: All tickers, sorted; None if they are not known.
+        first: Date of the first bar that was seen.
+        last: Date of the last bar; None if not all bars were seen.
+        notes: What was decided about the bars without a setting, as sentences.
+    """
+
+    tickers: tuple[str, ...] | None = None
+    first: dt.date | None = None
+    last: dt.date | None = None
+    notes: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class Lookable(Protocol):
     """A source that can be looked at more closely than by opening it."""
 
-    def look(self) -> None:
+    def look(self) -> Findings:
         """Raises a CloudLSTMError if the source cannot deliver the bars; takes seconds at most."""
         ...
 
@@ -133,18 +151,25 @@ def open_source(config: RunConfig, universe: Sequence[str] | None) -> Source | R
     return cast(Source | RemoteSource, kind.open(config.market, None if universe is None else tuple(universe)))
 
 
-def look_at_source(config: RunConfig, *, closely: bool = True) -> None:
+def look_at_source(config: RunConfig, *, closely: bool = True, services: bool = True) -> Findings:
     """Checks the universe, the calendar and the source of a run before anything of the run is made.
 
     Args:
         config: The settings of the run.
-        closely: Whether to check more than opening does, such as whether a service can be reached from this machine.
+        closely: Whether to check more than opening does. A run that has its bars already does not need it.
+        services: Whether to check that a service can be reached from this machine.
 
     Raises:
-        CloudLSTMError: a job of this run would fail in its first step for the same reason.
+        CloudLSTMError: a job of this run would fail for the same reason.
     """
     market = config.market
-    source = open_source(config, universe.requested_tickers(config.universe))
+    requested = universe.requested_tickers(config.universe)
+    source = open_source(config, requested)
     sessions(market.calendar, market.start, market.end)
-    if closely and isinstance(source, Lookable):
-        source.look()
+    remote = isinstance(source, RemoteSource)
+    if not closely or not isinstance(source, Lookable) or (remote and not services):
+        return Findings()
+    findings = source.look()
+    if findings.tickers is not None:
+        universe.resolve_universe(requested, findings.tickers, source.name)
+    return findings

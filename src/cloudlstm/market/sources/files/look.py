@@ -6,7 +6,6 @@ read, whatever its size.
 
 from __future__ import annotations
 
-import datetime as dt
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from cloudlstm.market import columns
 from cloudlstm.market.bars import PRICES, UNREADABLE
 from cloudlstm.market.calendar import to_date
 from cloudlstm.market.calendar_fit import describe_fit, repeats
+from cloudlstm.market.sources.base import Findings
 from cloudlstm.market.sources.files import contents, tabular
 from cloudlstm.market.sources.files.header import NO_BARS
 from cloudlstm.market.sources.files.listing import SourceFile
@@ -39,23 +39,6 @@ _MOST_NOTES = 8
 _MOST_UNREADABLE = 0.5
 _SAME_PRICE = 0.01
 _FEWEST_COMMON = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a look at the files has found.
-
-    Attributes:
-        tickers: All tickers, sorted; None if not all files were read whole.
-        first: Date of the first bar that was seen.
-        last: Date of the last bar; None if not all files were read whole.
-        notes: What was decided about files without a setting, as sentences.
-    """
-
-    tickers: tuple[str, ...] | None = None
-    first: dt.date | None = None
-    last: dt.date | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

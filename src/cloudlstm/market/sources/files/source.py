@@ -18,11 +18,11 @@ from cloudlstm.config import MarketConfig
 from cloudlstm.errors import ConfigError
 from cloudlstm.market import bars
 from cloudlstm.market.sources import renames
-from cloudlstm.market.sources.base import Partition
+from cloudlstm.market.sources.base import Findings, Partition
 from cloudlstm.market.sources.files import contents, tabular
 from cloudlstm.market.sources.files.column_names import ALIASES
 from cloudlstm.market.sources.files.listing import SourceFile, list_files
-from cloudlstm.market.sources.files.look import Findings, look
+from cloudlstm.market.sources.files.look import look
 
 PARTITION_BYTES = 16 * 2**20
 """Small files are grouped up to this size, since starting a task takes as long as reading half a mebibyte."""

@@ -19,7 +19,7 @@ from cloudlstm.config import MarketConfig
 from cloudlstm.errors import DataError, MissingExtraError
 from cloudlstm.market.calendar import last_closed_session
 from cloudlstm.market.sources import snapshots
-from cloudlstm.market.sources.base import Partition
+from cloudlstm.market.sources.base import Findings, Partition
 from cloudlstm.market.sources.coverage import FAILED, NOT_REQUESTED, Outcome
 from cloudlstm.market.sources.snapshots import Snapshot, SnapshotSource
 from cloudlstm.market.sources.yahoo.client import client
@@ -84,13 +84,14 @@ class YahooSource:
             _LOG.warning("%s replaces Yahoo Finance (%s)", base_url, YAHOO_URL)
         return cls(config, tuple(sorted(requested)), through, base_url)
 
-    def look(self) -> None:
-        """Checks that Yahoo can be reached from this machine; sends one request.
+    def look(self) -> Findings:
+        """Checks that Yahoo can be reached from this machine; sends one request, and finds nothing else.
 
         Raises:
             FetchError: it cannot.
         """
         probe(self.base_url)
+        return Findings()
 
     def identity(self) -> Any:
         return {
