@@ -76,7 +76,7 @@ def test_rules_between_keys_are_checked_although_a_key_is_wrong() -> None:
         (["dataset.validation_end=2020-01-01"], "dates must be in order"),
         (["market.source=files"], "path must be set"),
         (["market.source=bloomberg"], "market.source"),
-        (["universe.tickers=AA PL"], "universe.tickers"),
+        (["universe.tickers=AA;PL"], "universe.tickers"),
         (["train.epochs"], "not an override"),
         (["name=x", "name.epochs=3"], "goes through 'name'"),
         (["name=9lives"], "name"),

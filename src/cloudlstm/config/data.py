@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import codecs
 import datetime as dt
-from typing import Annotated, Literal, Self
+import zoneinfo
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Ticker = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9.^=_-]{1,24}$")]
+from cloudlstm.config.tickers import Ticker
+
+_DATE_FORMS = ("epoch", "excel", "roc")
+"""Values of `market.date_format` that are no format of strptime."""
 
 
 class Section(BaseModel):
@@ -32,8 +36,10 @@ class UniverseConfig(Section):
     @field_validator("tickers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """Accepts `universe.tickers=AAPL,MSFT` without brackets and quotes."""
-        return value.split(",") if isinstance(value, str) else value
+        """Accepts `universe.tickers=AAPL,MSFT` without brackets and quotes, and one ticker that is a number."""
+        if isinstance(value, str):
+            return value.split(",")
+        return (value,) if isinstance(value, int | float) else value
 
 
 class SyntheticConfig(Section):
@@ -105,13 +111,17 @@ class MarketConfig(Section):
     renames: tuple[Rename, ...] = ()
     """For `files`: former tickers, in order, as in `renames = [{ old = "FB", new = "META", until = 2022-06-08 }]`."""
     date_format: str | None = None
-    """For `files`: the strptime format of dates that are not ISO (2024-12-31), such as `%m/%d/%Y`."""
+    """For `files`: the format of dates as in strptime, such as `%m/%d/%Y`, or `epoch` (since 1970), `excel` or `roc`
+    (years of the Republic of China). Not set: the one that reads the dates of a file."""
     decimal: Literal[".", ","] | None = None
     """For `files`: the decimal mark of numbers, `.` or `,`. Not set: the one that the numbers of a file show."""
     encoding: str | None = None
     """For `files`: the encoding of text files, such as `cp1252` or `big5`. Not set: it is recognised."""
     header: tuple[str, ...] = ()
     """For `files` without a header line: the names of their columns, in order (`date,open,high,low,close,volume`)."""
+    time_zone: str | None = None
+    """For `files` with times in UTC or with an offset: the time zone of the exchange (`Asia/Tokyo`), which gives the
+    date. Not set: the date as written."""
     missing_volume: Literal["error", "zero"] = "error"
     """For `files`: `zero` reads a missing volume as 0, for indices and currencies, which have none."""
     ignore_files: tuple[str, ...] = ()
@@ -129,6 +139,14 @@ class MarketConfig(Section):
         """Accepts `market.header=date,open,close` without brackets and quotes."""
         return value.split(",") if isinstance(value, str) else value
 
+    @field_validator("time_zone")
+    @classmethod
+    def _is_time_zone(cls, value: str | None) -> str | None:
+        """Rejects a name that is not in the time zone database."""
+        if value is not None and value not in zoneinfo.available_timezones():
+            raise ValueError("no time zone has this name; write for example America/New_York or Asia/Tokyo")
+        return value
+
     @field_validator("encoding")
     @classmethod
     def _is_encoding(cls, value: str | None) -> str | None:
@@ -145,6 +163,8 @@ class MarketConfig(Section):
     @classmethod
     def _is_date_format(cls, value: str | None) -> str | None:
         """Rejects a format that does not determine a day, such as one without a year."""
+        if value in _DATE_FORMS:
+            return value
         day = dt.datetime(2024, 12, 31)
         try:
             valid = value is None or dt.datetime.strptime(day.strftime(value), value) == day

@@ -203,7 +203,7 @@ def _other_day(code: str, when: str) -> Problem:
     return Problem(
         f"the dates are one day {when}: one day {'later' if when == 'early' else 'earlier'} they fit the calendar "
         f"{code}. They may be moments in another time zone than {zone}",
-        f"market.calendar={code}, and dates in {zone}, in pandas: dates.dt.tz_convert({zone!r}).dt.date",
+        f"market.calendar={code} market.time_zone={zone}, if its times are in UTC",
     )
 
 

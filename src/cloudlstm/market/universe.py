@@ -5,14 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from pydantic import TypeAdapter, ValidationError
-
 from cloudlstm import storage
 from cloudlstm.config import UniverseConfig
-from cloudlstm.config.data import Ticker
+from cloudlstm.config.tickers import ticker
 from cloudlstm.errors import DataError, ObjectTooLargeError, UnknownTickerError, UnreadableSourceError
 
-_TICKER: TypeAdapter[str] = TypeAdapter(Ticker)
 _SHOWN = 5
 _MOST_BYTES = 16 * 2**20
 """Limit for a universe file; enough for a million tickers with comments."""
@@ -45,12 +42,12 @@ def _read(uri: str) -> Iterable[str]:
     for number, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()
         if text:
-            try:
-                yield _TICKER.validate_python(text)
-            except ValidationError:
+            found = ticker(text)
+            if found is None:
                 raise UnreadableSourceError(
                     f"line {number} of the universe {uri} is not a ticker: {text[:40]!r}", hint="one ticker a line"
-                ) from None
+                )
+            yield found
 
 
 def resolve_universe(requested: Sequence[str] | None, known: Iterable[str], source: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import DataError, UnreadableSourceError
+from cloudlstm.market.calendar import sessions, to_date
 from cloudlstm.market.sources.base import Findings
 from cloudlstm.market.sources.files import look
 from cloudlstm.market.sources.files.source import FilesSource
@@ -18,19 +19,16 @@ from market.sources.file_sources import source_of, write
 HEADER = "date,open,high,low,close,volume\n"
 
 
-def weekdays(first: str = "2020-01-02", count: int = 40) -> list[dt.date]:
-    day, found = dt.date.fromisoformat(first), []
-    while len(found) < count:
-        if day.weekday() < 5 and day not in (dt.date(2020, 1, 20), dt.date(2020, 2, 17)):
-            found.append(day)
-        day += dt.timedelta(days=1)
-    return found
+def days(first: str = "2020-01-02", count: int = 40) -> list[dt.date]:
+    """Sessions of XNYS."""
+    day = dt.date.fromisoformat(first)
+    return [to_date(found) for found in sessions("XNYS", day, day + dt.timedelta(days=2 * count)).tolist()[:count]]
 
 
 def lines(level: float = 10.0, first: str = "2020-01-02", count: int = 40) -> str:
     return "".join(
         f"{day},{level},{level + 1},{level - 1},{level + n % 7 / 10},{n + 1}\n"
-        for n, day in enumerate(weekdays(first, count))
+        for n, day in enumerate(days(first, count))
     )
 
 
@@ -49,7 +47,7 @@ def test_what_was_found(tmp_path: Path) -> None:
     write(tmp_path / "MSFT.csv", "# a comment\n" + HEADER + lines(20.0))
     findings = looked(tmp_path)
     assert findings.tickers == ("AAPL", "MSFT")
-    assert (findings.first, findings.last) == (dt.date(2020, 1, 2), weekdays()[-1])
+    assert (findings.first, findings.last) == (dt.date(2020, 1, 2), days()[-1])
     assert findings.notes == (
         "the ticker is taken from the name of the file or its folder: AAPL (and so of 1 more files)",
         "the first line is skipped",

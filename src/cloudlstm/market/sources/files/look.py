@@ -6,6 +6,7 @@ read, whatever its size.
 
 from __future__ import annotations
 
+import datetime as dt
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence

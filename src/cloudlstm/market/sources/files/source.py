@@ -79,6 +79,7 @@ class FilesSource:
             "renames": [rename.model_dump(mode="json") for rename in config.renames],
             "date_format": config.date_format,
             "decimal": config.decimal,
+            "time_zone": config.time_zone,
             "encoding": config.encoding,
             "header": list(config.header),
             "missing_volume": config.missing_volume,

@@ -141,7 +141,7 @@ def reading(item: str) -> Iterator[None]:
         yield
     except CloudLSTMError:
         raise
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnreadableSourceError(f"{item} is not readable as CSV or Parquet: {reason}") from None
 
@@ -160,7 +160,7 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
     date_place = header.series[0].columns["date"]
     date_text = table.column(f"f{date_place}")
     form = dates.find_form(date_text, config.date_format, header.names[date_place], content.item)
-    date = dates.parse(date_text, form)
+    date = dates.parse(date_text, form, config.time_zone)
     places = {name: place for each in header.series for name, place in each.columns.items() if name in _NUMBERS}
     named = {header.names[place]: table.column(f"f{place}") for place in places.values()}
     likely: numbers.DecimalMark | None = "," if header.delimiter == ";" else None
@@ -191,7 +191,10 @@ def _series(
         texts[name] = table.column(f"f{series.columns[name]}")
         found = numbers.parse(texts[name], mark)
         parsed[name], wrong[name] = found.values, found.unreadable
+    some_volume = columns.floats(parsed["volume"])
     parsed["volume"], no_volume = _whole(parsed["volume"])
+    if "volume" in wrong:
+        wrong["volume"] = wrong["volume"] | (no_volume & ~np.isnan(some_volume))  # too large for a volume
     if config.missing_volume == "zero":
         none = no_volume & ~wrong.get("volume", np.zeros(n_rows, bool))
         filled = np.where(none, 0, columns.filled(columns.one_chunk(parsed["volume"]), 0))
@@ -264,7 +267,7 @@ def _name(table: pa.Table, content: Content, config: MarketConfig, days: pa.Chun
     if days is None:
         place = next(name for name in table.column_names)
         form = dates.find_form(table.column(place), config.date_format, place, content.item)
-        days = dates.parse(table.column(place), form).days
+        days = dates.parse(table.column(place), form, config.time_zone).days
     first = next((day.as_py() for day in days if day.is_valid), None)
     return ticker_of(content.item, content.folder, first.year if first else None)
 
