@@ -19,14 +19,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.config import MarketConfig
-from cloudlstm.config.tickers import ticker as ticker_name
 from cloudlstm.errors import CloudLSTMError, UnreadableSourceError
 from cloudlstm.market import bars, columns
 from cloudlstm.market.sources import dates, numbers
 from cloudlstm.market.sources.files import column_names, contents, parquet_file, text_file, unpacking
 from cloudlstm.market.sources.files.header import Expected, Header
 from cloudlstm.market.sources.files.side_by_side import Series
-from cloudlstm.market.sources.files.ticker_column import read_tickers
+from cloudlstm.market.sources.files.ticker_column import header_ticker, read_tickers, repeated
 from cloudlstm.market.sources.files.ticker_names import ticker_of
 
 PARSER_VERSION = 2
@@ -126,7 +125,7 @@ def tickers(content: Content, config: MarketConfig) -> set[str]:
         table, header = _columns(content, config, ("ticker", "date"))
         named = {each.ticker for each in header.series if each.ticker}
         if named or not header.series or not table.num_rows:
-            return {_named(name, content) for name in named}
+            return {header_ticker(name, content.item) for name in named}
         if "ticker" not in header.series[0].columns:
             return {_name(table, content, config)}
         place = header.series[0].columns["ticker"]
@@ -200,18 +199,18 @@ def _series(
         filled = np.where(none, 0, columns.filled(columns.one_chunk(parsed["volume"]), 0))
         parsed["volume"] = pa.chunked_array([pa.array(filled, mask=no_volume & ~none)])
     if series.ticker is not None:
-        name = _named(series.ticker, content)
-        ticker = _repeat(name, n_rows)
+        name = header_ticker(series.ticker, content.item)
+        ticker = repeated(name, n_rows)
     elif "ticker" in series.columns:
         place = series.columns["ticker"]
         texts["ticker"] = table.column(f"f{place}")
         ticker, wrong["ticker"], notes = read_tickers(texts["ticker"], header.names[place])
     else:
         name = _name(table, content, config, date.days)
-        ticker = _repeat(name, n_rows)
+        ticker = repeated(name, n_rows)
         notes = [f"the ticker is taken from the name of the file or its folder: {name}"]
     texts["date"], wrong["date"] = table.column(f"f{series.columns['date']}"), date.unreadable
-    source = _repeat(content.item.rsplit("/", 1)[1], n_rows)
+    source = repeated(content.item.rsplit("/", 1)[1], n_rows)
     made = {"ticker": ticker, "date": date.days, **parsed, "source": source}
     if text_file.BROKEN in table.column_names:
         texts["row"] = table.column(text_file.BROKEN)
@@ -254,14 +253,6 @@ def _notes(header: Header, mark: str, form: dates.DateForm, config: MarketConfig
     return notes
 
 
-def _named(text: str, content: Content) -> str:
-    """Returns the ticker that a header names."""
-    found = ticker_name(text)
-    if found is None:
-        raise UnreadableSourceError(f"{content.item}: the header names {text[:_MOST_SHOWN]!r}, which is no ticker")
-    return found
-
-
 def _name(table: pa.Table, content: Content, config: MarketConfig, days: pa.ChunkedArray | None = None) -> str:
     """Returns the ticker that the file is named after."""
     if days is None:
@@ -270,10 +261,6 @@ def _name(table: pa.Table, content: Content, config: MarketConfig, days: pa.Chun
         days = dates.parse(table.column(place), form, config.time_zone).days
     first = next((day.as_py() for day in days if day.is_valid), None)
     return ticker_of(content.item, content.folder, first.year if first else None)
-
-
-def _repeat(text: str, n: int) -> pa.ChunkedArray:
-    return pa.chunked_array([columns.from_codes(np.zeros(n, np.int32), [text])])
 
 
 def _whole(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""Reads a column of tickers."""
+"""The tickers of rows: from a column of the file, or one for all rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.config.tickers import ticker
+from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import columns
+
+_SHOWN = 40
 
 
 def read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray, NDArray[np.bool_], list[str]]:
@@ -36,3 +39,24 @@ def read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray,
         pair = next(sorted(each) for each in spelt.values() if len(each) > 1)
         notes.append(f"tickers that differ in case only are one: {', '.join(pair[:2])}")
     return pa.chunked_array([columns.from_codes(number_of[code], distinct)]), wrong[code], notes
+
+
+def header_ticker(text: str, item: str) -> str:
+    """Returns the ticker that a header names.
+
+    Args:
+        text: The name in the header.
+        item: The file, for the error message.
+
+    Raises:
+        UnreadableSourceError: if it is no ticker.
+    """
+    found = ticker(text)
+    if found is None:
+        raise UnreadableSourceError(f"{item}: the header names {text[:_SHOWN]!r}, which is no ticker")
+    return found
+
+
+def repeated(text: str, n_rows: int) -> pa.ChunkedArray:
+    """Returns a text column with the same text in all rows."""
+    return pa.chunked_array([columns.from_codes(np.zeros(n_rows, np.int32), [text])])
