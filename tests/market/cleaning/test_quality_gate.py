@@ -69,7 +69,7 @@ def test_too_many_filled_bars_fail():
 
 def test_one_bad_ticker_fails_with_its_name():
     shard = {f"T{i}": counts(1000) for i in range(50)} | {"BAD": counts(10, off_calendar=4)}
-    with pytest.raises(QualityGateError, match=r"1 tickers, worst BAD 40.0% of 10 \(off_calendar 4\)") as caught:
+    with pytest.raises(QualityGateError, match=r"1 ticker, worst BAD 40.0% of 10 \(off_calendar 4\)") as caught:
         evaluate_gate([shard], None, CONFIG)
     assert caught.value.hint == "universe.exclude=BAD, or clean.max_refused_fraction_ticker=0.4"
     assert "\n" not in str(caught.value)
@@ -191,6 +191,24 @@ def test_one_ticker_of_another_exchange_is_to_be_excluded():
     )
     assert "BTC-USD: the dates fit the calendar 24/7" in error.message
     assert error.hint.startswith("universe.exclude=BTC-USD, or")
+
+
+def test_names_that_differ_only_in_case_are_told_where_rows_conflict():
+    one = error_of({"AAA": counts(1000, duplicate_conflict=500)})
+    assert "duplicate_conflict 500: several rows for one ticker and date; tickers that differ only in" in one.message
+    assert one.hint.startswith("one row for each ticker and date")
+    other = error_of(good(60) | {"BACPL": counts(1000, duplicate_conflict=500)})
+    assert "BACPL 50.0% of 1,000 (duplicate_conflict 500): several rows for one ticker and date" in other.message
+    assert "only in case" not in error_of(good(60) | {"BAD": counts(1000, outlier=500)}).message
+    minutes = Problem("the bars are less than a day apart", "daily bars")
+    assert (
+        "only in case" not in error_of({"AAA": counts(1000, duplicate_conflict=500)}, dates=lambda _: minutes).message
+    )
+
+
+def test_gaps_that_rejected_rows_left_are_no_problem_of_their_own():
+    assert "would fill" not in str(error_of({"AAA": counts(1000, outlier=30) | {"filled": 40}}))
+    assert "would fill" in str(error_of({"AAA": counts(1000, outlier=30) | {"filled": 61}}))
 
 
 def test_only_the_most_frequent_reason_and_unreadable_values_have_an_example():

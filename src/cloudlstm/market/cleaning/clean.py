@@ -210,6 +210,6 @@ def _examples(raw: pa.Table, shard: Shard) -> dict[str, str]:
                 where = f"{row[bars.UNREADABLE]} in {row['source']}"
             elif rule.reason == "duplicate_conflict":
                 last = int(np.searchsorted(shard.key, shard.key[rows[0]], side="right")) - 1
-                where += f" and in {raw.column('source')[last]}; tickers that differ only in case are one ticker"
+                where += f" and in {raw.column('source')[last]}"
             examples[rule.reason] = where
     return examples

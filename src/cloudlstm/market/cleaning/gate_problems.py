@@ -35,6 +35,10 @@ _HINTS = {
 }
 
 
+_WHY = {"duplicate_conflict": ": several rows for one ticker and date; tickers that differ only in case are one ticker"}
+"""Explains a reason, where it is the most frequent one."""
+
+
 def no_problem(_: str) -> Problem | None:
     """Knows nothing about the dates of a ticker."""
     return None
@@ -103,16 +107,22 @@ def find_problems(counted: Counted, config: CleanConfig, evidence: Evidence) -> 
     """Returns every limit that is exceeded, with words to type.
 
     If most tickers have dates that do not fit the calendar, this one cause explains the limits on bars, and its hint
-    replaces theirs.
+    replaces theirs. Gaps that rejected rows left are no problem of their own.
     """
-    limits = [
-        problem for check in (_refused, _filled, _tickers) if (problem := check(counted, config, evidence)) is not None
-    ]
-    if limits and (cause := _cause_of_dates(counted, evidence)) is not None:
-        messages = "; ".join([cause.message, *(problem.message for problem in limits)])
-        limits = [Problem(messages, cause.hint)]
-    missing = _missing(counted, config, evidence)
-    return [*([missing] if missing else []), *limits]
+    missing, refused = _missing(counted, config, evidence), _refused(counted, config, evidence)
+    filled, tickers = _filled(counted, config, evidence), _tickers(counted, config, evidence)
+    found = [problem for problem in (refused, filled, tickers) if problem is not None]
+    if found and (cause := _cause_of_dates(counted, evidence)) is not None:
+        messages = [problem.message for problem in found if problem is not tickers]
+        found = [Problem("; ".join([cause.message, *messages]), cause.hint)]
+    elif refused is not None:
+        found[0] = Problem(refused.message + _why(counted.total), refused.hint)
+        n_refused = sum(counted.total[reason] for reason in GATED)
+        if filled is not None and 2 * n_refused > counted.total["filled"]:
+            found.remove(filled)
+        if tickers is not None and len(counted.by_ticker) == 1:
+            found.remove(tickers)
+    return [*([missing] if missing is not None else []), *found]
 
 
 def _cause_of_dates(counted: Counted, evidence: Evidence) -> Problem | None:
@@ -155,8 +165,7 @@ def _refused(counted: Counted, config: CleanConfig, evidence: Evidence) -> Probl
     message = f"cleaning rejected {fraction:.2%} of {counted.total['rows']:,} bars (limit {limit:.2%}): {reasons}"
     words = _without_the_worst(counted, refused_fraction, limit, evidence)
     if not words:
-        most = max(GATED, key=lambda reason: counted.total[reason])
-        words = [_HINTS.get(most, _CORRECT)]
+        words = [_HINTS.get(_most_frequent(counted.total), _CORRECT)]
     if fraction <= _MOST_TO_RAISE:
         words.append(_raised("max_refused_fraction", fraction))
     return Problem(message, ", or ".join(words))
@@ -187,14 +196,26 @@ def _tickers(counted: Counted, config: CleanConfig, evidence: Evidence) -> Probl
     for name in over[:SHOWN]:
         counts = counted.by_ticker[name]
         shown.append(f"{name} {refused_fraction(counts):.1%} of {counts['rows']:,} ({_reasons(counts)})")
-    message = f"over the limit of {limit:.1%} of their bars rejected: {len(over)} tickers, worst {', '.join(shown)}"
-    if cause := evidence.dates(over[0]):
+    n_tickers = "1 ticker" if len(over) == 1 else f"{len(over)} tickers"
+    message = f"over the limit of {limit:.1%} of their bars rejected: {n_tickers}, worst {', '.join(shown)}"
+    if _most_frequent(counted.by_ticker[over[0]]) in _OF_DATES and (cause := evidence.dates(over[0])):
         message += f"; {over[0]}: {cause.message}"
+    else:
+        message += _why(counted.by_ticker[over[0]])
     words = [_exclude(over, evidence)] if len(over) < sum(1 for name in counted.by_ticker if name) else []
     worst = refused_fraction(counted.by_ticker[over[0]])
     if worst <= _MOST_TO_RAISE_OF_TICKER:
         words.append(_raised("max_refused_fraction_ticker", worst))
     return Problem(message, ", or ".join(words) or _CORRECT)
+
+
+def _most_frequent(counts: Counter[str]) -> str:
+    return max(GATED, key=lambda reason: counts[reason])
+
+
+def _why(counts: Counter[str]) -> str:
+    """Returns an explanation of the most frequent reason, where it needs one."""
+    return _WHY.get(_most_frequent(counts), "")
 
 
 def _without_the_worst(
