@@ -25,6 +25,7 @@ from cloudlstm.runs.manifest import Manifest, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
 from dataset.tables import features_table
 from evaluation.samples import HISTORY
+from report.pages import Page
 
 SETTINGS = {
     "market": {"source": "synthetic"},
@@ -106,6 +107,15 @@ def test_writes_all_objects_and_names_them_in_the_manifest(run):
         read_object(row)  # sizes and checksums are those of the manifest
     assert manifest.objects[0].uri == run.paths.report("report.json")
     assert Manifest.load(run.paths, "evaluate") == manifest
+
+
+def test_the_files_that_the_page_links_to_lie_beside_it(run, tmp_path):
+    run.evaluate()
+    beside = tmp_path / "run" / "report"
+    page = (beside / "report.html").read_text(encoding="utf-8")
+    linked = {name for name in Page(page).references if not name.startswith(("#", "data:"))}
+    assert linked == {"report.json", "forecasts.csv", "forecasts.parquet"}
+    assert all((beside / name).is_file() for name in linked)
 
 
 def test_scores_the_network_and_the_baselines_on_the_same_labels(run):

@@ -11,7 +11,7 @@ from cloudlstm.report.charts.panel import BROAD_PX, Box, EndLabel
 from cloudlstm.report.charts.scales import Scale, date_ticks, day_number, padded, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, Marker, text_width
 from cloudlstm.report.models import CumulativeSeries, ErrorSeries
-from cloudlstm.text.numbers import count, p_value, percent, signed
+from cloudlstm.text.numbers import count, p_value, percent, signed, signed_percent
 
 COMPARED: tuple[ModelName, ...] = ("lstm", "ridge", "drift")
 """Models that are compared with naive."""
@@ -46,7 +46,7 @@ def _relative_rmse_panel(drawing: Drawing, box: Box, loss: str, tests: Sequence[
     known = [value for _, value in rows if value is not None]
     ends = [edge for test, _ in rows for edge in _interval(test)]
     low, high = padded(min([0.0, *known, *ends]), max([0.0, *known, *ends]), 0.06)
-    texts = ["–" if value is None else signed(value) for _, value in rows]
+    texts = [signed_percent(None if value is None else value / 100.0) for _, value in rows]
     p_px = text_width("<0.001", LABEL_PX)
     value_px = max(text_width("vs naive", TICK_PX), *(text_width(text, LABEL_PX) for text in texts))
     plot = Box(box.left + 52.0, box.top + 24.0, box.right - p_px - value_px - 28.0, box.bottom - panel.AXIS_PX)
@@ -90,7 +90,7 @@ def cumulative(series: CumulativeSeries, width: float) -> Drawing | None:
         return None
     broad = width > BROAD_PX
     lines = {model: [100.0 * value for value in series.models[model]] for model in COMPARED}
-    ends = {model: f"{MODEL_LABELS[model]} {signed(values[-1])}" for model, values in lines.items()}
+    ends = {model: f"{MODEL_LABELS[model]} {signed_percent(values[-1] / 100.0)}" for model, values in lines.items()}
     low, high = padded(min(0.0, *map(min, lines.values())), max(0.0, *map(max, lines.values())), 0.04)
     found = ticks(low, high, 5, naive_tick)
     drawing = Drawing(width, 260.0 if broad else 240.0)

@@ -12,7 +12,7 @@ from cloudlstm.report.charts.panel import BROAD_PX, Box
 from cloudlstm.report.charts.scales import Scale, padded, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, Drawing, fit_text, text_width
 from cloudlstm.report.models import SkillInterval
-from cloudlstm.text.numbers import count, signed
+from cloudlstm.text.numbers import count, signed, signed_percent
 
 MANY_TICKERS = 60
 """More tickers than this are shown as a histogram."""
@@ -42,7 +42,7 @@ def _dots(names: list[str], values: list[float], ends: Mapping[str, tuple[float,
     row_px = 24.0 if len(names) <= 20 else 18.0
     drawing = Drawing(width, 26.0 + row_px * len(names) + panel.AXIS_PX)
     panel.title(drawing, 0.0, 12.0, "Skill on price", "against naive, by ticker", width)
-    texts = [signed(value) for value in values]
+    texts = [signed_percent(value / 100.0) for value in values]
     labels = [fit_text(name, LABEL_PX, _NAMES * width) for name in names]
     left = max(text_width(label, LABEL_PX) for label in labels) + 14.0
     right = width - max(text_width(text, LABEL_PX) for text in texts) - 14.0
