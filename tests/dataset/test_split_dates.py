@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from bar_factory import weekdays
 from cloudlstm.config import DatasetConfig, parse
 from cloudlstm.dataset.sequences import build, longest_segment, require_windows
-from cloudlstm.dataset.splits import LABELLED, bars_before_label, propose_splits, split_of, splits_without_dates
+from cloudlstm.dataset.splits import (
+    LABELLED,
+    bars_before_label,
+    propose_splits,
+    require_split_dates,
+    split_of,
+    splits_without_dates,
+)
 from cloudlstm.errors import DataError
 from dataset.tables import features_table
 
@@ -73,3 +80,14 @@ def test_no_bars_and_no_reason_that_is_known():
         require_windows({"train": 1}, CONFIG, 1500, years)
     assert "other split dates" in caught.value.hint
     require_windows(dict.fromkeys(LABELLED, 1), CONFIG, 1500, years)
+
+
+def test_too_few_dates_are_an_error_with_split_dates_that_fit() -> None:
+    with pytest.raises(
+        DataError, match="too few dates for validation, test: the bars are of 2010-01-04 to 2018"
+    ) as caught:
+        require_split_dates(OLD, CONFIG)
+    require_split_dates(OLD, with_words(caught.value.hint))
+    with pytest.raises(DataError, match="the bars are of no date") as caught:
+        require_split_dates(OLD[:0], CONFIG)
+    assert caught.value.hint

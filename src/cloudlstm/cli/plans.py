@@ -8,7 +8,9 @@ from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.find import read_config, root_uri
 from cloudlstm.config import RunConfig, load, parse, require_local_master
+from cloudlstm.dataset.splits import require_split_dates
 from cloudlstm.errors import AccessDeniedError, MissingExtraError, UsageError
+from cloudlstm.market.calendar import sessions as session_days
 from cloudlstm.market.sources.base import look_at_source
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.paths import RunPaths, index
@@ -61,8 +63,12 @@ def look(plan: Plan, config: RunConfig, target: Target) -> None:
     here = target.root is None
     try:
         has_bars = storage.exists(RunPaths(plan.run).manifest("ingest"))
-        for note in look_at_source(config, closely=not has_bars, services=here).notes:
+        found = look_at_source(config, closely=not has_bars, services=here)
+        for note in found.notes:
             terminal.write_error(f"note: {note}\n")
+        if found.first and found.last:
+            first, last = max(found.first, config.market.start), min(found.last, config.market.end)
+            require_split_dates(session_days(config.market.calendar, first, last), config.dataset)
     except (AccessDeniedError, MissingExtraError) as error:
         if here:
             raise

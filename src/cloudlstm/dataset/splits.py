@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.config import DatasetConfig
+from cloudlstm.errors import DataError
 from cloudlstm.features import FEATURE_NAMES, FEATURES
 from cloudlstm.market.calendar import to_date
 
@@ -100,6 +101,24 @@ def propose_splits(dates: NDArray[np.int32], config: DatasetConfig) -> str:
     validation = int(np.clip(round(_VALIDATION * len(dates)), least, len(dates) - train - least))
     train_end, validation_end = (to_date(int(dates[n - 1])) for n in (train, train + validation))
     return f"dataset.train_end={train_end} dataset.validation_end={validation_end}"
+
+
+def require_split_dates(dates: NDArray[np.int32], config: DatasetConfig) -> None:
+    """Raises DataError, with split dates that fit, if a labelled split has too few dates whatever the bars are.
+
+    Args:
+        dates: The dates of the bars, sorted and unique, as days since 1970-01-01.
+        config: Window, horizon and split dates.
+    """
+    lacking = splits_without_dates(dates, config)
+    if not lacking:
+        return
+    first_last = " to ".join(str(to_date(int(day))) for day in dates[[0, -1]]) if len(dates) else "no date"
+    raise DataError(
+        f"too few dates for {', '.join(lacking)}: the bars are of {first_last}, train ends {config.train_end}, "
+        f"validation ends {config.validation_end}, and a window has {config.window_bars} bars",
+        hint=propose_splits(dates, config) or "a shorter dataset.window_bars, or bars of more dates",
+    )
 
 
 def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
