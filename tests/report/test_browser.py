@@ -12,9 +12,10 @@ import pytest
 from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS
 from evaluation.samples import make_extreme_forecasts, make_forecasts, report_of
+from report.test_hostile_names import MARKUP, VERY_LONG, named, steps_with
 from requirements import without
 
-WIDTHS, PAGES = (390, 1280), ("normal", "extreme")
+WIDTHS, PAGES = (390, 1280), ("normal", "extreme", "names")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 # Measures the page after layout and posts the result to the parent document.
@@ -42,6 +43,8 @@ addEventListener("load", () => {
     dark: matchMedia("(prefers-color-scheme: dark)").matches,
     ground: getComputedStyle(document.body).backgroundColor,
     shown: [...document.querySelectorAll("svg")].filter((svg) => svg.getBoundingClientRect().width).length,
+    table: Math.max(...[...document.querySelectorAll("table")].map((each) => each.getBoundingClientRect().width)),
+    tallest: Math.max(...[...document.querySelectorAll("tr")].map((each) => each.getBoundingClientRect().height)),
     smallest: Math.min(...[...document.querySelectorAll("p, td, th, dd, dt, figcaption, li")]
       .map((each) => parseFloat(getComputedStyle(each).fontSize))),
   };
@@ -77,6 +80,8 @@ def pages(tmp_path_factory):
         "normal": report_of(make_forecasts(tickers=6)),
         "extreme": report_of(make_extreme_forecasts(tickers=50), source="files"),
     }
+    names = (*VERY_LONG, *MARKUP)
+    reports["names"] = report_of(named(names), steps=steps_with(names))
     for name, report in reports.items():
         page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html.render(report))
         (folder / f"{name}.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
@@ -115,6 +120,8 @@ def test_nothing_overflows(measured, name, width):
     assert found["dark"] is dark
     assert found["scroll"] <= width, found["wide"]
     assert found["wide"] == []
+    assert found["table"] <= 960  # a wider one scrolls even on a desk
+    assert found["tallest"] <= 320
     assert found["out"] == []
     assert found["shown"] == len(CHARTS)  # each at one of its two widths
     assert found["smallest"] >= 12

@@ -134,6 +134,14 @@ def test_text_has_enough_contrast_in_every_theme(theme):
     assert contrast(colours["note-ink"] if "note-ink" in colours else colours["ink"], colours["note"]) >= 4.5
 
 
+def test_a_printed_page_has_its_number_and_may_end_within_a_table(page):
+    printed = page[page.index("@media print") : page.index("</style>")]
+    assert re.search(r"@bottom-right \{ content: counter\(page\)", printed)
+    whole = re.search(r"([^{}]*)\{ break-inside: avoid; \}", printed)[1]
+    assert {"figure", "tr"} <= set(re.split(r"[,\s]+", whole))
+    assert not {"table", ".scroll", "section"} & set(re.split(r"[,\s]+", whole))
+
+
 def test_equal_reports_give_equal_pages(report, page):
     assert html.render(report) == page
 

@@ -142,13 +142,13 @@ def _printable(value: Any) -> Any:
     return [_printable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def ticker_name(text: str) -> str:
-    """A ticker; a very long one is shortened and shown whole on hover."""
+def ticker_name(text: str, most: int = LONG_NAME) -> str:
+    """A ticker or another text; one of more than `most` characters is shortened and shown whole on hover."""
     from markupsafe import Markup
 
-    if len(text) <= LONG_NAME:
+    if len(text) <= most:
         return text
-    return Markup('<span title="{}">{}</span>').format(text, shortened(text, LONG_NAME))
+    return Markup('<span title="{}">{}</span>').format(text, shortened(text, most))
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
