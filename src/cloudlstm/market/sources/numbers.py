@@ -1,16 +1,15 @@
-"""Reads numbers as people and programs write them: 1,234.56, 1.234,56, $208.62, 51.43M, (1.23).
+"""Parses numbers as people write them: currencies, thousands marks, decimal commas, K/M/B, brackets, full-width digits.
 
-Whether a comma is a decimal mark is decided for a whole file, since `1,234` alone can be both. A text that is there and
-is no number is reported as such, and is never taken for a missing value.
+Whether a comma or a point is the decimal mark is decided once for a file, from all its number columns. A text that is
+no number in that convention is unreadable; it is never guessed.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -22,202 +21,219 @@ from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import columns
 
 DecimalMark = Literal[".", ","]
+"""The character between whole number and fraction."""
 
-_MISSING = frozenset(
-    ("", "-", "--", "---", "–", "—", "*", ".", "..", "...", "n/a", "#n/a", "na", "n.a.", "nan", "null", "none", "nil",
-     "nd", "n.d.", "#value!", "#div/0!", "\\n", "<na>", "missing", "k.a.", "无", "無")
-)  # fmt: skip
-"""Texts that say that there is no value, in lower case."""
+_MARKS: tuple[DecimalMark, DecimalMark] = (".", ",")
 
-_FACTORS = {
-    "k": 1e3, "tsd": 1e3, "m": 1e6, "mn": 1e6, "mm": 1e6, "mio": 1e6, "mln": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9,
-    "mld": 1e9, "t": 1e12, "tn": 1e12, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "만": 1e4, "억": 1e8, "тыс": 1e3,
-    "млн": 1e6, "млрд": 1e9,
-}  # fmt: skip
-_CURRENCY = (
-    r"(?:US\$|HK\$|NT\$|A\$|C\$|S\$|R\$|[$€£¥₹₩₽₺₪฿₫₱]|zł|kr\.?|Rs\.?|"
-    r"USD|EUR|GBP|GBX|GBp|JPY|CNY|CHF|INR|KRW|HKD|TWD|CAD|AUD|SEK|NOK|DKK|PLN|BRL|TRY|RUB|MXN|ZAR|元|円|원)"
+MISSING = frozenset(
+    ("", "-", "--", "---", "–", "—", "*", "n/a", "#n/a", "na", "n.a.", "null", "none", "nan", "<na>", "nat", "#n/a n/a")
 )
-_PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_GROUPED = {".": r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$", ",": r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?$"}
-_BOTH = {".": r"\d,\d{3}\.\d*", ",": r"\d\.\d{3},\d*"}
-_SEVERAL_GROUPS = {".": r"\d{1,3},\d{2,3},\d{3}", ",": r"\d{1,3}\.\d{3}\.\d{3}"}
-_ALONE = {".": r"^[^.,]*\d*\.(\d{1,2}|\d{4,})?[^\d.,]*$", ",": r"^[^.,]*\d*,(\d{1,2}|\d{4,})[^\d.,]*$"}
-"""By decimal mark: texts that only this mark explains."""
-_UNDECIDED = {".": r"^[^.,]*\d{1,3}\.\d{3}[^\d.,]*$", ",": r"^[^.,]*\d{1,3},\d{3}[^\d.,]*$"}
-_SHOWN = 40
+"""Texts for a value that is not there, in lower case."""
+
+_SCALES = {
+    1e3: "k tsd тыс 千", 1e4: "万 萬 만", 1e5: "lakh lac", 1e6: "m mm mn mio mln млн", 1e7: "cr crore",
+    1e8: "亿 億 억", 1e9: "b bn mrd mld mlrd млрд", 1e12: "t tn трлн",
+}  # fmt: skip
+_SCALE = {unit: scale for scale, units in _SCALES.items() for unit in units.split()}
+_CODES = (
+    "USD EUR GBP JPY CNY RMB INR KRW CHF SEK NOK DKK ISK HKD TWD SGD AUD CAD NZD BRL MXN CLP COP ARS ZAR PLN CZK HUF "
+    "TRY RUB ILS THB IDR MYR PHP VND AED SAR PKR EGP"
+)
+_CURRENCY = rf"(?:{'|'.join(_CODES.split())}|R\$|US\$|HK\$|NT\$|[ACS]\$|[kK]r\.?|Rs\.?|Fr\.|zł|[$€£¥₹₩₽₺₫฿₪₱₦元円원])"
+_WRITTEN = re.compile(
+    rf"(?P<open>\()?\s*(?P<sign>[+−-])?\s*{_CURRENCY}?\s*(?P<sign_after>[+−-])?\s*"
+    r"(?P<whole>[0-9](?:[0-9.,'’_ ]*[0-9])?[.,]?|[.,][0-9]+)(?P<exponent>[eE][+-]?[0-9]+)?\s*"
+    rf"(?:(?P<unit>{'|'.join(sorted(_SCALE, key=len, reverse=True))})\.?)?\s*{_CURRENCY}?\s*(?P<close>\))?",
+    re.IGNORECASE,
+)
+_NOISE = r"[eE][+-]?[0-9]+|\pL+\.?|[^0-9.,]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Numbers:
-    """The numbers of a column.
-
-    Attributes:
-        values: float64; null where a value is missing or is no number.
-        unreadable: True where a text is there and is no number, (rows,).
-    """
+    """A parsed column."""
 
     values: pa.ChunkedArray
+    """float64; null where the value is missing or unreadable."""
     unreadable: NDArray[np.bool_]
+    """For each row, whether it has a text that is no number."""
 
 
 def decimal_mark(
-    named: Mapping[str, pa.ChunkedArray], configured: DecimalMark | None, uri: str, *, likely: DecimalMark | None = None
+    columns: Mapping[str, pa.ChunkedArray],
+    configured: DecimalMark | None,
+    uri: str,
+    *,
+    likely: DecimalMark | None = None,
 ) -> DecimalMark:
-    """Decides which decimal mark the numbers of a file have.
+    """Returns the decimal mark of a file.
+
+    Texts such as 1,234.56 or 40,2414 decide; of two contradictory kinds the more frequent one. `1,234` can be read in
+    two ways: it is a whole number in a column "volume", otherwise other values of the column or `likely` decide.
 
     Args:
-        named: The number columns, by the file's name for each.
-        configured: `market.decimal`; then it is the answer.
+        columns: The number columns, of any type, by their name in bars.
+        configured: The setting `market.decimal`; if given, it is the answer.
         uri: The file, for the error message.
-        likely: The mark that the rest of the file suggests; it counts where both are possible.
+        likely: The mark to expect in such a file, as the comma in a file delimited by semicolons.
 
     Raises:
-        UnreadableSourceError: if both marks explain the numbers, with different values.
+        UnreadableSourceError: if nothing decides; the message reads a value in both ways.
     """
     if configured:
         return configured
-    votes: dict[DecimalMark, int] = {".": 0, ",": 0}
-    undecided: dict[DecimalMark, str] = {}
-    for column in named.values():
-        if not _is_text(column.type):
-            continue
-        texts = _distinct(column)
-        for mark in votes:
-            pattern = "|".join((_BOTH[mark], _SEVERAL_GROUPS[mark], _ALONE[mark]))
-            votes[mark] += pc.sum(pc.match_substring_regex(texts, pattern)).as_py() or 0
-            some = texts.filter(pc.match_substring_regex(texts, _UNDECIDED[mark]))
-            if len(some):
-                undecided.setdefault(mark, some[0].as_py())
-    if any(votes.values()):
-        return "." if votes["."] >= votes[","] else ","
-    if not undecided or (set(undecided) == {"."} and likely != ","):
-        return likely or "."
-    if set(undecided) == {","} and _only_whole(named):
+    texts = {name: _distinct(column) for name, column in columns.items() if _is_text(column.type)}
+    if not any(_count(text, r",|\..*\.") for text in texts.values()):
         return "."
-    text = next(iter(undecided.values()))
-    comma, point = (parse(pa.chunked_array([[text]]), mark).values[0].as_py() for mark in (",", "."))
-    raise UnreadableSourceError(
-        f"{uri}: the number {text!r} is {comma:g} with a decimal comma, and {point:g} with a decimal point",
-        hint="market.decimal=, or market.decimal=.",
-    )
+    texts = {name: _bare(text) for name, text in texts.items()}
+    points, commas = (sum(_count(text, _decisive(mark)) for text in texts.values()) for mark in _MARKS)
+    if points or commas:
+        return "." if points >= commas else ","
+    if _count(texts.get("volume"), _undecided(",")):
+        return "."
+    for name, text in texts.items():
+        if not _count(text, _undecided(",")):
+            continue
+        if _thousands_fit(text):
+            return "."
+        if likely:
+            return likely
+        first = next(value for value in text.to_pylist() if value and re.match(_undecided(","), value))
+        point, comma = (f"{_digits(first, mark):g}" for mark in _MARKS)
+        raise UnreadableSourceError(
+            f"{uri}: {first} in the column {name!r} is {point} with a decimal point and {comma} with a decimal comma",
+            hint='market.decimal="," or market.decimal="."',
+        )
+    return "."
+
+
+def _bare(text: pa.Array) -> pa.Array:
+    """Returns only the digits, commas and points of texts."""
+    return pc.replace_substring_regex(pc.utf8_normalize(text, "NFKC"), _NOISE, "")
+
+
+def _distinct(column: pa.ChunkedArray) -> pa.Array:
+    """Returns the distinct texts of a text column, without nulls."""
+    unique = column.unique()
+    if pa.types.is_dictionary(unique.type):
+        unique = unique.dictionary_decode()
+    return unique.cast(pa.string()).drop_null()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _decisive(mark: DecimalMark) -> str:
+    """Returns the pattern of texts that can be read with this decimal mark only."""
+    d, t = (r"\.", ",") if mark == "." else (",", r"\.")
+    both = rf"[0-9]{{1,3}}(?:{t}[0-9]{{2,3}})*{t}[0-9]{{3}}{d}[0-9]*"
+    two_groups = rf"[0-9]{{1,3}}(?:{t}[0-9]{{2,3}})+{t}[0-9]{{3}}"
+    fraction = rf"[0-9]*{d}(?:[0-9]{{0,2}}|[0-9]{{4,}})|0[0-9]*{d}[0-9]{{3}}|[0-9]{{4,}}{d}[0-9]{{3}}|{d}[0-9]+"
+    return f"^(?:{both}|{two_groups}|{fraction})$"
+
+
+def _undecided(mark: DecimalMark) -> str:
+    """Returns the pattern of texts such as 1,234: the mark is a decimal mark or a thousands mark."""
+    return rf"^[1-9][0-9]{{0,2}}{re.escape(mark)}[0-9]{{3}}$"
+
+
+def _count(text: pa.Array | None, pattern: str) -> int:
+    return 0 if text is None else int(pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0)
+
+
+def _thousands_fit(text: pa.Array) -> bool:
+    """Whether values such as 1,003 stand beside whole numbers of their size, as 992, when read as thousands."""
+    plain = text.filter(pc.match_substring_regex(text, r"^[1-9][0-9]*$"))
+    grouped = text.filter(pc.match_substring_regex(text, _undecided(",")))
+    if not len(plain):
+        return False
+    usual = float(np.median(plain.cast(pa.float64()).to_numpy()))
+    sizes = pc.replace_substring(grouped, ",", "").cast(pa.float64()).to_numpy()
+    return bool(np.median(np.abs(np.log(sizes / usual))) < np.log(30.0))
 
 
 def parse(column: pa.ChunkedArray, mark: DecimalMark) -> Numbers:
-    """Reads the numbers of a column of any type.
+    """Parses a column of any type to float64.
 
     Args:
-        column: Numbers, or text with numbers.
-        mark: The decimal mark of text.
+        column: Numbers of any width, or text.
+        mark: The decimal mark of texts, see `decimal_mark`.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):  # parse each distinct text once
         array = columns.one_chunk(column)
-        found = parse(pa.chunked_array([array.dictionary]), mark)
+        numbers = parse(pa.chunked_array([array.dictionary]), mark)
         code = columns.codes_of(array)
-        values = found.values.combine_chunks().take(array.indices)
-        return Numbers(pa.chunked_array([values]), np.append(found.unreadable, False)[code])
+        unreadable = np.append(numbers.unreadable, False)[code]
+        return Numbers(pa.chunked_array([columns.one_chunk(numbers.values).take(array.indices)]), unreadable)
     if not _is_text(kind):
-        return _of_numbers(column.cast(pa.float64(), safe=False))
-    text = pc.utf8_trim_whitespace(columns.one_chunk(column).cast(pa.string()))
-    values, rest = _vectorized(text, mark)
-    place = np.flatnonzero(pc.fill_null(rest, pa.scalar(False)).to_numpy(zero_copy_only=False))  # noqa: FBT003
-    if not len(place):
-        return Numbers(pa.chunked_array([values]), np.zeros(len(text), bool))
-    encoded = text.take(pa.array(place)).dictionary_encode()
-    parsed = [_number(value, mark) for value in encoded.dictionary.to_pylist()]
-    code = columns.codes_of(encoded)
-    number = np.array([np.nan if value is None else value for value, _ in parsed])[code]
-    result = columns.filled(values, np.nan).copy()
-    result[place] = number
-    unreadable = np.zeros(len(text), bool)
-    unreadable[place] = np.array([wrong for _, wrong in parsed])[code]
-    return Numbers(pa.chunked_array([pa.array(result, from_pandas=True)]), unreadable)
-
-
-def _of_numbers(column: pa.ChunkedArray) -> Numbers:
-    """Numbers that are not text. Infinity is no price and no volume."""
-    values = columns.floats(column)
-    infinite = np.isinf(values)
-    if infinite.any():
-        column = pa.chunked_array([pa.array(np.where(infinite, np.nan, values), from_pandas=True)])
-    return Numbers(column, infinite)
-
-
-def _vectorized(text: pa.Array, mark: DecimalMark) -> tuple[pa.Array, pa.Array]:
-    """Parses the texts that are plain numbers, or have thousands marks; returns also which texts remain."""
-    grouped = pc.match_substring_regex(text, _GROUPED[mark])
-    plain = pc.match_substring_regex(text, _PLAIN) if mark == "." else pc.match_substring_regex(text, r"^[+-]?\d+$")
-    known = pc.or_(plain, grouped)
-    used = pc.if_else(known, text, pa.scalar(None, pa.string()))
+        return _cast(column)
+    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    text = columns.one_chunk(text) if len(text) else pa.array([], pa.string())
+    plain = pc.match_substring_regex(text, _plain(mark))
+    regular = pc.if_else(plain, text, pa.scalar(None, pa.string()))
     if mark == ",":
-        used = pc.replace_substring(pc.replace_substring(used, ".", ""), ",", ".")
+        regular = pc.replace_substring(pc.replace_substring(regular, ".", ""), ",", ".")
     else:
-        used = pc.replace_substring(used, ",", "")
-    values = used.cast(pa.float64())
-    infinite = pc.fill_null(pc.is_inf(values), pa.scalar(False))  # noqa: FBT003
-    return pc.if_else(infinite, pa.scalar(None, pa.float64()), values), pc.or_(pc.invert(known), infinite)
+        regular = pc.replace_substring(regular, ",", "")
+    values = regular.cast(pa.float64())
+    unreadable = np.isinf(columns.filled(values, 0.0))
+    rest = pc.fill_null(pc.invert(plain), fill_value=False).to_numpy(zero_copy_only=False)
+    if rest.any() or unreadable.any():
+        found = columns.filled(values, np.nan).copy()
+        code, texts = columns.codes(pa.chunked_array([text.filter(pa.array(rest))]))
+        read = [_number(value or "", mark) for value in texts]
+        found[rest] = np.array([np.nan if number is None else number for number in read])[code]
+        unreadable[rest] = np.isposinf(found[rest])
+        found[unreadable] = np.nan
+        values = pa.array(found, from_pandas=True)
+    return Numbers(pa.chunked_array([values]), unreadable)
 
 
-@lru_cache(maxsize=65536)
-def _number(text: str | None, mark: DecimalMark) -> tuple[float | None, bool]:
-    """Parses one text; returns the number, None if there is none, and whether the text is no number."""
-    plain = unicodedata.normalize("NFKC", text or "").strip().replace("\u2212", "-")
-    if plain.lower() in _MISSING:
-        return None, False
-    negative = plain.startswith("(") and plain.endswith(")")
-    plain = plain[1:-1].strip() if negative else plain
-    sign = ""
-    if plain[:1] in "+-":
-        sign, plain = plain[:1], plain[1:].strip()
-    plain = re.sub(rf"^{_CURRENCY}\s*|\s*{_CURRENCY}$", "", plain).strip()
-    if not sign and plain[:1] in "+-" and plain:
-        sign, plain = plain[:1], plain[1:].strip()
-    factor = 1.0
-    if found := re.search(r"(?<=[\d.,])\s*([^\W\d_]+)\.?$", plain):
-        if found[1].lower() not in _FACTORS:
-            return None, True
-        factor, plain = _FACTORS[found[1].lower()], plain[: found.start()]
-    digits = _ungrouped(plain, mark)
-    if digits is None:
-        return None, True
-    value = float(digits) * factor
-    if not np.isfinite(value):
-        return None, True
-    return (-value if negative != (sign == "-") else value), False
+def _cast(column: pa.ChunkedArray) -> Numbers:
+    """Converts a column that is no text; a type without numbers, such as dates, is unreadable."""
+    kind = column.type
+    if pa.types.is_null(kind) or pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        return Numbers(column.cast(pa.float64(), safe=False), np.zeros(len(column), np.bool_))
+    unreadable: NDArray[np.bool_] = column.is_valid().to_numpy()
+    return Numbers(pa.chunked_array([pa.nulls(len(column), pa.float64())]), unreadable)
 
 
-def _ungrouped(text: str, mark: DecimalMark) -> str | None:
-    """Returns the number with a decimal point and without thousands marks; None if it is no number."""
-    if re.fullmatch(r"\d+([ '’_]\d{3})+([.,]\d*)?", text) and not re.match(r"\d{4,}[ '’_]", text):
-        text = re.sub(r"[ '’_]", "", text)
-    other = "," if mark == "." else "."
-    groups = rf"\d{{1,3}}(\{other}\d{{3}})+|\d{{1,2}}(\{other}\d{{2}})+\{other}\d{{3}}"
-    if re.fullmatch(rf"({groups})(\{mark}\d*)?", text):
-        text = text.replace(other, "")
-    if not re.fullmatch(rf"(\d+\{mark}?\d*|\{mark}\d+)([eE][+-]?\d+)?", text):
+def _plain(mark: DecimalMark) -> str:
+    """Returns the pattern of numbers that Arrow can parse once their thousands marks are gone."""
+    d, t = (r"\.", ",") if mark == "." else (",", r"\.")
+    return rf"^[+-]?(?:(?:[0-9]+|[0-9]{{1,3}}(?:{t}[0-9]{{3}})+)(?:{d}[0-9]*)?|{d}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+
+
+def _number(text: str, mark: DecimalMark) -> float | None:
+    """Parses one text; None where nothing is written, infinity where it is no number."""
+    text = unicodedata.normalize("NFKC", text).strip()
+    if text.lower() in MISSING:
         return None
-    return text.replace(mark, ".")
+    found = _WRITTEN.fullmatch(text)
+    if not found or bool(found["open"]) != bool(found["close"]):
+        return np.inf
+    signs = [sign for sign in (found["sign"], found["sign_after"], found["open"]) if sign]
+    size = _digits(found["whole"], mark, found["exponent"] or "")
+    if size is None or len(signs) > 1:
+        return np.inf
+    size *= _SCALE[found["unit"].lower()] if found["unit"] else 1.0
+    return -size if signs and signs[0] != "+" and np.isfinite(size) else size
 
 
-def _distinct(column: pa.ChunkedArray) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string())
-    texts = pc.utf8_trim_whitespace(columns.one_chunk(column).cast(pa.string()))
-    return texts.filter(pc.match_substring_regex(texts, r"\d[.,]"))
-
-
-def _only_whole(named: Mapping[str, pa.ChunkedArray]) -> bool:
-    """True if only the volume has a comma, so that it can only be a thousands mark: shares are whole numbers."""
-    with_comma = [name for name, column in named.items() if _is_text(column.type) and _has_comma(column)]
-    return all("vol" in name.lower() or "shares" in name.lower() for name in with_comma)
-
-
-def _has_comma(column: pa.ChunkedArray) -> bool:
-    return bool(pc.any(pc.match_substring(_distinct(column), ",")).as_py())
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _digits(text: str, mark: DecimalMark, exponent: str = "") -> float | None:
+    """Parses digits with thousands marks; None if the groups are not of three digits or as in India (12,34,567)."""
+    whole, _, fraction = text.partition(mark)
+    marks = set(re.sub("[0-9]", "", whole))
+    if len(marks) > 1 or (fraction and not fraction.isdigit()):
+        return None
+    groups: Iterable[str] = re.split("[^0-9]", whole)
+    first, *others = groups
+    if others:
+        even = all(len(group) == 3 for group in others) and 1 <= len(first) <= 3
+        indian = marks == {","} and 1 <= len(first) <= 2 and len(others[-1]) == 3
+        if not even and not (indian and all(len(group) == 2 for group in others[:-1])):
+            return None
+    return float(f"{(whole and ''.join((first, *others))) or '0'}.{fraction or '0'}{exponent}")
