@@ -114,6 +114,7 @@ def manifests() -> dict[str, Manifest | None]:
         "tickers": 6,
         "withdrawn": {"outlier": 2},
         "missing_tickers": [],
+        "same_bars": [["T0002", "T0003"]],
         "worst_tickers": [{"ticker": "T0001", "rows": 500, "refused_fraction": 0.012, "refused": {"outlier": 6}}],
     }
     coverage = {

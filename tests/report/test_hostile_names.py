@@ -43,7 +43,10 @@ def steps_with(names: tuple[str, ...]) -> dict:
     lost = [{"ticker": name, "status": name, "cause": name} for name in names]
     coverage = ingest.facts["coverage"] | {"unfetched": lost}
     return usual | {
-        "clean": replace(clean, facts=clean.facts | {"worst_tickers": worst, "missing_tickers": list(names)}),
+        "clean": replace(
+            clean,
+            facts=clean.facts | {"worst_tickers": worst, "missing_tickers": list(names), "same_bars": [list(names)]},
+        ),
         "ingest": replace(ingest, facts=ingest.facts | {"coverage": coverage}),
     }
 

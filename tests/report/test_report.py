@@ -110,7 +110,13 @@ def test_facts_of_the_steps_are_in_the_report(report):
     assert report["training"]["untrained_validation_loss"] == 1.3
     assert report["data"]["coverage"]["unfetched"][1]["cause"] == "HTTP 429 after 5 tries"
     assert report["quality"]["withdrawn"][0]["labels"] == 2
+    assert report["quality"]["duplicate_series"] == [["T0002", "T0003"]]
     assert "far from the bar before" in report["quality"]["worst_tickers"][0]["reasons"][0]["meaning"]
+
+
+def test_tickers_with_the_same_bars_are_on_the_page():
+    page = html.render(report_of(make_forecasts(tickers=2, dates=4)))
+    assert "Tickers with the same bars, which count several times: T0002 = T0003." in page
 
 
 def test_a_simulated_market_is_flagged_and_a_real_one_has_the_survivorship_caveat(report):

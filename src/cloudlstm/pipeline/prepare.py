@@ -112,6 +112,8 @@ class _Pipeline:
                 _evidence(raw, shards, results, step, market.calendar),
             )
             facts["same_bars"] = find_duplicate_series(each.facts["sketches"] for each in results)
+            for group in facts["same_bars"]:
+                _LOG.warning("these tickers have the same bars: %s", ", ".join(group))
             return merge_results(results, facts)
 
         inputs = [raw.digest(), config.clean.model_dump(mode="json"), fingerprint(days.tolist())]

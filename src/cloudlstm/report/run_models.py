@@ -124,6 +124,9 @@ class Quality(Row):
     )
     missing_tickers: tuple[str, ...] = Field(description="Requested tickers without a bar after cleaning")
     worst_tickers: tuple[TickerQuality, ...]
+    duplicate_series: tuple[tuple[str, ...], ...] = Field(
+        default=(), description="Groups of tickers with the same bars, at most 20 groups of at most 20 tickers"
+    )
 
 
 class Step(Row):

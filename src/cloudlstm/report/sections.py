@@ -127,6 +127,7 @@ def quality_section(clean: Manifest | None) -> Quality:
             )
             for row in facts.get("worst_tickers") or ()
         ),
+        duplicate_series=tuple(tuple(group) for group in facts.get("same_bars") or ()),
     )
 
 

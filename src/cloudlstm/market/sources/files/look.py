@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import DataError, UnreadableSourceError
 from cloudlstm.market import columns
-from cloudlstm.market.bars import PRICES, UNREADABLE
+from cloudlstm.market.bars import UNREADABLE
 from cloudlstm.market.calendar import to_date
-from cloudlstm.market.calendar_fit import describe_fit, repeats
+from cloudlstm.market.calendar_fit import describe_bars
 from cloudlstm.market.sources.base import Findings
 from cloudlstm.market.sources.files import contents, tabular
 from cloudlstm.market.sources.files.header import NO_BARS
@@ -182,17 +182,7 @@ def _require_daily_bars(looked: Sequence[_Looked], config: MarketConfig) -> None
     if not counts.any():
         return
     most = int(np.argmax(counts))
-    rows = table.filter(pa.array(code == most))
-    prices = [columns.floats(rows.column(name)) for name in PRICES]
-    days = columns.days(rows.column("date"))
-    order = np.argsort(days, kind="stable")
-    days, prices = days[order], [values[order] for values in prices]
-    # Rows without a price, and rows that were carried over days without a session, are no bars.
-    bars = (days != columns.NO_DATE) & np.isfinite(prices[-1]) & ~repeats(*prices)
-    dates, n_rows = np.unique(days[bars], return_counts=True)
-    if not len(dates):
-        return
-    problem = describe_fit(dates, float(np.median(n_rows)), [names[most] or ""], config.calendar)
+    problem = describe_bars(table.filter(pa.array(code == most)), config.calendar)
     if problem:
         raise DataError(f"{largest.file.item}: {problem.message}", hint=problem.hint)
 
