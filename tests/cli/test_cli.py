@@ -143,6 +143,8 @@ def test_paths_in_settings_become_uris(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "bars").mkdir()
+    (tmp_path / "bars" / "a.csv").write_text("date,ticker,open,high,low,close,volume\n2020-01-02,A,1,1,1,1,1\n")
     run("submit", "market.source=files", "market.path=bars/*.csv", "--dry-run", root=tmp_path)
     plan = json.loads(capsys.readouterr().out)
     assert plan["requests"][0]["document"]["market"]["path"] == f"file://{tmp_path}/bars/*.csv"
@@ -163,6 +165,10 @@ def test_a_submit_that_cannot_get_bars_makes_nothing(
     monkeypatch.chdir(tmp_path)
     assert run("submit", *words, root=tmp_path) != 0
     assert cause in capsys.readouterr().err
+    assert nothing_in(tmp_path)
+    asks_service = "Yahoo" in cause
+    assert (run("submit", *words, "--dry-run", root=tmp_path) == 0) == asks_service, "a dry run asks no service"
+    assert (cause in capsys.readouterr().err) != asks_service
     assert nothing_in(tmp_path)
 
 

@@ -12,6 +12,7 @@ from cloudlstm.dataset.splits import require_split_dates
 from cloudlstm.errors import AccessDeniedError, MissingExtraError, UsageError
 from cloudlstm.market.calendar import sessions as session_days
 from cloudlstm.market.sources.base import look_at_source
+from cloudlstm.runs import weights
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.runs.steps import JOBS
@@ -46,8 +47,8 @@ def source_name(config: str | None, overrides: Sequence[str]) -> str:
     return load(config, [str(word) for word in overrides]).market.source
 
 
-def look(plan: Plan, config: RunConfig, target: Target) -> None:
-    """Checks the source of bars before anything of the run is made.
+def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True) -> None:
+    """Checks the sources of bars and of weights before anything of the run is made.
 
     This machine need not reach a source that the machines of a cloud reach. Then it says so, and the job checks it.
     A run that has its bars already needs no service.
@@ -56,14 +57,16 @@ def look(plan: Plan, config: RunConfig, target: Target) -> None:
         plan: The plan of the run.
         config: Its configuration.
         target: Where its jobs run.
+        services: False if no service is to be asked whether it can be reached.
 
     Raises:
         CloudLSTMError: the job would fail for the same reason.
     """
+    weights.source(config)
     here = target.root is None
     try:
-        has_bars = storage.exists(RunPaths(plan.run).manifest("ingest"))
-        found = look_at_source(config, closely=not has_bars, services=here)
+        has_bars = services and storage.exists(RunPaths(plan.run).manifest("ingest"))
+        found = look_at_source(config, closely=not has_bars, services=services and here)
         for note in found.notes:
             terminal.write_error(f"note: {note}\n")
         if found.first and found.last:

@@ -47,7 +47,7 @@ def submit(
             by default this machine.
         detach: Run in the background.
         wait: Wait while another run uses the trainers of the target.
-        dry_run: Print the requests as JSON and do nothing else.
+        dry_run: Check the settings and files, print the requests as JSON, and do nothing else.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
     """
     from cloudlstm.cli import plans
@@ -88,7 +88,7 @@ def predict(
         run: The run that has the weights; by default the last trained run.
         root: The folder of all runs.
         target: Where jobs run; by default this machine.
-        dry_run: Print the requests as JSON and do nothing else.
+        dry_run: Check the settings and files, print the requests as JSON, and do nothing else.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
     """
     from cloudlstm.cli import find, plans
@@ -111,7 +111,7 @@ def predict(
 def _deferred(plan: "Plan", target: "Target", dry_run: object, again: list[str], root: str | None) -> Deferred:
     """The work of a plan; `again` is the command line that continues it after an interruption."""
     if parse_switch("dry-run", dry_run):
-        return Deferred(lambda: _printed(plan.to_json()))
+        return Deferred(lambda: _printed(plan, target))
 
     def work() -> int:
         import time
@@ -135,18 +135,20 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
     """Checks a plan and carries it out; shows the progress unless `quiet`. `cloudlstm.submit` calls it too."""
     from cloudlstm.cli.board import progress_display
     from cloudlstm.cli.plans import config_of, look
-    from cloudlstm.runs.weights import source
     from cloudlstm.targets.launcher import carry_out, require_own
 
     config = config_of(plan)
     require_own(plan)
-    source(config)
     look(plan, config, target)
     target.check(config, plan.run.rsplit("/", 1)[0])
     with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
         return carry_out(plan, target, watch)
 
 
-def _printed(document: str) -> int:
-    terminal.write(document + "\n")
+def _printed(plan: "Plan", target: "Target") -> int:
+    """Prints a plan, unless its source of bars or of weights is not there."""
+    from cloudlstm.cli.plans import config_of, look
+
+    look(plan, config_of(plan), target, services=False)
+    terminal.write(plan.to_json() + "\n")
     return 0
