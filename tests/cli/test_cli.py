@@ -139,15 +139,11 @@ def test_equal_configurations_name_the_same_run(tmp_path: Path, capsys: pytest.C
     assert names[0] == names[1] != names[2]
 
 
-def test_paths_in_settings_become_uris(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_in_settings_become_uris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "bars").mkdir()
-    (tmp_path / "bars" / "a.csv").write_text("date,ticker,open,high,low,close,volume\n2020-01-02,A,1,1,1,1,1\n")
-    run("submit", "market.source=files", "market.path=bars/*.csv", "--dry-run", root=tmp_path)
-    plan = json.loads(capsys.readouterr().out)
-    assert plan["requests"][0]["document"]["market"]["path"] == f"file://{tmp_path}/bars/*.csv"
+    words = ["market.source=files", "market.path=bars/*.csv"]
+    plan = plans.submit_plan(open_target(None), config=None, overrides=words, root=str(tmp_path), run=None)
+    assert plan.requests[0]["document"]["market"]["path"] == f"file://{tmp_path}/bars/*.csv"
 
 
 @pytest.mark.parametrize(
