@@ -110,6 +110,8 @@ class MarketConfig(Section):
     """For `files`: our column name = the file's column name, where they differ (`ticker = "symbol"`)."""
     renames: tuple[Rename, ...] = ()
     """For `files`: former tickers, in order, as in `renames = [{ old = "FB", new = "META", until = 2022-06-08 }]`."""
+    ticker: Ticker | None = None
+    """For `files` of one ticker: their ticker, if neither a column nor their name tells it."""
     date_format: str | None = None
     """For `files`: the format of dates as in strptime, such as `%m/%d/%Y`, or `epoch` (since 1970), `excel` or `roc`
     (years of the Republic of China). Not set: the one that reads the dates of a file."""

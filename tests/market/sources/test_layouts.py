@@ -159,6 +159,17 @@ def test_a_value_that_is_not_understood_keeps_its_text() -> None:
     assert table["unreadable"].to_pylist() == [None, "close='about 2'", None]
 
 
+def test_the_ticker_of_a_file_without_one_can_be_set() -> None:
+    text = HEADER.replace("ticker,", "") + ROW.replace("AAA,", "")
+    assert parsed(text, "file:///prices.csv", ticker="aaa").bars["ticker"].to_pylist() == ["AAA"]
+    assert parsed(HEADER + ROW, "file:///prices.csv", ticker="BBB").bars["ticker"].to_pylist() == ["AAA"]
+
+
+def test_a_ticker_may_be_marked_as_text_for_a_spreadsheet() -> None:
+    rows = "".join(f"2020-01-02,{text},1,3,1,2,7\n" for text in ("'000001", '"=""000002"""', "000003"))
+    assert parsed(HEADER + rows).bars["ticker"].to_pylist() == ["000001", "000002", "000003"]
+
+
 @pytest.mark.parametrize("form", ["%m/%d", "YYYY-MM-DD", "%Q", "%H:%M"])
 def test_a_format_without_a_full_date_is_a_config_error(form: str) -> None:
     with pytest.raises(ConfigError, match="date_format"):

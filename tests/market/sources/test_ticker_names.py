@@ -38,6 +38,10 @@ def found(path: str, first_year: int | None = 2020) -> str:
         ("STOCK_DAY_2330.csv", "2330"),
         ("TSLA Historical Data.csv", "TSLA"),
         ("TSLA Stock Price History.csv", "TSLA"),
+        ("SAP Historische Daten.csv", "SAP"),
+        ("2330 歷史數據.csv", "2330"),
+        ("aapl_us_d.csv", "AAPL.US"),
+        ("NASDAQ_AAPL, 1D.csv", "AAPL"),
         ("AAPL_2010-01-01_2024-12-31.csv", "AAPL"),
         ("aapl (1).csv", "AAPL"),
         ("google_dataset.csv", "GOOGLE"),
@@ -77,6 +81,7 @@ def test_a_ticker_is_found(path: str, ticker: str) -> None:
 def test_a_name_that_is_no_ticker_is_an_error(path: str) -> None:
     with pytest.raises(UnreadableSourceError, match="no column of tickers, and its name is not a ticker") as caught:
         found(path)
+    assert "market.ticker=AAPL" in caught.value.hint
     assert "market.columns.ticker=NAME" in caught.value.hint
 
 

@@ -77,6 +77,7 @@ class FilesSource:
             "files": [[file.item, file.size_bytes, file.etag] for file in self.files],
             "columns": dict(config.columns),
             "renames": [rename.model_dump(mode="json") for rename in config.renames],
+            "ticker": config.ticker,
             "date_format": config.date_format,
             "decimal": config.decimal,
             "time_zone": config.time_zone,

@@ -254,7 +254,9 @@ def _notes(header: Header, mark: str, form: dates.DateForm, config: MarketConfig
 
 
 def _name(table: pa.Table, content: Content, config: MarketConfig, days: pa.ChunkedArray | None = None) -> str:
-    """Returns the ticker that the file is named after."""
+    """Returns `market.ticker`, or the ticker that the file is named after."""
+    if config.ticker:
+        return config.ticker
     if days is None:
         place = next(name for name in table.column_names)
         form = dates.find_form(table.column(place), config.date_format, place, content.item)

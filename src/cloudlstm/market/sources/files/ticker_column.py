@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import columns
 
 _SHOWN = 40
+_SHEET_TEXT = re.compile(r"""'(.+)|="(.+)\"""")
 
 
 def read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray, NDArray[np.bool_], list[str]]:
@@ -24,7 +27,7 @@ def read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray,
         column = column.cast(pa.string())
     code, values = columns.codes(column)
     none = ("", header.strip())
-    texts = [(value or "").strip() for value in values]
+    texts = [_bare((value or "").strip()) for value in values]
     names = [None if text in none else ticker(text) for text in texts]
     distinct = sorted({name for name in names if name is not None})
     place = {name: number for number, name in enumerate(distinct)}
@@ -39,6 +42,12 @@ def read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray,
         pair = next(sorted(each) for each in spelt.values() if len(each) > 1)
         notes.append(f"tickers that differ in case only are one: {', '.join(pair[:2])}")
     return pa.chunked_array([columns.from_codes(number_of[code], distinct)]), wrong[code], notes
+
+
+def _bare(text: str) -> str:
+    """Returns the text without the marks by which a spreadsheet keeps zeros in front: '000001, ="000001"."""
+    found = _SHEET_TEXT.fullmatch(text)
+    return text if found is None else found[1] or found[2]
 
 
 def header_ticker(text: str, item: str) -> str:

@@ -11,17 +11,25 @@ from urllib.parse import unquote
 
 from cloudlstm.config.tickers import ticker
 from cloudlstm.errors import UnreadableSourceError
-from cloudlstm.market.sources.files import column_names, contents
+from cloudlstm.market.sources.files import column_names
 
 _SUFFIX = re.compile(r"(\.(csv|txt|tsv|parquet|pq|gz|zip|snappy|zstd|lz4))+$", re.IGNORECASE)
 _KIND = r"(?:daily|1d|d1|day|eod|adjusted|unadjusted|historical|history|ohlcv?|max|1m|1h|m1|h1|1min|1wk|1mo|weekly)"
 _BEFORE = re.compile(rf"^(?:time[_ ]series[_ ])?(?:{_KIND}[_ -]|stock_day_)+(?=.)", re.IGNORECASE)
+_HISTORY = (
+    r"(?:historical (?:data|prices)|stock price history|historische (?:daten|kursdaten|gegevens|data)"
+    r"|datos hist[oó]ricos|donn[eé]es historiques|dados hist[oó]ricos|dati storici|исторические данные"
+    r"|прошлые данные|geçmiş verileri|historiska data|dane historyczne|历史数据|歷史數據|過去データ|과거 데이터)"
+)
+"""What Investing.com adds to a ticker, in its languages."""
 _BEHIND = re.compile(
-    rf"(?:[_ -]{_KIND}(?:[_ -](?:data|prices?|bars?))?| stock price history| historical (?:data|prices)"
+    rf"(?:[_ -]{_KIND}(?:[_ -](?:data|prices?|bars?))?| (?:- )?{_HISTORY}"
     r"|[_ -](?:stock[_ ])?(?:data|prices?|bars?|dataset|quotes?|stock)| ?\(\d+\)| - copy"
     r"|[_ -]\d{4}-?\d{2}-?\d{2}(?:[_ -](?:to[_ -])?\d{4}-?\d{2}-?\d{2})?)$",
     re.IGNORECASE,
 )
+_STOOQ = re.compile(r"^([a-z0-9^.-]+)_([a-z]{2})_[dwm]$")
+_TRADINGVIEW = re.compile(r"^[A-Z]+_([^,]+), ?\w+$")
 _YEAR = re.compile(r"^(19|20)\d\d$")
 _PART_OF_A_WHOLE = re.compile(
     r"^(part[-_]?\d.*|[-_]?\d+[-_]of[-_]\d+|chunk.*|shard.*|(19|20)\d\d[-_ ]?\d{0,2}[-_ ]?\d{0,2}|q[1-4]"
@@ -126,12 +134,10 @@ def ticker_of(item: str, folder: str, first_year: int | None) -> str:
             return found
         if not (_PART_OF_A_WHOLE.match(text) or _is_generic(text)):
             break
-    archive, member = contents.archive_of(item)
     raise UnreadableSourceError(
         f"{item} has no column of tickers, and its name is not a ticker",
-        hint="market.columns.ticker=NAME if a column holds them under another name; "
-        + ("unpack the archive and name the files" if member and archive else "or name the file")
-        + " after the ticker, as in AAPL.csv",
+        hint="market.ticker=AAPL for bars of one ticker, or market.columns.ticker=NAME, or name each file after its "
+        "ticker, as in AAPL.csv",
     )
 
 
@@ -140,6 +146,10 @@ def _ticker_in(text: str) -> str | None:
     words = _words(text)
     if len(words) > 1 and _FILLERS.intersection(words):
         return None
+    if found := _STOOQ.match(text):  # aapl_us_d.csv
+        return ticker(f"{found[1]}.{found[2]}")
+    if found := _TRADINGVIEW.match(text):  # "NASDAQ_AAPL, 1D.csv"
+        return ticker(found[1])
     name = _BEFORE.sub("", text.strip())
     before = None
     while name != before:
