@@ -6,6 +6,7 @@ import pytest
 from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS
 from cloudlstm.report.glossary import METRICS, TERMS
+from cloudlstm.report.models import RidgeLoss
 from cloudlstm.text import numbers
 from evaluation.samples import make_forecasts, report_of
 from report.pages import Page
@@ -163,6 +164,17 @@ def test_facts_of_the_steps_are_on_the_page(page):
     assert "1 restart of the workers" in section(page, "training")
     assert "start of Spark" in section(page, "run")
     assert "cloudlstm submit market.source=synthetic" in section(page, "environment")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "note"), [(1e4, "it is the largest of them, so a larger one"), (1e2, "it is the smallest"), (1e3, "")]
+)
+def test_a_penalty_at_the_edge_of_the_grid_is_told(report, chosen, note):
+    tried = tuple(RidgeLoss(alpha=alpha, mse=1.2) for alpha in (1e2, 1e3, 1e4))
+    fit = report.baselines.model_copy(update={"ridge_alpha": chosen, "ridge_validation": tried})
+    training = section(html.render(report.model_copy(update={"baselines": fit})), "training")
+    assert note in training
+    assert ("evaluation.ridge_alphas" in training) == bool(note)
 
 
 def test_a_simulated_market_is_marked_on_every_screen_and_a_real_one_is_not(page):
