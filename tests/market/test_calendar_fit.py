@@ -114,6 +114,20 @@ def test_bars_without_prices_and_carried_rows_are_no_dates():
     assert describe_bars(table(every), "XNYS") is not None  # its own prices on all days
 
 
+def test_a_ticker_that_rarely_trades_is_daily():
+    days = days_of("XNYS")
+    flat = np.repeat(walk(len(days) // 5 + 1), 5)[: len(days)]  # a new price every fifth session
+    assert describe_bars(bars_of("AAA", days, flat), "XNYS") is None
+    some = np.sort(np.random.default_rng(1).choice(days, len(days) // 5, replace=False))
+    assert describe_bars(table(some), "XNYS") is None
+
+
+def test_rows_that_were_delivered_several_times_are_daily():
+    days = np.repeat(days_of("XNYS"), 4)
+    close = np.repeat(walk(len(days) // 4), 4)
+    assert describe_bars(bars_of("AAA", days, close), "XNYS") is None
+
+
 def test_the_ticker_of_bars_tells_the_exchange():
     found = describe_bars(table(days_of("XTAI"), "2330.TW"), "XNYS")
     assert found is not None

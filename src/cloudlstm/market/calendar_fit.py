@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.errors import UsageError
@@ -45,9 +46,11 @@ _FEWEST = 20
 _FITS = 0.97
 _ALIKE = 0.01
 """Calendars whose Jaccard indices differ by less fit equally well: the likeliest one is named."""
-_MOST_ARE_SESSIONS = 0.98
+_MOST_ARE_SESSIONS, _ALL_ARE_SESSIONS = 0.98, 0.995
 _ONE_A_DAY = "daily bars from the same place (yfinance: interval='1d'; pandas, for shorter bars: resample('1D'))"
 _ROWS_OF_SHORTER_BARS = 3.0
+_REGULAR = 0.8
+"""Share of the steps between dates that agree with the interval."""
 _APART = (("week", 5, 9), ("month", 26, 35), ("quarter", 85, 97), ("year", 355, 375))
 
 
@@ -85,8 +88,7 @@ def describe_fit(days: NDArray[np.int32], rows_per_day: float, tickers: Sequence
     """Returns why the dates of daily bars do not fit the calendar `code`, or None if they fit or no reason is known.
 
     Args:
-        days: The dates of one ticker or of a few of one exchange, sorted and unique, as days since 1970-01-01. Leave
-            out rows without values and rows that only repeat the row before (`repeats`).
+        days: The dates of one ticker or of a few of one exchange, sorted and unique, as days since 1970-01-01.
         rows_per_day: Median number of rows of one ticker on one date.
         tickers: The tickers; a suffix such as .TW tells the exchange.
         code: The configured calendar.
@@ -99,6 +101,8 @@ def describe_fit(days: NDArray[np.int32], rows_per_day: float, tickers: Sequence
     configured = fit(recent, code)
     if configured.sessions >= _MOST_ARE_SESSIONS and configured.index >= _FITS:
         return None
+    if configured.sessions >= _ALL_ARE_SESSIONS and not _weekend(_known_sessions(recent, code)).any():
+        return None  # bars are missing; hardly a calendar has fewer sessions
     best = _best(recent, tickers, configured)
     if best is not None:
         return _other_calendar(configured, best) if best.code != code else None
@@ -112,17 +116,20 @@ def describe_fit(days: NDArray[np.int32], rows_per_day: float, tickers: Sequence
 def describe_bars(bars: pa.Table, code: str) -> Problem | None:
     """Returns why the dates of one ticker's bars do not fit the calendar `code`; see `describe_fit`.
 
+    Rows without a close, exact copies, and rows that were carried over days without a session are no bars here.
+
     Args:
         bars: BARS of one ticker, in any order.
         code: The configured calendar.
     """
-    bars = bars.filter(bars.column("date").is_valid()).sort_by("date")
-    prices = [columns.floats(bars.column(name)) for name in ("open", "high", "low", "close")]
-    priced = ~np.isnan(prices[-1])
-    rows = np.flatnonzero(priced)[~repeats(*(price[priced] for price in prices))]
-    if not len(rows):
+    bars = bars.filter(pc.and_(bars.column("date").is_valid(), pc.is_finite(bars.column("close")))).sort_by("date")
+    if not bars.num_rows:
         return None
-    days, counts = np.unique(columns.days(bars.column("date"))[rows], return_counts=True)
+    day = columns.days(bars.column("date"))
+    again = repeats(*(columns.floats(bars.column(name)) for name in ("open", "high", "low", "close")))
+    off_session = ~np.isin(day, _known_sessions(day, code))
+    copy = np.append(False, day[1:] == day[:-1])
+    days, counts = np.unique(day[~(again & (off_session | copy))], return_counts=True)
     ticker = bars.column("ticker")[0].as_py() or ""
     return describe_fit(days, float(np.median(counts)), [ticker], code)
 
@@ -139,8 +146,9 @@ def bars_apart(days: NDArray[np.int32], rows_per_day: float) -> str:
     steps = np.diff(days)
     if len(steps) < 4:
         return ""
-    median = float(np.median(steps))
-    return next((f"a {name} apart" for name, least, most in _APART if least <= median <= most), "")
+    # A ticker that rarely trades has steps of all lengths.
+    shares = ((name, np.mean((steps >= least) & (steps <= most))) for name, least, most in _APART)
+    return next((f"a {name} apart" for name, share in shares if share >= _REGULAR), "")
 
 
 def fit(days: NDArray[np.int32], code: str) -> Fit:
@@ -153,9 +161,12 @@ def fit(days: NDArray[np.int32], code: str) -> Fit:
 
 def likely_codes(days: NDArray[np.int32], tickers: Sequence[str]) -> list[str]:
     """Returns the calendars to try, the most likely first: by the suffixes of the tickers, then the common ones."""
-    weekend = (days + 3) % 7 >= 5  # 1970-01-01 was a Thursday
-    common = _WITH_WEEKENDS if weekend.mean() > 0.1 else _COMMON
+    common = _WITH_WEEKENDS if _weekend(days).mean() > 0.1 else _COMMON
     return list(dict.fromkeys([*(code for ticker in tickers if (code := code_of(ticker))), *common]))
+
+
+def _weekend(days: NDArray[np.int32]) -> NDArray[np.bool_]:
+    return (days + 3) % 7 >= 5  # 1970-01-01 was a Thursday
 
 
 def code_of(ticker: str) -> str:

@@ -200,7 +200,9 @@ def _counts(shard: Shard, kept: Rows | slice, copies: NDArray[np.int32], found: 
 
 def _examples(raw: pa.Table, shard: Shard) -> dict[str, str]:
     """Returns the first row that was rejected for each reason that the quality gate counts, as text for a message."""
-    examples = {}
+    examples: dict[str, str] = {}
+    if not shard.verdict.any():
+        return examples
     for number, rule in enumerate(RULES, 1):
         rows = np.flatnonzero(shard.verdict == number) if rule.action == "reject" and rule.gated else _NO_ROWS
         if len(rows):
