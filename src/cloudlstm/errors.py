@@ -33,6 +33,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from typing import Self
 
 from cloudlstm.text.printable import printable, shortened
 
@@ -78,7 +80,20 @@ class UsageError(CloudLSTMError, ValueError):
 
 
 class ConfigError(UsageError):
-    """A configuration has one or more problems; the message lists all of them."""
+    """A configuration has one or more problems; the message lists all of them.
+
+    Attributes:
+        problems: One sentence for each of several problems; empty if there is one.
+    """
+
+    problems: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, problems: Sequence[str]) -> Self:
+        """Returns the error of all problems."""
+        error = cls("; ".join(problems))
+        error.problems = tuple(problems) if len(problems) > 1 else ()
+        return error
 
 
 class MissingExtraError(CloudLSTMError, ImportError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from pydantic import ValidationError
 
 from cloudlstm import storage
 from cloudlstm.cli.plans import config_of, predict_plan
-from cloudlstm.config import load, parse
+from cloudlstm.config import RunConfig, load, parse
 from cloudlstm.config.overrides import words
+from cloudlstm.config.problems import PATTERNS
 from cloudlstm.errors import ConfigError
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
@@ -144,7 +147,7 @@ def test_a_file_that_no_parser_accepts_is_not_toml(tmp_path: Path, text: str) ->
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000])
 def test_an_override_that_no_parser_accepts_is_text(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"train\.epochs: "):
+    with pytest.raises(ConfigError, match=r"train\.epochs must be a whole number"):
         parse({}, [f"train.epochs={text}"])
 
 
@@ -200,3 +203,103 @@ def test_weights_of_a_run_elsewhere_do_not_bring_its_master(tmp_path: Path) -> N
 def test_a_text_is_read_back_from_its_override_word(path: str) -> None:
     config = parse({"market": {"source": "files", "path": path}})
     assert parse({}, words(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2330", ("2330",)),
+        ("0050", ("0050",)),
+        ("2330,2317", ("2330", "2317")),
+        ("[2330, 2317]", ("2330", "2317")),
+        ("[1.10, TRUE, 1e5]", ("1.10", "TRUE", "1E5")),
+        ("true", ("TRUE",)),
+        ("nan", ("NAN",)),
+        ('"0050"', ("0050",)),
+        ('"BRK B",AAPL', ()),
+        ('"BRK B","AAPL"', ("BRK B", "AAPL")),
+        ("AAPL US Equity, msft,", ("AAPL US EQUITY", "MSFT")),
+        ("aapl,AAPL", ("AAPL",)),
+        ("2024-01-01", ("2024-01-01",)),
+    ],
+)
+def test_tickers_are_read_as_typed(text: str, found: tuple[str, ...]) -> None:
+    if not found:
+        with pytest.raises(ConfigError, match="is no ticker"):
+            parse(SYNTHETIC, [f"universe.tickers={text}"])
+        return
+    config = parse(SYNTHETIC, [f"universe.tickers={text}"])
+    assert config.universe.tickers == found
+    assert parse({}, words(config)) == config
+
+
+def test_tickers_that_toml_reads_as_numbers_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('[universe]\ntickers = [2330, true, "0050"]\nexclude = [2330]\n')
+    universe = load(str(tmp_path / "run.toml")).universe
+    assert universe.tickers == ("2330", "TRUE", "0050")
+    assert universe.exclude == ("2330",)
+
+
+def test_a_setting_that_is_text_takes_the_word_as_typed() -> None:
+    config = parse({}, ["market.source=files", "market.path=2024-01-01", "train.cache_dir=007", "market.decimal=,",
+                        "market.columns.ticker=1", "market.header=date, open,,5"])  # fmt: skip
+    assert (config.market.path, config.train.cache_dir, config.market.decimal) == ("2024-01-01", "007", ",")
+    assert config.market.columns == {"ticker": "1"}
+    assert config.market.header == ("date", "open", "", "5")
+    with pytest.raises(ConfigError, match=r"^name may have lower-case letters, .*, not '007'$"):
+        parse({}, ["name=007"])
+
+
+@pytest.mark.parametrize("entry", ["a,b", "[ab]", " a", '"a"', "5", "[a", "a]"])
+def test_a_list_of_texts_is_read_back_from_its_override_word(entry: str) -> None:
+    config = parse({"market": {"source": "files", "path": "x", "ignore_files": [entry, "b"]}})
+    assert parse({}, words(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("train.epochs=abc", "train.epochs must be a whole number, not 'abc'"),
+        ("train.epochs=1.5", "train.epochs must be a whole number, not 1.5"),
+        ("train.epochs=-1", "train.epochs must be at least 0, not -1"),
+        ("train.learning_rate=0", "train.learning_rate must be greater than 0, not 0"),
+        ("train.learning_rate=2", "train.learning_rate must be at most 1, not 2"),
+        ("model.dropout=1", "model.dropout must be less than 1, not 1"),
+        ("model.dropout=nan", "model.dropout must be a number, not nan"),
+        ("model.dropout=x", "model.dropout must be a number, not 'x'"),
+        ("train.open_ports=perhaps", "train.open_ports must be true or false, not 'perhaps'"),
+        ("market.source=yaho", "market.source must be 'yahoo', 'files' or 'synthetic', not 'yaho'"),
+        ("market.end=31.12.2024", "market.end must be a date such as 2024-12-31, not '31.12.2024'"),
+        ("market.end=2024-12-31T10:00:00", "market.end must be a date such as 2024-12-31, without a time, not "),
+        ("train=3", "train must be a section of settings, not 3"),
+        ("evaluation.ridge_alphas=7", "evaluation.ridge_alphas must be a list such as [1, 2], not 7"),
+        ('evaluation.ridge_alphas=[1, "x"]', "evaluation.ridge_alphas[2] must be a number, not 'x'"),
+        ('market.renames=[{ old = "FB" }]', "market.renames[1].new is missing"),
+        ("market.time_zone=Asia/Tokio", "market.time_zone: no time zone has this name; write for example"),
+        ("universe.tickers=A;B", "universe.tickers[1]: 'A;B' is no ticker; a ticker has up to 40 letters"),
+        ("mine.toml", "'mine.toml' is not an override (try: --config=mine.toml)"),
+        ("seed=3", "unknown key 'seed', did you mean 'market.synthetic.seed' or 'train.seed'?"),
+        ("train.cache=3", "unknown key 'train.cache', did you mean 'train.cache_dir'?"),
+        ("zzz.qqq=3", "unknown key 'zzz', known here: name, universe, market,"),
+    ],
+)
+def test_a_problem_is_a_sentence_about_the_setting(word: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, [word])
+    assert str(caught.value).startswith(sentence)
+
+
+def test_every_pattern_and_every_bound_of_a_setting_has_words() -> None:
+    schema = json.dumps(RunConfig.model_json_schema())
+    patterns = {json.loads(f'"{found}"') for found in re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', schema)}
+    assert patterns == set(PATTERNS)
+    for bound in ("minLength", "maxLength", "minItems", "maxItems", "multipleOf"):
+        assert f'"{bound}"' not in schema
+
+
+def test_a_list_with_a_wrong_entry_does_not_hide_other_problems() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(SYNTHETIC, ["universe.tickers=A;B", "dataset.train_end=2023-06-30"])
+    assert len(caught.value.problems) == 2
+    assert "universe.tickers" in caught.value.problems[0]
+    assert "dates must be in order" in caught.value.problems[1]

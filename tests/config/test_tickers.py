@@ -23,6 +23,9 @@ from cloudlstm.config.tickers import ticker
         ("true", "TRUE"),
         ("NA", "NA"),
         ("貴州茅臺", "貴州茅臺"),
+        ("ไทยพาณิชย์", "ไทยพาณิชย์"),
+        ("रिलायंस", "रिलायंस"),
+        ("e\u0301cole", "ÉCOLE"),
         ("газп", "ГАЗП"),
         ("straße", "STRAßE"),
         ("ſpy", "ſPY"),
@@ -35,7 +38,25 @@ def test_a_ticker_has_one_form(text: str, found: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "A" * 41, "A\nB", "A\tB", "A\x00", "A  B", "A\u202eB", "<b>", "A;B", "A,B", '"A"', "a\x1b[0m"]
+    "text",
+    [
+        "",
+        "  ",
+        "A" * 41,
+        "A\nB",
+        "A\tB",
+        "A\x00",
+        "A  B",
+        "A\u202eB",
+        "\u0e31",
+        "A\u200bB",
+        "A.\u0301",
+        "<b>",
+        "A;B",
+        "A,B",
+        '"A"',
+        "a\x1b[0m",
+    ],
 )
 def test_other_text_is_no_ticker(text: str) -> None:
     assert ticker(text) is None

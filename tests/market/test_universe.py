@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from cloudlstm.config import UniverseConfig
+from cloudlstm.config import UniverseConfig, parse
 from cloudlstm.errors import DataError, ObjectNotFoundError, UnknownTickerError, UnreadableSourceError
+from cloudlstm.market.sources.base import open_source
 from cloudlstm.market.universe import requested_tickers, resolve_universe
 
 
@@ -43,8 +44,9 @@ def test_a_file_that_is_not_text_is_named(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(ObjectNotFoundError, match="nowhere"):
+    with pytest.raises(ObjectNotFoundError, match=r"^universe\.path: there is no file .*nowhere") as caught:
         requested_tickers(UniverseConfig(path=str(tmp_path / "nowhere.txt")))
+    assert "universe.path=" in caught.value.hint
 
 
 def test_unknown_tickers_are_named_with_similar_ones():
@@ -56,8 +58,8 @@ def test_unknown_tickers_are_named_with_similar_ones():
         resolve_universe([f"X{i}" for i in range(7)], ["AAPL", "MSFT"], "the file")
     assert caught.value.hint == "AAPL, MSFT: it has no other"
     with pytest.raises(UnknownTickerError) as caught:
-        resolve_universe(["ZZZ"], [f"AA{i}" for i in range(7)], "the file")
-    assert caught.value.hint == "it has 7, from AA0 to AA6"
+        resolve_universe(["ZZZ"], [f"AA{i}" for i in range(10, 31)], "the file")
+    assert caught.value.hint == "it has 21, from AA10 to AA30"
 
 
 def test_a_file_name_used_as_a_ticker_is_explained():
@@ -75,3 +77,41 @@ def test_a_file_that_is_too_large_for_a_universe_is_not_read(tmp_path):
     (tmp_path / "large.txt").write_bytes(b"#" * (16 * 2**20 + 1))
     with pytest.raises(UnreadableSourceError, match=r"the universe .*large\.txt has 16777217 bytes, and at most"):
         requested_tickers(UniverseConfig(path=str(tmp_path / "large.txt")))
+
+
+def test_a_ticker_of_a_company_that_was_renamed_is_explained():
+    with pytest.raises(UnknownTickerError) as caught:
+        resolve_universe(["FB"], ["AAPL", "META"], "the file")
+    assert caught.value.hint == "META, as FB is called now"
+    with pytest.raises(UnknownTickerError) as caught:
+        resolve_universe(["META"], ["AAPL", "FB"], "the file")
+    assert caught.value.hint == "FB, as META was called"
+
+
+def test_excluded_tickers_are_not_requested():
+    config = UniverseConfig(tickers=("AAPL", "BRK B", "MSFT"), exclude=("brk b",))
+    assert requested_tickers(config) == ("AAPL", "MSFT")
+    assert requested_tickers(UniverseConfig(exclude=("MSFT",))) is None
+    assert resolve_universe(None, ["C", "A", "B"], "the file", ("B",)) == ("A", "C")
+
+
+def test_an_excluded_ticker_that_is_not_there_is_an_error():
+    config = UniverseConfig(tickers=("AAPL", "MSFT"), exclude=("APPL",))
+    with pytest.raises(
+        UnknownTickerError, match=r"universe\.exclude names APPL, and the universe has no such"
+    ) as caught:
+        requested_tickers(config)
+    assert caught.value.hint == "AAPL"
+    with pytest.raises(UnknownTickerError, match="and the file has no such ticker"):
+        resolve_universe(None, ["A", "B"], "the file", ("C",))
+
+
+def test_a_universe_without_any_ticker_left_is_empty():
+    with pytest.raises(DataError, match=r"universe\.exclude names all its tickers"):
+        resolve_universe(None, ["A", "B"], "the file", ("A", "B"))
+
+
+def test_the_synthetic_market_leaves_excluded_tickers_out():
+    words = ["market.source=synthetic", "market.synthetic.tickers=3", "universe.exclude=SYN000002"]
+    source = open_source(parse({}, words), None)
+    assert [name for each in source.partitions() for name in source.tickers(each)] == ["SYN000001", "SYN000003"]

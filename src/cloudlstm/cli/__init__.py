@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 
 from cloudlstm.cli import terminal
-from cloudlstm.errors import CloudLSTMError
+from cloudlstm.errors import CloudLSTMError, ConfigError
+from cloudlstm.text.printable import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(argv)
     except CloudLSTMError as error:
-        terminal.write_error(f"cloudlstm: {error}\n")
+        terminal.write_error(_described(error))
         return error.exit_code
     except KeyboardInterrupt:
         terminal.write_error("\ncloudlstm: interrupted\n")
@@ -31,6 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not terminal.reader_is_gone():
             raise
         return 0  # as in `cloudlstm logs | head`
+
+
+def _described(error: CloudLSTMError) -> str:
+    """The text of an error; a line each for several problems of a configuration."""
+    problems = error.problems if isinstance(error, ConfigError) else ()
+    if not problems:
+        return f"cloudlstm: {error}\n"
+    lines = [f"cloudlstm: the settings have {len(problems)} problems", *map(printable, problems)]
+    return "\n  ".join(lines) + "\n"
 
 
 def _run(argv: Sequence[str] | None) -> int:

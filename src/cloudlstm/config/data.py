@@ -32,14 +32,22 @@ class UniverseConfig(Section):
     has no list, AAPL, MSFT, GOOGL, AMZN, TSLA and META."""
     path: str | None = None
     """A file or storage URI with one ticker a line (`#` starts a comment), added to `tickers`."""
+    exclude: tuple[Ticker, ...] = ()
+    """Tickers that are taken out of the universe, from whatever source."""
 
-    @field_validator("tickers", mode="before")
+    @field_validator("tickers", "exclude", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """Accepts `universe.tickers=AAPL,MSFT` without brackets and quotes, and one ticker that is a number."""
+        """Accepts `universe.tickers=AAPL,MSFT` without brackets and quotes, and one ticker that TOML reads as 2330."""
         if isinstance(value, str):
-            return value.split(",")
+            return [part for part in value.split(",") if part.strip()]
         return (value,) if isinstance(value, int | float) else value
+
+    @field_validator("tickers", "exclude")
+    @classmethod
+    def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Keeps a ticker once that is named twice."""
+        return tuple(dict.fromkeys(value))
 
 
 class SyntheticConfig(Section):
@@ -139,7 +147,7 @@ class MarketConfig(Section):
     @classmethod
     def _split(cls, value: object) -> object:
         """Accepts `market.header=date,open,close` without brackets and quotes."""
-        return value.split(",") if isinstance(value, str) else value
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
     @field_validator("time_zone")
     @classmethod

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import copy
-import difflib
+import itertools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from cloudlstm import storage
 from cloudlstm.config.models import RunConfig
+from cloudlstm.config.overrides import apply
+from cloudlstm.config.problems import sentence
 from cloudlstm.errors import ConfigError, ObjectNotFoundError, ObjectTooLargeError
-from cloudlstm.text.printable import shortened
 
 _LOCAL_MASTER = re.compile(r"local(\[[\d*]+(,\s*\d+)?\])?")
-_MOST_SHOWN = 120
 _MOST_BYTES = 2**20
 """Largest configuration file."""
 
@@ -68,11 +67,11 @@ def parse(document: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConf
     """Validates plain values, such as those of a config.json, after applying override words; raises ConfigError."""
     values: dict[str, Any] = copy.deepcopy(dict(document))
     for word in overrides:
-        _apply(values, word)
+        apply(values, word)
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_all_problems(values, error))) from None
+        raise ConfigError.of(_all_problems(values, error)) from None
 
 
 def _all_problems(values: dict[str, Any], error: ValidationError) -> list[str]:
@@ -86,7 +85,7 @@ def _all_problems(values: dict[str, Any], error: ValidationError) -> list[str]:
     while True:
         # A removed key is missing now, which is not a problem of the user.
         details = [detail for detail in error.errors(include_url=False) if detail["loc"] not in removed]
-        fresh = [sentence for sentence in map(_sentence, details) if sentence not in problems]
+        fresh = [found for found in map(sentence, details) if found not in problems]
         problems += fresh
         taken = {detail["loc"] for detail in details if detail["type"] != "missing" and _remove(values, detail["loc"])}
         removed |= taken
@@ -101,65 +100,11 @@ def _all_problems(values: dict[str, Any], error: ValidationError) -> list[str]:
 
 
 def _remove(values: Any, path: tuple[int | str, ...]) -> bool:
-    """Removes the key at `path` from nested values; False if there is none."""
-    for part in path[:-1]:
+    """Removes the key at `path` from nested values, and a list as a whole; False if there is none."""
+    names = list(itertools.takewhile(lambda part: isinstance(part, str), path))
+    for part in names[:-1]:
         values = values.get(part) if isinstance(values, dict) else None
-    if path and isinstance(values, dict) and path[-1] in values:
-        del values[path[-1]]
+    if names and isinstance(values, dict) and names[-1] in values:
+        del values[names[-1]]
         return True
     return False
-
-
-def _apply(document: dict[str, Any], word: str) -> None:
-    """Applies an override word to nested values."""
-    key, equals, text = str(word).partition("=")
-    if not equals or not key:
-        raise ConfigError(f"{word!r} is not an override", hint="write section.key=value, as in train.epochs=3")
-    target = document
-    *sections, leaf = key.split(".")
-    for section in sections:
-        target = target.setdefault(section, {})
-        if not isinstance(target, dict):
-            raise ConfigError(f"{key!r} goes through {section!r}, which is a value and not a section")
-    target[leaf] = _value(text)
-
-
-def _value(text: str) -> Any:
-    """Parses a number, date, list or boolean as in TOML; any other text is a string without quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    """Describes one problem."""
-    where = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        known = _known_keys(detail["loc"][:-1])
-        leaf = str(detail["loc"][-1])
-        elsewhere = [f"{name}.{leaf}" for name in known if leaf in _known_keys((name,))]
-        near = elsewhere or difflib.get_close_matches(leaf, known, n=1, cutoff=0.5)
-        prefix = where.removesuffix(leaf) if not elsewhere else ""
-        meant = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"unknown key {where!r}, {meant}"
-    if detail["type"] == "missing":
-        return f"{where} is missing"
-    message = detail["msg"].removeprefix("Value error, ")
-    given = detail["input"]
-    shown = "" if isinstance(given, (dict, BaseModel)) else f" (got {shortened(repr(given), _MOST_SHOWN)})"
-    return f"{where + ': ' if where else ''}{message}{shown}"
-
-
-def _known_keys(path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the section at `path`."""
-    model: type[BaseModel] = RunConfig
-    for part in path:
-        if isinstance(part, int):  # the index in a list of sections
-            continue
-        field = model.model_fields.get(str(part))
-        kind = None if field is None else next(iter(get_args(field.annotation)), field.annotation)
-        if not isinstance(kind, type) or not issubclass(kind, BaseModel):
-            return []
-        model = kind
-    return list(model.model_fields)

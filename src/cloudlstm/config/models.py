@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from cloudlstm.config.data import CleanConfig, DatasetConfig, MarketConfig, Section, UniverseConfig
 
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,40}$"
+"""What the name of a run may be."""
 CORE_SIX = ("AAPL", "MSFT", "GOOGL", "AMZN", "TSLA", "META")
 
 
@@ -101,7 +103,7 @@ NON_IDENTITY: dict[str, Any] = {
 class RunConfig(Section):
     """The whole configuration of a run. Equal configurations give the same run id."""
 
-    name: str = Field(default="core6", pattern=r"^[a-z][a-z0-9-]{0,40}$")
+    name: str = Field(default="core6", pattern=NAME_PATTERN)
     """Name of the run. The run id is this name and a hash of the configuration."""
     universe: UniverseConfig = UniverseConfig()
     market: MarketConfig = MarketConfig()

@@ -1,4 +1,4 @@
-"""Writes a configuration as flat `section.key` names and as `section.key=value` override words."""
+"""Reads and writes the `section.key=value` words that override settings, and flat `section.key` names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,55 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cloudlstm.config import RunConfig
+from cloudlstm.config.fields import TEXT, TEXTS, accepts
+from cloudlstm.config.models import RunConfig
+from cloudlstm.errors import ConfigError
+
+
+def apply(document: dict[str, Any], word: str) -> None:
+    """Applies an override word to nested values.
+
+    Raises:
+        ConfigError: The word is not `section.key=value`, or a part of its name is a value.
+    """
+    key, equals, text = str(word).partition("=")
+    if not equals or not key:
+        hint = "write section.key=value, as in train.epochs=3"
+        raise ConfigError(f"{word!r} is not an override", hint=f"--config={word}" if key.endswith(".toml") else hint)
+    target = document
+    *sections, leaf = key.split(".")
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"{key!r} goes through {section!r}, which is a value and not a section")
+    target[leaf] = _value(text, accepts([*sections, leaf]))
+
+
+def _value(text: str, kind: str) -> Any:
+    """Reads the value of a word. A setting that accepts text takes it as typed, so that 0050 keeps its zeros.
+
+    Args:
+        text: The part after the equals sign. Quotes and brackets are as in TOML.
+        kind: What the setting accepts; other values than text are TOML, or text if they are not.
+    """
+    found = _toml(text)
+    if kind == TEXT:
+        return found if isinstance(found, str) else text
+    if kind == TEXTS:
+        if isinstance(found, str) or (isinstance(found, list) and all(isinstance(each, str) for each in found)):
+            return found
+        quoted = _toml(f"[{text}]") if text.startswith(('"', "'")) else None
+        return quoted or (text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+    return text if found is None else found
+
+
+def _toml(text: str) -> Any:
+    """Parses one value of TOML; None if the text is none."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):  # ValueError: also a number with thousands of digits
+        return None
+    return parsed["value"] if len(parsed) == 1 else None
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -53,8 +101,8 @@ def _differing(section: BaseModel, prefix: str) -> list[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     """Writes a value as in an override word: TOML, or text without quotes if that is unambiguous."""
-    if isinstance(value, list) and value and all(isinstance(entry, str) and _is_text(entry) for entry in value):
-        return ",".join(value)  # only tickers are lists of text, and they are split at commas when read
+    if isinstance(value, list) and value and all(isinstance(entry, str) and _is_entry(entry) for entry in value):
+        return ",".join(value)
     if isinstance(value, str):
         return value if _is_text(value) else toml(value)
     return toml(value)
@@ -71,8 +119,10 @@ def toml(value: Any) -> str:
 
 def _is_text(value: str) -> bool:
     """True if a word without quotes is read back as this text, or as a date, which date settings accept."""
-    try:
-        found = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return True
-    return isinstance(found, dt.date)
+    found = _toml(value)
+    return found is None or isinstance(found, dt.date)
+
+
+def _is_entry(value: str) -> bool:
+    """True if a list of such texts, joined with commas, is read back as these texts."""
+    return _is_text(value) and value == value.strip() and not any(sign in value for sign in ",[]'\"")

@@ -36,10 +36,11 @@ tickers = ["AAPL", "MSFT"]
 epochs = 3
 ```
 
-A word is `section.key=value`. Numbers, dates, lists and `true`/`false` are written as in TOML; any other value is text
-and needs no quotes. Unknown keys and values out of range are reported all at once, and nothing runs. Equal
-configurations give the same run: the run id is the name and a hash of all settings below, except rates, limits and
-timeouts. These can be changed to continue a failed run:
+A word is `section.key=value`. Numbers, dates, lists and `true`/`false` are written as in TOML. A setting that is text
+or a list of texts takes the word as typed: `universe.tickers=0050,2330` needs no quotes and keeps its zeros. Unknown
+keys and values out of range are reported all at once, and nothing runs. Equal configurations give the same run: the run
+id is the name and a hash of all settings below, except rates, limits and timeouts. These can be changed to continue a
+failed run:
 NON_IDENTITY.
 
 The unit of a number stands in its name: `_bars` are trading sessions of one ticker, `_windows` are samples, `_s`
@@ -107,7 +108,7 @@ def _type_name(schema: Schema) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema["type"] == "array":
-        item = "ticker" if "pattern" in schema["items"] else _type_name(schema["items"])
+        item = "ticker" if schema["items"].get("format") == "ticker" else _type_name(schema["items"])
         return f"list of {item}" if item.startswith("{") else f"list of {item}s"
     if schema["type"] == "object":
         return "table of texts"

@@ -9,13 +9,15 @@ import re
 import unicodedata
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 MOST_LETTERS = 40
 """Longest ticker."""
 
 _SIGNS = re.escape(".^=_-&/+*':#$@")
 _TICKER = re.compile(rf"[\w{_SIGNS}]+(?: [\w{_SIGNS}]+)*")
+_MARKS = ("Mn", "Mc")
+"""Unicode categories of the accents and vowel signs of letters, which stand after their letter (ไทย, हिन्दी)."""
 ALLOWED = f"up to {MOST_LETTERS} letters, digits, single blanks inside and the signs . ^ = _ - & / + * ' : # $ @"
 """The definition, for error messages."""
 
@@ -27,9 +29,21 @@ def ticker(text: str) -> str | None:
     Blanks around the text do not count. Control characters and marks of the writing direction are in no ticker.
     """
     plain = unicodedata.normalize("NFC", text).strip()
-    if not plain or len(plain) > MOST_LETTERS or not _TICKER.fullmatch(plain):
+    letters = plain if plain.isascii() else _without_marks(plain)
+    if not plain or len(plain) > MOST_LETTERS or not _TICKER.fullmatch(letters):
         return None
     return "".join(_upper(letter) for letter in plain)
+
+
+def _without_marks(text: str) -> str:
+    """Returns a text without the marks of its letters; a mark that follows no letter stays."""
+    pairs = zip(" " + text, text, strict=False)
+    return "".join(each for before, each in pairs if unicodedata.category(each) not in _MARKS or not _carries(before))
+
+
+def _carries(letter: str) -> bool:
+    """True for a character on which a mark may stand."""
+    return letter.isalnum() or unicodedata.category(letter) in _MARKS
 
 
 def _upper(letter: str) -> str:
@@ -47,5 +61,5 @@ def _validated(value: object) -> str:
     return found
 
 
-Ticker = Annotated[str, BeforeValidator(_validated)]
+Ticker = Annotated[str, BeforeValidator(_validated), WithJsonSchema({"type": "string", "format": "ticker"})]
 """A ticker in a setting; its normal form is kept."""

@@ -144,7 +144,9 @@ class Ingest:
         partitions = source.partitions()
         report_reading = self._report_reading(source)
         found = self._spark.map(source.tickers, partitions, report=report_reading)
-        tickers = universe.resolve_universe(requested, {ticker for each in found for ticker in each}, source.name)
+        known = {ticker for each in found for ticker in each}
+        exclude = self._step.context.config.universe.exclude
+        tickers = universe.resolve_universe(requested, known, source.name, exclude)
 
         def split(partition: Partition) -> list[tuple[int, bytes]]:
             pieces = shard_io.split(source.read(partition), tickers, per_shard)

@@ -67,7 +67,8 @@ class _Pipeline:
         requested = universe.requested_tickers(config.universe)
         source = open_source(config, requested)
         sessions(market.calendar, market.start, market.end)  # fail on a wrong name before the JVM starts
-        inputs = [source.identity(), requested, market.start, market.end, market.calendar, market.tickers_per_shard]
+        limits = [requested, sorted(config.universe.exclude)]
+        inputs = [source.identity(), *limits, market.start, market.end, market.calendar, market.tickers_per_shard]
 
         if (
             isinstance(source, Lookable)

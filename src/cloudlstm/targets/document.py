@@ -16,15 +16,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloudlstm import storage
+from cloudlstm.config.problems import sentence
 from cloudlstm.errors import ConfigError, MachineError, ObjectNotFoundError, UsageError
 from cloudlstm.storage.endpoints import NothingListensError, is_loopback, require_listening
-from cloudlstm.text.printable import shortened
 
 CONTRACT_VERSION = 1
 """The version of the keys below that this launcher understands."""
 
 _URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$"
-_MAX_SHOWN = 120
 _OUTPUT_TIMEOUT_S = 120.0
 _MAX_BYTES = 2**20
 """Largest size of a target document in a file or a bucket."""
@@ -120,11 +119,7 @@ def parse(document: Any, where: str) -> TargetConfig:
         return TargetConfig.model_validate(values)
     except ValidationError as error:
         missing = [str(each["loc"][0]) for each in error.errors() if each["type"] == "missing"]
-        wrong = [
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']} (got {shortened(repr(each['input']), _MAX_SHOWN)})"
-            for each in error.errors(include_url=False)
-            if each["type"] != "missing"
-        ]
+        wrong = [sentence(each) for each in error.errors(include_url=False) if each["type"] != "missing"]
         problems = ([f"the outputs {', '.join(missing)} are missing"] if missing else []) + wrong
         raise ConfigError(
             f"{where} is not a target document: {'; '.join(problems)}",

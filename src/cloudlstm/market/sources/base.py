@@ -140,15 +140,24 @@ _SOURCES = {
 """market.source -> module and class. A module, and the packages that it needs, is imported on first use."""
 
 
-def open_source(config: RunConfig, universe: Sequence[str] | None) -> Source | RemoteSource:
-    """Opens the source of a run, limited to the run's dates and to `universe` (None: all tickers).
+def open_source(config: RunConfig, requested: Sequence[str] | None) -> Source | RemoteSource:
+    """Opens the source of a run, limited to the run's dates and to the `requested` tickers.
+
+    None requests all tickers; of a source of whole tickers, all but the excluded ones. For files, the step that reads
+    them leaves the excluded ones out.
 
     Raises:
         DataError: if the source has no data, or lacks tickers of the universe.
     """
     module, name = _SOURCES[config.market.source]
     kind = getattr(importlib.import_module(module), name)
-    return cast(Source | RemoteSource, kind.open(config.market, None if universe is None else tuple(universe)))
+    source = cast(Source | RemoteSource, kind.open(config.market, None if requested is None else tuple(requested)))
+    exclude = config.universe.exclude
+    if requested is None and exclude and not isinstance(source, RemoteSource) and source.whole_tickers:
+        known = {ticker for each in source.partitions() for ticker in source.tickers(each)}
+        left = universe.resolve_universe(None, known, source.name, exclude)
+        source = cast(Source, kind.open(config.market, left))
+    return source
 
 
 def look_at_source(config: RunConfig, *, closely: bool = True, services: bool = True) -> Findings:
@@ -171,5 +180,5 @@ def look_at_source(config: RunConfig, *, closely: bool = True, services: bool = 
         return Findings()
     findings = source.look()
     if findings.tickers is not None:
-        universe.resolve_universe(requested, findings.tickers, source.name)
+        universe.resolve_universe(requested, findings.tickers, source.name, config.universe.exclude)
     return findings
