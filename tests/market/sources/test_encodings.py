@@ -85,6 +85,8 @@ def test_text_that_is_not_in_its_encoding_is_an_error() -> None:
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"<html><body>", "a web page"),
         (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"\x80\x04\x95pickle", "a pickle"),
+        (b"AAPL.csv".ljust(257, b"\0") + b"ustar  ", "a tar archive"),
     ],
 )
 def test_a_file_of_another_kind_is_named(data: bytes, words: str) -> None:

@@ -42,6 +42,12 @@ def test_files_that_systems_leave_beside_data_are_not_read(tmp_path: Path) -> No
     assert names(tmp_path) == ["AAPL.csv"]
 
 
+def test_parts_of_a_table_need_no_suffix(tmp_path: Path) -> None:
+    for name in ("ticker=AAPL/part-00000", "ticker=MSFT/part-00000-tid-12.gz", "notes"):
+        write(tmp_path / name, TEXT)
+    assert names(tmp_path) == ["ticker=AAPL/part-00000", "ticker=MSFT/part-00000-tid-12.gz"]
+
+
 def test_ignored_files_are_left_out(tmp_path: Path) -> None:
     for name in ("AAPL.csv", "meta.csv", "old/AAPL.csv", "old/MSFT.csv"):
         write(tmp_path / name, TEXT)

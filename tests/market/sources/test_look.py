@@ -105,9 +105,9 @@ def test_of_a_large_source_the_beginning_of_every_file_is_read(tmp_path: Path, m
 
 
 def test_several_rows_of_a_date_need_a_column_of_tickers(tmp_path: Path) -> None:
-    text = "date,open,high,low,close,volume,firm\n" + "".join(
-        line + f",{firm}\n" for line in lines().splitlines() for firm in ("Löwe", "Bär", "Wolf")
-    )
+    levels = {"Löwe": 10.0, "Bär": 20.0, "Wolf": 30.0}
+    rows = [f"{line},{firm}\n" for firm, level in levels.items() for line in lines(level).splitlines()]
+    text = "date,open,high,low,close,volume,firm\n" + "".join(rows)
     write(tmp_path / "AAPL.csv", text)
     with pytest.raises(UnreadableSourceError, match="has 3 rows of 2020-01-02 and no column of tickers") as caught:
         looked(tmp_path)
@@ -150,3 +150,17 @@ def test_tickers_that_differ_in_case_are_told(tmp_path: Path) -> None:
 def test_a_source_that_is_gone_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file at"):
         looked(tmp_path / "nowhere")
+
+
+def test_copies_of_rows_are_left_to_cleaning(tmp_path: Path) -> None:
+    write(tmp_path / "AAPL.csv", HEADER + lines() + lines())
+    assert looked(tmp_path).tickers == ("AAPL",)
+
+
+def test_rows_without_a_volume_are_told_with_the_setting_that_reads_them(tmp_path: Path) -> None:
+    rows = "".join(line.rpartition(",")[0] + ",N/A\n" for line in lines().splitlines())
+    write(tmp_path / "EUR.csv", HEADER + rows)
+    with pytest.raises(UnreadableSourceError, match="40 of 40 rows with a price have no volume") as caught:
+        opened(tmp_path).look()
+    assert caught.value.hint.startswith("market.missing_volume=zero ")
+    assert looked(tmp_path, missing_volume="zero").tickers == ("EUR",)

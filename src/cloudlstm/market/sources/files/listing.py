@@ -13,10 +13,12 @@ from cloudlstm.market.sources.files import contents
 from cloudlstm.storage import ObjectInfo
 
 SUFFIXES = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".zip")
-"""The files of a folder that are read; each may have .gz behind it. A file that is named itself may have any name."""
+"""The files of a folder that are read; each may have .gz behind it. Spark's part-00000 is read too.
+
+A file that is named itself may have any name."""
 
 _GLOB = re.compile(r"[*?\[]")
-_SUFFIX = re.compile(r"\.(csv|txt|tsv|parquet|pq)(\.gz)?$|\.zip$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(csv|txt|tsv|parquet|pq)(\.gz)?$|\.zip$|(^|/)part-[\w-]+(\.gz)?$", re.IGNORECASE)
 _SHOWN = 5
 
 

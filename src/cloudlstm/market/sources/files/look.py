@@ -40,6 +40,7 @@ _MOST_NOTES = 8
 _MOST_UNREADABLE = 0.5
 _SAME_PRICE = 0.01
 _FEWEST_COMMON = 5
+_MOST_OTHER_ROWS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -
         each.ticker is None and "ticker" not in each.columns for each in read.header.series
     )
     _require_understood(read.bars, file.item)
+    _require_volume(read.bars, file.item)
     if by_name and not read.times:
         _require_one_row_a_date(read, file.item)
     return _Looked(file, read, by_name)
@@ -113,11 +115,27 @@ def _require_understood(table: pa.Table, item: str) -> None:
         )
 
 
+def _require_volume(table: pa.Table, item: str) -> None:
+    """Raises UnreadableSourceError if most rows with a price have no volume."""
+    priced = table.filter(pc.is_valid(table.column("close")))
+    none = priced.column("volume").null_count
+    if none > _MOST_UNREADABLE * max(priced.num_rows, 1):
+        raise UnreadableSourceError(
+            f"{item}: {none:,} of {priced.num_rows:,} rows with a price have no volume",
+            hint="market.missing_volume=zero if it has no volume, as for an index, or market.columns.volume=NAME",
+        )
+
+
 def _require_one_row_a_date(read: tabular.Read, item: str) -> None:
     """Raises UnreadableSourceError if a file without tickers has several bars of one date, so of several tickers."""
-    days = columns.days(read.bars.column("date"))
-    days = days[days != columns.NO_DATE]
-    if len(days) < 2 or len(np.unique(days)) > 0.9 * len(days):
+    days, closes = columns.days(read.bars.column("date")), columns.floats(read.bars.column("close"))
+    order = np.argsort(days, kind="stable")
+    days, closes = days[order], closes[order]
+    valid = (days != columns.NO_DATE) & (closes > 0)
+    days, closes = days[valid], closes[valid]
+    again = days[1:] == days[:-1]
+    other = again & (np.abs(closes[1:] / closes[:-1] - 1) > _SAME_PRICE)  # a copy of a row is left to cleaning
+    if other.sum() <= _MOST_OTHER_ROWS * len(days):
         return
     (day, count), *_ = Counter(days.tolist()).most_common(1)
     shown = ", ".join(name.strip()[:24] for name in read.header.names[:20])

@@ -28,12 +28,17 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LONGEST_MARK = 64
 _SEPARATOR_LINE = "sep="
 _BLOCK_BYTES = 8 * 2**20
+_TAR, _TAR_PLACE = b"ustar", 257
 _NO_TEXT = {
     b"PK\x03\x04": (
         "an Excel workbook or a ZIP archive",
         "save the sheet as CSV, or name the archive .zip",
     ),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV"),
+    b"\x89HDF": ("an HDF5 file", "store it as Parquet"),
+    b"\x80\x04": ("a pickle, which could run code", "store it as Parquet"),
+    b"\x80\x05": ("a pickle, which could run code", "store it as Parquet"),
+    b"SQLite format 3": ("an SQLite database", "export the table as CSV"),
     b"%PDF": ("a PDF document", "download the bars as CSV"),
     b"ARROW1": ("a Feather file", "store it as Parquet"),
     b"Obj\x01": ("an Avro file", "store it as Parquet"),
@@ -94,6 +99,8 @@ def _header(
     for mark, (what, hint) in _NO_TEXT.items():
         if beginning.startswith(mark):
             raise UnreadableSourceError(f"{item} is {what}", hint=hint)
+    if beginning[_TAR_PLACE:].startswith(_TAR):
+        raise UnreadableSourceError(f"{item} is a tar archive", hint="unpack it, and name the folder")
     failures: list[UnreadableSourceError] = []
     for encoding in encodings.candidates(beginning, configured):
         rows, delimiters = _rows(encodings.to_utf8(beginning, encoding), item, complete=complete)
