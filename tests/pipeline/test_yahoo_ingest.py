@@ -17,11 +17,12 @@ from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import FetchError
 from cloudlstm.market import bars
 from cloudlstm.market.calendar import sessions
-from cloudlstm.market.sources.files import FilesSource
+from cloudlstm.market.sources.files.source import FilesSource
 from cloudlstm.pipeline import ingest as module
 from cloudlstm.pipeline import prepare
 from cloudlstm.pipeline.ingest import Ingest
 from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs import index
 from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.runs.journal import Journal
@@ -149,6 +150,24 @@ def test_only_what_is_missing_is_fetched_again(spark: Spark, tmp_path: Path, mon
     assert [row.sha256 for row in undisturbed.of_kind("bars")] == [row.sha256 for row in mended.of_kind("bars")]
     about = [row.sha256 for manifest in (undisturbed, mended) for row in manifest.of_kind("coverage")]
     assert about[0] != about[1], "the coverage report contains times and is not part of the digest"
+
+
+def test_runs_of_one_root_share_what_was_fetched_within_a_day(
+    spark: Spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Yahoo(market("T001", "T002", "T003")) as yahoo:
+        monkeypatch.setenv(YAHOO_URL, yahoo.url)
+        first = ingest(spark, tmp_path / "first", config_of("T001", "T002"))
+        index.mark(f"file://{tmp_path}", "first")
+        index.mark(f"file://{tmp_path}", "second")
+        yahoo.asked.clear()
+        second = ingest(spark, tmp_path / "second", config_of("T002", "T003"))
+        assert yahoo.asked == {"T003": 1}
+        assert second.facts["coverage"]["reused"] == 1
+        yahoo.asked.clear()
+        same = ingest(spark, tmp_path / "third", config_of("T001", "T002"))
+        assert not yahoo.asked
+        assert same.digest() == first.digest()
 
 
 def test_a_source_that_does_not_answer_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -24,12 +25,16 @@ from cloudlstm.pipeline import shard_io
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results, rows_of, write_shard
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.context import StepRun
+from cloudlstm.runs.index import newest_first
 from cloudlstm.runs.manifest import ManifestRow, write_object
+from cloudlstm.runs.paths import RunPaths
 
 _LOG = logging.getLogger(__name__)
 
 STEP = "ingest"
 _COUNT_EVERY_S = 2.0
+_RUNS_LOOKED_AT = 10
+"""Runs whose downloaded bars are looked at before a service is asked."""
 _NO_ANSWER_S = 15.0
 """The progress shows "no answer" after this many seconds without a new ticker."""
 
@@ -77,6 +82,8 @@ class Ingest:
     def _fetch(self, source: RemoteSource) -> list[Outcome]:
         """Downloads all tickers; returns their outcomes sorted by ticker. Each snapshot is written at once."""
         folder = self._snapshots
+        if adopted := source.adopt(folder, self._other_runs()):
+            _LOG.info("%d tickers are copied from other runs, which fetched them within a day", adopted)
         known = sorted(snapshots.uris_by_ticker(folder))
         tasks = source.tasks(known, self._spark.cores)
         total = sum(len(task.items) for task in tasks)
@@ -94,6 +101,14 @@ class Ingest:
         settled = sum(outcome.status != coverage.FAILED for outcome in outcomes)
         self._step.report(settled, total, "tickers")
         return outcomes
+
+    def _other_runs(self) -> Iterator[str]:
+        """Yields where the last runs of this root keep what they ingested."""
+        paths = self._step.context.paths
+        with suppress(StorageError):
+            others = (run_id for run_id in newest_first(paths.root) if run_id != paths.run_id)
+            for run_id in islice(others, _RUNS_LOOKED_AT):
+                yield RunPaths.of(paths.root, run_id).step_data(self._step.name)
 
     def _report_snapshots(self, name: str, folder: str, total: int) -> Callable[[int], None]:
         """Reports the number of snapshots, because the tasks of a remote source are few and long.

@@ -161,6 +161,31 @@ def test_snapshots_are_written_once_verified_and_replaced_when_corrupt(yahoo: Ya
     assert len(list(storage.list_objects(folder))) == 4
 
 
+def test_fresh_answers_of_another_run_are_not_requested_again(
+    yahoo: Yahoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"file://{tmp_path}/other/data/ingest/"
+    fetcher = one(yahoo, "AAA", "BRK.B", "NOPE")
+    first = fetcher.fetch(fetcher.tasks([], cores=1)[0], 1, f"{place}0123/snapshots/")
+    assert fetcher.adopt(f"file://{tmp_path}/same/", [f"file://{tmp_path}/none/", place]) == 3
+    asked = dict(yahoo.asked)
+    again = fetcher.fetch(fetcher.tasks([], cores=1)[0], 1, f"file://{tmp_path}/same/")
+    assert dict(yahoo.asked) == asked
+    assert [each.reused for each in again] == [True] * 3
+    assert {Path(str(each.snapshot)).name for each in again} == {Path(str(each.snapshot)).name for each in first}
+    assert one(yahoo, "AAA", "BRK").adopt(f"file://{tmp_path}/fewer/", [place]) == 1
+
+    other_dates = dataclasses.replace(fetcher, through=END - dt.timedelta(days=1))
+    assert other_dates.adopt(f"file://{tmp_path}/dates/", [place]) == 0
+    another_server = dataclasses.replace(fetcher, base_url="http://host.invalid")
+    assert another_server.adopt(f"file://{tmp_path}/server/", [place]) == 0
+    spoiled = Path(str(first[0].snapshot).removeprefix("file://"))
+    spoiled.write_bytes(spoiled.read_bytes()[:-1])
+    assert fetcher.adopt(f"file://{tmp_path}/rest/", [place]) == 2
+    monkeypatch.setattr(source, "_now", lambda: dt.datetime.now(dt.UTC) + dt.timedelta(days=1, seconds=1))
+    assert fetcher.adopt(f"file://{tmp_path}/later/", [place]) == 0
+
+
 def test_after_several_failures_in_a_row_no_more_requests_are_sent(yahoo: Yahoo, tmp_path: Path) -> None:
     names = [f"DOWN{number}" for number in range(8)]
     yahoo.faults.update({name: [Fault("status", None, 503)] for name in names})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -80,6 +80,15 @@ class RemoteSource(Protocol):
 
     def identity(self) -> Any:
         """Returns a JSON-ready value, as in `Source`."""
+        ...
+
+    def adopt(self, folder: str, places: Iterable[str]) -> int:
+        """Copies fresh snapshots of other runs that answer the same request; returns their number.
+
+        Args:
+            folder: URI of the folder for snapshots; ends with a slash.
+            places: Beginnings of the URIs of other runs' objects, the best first.
+        """
         ...
 
     def tasks(self, known: Sequence[str], cores: int) -> list[Partition]:

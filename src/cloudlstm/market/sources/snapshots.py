@@ -12,8 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cloudlstm import storage
-from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
+from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, StorageError
 from cloudlstm.market import bars
 from cloudlstm.market.sources.base import Partition
 from cloudlstm.market.sources.coverage import Outcome, Status
@@ -32,6 +34,8 @@ SNAPSHOT = bars.VALUES.append(pa.field("dividend", pa.float64())).append(pa.fiel
 """A bar, plus the dividend per share and the split ratio that took effect at the bar's open (0: none)."""
 
 _KEY = b"cloudlstm"
+_FOLDER = "/snapshots/"
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Snapshot:
         as_of: Time of the answer, ISO format in UTC.
         facts: The service's data about the symbol, JSON-ready.
         table: SNAPSHOT table, sorted by date.
+        request: What was asked for besides the ticker, JSON-ready; empty in snapshots of older releases.
     """
 
     ticker: str
@@ -55,6 +60,7 @@ class Snapshot:
     as_of: str
     facts: dict[str, Any]
     table: pa.Table
+    request: dict[str, Any] = field(default_factory=dict)
 
     def outcome(self, uri: str, *, reused: bool) -> Outcome:
         """Returns the entry for the coverage report."""
@@ -67,7 +73,8 @@ class Snapshot:
 
     def to_parquet(self) -> bytes:
         """Encodes the snapshot as Parquet."""
-        about = {name: getattr(self, name) for name in ("ticker", "symbol", "status", "cause", "as_of", "facts")}
+        names = ("ticker", "symbol", "status", "cause", "as_of", "facts", "request")
+        about = {name: getattr(self, name) for name in names}
         schema = SNAPSHOT.with_metadata({_KEY: json.dumps(about, sort_keys=True).encode()})
         table = pa.table([column.cast(field.type) for column, field in zip(self.table.columns, SNAPSHOT, strict=True)],
                          schema=schema)  # fmt: skip
@@ -124,6 +131,32 @@ def store(folder: str, snapshot: Snapshot) -> Outcome:
     except ObjectExistsError:
         _LOG.info("%s exists already", uri)
     return snapshot.outcome(uri, reused=False)
+
+
+def adopt(folder: str, tickers: Collection[str], place: str, fits: Callable[[Snapshot], bool]) -> set[str]:
+    """Copies snapshots of another run to `folder`, and returns the tickers that were copied.
+
+    Args:
+        folder: The folder of this run.
+        tickers: The tickers that it lacks.
+        place: Beginning of the URIs of the other run's objects.
+        fits: True for a snapshot that answers the request of this run.
+    """
+
+    def copy(uri: str) -> str | None:
+        # Whatever is wrong with it, the ticker can be fetched.
+        with suppress(StorageError, pa.ArrowException, KeyError, TypeError, ValueError):
+            snapshot = read(uri)
+            if snapshot.ticker == _parts(uri)[0] and fits(snapshot):
+                store(folder, snapshot)
+                return snapshot.ticker
+        return None
+
+    with suppress(StorageError):
+        objects = [item.uri for item in storage.list_objects(place) if _FOLDER in item.uri]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return {name for name in pool.map(copy, (uri for uri in objects if _parts(uri)[0] in tickers)) if name}
+    return set()
 
 
 def read(uri: str) -> Snapshot:

@@ -11,7 +11,7 @@ import importlib.util
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,9 @@ _FAILURES_IN_A_ROW = 5
 
 _UNREACHABLE_IN_A_ROW = 1
 """The same for tickers whose requests reached no server. Each has waited for `market.yahoo.attempts` attempts."""
+
+_FRESH = dt.timedelta(days=1)
+"""Answers that another run got within this time need not be requested again: prices of the past change at splits."""
 
 _LATE = dt.timedelta(minutes=30)
 """Yahoo's data of many exchanges is up to 20 minutes late; a session's bar is final only after that."""
@@ -94,13 +97,32 @@ class YahooSource:
         return Findings()
 
     def identity(self) -> Any:
-        return {
-            "source": "yahoo",
-            "form": FORMAT_VERSION,
-            "base_url": self.base_url,
-            "dates": [self.config.start.isoformat(), self.through.isoformat()],
-            "universe": list(self.universe),
-        }
+        return {"source": "yahoo", **self._request(), "universe": list(self.universe)}
+
+    def _request(self) -> dict[str, Any]:
+        """What is requested for each ticker."""
+        dates = [self.config.start.isoformat(), self.through.isoformat()]
+        return {"form": FORMAT_VERSION, "base_url": self.base_url, "dates": dates}
+
+    def adopt(self, folder: str, places: Iterable[str]) -> int:
+        """Copies snapshots of other runs that are at most a day old and have the same dates; returns their number.
+
+        Args:
+            folder: URI of the folder for snapshots; ends with a slash.
+            places: Beginnings of the URIs of other runs' objects.
+        """
+        request, oldest = self._request(), (_now() - _FRESH).isoformat()
+
+        def fits(snapshot: Snapshot) -> bool:
+            return snapshot.request == request and snapshot.as_of >= oldest
+
+        missing = set(self.universe) - snapshots.uris_by_ticker(folder).keys()
+        before = len(missing)
+        for place in places:
+            if not missing:
+                break
+            missing -= snapshots.adopt(folder, missing, place, fits)
+        return before - len(missing)
 
     def tasks(self, known: Sequence[str], cores: int) -> list[Partition]:
         """Divides the universe into one partition per fetching task.
@@ -149,7 +171,7 @@ class YahooSource:
         as_of = _now().isoformat(timespec="seconds")
         if reply.status == FAILED:
             return Outcome(ticker, symbol, FAILED, reply.cause, as_of), reply.unreachable
-        snapshot = Snapshot(ticker, symbol, reply.status, reply.cause, as_of, reply.facts, reply.table)
+        snapshot = Snapshot(ticker, symbol, reply.status, reply.cause, as_of, reply.facts, reply.table, self._request())
         return snapshots.store(folder, snapshot), False
 
     def fetched(self, outcomes: Sequence[Outcome]) -> SnapshotSource:
