@@ -56,7 +56,7 @@ def _path(drawing: Drawing, box: Box, path: ForecastPath) -> None:
     whole = "" if name == path.ticker else path.ticker
     drawing.text(box.left, box.top + 12.0, name, "ink", px=LABEL_PX, bold=True, title=whole)
     drawing.text(box.left + text_width(name, LABEL_PX, bold=True) + 8.0, box.top + 12.0, path.role)
-    x = Scale(days[0], days[-1] if len(days) > 1 else days[0] + 1, upper.left + 1.0, upper.right - 1.0)
+    x = Scale(days[0], days[-1] if len(days) > 1 else days[0] + 1, upper.left + 3.0, upper.right - 3.0)
     xs = [x(value) for value in days]
     y = Scale(low, high, upper.bottom, upper.top)
     panel.y_axis(drawing, upper, y, price_ticks)

@@ -122,7 +122,7 @@ def legend(drawing: Drawing, x: float, y: float, entries: Sequence[LegendEntry])
         if entry.form in ("line", "dash"):
             drawing.line(at, middle, at + 16.0, middle, entry.colour, 2.2, "4 3" if entry.form == "dash" else "")
         elif entry.form == "band":
-            drawing.path([at, at + 16.0], [middle, middle], entry.colour, BAND_PX, opacity=BAND_OPACITY)
+            drawing.path([at + 2.5, at + 13.5], [middle, middle], entry.colour, BAND_PX, opacity=BAND_OPACITY)
         elif entry.form == "bar":
             drawing.rect(at + 3.0, middle - 5.0, 10.0, 10.0, entry.colour, opacity=0.5)
         else:
