@@ -8,7 +8,7 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.cli import find, plans
-from cloudlstm.cli.runs import gather
+from cloudlstm.cli.records import gather
 from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig, load, parse
 from cloudlstm.config.overrides import toml

@@ -1,4 +1,4 @@
-"""The progress board, tables and the comparison of runs; no line wraps at any width."""
+"""The progress board; no line wraps at any width."""
 
 from __future__ import annotations
 
@@ -18,16 +18,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from cloudlstm import storage
-from cloudlstm.cli import main, runs, tables
 from cloudlstm.cli.board import Board, progress_display
 from cloudlstm.cli.progress import figures
-from cloudlstm.cli.tables import Column, fitted
-from cloudlstm.config import parse
-from cloudlstm.evaluation.rows import ModelScores
-from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.journal import Journal
-from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.paths import RunPaths, index
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import Progress
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets import Plan
@@ -150,77 +144,6 @@ def test_the_time_of_a_phase_is_not_part_of_a_rate(tmp_path: Path, monkeypatch: 
     journal.flush()
     stored = Progress(**storage.read_json(f"file://{tmp_path}/run/progress/train/worker-0.json"))
     assert stored.rate == 200.0
-
-
-def test_the_least_important_columns_are_left_out_first() -> None:
-    columns = [Column("run", 9, text=True), Column("extra", 1), Column("figure", 5)]
-    rows = [["core6-0123abcd", "12345", "1.2345"]]
-    assert "extra" in shown(fitted(columns, rows, 80), 80)
-    narrow = shown(fitted(columns, rows, 28), 28)
-    assert "extra" not in narrow
-    assert "1.2345" in narrow
-    assert "core6-0123abcd" in narrow
-
-
-def a_run(root: str, name: str, *overrides: str, rmse: float | None = None) -> str:
-    """A run folder as a submit leaves it."""
-    config = parse({"name": name, "market": {"source": "synthetic"}}, overrides).model_dump(mode="json")
-    paths = RunPaths.of(root, name)
-    storage.write_json(paths.config, config)
-    storage.write_json(index(root, name), {"run": name})
-    with Attempt(paths):
-        pass
-    if rmse is not None:
-        row = dict.fromkeys(ModelScores.model_fields) | {
-            "model": "lstm", "rmse_price": rmse, "skill": 1 - rmse / 2, "dm_p": 0.0001, "directional_accuracy": 0.5,
-            "labels": 1000, "zero_forecasts": 0, "ic_dates": 0,
-        }  # fmt: skip
-        report = {"models": [row], "universe": ["A", "B"], "data": {"last_date": "2024-12-31", "hash": "h"}}
-        storage.write_json(paths.report("report.json"), report)
-        facts = {"best_epoch": 2, "epochs": 3, "windows_per_s": 4321.0, "workers": 2, "validation_loss": 1.01}
-        Manifest(step="train", fingerprint="f", objects=(), seconds=75.0, facts=facts).save(paths)
-    return name
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(tables, "_PIPE_COLUMNS", 200)
-    place = f"file://{tmp_path}"
-    a_run(place, "alpha", "train.seed=1", rmse=1.5)
-    a_run(place, "beta", "train.seed=2", "model.units=64", rmse=1.25)
-    a_run(place, "gamma")
-    return place
-
-
-def test_runs_lists_settings_and_results(root: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert runs.show_runs(root, ["cloudlstm", "runs", f"--root={root}"]) == 0
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
-    output = "done 2 2024-12-31 64 x 50 2/3 1.2500 +0.3750 4.32 k 75 s 2"
-    assert lines["beta"].split()[3:] == output.split()
-    assert "stopped" in lines["gamma"]
-
-
-def test_a_comparison_shows_only_settings_that_differ(root: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["runs", "alph", "beta", f"--root={root}"]) == 0
-    rows = {line[:20].strip(): line.split()[-2:] for line in capsys.readouterr().out.splitlines() if line.strip()}
-    assert rows["model.units"] == ["128", "64"]
-    assert rows["train.seed"] == ["1", "2"]
-    assert rows["RMSE $"] == ["1.5000", "1.2500"]
-    assert rows["DM p"] == ["<0.001", "<0.001"]
-    assert "train.epochs" not in rows
-    assert "R² o.o.s." not in rows  # no run has it
-
-
-@pytest.mark.parametrize(("words", "output"), [(["a", "beta"], "more than one"), (["delta"], "no run delta")])
-def test_an_ambiguous_run_id_is_rejected(
-    root: str, words: list[str], output: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["runs", *words, f"--root={root}"]) == 2
-    assert output in capsys.readouterr().err
-
-
-def test_settings_are_compared_by_value() -> None:
-    assert runs.flat({"a": {"b": {"c": 1}}, "d": [1], "e": {}}) == {"a.b.c": 1, "d": [1], "e": {}}
 
 
 SLOW = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -10,9 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from cloudlstm import storage
-from cloudlstm.cli import main
+from cloudlstm.cli import main, status_view
 from cloudlstm.cli.status import step_states
 from cloudlstm.config import parse
 from cloudlstm.errors import DataError, to_record
@@ -24,6 +27,7 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import PhaseWriter, Progress, read_phase
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets import JobState, Plan, launcher
+from cloudlstm.text.numbers import counted
 
 MARK = "0123456789abcdef"
 PREPARE = ("ingest", "clean", "features", "sequences")
@@ -238,3 +242,54 @@ def test_a_launcher_writes_each_phase_once(paths: RunPaths, monkeypatch: pytest.
     launcher.carry_out(plan, Target(), lambda _: None, poll_s=0.0)  # type: ignore[arg-type]
     output = ["sending the code", "Spark on the cluster: RUNNING", ""]
     assert written == [("prepare", phase) for phase in output]
+
+
+def test_the_status_as_json(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths):
+        done(paths, "ingest")
+        progress(paths, "clean", done=60, total=100)
+        assert main(["status", paths.uri, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["run"], document["state"], document["attempt"]) == ("core6", "at work", 1)
+    steps = {step["name"]: step for step in document["steps"]}
+    assert [step["state"] for step in steps.values()] == ["done", "at work", *["waiting"] * 4]
+    assert (steps["ingest"]["rows"], steps["ingest"]["seconds"]) == (1234, 75.0)
+    assert (steps["clean"]["done"], steps["clean"]["total"], steps["clean"]["unit"]) == (60, 100, "rows")
+    failed(paths, "prepare")
+    assert main(["status", paths.uri, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["state"] == "failed"
+    assert document["failures"] == [
+        {"job": "prepare", "kind": "DataError", "message": "no file matches x.csv", "hint": ""}
+    ]
+
+
+def test_a_watch_needs_a_terminal(paths: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with attempt(paths):
+        pass
+    assert main(["status", paths.uri, "--watch"]) == 2
+    assert "cloudlstm logs --follow" in capsys.readouterr().err
+
+
+def test_a_watch_ends_with_the_run(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run ends while the watch waits for the second time."""
+    waits: list[float] = []
+    out = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr(status_view, "console", lambda: out)
+    with attempt(paths) as held:
+
+        def wait(duration: float) -> None:
+            waits.append(duration)
+            if len(waits) == 2:
+                done(paths, *(step.name for step in STEPS))
+                held.__exit__(None, None, None)
+
+        monkeypatch.setattr(status_view.time, "sleep", wait)
+        assert main(["status", paths.uri, "--watch"]) == 0
+    assert len(waits) == 2
+    assert "attempt 1, done" in out.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0 objects"), (1, "1 object"), (1234, "1,234 objects")])
+def test_things_are_counted_in_the_right_number(value: int, text: str) -> None:
+    assert counted(value, "object") == text

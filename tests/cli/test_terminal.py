@@ -83,7 +83,7 @@ def test_settings_and_headlines_are_printed_literally(root: str, text: str, caps
 
 @pytest.mark.parametrize("text", MARKUP)
 def test_cells_titles_and_lines_are_printed_literally(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    table = fitted([Column(text, 1, text=True), Column("b", 2)], [[text, "1"], [Text(text), "2"]], 100)
+    table, _ = fitted([Column(text, 1, text=True), Column("b", 2)], [[text, "1"], [Text(text), "2"]], 100)
     for out in (console(), Console(width=100, highlight=False)):
         out.print(table)
         assert capsys.readouterr().out.count(text) == 3

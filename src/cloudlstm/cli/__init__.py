@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import redirect_stderr
 
 from cloudlstm.cli import terminal
@@ -53,7 +53,7 @@ def _run(argv: Sequence[str] | None) -> int:
     fail_when_nothing_listens()
     from cloudlstm.cli import help as help_text
 
-    words = [_normalised(word) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
+    words = [_normalised(word, commands.SWITCHES) for word in (sys.argv[1:] if argv is None else argv)] or ["--help"]
     if {"--help", "-h", "help"} & set(words):
         named = next((commands.COMMANDS[word] for word in words if word in commands.COMMANDS), None)
         terminal.write((help_text.of_command(named) if named else help_text.overview(commands.COMMANDS)) + "\n")
@@ -73,11 +73,11 @@ _SHORT = {"-c": "--config", "-r": "--run", "-f": "--follow"}
 """Fire finds short flags by their first letter, which `run` and `root` share."""
 
 
-def _normalised(word: str) -> str:
+def _normalised(word: str, switches: Container[str]) -> str:
     """A word as Fire needs it. Fire takes the word after a switch for the value of the switch, so each gets one."""
     name, equals, value = word.partition("=")
     word = _SHORT.get(name, name) + equals + value
-    if word.replace("_", "-") in ("--dry-run", "--follow", "--detach", "--wait", "--trust-endpoints", "--yes"):
+    if word.replace("_", "-") in switches:
         return f"{word}=True"
     return "version" if word == "--version" else word
 

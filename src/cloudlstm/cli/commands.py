@@ -1,11 +1,12 @@
 """The other commands. Each checks what was typed and returns a Deferred; the work is done later, by `main`."""
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cloudlstm import __version__
 from cloudlstm.cli import terminal
-from cloudlstm.cli.flags import command_line, parse_switch, parse_text
+from cloudlstm.cli.flags import command_line, parse_number, parse_switch, parse_text
 from cloudlstm.cli.submit import Deferred, predict, submit
 from cloudlstm.errors import UsageError
 
@@ -13,17 +14,27 @@ if TYPE_CHECKING:
     from cloudlstm.runs.paths import RunPaths
 
 
-def status(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
+def status(
+    run: str | None = None,
+    *,
+    root: str | None = None,
+    target: str | None = None,
+    watch: bool = False,
+    json: bool = False,
+) -> Deferred:
     """Shows the state of a run, step by step.
 
     Args:
         run: The id or URI of the run; by default the last one.
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
+        watch: Show it anew every two seconds until the run has ended.
+        json: Print a JSON document.
     """
-    from cloudlstm.cli import status
+    from cloudlstm.cli.status_view import show_status
 
-    return _on_run(run, root, target, status.show_status)
+    again, as_json = parse_switch("watch", watch), parse_switch("json", json)
+    return _on_run(run, root, target, lambda paths: show_status(paths, watch=again, as_json=as_json))
 
 
 def logs(
@@ -122,7 +133,14 @@ def report(run: str | None = None, *, root: str | None = None, target: str | Non
     return Deferred(lambda: show_results(find.find_run(base, named, among=find.is_finished), root=base))
 
 
-def runs(*names: str, root: str | None = None, target: str | None = None) -> Deferred:
+def runs(
+    *names: str,
+    root: str | None = None,
+    target: str | None = None,
+    failed: bool = False,
+    limit: int | None = None,
+    json: bool = False,
+) -> Deferred:
     """Lists all runs, or compares some of them side by side.
 
     A comparison shows the settings that differ, and the results. Part of an id is enough if only one run has it.
@@ -131,13 +149,20 @@ def runs(*names: str, root: str | None = None, target: str | None = None) -> Def
         names: The runs to compare; without names, all runs are listed, the newest first.
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
+        failed: List failed runs only.
+        limit: List this many runs at most.
+        json: Print a JSON document.
     """
-    from cloudlstm.cli import find, runs
+    from cloudlstm.cli import comparison, find, runs
 
     base = find.root_uri(find.chosen_root(parse_text("root", root), parse_text("target", target)))
+    only, most, as_json = parse_switch("failed", failed), parse_number("limit", limit), parse_switch("json", json)
+    if names and (only or most is not None):
+        raise UsageError("--failed and --limit are for the list of all runs", hint="leave them out, or the names")
     if names:
-        return Deferred(lambda: runs.show_comparison(base, [str(name) for name in names]))
-    return Deferred(lambda: runs.show_runs(base, command_line("runs", (), root=root, target=target)))
+        return Deferred(lambda: comparison.show_comparison(base, [str(name) for name in names], as_json=as_json))
+    again = command_line("runs", (), root=root, target=target)
+    return Deferred(lambda: runs.show_runs(base, again, failed=only, limit=most, as_json=as_json))
 
 
 def doctor(
@@ -187,6 +212,14 @@ def version() -> Deferred:
 COMMANDS = {
     each.__name__: each for each in (submit, status, logs, cancel, report, runs, predict, delete, doctor, down, version)
 }
+
+SWITCHES = frozenset(
+    f"--{flag.name.replace('_', '-')}"
+    for command in COMMANDS.values()
+    for flag in inspect.signature(command).parameters.values()
+    if flag.default is False
+)
+"""The flags without a value, of all commands."""
 
 
 def _on_run(

@@ -58,3 +58,17 @@ def parse_switch(flag: str, value: object) -> bool:
     if str(value).lower() in ("true", "false"):
         return str(value).lower() == "true"
     raise UsageError(f"--{flag} is true or false, not {value!r}", hint=f"write --{flag} or leave it out")
+
+
+def parse_number(flag: str, value: object) -> int | None:
+    """The whole number from 1 of a flag; None if it was not given.
+
+    Raises:
+        UsageError: It is not such a number.
+    """
+    if value is None:
+        return None
+    text = str(value)
+    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UsageError(f"--{flag} needs a whole number from 1, not {value!r}", hint=f"--{flag}=10")
+    return int(text)

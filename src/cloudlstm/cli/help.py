@@ -13,7 +13,7 @@ from cloudlstm.errors import UsageError
 
 _WIDTH = 96
 _WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN"}
-_VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET"}
+_VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N"}
 _SHORT = {"config": "-c", "run": "-r", "follow": "-f"}
 _EXAMPLES = {
     "submit": ("submit", "submit train.epochs=3 model.units=64", "submit --config=mine.toml --root=s3://bucket/runs"),

@@ -14,7 +14,7 @@ from rich.text import Text
 from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import program
-from cloudlstm.cli.tables import SCORES, Column, cell, console, fitted, print_line, score_cell
+from cloudlstm.cli.tables import SCORES, Column, cell, console, print_line, print_table, score_cell
 from cloudlstm.errors import UsageError
 from cloudlstm.report.models import ReportSummary
 from cloudlstm.report.schema import read_summary
@@ -56,7 +56,7 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
     rows = [[row.model, *(score_cell(name, getattr(row, name)) for name in _KEEP)] for row in report.models]
     strong = [number for number, row in enumerate(rows) if row[0] == "lstm"]
     columns = [Column("model", 10, text=True), *(Column(SCORES[name][0], keep) for name, keep in _KEEP.items())]
-    out.print(fitted(columns, rows, out.width, strong=strong))
+    print_table(out, columns, rows, strong=strong)
     if report.headline:
         out.print(report.headline)
         out.print()
@@ -84,7 +84,7 @@ def _show_forecasts(paths: RunPaths, report: ReportSummary, end: str) -> int:
         table.append([row.ticker, *prices, f"{move:+.2%}", *others])
     columns = [Column("ticker", 9, text=True), Column("close", 6), Column("lstm", 8), Column("move", 7),
                Column("ridge", 3), Column("typical error", 5)]  # fmt: skip
-    out.print(fitted(columns, table, out.width))
+    print_table(out, columns, table)
     if len(rows) > _SHOWN:
         out.print(f"the {_SHOWN} largest moves of {len(rows)} tickers")
     origin = dt.date.fromisoformat(found.origin_date or end)

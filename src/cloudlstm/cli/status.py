@@ -1,74 +1,109 @@
-"""`cloudlstm status`: the state of a run and of each step."""
+"""The state of a run and of each of its steps, read from storage."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-
-from rich.text import Text
+from dataclasses import dataclass
+from typing import Final
 
 from cloudlstm import storage
-from cloudlstm.cli.progress import figures, summary
-from cloudlstm.cli.tables import Column, console, fitted, print_line
-from cloudlstm.errors import ObjectNotFoundError, StorageError, UsageError
-from cloudlstm.runs import attempts, settings
+from cloudlstm.cli.json_output import RunState, StepState
+from cloudlstm.cli.progress import summary
+from cloudlstm.errors import (
+    CloudLSTMError,
+    CorruptObjectError,
+    ObjectNotFoundError,
+    StorageError,
+    UsageError,
+    from_record,
+)
+from cloudlstm.runs import attempts
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.orphans import has_orphans
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import Progress, read_phase, read_progress
-from cloudlstm.runs.steps import JOBS, STEPS
-from cloudlstm.text.numbers import seconds
+from cloudlstm.runs.steps import JOBS, STEPS, Step
 
 STYLES = {"at work": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
 """Colour of the state of a run."""
-DONE, AT_WORK, FAILED, WAITING = "done", "at work", "failed", "waiting"
+DONE: Final = "done"
+AT_WORK: Final = "at work"
+FAILED: Final = "failed"
+WAITING: Final = "waiting"
 """States of a step."""
 _CLOCK_S = 1.0
 """Some stores keep the time of a write in whole seconds."""
 
 
-def show_status(paths: RunPaths) -> int:
-    """Prints the state of a run and of each of its steps."""
-    out = console()
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step of a run.
+
+    Attributes:
+        step: The step.
+        state: Its state.
+        manifest: What it made, if it is done.
+        report: Its progress in this attempt, unless it is done.
+        phase: What its job does, as its launcher wrote it, before the step reports; empty if nothing is known.
+    """
+
+    step: Step
+    state: StepState
+    manifest: Manifest | None
+    report: Progress | None
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """The state of a run.
+
+    Attributes:
+        paths: The run.
+        attempt: The number of its newest attempt.
+        state: Its state.
+        is_lost: True if its launcher died without a final heartbeat; its jobs on a cloud may still be at work.
+        steps: Its steps in order.
+        failures: The error of each failed job, by job.
+    """
+
+    paths: RunPaths
+    attempt: int
+    state: RunState
+    is_lost: bool
+    steps: tuple[StepRecord, ...]
+    failures: dict[str, CloudLSTMError]
+
+
+def read_status(paths: RunPaths) -> RunStatus:
+    """The state of a run and of each of its steps. Raises UsageError if there is no such run."""
     number = attempts.latest_attempt(paths)
     if not number:
         raise UsageError(f"no run {paths.run_id} in {paths.root}", hint="cloudlstm runs")
     alive = attempts.is_alive(paths, number)
-    done = {step.name: Manifest.load(paths, step.name) for step in STEPS}
-    failures = {} if alive else _failures(paths)
-    run_state = state(paths, number, alive, all(done.values()))
-    out.print(f"run {paths.uri.removeprefix('file://')}", soft_wrap=True)
-    out.print(Text.assemble(f"attempt {number}, ", (run_state, STYLES.get(run_state, ""))))
-    at_work = alive or has_orphans(paths, number)
+    done = {step.name: manifest for step in STEPS if (manifest := Manifest.load(paths, step.name))}
+    errors = {} if alive else failures(paths)
     reports = _reports(paths, number)
-    states = step_states({name for name, manifest in done.items() if manifest}, set(reports), at_work, set(failures))
-    epochs = settings.document(paths, number).get("train", {}).get("epochs")
-    rows = []
+    states = step_states(set(done), set(reports), alive or has_orphans(paths, number), set(errors))
+    run_state = state(paths, number, alive, len(done) == len(STEPS))
+    job, phase = read_phase(paths, number)
+    steps = []
     for step in STEPS:
-        found, report = states[step.name], reports.get(step.name)
-        text = _finished(done[step.name]) if found == DONE else _unfinished(report, epochs, at_work=found == AT_WORK)
-        if found == AT_WORK and report is None:
-            job, phase = read_phase(paths, number)
-            text = phase if job == step.job and phase else "starting"
-        rows.append([step.name, found, text])
-    strong = [index for index, row in enumerate(rows) if row[1] in (AT_WORK, FAILED)]
-    out.print(fitted([Column("step", 9, text=True), Column("state", 8, text=True), Column("figures", 7, text=True)],
-                     rows, max(out.width, 200), strong=strong))  # fmt: skip
-    for job, record in failures.items():
-        out.print(f"{job} failed: {record['message']}", style="red", soft_wrap=True)
-        if record.get("hint"):
-            out.print(f"try: {record['hint']}", soft_wrap=True)
-    if run_state.startswith(("failed", "cancelled", "stopped")):
-        if run_state == "stopped" and attempts.was_lost(paths, number):
-            print_line(
-                out,
-                "its launcher was lost. Its jobs on a cloud may still run: a submit continues them, "
-                "`cancel` or `down` with the target stops them",
+        finished = states[step.name] == DONE
+        steps.append(
+            StepRecord(
+                step=step,
+                state=states[step.name],
+                manifest=done.get(step.name) if finished else None,
+                report=None if finished else reports.get(step.name),
+                phase=phase if job == step.job and states[step.name] == AT_WORK else "",
             )
-        print_line(out, "submit it again with the same words: finished steps are skipped")
-    return 0
+        )
+    lost = run_state == "stopped" and attempts.was_lost(paths, number)
+    return RunStatus(paths, number, run_state, lost, tuple(steps), errors)
 
 
-def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[str]) -> dict[str, str]:
+def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[str]) -> dict[str, StepState]:
     """The state of each step by name.
 
     Args:
@@ -77,7 +112,7 @@ def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[
         at_work: Whether jobs are at work.
         failed: The jobs that failed.
     """
-    found = {}
+    found: dict[str, StepState] = {}
     for step in STEPS:
         if step.name in reporting and at_work:
             found[step.name] = AT_WORK
@@ -93,12 +128,15 @@ def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[
     return found
 
 
-def _failures(paths: RunPaths) -> dict[str, dict[str, str]]:
-    """The error record of each failed job, by job."""
+def failures(paths: RunPaths) -> dict[str, CloudLSTMError]:
+    """The error of each failed job, by job."""
     found = {}
     for job in JOBS:
         with suppress(ObjectNotFoundError):
-            found[job] = storage.read_json(paths.failure(job))
+            try:
+                found[job] = from_record(storage.read_json(paths.failure(job)))
+            except CorruptObjectError as error:
+                found[job] = error
     return found
 
 
@@ -113,26 +151,7 @@ def _reports(paths: RunPaths, number: int) -> dict[str, Progress]:
     return {report.step: report for report in summary(reports) if not report.finished}
 
 
-def _unfinished(report: Progress | None, epochs: int | None, *, at_work: bool) -> str:
-    """The share that is done, and the figures while the step is at work."""
-    if report is None:
-        return ""
-    share = f"{report.done / report.total:.0%}" if report.total else ""
-    if not at_work:
-        return f"ended at {share}" if share else ""
-    return " · ".join(part for part in (share, figures(report, epochs)) if part)
-
-
-def _finished(manifest: Manifest | None) -> str:
-    """Rows, objects and time of a finished step."""
-    if manifest is None:
-        return ""
-    rows = manifest.facts.get("rows")
-    made = f"{rows:,} rows, " if isinstance(rows, int) else ""
-    return f"{made}{len(manifest.objects)} objects in {seconds(manifest.seconds)}"
-
-
-def state(paths: RunPaths, number: int, alive: bool, complete: bool) -> str:
+def state(paths: RunPaths, number: int, alive: bool, complete: bool) -> RunState:
     """The state of a run: at work, done, cancelled, failed or stopped."""
     if alive:
         return "at work"

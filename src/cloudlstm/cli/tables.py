@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
@@ -64,12 +65,55 @@ def console(*, stderr: bool = False) -> Console:
 
 def fitted(
     columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], width: int, *, strong: Sequence[int] = ()
-) -> Table:
-    """A table of at most `width` characters; rows whose numbers are in `strong` are bold."""
+) -> tuple[Table, list[str]]:
+    """A table of at most `width` characters, and the titles of the columns that are left out.
+
+    Args:
+        columns: All columns.
+        rows: The cells of each row.
+        width: The width of the console.
+        strong: The numbers of the rows that are bold.
+    """
     shown = list(range(len(columns)))
-    widths = [max(len(column.title), *(len(row[i]) for row in rows), 1) for i, column in enumerate(columns)]
+    widths = _widths(columns, rows)
     while len(shown) > 1 and sum(widths[i] + 3 for i in shown) + 1 > width:
         shown.remove(min(shown, key=lambda i: (columns[i].keep, i)))
+    left_out = [column.title for i, column in enumerate(columns) if i not in shown]
+    return _table(columns, rows, shown, strong), left_out
+
+
+def print_table(
+    out: Console, columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], *, strong: Sequence[int] = ()
+) -> None:
+    """Prints a table that fits the console, and names the columns that are left out."""
+    table, left_out = fitted(columns, rows, out.width, strong=strong)
+    out.print(table)
+    if left_out:
+        out.print(f"columns left out at this width: {', '.join(left_out)}", style="dim")
+
+
+def print_whole_table(out: Console, columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Prints every column: those for which there is no room follow in further tables with the same first column."""
+    widths = [width + 3 for width in _widths(columns, rows)]
+    groups: list[list[int]] = [[]]
+    for i in range(1, len(columns)):
+        if groups[-1] and widths[0] + sum(widths[each] for each in groups[-1]) + widths[i] + 1 > out.width:
+            groups.append([])
+        groups[-1].append(i)
+    for group in groups:
+        out.print(_table(columns, rows, [0, *group], ()))
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> list[int]:
+    """The number of terminal cells that each column needs."""
+    return [
+        max(cell_len(column.title), *(cell_len(str(row[i])) for row in rows), 1) for i, column in enumerate(columns)
+    ]
+
+
+def _table(
+    columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], shown: Sequence[int], strong: Sequence[int]
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for i in shown:
         justify = "left" if columns[i].text else "right"
@@ -78,6 +122,11 @@ def fitted(
         cells = [each if isinstance(each := row[i], Text) else Text(each) for i in shown]
         table.add_row(*cells, style="bold" if number in strong else "")
     return table
+
+
+def shows_colours(out: Console) -> bool:
+    """True if the console prints colours: on a terminal without NO_COLOR."""
+    return out.color_system is not None and not out.no_color
 
 
 def print_line(out: Console, text: str, style: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import pyarrow as pa
 
-from cloudlstm.cli.runs import Record
+from cloudlstm.cli.records import Record
 from cloudlstm.cli.tables import cell
 from cloudlstm.notebook.run import Run, html_table
 from cloudlstm.runs.paths import RunPaths

@@ -54,6 +54,11 @@ def count(value: float | None) -> str:
     return DASH if value is None else minus(f"{value:,.0f}")
 
 
+def counted(value: int, one: str, several: str = "") -> str:
+    """A number of things: 1 object, 2 objects; `several` is the plural where it does not end in s."""
+    return f"{count(value)} {one if value == 1 else several or one + 's'}"
+
+
 def amount(value: float | None) -> str:
     """A number with three significant digits: 4.5, 950, 12.3 k, 3.77 M."""
     if value is None:

@@ -1,0 +1,184 @@
+"""The JSON documents that commands print with --json. docs/json.md describes them.
+
+Keys are added in later releases, never renamed or removed. A value that is unknown is null.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from cloudlstm.cli import terminal
+from cloudlstm.evaluation.rows import Number
+
+Time = str | None
+"""UTC, ISO 8601; null if unknown."""
+
+
+RunState = Literal["at work", "done", "failed", "cancelled", "stopped"]
+StepState = Literal["done", "at work", "failed", "waiting"]
+
+
+class Document(BaseModel):
+    """Base of all documents and their parts."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class StepStatus(Document):
+    """One step of a run."""
+
+    name: str
+    job: str
+    state: StepState
+    seconds: Number = None
+    """How long the finished step took."""
+    rows: int | None = None
+    """Rows that the finished step wrote."""
+    objects: int | None = None
+    """Objects that the finished step wrote."""
+    phase: str | None = None
+    """What the step does while it cannot count."""
+    done: int | None = None
+    total: int | None = None
+    unit: str | None = None
+    """Units finished and in all, of the step that is at work or failed; total is null while unknown."""
+    rate: Number = None
+    """Units per second."""
+    seconds_left: Number = None
+    figures: dict[str, JsonValue] = {}
+    """Further figures of that step, such as epoch and loss."""
+
+
+class Failure(Document):
+    """The error of a job."""
+
+    job: str
+    kind: str
+    message: str
+    hint: str
+
+
+class Status(Document):
+    """`status --json`."""
+
+    run: str
+    uri: str
+    attempt: int
+    state: RunState
+    launcher_lost: bool
+    """True if the process that ran the submit has ended without a word; its jobs on a cloud may still be at work."""
+    steps: tuple[StepStatus, ...]
+    failures: tuple[Failure, ...]
+
+
+class RunRow(Document):
+    """One run in `runs --json`. Scores are those of the LSTM on the test split."""
+
+    run: str
+    uri: str
+    attempts: int
+    submitted: Time
+    state: RunState
+    cause: str | None
+    """The message of the error, if the run failed."""
+    tickers: int | None
+    last_date: str | None
+    data_hash: str | None
+    predicts: bool
+    """True for a run of `predict`; it has no scores of its own."""
+    best_epoch: int | None
+    epochs: int | None
+    validation_loss: Number
+    workers: int | None
+    windows_per_s: Number
+    seconds: Number
+    rmse_price: Number
+    skill: Number
+    r2_oos: Number
+    directional_accuracy: Number
+    dm_p: Number
+    labels: int | None
+
+
+class RunList(Document):
+    """`runs --json`."""
+
+    root: str
+    runs: tuple[RunRow, ...]
+
+
+class Comparison(RunList):
+    """`runs A B --json`."""
+
+    settings_that_differ: dict[str, dict[str, JsonValue]]
+    """Setting -> run -> value; null where a run lacks the setting."""
+
+
+class LogLine(Document):
+    """One line of a log."""
+
+    time: Time
+    job: str
+    worker: str
+    level: str | None
+    text: str
+
+
+class Logs(Document):
+    """`logs --json`."""
+
+    run: str
+    lines: tuple[LogLine, ...]
+
+
+class Check(Document):
+    """One check of `doctor`."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    text: str
+    fix: str | None
+
+
+class Checks(Document):
+    """`doctor --json`."""
+
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+class Down(Document):
+    """`down --json`."""
+
+    ended: tuple[str, ...]
+    remaining: tuple[str, ...]
+    remove: str
+    """The command that removes what remains."""
+
+
+DOCUMENTS: tuple[type[Document], ...] = (Status, RunList, Comparison, Logs, Checks, Down)
+
+
+def print_document(document: Document) -> None:
+    """Prints a document on standard output."""
+    text = json.dumps(document.model_dump(mode="json"), indent=2, allow_nan=False)
+    # JSON escapes all characters outside ASCII, and leaves one control character, which would be escaped otherwise.
+    terminal.write(text.replace("\x7f", "\\u007f") + "\n")
+
+
+def json_values(values: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """The values as JSON has them: null for NaN and infinity."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
+
+
+def iso_time(seconds: float | None) -> Time:
+    """Seconds since the epoch as UTC in ISO 8601; None for None and 0."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds") if seconds else None
