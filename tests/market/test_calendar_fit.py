@@ -114,6 +114,13 @@ def test_bars_without_prices_and_carried_rows_are_no_dates():
     assert describe_bars(table(every), "XNYS") is not None  # its own prices on all days
 
 
+def test_only_the_latest_years_decide():
+    recent = days_of("XNYS")
+    before = np.arange(recent[0] - 750, recent[0], dtype=np.int32)  # all days
+    assert len(recent) >= 750
+    assert describe_fit(np.append(before, recent), 1.0, [], "XNYS") is None
+
+
 def test_a_ticker_that_rarely_trades_is_daily():
     days = days_of("XNYS")
     flat = np.repeat(walk(len(days) // 5 + 1), 5)[: len(days)]  # a new price every fifth session

@@ -113,6 +113,11 @@ def test_a_row_with_any_price_is_no_empty_row(name):
     assert reasons(cleaned(emptied(47, volume=5))) == ["missing_price"]
 
 
+def test_a_row_of_values_that_were_not_understood_is_no_empty_row():
+    result = cleaned(with_values(emptied(47), "unreadable", 47, "close='1 o 2'"))
+    assert reasons(result) == ["unreadable_value"]
+
+
 def carried(**changed: Any) -> pa.Table:
     """Returns valid bars and, for the weekend after each Friday, two rows that repeat it."""
     table = valid_bars()

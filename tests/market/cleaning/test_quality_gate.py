@@ -169,6 +169,14 @@ def test_each_problem_has_its_own_words():
     assert ticker.endswith("(try: universe.exclude=BAD, or clean.max_refused_fraction_ticker=0.3)")
 
 
+def test_the_worst_tickers_are_to_be_excluded_only_if_the_others_keep_the_limit():
+    shard = {f"T{place}": counts(1000, outlier=20) for place in range(9)} | {"BAD": counts(1000, outlier=240)}
+    assert error_of(shard).hint == "universe.exclude=BAD, or clean.max_refused_fraction=0.05"
+    with pytest.raises(QualityGateError) as caught:
+        evaluate_gate([shard], None, CONFIG.model_copy(update={"max_refused_fraction": 0.01}))
+    assert "universe.exclude" not in caught.value.hint
+
+
 def test_a_calendar_that_fits_most_tickers_is_the_one_hint():
     shard = {f"{number}.TW": counts(1000, off_calendar=40) | {"filled": 60} for number in range(4)}
     asked = []
@@ -181,6 +189,7 @@ def test_a_calendar_that_fits_most_tickers_is_the_one_hint():
     assert len(asked) == 1
     assert error.message.startswith(f"{asked[0]}: the dates fit the calendar XTAI; cleaning rejected 4.00%")
     assert "would fill" in error.message
+    assert "over the limit" not in str(error_of({"2330.TW": counts(100, off_calendar=30)}, dates=dates))
     assert error.hint == "market.calendar=XTAI"
 
 
