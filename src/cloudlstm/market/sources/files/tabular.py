@@ -60,17 +60,13 @@ class Read:
     Attributes:
         bars: The rows as BARS, in their order.
         header: Its columns.
-        decimal: The decimal mark of its numbers.
         times: True if its dates have a time of day.
-        in_utc: True if these times are in UTC.
         notes: What was decided about the file without a setting, as sentences.
     """
 
     bars: pa.Table
     header: Header
-    decimal: str = "."
     times: bool = False
-    in_utc: bool = False
     notes: Sequence[str] = field(default_factory=tuple)
 
 
@@ -160,8 +156,8 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
     date_text = table.column(f"f{date_place}")
     form = dates.find_form(date_text, config.date_format, header.names[date_place], content.item)
     date = dates.parse(date_text, form, config.time_zone)
-    places = {name: place for each in header.series for name, place in each.columns.items() if name in _NUMBERS}
-    named = {header.names[place]: table.column(f"f{place}") for place in places.values()}
+    places = {place for each in header.series for name, place in each.columns.items() if name in _NUMBERS}
+    named = {header.names[place]: table.column(f"f{place}") for place in sorted(places)}
     likely: numbers.DecimalMark | None = "," if header.delimiter == ";" else None
     mark = numbers.decimal_mark(named, config.decimal, content.item, likely=likely)
     notes = _notes(header, mark, form, config)
@@ -171,52 +167,67 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
         parts.append(part)
         notes += remark
     whole = parts[0] if len(parts) == 1 else pa.concat_tables(parts).unify_dictionaries()
-    return Read(whole, header, mark, date.has_times, date.in_utc, tuple(dict.fromkeys(notes)))
+    return Read(whole, header, date.has_times, tuple(dict.fromkeys(notes)))
 
 
 def _series(
     table: pa.Table, series: Series, header: Header, date: dates.Dates, mark: numbers.DecimalMark, content: Content,
     config: MarketConfig,
 ) -> tuple[pa.Table, list[str]]:  # fmt: skip
-    n_rows = table.num_rows
-    wrong: dict[str, NDArray[np.bool_]] = {}
-    texts: dict[str, pa.ChunkedArray] = {}
-    notes: list[str] = []
-    parsed = {}
-    for name in _NUMBERS:
-        if name not in series.columns:
-            parsed[name] = pa.chunked_array([pa.nulls(n_rows, pa.float64())])
-            continue
-        texts[name] = table.column(f"f{series.columns[name]}")
-        found = numbers.parse(texts[name], mark)
-        parsed[name], wrong[name] = found.values, found.unreadable
-    some_volume = columns.floats(parsed["volume"])
-    parsed["volume"], no_volume = _whole(parsed["volume"])
-    if "volume" in wrong:
-        wrong["volume"] = wrong["volume"] | (no_volume & ~np.isnan(some_volume))  # too large for a volume
-    if config.missing_volume == "zero":
-        none = no_volume & ~wrong.get("volume", np.zeros(n_rows, bool))
-        filled = np.where(none, 0, columns.filled(columns.one_chunk(parsed["volume"]), 0))
-        parsed["volume"] = pa.chunked_array([pa.array(filled, mask=no_volume & ~none)])
-    if series.ticker is not None:
-        name = header_ticker(series.ticker, content.item)
-        ticker = repeated(name, n_rows)
-    elif "ticker" in series.columns:
-        place = series.columns["ticker"]
-        texts["ticker"] = table.column(f"f{place}")
-        ticker, wrong["ticker"], notes = read_tickers(texts["ticker"], header.names[place])
-    else:
-        name = _name(table, content, config, date.days)
-        ticker = repeated(name, n_rows)
-        notes = [f"the ticker is taken from the name of the file or its folder: {name}"]
-    texts["date"], wrong["date"] = table.column(f"f{series.columns['date']}"), date.unreadable
-    source = repeated(content.item.rsplit("/", 1)[1], n_rows)
-    made = {"ticker": ticker, "date": date.days, **parsed, "source": source}
+    """Returns the bars of one series of a file, and notes on its tickers."""
+    parsed, wrong = _parse_numbers(table, series, mark, config)
+    ticker, no_ticker, notes = _tickers(table, series, header, date, content, config)
+    wrong["date"] = date.unreadable
+    if "ticker" in series.columns:
+        wrong["ticker"] = no_ticker
+    texts = {name: table.column(f"f{place}") for name, place in series.columns.items()}
     if text_file.BROKEN in table.column_names:
         texts["row"] = table.column(text_file.BROKEN)
         wrong["row"] = ~columns.one_chunk(texts["row"].is_null()).to_numpy(zero_copy_only=False)
-    made[bars.UNREADABLE] = _unreadable(texts, wrong, n_rows)
+    source = repeated(content.item.rsplit("/", 1)[1], table.num_rows)
+    unreadable = _unreadable(texts, wrong, table.num_rows)
+    made = {"ticker": ticker, "date": date.days, **parsed, "source": source, bars.UNREADABLE: unreadable}
     return bars.conform(pa.table(made), bars.BARS), notes
+
+
+def _parse_numbers(
+    table: pa.Table, series: Series, mark: numbers.DecimalMark, config: MarketConfig
+) -> tuple[dict[str, pa.ChunkedArray], dict[str, NDArray[np.bool_]]]:
+    """Returns the number columns of a series, and for each the rows whose text is no number."""
+    parsed: dict[str, pa.ChunkedArray] = {}
+    wrong: dict[str, NDArray[np.bool_]] = {}
+    for name in _NUMBERS:
+        if name in series.columns:
+            found = numbers.parse(table.column(f"f{series.columns[name]}"), mark)
+            parsed[name], wrong[name] = found.values, found.unreadable
+        else:
+            parsed[name] = pa.chunked_array([pa.nulls(table.num_rows, pa.float64())])
+    volume = columns.floats(parsed["volume"])
+    with np.errstate(invalid="ignore"):
+        fits = np.abs(volume) < _MOST_VOLUME
+    if "volume" in wrong:
+        wrong["volume"] = wrong["volume"] | ~(fits | np.isnan(volume))
+    none = ~fits
+    if config.missing_volume == "zero":
+        none &= wrong.get("volume", False)
+    whole = np.rint(np.where(fits, volume, 0.0)).astype(np.int64)
+    parsed["volume"] = pa.chunked_array([pa.array(whole, mask=none) if none.any() else pa.array(whole)])
+    return parsed, wrong
+
+
+def _tickers(
+    table: pa.Table, series: Series, header: Header, date: dates.Dates, content: Content, config: MarketConfig
+) -> tuple[pa.ChunkedArray, NDArray[np.bool_], list[str]]:
+    """Returns the ticker of each row, the rows whose text is no ticker, and notes."""
+    known = np.zeros(table.num_rows, bool)
+    if series.ticker is not None:
+        return repeated(header_ticker(series.ticker, content.item), table.num_rows), known, []
+    if "ticker" in series.columns:
+        place = series.columns["ticker"]
+        return read_tickers(table.column(f"f{place}"), header.names[place])
+    name = _name(table, content, config, date.days)
+    note = f"the ticker is taken from the name of the file or its folder: {name}"
+    return repeated(name, table.num_rows), known, [] if config.ticker else [note]
 
 
 def _unreadable(
@@ -263,12 +274,3 @@ def _name(table: pa.Table, content: Content, config: MarketConfig, days: pa.Chun
         days = dates.parse(table.column(place), form, config.time_zone).days
     first = next((day.as_py() for day in days if day.is_valid), None)
     return ticker_of(content.item, content.folder, first.year if first else None)
-
-
-def _whole(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, NDArray[np.bool_]]:
-    """Rounds to whole numbers; null where a number is missing or too large for a volume. Returns also where it is."""
-    values = columns.floats(column)
-    with np.errstate(invalid="ignore"):
-        no_volume = ~(np.abs(values) < _MOST_VOLUME)
-    whole = np.rint(np.where(no_volume, 0.0, values)).astype(np.int64)
-    return pa.chunked_array([pa.array(whole, mask=no_volume) if no_volume.any() else pa.array(whole)]), no_volume
