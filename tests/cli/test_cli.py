@@ -80,6 +80,16 @@ def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert lines == ["cloudlstm: unknown key 'trian', did you mean 'train'?"]
 
 
+def test_several_problems_of_the_settings_have_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("submit", "market.source=synthetic", "train.epochs=x\u202e", "model.units=0", root=tmp_path) == 2
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first == "cloudlstm: the settings have 2 problems"
+    assert sorted(others) == [
+        "  model.units must be at least 1, not 0",
+        "  train.epochs must be a whole number, not 'x\\u202e'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "output"),
     [
@@ -115,7 +125,7 @@ def test_the_help_of_every_command_names_its_flags_and_fits_the_terminal(
     for name, parameter in inspect.signature(COMMANDS[verb]).parameters.items():
         if parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
             assert f"--{name.replace('_', '-')}" in output
-    assert max(map(len, output.splitlines())) <= 100
+    assert max(map(len, output.splitlines())) <= 80
 
 
 def test_a_dry_run_prints_the_whole_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

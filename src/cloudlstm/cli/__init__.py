@@ -47,7 +47,7 @@ def _run(argv: Sequence[str] | None) -> int:
     import fire
     from fire.core import FireExit
 
-    from cloudlstm.cli import commands, submit
+    from cloudlstm.cli import commands, mistyped, submit
     from cloudlstm.storage.endpoints import fail_when_nothing_listens
 
     fail_when_nothing_listens()
@@ -63,9 +63,9 @@ def _run(argv: Sequence[str] | None) -> int:
         with redirect_stderr(fire_output):
             deferred = fire.Fire(commands.COMMANDS, command=words, name="cloudlstm", serialize=lambda _: None)
     except FireExit:
-        raise help_text.usage_error(commands.COMMANDS, words, fire_output.getvalue()) from None
+        raise mistyped.usage_error(commands.COMMANDS, words, fire_output.getvalue()) from None
     if not isinstance(deferred, submit.Deferred):
-        raise help_text.usage_error(commands.COMMANDS, words, "")
+        raise mistyped.usage_error(commands.COMMANDS, words, "")
     return deferred._work()
 
 

@@ -52,13 +52,14 @@ def names() -> tuple[str, ...]:
 def meant(name: str) -> list[str]:
     """Returns the full names of the settings that a name may mean.
 
-    A known name means itself, and a last part alone means the settings that end in it; else the most similar one.
+    A known name means itself. Else the last part counts: the settings that end in it, or in the most similar one.
     """
     if name in names():
         return [name]
+    leaves = {each: each.rpartition(".")[2] for each in names()}
     leaf = name.rpartition(".")[2]
-    same = [each for each in names() if each.rpartition(".")[2] == leaf]
-    return same or difflib.get_close_matches(name, names(), n=1, cutoff=0.8)
+    near = [leaf] if leaf in leaves.values() else difflib.get_close_matches(leaf, leaves.values(), n=1, cutoff=0.8)
+    return [each for each in names() if leaves[each] in near]
 
 
 def _names(section: type[BaseModel], prefix: str) -> Iterator[str]:

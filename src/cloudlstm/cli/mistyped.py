@@ -1,0 +1,80 @@
+"""The usage error for words that no command accepts, in one line, with the words that may be meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cloudlstm.cli.help import flag_name, parameters
+from cloudlstm.errors import UsageError
+
+_NEAR = 0.7
+"""Least similarity of a mistyped word and the word that is proposed, as of difflib."""
+_MEANT = {
+    "submit": ("train", "run", "start", "fit", "resume", "launch", "execute"),
+    "runs": ("ls", "ps", "list", "compare", "history"),
+    "cancel": ("stop", "kill", "abort", "interrupt"),
+    "delete": ("rm", "remove", "del"),
+    "status": ("show", "info", "state", "progress", "watch"),
+    "logs": ("tail", "output"),
+    "report": ("results", "result", "scores", "evaluate", "open"),
+    "predict": ("forecast", "infer"),
+    "doctor": ("check", "diagnose", "test", "verify"),
+    "down": ("destroy", "teardown", "shutdown"),
+}
+"""Command -> words of other programs for the same."""
+
+Commands = Mapping[str, Callable[..., Any]]
+
+
+def usage_error(commands: Commands, words: list[str], fire_output: str) -> UsageError:
+    """The error for words that python-fire did not accept.
+
+    Args:
+        commands: The commands by name.
+        words: The words that were typed.
+        fire_output: The text that python-fire printed.
+    """
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command not in commands:
+        return _unknown_command(commands, command)
+    found = re.search(r"Could not consume arg: (\S+)", fire_output)
+    if not found:
+        lines = fire_output.strip().splitlines() or ["the words were not understood"]
+        return UsageError(f"{command}: {lines[0].removeprefix('ERROR: ')}", hint=f"cloudlstm {command} --help")
+    word = found[1]
+    flags = [flag_name(flag) for flag in parameters(commands[command])[1]]
+    kind = "flag" if word.startswith("-") else "further word such as"
+    return UsageError(
+        f"{command} has no {kind} {word}; its flags are {', '.join(flags) or 'none'}",
+        hint=_meant_word(commands[command], word, flags) or f"cloudlstm {command} --help",
+    )
+
+
+def _unknown_command(commands: Commands, word: str) -> UsageError:
+    listed = f"the commands are {', '.join(commands)}"
+    if not word:
+        return UsageError(f"no command is given; {listed}", hint="cloudlstm --help")
+    if "=" in word:
+        return UsageError(f"{word!r} is no command; {listed}", hint=f"cloudlstm submit {word}")
+    known = word.lower()
+    meant = [name for name, others in _MEANT.items() if known in others and name in commands]
+    near = meant or difflib.get_close_matches(known, commands, n=1, cutoff=_NEAR)
+    hint = f"cloudlstm {near[0]}" if near else "cloudlstm --help"
+    return UsageError(f"there is no command {word!r}; {listed}", hint=hint)
+
+
+def _meant_word(command: Callable[..., Any], word: str, flags: list[str]) -> str:
+    """The flag or the setting that a word may mean, as it is typed; empty if there is none."""
+    name, equals, value = word.partition("=")
+    near = difflib.get_close_matches(name.replace("_", "-"), flags, n=1, cutoff=_NEAR)
+    takes_settings = any(each.name == "overrides" for each in parameters(command)[0])
+    if near or not takes_settings or not word.startswith("--"):
+        return near[0] if near else ""
+    from cloudlstm.config import fields  # needs pydantic
+
+    key = name.removeprefix("--").replace("-", "_")
+    typed = value if equals else "…"
+    return " or ".join(f"{each}={typed}" for each in fields.meant(key))
