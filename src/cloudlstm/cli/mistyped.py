@@ -54,16 +54,16 @@ def usage_error(commands: Commands, words: list[str], fire_output: str) -> Usage
 
 
 def _unknown_command(commands: Commands, word: str) -> UsageError:
-    listed = f"the commands are {', '.join(commands)}"
+    known = ", ".join(commands)
     if not word:
-        return UsageError(f"no command is given; {listed}", hint="cloudlstm --help")
+        return UsageError(f"no command is given; the commands are {known}", hint="cloudlstm --help")
     if "=" in word:
-        return UsageError(f"{word!r} is no command; {listed}", hint=f"cloudlstm submit {word}")
-    known = word.lower()
-    meant = [name for name, others in _MEANT.items() if known in others and name in commands]
-    near = meant or difflib.get_close_matches(known, commands, n=1, cutoff=_NEAR)
+        return UsageError(f"{word!r} is no command; the commands are {known}", hint=f"cloudlstm submit {word}")
+    typed = word.lower()
+    meant = [name for name, others in _MEANT.items() if typed in others and name in commands]
+    near = meant or difflib.get_close_matches(typed, commands, n=1, cutoff=_NEAR)
     hint = f"cloudlstm {near[0]}" if near else "cloudlstm --help"
-    return UsageError(f"there is no command {word!r}; {listed}", hint=hint)
+    return UsageError(f"there is no command {word!r}; the commands are {known}", hint=hint)
 
 
 def _meant_word(command: Callable[..., Any], word: str, flags: list[str]) -> str:

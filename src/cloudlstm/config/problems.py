@@ -42,14 +42,14 @@ _KINDS = {
 """Type of pydantic's error -> what the setting must be."""
 
 _BOUNDS = {
-    "greater_than_equal": ("at least", "ge"),
-    "greater_than": ("greater than", "gt"),
-    "less_than_equal": ("at most", "le"),
-    "less_than": ("less than", "lt"),
-    "string_too_short": ("text, and its least length is", "min_length"),
-    "string_too_long": ("text, and its greatest length is", "max_length"),
-    "too_short": ("a list, and its least length is", "min_length"),
-    "too_long": ("a list, and its greatest length is", "max_length"),
+    "greater_than_equal": ("must be at least", "ge"),
+    "greater_than": ("must be greater than", "gt"),
+    "less_than_equal": ("must be at most", "le"),
+    "less_than": ("must be less than", "lt"),
+    "string_too_short": ("must be text, and its least length is", "min_length"),
+    "string_too_long": ("must be text, and its greatest length is", "max_length"),
+    "too_short": ("must be a list, and its least length is", "min_length"),
+    "too_long": ("must be a list, and its greatest length is", "max_length"),
 }
 """Type of pydantic's error -> words before the bound, and the name of the bound."""
 
@@ -78,7 +78,7 @@ def _must(kind: str, context: Mapping[str, Any]) -> str:
         return _KINDS[kind]
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return f"must be {words} {_number(context[bound])}"
+        return f"{words} {_number(context[bound])}"
     if kind == "literal_error":
         return f"must be {context['expected']}"
     if kind == "string_pattern_mismatch":
