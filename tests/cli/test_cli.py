@@ -201,6 +201,8 @@ def test_a_source_that_only_the_cloud_reaches_is_not_refused(
     cloud: Any = SimpleNamespace(name="aws", root="s3://bucket/runs")
     plans.look(plan, plans.config_of(plan), cloud)
     assert "checked on aws, not here: no rights to read s3://bars/a.csv" in capsys.readouterr().err
+    plans.look(plan, plans.config_of(plan), cloud, quiet=True)
+    assert not capsys.readouterr().err
 
 
 def test_a_command_to_type_again_names_the_program_as_the_shell_finds_it(

@@ -47,7 +47,7 @@ def source_name(config: str | None, overrides: Sequence[str]) -> str:
     return load(config, [str(word) for word in overrides]).market.source
 
 
-def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True) -> None:
+def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True, quiet: bool = False) -> None:
     """Checks the sources of bars and of weights before anything of the run is made.
 
     This machine need not reach a source that the machines of a cloud reach. Then it says so, and the job checks it.
@@ -58,24 +58,26 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
         config: Its configuration.
         target: Where its jobs run.
         services: False if no service is to be asked whether it can be reached.
+        quiet: Whether to leave out notes.
 
     Raises:
         CloudLSTMError: the job would fail for the same reason.
     """
+    say = (lambda _: None) if quiet else terminal.write_error
     weights.source(config)
     here = target.root is None
     try:
         has_bars = services and storage.exists(RunPaths(plan.run).manifest("ingest"))
         found = look_at_source(config, closely=not has_bars, services=services and here)
         for note in found.notes:
-            terminal.write_error(f"note: {note}\n")
+            say(f"note: {note}\n")
         if found.first and found.last:
             first, last = max(found.first, config.market.start), min(found.last, config.market.end)
             require_split_dates(session_days(config.market.calendar, first, last), config.dataset)
     except (AccessDeniedError, MissingExtraError) as error:
         if here:
             raise
-        terminal.write_error(f"the source is checked on {target.name}, not here: {error.message}\n")
+        say(f"the source is checked on {target.name}, not here: {error.message}\n")
 
 
 def make_plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:

@@ -139,7 +139,7 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
 
     config = config_of(plan)
     require_own(plan)
-    look(plan, config, target)
+    look(plan, config, target, quiet=quiet)
     target.check(config, plan.run.rsplit("/", 1)[0])
     with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
         return carry_out(plan, target, watch)
