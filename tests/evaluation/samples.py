@@ -49,6 +49,9 @@ HISTORY = [
 ]
 
 
+LABEL_DATES = {"train": ("2019-03-15", "2021-12-31"), "validation": ("2022-01-04", "2022-12-30")}
+"""Split -> first and last target date of its labels."""
+
 SUBMITTED = 1_750_000_000.0
 """Begin of the attempt of the sample run, seconds since the epoch."""
 
@@ -89,6 +92,24 @@ def make_extreme_forecasts(tickers: int = 6) -> Forecasts:
     rng = np.random.default_rng(1)
     test.models["lstm"] = rng.normal(-0.4, 0.3, len(test)) * np.linspace(0.01, 4.0, len(test))
     return test
+
+
+def make_unbalanced_forecasts() -> Forecasts:
+    """Tickers that join late: the LSTM is worse than naive on 320 dates of 2 tickers, and better on 80 dates of 200."""
+    rng = np.random.default_rng(5)
+    days = days_from("2022-03-01", 401)
+    at = np.concatenate([np.repeat(np.arange(320), 2), np.repeat(np.arange(320, 400), 200)])
+    ticker = np.concatenate([np.tile(np.arange(2), 320), np.tile(np.arange(200), 80)])
+    order = np.lexsort((at, ticker))
+    at, ticker = at[order], ticker[order]
+    actual = rng.normal(0.0, 0.01, len(at))
+    lstm = np.where(at < 320, rng.normal(0.0, 0.006, len(at)), 0.4 * actual)
+    models = {
+        "naive": np.zeros(len(at)), "drift": np.full(len(at), 1e-4),
+        "ridge": rng.normal(0.0, 1e-3, len(at)), "lstm": lstm,
+    }  # fmt: skip
+    names = tuple(f"T{number:04d}" for number in range(200))
+    return Forecasts(names, ticker, days[at], days[at + 1], np.full(len(at), 100.0), actual, models)
 
 
 def next_forecasts(test: Forecasts) -> Forecasts:
@@ -138,8 +159,13 @@ def manifests() -> dict[str, Manifest | None]:
         "train": train,
     }
     begins = dict(zip(facts, (10.0, 12.0, 14.5, 17.0, 29.0), strict=True))  # Spark took 4.8 s to start before 10
+    ends = (("2019-01-02", "2024-06-28"), ("2020-02-03", "2024-07-01"))
+    bars = tuple(
+        ManifestRow("memory://run/x", "bars", 9_995, 100, "ab" * 32, {"first_date": first, "last_date": last})
+        for first, last in ends
+    )
     return {
-        step: Manifest(step, "f" * 16, rows, 2.0, known, began=SUBMITTED + begins[step])
+        step: Manifest(step, "f" * 16, bars if step == "clean" else rows, 2.0, known, began=SUBMITTED + begins[step])
         for step, known in facts.items()
     }
 
@@ -169,6 +195,7 @@ def report_of(
             splits={"test": test, "forecast": forecast},
             next_session_dates=forecast.origin + 1,
             baselines=fit,
+            label_dates=LABEL_DATES | {"test": tuple(str(test.target[at].astype("datetime64[D]")) for at in (0, -1))},
             turnover=turnover,
             windows=3000,
             timing=Timing(SUBMITTED, SUBMITTED + 32.0, 1.5),

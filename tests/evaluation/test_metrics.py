@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 
 from cloudlstm.evaluation import scoring
-from cloudlstm.evaluation.metrics import InformationCoefficients, information_coefficients, ranks_within, scores
+from cloudlstm.evaluation.metrics import (
+    InformationCoefficients,
+    date_weights,
+    information_coefficients,
+    ranks_within,
+    scores,
+)
 from cloudlstm.report.glossary import METRICS
-from evaluation.samples import make_forecasts
+from evaluation.samples import make_forecasts, make_unbalanced_forecasts
 from real_data import real_data
 
 
@@ -18,7 +24,7 @@ def test_three_labels_by_hand():
     close = np.array([100.0, 100.0, 50.0])
     actual = np.log([1.10, 0.90, 1.00])  # actual prices: 110, 90, 50
     forecast = np.log([1.05, 1.05, 1.00])  # forecast: 105, 105, 50
-    found = one(scores(close, actual, forecast))
+    found = one(scores(close, actual, forecast, np.array([7, 7, 7])))
     assert found["rmse_price"] == pytest.approx(math.sqrt((5**2 + 15**2 + 0) / 3))
     assert found["mae_price"] == pytest.approx(20 / 3)
     assert found["skill"] == pytest.approx(1 - (25 + 225) / (100 + 100))
@@ -55,18 +61,19 @@ def label_by_label(close, actual, forecast):
 def test_every_metric_of_every_group_equals_the_computation_by_label():
     test = make_forecasts(tickers=5, dates=60)
     forecast = test.models["lstm"]
-    found = scores(test.last_close, test.actual, forecast, test.ticker, 5)
+    found = scores(test.last_close, test.actual, forecast, test.origin, test.ticker, 5)
     for code in range(5):
         at = test.ticker == code
         for name, value in label_by_label(test.last_close[at], test.actual[at], forecast[at]).items():
             assert found[name][code] == pytest.approx(value, rel=1e-9), name
     for name, value in label_by_label(test.last_close, test.actual, forecast).items():
-        assert one(scores(test.last_close, test.actual, forecast))[name] == pytest.approx(value, rel=1e-9), name
+        whole = one(scores(test.last_close, test.actual, forecast, test.origin))
+        assert whole[name] == pytest.approx(value, rel=1e-9), name
 
 
 def test_naive_has_skill_zero_and_no_direction():
     test = make_forecasts()
-    found = one(scores(test.last_close, test.actual, test.models["naive"]))
+    found = one(scores(test.last_close, test.actual, test.models["naive"], test.origin))
     assert found["skill"] == pytest.approx(0.0, abs=1e-12)
     assert found["r2_oos"] == 0.0
     assert found["spread"] == 0.0
@@ -76,7 +83,7 @@ def test_naive_has_skill_zero_and_no_direction():
 
 def test_groups_without_variation_are_nan_and_never_infinite():
     close, still = np.full(4, 10.0), np.zeros(4)
-    found = scores(close, still, np.full(4, 0.01), np.array([0, 0, 2, 2]), 3)  # group 1 has no labels
+    found = scores(close, still, np.full(4, 0.01), np.arange(4), np.array([0, 0, 2, 2]), 3)  # group 1 has no labels
     assert found["labels"].tolist() == [2, 0, 2]
     for name in ("skill", "r2_oos", "spread", "directional_accuracy", "base_rate_up"):
         assert np.isnan(found[name]).all(), name
@@ -84,11 +91,41 @@ def test_groups_without_variation_are_nan_and_never_infinite():
     assert not any(np.isinf(values).any() for values in found.values())
 
 
+def test_every_date_weighs_the_same_however_many_tickers_it_has():
+    test = make_unbalanced_forecasts()
+    error, actual = test.models["lstm"] - test.actual, test.actual
+    found = one(scores(test.last_close, actual, test.models["lstm"], test.origin))
+    by_date = [(np.mean(error[on] ** 2), np.mean(actual[on] ** 2), np.mean(np.abs(error[on])))
+               for day in np.unique(test.origin) for on in [test.origin == day]]  # fmt: skip
+    model, naive, absolute = np.mean(by_date, axis=0)
+    assert found["rmse_return"] == pytest.approx(math.sqrt(model))
+    assert found["mae_return"] == pytest.approx(absolute)
+    assert found["r2_oos"] == pytest.approx(1.0 - model / naive)
+    assert found["r2_pooled"] == pytest.approx(1.0 - np.sum(error**2) / np.sum(actual**2))
+    assert found["labels"] == len(test)
+    assert found["r2_oos"] < 0.0 < found["r2_pooled"]
+
+
+def test_a_score_and_its_test_are_one_number():
+    for test in (make_unbalanced_forecasts(), make_forecasts(tickers=5)):
+        tests = scoring.compare_models(test, 1)
+        rows = {row.model: row for row in scoring.score_models(test, tests, horizon=1, ic_min_tickers=20)}
+        for each in tests:
+            if each.reference == "naive":
+                score = rows[each.model].r2_oos if each.loss == "return" else rows[each.model].skill
+                assert each.difference == pytest.approx(-score, abs=1e-12)
+
+
+def test_dates_weigh_the_same_within_each_group():
+    weights = date_weights(np.array([3, 3, 4, 3, 3, 3]), np.array([0, 0, 0, 1, 1, 1]))
+    assert weights.tolist() == pytest.approx([0.5, 0.5, 1.0, 1 / 3, 1 / 3, 1 / 3])
+
+
 @pytest.mark.parametrize("rows_of", [scoring.score_by_ticker, scoring.score_by_year])
 def test_parts_add_up_to_the_whole(rows_of):
     test = make_forecasts(tickers=4, dates=90)  # crosses a new year
     rows = [row for row in rows_of(test) if row.model == "lstm"]
-    whole = one(scores(test.last_close, test.actual, test.models["lstm"]))
+    whole = one(scores(test.last_close, test.actual, test.models["lstm"], test.origin))
     assert len(rows) > 1
     assert sum(row.labels for row in rows) == len(test)
     for name in ("rmse_price", "rmse_return"):
@@ -158,6 +195,7 @@ def test_naive_rmse_of_the_core_six_is_as_computed_with_pandas():
     bars["next"] = bars.groupby("ticker")["close"].shift(-1)
     labels = bars[(bars["date"] >= "2023-01-01") & bars["next"].notna()]
     close, following = labels["close"].to_numpy(), labels["next"].to_numpy()
-    found = one(scores(close, np.log(following / close), np.zeros(len(close))))
+    days = labels["date"].to_numpy().astype("datetime64[D]").astype(int)  # six tickers on every date
+    found = one(scores(close, np.log(following / close), np.zeros(len(close)), days))
     assert found["rmse_price"] == pytest.approx(np.sqrt(np.mean((following - close) ** 2)))
     assert found["rmse_price"] == pytest.approx(5.74, abs=0.005)

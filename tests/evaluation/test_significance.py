@@ -3,7 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from cloudlstm.evaluation.significance import daily_means, diebold_mariano, long_run_variance, mean_test
+from cloudlstm.evaluation.significance import (
+    clark_west,
+    daily_means,
+    diebold_mariano,
+    long_run_variance,
+    mean_test,
+)
 
 
 def as_in_the_paper(d, h):
@@ -62,8 +68,8 @@ def test_below_zero_the_model_is_better():
     rng = np.random.default_rng(2)
     reference = rng.chisquare(1, 400)
     date = np.repeat(np.arange(100), 4)
-    found = diebold_mariano(0.5 * reference, reference, date, horizon=1)
-    assert found.difference == pytest.approx(-0.5)
+    found = diebold_mariano(rng.uniform(0.3, 0.7, 400) * reference, reference, date, horizon=1)
+    assert found.difference == pytest.approx(-0.5, abs=0.05)
     assert found.statistic < 0
     assert found.p < 1e-6
     assert found.low < found.difference < found.high < 0
@@ -105,3 +111,68 @@ def test_rejects_five_percent_under_the_null_although_tickers_move_together():
     # Three standard deviations of a binomial with 1,000 trials: 0.05 +- 0.021.
     assert 0.029 <= rejected / runs <= 0.071
     assert rejected_by_label / runs > 0.3  # with every label as an independent observation
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_the_interval_holds_the_ratios_that_the_test_does_not_reject(horizon):
+    rng = np.random.default_rng(8)
+    noise = rng.normal(0.0, 1.0, (2, 122))
+    series = np.array([np.convolve(each, np.ones(horizon), mode="valid") for each in noise])
+    reference = series[0] ** 2
+    model = 0.9 * reference + 0.1 * series[1] ** 2
+    found = diebold_mariano(model, reference, np.arange(len(model)), horizon=horizon)
+    assert found.low < found.difference < found.high
+    for end, inside in ((found.low, 1e-6), (found.high, -1e-6)):
+        at = [mean_test(model - (1.0 + end + step) * reference, horizon).p for step in (-inside, inside)]
+        assert at[0] < 0.05 < at[1]
+
+
+def test_a_ratio_whose_denominator_may_be_zero_has_no_interval():
+    reference = np.array([0.0, 0.0, 0.0, 0.0, 9.0])
+    found = diebold_mariano(np.arange(5.0), reference, np.arange(5), horizon=1)
+    assert found.p is not None
+    assert (found.low, found.high) == (None, None)
+
+
+def test_clark_west_by_hand():
+    # A reference of zero: the adjusted difference is 2 x actual x forecast: 4, 2, 6 on three dates; mean 4.
+    actual, model = np.array([1.0, 1.0, 3.0]), np.array([2.0, 1.0, 1.0])
+    found = clark_west(actual, model, np.zeros(3), np.arange(3), horizon=1)
+    assert found.statistic == pytest.approx(4 / math.sqrt(4 / 3))  # sample variance 4
+    from scipy import stats
+
+    assert found.p == pytest.approx(stats.t.sf(4 / math.sqrt(4 / 3), 2))
+
+
+def test_clark_west_adds_the_squared_distance_of_the_forecasts_and_averages_by_date():
+    rng = np.random.default_rng(3)
+    date = np.repeat(np.arange(30), 3)
+    actual, model, reference = rng.normal(0.0, 1.0, (3, 90))
+    by_label = (actual - reference) ** 2 - (actual - model) ** 2 + (reference - model) ** 2
+    known = mean_test(daily_means(by_label, date), 2)
+    found = clark_west(actual, model, reference, date, horizon=2)
+    assert found.statistic == pytest.approx(known.statistic)
+    assert found.p == pytest.approx(known.p / 2 if known.statistic > 0 else 1 - known.p / 2)
+
+
+def test_clark_west_of_equal_forecasts_has_no_p():
+    actual = np.random.default_rng(0).normal(0.0, 1.0, 50)
+    found = clark_west(actual, np.zeros(50), np.zeros(50), np.arange(50), horizon=1)
+    assert (found.statistic, found.p) == (None, None)
+
+
+def test_clark_west_rejects_five_percent_under_the_null_where_diebold_mariano_rejects_less():
+    # The truth is a return of zero. The model is a regression fitted once, so a forecast of zero is nested in it.
+    rng = np.random.default_rng(21)
+    runs, train, dates, inputs = 2000, 100, 120, 4
+    nested = equal = 0
+    for _ in range(runs):
+        x, y = rng.normal(0.0, 1.0, (train + dates, inputs)), rng.normal(0.0, 1.0, train + dates)
+        forecast = x[train:] @ np.linalg.lstsq(x[:train], y[:train])[0]
+        actual, date = y[train:], np.arange(dates)
+        nested += clark_west(actual, forecast, np.zeros(dates), date, horizon=1).p < 0.05
+        found = diebold_mariano((actual - forecast) ** 2, actual**2, date, horizon=1)
+        equal += found.p < 0.10 and found.statistic < 0.0  # one-sided at 5 %
+    # Three standard deviations of a binomial with 2,000 trials: 0.05 +- 0.015.
+    assert 0.035 <= nested / runs <= 0.065
+    assert equal / runs < 0.02

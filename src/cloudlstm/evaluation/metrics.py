@@ -2,6 +2,9 @@
 
 All returns are log-returns over the horizon; a price forecast is last close x exp(forecast return). Metrics by group
 (ticker, year) are computed for all groups at once.
+
+One weighting: every date weighs the same in every mean, however many tickers it has, as in the significance tests. So
+a score and its test cannot have different signs. R² by label, `r2_pooled`, is the only exception; it says so.
 """
 
 from __future__ import annotations
@@ -21,19 +24,35 @@ def price_errors(last_close: FloatArray, actual: FloatArray, forecast: FloatArra
     return errors
 
 
+def date_weights(date: IntArray, group: npt.NDArray[np.intp] | None = None) -> FloatArray:
+    """Weight of each label, with which every date of a group weighs 1 (n,).
+
+    Args:
+        date: Origin date of each label, in any integer form (n,).
+        group: Group of each label (n,); None puts all labels into one group.
+    """
+    _, code = np.unique(date, return_inverse=True)
+    if group is not None:
+        _, code = np.unique(group.astype(np.int64) * (int(code.max(initial=0)) + 1) + code, return_inverse=True)
+    weights: FloatArray = 1.0 / np.bincount(code)[code]
+    return weights
+
+
 def scores(
     last_close: FloatArray,
     actual: FloatArray,
     forecast: FloatArray,
+    date: IntArray,
     group: npt.NDArray[np.intp] | None = None,
     n_groups: int = 1,
 ) -> dict[str, FloatArray]:
-    """Error metrics of one model, by group.
+    """Error metrics of one model, by group; in each, every date weighs the same.
 
     Args:
         last_close: Close at the origin, in dollars (n,).
         actual: Realised log-return (n,).
         forecast: Forecast log-return (n,).
+        date: Origin date of each label, in any integer form (n,).
         group: Group of each label, 0 to n_groups - 1 (n,); None puts all labels into one group.
         n_groups: Number of groups.
 
@@ -41,10 +60,14 @@ def scores(
         Name of the metric -> values (n_groups,); NaN where it cannot be computed for a group.
     """
     codes = np.zeros(len(actual), np.intp) if group is None else group
+    weight = date_weights(date, codes)
 
-    def total(values: npt.NDArray[Any]) -> FloatArray:
+    def pooled(values: npt.NDArray[Any]) -> FloatArray:
         sums: FloatArray = np.bincount(codes, values, n_groups).astype(np.float64)
         return sums
+
+    def total(values: npt.NDArray[Any]) -> FloatArray:
+        return pooled(weight * values)
 
     count = total(np.ones(len(actual)))
     price = price_errors(last_close, actual, forecast)
@@ -63,17 +86,18 @@ def scores(
 
         squared_price, squared_error = total(price**2), total(error**2)
         found = {
-            "labels": count,
+            "labels": pooled(np.ones(len(actual))),
             "rmse_price": np.sqrt(squared_price / count),
             "mae_price": total(np.abs(price)) / count,
             "skill": 1.0 - squared_price / total(naive_price**2),
             "rmse_return": np.sqrt(squared_error / count),
             "mae_return": total(np.abs(error)) / count,
             "r2_oos": 1.0 - squared_error / total(actual**2),
+            "r2_pooled": 1.0 - pooled(error**2) / pooled(actual**2),
             "spread": deviation(forecast) / deviation(actual),
             "directional_accuracy": total(directed & (np.sign(forecast) == np.sign(actual))) / total(directed),
             "base_rate_up": total(actual > 0.0) / total(moved),
-            "zero_forecasts": total(forecast == 0.0),
+            "zero_forecasts": pooled(forecast == 0.0),
         }
     return {name: np.where(np.isfinite(values), values, np.nan) for name, values in found.items()}
 

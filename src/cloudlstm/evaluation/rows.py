@@ -45,7 +45,7 @@ Correlation = Annotated[Annotated[float, Field(ge=-1.000001, le=1.000001)] | Non
 
 
 class Scores(Row):
-    """Errors of one model on a group of labels."""
+    """Errors of one model on a group of labels; every date weighs the same in every mean."""
 
     model: ModelName
     labels: int = Field(ge=1, description="Forecasts compared with the actual return")
@@ -77,8 +77,10 @@ class ModelScores(Scores):
 
     base_rate_up: Share = Field(description="Share of positive returns among returns that are not zero")
     zero_forecasts: int = Field(ge=0, description="Forecasts of exactly zero")
+    r2_pooled: AtMostOne = Field(default=None, description="r2_oos with every label, not every date, weighing the same")
     dm_p: Share = Field(description="Diebold-Mariano p against naive, squared return errors")
     dm_p_price: Share = Field(description="Diebold-Mariano p against naive, squared price errors")
+    cw_p: Share = Field(default=None, description="Clark-West p against naive, returns, one-sided")
     ic: Correlation
     ic_t: Number
     rank_ic: Correlation
@@ -87,7 +89,7 @@ class ModelScores(Scores):
 
 
 class ModelTest(Row):
-    """One Diebold-Mariano test of a model against a reference."""
+    """One Diebold-Mariano test of a model against a reference, and the Clark-West test if naive is nested in it."""
 
     model: ModelName
     reference: ModelName
@@ -98,3 +100,5 @@ class ModelTest(Row):
     high: Number = Field(description="Upper end of the 95 % interval")
     statistic: Number = Field(description="Harvey-Leybourne-Newbold; below zero the model is better")
     p: Share = Field(description="Two-sided")
+    cw_statistic: Number = Field(default=None, description="Clark-West; null unless on returns against naive")
+    cw_p: Share = Field(default=None, description="One-sided")

@@ -10,11 +10,14 @@ import numpy as np
 from cloudlstm.evaluation import metrics
 from cloudlstm.evaluation.forecasts import CodeArray, DayArray, Forecasts
 from cloudlstm.evaluation.rows import LOSSES, ModelScores, ModelTest, TickerScores, YearScores
-from cloudlstm.evaluation.significance import FloatArray, diebold_mariano
+from cloudlstm.evaluation.significance import FloatArray, NestedComparison, clark_west, diebold_mariano
 
 
 def compare_models(test: Forecasts, horizon: int) -> list[ModelTest]:
-    """Diebold-Mariano tests on both losses: every model against naive, and the LSTM against the other models."""
+    """Diebold-Mariano tests on both losses: every model against naive, and the LSTM against the other models.
+
+    On returns against naive, which is nested in every model, the Clark-West test stands beside it.
+    """
     errors = {
         "return": {model: forecast - test.actual for model, forecast in test.models.items()},
         "price": {
@@ -29,7 +32,16 @@ def compare_models(test: Forecasts, horizon: int) -> list[ModelTest]:
         for loss in LOSSES:
             squared = errors[loss][model] ** 2, errors[loss][reference] ** 2
             result = diebold_mariano(*squared, test.origin, horizon=horizon)
-            tests.append(ModelTest(model=model, reference=reference, loss=loss, **asdict(result)))
+            nested = NestedComparison(None, None)
+            if reference == "naive" and loss == "return":
+                forecasts = test.models[model], test.models[reference]
+                nested = clark_west(test.actual, *forecasts, test.origin, horizon=horizon)
+            tests.append(
+                ModelTest(
+                    model=model, reference=reference, loss=loss, **asdict(result),
+                    cw_statistic=nested.statistic, cw_p=nested.p,
+                )
+            )  # fmt: skip
     return tests
 
 
@@ -44,18 +56,20 @@ def score_models(
         horizon: Bars ahead.
         ic_min_tickers: Dates with fewer tickers do not count for the information coefficients.
     """
-    p_values = {(str(each.model), str(each.loss)): each.p for each in tests if each.reference == "naive"}
+    against_naive = {(str(each.model), str(each.loss)): each for each in tests if each.reference == "naive"}
     rows = []
     for model, forecast in test.models.items():
         coefficients = metrics.information_coefficients(
             test.origin, test.actual, forecast, min_tickers=ic_min_tickers, horizon=horizon
         )
-        (scores,) = _by_group(metrics.scores(test.last_close, test.actual, forecast))
+        (scores,) = _by_group(metrics.scores(test.last_close, test.actual, forecast, test.origin))
+        on_return, on_price = (against_naive.get((model, loss)) for loss in ("return", "price"))
         rows.append(
             ModelScores(
                 model=model,
-                dm_p=p_values.get((model, "return")),
-                dm_p_price=p_values.get((model, "price")),
+                dm_p=on_return.p if on_return else None,
+                dm_p_price=on_price.p if on_price else None,
+                cw_p=on_return.cw_p if on_return else None,
                 **scores,
                 **asdict(coefficients),
             )
@@ -66,7 +80,9 @@ def score_models(
 def score_by_ticker(test: Forecasts) -> list[TickerScores]:
     """Scores of every model by ticker: the models of the first ticker, then those of the next."""
     scores = {
-        model: _by_group(metrics.scores(test.last_close, test.actual, forecast, test.ticker, len(test.tickers)))
+        model: _by_group(
+            metrics.scores(test.last_close, test.actual, forecast, test.origin, test.ticker, len(test.tickers))
+        )
         for model, forecast in test.models.items()
     }
     return [
@@ -81,7 +97,7 @@ def score_by_year(test: Forecasts) -> list[YearScores]:
     years, code = np.unique(_year(test.target), return_inverse=True)
     scores = {
         model: _by_group(
-            metrics.scores(test.last_close, test.actual, forecast, code.astype(np.intp), len(years))
+            metrics.scores(test.last_close, test.actual, forecast, test.origin, code.astype(np.intp), len(years))
         )
         for model, forecast in test.models.items()
     }  # fmt: skip

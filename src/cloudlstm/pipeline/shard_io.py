@@ -62,8 +62,9 @@ def write_shard(data: StepData, kind: str, number: int, table: pa.Table) -> Task
         table: Its rows.
     """
     uri = data.uri(f"{kind}-{number:05d}.parquet")
-    last = pc.max(table.column("date")).as_py()
-    extra = {"last_date": last.isoformat() if last else None}
+    ends = pc.min_max(table.column("date")).as_py()
+    named = {"first_date": ends["min"], "last_date": ends["max"]}
+    extra = {name: day.isoformat() if day else None for name, day in named.items()}
     row = write_object(uri, bars.to_parquet(table), kind=kind, rows=table.num_rows, extra=extra)
     return TaskResult([row], table.num_rows)
 

@@ -14,39 +14,22 @@ from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
 from cloudlstm.evaluation.rows import TickerScores
 from cloudlstm.report import sections
+from cloudlstm.report.caveats import caveats
 from cloudlstm.report.chart_data import chart_data, iso_dates
 from cloudlstm.report.glossary import METRICS, TERMS
 from cloudlstm.report.models import (
     SCHEMA_VERSION,
     Baselines,
-    Caveat,
     Forecast,
     NextForecasts,
     Report,
     RidgeLoss,
     Settings,
 )
-from cloudlstm.report.run_models import Epoch, Training
-from cloudlstm.report.summary import headline, verdict
+from cloudlstm.report.run_models import Epoch
+from cloudlstm.report.summary import find_test, headline, verdict
 from cloudlstm.report.timeline import Timing, step_rows, timeline
 from cloudlstm.runs.manifest import Manifest
-
-SYNTHETIC = (
-    "The market is simulated by a random generator with a fixed seed. These results say nothing about real prices."
-)
-SURVIVORSHIP = (
-    "The universe was chosen with today's knowledge: companies that failed or left the exchange are missing, so "
-    "returns look higher than they were. Comparisons between models on the same labels are affected less."
-)
-NO_GAIN = (
-    "No epoch of training improved on the untrained network in the validation split. With relative inputs the "
-    "untrained network is the naive forecast, so validation gives no reason to prefer the trained network. The test "
-    "split does not change that."
-)
-COSTS = (
-    "The results are forecast errors, not trading results: they include no costs, no capacity and no risk. The best of "
-    "many runs on one test period is an optimistic choice."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +44,7 @@ class ReportInputs:
         splits: Forecasts of all models by split; "test" is required.
         next_session_dates: Target dates of the split "forecast", days since 1970-01-01 (n,).
         baselines: Fit results of the baselines.
+        label_dates: Split -> first and last target date of its labels, as ISO dates; without the splits that have none.
         turnover: Ticker -> close x volume in dollars a session, at the end of the test split.
         windows: Number of windows that the evaluation read; None if not counted.
         timing: Times of the attempt and of the evaluation.
@@ -73,6 +57,7 @@ class ReportInputs:
     splits: Mapping[str, Forecasts]
     next_session_dates: DayArray
     baselines: BaselineFit
+    label_dates: Mapping[str, tuple[str, str]]
     turnover: Mapping[str, float]
     windows: int | None
     timing: Timing
@@ -85,23 +70,21 @@ def build_report(inputs: ReportInputs) -> Report:
     tests = scoring.compare_models(test, horizon)
     models = scoring.score_models(test, tests, horizon=horizon, ic_min_tickers=config.evaluation.ic_min_tickers)
     per_ticker = scoring.score_by_ticker(test)
-    by_name = {row.model: row for row in models}
-    lstm, naive = by_name["lstm"], by_name["naive"]
+    by_name = {str(row.model): row for row in models}
     training = sections.training_section(
         manifests.get("train"), inputs.history, inputs.baselines.naive_validation_loss
     )  # fmt: skip
+    quality = sections.quality_section(manifests.get("clean"))
+    forecasts = _next_forecasts(inputs.splits.get("forecast"), inputs.next_session_dates, per_ticker)
     return Report(
         schema_version=SCHEMA_VERSION,
         run_id=inputs.run_id,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        headline=headline(
-            lstm, naive, dates=len(np.unique(test.origin)),
-            baselines={"drift": by_name["drift"], "ridge": by_name["ridge"]},
-        ),
-        verdict=verdict(lstm.dm_p, lstm.r2_oos),
+        headline=headline(by_name, tests, dates=len(np.unique(test.origin))),
+        verdict=verdict(find_test(tests, "naive")),
         universe=_universe(config, inputs.splits),
         data=sections.data_section(config, manifests),
-        splits=tuple(sections.split_sections(config, manifests.get("sequences"))),
+        splits=tuple(sections.split_sections(inputs.label_dates, manifests.get("sequences"))),
         settings=Settings.model_validate(config.model_dump(mode="json")),
         config=config.model_dump(mode="json"),
         metrics=METRICS,
@@ -111,14 +94,14 @@ def build_report(inputs: ReportInputs) -> Report:
         per_year=tuple(scoring.score_by_year(test)),
         per_ticker=tuple(per_ticker),
         baselines=_baselines(inputs.baselines),
-        forecasts=_next_forecasts(inputs.splits.get("forecast"), inputs.next_session_dates, per_ticker),
+        forecasts=forecasts,
         training=training,
-        quality=sections.quality_section(manifests.get("clean")),
+        quality=quality,
         steps=tuple(step_rows(manifests, inputs.timing, inputs.windows)),
         timeline=timeline(manifests, inputs.timing),
         benchmark=sections.benchmark_section(config, manifests),
         environment=sections.environment_section(config, manifests),
-        caveats=tuple(_caveats(config, training)),
+        caveats=tuple(caveats(config, training, quality, forecasts)),
         series=chart_data(test, per_ticker, inputs.turnover, horizon=horizon),
     )  # fmt: skip
 
@@ -130,7 +113,11 @@ def _universe(config: RunConfig, splits: Mapping[str, Forecasts]) -> tuple[str, 
 
 def _baselines(fit: BaselineFit) -> Baselines:
     losses = tuple(RidgeLoss(alpha=alpha, mse=mse) for alpha, mse in sorted(fit.ridge_losses.items()))
-    return Baselines(ridge_alpha=fit.ridge_alpha, ridge_validation=losses, drift_pooled=fit.drift_pooled)
+    return Baselines(
+        ridge_alpha=fit.ridge_alpha,
+        ridge_validation=losses,
+        drift_pooled=fit.drift_pooled,
+    )
 
 
 def _next_forecasts(
@@ -163,15 +150,3 @@ def _next_forecasts(
         ended_earlier=int((~latest).sum()),
         rows=tuple(rows),
     )
-
-
-def _caveats(config: RunConfig, training: Training) -> list[Caveat]:
-    simulated = config.market.source == "synthetic"
-    found = [
-        Caveat(name="synthetic", text=SYNTHETIC) if simulated else Caveat(name="survivorship", text=SURVIVORSHIP),
-        Caveat(name="no trading result", text=COSTS),
-    ]
-    trained, untrained = training.best_validation_loss, training.untrained_validation_loss
-    if training.best_epoch and trained is not None and untrained is not None and trained >= untrained:
-        found.append(Caveat(name="no gain in validation", text=NO_GAIN))
-    return found

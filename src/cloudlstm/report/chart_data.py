@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
-from cloudlstm.evaluation.metrics import price_errors
+from cloudlstm.evaluation.metrics import date_weights, price_errors
 from cloudlstm.evaluation.rows import TickerScores
-from cloudlstm.evaluation.significance import FloatArray, diebold_mariano
+from cloudlstm.evaluation.significance import FloatArray, daily_means, diebold_mariano, mean_test
 from cloudlstm.report.models import (
     Calibration,
     ChartData,
@@ -47,7 +47,7 @@ def chart_data(
         cumulative=_cumulative(test),
         errors=_errors(test),
         paths=tuple(_paths(test, per_ticker, turnover)),
-        calibration=_calibration(test),
+        calibration=_calibration(test, horizon),
         sample=_sample(test),
         skill=tuple(_skill_intervals(test, horizon)),
     )
@@ -66,12 +66,14 @@ def _cumulative(test: Forecasts) -> CumulativeSeries:
     """Squared return error that a model saved against naive up to each date, as a share of naive's over all dates.
 
     Welch, Goyal: A comprehensive look at the empirical performance of equity premium prediction. Review of Financial
-    Studies 21(4), 2008. The last value is R² out of sample.
+    Studies 21(4), 2008. Every date weighs the same. The last value is R² out of sample.
     """
     dates, code = np.unique(test.target, return_inverse=True)
-    naive = float((test.actual**2).sum())
+    weight = date_weights(test.origin)
+    squared = weight * test.actual**2
+    naive = float(squared.sum())
     saved = {
-        model: _rounded(np.cumsum(np.bincount(code, test.actual**2 - (forecast - test.actual) ** 2)) / naive, 9)
+        model: _rounded(np.cumsum(np.bincount(code, squared - weight * (forecast - test.actual) ** 2)) / naive, 9)
         for model, forecast in test.models.items()
         if model != "naive" and naive > 0.0
     }
@@ -79,7 +81,10 @@ def _cumulative(test: Forecasts) -> CumulativeSeries:
 
 
 def _errors(test: Forecasts) -> ErrorSeries:
-    """RMSE of the log-return by month, quarter or year: the shortest with at most `MOST_PERIODS` points."""
+    """RMSE of the log-return by month, quarter or year: the shortest with at most `MOST_PERIODS` points.
+
+    Every date weighs the same.
+    """
     months = test.target.astype("datetime64[D]").astype("datetime64[M]").astype(np.intp)  # since 1970-01
     n_months = len(np.unique(months))
     period: Literal["month", "quarter", "year"] = "year"
@@ -90,13 +95,14 @@ def _errors(test: Forecasts) -> ErrorSeries:
         period, length = "quarter", 3
     periods, code = np.unique(months // length, return_inverse=True)
     first = (periods * length).astype("datetime64[M]").astype("datetime64[D]").astype(np.int32)
-    counts = np.bincount(code)
+    weight = date_weights(test.origin, code.astype(np.intp))
+    total = np.bincount(code, weight)
     return ErrorSeries(
         period=period,
         dates=iso_dates(first),
-        labels=tuple(counts.tolist()),
+        labels=tuple(np.bincount(code).tolist()),
         models={
-            model: _rounded(np.sqrt(np.bincount(code, (forecast - test.actual) ** 2) / counts), 9)
+            model: _rounded(np.sqrt(np.bincount(code, weight * (forecast - test.actual) ** 2) / total), 9)
             for model, forecast in test.models.items()
         },
     )
@@ -165,23 +171,22 @@ def _sample(test: Forecasts) -> Sample:
     )  # fmt: skip
 
 
-def _calibration(test: Forecasts) -> Calibration:
+def _calibration(test: Forecasts, horizon: int) -> Calibration:
     """Deciles of the LSTM's forecast, and the histograms of forecast and actual returns.
 
-    The error of a decile is the half width of a 95 % interval of its mean return, from the mean of each date.
+    Means of a decile are over its dates, and each date's over its labels. The error is the half width of the 95 %
+    interval of the mean return, by Student's t with horizon - 1 lags; 0 if the decile has too few dates for it.
     """
     forecast, actual = test.models["lstm"], test.actual
     bins = []
     if len(np.unique(forecast)) >= DECILES:
         for part in np.array_split(np.argsort(forecast, kind="stable"), DECILES):
-            _, code = np.unique(test.origin[part], return_inverse=True)
-            daily = np.bincount(code, actual[part]) / np.bincount(code)
-            error = 1.96 * daily.std(ddof=1) / np.sqrt(len(daily)) if len(daily) > 1 else 0.0
+            realised = mean_test(daily_means(actual[part], test.origin[part]), horizon)
             bins.append(
                 Decile(
-                    forecast=float(forecast[part].mean()),
-                    actual=float(actual[part].mean()),
-                    error=float(error),
+                    forecast=float(daily_means(forecast[part], test.origin[part]).mean()),
+                    actual=realised.mean,
+                    error=0.0 if realised.high is None else realised.high - realised.mean,
                     labels=len(part),
                 )
             )

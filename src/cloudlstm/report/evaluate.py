@@ -12,6 +12,7 @@ from cloudlstm import __version__, storage
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.splits import LABELLED
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation.baselines import add_baselines
 from cloudlstm.evaluation.forecasts import (
@@ -77,6 +78,7 @@ def run(context: RunContext) -> Manifest:
             splits=splits,
             next_session_dates=next_dates,
             baselines=baselines,
+            label_dates=_label_dates(windows),
             turnover=_turnover(windows["test"]),
             windows=progress.total,
             timing=Timing(_submitted(paths), clock, time.monotonic() - began),
@@ -144,6 +146,16 @@ def _submitted(paths: RunPaths) -> float:
     """Begin of the run's latest attempt, seconds since the epoch; 0.0 if there is none."""
     owner = attempts.read_owner(paths, attempts.latest_attempt(paths))
     return owner.started if owner else 0.0
+
+
+def _label_dates(windows: dict[str, SequenceSet]) -> dict[str, tuple[str, str]]:
+    """Split -> first and last target date of its labels, as ISO dates; without splits that have no label."""
+    found = {}
+    for split in LABELLED:
+        if n := len(windows[split]):
+            dates = windows[split].target_dates(np.arange(n))
+            found[split] = (str(dates.min()), str(dates.max()))
+    return found
 
 
 def _turnover(windows: SequenceSet) -> dict[str, float]:

@@ -8,7 +8,7 @@ METRICS = (
     Metric(
         "rmse_price", "RMSE, price", "dollar", "lower",
         "Root mean squared error of the price forecast, last close x exp(forecast log-return), against the actual "
-        "close, in dollars. Over all tickers it is mostly the error of the expensive ones.",
+        "close, in dollars. Every date weighs the same; on a date the expensive tickers weigh most.",
     ),
     Metric(
         "skill", "Skill against naive", "share", "higher",
@@ -21,7 +21,7 @@ METRICS = (
     ),
     Metric(
         "rmse_return", "RMSE, return", "return", "lower",
-        "Root mean squared error of the forecast log-return. Unlike the error in dollars it weights all tickers alike.",
+        "Root mean squared error of the forecast log-return. Every date weighs the same, and on a date every ticker.",
     ),
     Metric(
         "mae_return", "MAE, return", "return", "lower",
@@ -29,14 +29,30 @@ METRICS = (
     ),
     Metric(
         "r2_oos", "R² out of sample", "share", "higher",
-        "1 - sum of squared return errors / sum of squared returns: the skill on returns, with a forecast of zero as "
-        "benchmark (Campbell and Thompson 2008, Review of Financial Studies 21(4), who use the historical mean).",
+        "1 - MSE(model) / MSE(naive) on the return: the share of naive's mean squared error that the model removes, "
+        "with a forecast of zero as benchmark (Campbell and Thompson 2008, Review of Financial Studies 21(4), who use "
+        "the historical mean). Every date weighs the same, as in the Diebold-Mariano test.",
+    ),
+    Metric(
+        "r2_pooled", "R² by label", "share", "higher",
+        "R² out of sample with every label weighing the same: 1 - sum of squared return errors / sum of squared "
+        "returns. It differs from R² out of sample where dates have different numbers of tickers, and no test belongs "
+        "to it.",
     ),
     Metric(
         "dm_p", "DM p, return", "p", "none",
-        "Two-sided p-value of the Diebold-Mariano test against naive on squared return errors, averaged over tickers "
-        "by date, with the small-sample correction of Harvey, Leybourne and Newbold (1997). At 0.05 or above the "
-        "difference from naive is not significant; below, the sign of R² out of sample shows which one is better.",
+        "Two-sided p-value of the Diebold-Mariano test against naive. Hypothesis: both forecasts, as they were made, "
+        "have the same expected squared return error (Diebold and Mariano 1995, Journal of Business & Economic "
+        "Statistics 13(3); for models fitted once, Giacomini and White 2006, Econometrica 74(6)). Errors are averaged "
+        "over tickers by date; with the correction of Harvey, Leybourne and Newbold (1997). Below 0.05 the difference "
+        "is significant.",
+    ),
+    Metric(
+        "cw_p", "CW p, return", "p", "none",
+        "One-sided p-value of the Clark-West test against naive, which is nested in every model. Hypothesis: returns "
+        "cannot be forecast, so the model's parameters only add noise; against: they can (Clark and West 2007, Journal "
+        "of Econometrics 138). That noise is left out of the model's error. Below 0.05 the forecasts contain "
+        "information about returns; that does not make their error smaller than naive's.",
     ),
     Metric(
         "dm_p_price", "DM p, price", "p", "none",
@@ -107,23 +123,25 @@ TERMS = (
     ),
     Term(
         "interval", "95% interval",
-        "95% confidence interval of the mean difference: from Student's t on the daily differences, with the "
-        "variance of the Diebold-Mariano test. If it contains zero, the difference is not significant at 0.05.",
+        "95% confidence interval of the difference: all differences that the Diebold-Mariano test does not reject "
+        "(Fieller 1954). It contains zero exactly if the difference from zero is not significant at 0.05.",
     ),
     Term(
         "difference", "Difference in MSE",
-        "Mean squared error of the model over that of the other, minus 1. Below zero the model is better.",
+        "Mean squared error of the model over that of the other, minus 1; below zero the model's is smaller. Every "
+        "date weighs the same. Against naive it is R² out of sample, or the skill, with the other sign.",
     ),
     Term(
         "saved", "Error saved",
         "Squared return error of naive minus that of the model, summed up to a date, in percent of naive's sum over "
-        "all dates (Welch and Goyal 2008, Review of Financial Studies 21(4)).",
+        "all dates (Welch and Goyal 2008, Review of Financial Studies 21(4)). Every date weighs the same.",
     ),
     Term("return", "Return", "Log-return over the horizon, log(close at the target date / close now), in percent."),
     Term(
         "decile", "Decile",
         "One of ten equal groups of the labels in the order of their forecast. If forecasts are calibrated, the mean "
-        "forecast of a group equals its mean realised return; the bar is a 95% interval from the mean of each date.",
+        "forecast of a group equals its mean realised return. Means are over dates; the bar is their 95% interval, "
+        "from Student's t. More than one session ahead it takes neighbouring dates of the group as overlapping.",
     ),
     Term("move", "Move", "Forecast price over last close, minus 1, in percent."),
     Term(

@@ -176,6 +176,8 @@ def _results(report: Report) -> list[ResultRow]:
         if metric.name == "labels":
             continue  # the same for all models, and stated above the table
         texts = [metric_text(value, metric) for value in values]
+        if metric.name == "r2_pooled" and texts == [metric_text(row.r2_oos, metric) for row in report.models]:
+            continue  # all dates have the same number of tickers
         known = [value for value in values if value is not None]
         best = min(known) if known and metric.better == "lower" else None
         best = max(known) if known and metric.better == "higher" else best
@@ -197,7 +199,11 @@ def metric_text(value: float | None, metric: Metric) -> str:
         case "return":
             return numbers.percent(value, 3)
         case "share":
-            return numbers.signed_percent(value) if metric.name in ("skill", "r2_oos") else numbers.percent(value)
+            return (
+                numbers.signed_percent(value)
+                if metric.name in ("skill", "r2_oos", "r2_pooled")
+                else numbers.percent(value)
+            )
         case "count":
             return numbers.count(value) if value < 1e5 else numbers.amount(value)
         case "p":

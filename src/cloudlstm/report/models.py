@@ -20,8 +20,9 @@ from cloudlstm.report.run_models import (
     Training,
 )
 
-SCHEMA_VERSION = 3
-"""3 renames usual_miss_price to typical_error_price, and the term usual_miss to typical_error."""
+SCHEMA_VERSION = 4
+"""4 adds the Clark-West test and R² by label; in all means every date weighs the same; dates of the data
+and the splits are those that occur, or null. 3 renames usual_miss_price to typical_error_price."""
 
 _DEFINITION = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -122,7 +123,7 @@ class Settings(Row):
 
 
 class CumulativeSeries(Row):
-    """Squared return error saved against naive up to each date, as a share of naive's total."""
+    """Squared return error saved against naive up to each date, as a share of naive's; every date weighs the same."""
 
     dates: tuple[IsoDate, ...]
     models: dict[str, tuple[float, ...]]
@@ -150,11 +151,11 @@ class ForecastPath(Row):
 
 
 class Decile(Row):
-    """Labels of one tenth, in the order of the LSTM's forecast."""
+    """Labels of one tenth, in the order of the LSTM's forecast; every date weighs the same."""
 
     forecast: float = Field(description="Mean forecast log-return")
-    actual: float = Field(description="Mean actual log-return")
-    error: float = Field(description="Half width of a 95 % interval")
+    actual: float = Field(description="Mean realised log-return")
+    error: float = Field(description="Half width of a 95 % interval; 0 if there are too few dates")
     labels: int
 
 
@@ -219,7 +220,7 @@ class ReportSummary(Row):
 class Report(Row):
     """Results of a run. Null is a value that is unknown or cannot be computed; there is no NaN."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     run_id: str
     created: str = Field(description="UTC, ISO 8601")
     headline: str = Field(description="The result in a few sentences")

@@ -43,8 +43,8 @@ class Data(Row):
     synthetic: bool = Field(description="True if the market is simulated")
     path: str | None
     calendar: str = Field(description="Exchange calendar")
-    first_date: IsoDate
-    last_date: IsoDate
+    first_date: IsoDate | None = Field(description="Of the first bar after cleaning")
+    last_date: IsoDate | None = Field(description="Of the last bar after cleaning")
     rows: int | None = Field(description="Bars read")
     tickers: int | None = Field(description="Tickers with bars after cleaning")
     hash: str | None = Field(description="Of the bars' bytes")
@@ -52,11 +52,11 @@ class Data(Row):
 
 
 class Split(Row):
-    """Dates and windows of one split."""
+    """Dates of the labels and number of windows of one split."""
 
     split: Literal["train", "validation", "test"]
-    first_date: IsoDate
-    last_date: IsoDate
+    first_date: IsoDate | None = Field(description="Target date of the first label")
+    last_date: IsoDate | None = Field(description="Target date of the last label")
     windows: int | None = Field(description="Windows with a label")
 
 

@@ -5,7 +5,6 @@ The facts of a manifest are free-form. A fact that a step does not give is null 
 
 from __future__ import annotations
 
-import datetime as dt
 import platform
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -43,20 +42,28 @@ def facts_of(manifest: Manifest | None) -> Mapping[str, Any]:
 
 
 def data_section(config: RunConfig, manifests: Manifests) -> Data:
-    """Source and number of the bars."""
+    """Source, dates and number of the bars. The dates are those of the bars, not those of the settings."""
     ingest = manifests.get("ingest")
+    first_date, last_date = _bar_dates(manifests.get("clean"))
     return Data(
         source=config.market.source,
         synthetic=config.market.source == "synthetic",
         path=config.market.path,
         calendar=config.market.calendar,
-        first_date=str(config.market.start),
-        last_date=str(config.market.end),
+        first_date=first_date,
+        last_date=last_date,
         rows=facts_of(ingest).get("rows"),
         tickers=facts_of(manifests.get("clean")).get("tickers"),
         hash=ingest.digest() if ingest else None,
         coverage=_coverage(facts_of(ingest).get("coverage")),
     )
+
+
+def _bar_dates(clean: Manifest | None) -> tuple[str | None, str | None]:
+    """First and last date of the bars after cleaning, as ISO dates; None if the manifest has none."""
+    shards = [row.extra for row in clean.of_kind("bars")] if clean else []
+    first, last = ([str(each[name]) for each in shards if each.get(name)] for name in ("first_date", "last_date"))
+    return min(first, default=None), max(last, default=None)
 
 
 def _coverage(facts: Any) -> Coverage | None:
@@ -66,20 +73,20 @@ def _coverage(facts: Any) -> Coverage | None:
     return Coverage.model_validate({**facts, "unfetched": unfetched})
 
 
-def split_sections(config: RunConfig, sequences: Manifest | None) -> list[Split]:
-    """Dates and windows of the splits."""
+def split_sections(label_dates: Mapping[str, tuple[str, str]], sequences: Manifest | None) -> list[Split]:
+    """Label dates and windows of the splits.
+
+    Args:
+        label_dates: Split -> first and last target date of its labels.
+        sequences: Manifest of the sequences step.
+    """
     windows = facts_of(sequences).get("windows", {})
-    day = dt.timedelta(days=1)
-    train_end, validation_end = config.dataset.train_end, config.dataset.validation_end
-    ranges: dict[Literal["train", "validation", "test"], tuple[dt.date, dt.date]] = {
-        "train": (config.market.start, train_end),
-        "validation": (train_end + day, validation_end),
-        "test": (validation_end + day, config.market.end),
-    }
-    return [
-        Split(split=name, first_date=str(first), last_date=str(last), windows=windows.get(name))
-        for name, (first, last) in ranges.items()
-    ]
+    names: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
+    found = []
+    for name in names:
+        first, last = label_dates.get(name, (None, None))
+        found.append(Split(split=name, first_date=first, last_date=last, windows=windows.get(name)))
+    return found
 
 
 def training_section(train: Manifest | None, history: Sequence[Epoch], naive_loss: float) -> Training:

@@ -1,80 +1,141 @@
-"""The verdict and the summary sentences of the report."""
+"""The verdict and the summary sentences of the report.
+
+One standard for every sentence that ranks two models: a model is better or worse than another only if a
+Diebold-Mariano test says so at 5 %, and the sentence states the size of the difference. The direction is that of the
+tested difference, in which every date weighs the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from cloudlstm.evaluation.rows import ModelScores
+from cloudlstm.evaluation.rows import Loss, ModelName, ModelScores, ModelTest
 
 SIGNIFICANCE = 0.05
 
 Verdict = Literal["better", "same", "worse", "untested"]
 
-_OPENINGS: dict[Verdict, str] = {
-    "better": "On returns the LSTM beats the naive forecast, and the difference is statistically significant",
-    "worse": "On returns the LSTM is worse than the naive forecast, and the difference is statistically significant",
-    "same": "On returns the difference between the LSTM and the naive forecast is not statistically significant",
-    "untested": "There are too few test forecasts to compare the LSTM with the naive forecast by a test",
+_AGAINST_NAIVE: dict[Verdict, str] = {
+    "better": "On returns the LSTM beats the naive forecast",
+    "worse": "On returns the LSTM is worse than the naive forecast",
+    "same": "On returns the LSTM does not differ significantly from the naive forecast",
+    "untested": "The LSTM cannot be compared with the naive forecast by a test: there are too few dates, or the errors "
+    "do not vary",
+}
+_AGAINST_OTHERS: dict[Verdict, str] = {
+    "better": "beats",
+    "worse": "is worse than",
+    "same": "does not differ significantly from",
+    "untested": "cannot be compared by a test with",
+}
+_IN_DOLLARS: dict[Verdict, str] = {
+    "better": "significantly smaller than",
+    "worse": "significantly larger than",
+    "same": "not significantly different from",
+    "untested": "compared with",
 }
 
 
-def verdict(dm_p: float | None, r2_oos: float | None) -> Verdict:
-    """The LSTM against naive by the test on squared return errors, at 5 %."""
-    if dm_p is None or r2_oos is None:
+def verdict(test: ModelTest | None) -> Verdict:
+    """A model against a reference by a Diebold-Mariano test at 5 %."""
+    if test is None or test.p is None or test.statistic is None or test.difference is None:
         return "untested"
-    if dm_p >= SIGNIFICANCE:
+    if test.p >= SIGNIFICANCE:
         return "same"
-    return "better" if r2_oos > 0 else "worse"
+    return "better" if test.statistic < 0.0 else "worse"
 
 
-def headline(
-    lstm: ModelScores, naive: ModelScores, *, dates: int, baselines: Mapping[str, ModelScores] | None = None
-) -> str:
-    """Whether the LSTM beats naive, by how much, with which p-value, and which baselines do better.
+def find_test(
+    tests: Sequence[ModelTest], reference: ModelName, *, loss: Loss = "return"
+) -> ModelTest | None:  # fmt: skip
+    """The test of the LSTM against another model; None if there is none."""
+    found = (row for row in tests if (row.model, row.reference, row.loss) == ("lstm", reference, loss))
+    return next(found, None)
 
-    The verdict is on returns, where every ticker has the same weight; dollars have their own p-value.
+
+def headline(models: Mapping[str, ModelScores], tests: Sequence[ModelTest], *, dates: int) -> str:
+    """The result in a few sentences: the LSTM against naive, drift and ridge on returns, then in dollars.
 
     Args:
-        lstm: Scores of the LSTM.
-        naive: Scores of the naive forecast.
+        models: Scores by model; "lstm" and "naive" are required.
+        tests: Results of `scoring.compare_models`.
         dates: Number of dates of the test split.
-        baselines: Scores of other models by name; those that do better on returns are named.
     """
-    found = verdict(lstm.dm_p, lstm.r2_oos)
-    text = f"{_OPENINGS[found]} ({_p_value(lstm.dm_p)}): on {lstm.labels:,} test forecasts over {dates:,} dates "
-    if lstm.r2_oos is not None:
-        text += f"the LSTM's out-of-sample R² is {lstm.r2_oos:+,.2%}, and its price RMSE is {_dollars(lstm, naive)}."
-    else:
-        text += f"the LSTM's price RMSE is {_dollars(lstm, naive)}."
-    if found in ("better", "worse") and lstm.skill is not None and (lstm.skill > 0) != ((lstm.r2_oos or 0.0) > 0):
-        text += " In dollars, where expensive tickers weigh most, the result is the opposite."
-    return text + _better_baselines(lstm, baselines or {})
-
-
-def _better_baselines(lstm: ModelScores, baselines: Mapping[str, ModelScores]) -> str:
-    ahead = [
-        name
-        for name, row in baselines.items()
-        if row.r2_oos is not None and lstm.r2_oos is not None and row.r2_oos > lstm.r2_oos
+    lstm, test = models["lstm"], find_test(tests, "naive")
+    details = _details([_size(test), _p_value("Diebold-Mariano p", test.p if test else None)])
+    sentences = [
+        f"{_AGAINST_NAIVE[verdict(test)]}{details}, on {lstm.labels:,} test forecasts over {dates:,} dates.",
+        _pooled(lstm, test),
+        _clark_west(test),
+        _other_models(tests),
+        _dollars(lstm, models["naive"], find_test(tests, "naive", loss="price")),
     ]
-    if not ahead:
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _pooled(lstm: ModelScores, test: ModelTest | None) -> str:
+    """Warns if R² by label has another sign than the tested difference."""
+    difference, pooled = test.difference if test else None, lstm.r2_pooled
+    if not difference or not pooled or (difference < 0.0) == (pooled > 0.0):
         return ""
-    names = " and ".join(ahead)
-    return f" {names[0].upper()}{names[1:]}, which {'needs' if len(ahead) == 1 else 'need'} no network, did better."
+    return (
+        "Dates have different numbers of tickers: here every date weighs the same. If every label weighs the same, "
+        f"the sign is the opposite, an R² of {pooled:+,.2%}; no test belongs to that number."
+    )
 
 
-def _dollars(lstm: ModelScores, naive: ModelScores) -> str:
-    rmse, reference = lstm.rmse_price or 0.0, naive.rmse_price or 0.0
-    text = f"${rmse:,.3f} against ${reference:,.3f}"
-    change = rmse / reference - 1.0 if reference else 0.0
-    p = lstm.dm_p_price
-    details = [f"{change:+,.2%}" if abs(change) >= 5e-5 else "a difference below 0.01%"] if reference else []
-    details += [f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"] if p is not None else []
-    return f"{text} ({', '.join(details)})" if details else text
+def _clark_west(test: ModelTest | None) -> str:
+    if test is None or test.cw_p is None:
+        return ""
+    found = "finds" if test.cw_p < SIGNIFICANCE else "does not find"
+    return (
+        f"The Clark-West test, which leaves out the noise of fitting a model, {found} information about returns in the "
+        f"LSTM's forecasts ({_p_value('one-sided p', test.cw_p)})."
+    )
 
 
-def _p_value(value: float | None) -> str:
+def _other_models(tests: Sequence[ModelTest]) -> str:
+    """The LSTM against the models without a network, by the same test as against naive."""
+    references: tuple[ModelName, ...] = ("drift", "ridge")
+    found = {name: row for name in references if (row := find_test(tests, name))}
+    if not found:
+        return ""
+    clauses: dict[str, list[str]] = {}
+    for name, row in found.items():
+        named = f"{name}{_details([_size(row), _p_value('p', row.p)])}"
+        clauses.setdefault(_AGAINST_OTHERS[verdict(row)], []).append(named)
+    text = ", and ".join(f"{verb} {' and '.join(names)}" for verb, names in clauses.items())
+    return f"The LSTM {text}; these models need no network."
+
+
+def _dollars(lstm: ModelScores, naive: ModelScores, test: ModelTest | None) -> str:
+    if lstm.rmse_price is None or naive.rmse_price is None:
+        return ""
+    return (
+        f"In dollars, where expensive tickers weigh most, the LSTM's RMSE is ${lstm.rmse_price:,.3f}, "
+        f"{_IN_DOLLARS[verdict(test)]} naive's ${naive.rmse_price:,.3f}"
+        f"{_details([_p_value('p', test.p if test else None)])}."
+    )
+
+
+def _size(test: ModelTest | None) -> str:
+    """How much larger or smaller the squared error is, in words."""
+    if test is None or test.difference is None:
+        return ""
+    size = abs(test.difference)
+    amount = "less than 0.01%" if size < 5e-5 else f"{size:,.2%}"
+    if not size:
+        return "equal squared error"
+    return f"squared error {amount} {'smaller' if test.difference < 0.0 else 'larger'}"
+
+
+def _p_value(name: str, value: float | None) -> str:
     if value is None:
-        return "no p-value"
-    return "Diebold-Mariano p < 0.001" if value < 0.001 else f"Diebold-Mariano p = {value:.3f}"
+        return ""
+    return f"{name} < 0.001" if value < 0.001 else f"{name} = {value:.3f}"
+
+
+def _details(parts: Sequence[str]) -> str:
+    known = [part for part in parts if part]
+    return f" ({', '.join(known)})" if known else ""

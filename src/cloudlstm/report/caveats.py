@@ -1,0 +1,71 @@
+"""The limits of the results that readers should know: those of this run, as far as the run knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudlstm.config import RunConfig
+from cloudlstm.report.models import Caveat, NextForecasts
+from cloudlstm.report.run_models import Quality, Training
+
+_SYNTHETIC = (
+    "The market is simulated by a random generator with a fixed seed. These results say nothing about real prices."
+)
+_COSTS = (
+    "The results are forecast errors, not trading results: they include no costs, no capacity and no risk. The best of "
+    "many runs on one test period is an optimistic choice."
+)
+_MISSING_COMPANIES = (
+    "If companies that failed or left the exchange are missing, returns look higher than they were. Comparisons "
+    "between models on the same labels are affected less."
+)
+_NO_GAIN = (
+    "No epoch of training improved on the untrained network in the validation split, so validation gives no reason to "
+    "prefer the trained network. The test split does not change that."
+)
+
+
+def caveats(config: RunConfig, training: Training, quality: Quality, forecasts: NextForecasts) -> list[Caveat]:
+    """The caveats of a run.
+
+    Args:
+        config: Its configuration.
+        training: Course and result of its training.
+        quality: Result of its cleaning.
+        forecasts: Its forecasts for the next session, which show where the bars of its tickers end.
+    """
+    simulated = config.market.source == "synthetic"
+    found = [
+        Caveat(name="synthetic", text=_SYNTHETIC)
+        if simulated
+        else Caveat(name="survivorship", text=" ".join(_survivorship(config, quality, forecasts))),
+        Caveat(name="no trading result", text=_COSTS),
+    ]
+    trained, untrained = training.best_validation_loss, training.untrained_validation_loss
+    if training.best_epoch and trained is not None and untrained is not None and trained >= untrained:
+        same = " With relative inputs the untrained network is the naive forecast."
+        text = _NO_GAIN + (same if config.train.inputs == "relative" else "")
+        found.append(Caveat(name="no gain in validation", text=text))
+    return found
+
+
+def _survivorship(config: RunConfig, quality: Quality, forecasts: NextForecasts) -> Iterator[str]:
+    """What is known about companies that are missing from a real universe, and what is not."""
+    if config.universe.path or config.universe.tickers:
+        origin = "named in the settings of the run"
+    else:
+        origin = "those of the data files" if config.market.source == "files" else "the default ones of the kit"
+    yield (
+        f"The tickers are {origin}. The run cannot know whether companies are missing that failed or left the exchange "
+        "before the last date."
+    )
+    if config.market.source == "yahoo":
+        yield "Yahoo Finance has no bars of most companies that left the exchange."
+    if n := len(quality.missing_tickers):
+        yield f"{n:,} requested ticker{' has' if n == 1 else 's have'} no bars; no results include them."
+    if forecasts.origin_date and forecasts.ended_earlier:
+        ends = "ticker ends" if forecasts.ended_earlier == 1 else "tickers end"
+        yield f"{forecasts.ended_earlier:,} of {forecasts.tickers:,} {ends} before the last date."
+    elif forecasts.origin_date and forecasts.tickers > 1:
+        yield f"All {forecasts.tickers:,} tickers have bars to the last date, {forecasts.origin_date}."
+    yield _MISSING_COMPANIES

@@ -1,0 +1,123 @@
+import math
+import re
+
+import numpy as np
+import pytest
+
+from cloudlstm.evaluation.rows import ModelScores, ModelTest
+from cloudlstm.report import html
+from cloudlstm.report.summary import find_test, headline, verdict
+from evaluation.samples import make_forecasts, make_unbalanced_forecasts, report_of
+
+
+def of_test(reference="naive", loss="return", *, difference=-0.002, p=0.01, cw_p=None, model="lstm"):
+    statistic = None if p is None else math.copysign(3.0, difference)
+    return ModelTest(
+        model=model, reference=reference, loss=loss, dates=250, difference=difference, low=None, high=None,
+        statistic=statistic, p=p, cw_p=cw_p,
+    )  # fmt: skip
+
+
+def scores(model, **values):
+    usual = dict.fromkeys(ModelScores.model_fields, None) | {"labels": 1500, "zero_forecasts": 0, "ic_dates": 0}
+    return ModelScores(**usual | {"model": model} | values)
+
+
+MODELS = {"naive": scores("naive", rmse_price=5.0), "lstm": scores("lstm", rmse_price=5.1, r2_pooled=0.002)}
+
+
+@pytest.mark.parametrize(
+    ("p", "difference", "expected"),
+    [(0.01, -0.02, "better"), (0.01, 0.02, "worse"), (0.05, -0.02, "same"), (None, -0.02, "untested")],
+)
+def test_the_verdict_is_the_sign_of_the_tested_difference_if_it_is_significant(p, difference, expected):
+    assert verdict(of_test(p=p, difference=difference)) == expected
+
+
+def test_without_a_test_there_is_no_verdict():
+    assert verdict(None) == "untested"
+    assert "cannot be compared" in headline(MODELS, [], dates=1)
+
+
+def test_the_headline_states_the_size_of_a_small_advantage():
+    text = headline(MODELS, [of_test(difference=-0.0004, p=0.001)], dates=250)
+    assert text.startswith(
+        "On returns the LSTM beats the naive forecast (squared error 0.04% smaller, Diebold-Mariano p = 0.001), "
+        "on 1,500 test forecasts over 250 dates."
+    )
+    assert "less than 0.01% smaller" in headline(MODELS, [of_test(difference=-0.00004)], dates=250)
+
+
+def test_only_a_test_says_that_a_simpler_model_is_better():
+    tests = [of_test(), of_test("drift", difference=0.001, p=0.216), of_test("ridge", difference=0.002, p=0.03)]
+    text = headline(MODELS, tests, dates=250)
+    assert "The LSTM does not differ significantly from drift (squared error 0.10% larger, p = 0.216)" in text
+    assert ", and is worse than ridge (squared error 0.20% larger, p = 0.030)" in text
+    tests[2] = of_test("ridge", difference=-0.002, p=0.3)
+    assert "drift (squared error 0.10% larger, p = 0.216) and ridge (sq" in headline(MODELS, tests, dates=250)
+    tests[2] = of_test("ridge", difference=-0.002, p=0.03)
+    assert ", and beats ridge (squared error 0.20% smaller" in headline(MODELS, tests, dates=250)
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "words"),
+    [(0.04, 0.16, "not significantly different from"), (0.04, 0.01, "significantly larger than"),
+     (-0.04, 0.01, "significantly smaller than")],
+)  # fmt: skip
+def test_dollars_have_a_test_of_their_own(difference, p, words):
+    text = headline(MODELS, [of_test(), of_test(loss="price", difference=difference, p=p)], dates=250)
+    assert f"RMSE is $5.100, {words} naive's $5.000 (p = {p:.3f})." in text
+
+
+def test_the_headline_says_what_the_clark_west_test_finds():
+    found, none = (headline(MODELS, [of_test(cw_p=p)], dates=250) for p in (0.009, 0.2))
+    assert "finds information about returns in the LSTM's forecasts (one-sided p = 0.009)" in found
+    assert "does not find information" in none
+    assert "Clark-West" not in headline(MODELS, [of_test()], dates=250)
+
+
+def test_where_dates_have_different_numbers_of_tickers_the_tested_direction_counts_and_the_other_is_named():
+    report = report_of(make_unbalanced_forecasts())
+    test = find_test(report.dm, "naive")
+    assert (test.difference > 0.0, test.p < 0.05, report.verdict) == (True, True, "worse")
+    lstm = report.models[-1]
+    assert lstm.r2_oos < 0.0 < lstm.r2_pooled
+    text = report.headline
+    assert "is worse than the naive forecast" in text
+    assert (
+        f"If every label weighs the same, the sign is the opposite, an R² of {lstm.r2_pooled:+.2%}" in report.headline
+    )
+    assert "the opposite" not in report_of(make_forecasts(skill=0.6)).headline
+
+
+def test_no_figure_of_the_page_contradicts_the_test_unsaid():
+    report = report_of(make_unbalanced_forecasts())
+    by_model = {row.model: row for row in report.models}
+    ratio = by_model["lstm"].rmse_return / by_model["naive"].rmse_return
+    assert ratio**2 - 1.0 == pytest.approx(find_test(report.dm, "naive").difference)
+    assert report.series.cumulative.models["lstm"][-1] == pytest.approx(by_model["lstm"].r2_oos, abs=1e-8)
+    years = {row.year: row for row in report.per_year if row.model == "lstm"}
+    assert {row.r2_oos > 0.0 for row in years.values()} == {True, False}  # the tickers joined between the years
+    page = html.render(report)
+    results = re.search(r'<section id="results".*?</section>', page, flags=re.DOTALL)[0]
+    assert results.count('href="#def-r2_pooled"') == 2  # its row, and the sentence on weights
+    assert "each date weighs the same" in results
+    balanced = html.render(report_of(make_forecasts(tickers=3)))
+    assert 'href="#def-r2_pooled"' not in balanced
+
+
+def test_deciles_and_periods_weigh_every_date_the_same():
+    test = make_unbalanced_forecasts()
+    series = report_of(test).series
+    first = np.argsort(test.models["lstm"], kind="stable")[: len(test) // 10]
+    daily = [test.actual[first][test.origin[first] == day].mean() for day in np.unique(test.origin[first])]
+    from scipy import stats
+
+    decile = series.calibration.bins[0]
+    assert decile.actual == pytest.approx(np.mean(daily))
+    assert decile.error == pytest.approx(stats.t.ppf(0.975, len(daily) - 1) * stats.sem(daily))
+    months = test.target.astype("datetime64[D]").astype("datetime64[M]")
+    on = months == months.min()
+    error = (test.models["lstm"] - test.actual)[on] ** 2
+    by_date = [error[test.origin[on] == day].mean() for day in np.unique(test.origin[on])]
+    assert series.errors.models["lstm"][0] == pytest.approx(np.sqrt(np.mean(by_date)), abs=1e-8)
