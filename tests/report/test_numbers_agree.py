@@ -102,18 +102,22 @@ def test_the_tiles_are_cells_of_the_results(page):
 
 
 def headline_of(page):
-    return text(re.search(r'<p class="verdict.*?</p>', page.html)[0])
+    """The headline, with signs in place of "larger" and "smaller"."""
+    words = text(re.search(r'<p class="verdict.*?</p>', page.html)[0])
+    words = re.sub(r"squared error ([\d,.]+%) smaller", r"squared error −\1", words)
+    return re.sub(r"squared error ([\d,.]+%) larger", r"squared error +\1", words)
 
 
 def test_the_headline_names_the_numbers_of_the_results(page):
     results, headline = page.rows("results"), headline_of(page)
-    for r2 in re.findall(rf"LSTM's out-of-sample R² is ({NUMBER})", headline):
-        assert agrees(r2, results["R² out of sample"][-1])
-    for lstm, naive in re.findall(rf"price RMSE is ({NUMBER}) against ({NUMBER})", headline):
-        assert agrees(lstm, results["RMSE, price $"][-1])
-        assert agrees(naive, results["RMSE, price $"][0])
-    for p in re.findall(r"Diebold-Mariano p = ([\d.]+)", headline):
-        assert p == results["DM p, return"][-1]
+    (difference,) = re.findall(rf"squared error ({NUMBER}), Diebold", headline)
+    signs = str.maketrans("+−", "−+")  # the difference is R² with the other sign
+    assert agrees(difference.translate(signs), results["R² out of sample"][-1])
+    ((lstm, naive),) = re.findall(rf"LSTM's RMSE is ({NUMBER}), .* naive's ({NUMBER})", headline)
+    assert agrees(lstm, results["RMSE, price $"][-1])
+    assert agrees(naive, results["RMSE, price $"][0])
+    assert re.search(r"Diebold-Mariano p [=<] ([\d.]+)", headline)[1] == results["DM p, return"][-1].lstrip("<")
+    assert re.search(r"one-sided p [=<] ([\d.]+)", headline)[1] == results["CW p, return"][-1].lstrip("<")
 
 
 def test_every_number_of_the_headline_stands_in_the_results_or_tests():
@@ -136,8 +140,9 @@ def test_p_values_of_the_results_are_those_of_the_tests_and_of_the_chart(page):
     results, tests = page.rows("results"), page.rows("tests")
     chart = page.chart("results", "RMSE of each model relative to naive")
     for place, model in enumerate(("Drift", "Ridge", "LSTM"), 1):
-        difference, p, difference_price, p_price = tests[f"{model} against naive"]
+        difference, p, p_nested, difference_price, p_price = tests[f"{model} against naive"]
         assert p.rstrip("*") == results["DM p, return"][place]
+        assert p_nested.rstrip("*") == results["CW p, return"][place]
         assert p_price.rstrip("*") == results["DM p, price"][place]
         at = [index for index, words in enumerate(chart) if words == model]
         for index, (mse, expected) in zip(at, ((difference, p), (difference_price, p_price)), strict=True):
@@ -170,7 +175,7 @@ def test_labels_are_counted_alike_everywhere(page):
 
 def test_dates_and_windows_are_counted_alike_everywhere(page):
     headline = re.search(r"over ([\d,]+) dates", text(page.html))
-    assert headline[1] == re.search(r"tests on ([\d,]+) dates", text(page.section("tests")))[1]
+    assert headline[1] == re.search(r"Tests on ([\d,]+) dates", text(page.section("tests")))[1]
     windows = [cells[-1] for cells in page.rows("quality", "Splits by date").values()]
     assert re.findall(r"\d[\d,]*(?= \w)", page.facts()["Windows"]) == windows
 
