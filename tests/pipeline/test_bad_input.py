@@ -84,6 +84,29 @@ def test_bars_of_another_exchange_name_its_calendar(spark: Spark, tmp_path: Path
     assert line.endswith("(try: market.calendar=XNYS)")
 
 
+def test_the_names_of_many_bad_tickers_are_in_a_file_that_can_be_typed(spark: Spark, tmp_path: Path) -> None:
+    from datetime import date
+
+    from cloudlstm.config import SyntheticConfig
+    from cloudlstm.market.calendar import sessions
+    from cloudlstm.market.sources.synthetic import make_bars
+
+    names = [f"T{number:02d}" for number in range(60)]
+    days = sessions("XNYS", date(2021, 9, 1), date(2023, 3, 31))
+    made = make_bars(SyntheticConfig(tickers=60, bad_ticks=0, missing_days=0), names, days).to_pandas()
+    bad = made.ticker.isin(names[:21]) & (made.index % 3 == 0)
+    made.loc[bad, "close"] = 0.0
+    path = tmp_path / "bars.parquet"
+    made.to_parquet(path)
+    line = refused(spark, tmp_path, path, "market.tickers_per_shard=60")
+    assert "21 tickers" in line
+    file = line.split('universe.exclude="$(cat ')[1].split(')"')[0]
+    exclude = f"universe.exclude={Path(file).read_text()}"
+    assert exclude == f"universe.exclude={','.join(names[:21])}"
+    line = refused(spark, tmp_path, path, exclude, "clean.max_stale_bars=21", "dataset.window_bars=2000")
+    assert "no window of 2000 bars" in line  # the gate lets the other tickers pass
+
+
 def test_bars_before_the_splits_name_split_dates(spark: Spark, tmp_path: Path, bars: Path) -> None:
     later = ("dataset.train_end=2024-01-31", "dataset.validation_end=2024-06-28", "market.end=2024-12-31")
     line = refused(spark, tmp_path, bars, *later)

@@ -165,7 +165,7 @@ def test_each_problem_has_its_own_words():
     gone, rejected, ticker = str(error_of(shard)).split("; ")
     assert gone.endswith("GONE (missing_price 2) (try: universe.exclude=GONE, or clean.max_missing_fraction=0.1)")
     assert rejected.startswith("cleaning rejected 3.02% of 10,002 bars")
-    assert rejected.endswith("(try: universe.exclude=GONE,BAD, or clean.max_refused_fraction=0.04)")
+    assert rejected.endswith("(try: universe.exclude=BAD,GONE, or clean.max_refused_fraction=0.04)")
     assert ticker.endswith("(try: universe.exclude=BAD, or clean.max_refused_fraction_ticker=0.3)")
 
 

@@ -240,7 +240,7 @@ def _reasons(counts: Counter[str], examples: Mapping[str, str] | None = None) ->
 
 def _exclude(names: Sequence[str], evidence: Evidence) -> str:
     """Returns words that take tickers out of the universe; more than 20 names are in a file."""
-    joined = ",".join(names)
+    joined = ",".join(sorted(names))
     saved = evidence.save(joined) if len(names) > _SHOWN_NAMES else ""
     if saved and "://" in saved:
         return f"universe.exclude=… with the names in {saved}"
