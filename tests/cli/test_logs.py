@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import storage
-from cloudlstm.cli import logs
+from cloudlstm.cli import logs, main
 from cloudlstm.cli.logs import HOLD_S, Merger, Parts, show_logs, stamp_of
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
@@ -119,3 +120,55 @@ def test_stamps_have_offsets() -> None:
     assert stamp_of("2026-11-23T13:19:24+0000 INFO x") == stamp_of("2026-11-23T14:19:24+0100 INFO x")
     assert stamp_of("Traceback (most recent call last):") is None
     assert stamp_of("") is None
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> RunPaths:
+    """A run with the lines of three workers."""
+    paths = RunPaths(f"file://{tmp_path}/run")
+    with Attempt(paths):
+        pass
+    storage.write(paths.log("prepare", "driver", 0), stamped(1, "bars").encode())
+    put(paths, "worker-0", 0, stamped(2, "first"), "a traceback", stamped(4, "third"))
+    put(paths, "worker-1", 0, stamped(3, "second"))
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("flags", "ends"),
+    [
+        (["--tail=2"], ["second", "third"]),
+        (["--step=clean"], ["bars"]),
+        (["--step=evaluate", "--worker=worker-1"], ["second"]),
+        (["--worker=worker-0", "--tail=1"], ["third"]),
+        (["--follow", "--tail=1"], ["third"]),
+    ],
+)
+def test_lines_are_selected(
+    flags: list[str], ends: list[str], stored: RunPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["logs", stored.uri, *flags]) == 0
+    assert [line.rsplit(" ", 1)[1] for line in capsys.readouterr().out.splitlines()] == ends
+
+
+@pytest.mark.parametrize(
+    ("flag", "output"),
+    [("--step=clen", "there is no step 'clen'"), ("--worker=worker-7", "try: --worker=driver, worker-0, worker-1"),
+     ("--tail=0", "--tail needs a whole number"), ("--tail", "--tail needs a whole number")],
+)  # fmt: skip
+def test_a_selection_of_nothing_is_an_error(
+    flag: str, output: str, stored: RunPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["logs", stored.uri, flag]) == 2
+    assert output in capsys.readouterr().err
+
+
+def test_the_logs_as_json(stored: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["logs", stored.uri, "--json", "--worker=worker-0"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [line["text"] for line in document["lines"]] == ["first", "a traceback", "third"]
+    assert document["lines"][0] == {
+        "time": "2023-11-14T22:13:22+00:00", "job": "train", "worker": "worker-0", "level": "INFO", "text": "first",
+    }  # fmt: skip
+    assert document["lines"][1]["time"] is None
+    assert main(["logs", stored.uri, "--json", "--follow"]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloudlstm.cli import terminal
+from cloudlstm.cli.json_output import Down, print_document
 from cloudlstm.runs import attempts
 from cloudlstm.runs.liveness import Verdict
 from cloudlstm.runs.paths import RunPaths
@@ -36,15 +37,20 @@ def _host(paths: RunPaths, number: int) -> str:
     return owner.host if owner else "another machine"
 
 
-def bring_down(where: str, *, trust_endpoints: bool = False) -> int:
+def bring_down(where: str, *, trust_endpoints: bool = False, as_json: bool = False) -> int:
     """Stops all work on a target, and prints its resources that remain and the command that removes them."""
     target = open_cloud(where, trust_endpoints=trust_endpoints)
-    for line in target.end() or ["no work was running"]:
-        terminal.write(f"{line}\n")
+    ended = target.end()
+    if not as_json:
+        terminal.write("".join(f"{line}\n" for line in ended or ["no work was running"]))
+    remaining, remove = target.list_resources(), _destroy(where, target)
+    if as_json:
+        print_document(Down(ended=tuple(ended), remaining=tuple(remaining), remove=remove))
+        return 0
     terminal.write("resources that remain and may cost money:\n")
-    for line in target.list_resources():
+    for line in remaining:
         terminal.write(f"  {line}\n")
-    terminal.write(f"to remove it: {_destroy(where, target)}\n")
+    terminal.write(f"to remove them: {remove}\n")
     return 0
 
 

@@ -38,7 +38,15 @@ def status(
 
 
 def logs(
-    run: str | None = None, *, root: str | None = None, target: str | None = None, follow: bool = False
+    run: str | None = None,
+    *,
+    root: str | None = None,
+    target: str | None = None,
+    follow: bool = False,
+    tail: int | None = None,
+    step: str | None = None,
+    worker: str | None = None,
+    json: bool = False,
 ) -> Deferred:
     """Prints the log lines of all jobs and workers of a run.
 
@@ -47,11 +55,17 @@ def logs(
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
         follow: Continue until the launcher of the run has ended.
+        tail: Print this many last lines only.
+        step: Print the lines of the job that runs this step only.
+        worker: Print the lines of this worker only, such as driver or worker-0.
+        json: Print a JSON document.
     """
-    from cloudlstm.cli.logs import show_logs
+    from cloudlstm.cli.logs import Selection, job_of, show_logs
 
-    on = parse_switch("follow", follow)
-    return _on_run(run, root, target, lambda paths: show_logs(paths, follow=on))
+    on, as_json = parse_switch("follow", follow), parse_switch("json", json)
+    job = job_of(name) if (name := parse_text("step", step)) else None
+    selection = Selection(job, parse_text("worker", worker), parse_number("tail", tail))
+    return _on_run(run, root, target, lambda paths: show_logs(paths, follow=on, selection=selection, as_json=as_json))
 
 
 def cancel(
@@ -101,12 +115,13 @@ def delete(
     return Deferred(work)
 
 
-def down(*, target: str | None = None, trust_endpoints: bool = False) -> Deferred:
+def down(*, target: str | None = None, trust_endpoints: bool = False, json: bool = False) -> Deferred:
     """Stops all work on a target, and lists its resources that remain and the command that removes them.
 
     Args:
         target: A Terraform directory, a file of `terraform output -json`, or the URI of a bucket.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
+        json: Print a JSON document.
     """
     from cloudlstm.cli.cancel import bring_down
     from cloudlstm.targets import TARGETS
@@ -114,23 +129,46 @@ def down(*, target: str | None = None, trust_endpoints: bool = False) -> Deferre
     where = parse_text("target", target)
     if not where or where in TARGETS:
         raise UsageError("down needs a cloud target", hint="cloudlstm down --target=infra/terraform/aws")
-    trusted = parse_switch("trust-endpoints", trust_endpoints)
-    return Deferred(lambda: bring_down(where, trust_endpoints=trusted))
+    trusted, as_json = parse_switch("trust-endpoints", trust_endpoints), parse_switch("json", json)
+    return Deferred(lambda: bring_down(where, trust_endpoints=trusted, as_json=as_json))
 
 
-def report(run: str | None = None, *, root: str | None = None, target: str | None = None) -> Deferred:
+def report(
+    run: str | None = None,
+    *,
+    root: str | None = None,
+    target: str | None = None,
+    open: bool = False,  # noqa: A002 - the name of the flag
+    to: str | None = None,
+    json: bool = False,
+) -> Deferred:
     """Prints the results of a finished run and the place of its report.
 
     Args:
         run: The id or URI of the run; by default the last finished one.
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
+        open: Open the report in the browser.
+        to: Copy report.html, report.json and the tables of forecasts into this folder.
+        json: Print report.json.
     """
-    from cloudlstm.cli import find
-    from cloudlstm.cli.result import show_results
+    from cloudlstm.cli import copies, find
+    from cloudlstm.cli.result import show_json, show_results
 
     base, named = find.chosen_root(parse_text("root", root), parse_text("target", target)), parse_text("run", run)
-    return Deferred(lambda: show_results(find.find_run(base, named, among=find.is_finished), root=base))
+    to_open, folder, as_json = parse_switch("open", open), parse_text("to", to), parse_switch("json", json)
+    if as_json and (to_open or folder):
+        raise UsageError("report --json prints, --open and --to do not", hint="one of them at a time")
+
+    def work() -> int:
+        paths = find.find_run(base, named, among=find.is_finished)
+        if as_json:
+            return show_json(paths)
+        if to_open or folder:
+            return copies.show_copies(paths, folder=folder, to_open=to_open)
+        return show_results(paths, root=base)
+
+    return Deferred(work)
 
 
 def runs(
@@ -171,6 +209,7 @@ def doctor(
     root: str | None = None,
     target: str | None = None,
     trust_endpoints: bool = False,
+    json: bool = False,
 ) -> Deferred:
     """Checks Java, Python, packages, storage rights and Yahoo, and names the fix of each fault.
 
@@ -180,23 +219,24 @@ def doctor(
         root: The folder of all runs; checked by writing, reading and deleting one small object.
         target: A cloud to check instead of this machine: rights, cluster, trainers, quota, and the bundle of code.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
+        json: Print a JSON document.
     """
     from cloudlstm.cli import find, plans
     from cloudlstm.cli.doctor import examine, examine_target
     from cloudlstm.targets import TARGETS
 
-    where = parse_text("target", target)
+    where, as_json = parse_text("target", target), parse_switch("json", json)
     if where and where not in TARGETS:
         from cloudlstm.config import load
 
         words = [str(word) for word in overrides]
         settings = load(parse_text("config", config), words) if config or words else None
         trusted = parse_switch("trust-endpoints", trust_endpoints)
-        return Deferred(lambda: examine_target(where, settings, trust_endpoints=trusted))
+        return Deferred(lambda: examine_target(where, settings, trust_endpoints=trusted, as_json=as_json))
 
     base = find.root_uri(parse_text("root", root))
     yahoo = not (config or overrides) or plans.source_name(parse_text("config", config), overrides) == "yahoo"
-    return Deferred(lambda: examine(base, yahoo=yahoo))
+    return Deferred(lambda: examine(base, yahoo=yahoo, as_json=as_json))
 
 
 def version() -> Deferred:

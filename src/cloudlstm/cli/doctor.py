@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
+from cloudlstm.cli.json_output import Check, Checks, print_document
 from cloudlstm.errors import CloudLSTMError, FetchError, MachineError, MissingExtraError
 from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.targets.bundle.archive import asset
@@ -33,12 +34,13 @@ class _Warning(Exception):  # noqa: N818 - worth a line, and no failure
     pass
 
 
-def examine(root: str, *, yahoo: bool = True) -> int:
+def examine(root: str, *, yahoo: bool = True, as_json: bool = False) -> int:
     """Prints one line a check. Returns exit status 1 if a check fails.
 
     Args:
         root: The folder of all runs.
         yahoo: Whether to check Yahoo Finance.
+        as_json: Whether to print a JSON document.
     """
     extras = dict(_EXTRAS)
     scheme = storage.scheme_of(root)
@@ -56,16 +58,18 @@ def examine(root: str, *, yahoo: bool = True) -> int:
         "examples": lambda: str(asset("examples")),
         **({"yahoo": _yahoo} if yahoo else {}),
     }
-    return _run_checks(checks)
+    return _run_checks(checks, as_json=as_json)
 
 
-def examine_target(where: str, config: RunConfig | None, *, trust_endpoints: bool = False) -> int:
+def examine_target(
+    where: str, config: RunConfig | None, *, trust_endpoints: bool = False, as_json: bool = False
+) -> int:
     """The same for a cloud target: the checks of a submit, and whether its bundle can be built here."""
     from cloudlstm.targets.cloud import open_cloud
 
     target = open_cloud(where, trust_endpoints=trust_endpoints)
     checks = dict(target.checks(config, str(target.root)))
-    return _run_checks({"python": _python, **checks, "bundle": lambda: _bundle(target.config)})
+    return _run_checks({"python": _python, **checks, "bundle": lambda: _bundle(target.config)}, as_json=as_json)
 
 
 def _bundle(config: TargetConfig) -> str:
@@ -75,19 +79,28 @@ def _bundle(config: TargetConfig) -> str:
     return f"{path.stat().st_size / 2**20:.0f} MiB for Python {config.spark_python} on {config.spark_architecture}"
 
 
-def _run_checks(checks: Mapping[str, Callable[[], str]]) -> int:
-    failures = 0
+def _run_checks(checks: Mapping[str, Callable[[], str]], *, as_json: bool) -> int:
+    done = []
     for name, check in checks.items():
-        try:
-            mark, text = "ok  ", check()
-        except CloudLSTMError as error:
-            fix = f"\n{'':23}fix: {error.hint}" if error.hint else ""
-            mark, text = "FAIL", error.message + fix
-            failures += 1
-        except _Warning as warning:
-            mark, text = "warn", str(warning)
-        terminal.write(f"{mark}  {name:<15}  {text}\n")
-    return 1 if failures else 0
+        found = _result(name, check)
+        done.append(found)
+        if not as_json:
+            mark = "FAIL" if found.state == "fail" else found.state
+            fix = f"\n{'':23}fix: {found.fix}" if found.fix else ""
+            terminal.write(f"{mark:<4}  {name:<15}  {found.text}{fix}\n")
+    ok = all(each.state != "fail" for each in done)
+    if as_json:
+        print_document(Checks(ok=ok, checks=tuple(done)))
+    return 0 if ok else 1
+
+
+def _result(name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, state="ok", text=check(), fix=None)
+    except CloudLSTMError as error:
+        return Check(name=name, state="fail", text=error.message, fix=error.hint or None)
+    except _Warning as warning:
+        return Check(name=name, state="warn", text=str(warning), fix=None)
 
 
 def _python() -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 _WIDTH = 80
 _WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN"}
-_VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N"}
+_VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N", "tail": "N",
+           "step": "STEP", "worker": "WORKER", "to": "FOLDER"}  # fmt: skip
 _SHORT = {"config": "-c", "run": "-r", "follow": "-f"}
 _EXAMPLES = {
     "submit": ("submit", "submit train.epochs=3 model.units=64", "submit --config=mine.toml --root=s3://bucket/runs"),

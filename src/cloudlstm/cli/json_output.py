@@ -167,7 +167,12 @@ DOCUMENTS: tuple[type[Document], ...] = (Status, RunList, Comparison, Logs, Chec
 
 def print_document(document: Document) -> None:
     """Prints a document on standard output."""
-    text = json.dumps(document.model_dump(mode="json"), indent=2, allow_nan=False)
+    print_json(document.model_dump(mode="json"))
+
+
+def print_json(value: JsonValue) -> None:
+    """Prints a JSON value on standard output."""
+    text = json.dumps(value, indent=2)
     # JSON escapes all characters outside ASCII, and leaves one control character, which would be escaped otherwise.
     terminal.write(text.replace("\x7f", "\\u007f") + "\n")
 

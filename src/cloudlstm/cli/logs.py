@@ -10,17 +10,21 @@ import datetime as dt
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from rich.text import Text
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
+from cloudlstm.cli.json_output import LogLine, Logs, iso_time, print_document
 from cloudlstm.cli.tables import console
+from cloudlstm.errors import UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.journal import FIRST_WARNING_PART
 from cloudlstm.runs.liveness import Verdict, Watch
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.steps import STEPS
 
 _POLL_S = 1.0
 HOLD_S = 2.5
@@ -102,16 +106,66 @@ class _Launcher:
         return self._watch.look() in (Verdict.ENDED, Verdict.DEAD)
 
 
-def show_logs(paths: RunPaths, *, follow: bool) -> int:
-    """Prints the log lines of all jobs; with `follow` until the launcher has ended."""
+def job_of(name: str) -> str:
+    """The job of a step. Raises UsageError if there is no such step."""
+    for step in STEPS:
+        if name == step.name:
+            return step.job
+    raise UsageError(f"there is no step {name!r}", hint=f"one of {', '.join(step.name for step in STEPS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which lines are printed.
+
+    Attributes:
+        job: Those of this job; None for all.
+        worker: Those of this worker; None for all.
+        tail: This many last ones; None for all. With `follow`, of the lines that are there at the beginning.
+    """
+
+    job: str | None = None
+    worker: str | None = None
+    tail: int | None = None
+
+    def holds(self, source: str) -> bool:
+        """True if lines of a source, `job/worker`, are printed."""
+        job, _, worker = source.partition("/")
+        return self.job in (None, job) and self.worker in (None, worker)
+
+
+def show_logs(
+    paths: RunPaths, *, follow: bool = False, selection: Selection | None = None, as_json: bool = False
+) -> int:
+    """Prints the log lines of a run.
+
+    Args:
+        paths: The run.
+        follow: Whether to continue until the launcher has ended.
+        selection: Which lines are printed; by default all.
+        as_json: Whether to print a JSON document.
+
+    Raises:
+        UsageError: A worker is selected that has written no log.
+    """
+    selection = selection or Selection()
+    if follow and as_json:
+        raise UsageError("logs prints one JSON document, and --follow has no end", hint="leave --follow out")
+    if not follow:
+        _show_stored(paths, selection, as_json=as_json)
+        return 0
     parts, merger, launcher = Parts(paths), Merger(), _Launcher(paths)
-    write = _coloured() if sys.stdout.isatty() else _plain
+    write = _writer()
     try:
+        if selection.tail is not None:
+            for source, text in _stored(parts, selection):
+                write(source, text)
         while True:
-            last = not follow or launcher.has_ended()
+            last = launcher.has_ended()
             now = time.monotonic()
             for source, lines in parts.poll(final=last):
-                merger.add(source, lines, now)
+                if selection.holds(source):
+                    merger.add(source, lines, now)
             for source, text in merger.ready(float("inf") if last else now - HOLD_S):
                 write(source, text)
             sys.stdout.flush()
@@ -120,6 +174,41 @@ def show_logs(paths: RunPaths, *, follow: bool) -> int:
             time.sleep(_POLL_S)
     except KeyboardInterrupt:  # only the output ends, not the run
         return 130
+
+
+def _show_stored(paths: RunPaths, selection: Selection, *, as_json: bool) -> None:
+    lines = _stored(Parts(paths), selection)
+    if selection.worker and not lines:
+        items = storage.list_objects(paths.logs)
+        workers = sorted({item.uri.rsplit("/", 2)[1] for item in items if paths.is_ours(item.uri)})
+        raise UsageError(
+            f"run {paths.run_id} has no log of worker {selection.worker}",
+            hint=f"--worker={', '.join(workers)}" if workers else f"cloudlstm status {paths.run_id}",
+        )
+    if as_json:
+        print_document(Logs(run=paths.run_id, lines=tuple(_document(*line) for line in lines)))
+        return
+    write = _writer()
+    for source, text in lines:
+        write(source, text)
+
+
+def _stored(parts: Parts, selection: Selection) -> list[tuple[str, str]]:
+    """The selected lines that are in storage now."""
+    merger = Merger()
+    for source, lines in parts.poll(final=True):
+        if selection.holds(source):
+            merger.add(source, lines, 0.0)
+    return list(deque(merger.ready(float("inf")), maxlen=selection.tail))
+
+
+def _document(source: str, text: str) -> LogLine:
+    job, _, worker = source.partition("/")
+    stamp = stamp_of(text)
+    if stamp is None:
+        return LogLine(time=None, job=job, worker=worker, level=None, text=text)
+    _, level, rest = f"{text}  ".split(" ", 2)
+    return LogLine(time=iso_time(stamp), job=job, worker=worker, level=level or None, text=rest.rstrip())
 
 
 def stamp_of(text: str) -> float | None:
@@ -131,6 +220,11 @@ def stamp_of(text: str) -> float | None:
         return dt.datetime.fromisoformat(first).timestamp()
     except ValueError:
         return None
+
+
+def _writer() -> Callable[[str, str], None]:
+    """The function that prints a line of a source."""
+    return _coloured() if sys.stdout.isatty() else _plain
 
 
 def _plain(source: str, text: str) -> None:

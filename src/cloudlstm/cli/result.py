@@ -13,9 +13,12 @@ from rich.text import Text
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.flags import program
+from cloudlstm.cli.copies import missing
+from cloudlstm.cli.find import root_uri
+from cloudlstm.cli.flags import command_line
+from cloudlstm.cli.json_output import print_json
 from cloudlstm.cli.tables import SCORES, Column, cell, console, print_line, print_table, score_cell
-from cloudlstm.errors import UsageError
+from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.report.models import ReportSummary
 from cloudlstm.report.schema import read_summary
 from cloudlstm.runs.manifest import Manifest
@@ -39,13 +42,22 @@ def show_results(paths: RunPaths, *, root: str | None = None, unchanged: bool = 
     """
     report = read_summary(paths)
     if report is None:
-        raise UsageError(f"run {paths.run_id} has no report yet", hint=f"cloudlstm status {paths.run_id}")
+        raise missing(paths)
     config = storage.read_json(paths.config)
     if config["train"]["epochs"] == 0:
         return _show_forecasts(paths, report, config["market"]["end"])
     if unchanged:
         console().print(f"nothing has changed since {_created(report)}: these are its results")
     return _show_models(paths, report, root, config["dataset"]["horizon_bars"])
+
+
+def show_json(paths: RunPaths) -> int:
+    """Prints report.json; docs/report.schema.json is its schema."""
+    try:
+        print_json(storage.read_json(paths.report("report.json")))
+    except ObjectNotFoundError:
+        raise missing(paths) from None
+    return 0
 
 
 def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horizon_bars: int) -> int:
@@ -61,8 +73,10 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
         out.print(report.headline)
         out.print()
     _print_link(out, "report", paths.report("report.html"))
-    flag = f" --root={shlex.quote(root)}" if root else ""
-    out.print(f"next    {program()} runs{flag}", soft_wrap=True)
+    is_named = paths.root == root_uri(root)
+    run, place = (paths.run_id, root) if is_named else (paths.uri, None)
+    out.print(f"next    {shlex.join([*command_line('report', (run,), root=place), '--open'])}", soft_wrap=True)
+    out.print(f"        {shlex.join(command_line('predict', (), run=run, root=place))}", soft_wrap=True)
     return 0
 
 

@@ -1,0 +1,74 @@
+"""`--json` of doctor and down, and the page that describes the documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from cloudlstm.cli import cancel, main
+from cloudlstm.cli.json_output import DOCUMENTS, json_values
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
+
+
+def keys(model: type[BaseModel]) -> Iterator[str]:
+    """The keys of a document and of its parts."""
+    for name, field in model.model_fields.items():
+        yield name
+        for part in [field.annotation, *get_args(field.annotation)]:
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from keys(part)
+
+
+@pytest.mark.parametrize("model", DOCUMENTS, ids=lambda model: model.__name__)
+def test_the_page_has_every_key(model: type[BaseModel]) -> None:
+    text = PAGE.read_text()
+    missing = [key for key in keys(model) if f"`{key}`" not in text]
+    assert not missing
+
+
+def test_doctor_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["doctor", f"--root={tmp_path}", "market.source=synthetic", "--json"]
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is True
+    checks = {check["name"]: check for check in document["checks"]}
+    assert checks["storage"]["state"] == "ok"
+    (tmp_path / "file").write_text("no folder")
+    assert main(["doctor", f"--root={tmp_path}/file", "market.source=synthetic", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is False
+    assert [check["name"] for check in document["checks"] if check["state"] == "fail"] == ["storage"]
+
+
+class Cloud:
+    """A target that works on one run, and has two resources."""
+
+    config: Any = type("Config", (), {"endpoints": {}, "cloud": "aws"})
+
+    def end(self) -> list[str]:
+        return ["ended core6-1a2b"]
+
+    def list_resources(self) -> list[str]:
+        return ["bucket s3://data", "Spark cluster spark: WAITING"]
+
+
+def test_down_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(cancel, "open_cloud", lambda *_, **__: Cloud())
+    assert main(["down", "--target=my/aws", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "ended": ["ended core6-1a2b"],
+        "remaining": ["bucket s3://data", "Spark cluster spark: WAITING"],
+        "remove": "terraform -chdir=my/aws destroy",
+    }
+
+
+def test_a_value_that_json_lacks_is_null() -> None:
+    assert json_values({"loss": float("nan"), "best": float("-inf"), "epoch": 1}) == {
+        "loss": None, "best": None, "epoch": 1,
+    }  # fmt: skip
