@@ -69,6 +69,12 @@ def test_the_board_shows_step_rate_time_left_and_loss() -> None:
     assert "0 s elapsed" in lines[8]
 
 
+def test_a_narrow_terminal_shows_the_losses_of_a_finished_training() -> None:
+    done = dataclasses.replace(training(done=10_000, naive_loss=1.0999), finished=True)
+    text = shown(board(done, epochs=30), 80)
+    assert "✓ train      2.0 s · epoch 3/30 · loss 0.9823 · best val 1.012 (naive 1.1) · " in text
+
+
 def test_before_the_first_report_the_board_shows_a_phase() -> None:
     assert "ingest     starting Spark" in shown(Board(RUN, 3), 80)
     assert "train      starting the workers" in shown(board(), 80)

@@ -103,10 +103,10 @@ class Board:
         if report.facts.get("skipped"):
             text = "unchanged, skipped"
         else:
-            parts = [seconds(report.updated - report.started)]
-            parts += [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
-            parts.append(facts(report, self._epochs) or f"{amount(report.done)} {report.unit}")
-            text = " · ".join(parts)
+            rate = f"{amount(report.rate)} {report.unit}/s" if report.rate else ""
+            own = facts(report, self._epochs)  # before the rate: a narrow terminal cuts the end
+            parts = [own, rate] if own else [rate, f"{amount(report.done)} {report.unit}"]
+            text = " · ".join([seconds(report.updated - report.started), *filter(None, parts)])
         row = Text.assemble(("✓ ", "green"), f"{report.step:<10} ", (text, "dim"))
         row.no_wrap, row.overflow = True, "ellipsis"
         return row
