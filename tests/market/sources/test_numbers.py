@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market.sources import numbers
@@ -138,7 +142,7 @@ def test_each_row_has_its_own_result() -> None:
         ({"close": "12 13"}, "."),
         ({"close": "1.234"}, "."),
         ({"close": "992 1,003"}, "."),
-        ({"close": "40", "volume": "1,234"}, "."),
+        ({"close": "40", "Vol.": "1,234"}, "."),
         ({"close": "1,234", "volume": "1,234,567"}, "."),
         ({"close": "$1,234", "volume": "51,43M"}, ","),
         ({"close": "1,234.5 1,235.5 1.234,5"}, "."),
@@ -152,7 +156,46 @@ def test_the_columns_together_decide_the_mark(marks: dict[str, str], mark: Decim
 def test_what_can_be_read_in_two_ways_follows_the_likely_mark_or_is_an_error() -> None:
     assert mark_of(likely=",", close="1,234") == ","
     assert mark_of(likely=",", close="1,234.5") == "."
+    with pytest.raises(UnreadableSourceError, match=r"1\.234 in the column 'close'"):
+        mark_of(likely=",", close="1.234")
     with pytest.raises(UnreadableSourceError, match=r"1,234 in the column 'close' is 1234 with .* and 1.234 with") as e:
         mark_of(close="1,234 2,345")
     assert e.value.hint == 'market.decimal="," or market.decimal="."'
     assert numbers.decimal_mark({"close": column("1,234")}, ",", "file:///x.csv") == ","
+
+
+def test_columns_of_numbers_are_read_as_they_are() -> None:
+    for array in (
+        pa.array([1, None, 3], pa.uint64()),
+        pa.array([1.0, None, 3.0], pa.float32()),
+        pa.array([1.0, float("nan"), 3.0], pa.float64()),
+        pa.array([1, None, 3], pa.int32()).cast(pa.decimal128(12, 2)),
+        pa.array(["1", None, "3"], pa.large_string()),
+        pa.array(["1", None, "3"], pa.string_view()),
+        pa.array(["1", None, "3"]).dictionary_encode(),
+    ):
+        parsed = numbers.parse(pa.chunked_array([array.slice(0, 1), array.slice(1)]), ".")
+        assert parsed.values.to_pylist() == [1.0, None, 3.0]
+        assert not parsed.unreadable.any()
+        assert len(numbers.parse(pa.chunked_array([], array.type), ".").values) == 0
+
+
+def test_infinity_is_unreadable() -> None:
+    parsed = numbers.parse(pa.chunked_array([[1.0, float("inf")]]), ".")
+    assert parsed.values.to_pylist() == [1.0, None]
+    assert parsed.unreadable.tolist() == [False, True]
+
+
+@given(
+    st.lists(st.decimals(-(10**9), 10**9, places=2), min_size=1, max_size=20),
+    st.sampled_from((",.", ".,", " ,", " .", "’.", "_.", "\u202f,", "\u00a0,")),
+    st.sampled_from(("{}", "${}", "{} €", "USD {}", "  {} ")),
+)
+def test_what_is_written_in_one_convention_is_read_back(written: list[Decimal], convention: str, currency: str) -> None:
+    thousands, mark = convention
+    swap = {",": thousands, ".": mark}
+    texts = [currency.format("".join(swap.get(c, c) for c in f"{number:,.2f}")) for number in written]
+    found = numbers.decimal_mark({"close": column(*texts)}, None, "file:///x.csv")
+    assert found == mark
+    parsed = numbers.parse(column(*texts), found)
+    assert parsed.values.to_pylist() == [pytest.approx(float(number)) for number in written]

@@ -1,191 +1,212 @@
-"""The forms in which dates are written, and a function for each that reads a text of this form."""
+"""Reads the distinct texts of a column of dates in one form, or in each form that may be meant.
+
+A text is split into a date and a time, since a million different times have few different dates.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
-_SECONDS_A_DAY = 86_400
-_EPOCH = dt.date(1970, 1, 1).toordinal()
-_EXCEL = dt.date(1899, 12, 30).toordinal()
-_ROC_YEAR = 1911
-_CENTURY_FROM = 70
-"""Years of two digits from 70 on belong to the 20th century."""
-_EPOCH_UNITS = {10: 1, 9: 1, 13: 10**3, 12: 10**3, 16: 10**6, 15: 10**6, 19: 10**9, 18: 10**9}
-"""Digits of a moment since 1970 -> its units in a second."""
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-_TIME = (
-    r"(?:[T, ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
-    r"(?: ?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}(?::\d{2})?|[A-Z]{3,4}))?|[T ]?(?P<compact>\d{4}|\d{6}))?$"
-)
-_WEEKDAY = r"(?:[^\W\d_]{2,10}\.?,? )?"
-_MONTHS = {
-    1: "jan january januar janvier janv enero ene janeiro gennaio gen januari stycznia sty янв января "
-       "ocak oca led ledna",
-    2: "feb february februar février févr fév febrero fevereiro fev febbraio februari lutego lut фев "
-       "февраля şubat şub úno února",
-    3: "mar march märz mär mrz mars marzo março maart mrt marca марта мар mart bře března",
-    4: "apr april avril avr abril abr aprile kwietnia kwi апр апреля nisan nis dub dubna",
-    5: "may mai mayo maio mag maggio mei maja maj май мая mayıs kvě května",
-    6: "jun june juni juin junio junho giu giugno czerwca cze июн июня haziran haz čvn června",
-    7: "jul july juli juillet juil julio julho lug luglio lipca lip июл июля temmuz tem čvc července",
-    8: "aug august août aou agosto ago augustus sierpnia sie авг августа ağustos ağu srp srpna",
-    9: "sep sept september septembre septiembre set setembro settembre września wrz сен сентября eylül "
-       "eyl zář září",
-    10: "oct october oktober okt octobre octubre out outubro ott ottobre października paź окт октября "
-       "ekim eki říj října",
-    11: "nov november novembre noviembre novembro listopada lis ноя ноября kasım kas listopadu",
-    12: "dec december dezember dez décembre déc diciembre dic dezembro dicembre grudnia gru дек декабря "
-       "aralık ara pro prosince",
+from cloudlstm.market import columns
+from cloudlstm.market.columns import NO_DATE
+from cloudlstm.market.sources import date_texts
+from cloudlstm.market.sources.date_texts import BAD_TIME, NO_OFFSET, NO_TIME, Order
+from cloudlstm.market.sources.numbers import MISSING
+
+Ints = NDArray[np.int32]
+
+ISO = "%Y-%m-%d"
+_NAMED = "%d-%b-%Y"
+_ORDERS: dict[str, Order] = {
+    ISO: "ymd", _NAMED: "ymd", "%m/%d/%Y": "mdy", "%d/%m/%Y": "dmy", "%d.%m.%Y": "dmy", "%y-%m-%d": "yy", "roc": "roc",
 }  # fmt: skip
+"""Names of forms that read any marks between the numbers -> the order of the numbers."""
+
+_EPOCH_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (np.inf, 1e9))
+"""Numbers below the first value count in the second one, per second."""
+_LEAST_EPOCH = 1e8
+_DAY_SECONDS = 86_400
+_YEARS = (-62_091, 84_006)
+"""1800 to 2199, in days since 1970-01-01."""
+_EXCEL_DAY_0 = (dt.date(1899, 12, 30) - dt.date(1970, 1, 1)).days
+_EXCEL_DAYS = (20_000, 60_001)
+
+_PARTS = (
+    r"(?s)^(?P<date>.*?)(?P<time>[Tt\s,]*(?:AM|PM|am|pm|上午|下午|오전|오후)?\s*\d{1,2}:\d{2}.*"
+    r"|[Tt ]\d{6}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:?\d{2})?|[Tt]\d{4}(?:[Zz]|[+-]\d{2}:?\d{2})?)?$"
+)
+_OTHER_PLACES = (
+    (r"^((?:18|19|20|21)\d{6})(\d{6})$", r"\1 \2"),
+    (r"^(\pL+ \pL+ \d{1,2}) (\d{1,2}:\d{2}:\d{2})( [A-Z]{3,5})? (\d{4})$", r"\1 \4 \2\3"),
+)
+"""Texts whose time is not set apart at their end, and what they are changed to."""
 
 
-class Moment(NamedTuple):
-    """A date, maybe with a time.
+class Reading(NamedTuple):
+    """What the texts are in one form; for each text."""
 
-    Attributes:
-        day: The date as written, as a proleptic Gregorian ordinal.
-        seconds: Seconds since midnight.
-        offset: Seconds that the written time is ahead of UTC; None if it is not known.
-    """
+    days: Ints
+    """Days since 1970-01-01, as written; NO_DATE where it is no date."""
+    second: Ints
+    """The second of the day; NO_TIME without a time."""
+    offset: Ints
+    """Seconds that the time is ahead of UTC; NO_OFFSET where that is not written."""
 
-    day: int
-    seconds: int = 0
-    offset: int | None = None
-
-
-def plain_month(name: str) -> str:
-    """Returns the name of a month without case, accents and a point."""
-    text = unicodedata.normalize("NFKD", name.strip(".").casefold())
-    return "".join(letter for letter in text if not unicodedata.combining(letter))
-
-
-_MONTH_OF = {plain_month(name): month for month, names in _MONTHS.items() for name in names.split()}
-
-Reader = Callable[[str], Moment | None]
+    def in_zone(self, zone: str) -> Ints:
+        """Returns the days in a time zone, of the texts that have an offset."""
+        known = (self.days != NO_DATE) & (self.offset != NO_OFFSET)
+        second = self.days.astype(np.int64) * _DAY_SECONDS + np.maximum(self.second, 0) - self.offset
+        moments = pa.array(np.where(known, second, 0)).cast(pa.timestamp("s", tz=zone))
+        local = pc.local_timestamp(moments).cast(pa.date32()).cast(pa.int32()).to_numpy()
+        return np.where(known, local, self.days).astype(np.int32)
 
 
-def _by_numbers(pattern: str, roc: bool = False) -> Reader:
-    """Returns a reader of dates whose year `y`, month `m` and day `d` are numbers."""
-    matcher = re.compile(pattern + _TIME)
+@dataclass(frozen=True)
+class Texts:
+    """The distinct texts of a column, in parts."""
 
-    def read(text: str) -> Moment | None:
-        found = matcher.match(text)
-        if found is None:
-            return None
-        year = int(found["y"])
-        if roc:
-            year += _ROC_YEAR
-        elif year < 100:
-            year += 1900 if year >= _CENTURY_FROM else 2000
-        return _moment(found, year, int(found["m"]), int(found["d"]))
-
-    return read
-
-
-def _by_month_names(pattern: str) -> Reader:
-    """Returns a reader of dates with the name of the month."""
-    matcher = re.compile(pattern + _TIME)
-
-    def read(text: str) -> Moment | None:
-        found = matcher.match(text)
-        month = _MONTH_OF.get(plain_month(found["b"])) if found else None
-        if found is None or month is None:
-            return None
-        year = int(found["y"])
-        year += 0 if year >= 100 else 1900 if year >= _CENTURY_FROM else 2000
-        return _moment(found, year, month, int(found["d"]))
-
-    return read
+    code: Ints
+    """For each row, its text; -1 is a missing value."""
+    values: list[str]
+    missing: NDArray[np.bool_]
+    """For each text, whether it stands for no value; the last entry is for code -1."""
+    number: NDArray[np.float64]
+    """For each text, the number that it is, or NaN."""
+    date_code: Ints
+    """For each text, the place of its date in `dates`."""
+    dates: list[str]
+    second: Ints
+    """For each text, the second of the day; NO_TIME without a time, BAD_TIME where it cannot be read."""
+    offset: Ints
 
 
-def _moment(found: re.Match[str], year: int, month: int, day: int) -> Moment | None:
-    try:
-        date = dt.date(year, month, day).toordinal()
-        if not found["hour"]:
-            compact = found["compact"]
-            seconds = int(compact[:2]) * 3600 + int(compact[2:4]) * 60 + int(compact[4:] or 0) if compact else 0
-            return Moment(date, seconds)
-        hour = int(found["hour"]) % 12 + 12 * (found["half"] in "Pp") if found["half"] else int(found["hour"])
-        time = dt.time(hour, int(found["minute"]), int(found["second"] or 0))
-    except ValueError:
-        return None
-    seconds = time.hour * 3600 + time.minute * 60 + time.second
-    return Moment(date, seconds, _offset(found["zone"]))
+def split(column: pa.ChunkedArray) -> Texts:
+    """Splits the distinct texts of a column, or its distinct numbers, into their parts."""
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())  # Arrow has no empty dictionary of this type
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    array = columns.one_chunk(encoded)
+    text = _text(array.dictionary)
+    digits = pc.if_else(pc.match_substring_regex(text, r"^-?\d+(\.\d*)?$"), text, pa.scalar(None, pa.string()))
+    number = columns.filled(digits.cast(pa.float64()), np.nan)
+    parted = pa.array([""] * len(text), pa.string()) if _all_epoch(number) else text
+    for pattern, changed in _OTHER_PLACES:
+        parted = pc.replace_substring_regex(parted, pattern, changed)
+    parts = pc.extract_regex(parted, _PARTS)
+    date_code, dates = columns.codes(pa.chunked_array([parts.field("date")]))
+    time_code, times = columns.codes(pa.chunked_array([parts.field("time")]))
+    read = np.array([*(date_texts.time(time or "") for time in times), (NO_TIME, NO_OFFSET)], np.int32)[time_code]
+    values = text.to_pylist()
+    missing = np.array([*(value.lower() in MISSING for value in values), True])
+    code = columns.codes_of(array)
+    return Texts(code, values, missing, number, date_code, [date or "" for date in dates], read[:, 0], read[:, 1])
 
 
-def _offset(zone: str | None) -> int | None:
-    if zone in ("Z", "UTC", "GMT"):
-        return 0
-    if zone is None or zone[0] not in "+-":
-        return None
-    digits = zone[1:].replace(":", "")
-    seconds = int(digits[:2]) * 3600 + int(digits[2:4]) * 60
-    return -seconds if zone[0] == "-" else seconds
+def _all_epoch(number: NDArray[np.float64]) -> bool:
+    """Whether all texts are numbers that are too large for a date, and none is a date and a time without marks."""
+    with np.errstate(invalid="ignore"):
+        large = (number >= _LEAST_EPOCH) & ((number < 1.8e13) | (number >= 2.2e13))
+    return bool(large.all())
 
 
-def read_epoch(text: str) -> Moment | None:
-    """Reads seconds, milliseconds, microseconds or nanoseconds since 1970 in UTC; the number of digits tells which."""
-    found = re.fullmatch(r"(\d{9,19})(?:\.\d*)?", text)
-    unit = _EPOCH_UNITS.get(len(found[1])) if found else None
-    if found is None or unit is None:
-        return None
-    days, seconds = divmod(int(found[1]) // unit, _SECONDS_A_DAY)
-    return Moment(_EPOCH + days, seconds, 0)
+def _text(values: pa.Array) -> pa.Array:
+    """Returns values of any type as text."""
+    if pa.types.is_floating(values.type):
+        shown = [f"{value:.6f}".rstrip("0").rstrip(".") if value == value else "" for value in values.to_pylist()]
+        return pa.array(shown, pa.string())
+    return pc.fill_null(pc.utf8_trim_whitespace(values.cast(pa.string())), "")
 
 
-def read_excel(text: str) -> Moment | None:
-    """Reads the number of a day as Excel counts it, 45658 for 2025-01-01."""
-    found = re.fullmatch(r"([2-6]\d{4})(?:[.,](\d+))?", text)
-    if found is None:
-        return None
-    fraction = float(f"0.{found[2]}") if found[2] else 0.0
-    return Moment(_EXCEL + int(found[1]), round(fraction * _SECONDS_A_DAY) % _SECONDS_A_DAY)
+def read(texts: Texts, name: str) -> Reading:
+    """Reads the texts in one form: "epoch", "excel", "roc" or a format of strptime."""
+    if name == "epoch":
+        return _epoch(texts.number)
+    if name == "excel":
+        return _excel(texts.number)
+    if name in _ORDERS:
+        return _by_order(texts, _ORDERS[name])
+    return _by_format(texts, name)
 
 
-def read_strptime(text: str, date_format: str) -> Moment | None:
-    """Reads a date by a format of `datetime.strptime`."""
+def read_all(texts: Texts) -> Iterator[tuple[str, Reading]]:
+    """Yields the name and the reading of each form that may be meant."""
+    written = [parts for date in texts.dates if (parts := date_texts.written(date))]
+    known = _by_order(texts, "ymd")
+    named = bool(written) and all(parts.month for parts in written)
+    yield _NAMED if named else ISO, known
+    if not bool(((known.days == NO_DATE) & ~texts.missing[:-1]).any()):
+        return  # no other form reads these texts otherwise
+    if not np.isnan(texts.number).all():
+        if np.nanmedian(np.abs(texts.number)) >= _LEAST_EPOCH:
+            yield "epoch", _epoch(texts.number)
+        yield "excel", _excel(texts.number)
+    dotted = all(parts.dotted for parts in written if not parts.month)
+    if not dotted:  # with points, no country writes the month first
+        yield "%m/%d/%Y", _by_order(texts, "mdy")
+    yield "%d.%m.%Y" if dotted else "%d/%m/%Y", _by_order(texts, "dmy")
+    yield "%y-%m-%d", _by_order(texts, "yy")
+    if any(parts.numbers and len(parts.numbers[0]) in (3, 7) for parts in written):
+        yield "roc", _by_order(texts, "roc")
+
+
+def _by_order(texts: Texts, order: Order) -> Reading:
+    """Reads dates whose numbers stand in an order, with any marks between them."""
+    days = np.array([date_texts.day(date_texts.written(date), order) for date in texts.dates], np.int32)
+    return _with_times(texts, days)
+
+
+def _with_times(texts: Texts, days_of_dates: Ints) -> Reading:
+    days = np.where(texts.second == BAD_TIME, NO_DATE, days_of_dates[texts.date_code]).astype(np.int32)
+    return Reading(days, texts.second, texts.offset)
+
+
+def _by_format(texts: Texts, date_format: str) -> Reading:
+    """Reads texts by a format of strptime. A time that the format does not name may follow."""
+    if "%H" not in date_format and "%I" not in date_format:
+        return _with_times(texts, np.array([_strptime(date, date_format)[0] for date in texts.dates], np.int32))
+    read = np.array([_strptime(value, date_format) for value in texts.values], np.int32).reshape(-1, 3)
+    return Reading(read[:, 0], read[:, 1], read[:, 2])
+
+
+def _strptime(text: str, date_format: str) -> tuple[int, int, int]:
     try:
         found = dt.datetime.strptime(text, date_format)
     except ValueError:
-        return None
+        return NO_DATE, NO_TIME, NO_OFFSET
     offset = found.utcoffset()
-    seconds = found.hour * 3600 + found.minute * 60 + found.second
-    return Moment(found.toordinal(), seconds, None if offset is None else int(offset.total_seconds()))
+    second = found.hour * 3600 + found.minute * 60 + found.second
+    return (
+        (found.date() - dt.date(1970, 1, 1)).days,
+        second,
+        NO_OFFSET if offset is None else int(offset.total_seconds()),
+    )
 
 
-_Y, _YY, _M, _D = r"(?P<y>\d{4})", r"(?P<y>\d{2})", r"(?P<m>\d{1,2})", r"(?P<d>\d{1,2})"
-_B = r"(?P<b>[^\W\d_]{3,12}\.?)"
+def _epoch(number: NDArray[np.float64]) -> Reading:
+    """Reads times since 1970 in UTC; the usual size of the numbers shows their unit."""
+    usual = 0.0 if np.isnan(number).all() else np.nanmedian(np.abs(number))
+    per_second = next(unit for below, unit in _EPOCH_UNITS if usual < below)
+    return _of_days(number / per_second / _DAY_SECONDS, *_YEARS, offset=0)
 
-_ISO = _by_numbers(f"{_Y}-{_M}-{_D}")
-_COMPACT = _by_numbers(r"(?P<y>(?:1[5-9]|2[01])\d{2})(?P<m>\d{2})(?P<d>\d{2})")
 
-FORMS: Mapping[str, Reader] = {
-    "%Y-%m-%d": lambda text: _ISO(text) or _COMPACT(text),
-    "%Y%m%d": _COMPACT,
-    "%Y/%m/%d": _by_numbers(f"{_Y}/{_M}/{_D}"),
-    "%Y.%m.%d": _by_numbers(rf"{_Y}\. ?{_M}\. ?{_D}\.?"),
-    "%m/%d/%Y": _by_numbers(f"{_M}/{_D}/{_Y}"),
-    "%d/%m/%Y": _by_numbers(f"{_D}/{_M}/{_Y}"),
-    "%d.%m.%Y": _by_numbers(rf"{_D}\. ?{_M}\. ?{_Y}"),
-    "%m-%d-%Y": _by_numbers(f"{_M}-{_D}-{_Y}"),
-    "%d-%m-%Y": _by_numbers(f"{_D}-{_M}-{_Y}"),
-    "%m/%d/%y": _by_numbers(f"{_M}/{_D}/{_YY}"),
-    "%d/%m/%y": _by_numbers(f"{_D}/{_M}/{_YY}"),
-    "%d.%m.%y": _by_numbers(rf"{_D}\.{_M}\.{_YY}"),
-    "%d-%m-%y": _by_numbers(f"{_D}-{_M}-{_YY}"),
-    "%m-%d-%y": _by_numbers(f"{_M}-{_D}-{_YY}"),
-    "%y/%m/%d": _by_numbers(f"{_YY}/{_M}/{_D}"),
-    "%y-%m-%d": _by_numbers(f"{_YY}-{_M}-{_D}"),
-    "%d-%b-%Y": _by_month_names(rf"{_WEEKDAY}{_D}[-./ ]*(?:de )?{_B}[-./, ]*(?:de )?(?P<y>\d{{4}}|\d{{2}})"),
-    "%b %d, %Y": _by_month_names(rf"{_WEEKDAY}{_B}[- ]{_D}(?:st|nd|rd|th)?,?[- ]+{_Y}"),
-    "%Y-%b-%d": _by_month_names(rf"{_Y}[-/ ]{_B}[-/ ]{_D}"),
-    "%Y年%m月%d日": _by_numbers(rf"{_Y} ?[年년] ?{_M} ?[月월] ?{_D} ?[日일]?"),
-    "roc": _by_numbers(rf"(?:民國|民国)?(?P<y>[01]?\d{{2}}) ?[/.年-] ?{_M} ?[/.月-] ?{_D}日?", roc=True),
-    "epoch": read_epoch,
-    "excel": read_excel,
-}
-"""Name, as for `market.date_format`, -> a function that reads a text of this form, or returns None."""
+def _excel(number: NDArray[np.float64]) -> Reading:
+    """Reads days as Excel counts them."""
+    least, below = (limit + _EXCEL_DAY_0 for limit in _EXCEL_DAYS)
+    return _of_days(number + _EXCEL_DAY_0, least, below, offset=NO_OFFSET)
+
+
+def _of_days(days: NDArray[np.float64], least: int, below: int, *, offset: int) -> Reading:
+    with np.errstate(invalid="ignore"):
+        inside = (days >= least) & (days < below)
+    second = np.rint(np.where(inside, days, 0.0) * _DAY_SECONDS).astype(np.int64)
+    whole = np.where(inside, second // _DAY_SECONDS, NO_DATE).astype(np.int32)
+    of_day = np.where(inside, second % _DAY_SECONDS, NO_TIME).astype(np.int32)
+    return Reading(whole, of_day, np.full(len(days), offset, np.int32))

@@ -1,17 +1,13 @@
-"""Reads dates as people and programs write them, and finds out which of the forms a file has.
+"""Parses columns of dates: finds the one form in which a file writes them, and reads each distinct text once.
 
-A form is ISO, a date with numbers or names of months in another order, seconds since 1970, the number of a day in
-Excel, or a year of the Republic of China. If one form alone reads the dates of a file, it needs no setting. The text
-`01/02/2024` has two readings: then the order of the rows and the weekdays decide, else `market.date_format`.
+A text that begins with a year of four digits or names the month has one reading. `01/02/2024` has two: other dates of
+the file decide, or the spacing of the dates, else `market.date_format`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -20,201 +16,164 @@ from numpy.typing import NDArray
 
 from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import columns
-from cloudlstm.market.sources.date_forms import FORMS, Moment, read_strptime
+from cloudlstm.market.columns import NO_DATE
+from cloudlstm.market.sources import date_forms
+from cloudlstm.market.sources.date_forms import ISO, Ints, Reading, Texts
 
-ISO = "%Y-%m-%d"
-
-_MOST_COMPARED = 500
-_MOST_OTHERS = 0.05
-_WEEKDAYS = 0.97
-_EPOCH = dt.date(1970, 1, 1).toordinal()
+_MOST_UNREADABLE = 0.05
+_FEW_TEXTS = 10
+"""So many different texts may be unreadable in any file: cleaning counts them."""
+_MEAN_GAP_DAYS = 5.0
+_LEAST_DATES = 6
+"""So many dates in a row, without a weekend, are daily: the first days of so many months include a weekend."""
+_LONG_DAYS = 60
+_UTC = ("UTC", "ETC/UTC", "Z", "GMT", "+00:00")
 
 
 @dataclass(frozen=True, slots=True)
 class DateForm:
-    """How the dates of a file are written.
+    """The form in which a file writes its dates."""
 
-    Attributes:
-        name: As for `market.date_format`.
-    """
-
-    name: str
+    name: str = ISO
+    """As in the setting `market.date_format`: a format of strptime, "epoch", "excel" or "roc"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """The dates of a column.
-
-    Attributes:
-        days: date32; null where a date is missing or not understood.
-        unreadable: True where a text is there and is no date, (rows,).
-        has_times: True if a date has a time of day.
-        in_utc: True if the times are in UTC.
-    """
+    """A parsed column."""
 
     days: pa.ChunkedArray
+    """date32; null where the value is missing or unreadable."""
     unreadable: NDArray[np.bool_]
+    """For each row, whether it has a text that is no date."""
     has_times: bool = False
+    """Whether a value has a time of day other than midnight."""
     in_utc: bool = False
+    """Whether all values have times in UTC: their offset is zero, or they count from 1970."""
 
 
 def find_form(column: pa.ChunkedArray, configured: str | None, name: str, uri: str) -> DateForm:
-    """Finds the form that reads the dates of a column.
+    """Returns the form that reads the column, or the configured one.
 
     Args:
-        column: The column as in the file.
-        configured: `market.date_format`; then it is the answer, if it reads any date.
-        name: The file's name for the column, for the error message.
-        uri: The file, for the error message.
+        column: Dates, times, numbers or text.
+        configured: The setting `market.date_format`.
+        name: The file's name for the column.
+        uri: The file.
 
     Raises:
-        UnreadableSourceError: if no form reads the dates, or two of them read them differently.
+        UnreadableSourceError: if no value is a date, if more than 5 % are no dates in the best form, or if two forms
+            read all values and give other dates. The hint names the forms.
     """
-    if not _is_text(column):
-        return DateForm(ISO)
-    texts = _distinct_texts(column)
-    if not texts:
+    if _has_days(column.type):
+        return DateForm()
+    texts = date_forms.split(column)
+    present = ~texts.missing[:-1]
+    if not present.any():
         return DateForm(configured or ISO)
-    step = max(len(texts) // _MOST_COMPARED, 1)
-    some = texts[::step]
-    if configured:
-        if not any(_reader(configured)(text) for text in some):
-            raise UnreadableSourceError(
-                f"{uri}: no value of column {name!r} is a date by market.date_format={configured}, the first is "
-                f"{texts[0]!r}",
-                hint=_hint(
-                    [found for found in FORMS if _share(found, some) > 1 - _MOST_OTHERS], "another market.date_format"
-                ),
-            )
-        return DateForm(configured)
-    shares = {found: _share(found, some) for found in FORMS}
-    best = max(shares.values())
-    if not best:
+    found = {configured: date_forms.read(texts, configured)} if configured else dict(date_forms.read_all(texts))
+    counts = {form: int((reading.days != NO_DATE)[present].sum()) for form, reading in found.items()}
+    most = max(counts.values())
+    if not most:
+        raise _no_date(texts, configured, name, uri)
+    best = [form for form, count in counts.items() if count == most]
+    form = _agreed(best, found) or _agreed([each for each in best if _like_bars(found[each].days)], found)
+    if form is None and 2 * next(iter(counts.values())) > present.sum():
+        form = next(iter(counts))  # most dates have one reading; the few others are unreadable
+    if form is None:
+        raise _two_forms({each: found[each].days for each in best}, texts, name, uri)
+    wrong = np.flatnonzero(present & (found[form].days == NO_DATE))
+    if len(wrong) > max(_MOST_UNREADABLE * present.sum(), _FEW_TEXTS):
         raise UnreadableSourceError(
-            f"{uri}: no value of column {name!r} is a date, the first is {texts[0]!r}",
-            hint="market.date_format, or another column in market.columns",
+            f"{uri}: {len(wrong):,} of the {present.sum():,} different dates of column {name!r} are not in the form "
+            f"{form} of the others, the first is {texts.values[wrong[0]]!r}",
+            hint=_setting(texts, configured) or "mend these dates, or leave the file out of market.path",
         )
-    candidates = [found for found, share in shares.items() if share > best - _MOST_OTHERS / 2 and share]
-    candidates = [found for found in candidates if shares[found] == best] or candidates
-    chosen = _plausible(candidates, some)
-    if len(chosen) > 1:
-        first = [_reader(found)(some[0]) for found in chosen]
-        days = " or ".join(str(dt.date.fromordinal(each.day)) for each in first if each)
-        raise UnreadableSourceError(
-            f"{uri}: the dates of column {name!r} have two readings, the first is {texts[0]!r}: {days}",
-            hint=_hint(chosen, ""),
-        )
-    return DateForm(chosen[0])
+    return DateForm(form)
 
 
 def parse(column: pa.ChunkedArray, form: DateForm, zone: str | None = None) -> Dates:
-    """Reads the dates of a column of any type.
+    """Converts a column of any type to dates.
 
     Args:
-        column: Dates, times, or text with dates or times.
-        form: The form of text and numbers.
-        zone: Time zone of the exchange: a moment becomes its date there. None: a time with an offset gives the date as
-            written.
+        column: Dates, times, numbers or text.
+        form: The form of numbers and texts, see `find_form`.
+        zone: The time zone of the exchange: a time with an offset gives its date there. None: the date as written.
     """
-    kind = column.type
-    none = np.zeros(len(column), bool)
-    if pa.types.is_date(kind):
-        return Dates(column.cast(pa.date32()), none)
-    if pa.types.is_timestamp(kind):
-        if kind.tz and zone:
-            column = column.cast(pa.timestamp(kind.unit, tz=zone))
-        local = pc.local_timestamp(column) if column.type.tz else column
-        days = local.cast(pa.date32(), safe=False)
-        timed = pc.any(pc.not_equal(days.cast(local.type), local)).as_py() or False
-        return Dates(days, none, timed, kind.tz in ("UTC", "Etc/UTC", "+00:00"))
-    if pa.types.is_dictionary(kind) and form.name == ISO and (fast := _fast(columns.one_chunk(column))) is not None:
-        return Dates(pa.chunked_array([fast]), none)
-    code, values = columns.codes(_as_text(column))
-    read = _reader(form.name)
-    moments = [read(value.strip()) if value and value.strip() else None for value in values]
-    days = [columns.NO_DATE if moment is None else _day(moment, zone) - _EPOCH for moment in moments]
-    wrong = [moment is None and bool(value and value.strip()) for moment, value in zip(moments, values, strict=True)]
-    known = [moment for moment in moments if moment is not None]
+    if _has_days(column.type):
+        return _of_timestamps(column, zone) if pa.types.is_timestamp(column.type) else _of_dates(column)
+    texts = date_forms.split(column)
+    reading = date_forms.read(texts, form.name)
+    known = reading.days != NO_DATE
+    days = np.append(reading.in_zone(zone) if zone else reading.days, NO_DATE)[texts.code]
     return Dates(
-        pa.chunked_array([columns.from_days(np.array([*days, columns.NO_DATE], np.int32)[code])]),
-        np.array([*wrong, False])[code],
-        any(moment.seconds for moment in known),
-        bool(known) and all(moment.offset == 0 for moment in known),
+        pa.chunked_array([columns.from_days(days.astype(np.int32))]),
+        (days == NO_DATE) & ~texts.missing[texts.code],
+        bool((reading.second[known] > 0).any()),
+        bool(known.any()) and bool((reading.offset[known] == 0).all()),
     )
 
 
-def _fast(array: pa.DictionaryArray) -> pa.Array | None:
-    """Reads ISO dates without times by Arrow; None if a text is something else."""
-    try:
-        return array.dictionary.cast(pa.date32()).take(array.indices)
-    except pa.ArrowInvalid:
-        return None
+def _has_days(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
-def _day(moment: Moment, zone: str | None) -> int:
-    """Returns the date of a moment, as a proleptic Gregorian ordinal."""
-    if zone is None or moment.offset is None:
-        return moment.day
-    at = dt.datetime.combine(dt.date.fromordinal(moment.day), dt.time(), dt.UTC)
-    at += dt.timedelta(seconds=moment.seconds - moment.offset)
-    return at.astimezone(zoneinfo.ZoneInfo(zone)).date().toordinal()
+def _of_dates(column: pa.ChunkedArray) -> Dates:
+    return Dates(column.cast(pa.date32()), np.zeros(len(column), np.bool_))
 
 
-@lru_cache(maxsize=64)
-def _reader(name: str) -> Callable[[str], Moment | None]:
-    """Returns the function that reads text in a form."""
-    if name in FORMS:
-        return lru_cache(maxsize=65536)(FORMS[name])
-    return lru_cache(maxsize=65536)(lambda text: read_strptime(text, name))
-
-
-def _share(name: str, texts: Sequence[str]) -> float:
-    """Returns the share of texts that a form reads; stops early if it is small."""
-    read = _reader(name)
-    if not any(read(text) for text in texts[:20]):
-        return 0.0
-    return sum(read(text) is not None for text in texts) / len(texts)
-
-
-def _plausible(candidates: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Returns the candidates that read the texts as bars have them: in order, and not on weekends."""
-    read: dict[tuple[int, ...], str] = {}
-    for name in candidates:
-        days = tuple(found.day for text in texts if (found := _reader(name)(text)))
-        read.setdefault(days, name)
-    if len(read) == 1:
-        return list(read.values())
-    good = []
-    for days, name in read.items():
-        steps = np.diff(np.array(days))
-        weekday = np.mean([(day + 6) % 7 < 5 for day in days])
-        if (
-            len(days) > 2
-            and weekday >= _WEEKDAYS
-            and ((steps > 0).mean() > _WEEKDAYS or (steps < 0).mean() > _WEEKDAYS)
-        ):
-            good.append(name)
-    return good if len(good) == 1 else list(read.values())
-
-
-def _hint(forms: Sequence[str], otherwise: str) -> str:
-    return " or ".join(f"market.date_format={form}" for form in forms) or otherwise
-
-
-def _distinct_texts(column: pa.ChunkedArray) -> list[str]:
-    """Returns the distinct texts in order of their first row."""
-    values = pc.unique(_as_text(column).cast(pa.string())).to_pylist()
-    return [value.strip() for value in values if value and value.strip()]
-
-
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _of_timestamps(column: pa.ChunkedArray, zone: str | None) -> Dates:
     kind = column.type
-    if pa.types.is_floating(kind):
-        column = column.cast(pa.int64(), safe=False)
-    if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
-        return column
-    return column.cast(pa.string())
+    if kind.tz and zone:
+        column = column.cast(pa.timestamp(kind.unit, tz=zone))
+    local = pc.local_timestamp(column) if kind.tz else column
+    days = local.cast(pa.date32(), safe=False)
+    has_times = bool(pc.any(pc.not_equal(days.cast(local.type), local)).as_py())
+    return Dates(days, np.zeros(len(column), np.bool_), has_times, bool(kind.tz) and kind.tz.upper() in _UTC)
 
 
-def _is_text(column: pa.ChunkedArray) -> bool:
-    return not (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type))
+def _agreed(forms: list[str], found: dict[str, Reading]) -> str | None:
+    """Returns the first form if all the forms give the same dates."""
+    same = all(np.array_equal(found[form].days, found[forms[0]].days) for form in forms)
+    return forms[0] if forms and same else None
+
+
+def _like_bars(days: Ints) -> bool:
+    """Whether dates are spaced like daily bars: no long gaps, and no weekends unless there are months of dates."""
+    distinct = np.unique(days[days != NO_DATE])
+    if len(distinct) < _LEAST_DATES:
+        return False
+    span = int(distinct[-1] - distinct[0])
+    weekdays = bool(((distinct + 3) % 7 < 5).all())  # 1970-01-01 was a Thursday
+    return span <= _MEAN_GAP_DAYS * (len(distinct) - 1) and (weekdays or span > _LONG_DAYS)
+
+
+def _setting(texts: Texts, configured: str | None) -> str | None:
+    """Returns what to write instead of a configured format that does not fit: the form that reads most texts."""
+    if configured is None:
+        return None
+    counts = {form: int((reading.days != NO_DATE).sum()) for form, reading in date_forms.read_all(texts)}
+    best = [form for form, count in counts.items() if count == max(counts.values()) and count]
+    return " or ".join(f"market.date_format={form}" for form in best) or None
+
+
+def _no_date(texts: Texts, configured: str | None, name: str, uri: str) -> UnreadableSourceError:
+    first = texts.values[int(np.argmin(texts.missing))]
+    by = f" by market.date_format={configured}" if configured else ""
+    return UnreadableSourceError(
+        f"{uri}: no value of column {name!r} is a date{by}, the first is {first!r}",
+        hint=_setting(texts, configured) or "market.date_format, or another column in market.columns",
+    )
+
+
+def _two_forms(found: dict[str, Ints], texts: Texts, name: str, uri: str) -> UnreadableSourceError:
+    one, other = list(found.values())[:2]
+    at = int(np.argmax(one != other))
+    both = " or ".join(
+        "no date" if days[at] == NO_DATE else str(dt.date(1970, 1, 1) + dt.timedelta(int(days[at])))
+        for days in (one, other)
+    )
+    return UnreadableSourceError(
+        f"{uri}: the dates of column {name!r} have two readings, {texts.values[at]!r} is {both}",
+        hint=" or ".join(f"market.date_format={form}" for form in found),
+    )

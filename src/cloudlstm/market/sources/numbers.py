@@ -26,8 +26,9 @@ DecimalMark = Literal[".", ","]
 _MARKS: tuple[DecimalMark, DecimalMark] = (".", ",")
 
 MISSING = frozenset(
-    ("", "-", "--", "---", "–", "—", "*", "n/a", "#n/a", "na", "n.a.", "null", "none", "nan", "<na>", "nat", "#n/a n/a")
-)
+    ("", "-", "--", "---", "–", "—", "*", ".", "..", "...", "n/a", "#n/a", "#n/a n/a", "na", "n.a.", "<na>", "nan",
+     "nat", "null", "none", "nil", "nd", "n.d.", "k.a.", "missing", "#value!", "#div/0!", "\\n", "无", "無")
+)  # fmt: skip
 """Texts for a value that is not there, in lower case."""
 
 _SCALES = {
@@ -36,8 +37,8 @@ _SCALES = {
 }  # fmt: skip
 _SCALE = {unit: scale for scale, units in _SCALES.items() for unit in units.split()}
 _CODES = (
-    "USD EUR GBP JPY CNY RMB INR KRW CHF SEK NOK DKK ISK HKD TWD SGD AUD CAD NZD BRL MXN CLP COP ARS ZAR PLN CZK HUF "
-    "TRY RUB ILS THB IDR MYR PHP VND AED SAR PKR EGP"
+    "USD EUR GBP GBX JPY CNY RMB INR KRW CHF SEK NOK DKK ISK HKD TWD SGD AUD CAD NZD BRL MXN CLP COP ARS ZAR PLN CZK "
+    "HUF TRY RUB ILS THB IDR MYR PHP VND AED SAR PKR EGP"
 )
 _CURRENCY = rf"(?:{'|'.join(_CODES.split())}|R\$|US\$|HK\$|NT\$|[ACS]\$|[kK]r\.?|Rs\.?|Fr\.|zł|[$€£¥₹₩₽₺₫฿₪₱₦元円원])"
 _WRITTEN = re.compile(
@@ -46,6 +47,7 @@ _WRITTEN = re.compile(
     rf"(?:(?P<unit>{'|'.join(sorted(_SCALE, key=len, reverse=True))})\.?)?\s*{_CURRENCY}?\s*(?P<close>\))?",
     re.IGNORECASE,
 )
+_VOLUMES = ("vol", "shares", "qty", "quantity", "umsatz", "成交", "거래량", "出来高")
 _NOISE = r"[eE][+-]?[0-9]+|\pL+\.?|[^0-9.,]"
 
 
@@ -69,10 +71,10 @@ def decimal_mark(
     """Returns the decimal mark of a file.
 
     Texts such as 1,234.56 or 40,2414 decide; of two contradictory kinds the more frequent one. `1,234` can be read in
-    two ways: it is a whole number in a column "volume", otherwise other values of the column or `likely` decide.
+    two ways: it is a whole number in a column of volumes; else whole numbers in the column or `likely` decide.
 
     Args:
-        columns: The number columns, of any type, by their name in bars.
+        columns: The number columns, of any type, by the file's name for each.
         configured: The setting `market.decimal`; if given, it is the answer.
         uri: The file, for the error message.
         likely: The mark to expect in such a file, as the comma in a file delimited by semicolons.
@@ -82,29 +84,32 @@ def decimal_mark(
     """
     if configured:
         return configured
-    texts = {name: _distinct(column) for name, column in columns.items() if _is_text(column.type)}
-    if not any(_count(text, r",|\..*\.") for text in texts.values()):
+    distinct = {name: _distinct(column) for name, column in columns.items() if _is_text(column.type)}
+    if likely != "," and not any(_count(text, r",|\..*\.") for text in distinct.values()):
         return "."
-    texts = {name: _bare(text) for name, text in texts.items()}
+    texts = {name: _bare(text) for name, text in distinct.items()}
     points, commas = (sum(_count(text, _decisive(mark)) for text in texts.values()) for mark in _MARKS)
     if points or commas:
         return "." if points >= commas else ","
-    if _count(texts.get("volume"), _undecided(",")):
+    both = [(name, mark) for name, text in texts.items() for mark in _MARKS if _count(text, _undecided(mark))]
+    if not both or any(mark == "," and (_is_volume(name) or _thousands_fit(texts[name])) for name, mark in both):
         return "."
-    for name, text in texts.items():
-        if not _count(text, _undecided(",")):
-            continue
-        if _thousands_fit(text):
-            return "."
-        if likely:
-            return likely
-        first = next(value for value in text.to_pylist() if value and re.match(_undecided(","), value))
-        point, comma = (f"{_digits(first, mark):g}" for mark in _MARKS)
-        raise UnreadableSourceError(
-            f"{uri}: {first} in the column {name!r} is {point} with a decimal point and {comma} with a decimal comma",
-            hint='market.decimal="," or market.decimal="."',
-        )
-    return "."
+    name, mark = both[0]
+    if {mark for _, mark in both} == {likely}:
+        return mark
+    if likely is None and all(mark == "." for _, mark in both):
+        return "."
+    first = next(value for value in texts[name].to_pylist() if re.match(_undecided(mark), value))
+    point, comma = (f"{_digits(first, mark):g}" for mark in _MARKS)
+    raise UnreadableSourceError(
+        f"{uri}: {first} in the column {name!r} is {point} with a decimal point and {comma} with a decimal comma",
+        hint='market.decimal="," or market.decimal="."',
+    )
+
+
+def _is_volume(name: str) -> bool:
+    """Whether a column has whole numbers, by its name."""
+    return any(word in name.lower() for word in _VOLUMES)
 
 
 def _bare(text: pa.Array) -> pa.Array:
@@ -196,7 +201,9 @@ def _cast(column: pa.ChunkedArray) -> Numbers:
     """Converts a column that is no text; a type without numbers, such as dates, is unreadable."""
     kind = column.type
     if pa.types.is_null(kind) or pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
-        return Numbers(column.cast(pa.float64(), safe=False), np.zeros(len(column), np.bool_))
+        values = columns.floats(column.cast(pa.float64(), safe=False))
+        infinite: NDArray[np.bool_] = np.isinf(values)
+        return Numbers(pa.chunked_array([pa.array(np.where(infinite, np.nan, values), from_pandas=True)]), infinite)
     unreadable: NDArray[np.bool_] = column.is_valid().to_numpy()
     return Numbers(pa.chunked_array([pa.nulls(len(column), pa.float64())]), unreadable)
 
