@@ -118,7 +118,7 @@ def test_a_column_without_dates_is_an_error_with_its_first_text(text: str) -> No
 
 
 def test_a_configured_format_that_reads_nothing_names_one_that_does() -> None:
-    with pytest.raises(UnreadableSourceError, match=r"no value .* is a date by market.date_format=%d") as e:
+    with pytest.raises(UnreadableSourceError, match=r"no value .*; market.date_format is %d/%m/%Y") as e:
         form_of(["12/31/2024"], "%d/%m/%Y")
     assert e.value.hint == "market.date_format=%m/%d/%Y"
 

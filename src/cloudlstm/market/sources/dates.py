@@ -159,9 +159,9 @@ def _setting(texts: Texts, configured: str | None) -> str | None:
 
 def _no_date(texts: Texts, configured: str | None, name: str, uri: str) -> UnreadableSourceError:
     first = texts.values[int(np.argmin(texts.missing))]
-    by = f" by market.date_format={configured}" if configured else ""
+    also = f"; market.date_format is {configured}" if configured else ""
     return UnreadableSourceError(
-        f"{uri}: no value of column {name!r} is a date{by}, the first is {first!r}",
+        f"{uri}: no value of column {name!r} is a date, the first is {first!r}{also}",
         hint=_setting(texts, configured) or "market.date_format, or another column in market.columns",
     )
 
