@@ -9,8 +9,10 @@ import pytest
 
 from bar_factory import bars_of, bits, walk, weekdays, with_values
 from cloudlstm.config import CleanConfig
+from cloudlstm.errors import QualityGateError
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import FILL, Cleaned, clean
+from cloudlstm.market.cleaning.quality_gate import evaluate_gate
 from cloudlstm.market.cleaning.rules import RULES
 
 SESSIONS = weekdays(120)
@@ -105,6 +107,15 @@ def test_a_row_without_a_value_is_no_bar(volume):
     result = cleaned(table)
     assert reasons(result) == ["empty_row"]
     assert bits(result.bars) == bits(cleaned(pa.concat_tables([table.slice(0, 47), table.slice(48)])).bars)
+
+
+def test_a_table_of_mostly_empty_rows_does_not_pass_the_gate():
+    close = np.where(np.arange(100) % 10 == 0, walk(100), np.nan)
+    volume = np.where(np.isnan(close), 0, 1000)
+    result = cleaned(bars_of("AAA", SESSIONS[:100], close, volume=volume))
+    assert reasons(result) == ["empty_row"] * 90
+    with pytest.raises(QualityGateError, match=r"would fill sessions .* 90 rows without a value \(empty_row\)"):
+        evaluate_gate([result.counts], None, CONFIG)
 
 
 @pytest.mark.parametrize("name", ["open", "adj_close"])

@@ -179,6 +179,8 @@ def _filled(counted: Counted, config: CleanConfig, evidence: Evidence) -> Proble
         f"{fraction:.2%} of all bars would fill sessions without a bar "
         f"(limit {limit:.2%}): {counted.total['filled']:,} filled, {counted.total['kept']:,} valid"
     )
+    if empty := counted.total["empty_row"]:
+        message += f", {empty:,} rows without a value (empty_row)"
     words = _without_the_worst(counted, filled_fraction, limit, evidence)
     if fraction <= _MOST_TO_RAISE:
         words.append(_raised("max_filled_fraction", fraction))
