@@ -9,6 +9,8 @@ import pytest
 from bar_factory import bars_of, bits, walk, weekdays
 from cloudlstm.market import bars, columns
 from cloudlstm.pipeline import ingest, shard_io
+from cloudlstm.runs.context import StepData
+from cloudlstm.runs.paths import RunPaths
 
 SESSIONS = weekdays(40)
 
@@ -47,6 +49,17 @@ def test_a_shard_without_pieces_is_empty():
     assert shard_io.join([]).num_rows == 0
     assert shard_io.split(bars.empty(), UNIVERSE, 2) == []
     assert shard_io.split(table_of("ZZZ"), UNIVERSE, 2) == []
+
+
+def test_a_written_shard_tells_its_first_and_last_date(tmp_path):
+    paths = RunPaths(f"file://{tmp_path}/run")
+    data = StepData(paths, "clean", "made")
+    table = table_of("AAA", "BBB")
+    for rows, ends in ((table, (SESSIONS[0], SESSIONS[-1])), (table.slice(3, 2), (SESSIONS[3], SESSIONS[4]))):
+        (row,) = shard_io.write_shard(data, "bars", 0, rows).objects
+        assert row.extra == {"first_date": str(ends[0]), "last_date": str(ends[1])}
+    (row,) = shard_io.write_shard(data, "bars", 1, bars.empty()).objects
+    assert row.extra == {"first_date": None, "last_date": None}
 
 
 def day_of(*tickers: str | None) -> pa.Table:

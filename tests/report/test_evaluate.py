@@ -137,6 +137,16 @@ def test_scores_the_network_and_the_baselines_on_the_same_labels(run):
     assert report["training"]["naive_validation_loss"] == pytest.approx(np.mean(labels.astype(float) ** 2))
 
 
+def test_dates_of_splits_are_those_of_their_labels_and_not_of_the_settings(run):
+    run.evaluate()
+    for row in run.report()["splits"]:
+        windows = run.windows(row["split"])
+        dates = windows.target_dates(np.arange(len(windows)))
+        assert (row["first_date"], row["last_date"]) == (str(dates.min()), str(dates.max()))
+        assert row["last_date"] < str(run.config.market.end)
+    assert run.report()["data"]["first_date"] is None  # no manifest of cleaning
+
+
 def test_next_session_forecasts_agree_between_files_and_skip_the_weekend(run):
     run.evaluate()
     table = pq.read_table(io.BytesIO(storage.read(run.paths.report("forecasts.parquet"))))

@@ -92,7 +92,7 @@ def _print_comparison(out: Console, records: Sequence[Record], differing: dict[s
     if not differing:
         out.print("these runs have the same settings")
     if len(records) > 1 and shows_colours(out):
-        print_line(out, "settings that differ are in colour; the better result is green", "dim")
+        print_line(out, "settings that differ are in colour; the better number is green, whatever its chance", "dim")
     hashes = {record.report.data.hash for record in records if record.report and record.report.data}
     if len(hashes) > 1:
         note = "note: the runs used different data, so their errors in dollars and losses cannot be compared"

@@ -51,10 +51,8 @@ def caveats(config: RunConfig, training: Training, quality: Quality, forecasts: 
 
 def _survivorship(config: RunConfig, quality: Quality, forecasts: NextForecasts) -> Iterator[str]:
     """What is known about companies that are missing from a real universe, and what is not."""
-    if config.universe.path or config.universe.tickers:
-        origin = "named in the settings of the run"
-    else:
-        origin = "those of the data files" if config.market.source == "files" else "the default ones of the kit"
+    named = config.universe.path or config.universe.tickers
+    origin = "named in the settings of the run" if named else "those of the data"
     yield (
         f"The tickers are {origin}. The run cannot know whether companies are missing that failed or left the exchange "
         "before the last date."
@@ -64,8 +62,8 @@ def _survivorship(config: RunConfig, quality: Quality, forecasts: NextForecasts)
     if n := len(quality.missing_tickers):
         yield f"{n:,} requested ticker{' has' if n == 1 else 's have'} no bars; no results include them."
     if forecasts.origin_date and forecasts.ended_earlier:
-        ends = "ticker ends" if forecasts.ended_earlier == 1 else "tickers end"
-        yield f"{forecasts.ended_earlier:,} of {forecasts.tickers:,} {ends} before the last date."
+        ends = "ends" if forecasts.ended_earlier == 1 else "end"
+        yield f"Of {forecasts.tickers:,} tickers {forecasts.ended_earlier:,} {ends} before the last date."
     elif forecasts.origin_date and forecasts.tickers > 1:
         yield f"All {forecasts.tickers:,} tickers have bars to the last date, {forecasts.origin_date}."
     yield _MISSING_COMPANIES

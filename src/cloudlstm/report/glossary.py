@@ -13,7 +13,8 @@ METRICS = (
     Metric(
         "skill", "Skill against naive", "share", "higher",
         "1 - MSE(model) / MSE(naive) on the price: the share of naive's mean squared error that the model removes. "
-        "Zero is as good as 'tomorrow = today', below zero is worse (Murphy 1988, Monthly Weather Review 116).",
+        "Zero is the error of 'tomorrow = today', below zero the error is larger (Murphy 1988, Monthly Weather Review "
+        "116).",
     ),
     Metric(
         "mae_price", "MAE, price", "dollar", "lower",
@@ -147,7 +148,7 @@ TERMS = (
     Term(
         "typical_error", "Typical error",
         "The ticker's RMSE of the return on the test split, in dollars at the last close. Forecast moves well below it "
-        "are within the usual error.",
+        "are within that error.",
     ),
     Term(
         "turnover", "Turnover",

@@ -34,8 +34,8 @@ CHARTS = {
     "comparison": Chart(
         lambda report, width: model_charts.relative_rmse(report.dm, width),
         "RMSE of each model relative to naive",
-        "Dots with 95% intervals for the RMSE of return and of price; left of the line is better than naive. The "
-        "numbers are in the table of tests.",
+        "Dots with 95% intervals for the RMSE of return and of price; left of the line the error is smaller than "
+        "naive's. The numbers are in the table of tests.",
     ),
     "cumulative": Chart(
         lambda report, width: model_charts.cumulative(report.series.cumulative, width),
@@ -68,7 +68,8 @@ CHARTS = {
     "skill": Chart(
         lambda report, width: ticker_charts.skill(report.per_ticker, report.series.skill, width),
         "Skill of the LSTM against naive by ticker",
-        "Sorted by skill, with 95% intervals; right of the line is better than naive. The numbers are in the table.",
+        "Sorted by skill, with 95% intervals; right of the line the error is smaller than naive's. The numbers are in the "
+        "table.",
     ),
     "training": Chart(
         lambda report, width: training_charts.loss_by_epoch(report.training, width),

@@ -139,7 +139,7 @@ def errors(series: ErrorSeries, width: float) -> Drawing | None:
     y = Scale(0.0, 1.06 * max(level), upper.bottom, upper.top)
     panel.y_axis(drawing, upper, y, top_ticks)
     drawing.path(list(map(x, days)), list(map(y, level)), "naive", 2.0)
-    panel.title(drawing, 0.0, 180.0, "RMSE of the LSTM relative to naive", "below zero is better", width)
+    panel.title(drawing, 0.0, 180.0, "RMSE of the LSTM relative to naive", "below zero the error is smaller", width)
     y = Scale(low, high, lower.bottom, lower.top)
     panel.y_axis(drawing, lower, y, low_ticks)
     wide = max(1.0, 0.7 * (right - left) / len(days))
