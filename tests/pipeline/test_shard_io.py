@@ -57,7 +57,8 @@ def test_a_written_shard_tells_its_first_and_last_date(tmp_path):
     table = table_of("AAA", "BBB")
     for rows, ends in ((table, (SESSIONS[0], SESSIONS[-1])), (table.slice(3, 2), (SESSIONS[3], SESSIONS[4]))):
         (row,) = shard_io.write_shard(data, "bars", 0, rows).objects
-        assert row.extra == {"first_date": str(ends[0]), "last_date": str(ends[1])}
+        first, last = np.array(ends, "datetime64[D]").astype(str).tolist()
+        assert row.extra == {"first_date": first, "last_date": last}
     (row,) = shard_io.write_shard(data, "bars", 1, bars.empty()).objects
     assert row.extra == {"first_date": None, "last_date": None}
 

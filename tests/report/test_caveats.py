@@ -19,6 +19,7 @@ def survivorship(*words, source="files", **parts):
         ([], "files", "those of the data."),
         (["universe.tickers=AAPL,MSFT"], "files", "named in the settings"),
         (["universe.tickers=AAPL,MSFT"], "yahoo", "named in the settings"),
+        ([], "yahoo", "the six default ones, chosen because"),
     ],
 )
 def test_the_caveat_says_where_the_tickers_come_from_and_what_the_run_cannot_know(words, source, origin):

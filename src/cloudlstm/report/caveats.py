@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudlstm.config import RunConfig
+from cloudlstm.config.models import CORE_SIX
 from cloudlstm.report.models import Caveat, NextForecasts
 from cloudlstm.report.run_models import Quality, Training
 
@@ -51,8 +52,11 @@ def caveats(config: RunConfig, training: Training, quality: Quality, forecasts: 
 
 def _survivorship(config: RunConfig, quality: Quality, forecasts: NextForecasts) -> Iterator[str]:
     """What is known about companies that are missing from a real universe, and what is not."""
-    named = config.universe.path or config.universe.tickers
-    origin = "named in the settings of the run" if named else "those of the data"
+    if set(config.universe.tickers) == set(CORE_SIX) and not config.universe.path:
+        origin = "the six default ones, chosen because their companies did well"
+    else:
+        named = config.universe.path or config.universe.tickers
+        origin = "named in the settings of the run" if named else "those of the data"
     yield (
         f"The tickers are {origin}. The run cannot know whether companies are missing that failed or left the exchange "
         "before the last date."

@@ -68,8 +68,8 @@ CHARTS = {
     "skill": Chart(
         lambda report, width: ticker_charts.skill(report.per_ticker, report.series.skill, width),
         "Skill of the LSTM against naive by ticker",
-        "Sorted by skill, with 95% intervals; right of the line the error is smaller than naive's. The numbers are in the "
-        "table.",
+        "Sorted by skill, with 95% intervals; right of the line the error is smaller than naive's. The numbers are in "
+        "the table.",
     ),
     "training": Chart(
         lambda report, width: training_charts.loss_by_epoch(report.training, width),
