@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd  # noqa: TID253 - nothing here is loaded by the package
 import pyarrow as pa
 
-from cloudlstm.config import CleanConfig
+from cloudlstm.config import CleanConfig, MarketConfig
 from cloudlstm.market import bars
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.cleaning.clean import Cleaned, clean
-from cloudlstm.market.sources import tabular
+from cloudlstm.market.sources.files.tabular import Content, parse
 
 CONFIG = CleanConfig()
 PRICES = list(bars.PRICES)
@@ -42,12 +42,17 @@ def data(name: str) -> Path:
     return Path(os.environ.get("CLOUDLSTM_DATA") or beside) / name
 
 
+def _read(path: Path) -> pa.Table:
+    config = MarketConfig.model_validate({"source": "files", "path": str(path), "start": "1970-01-02"})
+    return parse(Content(path.read_bytes(), path.as_uri()), config).bars
+
+
 @cache
 def parsed(name: str) -> pa.Table:
     """BARS of a file, or of all files of a folder in order of arrival, as the source `files` reads them."""
     path = data(name)
     paths = sorted(path.iterdir()) if path.is_dir() else [path]
-    tables = [tabular.parse(each.read_bytes(), each.as_uri(), {}) for each in paths]
+    tables = [_read(each) for each in paths]
     return bars.sort(pa.concat_tables(tables).unify_dictionaries())
 
 
@@ -127,7 +132,7 @@ def drop_splits() -> list[tuple[str, dt.date]]:
     """(ticker, last day before it) where close and adj_close of one drop differ by a simple ratio."""
     found = []
     for path in sorted(data(DROPS).iterdir()):
-        table = tabular.parse(path.read_bytes(), path.as_uri(), {}).to_pandas().dropna(subset=["ticker", "date"])
+        table = _read(path).to_pandas().dropna(subset=["ticker", "date"])
         table = table[(table[[*PRICES, "adj_close"]] > 0).all(axis=1)]
         table = table.drop_duplicates(["ticker", "date"], keep="last").sort_values(["ticker", "date"])
         factor = np.log(table.adj_close / table.close)
