@@ -239,6 +239,28 @@ def doctor(
     return Deferred(lambda: examine(base, yahoo=yahoo, as_json=as_json))
 
 
+def completion(shell: str, /) -> Deferred:
+    """Prints the script that completes commands, flags, settings and runs in a shell.
+
+    In ~/.bashrc or ~/.zshrc: eval "$(cloudlstm completion bash)", with the name of the shell. For fish:
+    cloudlstm completion fish > ~/.config/fish/completions/cloudlstm.fish
+
+    Args:
+        shell: bash, zsh or fish.
+    """
+    from cloudlstm.cli.completion import SHELLS, script
+
+    name = parse_text("shell", shell)
+    if name not in SHELLS:
+        raise UsageError(f"there is no completion for {name}", hint="cloudlstm completion bash, zsh or fish")
+
+    def work() -> int:
+        terminal.write(script(name, COMMANDS))
+        return 0
+
+    return Deferred(work)
+
+
 def version() -> Deferred:
     """Prints the version."""
 
@@ -250,7 +272,8 @@ def version() -> Deferred:
 
 
 COMMANDS = {
-    each.__name__: each for each in (submit, status, logs, cancel, report, runs, predict, delete, doctor, down, version)
+    each.__name__: each
+    for each in (submit, status, logs, cancel, report, runs, predict, delete, doctor, down, completion, version)
 }
 
 SWITCHES = frozenset(

@@ -13,6 +13,7 @@ _WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN"}
 _VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N", "tail": "N",
            "step": "STEP", "worker": "WORKER", "to": "FOLDER"}  # fmt: skip
 _SHORT = {"config": "-c", "run": "-r", "follow": "-f"}
+_NO_FLAG = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
 _EXAMPLES = {
     "submit": ("submit", "submit train.epochs=3 model.units=64", "submit --config=mine.toml --root=s3://bucket/runs"),
     "logs": ("logs --follow",),
@@ -23,7 +24,7 @@ _EXAMPLES = {
 
 def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
     """All commands, one line each."""
-    lines = _entries([(name, _docstring(command)[0]) for name, command in commands.items()])
+    lines = _entries([(name, summary(command)) for name, command in commands.items()])
     return "\n".join(
         [
             "cloudlstm: daily stock prices to an honest next-day LSTM forecast and a report",
@@ -41,19 +42,29 @@ def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
 def of_command(command: Callable[..., Any]) -> str:
     """The help of one command: what it does, its words and its flags."""
     name = command.__name__
-    first, more, arguments = _docstring(command)
+    first, more, meanings = _docstring(command)
     words, flags = parameters(command)
     usage = " ".join(["usage: cloudlstm", name, *(f"[{_word(word)}]" for word in words), "[--FLAGS]" if flags else ""])
     lines = [*textwrap.wrap(first, _WIDTH), "", usage.rstrip()]
     if more:
         lines += ["", *textwrap.wrap(more, _WIDTH)]
-    entries = [(_word(word), arguments.get(word.name, "")) for word in words]
-    entries += [(_flag(flag), arguments.get(flag.name, "")) for flag in flags]
+    entries = [(_word(word), meanings.get(word.name, "")) for word in words]
+    entries += [(_flag(flag), meanings.get(flag.name, "")) for flag in flags]
     if entries:
         lines += ["", *_entries(entries)]
     if name in _EXAMPLES:
         lines += ["", *(f"  cloudlstm {example}" for example in _EXAMPLES[name])]
     return "\n".join(lines)
+
+
+def summary(command: Callable[..., Any]) -> str:
+    """What a command does, in one sentence."""
+    return _docstring(command)[0]
+
+
+def arguments(command: Callable[..., Any]) -> dict[str, str]:
+    """What the words and flags of a command mean, by name."""
+    return _docstring(command)[2]
 
 
 def _entries(entries: list[tuple[str, str]]) -> list[str]:
@@ -70,7 +81,7 @@ def parameters(command: Callable[..., Any]) -> tuple[list[inspect.Parameter], li
     """The positional words and the flags of a command. A run may be given as either."""
     found = inspect.signature(command).parameters.values()
     words = [each for each in found if each.kind is not inspect.Parameter.KEYWORD_ONLY]
-    flags = [each for each in found if each.kind is not inspect.Parameter.VAR_POSITIONAL]
+    flags = [each for each in found if each.kind not in _NO_FLAG]
     return words, flags
 
 

@@ -40,6 +40,8 @@ def usage_error(commands: Commands, words: list[str], fire_output: str) -> Usage
     command = next((word for word in words if not word.startswith("-")), "")
     if command not in commands:
         return _unknown_command(commands, command)
+    if lacking := re.search(r"no value for the required argument: (\w+)", fire_output):
+        return UsageError(f"{command} needs the word {lacking[1].upper()}", hint=f"cloudlstm {command} --help")
     found = re.search(r"Could not consume arg: (\S+)", fire_output)
     if not found:
         lines = fire_output.strip().splitlines() or ["the words were not understood"]
