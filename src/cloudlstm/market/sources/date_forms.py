@@ -75,7 +75,8 @@ class Texts:
 
     code: Ints
     """For each row, its text; -1 is a missing value."""
-    values: list[str]
+    values: pa.Array
+    """The texts."""
     missing: NDArray[np.bool_]
     """For each text, whether it stands for no value; the last entry is for code -1."""
     number: NDArray[np.float64]
@@ -104,10 +105,9 @@ def split(column: pa.ChunkedArray) -> Texts:
     date_code, dates = columns.codes(pa.chunked_array([parts.field("date")]))
     time_code, times = columns.codes(pa.chunked_array([parts.field("time")]))
     read = np.array([*(date_texts.time(time or "") for time in times), (NO_TIME, NO_OFFSET)], np.int32)[time_code]
-    values = text.to_pylist()
-    missing = np.array([*(value.lower() in MISSING for value in values), True])
+    missing = np.append(pc.is_in(pc.utf8_lower(text), pa.array(sorted(MISSING))).to_numpy(zero_copy_only=False), True)
     code = columns.codes_of(array)
-    return Texts(code, values, missing, number, date_code, [date or "" for date in dates], read[:, 0], read[:, 1])
+    return Texts(code, text, missing, number, date_code, [date or "" for date in dates], read[:, 0], read[:, 1])
 
 
 def _all_epoch(number: NDArray[np.float64]) -> bool:
@@ -172,7 +172,7 @@ def _by_format(texts: Texts, date_format: str) -> Reading:
     """Reads texts by a format of strptime. A time that the format does not name may follow."""
     if "%H" not in date_format and "%I" not in date_format:
         return _with_times(texts, np.array([_strptime(date, date_format)[0] for date in texts.dates], np.int32))
-    read = np.array([_strptime(value, date_format) for value in texts.values], np.int32).reshape(-1, 3)
+    read = np.array([_strptime(value, date_format) for value in texts.values.to_pylist()], np.int32).reshape(-1, 3)
     return Reading(read[:, 0], read[:, 1], read[:, 2])
 
 

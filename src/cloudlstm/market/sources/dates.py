@@ -86,7 +86,7 @@ def find_form(column: pa.ChunkedArray, configured: str | None, name: str, uri: s
     if len(wrong) > max(_MOST_UNREADABLE * present.sum(), _FEW_TEXTS):
         raise UnreadableSourceError(
             f"{uri}: {len(wrong):,} of the {present.sum():,} different dates of column {name!r} are not in the form "
-            f"{form} of the others, the first is {texts.values[wrong[0]]!r}",
+            f"{form} of the others, the first is {texts.values[int(wrong[0])].as_py()!r}",
             hint=_setting(texts, configured) or "mend these dates, or leave the file out of market.path",
         )
     return DateForm(form)
@@ -158,7 +158,7 @@ def _setting(texts: Texts, configured: str | None) -> str | None:
 
 
 def _no_date(texts: Texts, configured: str | None, name: str, uri: str) -> UnreadableSourceError:
-    first = texts.values[int(np.argmin(texts.missing))]
+    first = texts.values[int(np.argmin(texts.missing))].as_py()
     also = f"; market.date_format is {configured}" if configured else ""
     return UnreadableSourceError(
         f"{uri}: no value of column {name!r} is a date, the first is {first!r}{also}",
@@ -174,6 +174,6 @@ def _two_forms(found: dict[str, Ints], texts: Texts, name: str, uri: str) -> Unr
         for days in (one, other)
     )
     return UnreadableSourceError(
-        f"{uri}: the dates of column {name!r} have two readings, {texts.values[at]!r} is {both}",
+        f"{uri}: the dates of column {name!r} have two readings, {texts.values[at].as_py()!r} is {both}",
         hint=" or ".join(f"market.date_format={form}" for form in found),
     )

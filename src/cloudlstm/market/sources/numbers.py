@@ -41,6 +41,7 @@ _CODES = (
     "HUF TRY RUB ILS THB IDR MYR PHP VND AED SAR PKR EGP"
 )
 _CURRENCY = rf"(?:{'|'.join(_CODES.split())}|R\$|US\$|HK\$|NT\$|[ACS]\$|[kK]r\.?|Rs\.?|Fr\.|zł|[$€£¥₹₩₽₺₫฿₪₱₦元円원])"
+_SIGN = r"\s?[$€£¥₹₩]\s?"
 _WRITTEN = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[+−-])?\s*{_CURRENCY}?\s*(?P<sign_after>[+−-])?\s*"
     r"(?P<whole>[0-9](?:[0-9.,'’_ ]*[0-9])?[.,]?|[.,][0-9]+)(?P<exponent>[eE][+-]?[0-9]+)?\s*"
@@ -84,10 +85,10 @@ def decimal_mark(
     """
     if configured:
         return configured
-    distinct = {name: _distinct(column) for name, column in columns.items() if _is_text(column.type)}
-    if likely != "," and not any(_count(text, r",|\..*\.") for text in distinct.values()):
+    written = {name: column for name, column in columns.items() if _is_text(column.type)}
+    if likely != "," and not any(_has_marks(column) for column in written.values()):
         return "."
-    texts = {name: _bare(text) for name, text in distinct.items()}
+    texts = {name: _bare(_distinct(column)) for name, column in written.items()}
     points, commas = (sum(_count(text, _decisive(mark)) for text in texts.values()) for mark in _MARKS)
     if points or commas:
         return "." if points >= commas else ","
@@ -104,6 +105,15 @@ def decimal_mark(
     raise UnreadableSourceError(
         f"{uri}: {first} in the column {name!r} is {point} with a decimal point and {comma} with a decimal comma",
         hint='market.decimal="," or market.decimal="."',
+    )
+
+
+def _has_marks(column: pa.ChunkedArray) -> bool:
+    """Whether a text has a comma or two points. A point alone is a decimal mark, as programs write it."""
+    texts = [chunk.dictionary for chunk in column.chunks] if pa.types.is_dictionary(column.type) else column.chunks
+    return any(
+        pc.any(pc.or_(pc.match_substring(text, ","), pc.greater(pc.count_substring(text, "."), 1))).as_py()
+        for text in (chunk.cast(pa.string()) for chunk in texts)
     )
 
 
@@ -175,26 +185,40 @@ def parse(column: pa.ChunkedArray, mark: DecimalMark) -> Numbers:
         return Numbers(pa.chunked_array([columns.one_chunk(numbers.values).take(array.indices)]), unreadable)
     if not _is_text(kind):
         return _cast(column)
-    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
-    text = columns.one_chunk(text) if len(text) else pa.array([], pa.string())
-    plain = pc.match_substring_regex(text, _plain(mark))
-    regular = pc.if_else(plain, text, pa.scalar(None, pa.string()))
+    text = columns.one_chunk(column.cast(pa.string())) if len(column) else pa.array([], pa.string())
+    if mark == "." and (fast := _fast(text)) is not None:
+        return Numbers(pa.chunked_array([fast]), np.zeros(len(text), np.bool_))
+    text = pc.utf8_trim_whitespace(text)
+    values = _plain_values(text, mark)
+    rest = np.isnan(values) & text.is_valid().to_numpy(zero_copy_only=False)
+    if rest.any():
+        left = text.filter(pa.array(rest))
+        values[rest] = _plain_values(pc.replace_substring_regex(left, rf"^([+-]?){_SIGN}|{_SIGN}$", r"\1"), mark)
+        rest &= np.isnan(values)
+        code, texts = columns.codes(pa.chunked_array([text.filter(pa.array(rest))]))
+        values[rest] = np.array([_number(value or "", mark) for value in texts])[code]
+    infinite: NDArray[np.bool_] = np.isinf(values)
+    values[infinite] = np.nan
+    return Numbers(pa.chunked_array([pa.array(values, from_pandas=True)]), infinite)
+
+
+def _fast(text: pa.Array) -> pa.Array | None:
+    """Parses by Arrow; None if a text is not a plain number."""
+    try:
+        values = text.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    return values if np.isfinite(columns.filled(values, 0.0)).all() else None
+
+
+def _plain_values(text: pa.Array, mark: DecimalMark) -> NDArray[np.float64]:
+    """Parses the texts that Arrow can parse once their thousands marks are gone; NaN for others."""
+    regular = pc.if_else(pc.match_substring_regex(text, _plain(mark)), text, pa.scalar(None, pa.string()))
     if mark == ",":
         regular = pc.replace_substring(pc.replace_substring(regular, ".", ""), ",", ".")
     else:
         regular = pc.replace_substring(regular, ",", "")
-    values = regular.cast(pa.float64())
-    unreadable = np.isinf(columns.filled(values, 0.0))
-    rest = pc.fill_null(pc.invert(plain), fill_value=False).to_numpy(zero_copy_only=False)
-    if rest.any() or unreadable.any():
-        found = columns.filled(values, np.nan).copy()
-        code, texts = columns.codes(pa.chunked_array([text.filter(pa.array(rest))]))
-        read = [_number(value or "", mark) for value in texts]
-        found[rest] = np.array([np.nan if number is None else number for number in read])[code]
-        unreadable[rest] = np.isposinf(found[rest])
-        found[unreadable] = np.nan
-        values = pa.array(found, from_pandas=True)
-    return Numbers(pa.chunked_array([values]), unreadable)
+    return columns.filled(regular.cast(pa.float64()), np.nan).copy()
 
 
 def _cast(column: pa.ChunkedArray) -> Numbers:
@@ -209,16 +233,16 @@ def _cast(column: pa.ChunkedArray) -> Numbers:
 
 
 def _plain(mark: DecimalMark) -> str:
-    """Returns the pattern of numbers that Arrow can parse once their thousands marks are gone."""
+    """Returns the pattern of plain numbers, with or without thousands marks."""
     d, t = (r"\.", ",") if mark == "." else (",", r"\.")
     return rf"^[+-]?(?:(?:[0-9]+|[0-9]{{1,3}}(?:{t}[0-9]{{3}})+)(?:{d}[0-9]*)?|{d}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
-def _number(text: str, mark: DecimalMark) -> float | None:
-    """Parses one text; None where nothing is written, infinity where it is no number."""
+def _number(text: str, mark: DecimalMark) -> float:
+    """Parses one text; NaN where nothing is written, infinity where it is no number."""
     text = unicodedata.normalize("NFKC", text).strip()
     if text.lower() in MISSING:
-        return None
+        return np.nan
     found = _WRITTEN.fullmatch(text)
     if not found or bool(found["open"]) != bool(found["close"]):
         return np.inf
