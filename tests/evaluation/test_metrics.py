@@ -114,6 +114,8 @@ def test_a_score_and_its_test_are_one_number():
             if each.reference == "naive":
                 score = rows[each.model].r2_oos if each.loss == "return" else rows[each.model].skill
                 assert each.difference == pytest.approx(-score, abs=1e-12)
+            # Clark-West is for a reference that is nested in the model, and for returns.
+            assert (each.cw_p is not None) == (each.reference == "naive" and each.loss == "return")
 
 
 def test_dates_weigh_the_same_within_each_group():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cloudlstm.evaluation.rows import ModelScores, ModelTest
+from cloudlstm.evaluation.significance import mean_test
 from cloudlstm.report import html
 from cloudlstm.report.summary import find_test, headline, verdict
 from evaluation.samples import make_forecasts, make_unbalanced_forecasts, report_of
@@ -106,18 +107,27 @@ def test_no_figure_of_the_page_contradicts_the_test_unsaid():
     assert 'href="#def-r2_pooled"' not in balanced
 
 
-def test_deciles_and_periods_weigh_every_date_the_same():
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_means_of_deciles_are_over_dates_and_their_interval_knows_the_overlap(horizon):
     test = make_unbalanced_forecasts()
-    series = report_of(test).series
+    decile = report_of(test, f"dataset.horizon_bars={horizon}").series.calibration.bins[0]
     first = np.argsort(test.models["lstm"], kind="stable")[: len(test) // 10]
-    daily = [test.actual[first][test.origin[first] == day].mean() for day in np.unique(test.origin[first])]
-    from scipy import stats
+    days = np.unique(test.origin[first])
+    daily = np.array([test.actual[first][test.origin[first] == day].mean() for day in days])
+    known = mean_test(daily, horizon)
+    assert decile.actual == pytest.approx(daily.mean())
+    assert decile.forecast == pytest.approx(
+        np.mean([test.models["lstm"][first][test.origin[first] == day].mean() for day in days])
+    )
+    assert decile.error == pytest.approx(known.high - known.mean)
 
-    decile = series.calibration.bins[0]
-    assert decile.actual == pytest.approx(np.mean(daily))
-    assert decile.error == pytest.approx(stats.t.ppf(0.975, len(daily) - 1) * stats.sem(daily))
+
+def test_errors_over_time_weigh_every_date_the_same():
+    test = make_unbalanced_forecasts()
     months = test.target.astype("datetime64[D]").astype("datetime64[M]")
-    on = months == months.min()
-    error = (test.models["lstm"] - test.actual)[on] ** 2
-    by_date = [error[test.origin[on] == day].mean() for day in np.unique(test.origin[on])]
-    assert series.errors.models["lstm"][0] == pytest.approx(np.sqrt(np.mean(by_date)), abs=1e-8)
+    expected = []
+    for month in np.unique(months):
+        error = (test.models["lstm"] - test.actual)[months == month] ** 2
+        dates = test.origin[months == month]
+        expected.append(np.sqrt(np.mean([error[dates == day].mean() for day in np.unique(dates)])))
+    assert report_of(test).series.errors.models["lstm"] == pytest.approx(expected, abs=1e-8)
