@@ -121,7 +121,7 @@ def taken_marker_of_json(paths: RunPaths) -> None:
         (torn, "config.json is not a JSON document"),
         (no_object, "config.json holds no settings that this release can read: it is not a JSON object"),
         (another_configuration, "run stocks has other settings: dataset.window_bars 20 -> 50, model.units 64 -> 128"),
-        (another_configuration, "name other -> core6, and 1 more (try: another --run, or cloudlstm delete file:"),
+        (another_configuration, "name other -> synthetic, and 1 more (try: another --run, or cloudlstm delete file:"),
         (taken_marker, "index/stocks is not a marker, but has the name of the marker of run stocks"),
         (taken_marker_of_json, "index/stocks is not a marker"),
     ],

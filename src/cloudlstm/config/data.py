@@ -24,6 +24,10 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+CORE_SIX = ("AAPL", "MSFT", "GOOGL", "AMZN", "TSLA", "META")
+"""The tickers of `yahoo` if none are named."""
+
+
 class UniverseConfig(Section):
     """Which tickers the run uses."""
 

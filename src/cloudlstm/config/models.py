@@ -6,11 +6,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cloudlstm.config.data import CleanConfig, DatasetConfig, MarketConfig, Section, UniverseConfig
+from cloudlstm.config.data import CORE_SIX, CleanConfig, DatasetConfig, MarketConfig, Section, UniverseConfig
+from cloudlstm.config.naming import default_name
 
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,40}$"
 """What the name of a run may be."""
-CORE_SIX = ("AAPL", "MSFT", "GOOGL", "AMZN", "TSLA", "META")
 
 
 class ModelConfig(Section):
@@ -104,7 +104,8 @@ class RunConfig(Section):
     """The whole configuration of a run. Equal configurations give the same run id."""
 
     name: str = Field(default="core6", pattern=NAME_PATTERN)
-    """Name of the run. The run id is this name and a hash of the configuration."""
+    """Name of the run. The run id is this name and a hash of the configuration. Not set: `core6` for the six default
+    tickers, else after the tickers, the file of tickers or the file of bars."""
     universe: UniverseConfig = UniverseConfig()
     market: MarketConfig = MarketConfig()
     clean: CleanConfig = CleanConfig()
@@ -120,6 +121,12 @@ class RunConfig(Section):
         if self.market.source == "yahoo" and not self.universe.tickers and not self.universe.path:
             # Written out for config.json.
             object.__setattr__(self, "universe", self.universe.model_copy(update={"tickers": CORE_SIX}))
+        return self
+
+    @model_validator(mode="after")
+    def _default_name(self) -> Self:
+        if "name" not in self.model_fields_set:
+            object.__setattr__(self, "name", default_name(self.universe, self.market))
         return self
 
     @model_validator(mode="after")
