@@ -14,7 +14,7 @@ from localstack.yahoo import Fault, Listing, Yahoo, listings, read_bars
 
 from bar_factory import bars_of, walk
 from cloudlstm import storage
-from cloudlstm.config.models import CORE_SIX
+from cloudlstm.config.data import CORE_SIX
 from cloudlstm.market.calendar import sessions
 from pipeline.cli_runner import cloudlstm, one_run, report
 from real_data import real_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudlstm.config import RunConfig
-from cloudlstm.config.models import CORE_SIX
+from cloudlstm.config.data import CORE_SIX
 from cloudlstm.report.models import Caveat, NextForecasts
 from cloudlstm.report.run_models import Quality, Training
 
