@@ -61,10 +61,12 @@ class Problem:
     Attributes:
         message: What was found.
         hint: What to type or to do.
+        is_interval: True if the bars are not daily, so that no calendar and no limit helps.
     """
 
     message: str
     hint: str
+    is_interval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def describe_fit(days: NDArray[np.int32], rows_per_day: float, tickers: Sequence
         code: The configured calendar.
     """
     if apart := bars_apart(days, rows_per_day):
-        return Problem(f"the bars are {apart}, and daily bars are needed", _ONE_A_DAY)
+        return Problem(f"the bars are {apart}, and daily bars are needed", _ONE_A_DAY, is_interval=True)
     if len(days) < _FEWEST:
         return None
     recent = days[-_LATEST:]

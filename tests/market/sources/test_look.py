@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import storage
+from cloudlstm.config import parse
 from cloudlstm.errors import DataError, UnreadableSourceError
 from cloudlstm.market.calendar import sessions, to_date
-from cloudlstm.market.sources.base import Findings
+from cloudlstm.market.sources.base import Findings, look_at_source
 from cloudlstm.market.sources.files import look
 from cloudlstm.market.sources.files.source import FilesSource
 from market.sources.file_sources import source_of, write
@@ -164,3 +165,19 @@ def test_rows_without_a_volume_are_told_with_the_setting_that_reads_them(tmp_pat
         opened(tmp_path).look()
     assert caught.value.hint.startswith("market.missing_volume=zero ")
     assert looked(tmp_path, missing_volume="zero").tickers == ("EUR",)
+
+
+def test_dates_of_another_calendar_are_an_error_unless_the_limits_are_raised(tmp_path: Path) -> None:
+    day = dt.date(2020, 1, 2)
+    tokyo = [to_date(found) for found in sessions("XTKS", day, dt.date(2020, 12, 30)).tolist()]
+    rows = "".join(f"{day},10,11,9,{10 + n % 7 / 10},{n + 1}\n" for n, day in enumerate(tokyo))
+    write(tmp_path / "7203.T.csv", HEADER + rows)
+    document = {"market": {"source": "files", "path": str(tmp_path), "start": "2019-01-01"}}
+    with pytest.raises(DataError, match="the dates fit the calendar XTKS") as caught:
+        look_at_source(parse(document))
+    look_at_source(parse(document, [caught.value.hint]))
+    look_at_source(parse(document, ["clean.max_refused_fraction=0.1"]))
+    for name in ("AAPL", "MSFT"):
+        write(tmp_path / f"{name}.csv", HEADER + lines(count=200))
+    findings = look_at_source(parse(document))
+    assert any("7203.T.csv: the dates fit the calendar XTKS" in note for note in findings.notes)

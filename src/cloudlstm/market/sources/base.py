@@ -16,7 +16,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import pyarrow as pa
 
-from cloudlstm.config import RunConfig
+from cloudlstm.config import CleanConfig, RunConfig
+from cloudlstm.errors import DataError
 from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.sources.coverage import Outcome
@@ -124,12 +125,14 @@ class Findings:
         first: Date of the first bar that was seen.
         last: Date of the last bar; None if not all bars were seen.
         notes: What was decided about the bars without a setting, as sentences.
+        off_calendar: If the dates fit another calendar than `market.calendar`: what was found, and words to type.
     """
 
     tickers: tuple[str, ...] | None = None
     first: dt.date | None = None
     last: dt.date | None = None
     notes: tuple[str, ...] = ()
+    off_calendar: tuple[str, str] | None = None
 
 
 @runtime_checkable
@@ -188,6 +191,17 @@ def look_at_source(config: RunConfig, *, closely: bool = True, services: bool = 
     if not closely or not isinstance(source, Lookable) or (remote and not services):
         return Findings()
     findings = source.look()
+    if findings.off_calendar and not _limits_are_raised(config.clean):
+        message, hint = findings.off_calendar
+        raise DataError(message, hint=hint)
     if findings.tickers is not None:
         universe.resolve_universe(requested, findings.tickers, source.name, config.universe.exclude)
     return findings
+
+
+def _limits_are_raised(clean: CleanConfig) -> bool:
+    """True if the user accepts more rejected or filled bars, and so dates that do not fit the calendar."""
+    usual = CleanConfig()
+    return (
+        clean.max_refused_fraction > usual.max_refused_fraction or clean.max_filled_fraction > usual.max_filled_fraction
+    )

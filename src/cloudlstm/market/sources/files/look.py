@@ -41,6 +41,7 @@ _MOST_UNREADABLE = 0.5
 _SAME_PRICE = 0.01
 _FEWEST_COMMON = 5
 _MOST_OTHER_ROWS = 0.1
+_SERIES_COMPARED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def look(folder: str, files: Sequence[SourceFile], config: MarketConfig) -> Find
 
     Raises:
         UnreadableSourceError: if files are not read with these settings; names them, and the settings that read them.
-        DataError: if the bars are not daily bars of the calendar `market.calendar`.
+        DataError: if the bars are not daily.
     """
     whole = sum(file.size_bytes for file in files) <= WHOLE_BYTES
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -70,14 +71,15 @@ def look(folder: str, files: Sequence[SourceFile], config: MarketConfig) -> Find
         raise _as_one(failures, folder, len(files))
     looked = [found for found in results if isinstance(found, _Looked) and found.read.bars.num_rows]
     _require_one_ticker_a_name(looked)
-    _require_daily_bars(looked, config)
+    fit = _require_daily_bars(looked, config)
     days = [day for found in looked for day in _days(found.read.bars)]
     names = {name for found in looked for name in _names(found.read.bars)}
     return Findings(
         tickers=tuple(sorted(tickers_after(names, config.renames))) if whole else None,
         first=min(days, default=None),
         last=max(days, default=None) if whole else None,
-        notes=tuple(_notes(looked)),
+        notes=(*_notes(looked), *fit.notes),
+        off_calendar=fit.off_calendar,
     )
 
 
@@ -189,20 +191,34 @@ def _closes(table: pa.Table) -> dict[int, float]:
     return dict(zip(days[valid].tolist(), closes[valid].tolist(), strict=True))
 
 
-def _require_daily_bars(looked: Sequence[_Looked], config: MarketConfig) -> None:
-    """Raises DataError if the bars are not daily bars on the sessions of the calendar."""
-    if not looked:
-        return
-    largest = max(looked, key=lambda found: found.read.bars.num_rows)
-    table = largest.read.bars
+def _require_daily_bars(looked: Sequence[_Looked], config: MarketConfig) -> Findings:
+    """Compares the dates of the longest series with the calendar.
+
+    Returns:
+        Findings with `off_calendar`, if most of the series fit another calendar.
+
+    Raises:
+        DataError: if bars are not daily.
+    """
+    series = [(found.file.item, table) for found in looked for table in _longest(found.read.bars)]
+    series = sorted(series, key=lambda each: -each[1].num_rows)[:_SERIES_COMPARED]
+    problems = [(item, found) for item, table in series if (found := describe_bars(table, config.calendar))]
+    for item, problem in problems:
+        if problem.is_interval:
+            raise DataError(f"{item}: {problem.message}", hint=problem.hint)
+    if len(problems) <= len(series) / 2:
+        return Findings(notes=tuple(f"{item}: {problem.message}" for item, problem in problems))
+    item, problem = problems[0]
+    return Findings(off_calendar=(f"{item}: {problem.message}", problem.hint))
+
+
+def _longest(table: pa.Table) -> Iterator[pa.Table]:
+    """Yields the rows of the tickers of a file that have most rows."""
     code, names = columns.codes(table.column("ticker"))
     counts = np.bincount(code[code >= 0], minlength=max(len(names), 1))
-    if not counts.any():
-        return
-    most = int(np.argmax(counts))
-    problem = describe_bars(table.filter(pa.array(code == most)), config.calendar)
-    if problem:
-        raise DataError(f"{largest.file.item}: {problem.message}", hint=problem.hint)
+    for ticker in np.argsort(-counts, kind="stable")[:_SERIES_COMPARED]:
+        if counts[ticker]:
+            yield table.filter(pa.array(code == ticker))
 
 
 def _notes(looked: Sequence[_Looked]) -> Iterator[str]:
