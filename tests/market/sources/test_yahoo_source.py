@@ -126,6 +126,20 @@ def one(yahoo: Yahoo, *tickers: str, **settings: Any) -> YahooSource:
     return YahooSource(market, tuple(sorted(tickers)), END, yahoo.url)
 
 
+@pytest.mark.parametrize("ticker", ["BRK/B", "A:B*C'D$E@F+G", "../X", "BRK B", "貴州茅臺", "^GSPC", "M&M.NS"])
+def test_a_snapshot_of_any_ticker_is_found_again(ticker: str, tmp_path: Path) -> None:
+    folder = f"file://{tmp_path}/snapshots/"
+    made = snapshots.Snapshot(ticker, ticker, EMPTY, "", "2026-01-02", {}, snapshots.no_bars())
+    snapshots.store(folder, made)
+    assert list(snapshots.uris_by_ticker(folder)) == [ticker]
+    found = snapshots.find(folder, ticker)
+    assert found is not None
+    assert found.ticker == ticker
+    stored = snapshots.SnapshotSource("it", (str(found.snapshot),), 1)
+    assert stored.tickers(stored.partitions()[0]) == [ticker]
+    assert [path.parent.name for path in tmp_path.rglob("*.parquet")] == ["snapshots"]
+
+
 def test_snapshots_are_written_once_verified_and_replaced_when_corrupt(yahoo: Yahoo, tmp_path: Path) -> None:
     folder = f"file://{tmp_path}/snapshots/"
     fetcher = one(yahoo, "BRK.B", "BRK", "AAA", "NOPE")

@@ -36,6 +36,8 @@ SNAPSHOT = bars.VALUES.append(pa.field("dividend", pa.float64())).append(pa.fiel
 _KEY = b"cloudlstm"
 _FOLDER = "/snapshots/"
 _AT_ONCE = 16
+_SLASH = "%2F"
+"""A slash in the name of a snapshot; no ticker has a percent sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def find(folder: str, ticker: str) -> Outcome | None:
 
     A corrupt snapshot is deleted, so that a new one can replace it.
     """
-    for item in list(storage.list_objects(f"{folder}{ticker}.")):
+    for item in list(storage.list_objects(f"{folder}{_stem(ticker)}.")):
         if _parts(item.uri)[0] != ticker:
             continue  # the prefix "BRK." also matches BRK.B
         try:
@@ -125,7 +127,7 @@ def find(folder: str, ticker: str) -> Outcome | None:
 def store(folder: str, snapshot: Snapshot) -> Outcome:
     """Stores a snapshot in `folder`; does nothing if another task has stored it already."""
     data = snapshot.to_parquet()
-    uri = f"{folder}{snapshot.ticker}.{hashlib.sha256(data).hexdigest()}.parquet"
+    uri = f"{folder}{_stem(snapshot.ticker)}.{hashlib.sha256(data).hexdigest()}.parquet"
     try:
         storage.write(uri, data, if_absent=True)
     except ObjectExistsError:
@@ -174,7 +176,12 @@ def read(uri: str) -> Snapshot:
 def _parts(uri: str) -> tuple[str, str]:
     """Returns ticker and checksum from a snapshot's name."""
     ticker, _, checksum = uri.rsplit("/", 1)[1].removesuffix(".parquet").rpartition(".")
-    return ticker, checksum
+    return ticker.replace(_SLASH, "/"), checksum
+
+
+def _stem(ticker: str) -> str:
+    """Returns a ticker as part of a name: BRK/B is in no folder BRK."""
+    return ticker.replace("/", _SLASH)
 
 
 @dataclass(frozen=True, slots=True)

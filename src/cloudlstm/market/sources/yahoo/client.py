@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 _BURST = 8
 """Requests that all tasks together may send at once before the rate limit applies."""
 
+_IN_URLS = "^=&+$@:'*"
+"""Signs of symbols that Yahoo reads as they are in a URL."""
 _DAY = dt.timedelta(days=1)
 _CAUSE_LENGTH = 160
 _NO_BARS_IN_RANGE = "Yahoo knows it and has no bars in the range"
@@ -127,7 +130,7 @@ class Client:
     def _fetch(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
         self._yfinance.data.YfData.cache_get.cache_clear()
         self._session.chart = None
-        asset = self._yfinance.Ticker(symbol, session=self._session)
+        asset = self._yfinance.Ticker(quote(symbol, safe=_IN_URLS), session=self._session)
         asset._tz = "UTC"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings of pandas about yfinance

@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -188,13 +189,18 @@ _ONE_LETTER_EXCHANGES = frozenset("FLTV")
 """Frankfurt, London, Tokyo and TSX Venture. Any other single letter after a dot is a share class."""
 
 
+_CLASS = re.compile(r"[/ ](?=[A-Z](\.|$))")
+"""A slash or a blank before a share class."""
+
+
 def symbol_of(ticker: str) -> str:
     """Returns Yahoo's symbol of a ticker.
 
     Yahoo uses the dot for the exchange (GS2C.DE, 0700.HK, VOD.L) and a hyphen for a share class: BRK.B becomes BRK-B,
     and BBD.B.TO (a class in Toronto) becomes BBD-B.TO. Indices, currencies and futures (^GSPC, EURUSD=X, ES=F) do not
-    change. Write the share classes F, L, T and V with a hyphen.
+    change. Write the share classes F, L, T and V with a hyphen. BRK/B and "BRK B" are share classes as well.
     """
+    ticker = _CLASS.sub("-", ticker)
     *stem, last = ticker.split(".")
     if not stem:
         return ticker
