@@ -161,6 +161,32 @@ def test_first_days_of_months_are_not_taken_for_days_in_a_row(months: int) -> No
     assert e.value.hint == "market.date_format=%m/%d/%Y or market.date_format=%d/%m/%Y"
 
 
+def months_from(first: dt.date, n: int) -> list[dt.date]:
+    """The same day of n months."""
+    return [dt.date(first.year + (first.month - 1 + i) // 12, (first.month - 1 + i) % 12 + 1, first.day)
+            for i in range(n)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("first", "n", "form"),
+    [(dt.date(2004, 1, 2), 250, "%d.%m.%y"), (dt.date(2007, 8, 23), 250, "%y-%m-%d"),
+     (dt.date(2007, 10, 22), 40, "%y/%m/%d")],
+)  # fmt: skip
+def test_months_are_not_taken_for_days_of_another_form(first: dt.date, n: int, form: str) -> None:
+    with pytest.raises(UnreadableSourceError, match="two readings"):
+        form_of([day.strftime(form) for day in months_from(first, n)])
+
+
+def test_days_of_markets_without_weekends_decide_too() -> None:
+    days = [dt.date(2019, 1, 1) + dt.timedelta(number) for number in range(100)]
+    for form in ("%d.%m.%y", "%y.%m.%d", "%m/%d/%y"):
+        assert read([day.strftime(form) for day in days]) == days
+
+
+def test_years_of_the_republic_have_two_or_three_digits() -> None:
+    assert read(["99/12/31", "100/01/03"]) == [dt.date(2010, 12, 31), dt.date(2011, 1, 3)]
+
+
 def test_few_open_dates_among_others_are_unreadable() -> None:
     assert read(["2024-01-02", "2024-01-03", "02/01/2024"]) == [dt.date(2024, 1, 2), dt.date(2024, 1, 3), None]
 

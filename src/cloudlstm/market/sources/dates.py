@@ -27,6 +27,8 @@ _MEAN_GAP_DAYS = 5.0
 _LEAST_DATES = 6
 """So many dates in a row, without a weekend, are daily: the first days of so many months include a weekend."""
 _LONG_DAYS = 60
+_EVERY_DAY = 1.2
+_IN_ORDER = 0.95
 _UTC = ("UTC", "ETC/UTC", "Z", "GMT", "+00:00")
 
 
@@ -139,13 +141,19 @@ def _agreed(forms: list[str], found: dict[str, Reading]) -> str | None:
 
 
 def _like_bars(days: Ints) -> bool:
-    """Whether dates are spaced like daily bars: no long gaps, and no weekends unless there are months of dates."""
-    distinct = np.unique(days[days != NO_DATE])
+    """Whether distinct dates, in order of their first rows, are those of daily bars.
+
+    They are in order, without long gaps, and have either no weekends or every day of two months and more.
+    """
+    days = days[days != NO_DATE]
+    distinct = np.unique(days)
     if len(distinct) < _LEAST_DATES:
         return False
-    span = int(distinct[-1] - distinct[0])
+    later = float((np.diff(days) > 0).mean())
+    mean_gap = (int(distinct[-1]) - int(distinct[0])) / (len(distinct) - 1)
     weekdays = bool(((distinct + 3) % 7 < 5).all())  # 1970-01-01 was a Thursday
-    return span <= _MEAN_GAP_DAYS * (len(distinct) - 1) and (weekdays or span > _LONG_DAYS)
+    every_day = mean_gap < _EVERY_DAY and len(distinct) > _LONG_DAYS
+    return max(later, 1 - later) > _IN_ORDER and (every_day or (weekdays and mean_gap < _MEAN_GAP_DAYS))
 
 
 def _setting(texts: Texts, configured: str | None) -> str | None:
