@@ -107,6 +107,17 @@ def test_no_figure_of_the_page_contradicts_the_test_unsaid():
     assert 'href="#def-r2_pooled"' not in balanced
 
 
+@pytest.mark.parametrize(
+    ("by_date", "by_label", "shown"),
+    [(0.02, 0.0201, False), (0.02, 0.0251, True), (0.0001, -0.0001, True), (None, 0.3, False)],
+)
+def test_r2_by_label_is_shown_where_the_weights_matter(by_date, by_label, shown):
+    report = report_of(make_forecasts(tickers=3))
+    lstm = report.models[-1].model_copy(update={"r2_oos": by_date, "r2_pooled": by_label})
+    page = html.render(report.model_copy(update={"models": (*report.models[:-1], lstm)}))
+    assert ('href="#def-r2_pooled"' in page) == shown
+
+
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_means_of_deciles_are_over_dates_and_their_interval_knows_the_overlap(horizon):
     test = make_unbalanced_forecasts()

@@ -37,8 +37,8 @@ METRICS = (
     Metric(
         "r2_pooled", "R² by label", "share", "higher",
         "R² out of sample with every label weighing the same: 1 - sum of squared return errors / sum of squared "
-        "returns. It differs from R² out of sample where dates have different numbers of tickers, and no test belongs "
-        "to it.",
+        "returns. No test belongs to it. It is shown where it has another sign than R² out of sample, or differs by "
+        "half a percentage point or more.",
     ),
     Metric(
         "dm_p", "DM p, return", "p", "none",

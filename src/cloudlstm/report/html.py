@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from cloudlstm.errors import MissingExtraError
-from cloudlstm.evaluation.rows import MODEL_LABELS, ModelTest, Scores, TickerScores, YearScores
+from cloudlstm.evaluation.rows import MODEL_LABELS, ModelScores, ModelTest, Scores, TickerScores, YearScores
 from cloudlstm.report import charts
 from cloudlstm.report.models import Metric, Report, Term
 from cloudlstm.text import numbers
@@ -176,8 +176,8 @@ def _results(report: Report) -> list[ResultRow]:
         if metric.name == "labels":
             continue  # the same for all models, and stated above the table
         texts = [metric_text(value, metric) for value in values]
-        if metric.name == "r2_pooled" and texts == [metric_text(row.r2_oos, metric) for row in report.models]:
-            continue  # all dates have the same number of tickers
+        if metric.name == "r2_pooled" and not any(map(_weights_matter, report.models)):
+            continue  # dates have about the same number of tickers
         known = [value for value in values if value is not None]
         best = min(known) if known and metric.better == "lower" else None
         best = max(known) if known and metric.better == "higher" else best
@@ -187,6 +187,13 @@ def _results(report: Report) -> list[ResultRow]:
         cells = [Cell(row.model, text, mark) for row, text, mark in zip(report.models, texts, marked, strict=True)]
         table.append(ResultRow(metric, UNITS.get(metric.unit, ""), cells))
     return table
+
+
+def _weights_matter(row: ModelScores) -> bool:
+    """Whether R² by label has another sign than R² by date, or differs from it by half a percentage point or more."""
+    if row.r2_oos is None or row.r2_pooled is None:
+        return False
+    return abs(row.r2_pooled - row.r2_oos) >= 0.005 or row.r2_pooled * row.r2_oos < 0.0
 
 
 def metric_text(value: float | None, metric: Metric) -> str:
