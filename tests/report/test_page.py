@@ -164,7 +164,7 @@ def test_facts_of_the_steps_are_on_the_page(page):
     assert "outlier 6" in quality  # count by reason
     assert "1 restart of the workers" in section(page, "training")
     assert "start of Spark" in section(page, "run")
-    assert "cloudlstm submit market.source=synthetic" in section(page, "environment")
+    assert re.search(r"<code>cloudlstm submit .*market.source=synthetic", section(page, "environment"))
 
 
 @pytest.mark.parametrize(

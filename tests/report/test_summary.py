@@ -77,6 +77,15 @@ def test_the_headline_says_what_the_clark_west_test_finds():
     assert "Clark-West" not in headline(MODELS, [of_test()], dates=250)
 
 
+def test_naive_is_not_nested_in_a_network_on_price_levels():
+    for inputs in ("relative", "levels"):
+        report = report_of(make_forecasts(tickers=3), f"train.inputs={inputs}")
+        nested = {row.model for row in report.dm if row.cw_p is not None}
+        assert nested == {"drift", "ridge"} | ({"lstm"} if inputs == "relative" else set())
+        assert ("Clark-West" in report.headline) == (inputs == "relative")
+        assert ("ridge and the LSTM contain naive" in html.render(report)) == (inputs == "relative")
+
+
 def test_where_dates_have_different_numbers_of_tickers_the_tested_direction_counts_and_the_other_is_named():
     report = report_of(make_unbalanced_forecasts())
     test = find_test(report.dm, "naive")

@@ -100,5 +100,5 @@ class ModelTest(Row):
     high: Number = Field(description="Upper end of the 95 % interval")
     statistic: Number = Field(description="Harvey-Leybourne-Newbold; below zero the model is better")
     p: Share = Field(description="Two-sided")
-    cw_statistic: Number = Field(default=None, description="Clark-West; null unless on returns against naive")
+    cw_statistic: Number = Field(default=None, description="Clark-West, on returns against a nested naive; else null")
     cw_p: Share = Field(default=None, description="One-sided")

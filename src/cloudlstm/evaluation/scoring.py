@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -12,11 +13,19 @@ from cloudlstm.evaluation.forecasts import CodeArray, DayArray, Forecasts
 from cloudlstm.evaluation.rows import LOSSES, ModelScores, ModelTest, TickerScores, YearScores
 from cloudlstm.evaluation.significance import FloatArray, NestedComparison, clark_west, diebold_mariano
 
+NESTING = frozenset({"drift", "ridge", "lstm"})
+"""Models that contain the naive forecast: with other parameters they would forecast a return of zero."""
 
-def compare_models(test: Forecasts, horizon: int) -> list[ModelTest]:
+
+def compare_models(test: Forecasts, horizon: int, nesting: Collection[str] = NESTING) -> list[ModelTest]:
     """Diebold-Mariano tests on both losses: every model against naive, and the LSTM against the other models.
 
-    On returns against naive, which is nested in every model, the Clark-West test stands beside it.
+    On returns against naive, the Clark-West test stands beside it for the models that contain naive.
+
+    Args:
+        test: The test split with the forecasts of all models.
+        horizon: Bars ahead.
+        nesting: The models that contain the naive forecast.
     """
     errors = {
         "return": {model: forecast - test.actual for model, forecast in test.models.items()},
@@ -33,7 +42,7 @@ def compare_models(test: Forecasts, horizon: int) -> list[ModelTest]:
             squared = errors[loss][model] ** 2, errors[loss][reference] ** 2
             result = diebold_mariano(*squared, test.origin, horizon=horizon)
             nested = NestedComparison(None, None)
-            if reference == "naive" and loss == "return":
+            if reference == "naive" and loss == "return" and model in nesting:
                 forecasts = test.models[model], test.models[reference]
                 nested = clark_west(test.actual, *forecasts, test.origin, horizon=horizon)
             tests.append(

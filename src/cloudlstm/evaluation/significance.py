@@ -4,8 +4,8 @@ Which hypothesis each tests, of a model against a reference:
 
 - Diebold-Mariano, two-sided: the two forecasts, as they were made, have the same expected loss. It holds for any two
   forecasts whose models were fitted once, before the test split (Giacomini and White 2006). If the model contains the
-  reference, as every model contains a forecast of zero, it rejects too seldom for the model itself: parameters that
-  are zero in truth are estimated, and their noise makes the model's loss larger.
+  reference, as drift contains a forecast of zero, it rejects too seldom for the model itself: parameters that are zero
+  in truth are estimated, and their noise makes the model's loss larger.
 - Clark-West, one-sided: the reference is the true model, against: the larger model forecasts better once that noise
   is left out. The loss of the larger model is lowered by the squared distance of the two forecasts. It is for
   a reference that is nested in the model. It does not say that the forecasts as they were made are better.

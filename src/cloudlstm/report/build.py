@@ -67,7 +67,9 @@ def build_report(inputs: ReportInputs) -> Report:
     """Scores the test split and builds the whole report."""
     config, manifests, test = inputs.config, inputs.manifests, inputs.splits["test"]
     horizon = config.dataset.horizon_bars
-    tests = scoring.compare_models(test, horizon)
+    # A network on price levels cannot repeat the last close exactly, so naive is not nested in it.
+    nesting = scoring.NESTING - ({"lstm"} if config.train.inputs == "levels" else set())
+    tests = scoring.compare_models(test, horizon, nesting)
     models = scoring.score_models(test, tests, horizon=horizon, ic_min_tickers=config.evaluation.ic_min_tickers)
     per_ticker = scoring.score_by_ticker(test)
     by_name = {str(row.model): row for row in models}

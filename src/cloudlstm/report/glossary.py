@@ -50,10 +50,11 @@ METRICS = (
     ),
     Metric(
         "cw_p", "CW p, return", "p", "none",
-        "One-sided p-value of the Clark-West test against naive, which is nested in every model. Hypothesis: returns "
-        "cannot be forecast, so the model's parameters only add noise; against: they can (Clark and West 2007, Journal "
-        "of Econometrics 138). That noise is left out of the model's error. Below 0.05 the forecasts contain "
-        "information about returns; that does not make their error smaller than naive's.",
+        "One-sided p-value of the Clark-West test against naive, for models that contain the naive forecast: drift, "
+        "ridge, and the LSTM with relative inputs. Hypothesis: returns cannot be forecast, so the model's parameters "
+        "only add noise; against: they can (Clark and West 2007, Journal of Econometrics 138). That noise is "
+        "left out of the model's error. Below 0.05 the forecasts contain information about returns; that does not make "
+        "their error smaller than naive's.",
     ),
     Metric(
         "dm_p_price", "DM p, price", "p", "none",
