@@ -84,4 +84,5 @@ def test_the_command_makes_the_same_configuration_again(words):
 
 def test_the_command_names_only_what_differs_and_not_where_this_machine_keeps_its_cache():
     config = parse({}, ["market.source=synthetic", "train.seed=5", "train.cache_dir=/tmp/cache"])
-    assert overrides.words(config) == ["market.source=synthetic", "train.seed=5"]
+    # The name follows from the other settings; it is written, so that the run id stays if that rule changes.
+    assert overrides.words(config) == ["name=synthetic", "market.source=synthetic", "train.seed=5"]
