@@ -260,6 +260,7 @@ def test_a_list_of_texts_is_read_back_from_its_override_word(entry: str) -> None
     ("word", "sentence"),
     [
         ("train.epochs=abc", "train.epochs must be a whole number, not 'abc'"),
+        ("train.epochs=5\nx = 3", "train.epochs must be a whole number, not '5\\nx = 3'"),
         ("train.epochs=1.5", "train.epochs must be a whole number, not 1.5"),
         ("train.epochs=-1", "train.epochs must be at least 0, not -1"),
         ("train.learning_rate=0", "train.learning_rate must be greater than 0, not 0"),

@@ -103,7 +103,7 @@ def test_the_names_of_many_bad_tickers_are_in_a_file_that_can_be_typed(spark: Sp
     file = line.split('universe.exclude="$(cat ')[1].split(')"')[0]
     exclude = f"universe.exclude={Path(file).read_text()}"
     assert exclude == f"universe.exclude={','.join(names[:21])}"
-    line = refused(spark, tmp_path, path, exclude, "dataset.window_bars=2000")
+    line = refused(spark, tmp_path, path, "market.tickers_per_shard=60", exclude, "dataset.window_bars=2000")
     assert "no window of 2000 bars" in line  # the gate lets the other tickers pass
 
 
