@@ -127,7 +127,7 @@ def test_a_plain_line_is_printed_when_the_progress_changes(
         watch([dataclasses.replace(training(done=10_000), finished=True)])
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        f"run {RUN}",
+        f"run {RUN.removeprefix('file://')}",
         "train      60%  3 k windows/s · 1.3 s left · epoch 3/30 · loss 0.9823 · best val 1.012",
         "train      70%  3.5 k windows/s · 0.9 s left · epoch 3/30 · loss 0.9823 · best val 1.012",
         "train     done  5 k windows/s · took 2.0 s · epoch 3/30 · loss 0.9823 · best val 1.012",

@@ -151,7 +151,7 @@ def test_a_failed_run_has_its_cause_in_the_list(root: str, capsys: pytest.Captur
 def test_a_list_may_be_limited(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", f"--root={root}", "--limit=1"]) == 0
     output = capsys.readouterr().out
-    assert "2 earlier runs are not listed" in output
+    assert "not listed: 2 earlier runs" in output
     assert main(["runs", f"--root={root}", "--limit=0"]) == 2
     assert main(["runs", "alpha", f"--root={root}", "--limit=1"]) == 2
 

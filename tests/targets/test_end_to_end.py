@@ -264,7 +264,8 @@ def test_down_stops_all_work_and_lists_what_remains(target: Target, run: str) ->
     target.resize(1)
     output = target.run("down")
     assert output.returncode == 0, output.stderr
-    assert f"set {target.document['trainer_group']} from 1 machines to 0" in output.stdout
+    assert f"set {target.document['trainer_group']} from 1 machine to 0" in output.stdout
+    assert f"  bucket {target.bucket}\n" in output.stdout
     assert target.document["spark_cluster"] in output.stdout
     emulated = bool(target.document["endpoints"])  # Terraform knows nothing of it then
     assert ("make cloud-down" if emulated else "terraform -chdir=") in output.stdout

@@ -43,7 +43,7 @@ def progress_display(plan: Plan) -> Iterator[Watch]:
     console = tables.console(stderr=True)
     epochs = _epochs(plan)
     if not console.is_terminal:
-        terminal.write_error(f"run {plan.run}\n")
+        terminal.write_error(f"run {plan.run.removeprefix('file://')}\n")
         yield _PlainWatch(epochs)
         return
     board = Board(plan.run, epochs)

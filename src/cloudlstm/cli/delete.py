@@ -8,6 +8,7 @@ from cloudlstm.cli import terminal
 from cloudlstm.errors import UsageError
 from cloudlstm.runs import deletion
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.text.numbers import counted
 
 _SHOWN = 10
 """Files of others that are listed at most."""
@@ -22,12 +23,13 @@ def delete_run(paths: RunPaths, *, yes: bool) -> int:
     """
     deletion.require_idle(paths)
     found = deletion.contents(paths)
-    size = f"{found.objects:,} objects, {found.size_bytes / 2**20:,.1f} MiB"
+    size = f"{counted(found.objects, 'object')}, {found.size_bytes / 2**20:,.1f} MiB"
     if not found.objects:
         size = "only its entry in the index"
     terminal.write(f"run {paths.run_id} in {paths.root.removeprefix('file://')}: {size}\n")
     if found.others:
-        terminal.write(f"{len(found.others):,} other files in its folder stay\n")
+        stay = "stays" if len(found.others) == 1 else "stay"
+        terminal.write(f"{counted(len(found.others), 'other file')} in its folder {stay}\n")
     if not (yes or _agreed(paths)):
         terminal.write("nothing was deleted\n")
         return 1

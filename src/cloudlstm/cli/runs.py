@@ -16,7 +16,7 @@ from cloudlstm.cli.tables import Column, console, print_line, print_table, score
 from cloudlstm.config.overrides import flat
 from cloudlstm.runs.index import run_ids
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.text.numbers import amount, seconds
+from cloudlstm.text.numbers import amount, counted, seconds
 from cloudlstm.text.printable import shortened
 
 _MOST_CAUSE = 28
@@ -68,7 +68,7 @@ def show_runs(
     filled = [i for i, column in enumerate(_COLUMNS) if column.title != "cause" or any(row[i] for row in rows)]
     print_table(out, [_COLUMNS[i] for i in filled], [[row[i] for i in filled] for row in rows], strong=strong)
     if len(found) > len(listed):
-        print_line(out, f"{len(found) - len(listed):,} earlier runs are not listed", "dim")
+        print_line(out, f"not listed: {counted(len(found) - len(listed), 'earlier run')}", "dim")
     names = [record.run_id for record in listed if record.lstm][:2]
     if len(names) == 2:
         print_line(out, f"side by side: {shlex.join([*again, *names])}", "dim")

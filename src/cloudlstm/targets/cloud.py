@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudlstm import storage
-from cloudlstm.errors import ConfigError, TargetError, TargetUnavailableError, UsageError
+from cloudlstm.errors import ConfigError, StorageError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.targets import preflight
@@ -24,6 +25,7 @@ from cloudlstm.targets.polling import INTERVALS, Intervals, retry_unavailable
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, matching_applications
 from cloudlstm.targets.trainer_job import TrainerJob, is_assigned, iso
+from cloudlstm.text.numbers import counted
 from cloudlstm.workers import assignment
 
 if TYPE_CHECKING:
@@ -107,9 +109,17 @@ class CloudTarget:
         group = self._retry(self.group.look)
         return [
             f"Spark cluster {self.config.spark_cluster}: {cluster}",
-            f"trainer group {self.config.trainer_group}: {len(group.machines)} machines",
+            f"trainer group {self.config.trainer_group}: {counted(len(group.machines), 'machine')}",
             *self._account.tagged(),
+            *self._buckets(),
         ]
+
+    def _buckets(self) -> Iterator[str]:
+        logs = "/".join(self.config.log_uri.split("/")[:3])
+        for bucket in dict.fromkeys(filter(None, (self.config.bucket_uri, logs))):
+            with suppress(StorageError):  # the bucket does not exist or is not readable
+                next(iter(storage.list_objects(join(bucket, "target.json"))), None)
+                yield f"bucket {bucket}"
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the request of a job: one to the Spark service, or those that scale the trainer group."""
@@ -181,7 +191,7 @@ class CloudTarget:
             group = self._retry(self.group.look)
             if group.size or group.machines:
                 self._retry(lambda: self.group.send(self.group.size_request(0)))
-                done.append(f"set {self.config.trainer_group} from {group.size} machines to 0")
+                done.append(f"set {self.config.trainer_group} from {counted(group.size, 'machine')} to 0")
             storage.delete(self._assignment)
         return done
 

@@ -15,6 +15,7 @@ from cloudlstm.runs.progress import PhaseWriter, Progress, read_progress
 from cloudlstm.runs.steps import JOBS, STEPS
 from cloudlstm.targets import JobState, Plan, Request, Restart, RunningJob, Target
 from cloudlstm.targets.base import fill_placeholders
+from cloudlstm.text.numbers import counted
 
 Watch = Callable[[list[Progress]], None]
 """Receives the progress of all steps about twice a second."""
@@ -226,5 +227,7 @@ def _failure(name: str, job: RunningJob, paths: RunPaths) -> errors.CloudLSTMErr
             return found
     lines = details.strip().splitlines() or ["it left no output"]
     end = f", its last line was: {lines[-1].strip()[:200]}" if len(lines) > 1 else ""
-    often = f" (after {len(job.restarts)} restarts, the last of which got no further)" if job.restarts else ""
+    often = (
+        f" (after {counted(len(job.restarts), 'restart')}, the last of which got no further)" if job.restarts else ""
+    )
     return errors.JobError(f"job {name} failed: {lines[0]}{end}{often}", hint=f"cloudlstm logs --run={paths.run_id}")

@@ -18,6 +18,9 @@ _QUOTAS = {"none": "L-1216C47A", "gpu": "L-DB2E81BA"}
 _GONE = {"shutting-down", "terminated"}
 """States of instances that EC2 still lists for an hour after their end."""
 
+_LISTED = re.compile(r"arn:[^:]*:(ec2:.*:instance/|s3:::)")
+"""ARNs of instances and buckets, which have lines of their own."""
+
 _SIZE = re.compile(r"\.(?:(\d*)xlarge|(large|medium))$")
 
 
@@ -52,22 +55,23 @@ class AwsAccount:
         )
 
     def tagged(self) -> list[str]:
-        """Returns the ARNs of resources whose tag `cloudlstm` is the target's name, without terminating instances."""
-        gone = self._gone()
-        found = sorted(
-            str(each["ResourceARN"])
-            for each in _pages(
-                AwsApi("resourcegroupstaggingapi", self._target), "GetResources", "PaginationToken",
-                "ResourceTagMappingList", TagFilters=[{"Key": "cloudlstm", "Values": [self._target.name]}],
-            )
+        """Returns the machines whose tag `cloudlstm` is the target's name, and the ARNs of its other resources."""
+        machines = [each for each in self._instances() if each["State"]["Name"] not in _GONE]
+        lines = [
+            f"instance {each['InstanceId']} in {each['Placement']['AvailabilityZone']}: {each['State']['Name']}"
+            for each in machines
+        ]
+        found = _pages(
+            AwsApi("resourcegroupstaggingapi", self._target), "GetResources", "PaginationToken",
+            "ResourceTagMappingList", TagFilters=[{"Key": "cloudlstm", "Values": [self._target.name]}],
         )  # fmt: skip
-        return [arn for arn in found if arn.rsplit("/", 1)[-1] not in gone]
+        arns = sorted(str(each["ResourceARN"]) for each in found)
+        return lines + [arn for arn in arns if not _LISTED.match(arn)]
 
-    def _gone(self) -> set[str]:
+    def _instances(self) -> list[dict[str, Any]]:
         filters = [{"Name": "tag:cloudlstm", "Values": [self._target.name]}]
         found = _pages(AwsApi("ec2", self._target), "DescribeInstances", "NextToken", "Reservations", Filters=filters)
-        instances = [each for reservation in found for each in reservation["Instances"]]
-        return {each["InstanceId"] for each in instances if each["State"]["Name"] in _GONE}
+        return [each for reservation in found for each in reservation["Instances"]]
 
 
 def vcpus(machine: str) -> int:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
-from cloudlstm import storage
-from cloudlstm.errors import StorageError, TargetError
-from cloudlstm.runs.paths import join
+from cloudlstm.errors import TargetError
 from cloudlstm.targets import preflight
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp.client import GcpApi, status_of
@@ -56,8 +53,8 @@ class GcpAccount:
         return found[0] if found else f"{workers} trainers need {each * workers} {unit}; there is no quota {metric}"
 
     def tagged(self) -> list[str]:
-        """Returns machines and disks with the label `cloudlstm`, and the target's buckets."""
-        return [*self._labelled("Instances"), *self._labelled("Disks"), *self._buckets()]
+        """Returns the machines and disks with the label `cloudlstm`."""
+        return [*self._labelled("Instances"), *self._labelled("Disks")]
 
     def _labelled(self, client: str) -> Iterator[str]:
         api, kind = GcpApi("compute", client, self._target), client.lower()
@@ -65,13 +62,6 @@ class GcpAccount:
         for place in retry_unavailable(lambda: api.each("aggregated_list", **ours)):
             for each in place.get(kind, ()):
                 yield f"{kind.removesuffix('s')} {each['name']} in {each['zone'].rsplit('/', 1)[-1]}: {each['status']}"
-
-    def _buckets(self) -> Iterator[str]:
-        logs = "/".join(self._target.log_uri.split("/")[:3])
-        for bucket in dict.fromkeys(filter(None, (self._target.bucket_uri, logs))):
-            with suppress(StorageError):  # the bucket does not exist or is not readable
-                next(iter(storage.list_objects(join(bucket, "target.json"))), None)
-                yield f"bucket {bucket}"
 
     def _project(self) -> dict[str, Any]:
         try:
