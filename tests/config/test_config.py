@@ -272,7 +272,7 @@ def test_a_list_of_texts_is_read_back_from_its_override_word(entry: str) -> None
         ("market.source=yaho", "market.source must be 'yahoo', 'files' or 'synthetic', not 'yaho'"),
         ("market.end=31.12.2024", "market.end must be a date such as 2024-12-31, not '31.12.2024'"),
         ("market.end=2024-12-31T10:00:00", "market.end must be a date such as 2024-12-31, without a time, not "),
-        ("train=3", "train must be a section of settings, not 3"),
+        ("train=3", "train is a section of settings: write section.key=value, not 3"),
         ("evaluation.ridge_alphas=7", "evaluation.ridge_alphas must be a list such as [1, 2], not 7"),
         ('evaluation.ridge_alphas=[1, "x"]', "evaluation.ridge_alphas[2] must be a number, not 'x'"),
         ('market.renames=[{ old = "FB" }]', "market.renames[1].new is missing"),
@@ -281,6 +281,8 @@ def test_a_list_of_texts_is_read_back_from_its_override_word(entry: str) -> None
         ("mine.toml", "'mine.toml' is not an override (try: --config=mine.toml)"),
         ("seed=3", "unknown key 'seed', did you mean 'market.synthetic.seed' or 'train.seed'?"),
         ("train.cache=3", "unknown key 'train.cache', did you mean 'train.cache_dir'?"),
+        ("train.batch=3", "unknown key 'train.batch', did you mean 'train.batch_windows'?"),
+        ("train.max=3", "unknown key 'train.max', did you mean 'train.max_steps' or 'train.max_restarts'?"),
         ("zzz.qqq=3", "unknown key 'zzz', known here: name, universe, market,"),
     ],
 )

@@ -14,6 +14,8 @@ from cloudlstm.config.models import NAME_PATTERN
 from cloudlstm.text.printable import shortened
 
 _MOST_SHOWN = 120
+_SHORTEST = 3
+"""Fewest letters of a key's beginning that is taken for the key."""
 
 PATTERNS = {NAME_PATTERN: "lower-case letters, digits and hyphens, beginning with a letter, at most 41 characters"}
 """Pattern of a text -> what it allows."""
@@ -36,8 +38,8 @@ _KINDS = {
     "tuple_type": "must be a list such as [1, 2]",
     "list_type": "must be a list such as [1, 2]",
     "dict_type": "must be a table such as { key = 'value' }",
-    "model_type": "must be a section of settings",
-    "model_attributes_type": "must be a section of settings",
+    "model_type": "is a section of settings: write section.key=value",
+    "model_attributes_type": "is a section of settings: write section.key=value",
 }
 """Type of pydantic's error -> what the setting must be."""
 
@@ -102,7 +104,8 @@ def _unknown(path: Sequence[int | str]) -> str:
     where, leaf = _where(path), str(path[-1])
     known = fields.keys(path[:-1])
     near = difflib.get_close_matches(leaf, known, n=1, cutoff=fields.NEAR)
-    proposed = [_where([*path[:-1], *near])] if near else fields.meant(where)
+    near = near or [key for key in known if len(leaf) >= _SHORTEST and key.startswith(leaf)]
+    proposed = [_where([*path[:-1], key]) for key in near] or fields.meant(where)
     if proposed:
         return f"unknown key {where!r}, did you mean {' or '.join(map(repr, proposed))}?"
     return f"unknown key {where!r}, known here: {', '.join(known)}"
