@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudlstm.errors import UnreadableSourceError
-from cloudlstm.market.sources import dates
+from cloudlstm.market.sources import date_texts, dates
 
 WEEKS = [day for number in range(60) if (day := dt.date(2024, 1, 2) + dt.timedelta(number)).weekday() < 5]
 URI = "file:///x.csv"
@@ -109,7 +109,7 @@ def test_dates_without_leading_zeros_and_short_months_are_read(text: str) -> Non
 
 @pytest.mark.parametrize("text", ["2024-13-01", "2024-02-30", "12/31", "1.5", "x", "2024-01", "2024-W01-2", "32.1.2024",
                                   "2024-01-02/2024-01-08", "2024-01-02 25:00", "12/31/2024 13:00 PM", "0024-01-02",
-                                  "31 Foo 2024", "31 jui 2024", "202401"])  # fmt: skip
+                                  "31 Foo 2024", "12 jui 2024", "-2024-01-02", "202401"])  # fmt: skip
 def test_a_column_without_dates_is_an_error_with_its_first_text(text: str) -> None:
     with pytest.raises(UnreadableSourceError, match=r"no value of column 'date' is a date, the first is") as e:
         form_of(["", text])
@@ -169,8 +169,9 @@ def months_from(first: dt.date, n: int) -> list[dt.date]:
 
 @pytest.mark.parametrize(
     ("first", "n", "form"),
-    [(dt.date(2004, 1, 2), 250, "%d.%m.%y"), (dt.date(2007, 8, 23), 250, "%y-%m-%d"),
-     (dt.date(2007, 10, 22), 40, "%y/%m/%d")],
+    [(dt.date(2004, 1, 2), 250, "%d.%m.%y"), (dt.date(2002, 1, 2), 324, "%d.%m.%y"),
+     (dt.date(2001, 1, 22), 140, "%y/%m/%d"), (dt.date(2023, 2, 1), 5, "%d/%m/%Y"),
+     (dt.date(2007, 8, 23), 250, "%y-%m-%d"), (dt.date(2007, 10, 22), 40, "%y/%m/%d")],
 )  # fmt: skip
 def test_months_are_not_taken_for_days_of_another_form(first: dt.date, n: int, form: str) -> None:
     with pytest.raises(UnreadableSourceError, match="two readings"):
@@ -189,6 +190,19 @@ def test_years_of_the_republic_have_two_or_three_digits() -> None:
 
 def test_few_open_dates_among_others_are_unreadable() -> None:
     assert read(["2024-01-02", "2024-01-03", "02/01/2024"]) == [dt.date(2024, 1, 2), dt.date(2024, 1, 3), None]
+
+
+def test_most_dates_must_have_one_reading() -> None:
+    with pytest.raises(UnreadableSourceError, match="two readings"):
+        form_of(["2024-01-02", "02/01/2024", "03/01/2024", "04/01/2024"])
+
+
+def test_with_points_the_day_comes_first() -> None:
+    assert read(["01.02.2024"]) == [dt.date(2024, 2, 1)]
+
+
+def test_years_of_two_digits_begin_with_1969() -> None:
+    assert read(["12/31/69", "12/31/68"]) == [dt.date(1969, 12, 31), dt.date(2068, 12, 31)]
 
 
 def test_days_and_months_that_are_equal_have_one_reading() -> None:
@@ -228,6 +242,31 @@ def test_a_time_with_an_offset_has_its_date_in_the_zone_of_the_exchange(text: st
     assert read([text]) == [dt.date(2024, 1, 1)]
     assert read([text], "Asia/Tokyo") == [dt.date(2024, 1, 2)]
     assert read(["2024-01-01 15:00:00"], "Asia/Tokyo") == [dt.date(2024, 1, 1)]
+
+
+def test_timestamps_have_their_date_in_the_zone_of_the_exchange() -> None:
+    moment = pa.array([dt.datetime(2024, 1, 1, 15)], pa.timestamp("us", "UTC"))
+    assert read(pa.chunked_array([moment])) == [dt.date(2024, 1, 1)]
+    assert read(pa.chunked_array([moment]), "Asia/Tokyo") == [dt.date(2024, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "second", "offset"),
+    [
+        ("T09:30:15.250", 34_215, None),
+        (" 3:00 PM", 54_000, None),
+        (" 12:00 a.m.", 0, None),
+        (" 下午 3:00", 54_000, None),
+        ("T093015Z", 34_215, 0),
+        (" 09:30 +0530", 34_200, 19_800),
+        (" 09:30-05:00", 34_200, -18_000),
+        (" 09:30 UTC+8", 34_200, 28_800),
+        (" 09:30 EST", 34_200, None),
+        (" 24:00", 0, None),
+    ],
+)
+def test_a_time_of_day_is_read(text: str, second: int, offset: int | None) -> None:
+    assert date_texts.time(text) == (second, date_texts.NO_OFFSET if offset is None else offset)
 
 
 @pytest.mark.parametrize(
