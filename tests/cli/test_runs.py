@@ -34,6 +34,16 @@ def test_the_least_important_columns_are_left_out_first_and_named(capsys: pytest
     assert "core6-0123abcd" in narrow
 
 
+def test_a_less_important_column_takes_the_room_that_is_too_small_for_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = [Column("run", 9, text=True), Column("a wide column", 5), Column("slim", 1)]
+    print_table(Console(width=28), columns, [["core6-0123abcd", "1", "2"]])
+    output = capsys.readouterr().out
+    assert output.split()[:2] == ["run", "slim"]
+    assert "a wide column" in output
+
+
 def a_run(root: str, name: str, *overrides: str, rmse: float | None = None, error: str = "") -> str:
     """A run folder as a submit leaves it."""
     config = parse({"name": name, "market": {"source": "synthetic"}}, overrides).model_dump(mode="json")
@@ -142,7 +152,7 @@ def test_a_failed_run_has_its_cause_in_the_list(root: str, capsys: pytest.Captur
     a_run(root, "delta", error="no file matches bars/2014-2017/*.csv")
     assert main(["runs", f"--root={root}", "--failed"]) == 0
     output = capsys.readouterr().out
-    assert "no file matches bars/2014-2…" in output
+    assert "no file matches bar…" in output
     assert "alpha" not in output
     assert main(["runs", "delta", f"--root={root}"]) == 0
     assert "delta failed: no file matches bars/2014-2017/*.csv" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from cloudlstm.cli.find import chosen_id
 from cloudlstm.cli.json_output import Comparison, json_values, print_document
 from cloudlstm.cli.records import Record, gather
 from cloudlstm.cli.runs import date_cell, row_of, state_cell, tickers_cell, when_cell
-from cloudlstm.cli.tables import SCORES, Column, console, print_line, print_whole_table, score_cell, shows_colours
+from cloudlstm.cli.tables import SCORES, Column, console, print_whole_table, score_cell, shows_colours
 from cloudlstm.config.overrides import flat
 from cloudlstm.runs.index import run_ids
 from cloudlstm.runs.paths import RunPaths
@@ -92,7 +92,8 @@ def _print_comparison(out: Console, records: Sequence[Record], differing: dict[s
     if not differing:
         out.print("these runs have the same settings")
     if len(records) > 1 and shows_colours(out):
-        print_line(out, "settings that differ are in colour; the better number is green, whatever its chance", "dim")
+        note = "settings that differ are in colour; the better number is green, even if the difference is chance"
+        out.print(note, style="dim")
     hashes = {record.report.data.hash for record in records if record.report and record.report.data}
     if len(hashes) > 1:
         note = "note: the runs used different data, so their errors in dollars and losses cannot be compared"

@@ -19,7 +19,7 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.text.numbers import amount, counted, seconds
 from cloudlstm.text.printable import shortened
 
-_MOST_CAUSE = 28
+_MOST_CAUSE = 20
 """Letters of an error in the table; `cloudlstm status` prints the whole of it."""
 
 _COLUMNS = (
@@ -71,7 +71,7 @@ def show_runs(
         print_line(out, f"not listed: {counted(len(found) - len(listed), 'earlier run')}", "dim")
     names = [record.run_id for record in listed if record.lstm][:2]
     if len(names) == 2:
-        print_line(out, f"side by side: {shlex.join([*again, *names])}", "dim")
+        out.print(f"side by side: {shlex.join([*again, *names])}", style="dim", soft_wrap=True)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: the least important columns are left out, and no line wraps."""
+"""Tables that fit the terminal: the most important columns are shown, and no line wraps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Column:
 
     Attributes:
         title: Its heading.
-        keep: If not all columns fit, those with the smallest value are left out first.
+        keep: If not all columns fit, those with the largest value have the room first.
         text: Whether it holds words, which are aligned left; numbers are aligned right.
     """
 
@@ -74,10 +74,12 @@ def fitted(
         width: The width of the console.
         strong: The numbers of the rows that are bold.
     """
-    shown = list(range(len(columns)))
     widths = _widths(columns, rows)
-    while len(shown) > 1 and sum(widths[i] + 3 for i in shown) + 1 > width:
-        shown.remove(min(shown, key=lambda i: (columns[i].keep, i)))
+    shown: list[int] = []
+    for i in sorted(range(len(columns)), key=lambda i: (-columns[i].keep, -i)):
+        if not shown or sum(widths[each] + 3 for each in [*shown, i]) + 1 <= width:
+            shown.append(i)
+    shown.sort()
     left_out = [column.title for i, column in enumerate(columns) if i not in shown]
     return _table(columns, rows, shown, strong), left_out
 
