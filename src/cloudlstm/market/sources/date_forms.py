@@ -45,6 +45,8 @@ _PARTS = (
 )
 _OTHER_PLACES = (
     (r"^((?:18|19|20|21)\d{6})(\d{6})$", r"\1 \2"),
+    (r"^(\d{8})\.0*$", r"\1"),
+    (r"^(\d{4}-\d{2}-\d{2})([+-]\d{2}:\d{2})$", r"\1 00:00\2"),
     (r"^(\pL+ \pL+ \d{1,2}) (\d{1,2}:\d{2}:\d{2})( [A-Z]{3,5})? (\d{4})$", r"\1 \4 \2\3"),
 )
 """Texts whose time is not set apart at their end, and what they are changed to."""

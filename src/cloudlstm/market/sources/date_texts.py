@@ -49,7 +49,10 @@ _WEEKDAYS = """
     maandag dinsdag woensdag donderdag vrijdag zaterdag zondag
     понедельник вторник среда четверг пятница суббота воскресенье пн вт ср чт пт сб вс
 """
-_FILLERS = "年 月 日 號 号 년 월 일 民國 民国 de del of the le den der st nd rd th er г года"
+_FILLERS = "民國 民国 de del of the le den der st nd rd th er г года"
+
+_SIGNS = frozenset(unicodedata.normalize("NFKD", "年月日號号火水木金土曜星期周週一二三四五六天년월일화수목금토요"))
+"""Signs of year, month and day, and of weekdays."""
 
 
 def _plain(word: str) -> str:
@@ -71,10 +74,11 @@ _MONTH = _month_of()
 _OTHER_WORDS = {_plain(day)[:n] for day in _WEEKDAYS.split() for n in range(2, len(day) + 1)}
 _OTHER_WORDS |= {unicodedata.normalize("NFKD", word) for word in _FILLERS.split()}
 _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+")
-_BETWEEN = re.compile(r"(?!-)[-/.,'’()\s]*")
+_BETWEEN = re.compile(r"[-–/.,_'’\"()\s]*")
 _TIME = re.compile(
     r"(?P<before>am|pm|上午|下午|오전|오후)?\s*(?P<hour>\d{1,2})[:h]?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,]\d+)?)?"
-    r"\s*(?P<after>[ap]\.?\s?m\.?)?\s*(?P<zone>[a-z]{0,5})(?P<ahead>[+-]\d{1,2}(?::?\d{2}){0,2})?\s*(?:[\[(].*[\])])?"
+    r"\s*(?P<after>[ap]\.?\s?m\.?(?![a-z]))?\s*(?P<zone>[a-z]{0,5}|[a-z]+/[a-z_/]+)"
+    r"(?P<ahead>[+-]\d{1,2}(?::?\d{2}){0,2})?\s*(?:[\[(].*[\])])?"
 )
 
 
@@ -98,13 +102,13 @@ def written(text: str) -> Written | None:
     for token in _TOKEN.findall(text):
         (numbers if token[0].isdigit() else words).append(token)
     between = _TOKEN.sub("", text)
-    if not _BETWEEN.fullmatch(between) and not (text[:1].isalnum() and _BETWEEN.fullmatch(f" {between}")):
+    if text.startswith("-") or not _BETWEEN.fullmatch(between):
         return None
     plain = [_plain(word) for word in words]
     months = [word for word in plain if word in _MONTH] if len(numbers) == 2 else []
     if months:
         plain.remove(months[-1])
-    if not _OTHER_WORDS.issuperset(plain):
+    if not all(word in _OTHER_WORDS or _SIGNS.issuperset(word) for word in plain):
         return None
     return Written(tuple(numbers), _MONTH[months[-1]] if months else None, between.strip(" ") in ("..", "..."))
 
