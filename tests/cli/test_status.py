@@ -190,6 +190,10 @@ def test_jobs_of_a_lost_launcher_are_at_work(
     aged(paths.heartbeat(1), silent_s)
     aged(paths.progress("train", "driver"), reported_s)
     assert rows(paths, capsys)["train"][0] == state
+    assert main(["status", paths.uri, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["launcher_lost"]
+    assert document["state"] == ("at work" if state == "at work" else "stopped")
     if state == "at work":
         attempts.cancel(paths, 1)
         assert rows(paths, capsys)["train"][0] == "waiting", "the launcher has ended it"

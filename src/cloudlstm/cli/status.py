@@ -82,10 +82,10 @@ def read_status(paths: RunPaths) -> RunStatus:
         raise UsageError(f"no run {paths.run_id} in {paths.root}", hint="cloudlstm runs")
     alive = attempts.is_alive(paths, number)
     done = {step.name: manifest for step in STEPS if (manifest := Manifest.load(paths, step.name))}
-    errors = {} if alive else failures(paths)
     reports = _reports(paths, number)
-    states = step_states(set(done), set(reports), alive or has_orphans(paths, number), set(errors))
     run_state = state(paths, number, alive, len(done) == len(STEPS))
+    errors = {} if run_state == "at work" else failures(paths)
+    states = step_states(set(done), set(reports), run_state == "at work", set(errors))
     job, phase = read_phase(paths, number)
     steps = []
     for step in STEPS:
@@ -99,7 +99,7 @@ def read_status(paths: RunPaths) -> RunStatus:
                 phase=phase if job == step.job and states[step.name] == AT_WORK else "",
             )
         )
-    lost = run_state == "stopped" and attempts.was_lost(paths, number)
+    lost = not alive and run_state in ("stopped", "at work") and attempts.was_lost(paths, number)
     return RunStatus(paths, number, run_state, lost, tuple(steps), errors)
 
 
@@ -152,15 +152,23 @@ def _reports(paths: RunPaths, number: int) -> dict[str, Progress]:
 
 
 def state(paths: RunPaths, number: int, alive: bool, complete: bool) -> RunState:
-    """The state of a run: at work, done, cancelled, failed or stopped."""
+    """The state of a run: at work, done, cancelled, failed or stopped.
+
+    Args:
+        paths: The run.
+        number: Its newest attempt; 0 if there is none.
+        alive: Whether its launcher is alive. Jobs on a cloud may be at work without it.
+        complete: Whether all steps are done.
+    """
     if alive:
         return "at work"
     if complete:
         return "done"
     if attempts.is_cancelled(paths, number):
         return "cancelled"
-    failed = any(storage.exists(paths.failure(job)) for job in JOBS)
-    return "failed" if failed else "stopped"
+    if number and has_orphans(paths, number):
+        return "at work"
+    return "failed" if any(storage.exists(paths.failure(job)) for job in JOBS) else "stopped"
 
 
 def kept_work(paths: RunPaths) -> str:

@@ -20,7 +20,7 @@ from cloudlstm.text.numbers import counted, seconds
 
 _WATCH_EVERY_S = 2.0
 _LOST = (
-    "its launcher was lost. Its jobs on a cloud may still run: a submit continues them, "
+    "its launcher was lost. Its jobs on a cloud {may} run: a submit continues them, "
     "`cancel` or `down` with the target stops them"
 )
 _COLUMNS = (Column("step", 9, text=True), Column("state", 8, text=True), Column("figures", 7, text=True))
@@ -111,7 +111,7 @@ def _view(status: RunStatus, width: int) -> list[Text | Table]:
         parts.append(Text(f"{job} failed: {error.message}", style="red"))
         parts += [Text(f"try: {error.hint}")] if error.hint else []
     if status.is_lost:
-        parts.append(Text(_LOST))
+        parts.append(Text(_LOST.format(may="still" if status.state == AT_WORK else "may still")))
     if status.state in ("failed", "cancelled", "stopped"):
         parts.append(Text("submit it again with the same words: finished steps are skipped"))
     return parts
