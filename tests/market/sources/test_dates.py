@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudlstm.errors import UnreadableSourceError
-from cloudlstm.market.sources import date_texts, dates
+from cloudlstm.market.sources import dates
 
 WEEKS = [day for number in range(60) if (day := dt.date(2024, 1, 2) + dt.timedelta(number)).weekday() < 5]
 URI = "file:///x.csv"
@@ -210,10 +210,6 @@ def test_with_points_the_day_comes_first() -> None:
     assert read(["01.02.2024"]) == [dt.date(2024, 2, 1)]
 
 
-def test_years_of_two_digits_begin_with_1969() -> None:
-    assert read(["12/31/69", "12/31/68"]) == [dt.date(1969, 12, 31), dt.date(2068, 12, 31)]
-
-
 def test_days_and_months_that_are_equal_have_one_reading() -> None:
     assert read(["01/01/2024", "02/02/2024"]) == [dt.date(2024, 1, 1), dt.date(2024, 2, 2)]
 
@@ -257,25 +253,6 @@ def test_timestamps_have_their_date_in_the_zone_of_the_exchange() -> None:
     moment = pa.array([dt.datetime(2024, 1, 1, 15)], pa.timestamp("us", "UTC"))
     assert read(pa.chunked_array([moment])) == [dt.date(2024, 1, 1)]
     assert read(pa.chunked_array([moment]), "Asia/Tokyo") == [dt.date(2024, 1, 2)]
-
-
-@pytest.mark.parametrize(
-    ("text", "second", "offset"),
-    [
-        ("T09:30:15.250", 34_215, None),
-        (" 3:00 PM", 54_000, None),
-        (" 12:00 a.m.", 0, None),
-        (" 下午 3:00", 54_000, None),
-        ("T093015Z", 34_215, 0),
-        (" 09:30 +0530", 34_200, 19_800),
-        (" 09:30-05:00", 34_200, -18_000),
-        (" 09:30 UTC+8", 34_200, 28_800),
-        (" 09:30 EST", 34_200, None),
-        (" 24:00", 0, None),
-    ],
-)
-def test_a_time_of_day_is_read(text: str, second: int, offset: int | None) -> None:
-    assert date_texts.time(text) == (second, date_texts.NO_OFFSET if offset is None else offset)
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ MISSING = frozenset(
 """Texts for a value that is not there, in lower case."""
 
 _SCALES = {
-    1e3: "k tsd tys тыс 千 thousand", 1e4: "万 萬 만", 1e5: "lakh lac", 1e6: "m mm mn mio mln млн million", 1e7: "cr crore",
-    1e8: "亿 億 억", 1e9: "b bn mrd mld mlrd млрд billion", 1e12: "t tn трлн trillion",
+    1e3: "k tsd tys тыс 千 thousand", 1e4: "万 萬 만", 1e5: "lakh lac", 1e6: "m mm mn mio mln млн million",
+    1e7: "cr crore", 1e8: "亿 億 억", 1e9: "b bn mrd mld mlrd млрд billion", 1e12: "t tn трлн trillion",
 }  # fmt: skip
 _SCALE = {unit: scale for scale, units in _SCALES.items() for unit in units.split()}
 _CODES = (
