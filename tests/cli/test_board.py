@@ -19,10 +19,12 @@ from rich.console import Console, RenderableType
 
 from cloudlstm import storage
 from cloudlstm.cli.board import Board, progress_display
-from cloudlstm.cli.progress import figures
+from cloudlstm.cli.progress import figures, summary
+from cloudlstm.config import parse
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.runs.progress import Progress
+from cloudlstm.runs.progress import Progress, read_progress
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets import Plan
 
@@ -194,3 +196,14 @@ def test_ctrl_c_is_shown_at_once_with_the_command_that_continues(tmp_path: Path,
     assert text.index("stopping") < text.index("stopped after")
     assert f"to continue: cloudlstm {' '.join(words)}" in text
     assert "Traceback" not in text
+
+
+def test_the_board_shows_the_time_of_a_finished_step_as_status_does(tmp_path: Path) -> None:
+    """`status` shows the time of the manifest, which begins before the first count."""
+    paths = RunPaths(f"file://{tmp_path}/run")
+    context = RunContext(paths, parse({}), 1, Journal(paths, "train", "worker-0"))
+    context.step("train", "f").report(9, 9, "windows", finished=True, seconds=82.0)
+    context.journal.flush()
+    reports = [*read_progress(paths), dataclasses.replace(training("worker-1", done=9), finished=True)]
+    assert "82 s" in shown(board(*reports), 100)
+    assert "took 82 s" in figures(summary(reports)[0])

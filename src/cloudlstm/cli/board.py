@@ -106,7 +106,7 @@ class Board:
             rate = f"{amount(report.rate)} {report.unit}/s" if report.rate else ""
             own = facts(report, self._epochs)  # before the rate: a narrow terminal cuts the end
             parts = [own, rate] if own else [rate, f"{amount(report.done)} {report.unit}"]
-            text = " · ".join([seconds(report.updated - report.started), *filter(None, parts)])
+            text = " · ".join([seconds(report.took_s), *filter(None, parts)])
         row = Text.assemble(("✓ ", "green"), f"{report.step:<10} ", (text, "dim"))
         row.no_wrap, row.overflow = True, "ellipsis"
         return row

@@ -31,6 +31,7 @@ def summary(reports: list[Progress]) -> list[Progress]:
                     finished=all(part.finished for part in parts),
                     facts=ahead.facts,
                     resumed=max(part.resumed for part in parts),
+                    seconds=max((part.seconds for part in parts if part.seconds is not None), default=None),
                 )
             )
     return merged
@@ -58,7 +59,7 @@ def pace(report: Progress, age_s: float = 0.0) -> str:
     parts = [f"{amount(report.rate)} {report.unit}/s"] if report.rate else []
     left = report.seconds_left
     if report.finished:
-        parts.append(f"took {seconds(report.updated - report.started)}")
+        parts.append(f"took {seconds(report.took_s)}")
     elif report.total and report.done >= report.total:
         parts.append("finishing")
     elif left is not None:

@@ -202,7 +202,7 @@ class _Pipeline:
         }
         manifest = step.finish(result.objects, facts, seconds=seconds, began=time.time() - seconds)
         step.prune()
-        step.report(result.rows, result.rows, "rows", finished=True)
+        step.report(result.rows, result.rows, "rows", finished=True, seconds=seconds)
         _LOG.info("%s: %d rows in %.1f s, %d objects", name, result.rows, seconds, len(result.objects))
         return manifest
 

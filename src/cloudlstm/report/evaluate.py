@@ -88,7 +88,7 @@ def run(context: RunContext) -> Manifest:
     lstm = next(row for row in report.models if row.model == "lstm")
     facts = {"headline": report.headline, "rmse_price": lstm.rmse_price, "skill": lstm.skill}
     manifest = step.finish(objects, facts, seconds=time.monotonic() - began, began=clock)
-    step.report(progress.total, progress.total, "windows", finished=True)
+    step.report(progress.total, progress.total, "windows", finished=True, seconds=manifest.seconds)
     _LOG.info("%s", report.headline)
     return manifest
 

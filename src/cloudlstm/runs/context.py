@@ -111,7 +111,9 @@ class StepRun:
         """Removes the objects that the step wrote for other inputs."""
         manifest.prune(self.context.paths, self.name, self.fingerprint)
 
-    def report(self, done: int, total: int, unit: str, *, finished: bool = False, **facts: Any) -> None:
+    def report(
+        self, done: int, total: int, unit: str, *, finished: bool = False, seconds: float | None = None, **facts: Any
+    ) -> None:
         """Reports progress.
 
         Args:
@@ -119,6 +121,7 @@ class StepRun:
             total: Units in all; 0 while unknown.
             unit: What is counted, such as "rows".
             finished: True if this worker has finished the step.
+            seconds: How long the finished step took, if this worker has written its manifest.
             facts: Further values to show.
         """
-        self.context.journal.report(self.name, done, total, unit, finished=finished, **facts)
+        self.context.journal.report(self.name, done, total, unit, finished=finished, seconds=seconds, **facts)

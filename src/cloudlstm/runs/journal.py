@@ -68,7 +68,17 @@ class Journal(logging.Handler):
         if record.levelno >= logging.WARNING:
             self._urgent.set()
 
-    def report(self, step: str, done: int, total: int, unit: str, *, finished: bool = False, **facts: Any) -> None:
+    def report(
+        self,
+        step: str,
+        done: int,
+        total: int,
+        unit: str,
+        *,
+        finished: bool = False,
+        seconds: float | None = None,
+        **facts: Any,
+    ) -> None:
         """Records the progress of a step; cheap enough for every batch.
 
         Args:
@@ -77,6 +87,7 @@ class Journal(logging.Handler):
             total: Units in all; 0 while unknown.
             unit: What is counted, such as "rows".
             finished: True if this worker has finished the step.
+            seconds: How long the finished step took, if this worker has written its manifest.
             facts: Further values to show.
         """
         now = time.time()
@@ -87,7 +98,7 @@ class Journal(logging.Handler):
             else:  # the time before the first count, such as TensorFlow's start, is not part of the rate
                 started, resumed = now, 0 if finished else done
             self._progress[step] = Progress(
-                step, self._worker, done, total, unit, started, now, finished, facts, resumed
+                step, self._worker, done, total, unit, started, now, finished, facts, resumed, seconds
             )
             self._changed.add(step)
 

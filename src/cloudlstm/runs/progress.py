@@ -30,6 +30,7 @@ class Progress:
         finished: True if the worker has finished the step.
         facts: Further values to show, such as epoch and loss.
         resumed: Units that were done before this worker began; they do not count in the rate.
+        seconds: How long the finished step took, as in its manifest; None from workers that do not write it.
     """
 
     step: str
@@ -42,12 +43,18 @@ class Progress:
     finished: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     resumed: int = 0
+    seconds: float | None = None
 
     @property
     def rate(self) -> float:
         """Units per second since counting began; 0 before _MIN_RATE_S."""
         seconds = self.updated - self.started
         return (self.done - self.resumed) / seconds if seconds >= _MIN_RATE_S else 0.0
+
+    @property
+    def took_s(self) -> float:
+        """Seconds that the finished step took; those of its counting if nothing else is known."""
+        return self.updated - self.started if self.seconds is None else self.seconds
 
     @property
     def seconds_left(self) -> float | None:

@@ -80,6 +80,7 @@ class _Training:
     def __init__(self, step: StepRun, cluster: Cluster, sequences: Manifest, began: float) -> None:
         self.step, self.config = step, step.context.config
         self.cluster, self.began = cluster, began
+        self.seconds: float | None = None  # of the whole step, on the worker that writes its objects
         _phase(step, cluster.membership, "copying sequences to the cache")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
         cluster.barrier()  # later waits have short limits, and staging may take longer on one worker
@@ -148,7 +149,8 @@ class _Training:
             write("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
             write("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
-        self.step.finish(objects, self._facts(), seconds=time.time() - self.began, began=self.began)
+        self.seconds = time.time() - self.began
+        self.step.finish(objects, self._facts(), seconds=self.seconds, began=self.began)
         self.step.prune()
         self.checkpoints.discard()
 
@@ -157,7 +159,9 @@ class _Training:
         seen, last = self.trainer.windows_seen(self.state.step), self.state.history[-1]
         values = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
         values |= self.trainer.yardstick(self.state)
-        self.step.report(seen, seen, "windows", finished=True, **self.cluster.membership.facts, **values)
+        self.step.report(
+            seen, seen, "windows", finished=True, seconds=self.seconds, **self.cluster.membership.facts, **values
+        )
 
     def _write_object(self, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
         return write_object(self.step.data.uri(name), data, kind=kind, rows=rows)
