@@ -68,7 +68,8 @@ def parse_number(flag: str, value: object) -> int | None:
     """
     if value is None:
         return None
-    text = str(value)
-    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UsageError(f"--{flag} needs a whole number from 1, not {value!r}", hint=f"--{flag}=10")
+    text = "" if isinstance(value, bool) else str(value)
+    if not (text.isascii() and text.isdigit() and int(text)):
+        found = f", not {text}" if text else ""
+        raise UsageError(f"--{flag} needs a whole number from 1{found}", hint=f"--{flag}=10")
     return int(text)

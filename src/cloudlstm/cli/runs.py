@@ -19,8 +19,9 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.text.numbers import amount, counted, seconds
 from cloudlstm.text.printable import shortened
 
-_MOST_CAUSE = 20
-"""Letters of an error in the table; `cloudlstm status` prints the whole of it."""
+_WIDE = 120
+_MOST_CAUSE, _MOST_CAUSE_WIDE = 20, 40
+"""Letters of an error in the table, and in one of at least _WIDE columns; `cloudlstm status` prints all of it."""
 
 _COLUMNS = (
     Column("run", 20, text=True),
@@ -64,7 +65,7 @@ def show_runs(
     skills = [record.lstm.skill if record.lstm else None for record in listed]
     known = [skill for skill in skills if skill is not None]
     strong = [skills.index(max(known))] if len(known) > 1 else []
-    rows = [_row(record) for record in listed]
+    rows = [_row(record, _MOST_CAUSE_WIDE if out.width >= _WIDE else _MOST_CAUSE) for record in listed]
     filled = [i for i, column in enumerate(_COLUMNS) if column.title != "cause" or any(row[i] for row in rows)]
     print_table(out, [_COLUMNS[i] for i in filled], [[row[i] for i in filled] for row in rows], strong=strong)
     if len(found) > len(listed):
@@ -126,7 +127,7 @@ def date_cell(record: Record) -> str:
     return (record.report.data.last_date or "") if record.report and record.report.data else ""
 
 
-def _row(record: Record) -> list[str | Text]:
+def _row(record: Record, most_cause: int) -> list[str | Text]:
     config, lstm, train = flat(record.config), record.lstm, record.train
     units, bars = config.get("model.units"), config.get("dataset.window_bars")
     best = train.get("best_epoch") if record.is_trained else None
@@ -134,7 +135,7 @@ def _row(record: Record) -> list[str | Text]:
         record.run_id,
         when_cell(record),
         state_cell(record),
-        shortened(" ".join(record.cause.split()), _MOST_CAUSE),
+        shortened(" ".join(record.cause.split()), most_cause),
         tickers_cell(record),
         date_cell(record),
         f"{units} x {bars}" if units and bars else "",
