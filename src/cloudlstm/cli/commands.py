@@ -1,71 +1,13 @@
-"""The other commands. Each checks what was typed and returns a Deferred; the work is done later, by `main`."""
+"""All commands. Each checks what was typed and returns a Deferred; the work is done later, by `main`."""
 
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from cloudlstm import __version__
 from cloudlstm.cli import terminal
-from cloudlstm.cli.flags import command_line, parse_number, parse_switch, parse_text
+from cloudlstm.cli.flags import parse_switch, parse_text
+from cloudlstm.cli.reading import logs, on_run, report, runs, status
 from cloudlstm.cli.submit import Deferred, predict, submit
 from cloudlstm.errors import UsageError
-
-if TYPE_CHECKING:
-    from cloudlstm.runs.paths import RunPaths
-
-
-def status(
-    run: str | None = None,
-    *,
-    root: str | None = None,
-    target: str | None = None,
-    watch: bool = False,
-    json: bool = False,
-) -> Deferred:
-    """Shows the state of a run, step by step.
-
-    Args:
-        run: The id or URI of the run; by default the last one.
-        root: The folder of all runs.
-        target: A target whose bucket holds the runs, unless root is given.
-        watch: Show it anew every two seconds until the run has ended.
-        json: Print a JSON document.
-    """
-    from cloudlstm.cli.status_view import show_status
-
-    again, as_json = parse_switch("watch", watch), parse_switch("json", json)
-    return _on_run(run, root, target, lambda paths: show_status(paths, watch=again, as_json=as_json))
-
-
-def logs(
-    run: str | None = None,
-    *,
-    root: str | None = None,
-    target: str | None = None,
-    follow: bool = False,
-    tail: int | None = None,
-    step: str | None = None,
-    worker: str | None = None,
-    json: bool = False,
-) -> Deferred:
-    """Prints the log lines of all jobs and workers of a run.
-
-    Args:
-        run: The id or URI of the run; by default the last one.
-        root: The folder of all runs.
-        target: A target whose bucket holds the runs, unless root is given.
-        follow: Continue until the launcher of the run has ended.
-        tail: Print this many last lines only.
-        step: Print the lines of the job that runs this step only.
-        worker: Print the lines of this worker only, such as driver or worker-0.
-        json: Print a JSON document.
-    """
-    from cloudlstm.cli.logs import Selection, job_of, show_logs
-
-    on, as_json = parse_switch("follow", follow), parse_switch("json", json)
-    job = job_of(name) if (name := parse_text("step", step)) else None
-    selection = Selection(job, parse_text("worker", worker), parse_number("tail", tail))
-    return _on_run(run, root, target, lambda paths: show_logs(paths, follow=on, selection=selection, as_json=as_json))
 
 
 def cancel(
@@ -86,7 +28,7 @@ def cancel(
     from cloudlstm.cli.cancel import cancel_run
 
     where, trusted = parse_text("target", target), parse_switch("trust-endpoints", trust_endpoints)
-    return _on_run(run, root, target, lambda paths: cancel_run(paths, where, trust_endpoints=trusted))
+    return on_run(run, root, target, lambda paths: cancel_run(paths, where, trust_endpoints=trusted))
 
 
 def delete(
@@ -131,76 +73,6 @@ def down(*, target: str | None = None, trust_endpoints: bool = False, json: bool
         raise UsageError("down needs a cloud target", hint="cloudlstm down --target=infra/terraform/aws")
     trusted, as_json = parse_switch("trust-endpoints", trust_endpoints), parse_switch("json", json)
     return Deferred(lambda: bring_down(where, trust_endpoints=trusted, as_json=as_json))
-
-
-def report(
-    run: str | None = None,
-    *,
-    root: str | None = None,
-    target: str | None = None,
-    open: bool = False,  # noqa: A002 - the name of the flag
-    to: str | None = None,
-    json: bool = False,
-) -> Deferred:
-    """Prints the results of a finished run and the place of its report.
-
-    Args:
-        run: The id or URI of the run; by default the last finished one.
-        root: The folder of all runs.
-        target: A target whose bucket holds the runs, unless root is given.
-        open: Open the report in the browser.
-        to: Copy report.html, report.json and the tables of forecasts into this folder.
-        json: Print report.json.
-    """
-    from cloudlstm.cli import copies, find
-    from cloudlstm.cli.result import show_json, show_results
-
-    base, named = find.chosen_root(parse_text("root", root), parse_text("target", target)), parse_text("run", run)
-    to_open, folder, as_json = parse_switch("open", open), parse_text("to", to), parse_switch("json", json)
-    if as_json and (to_open or folder):
-        raise UsageError("report --json prints, --open and --to do not", hint="one of them at a time")
-
-    def work() -> int:
-        paths = find.find_run(base, named, among=find.is_finished)
-        if as_json:
-            return show_json(paths)
-        if to_open or folder:
-            return copies.show_copies(paths, folder=folder, to_open=to_open)
-        return show_results(paths, root=base)
-
-    return Deferred(work)
-
-
-def runs(
-    *names: str,
-    root: str | None = None,
-    target: str | None = None,
-    failed: bool = False,
-    limit: int | None = None,
-    json: bool = False,
-) -> Deferred:
-    """Lists all runs, or compares some of them side by side.
-
-    A comparison shows the settings that differ, and the results. Part of an id is enough if only one run has it.
-
-    Args:
-        names: The runs to compare; without names, all runs are listed, the newest first.
-        root: The folder of all runs.
-        target: A target whose bucket holds the runs, unless root is given.
-        failed: List failed runs only.
-        limit: List this many runs at most.
-        json: Print a JSON document.
-    """
-    from cloudlstm.cli import comparison, find, runs
-
-    base = find.root_uri(find.chosen_root(parse_text("root", root), parse_text("target", target)))
-    only, most, as_json = parse_switch("failed", failed), parse_number("limit", limit), parse_switch("json", json)
-    if names and (only or most is not None):
-        raise UsageError("--failed and --limit are for the list of all runs", hint="leave them out, or the names")
-    if names:
-        return Deferred(lambda: comparison.show_comparison(base, [str(name) for name in names], as_json=as_json))
-    again = command_line("runs", (), root=root, target=target)
-    return Deferred(lambda: runs.show_runs(base, again, failed=only, limit=most, as_json=as_json))
 
 
 def doctor(
@@ -283,16 +155,3 @@ SWITCHES = frozenset(
     if flag.default is False
 )
 """The flags without a value, of all commands."""
-
-
-def _on_run(
-    run: str | None,
-    root: str | None,
-    target: str | None,
-    view: "Callable[[RunPaths], int]",
-) -> Deferred:
-    """Work on an existing run, which is searched after Fire has accepted every word."""
-    from cloudlstm.cli import find
-
-    base, named = find.chosen_root(parse_text("root", root), parse_text("target", target)), parse_text("run", run)
-    return Deferred(lambda: view(find.find_run(base, named)))

@@ -172,9 +172,7 @@ def print_document(document: Document) -> None:
 
 def print_json(value: JsonValue) -> None:
     """Prints a JSON value on standard output."""
-    text = json.dumps(value, indent=2)
-    # JSON escapes all characters outside ASCII, and leaves one control character, which would be escaped otherwise.
-    terminal.write(text.replace("\x7f", "\\u007f") + "\n")
+    terminal.write(json.dumps(value, indent=2) + "\n")  # JSON escapes what terminal.write would escape otherwise
 
 
 def json_values(values: Mapping[str, Any]) -> dict[str, JsonValue]:
