@@ -56,10 +56,10 @@ def test_unknown_tickers_are_named_with_similar_ones():
     assert caught.value.hint == "AAPL"
     with pytest.raises(UnknownTickerError, match="no X0, X1, X2, X3, X4 and 2 more") as caught:
         resolve_universe([f"X{i}" for i in range(7)], ["AAPL", "MSFT"], "the file")
-    assert caught.value.hint == "AAPL, MSFT: it has no other"
+    assert caught.value.hint == "its only tickers are AAPL, MSFT"
     with pytest.raises(UnknownTickerError) as caught:
         resolve_universe(["ZZZ"], [f"AA{i}" for i in range(10, 31)], "the file")
-    assert caught.value.hint == "it has 21, from AA10 to AA30"
+    assert caught.value.hint == "it has 21 tickers, from AA10 to AA30"
 
 
 def test_a_file_name_used_as_a_ticker_is_explained():

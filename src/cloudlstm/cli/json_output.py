@@ -72,7 +72,7 @@ class Status(Document):
     attempt: int
     state: RunState
     launcher_lost: bool
-    """True if the process that ran the submit has ended without a word; its jobs on a cloud may still be at work."""
+    """True if the process of the submit has ended without recording its end; jobs on a cloud may still be at work."""
     steps: tuple[StepStatus, ...]
     failures: tuple[Failure, ...]
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cloudlstm.cli.help import flag_name, parameters
 from cloudlstm.errors import UsageError
 
-_NEAR = 0.7
-"""Least similarity of a mistyped word and the word that is proposed, as of difflib."""
 _MEANT = {
     "submit": ("train", "run", "start", "fit", "resume", "launch", "execute"),
     "runs": ("ls", "ps", "list", "compare", "history"),
@@ -63,15 +61,22 @@ def _unknown_command(commands: Commands, word: str) -> UsageError:
         return UsageError(f"{word!r} is no command; the commands are {known}", hint=f"cloudlstm submit {word}")
     typed = word.lower()
     meant = [name for name, others in _MEANT.items() if typed in others and name in commands]
-    near = meant or difflib.get_close_matches(typed, commands, n=1, cutoff=_NEAR)
+    near = meant or _closest(typed, commands)
     hint = f"cloudlstm {near[0]}" if near else "cloudlstm --help"
     return UsageError(f"there is no command {word!r}; the commands are {known}", hint=hint)
+
+
+def _closest(word: str, names: Iterable[str]) -> list[str]:
+    """The most similar name, in a list; an empty list if none is similar enough."""
+    from cloudlstm.config import fields  # needs pydantic
+
+    return difflib.get_close_matches(word, list(names), n=1, cutoff=fields.NEAR)
 
 
 def _meant_word(command: Callable[..., Any], word: str, flags: list[str]) -> str:
     """The flag or the setting that a word may mean, as it is typed; empty if there is none."""
     name, equals, value = word.partition("=")
-    near = difflib.get_close_matches(name.replace("_", "-"), flags, n=1, cutoff=_NEAR)
+    near = _closest(name.replace("_", "-"), flags)
     takes_settings = any(each.name == "overrides" for each in parameters(command)[0])
     if near or not takes_settings or not word.startswith("--"):
         return near[0] if near else ""

@@ -30,8 +30,8 @@ def status(
     """
     from cloudlstm.cli.status_view import show_status
 
-    again, as_json = parse_switch("watch", watch), parse_switch("json", json)
-    return on_run(run, root, target, lambda paths: show_status(paths, watch=again, as_json=as_json))
+    keep, as_json = parse_switch("watch", watch), parse_switch("json", json)
+    return on_run(run, root, target, lambda paths: show_status(paths, watch=keep, as_json=as_json))
 
 
 def logs(
@@ -131,8 +131,8 @@ def runs(
         raise UsageError("--failed and --limit are for the list of all runs", hint="leave them out, or the names")
     if names:
         return Deferred(lambda: comparison.show_comparison(base, [str(name) for name in names], as_json=as_json))
-    again = command_line("runs", (), root=root, target=target)
-    return Deferred(lambda: runs.show_runs(base, again, failed=only, limit=most, as_json=as_json))
+    typed = command_line("runs", (), root=root, target=target)
+    return Deferred(lambda: runs.show_runs(base, typed, failed=only, limit=most, as_json=as_json))
 
 
 def on_run(

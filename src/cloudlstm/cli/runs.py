@@ -41,13 +41,13 @@ _COLUMNS = (
 
 
 def show_runs(
-    root: str, again: Sequence[str], *, failed: bool = False, limit: int | None = None, as_json: bool = False
+    root: str, typed: Sequence[str], *, failed: bool = False, limit: int | None = None, as_json: bool = False
 ) -> int:
     """Prints the runs below a root, the newest first.
 
     Args:
         root: The URI of the folder of all runs.
-        again: The command that the user typed.
+        typed: The command that the user typed.
         failed: Whether to list failed runs only.
         limit: The most runs to list.
         as_json: Whether to print a JSON document.
@@ -72,7 +72,7 @@ def show_runs(
         print_line(out, f"not listed: {counted(len(found) - len(listed), 'earlier run')}", "dim")
     names = [record.run_id for record in listed if record.lstm][:2]
     if len(names) == 2:
-        out.print(f"side by side: {shlex.join([*again, *names])}", style="dim", soft_wrap=True)
+        out.print(f"side by side: {shlex.join([*typed, *names])}", style="dim", soft_wrap=True)
     return 0
 
 

@@ -63,14 +63,14 @@ def submit(
         run=parse_text("run", run),
     )
     flags = {"config": config, "root": root, "run": run, "target": target}
-    again = command_line("submit", overrides, **flags, trust_endpoints=trusted)
+    typed = command_line("submit", overrides, **flags, trust_endpoints=trusted)
     if parse_switch("detach", detach) and not parse_switch("dry-run", dry_run):
         from cloudlstm.cli.detach import detach as detached
 
-        words = [*again[1:], *(["--wait"] if parse_switch("wait", wait) else [])]
+        words = [*typed[1:], *(["--wait"] if parse_switch("wait", wait) else [])]
         watch = command_line("logs", (), run=plan.run, target=target)
         return Deferred(lambda: detached(words, plan.run, shlex.join([*watch, "--follow"])))
-    return _deferred(plan, chosen, dry_run, again, parse_text("root", root) or chosen.root)
+    return _deferred(plan, chosen, dry_run, typed, parse_text("root", root) or chosen.root)
 
 
 def predict(
@@ -97,18 +97,18 @@ def predict(
     trusted = parse_switch("trust-endpoints", trust_endpoints)
     chosen = open_target(parse_text("target", target), trust_endpoints=trusted)
     base, named = parse_text("root", root) or chosen.root, parse_text("run", run)
-    again = command_line("predict", overrides, run=run, root=root, target=target, trust_endpoints=trusted)
+    typed = command_line("predict", overrides, run=run, root=root, target=target, trust_endpoints=trusted)
     dry = parse_switch("dry-run", dry_run)
 
     def work() -> int:
         trained = find.find_run(base, named, among=find.is_trained, missing="no trained run in")
         plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
-        return _deferred(plan, chosen, dry, again, base)._work()
+        return _deferred(plan, chosen, dry, typed, base)._work()
 
     return Deferred(work)
 
 
-def _deferred(plan: "Plan", target: "Target", dry_run: object, again: list[str], root: str | None) -> Deferred:
+def _deferred(plan: "Plan", target: "Target", dry_run: object, typed: list[str], root: str | None) -> Deferred:
     """The work of a plan; `again` is the command line that continues it after an interruption."""
     if parse_switch("dry-run", dry_run):
         return Deferred(lambda: _printed(plan, target))
@@ -124,7 +124,7 @@ def _deferred(plan: "Plan", target: "Target", dry_run: object, again: list[str],
         try:
             paths = launch(plan, target)
         except KeyboardInterrupt:
-            terminal.write_error(f"stopped; {kept_work(RunPaths(plan.run))}\nto continue: {shlex.join(again)}\n")
+            terminal.write_error(f"stopped; {kept_work(RunPaths(plan.run))}\nto continue: {shlex.join(typed)}\n")
             return 130
         return result.show_results(paths, root=root, unchanged=result.unchanged(paths, began))
 

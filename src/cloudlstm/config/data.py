@@ -37,7 +37,7 @@ class UniverseConfig(Section):
     path: str | None = None
     """A file or storage URI with one ticker a line (`#` starts a comment), added to `tickers`."""
     exclude: tuple[Ticker, ...] = ()
-    """Tickers that are taken out of the universe, from whatever source."""
+    """Tickers that are not used, whatever the source is."""
 
     @field_validator("tickers", "exclude", mode="before")
     @classmethod

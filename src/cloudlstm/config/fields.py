@@ -58,7 +58,7 @@ def meant(name: str) -> list[str]:
         return [name]
     leaves = {each: each.rpartition(".")[2] for each in names()}
     leaf = name.rpartition(".")[2]
-    near = [leaf] if leaf in leaves.values() else difflib.get_close_matches(leaf, leaves.values(), n=1, cutoff=0.8)
+    near = [leaf] if leaf in leaves.values() else difflib.get_close_matches(leaf, leaves.values(), n=1, cutoff=NEAR)
     return [each for each in names() if leaves[each] in near]
 
 

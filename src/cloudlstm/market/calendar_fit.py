@@ -41,7 +41,7 @@ _COMMON = (
 _WITH_WEEKENDS = ("24/7", "XTAE", "XSAU")
 
 _LATEST = 750
-"""Dates that are compared: three years show the holidays, and to create a calendar for longer takes longer."""
+"""Dates that are compared. Three years contain every holiday; creating a longer calendar takes more time."""
 _FEWEST = 20
 _FITS = 0.97
 _ALIKE = 0.01
@@ -104,7 +104,8 @@ def describe_fit(days: NDArray[np.int32], rows_per_day: float, tickers: Sequence
     if configured.sessions >= _MOST_ARE_SESSIONS and configured.index >= _FITS:
         return None
     if configured.sessions >= _ALL_ARE_SESSIONS and not _weekend(_known_sessions(recent, code)).any():
-        return None  # bars are missing; hardly a calendar has fewer sessions
+        # All dates are sessions: only bars are missing, since almost no calendar has fewer sessions.
+        return None
     best = _best(recent, tickers, configured)
     if best is not None:
         return _other_calendar(configured, best) if best.code != code else None

@@ -133,10 +133,13 @@ def _near(unknown: Sequence[str], available: Sequence[str], source: str) -> str:
     if near:
         return ", ".join(dict.fromkeys(near))
     if len(available) == 1 and source.rsplit("/", 1)[-1].upper().startswith(f"{available[0]}."):
-        return f"market.columns.ticker=…: it has no column of tickers, so its name {available[0]} was taken for one"
+        name = available[0]
+        return (
+            f"market.columns.ticker=NAME; the file has no column of tickers, so its name was used as the ticker {name}"
+        )
     if len(available) <= _MOST_LISTED:
-        return f"{', '.join(available)}: it has no other"
-    return f"it has {len(available)}, from {available[0]} to {available[-1]}"
+        return f"its only tickers are {', '.join(available)}"
+    return f"it has {len(available)} tickers, from {available[0]} to {available[-1]}"
 
 
 def _names_of(ticker: str, available: Sequence[str]) -> list[str]:

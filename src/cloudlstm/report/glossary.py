@@ -180,7 +180,8 @@ TERMS = (
     Term("refused", "Rejected", "Bars that a rule of cleaning moved to the quarantine, each with one reason."),
     Term(
         "refused_fraction", "Rejected share",
-        "Rejected bars over all bars, without exact copies of a bar. The quality gate checks this share.",
+        "Rejected bars over all bars. Exact copies, empty rows, carried rows and stale bars do not count as rejected. "
+        "The quality gate checks this share.",
     ),
     Term(
         "filled", "Filled",

@@ -111,7 +111,7 @@ def test_lines_above_the_header_are_skipped(above: str) -> None:
 
 def test_bars_above_the_header_are_an_error(tmp_path: Path) -> None:
     error = error_for(tmp_path / "x.csv", ROW + ROW + HEADER + ROW)
-    assert "its names stand in line 3, below lines that look like bars" in error.message
+    assert "its column names are in line 3, below lines that look like bars" in error.message
 
 
 def test_a_file_without_a_header_is_read_with_the_names_of_the_hint(tmp_path: Path) -> None:

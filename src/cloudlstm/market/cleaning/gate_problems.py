@@ -21,7 +21,8 @@ SHOWN = 5
 _SHOWN_NAMES = 20
 _MOST_TO_RAISE = 0.2
 _MOST_TO_RAISE_OF_TICKER = 0.5
-"""Limits are not to be raised beyond these shares, of all bars or of one ticker's: then the source is at fault."""
+"""Shares of all bars, and of the bars of one ticker. Hints do not propose limits above these shares, because the source
+is then at fault."""
 _OF_DATES = ("off_calendar", "duplicate_conflict")
 """Reasons that a wrong calendar or bars that are not daily give to most tickers."""
 _OFTEN = 0.02

@@ -71,7 +71,7 @@ def _facts(by_ticker: dict[str, Counter[str]], total: Counter[str], requested: S
         "refused_fraction": refused_fraction(total),
         "tickers": len(with_bars),
         "missing_tickers": sorted(set(wanted) - with_bars),
-        "worst_tickers": [_evidence(ticker, counts) for ticker, counts in worst[:SHOWN] if refused_fraction(counts)],
+        "worst_tickers": [_shares_of(ticker, counts) for ticker, counts in worst[:SHOWN] if refused_fraction(counts)],
     }
 
 
@@ -80,6 +80,6 @@ def _found(action: Action, total: Counter[str]) -> dict[str, int]:
     return {rule.reason: total[rule.reason] for rule in of_action(action) if total[rule.reason]}
 
 
-def _evidence(ticker: str, counts: Counter[str]) -> dict[str, Any]:
+def _shares_of(ticker: str, counts: Counter[str]) -> dict[str, Any]:
     refused = _found("reject", counts)
     return {"ticker": ticker, "rows": counts["rows"], "refused_fraction": refused_fraction(counts), "refused": refused}

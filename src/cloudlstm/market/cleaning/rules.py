@@ -52,7 +52,8 @@ class Rule:
         action: "reject" moves the row to the quarantine; "start_segment" starts a segment at the row;
             "drop_label" removes the labels that start or end at the row; "note" only counts it;
             "fill" adds a missing bar.
-        gated: True if a rejected row counts in the quality gate. A copy and an empty row do not: no data is lost.
+        gated: True if a rejected row counts in the quality gate. Exact copies, empty rows, carried rows and stale bars
+            do not: no data is lost.
     """
 
     reason: str

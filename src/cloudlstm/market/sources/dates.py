@@ -25,7 +25,8 @@ _FEW_TEXTS = 10
 """So many different texts may be unreadable in any file: cleaning counts them."""
 _MEAN_GAP_DAYS = 5.0
 _LEAST_DATES = 6
-"""So many dates in a row, without a weekend, are daily: the first days of so many months include a weekend."""
+"""First days of six consecutive months, read with day and month exchanged, are six days in a row, and so include a
+weekend. So six dates without a weekend are taken for daily bars."""
 _LONG_DAYS = 60
 _EVERY_DAY = 1.2
 _IN_ORDER = 0.95

@@ -162,7 +162,7 @@ def _require_no_bars(rows: Sequence[Sequence[str]], place: int, uri: str) -> Non
     """Raises UnreadableSourceError if lines before the header look like bars."""
     if any(_holds_values(row) and any(_DATE_LIKE.match(cell.strip()) for cell in row) for row in rows):
         raise UnreadableSourceError(
-            f"{uri}: its names stand in line {place + 1}, below lines that look like bars",
+            f"{uri}: its column names are in line {place + 1}, below lines that look like bars",
             hint="split the file, or move the header to its first line",
         )
 

@@ -43,7 +43,8 @@ _UNREACHABLE_IN_A_ROW = 1
 """The same for tickers whose requests reached no server. Each has waited for `market.yahoo.attempts` attempts."""
 
 _FRESH = dt.timedelta(days=1)
-"""Answers that another run got within this time need not be requested again: prices of the past change at splits."""
+"""An answer that another run got within this time is used again. Older answers are not, because a split changes the
+prices of the past."""
 
 _LATE = dt.timedelta(minutes=30)
 """Yahoo's data of many exchanges is up to 20 minutes late; a session's bar is final only after that."""
