@@ -58,6 +58,8 @@ def test_a_reader_that_closes_the_pipe_of_a_help_is_no_error(words: list[str]) -
         (["submit", "--seed=3"], "market.synthetic.seed=3 or train.seed=3"),
         (["submit", "--name=foo"], "name=foo"),
         (["submit", "--gpus"], "cloudlstm submit --help"),
+        (["submit", "--horizon=3"], "dataset.horizon_bars=3"),
+        (["submit", "--force"], "cloudlstm submit --help"),
         (["submit", "--env=x"], "cloudlstm submit --help"),
         (["submit", "--dryrun"], "--dry-run"),
         (["logs", "--epochs=3"], "cloudlstm logs --help"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -27,8 +28,10 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
 
 @pytest.mark.parametrize("model", DOCUMENTS, ids=lambda model: model.__name__)
 def test_the_page_has_every_key(model: type[BaseModel]) -> None:
-    text = PAGE.read_text()
-    missing = [key for key in keys(model) if f"`{key}`" not in text]
+    command = re.match(r"`(\w+)", model.__doc__ or "")
+    assert command, f"the docstring of {model.__name__} begins with its command"
+    section = PAGE.read_text().partition(f"\n## {command[1]}\n")[2].partition("\n## ")[0]
+    missing = [key for key in keys(model) if f"`{key}`" not in section]
     assert not missing
 
 

@@ -14,8 +14,10 @@ from pydantic import BaseModel
 
 from cloudlstm.config.models import RunConfig
 
-NEAR = 0.7
-"""Least similarity of a mistyped name and the name that is proposed, as of difflib."""
+NEAR = 0.73
+"""Least similarity of a mistyped word and the one that is proposed, as of difflib.
+
+The word horizon means horizon_bars (0.737); force does not mean source (0.727)."""
 
 TEXT, TEXTS, OTHER = "text", "texts", "other"
 """What a setting accepts: a text, a list of texts, or values of other types, which are written as in TOML."""
