@@ -183,7 +183,7 @@ def _show_stored(paths: RunPaths, selection: Selection, *, as_json: bool) -> Non
         workers = sorted({item.uri.rsplit("/", 2)[1] for item in items if paths.is_ours(item.uri)})
         raise UsageError(
             f"run {paths.run_id} has no log of worker {selection.worker}",
-            hint=f"--worker={', '.join(workers)}" if workers else f"cloudlstm status {paths.run_id}",
+            hint=f"--worker={' or --worker='.join(workers)}" if workers else f"cloudlstm status {paths.run_id}",
         )
     if as_json:
         print_document(Logs(run=paths.run_id, lines=tuple(_document(*line) for line in lines)))

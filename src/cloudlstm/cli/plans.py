@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from cloudlstm import storage
@@ -9,14 +10,18 @@ from cloudlstm.cli import terminal
 from cloudlstm.cli.find import read_config, root_uri
 from cloudlstm.config import RunConfig, load, parse, require_local_master
 from cloudlstm.dataset.splits import require_split_dates
-from cloudlstm.errors import AccessDeniedError, MissingExtraError, UsageError
+from cloudlstm.errors import AccessDeniedError, DataError, MissingExtraError, UsageError
 from cloudlstm.market.calendar import sessions as session_days
+from cloudlstm.market.calendar import to_days
 from cloudlstm.market.sources.base import look_at_source
 from cloudlstm.runs import weights
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.runs.steps import JOBS
 from cloudlstm.targets import Plan, Request, Target
+
+_BEFORE_DAYS = 14
+"""A calendar is asked for more than one day, and for a range with sessions."""
 
 
 def config_of(plan: Plan) -> RunConfig:
@@ -73,7 +78,14 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
             say(f"note: {note}\n")
         if found.first and found.last:
             first, last = max(found.first, config.market.start), min(found.last, config.market.end)
-            require_split_dates(session_days(config.market.calendar, first, last), config.dataset)
+            if first > last:
+                raise DataError(
+                    f"the bars are of {found.first} to {found.last}, and the run uses {config.market.start} to "
+                    f"{config.market.end}",
+                    hint=f"market.start={found.first} market.end={found.last}, and split dates between them",
+                )
+            days = session_days(config.market.calendar, first - dt.timedelta(days=_BEFORE_DAYS), last)
+            require_split_dates(days[days >= to_days(first)], config.dataset)
     except (AccessDeniedError, MissingExtraError) as error:
         if here:
             raise

@@ -123,7 +123,7 @@ class MarketConfig(Section):
     renames: tuple[Rename, ...] = ()
     """For `files`: former tickers, in order, as in `renames = [{ old = "FB", new = "META", until = 2022-06-08 }]`."""
     ticker: Ticker | None = None
-    """For `files` of one ticker: their ticker, if neither a column nor their name tells it."""
+    """For `files` of one ticker: their ticker, whatever their columns and names say."""
     date_format: str | None = None
     """For `files`: the format of dates as in strptime, such as `%m/%d/%Y`, or `epoch` (since 1970), `excel` or `roc`
     (years of the Republic of China). Not set: the one that reads the dates of a file."""
@@ -134,8 +134,8 @@ class MarketConfig(Section):
     header: tuple[str, ...] = ()
     """For `files` without a header line: the names of their columns, in order (`date,open,high,low,close,volume`)."""
     time_zone: str | None = None
-    """For `files` with times in UTC or with an offset: the time zone of the exchange (`Asia/Tokyo`), which gives the
-    date. Not set: the date as written."""
+    """For `files` with times in UTC or with an offset: the time zone of the exchange (`Asia/Tokyo`), where a time gives
+    its date. Not set: the date as written."""
     missing_volume: Literal["error", "zero"] = "error"
     """For `files`: `zero` reads a missing volume as 0, for indices and currencies, which have none."""
     ignore_files: tuple[str, ...] = ()
@@ -179,9 +179,9 @@ class MarketConfig(Section):
         """Rejects a format that does not determine a day, such as one without a year."""
         if value in _DATE_FORMS:
             return value
-        day = dt.datetime(2024, 12, 31)
+        day = dt.datetime(2024, 12, 31, tzinfo=dt.UTC)
         try:
-            valid = value is None or dt.datetime.strptime(day.strftime(value), value) == day
+            valid = value is None or dt.datetime.strptime(day.strftime(value), value).date() == day.date()
         except ValueError:
             valid = False
         if not valid:

@@ -31,6 +31,12 @@ VALUES = pa.schema(
 UNREADABLE = "unreadable"
 """What the source has where a value was not understood, such as `close='12,3x'`; null if all values were read."""
 
+TEXT_LINE = "line"
+"""Name of the text in `unreadable` for a line that is no bar, such as a footnote."""
+
+NO_BAR = (f"{TEXT_LINE}=", "header=")
+"""Beginnings of `unreadable` in rows that are no bars: lines of text and repeated headers."""
+
 BARS = VALUES.append(pa.field(UNREADABLE, pa.string()))
 """Bars as a source delivers them, including duplicates, faults and missing values.
 

@@ -47,7 +47,7 @@ _FITS = 0.97
 _ALIKE = 0.01
 """Calendars whose Jaccard indices differ by less fit equally well: the likeliest one is named."""
 _MOST_ARE_SESSIONS, _ALL_ARE_SESSIONS = 0.98, 0.995
-_ONE_A_DAY = "daily bars from the same place (yfinance: interval='1d'; pandas, for shorter bars: resample('1D'))"
+ONE_A_DAY = "daily bars from the same place (yfinance: interval='1d'; pandas, for shorter bars: resample('1D'))"
 _ROWS_OF_SHORTER_BARS = 3.0
 _REGULAR = 0.8
 """Share of the steps between dates that agree with the interval."""
@@ -96,7 +96,7 @@ def describe_fit(days: NDArray[np.int32], rows_per_day: float, tickers: Sequence
         code: The configured calendar.
     """
     if apart := bars_apart(days, rows_per_day):
-        return Problem(f"the bars are {apart}, and daily bars are needed", _ONE_A_DAY, is_interval=True)
+        return Problem(f"the bars are {apart}, and daily bars are needed", ONE_A_DAY, is_interval=True)
     if len(days) < _FEWEST:
         return None
     recent = days[-_LATEST:]
@@ -119,22 +119,36 @@ def describe_fit(days: NDArray[np.int32], rows_per_day: float, tickers: Sequence
 def describe_bars(bars: pa.Table, code: str) -> Problem | None:
     """Returns why the dates of one ticker's bars do not fit the calendar `code`; see `describe_fit`.
 
-    Rows without a close, exact copies, and rows that were carried over days without a session are no bars here.
+    Rows that were carried over days without a session are no bars here.
 
     Args:
         bars: BARS of one ticker, in any order.
         code: The configured calendar.
     """
+    days, rows_per_day = dates_of(bars, code)
+    if not len(days):
+        return None
+    return describe_fit(days, rows_per_day, [bars.column("ticker")[0].as_py() or ""], code)
+
+
+def dates_of(bars: pa.Table, code: str = "") -> tuple[NDArray[np.int32], float]:
+    """Returns the dates of one ticker's bars, sorted and unique, and the median number of rows of a date.
+
+    Rows without a close and exact copies do not count.
+
+    Args:
+        bars: BARS of one ticker, in any order.
+        code: A calendar: rows on days without a session that repeat the row before do not count.
+    """
     bars = bars.filter(pc.and_(bars.column("date").is_valid(), pc.is_finite(bars.column("close")))).sort_by("date")
     if not bars.num_rows:
-        return None
+        return np.empty(0, np.int32), 0.0
     day = columns.days(bars.column("date"))
     again = repeats(*(columns.floats(bars.column(name)) for name in ("open", "high", "low", "close")))
-    off_session = ~np.isin(day, _known_sessions(day, code))
+    off_session = ~np.isin(day, _known_sessions(day, code)) if code else np.zeros(len(day), bool)
     copy = np.append(False, day[1:] == day[:-1])
     days, counts = np.unique(day[~(again & (off_session | copy))], return_counts=True)
-    ticker = bars.column("ticker")[0].as_py() or ""
-    return describe_fit(days, float(np.median(counts)), [ticker], code)
+    return days, float(np.median(counts))
 
 
 def bars_apart(days: NDArray[np.int32], rows_per_day: float) -> str:

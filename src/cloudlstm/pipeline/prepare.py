@@ -7,6 +7,7 @@ The result for a ticker does not depend on the other tickers of its shard.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -75,7 +76,7 @@ class _Pipeline:
             and not isinstance(source, RemoteSource)
             and not Manifest.load(self._context.paths, STEP)
         ):
-            source.look()  # the launcher may have no access to them
+            source.look(config.universe.exclude)  # the launcher may have no access to them
 
         def work(step: StepRun) -> TaskResult:
             return Ingest(step, self._spark).run(source, requested)
@@ -227,8 +228,10 @@ def _evidence(
         table = read_shard(holder)
         return describe_bars(table.filter(pc.equal(table.column("ticker"), ticker)), calendar)
 
+    numbers = itertools.count(1)
+
     def save(names: str) -> str:
-        uri = step.data.uri("rejected-tickers.txt")
+        uri = step.data.uri(f"tickers-{next(numbers)}.txt")
         storage.write(uri, names.encode())
         return uri.removeprefix("file://")
 

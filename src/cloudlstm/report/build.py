@@ -110,7 +110,7 @@ def build_report(inputs: ReportInputs) -> Report:
 
 def _universe(config: RunConfig, splits: Mapping[str, Forecasts]) -> tuple[str, ...]:
     scored = {name for split in splits.values() for name in split.tickers}
-    return tuple(sorted(scored | set(config.universe.tickers)))
+    return tuple(sorted((scored | set(config.universe.tickers)) - set(config.universe.exclude)))
 
 
 def _baselines(fit: BaselineFit) -> Baselines:

@@ -52,7 +52,8 @@ def caveats(config: RunConfig, training: Training, quality: Quality, forecasts: 
 
 def _survivorship(config: RunConfig, quality: Quality, forecasts: NextForecasts) -> Iterator[str]:
     """What is known about companies that are missing from a real universe, and what is not."""
-    if set(config.universe.tickers) == set(CORE_SIX) and not config.universe.path:
+    core = set(config.universe.tickers) == set(CORE_SIX) and not config.universe.path and not config.universe.exclude
+    if core:
         origin = "the six default ones, chosen because their companies did well"
     else:
         named = config.universe.path or config.universe.tickers

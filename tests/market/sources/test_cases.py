@@ -110,7 +110,7 @@ READ = [
     Case("thousands_volume", WHOLE, ("AAPL", "2019-01-02", 40.22, 1715120)),
     Case("ticker_folders_year_files", {"AAPL": 502, "MSFT": 502}, ("MSFT", "2023-01-03", 242.7351, 1553386)),
     Case("trailing_blank_tickers", {"AAPL": 300, "MSFT": 300}, ("AAPL", "2023-10-23", 21.1277, 2621433)),
-    Case("trailing_footer", WHOLE, AAPL, rejected={"unreadable_key": 1}),
+    Case("trailing_footer", WHOLE, AAPL, rejected={"text_line": 1}),
     Case("yahoo_delisted", WHOLE, AAPL),
     Case("yahoo_web", WHOLE, AAPL),
     Case("yf_download_one", WHOLE, ("AAPL", "2019-01-02", 40.22, 1715120)),

@@ -225,28 +225,42 @@ def test_few_other_texts_are_unreadable_and_many_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "has_times", "in_utc"),
+    ("values", "has_times"),
     [
-        (["2024-01-02"], False, False),
-        (["2024-01-02 00:00:00"], False, False),
-        (["2024-01-02 09:30"], True, False),
-        (["2024-01-02T09:30Z"], True, True),
-        (["2024-01-02 00:00:00+00:00"], False, True),
-        (["2024-01-02 09:30+00:00", "2024-01-03 09:30-05:00"], True, False),
-        (["1704205800"], True, True),
-        (["45293.5"], True, False),
+        (["2024-01-02"], False),
+        (["2024-01-02 00:00:00"], False),
+        (["2024-01-02 09:30"], True),
+        (["2024-01-02T09:30Z"], True),
+        (["2024-01-02 00:00:00+00:00"], False),
+        (["1704205800"], True),
+        (["45293.5"], True),
     ],
 )
-def test_times_and_their_zone_are_told(values: list[str], has_times: bool, in_utc: bool) -> None:
+def test_times_are_told(values: list[str], has_times: bool) -> None:
     parsed = dates.parse(column(values), dates.find_form(column(values), None, "date", URI))
-    assert (parsed.has_times, parsed.in_utc) == (has_times, in_utc)
+    assert parsed.has_times == has_times
 
 
-@pytest.mark.parametrize("text", ["2024-01-01T15:00:00Z", "2024-01-01 10:00:00-05:00", "1704121200"])
-def test_a_time_with_an_offset_has_its_date_in_the_zone_of_the_exchange(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["2024-01-01T15:00:00Z", "2024-01-01 10:00:00-05:00", "1704121200", "2024-01-01 15:00:00"]
+)
+def test_a_time_has_its_date_in_the_zone_of_the_exchange(text: str) -> None:
     assert read([text]) == [dt.date(2024, 1, 1)]
     assert read([text], "Asia/Tokyo") == [dt.date(2024, 1, 2)]
-    assert read(["2024-01-01 15:00:00"], "Asia/Tokyo") == [dt.date(2024, 1, 1)]
+
+
+def test_a_date_without_a_time_stays_in_every_zone() -> None:
+    assert read(["2024-01-01"], "America/New_York") == [dt.date(2024, 1, 1)]
+    assert read(["2024-01-01 00:00:00"], "America/New_York") == [dt.date(2024, 1, 1)]
+    naive = pa.chunked_array([pa.array([dt.datetime(2024, 1, 1)], pa.timestamp("us"))])
+    assert read(naive, "America/New_York") == [dt.date(2024, 1, 1)]
+    timed = pa.chunked_array([pa.array([dt.datetime(2024, 1, 1, 15)], pa.timestamp("us"))])
+    assert read(timed, "Asia/Tokyo") == [dt.date(2024, 1, 2)]
+
+
+def test_times_without_marks_and_of_several_units() -> None:
+    assert read(["202401021600", "202401031600"]) == [dt.date(2024, 1, 2), dt.date(2024, 1, 3)]
+    assert read(["1704153600000", "1704240000000000"]) == [dt.date(2024, 1, 2), dt.date(2024, 1, 3)]
 
 
 def test_timestamps_have_their_date_in_the_zone_of_the_exchange() -> None:

@@ -62,8 +62,11 @@ def test_a_column_that_is_not_used_may_be_in_any_encoding() -> None:
 
 
 def test_a_configured_encoding_is_used() -> None:
-    with pytest.raises(UnreadableSourceError, match="is not in UTF-8, and its columns are not understood") as caught:
+    with pytest.raises(UnreadableSourceError, match="has no column close; it has Datum, Kürzel, Eröffnung") as caught:
         parsed(GERMAN.replace("Schluss", "Čára").encode("cp1250"))
+    assert caught.value.hint == "market.columns.close=NAME"
+    with pytest.raises(UnreadableSourceError, match="is not in UTF-8, and its columns are not understood") as caught:
+        parsed("ÿ,þ\n1,2\n".encode("cp1252"))
     assert "market.encoding=NAME" in caught.value.hint
     found = parsed(GERMAN.replace("Schluss", "Čára").encode("cp1250"), encoding="cp1250", columns={"close": "Čára"})
     assert found.bars["close"].to_pylist() == [2.0]
@@ -93,3 +96,12 @@ def test_a_file_of_another_kind_is_named(data: bytes, words: str) -> None:
     with pytest.raises(UnreadableSourceError, match=words) as caught:
         parsed(data)
     assert caught.value.hint
+
+
+def test_text_below_an_ascii_header_names_the_setting() -> None:
+    with pytest.raises(UnreadableSourceError, match="not readable as CSV or Parquet") as caught:
+        parsed(ENGLISH.replace("AAA", "Nestlé").encode("cp1252"))
+    assert caught.value.hint.startswith("market.encoding=")
+    assert parsed(ENGLISH.replace("AAA", "Nestlé").encode("cp1252"), encoding="cp1252").bars["ticker"].to_pylist() == [
+        "NESTLÉ"
+    ]

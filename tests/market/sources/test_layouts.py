@@ -139,7 +139,7 @@ def test_rows_with_one_field_more_than_the_header_have_a_column_without_a_name()
 def test_a_line_of_text_below_the_bars_is_kept_with_its_text() -> None:
     table = parsed(HEADER + ROW + "\nSource: an example\n").bars
     assert table["date"].to_pylist() == [dt.date(2020, 1, 2), None]
-    assert table["unreadable"].to_pylist() == [None, "row='Source: an example'"]
+    assert table["unreadable"].to_pylist() == [None, "line='Source: an example'"]
 
 
 def test_a_missing_volume_is_zero_only_if_so_configured(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_value_that_is_not_understood_keeps_its_text() -> None:
 def test_the_ticker_of_a_file_without_one_can_be_set() -> None:
     text = HEADER.replace("ticker,", "") + ROW.replace("AAA,", "")
     assert parsed(text, "file:///prices.csv", ticker="aaa").bars["ticker"].to_pylist() == ["AAA"]
-    assert parsed(HEADER + ROW, "file:///prices.csv", ticker="BBB").bars["ticker"].to_pylist() == ["AAA"]
+    assert parsed(HEADER + ROW, "file:///prices.csv", ticker="BBB").bars["ticker"].to_pylist() == ["BBB"]
 
 
 def test_a_ticker_may_be_marked_as_text_for_a_spreadsheet() -> None:
@@ -200,3 +200,32 @@ def test_the_settings_of_reading_are_part_of_the_identity(tmp_path: Path, settin
 def write(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
+
+
+def test_a_column_of_something_else_than_tickers_does_not_hide_the_name_of_the_file() -> None:
+    text = HEADER.replace("ticker", "Name") + ROW.replace("AAA", "Common Stock") * 3
+    found = parsed(text, "file:///AAPL.csv")
+    assert set(found.bars["ticker"].to_pylist()) == {"AAPL"}
+    assert any("the column 'Name' has one value" in note for note in found.notes)
+    assert set(parsed(text, "file:///AAPL.csv", columns={"ticker": "Name"}).bars["ticker"].to_pylist()) == {
+        "COMMON STOCK"
+    }
+    assert set(parsed(HEADER + ROW, "file:///BBB.csv", columns={"ticker": "-"}).bars["ticker"].to_pylist()) == {"BBB"}
+
+
+def test_a_repeated_header_is_no_bar_and_must_have_the_same_columns(tmp_path: Path) -> None:
+    table = parsed(HEADER + ROW + HEADER + ROW).bars
+    assert table["unreadable"].to_pylist() == [None, "header='date'", None]
+    other = "date,ticker,close,high,low,open,volume\n"
+    with pytest.raises(
+        UnreadableSourceError, match="a second header with other columns: 'close' in the place of 'open'"
+    ):
+        parsed(HEADER + ROW + other + ROW)
+
+
+def test_the_number_of_ticks_is_told() -> None:
+    text = "<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\n2020.01.02\t1\t3\t1\t2\t7\t900\n"
+    found = parsed(text, "file:///AAPL_Daily.csv")
+    assert found.bars["volume"].to_pylist() == [7]
+    assert any("a number of ticks" in note for note in found.notes)
+    assert parsed(text, "file:///A.csv", columns={"volume": "<VOL>"}).bars["volume"].to_pylist() == [900]

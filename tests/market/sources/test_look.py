@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import shlex
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,8 @@ def test_what_was_found(tmp_path: Path) -> None:
     assert findings.tickers == ("AAPL", "MSFT")
     assert (findings.first, findings.last) == (dt.date(2020, 1, 2), days()[-1])
     assert findings.notes == (
-        "the ticker is taken from the name of the file or its folder: AAPL (and so of 1 more files)",
-        "the first line is skipped",
+        "AAPL.csv: the ticker is taken from the name of the file or its folder: AAPL; the same for 1 more file",
+        "MSFT.csv: the first line is skipped",
     )
 
 
@@ -119,7 +120,7 @@ def test_several_rows_of_a_date_need_a_column_of_tickers(tmp_path: Path) -> None
 def test_two_files_of_one_name_with_other_prices_are_an_error(tmp_path: Path) -> None:
     write(tmp_path / "nyse" / "AAL.csv", HEADER + lines())
     write(tmp_path / "lse" / "AAL.csv", HEADER + lines(20.0))
-    with pytest.raises(UnreadableSourceError, match="two files are named after the ticker AAL"):
+    with pytest.raises(UnreadableSourceError, match="two files are of the ticker AAL"):
         looked(tmp_path)
     write(tmp_path / "lse" / "AAL.csv", HEADER + lines())
     assert looked(tmp_path).tickers == ("AAL",)
@@ -145,7 +146,7 @@ def test_tickers_that_differ_in_case_are_told(tmp_path: Path) -> None:
         for line in lines(first="2020-01-02" if name == "bacpl" else "2021-03-01").splitlines()
     )
     write(tmp_path / "bars.csv", text)
-    assert looked(tmp_path).notes == ("tickers that differ in case only are one: BACPL, bacpl",)
+    assert looked(tmp_path).notes == ("bars.csv: tickers that differ in case only are one: BACPL, bacpl",)
 
 
 def test_a_source_that_is_gone_is_a_data_error(tmp_path: Path) -> None:
@@ -181,3 +182,61 @@ def test_dates_of_another_calendar_are_an_error_unless_the_limits_are_raised(tmp
         write(tmp_path / f"{name}.csv", HEADER + lines(count=200))
     findings = look_at_source(parse(document))
     assert any("7203.T.csv: the dates fit the calendar XTKS" in note for note in findings.notes)
+
+
+def test_a_large_file_with_other_numbers_and_a_long_header_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "WHOLE_BYTES", 1)
+    text = HEADER + "".join(
+        f'{day},"1,010.5","1,011.5","1,009.5","1,010.{n % 7}",{n + 1}\n' for n, day in enumerate(days())
+    )
+    write(tmp_path / "NVR.csv", text)
+    tickers = [f"T{number:04d}" for number in range(3000)]
+    fields = ["Close", "High", "Low", "Open", "Volume"]
+    wide = [",".join(["Price", *(field for field in fields for _ in tickers)])]
+    wide += [",".join(["Ticker", *tickers * 5]), ",".join(["Date", *[""] * 15_000])]
+    wide += [",".join([str(day), *["10.25"] * 12_000, *["7"] * 3_000]) for day in days(count=2)]
+    write(tmp_path / "wide.csv", "\n".join(wide) + "\n")
+    (tmp_path / "none.csv.gz").write_bytes(gzip.compress(b""))
+    assert looked(tmp_path).first == dt.date(2020, 1, 2)
+
+
+def test_only_the_tickers_and_dates_of_the_run_are_compared_with_the_calendar(tmp_path: Path) -> None:
+    day = dt.date(2020, 1, 1)
+    every = [day + dt.timedelta(days=number) for number in range(300)]
+    rows = [f"{day},BTC-USD,10,11,9,{10 + n % 7 / 10},{n + 1}\n" for n, day in enumerate(every)]
+    rows += [line.replace(",", ",AAPL,", 1) + "\n" for line in lines(count=100).splitlines()]
+    write(tmp_path / "bars.csv", "date,ticker,open,high,low,close,volume\n" + "".join(rows))
+    document = {"market": {"source": "files", "path": str(tmp_path), "start": "2019-01-01"}}
+    assert look_at_source(parse(document)).notes  # one of two
+    for words in (["universe.tickers=AAPL"], ["universe.exclude=BTC-USD"]):
+        assert not look_at_source(parse(document, words)).notes
+    with pytest.raises(DataError, match="fit the calendar 24/7"):
+        look_at_source(parse(document, ["universe.tickers=BTC-USD"]))
+
+
+def test_other_files_of_the_folder_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "AAPL.csv", HEADER + lines())
+    for name in ("_GSPC.csv", "MSFT.csv.bz2", "README.md", "_SUCCESS"):
+        write(tmp_path / name, "x")
+    assert "2 other files in the folder are not read: MSFT.csv.bz2, _GSPC.csv" in looked(tmp_path).notes
+
+
+@pytest.mark.parametrize("name", ["notes [1].csv", "notes, 1.csv", "my notes.csv"])
+def test_the_hint_leaves_out_a_file_of_any_name(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "AAPL.csv", HEADER + lines())
+    write(tmp_path / name, "a,b\n1,2\n")
+    with pytest.raises(UnreadableSourceError) as caught:
+        looked(tmp_path)
+    word = shlex.split(caught.value.hint.removesuffix(" to leave it out"))[0]
+    config = parse({"market": {"source": "files", "path": str(tmp_path)}}, [word])
+    assert look_at_source(config).tickers == ("AAPL",)
+
+
+def test_a_weekly_file_among_daily_ones_is_an_error(tmp_path: Path) -> None:
+    for number in range(8):
+        write(tmp_path / f"T{number}.csv", HEADER + lines(count=200))
+    write(tmp_path / "WEEK.csv", HEADER + "".join(line + "\n" for line in lines(count=200).splitlines()[::5]))
+    with pytest.raises(DataError, match=r"WEEK\.csv: the bars are a week apart"):
+        looked(tmp_path)

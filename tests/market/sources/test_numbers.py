@@ -32,7 +32,11 @@ def read(text: str, mark: DecimalMark = ".") -> float | str | None:
 def mark_of(likely: DecimalMark | None = None, **texts: str) -> DecimalMark:
     """The decimal mark of columns whose values stand here with blanks between them."""
     return numbers.decimal_mark(
-        {name: column(*value.split()) for name, value in texts.items()}, None, "file:///x.csv", likely=likely
+        {name: column(*value.split()) for name, value in texts.items()},
+        None,
+        "file:///x.csv",
+        likely=likely,
+        volumes=[name for name in texts if name not in ("open", "high", "low", "close")],
     )
 
 

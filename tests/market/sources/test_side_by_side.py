@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cloudlstm.errors import UnreadableSourceError
 from market.sources.file_sources import parsed
 
 FIELDS = ("Close", "High", "Low", "Open", "Volume")
@@ -80,3 +81,26 @@ def test_pairs_as_names_in_parquet(swapped: bool, index: str) -> None:
 def test_an_ordinary_first_row_of_text_is_no_row_of_tickers() -> None:
     text = line("Date", *FIELDS) + line("2024-01-02", *["N/A"] * 5) + line("2024-01-03", *AAPL)
     assert parsed(text, "file:///AAPL.csv").bars["close"].to_pylist() == [None, 2.0]
+
+
+@pytest.mark.parametrize("join", ["PX_{f}", "{f} USD", "adj_{f}"])
+def test_a_word_around_all_names_that_is_no_ticker_leaves_the_ticker_to_the_file(join: str) -> None:
+    names = [join.format(f=field) for field in FIELDS]
+    assert closes(line("Date", *names) + line("2024-01-02", *AAPL), "file:///AAPL.csv") == {"AAPL": AAPL}
+
+
+def test_a_row_of_units_is_no_row_of_tickers() -> None:
+    text = line("Date", *FIELDS) + line("", *["USD"] * 5) + line("2024-01-02", *AAPL)
+    assert closes(text, "file:///AAPL.csv") == {"AAPL": AAPL}
+
+
+def test_a_ticker_that_lacks_columns_has_missing_values() -> None:
+    header = line("Price", *FIELDS, "Close") + line("Ticker", *["AAPL"] * 5, "USDJPY") + line("Date", *[""] * 6)
+    rows = parsed(header + line("2024-01-02", *AAPL, 150.0), "file:///x.csv").bars.to_pylist()
+    assert [(row["ticker"], row["close"], row["volume"]) for row in rows] == [("AAPL", 2.0, 7), ("USDJPY", 150.0, None)]
+
+
+def test_the_names_of_columns_cannot_be_set_for_tickers_side_by_side() -> None:
+    text = TWO["as written"] + line("2024-01-02", *BOTH)
+    with pytest.raises(UnreadableSourceError, match=r"tickers side by side, to which market\.columns does not apply"):
+        parsed(text, columns={"close": "Adj Close"})

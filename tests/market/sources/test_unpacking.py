@@ -152,5 +152,5 @@ def test_text_numbers_in_parquet_are_parsed() -> None:
 
 
 def test_an_endless_header_line_is_an_error() -> None:
-    with pytest.raises(UnreadableSourceError, match="no header line within its first 1 MiB"):
+    with pytest.raises(UnreadableSourceError, match="no header line within its first 1,024 KiB"):
         parsed(gzip.compress(b"0" * (3 << 20)), "file:///x.csv.gz")

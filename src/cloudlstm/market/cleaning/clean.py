@@ -211,7 +211,7 @@ def _examples(raw: pa.Table, shard: Shard) -> dict[str, str]:
             if row[bars.UNREADABLE]:
                 where = f"{row[bars.UNREADABLE]} in {row['source']}"
             elif rule.reason == "duplicate_conflict":
-                last = int(np.searchsorted(shard.key, shard.key[rows[0]], side="right")) - 1
-                where += f" and in {raw.column('source')[last]}"
+                same = np.flatnonzero((shard.key == shard.key[rows[0]]) & (shard.verdict == 0))
+                where += f" and in {raw.column('source')[int(same[-1])]}" if len(same) else ""
             examples[rule.reason] = where
     return examples

@@ -58,7 +58,7 @@ class Evidence:
         causes: By ticker: why the source had no bars for it.
         examples: By reason: the first row that was rejected for it, as text.
         dates: Returns what is wrong with the dates of a ticker's bars, if anything.
-        save: Stores the names of many tickers, joined by commas, and returns the path or URI.
+        save: Stores the names of many tickers, joined by commas, in a file of their own, and returns its path or URI.
     """
 
     causes: Mapping[str, str] = field(default_factory=dict)
@@ -121,7 +121,7 @@ def find_problems(counted: Counted, config: CleanConfig, evidence: Evidence) -> 
         n_refused = sum(counted.total[reason] for reason in GATED)
         if filled is not None and 2 * n_refused > counted.total["filled"]:
             found.remove(filled)
-        if tickers is not None and len(counted.by_ticker) == 1:
+        if tickers is not None and sum(1 for name in counted.by_ticker if name) == 1:
             found.remove(tickers)
     return [*([missing] if missing is not None else []), *found]
 

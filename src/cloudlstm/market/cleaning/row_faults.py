@@ -20,6 +20,11 @@ _MOST_OUTSIDE = 1.25
 _NOTHING: Rows = np.empty(0, np.intp)
 
 
+def text_line(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns lines of text and repeated headers between bars."""
+    return np.flatnonzero(shard.text_line)
+
+
 def unreadable_key(shard: Shard, _: CleanConfig) -> Rows:
     """Returns rows without a ticker or a date."""
     # In the sorted table, missing tickers are at the end, and missing dates at the end of their ticker.

@@ -28,6 +28,7 @@ from cloudlstm.market.cleaning.row_faults import (
     non_positive_price,
     off_calendar,
     price_outside_range,
+    text_line,
     unreadable_key,
     unreadable_value,
     wild_range,
@@ -129,6 +130,13 @@ def _stale_begin(shard: Shard, _: CleanConfig) -> Rows:
 
 
 RULES: tuple[Rule, ...] = (
+    Rule(
+        "text_line",
+        "the row",
+        "a line of text, such as a footnote, or the header once more: it is no bar",
+        text_line,
+        gated=False,
+    ),
     Rule(
         "unreadable_key",
         "the row",

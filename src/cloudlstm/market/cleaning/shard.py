@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.market import columns
+from cloudlstm.market.bars import NO_BAR, UNREADABLE
 
 NO_VOLUME = np.iinfo(np.int64).min
 """Stands for a missing volume."""
@@ -30,6 +31,7 @@ class Shard:
         open, high, low, close, adj_close: Prices, NaN where missing.
         volume: Shares, NO_VOLUME where missing.
         unreadable: True where the source has a value that was not understood.
+        text_line: True where the row is a line of text or a repeated header.
         verdict: 0 for a kept row, otherwise 1 + the index of the rule that rejected it.
     """
 
@@ -45,6 +47,7 @@ class Shard:
     adj_close: NDArray[np.float64]
     volume: NDArray[np.int64]
     unreadable: NDArray[np.bool_]
+    text_line: NDArray[np.bool_]
     verdict: NDArray[np.uint8]
 
     @classmethod
@@ -58,13 +61,20 @@ class Shard:
         volume = columns.filled(columns.one_chunk(bars.column("volume")), NO_VOLUME)
         return cls(
             names, rank, day, columns.join_keys(rank, day), session_ordinals(day, sessions),
-            open_, high, low, close, adj_close, volume, bars.column("unreadable").is_valid().to_numpy(),
+            open_, high, low, close, adj_close, volume, *_unreadable(bars.column(UNREADABLE)),
             np.zeros(len(day), np.uint8),
         )  # fmt: skip
 
     def kept(self) -> NDArray[np.intp] | slice:
         """Returns the rows that no rule has rejected so far; a slice (no copy) if these are all rows."""
         return np.flatnonzero(self.verdict == 0) if self.verdict.any() else slice(None)
+
+
+def _unreadable(column: pa.ChunkedArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Returns which rows hold a value that was not understood, and which of them are lines of text."""
+    code, texts = columns.codes(column)
+    is_line = np.array([*((text or "").startswith(NO_BAR) for text in texts), False])
+    return code >= 0, is_line[code]
 
 
 def session_ordinals(day: NDArray[np.int32], sessions: NDArray[np.int32]) -> NDArray[np.int32]:

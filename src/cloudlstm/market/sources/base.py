@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -139,8 +139,12 @@ class Findings:
 class Lookable(Protocol):
     """A source that can be looked at more closely than by opening it."""
 
-    def look(self) -> Findings:
-        """Raises a CloudLSTMError if the source cannot deliver the bars; takes seconds at most."""
+    def look(self, exclude: Collection[str] = ()) -> Findings:
+        """Raises a CloudLSTMError if the source cannot deliver the bars.
+
+        Args:
+            exclude: Tickers that the run leaves out.
+        """
         ...
 
 
@@ -190,7 +194,7 @@ def look_at_source(config: RunConfig, *, closely: bool = True, services: bool = 
     remote = isinstance(source, RemoteSource)
     if not closely or not isinstance(source, Lookable) or (remote and not services):
         return Findings()
-    findings = source.look()
+    findings = source.look(config.universe.exclude)
     if findings.off_calendar and not _limits_are_raised(config.clean):
         message, hint = findings.off_calendar
         raise DataError(message, hint=hint)

@@ -45,6 +45,7 @@ _PARTS = (
 )
 _OTHER_PLACES = (
     (r"^((?:18|19|20|21)\d{6})(\d{6})$", r"\1 \2"),
+    (r"^((?:19|20)\d{6})(\d{4})$", r"\1T\2"),
     (r"^(\d{8})\.0*$", r"\1"),
     (r"^(\d{4}-\d{2}-\d{2})([+-]\d{2}:\d{2})$", r"\1 00:00\2"),
     (r"^(\pL+ \pL+ \d{1,2}) (\d{1,2}:\d{2}:\d{2})( [A-Z]{3,5})? (\d{4})$", r"\1 \4 \2\3"),
@@ -63,9 +64,12 @@ class Reading(NamedTuple):
     """Seconds that the time is ahead of UTC; NO_OFFSET where that is not written."""
 
     def in_zone(self, zone: str) -> Ints:
-        """Returns the days in a time zone, of the texts that have an offset."""
-        known = (self.days != NO_DATE) & (self.offset != NO_OFFSET)
-        second = self.days.astype(np.int64) * _DAY_SECONDS + np.maximum(self.second, 0) - self.offset
+        """Returns the days in a time zone, of the texts with a time. A time without an offset is in UTC."""
+        has_offset = self.offset != NO_OFFSET
+        in_utc = (self.second > 0).any() & (self.second != NO_TIME)  # midnights alone are dates without a time
+        known = (self.days != NO_DATE) & (has_offset | in_utc)
+        offset = np.where(has_offset, self.offset, 0)
+        second = self.days.astype(np.int64) * _DAY_SECONDS + np.maximum(self.second, 0) - offset
         moments = pa.array(np.where(known, second, 0)).cast(pa.timestamp("s", tz=zone))
         local = pc.local_timestamp(moments).cast(pa.date32()).cast(pa.int32()).to_numpy()
         return np.where(known, local, self.days).astype(np.int32)
@@ -115,7 +119,8 @@ def split(column: pa.ChunkedArray) -> Texts:
 def _all_epoch(number: NDArray[np.float64]) -> bool:
     """Whether all texts are numbers that are too large for a date, and none is a date and a time without marks."""
     with np.errstate(invalid="ignore"):
-        large = (number >= _LEAST_EPOCH) & ((number < 1.8e13) | (number >= 2.2e13))
+        written = ((number >= 1.8e13) & (number < 2.2e13)) | ((number >= 1.9e11) & (number < 2.1e11))
+        large = (number >= _LEAST_EPOCH) & ~written
     return bool(large.all())
 
 
@@ -193,9 +198,13 @@ def _strptime(text: str, date_format: str) -> tuple[int, int, int]:
 
 
 def _epoch(number: NDArray[np.float64]) -> Reading:
-    """Reads times since 1970 in UTC; the usual size of the numbers shows their unit."""
-    usual = 0.0 if np.isnan(number).all() else np.nanmedian(np.abs(number))
-    per_second = next(unit for below, unit in _EPOCH_UNITS if usual < below)
+    """Reads times since 1970 in UTC; the size of a number shows its unit, for small ones the usual size does."""
+    size = np.abs(number)
+    usual = 0.0 if np.isnan(number).all() else float(np.nanmedian(size))
+    bounds, units = (np.array(values) for values in zip(*_EPOCH_UNITS, strict=True))
+    own = units[np.searchsorted(bounds, size, side="right").clip(max=len(units) - 1)]
+    common = units[int(np.searchsorted(bounds, usual, side="right").clip(max=len(units) - 1))]
+    per_second = np.where(size >= bounds[0], own, common)
     return _of_days(number / per_second / _DAY_SECONDS, *_YEARS, offset=0)
 
 

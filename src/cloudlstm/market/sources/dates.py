@@ -30,7 +30,6 @@ weekend. So six dates without a weekend are taken for daily bars."""
 _LONG_DAYS = 60
 _EVERY_DAY = 1.2
 _IN_ORDER = 0.95
-_UTC = ("UTC", "ETC/UTC", "Z", "GMT", "+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,6 @@ class Dates:
     """For each row, whether it has a text that is no date."""
     has_times: bool = False
     """Whether a value has a time of day other than midnight."""
-    in_utc: bool = False
-    """Whether all values have times in UTC: their offset is zero, or they count from 1970."""
 
 
 def find_form(column: pa.ChunkedArray, configured: str | None, name: str, uri: str) -> DateForm:
@@ -90,7 +87,7 @@ def find_form(column: pa.ChunkedArray, configured: str | None, name: str, uri: s
         raise UnreadableSourceError(
             f"{uri}: {len(wrong):,} of the {present.sum():,} different dates of column {name!r} are not in the form "
             f"{form} of the others, the first is {texts.values[int(wrong[0])].as_py()!r}",
-            hint=_setting(texts, configured) or "mend these dates, or leave the file out of market.path",
+            hint=_setting(texts, configured) or "correct these dates, or leave the file out by market.ignore_files",
         )
     return DateForm(form)
 
@@ -101,7 +98,8 @@ def parse(column: pa.ChunkedArray, form: DateForm, zone: str | None = None) -> D
     Args:
         column: Dates, times, numbers or text.
         form: The form of numbers and texts, see `find_form`.
-        zone: The time zone of the exchange: a time with an offset gives its date there. None: the date as written.
+        zone: The time zone of the exchange, where a time gives its date. A time without an offset is in UTC. None: the
+            date as written.
     """
     if _has_days(column.type):
         return _of_timestamps(column, zone) if pa.types.is_timestamp(column.type) else _of_dates(column)
@@ -113,7 +111,6 @@ def parse(column: pa.ChunkedArray, form: DateForm, zone: str | None = None) -> D
         pa.chunked_array([columns.from_days(days.astype(np.int32))]),
         (days == NO_DATE) & ~texts.missing[texts.code],
         bool((reading.second[known] > 0).any()),
-        bool(known.any()) and bool((reading.offset[known] == 0).all()),
     )
 
 
@@ -127,12 +124,13 @@ def _of_dates(column: pa.ChunkedArray) -> Dates:
 
 def _of_timestamps(column: pa.ChunkedArray, zone: str | None) -> Dates:
     kind = column.type
-    if kind.tz and zone:
-        column = column.cast(pa.timestamp(kind.unit, tz=zone))
     local = pc.local_timestamp(column) if kind.tz else column
     days = local.cast(pa.date32(), safe=False)
     has_times = bool(pc.any(pc.not_equal(days.cast(local.type), local)).as_py())
-    return Dates(days, np.zeros(len(column), np.bool_), has_times, bool(kind.tz) and kind.tz.upper() in _UTC)
+    if zone and (kind.tz or has_times):
+        moved = pc.local_timestamp(column.cast(pa.timestamp(kind.unit, tz=zone)))
+        days = moved.cast(pa.date32(), safe=False)
+    return Dates(days, np.zeros(len(column), np.bool_), has_times)
 
 
 def _agreed(forms: list[str], found: dict[str, Reading]) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,7 +48,6 @@ _WRITTEN = re.compile(
     rf"(?:(?P<unit>{'|'.join(sorted(_SCALE, key=len, reverse=True))})\.?)?\s*{_CURRENCY}?\s*(?P<close>\))?",
     re.IGNORECASE,
 )
-_VOLUMES = ("vol", "shares", "qty", "quantity", "umsatz", "成交", "거래량", "出来高")
 _NOISE = r"[eE][+-]?[0-9]+|\pL+\.?|[^0-9.,]"
 
 
@@ -68,6 +67,7 @@ def decimal_mark(
     uri: str,
     *,
     likely: DecimalMark | None = None,
+    volumes: Collection[str] = (),
 ) -> DecimalMark:
     """Returns the decimal mark of a file.
 
@@ -79,6 +79,7 @@ def decimal_mark(
         configured: The setting `market.decimal`; if given, it is the answer.
         uri: The file, for the error message.
         likely: The mark to expect in such a file, as the comma in a file delimited by semicolons.
+        volumes: The file's names of columns of volumes, which are whole numbers.
 
     Raises:
         UnreadableSourceError: if nothing decides; the message reads a value in both ways.
@@ -93,7 +94,7 @@ def decimal_mark(
     if points or commas:
         return "." if points >= commas else ","
     both = [(name, mark) for name, text in texts.items() for mark in _MARKS if _count(text, _undecided(mark))]
-    if not both or any(mark == "," and (_is_volume(name) or _thousands_fit(texts[name])) for name, mark in both):
+    if not both or any(mark == "," and (name in volumes or _thousands_fit(texts[name])) for name, mark in both):
         return "."
     name, mark = both[0]
     if {mark for _, mark in both} == {likely}:
@@ -115,11 +116,6 @@ def _has_marks(column: pa.ChunkedArray) -> bool:
         pc.any(pc.or_(pc.match_substring(text, ","), pc.greater(pc.count_substring(text, "."), 1))).as_py()
         for text in (chunk.cast(pa.string()) for chunk in texts)
     )
-
-
-def _is_volume(name: str) -> bool:
-    """Whether a column has whole numbers, by its name."""
-    return any(word in name.lower() for word in _VOLUMES)
 
 
 def _bare(text: pa.Array) -> pa.Array:

@@ -11,51 +11,64 @@ import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-ALIASES: dict[str, tuple[str, ...]] = {
+_WRITTEN = {
     "ticker": (
-        "ticker", "symbol", "tickersymbol", "stocksymbol", "ticker symbol", "stock symbol", "symbols", "tickers",
-        "instrument", "security", "secid", "ric", "stockcode", "code", "stock", "scrip", "tradingsymbol", "name",
-        "kürzel", "symbole", "símbolo", "simbolo", "ativo", "тикер", "股票代码", "股票代碼", "证券代码",
-        "證券代號", "代码", "代碼", "代號", "銘柄コード", "コード", "종목코드",
+        "ticker, symbol, tickersymbol, stocksymbol, ticker symbol, stock symbol, symbols, tickers, tckr symb, "
+        "ts code, instrument, security, secid, ric, stockcode, code, stock, scrip, tradingsymbol, name, kürzel, "
+        "symbole, símbolo, simbolo, ativo, тикер, 股票代码, 股票代碼, 证券代码, 證券代號, 代码, 代碼, "
+        "代號, 銘柄コード, コード, 종목코드"
     ),
     "date": (
-        "date", "datetime", "timestamp", "time", "day", "tradedate", "tradingdate", "trading day", "trade day",
-        "open time", "opentime", "datum", "fecha", "data", "data pregão", "jour", "дата", "日期", "交易日期", "交易日",
-        "時間", "时间", "日付", "日付け", "날짜", "일자", "tarih", "päivä", "dato", "ds",
+        "date, datetime, timestamp, time, day, tradedate, tradingdate, trading day, trade day, trad dt, "
+        "open time, opentime, datum, fecha, data, data pregão, jour, дата, 日期, 交易日期, 交易日, 時間, "
+        "时间, 日付, 日付け, 날짜, "
+        "일자, tarih, päivä, dato, ds"
     ),
     "open": (
-        "open", "openprice", "opening price", "price open", "eröffnung", "eröffn", "eröffnungskurs", "erster",
-        "apertura", "abertura", "ouverture", "ouv", "openen", "öppning", "åpning", "avaus", "açılış", "otwarcie",
-        "откр", "открытие", "цена открытия", "开盘", "開盤", "开盘价", "開盤價", "始値", "시가",
+        "open, opn pric, openprice, opening price, price open, eröffnung, eroeffnung, eröffn, eröffnungskurs, "
+        "erster, apertura, abertura, ouverture, ouv, openen, öppning, åpning, avaus, açılış, otwarcie, откр, "
+        "открытие, цена открытия, 开盘, 開盤, 开盘价, 開盤價, 始値, 시가"
     ),
     "high": (
-        "high", "highprice", "price high", "day high", "hoch", "tageshoch", "höchst", "höchstkurs", "máximo", "máxima",
-        "massimo", "plus haut", "haut", "hoog", "högsta", "yüksek", "najwyższy", "макс", "максимум",
-        "максимальная цена", "高", "最高", "最高价", "最高價", "高値", "고가",
+        "high, hgh pric, highprice, price high, day high, hoch, tageshoch, höchst, höchstkurs, máximo, máxima, "
+        "massimo, plus haut, haut, hoog, högsta, yüksek, najwyższy, maks, max, макс, максимум, "
+        "максимальная цена, 高, 最高, 最高价, 最高價, 高値, 고가"
     ),
     "low": (
-        "low", "lowprice", "price low", "day low", "tief", "tagestief", "tiefst", "tiefstkurs", "mínimo", "mínima",
-        "minimo", "plus bas", "bas", "laag", "lägsta", "düşük", "najniższy", "мин", "минимум", "минимальная цена",
-        "低", "最低", "最低价", "最低價", "安値", "저가",
+        "low, lw pric, lowprice, price low, day low, tief, tagestief, tiefst, tiefstkurs, mínimo, mínima, "
+        "minimo, plus bas, bas, laag, lägsta, düşük, najniższy, min, мин, минимум, минимальная цена, 低, "
+        "最低, 最低价, "
+        "最低價, 安値, 저가"
     ),
     "close": (
-        "close", "closeprice", "closing price", "price close", "close last", "last close", "price", "last",
-        "last price", "schluss", "schlusskurs", "zuletzt", "letzter", "cierre", "fechamento", "chiusura", "clôture",
-        "cloture", "dernier", "último", "ultimo", "slot", "slotkoers", "laatste", "stängning", "kapanış", "şimdi",
-        "zamknięcie", "ostatnio", "цена", "закрытие", "цена закрытия", "收盘", "收盤", "收盘价", "收盤價", "終値",
-        "종가",
+        "close, cls pric, closeprice, closing price, price close, close last, last close, price, last, "
+        "last price, schluss, schlusskurs, zuletzt, letzter, cierre, fechamento, chiusura, clôture, cloture, "
+        "dernier, último, ultimo, slot, slotkoers, laatste, stängning, kapanış, şimdi, zamknięcie, ostatnio, "
+        "цена, закрытие, цена закрытия, 收盘, 收盤, 收盘价, 收盤價, 終値, 종가"
     ),
     "adj_close": (
-        "adj close", "adjusted close", "adjusted closing price", "close adj", "close adjusted", "adj close price",
-        "调整后收盘价", "調整後終値",
+        "adj close, adjusted close, adjusted, adj, adjusted closing price, close adj, close adjusted, "
+        "adj close price, 调整后收盘价, 調整後終値"
     ),
     "volume": (
-        "volume", "tick vol", "tick volume", "vol", "shares", "share volume", "shares traded", "total trade quantity",
-        "total traded quantity", "traded volume", "trade volume", "volumen", "umsatz", "stück", "volumes", "объём",
-        "объем", "成交量", "成交股數", "成交股数", "交易量", "出来高", "거래량", "hacim", "wolumen", "obrót",
+        "volume, tick vol, tick volume, vol, number of shares, shares, stück, stuecke, stücke, share volume, "
+        "shares traded, total trade quantity, total traded quantity, traded volume, trade volume, ttl trd qnty, "
+        "tottrdqty, ttl tradg vol, volumen, umsatz, volumes, объём, объем, 成交量, 成交股數, 成交股数, "
+        "交易量, 出来高, 거래량, "
+        "hacim, hac, wolumen, wol, obrót"
     ),
-}  # fmt: skip
+}
+
+ALIASES = {column: tuple(names.split(", ")) for column, names in _WRITTEN.items()}
 """Columns of bars -> names in files, the most certain one first."""
+
+UNCERTAIN = frozenset(
+    ("instrument", "security", "secid", "stockcode", "code", "stock", "scrip", "name", "symbole", "simbolo", "ativo")
+)
+"""Names of a column of tickers that can also be one of something else, such as a company or a currency."""
+
+NONE = "-"
+"""Value of `market.columns.ticker` that says that a file has no such column."""
 
 OPTIONAL = ("ticker", "adj_close")
 """Columns that a file need not have."""
@@ -83,6 +96,11 @@ def column_of(name: str) -> str | None:
     return _COLUMN_OF.get(plain(name))
 
 
+def is_uncertain(name: str) -> bool:
+    """True for a name of a column of tickers that can also be one of something else."""
+    return plain(name) in UNCERTAIN
+
+
 def is_nameless(name: str) -> bool:
     """True for a name that programs write for an index without a name: "", "Unnamed: 0", "__index_level_0__"."""
     return bool(_NAMELESS.match(plain(name)))
@@ -104,6 +122,8 @@ def match(names: Sequence[str], mapping: Mapping[str, str]) -> tuple[dict[str, i
     found: dict[str, int] = {}
     unclear: dict[str, list[int]] = {}
     for column, aliases in _PLAIN.items():
+        if mapping.get(column) == NONE:
+            continue
         if column in mapping:
             exact = [place for place, name in enumerate(names) if name == mapping[column]]
             candidates = exact or places.get(plain(mapping[column]), [])

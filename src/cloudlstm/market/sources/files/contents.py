@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -81,14 +82,6 @@ def read_beginning(item: str, size_bytes: int) -> bytes:
     return _member(uri, member, size_bytes) if member else storage.read_range(uri, 0, size_bytes)
 
 
-def read_end(item: str, file_bytes: int, size_bytes: int) -> bytes:
-    """Returns the last bytes of an object of `file_bytes`; none of a member of an archive, which has no cheap end."""
-    uri, member = archive_of(item)
-    if member:
-        return b""
-    return storage.read_range(uri, max(file_bytes - size_bytes, 0), size_bytes)
-
-
 def open_seekable(item: str, size_bytes: int) -> io.BufferedReader | io.BytesIO:
     """Opens a file for reading at any position, without reading all of an object."""
     uri, member = archive_of(item)
@@ -115,5 +108,5 @@ def _archive(uri: str, size_bytes: int) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(io.BufferedReader(ObjectFile(uri, size_bytes), _BUFFER_BYTES)) as archive:
             yield archive
-    except (zipfile.BadZipFile, NotImplementedError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, KeyError) as error:
         raise UnreadableSourceError(f"{uri} is not readable as a ZIP archive: {error}", hint="unpack it") from None

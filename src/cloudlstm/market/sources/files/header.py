@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cloudlstm.errors import UnreadableSourceError
-from cloudlstm.market.bars import PRICES
 from cloudlstm.market.sources.files import column_names
 from cloudlstm.market.sources.files.side_by_side import Series, joined_names, two_rows
 
@@ -19,6 +18,7 @@ _DATE_LIKE = re.compile(
     r"^['\"]?(\d{1,4}[-/.]\s?\d{1,2}[-/.]\s?\d{1,4}|\d{8}\b|\d{10}(\d{3}){0,3}(\.0)?$|\d{1,2}[-. ]\w{3,9}[-. ,]+\d{2,4}"
     r"|\w{3,9}\.? \d{1,2},? \d{4}|\d{2,4}年)"
 )
+_TIME_LIKE = re.compile(r"^\d{1,2}:\d{2}")
 _NUMBER_LIKE = re.compile(r"^[^\w]{0,3}\d[\d.,' ]*[kKmMbB%]?$")
 _FEWEST_KNOWN = 2
 NO_BARS = "bars have a date, open, high, low, close and volume; closes alone are not enough"
@@ -78,6 +78,7 @@ def find_header(rows: Sequence[Sequence[str]], expected: Expected, uri: str) -> 
     for place, row in enumerate(rows):
         series, lines = two_rows(rows[place:])
         if series:
+            require_no_mapping(expected, uri)
             return Header(tuple(row), series, place + lines, place)
         found, _ = column_names.match(row, expected.mapping)
         if len(found) > most and len(found) >= _FEWEST_KNOWN:
@@ -107,13 +108,14 @@ def named_columns(names: Sequence[str], first: Sequence[Sequence[str]], expected
         UnreadableSourceError: if a required column is missing, or if two names fit a column equally.
     """
     found, unclear = column_names.match(names, expected.mapping)
-    guessed = "" if "date" in found else _date_column(names, first, found)
-    if guessed is not None and "date" not in found and guessed in names:
-        found["date"] = list(names).index(guessed)
+    guessed = ""
+    if "date" not in found and (place := _date_place(names, first, found)) is not None:
+        found["date"], guessed = place, names[place]
     missing = [column for column in column_names.ALIASES if column not in found and _is_needed(column, expected)]
     shown = ", ".join(name.strip()[:24] or "''" for name in names[:20])
     if missing:
         if pairs := joined_names(names):
+            require_no_mapping(expected, uri)
             return Header(tuple(names), pairs)
         wrong = [
             f"{expected.mapping[column]!r} (for {column})" if column in expected.mapping else column
@@ -122,7 +124,7 @@ def named_columns(names: Sequence[str], first: Sequence[Sequence[str]], expected
         hint = column_names.suggestions(missing, names, found)
         if missing == ["volume"]:
             hint += ", or market.missing_volume=zero if it has no volume, as for an index"
-        elif not any(name in found or name in expected.mapping for name in PRICES):
+        elif not any(name in found or name in expected.mapping for name in ("open", "high", "low")):
             hint = NO_BARS
         raise UnreadableSourceError(f"{uri} has no column {', '.join(wrong)}; it has {shown}", hint=hint)
     if unclear:
@@ -133,25 +135,36 @@ def named_columns(names: Sequence[str], first: Sequence[Sequence[str]], expected
             f"{uri}: {len(places)} columns can be {column}: {alike}",
             hint=" or ".join(dict.fromkeys(words)) if len(set(words)) > 1 else "give its columns different names",
         )
-    return Header(tuple(names), (Series(None, found),), guessed=guessed or "")
+    return Header(tuple(names), (Series(None, found),), guessed=guessed)
+
+
+def require_no_mapping(expected: Expected, uri: str) -> None:
+    """Raises UnreadableSourceError if `market.columns` names columns of a file with tickers side by side."""
+    if expected.mapping:
+        raise UnreadableSourceError(
+            f"{uri} has tickers side by side, to which market.columns does not apply",
+            hint=f"leave out market.columns.{next(iter(expected.mapping))}",
+        )
 
 
 def _is_needed(column: str, expected: Expected) -> bool:
-    return column in expected.mapping or column not in expected.optional
+    if column in expected.mapping and expected.mapping[column] != column_names.NONE:
+        return True
+    return column not in expected.optional
 
 
 def _is_complete(
     found: Mapping[str, int], row: Sequence[str], first: Sequence[Sequence[str]], expected: Expected
 ) -> bool:
     missing = [column for column in column_names.REQUIRED if column not in found and _is_needed(column, expected)]
-    return not missing or (missing == ["date"] and _date_column(row, first, found) is not None)
+    return not missing or (missing == ["date"] and _date_place(row, first, found) is not None)
 
 
-def _date_column(names: Sequence[str], first: Sequence[Sequence[str]], found: Mapping[str, int]) -> str | None:
-    """Returns the name of the column that holds dates: an index without a name, or the first one with a date."""
+def _date_place(names: Sequence[str], first: Sequence[Sequence[str]], found: Mapping[str, int]) -> int | None:
+    """Returns the position of the first column with a date that is not known as another one, whatever its name."""
     values = first[0] if first else ()
     free = [place for place in range(min(len(names), len(values))) if place not in found.values()]
-    return next((names[place] for place in free if _DATE_LIKE.match(values[place].strip())), None)
+    return next((place for place in free if _DATE_LIKE.match(values[place].strip())), None)
 
 
 def _holds_values(row: Sequence[str]) -> bool:
@@ -172,7 +185,8 @@ def _guessed_header(row: Sequence[str]) -> str:
     names = ["-"] * len(row)
     dates = [place for place, cell in enumerate(row) if _DATE_LIKE.match(cell.strip())]
     numbers = [place for place, cell in enumerate(row) if place not in dates[:1] and _NUMBER_LIKE.match(cell.strip())]
-    texts = [place for place in range(len(row)) if place not in dates and place not in numbers and row[place].strip()]
+    others = [place for place in range(len(row)) if place not in dates and place not in numbers]
+    texts = [place for place in others if row[place].strip() and not _TIME_LIKE.match(row[place].strip())]
     for column, place in zip(("open", "high", "low", "close", "volume"), numbers, strict=False):
         names[place] = column
     for column, places in (("date", dates), ("ticker", texts)):

@@ -19,6 +19,11 @@ A file that is named itself may have any name."""
 
 _GLOB = re.compile(r"[*?\[]")
 _SUFFIX = re.compile(r"\.(csv|txt|tsv|parquet|pq)(\.gz)?$|\.zip$|(^|/)part-[\w-]+(\.gz)?$", re.IGNORECASE)
+_NO_BARS = re.compile(
+    r"(^|/)(\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|_SUCCESS|_committed_.*|_started_.*|_delta_log/.*|__MACOSX/.*|README.*"
+    r"|LICEN[CS]E.*|[^/]*\.(crc|md|pdf|py|ipynb|log|toml|ya?ml|html?|png|jpg))$", re.IGNORECASE
+)  # fmt: skip
+"""Files that nobody takes for bars; they are left out without a word."""
 _SHOWN = 5
 
 
@@ -44,11 +49,13 @@ class Listing:
     Attributes:
         folder: URI of the deepest folder that the path names for certain; the names of the folders below it say
             something about the files.
-        files: The files, sorted by URI.
+        files: The files, sorted by URI; those of an archive by their path in it.
+        left_out: Names of other files in the folder, which may be bars in a form that is not read.
     """
 
     folder: str
     files: tuple[SourceFile, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def list_files(path: str, ignored: Sequence[str] = ()) -> Listing:
@@ -62,17 +69,18 @@ def list_files(path: str, ignored: Sequence[str] = ()) -> Listing:
         DataError: if there are none.
     """
     uri = storage.absolute(path)
-    folder, objects = _objects(path, uri)
+    folder, objects, left_out = _objects(path, uri)
     wanted = [found for found in objects if not _is_ignored(found.uri, folder, ignored)]
     files = tuple(file for found in wanted for file in _files_in(found, folder, ignored))
     if not files:
         raise DataError(f"{path}: market.ignore_files leaves out all files", hint="name fewer in market.ignore_files")
-    return Listing(folder, files)
+    return Listing(folder, files, tuple(left_out))
 
 
-def _objects(path: str, uri: str) -> tuple[str, list[ObjectInfo]]:
+def _objects(path: str, uri: str) -> tuple[str, list[ObjectInfo], list[str]]:
+    """Returns the folder, its files of bars, and the names of its other files."""
     try:
-        return uri.rpartition("/")[0] + "/", [storage.stat(uri)]
+        return uri.rpartition("/")[0] + "/", [storage.stat(uri)], []
     except ObjectNotFoundError:
         pass
     if _GLOB.search(uri):
@@ -81,15 +89,18 @@ def _objects(path: str, uri: str) -> tuple[str, list[ObjectInfo]]:
         found = [each for each in storage.list_objects(start) if pattern.fullmatch(each.uri)]
         if not found:
             raise DataError(f"no file matches {path}", hint="** matches across folders, * and ? within one")
-        return start.rpartition("/")[0] + "/", found
+        return start.rpartition("/")[0] + "/", found, []
     folder = uri.rstrip("/") + "/"
-    below = [each for each in storage.list_objects(folder) if not _is_hidden(each.uri[len(folder) :])]
+    listed = list(storage.list_objects(folder))
+    below = [each for each in listed if not _is_hidden(each.uri[len(folder) :])]
     found = [each for each in below if _SUFFIX.search(each.uri)]
+    names = [each.uri[len(folder) :] for each in listed if each not in found]
+    left_out = [name for name in names if not _NO_BARS.search(name)]
     if not found:
         raise DataError(
             f"there is no file at {path}, and no {', '.join(SUFFIXES)} file below it", hint=_hint(below, folder)
         )
-    return folder, found
+    return folder, found, left_out
 
 
 def _hint(below: Sequence[ObjectInfo], folder: str) -> str:
@@ -108,7 +119,8 @@ def _is_hidden(path: str) -> bool:
 
 def _is_ignored(uri: str, folder: str, ignored: Sequence[str]) -> bool:
     below = uri.removeprefix(folder)
-    return any(fnmatchcase(name, glob) for glob in ignored for name in (below, below.rsplit("/", 1)[-1]))
+    names = (below, below.rsplit("/", 1)[-1])
+    return any(name == glob or fnmatchcase(name, glob) for glob in ignored for name in names)
 
 
 def _files_in(found: ObjectInfo, folder: str, ignored: Sequence[str]) -> Iterator[SourceFile]:

@@ -7,9 +7,10 @@ read, whatever its size.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,12 +24,13 @@ from cloudlstm.errors import DataError, UnreadableSourceError
 from cloudlstm.market import columns
 from cloudlstm.market.bars import UNREADABLE
 from cloudlstm.market.calendar import to_date
-from cloudlstm.market.calendar_fit import describe_bars
+from cloudlstm.market.calendar_fit import bars_apart, dates_of, describe_bars
 from cloudlstm.market.sources.base import Findings
 from cloudlstm.market.sources.files import contents, tabular
 from cloudlstm.market.sources.files.header import NO_BARS
 from cloudlstm.market.sources.files.listing import SourceFile
 from cloudlstm.market.sources.renames import tickers_after
+from cloudlstm.text.numbers import counted
 
 WHOLE_BYTES = 32 * 2**20
 """A source up to this size is read whole."""
@@ -38,10 +40,13 @@ _AT_ONCE = 16
 _SHOWN = 5
 _MOST_NOTES = 8
 _MOST_UNREADABLE = 0.5
+_REQUIRED_VALUE = r"(^|, )(ticker|date|open|high|low|close|volume|row)="
 _SAME_PRICE = 0.01
 _FEWEST_COMMON = 5
 _MOST_OTHER_ROWS = 0.1
 _SERIES_COMPARED = 5
+_FEWEST_ROWS = 60
+"""A series with fewer rows fits several calendars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,18 @@ class _Looked:
     name_is_ticker: bool
 
 
-def look(folder: str, files: Sequence[SourceFile], config: MarketConfig) -> Findings:
+Wanted = Callable[[pa.Table], pa.Table]
+"""Applies renames, and keeps the rows of the run's tickers and dates."""
+
+
+def look(folder: str, files: Sequence[SourceFile], config: MarketConfig, wanted: Wanted) -> Findings:
     """Looks at the files of a source.
 
     Args:
         folder: URI of the folder of all files.
         files: The files.
         config: The settings of the market.
+        wanted: The rows that the run uses; only they are compared with the calendar.
 
     Raises:
         UnreadableSourceError: if files are not read with these settings; names them, and the settings that read them.
@@ -70,8 +80,8 @@ def look(folder: str, files: Sequence[SourceFile], config: MarketConfig) -> Find
     if failures:
         raise _as_one(failures, folder, len(files))
     looked = [found for found in results if isinstance(found, _Looked) and found.read.bars.num_rows]
-    _require_one_ticker_a_name(looked)
-    fit = _require_daily_bars(looked, config)
+    _require_one_ticker_a_name(looked, folder, config.ticker)
+    fit = _require_daily_bars([(found.file.item, wanted(found.read.bars)) for found in looked], config)
     days = [day for found in looked for day in _days(found.read.bars)]
     names = {name for found in looked for name in _names(found.read.bars)}
     return Findings(
@@ -96,8 +106,8 @@ def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -
         read = tabular.parse(tabular.Content(contents.read(file.item), file.item, folder), config)
     else:
         read = tabular.parse_beginning(file.item, file.size_bytes, folder, config, _BEGINNING_BYTES)
-    by_name = bool(read.header.series) and all(
-        each.ticker is None and "ticker" not in each.columns for each in read.header.series
+    by_name = bool(read.header.series) and (
+        bool(config.ticker) or all(each.ticker is None and "ticker" not in each.columns for each in read.header.series)
     )
     _require_understood(read.bars, file.item)
     _require_volume(read.bars, file.item)
@@ -108,9 +118,11 @@ def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -
 
 def _require_understood(table: pa.Table, item: str) -> None:
     """Raises UnreadableSourceError if most rows hold a value that is not understood."""
-    wrong = table.num_rows - table.column(UNREADABLE).null_count
+    texts = table.column(UNREADABLE).cast(pa.string())
+    texts = texts.filter(pc.fill_null(pc.match_substring_regex(texts, _REQUIRED_VALUE), pa.scalar(False)))  # noqa: FBT003
+    wrong = len(texts)
     if wrong > _MOST_UNREADABLE * max(table.num_rows, 1):
-        first = next(value.as_py() for value in table.column(UNREADABLE) if value.is_valid)
+        first = texts[0].as_py()
         raise UnreadableSourceError(
             f"{item}: {wrong:,} of {table.num_rows:,} rows hold a value that is not understood, the first is {first}",
             hint="market.decimal, market.date_format, or another column in market.columns",
@@ -160,14 +172,26 @@ def _as_one(failures: Sequence[tuple[SourceFile, DataError]], folder: str, n_fil
         rest = f"; {len(failures)} of {n_files} files are not read, the others are {others}"
     hint = first.hint
     if len(failures) < n_files:
-        ignored = ",".join(names) if len(names) <= _SHOWN else "GLOB,GLOB"
-        leave_out = f"market.ignore_files={shlex.quote(ignored)} to leave {'it' if len(names) == 1 else 'them'} out"
-        hint = leave_out if first.hint == NO_BARS else f"{first.hint}, or {leave_out}"
+        ignored = _ignore(names) if len(names) <= _SHOWN else "market.ignore_files=GLOB,GLOB"
+        leave_out = f"{ignored} to leave {'it' if len(names) == 1 else 'them'} out"
+        hint = leave_out if first.hint in ("", NO_BARS) else f"{first.hint}, or {leave_out}"
     return type(first)(f"{first.message}{rest}", hint=hint)
 
 
-def _require_one_ticker_a_name(looked: Sequence[_Looked]) -> None:
-    """Raises UnreadableSourceError if two files are named after one ticker, and hold other prices of the same dates."""
+def _ignore(names: Sequence[str]) -> str:
+    """Returns the word that leaves files out, as it is typed in a shell."""
+    listed = ",".join(names) if not any("," in name for name in names) else json.dumps(names, ensure_ascii=False)
+    return f"market.ignore_files={shlex.quote(listed)}"
+
+
+def _require_one_ticker_a_name(looked: Sequence[_Looked], folder: str, given: str | None) -> None:
+    """Raises UnreadableSourceError if two files of one ticker hold other prices of the same dates.
+
+    Args:
+        looked: The files.
+        folder: URI of the folder of all files.
+        given: `market.ticker`.
+    """
     by_ticker: dict[str, list[_Looked]] = {}
     for found in looked:
         if found.name_is_ticker:
@@ -178,10 +202,12 @@ def _require_one_ticker_a_name(looked: Sequence[_Looked]) -> None:
             common = closes[0].keys() & closes[place].keys()
             other = sum(abs(closes[0][day] / closes[place][day] - 1) > _SAME_PRICE for day in common)
             if len(common) >= _FEWEST_COMMON and other > len(common) / 2:
+                second = files[place].file.item
+                rename = "market.ticker is for files of one ticker" if given else "rename one of them"
                 raise UnreadableSourceError(
-                    f"two files are named after the ticker {name} and hold other prices of the same dates: "
-                    f"{files[0].file.item} and {files[place].file.item}",
-                    hint=f"market.ignore_files={files[place].file.item.rsplit('/', 1)[-1]!r}, or rename one of them",
+                    f"two files are of the ticker {name} and hold other prices of the same dates: "
+                    f"{files[0].file.item} and {second}",
+                    hint=f"{_ignore([second.removeprefix(folder)])}, or {rename}",
                 )
 
 
@@ -191,8 +217,12 @@ def _closes(table: pa.Table) -> dict[int, float]:
     return dict(zip(days[valid].tolist(), closes[valid].tolist(), strict=True))
 
 
-def _require_daily_bars(looked: Sequence[_Looked], config: MarketConfig) -> Findings:
+def _require_daily_bars(tables: Sequence[tuple[str, pa.Table]], config: MarketConfig) -> Findings:
     """Compares the dates of the longest series with the calendar.
+
+    Args:
+        tables: The files, and their rows that the run uses.
+        config: The settings of the market.
 
     Returns:
         Findings with `off_calendar`, if most of the series fit another calendar.
@@ -200,34 +230,44 @@ def _require_daily_bars(looked: Sequence[_Looked], config: MarketConfig) -> Find
     Raises:
         DataError: if bars are not daily.
     """
-    series = [(found.file.item, table) for found in looked for table in _longest(found.read.bars)]
+    by_ticker: dict[str, list[tuple[str, pa.Table]]] = {}
+    for item, table in tables:
+        for ticker, rows in _series_of(table):
+            by_ticker.setdefault(ticker, []).append((item, rows))
+    series = [(parts[0][0], pa.concat_tables([rows for _, rows in parts])) for parts in by_ticker.values()]
+    for item, rows in series:
+        if apart := bars_apart(*dates_of(rows)):
+            raise DataError(
+                f"{item}: the bars are {apart}, and daily bars are needed", hint="a file with one bar a day"
+            )
     series = sorted(series, key=lambda each: -each[1].num_rows)[:_SERIES_COMPARED]
-    problems = [(item, found) for item, table in series if (found := describe_bars(table, config.calendar))]
-    for item, problem in problems:
-        if problem.is_interval:
-            raise DataError(f"{item}: {problem.message}", hint=problem.hint)
+    series = [(item, rows) for item, rows in series if rows.num_rows >= _FEWEST_ROWS]
+    problems = [(item, found) for item, rows in series if (found := describe_bars(rows, config.calendar))]
     if len(problems) <= len(series) / 2:
         return Findings(notes=tuple(f"{item}: {problem.message}" for item, problem in problems))
     item, problem = problems[0]
     return Findings(off_calendar=(f"{item}: {problem.message}", problem.hint))
 
 
-def _longest(table: pa.Table) -> Iterator[pa.Table]:
-    """Yields the rows of the tickers of a file that have most rows."""
+def _series_of(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yields the tickers of a file that have most rows, each with its rows."""
     code, names = columns.codes(table.column("ticker"))
     counts = np.bincount(code[code >= 0], minlength=max(len(names), 1))
     for ticker in np.argsort(-counts, kind="stable")[:_SERIES_COMPARED]:
         if counts[ticker]:
-            yield table.filter(pa.array(code == ticker))
+            yield names[ticker] or "", table.filter(pa.array(code == ticker))
 
 
 def _notes(looked: Sequence[_Looked]) -> Iterator[str]:
     """Yields the notes on all files; equal ones once, with the number of files."""
-    texts = Counter(note.partition(": ")[0] for found in looked for note in found.read.notes)
-    first = {note.partition(": ")[0]: note for found in reversed(looked) for note in found.read.notes}
-    for text, count in list(texts.items())[:_MOST_NOTES]:
-        files = f" (and so of {count - 1} more files)" if count > 1 else ""
-        yield f"{first[text]}{files}"
+    found: dict[str, list[tuple[str, str]]] = {}
+    for each in looked:
+        for note in each.read.notes:
+            found.setdefault(note.partition(": ")[0], []).append((note, each.file.item.rsplit("/", 1)[-1]))
+    for notes in list(found.values())[:_MOST_NOTES]:
+        note, file = notes[0]
+        more = len(notes) - 1
+        yield f"{file}: {note}" + (f"; the same for {counted(more, 'more file')}" if more else "")
 
 
 def _names(table: pa.Table) -> list[str]:

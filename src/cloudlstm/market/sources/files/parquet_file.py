@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from cloudlstm.market.sources.files import column_names, unpacking
-from cloudlstm.market.sources.files.header import Expected, Header, named_columns
+from cloudlstm.market.sources.files.header import Expected, Header, named_columns, require_no_mapping
 from cloudlstm.market.sources.files.side_by_side import paired_columns
 
 BEGINNING_ROWS = 1 << 14
@@ -53,6 +53,7 @@ def _header(parquet: object, expected: Expected, item: str) -> Header:
     schema = parquet.schema_arrow  # type: ignore[attr-defined]
     names = schema.names
     if series := paired_columns(names):
+        require_no_mapping(expected, item)
         return Header(tuple(names), series, 0)
     found, _ = column_names.match(names, expected.mapping)
     first: list[list[str]] = []

@@ -14,11 +14,26 @@ from dataclasses import dataclass
 from cloudlstm.market.bars import PRICES
 from cloudlstm.market.sources.files import column_names
 
+
+def _listed(words: str) -> list[str]:
+    """Returns the words of a text."""
+    return words.split()
+
+
 _FIELDS = (*PRICES, "adj_close", "volume")
 _INDEX_NAMES = ("", "date", "datetime", "price", "ticker", "tickers", "attributes", "symbols", "symbol")
 _COPY = re.compile(r"\.\d+$")
 _NUMBER = re.compile(r"^[\d.,]+$")
+_WORDS = re.compile(r"[^a-z0-9]")
 _SEPARATORS = ("_", " ", ".", "-")
+
+_NO_TICKERS = frozenset(
+    _listed(
+        "px adj adjusted unadjusted unadj raw usd eur gbp gbx jpy cny inr chf hkd daily day bid ask mid last "
+        "price float float64 double int64 int object string nan none value values d1"
+    )
+)
+"""Words around the names of prices, or in a row of units below them, that are no ticker."""
 
 Pair = tuple[str, str]
 """The field and the ticker of a column, in any order."""
@@ -90,10 +105,15 @@ def joined_names(names: Sequence[str]) -> tuple[Series, ...]:
             for name in names:
                 left, _, right = name.partition(separator) if ticker_first else name.rpartition(separator)
                 pair = (right, left) if ticker_first else (left, right)
-                pairs.append(pair if pair[1] and _field(pair[0]) and not _field(pair[1]) else None)
+                pairs.append(pair if _field(pair[0]) and _is_other(pair[1]) else None)
             if found := _series(pairs, date):
                 return found
     return ()
+
+
+def _is_other(word: str) -> bool:
+    """True for a word that is no name of a price: a ticker, or one that stands around all names, as in adj_close."""
+    return bool(word) and (_field(word) is None or word.lower() in _NO_TICKERS)
 
 
 def _date_place(names: Sequence[str]) -> int | None:
@@ -109,15 +129,22 @@ def _field(name: str) -> str | None:
 
 
 def _series(pairs: Sequence[tuple[str, str] | None], date: int) -> tuple[Series, ...]:
-    """Returns a series for each ticker in (field, ticker) pairs; none if a ticker lacks a price or volume."""
+    """Returns a series for each ticker in (field, ticker) pairs; none if no ticker has all prices and a volume.
+
+    Columns that a ticker lacks are missing values. One word around all names that is no ticker, such as PX_, is left
+    out: then a column or the file's name tells the ticker.
+    """
     columns: dict[str, dict[str, int]] = {}
     for place, pair in enumerate(pairs):
         swapped = pair if pair is None or _field(pair[0]) else (pair[1], pair[0])
         column = _field(swapped[0]) if swapped else None
         if swapped and column and swapped[1]:
             columns.setdefault(swapped[1], {"date": date}).setdefault(column, place)
-    whole = all(set(found).issuperset((*PRICES, "volume")) for found in columns.values())
-    return tuple(Series(ticker, found) for ticker, found in columns.items()) if whole else ()
+    if not any(set(found).issuperset((*PRICES, "volume")) for found in columns.values()):
+        return ()
+    if all(_WORDS.sub("", ticker.lower()) in _NO_TICKERS for ticker in columns):
+        return (Series(None, next(iter(columns.values()))),) if len(columns) == 1 else ()
+    return tuple(Series(ticker, found) for ticker, found in columns.items())
 
 
 def paired_columns(names: Sequence[str]) -> tuple[Series, ...]:

@@ -8,7 +8,8 @@ two versions of a bar, the one in the later file is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +24,9 @@ from cloudlstm.market.sources.files import contents, tabular
 from cloudlstm.market.sources.files.column_names import ALIASES
 from cloudlstm.market.sources.files.listing import SourceFile, list_files
 from cloudlstm.market.sources.files.look import look
+from cloudlstm.text.numbers import counted
+
+_SHOWN = 5
 
 PARTITION_BYTES = 16 * 2**20
 """Small files are grouped up to this size, since starting a task takes as long as reading half a mebibyte."""
@@ -38,6 +42,7 @@ class FilesSource:
         folder: URI of the folder of all files.
         files: The files.
         name: `market.path`.
+        left_out: Names of other files in the folder.
     """
 
     config: MarketConfig
@@ -45,6 +50,7 @@ class FilesSource:
     folder: str
     files: tuple[SourceFile, ...]
     name: str
+    left_out: tuple[str, ...] = ()
     whole_tickers: bool = False
 
     @classmethod
@@ -63,11 +69,29 @@ class FilesSource:
             )
         path = config.path or ""
         listing = list_files(path, config.ignore_files)
-        return cls(config, requested, listing.folder, listing.files, path)
+        return cls(config, requested, listing.folder, listing.files, path, listing.left_out)
 
-    def look(self) -> Findings:
-        """Looks at all files; raises DataError if one of them is not read with these settings."""
-        return look(self.folder, self.files, self.config)
+    def look(self, exclude: Collection[str] = ()) -> Findings:
+        """Looks at all files; raises DataError if one of them is not read with these settings.
+
+        Args:
+            exclude: Tickers that the run leaves out; their dates do not count.
+        """
+
+        def wanted(table: pa.Table) -> pa.Table:
+            table = self._wanted(table)
+            if not exclude:
+                return table
+            others = pc.invert(pc.is_in(table.column("ticker").cast(pa.string()), value_set=pa.array(list(exclude))))
+            return table.filter(others)
+
+        findings = look(self.folder, self.files, self.config, wanted)
+        if not self.left_out:
+            return findings
+        names = ", ".join(self.left_out[:_SHOWN]) + (" …" if len(self.left_out) > _SHOWN else "")
+        verb = "is" if len(self.left_out) == 1 else "are"
+        note = f"{counted(len(self.left_out), 'other file')} in the folder {verb} not read: {names}"
+        return replace(findings, notes=(*findings.notes, note))
 
     def identity(self) -> Any:
         config = self.config

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.config import MarketConfig
@@ -31,9 +32,18 @@ from cloudlstm.market.sources.files.ticker_names import ticker_of
 PARSER_VERSION = 2
 """Increase it whenever this package reads a file differently; part of the identity of a source."""
 
+_TICK_VOLUMES = ("tickvol", "tickvolume")
 _NUMBERS = (*bars.PRICES, "adj_close", "volume")
 _MOST_VOLUME = 2.0**62
+_HAS_VALUES = r"\d[^\d].*\d"
+"""A row with a wrong number of fields that has several numbers is a damaged bar; another one is a line of text."""
 _MOST_SHOWN = 40
+_FEWEST_LINES = 4
+"""Lines that show a header of three rows and a row of bars."""
+
+
+Texts = Mapping[str, pa.ChunkedArray]
+"""The unparsed columns of a file, by f0, f1, …, and `BROKEN`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,10 @@ def parse_beginning(item: str, file_bytes: int, folder: str, config: MarketConfi
         UnreadableSourceError: as `parse` does.
     """
     data = contents.read_beginning(item, size_bytes)
-    content = Content(data, item, folder, whole=len(data) >= file_bytes and not unpacking.is_gzip(data))
+    if len(data) == size_bytes and data.count(b"\n") < _FEWEST_LINES and not unpacking.is_gzip(data):
+        size_bytes = text_file.BEGINNING_BYTES  # the header names thousands of tickers
+        data = contents.read_beginning(item, size_bytes)
+    content = Content(data, item, folder, whole=len(data) < size_bytes)
     if not unpacking.is_parquet(data):
         return parse(content, config)
     with reading(item):
@@ -119,14 +132,19 @@ def tickers(content: Content, config: MarketConfig) -> set[str]:
     """Returns the tickers of a file; reads the columns of tickers and dates only."""
     with reading(content.item):
         table, header = _columns(content, config, ("ticker", "date"))
-        named = {each.ticker for each in header.series if each.ticker}
-        if named or not header.series or not table.num_rows:
+        if not header.series or not table.num_rows:
+            return set()
+        if config.ticker:
+            return {config.ticker}
+        if named := {each.ticker for each in header.series if each.ticker}:
             return {header_ticker(name, content.item) for name in named}
-        if "ticker" not in header.series[0].columns:
-            return {_name(table, content, config)}
-        place = header.series[0].columns["ticker"]
-        found, _, _ = read_tickers(table.column(f"f{place}"), header.names[place])
-        return set(columns.ranks(found)[1])
+        texts = dict(zip(table.column_names, table.columns, strict=True))
+        place = header.series[0].columns.get("ticker")
+        if place is None:
+            return {_name(texts, header, content, config)}
+        found = read_tickers(texts[f"f{place}"], header.names[place])[0]
+        better = _better_name(found, texts, header, content, config)
+        return {better} if better else set(columns.ranks(found)[1])
 
 
 @contextmanager
@@ -138,7 +156,8 @@ def reading(item: str) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableSourceError(f"{item} is not readable as CSV or Parquet: {reason}") from None
+        hint = "market.encoding=NAME, such as cp1252" if "UTF8" in reason else ""
+        raise UnreadableSourceError(f"{item} is not readable as CSV or Parquet: {reason}", hint=hint) from None
 
 
 def _columns(content: Content, config: MarketConfig, wanted: Sequence[str]) -> tuple[pa.Table, Header]:
@@ -152,18 +171,21 @@ def _columns(content: Content, config: MarketConfig, wanted: Sequence[str]) -> t
 
 def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfig) -> Read:
     """Parses the columns of a file to BARS, one series after the other."""
+    # By name in a dictionary: a table with thousands of tickers side by side searches a name among all columns.
+    texts = dict(zip(table.column_names, table.columns, strict=True))
     date_place = header.series[0].columns["date"]
-    date_text = table.column(f"f{date_place}")
-    form = dates.find_form(date_text, config.date_format, header.names[date_place], content.item)
-    date = dates.parse(date_text, form, config.time_zone)
+    form = dates.find_form(texts[f"f{date_place}"], config.date_format, header.names[date_place], content.item)
+    date = dates.parse(texts[f"f{date_place}"], form, config.time_zone)
     places = {place for each in header.series for name, place in each.columns.items() if name in _NUMBERS}
-    named = {header.names[place]: table.column(f"f{place}") for place in sorted(places)}
+    named = {header.names[place]: texts[f"f{place}"] for place in sorted(places)}
     likely: numbers.DecimalMark | None = "," if header.delimiter == ";" else None
-    mark = numbers.decimal_mark(named, config.decimal, content.item, likely=likely)
+    volumes = {header.names[each.columns["volume"]] for each in header.series if "volume" in each.columns}
+    mark = numbers.decimal_mark(named, config.decimal, content.item, likely=likely, volumes=volumes)
     notes = _notes(header, mark, form, config)
+    lines = _lines(texts, header, content.item)
     parts = []
     for each in header.series:
-        part, remark = _series(table, each, header, date, mark, content, config)
+        part, remark = _series(texts, each, header, date, mark, lines, content, config)
         parts.append(part)
         notes += remark
     whole = parts[0] if len(parts) == 1 else pa.concat_tables(parts).unify_dictionaries()
@@ -171,37 +193,76 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
 
 
 def _series(
-    table: pa.Table, series: Series, header: Header, date: dates.Dates, mark: numbers.DecimalMark, content: Content,
-    config: MarketConfig,
+    texts: Texts, series: Series, header: Header, date: dates.Dates, mark: numbers.DecimalMark,
+    lines: NDArray[np.bool_], content: Content, config: MarketConfig,
 ) -> tuple[pa.Table, list[str]]:  # fmt: skip
     """Returns the bars of one series of a file, and notes on its tickers."""
-    parsed, wrong = _parse_numbers(table, series, mark, config)
-    ticker, no_ticker, notes = _tickers(table, series, header, date, content, config)
+    n_rows = len(date.unreadable)
+    parsed, wrong = _parse_numbers(texts, series, mark, config, n_rows)
+    ticker, no_ticker, notes = _tickers(texts, series, header, date, content, config)
     wrong["date"] = date.unreadable
-    if "ticker" in series.columns:
+    if no_ticker is not None:
         wrong["ticker"] = no_ticker
-    texts = {name: table.column(f"f{place}") for name, place in series.columns.items()}
-    if text_file.BROKEN in table.column_names:
-        texts["row"] = table.column(text_file.BROKEN)
-        wrong["row"] = ~columns.one_chunk(texts["row"].is_null()).to_numpy(zero_copy_only=False)
-    source = repeated(content.item.rsplit("/", 1)[1], table.num_rows)
-    unreadable = _unreadable(texts, wrong, table.num_rows)
+    wrong = {name: mask & ~lines for name, mask in wrong.items()}
+    shown = {name: texts[f"f{place}"] for name, place in series.columns.items()}
+    broken = texts.get(text_file.BROKEN)
+    if broken is not None:
+        is_broken = columns.one_chunk(broken.is_valid()).to_numpy(zero_copy_only=False)
+        shown |= {bars.TEXT_LINE: broken, "row": broken}
+        wrong |= {bars.TEXT_LINE: is_broken & lines, "row": is_broken & ~lines}
+        lines = lines & ~is_broken
+    if lines.any():
+        shown["header"], wrong["header"] = shown["date"], lines
+    source = repeated(content.item.rsplit("/", 1)[1], n_rows)
+    unreadable = _unreadable(shown, wrong, n_rows)
     made = {"ticker": ticker, "date": date.days, **parsed, "source": source, bars.UNREADABLE: unreadable}
     return bars.conform(pa.table(made), bars.BARS), notes
 
 
+def _lines(texts: Texts, header: Header, item: str) -> NDArray[np.bool_]:
+    """Returns the rows that are no bars: lines of text with a wrong number of fields, and repeated headers.
+
+    Raises:
+        UnreadableSourceError: if a repeated header has its columns in another order.
+    """
+    place = header.series[0].columns["date"]
+    column = texts[f"f{place}"]
+    lines = np.zeros(len(column), bool)
+    if (broken := texts.get(text_file.BROKEN)) is not None:
+        values = pc.fill_null(pc.match_substring_regex(broken, _HAS_VALUES), pa.scalar(True))  # noqa: FBT003
+        lines = ~columns.one_chunk(values).to_numpy(zero_copy_only=False)
+    name = header.names[place]
+    if not pa.types.is_dictionary(column.type) or not name.strip():
+        return lines
+    code, found = columns.codes(column)
+    if name not in found:
+        return lines
+    again = code == found.index(name)
+    row = int(np.flatnonzero(again)[0])
+    for each in header.series[0].columns.values():
+        text = texts[f"f{each}"][row].as_py()
+        if isinstance(text, str) and text.strip() != header.names[each].strip():
+            raise UnreadableSourceError(
+                f"{item} has a second header with other columns: {text.strip()!r} in the place of "
+                f"{header.names[each]!r}",
+                hint="split the file where its columns change",
+            )
+    both: NDArray[np.bool_] = lines | again
+    return both
+
+
 def _parse_numbers(
-    table: pa.Table, series: Series, mark: numbers.DecimalMark, config: MarketConfig
+    texts: Texts, series: Series, mark: numbers.DecimalMark, config: MarketConfig, n_rows: int
 ) -> tuple[dict[str, pa.ChunkedArray], dict[str, NDArray[np.bool_]]]:
     """Returns the number columns of a series, and for each the rows whose text is no number."""
     parsed: dict[str, pa.ChunkedArray] = {}
     wrong: dict[str, NDArray[np.bool_]] = {}
     for name in _NUMBERS:
         if name in series.columns:
-            found = numbers.parse(table.column(f"f{series.columns[name]}"), mark)
+            found = numbers.parse(texts[f"f{series.columns[name]}"], mark)
             parsed[name], wrong[name] = found.values, found.unreadable
         else:
-            parsed[name] = pa.chunked_array([pa.nulls(table.num_rows, pa.float64())])
+            parsed[name] = pa.chunked_array([pa.nulls(n_rows, pa.float64())])
     volume = columns.floats(parsed["volume"])
     with np.errstate(invalid="ignore"):
         fits = np.abs(volume) < _MOST_VOLUME
@@ -216,18 +277,41 @@ def _parse_numbers(
 
 
 def _tickers(
-    table: pa.Table, series: Series, header: Header, date: dates.Dates, content: Content, config: MarketConfig
-) -> tuple[pa.ChunkedArray, NDArray[np.bool_], list[str]]:
-    """Returns the ticker of each row, the rows whose text is no ticker, and notes."""
-    known = np.zeros(table.num_rows, bool)
+    texts: Texts, series: Series, header: Header, date: dates.Dates, content: Content, config: MarketConfig
+) -> tuple[pa.ChunkedArray, NDArray[np.bool_] | None, list[str]]:
+    """Returns the ticker of each row; the rows whose text is no ticker, None without such a column; and notes."""
+    n_rows = len(date.unreadable)
+    if config.ticker:
+        return repeated(config.ticker, n_rows), None, []
     if series.ticker is not None:
-        return repeated(header_ticker(series.ticker, content.item), table.num_rows), known, []
-    if "ticker" in series.columns:
-        place = series.columns["ticker"]
-        return read_tickers(table.column(f"f{place}"), header.names[place])
-    name = _name(table, content, config, date.days)
-    note = f"the ticker is taken from the name of the file or its folder: {name}"
-    return repeated(name, table.num_rows), known, [] if config.ticker else [note]
+        return repeated(header_ticker(series.ticker, content.item), n_rows), None, []
+    place = series.columns.get("ticker")
+    if place is None:
+        name = _name(texts, header, content, config, date.days)
+        return repeated(name, n_rows), None, [f"the ticker is taken from the name of the file or its folder: {name}"]
+    found = read_tickers(texts[f"f{place}"], header.names[place])
+    if better := _better_name(found[0], texts, header, content, config):
+        note = f"the column {header.names[place]!r} has one value; the ticker is taken from the file's name: {better}"
+        return repeated(better, n_rows), None, [note]
+    return found
+
+
+def _better_name(
+    tickers_of_rows: pa.ChunkedArray, texts: Texts, header: Header, content: Content, config: MarketConfig
+) -> str | None:
+    """Returns the ticker in the file's name, if the column of tickers is rather one of a company, a kind or a currency.
+
+    That is: its name is not certain, it has one value, and the file is named after another ticker.
+    """
+    name = header.names[header.series[0].columns["ticker"]]
+    values = columns.ranks(tickers_of_rows)[1]
+    if "ticker" in config.columns or not column_names.is_uncertain(name) or len(values) > 1:
+        return None
+    try:
+        found = _name(texts, header, content, config)
+    except UnreadableSourceError:
+        return None
+    return found if found not in values else None
 
 
 def _unreadable(
@@ -255,8 +339,14 @@ def _notes(header: Header, mark: str, form: dates.DateForm, config: MarketConfig
         notes.append(
             f"the first {header.skipped} lines are skipped" if header.skipped > 1 else "the first line is skipped"
         )
-    if header.guessed or any(column_names.is_nameless(header.names[each.columns["date"]]) for each in header.series):
+    place = header.series[0].columns["date"]
+    if column_names.is_nameless(header.names[place]) and not header.series[0].ticker:
+        notes.append(f"column {place + 1}, which has no name, is taken for the date")
+    elif header.guessed:
         notes.append(f"the column {header.guessed!r} is taken for the date")
+    volume = header.names[header.series[0].columns["volume"]] if "volume" in header.series[0].columns else ""
+    if column_names.plain(volume) in _TICK_VOLUMES and "vol" in map(column_names.plain, header.names):
+        notes.append(f"the volume is {volume}, a number of ticks: market.columns.volume=NAME takes another column")
     if mark == "," and config.decimal is None:
         notes.append("the decimal mark is a comma")
     if config.date_format is None and form.name not in ("", "%Y-%m-%d", "%Y%m%d"):
@@ -264,13 +354,15 @@ def _notes(header: Header, mark: str, form: dates.DateForm, config: MarketConfig
     return notes
 
 
-def _name(table: pa.Table, content: Content, config: MarketConfig, days: pa.ChunkedArray | None = None) -> str:
-    """Returns `market.ticker`, or the ticker that the file is named after."""
-    if config.ticker:
-        return config.ticker
+def _name(
+    texts: Texts, header: Header, content: Content, config: MarketConfig, days: pa.ChunkedArray | None = None
+) -> str:
+    """Returns the ticker that the file or its folder is named after."""
     if days is None:
-        place = next(name for name in table.column_names)
-        form = dates.find_form(table.column(place), config.date_format, place, content.item)
-        days = dates.parse(table.column(place), form, config.time_zone).days
+        place = header.series[0].columns["date"]
+        column = texts[f"f{place}"]
+        form = dates.find_form(column, config.date_format, header.names[place], content.item)
+        days = dates.parse(column, form, config.time_zone).days
     first = next((day.as_py() for day in days if day.is_valid), None)
-    return ticker_of(content.item, content.folder, first.year if first else None)
+    key = config.columns.get("ticker", "")
+    return ticker_of(content.item, content.folder, first.year if first else None, key)

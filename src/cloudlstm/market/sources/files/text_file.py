@@ -14,13 +14,14 @@ from cloudlstm.config import MarketConfig
 from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import bars
 from cloudlstm.market.sources.files import encodings, unpacking
-from cloudlstm.market.sources.files.header import LINES_SEARCHED, Expected, Header, find_header
+from cloudlstm.market.sources.files.header import LINES_SEARCHED, NO_BARS, Expected, Header, find_header
 
 BEGINNING_BYTES = 1 << 20
 """Bytes in which the header is searched."""
 
 BROKEN = "broken"
 """Column with the text of a row that has a wrong number of fields; null for others, absent if there are none."""
+
 
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*"')
@@ -72,7 +73,7 @@ def read(
     """
     beginning = unpacking.first_bytes(data, item, BEGINNING_BYTES, whole=whole)
     complete = whole and len(beginning) < BEGINNING_BYTES
-    if complete and not beginning.strip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"):
+    if len(beginning) < BEGINNING_BYTES and not beginning.strip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"):
         return pa.table({}), Header((), ())  # vendors do deliver empty files
     header, encoding = _header(beginning, item, expected, config.encoding, complete=complete)
     places = {place: name for each in header.series for name, place in each.columns.items() if name in wanted}
@@ -81,8 +82,8 @@ def read(
     if not places or (complete and not text[start:].strip()):
         return pa.table({}), header
     if not whole:
-        source = pa.BufferReader(text[start : text.rfind(b"\n") + 1] or text[start:])
-        return _parse(lambda: source, header, places, as_text=config.decimal == ","), header
+        lines = text[start : text.rfind(b"\n") + 1] or text[start:]
+        return _parse(lambda: pa.BufferReader(lines), header, places, as_text=config.decimal == ","), header
 
     def content() -> pa.NativeFile:
         stream = encodings.utf8_stream(unpacking.opened(data, item), encoding, item)
@@ -109,16 +110,23 @@ def _header(
         except UnreadableSourceError as error:
             failures.append(error)
             continue
-        place = max(header.lines - 1, 0)
-        names = _as_wide(header, rows[header.lines : header.lines + 1])
-        if "\ufffd" not in "".join(rows[place]):
-            return replace(names, delimiter=delimiters[place]), encoding
-    if len(failures) > 1:
+        used = {header.names[place] for each in header.series for place in each.columns.values()}
+        if not any("\ufffd" in name for name in used):
+            wide = _as_wide(header, rows[header.lines : header.lines + 1])
+            return replace(wide, delimiter=delimiters[max(header.lines - 1, 0)]), encoding
+    if known := [error for error in failures[1:] if error.hint != NO_BARS and _lacking(error) < _lacking(failures[0])]:
+        raise min(known, key=_lacking)
+    if len(failures) != 1:
         raise UnreadableSourceError(
             f"{item} is not in UTF-8, and its columns are not understood in any other encoding that was tried",
             hint="market.encoding=NAME, such as cp1252, or save it as UTF-8",
         )
     raise failures[0]
+
+
+def _lacking(error: UnreadableSourceError) -> int:
+    """Returns how many columns a header lacks, by the error of `find_header`."""
+    return error.message.partition(" has no column ")[2].partition(";")[0].count(",")
 
 
 def _rows(text: bytes, item: str, *, complete: bool) -> tuple[list[list[str]], list[str]]:
@@ -127,14 +135,14 @@ def _rows(text: bytes, item: str, *, complete: bool) -> tuple[list[list[str]], l
     for beginnings, what, hint in _NO_CSV:
         if start.startswith(beginnings):
             raise UnreadableSourceError(f"{item} is {what}", hint=hint)
-    lines = text.decode(errors="replace").splitlines(keepends=True)
+    end = _end_of_line(text, LINES_SEARCHED)
+    lines = [line.decode(errors="replace") for line in _LINE_END.split(text[:end])]
     if len(lines) == 1 and not complete:
-        raise UnreadableSourceError(f"{item} has no header line within its first {BEGINNING_BYTES >> 20} MiB")
+        raise UnreadableSourceError(f"{item} has no header line within its first {len(text) >> 10:,} KiB")
     rows: list[list[str]] = []
     delimiters: list[str] = []
     told = ""
-    for line in lines[:LINES_SEARCHED]:
-        stripped = line.strip("\r\n")
+    for stripped in lines[:LINES_SEARCHED]:
         if not rows and stripped.lower().startswith(_SEPARATOR_LINE):
             told = stripped[len(_SEPARATOR_LINE) :][:1]
         delimiter = told or max(_DELIMITERS, key=_QUOTED.sub("", stripped).count)

@@ -13,6 +13,8 @@ from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import columns
 
 _SHOWN = 40
+_FLOAT = re.compile(r"\d{3,}\.0")
+"""A number of a stock that a program has stored as a decimal number: 600519.0."""
 _SHEET_TEXT = re.compile(r"""'(.+)|="(.+)\"""")
 
 
@@ -47,7 +49,8 @@ def read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray,
 def _bare(text: str) -> str:
     """Returns the text without the marks by which a spreadsheet keeps zeros in front: '000001, ="000001"."""
     found = _SHEET_TEXT.fullmatch(text)
-    return text if found is None else found[1] or found[2]
+    bare = text if found is None else found[1] or found[2]
+    return bare.removesuffix(".0") if _FLOAT.fullmatch(bare) else bare
 
 
 def header_ticker(text: str, item: str) -> str:

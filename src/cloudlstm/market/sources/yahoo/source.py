@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,7 @@ class YahooSource:
             _LOG.warning("%s replaces Yahoo Finance (%s)", base_url, YAHOO_URL)
         return cls(config, tuple(sorted(requested)), through, base_url)
 
-    def look(self) -> Findings:
+    def look(self, exclude: Collection[str] = ()) -> Findings:  # noqa: ARG002 - no bars are seen
         """Checks that Yahoo can be reached from this machine; sends one request, and finds nothing else.
 
         Raises:
