@@ -10,13 +10,12 @@ from __future__ import annotations
 import csv
 import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.config import MarketConfig
@@ -25,9 +24,9 @@ from cloudlstm.market import bars, columns
 from cloudlstm.market.sources import dates, numbers
 from cloudlstm.market.sources.files import column_names, contents, parquet_file, text_file, unpacking
 from cloudlstm.market.sources.files.header import Expected, Header
+from cloudlstm.market.sources.files.odd_rows import Texts, describe_unreadable, text_lines
 from cloudlstm.market.sources.files.side_by_side import Series
-from cloudlstm.market.sources.files.ticker_column import header_ticker, read_tickers, repeated
-from cloudlstm.market.sources.files.ticker_names import ticker_of
+from cloudlstm.market.sources.files.ticker_column import header_ticker, repeated, tickers_of_rows
 
 PARSER_VERSION = 2
 """Increase it whenever this package reads a file differently; part of the identity of a source."""
@@ -35,15 +34,8 @@ PARSER_VERSION = 2
 _TICK_VOLUMES = ("tickvol", "tickvolume")
 _NUMBERS = (*bars.PRICES, "adj_close", "volume")
 _MOST_VOLUME = 2.0**62
-_HAS_VALUES = r"\d[^\d].*\d"
-"""A row with a wrong number of fields that has several numbers is a damaged bar; another one is a line of text."""
-_MOST_SHOWN = 40
 _FEWEST_LINES = 4
 """Lines that show a header of three rows and a row of bars."""
-
-
-Texts = Mapping[str, pa.ChunkedArray]
-"""The unparsed columns of a file, by f0, f1, …, and `BROKEN`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +131,11 @@ def tickers(content: Content, config: MarketConfig) -> set[str]:
         if named := {each.ticker for each in header.series if each.ticker}:
             return {header_ticker(name, content.item) for name in named}
         texts = dict(zip(table.column_names, table.columns, strict=True))
-        place = header.series[0].columns.get("ticker")
-        if place is None:
-            return {_name(texts, header, content, config)}
-        found = read_tickers(texts[f"f{place}"], header.names[place])[0]
-        better = _better_name(found, texts, header, content, config)
-        return {better} if better else set(columns.ranks(found)[1])
+        place = header.series[0].columns["date"]
+        form = dates.find_form(texts[f"f{place}"], config.date_format, header.names[place], content.item)
+        days = dates.parse(texts[f"f{place}"], form, config.time_zone).days
+        found, _, _ = tickers_of_rows(texts, header.series[0], header, days, content.item, content.folder, config)
+        return set(columns.ranks(found)[1])
 
 
 @contextmanager
@@ -182,7 +173,7 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
     volumes = {header.names[each.columns["volume"]] for each in header.series if "volume" in each.columns}
     mark = numbers.decimal_mark(named, config.decimal, content.item, likely=likely, volumes=volumes)
     notes = _notes(header, mark, form, config)
-    lines = _lines(texts, header, content.item)
+    lines = text_lines(texts, header, content.item)
     parts = []
     for each in header.series:
         part, remark = _series(texts, each, header, date, mark, lines, content, config)
@@ -199,7 +190,7 @@ def _series(
     """Returns the bars of one series of a file, and notes on its tickers."""
     n_rows = len(date.unreadable)
     parsed, wrong = _parse_numbers(texts, series, mark, config, n_rows)
-    ticker, no_ticker, notes = _tickers(texts, series, header, date, content, config)
+    ticker, no_ticker, notes = tickers_of_rows(texts, series, header, date.days, content.item, content.folder, config)
     wrong["date"] = date.unreadable
     if no_ticker is not None:
         wrong["ticker"] = no_ticker
@@ -214,41 +205,9 @@ def _series(
     if lines.any():
         shown["header"], wrong["header"] = shown["date"], lines
     source = repeated(content.item.rsplit("/", 1)[1], n_rows)
-    unreadable = _unreadable(shown, wrong, n_rows)
+    unreadable = describe_unreadable(shown, wrong, n_rows)
     made = {"ticker": ticker, "date": date.days, **parsed, "source": source, bars.UNREADABLE: unreadable}
     return bars.conform(pa.table(made), bars.BARS), notes
-
-
-def _lines(texts: Texts, header: Header, item: str) -> NDArray[np.bool_]:
-    """Returns the rows that are no bars: lines of text with a wrong number of fields, and repeated headers.
-
-    Raises:
-        UnreadableSourceError: if a repeated header has its columns in another order.
-    """
-    place = header.series[0].columns["date"]
-    column = texts[f"f{place}"]
-    lines = np.zeros(len(column), bool)
-    if (broken := texts.get(text_file.BROKEN)) is not None:
-        values = pc.fill_null(pc.match_substring_regex(broken, _HAS_VALUES), pa.scalar(True))  # noqa: FBT003
-        lines = ~columns.one_chunk(values).to_numpy(zero_copy_only=False)
-    name = header.names[place]
-    if not pa.types.is_dictionary(column.type) or not name.strip():
-        return lines
-    code, found = columns.codes(column)
-    if name not in found:
-        return lines
-    again = code == found.index(name)
-    row = int(np.flatnonzero(again)[0])
-    for each in header.series[0].columns.values():
-        text = texts[f"f{each}"][row].as_py()
-        if isinstance(text, str) and text.strip() != header.names[each].strip():
-            raise UnreadableSourceError(
-                f"{item} has a second header with other columns: {text.strip()!r} in the place of "
-                f"{header.names[each]!r}",
-                hint="split the file where its columns change",
-            )
-    both: NDArray[np.bool_] = lines | again
-    return both
 
 
 def _parse_numbers(
@@ -276,62 +235,6 @@ def _parse_numbers(
     return parsed, wrong
 
 
-def _tickers(
-    texts: Texts, series: Series, header: Header, date: dates.Dates, content: Content, config: MarketConfig
-) -> tuple[pa.ChunkedArray, NDArray[np.bool_] | None, list[str]]:
-    """Returns the ticker of each row; the rows whose text is no ticker, None without such a column; and notes."""
-    n_rows = len(date.unreadable)
-    if config.ticker:
-        return repeated(config.ticker, n_rows), None, []
-    if series.ticker is not None:
-        return repeated(header_ticker(series.ticker, content.item), n_rows), None, []
-    place = series.columns.get("ticker")
-    if place is None:
-        name = _name(texts, header, content, config, date.days)
-        return repeated(name, n_rows), None, [f"the ticker is taken from the name of the file or its folder: {name}"]
-    found = read_tickers(texts[f"f{place}"], header.names[place])
-    if better := _better_name(found[0], texts, header, content, config):
-        note = f"the column {header.names[place]!r} has one value; the ticker is taken from the file's name: {better}"
-        return repeated(better, n_rows), None, [note]
-    return found
-
-
-def _better_name(
-    tickers_of_rows: pa.ChunkedArray, texts: Texts, header: Header, content: Content, config: MarketConfig
-) -> str | None:
-    """Returns the ticker in the file's name, if the column of tickers is rather one of a company, a kind or a currency.
-
-    That is: its name is not certain, it has one value, and the file is named after another ticker.
-    """
-    name = header.names[header.series[0].columns["ticker"]]
-    values = columns.ranks(tickers_of_rows)[1]
-    if "ticker" in config.columns or not column_names.is_uncertain(name) or len(values) > 1:
-        return None
-    try:
-        found = _name(texts, header, content, config)
-    except UnreadableSourceError:
-        return None
-    return found if found not in values else None
-
-
-def _unreadable(
-    texts: Mapping[str, pa.ChunkedArray], wrong: Mapping[str, NDArray[np.bool_]], n_rows: int
-) -> pa.ChunkedArray:
-    """Returns the values that were not understood, such as close='12,3x'; null for rows where all were."""
-    rows = np.flatnonzero(np.logical_or.reduce([np.zeros(n_rows, bool), *wrong.values()]))
-    if not len(rows):
-        return pa.chunked_array([pa.nulls(n_rows, pa.string()).dictionary_encode()])
-    shown: list[list[str]] = [[] for _ in rows]
-    for name, mask in wrong.items():
-        hit = np.flatnonzero(mask[rows])
-        values = texts[name].take(pa.array(rows[hit])).cast(pa.string()).to_pylist()
-        for place, value in zip(hit, values, strict=True):
-            shown[place].append(f"{name}={str(value)[:_MOST_SHOWN]!r}")
-    result = np.full(n_rows, None, object)
-    result[rows] = [", ".join(each) for each in shown]
-    return pa.chunked_array([pa.array(result, pa.string()).dictionary_encode()])
-
-
 def _notes(header: Header, mark: str, form: dates.DateForm, config: MarketConfig) -> list[str]:
     """Returns what was decided about a file without a setting."""
     notes = []
@@ -352,17 +255,3 @@ def _notes(header: Header, mark: str, form: dates.DateForm, config: MarketConfig
     if config.date_format is None and form.name not in ("", "%Y-%m-%d", "%Y%m%d"):
         notes.append(f"dates are read as {form.name}")
     return notes
-
-
-def _name(
-    texts: Texts, header: Header, content: Content, config: MarketConfig, days: pa.ChunkedArray | None = None
-) -> str:
-    """Returns the ticker that the file or its folder is named after."""
-    if days is None:
-        place = header.series[0].columns["date"]
-        column = texts[f"f{place}"]
-        form = dates.find_form(column, config.date_format, header.names[place], content.item)
-        days = dates.parse(column, form, config.time_zone).days
-    first = next((day.as_py() for day in days if day.is_valid), None)
-    key = config.columns.get("ticker", "")
-    return ticker_of(content.item, content.folder, first.year if first else None, key)

@@ -8,9 +8,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cloudlstm.config import MarketConfig
 from cloudlstm.config.tickers import ticker
 from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import columns
+from cloudlstm.market.sources.files import column_names
+from cloudlstm.market.sources.files.header import Header
+from cloudlstm.market.sources.files.odd_rows import Texts
+from cloudlstm.market.sources.files.side_by_side import Series
+from cloudlstm.market.sources.files.ticker_names import ticker_of
 
 _SHOWN = 40
 _FLOAT = re.compile(r"\d{3,}\.0")
@@ -18,7 +24,54 @@ _FLOAT = re.compile(r"\d{3,}\.0")
 _SHEET_TEXT = re.compile(r"""'(.+)|="(.+)\"""")
 
 
-def read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray, NDArray[np.bool_], list[str]]:
+def tickers_of_rows(
+    texts: Texts, series: Series, header: Header, days: pa.ChunkedArray, item: str, folder: str, config: MarketConfig
+) -> tuple[pa.ChunkedArray, NDArray[np.bool_] | None, list[str]]:
+    """Returns the ticker of each row of a series.
+
+    Args:
+        texts: The unparsed columns of the file.
+        series: The series.
+        header: The header of the file.
+        days: The dates of the rows.
+        item: The file.
+        folder: URI of the folder of all files.
+        config: The settings of the market.
+
+    Returns:
+        The tickers; the rows whose text is no ticker, None without a column of tickers; and notes.
+
+    Raises:
+        UnreadableSourceError: if nothing tells the ticker.
+    """
+    n_rows = len(days)
+    first = next((day.as_py().year for day in days if day.is_valid), None)
+    key = config.columns.get("ticker", "")
+    if config.ticker:
+        return repeated(config.ticker, n_rows), None, []
+    if series.ticker is not None:
+        return repeated(header_ticker(series.ticker, item), n_rows), None, []
+    place = series.columns.get("ticker")
+    if place is None:
+        name = ticker_of(item, folder, first, key)
+        return repeated(name, n_rows), None, [f"the ticker is taken from the name of the file or its folder: {name}"]
+    found = _read_tickers(texts[f"f{place}"], header.names[place])
+    name = header.names[place]
+    values = columns.ranks(found[0])[1]
+    if key or not column_names.is_uncertain(name) or len(values) > 1:
+        return found
+    try:
+        better = ticker_of(item, folder, first)
+    except UnreadableSourceError:
+        return found
+    if better in values:
+        return found
+    # The column is rather one of a company, a kind of security or a currency.
+    note = f"the column {name!r} has one value; the ticker is taken from the file's name: {better}"
+    return repeated(better, n_rows), None, [note]
+
+
+def _read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray, NDArray[np.bool_], list[str]]:
     """Reads a column of tickers.
 
     Returns:
