@@ -153,7 +153,7 @@ def test_lines_are_selected(
 
 @pytest.mark.parametrize(
     ("flag", "output"),
-    [("--step=clen", "there is no step 'clen'"), ("--worker=worker-7", "try: --worker=driver, worker-0, worker-1"),
+    [("--step=clen", "there is no step 'clen'"), ("--worker=worker-7", "try: --worker=driver or --worker=worker-0"),
      ("--tail=0", "--tail needs a whole number"), ("--tail", "--tail needs a whole number")],
 )  # fmt: skip
 def test_a_selection_of_nothing_is_an_error(

@@ -10,6 +10,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli import main
+from cloudlstm.config import parse
 from cloudlstm.runs import index
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
@@ -103,3 +104,20 @@ def test_a_run_without_a_report_is_an_error(
     assert main(["report", f"--root={tmp_path}/runs", flag]) == 2
     assert "has no report yet" in capsys.readouterr().err
     assert not (tmp_path / "copies").exists()
+
+
+def test_rejected_and_filled_bars_are_told_with_the_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = a_run(f"file://{tmp_path}")
+    storage.write_json(paths.config, parse({"market": {"source": "synthetic"}}).model_dump(mode="json"))
+    reasons = [
+        {"reason": "empty_row", "rows": 700, "meaning": None},
+        {"reason": "text_line", "rows": 21, "meaning": None},
+    ]
+    quality = {"rows": 21_923, "refused": 721, "filled": 1, "reasons": reasons}
+    storage.write_json(paths.report("report.json"), {"models": [], "quality": quality})
+    assert main(["report", f"--root={tmp_path}"]) == 0
+    told = "cleaning rejected 721 of 21,923 rows (empty_row 700, text_line 21), and filled 1 session\n"
+    assert told in capsys.readouterr().out
+    storage.write_json(paths.report("report.json"), {"models": [], "quality": quality | {"refused": 0, "filled": 0}})
+    assert main(["report", f"--root={tmp_path}"]) == 0
+    assert "cleaning" not in capsys.readouterr().out

@@ -19,10 +19,11 @@ from cloudlstm.cli.flags import command_line
 from cloudlstm.cli.json_output import print_json
 from cloudlstm.cli.tables import SCORES, Column, cell, console, print_line, print_table, score_cell
 from cloudlstm.errors import ObjectNotFoundError, UsageError
-from cloudlstm.report.models import ReportSummary
+from cloudlstm.report.models import QualitySummary, ReportSummary
 from cloudlstm.report.schema import read_summary
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.text.numbers import counted
 
 _SHOWN = 20
 _STALE_DAYS = 5
@@ -72,12 +73,24 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
     if report.headline:
         out.print(report.headline)
         out.print()
+    if text := _cleaning(report.quality):
+        out.print(text, soft_wrap=True)
     _print_link(out, "report", paths.report("report.html"))
     is_named = paths.root == root_uri(root)
     run, place = (paths.run_id, root) if is_named else (paths.uri, None)
     out.print(f"next    {shlex.join([*command_line('report', (run,), root=place), '--open'])}", soft_wrap=True)
     out.print(f"        {shlex.join(command_line('predict', (), run=run, root=place))}", soft_wrap=True)
     return 0
+
+
+def _cleaning(quality: QualitySummary | None) -> str:
+    """Returns how many rows cleaning rejected and filled; "" if it kept all of them."""
+    if quality is None or not (quality.refused or quality.filled):
+        return ""
+    reasons = ", ".join(f"{each.reason} {each.rows:,}" for each in quality.reasons if each.rows)
+    rejected = f"{quality.refused or 0:,} of {counted(quality.rows or 0, 'row')}" + (f" ({reasons})" if reasons else "")
+    filled = f", and filled {counted(quality.filled, 'session')}" if quality.filled else ""
+    return f"cleaning rejected {rejected}{filled}"
 
 
 def _show_forecasts(paths: RunPaths, report: ReportSummary, end: str) -> int:

@@ -15,6 +15,17 @@ from cloudlstm.config.fields import TEXT, TEXTS, accepts
 from cloudlstm.config.models import RunConfig
 from cloudlstm.errors import ConfigError
 
+_BARS = (".csv", ".gz", ".txt", ".tsv", ".parquet", ".pq", ".zip")
+
+
+def _meant(word: str) -> str:
+    """Returns what to type instead of a word without an equals sign."""
+    if word.endswith(".toml"):
+        return f"--config={word}"
+    if word.lower().endswith(_BARS):
+        return f"market.source=files market.path={shlex.quote(word)}; a value with blanks needs quotes"
+    return "write section.key=value without blanks, as in train.epochs=3, and a value with blanks in quotes"
+
 
 def apply(document: dict[str, Any], word: str) -> None:
     """Applies an override word to nested values.
@@ -24,8 +35,7 @@ def apply(document: dict[str, Any], word: str) -> None:
     """
     key, equals, text = str(word).partition("=")
     if not equals or not key:
-        hint = "write section.key=value, as in train.epochs=3"
-        raise ConfigError(f"{word!r} is not an override", hint=f"--config={word}" if key.endswith(".toml") else hint)
+        raise ConfigError(f"{word!r} is not a setting", hint=_meant(str(word)))
     target = document
     *sections, leaf = key.split(".")
     for section in sections:

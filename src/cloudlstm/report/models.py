@@ -14,6 +14,7 @@ from cloudlstm.report.run_models import (
     Environment,
     IsoDate,
     Quality,
+    RejectedBars,
     Split,
     Step,
     Timeline,
@@ -202,6 +203,15 @@ class DataSummary(Row):
     hash: str | None = None
 
 
+class QualitySummary(Row):
+    """The parts of `Quality` that the command line shows."""
+
+    rows: int | None = None
+    refused: int | None = None
+    filled: int | None = None
+    reasons: tuple[RejectedBars, ...] = ()
+
+
 class ReportSummary(Row):
     """The parts of a report that the command line shows; older reports lack some of them."""
 
@@ -209,6 +219,7 @@ class ReportSummary(Row):
     headline: str = ""
     universe: tuple[str, ...] = ()
     data: DataSummary | None = None
+    quality: QualitySummary | None = None
     models: tuple[ModelScores, ...] = ()
     forecasts: NextForecasts | None = None
 

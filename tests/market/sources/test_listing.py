@@ -102,3 +102,10 @@ def test_a_folder_of_workbooks_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no \.csv") as caught:
         names(tmp_path)
     assert caught.value.hint == "save the sheets as CSV; workbooks are not read"
+
+
+def test_a_mistyped_path_gets_the_file_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "prices.csv", TEXT)
+    with pytest.raises(DataError, match="there is no file at") as caught:
+        names(tmp_path / "prces.csv")
+    assert caught.value.hint == f"market.path={tmp_path}/prices.csv"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from cloudlstm import storage
 from cloudlstm.errors import DataError, ObjectNotFoundError
@@ -25,6 +28,7 @@ _NO_BARS = re.compile(
 )  # fmt: skip
 """Files that nobody takes for bars; they are left out without a word."""
 _SHOWN = 5
+_LISTED_BESIDE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,18 @@ def _objects(path: str, uri: str) -> tuple[str, list[ObjectInfo], list[str]]:
     left_out = [name for name in names if not _NO_BARS.search(name)]
     if not found:
         raise DataError(
-            f"there is no file at {path}, and no {', '.join(SUFFIXES)} file below it", hint=_hint(below, folder)
+            f"there is no file at {path}, and no {', '.join(SUFFIXES)} file below it",
+            hint=(_near(uri) if not listed else "") or _hint(below, folder),
         )
     return folder, found, left_out
+
+
+def _near(uri: str) -> str:
+    """Returns the setting for a file beside `uri` with a similar name; "" if there is none."""
+    folder, _, name = uri.rpartition("/")
+    beside = [each.uri[len(folder) + 1 :] for each in islice(storage.list_objects(folder + "/"), _LISTED_BESIDE)]
+    found = difflib.get_close_matches(name, [other.split("/")[0] for other in beside], n=1, cutoff=0.75)
+    return f"market.path={shlex.quote(f'{folder}/{found[0]}'.removeprefix('file://'))}" if found else ""
 
 
 def _hint(below: Sequence[ObjectInfo], folder: str) -> str:

@@ -109,14 +109,14 @@ def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -
     by_name = bool(read.header.series) and (
         bool(config.ticker) or all(each.ticker is None and "ticker" not in each.columns for each in read.header.series)
     )
-    _require_understood(read.bars, file.item)
+    _require_understood(read.bars, file.item, config)
     _require_volume(read.bars, file.item)
     if by_name and not read.times:
         _require_one_row_a_date(read, file.item)
     return _Looked(file, read, by_name)
 
 
-def _require_understood(table: pa.Table, item: str) -> None:
+def _require_understood(table: pa.Table, item: str, config: MarketConfig) -> None:
     """Raises UnreadableSourceError if most rows hold a value that is not understood."""
     texts = table.column(UNREADABLE).cast(pa.string())
     texts = texts.filter(pc.fill_null(pc.match_substring_regex(texts, _REQUIRED_VALUE), pa.scalar(False)))  # noqa: FBT003
@@ -125,7 +125,9 @@ def _require_understood(table: pa.Table, item: str) -> None:
         first = texts[0].as_py()
         raise UnreadableSourceError(
             f"{item}: {wrong:,} of {table.num_rows:,} rows hold a value that is not understood, the first is {first}",
-            hint="market.decimal, market.date_format, or another column in market.columns",
+            hint=f"leave out market.decimal={config.decimal}"
+            if config.decimal
+            else "market.decimal, market.date_format, or another column in market.columns",
         )
 
 
