@@ -112,7 +112,9 @@ def _view(status: RunStatus, width: int) -> list[Text | Table]:
         parts += [Text(f"try: {error.hint}")] if error.hint else []
     if status.is_lost:
         parts.append(Text(_LOST.format(may="still" if status.state == AT_WORK else "may still")))
-    if status.state in ("failed", "cancelled", "stopped"):
+    if status.state == "failed":
+        parts.append(Text("then submit it again: steps that are finished for the same settings are skipped"))
+    elif status.state in ("cancelled", "stopped"):
         parts.append(Text("submit it again with the same words: finished steps are skipped"))
     return parts
 

@@ -76,7 +76,8 @@ class _Pipeline:
             and not isinstance(source, RemoteSource)
             and not Manifest.load(self._context.paths, STEP)
         ):
-            source.look(config.universe.exclude)  # the launcher may have no access to them
+            for note in source.look(config.universe.exclude).notes:  # the launcher may have no access to the files
+                _LOG.info("%s", note)
 
         def work(step: StepRun) -> TaskResult:
             return Ingest(step, self._spark).run(source, requested)

@@ -229,3 +229,11 @@ def test_the_number_of_ticks_is_told() -> None:
     assert found.bars["volume"].to_pylist() == [7]
     assert any("a number of ticks" in note for note in found.notes)
     assert parsed(text, "file:///A.csv", columns={"volume": "<VOL>"}).bars["volume"].to_pylist() == [900]
+
+
+def test_tables_of_several_tickers_below_each_other_are_an_error() -> None:
+    header, row = HEADER.replace("ticker,", ""), ROW.replace("AAA,", "")
+    with pytest.raises(UnreadableSourceError, match="a second header and the line 'MSFT': several tables in one file"):
+        parsed("AAPL\n" + header + row + "MSFT\n" + header + row, "file:///AAPL.csv")
+    title = "108年02月 2330 各日成交資訊\n"
+    assert parsed(header + row + title + header + row, "file:///2330.csv").bars.num_rows == 4

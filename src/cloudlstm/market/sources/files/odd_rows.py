@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cloudlstm.config.tickers import ticker
 from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import columns
 from cloudlstm.market.sources.files import text_file
@@ -41,6 +42,8 @@ def text_lines(texts: Texts, header: Header, item: str) -> NDArray[np.bool_]:
     if name not in found:
         return lines
     again = code == found.index(name)
+    if broken is not None and "ticker" not in header.series[0].columns:
+        _require_one_table(broken, item)
     row = int(np.flatnonzero(again)[0])
     for each in header.series[0].columns.values():
         text = texts[f"f{each}"][row].as_py()
@@ -52,6 +55,17 @@ def text_lines(texts: Texts, header: Header, item: str) -> NDArray[np.bool_]:
             )
     both: NDArray[np.bool_] = lines | again
     return both
+
+
+def _require_one_table(broken: pa.ChunkedArray, item: str) -> None:
+    """Raises UnreadableSourceError if a line of a file with a second header is a ticker: it holds several tables."""
+    texts = {text.strip(' ,;|\t"') for text in broken.to_pylist() if text}
+    tickers = sorted(text for text in texts if text.isascii() and not text.isdigit() and ticker(text) == text)
+    if tickers:
+        raise UnreadableSourceError(
+            f"{item} has a second header and the line {tickers[0]!r}: several tables in one file",
+            hint="one file for each ticker, or a column of tickers",
+        )
 
 
 def describe_unreadable(
