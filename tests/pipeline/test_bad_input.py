@@ -167,3 +167,14 @@ def test_an_unknown_run(tmp_path: Path) -> None:
     done = cloudlstm("status", "--run=never-was", f"--root={tmp_path}")
     assert done.returncode == 2
     assert "never-was" in error_line(done)
+
+
+def test_each_list_of_tickers_gets_a_file(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from cloudlstm.pipeline.prepare import _evidence
+
+    step = SimpleNamespace(data=SimpleNamespace(uri=lambda name: f"file://{tmp_path}/{name}"))
+    evidence = _evidence(SimpleNamespace(facts={}), [], [], step, "XNYS")
+    paths = [evidence.save("A,B"), evidence.save("C,D")]
+    assert [Path(path).read_text() for path in paths] == ["A,B", "C,D"]

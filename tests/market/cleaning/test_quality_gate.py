@@ -228,3 +228,17 @@ def test_only_the_most_frequent_reason_and_unreadable_values_have_an_example():
         in error.message
     )
     assert error.hint.endswith("clean.max_refused_fraction=0.06")
+
+
+def test_the_names_of_two_problems_are_in_files_of_their_own(tmp_path):
+    saved = []
+
+    def save(names: str) -> str:
+        saved.append(names)
+        return f"{tmp_path}/{len(saved)}"
+
+    bad = {f"BAD{number:02d}": counts(100, outlier=26) for number in range(21)}
+    gone = {f"GONE{number:02d}": counts(10, missing_price=10) for number in range(21)}
+    error = error_of(good(900) | bad | gone, save=save)
+    assert len(saved) == len(set(saved)) == 2
+    assert all(f"$(cat {tmp_path}/{number})" in str(error) for number in (1, 2))

@@ -161,3 +161,14 @@ def test_an_unreadable_file_is_named_with_the_reason(tmp_path, name, content, wo
     assert f"file://{tmp_path}/{name}" in str(caught.value)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_columns_of_one_name_in_parquet(tmp_path):
+    values = [pa.array(["2020-01-02"]), pa.array(["AAA"]), *[pa.array([1.0])] * 6]
+    names = ["date", "ticker", "open", "high", "low", "close", "volume"]
+    pq.write_table(pa.Table.from_arrays(values, names=[*names, "close"]), tmp_path / "bars.parquet")
+    with pytest.raises(UnreadableSourceError, match="2 columns can be close: 'close' and 'close'"):
+        read(tmp_path / "bars.parquet")
+    other = pa.Table.from_arrays([*values[:7], pa.array(["x"]), pa.array(["y"])], names=[*names, "sector", "sector"])
+    pq.write_table(other, tmp_path / "bars.parquet")
+    assert read(tmp_path / "bars.parquet")["close"].to_pylist() == [1.0]
