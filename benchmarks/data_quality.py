@@ -188,11 +188,11 @@ def _drops_by_rule() -> Iterator[Row]:
     texts = [gzip.decompress(path.read_bytes()).decode() for path in sorted(data(DROPS).iterdir())]
     headers = sum(text.count("symbol,date,") for text in texts) - sum(1 for text in texts if text.strip())
     yield (
-        "`unreadable_key`",
+        "`text_line`",
         "crawl drops: headers inside",
         headers,
-        by["unreadable_key"],
-        headers - by["unreadable_key"],
+        by["text_line"],
+        headers - by["text_line"],
         0,
     )
     frame = table.to_pandas()

@@ -79,7 +79,7 @@ def test_doctor_prints_it_so(capsys: pytest.CaptureFixture[str]) -> None:
     def hostile() -> str:
         raise CloudLSTMError(HOSTILE, hint=HOSTILE)
 
-    assert doctor._run_checks({"check": hostile}) == 1
+    assert doctor._run_checks({"check": hostile}, as_json=False) == 1
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith(f"  {SHOWN}")
     assert second.endswith(f"fix: {SHOWN}")

@@ -188,7 +188,7 @@ def test_a_finished_training_is_not_done_twice(undisturbed: RunPaths) -> None:
     before, journal = manifest_of(undisturbed), RecordingJournal()
     assert step.run(RunContext(undisturbed, config_of(undisturbed), 0, journal))
     assert manifest_of(undisturbed) == before
-    assert journal.reports == [("train", 1, 1, "windows", {"finished": True, "skipped": True})]
+    assert journal.reports == [("train", 1, 1, "windows", {"finished": True, "seconds": None, "skipped": True})]
 
 
 def test_what_changes_the_fingerprint(undisturbed: RunPaths) -> None:
