@@ -141,7 +141,7 @@ def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults
 
     Nothing is done twice, and machines without a launcher end at their deadline.
     """
-    words = ("--run=killed", "train.epochs=60", "train.patience_epochs=60", "train.checkpoint_every_s=0")
+    words = ("--run=killed", "train.epochs=120", "train.patience_epochs=120", "train.checkpoint_every_s=0")
     killed = f"{target.bucket}/runs/killed"
 
     def kill_when(true: Callable[[], Any], what: str, launcher: subprocess.Popen[str] | None = None) -> None:
@@ -176,7 +176,9 @@ def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults
     assert target.deadlines
 
     last = target.start(*words)
-    until(lambda: begun(5) and list(storage.list_objects(f"{killed}/checkpoints/")), "a checkpoint")
+    checkpoints = f"{killed}/checkpoints/"
+    until(lambda: last.poll() is not None or (begun(5) and list(storage.list_objects(checkpoints))), "a checkpoint")
+    assert last.poll() is None, last.communicate()[0]
     faults.fault("preempted", worker=0)
     output, _ = last.communicate(timeout=LONG_S)
     assert last.returncode == 0, output
