@@ -237,3 +237,9 @@ def test_tables_of_several_tickers_below_each_other_are_an_error() -> None:
         parsed("AAPL\n" + header + row + "MSFT\n" + header + row, "file:///AAPL.csv")
     title = "108年02月 2330 各日成交資訊\n"
     assert parsed(header + row + title + header + row, "file:///2330.csv").bars.num_rows == 4
+
+
+def test_a_volume_that_is_too_large_is_not_understood() -> None:
+    table = parsed(HEADER + ROW.replace(",7", ",1e30")).bars
+    assert table["volume"].to_pylist() == [None]
+    assert table["unreadable"].to_pylist()[0].startswith("volume='1e")

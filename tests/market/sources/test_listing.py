@@ -109,3 +109,12 @@ def test_a_mistyped_path_gets_the_file_beside_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file at") as caught:
         names(tmp_path / "prces.csv")
     assert caught.value.hint == f"market.path={tmp_path}/prices.csv"
+
+
+def test_an_encrypted_archive_is_named(tmp_path: Path) -> None:
+    data = bytearray(archive(tmp_path / "a.zip", "AAPL.csv").read_bytes())
+    data[data.index(b"PK\x03\x04") + 6] |= 1  # the flag of a password, in both directories
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(UnreadableSourceError, match=r"a\.zip!/AAPL\.csv needs a password"):
+        read(tmp_path / "a.zip")

@@ -189,7 +189,7 @@ def test_a_large_file_with_other_numbers_and_a_long_header_is_looked_at(
 ) -> None:
     monkeypatch.setattr(look, "WHOLE_BYTES", 1)
     text = HEADER + "".join(
-        f'{day},"1,010.5","1,011.5","1,009.5","1,010.{n % 7}",{n + 1}\n' for n, day in enumerate(days())
+        f'{day},"1,010.5","1,011.5","1,009.5","1,010.{n % 7}",{n + 1}\n' for n, day in enumerate(days(count=2000))
     )
     write(tmp_path / "NVR.csv", text)
     tickers = [f"T{number:04d}" for number in range(3000)]
@@ -240,3 +240,16 @@ def test_a_weekly_file_among_daily_ones_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "WEEK.csv", HEADER + "".join(line + "\n" for line in lines(count=200).splitlines()[::5]))
     with pytest.raises(DataError, match=r"WEEK\.csv: the bars are a week apart"):
         looked(tmp_path)
+
+
+def test_lines_inside_quotes_are_told(tmp_path: Path) -> None:
+    rows = [line + ",a\n" for line in lines().splitlines()]
+    rows[9] = rows[9].replace(",a", ',"a')
+    rows[29] = rows[29].replace(",a", ',"a')
+    write(tmp_path / "AAPL.csv", HEADER.replace("volume", "volume,note") + "".join(rows))
+    [quoted] = [note for note in looked(tmp_path).notes if "quotes" in note]
+    assert quoted == "AAPL.csv: 20 lines inside quotes became part of other rows"
+    write(
+        tmp_path / "AAPL.csv", HEADER.replace("volume", "volume,note") + "\n".join(rows).replace('"a', '"a"') + "\n\n"
+    )
+    assert not any("quotes" in note for note in looked(tmp_path).notes)

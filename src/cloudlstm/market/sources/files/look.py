@@ -12,7 +12,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -26,7 +26,7 @@ from cloudlstm.market.bars import UNREADABLE
 from cloudlstm.market.calendar import to_date
 from cloudlstm.market.calendar_fit import bars_apart, dates_of, describe_bars
 from cloudlstm.market.sources.base import Findings
-from cloudlstm.market.sources.files import contents, tabular
+from cloudlstm.market.sources.files import contents, tabular, unpacking
 from cloudlstm.market.sources.files.header import NO_BARS
 from cloudlstm.market.sources.files.listing import SourceFile
 from cloudlstm.market.sources.renames import tickers_after
@@ -103,7 +103,11 @@ def _try(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) ->
 def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -> _Looked:
     """Looks at one file; raises UnreadableSourceError if it is not read."""
     if whole:
-        read = tabular.parse(tabular.Content(contents.read(file.item), file.item, folder), config)
+        data = contents.read(file.item)
+        read = tabular.parse(tabular.Content(data, file.item, folder), config)
+        if quoted := _quoted_lines(data, read):
+            note = f"{counted(quoted, 'line')} inside quotes became part of other rows"
+            read = replace(read, notes=(*read.notes, note))
     else:
         read = tabular.parse_beginning(file.item, file.size_bytes, folder, config, _BEGINNING_BYTES)
     by_name = bool(read.header.series) and (
@@ -114,6 +118,16 @@ def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -
     if by_name and not read.times:
         _require_one_row_a_date(read, file.item)
     return _Looked(file, read, by_name)
+
+
+def _quoted_lines(data: bytes, read: tabular.Read) -> int:
+    """Returns how many lines of a text file are inside quotes, as after a quote that is never closed."""
+    if b'"' not in data or b"\0" in data or unpacking.is_gzip(data) or unpacking.is_parquet(data):
+        return 0
+    lines = data.split(b"\n")
+    below = sum(1 for line in lines[read.header.lines :] if line.strip())
+    rows = int(read.bars.num_rows) // max(len(read.header.series), 1)
+    return max(below - rows, 0)
 
 
 def _require_understood(table: pa.Table, item: str, config: MarketConfig) -> None:
