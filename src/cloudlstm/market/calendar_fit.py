@@ -49,6 +49,7 @@ _ALIKE = 0.01
 _MOST_ARE_SESSIONS, _ALL_ARE_SESSIONS = 0.98, 0.995
 ONE_A_DAY = "daily bars from the same place (yfinance: interval='1d'; pandas, for shorter bars: resample('1D'))"
 _ROWS_OF_SHORTER_BARS = 3.0
+_DAY_S = 86_400
 _REGULAR = 0.8
 """Share of the steps between dates that agree with the interval."""
 _APART = (("week", 5, 9), ("month", 26, 35), ("quarter", 85, 97), ("year", 355, 375))
@@ -151,21 +152,31 @@ def dates_of(bars: pa.Table, code: str = "") -> tuple[NDArray[np.int32], float]:
     return days, float(np.median(counts))
 
 
-def bars_apart(days: NDArray[np.int32], rows_per_day: float) -> str:
+def bars_apart(days: NDArray[np.int32], rows_per_day: float, step_s: float = 0.0) -> str:
     """Returns how far apart bars are that are not daily, such as "a week apart"; "" for daily and for unclear bars.
 
     Args:
         days: Dates, sorted and unique.
         rows_per_day: Median number of rows of one ticker on one date.
+        step_s: Distance of their times in seconds; 0 if it is not known.
     """
     if rows_per_day >= _ROWS_OF_SHORTER_BARS:
-        return f"less than a day apart ({rows_per_day:.0f} rows a date)"
+        return f"{_interval(step_s)} apart ({rows_per_day:.0f} rows a date)"
     steps = np.diff(days)
     if len(steps) < 4:
         return ""
     # A ticker that rarely trades has steps of all lengths.
     shares = ((name, np.mean((steps >= least) & (steps <= most))) for name, least, most in _APART)
     return next((f"a {name} apart" for name, share in shares if share >= _REGULAR), "")
+
+
+def _interval(seconds: float) -> str:
+    """Returns a time shorter than a day in words: a minute, 5 minutes, an hour."""
+    for unit, one, name in ((3600, "an hour", "hours"), (60, "a minute", "minutes"), (1, "a second", "seconds")):
+        number, rest = divmod(seconds, unit)
+        if number and not rest and seconds < _DAY_S:
+            return one if number == 1 else f"{number:.0f} {name}"
+    return "less than a day"
 
 
 def fit(days: NDArray[np.int32], code: str) -> Fit:

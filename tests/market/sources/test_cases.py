@@ -153,7 +153,7 @@ REFUSED = [
         ("market.missing_volume=zero",),
     ),
     Case("json_records", refused="is a JSON document"),
-    Case("minute_bars", refused="less than a day"),
+    Case("minute_bars", refused="the bars are a minute apart"),
     Case("no_header", WHOLE, AAPL, "the first line holds values", ("market.header=date,open,high,low,close,volume",)),
     Case("nse_bhav", {"SBIN": 1100}, None, "the dates fit the calendar", ("market.calendar=XBOM",)),
     Case(

@@ -7,6 +7,8 @@ import gzip
 import shlex
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cloudlstm import storage
@@ -253,3 +255,19 @@ def test_lines_inside_quotes_are_told(tmp_path: Path) -> None:
         tmp_path / "AAPL.csv", HEADER.replace("volume", "volume,note") + "\n".join(rows).replace('"a', '"a"') + "\n\n"
     )
     assert not any("quotes" in note for note in looked(tmp_path).notes)
+
+
+@pytest.mark.parametrize(("minutes", "words"), [(1, "a minute"), (5, "5 minutes"), (60, "an hour")])
+def test_bars_within_a_day_are_told(tmp_path: Path, minutes: int, words: str) -> None:
+    begin = dt.datetime(2024, 1, 2, 9, 30)
+    times = [begin + dt.timedelta(days=day, minutes=number * minutes) for day in range(3) for number in range(6)]
+    write(tmp_path / "AAPL.csv", HEADER + "".join(f"{time},10,11,9,{10 + n % 7},5\n" for n, time in enumerate(times)))
+    with pytest.raises(DataError, match=f"the bars are {words} apart"):
+        looked(tmp_path)
+    stamps = pa.table(
+        {"date": pa.array(times, pa.timestamp("us"))}
+        | dict.fromkeys(("open", "high", "low", "close", "volume"), pa.array([10.0 + n % 7 for n in range(len(times))]))
+    )
+    pq.write_table(stamps, tmp_path / "MSFT.parquet")
+    with pytest.raises(DataError, match=f"the bars are {words} apart"):
+        looked(tmp_path / "MSFT.parquet")

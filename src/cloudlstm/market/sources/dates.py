@@ -28,6 +28,7 @@ _LEAST_DATES = 6
 """First days of six consecutive months, read with day and month exchanged, are six days in a row, and so include a
 weekend. So six dates without a weekend are taken for daily bars."""
 _LONG_DAYS = 60
+_DAY_SECONDS = 86_400
 _EVERY_DAY = 1.2
 _IN_ORDER = 0.95
 
@@ -50,6 +51,8 @@ class Dates:
     """For each row, whether it has a text that is no date."""
     has_times: bool = False
     """Whether a value has a time of day other than midnight."""
+    step_s: float = 0.0
+    """Median distance of the different times, in seconds; 0 without times."""
 
 
 def find_form(column: pa.ChunkedArray, configured: str | None, name: str, uri: str) -> DateForm:
@@ -111,6 +114,7 @@ def parse(column: pa.ChunkedArray, form: DateForm, zone: str | None = None) -> D
         pa.chunked_array([columns.from_days(days.astype(np.int32))]),
         (days == NO_DATE) & ~texts.missing[texts.code],
         bool((reading.second[known] > 0).any()),
+        _step(reading.days[known].astype(np.int64) * _DAY_SECONDS + np.maximum(reading.second[known], 0)),
     )
 
 
@@ -130,7 +134,14 @@ def _of_timestamps(column: pa.ChunkedArray, zone: str | None) -> Dates:
     if zone and (kind.tz or has_times):
         moved = pc.local_timestamp(column.cast(pa.timestamp(kind.unit, tz=zone)))
         days = moved.cast(pa.date32(), safe=False)
-    return Dates(days, np.zeros(len(column), np.bool_), has_times)
+    seconds = columns.one_chunk(local.drop_null().cast(pa.timestamp("s"), safe=False)).view(pa.int64()).to_numpy()
+    return Dates(days, np.zeros(len(column), np.bool_), has_times, _step(seconds) if has_times else 0.0)
+
+
+def _step(seconds: NDArray[np.int64]) -> float:
+    """Returns the median distance of different times, given in seconds; 0 if there are none between days."""
+    steps = np.diff(np.unique(seconds))
+    return float(np.median(steps)) if len(steps) else 0.0
 
 
 def _agreed(forms: list[str], found: dict[str, Reading]) -> str | None:

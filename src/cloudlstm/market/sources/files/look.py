@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -81,7 +81,8 @@ def look(folder: str, files: Sequence[SourceFile], config: MarketConfig, wanted:
         raise _as_one(failures, folder, len(files))
     looked = [found for found in results if isinstance(found, _Looked) and found.read.bars.num_rows]
     _require_one_ticker_a_name(looked, folder, config.ticker)
-    fit = _require_daily_bars([(found.file.item, wanted(found.read.bars)) for found in looked], config)
+    steps = {found.file.item: found.read.step_s for found in looked}
+    fit = _require_daily_bars([(found.file.item, wanted(found.read.bars)) for found in looked], steps, config)
     days = [day for found in looked for day in _days(found.read.bars)]
     names = {name for found in looked for name in _names(found.read.bars)}
     return Findings(
@@ -233,11 +234,14 @@ def _closes(table: pa.Table) -> dict[int, float]:
     return dict(zip(days[valid].tolist(), closes[valid].tolist(), strict=True))
 
 
-def _require_daily_bars(tables: Sequence[tuple[str, pa.Table]], config: MarketConfig) -> Findings:
+def _require_daily_bars(
+    tables: Sequence[tuple[str, pa.Table]], steps: Mapping[str, float], config: MarketConfig
+) -> Findings:
     """Compares the dates of the longest series with the calendar.
 
     Args:
         tables: The files, and their rows that the run uses.
+        steps: By file: the distance of its times in seconds; 0 without times.
         config: The settings of the market.
 
     Returns:
@@ -252,7 +256,7 @@ def _require_daily_bars(tables: Sequence[tuple[str, pa.Table]], config: MarketCo
             by_ticker.setdefault(ticker, []).append((item, rows))
     series = [(parts[0][0], pa.concat_tables([rows for _, rows in parts])) for parts in by_ticker.values()]
     for item, rows in series:
-        if apart := bars_apart(*dates_of(rows)):
+        if apart := bars_apart(*dates_of(rows), steps[item]):
             raise DataError(
                 f"{item}: the bars are {apart}, and daily bars are needed", hint="a file with one bar a day"
             )

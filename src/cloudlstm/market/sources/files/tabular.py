@@ -63,12 +63,14 @@ class Read:
         bars: The rows as BARS, in their order.
         header: Its columns.
         times: True if its dates have a time of day.
+        step_s: Median distance of its times, in seconds; 0 without times.
         notes: What was decided about the file without a setting, as sentences.
     """
 
     bars: pa.Table
     header: Header
     times: bool = False
+    step_s: float = 0.0
     notes: Sequence[str] = field(default_factory=tuple)
 
 
@@ -180,7 +182,7 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
         parts.append(part)
         notes += remark
     whole = parts[0] if len(parts) == 1 else pa.concat_tables(parts).unify_dictionaries()
-    return Read(whole, header, date.has_times, tuple(dict.fromkeys(notes)))
+    return Read(whole, header, date.has_times, date.step_s, tuple(dict.fromkeys(notes)))
 
 
 def _series(
