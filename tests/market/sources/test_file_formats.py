@@ -172,3 +172,9 @@ def test_columns_of_one_name_in_parquet(tmp_path):
     other = pa.Table.from_arrays([*values[:7], pa.array(["x"]), pa.array(["y"])], names=[*names, "sector", "sector"])
     pq.write_table(other, tmp_path / "bars.parquet")
     assert read(tmp_path / "bars.parquet")["close"].to_pylist() == [1.0]
+
+
+def test_the_tickers_of_a_column_are_found_without_reading_dates(tmp_path, monkeypatch):
+    source = source_of(write(tmp_path / "bars.csv", HEADER + LINES))
+    monkeypatch.setattr("cloudlstm.market.sources.dates.find_form", None)
+    assert source.tickers(source.partitions()[0]) == ["AAA", "BBB"]

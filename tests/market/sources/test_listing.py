@@ -118,3 +118,16 @@ def test_an_encrypted_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(data)
     with pytest.raises(UnreadableSourceError, match=r"a\.zip!/AAPL\.csv needs a password"):
         read(tmp_path / "a.zip")
+
+
+def test_the_directory_of_an_archive_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_of(archive(tmp_path / "archive.zip", *(f"T{number:03d}.csv" for number in range(50))))
+    read_all = zipfile.ZipFile._RealGetContents  # reads the directory
+    seen: list[object] = []
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", lambda each: seen.append(each) or read_all(each))
+    archive(tmp_path / "other.zip", "A.csv")
+    other = source_of(tmp_path / "other.zip")
+    for each in (source, other):
+        for partition in each.partitions():
+            each.read(partition)
+    assert len(seen) == 1  # of the new archive; that of the first one was read when it was listed

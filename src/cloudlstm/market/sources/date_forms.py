@@ -33,7 +33,7 @@ _ORDERS: dict[str, Order] = {
 _EPOCH_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (np.inf, 1e9))
 """Numbers below the first value count in the second one, per second."""
 _LEAST_EPOCH = 1e8
-_DAY_SECONDS = 86_400
+DAY_SECONDS = 86_400
 _YEARS = (-62_091, 84_006)
 """1800 to 2199, in days since 1970-01-01."""
 _EXCEL_DAY_0 = (dt.date(1899, 12, 30) - dt.date(1970, 1, 1)).days
@@ -69,7 +69,7 @@ class Reading(NamedTuple):
         in_utc = (self.second > 0).any() & (self.second != NO_TIME)  # midnights alone are dates without a time
         known = (self.days != NO_DATE) & (has_offset | in_utc)
         offset = np.where(has_offset, self.offset, 0)
-        second = self.days.astype(np.int64) * _DAY_SECONDS + np.maximum(self.second, 0) - offset
+        second = self.days.astype(np.int64) * DAY_SECONDS + np.maximum(self.second, 0) - offset
         moments = pa.array(np.where(known, second, 0)).cast(pa.timestamp("s", tz=zone))
         local = pc.local_timestamp(moments).cast(pa.date32()).cast(pa.int32()).to_numpy()
         return np.where(known, local, self.days).astype(np.int32)
@@ -205,7 +205,7 @@ def _epoch(number: NDArray[np.float64]) -> Reading:
     own = units[np.searchsorted(bounds, size, side="right").clip(max=len(units) - 1)]
     common = units[int(np.searchsorted(bounds, usual, side="right").clip(max=len(units) - 1))]
     per_second = np.where(size >= bounds[0], own, common)
-    return _of_days(number / per_second / _DAY_SECONDS, *_YEARS, offset=0)
+    return _of_days(number / per_second / DAY_SECONDS, *_YEARS, offset=0)
 
 
 def _excel(number: NDArray[np.float64]) -> Reading:
@@ -217,7 +217,7 @@ def _excel(number: NDArray[np.float64]) -> Reading:
 def _of_days(days: NDArray[np.float64], least: int, below: int, *, offset: int) -> Reading:
     with np.errstate(invalid="ignore"):
         inside = (days >= least) & (days < below)
-    second = np.rint(np.where(inside, days, 0.0) * _DAY_SECONDS).astype(np.int64)
-    whole = np.where(inside, second // _DAY_SECONDS, NO_DATE).astype(np.int32)
-    of_day = np.where(inside, second % _DAY_SECONDS, NO_TIME).astype(np.int32)
+    second = np.rint(np.where(inside, days, 0.0) * DAY_SECONDS).astype(np.int64)
+    whole = np.where(inside, second // DAY_SECONDS, NO_DATE).astype(np.int32)
+    of_day = np.where(inside, second % DAY_SECONDS, NO_TIME).astype(np.int32)
     return Reading(whole, of_day, np.full(len(days), offset, np.int32))

@@ -28,7 +28,6 @@ _LEAST_DATES = 6
 """First days of six consecutive months, read with day and month exchanged, are six days in a row, and so include a
 weekend. So six dates without a weekend are taken for daily bars."""
 _LONG_DAYS = 60
-_DAY_SECONDS = 86_400
 _EVERY_DAY = 1.2
 _IN_ORDER = 0.95
 
@@ -114,7 +113,7 @@ def parse(column: pa.ChunkedArray, form: DateForm, zone: str | None = None) -> D
         pa.chunked_array([columns.from_days(days.astype(np.int32))]),
         (days == NO_DATE) & ~texts.missing[texts.code],
         bool((reading.second[known] > 0).any()),
-        _step(reading.days[known].astype(np.int64) * _DAY_SECONDS + np.maximum(reading.second[known], 0)),
+        _step(reading.days[known].astype(np.int64) * date_forms.DAY_SECONDS + np.maximum(reading.second[known], 0)),
     )
 
 

@@ -81,6 +81,11 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 _NAMELESS = re.compile(r"^(unnamed\d*|indexlevel\d+|index|)$")
 
 
+def listed(words: str) -> list[str]:
+    """Returns the words of a text."""
+    return words.split()
+
+
 def plain(name: str) -> str:
     """Returns a column's name without case, accents, blanks and punctuation; letters of every script stay."""
     text = unicodedata.normalize("NFKD", _NUMBERED.sub("", name).casefold())

@@ -10,9 +10,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from cloudlstm import storage
 from cloudlstm.errors import UnreadableSourceError
+from cloudlstm.market.sources.files.unpacking import require_size
+from cloudlstm.storage import ObjectInfo
 
 _SEPARATOR = ".zip!/"
 _BUFFER_BYTES = 1 << 20
@@ -64,10 +67,10 @@ def archive_of(item: str) -> tuple[str, str]:
     return item[: place + len(".zip")], item[place + len(_SEPARATOR) :]
 
 
-def members(uri: str, size_bytes: int) -> Iterator[zipfile.ZipInfo]:
+def members(archive: ObjectInfo) -> Iterator[zipfile.ZipInfo]:
     """Yields the files in a ZIP archive; reads only its directory."""
-    with _archive(uri, size_bytes) as archive:
-        yield from (member for member in archive.infolist() if not member.is_dir())
+    with _reading(archive) as opened:
+        yield from (member for member in opened.infolist() if not member.is_dir())
 
 
 def read(item: str) -> bytes:
@@ -91,9 +94,7 @@ def open_seekable(item: str, size_bytes: int) -> io.BufferedReader | io.BytesIO:
 
 
 def _member(uri: str, name: str, size_bytes: int) -> bytes:
-    from cloudlstm.market.sources.files.unpacking import require_size
-
-    with _archive(uri, storage.stat(uri).size_bytes) as archive:
+    with _reading(storage.stat(uri)) as archive:
         member = archive.getinfo(name)
         if member.flag_bits & _ENCRYPTED:
             raise UnreadableSourceError(f"{item_of(uri, name)} needs a password", hint="unpack the archive")
@@ -104,9 +105,16 @@ def _member(uri: str, name: str, size_bytes: int) -> bytes:
 
 
 @contextmanager
-def _archive(uri: str, size_bytes: int) -> Iterator[zipfile.ZipFile]:
+def _reading(archive: ObjectInfo) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(io.BufferedReader(ObjectFile(uri, size_bytes), _BUFFER_BYTES)) as archive:
-            yield archive
+        yield _directory(archive.uri, archive.size_bytes, archive.etag)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, KeyError) as error:
-        raise UnreadableSourceError(f"{uri} is not readable as a ZIP archive: {error}", hint="unpack it") from None
+        raise UnreadableSourceError(
+            f"{archive.uri} is not readable as a ZIP archive: {error}", hint="unpack it"
+        ) from None
+
+
+@lru_cache(maxsize=8)
+def _directory(uri: str, size_bytes: int, etag: str) -> zipfile.ZipFile:  # noqa: ARG001 - another version has another etag
+    """Opens an archive. Its directory, which may name thousands of members, is read once and not for each member."""
+    return zipfile.ZipFile(io.BufferedReader(ObjectFile(uri, size_bytes), _BUFFER_BYTES))

@@ -98,7 +98,8 @@ def _objects(path: str, uri: str) -> tuple[str, list[ObjectInfo], list[str]]:
     listed = list(storage.list_objects(folder))
     below = [each for each in listed if not _is_hidden(each.uri[len(folder) :])]
     found = [each for each in below if _SUFFIX.search(each.uri)]
-    names = [each.uri[len(folder) :] for each in listed if each not in found]
+    read = {each.uri for each in found}
+    names = [each.uri[len(folder) :] for each in listed if each.uri not in read]
     left_out = [name for name in names if not _NO_BARS.search(name)]
     if not found:
         raise DataError(
@@ -141,7 +142,7 @@ def _files_in(found: ObjectInfo, folder: str, ignored: Sequence[str]) -> Iterato
     if not found.uri.lower().endswith(".zip"):
         yield SourceFile(found.uri, found.size_bytes, found.etag)
         return
-    members = list(contents.members(found.uri, found.size_bytes))
+    members = list(contents.members(found))
     of_bars = [member for member in members if _SUFFIX.search(member.filename) and not _is_hidden(member.filename)]
     if not of_bars:
         names = ", ".join(member.filename for member in members[:_SHOWN])

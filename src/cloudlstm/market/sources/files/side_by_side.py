@@ -14,12 +14,6 @@ from dataclasses import dataclass
 from cloudlstm.market.bars import PRICES
 from cloudlstm.market.sources.files import column_names
 
-
-def _listed(words: str) -> list[str]:
-    """Returns the words of a text."""
-    return words.split()
-
-
 _FIELDS = (*PRICES, "adj_close", "volume")
 _INDEX_NAMES = ("", "date", "datetime", "price", "ticker", "tickers", "attributes", "symbols", "symbol")
 _COPY = re.compile(r"\.\d+$")
@@ -28,7 +22,7 @@ _WORDS = re.compile(r"[^a-z0-9]")
 _SEPARATORS = ("_", " ", ".", "-")
 
 _NO_TICKERS = frozenset(
-    _listed(
+    column_names.listed(
         "px adj adjusted unadjusted unadj raw usd eur gbp gbx jpy cny inr chf hkd daily day bid ask mid last "
         "price float float64 double int64 int object string nan none value values d1"
     )

@@ -133,9 +133,12 @@ def tickers(content: Content, config: MarketConfig) -> set[str]:
         if named := {each.ticker for each in header.series if each.ticker}:
             return {header_ticker(name, content.item) for name in named}
         texts = dict(zip(table.column_names, table.columns, strict=True))
-        place = header.series[0].columns["date"]
-        form = dates.find_form(texts[f"f{place}"], config.date_format, header.names[place], content.item)
-        days = dates.parse(texts[f"f{place}"], form, config.time_zone).days
+
+        def days() -> pa.ChunkedArray:
+            place = header.series[0].columns["date"]
+            form = dates.find_form(texts[f"f{place}"], config.date_format, header.names[place], content.item)
+            return dates.parse(texts[f"f{place}"], form, config.time_zone).days
+
         found, _, _ = tickers_of_rows(texts, header.series[0], header, days, content.item, content.folder, config)
         return set(columns.ranks(found)[1])
 
@@ -192,7 +195,9 @@ def _series(
     """Returns the bars of one series of a file, and notes on its tickers."""
     n_rows = len(date.unreadable)
     parsed, wrong = _parse_numbers(texts, series, mark, config, n_rows)
-    ticker, no_ticker, notes = tickers_of_rows(texts, series, header, date.days, content.item, content.folder, config)
+    ticker, no_ticker, notes = tickers_of_rows(
+        texts, series, header, lambda: date.days, content.item, content.folder, config
+    )
     wrong["date"] = date.unreadable
     if no_ticker is not None:
         wrong["ticker"] = no_ticker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,13 @@ _SHEET_TEXT = re.compile(r"""'(.+)|="(.+)\"""")
 
 
 def tickers_of_rows(
-    texts: Texts, series: Series, header: Header, days: pa.ChunkedArray, item: str, folder: str, config: MarketConfig
+    texts: Texts,
+    series: Series,
+    header: Header,
+    days: Callable[[], pa.ChunkedArray],
+    item: str,
+    folder: str,
+    config: MarketConfig,
 ) -> tuple[pa.ChunkedArray, NDArray[np.bool_] | None, list[str]]:
     """Returns the ticker of each row of a series.
 
@@ -33,7 +40,7 @@ def tickers_of_rows(
         texts: The unparsed columns of the file.
         series: The series.
         header: The header of the file.
-        days: The dates of the rows.
+        days: Returns the dates of the rows; called only if the name of the file counts.
         item: The file.
         folder: URI of the folder of all files.
         config: The settings of the market.
@@ -44,8 +51,7 @@ def tickers_of_rows(
     Raises:
         UnreadableSourceError: if nothing tells the ticker.
     """
-    n_rows = len(days)
-    first = next((day.as_py().year for day in days if day.is_valid), None)
+    n_rows = len(next(iter(texts.values())))
     key = config.columns.get("ticker", "")
     if config.ticker:
         return repeated(config.ticker, n_rows), None, []
@@ -53,7 +59,7 @@ def tickers_of_rows(
         return repeated(header_ticker(series.ticker, item), n_rows), None, []
     place = series.columns.get("ticker")
     if place is None:
-        name = ticker_of(item, folder, first, key)
+        name = ticker_of(item, folder, _first_year(days()), key)
         return repeated(name, n_rows), None, [f"the ticker is taken from the name of the file or its folder: {name}"]
     found = _read_tickers(texts[f"f{place}"], header.names[place])
     name = header.names[place]
@@ -61,7 +67,7 @@ def tickers_of_rows(
     if key or not column_names.is_uncertain(name) or len(values) > 1:
         return found
     try:
-        better = ticker_of(item, folder, first)
+        better = ticker_of(item, folder, _first_year(days()))
     except UnreadableSourceError:
         return found
     if better in values:
@@ -69,6 +75,10 @@ def tickers_of_rows(
     # The column is rather one of a company, a kind of security or a currency.
     note = f"the column {name!r} has one value; the ticker is taken from the file's name: {better}"
     return repeated(better, n_rows), None, [note]
+
+
+def _first_year(days: pa.ChunkedArray) -> int | None:
+    return next((day.as_py().year for day in days if day.is_valid), None)
 
 
 def _read_tickers(column: pa.ChunkedArray, header: str) -> tuple[pa.ChunkedArray, NDArray[np.bool_], list[str]]:

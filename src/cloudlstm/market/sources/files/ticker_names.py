@@ -16,11 +16,6 @@ from cloudlstm.market.sources.files import column_names
 _SUFFIX = re.compile(r"(\.(csv|txt|tsv|parquet|pq|gz|zip|snappy|zstd|lz4))+$", re.IGNORECASE)
 
 
-def _listed(words: str) -> list[str]:
-    """Returns the words of a text."""
-    return words.split()
-
-
 _KIND = r"(?:daily|1d|d1|day|eod|adjusted|unadjusted|historical|history|ohlcv?|max|1m|1h|m1|h1|1min|1wk|1mo|weekly)"
 _BEFORE = re.compile(
     rf"^(?:time[_ ]series[_ ])?(?:(?:{_KIND}|prices?|data|bars?|stocks?|quotes?|export|ticker|symbol)[_ -]"
@@ -50,7 +45,7 @@ _PART_OF_A_WHOLE = re.compile(
     re.IGNORECASE,
 )
 _GENERIC = frozenset(
-    _listed(
+    column_names.listed(
         "bar bars candles chart csv data dataset datasets daily download downloads eod equities equity etfs "
         "export file files history historical historicaldata historicalquotes hourly index indices intraday "
         "kaggle kurse market marketdata merged minute ohlc ohlcv output panel portfolio price prices quote "
@@ -60,7 +55,7 @@ _GENERIC = frozenset(
 )
 """Words that name files and folders of bars, and not a ticker."""
 
-_FILLERS = frozenset(_listed("all any first input last my new old out raw temp test time tmp"))
+_FILLERS = frozenset(column_names.listed("all any first input last my new old out raw temp test time tmp"))
 """Words that are a ticker only if they stand alone."""
 
 
