@@ -20,7 +20,7 @@ def target_document(cloud: str, name: str, bucket_uri: str, particular: Mapping[
         particular: The keys whose values differ between clouds.
     """
     return {
-        "contract_version": 1,
+        "contract_version": 2,
         "cloud": cloud,
         "name": name,
         "bucket_uri": bucket_uri,
@@ -28,7 +28,14 @@ def target_document(cloud: str, name: str, bucket_uri: str, particular: Mapping[
         "spark_python_path": f"/usr/bin/python{_PYTHON}",
         "spark_architecture": {"arm64": "aarch64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine()),
         "trainer_group": f"{name}-trainers",
+        "spark_min_nodes": 2,
+        "spark_max_nodes": 4,
+        "spark_spot": False,
+        "spark_idle_minutes": 60,
         "trainer_gpu": "none",
+        "trainer_spot": False,
+        "trainer_disk_gib": 50,
+        "trainer_python": sys.executable,
         "trainer_max": 4,
         "trainer_port": 8470,
         "max_hours": 2,

@@ -29,6 +29,7 @@ spark_machine = "{"m6g" if platform.machine() in ("aarch64", "arm64") else "m6i"
 spark_python  = "{PYTHON if PYTHON in ("3.11", "3.13") else "3.11"}"
 spark_spot_max_usd = 0.192
 trainer_gpu   = "none"
+trainer_python = "{sys.executable}"
 trainer_spot  = true
 """
 

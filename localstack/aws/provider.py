@@ -16,6 +16,7 @@ SERVER_ENVIRONMENT = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
 
 RELEASE = "emr-spark-8.1.0"
 MACHINE = "c7i.xlarge"
+SPARK_MACHINE = "m7i.xlarge"
 _SERVICES = ("autoscaling", "ec2", "emr", "iam", "ssm", "sts")
 
 
@@ -43,6 +44,7 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
         "region": region,
         "spark_cluster": _cluster(clients["emr"], name, bucket, subnets[0]["SubnetId"]),
         "spark_release": RELEASE,
+        "spark_machine": SPARK_MACHINE,
         "log_uri": f"s3://{bucket}/logs/",
         "trainer_zones": [subnet["AvailabilityZone"] for subnet in subnets],
         "trainer_machines": [MACHINE],
@@ -66,7 +68,7 @@ def _cluster(emr: Any, name: str, bucket: str, subnet: str) -> str:
             "Ec2SubnetId": subnet,
             "KeepJobFlowAliveWhenNoSteps": True,
             "InstanceGroups": [
-                {"InstanceRole": role, "InstanceType": "m7i.xlarge", "InstanceCount": count} for role, count in roles
+                {"InstanceRole": role, "InstanceType": SPARK_MACHINE, "InstanceCount": count} for role, count in roles
             ],
         },
         Tags=[{"Key": "cloudlstm", "Value": name}],

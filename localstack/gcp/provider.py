@@ -42,6 +42,7 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
         "spark_release": IMAGE,
         "log_uri": f"gs://{staging}/google-cloud-dataproc-metainfo",
         "trainer_zones": list(ZONES[:2]),
+        "spark_machine": MACHINE,
         "trainer_machines": [MACHINE],
         "endpoints": {"dataproc": url, "compute": url},
     }

@@ -15,7 +15,7 @@ from cloudlstm.errors import ConfigError, MachineError, ObjectTooLargeError, Usa
 from cloudlstm.targets.document import TargetConfig, load
 
 DOCUMENT: dict[str, Any] = {
-    "contract_version": 1,
+    "contract_version": 2,
     "cloud": "aws",
     "name": "mine",
     "account": "123456789012",
@@ -26,12 +26,20 @@ DOCUMENT: dict[str, Any] = {
     "spark_python": "3.11",
     "spark_python_path": "/usr/bin/python3.11",
     "spark_architecture": "x86_64",
+    "spark_machine": "m6i.xlarge",
+    "spark_min_nodes": 2,
+    "spark_max_nodes": 4,
+    "spark_spot": False,
+    "spark_idle_minutes": 60,
     "log_uri": "s3://mine-123456789012-eu-central-1/logs",
     "trainer_group": "mine-trainers",
     "trainer_zones": ["eu-central-1a", "eu-central-1b"],
     "trainer_machines": ["g4dn.xlarge"],
     "trainer_gpu": "t4",
     "trainer_max": 4,
+    "trainer_spot": False,
+    "trainer_disk_gib": 100,
+    "trainer_python": "",
     "trainer_port": 8470,
     "max_hours": 12,
     "egress": "nat",
@@ -98,8 +106,8 @@ def test_every_missing_and_every_wrong_output_is_named(tmp_path: Path) -> None:
 
 def test_another_version_of_the_contract_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "target.json"
-    path.write_text(json.dumps({"contract_version": 2, "zones": []}))
-    with pytest.raises(ConfigError, match="has contract_version 2, and this cloudlstm knows 1"):
+    path.write_text(json.dumps({"contract_version": 1, "zones": []}))
+    with pytest.raises(ConfigError, match="has contract_version 1, and this cloudlstm knows 2"):
         load(str(path))
 
 

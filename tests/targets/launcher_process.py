@@ -25,9 +25,11 @@ _SHORT = Intervals(**dict.fromkeys(Intervals.__slots__, _SHORT_S))
 _PR_SET_PDEATHSIG = 1
 
 DOCUMENT = TargetConfig(
-    contract_version=1, cloud="aws", name="scripted", account="1", region="here", bucket_uri="file://bucket",
+    contract_version=2, cloud="aws", name="scripted", account="1", region="here", bucket_uri="file://bucket",
     spark_cluster="c", spark_release="r", spark_python="3.11", spark_python_path="/usr/bin/python3.11",
     spark_architecture="x86_64", log_uri="", trainer_group="group", trainer_zones=("zone",), trainer_machines=("kind",),
+    spark_machine="kind", spark_min_nodes=2, spark_max_nodes=4, spark_spot=False, spark_idle_minutes=60,
+    trainer_spot=False, trainer_disk_gib=100, trainer_python="/opt/trainer/bin/python",
     trainer_gpu="none", trainer_max=MOST, trainer_port=8470, max_hours=HOURS, egress="nat",
 )  # fmt: skip
 

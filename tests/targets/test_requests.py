@@ -19,12 +19,14 @@ from cloudlstm.targets.aws.account import vcpus
 GOLDEN = Path(__file__).parent / "golden"
 
 AWS = {
-    "contract_version": 1, "cloud": "aws", "name": "desk", "account": "123456789012", "region": "eu-central-1",
+    "contract_version": 2, "cloud": "aws", "name": "desk", "account": "123456789012", "region": "eu-central-1",
     "bucket_uri": "s3://desk-runs", "spark_cluster": "j-ABC", "spark_release": "emr-spark-8.1.0",
     "spark_python": "3.11", "spark_python_path": "/usr/bin/python3.11", "spark_architecture": "aarch64", "log_uri": "s3://desk-runs/logs",
     "trainer_group": "desk-trainers", "trainer_zones": ["eu-central-1a", "eu-central-1b"],
     "trainer_machines": ["g6.xlarge", "g6.2xlarge"], "trainer_gpu": "l4", "trainer_max": 4, "trainer_port": 8470,
     "max_hours": 12, "egress": "nat", "endpoints": {},
+    "spark_machine": "m7g.xlarge", "spark_min_nodes": 2, "spark_max_nodes": 4, "spark_spot": False,
+    "spark_idle_minutes": 60, "trainer_spot": False, "trainer_disk_gib": 100, "trainer_python": "",
 }  # fmt: skip
 
 
@@ -33,6 +35,7 @@ GCP = AWS | {
     "spark_cluster": "desk", "spark_release": "2.3-debian12", "spark_python_path": "/opt/conda/default/bin/python3.11",
     "spark_architecture": "x86_64", "log_uri": "gs://desk-staging/google-cloud-dataproc-metainfo",
     "trainer_zones": ["europe-west4-a", "europe-west4-b"], "trainer_machines": ["g2-standard-4"],
+    "spark_machine": "n2-standard-4",
 }  # fmt: skip
 
 

@@ -220,6 +220,17 @@ variable "trainer_max" {
   }
 }
 
+variable "trainer_python" {
+  description = "Path of a Python on the trainers' image that has all packages, for an image of your own. Empty: trainers take Python and packages from the bucket."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(/[A-Za-z0-9._/-]+)?$", var.trainer_python))
+    error_message = "trainer_python is empty or an absolute path."
+  }
+}
+
 variable "trainer_spot" {
   description = "Takes trainers from the spot market, about 60 % cheaper; a run goes on from its last checkpoint when one is reclaimed."
   type        = bool

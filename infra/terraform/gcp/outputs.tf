@@ -2,7 +2,7 @@
 
 locals {
   target = {
-    contract_version   = 1
+    contract_version   = 2
     cloud              = "gcp"
     name               = var.name
     account            = var.project
@@ -13,12 +13,20 @@ locals {
     spark_python       = var.spark_python
     spark_python_path  = local.spark_python_path
     spark_architecture = "x86_64" # so are all images
+    spark_machine      = var.spark_machine
+    spark_min_nodes    = var.spark_min_nodes
+    spark_max_nodes    = var.spark_max_nodes
+    spark_spot         = var.spark_spot
+    spark_idle_minutes = var.spark_idle_minutes
     log_uri            = local.log_uri
     trainer_group      = google_compute_region_instance_group_manager.trainers.name
     trainer_zones      = local.zones
     trainer_machines   = local.trainer_machines
     trainer_gpu        = var.trainer_gpu
     trainer_max        = var.trainer_max
+    trainer_spot       = var.trainer_spot
+    trainer_disk_gib   = var.trainer_disk_gib
+    trainer_python     = var.trainer_python
     trainer_port       = local.trainer_port
     max_hours          = var.max_hours
     egress             = var.egress
@@ -88,6 +96,31 @@ output "spark_architecture" {
   value       = local.target.spark_architecture
 }
 
+output "spark_machine" {
+  description = "Machine type of every Spark node."
+  value       = local.target.spark_machine
+}
+
+output "spark_min_nodes" {
+  description = "Nodes beside the primary that run as long as the cluster."
+  value       = local.target.spark_min_nodes
+}
+
+output "spark_max_nodes" {
+  description = "Most nodes beside the primary."
+  value       = local.target.spark_max_nodes
+}
+
+output "spark_spot" {
+  description = "Whether nodes above `spark_min_nodes` come from the spot market."
+  value       = local.target.spark_spot
+}
+
+output "spark_idle_minutes" {
+  description = "Idle minutes after which the cluster ends itself."
+  value       = local.target.spark_idle_minutes
+}
+
 output "log_uri" {
   description = "Where Dataproc puts its logs."
   value       = local.target.log_uri
@@ -116,6 +149,21 @@ output "trainer_gpu" {
 output "trainer_max" {
   description = "Largest size of the group."
   value       = local.target.trainer_max
+}
+
+output "trainer_spot" {
+  description = "Whether trainers come from the spot market."
+  value       = local.target.trainer_spot
+}
+
+output "trainer_disk_gib" {
+  description = "Disk of a trainer in GiB."
+  value       = local.target.trainer_disk_gib
+}
+
+output "trainer_python" {
+  description = "Interpreter on the trainers' image that has all packages; empty: they come from the bucket."
+  value       = local.target.trainer_python
 }
 
 output "trainer_port" {

@@ -20,7 +20,7 @@ from cloudlstm.config.problems import sentence
 from cloudlstm.errors import ConfigError, MachineError, ObjectNotFoundError, UsageError
 from cloudlstm.storage.endpoints import NothingListensError, is_loopback, require_listening
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """The version of the keys below that this launcher understands."""
 
 _URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$"
@@ -56,6 +56,16 @@ class TargetConfig(BaseModel):
     """Where that interpreter is on every Spark node."""
     spark_architecture: Literal["x86_64", "aarch64"]
     """CPU architecture of Spark nodes, which the bundle is made for."""
+    spark_machine: str = Field(min_length=1)
+    """Machine type of every Spark node."""
+    spark_min_nodes: int = Field(ge=1)
+    """Nodes beside the primary that run as long as the cluster."""
+    spark_max_nodes: int = Field(ge=1)
+    """Most nodes beside the primary."""
+    spark_spot: bool
+    """Whether nodes above `spark_min_nodes` come from the spot market."""
+    spark_idle_minutes: int = Field(ge=1)
+    """Minutes without work after which the cluster ends itself."""
     log_uri: str
     """Where the platform puts its own logs, minutes late."""
     trainer_group: str = Field(min_length=1)
@@ -68,6 +78,12 @@ class TargetConfig(BaseModel):
     """Kind of the trainers' accelerator, or `none`."""
     trainer_max: int = Field(ge=1)
     """Largest size of the trainer group in machines."""
+    trainer_spot: bool
+    """Whether trainers come from the spot market."""
+    trainer_disk_gib: int = Field(ge=1)
+    """Disk of a trainer in GiB."""
+    trainer_python: str = Field(pattern=r"^(/[A-Za-z0-9._/-]+)?$")
+    """Interpreter on the trainers' image that has all packages. Empty: Python and packages come from the bucket."""
     trainer_port: int = Field(ge=1024, le=65535)
     """First TCP port of a worker."""
     max_hours: int = Field(ge=1)
