@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,17 +39,8 @@ class Plan:
 def environment() -> Iterator[dict[str, str]]:
     """The environment by which Terraform finds the replaced provider."""
     require_terraform()
-    process = subprocess.Popen([sys.executable, stand_in_provider.__file__], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    address = process.stdout.readline().strip()
-    assert address, "the stand-in did not start"
-    reach = {
-        "Protocol": "grpc", "ProtocolVersion": 5, "Pid": process.pid, "Test": True,
-        "Addr": {"Network": "tcp", "String": address},
-    }  # fmt: skip
-    yield {"TF_REATTACH_PROVIDERS": json.dumps({stand_in_provider.ADDRESS: reach})}
-    process.kill()
-    process.communicate()
+    with stand_in_provider.GoogleCloud() as cloud:
+        yield cloud.environment
 
 
 @pytest.fixture(scope="module")
