@@ -22,6 +22,7 @@
     ├── TargetError                     a cloud rejected a request
     │   ├── TargetUnavailableError      it did not answer, or throttled the request
     │   └── CapacityError               it has no machines, or they did not become ready
+    ├── CostLimitError                  the run would use more than its limit in hours or USD
     └── JobError                        a job of the run failed
         └── PeerLostError               a worker ended because another worker ended; never the cause
 
@@ -170,6 +171,10 @@ class TargetUnavailableError(TargetError):
 
 class CapacityError(TargetError):
     """The trainer group did not get its machines, or they did not become ready."""
+
+
+class CostLimitError(CloudLSTMError):
+    """The run would use more than its limit in hours or USD."""
 
 
 class JobError(CloudLSTMError):

@@ -13,7 +13,7 @@ import cloudlstm
 
 PACKAGE = Path(cloudlstm.__file__).parent
 
-SHARED = ["text", "errors", "storage", "config", "runs", "workers"]
+SHARED = ["text", "errors", "storage", "config", "runs", "costs", "workers"]
 WORK = ["market", "features", "dataset", "training", "evaluation", "report"]
 """Each room of these two lists may import the rooms before it, and rooms of WORK all of SHARED."""
 PIPELINE = "pipeline"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,13 +15,14 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.config import parse
+from cloudlstm.errors import CostLimitError, from_record, to_record
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers import rendezvous
 from cloudlstm.workers.rendezvous import Generation
 from on_emulators import until
 
 MACHINE = """
-import os, random, sys
+import json, os, random, sys
 from pathlib import Path
 from cloudlstm import storage
 from cloudlstm.errors import StorageUnavailableError
@@ -38,7 +40,8 @@ from cloudlstm.workers.agent import TrainerAgent
 from cloudlstm.workers.assignment import Assignment
 agent._LONGEST_PAUSE_S = 0.5
 run, address, workers = sys.argv[1:4]
-sys.exit(TrainerAgent(Assignment(run, 1, int(workers), 28470), address, sys.argv[4:]).run())
+stop = json.loads(os.environ.get("STOP", "{}"))
+sys.exit(TrainerAgent(Assignment(run, 1, int(workers), 28470, stop=stop), address, sys.argv[4:]).run())
 """
 
 WORKER = """
@@ -188,3 +191,41 @@ def test_machines_of_a_superseded_attempt_stop(tmp_path: Path, ends: list[Machin
     until(lambda: list(storage.list_objects(machines.paths.all_checkpoints)), "a worker at work")
     storage.write_json(machines.paths.attempt(2), {})
     assert machines.statuses() == [0]
+
+
+STOPPED = """
+import signal
+def save(*_):
+    checkpoint()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+time.sleep(60)
+"""
+
+
+def test_at_their_limit_the_workers_save_and_the_run_ends_with_its_error(
+    tmp_path: Path, ends: list[Machines], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = CostLimitError("2 trainers would cost more than trainers.max_usd=1", hint="a higher limit")
+    monkeypatch.setenv("STOP", json.dumps({"at": time.time() + 8, "error": to_record(error)}))
+    machines = Machines(tmp_path, STOPPED)
+    ends.append(machines)
+    machines.start("127.0.0.11", "127.0.0.12")
+    assert machines.statuses() == [0, 0]
+    first, last = machines.generations()
+    assert (first.outcome, last.outcome, last.message) == ("", "failed", error.message)
+    assert len(list(storage.list_objects(machines.paths.checkpoints("f")))) == 1
+    found = from_record(storage.read_json(machines.paths.failure("train")))
+    assert (type(found), found.message, found.hint) == (CostLimitError, error.message, error.hint)
+
+
+def test_machines_that_wait_for_others_end_at_their_limit_too(
+    tmp_path: Path, ends: list[Machines], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STOP", json.dumps({"at": time.time() + 2, "error": {"kind": "CostLimitError", "message": "m"}}))
+    machines = Machines(tmp_path, "")
+    ends.append(machines)
+    machines.start("127.0.0.11")  # the second one never comes
+    assert machines.statuses() == [0]
+    (last,) = machines.generations()
+    assert (last.outcome, last.message) == ("failed", "m")

@@ -89,6 +89,11 @@ class TrainersConfig(Section):
     """Seconds in which all machines must start and join, also when one is replaced; else training fails."""
     max_hours: float | None = Field(default=None, gt=0.0)
     """Hours after which the machines shut down in any case; by default, and at most, the limit of the target."""
+    max_usd: float | None = Field(default=None, gt=0.0)
+    """Most that the trainers of this run may cost in USD, over all its submits: before that they save a checkpoint and
+    end. Counted with the on-demand price of the dearest machine type of the target."""
+    usd_per_hour: float | None = Field(default=None, gt=0.0)
+    """Price of one trainer an hour in USD, instead of the list price: for another region, a discount, spot machines."""
 
 
 NON_IDENTITY: dict[str, Any] = {

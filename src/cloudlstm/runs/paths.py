@@ -7,6 +7,7 @@
     attempts/0001.config.json                the configuration of that submit, read by its jobs (create-only)
     attempts/0001.phase.json                 the state of a job before it reports progress
     attempts/0001.launcher-2.json            the launcher that continued it after the first one was lost (create-only)
+    attempts/0001.usage-train.json           time and price of a job's machines on a cloud
     attempts/0001.complete.json              the later steps are finished for the same inputs
     claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
     manifests/<step>.json                    the list of a finished step's objects; written last
@@ -135,6 +136,9 @@ class RunPaths:
 
     def complete(self, attempt: int) -> str:
         return join(self.uri, f"attempts/{attempt:04d}.complete.json")
+
+    def usage(self, attempt: int, job: str) -> str:
+        return join(self.uri, f"attempts/{attempt:04d}.usage-{job}.json")
 
     def claim(self, attempt: int, job: str) -> str:
         return join(self.uri, f"claims/{attempt:04d}-{job}.json")

@@ -87,6 +87,11 @@ class RunningJob(Protocol):
         """What the job waits for until it reports progress itself; empty if there is nothing to show."""
         ...
 
+    @property
+    def working_since(self) -> float | None:
+        """When machines paid by the hour were requested, seconds since the epoch; None while there are none."""
+        ...
+
     def state(self) -> JobState:
         """Returns the current state."""
         ...

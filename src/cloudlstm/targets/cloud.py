@@ -14,10 +14,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudlstm import storage
+from cloudlstm.costs.usage import as_json, cost, read_usage
 from cloudlstm.errors import ConfigError, StorageError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
-from cloudlstm.targets import preflight
+from cloudlstm.targets import costs, preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, fill_placeholders
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
@@ -128,15 +129,21 @@ class CloudTarget:
                 "job": job,
                 "run": paths.uri,
                 "attempt": "${attempt}",
+                "rate": as_json(costs.spark_rate(self.config)),
                 "submit": self.spark.request(job, config, paths),
             }
-        workers = config.train.workers or self.workers
+        workers, trainers = config.train.workers or self.workers, config.trainers
+        if trainers.max_usd is not None:
+            costs.require_price(self.config, trainers.usd_per_hour)
         request = {
             "job": job,
             "run": paths.uri,
             "workers": workers,
-            "fill_timeout_s": config.trainers.fill_timeout_s,
-            "hours": min(config.trainers.max_hours or self.config.max_hours, self.config.max_hours),
+            "rate": as_json(costs.trainer_rate(self.config, workers, trainers.usd_per_hour)),
+            "max_usd": trainers.max_usd,
+            "usd_per_hour": trainers.usd_per_hour,
+            "fill_timeout_s": trainers.fill_timeout_s,
+            "hours": min(trainers.max_hours or self.config.max_hours, self.config.max_hours),
             "coordinates": self.coordinates,
             "assignment": {
                 "uri": self._assignment,
@@ -175,7 +182,7 @@ class CloudTarget:
     def at_work(self, request: Request) -> bool:
         """True if the job of exactly this request, attempt included, is running or has succeeded."""
         if request["job"] == "train":
-            return is_assigned(self._with_deadline(request))
+            return is_assigned(self._assigned(request))
         found = matching_applications(self._submission(request), request["run"], self.spark)
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 
@@ -198,13 +205,20 @@ class CloudTarget:
     def _submission(self, request: Request) -> Request:
         return self._filled(request["submit"], request["run"], int(request["attempt"]))
 
-    def _with_deadline(self, request: Request) -> Request:
-        when = int(time.time() + request["hours"] * _HOUR_S)
+    def _assigned(self, request: Request) -> dict[str, Any]:
+        """Fills the placeholders of a train request but those of its deadline."""
         known = self._filled(request, request["run"], int(request["assignment"]["document"]["attempt"]))
-        known["assignment"]["document"] |= {"deadline": when}
-        known["deadline"] = self.group.deadline_request(iso(when))
         document = known["assignment"]["document"]
         document["attempt"] = int(document["attempt"])
+        return known
+
+    def _with_deadline(self, request: Request) -> Request:
+        spent = cost(read_usage(RunPaths(request["run"])), "train") if "max_usd" in request else 0.0
+        limit = costs.limit(self.config, request, spent)
+        when = int(time.time() + limit.hours * _HOUR_S)
+        known = self._assigned(request)
+        known["assignment"]["document"] |= {"deadline": when, "stop": limit.stop(when)}
+        known["deadline"] = self.group.deadline_request(iso(when))
         return known
 
     def _filled(self, request: Request, run: str, attempt: int) -> dict[str, Any]:

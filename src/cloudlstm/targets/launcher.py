@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from cloudlstm import errors, storage
+from cloudlstm.costs.usage import Meter
 from cloudlstm.runs import folder, index, journal, settings
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
@@ -91,6 +92,7 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
     name = request["job"]
     view = ProgressView(paths, name, time.time())
     phase_writer = PhaseWriter(paths, attempt.number, name)
+    meter = Meter(paths, attempt.number, name, request.get("rate"))
     attempt.require_held()
     job = target.start(_filled(request, attempt.number))
     try:
@@ -102,6 +104,7 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
             attempt.require_held()
             watch(view.progress(job.restarts, job.phase))
             phase_writer.write(job.phase)
+            meter.record(job.working_since)
             time.sleep(poll_s)
         attempt.require_held()
         watch(view.progress(job.restarts, job.phase))
@@ -112,6 +115,7 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
         raise
     finally:
         job.cancel()
+        meter.record(job.working_since, at_once=True)
 
 
 def _phase(message: str) -> list[Progress]:

@@ -117,10 +117,12 @@ class CloudJob:
     Attributes:
         phase: What the job waits for, to be shown to the user; empty once the job reports progress itself.
         restarts: The restarts so far.
+        working_since: When its machines were requested, seconds since the epoch; None before.
     """
 
     def __init__(self, intervals: Intervals = INTERVALS) -> None:
         self.phase = ""
+        self.working_since: float | None = None
         self.restarts: Sequence[Restart] = ()
         self._intervals = intervals
         self._final: JobState | None = None

@@ -100,8 +100,10 @@ class SparkJob(CloudJob):
                     self._service.cancel(each.id)
                     yield from self._wait_for_end(each.id, "waiting for the end of an earlier attempt")
             yield "submitting"
+            self.working_since = time.time()
             known = self._retry(self._submitted)
             ours = self._retry(lambda: self._service.look(known))
+        self.working_since = self.working_since or time.time()
         while True:
             self._application = ours
             yield from self._wait_for_end(ours.id, "Spark on the cluster")

@@ -83,6 +83,7 @@ class TrainerJob(CloudJob):
             "deadline"
         ):  # before scaling out, so that no machine can run without a deadline
             self._retry(lambda: self._group.send(deadline))
+        self.working_since = time.time()
         self._retry(lambda: self._group.send(self._request["scale_out"]))
         yield from self._follow()
 

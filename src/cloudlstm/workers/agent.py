@@ -8,6 +8,7 @@ address decides whether training restarts, by the same policy as the local targe
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -81,6 +82,7 @@ class TrainerAgent:
         self._address, self._command = address, command
         self._worker: Process | None = None
         self._reserved = socket.socket()
+        self._stop_at = float(assignment.stop.get("at", math.inf))
         signal.signal(signal.SIGTERM, self._shut_down)
 
     def run(self) -> int:
@@ -127,6 +129,9 @@ class TrainerAgent:
                     return rendezvous.read(self._paths, number)
                 except ObjectNotFoundError:
                     pass
+                if time.time() >= self._stop_at:
+                    self._end_at_limit(number, self._restarts_before(number))
+                    continue
                 alive = membership.alive_members()
                 is_leader = min(alive, key=rendezvous.address_order) == self._address
                 if len(alive) >= self._assignment.workers and is_leader:
@@ -153,6 +158,10 @@ class TrainerAgent:
                 return 0
             if worker.status:
                 return self._report_exit(generation, worker, worker.status)
+            if time.time() >= self._stop_at:
+                self._stop_worker()  # all workers save the same checkpoint and end
+                self._end_at_limit(generation.number + 1, generation.restarts)
+                return TERMINATED
             if time.monotonic() - looked >= _GROUP_POLL_S:
                 looked = time.monotonic()
                 if self._has_ended(generation):
@@ -185,12 +194,33 @@ class TrainerAgent:
             self._write_outcome(generation, rendezvous.FAILED, "\n".join([message, *output]))
         return status
 
+    def _end_at_limit(self, number: int, restarts: tuple[tuple[float, str], ...]) -> None:
+        """Ends the run because its time is over: stores the error of the assignment, and the outcome."""
+        error = {str(key): str(value) for key, value in self._assignment.stop.get("error", {}).items()}
+        message = error.get("message", "the time of the machines is over")
+        _log(message)
+        record = error | {"generation": len(restarts)}
+        _until_storage_answers(lambda: storage.write_json(self._paths.failure(_JOB), record))
+        last = Generation(
+            number, self._assignment.attempt, restarts=restarts, outcome=rendezvous.FAILED, message=message
+        )  # fmt: skip
+        self._write_last(last)
+
+    def _restarts_before(self, number: int) -> tuple[tuple[float, str], ...]:
+        """Returns the restarts of this attempt before a generation that is not formed yet."""
+        if number <= 1:
+            return ()
+        previous = rendezvous.read(self._paths, number - 1)
+        return previous.restarts if previous.attempt == self._assignment.attempt else ()
+
     def _write_outcome(self, generation: Generation, outcome: str, message: str = "") -> None:
         """Writes the last generation of this attempt, unless another machine has written the next one already."""
         last = Generation(
             generation.number + 1, generation.attempt, restarts=generation.restarts, outcome=outcome, message=message
         )
+        self._write_last(last)
 
+    def _write_last(self, last: Generation) -> None:
         def write() -> None:
             self._ensure_not_superseded()
             rendezvous.write(self._paths, last)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.runs import documents
@@ -26,6 +27,8 @@ class Assignment:
         deadline: When the machines shut down at the latest, in seconds since the epoch.
         lease: Token of the launcher's lease of the group.
         opened: When the attempt was opened; it differs if a run was deleted and submitted again under the same URI.
+        stop: When the workers save a checkpoint and end (`at`, seconds since the epoch), and the error that they leave
+            (`error`, a record of errors.to_record); empty for no such time.
         package: URI and SHA-256 of the package that the machines run.
     """
 
@@ -36,6 +39,7 @@ class Assignment:
     deadline: float = 0.0
     lease: str = ""
     opened: str = ""
+    stop: Mapping[str, Any] = field(default_factory=dict)
     package: Mapping[str, str] = field(default_factory=dict)
 
     @property

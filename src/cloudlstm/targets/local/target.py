@@ -129,6 +129,7 @@ class LocalJob:
     """
 
     phase = ""
+    working_since = None
 
     def __init__(self, request: Request) -> None:
         self._request = request

@@ -1,0 +1,61 @@
+"""The prices of a target's machines, and the limit of a run in hours and USD."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cloudlstm.errors import ConfigError, CostLimitError, from_record
+from cloudlstm.targets import costs
+from cloudlstm.targets.document import TargetConfig
+from targets.test_requests import AWS
+
+TARGET = TargetConfig.model_validate(AWS | {"region": "us-east-1"})
+DEAREST = 2 * (0.9776 + 100 * 0.08 / 730)  # two g6.2xlarge and their disks
+
+
+def request(**changes: Any) -> dict[str, Any]:
+    return {"hours": 12, "workers": 2} | changes
+
+
+def test_the_rates_are_those_of_the_whole_cluster_and_of_all_trainers() -> None:
+    spark, trainers = costs.spark_rate(TARGET), costs.trainer_rate(TARGET, 2)
+    assert (spark.machines, spark.usd_per_hour) == (3, pytest.approx(3 * 0.1632 * 1.25))
+    assert (trainers.machine, trainers.usd_per_hour) == ("g6.xlarge", pytest.approx(2 * (0.8048 + 100 * 0.08 / 730)))
+    assert trainers.prices == "list prices of us-east-1, 2026-11"
+
+
+def test_a_price_of_ones_own_counts_instead_of_the_tables() -> None:
+    rate = costs.trainer_rate(TARGET, 3, 0.25)
+    assert (rate.usd_per_hour, rate.prices) == (0.75, "trainers.usd_per_hour")
+
+
+def test_prices_of_another_region_are_told() -> None:
+    elsewhere = TARGET.model_copy(update={"region": "eu-central-1"})
+    assert costs.spark_rate(elsewhere).prices == "list prices of us-east-1, 2026-11, not those of eu-central-1"
+
+
+def test_the_nearer_limit_counts() -> None:
+    assert costs.limit(TARGET, request(), 0.0).hours == 12
+    assert costs.limit(TARGET, request(max_usd=1000.0), 0.0).hours == 12
+    found = costs.limit(TARGET, request(max_usd=DEAREST), 0.0)
+    assert found.hours == pytest.approx(1.0)
+    assert costs.limit(TARGET, request(max_usd=DEAREST), DEAREST / 2).hours == pytest.approx(0.5)
+    assert costs.limit(TARGET, request(max_usd=4.0, usd_per_hour=1.0), 0.0).hours == pytest.approx(2.0)
+    stop = found.stop(10_000.0)
+    assert stop["at"] == 10_000.0 - costs.SAVE_S
+    assert "trainers.max_usd=1.97" in from_record(stop["error"]).message
+
+
+def test_a_limit_that_is_used_up_starts_no_machine() -> None:
+    with pytest.raises(CostLimitError, match=r"have cost 9[.]99 USD, and trainers[.]max_usd is 10"):
+        costs.limit(TARGET, request(max_usd=10.0), 9.99)
+
+
+def test_a_limit_needs_a_price() -> None:
+    unknown = TARGET.model_copy(update={"trainer_machines": ("p9.xlarge",)})
+    with pytest.raises(ConfigError, match=r"needs the price of p9[.]xlarge"):
+        costs.limit(unknown, request(max_usd=10.0), 0.0)
+    assert costs.limit(unknown, request(max_usd=10.0, usd_per_hour=2.5), 0.0).hours == pytest.approx(2.0)
+    assert costs.trainer_rate(unknown, 1).usd_per_hour is None
