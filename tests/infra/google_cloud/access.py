@@ -9,14 +9,15 @@ from typing import Any
 State = dict[str, Any]
 Resources = Mapping[str, Mapping[str, State]]
 
+_BUCKET = "storage.buckets.get"
 _READS = {"storage.objects.get", "storage.objects.list"}
 _WRITES = {"storage.objects.create", "storage.objects.delete", "storage.objects.update"}
 NODE = {"dataproc.agents.create", "dataproc.tasks.lease", "dataproc.tasks.reportStatus"}
 """Some of the permissions without which a Dataproc node cannot register and take jobs."""
 
 ROLES = {
-    "roles/dataproc.worker": _READS | _WRITES | NODE,
-    "roles/storage.legacyBucketReader": {"storage.objects.list", "storage.buckets.get"},
+    "roles/dataproc.worker": _READS | _WRITES | NODE | {_BUCKET},
+    "roles/storage.legacyBucketReader": {"storage.objects.list", _BUCKET},
     "roles/storage.legacyObjectReader": {"storage.objects.get"},
     "roles/storage.objectAdmin": _READS | _WRITES,
     "roles/storage.objectCreator": {"storage.objects.create"},

@@ -97,6 +97,6 @@ def _check_zones(world: World, group: State) -> None:
 
 def types_in(world: World, asked: State) -> State:
     """The answer of the data source of machine types: those of a zone that its filter lets through."""
-    names = re.findall(r'name\s*=\s*\(?"?([\w-]+)"?', asked.get("filter") or "")
+    names = re.findall(r"name\s*=\s*\(?[\"']?([\w-]+)", asked.get("filter") or "")
     found = [name for name in _TYPES if world.has(asked["zone"], name) and (not names or name in names)]
     return {"machine_types": [{"name": name, "guest_cpus": str(quotas.vcpus(name))} for name in found]}

@@ -76,9 +76,9 @@ def trouble(world: World, cluster: State) -> str:
     ]
     for bucket in filter(None, (config.get("staging_bucket"), config.get("temp_bucket"))):
         lacks += [
-            f"'storage.objects.{verb}' on bucket {bucket}"
-            for verb in ("create", "get", "list")
-            if not world.may(account, f"storage.objects.{verb}", bucket, "google-cloud-dataproc-metainfo/x")
+            f"'storage.{each}' on bucket {bucket}"
+            for each in ("buckets.get", "objects.create", "objects.get", "objects.list")
+            if not world.may(account, f"storage.{each}", bucket, "google-cloud-dataproc-metainfo/x")
         ]
     for action in config.get("initialization_action") or []:
         bucket, _, name = action["script"].removeprefix("gs://").partition("/")

@@ -46,6 +46,9 @@ class Resources(Protocol):
     def look_up(self, kind: str, wanted: State) -> State:
         """The attributes of a data source."""
 
+    def find(self, kind: str, name: str) -> State:
+        """The resource with this id, for an import."""
+
     def changeable(self, kind: str) -> frozenset[str]:
         """The arguments that can be changed in place; a change of any other replaces the resource."""
 
@@ -74,6 +77,7 @@ class Provider:
             "PlanResourceChange": _told(4, self._plan),
             "ApplyResourceChange": self._apply,
             "ReadDataSource": _told(2, self._look_up),
+            "ImportResourceState": _told(2, self._import),
         }
 
     def _configure(self, request: dict[int, Any]) -> bytes:
@@ -81,8 +85,15 @@ class Provider:
         return b""
 
     def _read(self, request: dict[int, Any]) -> bytes:
-        now = self._cloud.read(request[1].decode(), value_of(request[2]))
-        return field(1, dynamic(now))
+        kind = request[1].decode()
+        now = self._cloud.read(kind, value_of(request[2]))
+        return field(1, dynamic(None if now is None else self._complete(self._schema["resource"][kind], now)))
+
+    def _import(self, request: dict[int, Any]) -> bytes:
+        kind = request[1].decode()
+        found = self._cloud.find(kind, request[2].decode())
+        state = self._complete(self._schema["resource"][kind], found)
+        return field(1, field(1, kind) + field(2, dynamic(state)))
 
     def _look_up(self, request: dict[int, Any]) -> bytes:
         kind, asked = request[1].decode(), value_of(request[2])
@@ -131,7 +142,10 @@ class Provider:
         """A value with every attribute and block of the schema, and no other."""
         blocks = {name: None if each["nesting"] == "single" else [] for name, each in block["blocks"].items()}
         empty = dict.fromkeys(block["attributes"]) | blocks | {"id": None}
-        return empty | {name: each for name, each in found.items() if name in empty and each is not None}
+        kinds = {name: each["type"] for name, each in block["attributes"].items()}
+        return empty | {
+            name: _fitted(kinds.get(name), each) for name, each in found.items() if name in empty and each is not None
+        }
 
 
 def _told(place: int, method: Callable[[dict[int, Any]], bytes]) -> Callable[[bytes], bytes]:
@@ -146,6 +160,15 @@ def _told(place: int, method: Callable[[dict[int, Any]], bytes]) -> Callable[[by
             return field(place, _error(traceback.format_exc()))
 
     return answered
+
+
+def _fitted(kind: Any, value: Any) -> Any:
+    """A value with every attribute of its type, which may be a list of objects."""
+    if isinstance(kind, list) and kind[0] in ("list", "set") and value is not UNKNOWN:
+        return [_fitted(kind[1], each) for each in value or ()]
+    if isinstance(kind, list) and kind[0] == "object" and isinstance(value, dict):
+        return {name: _fitted(each, value.get(name)) for name, each in kind[1].items()}
+    return value
 
 
 def _error(text: str) -> bytes:

@@ -11,12 +11,21 @@ from infra.google_cloud.wire import field
 Block = dict[str, Any]
 
 FILE = Path(__file__).parents[1] / "google_schema.json"
+_FILLED_IN = ("id", "project", "region")
+"""Arguments that the provider fills in where they are left out; the bindings do not tell them from others."""
+
+_FLAGS = {"required": [4], "optional": [5], "computed": [6], "either": [5, 6]}
 _NESTING = {"single": 1, "list": 2, "set": 3}
 
 
 def google() -> dict[str, Any]:
     """Google's provider: its settings, resources and data sources by name."""
     document: dict[str, Any] = json.loads(FILE.read_text())
+    for block in document["resource"].values():
+        for name, each in block["attributes"].items():
+            if name in _FILLED_IN and each["how"] == "optional":
+                each["how"] = "either"
+    document["resource"]["google_compute_instance_template"]["attributes"]["name"]["how"] = "either"
     settings = {name: _value("optional") for name in ("project", "region", "credentials", "billing_project")}
     settings["user_project_override"] = _value("optional", "bool")
     settings["default_labels"] = _value("optional", ["map", "string"])
@@ -70,10 +79,9 @@ def _encoded(block: Block) -> bytes:
 
 
 def _attribute(name: str, kind: Any, how: str) -> bytes:
-    flags = [5, 6] if name == "id" else {"required": [4], "optional": [5], "computed": [6]}[how]
-    return field(1, name) + field(2, json.dumps(kind)) + b"".join(field(flag, 1) for flag in flags)
+    return field(1, name) + field(2, json.dumps(kind)) + b"".join(field(flag, 1) for flag in _FLAGS[how])
 
 
 def computed(block: Block) -> set[str]:
     """The attributes of a resource that the cloud fills in."""
-    return {"id"} | {name for name, each in block["attributes"].items() if each["how"] == "computed"}
+    return {name for name, each in block["attributes"].items() if each["how"] in ("computed", "either")}

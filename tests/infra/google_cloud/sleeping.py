@@ -45,6 +45,9 @@ class Sleeps:
         del kind
         return before
 
+    def find(self, kind: str, name: str) -> State:
+        raise Refused(f"{kind} {name} cannot be imported")
+
     def look_up(self, kind: str, wanted: State) -> State:
         raise Refused(f"there is no data source {kind}: {wanted}")
 

@@ -110,7 +110,7 @@ class World:
 
     def look_up(self, kind: str, wanted: State) -> State:
         with self._lock:
-            place = {"id": next(self._numbers)}
+            place = {"id": str(next(self._numbers))}
             if kind == "google_compute_zones":
                 region = wanted.get("region") or self.settings["region"]
                 if region not in computing.ZONES:
@@ -120,7 +120,17 @@ class World:
                 return {"id": f"projects/{wanted['project_id']}", "number": NUMBER}
             if kind == "google_compute_machine_types":
                 return place | computing.types_in(self, wanted)
+            if kind == "google_compute_image":
+                return place | {"disk_size_gb": quotas.image_gib(wanted.get("family") or wanted["name"])}
+            if kind == "google_storage_buckets":
+                begin = wanted.get("prefix") or ""
+                names = sorted(name for name in self.resources["google_storage_bucket"] if name.startswith(begin))
+                return place | {"buckets": [{"name": name} for name in names]}
             return self._found(kind, wanted.get("name") or wanted.get("account_id") or wanted["id"])
+
+    def find(self, kind: str, name: str) -> State:
+        with self._lock:
+            return self._found(kind, name.rpartition("/")[2] if kind == "google_storage_bucket" else name)
 
     # For rules ---------------------------------------------------------------------------------------------------
 
@@ -216,7 +226,7 @@ class World:
             email = member.removeprefix("serviceAccount:")
             if not any(each["email"] == email for each in self.found("google_service_account")):
                 raise Refused(f"googleapi: Error 400: Service account {email} does not exist., badRequest")
-        role = state.get("role", "")
+        role = state.get("role") or ""
         if role.startswith("projects/") and role not in self.resources["google_project_iam_custom_role"]:
             raise Refused(
                 f"googleapi: Error 400: Role ({role}) does not exist in the resource's hierarchy., badRequest"
@@ -233,6 +243,8 @@ class World:
         number = next(self._numbers)
         filled: State = {
             "id": path,
+            "project": project,
+            "region": state["region"],
             "self_link": f"{LINK}{path}",
             "self_link_unique": f"{LINK}{path}?uniqueId={number}",
             "generation": number,
