@@ -3,10 +3,11 @@
 #
 #   trainer.sh             sets up the machine; runs as root at its start, and may run again
 #   trainer.sh if-overdue  removes the machine from its group if its deadline has passed; a timer runs it
-#   trainer.sh finished    sets a near deadline; runs when the worker's unit has succeeded
+#   trainer.sh ended       runs when the agent's unit has ended: after a success it sets a near deadline
 #
-# The cloud's template exports the six variables below before this text. A machine whose set-up fails writes its log to
-# the bucket and leaves its group, so that it costs nothing and no other machine replaces it and fails the same way.
+# The cloud's template exports the six variables below before this text. A machine whose set-up fails, or whose agent
+# fails again and again, writes its log to the bucket and leaves its group, so that it costs nothing and no other machine
+# replaces it and fails the same way.
 set -euo pipefail
 
 : "${CLOUDLSTM_CLOUD:?}" "${CLOUDLSTM_BUCKET_URI:?}" "${CLOUDLSTM_GROUP:?}" "${CLOUDLSTM_REGION:?}"
@@ -16,12 +17,16 @@ readonly BASE=${CLOUDLSTM_PREFIX:-}/opt/cloudlstm # tests work below a prefix
 readonly UNITS=${CLOUDLSTM_PREFIX:-}/etc/systemd/system
 readonly COORDINATES=$CLOUDLSTM_BUCKET_URI/trainers/$CLOUDLSTM_GROUP
 
+readonly TRIES=4 WITHIN_S=240 # an agent that fails so often in this time is not started again
+readonly ASK_S=900            # a machine asks for this long to leave its group before it shuts down
+
 # uv's wheel for x86-64.
 readonly UV_VERSION=0.13.9
 readonly UV_SHA256=d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19
 
 export HOME=/root # at the start of a machine there is none
 export LC_ALL=C   # letters and digits of a pattern are those of ASCII
+unset PYTHONPATH  # the agent's
 export UV_CACHE_DIR=$BASE/uv-cache UV_PYTHON_INSTALL_DIR=$BASE/python PATH=$BASE/bin:$PATH
 
 # Checks of external values -------------------------------------------------------------------------------------------
@@ -124,10 +129,14 @@ unknown_cloud() {
 
 # Deadline and shutdown -----------------------------------------------------------------------------------------------
 
-leave() {
+# A group replaces a machine that shuts down. So the timer asks again: on AWS for a while, as the group may be gone; on
+# Google Cloud until Compute Engine deletes the machine.
+leave() { # once the deadline has passed
+  local deadline
   leave_group && return
-  # Without network, shut down. But Google's groups replace a stopped machine: there the timer tries again.
-  if [[ $CLOUDLSTM_CLOUD != gcp ]] || ! systemctl is-active --quiet cloudlstm-deadline.timer; then
+  deadline=$(checked deadline "$(cat "$BASE/deadline")") || deadline=0
+  if ! systemctl is-active --quiet cloudlstm-deadline.timer ||
+    { [[ $CLOUDLSTM_CLOUD != gcp ]] && (($(date +%s) >= deadline + ASK_S)); }; then
     shutdown -h now
   fi
 }
@@ -145,20 +154,44 @@ set_deadline() { # EPOCH_SECONDS: keeps the earliest deadline ever set
   mv "$BASE/deadline.new" "$BASE/deadline"
 }
 
-finished() { # the run has no more work for this machine; a live launcher removes it sooner
-  [[ ${SERVICE_RESULT:-} != success ]] || set_deadline $(($(date +%s) + 600))
+ended() { # the agent's unit has ended
+  local now recent
+  now=$(date +%s)
+  if [[ ${SERVICE_RESULT:-} == success ]]; then # a live launcher removes the machine sooner
+    set_deadline $((now + 600))
+    return
+  fi
+  journalctl --sync || true
+  journalctl --unit=cloudlstm-agent --lines=40 --no-pager --output=cat >"$BASE/agent.log" || true
+  echo "$now" >>"$BASE/failures"
+  mapfile -t recent < <(tail -n "$TRIES" "$BASE/failures")
+  if ((${#recent[@]} == TRIES && now - recent[0] < WITHIN_S)); then
+    systemctl stop --no-block cloudlstm-agent.service # so it is not started again
+    give_up "$BASE/agent.log" "the agent failed $TRIES times in $((now - recent[0])) s"
+  else
+    store "$BASE/agent.log"
+  fi
 }
 
 on_exit() { # STATUS
-  local id
-  (($1 != 0)) || return 0
-  echo "the set-up failed with status $1"
-  tail -n 40 "$BASE/setup.log" >&3
-  if id=$(metadata id); then
-    copy "$BASE/setup.log" "$COORDINATES/machines/$id.log" || true
-  fi
-  set_deadline 0 || true # an accepted request to leave may still fail: then the timer tries again
+  (($1 != 0)) && [[ $(systemctl is-system-running) != stopping ]] || return 0
+  exec >&3 2>&1 # the machine's console
+  tail -n 40 "$BASE/setup.log"
+  give_up "$BASE/setup.log" "the set-up failed with status $1"
+}
+
+give_up() { # LOG REASON: a launcher looks for this line
+  echo "this machine gives up: $2" >>"$1"
+  store "$1"
+  set_deadline "$(date +%s)" || true # an accepted request to leave may still fail: then the timer asks again
   leave
+}
+
+store() { # LOG: into the bucket
+  local id
+  if id=$(metadata id); then
+    copy "$1" "$COORDINATES/machines/$id.log" || true
+  fi
 }
 
 # Set-up --------------------------------------------------------------------------------------------------------------
@@ -220,9 +253,28 @@ UNIT
   systemctl enable --now cloudlstm-deadline.timer
 }
 
-check_driver() {
-  [[ $CLOUDLSTM_GPU == none ]] || retry nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+check_driver() { # takes less than two minutes
+  [[ $CLOUDLSTM_GPU != none ]] || return 0
+  retry timeout 12 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+  # CUDA has a setuid program make this device, which can do nothing in a unit without new privileges.
+  timeout 12 nvidia-modprobe -u -c 0 || true
+  [[ -c ${CLOUDLSTM_PREFIX:-}/dev/nvidia-uvm ]] || { echo "NVIDIA's driver made no device nvidia-uvm" && return 1; }
+  timeout 12 python3 -c "$USE_GPU"
 }
+
+# CUDA as the agent uses it: not as root, and without new privileges.
+readonly USE_GPU='
+import ctypes, os, sys
+cuda, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
+status = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
+if status or not count.value:
+    sys.exit(f"CUDA cannot use the GPU: status {status}, {count.value} devices")
+'
 
 # A launcher writes the assignment before it scales out. So a machine that finds none, or an expired one, for half an hour
 # replaces a machine that is no longer needed.
@@ -301,7 +353,8 @@ StateDirectory=cloudlstm
 DynamicUser=yes
 Restart=on-failure
 RestartSec=5
-ExecStopPost=+$BASE/trainer.sh finished
+OOMPolicy=continue
+ExecStopPost=+$BASE/trainer.sh ended
 
 [Install]
 WantedBy=multi-user.target
@@ -335,9 +388,9 @@ set_up() {
 case ${1:-set-up} in
   set-up) set_up ;;
   if-overdue) if_overdue ;;
-  finished) finished ;;
+  ended) ended ;;
   *)
-    echo "usage: trainer.sh [if-overdue|finished]" >&2
+    echo "usage: trainer.sh [if-overdue|ended]" >&2
     exit 2
     ;;
 esac

@@ -23,5 +23,8 @@ DEVICES = "CLOUDLSTM_DEVICES"
 MOST_DEVICES = 4
 """Most logical devices of a worker; each takes about 1.6 s to trace the training step."""
 
+ACCELERATOR = "CLOUDLSTM_ACCELERATOR"
+"""What a worker computes on: "cuda" if it must see a GPU. Without it a worker takes what it finds."""
+
 YAHOO_URL = "CLOUDLSTM_YAHOO_URL"
 """Base URL of a server that replaces every Yahoo host. Read in the driver."""

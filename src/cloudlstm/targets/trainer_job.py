@@ -9,7 +9,6 @@ from contextlib import suppress
 from cloudlstm import storage
 from cloudlstm.errors import (
     CapacityError,
-    CloudLSTMError,
     RunBusyError,
     StorageError,
     TargetError,
@@ -17,12 +16,11 @@ from cloudlstm.errors import (
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.lease import Holder, Lease
+from cloudlstm.targets.machine_logs import MachineLogs
 from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases
 from cloudlstm.targets.services import GroupStatus, TrainerGroup
 from cloudlstm.workers import assignment, rendezvous
 from cloudlstm.workers.rendezvous import Generation
-
-_LOG_LINES = 20
 
 
 class TrainerJob(CloudJob):
@@ -49,7 +47,6 @@ class TrainerJob(CloudJob):
         self._request: Request = {}
         self._lease: Lease | None = None
         self._generation: Generation | None = None
-        self._logs: set[str] = set()
         super().__init__(intervals)
 
     def _phases(self) -> Phases:
@@ -71,7 +68,6 @@ class TrainerJob(CloudJob):
                     if known
                     else f"checking whether {holder}, which holds the trainer group, is still alive"
                 )
-        self._logs = set(self._machine_logs())
         if self._has_outcome():  # training ended before this launcher started: only scaling to 0 is left
             return
         if not self._is_assigned():
@@ -79,6 +75,7 @@ class TrainerJob(CloudJob):
             self._lease.require_held()
             document = self._request["assignment"]["document"] | {"lease": self._lease.token}
             storage.write_json(self._request["assignment"]["uri"], document)
+        self._logs = MachineLogs(self._request["coordinates"], self._paths)
         if deadline := self._request.get(
             "deadline"
         ):  # before scaling out, so that no machine can run without a deadline
@@ -114,10 +111,14 @@ class TrainerJob(CloudJob):
         workers = self._request["workers"]
         complete = time.time()  # when the group was last complete
         poll_group, poll = self._poller(self._group.look), self._poller(self._newest)
+        read_logs = self._poller(self._logs.read)
         group: GroupStatus | None = None
         while True:
             if self._has_outcome(poll()):
                 return
+            read_logs()
+            if (gave_up := self._logs.gave_up()) and not self._has_outcome():
+                raise gave_up
             formed = self._generation
             group = seen if (seen := poll_group()) else group
             ready = sum(machine.ready for machine in group.machines) if group else 0
@@ -142,26 +143,26 @@ class TrainerJob(CloudJob):
             self._final = JobState.DONE if formed.outcome == rendezvous.DONE else JobState.FAILED
         return bool(formed.outcome)
 
-    def _shrunk_error(self, group: GroupStatus) -> CloudLSTMError:
-        """Returns the error for a group that got too small: a machine's set-up failed, or the deadline has passed."""
-        if log := self._machine_log_tail():
-            return CapacityError(f"a machine could not be set up: {log}", hint=f"see {self._logs_uri}")
-        return TargetError(
+    def _shrunk_error(self, group: GroupStatus) -> TargetError:
+        """Returns the error for a group that got too small: a machine gave up, or the deadline has passed."""
+        self._logs.read()
+        return self._logs.gave_up() or TargetError(
             f"the trainer group was set to {group.size} of {self._request['workers']} machines during training: "
             "its deadline has passed, or another user resized it",
             hint="submit again: training continues from its last checkpoint; trainers.max_hours sets the deadline",
         )
 
-    def _capacity_error(self, since: float, ready: int) -> CloudLSTMError:
+    def _capacity_error(self, since: float, ready: int) -> CapacityError:
         workers, waited_s = self._request["workers"], self._request["fill_timeout_s"]
         why = ""
         with suppress(TargetError):
             why = self._group.launch_error(since)
         if ready >= workers:
-            log = self._machine_log_tail() or "they wrote no log"
+            self._logs.read()
+            log = self._logs.tail or "they wrote no log"
             return CapacityError(
                 f"{workers} machines ran for {waited_s:.0f} s and did not join ({self._described}): {log}",
-                hint=f"see {self._logs_uri}; trainers.fill_timeout_s gives them longer",
+                hint=f"see {self._logs.uri}; trainers.fill_timeout_s gives them longer",
             )
         return CapacityError(
             f"{ready} of {workers} machines started within {waited_s:.0f} s ({self._described})"
@@ -219,21 +220,6 @@ class TrainerJob(CloudJob):
             return False
         formed = _newest(RunPaths(holder.run), found.attempt)
         return not (formed and formed.outcome) and self._retry(self._group.look).size > 0
-
-    @property
-    def _logs_uri(self) -> str:
-        return f"{self._request['coordinates']}/machines/"
-
-    def _machine_logs(self) -> list[str]:
-        return [item.uri for item in storage.list_objects(self._logs_uri)]
-
-    def _machine_log_tail(self) -> str:
-        """Returns the last lines of the log of a machine whose set-up failed; empty if there is none."""
-        with suppress(StorageError):
-            for uri in sorted(set(self._machine_logs()) - self._logs):
-                lines = storage.read(uri).decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
-                return " / ".join(line.strip() for line in lines[-3:])[:300]
-        return ""
 
 
 def is_assigned(request: Request) -> bool:

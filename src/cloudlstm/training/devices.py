@@ -8,14 +8,25 @@ processes.
 from __future__ import annotations
 
 import os
+import platform
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from cloudlstm.errors import MachineError
-from cloudlstm.runs.environment import CORES, DEVICES, MOST_DEVICES
+from cloudlstm.runs.environment import ACCELERATOR, CORES, DEVICES, MOST_DEVICES
 from cloudlstm.training.runtime import tf
 from cloudlstm.workers.child_environment import cores_here
+
+_LOOK = "import tensorflow as tf; tf.config.list_physical_devices('GPU')"
+_LOOK_S = 120.0
+"""Limit of a program that tells about the GPU."""
+
+_ABOUT_GPUS = re.compile(r"(?im)^[IWEF]\d{4} .*?\] (.*(?:cuda|cuinit|gpu|dlopen|librar|driver).*)$")
+"""Finds the messages about GPUs among those of TensorFlow's start."""
 
 
 def configure() -> tuple[str, ...]:
@@ -23,6 +34,9 @@ def configure() -> tuple[str, ...]:
 
     Call it before TensorFlow computes anything. The variable DEVICES sets the number of CPU devices, which must be the
     same on all workers. Without it each core is a device, at most MOST_DEVICES.
+
+    Raises:
+        MachineError: the variable ACCELERATOR asks for a GPU, and TensorFlow finds none.
     """
     _keep_to_cores()
     cores = cores_here()
@@ -32,6 +46,12 @@ def configure() -> tuple[str, ...]:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, enable=True)
         return tuple(f"GPU:{index}" for index in range(len(gpus)))
+    if os.environ.get(ACCELERATOR) == "cuda":
+        raise MachineError(
+            f"{platform.node()} was to train on a GPU, and TensorFlow {tf.__version__} finds none: "
+            f"nvidia-smi says: {_driver()}; TensorFlow says: {_why_no_gpu()}",
+            hint='submit again for other machines; trainer_image, or trainer_gpu = "none", in Terraform',
+        )
     devices = int(os.environ.get(DEVICES) or min(cores, MOST_DEVICES))
     _use_threads(max(cores // devices, 1), max(cores, devices))
     [cpu] = tf.config.list_physical_devices("CPU")
@@ -67,6 +87,29 @@ def require_used(strategy: Any, devices: tuple[str, ...], workers: int) -> None:
             f"and not {len(devices)} on each of {workers} workers",
             hint="install the TensorFlow release that requirements/ names",
         )
+
+
+def _driver() -> str:
+    """The GPUs and the driver's version by nvidia-smi, or what it says instead."""
+    return "; ".join(_said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")[:4]) or "nothing"
+
+
+def _why_no_gpu() -> str:
+    """What TensorFlow says about GPUs. It does so at its start, and only at a level that is too chatty for a worker."""
+    said = "\n".join(_said(sys.executable, "-c", _LOOK, TF_CPP_MIN_LOG_LEVEL="0"))
+    return "; ".join(list(dict.fromkeys(_ABOUT_GPUS.findall(said)))[-3:]) or "nothing"
+
+
+def _said(*command: str, **variables: str) -> list[str]:
+    """What a program writes, as lines; the reason if it does not run."""
+    try:
+        done = subprocess.run(
+            command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace", timeout=_LOOK_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [str(error)]
+    return done.stdout.split("\n")[:-1] or [f"no more than status {done.returncode}"]
 
 
 def _use_threads(within: int, between: int) -> None:

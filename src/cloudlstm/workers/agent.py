@@ -24,7 +24,7 @@ from typing import TypeVar
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, RunBusyError, StorageError
 from cloudlstm.runs import attempts, journal
-from cloudlstm.runs.environment import ATTEMPT, DEVICES, GENERATION, MOST_DEVICES, RESTARTS
+from cloudlstm.runs.environment import ACCELERATOR, ATTEMPT, DEVICES, GENERATION, MOST_DEVICES, RESTARTS
 from cloudlstm.runs.paths import join
 from cloudlstm.storage.retry import retry
 from cloudlstm.workers import assignment, rendezvous
@@ -144,8 +144,9 @@ class TrainerAgent:
         """Runs the worker of this machine until its generation ends; returns the status to announce."""
         _log(f"worker {index} of generation {generation.number}: {', '.join(generation.addresses)}")
         self._reserved.close()
+        environment = _environment(generation, index) | {ACCELERATOR: self._assignment.accelerator}
         worker = self._worker = Process(
-            f"worker-{index}", [*self._command, self._paths.uri], _environment(generation, index), Path("worker.txt")
+            f"worker-{index}", [*self._command, self._paths.uri], environment, Path("worker.txt")
         )
         looked = time.monotonic()
         while True:

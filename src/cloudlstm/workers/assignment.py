@@ -30,6 +30,7 @@ class Assignment:
         stop: When the workers save a checkpoint and end (`at`, seconds since the epoch), and the error that they leave
             (`error`, a record of errors.to_record); empty for no such time.
         package: URI and SHA-256 of the package that the machines run.
+        accelerator: What the workers compute on, "cpu" or "cuda"; empty if an earlier release wrote the assignment.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Assignment:
     opened: str = ""
     stop: Mapping[str, Any] = field(default_factory=dict)
     package: Mapping[str, str] = field(default_factory=dict)
+    accelerator: str = ""
 
     @property
     def paths(self) -> RunPaths:
