@@ -212,6 +212,7 @@ class Phased:
     """A job that waits for one thing after another, then is done."""
 
     restarts = ()
+    working_since = None
 
     def __init__(self, *phases: str) -> None:
         self._phases, self.phase = list(phases), ""

@@ -13,7 +13,8 @@ from cloudlstm.dataset.splits import require_split_dates
 from cloudlstm.errors import AccessDeniedError, DataError, MissingExtraError, UsageError
 from cloudlstm.market.calendar import sessions as session_days
 from cloudlstm.market.calendar import to_days
-from cloudlstm.market.sources.base import look_at_source
+from cloudlstm.market.sources.base import Findings, look_at_source
+from cloudlstm.market.universe import requested_tickers
 from cloudlstm.runs import weights
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.paths import RunPaths, index
@@ -52,7 +53,7 @@ def source_name(config: str | None, overrides: Sequence[str]) -> str:
     return load(config, [str(word) for word in overrides]).market.source
 
 
-def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True, quiet: bool = False) -> None:
+def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True, quiet: bool = False) -> int | None:
     """Checks the sources of bars and of weights before anything of the run is made.
 
     This machine need not reach a source that the machines of a cloud reach. Then it says so, and the job checks it.
@@ -64,6 +65,9 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
         target: Where its jobs run.
         services: False if no service is to be asked whether it can be reached.
         quiet: Whether to leave out notes.
+
+    Returns:
+        The number of tickers; None if it is not known here.
 
     Raises:
         CloudLSTMError: the job would fail for the same reason.
@@ -86,10 +90,20 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
                 )
             days = session_days(config.market.calendar, first - dt.timedelta(days=_BEFORE_DAYS), last)
             require_split_dates(days[days >= to_days(first)], config.dataset)
+        return _number_of_tickers(config, found)
     except (AccessDeniedError, MissingExtraError) as error:
         if here:
             raise
         say(f"the source is checked on {target.name}, not here: {error.message}\n")
+        return _number_of_tickers(config, Findings())
+
+
+def _number_of_tickers(config: RunConfig, found: Findings) -> int | None:
+    if config.market.source == "synthetic":
+        return config.market.synthetic.tickers
+    asked = requested_tickers(config.universe)
+    known = found.tickers if asked is None else asked
+    return None if known is None else len(known)
 
 
 def make_plan(verb: str, target: Target, config: RunConfig, root: str | None, run: str | None) -> Plan:

@@ -9,6 +9,7 @@ from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import command_line, parse_switch, parse_text
 
 if TYPE_CHECKING:
+    from cloudlstm.cli.estimate import Estimate
     from cloudlstm.runs.paths import RunPaths
     from cloudlstm.targets import Plan, Target
 
@@ -47,7 +48,8 @@ def submit(
             by default this machine.
         detach: Run in the background.
         wait: Wait while another run uses the trainers of the target.
-        dry_run: Check the settings and files, print the requests as JSON, and do nothing else.
+        dry_run: Check the settings and files, print the requests as JSON, for a cloud also an estimate of the cost, and
+            do nothing else.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
     """
     from cloudlstm.cli import plans
@@ -139,7 +141,10 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
 
     config = config_of(plan)
     require_own(plan)
-    look(plan, config, target, quiet=quiet)
+    tickers = look(plan, config, target, quiet=quiet)
+    if not quiet and (estimate := _estimate(plan, target, tickers)):
+        more = "" if estimate.complete else " and what is not known yet"
+        terminal.write_error(f"estimate: {estimate.usd:.2f} USD{more}; --dry-run shows its parts\n")
     target.check(config, plan.run.rsplit("/", 1)[0])
     with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
         return carry_out(plan, target, watch)
@@ -149,6 +154,20 @@ def _printed(plan: "Plan", target: "Target") -> int:
     """Prints a plan, unless its source of bars or of weights is not there."""
     from cloudlstm.cli.plans import config_of, look
 
-    look(plan, config_of(plan), target, services=False)
+    tickers = look(plan, config_of(plan), target, services=False)
     terminal.write(plan.to_json() + "\n")
+    if estimate := _estimate(plan, target, tickers):
+        terminal.write_error(estimate.table() + "\n")
     return 0
+
+
+def _estimate(plan: "Plan", target: "Target", tickers: int | None) -> "Estimate | None":
+    """What the plan will cost; None on this machine."""
+    from cloudlstm.targets.cloud import CloudTarget
+
+    if not isinstance(target, CloudTarget):
+        return None
+    from cloudlstm.cli.estimate import estimate
+    from cloudlstm.cli.plans import config_of
+
+    return estimate(target.config, config_of(plan), tickers)

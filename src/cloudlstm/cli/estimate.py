@@ -1,0 +1,155 @@
+"""What a submit to a cloud will cost: an estimate by list prices, before anything starts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from cloudlstm.config import RunConfig
+from cloudlstm.costs.prices import HOURS_A_MONTH, Prices, prices
+from cloudlstm.market.calendar import sessions as session_days
+from cloudlstm.targets import costs
+from cloudlstm.targets.document import TargetConfig
+from cloudlstm.text.numbers import counted
+
+WINDOWS_PER_S = 10_000.0
+"""Assumed speed of one trainer. Two cores of a CPU machine were measured at 11,100 (README, Results); no GPU was."""
+
+ROWS_PER_S = 1_000_000.0
+"""Assumed speed of prepare. Two cores were measured at 1,170,000."""
+
+START_H = 0.1
+"""Assumed hours until machines of either job have started."""
+
+_HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One cost.
+
+    Attributes:
+        what: What is paid.
+        usd_per_hour: Its price an hour; None if it is not known.
+        hours: Its hours; None if they are not known.
+    """
+
+    what: str
+    usd_per_hour: float | None
+    hours: float | None
+
+    @property
+    def usd(self) -> float | None:
+        """Returns the cost; None if the price or the hours are not known."""
+        return None if self.usd_per_hour is None or self.hours is None else self.usd_per_hour * self.hours
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The estimate of one submit.
+
+    Attributes:
+        lines: Its costs.
+        notes: Where the prices are from, and what is assumed, as sentences.
+    """
+
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def usd(self) -> float:
+        """Returns the sum of the known costs."""
+        return sum(line.usd or 0.0 for line in self.lines)
+
+    @property
+    def complete(self) -> bool:
+        """True if every cost is known."""
+        return all(line.usd is not None for line in self.lines)
+
+    def table(self) -> str:
+        """Returns the estimate as lines of at most 80 characters."""
+        rows = [
+            f"  {line.what:<40} {_amount(line.usd_per_hour):>8} USD/h x {_hours(line.hours):>6} h = "
+            f"{_amount(line.usd):>8}"
+            for line in self.lines
+        ]
+        total = f"  {'together' if self.complete else 'together, as far as known':<40} {_amount(self.usd):>36}"
+        return "\n".join(["estimate in USD:", *rows, total, *(f"  {note}" for note in self.notes)])
+
+
+def estimate(target: TargetConfig, config: RunConfig, tickers: int | None) -> Estimate:
+    """Returns the estimate of a submit.
+
+    Args:
+        target: The target document.
+        config: The configuration of the run, with its number of workers.
+        tickers: Number of tickers; None if it is not known before the run.
+    """
+    workers, table = config.train.workers or 1, prices(target.cloud)
+    spark, trainers = costs.spark_rate(target), costs.trainer_rate(target, workers, config.trainers.usd_per_hour)
+    hours = _hours_of(config, tickers, workers)
+    prepare_h, train_h = hours or (None, None)
+    most_h = min(config.trainers.max_hours or target.max_hours, target.max_hours)
+    train_h = None if train_h is None else min(train_h, most_h)
+    idle_h = target.spark_idle_minutes / 60.0
+    whole_h = None if prepare_h is None or train_h is None else prepare_h + max(idle_h, train_h)
+    lines = [
+        Line(f"Spark, {spark.machines} x {spark.machine}", spark.usd_per_hour, prepare_h),
+        Line(f"Spark, idle until it ends ({target.spark_idle_minutes} min)", spark.usd_per_hour, idle_h),
+        Line(f"{counted(workers, 'trainer')}, {trainers.machine}{' (spot)' if trainers.spot else ''}",
+             trainers.usd_per_hour, train_h),
+    ]  # fmt: skip
+    if target.egress == "nat":
+        machines = spark.machines + workers
+        lines.append(Line("internet access (NAT)", table.nat_hour + machines * table.nat_machine_hour, whole_h))
+    if target.cloud == "aws" and target.spark_release.startswith("emr-spark-"):
+        lines.append(Line("endpoint of EMR", table.endpoint_hour, whole_h))
+    return Estimate(tuple(lines), tuple(_notes(target, config, table, trainers.prices, tickers, most_h)))
+
+
+def _hours_of(config: RunConfig, tickers: int | None, workers: int) -> tuple[float, float] | None:
+    """Returns the hours of prepare and of training; None if the number of tickers is not known."""
+    if tickers is None:
+        return None
+    market, dataset = config.market, config.dataset
+    rows = tickers * len(session_days(market.calendar, market.start, market.end))
+    first, last = market.start, min(dataset.train_end, market.end)
+    sessions = len(session_days(market.calendar, first, last)) if last - first > dt.timedelta(days=14) else 0
+    seen = tickers * max(sessions - dataset.window_bars, 0) * config.train.epochs
+    return (
+        START_H + rows / ROWS_PER_S / _HOUR_S,
+        START_H + seen / (WINDOWS_PER_S * workers) / _HOUR_S,
+    )
+
+
+def _notes(
+    target: TargetConfig, config: RunConfig, table: Prices, named: str, tickers: int | None, most_h: float
+) -> list[str]:  # fmt: skip
+    of = f"list prices of {table.region}, {table.date}"
+    notes = [f"{of}, before tax{'' if target.region == table.region else f'; the target is in {target.region}'}"]
+    if named == "trainers.usd_per_hour":
+        notes.append("trainers by trainers.usd_per_hour")
+    elif target.trainer_spot:
+        notes.append(f"spot machines at {table.spot_share:.0%} of the price on demand; the market sets their price")
+    if tickers is None:
+        notes.append("the number of tickers is not known yet, so neither are the hours")
+    else:
+        notes.append(
+            f"{counted(tickers, 'ticker')}, all {config.train.epochs} epochs, {WINDOWS_PER_S:,.0f} windows/s a trainer "
+            "(assumed)"
+        )
+    usd = config.trainers.max_usd
+    limit = f"{most_h:g} hours" + ("" if usd is None else f" or {usd:g} USD (trainers.max_usd)")
+    notes.append(f"trainers end after {limit} at the latest")
+    if target.egress == "nat" and target.cloud == "aws":
+        notes.append(f"NAT is paid from apply to destroy, {table.nat_hour * HOURS_A_MONTH:.0f} USD a month")
+    notes.append(f"stored objects: {table.storage_gb_month:g} USD a GB and month")
+    return notes
+
+
+def _amount(usd: float | None) -> str:
+    return "?" if usd is None else f"{usd:,.2f}" if usd >= 0.1 else f"{usd:.3f}"
+
+
+def _hours(hours: float | None) -> str:
+    return "?" if hours is None else f"{hours:,.2f}"
