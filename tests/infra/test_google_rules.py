@@ -1,4 +1,4 @@
-"""What the fake Google Cloud refuses, one rule at a time, and how values travel between Terraform and its providers."""
+"""What the fake Google Cloud refuses, one rule at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from infra.google_cloud import wire
 from infra.google_cloud.provider import Refused
 from infra.google_cloud.sleeping import Sleeps
 from infra.google_cloud.world import World
@@ -23,9 +22,12 @@ def world() -> World:
     world = World()
     world.configure({"project": "my-project", "region": "us-central1"})
     world.create("google_compute_network", {"name": "tested"})
-    world.create(
-        "google_compute_subnetwork", {"name": "private", "network": "projects/my-project/global/networks/tested"}
-    )
+    network = {"network": "projects/my-project/global/networks/tested"}
+    world.create("google_compute_subnetwork", network | {"name": "private", "private_ip_google_access": True})
+    world.create("google_compute_subnetwork", network | {"name": "cut-off"})
+    accounts = {"source_service_accounts": [NODE], "target_service_accounts": [NODE]}
+    allowed = {"allow": [{"protocol": protocol} for protocol in ("tcp", "udp", "icmp")]}
+    world.create("google_compute_firewall", network | accounts | allowed | {"name": "tested"})
     world.create("google_dataproc_autoscaling_policy", {"policy_id": "tested", "location": "us-central1"})
     world.create("google_service_account", {"account_id": "tested-spark"})
     grant = {"member": f"serviceAccount:{NODE}"}
@@ -75,6 +77,7 @@ def group(**changed: Any) -> State:
 TEMPLATE, GROUP = "google_compute_instance_template", "google_compute_region_instance_group_manager"
 CLUSTER, MEMBER = "google_dataproc_cluster", "google_storage_bucket_iam_member"
 IMAGE = "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-amd64"
+INSIDE = {"internal_ip_only": True}
 LIVE = {"on_host_maintenance": "MIGRATE"}
 SPOT = {"provisioning_model": "SPOT", "on_host_maintenance": "TERMINATE"}
 SMALL = {"machine_type": "n2-standard-4", "num_instances": 1, "disk_config": [DISK | {"boot_disk_size_gb": 20}]}
@@ -109,6 +112,8 @@ MANY = {"machine_type": "n2-standard-8", "num_instances": 2, "disk_config": [DIS
         (CLUSTER, cluster(staging_bucket="none"), "bucket does not exist 'none'"),
         (CLUSTER, cluster(initialization_action=[{"script": "gs://runs/other.sh"}]), "object does not exist"),
         (CLUSTER, cluster(gce_cluster_config=[{"service_account": f"no-{NODE}"}]), "Service account .* does not exist"),
+        (CLUSTER, cluster(gce_cluster_config=[{"subnetwork": "cut-off", "service_account": NODE, **INSIDE}]),
+         "'cut-off' does not support Private Google Access"),
         (CLUSTER, cluster(lifecycle_config=[{"idle_delete_ttl": "60s"}]), "between 5 minutes and 14 days"),
     ],
 )  # fmt: skip
@@ -208,6 +213,13 @@ def test_nodes_without_a_right_do_not_come_up(world: World) -> None:
     assert world.may(NODE, "storage.objects.create", "runs", "node.sh")
 
 
+def test_nodes_that_do_not_reach_one_another(world: World) -> None:
+    (rule,) = world.found("google_compute_firewall")
+    world.update("google_compute_firewall", rule, rule | {"allow": [{"protocol": "tcp"}]})
+    with pytest.raises(Refused, match="cannot reach one another by icmp, udp"):
+        world.create(CLUSTER, cluster())
+
+
 def test_conditions_need_uniform_access(world: World) -> None:
     world.create("google_storage_bucket", {"name": "old", "uniform_bucket_level_access": False})
     condition = [{"title": "some", "expression": 'resource.name.startsWith("x")'}]
@@ -240,7 +252,7 @@ def test_a_bucket_with_versions_is_kept(world: World) -> None:
 @pytest.mark.parametrize(
     ("kind", "user"),
     [
-        ("google_compute_network", "subnetworks/private"),
+        ("google_compute_network", "firewalls/tested"),
         ("google_compute_subnetwork", "clusters/tested"),
         (TEMPLATE, "instanceGroupManagers/tested"),
         ("google_dataproc_autoscaling_policy", "clusters/tested"),
@@ -250,44 +262,9 @@ def test_what_is_in_use_is_not_deleted(world: World, kind: str, user: str) -> No
     world.create(CLUSTER, cluster())
     world.create(TEMPLATE, template(network_interface=[]))
     world.create(GROUP, group())
-    (state,) = world.found(kind)
+    state = world.found(kind)[0]
     with pytest.raises(Refused, match=f"is already being used by '.*{user}'"):
         world.delete(kind, state)
-    for each in (CLUSTER, GROUP, TEMPLATE, "google_compute_subnetwork"):
+    for each in (CLUSTER, GROUP, TEMPLATE, "google_compute_subnetwork", "google_compute_firewall"):
         world.lose(each)
     world.delete(kind, state)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [None, True, False, 0, 127, 128, -1, -33, 1 << 40, 0.5, "", "é" * 40, "x" * 70000, [], [1, [None]], list(range(20)),
-     {}, {"a": {"b": [wire.UNKNOWN]}}, {str(number): number for number in range(20)}],
-)  # fmt: skip
-def test_values_travel_unchanged(value: object) -> None:
-    assert wire.value_of(wire.dynamic(value)) == value
-
-
-@pytest.mark.parametrize(
-    ("content", "value"),
-    [
-        (b"\xe0", -32), (b"\xcc\xff", 255), (b"\xcd\x01\x00", 256), (b"\xd1\xff\x00", -256),
-        (b"\xca\x3f\x00\x00\x00", 0.5),
-        (b"\xa1a", "a"), (b"\xd9\x01a", "a"), (b"\xda\x00\x01a", "a"), (b"\x91\xc3", [True]),
-        (b"\xdc\x00\x01\xc0", [None]),
-        (b"\x81\xa1a\x05", {"a": 5}), (b"\xde\x00\x01\xa1a\x05", {"a": 5}),
-        (b"\x92\xd4\x00\x00\x01", [wire.UNKNOWN, 1]),
-        (b"\x92\xc7\x03\x0c\x81\x01\xc2\x01", [wire.UNKNOWN, 1]),
-    ],
-)  # fmt: skip
-def test_shorter_forms_that_terraform_writes(content: bytes, value: object) -> None:
-    assert wire.unpacked(content) == value
-
-
-def test_a_value_that_ends_early() -> None:
-    with pytest.raises(ValueError, match="ends early"):
-        wire.unpacked(b"\x01\x02")
-
-
-def test_fields_of_messages() -> None:
-    content = wire.field(1, "name") + wire.field(2, 300) + b"\x19" + bytes(8) + wire.field(20, b"x" * 200)
-    assert wire.message(content) == {1: b"name", 2: 300, 3: bytes(8), 20: b"x" * 200}

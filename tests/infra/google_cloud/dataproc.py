@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from localstack.gcp import quotas
 
 from infra.google_cloud import access
-from infra.google_cloud.kinds import first
+from infra.google_cloud.kinds import first, means
 from infra.google_cloud.provider import Refused
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ def check(world: World, cluster: State) -> None:
     account = first(config, "gce_cluster_config").get("service_account")
     if not any(each["email"] == account for each in world.found("google_service_account")):
         raise _invalid(f"Service account '{account}' does not exist")
+    subnet = _subnet(world, config)
+    if first(config, "gce_cluster_config").get("internal_ip_only") and not subnet.get("private_ip_google_access"):
+        raise _invalid(
+            f"Subnetwork '{subnet['name']}' does not support Private Google Access which is required for clusters when "
+            "'internal_ip_only' is set to 'true'"
+        )
     for part in _PARTS:
         gib = first(config, part, "disk_config").get("boot_disk_size_gb")
         if gib and gib < quotas.DATAPROC_GIB:
@@ -86,6 +92,8 @@ def trouble(world: World, cluster: State) -> str:
             lacks.append(f"'storage.objects.get' on {action['script']}")
     if lacks:
         return _error(cluster, f"{account} does not have {'; '.join(lacks)}")
+    if closed := sorted({"icmp", "tcp", "udp"} - _open(world, _subnet(world, config), account)):
+        return _error(cluster, f"nodes cannot reach one another by {', '.join(closed)}: no firewall rule lets them")
     for kind, grant in access.grants(world.resources, f"serviceAccount:{account}"):
         if (age := world.age(kind, grant)) < world.propagation_s:
             return _error(
@@ -94,6 +102,28 @@ def trouble(world: World, cluster: State) -> str:
                 f"{grant['role']} was granted {age:.0f} s ago",
             )
     return ""
+
+
+def _subnet(world: World, config: State) -> State:
+    """The subnet of a cluster."""
+    reference = first(config, "gce_cluster_config")["subnetwork"]
+    return next(each for each in world.found("google_compute_subnetwork") if means(reference, each))
+
+
+def _open(world: World, subnet: State, account: str) -> set[str]:
+    """The protocols by which machines of an account reach one another in a subnet."""
+    (network,) = (each for each in world.found("google_compute_network") if means(subnet["network"], each))
+    return {
+        allowed["protocol"]
+        for rule in world.found("google_compute_firewall")
+        if means(rule["network"], network)
+        and account in (rule.get("target_service_accounts") or [account])
+        and (
+            account in (rule.get("source_service_accounts") or [])
+            or subnet.get("ip_cidr_range") in (rule.get("source_ranges") or [])
+        )
+        for allowed in rule.get("allow") or []
+    }
 
 
 def _error(cluster: State, why: str) -> str:

@@ -34,16 +34,20 @@ class World:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.settings: State = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Begins with an empty project."""
         self.resources: dict[str, dict[str, State]] = {kind: {} for kind in KINDS}
         self.born: dict[tuple[str, str], float] = {}
         self.clock = 0.0
         self.limits = quotas.REGION | quotas.PROJECT | quotas.FRESH
         self.propagation_s = 60.0
         self.lacking = {"us-central1-f/g2-", "us-central1-f/nvidia-l4", "us-east1-b/a2-"}
-        self.settings: State = {}
         self.buckets = storing.Buckets()
         self._numbers = itertools.count(1)
-        self._lock = threading.RLock()
 
     # For the provider --------------------------------------------------------------------------------------------
 
