@@ -161,6 +161,7 @@ ended() { # the agent's unit has ended
     set_deadline $((now + 600))
     return
   fi
+  ! preempted || return 0
   journalctl --sync || true
   journalctl --unit=cloudlstm-agent --lines=40 --no-pager --output=cat >"$BASE/agent.log" || true
   echo "$now" >>"$BASE/failures"
@@ -174,10 +175,14 @@ ended() { # the agent's unit has ended
 }
 
 on_exit() { # STATUS
-  (($1 != 0)) && [[ $(systemctl is-system-running) != stopping ]] || return 0
+  (($1 != 0)) && ! preempted || return 0
   exec >&3 2>&1 # the machine's console
   tail -n 40 "$BASE/setup.log"
   give_up "$BASE/setup.log" "the set-up failed with status $1"
+}
+
+preempted() { # or ended otherwise from outside
+  [[ $(systemctl is-system-running) == stopping ]]
 }
 
 give_up() { # LOG REASON: a launcher looks for this line

@@ -189,6 +189,8 @@ class TrainerAgent:
     def _report_exit(self, generation: Generation, worker: Process, status: int) -> int:
         """Logs how the worker ended. A non-retryable exit fails the whole group."""
         message, output = describe_exit(worker.name, status), worker.last_lines()
+        if worker.out_of_memory:
+            message += ": the machine had no memory left"
         journal.write_warning(self._paths, _JOB, f"machine-{self._address}", message, output, when=time.time())
         _log(message)
         if status in KNOWN_CAUSES:

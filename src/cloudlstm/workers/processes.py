@@ -19,6 +19,9 @@ _LONGEST_POLL_S = 2.0
 _OUTPUT_LINES = 40
 """Lines of the output of an ended process that are kept."""
 
+VMSTAT = Path("/proc/vmstat")
+"""Where Linux counts the processes that it has killed for want of memory."""
+
 
 class Process:
     """A process, its output and its state.
@@ -42,7 +45,7 @@ class Process:
         self.name, self._console = name, console
         self.status: int | None = None
         self.stopped_s = 0.0
-        self._stopped = False
+        self._stopped, self._oom_kills = False, _oom_kills()
         self._polled = time.monotonic()
         with console.open("wb") as output:
             self._process = subprocess.Popen(
@@ -95,6 +98,11 @@ class Process:
         if self._process.stdin:
             self._process.stdin.close()
 
+    @property
+    def out_of_memory(self) -> bool:
+        """True if it was killed while Linux killed a process of this machine for want of memory."""
+        return self.status == -signal.SIGKILL and _oom_kills() > self._oom_kills
+
     def last_lines(self) -> list[str]:
         """The last lines of its output."""
         return self._console.read_text(errors="replace").splitlines()[-_OUTPUT_LINES:]
@@ -102,3 +110,12 @@ class Process:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.kill(self._process.pid, number)
+
+
+def _oom_kills() -> int:
+    with suppress(OSError):
+        for line in VMSTAT.read_text().splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return 0
