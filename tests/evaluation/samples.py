@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig, parse
+from cloudlstm.costs.usage import Rate, Usage
 from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.features import FEATURE_NAMES
@@ -180,6 +182,7 @@ def report_of(
     *words: str,
     steps: dict[str, Manifest | None] | None = None,
     history: list[dict[str, Any]] = HISTORY,
+    usage: Sequence[Usage] = (),
     **choice: Any,
 ) -> Report:
     """The report on a test split; `steps` replaces the usual manifests."""
@@ -199,8 +202,17 @@ def report_of(
             turnover=turnover,
             windows=3000,
             timing=Timing(SUBMITTED, SUBMITTED + 32.0, 1.5),
+            usage=usage,
         )
     )
+
+
+_PRICES = "list prices of us-east-1, 2026-11"
+USAGE = (
+    Usage(1, "prepare", Rate("m6i.xlarge", 3, 0.72, spot=False, prices=_PRICES), began=0.0, ended=360.0),
+    Usage(1, "train", Rate("p9.xlarge", 2, None, spot=True, prices=_PRICES), began=0.0, ended=1800.0),
+)
+"""Spark for a tenth of an hour, then two machines for half an hour whose price is not known."""
 
 
 def document_of(report: Report) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cloudlstm.report import html
 from cloudlstm.report.models import Report, ReportSummary
 from cloudlstm.report.schema import json_schema, read_summary, to_json
 from cloudlstm.runs.paths import RunPaths
-from evaluation.samples import document_of, make_extreme_forecasts, make_forecasts, manifests, report_of
+from evaluation.samples import USAGE, document_of, make_extreme_forecasts, make_forecasts, manifests, report_of
 from report.pages import Page
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text(encoding="utf-8"))
@@ -197,3 +197,18 @@ def test_deciles_hold_all_labels_in_the_order_of_the_forecast(report):
     assert means == sorted(means)
     for key in ("actual_density", "forecast_density"):
         assert sum(report["series"]["calibration"][key]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_the_cost_of_machines_is_in_the_report_and_on_the_page(report):
+    assert report["cost"] is None  # on one machine
+    typed = report_of(make_forecasts(), usage=USAGE)
+    cost = document_of(typed)["cost"]
+    assert (cost["usd"], cost["prices"]) == (pytest.approx(0.072), "list prices of us-east-1, 2026-11")
+    assert [(row["job"], row["hours"], row["usd"]) for row in cost["rows"]] == [
+        ("prepare", pytest.approx(0.1), pytest.approx(0.072)),
+        ("train", pytest.approx(0.5), None),
+    ]
+    validate(document_of(typed))
+    page = html.render(typed)
+    assert "$0.07 by list prices of us-east-1, 2026-11" in page
+    assert "2 × p9.xlarge (spot)" in page

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cloudlstm.config import RunConfig
+from cloudlstm.costs.usage import Usage
 from cloudlstm.evaluation import scoring
 from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
@@ -48,6 +49,7 @@ class ReportInputs:
         turnover: Ticker -> close x volume in dollars a session, at the end of the test split.
         windows: Number of windows that the evaluation read; None if not counted.
         timing: Times of the attempt and of the evaluation.
+        usage: Machines that the run has used on a cloud, over all attempts.
     """
 
     run_id: str
@@ -61,6 +63,7 @@ class ReportInputs:
     turnover: Mapping[str, float]
     windows: int | None
     timing: Timing
+    usage: Sequence[Usage] = ()
 
 
 def build_report(inputs: ReportInputs) -> Report:
@@ -102,6 +105,7 @@ def build_report(inputs: ReportInputs) -> Report:
         steps=tuple(step_rows(manifests, inputs.timing, inputs.windows)),
         timeline=timeline(manifests, inputs.timing),
         benchmark=sections.benchmark_section(config, manifests),
+        cost=sections.cost_section(inputs.usage),
         environment=sections.environment_section(config, manifests),
         caveats=tuple(caveats(config, training, quality, forecasts)),
         series=chart_data(test, per_ticker, inputs.turnover, horizon=horizon),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from cloudlstm import __version__, storage
 from cloudlstm.config import RunConfig
+from cloudlstm.costs.usage import Usage, read_usage
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import LABELLED
@@ -82,6 +84,7 @@ def run(context: RunContext) -> Manifest:
             turnover=_turnover(windows["test"]),
             windows=progress.total,
             timing=Timing(_submitted(paths), clock, time.monotonic() - began),
+            usage=_usage(paths, context.attempt),
         )
     )
     objects = _write(paths, report, splits.get("forecast"), next_dates)
@@ -146,6 +149,14 @@ def _submitted(paths: RunPaths) -> float:
     """Begin of the run's latest attempt, seconds since the epoch; 0.0 if there is none."""
     owner = attempts.read_owner(paths, attempts.latest_attempt(paths))
     return owner.started if owner else 0.0
+
+
+def _usage(paths: RunPaths, attempt: int) -> list[Usage]:
+    """The machines that the run has used; those of this attempt's training work until now."""
+    return [
+        replace(each, ended=max(each.ended, time.time())) if (each.attempt, each.job) == (attempt, "train") else each
+        for each in read_usage(paths)
+    ]
 
 
 def _label_dates(windows: dict[str, SequenceSet]) -> dict[str, tuple[str, str]]:

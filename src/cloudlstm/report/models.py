@@ -10,6 +10,7 @@ from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 from cloudlstm.evaluation.rows import ModelName, ModelScores, ModelTest, Number, Row, TickerScores, YearScores
 from cloudlstm.report.run_models import (
     Benchmark,
+    Cost,
     Data,
     Environment,
     IsoDate,
@@ -21,9 +22,9 @@ from cloudlstm.report.run_models import (
     Training,
 )
 
-SCHEMA_VERSION = 4
-"""4 adds the Clark-West test and R² by label; in all means every date weighs the same; dates of the data
-and the splits are those that occur, or null. 3 renames usual_miss_price to typical_error_price."""
+SCHEMA_VERSION = 5
+"""5 adds the cost of machines. 4 adds the Clark-West test and R² by label; in all means every date weighs the same;
+dates of the data and the splits are those that occur, or null. 3 renames usual_miss_price to typical_error_price."""
 
 _DEFINITION = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -231,7 +232,7 @@ class ReportSummary(Row):
 class Report(Row):
     """Results of a run. Null is a value that is unknown or cannot be computed; there is no NaN."""
 
-    schema_version: Literal[4]
+    schema_version: Literal[5]
     run_id: str
     created: str = Field(description="UTC, ISO 8601")
     headline: str = Field(description="The result in a few sentences")
@@ -258,6 +259,7 @@ class Report(Row):
     steps: tuple[Step, ...]
     timeline: Timeline
     benchmark: Benchmark
+    cost: Cost | None = Field(description="Null for a run on one machine")
     environment: Environment
     caveats: tuple[Caveat, ...] = Field(min_length=1)
     series: ChartData

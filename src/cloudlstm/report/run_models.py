@@ -183,6 +183,27 @@ class Benchmark(Row):
     spark: Spark | None
 
 
+class UsedMachines(Row):
+    """Machines that one job has used in one attempt."""
+
+    attempt: int
+    job: str
+    machine: str = Field(description="Their type")
+    machines: int = Field(ge=1)
+    spot: bool
+    hours: float = Field(ge=0, description="From their request to their end, or to the report if they made it")
+    usd_per_hour: NonNegative = Field(description="Of all of them; null if no price is known")
+    usd: NonNegative
+
+
+class Cost(Row):
+    """What the machines of all attempts have cost by list prices; network, storage and idle time are not in it."""
+
+    prices: str = Field(description="Region and date of the prices")
+    usd: float = Field(ge=0, description="Sum of the known costs")
+    rows: tuple[UsedMachines, ...] = Field(min_length=1)
+
+
 class Machine(Row):
     """Hardware of the machine that made the report."""
 

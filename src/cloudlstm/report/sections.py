@@ -11,11 +11,13 @@ from typing import Any, Literal
 
 from cloudlstm import __version__
 from cloudlstm.config import RunConfig, overrides
+from cloudlstm.costs.usage import Usage, cost
 from cloudlstm.market.cleaning.rules import RULES
 from cloudlstm.report import machine as this_machine
 from cloudlstm.report.run_models import (
     UNFETCHED_SHOWN,
     Benchmark,
+    Cost,
     Coverage,
     Data,
     DroppedLabels,
@@ -29,6 +31,7 @@ from cloudlstm.report.run_models import (
     TickerQuality,
     Training,
     UnfetchedTicker,
+    UsedMachines,
 )
 from cloudlstm.runs.manifest import Manifest
 
@@ -166,6 +169,27 @@ def benchmark_section(config: RunConfig, manifests: Manifests) -> Benchmark:
         train_windows_per_s=facts.get("windows_per_s"),
         spark=Spark.model_validate(spark) if isinstance(spark, Mapping) else None,
     )
+
+
+def cost_section(usage: Sequence[Usage]) -> Cost | None:
+    """What the run's machines have cost; None if it used none that are paid by the hour."""
+    if not usage:
+        return None
+    rows = [
+        UsedMachines(
+            attempt=each.attempt,
+            job=each.job,
+            machine=each.rate.machine,
+            machines=each.rate.machines,
+            spot=each.rate.spot,
+            hours=round(each.hours, 4),
+            usd_per_hour=each.rate.usd_per_hour,
+            usd=None if each.usd is None else round(each.usd, 4),
+        )
+        for each in usage
+    ]
+    named = dict.fromkeys(each.rate.prices for each in usage)
+    return Cost(prices="; ".join(named), usd=round(cost(list(usage)), 4), rows=tuple(rows))
 
 
 def environment_section(config: RunConfig, manifests: Manifests) -> Environment:
