@@ -8,6 +8,7 @@
 # The cloud's template exports the six variables below before this text. A machine whose set-up fails, or whose agent
 # fails again and again, writes its log to the bucket and leaves its group, so that it costs nothing and no other machine
 # replaces it and fails the same way.
+# Needs bash, curl and python3 of the image, and on AWS its command line; all else comes from the bucket.
 set -euo pipefail
 
 : "${CLOUDLSTM_CLOUD:?}" "${CLOUDLSTM_BUCKET_URI:?}" "${CLOUDLSTM_GROUP:?}" "${CLOUDLSTM_REGION:?}"
@@ -20,14 +21,10 @@ readonly COORDINATES=$CLOUDLSTM_BUCKET_URI/trainers/$CLOUDLSTM_GROUP
 readonly TRIES=4 WITHIN_S=240 # an agent that fails so often in this time is not started again
 readonly ASK_S=900            # a machine asks for this long to leave its group before it shuts down
 
-# uv's wheel for x86-64.
-readonly UV_VERSION=0.13.9
-readonly UV_SHA256=d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19
-
 export HOME=/root # at the start of a machine there is none
 export LC_ALL=C   # letters and digits of a pattern are those of ASCII
 unset PYTHONPATH  # the agent's
-export UV_CACHE_DIR=$BASE/uv-cache UV_PYTHON_INSTALL_DIR=$BASE/python PATH=$BASE/bin:$PATH
+export UV_CACHE_DIR=$BASE/uv-cache
 
 # Checks of external values -------------------------------------------------------------------------------------------
 # This runs as root, and bash executes commands inside the text of a number ("a[$(...)]"). A path, header or unit can be
@@ -35,7 +32,7 @@ export UV_CACHE_DIR=$BASE/uv-cache UV_PYTHON_INSTALL_DIR=$BASE/python PATH=$BASE
 declare -rA PATTERNS=(
   [version]=1 [deadline]='0|[1-9][0-9]{0,10}' [accelerator]='cpu|cuda' [python]='3\.[0-9]{1,2}'
   [workers]='[1-9][0-9]{0,3}' [port]='[1-9][0-9]{3,4}' [attempt]='[1-9][0-9]{0,8}' [sha256]='[0-9a-f]{64}'
-  [uri]="${CLOUDLSTM_BUCKET_URI//./[.]}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"
+  [trainer_python]='/[A-Za-z0-9._/-]+' [uri]="${CLOUDLSTM_BUCKET_URI//./[.]}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"
   [id]='[a-z][a-z0-9-]{0,62}' [address]='[0-9]{1,3}(\.[0-9]{1,3}){3}' [token]='[A-Za-z0-9._~+/=-]+'
   [zone]='projects/[0-9]+/zones/[a-z0-9-]+' [project-id]='([a-z0-9.-]+:)?[a-z][a-z0-9-]+'
   [CLOUD]='aws|gcp' [BUCKET_URI]='(s3|gs)://[a-z0-9][a-z0-9._-]+' [GROUP]='[a-z][a-z0-9-]*' [REGION]='[a-z][a-z0-9-]+'
@@ -303,33 +300,40 @@ await_assignment() {
   return 1
 }
 
-install_pip() {
-  if command -v dnf; then
-    dnf install --assumeyes --quiet python3-pip && return
-  fi
-  apt-get update --quiet && DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet python3-pip
-}
-
-bring_uv() {
-  command -v uv && return
-  python3 -m pip --version || retry install_pip # from the index in pip's settings
-  echo "uv==$UV_VERSION --hash=sha256:$UV_SHA256" >"$BASE/uv.txt"
-  retry python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes -d "$BASE" -r "$BASE/uv.txt"
-  python3 -m zipfile -e "$BASE/uv-$UV_VERSION"-*.whl "$BASE/uv"
-  install -D -m 755 "$BASE"/uv/uv-*.data/scripts/uv "$BASE/bin/uv"
-}
-
 lay_out_run() {
-  local python
   mkdir -p "$BASE/jobs"
   fetch package "$BASE/cloudlstm.zip"
   fetch jobs.agent "$BASE/jobs/agent.py"
   fetch jobs.train "$BASE/jobs/train.py"
-  fetch requirements "$BASE/requirements.txt"
-  python=$(field python)
-  retry uv venv --quiet --allow-existing --python "$python" "$BASE/venv"
-  retry uv pip install --quiet --python "$BASE/venv/bin/python" --require-hashes --only-binary :all: \
-    -r "$BASE/requirements.txt"
+  if field trainer_python >/dev/null 2>&1; then
+    use_image
+  else
+    unpack_wheelhouse
+  fi
+}
+
+use_image() { # the image has an interpreter with all packages
+  local said
+  PYTHON=$(field trainer_python) || return
+  said=$("$PYTHON" -c 'import tensorflow' 2>&1) && return
+  echo "$PYTHON, the image's trainer_python, cannot import tensorflow: ${said##*$'\n'}"
+  return 1
+}
+
+unpack_wheelhouse() { # Python and packages from the bucket alone: no index, no package source
+  local house=$BASE/wheelhouse sha256 python
+  sha256=$(field wheelhouse.sha256) && python=$(field python) || return
+  PYTHON=$BASE/venv/bin/python
+  [[ ! -e $BASE/venv/wheelhouse || $(<"$BASE/venv/wheelhouse") != "$sha256" ]] || return 0
+  rm -rf "$house" "$BASE/venv"
+  fetch wheelhouse "$house.tar"
+  python3 -m tarfile -e "$house.tar" "$house"
+  rm "$house.tar"
+  "$house/uv" venv --quiet --offline --python "$house/python/bin/python$python" "$BASE/venv"
+  "$house/uv" pip install --quiet --offline --no-index --find-links "$house/wheels" --require-hashes \
+    --only-binary :all: --python "$PYTHON" -r "$house/requirements.txt"
+  rm -rf "$house/wheels" "$UV_CACHE_DIR"
+  echo "$sha256" >"$BASE/venv/wheelhouse"
 }
 
 start_agent() {
@@ -352,7 +356,7 @@ StartLimitIntervalSec=0
 [Service]
 EnvironmentFile=$BASE/environment
 EnvironmentFile=$BASE/agent.environment
-ExecStart=$BASE/venv/bin/python $BASE/jobs/agent.py
+ExecStart=$PYTHON $BASE/jobs/agent.py
 WorkingDirectory=/var/lib/cloudlstm
 StateDirectory=cloudlstm
 DynamicUser=yes
@@ -385,7 +389,6 @@ set_up() {
   watch_deadline
   check_driver
   await_assignment
-  bring_uv
   lay_out_run
   start_agent
 }

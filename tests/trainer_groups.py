@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -102,7 +103,7 @@ class Trainers(ABC):
 
     def assign(self, agent: str, *, deadline: float, sha256: str | None = None) -> None:
         """Writes an assignment to run this agent script. `sha256` replaces the right checksum of its files."""
-        parts = {"cloudlstm.zip": package(), "requirements.txt": b"", "agent.py": agent.encode(), "train.py": b""}
+        parts = {"cloudlstm.zip": package(), "agent.py": agent.encode(), "train.py": b""}
         described = {}
         for name, data in parts.items():
             digest = hashlib.sha256(data).hexdigest()
@@ -112,7 +113,7 @@ class Trainers(ABC):
             "version": 1, "run": f"{self.bucket.uri}/runs/tested", "lease": "token", "workers": 2, "python": "3.11",
             "port": 8470, "deadline": deadline, "accelerator": "cpu", "package": described["cloudlstm.zip"],
             "jobs": {"agent": described["agent.py"], "train": described["train.py"]},
-            "requirements": described["requirements.txt"],
+            "trainer_python": sys.executable,
         }  # fmt: skip
         self.bucket.put(f"trainers/{self.name}/assignment.json", json.dumps(assignment).encode())
 

@@ -107,7 +107,7 @@ class Machine:
         """
         if self._environment["CLOUDLSTM_GPU"] == "none" and assignment["accelerator"] != "cpu":
             raise ValueError(f"the run wants {assignment['accelerator']}, and this machine has no GPU")
-        parts = {_PACKAGE: assignment["package"], "requirements.txt": assignment["requirements"]}
+        parts = {_PACKAGE: assignment["package"]}
         parts |= {f"jobs/{name}.py": part for name, part in assignment["jobs"].items()}
         for name, part in parts.items():
             path = self._folder / name

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -55,14 +57,6 @@ case "$*" in
   *) exit 22 ;;
 esac
 """,
-    "uv": """
-if [[ $1 == venv ]]; then
-  folder=${*: -1}
-  mkdir -p "$folder/bin"
-  printf '#!/bin/sh\\n' >"$folder/bin/python"
-  chmod +x "$folder/bin/python"
-fi
-""",
     "journalctl": '[[ $1 == --sync ]] || cat "$STUBS/journal"\n',
     "nvidia-modprobe": 'mkdir -p "$CLOUDLSTM_PREFIX/dev"; ln -sf /dev/null "$CLOUDLSTM_PREFIX/dev/nvidia-uvm"\n',
     "nvidia-smi": "echo 'NVIDIA T4, 595.1'\n",
@@ -70,6 +64,16 @@ fi
     "sleep": '[[ ! -e $STUBS/on-sleep ]] || bash "$STUBS/on-sleep"\n',
     "systemctl": "",
 }
+
+_UV = """
+if [[ $1 == venv ]]; then
+  folder=${*: -1}
+  mkdir -p "$folder/bin"
+  printf '#!/bin/sh\\n' >"$folder/bin/python"
+  chmod +x "$folder/bin/python"
+fi
+"""
+"""The uv in the wheelhouse."""
 
 
 class Machine:
@@ -89,6 +93,7 @@ class Machine:
         self.program(
             "python3", f'[[ $* != *libcuda* || -n ${{LD_LIBRARY_PATH:-}} ]] || exit 0\nexec "{sys.executable}" "$@"\n'
         )
+        self.uv = _UV
         self.environment = {
             "PATH": f"{self.programs}:/usr/bin:/bin",
             "STUBS": str(self.stubs),
@@ -126,7 +131,7 @@ class Machine:
             "cloudlstm.zip": b"package",
             "agent.py": b"agent",
             "train.py": b"train",
-            "requirements.txt": b"tf",
+            "wheelhouse.tar": self.wheelhouse(),
         }
         for name, content in contents.items():
             sha256 = hashlib.sha256(content).hexdigest()
@@ -136,13 +141,29 @@ class Machine:
         assignment = {
             "version": 1, "run": f"{self.bucket_uri}/runs/one", "attempt": 1, "lease": "token", "workers": 2,
             "python": "3.11", "port": 8470, "deadline": time.time() + 3600.5, "accelerator": "cuda",
-            "package": named["cloudlstm.zip"], "requirements": named["requirements.txt"],
+            "package": named["cloudlstm.zip"], "wheelhouse": named["wheelhouse.tar"],
             "jobs": {"agent": named["agent.py"], "train": named["train.py"]},
         } | changes  # fmt: skip
         path = self.bucket / "trainers" / GROUP / "assignment.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(assignment))
         return assignment
+
+    def wheelhouse(self) -> bytes:
+        """An archive as of targets/bundle/wheelhouse.py, with a stub as uv."""
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            contents = {
+                "python/bin/python3.11": "",
+                "requirements.txt": "tf",
+                "uv": _HEAD + self.uv,
+                "wheels/tf.whl": "",
+            }
+            for name, content in [*contents.items(), ("uv", _HEAD + self.uv)]:
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(content.encode()), 0o755
+                archive.addfile(entry, io.BytesIO(content.encode()))
+        return file.getvalue()
 
     def calls(self, *beginning: str) -> list[str]:
         """The recorded calls that begin with these words, in order."""

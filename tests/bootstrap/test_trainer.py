@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from bootstrap.machine import BOOTSTRAP, GROUP, Machine, settings_of
+from bootstrap.machine import GROUP, Machine, settings_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="trainer machines run Linux")
 
@@ -46,8 +44,11 @@ def test_a_new_machine_starts_the_agent(machine: Machine) -> None:
         calls.index("systemctl enable --now cloudlstm-agent.service"),
     ]
     assert order == sorted(order)
-    assert machine.calls("uv venv")[0].endswith(f"--python 3.11 {machine.base}/venv")
-    assert "--require-hashes" in machine.calls("uv pip install")[0]
+    house = f"{machine.base}/wheelhouse"
+    assert machine.calls("uv venv")[0].endswith(f"--python {house}/python/bin/python3.11 {machine.base}/venv")
+    install = f"--offline --no-index --find-links {house}/wheels --require-hashes --only-binary :all: --python "
+    assert install in machine.calls("uv pip install")[0]
+    assert not list(Path(house).glob("wheels")), "the wheels take disk"
     assert (machine.base / "cloudlstm.zip").read_bytes() == b"package"
     assert (machine.base / "jobs/agent.py").read_bytes() == b"agent"
     assert (machine.base / "jobs/train.py").read_bytes() == b"train"
@@ -344,7 +345,9 @@ def test_an_invalid_deadline_ends_the_set_up(machine: Machine, value: object) ->
         ({"package": {"uri": "--recursive", "sha256": "0" * 64}}, "package.uri"),
         ({"package": {"uri": "s3://another/code/cloudlstm.zip", "sha256": "0" * 64}}, "package.uri"),
         ({"package": {"uri": "s3://mine/code/../cloudlstm.zip", "sha256": "0" * 64}}, "package.uri"),
-        ({"requirements": {"uri": "s3://mine/r.txt\n-x", "sha256": "0" * 64}}, "requirements.uri"),
+        ({"wheelhouse": {"uri": "s3://mine/r.tar\n-x", "sha256": "0" * 64}}, "wheelhouse.uri"),
+        ({"wheelhouse": None}, "wheelhouse.sha256"),
+        ({"wheelhouse": None, "trainer_python": "python3"}, "wheelhouse.sha256"),
         ({"package": {"uri": "s3://mine/code/a.zip", "sha256": "0" * 63}}, "package.sha256"),
         ({"package": {"uri": "s3://mine/code/a.zip", "sha256": "0" * 64 + "  /etc/passwd\n"}}, "package.sha256"),
         ({"package": "cloudlstm.zip"}, "package.uri"),
@@ -426,16 +429,14 @@ def test_an_unreadable_deadline_on_disk_counts_as_passed(machine: Machine, value
 
 
 def test_a_machine_that_cannot_install_packages_ends(machine: Machine) -> None:
+    machine.uv = '[[ $1 != pip ]] || { echo "no such hash"; exit 1; }\n'
     machine.assign()
-    machine.program("uv", '[[ $1 != pip ]] || { echo "no such hash"; exit 1; }\n')
     assert machine.run().returncode != 0
     assert "no such hash" in machine.log_in_bucket()
     assert machine.departures() == [LEAVE[machine.cloud]]
 
 
-@pytest.mark.parametrize(
-    ("program", "words"), [("uv", "venv"), ("uv", "pip install"), ("aws", "agent.py"), ("nvidia-smi", "")]
-)
+@pytest.mark.parametrize(("program", "words"), [("aws", "agent.py"), ("aws", "wheelhouse.tar"), ("nvidia-smi", "")])
 def test_temporary_failures_are_retried(machine: Machine, program: str, words: str) -> None:
     machine.assign()
     machine.fail(program, 2, words=words)
@@ -454,39 +455,57 @@ def test_a_machine_without_gpu_needs_no_driver_and_rejects_gpu_work(tmp_path: Pa
     assert "wants cuda, and this machine has no GPU" in machine.log_in_bucket()
 
 
-@pytest.mark.parametrize("right", [True, False])
-@pytest.mark.parametrize("installer", ["", "dnf", "apt-get"])
-def test_uv_is_installed_if_it_is_missing(machine: Machine, right: bool, installer: str) -> None:
-    (machine.programs / "uv").rename(machine.stubs / "uv")
-    wheel = machine.stubs / "uv-0.13.9-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.write(machine.stubs / "uv", "uv-0.13.9.data/scripts/uv")
-        archive.writestr("uv-0.13.9.dist-info/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 0.13.9\n")
-        archive.writestr("uv-0.13.9.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n")
-        archive.writestr("uv-0.13.9.dist-info/RECORD", "")
-    machine.environment |= {
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(machine.stubs),
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    }
-    if installer:  # there is no pip either
-        machine.fail("python3", 1, words="-m pip --version")
-        machine.program(installer, "")
-    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest() if right else "0" * 64
-    lines = (BOOTSTRAP / "trainer.sh").read_text().splitlines(keepends=True)
-    lines = [f"readonly UV_SHA256={sha256}\n" if line.startswith("readonly UV_SHA256=") else line for line in lines]
-    script = machine.stubs / "trainer.sh"
-    script.write_text("".join(lines))
+@on_each_cloud
+def test_a_machine_asks_nobody_but_the_bucket_and_its_cloud(machine: Machine) -> None:
+    """No package index, no package source: what is not a stub fails, and no stub is called with another place."""
+    for program in ("dnf", "apt-get", "pip", "pip3"):
+        machine.program(program, "exit 1\n")
     machine.assign()
-    done = machine.run(script=script)
-    if right:
+    assert machine.run().returncode == 0, machine.log
+    assert not machine.calls("dnf") + machine.calls("apt-get") + machine.calls("pip")
+    assert all("-m pip" not in call for call in machine.calls("python3"))
+    places = {word.split("/")[2] for call in machine.calls() for word in call.split() if "://" in word}
+    known = {"aws": {"mine", "169.254.169.254"}, "gcp": {"storage.googleapis.com", "metadata.google.internal"}}
+    assert places == known[machine.cloud]
+
+
+def test_another_wheelhouse_replaces_the_environment(machine: Machine) -> None:
+    machine.assign()
+    machine.run()
+    left = machine.base / "venv" / "left"
+    left.touch()
+    machine.uv += "# another\n"
+    machine.assign()
+    assert machine.run().returncode == 0, machine.log
+    assert len(machine.calls("uv pip install")) == 2
+    assert not left.exists()
+
+
+def test_an_interrupted_installation_is_repeated(machine: Machine) -> None:
+    machine.assign()
+    machine.fail("uv", 1, words="pip install")
+    assert machine.run().returncode != 0
+    assert machine.run().returncode == 0, machine.log
+    assert len(machine.calls("uv pip install")) == 2
+
+
+@pytest.mark.parametrize("can_import", [True, False])
+def test_an_image_with_all_packages_needs_no_wheelhouse(machine: Machine, can_import: bool) -> None:
+    python = machine.programs / "python-of-the-image"
+    said = "" if can_import else "echo 'Traceback:' >&2; echo 'ImportError: libcudart.so.12' >&2; exit 1\n"
+    machine.program(python.name, said)
+    machine.assign(trainer_python=str(python), wheelhouse=None)
+    done = machine.run()
+    assert machine.calls(python.name) == [f"{python.name} -c import tensorflow"]
+    assert not [call for call in machine.downloads() if "wheelhouse" in call]
+    if can_import:
         assert done.returncode == 0, machine.log
-        assert machine.calls("uv pip install")
+        unit = settings_of(machine.units / "cloudlstm-agent.service")
+        assert unit["ExecStart"] == f"{python} {machine.base}/jobs/agent.py"
     else:
-        assert done.returncode != 0
-        assert "DO NOT MATCH THE HASHES" in machine.log_in_bucket()
-    installers = [call.split()[0] for call in machine.calls() if call.endswith("--quiet python3-pip")]
-    assert installers == ([installer] if installer else [])
+        why = f"{python}, the image's trainer_python, cannot import tensorflow: ImportError: libcudart.so.12"
+        assert why in machine.log_in_bucket()
+        assert machine.departures() == [LEAVE["aws"]]
 
 
 def test_an_unknown_cloud_is_named(machine: Machine) -> None:

@@ -128,7 +128,7 @@ def test_a_wheel_that_does_not_exist_or_does_not_match_is_an_error(wheels: Path)
     with pytest.raises(MachineError, match="No matching distribution found for built"):
         dependencies.dependencies("3.11", "x86_64")
     wheels.write_text(wheels.read_text().replace("sha256:", "sha256:0000", 1).replace("\n", "0000\n", 0))
-    with pytest.raises(MachineError, match="could not lay out"):
+    with pytest.raises(MachineError, match="could not fetch"):
         dependencies.dependencies("3.11", "aarch64")
 
 
@@ -138,7 +138,7 @@ def test_an_existing_part_is_not_uploaded_again(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(storage, "upload", lambda path, uri: (sent.append(uri), upload(path, uri))[1])
     for _ in range(2):
         parts = package.Bundle(f"file://{tmp_path}/bucket", python="3.11", architecture="x86_64", accelerator="cpu")
-        uris = [parts[name].uri for name in ("package", "agent", "train", "requirements")]
+        uris = [parts[name].uri for name in ("package", "agent", "train")]
         for name in ("package", "agent"):
             content = storage.read(parts[name].uri)
             assert parts[name].uri.split("/")[-2] == parts[name].sha256 == hashlib.sha256(content).hexdigest()
@@ -147,7 +147,7 @@ def test_an_existing_part_is_not_uploaded_again(tmp_path: Path, monkeypatch: pyt
 
 
 def test_requirements_are_pinned_and_name_no_index() -> None:
-    for name in ("spark", "trainer-cpu", "trainer-cuda"):
+    for name in ("spark", "trainer-cpu", "trainer-cuda", "uv"):
         text = dependencies.asset("requirements", f"{name}.txt").read_text()
         assert "://" not in text
         lines = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]

@@ -54,6 +54,11 @@ def test_all_checks_of_a_working_target_pass(target: Target, checked: Checked) -
         assert output in checked(name, config).replace("is RUNNING, emr", "is WAITING, emr")
     assert checked("bucket") == f"{target.bucket}/runs can be written, listed, read and deleted"
     assert checked("interpreter", config).startswith(target.document["spark_python_path"])
+    assert (
+        checked("packages", trainer_python="/opt/all/python") == "trainers have them at /opt/all/python of their image"
+    )
+    from_bucket = f"trainers take Python 3.12 and packages from {target.bucket}, sent by a first submit"
+    assert checked("packages", spark_python="3.12", trainer_python="") == from_bucket
     most = target.document["trainer_max"]
     assert checked("trainers", config) == f"{target.document['trainer_group']} has 0 of at most {most} machines"
     assert checked("source", config) == "synthetic, egress nat"
@@ -74,6 +79,7 @@ def test_all_checks_of_a_working_target_pass(target: Target, checked: Checked) -
         ("gcp", "trainers", {}, {"train": {"workers": 5}}, "may have 4 machines (try: train.workers=4"),
         ("gcp", "quota", {}, {"train": {"workers": 50}}, "are allowed (try: ask for more under IAM & Admin > Quotas"),
         ("aws", "interpreter", {"spark_python": "3.9"}, {}, "Spark nodes have Python 3.9"),
+        ("aws", "packages", {"spark_python": "3.14", "trainer_python": ""}, {}, "no archive of Python 3.14"),
         ("aws", "interpreter", {"spark_python_path": "/usr/bin/python3.13"}, {}, "must agree"),
         ("aws", "source", {"egress": "none"}, {"market": {"source": "yahoo"}}, "is fetched over the internet"),
     ],
@@ -111,6 +117,6 @@ def test_doctor_prints_all_checks(target: Target) -> None:
     lines = {line[6:22].strip(): line[:4].strip() for line in done.stdout.splitlines() if line[:4].strip()}
     assert lines["trainers"] == "FAIL"
     assert {name for name, mark in lines.items() if mark == "ok"} == {
-        "python", "credentials", "bucket", "cluster", "interpreter", "quota", "source", "bundle",
+        "python", "credentials", "bucket", "cluster", "interpreter", "packages", "quota", "source", "bundle",
     }  # fmt: skip
     assert "fix: train.workers=4" in done.stdout

@@ -25,7 +25,7 @@ from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, retry_unavailable
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, matching_applications
-from cloudlstm.targets.trainer_job import TrainerJob, is_assigned, iso
+from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, is_assigned, iso
 from cloudlstm.text.numbers import counted
 from cloudlstm.workers import assignment
 
@@ -70,12 +70,15 @@ class CloudTarget:
             config.bucket_uri,
             python=config.spark_python,
             architecture=config.spark_architecture,
-            accelerator=self._accelerator,
+            accelerator=config.accelerator,
         )
 
     @property
-    def _accelerator(self) -> str:
-        return "cpu" if self.config.trainer_gpu == "none" else "cuda"
+    def _environment(self) -> dict[str, Any]:
+        """Where trainers have Python and packages from: their image, or else the bucket."""
+        if self.config.trainer_python:
+            return {"trainer_python": self.config.trainer_python}
+        return {"wheelhouse": _part("wheelhouse")}
 
     @property
     def coordinates(self) -> str:
@@ -157,10 +160,10 @@ class CloudTarget:
                     "python": self.config.spark_python,
                     "port": self.config.trainer_port,
                     "deadline": "${deadline}",
-                    "accelerator": self._accelerator,
+                    "accelerator": self.config.accelerator,
                     "package": _part("package"),
                     "jobs": {"agent": _part("agent"), "train": _part("train")},
-                    "requirements": _part("requirements"),
+                    **self._environment,
                 },
             },
             "deadline": self.group.deadline_request("${deadline}"),
@@ -176,13 +179,20 @@ class CloudTarget:
             return SparkJob("prepare", run, attempt, lambda: self._submission(request), self.spark, self._intervals)
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
         return TrainerJob(
-            lambda: self._with_deadline(request), self.group, described, wait=self._wait, intervals=self._intervals
+            lambda: self._with_deadline(request),
+            self.group,
+            described,
+            send_first=None if self.config.trainer_python else self._bundle.send_wheelhouse,
+            wait=self._wait,
+            intervals=self._intervals,
         )
 
     def at_work(self, request: Request) -> bool:
         """True if the job of exactly this request, attempt included, is running or has succeeded."""
         if request["job"] == "train":
-            return is_assigned(self._assigned(request))
+            document = {key: request["assignment"]["document"][key] for key in ASSIGNED}  # without what has gigabytes
+            compared = dict(request) | {"assignment": request["assignment"] | {"document": document}}
+            return is_assigned(self._assigned(compared))
         found = matching_applications(self._submission(request), request["run"], self.spark)
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 

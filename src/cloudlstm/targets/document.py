@@ -93,6 +93,11 @@ class TargetConfig(BaseModel):
     endpoints: dict[str, Annotated[str, Field(pattern=_URL)]] = Field(default_factory=dict)
     """Service to URL, for emulators that no standard variable of an SDK points to; empty on a real cloud."""
 
+    @property
+    def accelerator(self) -> Literal["cpu", "cuda"]:
+        """Accelerator of trainers, as requirements and assignments name it."""
+        return "cpu" if self.trainer_gpu == "none" else "cuda"
+
     def foreign_hosts(self) -> list[str]:
         """Returns the hosts of `endpoints` other than this machine."""
         hosts = {urlsplit(url).hostname or "" for url in self.endpoints.values()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,6 +20,7 @@ RETRY_LIMIT_S = 120.0
 MAX_SILENCE_S = 1800.0
 """How long a job counts as running while its service is unavailable: the job does not need the launcher."""
 
+_BACKGROUND_POLL_S = 0.01
 _POLL_SHARE = 0.05
 """A poll interval is this share of the time since the first poll."""
 
@@ -104,8 +106,47 @@ class Poller(Generic[Result]):
         return answer
 
 
-Phases = Iterator[str]
+Phases = Generator[str]
 """The state machine of a job: yields a description of what it waits for, and returns when the job has ended."""
+
+
+class _StoppedError(Exception):
+    """The work in the background is no longer wanted."""
+
+
+def in_background(work: Callable[[Callable[[str], None]], None]) -> Phases:
+    """Does `work` in a thread; yields its newest report until it has ended, and raises its error if it fails.
+
+    If the generator is closed earlier, the next report of the work raises an error, which ends it.
+
+    Args:
+        work: Receives the function to which it reports what it does, some times a second.
+    """
+    newest, failures, unwanted = "", list[BaseException](), threading.Event()
+
+    def report(what: str) -> None:
+        nonlocal newest
+        newest = what
+        if unwanted.is_set():
+            raise _StoppedError
+
+    def run() -> None:
+        try:
+            work(report)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="background", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            yield newest or "sending the code"
+            thread.join(_BACKGROUND_POLL_S)
+    finally:
+        unwanted.set()
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 class CloudJob:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError
 from cloudlstm.runs.paths import join
+from cloudlstm.targets.bundle.wheelhouse import Wheelhouse
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 
@@ -46,6 +47,7 @@ def checks(
         "bucket": lambda: storage_rights(root),
         "cluster": lambda: cluster(spark, target),
         "interpreter": lambda: interpreter(target),
+        "packages": lambda: packages(target),
         "trainers": lambda: group_size(group, target, workers),
         "quota": lambda: account.quota(workers or 1),
     }
@@ -88,6 +90,14 @@ def interpreter(target: TargetConfig) -> str:
             hint="spark_python and spark_python_path of the target must agree: terraform apply",
         )
     return f"{target.spark_python_path} on {target.spark_architecture}"
+
+
+def packages(target: TargetConfig) -> str:
+    """Checks that trainers can get a Python with all packages."""
+    if target.trainer_python:
+        return f"trainers have them at {target.trainer_python} of their image"
+    Wheelhouse(target.spark_python, target.accelerator)
+    return f"trainers take Python {target.spark_python} and packages from {target.bucket_uri}, sent by a first submit"
 
 
 def source(target: TargetConfig, config: RunConfig) -> str:

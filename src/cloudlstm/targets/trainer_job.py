@@ -17,10 +17,13 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.lease import Holder, Lease
 from cloudlstm.targets.machine_logs import MachineLogs
-from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases
+from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases, in_background
 from cloudlstm.targets.services import GroupStatus, TrainerGroup
 from cloudlstm.workers import assignment, rendezvous
 from cloudlstm.workers.rendezvous import Generation
+
+ASSIGNED = ("run", "attempt", "opened", "package", "workers")
+"""Keys of an assignment by which a launcher finds its own again."""
 
 
 class TrainerJob(CloudJob):
@@ -30,6 +33,7 @@ class TrainerJob(CloudJob):
         request: Uploads what the request needs and returns it; only the lease is still a placeholder.
         group: The trainer group.
         described: Its machine types and zones, for messages.
+        send_first: Sends what takes minutes, and receives where to report what it does; None if there is no such thing.
         wait: Whether to wait while another run has the group.
         intervals: The pauses between requests.
     """
@@ -40,10 +44,12 @@ class TrainerJob(CloudJob):
         group: TrainerGroup,
         described: str,
         *,
+        send_first: Callable[[Callable[[str], None]], None] | None = None,
         wait: bool,
         intervals: Intervals = INTERVALS,
     ) -> None:
         self._make_request, self._group, self._described, self._wait = request, group, described, wait
+        self._send_first = send_first
         self._request: Request = {}
         self._lease: Lease | None = None
         self._generation: Generation | None = None
@@ -51,6 +57,8 @@ class TrainerJob(CloudJob):
 
     def _phases(self) -> Phases:
         yield "sending the code"
+        if self._send_first:
+            yield from in_background(self._send_first)
         self._request = self._make_request()
         self._paths = RunPaths(self._request["run"])
         self._lease = Lease(self._request["coordinates"], self._paths.uri, self._at_work)
@@ -177,6 +185,7 @@ class TrainerJob(CloudJob):
             TargetError: the group could not be set to 0.
         """
         self._final = self._final or JobState.CANCELLED
+        self._remaining.close()
         lease, self._lease = self._lease, None
         if lease is None or not lease.token:
             return
@@ -190,6 +199,7 @@ class TrainerJob(CloudJob):
     def abandon(self) -> None:
         """Stops the heartbeat of the lease; the machines belong to the other launcher."""
         self._final = self._final or JobState.CANCELLED
+        self._remaining.close()
         lease, self._lease = self._lease, None
         if lease:
             lease.abandon()
@@ -227,7 +237,7 @@ def is_assigned(request: Request) -> bool:
     wanted, found = request["assignment"]["document"], assignment.find(request["assignment"]["uri"])
     if found is None or found.deadline <= time.time():
         return False
-    return all(getattr(found, key) == wanted[key] for key in ("run", "attempt", "opened", "package", "workers"))
+    return all(getattr(found, key) == wanted[key] for key in ASSIGNED)
 
 
 def iso(when: float) -> str:

@@ -7,27 +7,21 @@ executors never load are left out. The archive is cached per user under a hash o
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloudlstm.errors import MachineError
 from cloudlstm.storage.local import disk_errors, new_file, user_cache
 from cloudlstm.targets.bundle.archive import asset, write_zip
+from cloudlstm.targets.bundle.pip import run_pip
 
 ARCHIVE = "deps.zip"
 REQUIREMENTS = "spark.txt"
-
-_GLIBC = (34, 31, 28, 27, 26, 24, 17, 12, 5)
-"""Minor versions of glibc 2 for which wheels are built and which every supported release provides."""
 
 _EXCLUDED = re.compile(
     r"""
@@ -47,14 +41,13 @@ _FORMAT = 1
 _MAX_ARCHIVES = 4
 _LAYOUT = ".layout-"
 _ABANDONED_AFTER_S = 86400.0
-_TIMEOUT_S = 1800.0
 
 
 def dependencies(python: str, architecture: str) -> Path:
     """Returns the archive for nodes with this Python ("3.11") and processor ("x86_64", "aarch64"); builds it once.
 
     Raises:
-        MachineError: pip is missing or cannot lay the packages out; the message has its last error.
+        MachineError: pip is missing or cannot fetch the packages; the message has its last error.
         StorageFullError: the disk is full.
     """
     requirements = asset("requirements", REQUIREMENTS)
@@ -68,7 +61,8 @@ def dependencies(python: str, architecture: str) -> Path:
     with disk_errors(f"lay out dependencies in {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=_LAYOUT, dir=folder) as scratch:
-            _install(requirements, Path(scratch), python, architecture)
+            action = ["install", "--no-compile", "--target", scratch]
+            run_pip(action, requirements, python, architecture, "Spark nodes")
             with new_file(path) as file:
                 write_zip(file, Path(scratch), _included_files(Path(scratch)), compress=True)
         _remove_old(folder)
@@ -89,32 +83,3 @@ def _included_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         if path.is_file() and not _EXCLUDED.fullmatch(path.relative_to(folder).as_posix()):
             yield path
-
-
-def _install(requirements: Path, folder: Path, python: str, architecture: str) -> None:
-    if importlib.util.find_spec("pip") is None:
-        raise MachineError(
-            "the packages of Spark nodes are laid out by pip, which this Python lacks",
-            hint=f"{sys.executable} -m ensurepip",
-        )
-    tags = [f"manylinux_2_{minor}" for minor in _GLIBC] + ["manylinux2014", "manylinux2010", "manylinux1"]
-    platforms = [word for tag in tags for word in ("--platform", f"{tag}_{architecture}")]
-    # pip resolves nothing: the list is complete and pinned, and every wheel is checked against its hash.
-    command = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile",
-        "--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *platforms,
-        "--target", str(folder), "--requirement", str(requirements),
-    ]  # fmt: skip
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        raise MachineError(
-            f"pip took longer than {_TIMEOUT_S:.0f} s to fetch the packages of Spark nodes",
-            hint="check the network and pip's settings, then submit again: what pip has fetched is kept",
-        ) from None
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no reason given"]
-        raise MachineError(
-            f"pip could not lay out the packages of Spark nodes: {errors[-1].removeprefix('ERROR: ')}",
-            hint="check the network and pip's settings (pip config list)",
-        )

@@ -1,26 +1,34 @@
-"""The code for cloud machines: the package, job scripts and dependencies. Unchanged parts are not uploaded again.
+"""The code for cloud machines: package, job scripts, dependencies, wheelhouse. Unchanged parts are not uploaded again.
 
 The URI of each part has the sha256 of its content: <bucket>/code/<sha256>/<file name>. So an existing object is
-the right one, and machines verify what they download.
+the right one, and machines verify what they download. The wheelhouse has gigabytes, and a launcher that never built it
+does not know its hash: the object <bucket>/code/wheelhouses/<hash of its inputs>.json, written after it, says it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cloudlstm
 from cloudlstm import storage
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.runs.paths import join
 from cloudlstm.storage.local import disk_errors
+from cloudlstm.targets.bundle import wheelhouse
 from cloudlstm.targets.bundle.archive import asset, write_zip
 from cloudlstm.targets.bundle.dependencies import dependencies
+from cloudlstm.targets.bundle.wheelhouse import Built, Report, Wheelhouse
 
 PACKAGE = "cloudlstm.zip"
 
 _ASSETS = ("_assets",)
+_SHA256 = re.compile("[0-9a-f]{64}")
+_GB = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Bundle:
 
     Args:
         bucket_uri: The bucket.
-        python: Minor version of the interpreter on Spark nodes.
+        python: Minor version of the interpreter on Spark nodes, and of that in the wheelhouse.
         architecture: Processor of Spark nodes, as in wheel tags.
         accelerator: Accelerator of trainers: "cpu" or "cuda".
     """
@@ -60,18 +68,42 @@ class Bundle:
         return sum(part.sent_bytes for part in self._parts.values())
 
     def __getitem__(self, name: str) -> Part:
-        """Returns the part "package", "dependencies", "requirements", or a job's script by the job's name."""
+        """Returns the part "package", "dependencies", "wheelhouse", or a job's script by the job's name."""
         if name not in self._parts:
             if name == "package":
                 with tempfile.TemporaryDirectory(prefix="cloudlstm-bundle-") as folder:
                     self._parts[name] = self._send(pack(Path(folder)))
             elif name == "dependencies":
                 self._parts[name] = self._send(dependencies(self._python, self._architecture))
-            elif name == "requirements":
-                self._parts[name] = self._send(asset("requirements", f"trainer-{self._accelerator}.txt"))
+            elif name == "wheelhouse":
+                self.send_wheelhouse()
             else:
                 self._parts[name] = self._send(asset("jobs", f"{name}.py"))
         return self._parts[name]
+
+    def send_wheelhouse(self, report: Report = lambda _: None) -> None:
+        """Builds and uploads the wheelhouse if the bucket lacks it; `report` receives what is being done.
+
+        Raises:
+            MachineError: it cannot be built here.
+        """
+        if "wheelhouse" in self._parts:
+            return
+        house = Wheelhouse(self._python, self._accelerator)
+        pointer = join(self._bucket_uri, "code", "wheelhouses", f"{house.key}.json")
+        said = _read_pointer(pointer)
+        known = house.built() or said
+        if known and _size(self._wheelhouse_uri(known)) == known.size_bytes:
+            self._parts["wheelhouse"] = Part(self._wheelhouse_uri(known), known.sha256, 0)
+        else:
+            path, known = house.build(report)
+            storage.upload(path, self._wheelhouse_uri(known), _Share(known.size_bytes, report).add)
+            self._parts["wheelhouse"] = Part(self._wheelhouse_uri(known), known.sha256, known.size_bytes)
+        if said != known:
+            storage.write_json(pointer, asdict(known))
+
+    def _wheelhouse_uri(self, built: Built) -> str:
+        return join(self._bucket_uri, "code", built.sha256, wheelhouse.ARCHIVE)
 
     def _send(self, path: Path) -> Part:
         with disk_errors(f"read {path}"), path.open("rb") as file:
@@ -81,6 +113,39 @@ class Bundle:
             return Part(uri, digest, 0)
         storage.upload(path, uri)
         return Part(uri, digest, size_bytes)
+
+
+class _Share:
+    """Tells how much of the wheelhouse has been sent."""
+
+    def __init__(self, size_bytes: int, report: Report) -> None:
+        self._size_bytes, self._report, self._sent_bytes = size_bytes, report, 0
+        self.add(0)
+
+    def add(self, sent_bytes: int) -> None:
+        self._sent_bytes += sent_bytes
+        share = min(self._sent_bytes / max(self._size_bytes, 1), 1.0)
+        self._report(
+            f"sending {self._size_bytes / _GB:.1f} GB of Python and packages for trainers, {share:.0%}; "
+            "later submits send nothing"
+        )
+
+
+def _read_pointer(uri: str) -> Built | None:
+    """Returns what the bucket knows of a wheelhouse; None if there is none or it is damaged."""
+    with suppress(ObjectNotFoundError, CorruptObjectError, TypeError):
+        built = Built(**storage.read_json(uri))
+        if _SHA256.fullmatch(built.sha256):
+            return built
+    return None
+
+
+def _size(uri: str) -> int:
+    """Returns the size of an object; -1 if there is none."""
+    try:
+        return storage.stat(uri).size_bytes
+    except ObjectNotFoundError:
+        return -1
 
 
 def pack(folder: Path) -> Path:
