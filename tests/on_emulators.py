@@ -96,3 +96,14 @@ def refused(call: Any, code: int, message: str, *args: Any, **words: Any) -> Any
     assert caught.value.code == code
     assert message in caught.value.message
     return caught.value
+
+
+def refused_by_aws(call: Any, code: str, message: str, **words: Any) -> Any:
+    """Checks that a service of AWS rejects a call with this code and message; returns boto3's error."""
+    from botocore.exceptions import ClientError
+
+    with pytest.raises(ClientError) as caught:
+        call(**words)
+    assert caught.value.response["Error"]["Code"] == code
+    assert message in caught.value.response["Error"]["Message"]
+    return caught.value

@@ -12,9 +12,10 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.core.utils import utcnow
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
-from localstack.aws import moto_patches, spark, trainers
+from localstack.aws import dependencies, images, launches, moto_patches, quotas, spark, trainers
 from localstack.aws.jobs import Steps
 from localstack.aws.middleware import FaultMiddleware
+from localstack.aws.roles import Roles
 from localstack.aws.trainers import Group, ScheduledAction, groups
 from localstack.machines.machine import exports_of
 from localstack.machines.machines import Instance
@@ -24,8 +25,13 @@ from localstack.server.world import World
 
 def services(world: World) -> Services:
     """The services of the emulated AWS but S3: moto with patches, behind checks and faults."""
+    roles = Roles(world.faults)
     moto_patches.install()
-    spark.install()
+    images.install()
+    dependencies.install()
+    quotas.install(world.faults)
+    launches.install(world.faults, roles)
+    spark.install(roles)
     trainers.install(world.faults)
     application = FaultMiddleware(DomainDispatcherApplication(create_backend_app), world)
     return Services(application, AwsEngine(world), MotoRequestHandler)
@@ -40,7 +46,7 @@ class AwsEngine(Engine):
         self._refilled = 0.0
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._scheduled_actions, self._refill, self.machines, self._steps.tick
+        return self._scheduled_actions, self._shut_down, self._refill, self.machines, self._steps.tick
 
     def steps(self) -> list[dict[str, object]]:
         return self._steps.states()
@@ -60,7 +66,7 @@ class AwsEngine(Engine):
         self.world.machines.reconcile(wanted)
 
     def take_back(self, machine: str, grace_s: float) -> None:
-        """Preempts an instance as EC2 does with spot instances; the group replaces it."""
+        """Ends an instance as EC2 does with spot instances; the group replaces it."""
         for group in groups():
             if any(state.instance.id == machine for state in group.instance_states):
                 self.world.machines.preempt(machine, grace_s)
@@ -71,6 +77,12 @@ class AwsEngine(Engine):
                 group.add_activity(f"Terminating EC2 instance: {machine}", cause)
                 group.autoscaling_backend.terminate_instance(machine, should_decrement=False)
                 return
+
+    def _shut_down(self) -> None:
+        """Replaces instances whose process has ended: they have shut down without leaving their group."""
+        for machine in self.world.machines.states():
+            if not machine["running"]:
+                self.take_back(machine["id"], 0)
 
     def _scheduled_actions(self) -> None:
         """Carries out the actions that are due. Recurrence is stored but not followed."""

@@ -166,7 +166,7 @@ class Steps:
     def _after_failure(self, cluster: Cluster, step: Step) -> None:
         """Applies ActionOnFailure."""
         if step.action_on_failure in ("TERMINATE_CLUSTER", "TERMINATE_JOB_FLOW"):
-            _end_cluster(cluster, "TERMINATED_WITH_ERRORS", "STEP_FAILURE", "Shut down as step failed")
+            end_cluster(cluster, "TERMINATED_WITH_ERRORS", "STEP_FAILURE", "Shut down as step failed")
         elif step.action_on_failure == "CANCEL_AND_WAIT":
             for other in cluster.steps:
                 if other.state == "PENDING":
@@ -182,9 +182,9 @@ class Steps:
         idle_s = time.monotonic() - self._idle_since.setdefault(cluster.id, time.monotonic())
         policy = getattr(cluster, "auto_termination_policy", None) or {}
         if not cluster.keep_job_flow_alive_when_no_steps:
-            _end_cluster(cluster, "TERMINATED", "ALL_STEPS_COMPLETED", "Steps completed")
+            end_cluster(cluster, "TERMINATED", "ALL_STEPS_COMPLETED", "Steps completed")
         elif "IdleTimeout" in policy and idle_s > policy["IdleTimeout"]:
-            _end_cluster(cluster, "TERMINATED", "USER_REQUEST", "Auto-terminated")
+            end_cluster(cluster, "TERMINATED", "USER_REQUEST", "Auto-terminated")
 
 
 def _failure(cluster: Cluster, step: Step, application: Application) -> dict[str, str]:
@@ -218,7 +218,9 @@ def _spark_defaults(cluster: Cluster) -> dict[str, str]:
     return found
 
 
-def _end_cluster(cluster: Cluster, state: str, code: str, message: str) -> None:
+def end_cluster(cluster: Cluster, state: str, code: str, message: str) -> None:
+    """Ends a cluster and its nodes, with the reason of its state."""
+    cluster.terminate()
     cluster.state = state
     cluster.end_datetime = utcnow()
     cluster.last_state_change_code = code  # type: ignore[attr-defined]

@@ -11,12 +11,9 @@ from moto.budgets.responses import BudgetsResponse
 from moto.ec2.exceptions import EC2ClientError, InvalidPermissionNotFoundError
 from moto.ec2.models import instances, subnets
 from moto.ec2.models.security_groups import SecurityGroupBackend
-from moto.ssm.models import ParameterDict
 
 from localstack.network.namespace import next_address
 
-_PUBLIC_IMAGES = "/aws/service/deeplearning/ami/"
-_LIKE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
 
@@ -26,7 +23,6 @@ def install() -> None:
     BudgetsResponse.list_tags_for_resource = _tags  # type: ignore[attr-defined]
     for name in ("revoke_security_group_egress", "revoke_security_group_ingress"):
         setattr(SecurityGroupBackend, name, _with_rule_ids(getattr(SecurityGroupBackend, name)))
-    _add_images()
     _loopback_addresses()
 
 
@@ -58,18 +54,6 @@ def _with_rule_ids(revoke: Callable[..., Any]) -> Callable[..., Any]:
             raise EC2ClientError("InvalidSecurityGroupRuleId.NotFound", message) from None
 
     return call
-
-
-def _add_images() -> None:
-    """Adds the public parameters of Deep Learning images; each names an image that moto has."""
-    load = ParameterDict._check_loading_status
-
-    def check(self: Any, key: str) -> None:
-        load(self, key)
-        if key.startswith(_PUBLIC_IMAGES) and key not in self.keys():
-            self[key] = self[_LIKE]
-
-    ParameterDict._check_loading_status = check  # type: ignore[method-assign]
 
 
 def _loopback_addresses() -> None:

@@ -9,8 +9,11 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.emr import models, urls
 from moto.emr.exceptions import InvalidCluster, InvalidRequestException, ValidationException
 from moto.emr.responses import ElasticMapReduceResponse
+from moto.emr.utils import EmrSecurityGroupManager
 
-from localstack.aws.jobs import Step
+from localstack.aws.jobs import Step, end_cluster
+from localstack.aws.nodes import Networking, NodeError, Nodes
+from localstack.aws.roles import Roles
 
 MAX_ACTIVE_STEPS = 256
 """The maximum number of waiting and running steps of a cluster."""
@@ -18,8 +21,13 @@ MAX_ACTIVE_STEPS = 256
 _READS = ("list_bootstrap_actions", "list_instance_groups", "list_instances", "list_steps", "modify_cluster")
 
 
-def install() -> None:
+def install(roles: Roles) -> None:
     """Replaces moto's classes and methods."""
+    Response.roles = roles
+    Response.nodes = Nodes(roles)
+    models.ElasticMapReduceBackend.run_instances = _start_nodes  # type: ignore[method-assign]
+    models.Cluster.terminate = _terminate  # type: ignore[method-assign]
+    EmrSecurityGroupManager.manage_security_groups = _manage_groups  # type: ignore[method-assign]
     models.Step = Step  # type: ignore[misc, assignment]
     models.Cluster.add_steps = _add_steps  # type: ignore[method-assign]
     models.Cluster.status = property(_status)  # type: ignore[assignment]
@@ -46,6 +54,37 @@ def _status(self: models.Cluster) -> dict[str, Any]:
     return status
 
 
+def _start_nodes(
+    self: models.ElasticMapReduceBackend,
+    cluster_id: str,
+    instances: dict[str, Any],  # noqa: ARG001 - the group has them
+    instance_group: models.InstanceGroup,
+) -> None:
+    """Starts the nodes of a group of a new cluster."""
+    Response.nodes.start(self.clusters[cluster_id], instance_group)
+
+
+_manage_of_moto = EmrSecurityGroupManager.manage_security_groups
+
+
+def _manage_groups(
+    self: Any, master_security_group: str, slave_security_group: str, service_access_security_group: str
+) -> Any:
+    """Adds EMR's rules to the groups; to groups of the user not those of the service's ports, which they must have."""
+    if service_access_security_group:
+        for rules in ("MANAGED_RULES_EGRESS", "MANAGED_RULES_INGRESS"):
+            setattr(self, rules, [rule for rule in getattr(self, rules) if rule["to_port"] not in (8443, 9443)])
+    return _manage_of_moto(self, master_security_group, slave_security_group, service_access_security_group)
+
+
+_terminate_of_moto = models.Cluster.terminate
+
+
+def _terminate(self: models.Cluster) -> None:
+    _terminate_of_moto(self)
+    Response.nodes.end(self)
+
+
 def _add_steps(self: models.Cluster, steps: list[dict[str, Any]]) -> list[Any]:
     """Adds steps as PENDING; the engine starts them."""
     added = [Step(**step) for step in steps]
@@ -55,6 +94,9 @@ def _add_steps(self: models.Cluster, steps: list[dict[str, Any]]) -> list[Any]:
 
 class Response(ElasticMapReduceResponse):
     """EMR's actions."""
+
+    roles: Roles
+    nodes: Nodes
 
     def cluster(self) -> models.Cluster:
         """Returns the cluster of the request; raises InvalidRequestException if there is none."""
@@ -73,15 +115,53 @@ class Response(ElasticMapReduceResponse):
         return cluster
 
     def run_job_flow(self) -> ActionResult:
-        answer = super().run_job_flow()
+        """Makes a cluster. One that EMR cannot start ends at once, with the reason in its state, as on AWS."""
+        self._check_profile()
+        known = set(self.backend.clusters)
+        failure: NodeError | None = None
+        try:
+            self._networking().check(self.backend.ec2_backend, self.roles)
+        except NodeError as error:
+            failure = error
+        try:
+            answer = super().run_job_flow()
+        except NodeError as error:
+            failure = failure or error
+            (name,) = self.backend.clusters.keys() - known
+            answer = ActionResult({"JobFlowId": name, "ClusterArn": self.backend.clusters[name].arn})
         cluster = self.backend.clusters[answer.result["JobFlowId"]]  # type: ignore[index]
         cluster.auto_termination_policy = self._plain("AutoTerminationPolicy")  # type: ignore[attr-defined]
         cluster.managed_scaling_policy = self._plain("ManagedScalingPolicy")  # type: ignore[attr-defined]
+        if failure:
+            end_cluster(cluster, "TERMINATED_WITH_ERRORS", failure.code, str(failure))
+            self.nodes.end(cluster)
         return answer
 
+    def _check_profile(self) -> None:
+        """Raises EMR's errors for an instance profile or a role that IAM does not know everywhere yet."""
+        profile, role = self._get_param("JobFlowRole"), self._get_param("ServiceRole")
+        if profile and not self.roles.known(self.current_account, profile, "profile"):
+            raise ValidationException(f"Invalid InstanceProfile: {profile}.")
+        if role and not self.roles.known(self.current_account, role, "role"):
+            raise ValidationException(f"Service role {role} has insufficient EC2 permissions")
+
+    def _networking(self) -> Networking:
+        names = {"primary": "EmrManagedMasterSecurityGroup", "node": "EmrManagedSlaveSecurityGroup",
+                 "service": "ServiceAccessSecurityGroup", "subnet": "Ec2SubnetId"}  # fmt: skip
+        found = {part: str(self._get_param(f"Instances.{name}") or "") for part, name in names.items()}
+        role = str(self._get_param("ServiceRole") or "")
+        return Networking(release=str(self._get_param("ReleaseLabel") or ""), role=role, **found)
+
     def add_instance_groups(self) -> ActionResult:
+        """Adds groups. One whose nodes do not start is ARRESTED, with the reason in its state."""
         cluster = self._changeable(self._get_param("JobFlowId"))
         added = self.backend.add_instance_groups(cluster.id, self._get_param("InstanceGroups", []))
+        for group in added:
+            try:
+                self.nodes.start(cluster, group)
+            except NodeError as error:
+                group.state = "ARRESTED"
+                group.state_change_reason = f"{error.code}: {error}"  # type: ignore[attr-defined]
         return ActionResult({"JobFlowId": cluster.id, "InstanceGroupIds": [group.id for group in added]})
 
     def add_job_flow_steps(self) -> ActionResult:

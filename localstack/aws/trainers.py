@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -11,6 +12,7 @@ from moto.autoscaling.exceptions import ValidationError
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.ec2.exceptions import EC2ClientError
 
 from localstack.server.faults import Faults
 
@@ -77,7 +79,7 @@ class Group(models.FakeAutoScalingGroup):
     @property
     def instance_type(self) -> str:
         """Returns the instance type; with several types, the first one."""
-        overrides = ((self.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
+        overrides = self._overrides()
         return str(overrides[0]["InstanceType"]) if overrides else super().instance_type
 
     def set_desired_capacity(self, new_capacity: int | None) -> None:
@@ -104,11 +106,65 @@ class Group(models.FakeAutoScalingGroup):
             )
             self.add_activity("Launching a new EC2 instance", cause, failure=failure)
             return
-        known = {state.instance.id for state in self.instance_states}
-        super().replace_autoscaling_group_instances(count_needed, propagated_tags)
-        for state in self.instance_states:
-            if state.instance.id not in known:
-                self.add_activity(f"Launching a new EC2 instance: {state.instance.id}", cause)
+        for _ in range(count_needed):
+            failure = self._launch(cause, propagated_tags)
+            if failure:
+                self.add_activity("Launching a new EC2 instance", cause, failure=failure)
+
+    def _launch(self, cause: str, tags: dict[str, str]) -> str:
+        """Starts one instance, in the first zone and of the first type that EC2 accepts; returns why it did not."""
+        failure = ""
+        spot = self._spot_is_next()
+        template = self.ec2_launch_template
+        for zone, subnet in self._places():
+            for machine in self._machines():
+                try:
+                    reservation = self.autoscaling_backend.ec2_backend.run_instances(
+                        self.image_id, 1, self.user_data, self.security_groups, instance_type=machine,
+                        tags={"instance": tags | {models.ASG_NAME_TAG: self.name} | self.instance_tags},
+                        placement=zone, subnet_id=subnet, launch_config=self.launch_config,
+                        launch_template={"LaunchTemplateId": template.id} if template else None,
+                        is_instance_type_default=False, associate_public_ip=None,
+                        **({"instance_market_options": "spot"} if spot else {}),
+                    )  # fmt: skip
+                except EC2ClientError as error:
+                    market = "Spot" if spot else "On-Demand"
+                    mixed = f"Could not launch {market} Instances. {error.code} - " if self._overrides() else ""
+                    failure = failure or f"{mixed}{str(error.message).rstrip('.')}. Launching EC2 instance failed."
+                    continue
+                (instance,) = reservation.instances
+                instance.autoscaling_group = self  # type: ignore[attr-defined]
+                protected = self.new_instances_protected_from_scale_in
+                self.instance_states.append(models.InstanceState(instance, protected_from_scale_in=protected))
+                self.add_activity(f"Launching a new EC2 instance: {instance.id}", cause)
+                return ""
+        return failure
+
+    def _overrides(self) -> list[dict[str, Any]]:
+        return ((self.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
+
+    def _machines(self) -> list[str]:
+        """Returns the instance types in their order of preference."""
+        return [str(each["InstanceType"]) for each in self._overrides()] or [self.instance_type]
+
+    def _places(self) -> list[tuple[str, str | None]]:
+        """Returns zones with their subnets; those with the fewest instances first."""
+        zones = [state.instance.placement.zone for state in self.active_instances()]
+        if not self.vpc_zone_identifier:
+            places: list[tuple[str, str | None]] = [(zone, None) for zone in self.availability_zones]
+        else:
+            subnets = [self.ec2_backend.get_subnet(each) for each in self.vpc_zone_identifier.split(",")]
+            places = [(subnet.availability_zone, subnet.id) for subnet in subnets]
+        return sorted(places, key=lambda place: zones.count(place[0]))
+
+    def _spot_is_next(self) -> bool:
+        """True if the next instance comes from the spot market."""
+        distribution = (self.mixed_instances_policy or {}).get("InstancesDistribution") or {}
+        base = int(distribution.get("OnDemandBaseCapacity") or 0)
+        percent = int(distribution.get("OnDemandPercentageAboveBaseCapacity", 100))
+        size = len(self.active_instances()) + 1
+        on_demand = sum(state.instance.lifecycle != "spot" for state in self.active_instances())
+        return on_demand >= min(size, base) + math.ceil(max(size - base, 0) * percent / 100)
 
     def suspends(self, process: str) -> bool:
         """True if this process of the group is suspended."""

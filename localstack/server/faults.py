@@ -16,10 +16,13 @@ KINDS = {
     "api-error": "calls of `service` and `action` are answered with `status`",
     "no-capacity": "groups named like `group` get no new machines",
     "preempted": "the platform takes machine number `worker` of `group` back now",
+    "fresh-account": "the account has the quotas of a new one",
+    "iam-propagation": "roles and instance profiles younger than `after_s` seconds are refused",
+    "zone-lacks": "machine types like `machine` are not offered in zones like `zone`",
 }
 """Every kind of fault with its meaning."""
 
-_ENDLESS = ("no-capacity",)
+_ENDLESS = ("no-capacity", "fresh-account", "iam-propagation", "zone-lacks")
 """Kinds that last until they are cleared. Others happen once. `seconds` or `times` overrides both."""
 
 
@@ -33,10 +36,12 @@ class Fault:
         action: Name of an API action ("DescribeStep"); `*` matches any.
         group: Name of a group of machines; `*` matches any.
         worker: Number of the machine, from 0, in the order of their start.
+        zone: Name of a zone; `*` matches any.
+        machine: Name of a machine type; `*` matches any.
         status: HTTP status of the answer.
         reason: The platform's reason for a failed step; empty for its usual one.
         message: The platform's message; empty for its usual one.
-        after_s: Seconds that the step runs before it fails.
+        after_s: Seconds that the step runs before it fails, or until a role is known everywhere.
         grace_s: Seconds between SIGTERM and the end of a preempted machine; 0 ends it without SIGTERM.
         times: How often it happens; None for no limit.
         seconds: How long it lasts; None for no limit.
@@ -48,6 +53,8 @@ class Fault:
     action: str = "*"
     group: str = "*"
     worker: int = 0
+    zone: str = "*"
+    machine: str = "*"
     status: int = 500
     reason: str = ""
     message: str = ""
@@ -108,6 +115,11 @@ class Faults:
                         fault.times -= 1
                     return fault
         return None
+
+    def lasting(self, kind: str) -> list[Fault]:
+        """Returns the faults of a kind that can still happen, the oldest first, and counts none."""
+        with self._lock:
+            return [fault for fault in self._faults if fault.kind == kind and not fault.over]
 
     def clear(self) -> None:
         """Removes all faults."""

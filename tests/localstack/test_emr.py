@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's view
 from localstack.cloud import Cloud
 from localstack.spark.applications import Logs
 
 from on_emulators import Cluster, until
+from on_emulators import refused_by_aws as refused
 
 BUCKET = "emr"
 
@@ -157,12 +157,3 @@ def test_invalid_faults_are_rejected(cloud: Cloud) -> None:
         with pytest.raises(ValueError, match=why):
             cloud.control.fault(kind, **attributes)
     assert cloud.control.faults() == []
-
-
-def refused(call: Any, code: str, message: str, **words: Any) -> ClientError:
-    """Checks that the call is rejected with this code and message."""
-    with pytest.raises(ClientError) as caught:
-        call(**words)
-    assert caught.value.response["Error"]["Code"] == code
-    assert message in caught.value.response["Error"]["Message"]
-    return caught.value
