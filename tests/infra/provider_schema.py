@@ -24,7 +24,7 @@ RESULT = Path(__file__).with_name("google_schema.json")
 ROOT = Path(__file__).parents[2] / "infra" / "terraform" / "gcp"
 
 _CLASS = re.compile(r"^class (\w+) extends cdktf\.\w+ \{$(.*?)^\}$", re.MULTILINE | re.DOTALL)
-_NESTED = re.compile(r'new (\w+)\(this, "(\w+)"(?:, (true|false))?\)')
+_NESTED = re.compile(r'new ([\w.]+)\(this, "(\w+)"(?:, (true|false))?\)')
 _RESET = re.compile(r"^    reset\w+\(\) \{\n +this\._(\w+)(?:\.internalValue)? = undefined", re.MULTILINE)
 _READ_ONLY = re.compile(r"get(\w+)Attribute\('(\w+)'\)")
 _ARGUMENT = re.compile(
@@ -74,10 +74,19 @@ class Bindings:
                 }
         for kind, argument in _READ_ONLY.findall(body):
             block["attributes"].setdefault(argument, {"type": _type_read(kind), "how": "computed"})
-        for argument in nested:
-            if argument not in block["blocks"]:  # output only, and not used here
-                block["attributes"].setdefault(argument, {"type": ["list", ["map", "string"]], "how": "computed"})
+        for argument, found in nested.items():
+            if argument not in block["blocks"]:
+                block["attributes"].setdefault(argument, {"type": self._object(found), "how": "computed"})
         return block
+
+    def _object(self, found: re.Match[str]) -> Any:
+        """The type of an output that has attributes of its own."""
+        if found[1].endswith("Map"):
+            return ["map", _PLAIN[found[1].removeprefix("cdktf.").removesuffix("Map").lower()]]
+        body = self._classes[f"{found[1].removesuffix('List').removesuffix('OutputReference')}OutputReference"]
+        plain = {name: _type_read(kind) for kind, name in _READ_ONLY.findall(body)}
+        inner = {each[2]: self._object(each) for each in _NESTED.finditer(body)}
+        return ["set" if found[3] == "true" else "list", ["object", plain | inner]]
 
     def _writer(self, struct: str) -> str:
         found = re.search(
@@ -100,8 +109,8 @@ def _type_read(kind: str) -> Any:
 
 
 def used(folder: Path) -> Iterator[tuple[str, str]]:
-    """The resources and data sources of a root module, as ("resource" or "data", type)."""
-    for path in sorted(folder.glob("*.tf")):
+    """The resources and data sources of Google below `folder`, as ("resource" or "data", type)."""
+    for path in sorted(folder.rglob("*.tf")):
         yield from re.findall(r'^(resource|data) "(google_\w+)"', path.read_text(), re.MULTILINE)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from cloudlstm.targets.document import TargetConfig, parse
 from infra import stand_in_provider
-from infra.provider_schema import ROOT, Bindings, used
+from infra.provider_schema import ROOT
 from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized, require_terraform
 
 
@@ -50,22 +50,41 @@ def terraform(environment: dict[str, str], tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
+def storage(terraform: Terraform, environment: dict[str, str]) -> Terraform:
+    """Terraform in the root of the bucket."""
+    return initialized(terraform.folder / "storage", environment)
+
+
+@pytest.fixture(scope="module")
 def plan(terraform: Terraform) -> Plan:
-    """All of the root's own tests pass; the plan of the first one."""
+    """All of the root's own tests pass; the plan of the settings by default."""
+    return defaults_of(terraform, "tests/plan.tftest.hcl", 30)
+
+
+@pytest.fixture(scope="module")
+def plan_of_storage(storage: Terraform) -> Plan:
+    """The same of the root of the bucket."""
+    return defaults_of(storage, "tests/plan.tftest.hcl", 4)
+
+
+def defaults_of(terraform: Terraform, file: str, tests: int) -> Plan:
+    """The plan of the run "defaults" in `file`, after at least so many tests have passed."""
     printed = terraform.run("test", "-json", "-verbose")
     output = [json.loads(line) for line in printed.splitlines()]
     summary = next(each["test_summary"] for each in output if each["type"] == "test_summary")
     assert (summary["status"], summary["failed"], summary["errored"]) == ("pass", 0, 0)
-    assert summary["passed"] >= 16
-    planned = next(each["test_plan"] for each in output if each.get("@testrun") == "defaults" and "test_plan" in each)
+    assert summary["passed"] >= tests
+    of_defaults = (each for each in output if (each.get("@testfile"), each.get("@testrun")) == (file, "defaults"))
+    planned = next(each["test_plan"] for each in of_defaults if "test_plan" in each)
     return Plan(
         {name: change["after"] for name, change in planned["output_changes"].items()},
         {change["address"]: change["change"]["after"] for change in planned["resource_changes"]},
     )
 
 
-def test_the_root_is_valid(terraform: Terraform) -> None:
+def test_both_roots_are_valid(terraform: Terraform, storage: Terraform) -> None:
     assert "The configuration is valid" in terraform.run("validate")
+    assert "The configuration is valid" in storage.run("validate")
 
 
 @pytest.mark.parametrize(
@@ -74,19 +93,21 @@ def test_the_root_is_valid(terraform: Terraform) -> None:
         ("network.tf", '"google_compute_router" "out"', '"google_compute_route_r" "out"', "Invalid resource type"),
         ("network.tf", "routing_mode ", "routing_mod ", 'argument named "routing_mod" is not expected'),
         ("spark.tf", "      script  ", "      # ", 'argument "script" is required'),
-        ("storage.tf", "  versioning {", "  versioning = {", 'argument named "versioning" is not expected'),
-        ("storage.tf", "  versioning {", "  versioning {\n enabled = true\n }\n  versioning {", "Too many versioning"),
-        ("spark.tf", "private.id", "private.idd", 'attribute named "idd"'),
+        ("storage/storage.tf", "  versioning {", "  versioning = {", 'argument named "versioning" is not expected'),
+        ("storage/storage.tf", "  versioning {", "  versioning {\n }\n  versioning {", "Too many versioning"),
+        ("network.tf", "private[0].id", "private[0].idd", 'attribute named "idd"'),
         ("trainers.tf", "target_size        = 0", 'target_size        = "none"', "a number is required"),
     ],
 )  # fmt: skip
-def test_mistakes_are_found(terraform: Terraform, file: str, right: str, wrong: str, message: str) -> None:
+def test_mistakes_are_found(
+    terraform: Terraform, storage: Terraform, file: str, right: str, wrong: str, message: str
+) -> None:
     path = terraform.folder / file
     text = path.read_text()
     assert right in text
     try:
         path.write_text(text.replace(right, wrong, 1))
-        failure = terraform.start("validate").failure()
+        failure = (storage if path.parent == storage.folder else terraform).start("validate").failure()
     finally:
         path.write_text(text)
     assert message in " ".join(failure.split())
@@ -98,17 +119,13 @@ def test_its_tests_pass_with_the_real_provider(tmp_path: Path) -> None:
     assert "0 failed" in initialized(copied(tmp_path, "gcp"), {}).run("test")
 
 
-def test_the_schema_covers_what_the_root_uses() -> None:
-    schema = json.loads(stand_in_provider.SCHEMA.read_text())
-    assert {(sort, kind) for sort in ("resource", "data") for kind in schema[sort]} == set(used(ROOT))
-
-
 def test_outputs_are_the_target_document(plan: Plan) -> None:
-    assert plan.outputs.keys() == TargetConfig.model_fields.keys()
+    assert plan.outputs.keys() == TargetConfig.model_fields.keys() | {"submitter", "target_uri"}
     target = parse(plan.outputs, "the outputs")
     (document,) = (each for each in plan.of("google_storage_bucket_object") if each["name"] == "target.json")
     assert parse(json.loads(document["content"]), "the object") == target
-    assert target.bucket_uri == f"gs://{document['bucket']}" == "gs://cloudlstm-my-project"
+    assert target.bucket_uri == "gs://cloudlstm-my-project"
+    assert plan.outputs["target_uri"] == f"gs://{document['bucket']}/target.json"
     assert (target.cloud, target.account, target.region) == ("gcp", "my-project", "us-central1")
     assert target.spark_python_path.endswith(f"python{target.spark_python}")
     assert target.log_uri.startswith("gs://cloudlstm-my-project-staging/")
@@ -119,12 +136,28 @@ def test_variables_and_outputs_are_those_of_aws() -> None:
         text = (ROOT.parent / cloud / f"{word}s.tf").read_text()
         return set(re.findall(rf'^{word} "(\w+)"', text, re.MULTILINE))
 
-    assert names("output", "gcp") == names("output", "aws")
-    assert names("variable", "gcp") - names("variable", "aws") == {
-        "project",
-        "spark_spot",
-    }  # spot prices are not bid for
-    assert names("variable", "aws") - names("variable", "gcp") == {"spark_spot_max_usd"}
+    assert names("output", "gcp") ^ names("output", "aws") <= {"submitter", "target_uri"}
+    # On AWS credentials name the account, spot machines are bid for, labels are tags, and permissions have boundaries.
+    assert names("variable", "gcp") - names("variable", "aws") <= {
+        "labels", "project", "spark_disk_gib", "spark_project_role", "spark_spot",
+        "bucket", "debug_access", "kms_key", "network", "trainer_image", "trainer_zones",  # which AWS gets next
+    }  # fmt: skip
+    assert names("variable", "aws") - names("variable", "gcp") <= {
+        "permissions_boundary", "spark_spot_max_usd", "tags",
+        "force_destroy", "keep_runs_days",  # which AWS no longer has here
+    }  # fmt: skip
+    assert names("variable", "gcp/storage") - names("variable", "aws/storage") == {"labels", "project"}
+    assert names("variable", "aws/storage") - names("variable", "gcp/storage") == {"tags"}
+    assert names("output", "gcp/storage") == names("output", "aws/storage")
+
+
+def test_no_object_of_terraform_lies_in_a_bucket_with_versions(plan: Plan, plan_of_storage: Plan) -> None:
+    buckets = plan.of("google_storage_bucket") + plan_of_storage.of("google_storage_bucket")
+    versioned = {each["name"] for each in buckets if any(part["enabled"] for part in each["versioning"])}
+    assert versioned == {"cloudlstm-my-project"}
+    objects = plan.of("google_storage_bucket_object")
+    assert len(objects) == 2
+    assert not versioned & {each["bucket"] for each in objects}
 
 
 def test_machines_of_the_group_get_their_variables(plan: Plan) -> None:
@@ -153,9 +186,11 @@ def test_the_script_of_the_nodes_runs_as_in_the_repository(plan: Plan, tmp_path:
     assert (done.returncode, done.stderr) == (1, f"spark-node.sh: {python} is python3.9\n")
 
 
-def test_every_resource_has_the_label_and_none_is_public(plan: Plan) -> None:
-    assert "default_labels = { cloudlstm = var.name }" in (ROOT / "versions.tf").read_text()
-    for bucket in plan.of("google_storage_bucket"):
+def test_every_resource_has_the_label_and_none_is_public(plan: Plan, plan_of_storage: Plan) -> None:
+    for root in (ROOT, ROOT / "storage"):
+        assert re.search(r"merge\(var.labels, { cloudlstm = var.name }\)", (root / "versions.tf").read_text())
+        assert re.search(r"default_labels += ", (root / "versions.tf").read_text())
+    for bucket in plan.of("google_storage_bucket") + plan_of_storage.of("google_storage_bucket"):
         assert bucket["uniform_bucket_level_access"]
         assert bucket["public_access_prevention"] == "enforced"
     grants = [planned for address, planned in plan.resources.items() if "_iam_member." in address]
@@ -175,89 +210,9 @@ def test_permissions_on_objects_are_limited_to_prefixes(plan: Plan) -> None:
     }
     ours = "trainers/cloudlstm-trainers"
     assert work == {
+        "spark-work": ("roles/storage.objectUser", ["runs/"]),
+        "spark-read": ("roles/storage.objectViewer", ["code/"]),
         "trainer-work": ("roles/storage.objectUser", ["runs/", f"{ours}/machines/"]),
         "trainer-read": ("roles/storage.objectViewer", ["code/", f"{ours}/assignment.json"]),
         "submitter-work": ("roles/storage.objectUser", ["runs/", "code/", f"{ours}/"]),
-        "submitter-read": ("roles/storage.objectViewer", ["target.json"]),
-    }
-
-
-GENERATED = """
-class ThingRuleOutputReference extends cdktf.ComplexObject {
-    get id() {
-        return this.getStringAttribute('id');
-    }
-    resetId() {
-        this._id = undefined;
-    }
-}
-class Thing extends cdktf.TerraformResource {
-    constructor(scope, id, config) {
-        super(scope, id, { terraformResourceType: 'google_thing' });
-        this._rule = new ThingRuleList(this, "rule", true);
-        this._one = new ThingRuleOutputReference(this, "one");
-    }
-    get selfLink() {
-        return this.getStringAttribute('self_link');
-    }
-    resetMyZones() {
-        this._myZones = undefined;
-    }
-    resetOne() {
-        this._one.internalValue = undefined;
-    }
-    synthesizeHclAttributes() {
-        const attrs = {
-            my_zones: {
-                value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(this._myZones),
-                isBlock: false,
-                type: "set",
-                storageClassType: "stringList",
-            },
-            size: {
-                value: cdktf.numberToHclTerraform(this._size),
-                isBlock: false,
-                type: "simple",
-                storageClassType: "number",
-            },
-            rule: {
-                value: cdktf.listMapperHcl(thingRuleToHclTerraform, true)(this._rule.internalValue),
-                isBlock: true,
-                type: "set",
-                storageClassType: "ThingRuleList",
-            },
-            one: {
-                value: thingRuleToHclTerraform(this._one.internalValue),
-                isBlock: true,
-                type: "list",
-                storageClassType: "ThingRuleList",
-            },
-        };
-    }
-}
-function thingRuleToHclTerraform(struct) {
-    const attrs = {
-        id: {
-            value: cdktf.stringToHclTerraform(struct.id),
-            isBlock: false,
-            type: "simple",
-            storageClassType: "string",
-        },
-    };
-}
-"""
-
-
-def test_bindings_are_parsed_correctly() -> None:
-    inner = {"attributes": {"id": {"type": "string", "how": "optional"}}, "blocks": {}}
-    assert Bindings(GENERATED).schema("google_thing") == {
-        "attributes": {
-            "my_zones": {"type": ["set", "string"], "how": "optional"},
-            "size": {"type": "number", "how": "required"},
-            "self_link": {"type": "string", "how": "computed"},
-        },
-        "blocks": {
-            "rule": {"nesting": "set", "min": 1, "max": 0, **inner},
-            "one": {"nesting": "list", "min": 0, "max": 1, **inner},
-        },
     }

@@ -1,30 +1,42 @@
 # Three service accounts with minimal rights: Spark nodes, trainers, and users who submit runs. All grants are additive.
 
 locals {
-  objects     = "projects/_/buckets/${google_storage_bucket.runs.name}/objects"
+  objects     = "projects/_/buckets/${local.bucket}/objects"
   coordinates = "${local.objects}/trainers/${local.trainer_group}" # lease, assignment, machines' logs
 
-  # Roles on the runs' bucket and the prefixes they apply to. Listing needs a role on the whole bucket.
+  accounts = {
+    spark     = google_service_account.spark.member
+    trainer   = google_service_account.trainer.member
+    submitter = google_service_account.submitter.member
+  }
+
+  # Roles on the runs' bucket and the prefixes they apply to. Listing needs a role on the whole bucket. What trainers execute
+  # lies in code/ and in the assignment: only the submitter writes there.
   work = {
+    spark-work = {
+      member   = local.accounts.spark
+      role     = "roles/storage.objectUser"
+      prefixes = ["${local.objects}/runs/"]
+    }
+    spark-read = {
+      member   = local.accounts.spark
+      role     = "roles/storage.objectViewer"
+      prefixes = ["${local.objects}/code/"]
+    }
     trainer-work = {
-      member   = google_service_account.trainer.member
+      member   = local.accounts.trainer
       role     = "roles/storage.objectUser"
       prefixes = ["${local.objects}/runs/", "${local.coordinates}/machines/"]
     }
     trainer-read = {
-      member   = google_service_account.trainer.member
+      member   = local.accounts.trainer
       role     = "roles/storage.objectViewer"
       prefixes = ["${local.objects}/code/", "${local.coordinates}/assignment.json"]
     }
     submitter-work = {
-      member   = google_service_account.submitter.member
+      member   = local.accounts.submitter
       role     = "roles/storage.objectUser"
       prefixes = ["${local.objects}/runs/", "${local.objects}/code/", "${local.coordinates}/"]
-    }
-    submitter-read = {
-      member   = google_service_account.submitter.member
-      role     = "roles/storage.objectViewer"
-      prefixes = ["${local.objects}/target.json"]
     }
   }
 }
@@ -32,7 +44,7 @@ locals {
 resource "google_storage_bucket_iam_member" "work" {
   for_each = local.work
 
-  bucket = google_storage_bucket.runs.name
+  bucket = local.bucket
   role   = each.value.role
   member = each.value.member
 
@@ -43,10 +55,19 @@ resource "google_storage_bucket_iam_member" "work" {
 }
 
 resource "google_storage_bucket_iam_member" "list" {
-  for_each = { trainer = google_service_account.trainer.member, submitter = google_service_account.submitter.member }
+  for_each = local.accounts
 
-  bucket = google_storage_bucket.runs.name
+  bucket = local.bucket
   role   = "roles/storage.legacyBucketReader"
+  member = each.value
+}
+
+# The target document for who submits, the nodes' script for the nodes.
+resource "google_storage_bucket_iam_member" "target" {
+  for_each = { for account in ["spark", "submitter"] : account => local.accounts[account] }
+
+  bucket = google_storage_bucket.target.name
+  role   = "roles/storage.objectViewer"
   member = each.value
 }
 
@@ -57,21 +78,37 @@ resource "google_service_account" "spark" {
   display_name = "Spark nodes of ${var.name}"
 }
 
-# Dataproc asks for this role on the project. Mind that it reaches the objects of all buckets of the project.
+# Like roles/dataproc.worker, but without the objects of every bucket of the project: Dataproc wants these permissions on the
+# project, and those on objects where its buckets are.
+resource "google_project_iam_custom_role" "spark" {
+  count = var.spark_project_role == null ? 1 : 0
+
+  role_id     = "${replace(var.name, "-", "_")}_spark"
+  title       = "cloudlstm Spark node (${var.name})"
+  description = "What Dataproc's agent on a node needs, except objects"
+
+  permissions = [
+    "dataproc.agents.create", "dataproc.agents.delete", "dataproc.agents.get", "dataproc.agents.list", "dataproc.agents.update",
+    "dataproc.tasks.lease", "dataproc.tasks.listInvalidatedLeases", "dataproc.tasks.reportStatus", "logging.logEntries.create",
+    "monitoring.metricDescriptors.create", "monitoring.metricDescriptors.get", "monitoring.metricDescriptors.list",
+    "monitoring.monitoredResourceDescriptors.get", "monitoring.monitoredResourceDescriptors.list", "monitoring.timeSeries.create",
+  ]
+}
+
 resource "google_project_iam_member" "spark" {
   project = var.project
-  role    = "roles/dataproc.worker"
+  role    = var.spark_project_role == null ? google_project_iam_custom_role.spark[0].name : var.spark_project_role
   member  = google_service_account.spark.member
 }
 
+# Dataproc checks objects and buckets.get on its two buckets before it starts a cluster; objectUser has no buckets.get.
 resource "google_storage_bucket_iam_member" "spark" {
-  for_each = merge(
-    { runs = google_storage_bucket.runs.name },
-    { for kind, bucket in google_storage_bucket.spark : kind => bucket.name },
-  )
+  for_each = {
+    for pair in setproduct(["staging", "temp"], ["objectUser", "legacyBucketReader"]) : join("-", pair) => { kind = pair[0], role = pair[1] }
+  }
 
-  bucket = each.value
-  role   = "roles/storage.objectUser"
+  bucket = google_storage_bucket.spark[each.value.kind].name
+  role   = "roles/storage.${each.value.role}"
   member = google_service_account.spark.member
 }
 
@@ -90,27 +127,19 @@ resource "google_service_account" "trainer" {
   display_name = "Trainer machines of ${var.name}"
 }
 
+# This one permission deletes a machine out of its group, and sizes the group. Groups have no IAM policy of their own and take no
+# condition, so it holds for every group of the project.
 resource "google_project_iam_custom_role" "trainer" {
   role_id     = "${replace(var.name, "-", "_")}_trainer"
   title       = "cloudlstm trainer (${var.name})"
   description = "Takes a machine out of its group, for good"
-  permissions = ["compute.instanceGroupManagers.update", "compute.instances.delete"]
-}
-
-locals {
-  # A group has no IAM policy. For machines the condition selects those of this target.
-  ours = "resource.type != \"compute.googleapis.com/Instance\" || resource.name.extract(\"/instances/{name}\").startsWith(\"${local.trainer_group}-\")"
+  permissions = ["compute.instanceGroupManagers.update"]
 }
 
 resource "google_project_iam_member" "trainer" {
   project = var.project
   role    = google_project_iam_custom_role.trainer.name
   member  = google_service_account.trainer.member
-
-  condition {
-    title      = "machines of ${local.trainer_group}"
-    expression = local.ours
-  }
 }
 
 # Whoever submits runs.
@@ -156,16 +185,11 @@ resource "google_project_iam_member" "submitter" {
   member  = google_service_account.submitter.member
 }
 
-# To size the group takes the right with which a trainer leaves it, and is kept to our machines likewise.
+# To size the group takes the permission with which a trainer leaves it.
 resource "google_project_iam_member" "scaling" {
   project = var.project
   role    = google_project_iam_custom_role.trainer.name
   member  = google_service_account.submitter.member
-
-  condition {
-    title      = "machines of ${local.trainer_group}"
-    expression = local.ours
-  }
 }
 
 resource "google_storage_bucket_iam_member" "logs" {

@@ -35,10 +35,20 @@ locals {
 }
 
 resource "google_storage_bucket_object" "target" {
-  bucket       = google_storage_bucket.runs.name
+  bucket       = google_storage_bucket.target.name
   name         = "target.json"
   content      = jsonencode(local.target)
   content_type = "application/json"
+}
+
+output "target_uri" {
+  description = "URI of the target document, for `--target` on other machines."
+  value       = "gs://${google_storage_bucket.target.name}/${google_storage_bucket_object.target.name}"
+}
+
+output "submitter" {
+  description = "E-mail of the service account with the rights to submit runs."
+  value       = google_service_account.submitter.email
 }
 
 output "contract_version" {

@@ -4,13 +4,13 @@ locals {
   # The distribution's own interpreter. It has no packages in the way of those that come with the job.
   spark_python_path = "/usr/bin/python${var.spark_python}"
   log_uri           = "gs://${google_storage_bucket.spark["staging"].name}/google-cloud-dataproc-metainfo"
-  spark_disk        = { type = "pd-balanced", gib = 100 }
+  spark_disk_type   = "pd-balanced"
 }
 
 # Dataproc passes no arguments to its scripts, so the argument is part of the text.
 resource "google_storage_bucket_object" "spark_bootstrap" {
-  bucket = google_storage_bucket.runs.name
-  name   = "bootstrap/spark-node.sh"
+  bucket = google_storage_bucket.target.name
+  name   = "spark-node.sh"
   content = join("\n", [
     "#!/usr/bin/env bash",
     "set -- '${local.spark_python_path}'",
@@ -44,11 +44,25 @@ resource "google_dataproc_autoscaling_policy" "spark" {
   }
 }
 
+# A grant takes a minute or two to count everywhere. Without its rights a cluster ends in an error, and must be made again.
+resource "time_sleep" "spark_rights" {
+  create_duration = "90s"
+
+  # A new account or other rights are waited for again.
+  triggers = {
+    account = google_service_account.spark.unique_id
+    role    = google_project_iam_member.spark.role
+    rights  = var.spark_project_role == null ? sha256(join(" ", google_project_iam_custom_role.spark[0].permissions)) : ""
+    buckets = join(" ", [for grant in google_storage_bucket_iam_member.spark : "${grant.bucket} ${grant.role}"])
+    objects = join(" ", [for grant in [google_storage_bucket_iam_member.target["spark"], google_storage_bucket_iam_member.work["spark-read"], google_storage_bucket_iam_member.work["spark-work"]] : "${grant.bucket} ${grant.role}"])
+  }
+}
+
 resource "google_dataproc_cluster" "spark" {
-  # checkov:skip=CKV_GCP_91:Google encrypts these disks; a key of one's own adds cost and rights, and keeps nobody else out.
+  # checkov:skip=CKV_GCP_91:Google encrypts these disks; `kms_key` is for those whose rules ask for a key of their own.
   name   = var.name
   region = var.region
-  labels = { cloudlstm = var.name }
+  labels = local.labels
 
   cluster_config {
     staging_bucket = google_storage_bucket.spark["staging"].name
@@ -56,7 +70,7 @@ resource "google_dataproc_cluster" "spark" {
 
     # No zone: Dataproc takes one of the region that has the machines.
     gce_cluster_config {
-      subnetwork             = google_compute_subnetwork.private.id
+      subnetwork             = local.subnetwork
       internal_ip_only       = true
       service_account        = google_service_account.spark.email
       service_account_scopes = ["cloud-platform"]
@@ -73,8 +87,8 @@ resource "google_dataproc_cluster" "spark" {
       machine_type  = var.spark_machine
 
       disk_config {
-        boot_disk_type    = local.spark_disk.type
-        boot_disk_size_gb = local.spark_disk.gib
+        boot_disk_type    = local.spark_disk_type
+        boot_disk_size_gb = var.spark_disk_gib
       }
     }
 
@@ -83,8 +97,8 @@ resource "google_dataproc_cluster" "spark" {
       machine_type  = var.spark_machine
 
       disk_config {
-        boot_disk_type    = local.spark_disk.type
-        boot_disk_size_gb = local.spark_disk.gib
+        boot_disk_type    = local.spark_disk_type
+        boot_disk_size_gb = var.spark_disk_gib
       }
     }
 
@@ -94,8 +108,8 @@ resource "google_dataproc_cluster" "spark" {
       preemptibility = var.spark_spot ? "SPOT" : "NON_PREEMPTIBLE"
 
       disk_config {
-        boot_disk_type    = local.spark_disk.type
-        boot_disk_size_gb = local.spark_disk.gib
+        boot_disk_type    = local.spark_disk_type
+        boot_disk_size_gb = var.spark_disk_gib
       }
     }
 
@@ -111,12 +125,20 @@ resource "google_dataproc_cluster" "spark" {
       policy_uri = google_dataproc_autoscaling_policy.spark.name
     }
 
+    dynamic "encryption_config" {
+      for_each = var.kms_key == null ? [] : [var.kms_key]
+
+      content {
+        kms_key_name = encryption_config.value
+      }
+    }
+
     lifecycle_config {
       idle_delete_ttl = "${var.spark_idle_minutes * 60}s"
     }
 
     initialization_action {
-      script      = "${local.bucket_uri}/${google_storage_bucket_object.spark_bootstrap.name}"
+      script      = "gs://${google_storage_bucket.target.name}/${google_storage_bucket_object.spark_bootstrap.name}"
       timeout_sec = 300
     }
   }
@@ -130,6 +152,11 @@ resource "google_dataproc_cluster" "spark" {
     google_compute_firewall.spark,
     google_compute_router_nat.out,
     google_project_iam_member.spark,
+    google_storage_bucket_iam_member.bars,
+    google_storage_bucket_iam_member.list,
     google_storage_bucket_iam_member.spark,
+    google_storage_bucket_iam_member.target,
+    google_storage_bucket_iam_member.work,
+    time_sleep.spark_rights,
   ]
 }

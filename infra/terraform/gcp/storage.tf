@@ -1,59 +1,51 @@
-# One private bucket holds runs, code and the target document; two more are Dataproc's, for its logs and leftovers.
+# The bucket of runs is that of the root in storage/, which a destroy here does not touch. Buckets made here go with a destroy.
 
 locals {
-  bucket_uri = "gs://${google_storage_bucket.runs.name}"
+  # The storage root computes the same name, see storage/storage.tf.
+  bucket     = coalesce(var.bucket, "${var.name}-${var.project}")
+  bucket_uri = "gs://${local.bucket}"
 }
 
-resource "google_storage_bucket" "runs" {
-  # checkov:skip=CKV_GCP_62:An access log needs a second bucket; Cloud Audit Logs' data access serves those who must know.
-  name                        = "${var.name}-${var.project}"
+data "google_storage_buckets" "runs" {
+  prefix = local.bucket
+
+  lifecycle {
+    postcondition {
+      condition     = contains([for bucket in self.buckets : bucket.name], local.bucket)
+      error_message = "Project ${var.project} has no bucket ${local.bucket} for runs. Make it first: terraform -chdir=storage init, then terraform -chdir=storage apply."
+    }
+  }
+}
+
+# Before version 0.6 this root made the bucket: it is let go of, and not deleted.
+removed {
+  from = google_storage_bucket.runs
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+# What Terraform itself writes: the target document and the nodes' script. In a bucket with versions a destroy would leave old
+# ones behind and then fail on the bucket; and nothing that runs on a machine may write here.
+resource "google_storage_bucket" "target" {
+  # checkov:skip=CKV_GCP_62:Terraform alone writes here, and its state says what.
+  # checkov:skip=CKV_GCP_78:Terraform writes these objects again; old versions would keep a destroy from deleting the bucket.
+  name                        = "${var.name}-${var.project}-target"
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  force_destroy               = var.force_destroy
+  force_destroy               = true
 
-  versioning {
-    enabled = true
-  }
-
-  # Versions already undo mistakes; soft deletion would keep, and bill, dropped versions for another week.
   soft_delete_policy {
     retention_duration_seconds = 0
   }
 
-  lifecycle_rule {
-    action {
-      type = "AbortIncompleteMultipartUpload"
-    }
-    condition {
-      age = 2
-    }
-  }
-
-  # Progress objects are rewritten every few seconds: old versions are there to undo a mistake, not to keep.
-  lifecycle_rule {
-    action {
-      type = "Delete"
-    }
-    condition {
-      days_since_noncurrent_time = 7
-      with_state                 = "ARCHIVED"
-    }
-  }
-
-  # Code is named by its content and uploaded again where it is missing, so it may go with the runs.
-  dynamic "lifecycle_rule" {
-    for_each = var.keep_runs_days == null ? [] : [var.keep_runs_days]
+  dynamic "encryption" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
 
     content {
-      action {
-        type = "Delete"
-      }
-      condition {
-        age            = lifecycle_rule.value
-        matches_prefix = ["runs/", "code/"]
-        with_state     = "LIVE"
-      }
+      default_kms_key_name = encryption.value
     }
   }
 }
@@ -72,6 +64,14 @@ resource "google_storage_bucket" "spark" {
 
   soft_delete_policy {
     retention_duration_seconds = 0
+  }
+
+  dynamic "encryption" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
+
+    content {
+      default_kms_key_name = encryption.value
+    }
   }
 
   lifecycle_rule {

@@ -14,11 +14,19 @@ locals {
   trainer_machines = length(var.trainer_machines) > 0 ? var.trainer_machines : [local.trainer_usual[var.trainer_gpu]]
 
   # By family, so that each machine starts from its newest image; the second one has NVIDIA's driver and no framework.
-  trainer_image = (
+  trainer_image = coalesce(var.trainer_image, (
     var.trainer_gpu == "none"
     ? "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-amd64"
     : "projects/deeplearning-platform-release/global/images/family/common-cu129-ubuntu-2204-nvidia-580"
-  )
+  ))
+  trainer_image_words  = split("/", local.trainer_image)
+  trainer_image_family = length(local.trainer_image_words) == 6
+
+  candidate_zones = [for letter in var.zones : "${var.region}-${letter}" if contains(data.google_compute_zones.here.names, "${var.region}-${letter}")]
+  fitting_zones   = [for zone in local.candidate_zones : zone if contains([for each in data.google_compute_machine_types.trainers[zone].machine_types : each.name], local.trainer_machines[0])]
+
+  # In the shape of one zone the group itself takes one that has room; otherwise it may use all that it is given.
+  zones = var.trainer_zones == 1 ? local.fitting_zones : slice(local.fitting_zones, 0, min(var.trainer_zones, length(local.fitting_zones)))
 
   trainer_environment = {
     CLOUDLSTM_CLOUD      = "gcp"
@@ -37,12 +45,36 @@ locals {
   ))
 }
 
+data "google_compute_zones" "here" {
+  region = var.region
+
+  lifecycle {
+    postcondition {
+      condition     = length(setintersection(self.names, [for letter in var.zones : "${var.region}-${letter}"])) > 0
+      error_message = "Region ${var.region} has none of the zones ${join(", ", var.zones)}."
+    }
+  }
+}
+
+data "google_compute_machine_types" "trainers" {
+  for_each = toset(local.candidate_zones)
+
+  zone   = each.key
+  filter = "name = '${local.trainer_machines[0]}'"
+}
+
+data "google_compute_image" "trainers" {
+  project = local.trainer_image_words[1]
+  family  = local.trainer_image_family ? local.trainer_image_words[5] : null
+  name    = local.trainer_image_family ? null : local.trainer_image_words[4]
+}
+
 resource "google_compute_instance_template" "trainers" {
   name_prefix  = "${local.trainer_group}-"
   description  = "Trainer machines of ${var.name}"
   region       = var.region
   machine_type = local.trainer_machines[0]
-  labels       = { cloudlstm = var.name }
+  labels       = local.labels
 
   disk {
     source_image = local.trainer_image
@@ -50,7 +82,15 @@ resource "google_compute_instance_template" "trainers" {
     auto_delete  = true
     disk_type    = "pd-balanced"
     disk_size_gb = var.trainer_disk_gib
-    labels       = { cloudlstm = var.name }
+    labels       = local.labels
+
+    dynamic "disk_encryption_key" {
+      for_each = var.kms_key == null ? [] : [var.kms_key]
+
+      content {
+        kms_key_self_link = disk_encryption_key.value
+      }
+    }
   }
 
   dynamic "guest_accelerator" {
@@ -63,7 +103,7 @@ resource "google_compute_instance_template" "trainers" {
   }
 
   network_interface {
-    subnetwork = google_compute_subnetwork.private.id
+    subnetwork = local.subnetwork
   }
 
   service_account {
@@ -103,6 +143,10 @@ resource "google_compute_instance_template" "trainers" {
       condition     = length(local.trainer_startup) <= 262144
       error_message = "bootstrap/trainer.sh has outgrown the 256 KiB of a metadata value."
     }
+    precondition {
+      condition     = var.trainer_disk_gib >= data.google_compute_image.trainers.disk_size_gb
+      error_message = "trainer_disk_gib is ${var.trainer_disk_gib}, and the image ${local.trainer_image} needs ${data.google_compute_image.trainers.disk_size_gb}."
+    }
   }
 }
 
@@ -114,9 +158,9 @@ resource "google_compute_region_instance_group_manager" "trainers" {
   target_size        = 0
   wait_for_instances = false
 
-  # Wherever there are machines; and nothing ends a working one to spread them better.
+  # Wherever there are machines; and nothing ends a working one to place them better.
   distribution_policy_zones        = local.zones
-  distribution_policy_target_shape = "ANY"
+  distribution_policy_target_shape = var.trainer_zones == 1 ? "ANY_SINGLE_ZONE" : "ANY"
 
   version {
     instance_template = google_compute_instance_template.trainers.self_link_unique
@@ -133,6 +177,11 @@ resource "google_compute_region_instance_group_manager" "trainers" {
 
   lifecycle {
     ignore_changes = [target_size] # `submit` sets it
+
+    precondition {
+      condition     = length(local.zones) > 0
+      error_message = "None of the zones ${join(", ", local.candidate_zones)} has the machine type ${local.trainer_machines[0]}: see trainer_machines and zones."
+    }
   }
 
   # While a machine lives it needs its way to the bucket and out, also when everything is being destroyed.

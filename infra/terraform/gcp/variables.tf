@@ -1,5 +1,16 @@
 # Costs are estimates for us-central1 in November 2026, on demand, without tax. README.md adds them up.
 
+variable "bucket" {
+  description = "Name of the bucket of runs, which the root in `storage/` makes; null: `<name>-<project>`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.bucket == null || can(regex("^[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket is a bare name of 3 to 63 lower-case letters, digits, hyphens and underscores: no gs://, no dots."
+  }
+}
+
 variable "budget" {
   description = "Mails these addresses when the project's cost of a month nears its limit. Needs the id of the billing account, which must count in USD, and the right to make budgets on it. `only_tagged` counts just what carries our label."
   type = object({
@@ -21,8 +32,14 @@ variable "budget" {
   }
 }
 
+variable "debug_access" {
+  description = "Lets those who may use Identity-Aware Proxy log in to trainers and Spark nodes by SSH: a firewall rule from Google's proxy to port 22."
+  type        = bool
+  default     = false
+}
+
 variable "egress" {
-  description = "How the machines reach the internet. `nat`: Cloud NAT, about 0.14 cents an hour and machine plus 4.5 cents a GB, and half a cent an hour for its address while machines run. `none`: not at all; then source yahoo cannot be fetched, and trainers need an image and a package index of your own."
+  description = "How the machines reach the internet. `nat`: Cloud NAT, about 0.14 cents an hour and machine plus 4.5 cents a GB, and half a cent an hour for its address while machines run; with a `network` of your own: its way out. `none`: not at all; then source yahoo cannot be fetched. Google's services are reached in any case."
   type        = string
   default     = "nat"
 
@@ -32,20 +49,25 @@ variable "egress" {
   }
 }
 
-variable "force_destroy" {
-  description = "Lets `terraform destroy` delete the bucket with every run in it. Must be applied before the destroy."
-  type        = bool
-  default     = false
-}
-
-variable "keep_runs_days" {
-  description = "Days after which a run's objects are deleted; null keeps them for ever. Storage costs about 2 cents a GB and month."
-  type        = number
-  default     = 365
+variable "kms_key" {
+  description = "Cloud KMS key of disks and of the buckets that this root makes, as projects/…/locations/…/keyRings/…/cryptoKeys/…; null: Google's own keys, which cost nothing. The service agents of Cloud Storage, Compute Engine and Dataproc need rights on the key."
+  type        = string
+  default     = null
 
   validation {
-    condition     = var.keep_runs_days == null || try(var.keep_runs_days >= 7 && floor(var.keep_runs_days) == var.keep_runs_days, false)
-    error_message = "keep_runs_days is null or a whole number of at least 7."
+    condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key is a key's full name: projects/…/locations/…/keyRings/…/cryptoKeys/…, without a version."
+  }
+}
+
+variable "labels" {
+  description = "Further labels of everything, as your organization's rules ask for."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value)) && key != "cloudlstm"])
+    error_message = "labels have keys and values of at most 63 lower-case letters, digits, hyphens and underscores; cloudlstm is ours."
   }
 }
 
@@ -71,8 +93,26 @@ variable "name" {
   }
 }
 
+variable "network" {
+  description = "Puts the machines into a subnet that exists instead of a network of their own: `subnetwork` is its full name, projects/…/regions/…/subnetworks/…. It must be in the region and have Private Google Access, and its network a route 0.0.0.0/0 to the internet gateway. `firewall_rules = false` leaves the rules to whoever runs the network."
+  type = object({
+    subnetwork     = string
+    firewall_rules = optional(bool, true)
+  })
+  default = null
+
+  validation {
+    condition     = var.network == null || can(regex("^projects/[^/]+/regions/[^/]+/subnetworks/[^/]+$", var.network.subnetwork))
+    error_message = "network.subnetwork is a subnet's full name: projects/…/regions/…/subnetworks/…."
+  }
+  validation {
+    condition     = var.network == null || try(split("/", var.network.subnetwork)[3] == var.region, true)
+    error_message = "network.subnetwork must be in region."
+  }
+}
+
 variable "network_cidr" {
-  description = "Addresses of the network; its one subnet takes all of them."
+  description = "Addresses of the network; its one subnet takes all of them. Without meaning if `network` is given."
   type        = string
   default     = "10.40.0.0/16"
 
@@ -111,6 +151,17 @@ variable "region" {
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
     error_message = "region is a region such as us-central1: a zone has a letter more, a multi-region less."
+  }
+}
+
+variable "spark_disk_gib" {
+  description = "Disk of every Spark node in GiB, for shuffles and HDFS; about 10 cents a GiB and month, only while it lives. Three nodes of 50 and a trainer stay below the 250 GiB of SSD that a new project has."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.spark_disk_gib >= 50 && var.spark_disk_gib <= 2000 && floor(var.spark_disk_gib) == var.spark_disk_gib
+    error_message = "spark_disk_gib is a whole number from 50 to 2000: Dataproc's image takes 30."
   }
 }
 
@@ -158,6 +209,17 @@ variable "spark_min_nodes" {
   }
 }
 
+variable "spark_project_role" {
+  description = "Role of Spark nodes on the project. null: one of our own that reaches no objects. `roles/dataproc.worker` is Google's usual one; with it a job on Spark may read and write every bucket of the project, also what trainers execute."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.spark_project_role == null || can(regex("^(roles|projects/[^/]+/roles|organizations/[0-9]+/roles)/[A-Za-z0-9._]+$", var.spark_project_role))
+    error_message = "spark_project_role is null or a role's full name, such as roles/dataproc.worker."
+  }
+}
+
 variable "spark_python" {
   description = "Python on the Spark nodes, that of their distribution. Debian 12 has 3.11, Debian 13 has 3.13."
   type        = string
@@ -200,7 +262,7 @@ variable "submitters" {
 variable "trainer_disk_gib" {
   description = "Disk of a trainer machine in GiB; about 10 cents a GiB and month, only while it lives."
   type        = number
-  default     = 100
+  default     = 80
 
   validation {
     condition     = var.trainer_disk_gib >= 60 && var.trainer_disk_gib <= 2000 && floor(var.trainer_disk_gib) == var.trainer_disk_gib
@@ -216,6 +278,17 @@ variable "trainer_gpu" {
   validation {
     condition     = contains(["none", "t4", "l4", "a100"], var.trainer_gpu)
     error_message = "trainer_gpu is one of none, t4, l4, a100."
+  }
+}
+
+variable "trainer_image" {
+  description = "Image of the trainers, x86-64: projects/PROJECT/global/images/family/FAMILY, or …/images/NAME for one that never changes. null: Ubuntu without a GPU, else Google's Deep Learning VM with NVIDIA's driver. Google retires families with their driver; then name the next one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.trainer_image == null || can(regex("^projects/[^/]+/global/images/(family/)?[a-z0-9-]+$", var.trainer_image))
+    error_message = "trainer_image is projects/PROJECT/global/images/family/FAMILY or projects/PROJECT/global/images/NAME."
   }
 }
 
@@ -264,8 +337,19 @@ variable "trainer_spot" {
   default     = false
 }
 
+variable "trainer_zones" {
+  description = "Over how many zones the machines of a run may spread. 1: all in one, the first of `zones` that has room; what workers exchange then stays in a zone. More find scarce GPUs sooner, at 1 cent a GB between zones and more latency."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.trainer_zones >= 1 && var.trainer_zones <= 6 && floor(var.trainer_zones) == var.trainer_zones
+    error_message = "trainer_zones is a whole number from 1 to 6."
+  }
+}
+
 variable "zones" {
-  description = "Letters of the zones in which trainers may start, as in us-central1-a; of the region's zones those that are named here. More zones find a scarce machine sooner, but every one must offer the machine type and the GPU."
+  description = "Letters of the zones in which trainers may start, as in us-central1-a. Zones that the region does not have, or that lack the machine type, are passed over; whether a T4 can be attached there is not known beforehand."
   type        = list(string)
   default     = ["a", "b", "c"]
 

@@ -1,10 +1,14 @@
 terraform {
-  required_version = ">= 1.9"
+  required_version = ">= 1.11"
 
   required_providers {
     google = {
       source  = "hashicorp/google"
       version = ">= 6.50, < 9"
+    }
+    time = {
+      source  = "hashicorp/time"
+      version = ">= 0.9, < 1"
     }
   }
 
@@ -14,5 +18,9 @@ terraform {
 provider "google" {
   project        = var.project
   region         = var.region
-  default_labels = { cloudlstm = var.name }
+  default_labels = local.labels
+}
+
+locals {
+  labels = merge(var.labels, { cloudlstm = var.name })
 }

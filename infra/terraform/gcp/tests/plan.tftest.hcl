@@ -5,6 +5,10 @@ mock_provider "google" {
   override_during = plan
 }
 
+mock_provider "time" {
+  override_during = plan
+}
+
 variables {
   project = "my-project"
 }
@@ -51,10 +55,6 @@ run "defaults" {
     error_message = "The nodes' script must be told which interpreter is meant."
   }
   assert {
-    condition     = google_storage_bucket.runs.force_destroy == false
-    error_message = "A destroy must not take runs along unless asked to."
-  }
-  assert {
     condition     = one(google_compute_instance_template.trainers.guest_accelerator).type == "nvidia-tesla-t4" && google_compute_instance_template.trainers.machine_type == "n1-standard-4"
     error_message = "A T4 is attached to an n1 machine."
   }
@@ -71,17 +71,22 @@ run "defaults" {
     error_message = "Trainers have no addresses in the internet."
   }
   assert {
-    condition = alltrue([for rule in [google_compute_firewall.spark, google_compute_firewall.trainers] : (
-      rule.direction == "INGRESS" && rule.source_ranges == null && rule.source_service_accounts == rule.target_service_accounts
-    )])
-    error_message = "Machines take connections from their own kind alone."
+    condition = (
+      google_dataproc_cluster.spark.cluster_config[0].master_config[0].disk_config[0].boot_disk_size_gb * 3
+      + one(google_compute_instance_template.trainers.disk).disk_size_gb <= 250
+    )
+    error_message = "The least cluster and one trainer must go with the 250 GiB of SSD that a new project may have."
+  }
+  assert {
+    condition     = output.target_uri == "gs://cloudlstm-my-project-target/target.json" && output.submitter == google_service_account.submitter.email
+    error_message = "Who submits must learn where the target is and as whom to act."
   }
   assert {
     condition     = jsondecode(google_storage_bucket_object.target.content).trainer_machines == ["n1-standard-4"]
     error_message = "The target document must name the machines."
   }
   assert {
-    condition     = output.trainer_zones == ["us-central1-a", "us-central1-b", "us-central1-c"]
+    condition     = output.trainer_zones == tolist(["us-central1-a", "us-central1-b", "us-central1-c"])
     error_message = "Trainers start in the zones that were named."
   }
 }
@@ -110,55 +115,16 @@ run "spot" {
     error_message = "Only the workers that stay are on demand."
   }
   assert {
+    condition     = output.spark_spot && output.trainer_spot
+    error_message = "The target must say so: other quotas count."
+  }
+  assert {
     condition = (
       google_compute_instance_template.trainers.scheduling[0].provisioning_model == "SPOT"
       && google_compute_instance_template.trainers.scheduling[0].preemptible
       && !google_compute_instance_template.trainers.scheduling[0].automatic_restart
     )
     error_message = "Trainers must come from the spot market."
-  }
-}
-
-run "no_way_out" {
-  command = plan
-
-  variables {
-    egress = "none"
-  }
-
-  assert {
-    condition     = length(google_compute_router.out) + length(google_compute_router_nat.out) == 0
-    error_message = "Without egress nothing may lead out, or cost anything."
-  }
-  assert {
-    condition     = output.egress == "none" && google_compute_subnetwork.private.private_ip_google_access
-    error_message = "Google's services stay in reach, and the target says that the internet does not."
-  }
-}
-
-run "runs_are_kept_for_ever" {
-  command = plan
-
-  variables {
-    keep_runs_days = null
-  }
-
-  assert {
-    condition     = alltrue([for rule in google_storage_bucket.runs.lifecycle_rule : alltrue([for when in rule.condition : when.matches_prefix == null])])
-    error_message = "Only leftovers and old versions may go."
-  }
-}
-
-run "runs_are_kept_for_a_while" {
-  command = plan
-
-  variables {
-    keep_runs_days = 30
-  }
-
-  assert {
-    condition     = [for when in google_storage_bucket.runs.lifecycle_rule[2].condition : when.age] == [30]
-    error_message = "Runs go after the days that were set."
   }
 }
 
@@ -193,6 +159,72 @@ run "processors_only" {
   }
 }
 
+run "an_image_of_ones_own" {
+  command = plan
+
+  variables {
+    trainer_image  = "projects/images/global/images/trainer-7"
+    trainer_python = "/opt/venv/bin/python"
+  }
+
+  assert {
+    condition = (
+      google_compute_instance_template.trainers.disk[0].source_image == "projects/images/global/images/trainer-7"
+      && data.google_compute_image.trainers.name == "trainer-7" && data.google_compute_image.trainers.project == "images"
+    )
+    error_message = "Trainers start from the image that was named."
+  }
+  assert {
+    condition     = output.trainer_python == "/opt/venv/bin/python"
+    error_message = "The target must name the image's Python."
+  }
+}
+
+run "an_image_larger_than_the_disk" {
+  command = plan
+
+  override_data {
+    target          = data.google_compute_image.trainers
+    values          = { disk_size_gb = 100 }
+    override_during = plan
+  }
+
+  expect_failures = [google_compute_instance_template.trainers]
+}
+
+run "a_key_of_ones_own" {
+  command = plan
+
+  variables {
+    kms_key = "projects/keys/locations/us-central1/keyRings/ring/cryptoKeys/cloud"
+    labels  = { team = "quant" }
+  }
+
+  assert {
+    condition = alltrue([for key in concat(
+      google_dataproc_cluster.spark.cluster_config[0].encryption_config[*].kms_key_name,
+      google_compute_instance_template.trainers.disk[0].disk_encryption_key[*].kms_key_self_link,
+      flatten([for bucket in concat(values(google_storage_bucket.spark), [google_storage_bucket.target]) : bucket.encryption[*].default_kms_key_name]),
+    ) : key == var.kms_key])
+    error_message = "No other key may encrypt."
+  }
+  assert {
+    condition = (
+      length(google_dataproc_cluster.spark.cluster_config[0].encryption_config) == 1
+      && length(google_compute_instance_template.trainers.disk[0].disk_encryption_key) == 1
+      && alltrue([for bucket in concat(values(google_storage_bucket.spark), [google_storage_bucket.target]) : length(bucket.encryption) == 1])
+    )
+    error_message = "The key must encrypt disks and buckets."
+  }
+  assert {
+    condition = (
+      google_compute_instance_template.trainers.labels == tomap({ cloudlstm = "cloudlstm", team = "quant" })
+      && google_dataproc_cluster.spark.labels == tomap({ cloudlstm = "cloudlstm", team = "quant" })
+    )
+    error_message = "Machines must carry the further labels, too."
+  }
+}
+
 run "machines_with_the_gpu_built_in" {
   command = plan
 
@@ -205,16 +237,6 @@ run "machines_with_the_gpu_built_in" {
     condition     = length(google_compute_instance_template.trainers.guest_accelerator) == 0 && one(output.trainer_machines) == "g2-standard-8"
     error_message = "An L4 comes with its machine type."
   }
-}
-
-run "no_such_zones" {
-  command = plan
-
-  variables {
-    zones = ["x"]
-  }
-
-  expect_failures = [data.google_compute_zones.here]
 }
 
 run "other_buckets_and_other_submitters" {
