@@ -2,7 +2,8 @@
 
 Usage: python -m localstack.machines.machine, with the variables of the machine's user data (CLOUDLSTM_*), its address
 and its id in the environment. It waits for the assignment, downloads package and jobs, checks their sha256, and runs
-jobs/agent.py as systemd does with Restart=on-failure. At its deadline, or if the set-up fails, it removes itself.
+jobs/agent.py as systemd does with Restart=on-failure. At its deadline, or if its set-up or its agent fails, it removes
+itself.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cloudlstm import storage
-from cloudlstm.errors import CloudLSTMError, ObjectNotFoundError
+from cloudlstm.errors import CloudLSTMError, ObjectNotFoundError, StorageError
+from cloudlstm.targets.machine_logs import GIVES_UP
 
 PYTHON, ADDRESS = "EMULATOR_TRAINER_PYTHON", "CLOUDLSTM_ADDRESS"
 """Variables with the interpreter and the address of a machine."""
@@ -38,6 +41,8 @@ _CHECK_S = 0.5
 _RESTART_S = 1.0
 _FINISHED_S = 600.0
 _REMOVE_S = 5.0
+_TRIES, _WITHIN_S = 4, 240.0  # an agent that fails so often in this time is not started again
+_LINES = 40
 _CLEAN_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE}  # systemd counts these as success
 _PACKAGE = "cloudlstm.zip"
 
@@ -62,13 +67,22 @@ class Machine:
             try:
                 self._download(assignment)
             except (CloudLSTMError, LookupError, TypeError, ValueError) as error:
-                _log(f"set-up failed, asking for removal: {error}")
-                storage.write(f"{self._base}/machines/{self._id}.log", f"set-up failed: {error}\n".encode())
+                self._give_up([str(error)], "the set-up failed")
             else:
                 self._supervise()
                 self._idle()
-                _log("the deadline has passed: asking for removal")
+            _log("asking for removal")
         self._remove()
+
+    def _give_up(self, lines: list[str], reason: str) -> None:
+        _log(f"giving up, as {reason}: {' '.join(lines[-1:])}")
+        self._store([*lines, GIVES_UP + reason])
+        self._deadline = time.time()
+
+    def _store(self, lines: list[str]) -> None:
+        """Stores a log as the real script does."""
+        with suppress(StorageError):
+            storage.write(f"{self._base}/machines/{self._id}.log", "\n".join([*lines, ""]).encode())
 
     def _remove(self) -> None:
         """Asks for its removal again and again; a real machine has a timer that does so every minute."""
@@ -119,7 +133,8 @@ class Machine:
         _log(f"downloaded {', '.join(parts)} for {assignment['run']}")
 
     def _supervise(self) -> None:
-        """Runs the agent, and restarts it until it succeeds or the deadline has passed."""
+        """Runs the agent, and restarts it until it succeeds, fails again and again, or the deadline has passed."""
+        failures: deque[float] = deque(maxlen=_TRIES)
         state = self._folder / "state"
         state.mkdir()
         environment = dict(self._environment) | {"PYTHONPATH": str(self._folder / _PACKAGE), "HOME": str(state)}
@@ -140,6 +155,13 @@ class Machine:
             if status == 0 or -status in _CLEAN_SIGNALS:
                 self._deadline = min(self._deadline, time.time() + _FINISHED_S)
                 return
+            failures.append(time.time())
+            # What the agent wrote is in the log of this process, as on a real machine in the journal.
+            written = (self._folder / "log.txt").read_text(errors="replace").splitlines()[-_LINES:]
+            if len(failures) == _TRIES and failures[-1] - failures[0] < _WITHIN_S:
+                self._give_up(written, f"the agent failed {_TRIES} times")
+                return
+            self._store(written)
             time.sleep(_RESTART_S)
 
     def _shut_down(self, *_: object) -> None:

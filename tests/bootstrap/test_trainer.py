@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.machine import GROUP, Machine, settings_of
+from cloudlstm.targets.machine_logs import GIVES_UP
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="trainer machines run Linux")
 
@@ -212,7 +213,7 @@ def test_a_machine_whose_agent_fails_says_why_and_gives_up(machine: Machine) -> 
     assert machine.ended("exit-code").returncode == 0
     said, last = machine.log_in_bucket().rsplit("\n", 2)[:2]
     assert said + "\n" == TRACEBACK
-    assert last.startswith("this machine gives up: the agent failed 4 times in ")
+    assert last.startswith(f"{GIVES_UP}the agent failed 4 times in ")
     assert machine.calls("systemctl stop --no-block cloudlstm-agent.service")
     assert machine.deadline <= time.time()
     assert machine.departures() == [LEAVE[machine.cloud]]
@@ -268,7 +269,7 @@ def test_a_machine_without_the_device_of_cuda_reports_it_and_leaves(machine: Mac
     machine.assign()
     assert machine.run().returncode != 0
     assert machine.log_in_bucket().endswith(
-        "NVIDIA's driver made no device nvidia-uvm\nthis machine gives up: the set-up failed with status 1\n"
+        "NVIDIA's driver made no device nvidia-uvm\n" + f"{GIVES_UP}the set-up failed with status 1\n"
     )
     assert not machine.calls("uv")
     assert machine.departures() == [LEAVE[machine.cloud]]

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's 
 from localstack.cloud import Cloud
 from localstack.machines.machine import exports_of
 
+from cloudlstm.targets.machine_logs import GIVES_UP
 from on_emulators import alive, refused, until
 from trainer_groups import AwsTrainers, GcpTrainers, Trainers, compute
 
@@ -168,6 +169,20 @@ def test_a_machine_with_a_wrong_package_reports_it_and_removes_itself(box: Cloud
     until(lambda: trainers.instances == [], "the machine to remove itself")
     assert trainers.size == 0
     assert trainers.reports("alive/") == {}
+
+
+@on("aws", "gcp")
+def test_a_machine_whose_agent_keeps_failing_says_why_and_removes_itself(box: Cloud, trainers: Trainers) -> None:
+    trainers.assign("import no_such_package", deadline=time.time() + 1000)
+    trainers.scale(1)
+    key = f"trainers/{trainers.name}/machines/"
+    until(lambda: any(GIVES_UP in trainers.bucket.get(each).decode() for each in trainers.bucket.keys(key)), "its end")
+    (log,) = trainers.bucket.keys(key)
+    said, last = trainers.bucket.get(log).decode().rstrip().rsplit("\n", 1)
+    assert "ModuleNotFoundError: No module named 'no_such_package'" in said
+    assert last == f"{GIVES_UP}the agent failed 4 times"
+    until(lambda: trainers.instances == [], "the machine to remove itself")
+    assert trainers.size == 0
 
 
 def test_what_auto_scaling_refuses(trainers: Trainers) -> None:

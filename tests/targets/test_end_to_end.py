@@ -238,6 +238,25 @@ def test_a_group_in_use_is_an_error_with_its_holder_or_is_awaited(target: Target
 
 
 @on_one_cloud
+def test_a_machine_that_gives_up_ends_the_run_at_once_and_says_why(target: Target, run: str) -> None:
+    copied_without_training(run, f"{target.bucket}/runs/refused")
+    programs = [item.uri for item in storage.list_objects(f"{target.bucket}/code/") if item.uri.endswith("/agent.py")]
+    contents = [storage.read(uri) for uri in programs]
+    for uri in programs:
+        storage.write(uri, b"another program")
+    try:
+        done = target.submit("--run=refused")
+    finally:
+        for uri, content in zip(programs, contents, strict=True):
+            storage.write(uri, content)
+    assert done.returncode == 1
+    assert "gave up: " in error_line(done)
+    assert "the assignment says" in error_line(done)
+    assert "this machine gives up: the set-up failed" in target.run("logs", "--run=refused").stdout
+    assert target.group_size == 0
+
+
+@on_one_cloud
 def test_a_detached_run_can_be_cancelled_from_another_process(target: Target, run: str, faults: Any) -> None:
     faults.fault("step-hangs")
     done = target.submit("--run=detached", "--detach")
