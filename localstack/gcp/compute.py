@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import re
 import secrets
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from localstack.gcp import quotas
 from localstack.gcp.api import Call, Document, Method, Refusal, page
 from localstack.gcp.filters import wants_resource
+from localstack.gcp.limits import Limits, machine_of
 from localstack.gcp.provider import PROJECT, REGION, ZONES
 from localstack.network.namespace import next_address
+from localstack.server.faults import Faults
 
 LINK = "https://www.googleapis.com/compute/v1"
 """The beginning of all links to resources, whatever the URL of the service is."""
@@ -21,15 +23,6 @@ LINK = "https://www.googleapis.com/compute/v1"
 _PROJECT = "/compute/v1/projects/<project>"
 _REGION = f"{_PROJECT}/regions/<region>"
 _MOST = 500
-
-_REGION_QUOTAS = {
-    "CPUS": 72, "N2_CPUS": 72, "PREEMPTIBLE_CPUS": 0, "INSTANCES": 2000, "DISKS_TOTAL_GB": 4096, "SSD_TOTAL_GB": 500,
-    "NVIDIA_T4_GPUS": 1, "NVIDIA_L4_GPUS": 1, "PREEMPTIBLE_NVIDIA_T4_GPUS": 1, "PREEMPTIBLE_NVIDIA_L4_GPUS": 1,
-}  # fmt: skip
-_PROJECT_QUOTAS = {"CPUS_ALL_REGIONS": 72, "GPUS_ALL_REGIONS": 0, "NETWORKS": 5, "SNAPSHOTS": 1000}
-"""The quotas of a new project: no GPU until the user requests one."""
-
-_GPUS = {"g2": ("nvidia-l4", {4: 1, 8: 1, 12: 1, 16: 1, 32: 1, 24: 2, 48: 4, 96: 8})}
 
 
 def now() -> str:
@@ -40,7 +33,9 @@ def now() -> str:
 class Compute:
     """The resources of Compute Engine except instance groups (trainers.py)."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
+        self.limits = Limits(faults)
+        self._shapes: dict[str, quotas.Machine] = {}
         self.instances: dict[str, Document] = {}
         self.disks: dict[str, Document] = {}
         self.templates: dict[str, Document] = {}
@@ -103,12 +98,14 @@ class Compute:
             disks=[{"kind": "compute#attachedDisk", "boot": True, "autoDelete": True, "source": disk["selfLink"]}],
         )  # fmt: skip
         self.instances[instance["selfLink"]] = instance
+        self._shapes[instance["selfLink"]] = machine_of(template)
         self.disks[disk["selfLink"]] = disk
         return instance
 
     def remove(self, instance: Document) -> None:
         """Deletes an instance and its disk."""
         self.instances.pop(instance["selfLink"], None)
+        self._shapes.pop(instance["selfLink"], None)
         for disk in instance["disks"]:
             self.disks.pop(disk["source"], None)
 
@@ -118,13 +115,13 @@ class Compute:
         found = self.templates.get(f"{LINK}/projects/{PROJECT}/global/instanceTemplates/{name}")
         return found or missing(f"projects/{PROJECT}/global/instanceTemplates/{name}")
 
-    def lacks_quota(self, machine_type: str) -> str:
-        """Returns the message of an exceeded quota; empty if one more machine of this type is possible."""
-        needed = _needs(machine_type)
-        for quota in self._quotas(_REGION_QUOTAS):
-            if quota["usage"] + needed.get(quota["metric"], 0) > quota["limit"]:
-                return f"Quota '{quota['metric']}' exceeded.  Limit: {quota['limit']:.1f} in region {REGION}."
-        return ""
+    def refusal(self, template: Document, zone: str) -> tuple[str, str]:
+        """Returns code and message with which a machine of a template cannot start in a zone; empty if it can."""
+        return self.limits.refusal(template, zone, self._shapes.values())
+
+    def short(self, templates: Iterable[Document]) -> list[tuple[str, int, int]]:
+        """Returns the quotas that a machine of each template would exceed; see Limits.short."""
+        return self.limits.short([machine_of(each) for each in templates], self._shapes.values())
 
     def operation(self, call: Call, kind: str, target: str) -> Document:
         """Returns the running operation of a change; the next request for it finds it DONE."""
@@ -163,7 +160,7 @@ class Compute:
     def _project(self, call: Call) -> Document:
         check_place(call)
         return {
-            "kind": "compute#project", "id": "101", "name": PROJECT, "quotas": self._quotas(_PROJECT_QUOTAS),
+            "kind": "compute#project", "id": "101", "name": PROJECT, "quotas": self._quotas(quotas.PROJECT),
             "selfLink": f"{LINK}/projects/{PROJECT}", "defaultNetworkTier": "PREMIUM",
             "defaultServiceAccount": "101-compute@developer.gserviceaccount.com",
         }  # fmt: skip
@@ -174,19 +171,22 @@ class Compute:
         path = f"{LINK}/projects/{PROJECT}/regions/{REGION}"
         return {
             "kind": "compute#region", "id": "1000", "name": REGION, "status": "UP", "zones": zones, "selfLink": path,
-            "quotas": self._quotas(_REGION_QUOTAS),
+            "quotas": self._quotas(quotas.REGION),
         }  # fmt: skip
 
     def _machine_type(self, call: Call) -> Document:
         check_place(call)
-        cpus, path = vcpus(call["name"]), f"projects/{PROJECT}/zones/{call['zone']}/machineTypes/{call['name']}"
-        if not cpus:
+        cpus = quotas.vcpus(call["name"])
+        path = f"projects/{PROJECT}/zones/{call['zone']}/machineTypes/{call['name']}"
+        if not cpus or self.limits.lacks(call["zone"], call["name"]):
             return missing(path)
-        gpu, counts = _GPUS.get(call["name"].partition("-")[0], ("", {}))
         return {
             "kind": "compute#machineType", "id": "4004", "name": call["name"], "guestCpus": cpus,
             "memoryMb": cpus * 4096, "zone": call["zone"], "selfLink": f"{LINK}/{path}",
-            "accelerators": [{"guestAcceleratorType": gpu, "guestAcceleratorCount": counts[cpus]}] if gpu else [],
+            "accelerators": [
+                {"guestAcceleratorType": kind, "guestAcceleratorCount": count}
+                for kind, count in quotas.built_in(call["name"])
+            ],
         }  # fmt: skip
 
     def _one(self, among: dict[str, Document], call: Call) -> Document:
@@ -228,17 +228,11 @@ class Compute:
             f"projects/{PROJECT}/regions/{call['region']}/operations/{call['name']}"
         )
 
-    def _quotas(self, limits: dict[str, int]) -> list[Document]:
-        """Returns each limit with its usage."""
-        used: dict[str, int] = {"INSTANCES": len(self.instances)}
-        for instance in self.instances.values():
-            for metric, count in _needs(instance["machineType"]).items():
-                used[metric] = used.get(metric, 0) + count
-        used["CPUS_ALL_REGIONS"] = used.get("CPUS", 0) + used.get("N2_CPUS", 0)
-        return [
-            {"metric": metric, "limit": float(limit), "usage": float(used.get(metric, 0))}
-            for metric, limit in limits.items()
-        ]
+    def _quotas(self, wanted: Iterable[str]) -> list[Document]:
+        """Returns these quotas with their usage."""
+        limits = self.limits.all()
+        used = quotas.usage(self._shapes.values(), limits)
+        return [{"metric": each, "limit": float(limits[each]), "usage": float(used[each])} for each in wanted]
 
 
 def check_place(call: Call) -> None:
@@ -261,18 +255,3 @@ def listed(items: Iterable[Document], call: Call) -> Document:
     wanted = [item for item in items if wants_resource(call.query.get("filter", ""), item)]
     found, token = page(wanted, call, "maxResults", _MOST)
     return {"items": found} | ({"nextPageToken": token} if token else {})
-
-
-def vcpus(machine_type: str) -> int:
-    """Returns the vCPUs of a machine type; 0 if there is no such type."""
-    found = re.search(r"(?:^|/)(?:[a-z]\d[a-z]?|n1)-(?:standard|highmem|highcpu)-(\d+)$", machine_type)
-    return int(found[1]) if found else 0
-
-
-def _needs(machine_type: str) -> dict[str, int]:
-    """Returns how much of each quota a machine uses."""
-    name = machine_type.rpartition("/")[2]
-    family, cpus = name.partition("-")[0], vcpus(machine_type)
-    gpu, counts = _GPUS.get(family, ("", {}))
-    needed = {f"{family.upper()}_CPUS" if f"{family.upper()}_CPUS" in _REGION_QUOTAS else "CPUS": cpus}
-    return needed | ({f"{gpu.replace('-', '_').upper()}_GPUS": counts[cpus]} if gpu else {})

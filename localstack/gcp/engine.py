@@ -20,7 +20,7 @@ _SCRIPTS = ("startup-script", "user-data")
 
 def services(world: World) -> Services:
     """The services of the emulated Google Cloud but Cloud Storage."""
-    compute = Compute()
+    compute = Compute(world.faults)
     groups = Groups(compute, world.faults)
     jobs = Jobs(world)
     api = Api(world, [Dataproc(compute, jobs), compute, groups])
@@ -35,7 +35,7 @@ class GcpEngine(Engine):
         self._compute, self._groups, self._jobs = compute, groups, jobs
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._groups.tick, self.machines, self._jobs.tick
+        return self._shut_down, self._groups.tick, self.machines, self._jobs.tick
 
     def steps(self) -> list[dict[str, object]]:
         return self._jobs.states()
@@ -62,6 +62,12 @@ class GcpEngine(Engine):
                     name = instance["id"]
                     wanted[name] = Instance(name, group.name, address, variables, machine.name)
         self.world.machines.reconcile(wanted)
+
+    def _shut_down(self) -> None:
+        """Stops instances whose process has ended: they shut down without leaving their group, which repairs them."""
+        for machine in self.world.machines.states():
+            if not machine["running"]:
+                self.take_back(machine["id"], 0)
 
     def take_back(self, machine: str, grace_s: float) -> None:
         """Preempts an instance as Compute Engine does with spot instances; the group makes a new one with its name."""

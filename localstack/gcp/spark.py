@@ -143,6 +143,16 @@ class Dataproc:
             "status": {"state": "RUNNING", "stateStartTime": now()},
         }
         master, workers = config.get("masterConfig", {}), config.get("workerConfig", {})
+        nodes = [_template(master, labels)] + [_template(workers, labels)] * workers.get("numInstances", 2)
+        if short := self._compute.short(nodes):
+            raise Refusal(
+                400,
+                "Multiple validation errors:\n"
+                + "\n".join(
+                    f" - Insufficient '{metric}' quota. Requested {asked}.0, available {free}.0."
+                    for metric, asked, free in short
+                ),
+            )
         names = [f"{name}-w-{number}" for number in range(workers.get("numInstances", 2))]
         config["masterConfig"] = self._started(master, [f"{name}-m"], labels)
         config["workerConfig"] = self._started(workers, names, labels)
@@ -155,9 +165,7 @@ class Dataproc:
 
     def _started(self, shape: Document, names: list[str], labels: Document) -> Document:
         """Starts the machines of a part of a cluster; returns its configuration with their names."""
-        machine_type = shape.get("machineTypeUri", "n2-standard-4").rpartition("/")[2]
-        disks = [{"initializeParams": {"diskSizeGb": 100, "labels": labels}}]
-        template = {"properties": {"machineType": machine_type, "labels": labels, "disks": disks}}
+        template = _template(shape, labels)
         for name in names:
             self._compute.start(name, ZONES[0], template)["status"] = "RUNNING"
         return shape | {"numInstances": len(names), "instanceNames": names}
@@ -176,6 +184,15 @@ class Dataproc:
         cluster.gone = state == "STOPPED"
         document["status"] = {"state": state, "stateStartTime": now()}
         return _operation(state, _CLUSTER | document)
+
+
+def _template(shape: Document, labels: Document) -> Document:
+    """Returns the template of a part of a cluster."""
+    disk = shape.get("diskConfig", {})
+    boot = {"diskSizeGb": disk.get("bootDiskSizeGb", 100), "labels": labels}
+    boot["diskType"] = disk.get("bootDiskType", "pd-standard")
+    machine_type = shape.get("machineTypeUri", "n2-standard-4").rpartition("/")[2]
+    return {"properties": {"machineType": machine_type, "labels": labels, "disks": [{"initializeParams": boot}]}}
 
 
 def _path(kind: str, name: str) -> str:

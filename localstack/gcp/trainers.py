@@ -69,7 +69,9 @@ class Group:
         self._compute, self._faults = compute, faults
         self.name = str(request["name"])
         self._base = str(request.get("baseInstanceName") or self.name)
-        self._zones: list[str] = [each["zone"].rpartition("/")[2] for each in request["distributionPolicy"]["zones"]]
+        policy = request["distributionPolicy"]
+        self._zones: list[str] = [each["zone"].rpartition("/")[2] for each in policy["zones"]]
+        self._shape = str(policy.get("targetShape", "EVEN"))
         self._template = str(request.get("instanceTemplate") or request["versions"][0]["instanceTemplate"])
         self._resource = compute.resource("instanceGroupManager", f"regions/{region}/instanceGroupManagers/{self.name}")
         self._region = f"{LINK}/projects/{PROJECT}/regions/{region}"
@@ -90,7 +92,7 @@ class Group:
             "baseInstanceName": self._base,
             "currentActions": {name: sum(each.lower() == name.lower() for each in actions) for name in _ACTIONS},
             "distributionPolicy": {
-                "targetShape": "EVEN",
+                "targetShape": self._shape,
                 "zones": [{"zone": f"{LINK}/projects/{PROJECT}/zones/{zone}"} for zone in self._zones],
             },
             "instanceGroup": self.link.replace("/instanceGroupManagers/", "/instanceGroups/"),
@@ -106,7 +108,7 @@ class Group:
         self.size = size
         staying = [each for each in self.machines if each.action != "DELETING"]
         for _ in range(size - len(staying)):
-            self.machines.append(Managed(self._fresh_name(), self._sparsest_zone()))
+            self.machines.append(Managed(self._fresh_name(), self._next_zone()))
         running = [each for each in staying if each.action in ("NONE", "VERIFYING")]
         idle = [each for each in staying if each not in running]
         for each in [*reversed(idle), *reversed(running)][: max(len(staying) - size, 0)]:
@@ -135,7 +137,7 @@ class Group:
             self._create(machine)
         elif instance["status"] == "STAGING":
             instance["status"], machine.action = "RUNNING", "VERIFYING"
-        elif instance["status"] == "STOPPING":  # it was preempted
+        elif instance["status"] == "STOPPING":  # it was preempted, or it shut itself down
             self._drop(machine)
             machine.action = "RECREATING"
         else:
@@ -152,8 +154,8 @@ class Group:
                 f"The zone 'projects/{PROJECT}/zones/{machine.zone}' does not have enough resources available to "
                 "fulfill the request.  Try a different zone, or try again later."
             )
-        elif message := self._compute.lacks_quota(template["properties"]["machineType"]):
-            code = "QUOTA_EXCEEDED"
+        else:
+            code, message = self._compute.refusal(template, machine.zone)
         if not code:
             machine.instance, machine.errors = self._compute.start(machine.name, machine.zone, template), []
             return
@@ -175,9 +177,19 @@ class Group:
             if name not in taken:
                 return name
 
-    def _sparsest_zone(self) -> str:
+    def _next_zone(self) -> str:
+        """Returns the zone of the next machine: the sparsest one, or of a group in one zone that of the others.
+
+        Only shapes with ANY pass over a zone in which a machine cannot start.
+        """
         used = [each.zone for each in self.machines if each.action != "DELETING"]
-        return min(self._zones, key=used.count)
+        zones = self._zones
+        if self._shape.startswith("ANY"):
+            template = self._compute.template(self._template)
+            zones = [zone for zone in zones if not self._compute.refusal(template, zone)[0]] or zones
+        if self._shape == "ANY_SINGLE_ZONE":
+            return next((zone for zone in used if zone in zones), zones[0])
+        return min(zones, key=used.count)
 
 
 class Groups:
