@@ -16,7 +16,7 @@ from cloudlstm.config.models import RunConfig
 
 REPO = Path(__file__).resolve().parents[2]
 DOCS = REPO / "docs"
-PAGES = [REPO / "README.md", REPO / "README.zh-TW.md", DOCS / "quickstart.md", DOCS / "cloud.md", DOCS / "errors.md"]
+PAGES = [REPO / "README.md", REPO / "README.zh-TW.md", DOCS / "quickstart.md", DOCS / "clouds.md", DOCS / "errors.md"]
 GAP = "…"
 
 
