@@ -103,12 +103,18 @@ resource "google_project_iam_member" "spark" {
 
 # Dataproc checks objects and buckets.get on its two buckets before it starts a cluster; objectUser has no buckets.get.
 resource "google_storage_bucket_iam_member" "spark" {
-  for_each = {
-    for pair in setproduct(["staging", "temp"], ["objectUser", "legacyBucketReader"]) : join("-", pair) => { kind = pair[0], role = pair[1] }
-  }
+  for_each = google_storage_bucket.spark
 
-  bucket = google_storage_bucket.spark[each.value.kind].name
-  role   = "roles/storage.${each.value.role}"
+  bucket = each.value.name
+  role   = "roles/storage.objectUser"
+  member = google_service_account.spark.member
+}
+
+resource "google_storage_bucket_iam_member" "spark_buckets" {
+  for_each = google_storage_bucket.spark
+
+  bucket = each.value.name
+  role   = "roles/storage.legacyBucketReader"
   member = google_service_account.spark.member
 }
 

@@ -10,16 +10,15 @@ locals {
   network_project = local.own_network ? var.project : split("/", var.network.subnetwork)[1]
 }
 
+# Its route 0.0.0.0/0, which every new network has, also leads to Google's services. Without NAT it leads nowhere else.
 resource "google_compute_network" "main" {
+  # checkov:skip=CKV2_GCP_18:Its rules stand below; they name the network by a local value, which this check does not follow.
   count = local.own_network ? 1 : 0
 
   name                    = var.name
   description             = "Spark nodes and trainers of ${var.name}"
   auto_create_subnetworks = false
   routing_mode            = "REGIONAL"
-
-  # The route 0.0.0.0/0 also leads to Google's services; without a NAT and without addresses it leads nowhere else.
-  delete_default_routes_on_create = false
 }
 
 resource "google_compute_subnetwork" "private" {

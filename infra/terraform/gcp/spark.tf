@@ -53,8 +53,13 @@ resource "time_sleep" "spark_rights" {
     account = google_service_account.spark.unique_id
     role    = google_project_iam_member.spark.role
     rights  = var.spark_project_role == null ? sha256(join(" ", google_project_iam_custom_role.spark[0].permissions)) : ""
-    buckets = join(" ", [for grant in google_storage_bucket_iam_member.spark : "${grant.bucket} ${grant.role}"])
-    objects = join(" ", [for grant in [google_storage_bucket_iam_member.target["spark"], google_storage_bucket_iam_member.work["spark-read"], google_storage_bucket_iam_member.work["spark-work"]] : "${grant.bucket} ${grant.role}"])
+    objects = join(" ", sort([
+      for grant in concat(
+        values(google_storage_bucket_iam_member.spark), values(google_storage_bucket_iam_member.spark_buckets),
+        [google_storage_bucket_iam_member.target["spark"], google_storage_bucket_iam_member.work["spark-read"]],
+        [google_storage_bucket_iam_member.work["spark-work"], google_storage_bucket_iam_member.list["spark"]],
+      ) : "${grant.bucket} ${grant.role}"
+    ]))
   }
 }
 
@@ -155,6 +160,7 @@ resource "google_dataproc_cluster" "spark" {
     google_storage_bucket_iam_member.bars,
     google_storage_bucket_iam_member.list,
     google_storage_bucket_iam_member.spark,
+    google_storage_bucket_iam_member.spark_buckets,
     google_storage_bucket_iam_member.target,
     google_storage_bucket_iam_member.work,
     time_sleep.spark_rights,

@@ -17,7 +17,7 @@ data "google_storage_buckets" "runs" {
   }
 }
 
-# Before version 0.6 this root made the bucket: it is let go of, and not deleted.
+# Before version 0.6 this root made the bucket. README.md says how to let go of it; whoever does not loses nothing.
 removed {
   from = google_storage_bucket.runs
 

@@ -49,7 +49,7 @@ run "no_way_out" {
   assert {
     condition = (
       output.egress == "none" && google_compute_subnetwork.private[0].private_ip_google_access
-      && google_compute_network.main[0].delete_default_routes_on_create == false
+      && google_compute_network.main[0].delete_default_routes_on_create != true
     )
     error_message = "Google's services stay in reach, and the target says that the internet does not."
   }
@@ -149,7 +149,10 @@ run "a_zone_without_the_machine_type" {
   }
 
   assert {
-    condition     = output.trainer_zones == tolist(["us-central1-b", "us-central1-c"])
+    condition = (
+      output.trainer_zones == tolist(["us-central1-b", "us-central1-c"])
+      && google_compute_region_instance_group_manager.trainers.distribution_policy_zones == toset(output.trainer_zones)
+    )
     error_message = "A zone without the machine type must be passed over."
   }
 }

@@ -32,7 +32,9 @@ run "defaults" {
     error_message = "Dataproc asks for these permissions before it starts a cluster."
   }
   assert {
-    condition = toset([for grant in google_storage_bucket_iam_member.spark : "${grant.bucket} ${grant.role}"]) == toset([
+    condition = toset([
+      for grant in concat(values(google_storage_bucket_iam_member.spark), values(google_storage_bucket_iam_member.spark_buckets)) : "${grant.bucket} ${grant.role}"
+      ]) == toset([
       "cloudlstm-my-project-staging roles/storage.objectUser", "cloudlstm-my-project-staging roles/storage.legacyBucketReader",
       "cloudlstm-my-project-temp roles/storage.objectUser", "cloudlstm-my-project-temp roles/storage.legacyBucketReader",
     ])
