@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from localstack.cloud import Cloud, Options
 
-from infra.terraform_runner import Running, Terraform, copied, initialized, require_terraform
+from infra.terraform_runner import Applying, Terraform, copied, initialized, require_terraform
 from listening_sockets import Listener, Watch, listeners, working_in
 from ordering import group_of, needs_target
 
@@ -21,7 +21,6 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # All optional parts are on. Machines get loopback addresses in a random network, because two clouds may run at once.
 SETTINGS = f"""
 budget        = {{ monthly_usd = 100, emails = ["team@example.org"], only_tagged = true }}
-force_destroy = true
 name          = "tested"
 network_cidr  = "127.{128 + secrets.randbelow(126)}.{secrets.randbelow(256)}.0/24"
 read_buckets  = ["prices"]
@@ -32,6 +31,8 @@ trainer_gpu   = "none"
 trainer_python = "{sys.executable}"
 trainer_spot  = true
 """
+
+STORAGE_SETTINGS = 'force_destroy = true\nname = "tested"\n'
 
 # The emulator answers 500 for missing calls; by default the provider retries them for minutes.
 OVERRIDE = 'provider "aws" {\n  max_retries = 2\n}\n'
@@ -83,22 +84,29 @@ def terraform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     require_terraform()
     cloud: Cloud = request.getfixturevalue("aws_cloud")
     folder = copied(tmp_path_factory.mktemp("root"))
-    (folder / "terraform.tfvars").write_text(SETTINGS)
-    (folder / "provider_override.tf").write_text(OVERRIDE)
     environment = cloud.setup_environment  # there a bucket accepts every setting
+    for root, settings in ((folder, SETTINGS), (folder / "storage", STORAGE_SETTINGS)):
+        (root / "terraform.tfvars").write_text(settings)
+        (root / "provider_override.tf").write_text(OVERRIDE)
     return initialized(folder, environment | {"AWS_REGION": environment["AWS_DEFAULT_REGION"]})
 
 
 @pytest.fixture(scope="session")
-def applying(terraform: Terraform) -> Iterator[Running]:
-    """A running apply. The provider always waits 55 s after it sets a bucket's rules."""
-    running = terraform.start("apply", "-auto-approve")
+def bucket_root(terraform: Terraform) -> Terraform:
+    """Terraform in the root of the bucket, which lies in a folder of the AWS root."""
+    return initialized(terraform.folder / "storage", terraform.environment)
+
+
+@pytest.fixture(scope="session")
+def applying(terraform: Terraform, bucket_root: Terraform) -> Iterator[Applying]:
+    """A running apply of both roots. The provider always waits 55 s after it sets a bucket's rules."""
+    running = Applying(bucket_root, terraform)
     yield running
     running.kill()
 
 
 @pytest.fixture(scope="session")
-def applied(terraform: Terraform, applying: Running) -> Terraform:
+def applied(terraform: Terraform, applying: Applying) -> Terraform:
     """Terraform in the applied root; skips the test if there is no Terraform."""
     applying.succeeded()
     return terraform

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,6 +47,10 @@ class Running:
             pytest.fail(failure)
         return self._printed.read_text()
 
+    def is_running(self) -> bool:
+        """True until it has ended."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """Stops it and its providers if it still runs."""
         if self._process.poll() is None:
@@ -68,7 +73,8 @@ class Terraform:
         fixed |= {
             "GOGC": "400"
         }  # the provider's schema is large, and going over it again and again takes a sixth longer
-        self._environment = kept | dict(environment) | fixed
+        self.environment = dict(environment)
+        self._environment = kept | self.environment | fixed
 
     def start(self, *words: str) -> Running:
         """Starts `terraform` with these arguments."""
@@ -77,6 +83,44 @@ class Terraform:
     def run(self, *words: str) -> str:
         """The output of `terraform` with these arguments."""
         return self.start(*words).succeeded()
+
+
+class Applying:
+    """A running apply of two roots: of the second as soon as the first has its first resource, a bucket.
+
+    Args:
+        first: A root whose first resource the second one reads.
+        second: The other root.
+    """
+
+    def __init__(self, first: Terraform, second: Terraform) -> None:
+        self._ended = threading.Event()
+        self._first = first.start("apply", "-auto-approve")
+        self._second: Running | None = None
+        self._thread = threading.Thread(target=self._go_on, args=(first.folder, second))
+        self._thread.start()
+
+    def _go_on(self, folder: Path, second: Terraform) -> None:
+        printed = folder / "apply.out"
+        while "Creation complete" not in printed.read_text() and self._first.is_running():
+            if self._ended.wait(0.2):
+                return
+        self._second = second.start("apply", "-auto-approve")
+
+    def succeeded(self) -> None:
+        """Waits for both; fails the test if Terraform failed."""
+        self._first.succeeded()
+        self._thread.join()
+        assert self._second is not None
+        self._second.succeeded()
+
+    def kill(self) -> None:
+        """Stops what still runs."""
+        self._ended.set()
+        self._thread.join()
+        for running in (self._first, self._second):
+            if running is not None:
+                running.kill()
 
 
 def require_terraform() -> None:

@@ -136,16 +136,12 @@ def test_variables_and_outputs_are_those_of_aws() -> None:
         text = (ROOT.parent / cloud / f"{word}s.tf").read_text()
         return set(re.findall(rf'^{word} "(\w+)"', text, re.MULTILINE))
 
-    assert names("output", "gcp") ^ names("output", "aws") <= {"submitter", "target_uri"}
+    assert names("output", "gcp") == names("output", "aws")
     # On AWS credentials name the account, spot machines are bid for, labels are tags, and permissions have boundaries.
-    assert names("variable", "gcp") - names("variable", "aws") <= {
+    assert names("variable", "gcp") - names("variable", "aws") == {
         "labels", "project", "spark_disk_gib", "spark_project_role", "spark_spot",
-        "bucket", "debug_access", "kms_key", "network", "trainer_image", "trainer_zones",  # which AWS gets next
     }  # fmt: skip
-    assert names("variable", "aws") - names("variable", "gcp") <= {
-        "permissions_boundary", "spark_spot_max_usd", "tags",
-        "force_destroy", "keep_runs_days",  # which AWS no longer has here
-    }  # fmt: skip
+    assert names("variable", "aws") - names("variable", "gcp") == {"permissions_boundary", "spark_spot_max_usd", "tags"}
     assert names("variable", "gcp/storage") - names("variable", "aws/storage") == {"labels", "project"}
     assert names("variable", "aws/storage") - names("variable", "gcp/storage") == {"tags"}
     assert names("output", "gcp/storage") == names("output", "aws/storage")

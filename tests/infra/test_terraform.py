@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized, require_terraform
 
 ROOTS = sorted({path.parent for path in (REPOSITORY / "infra" / "terraform").glob("**/versions.tf")})
+THINGS = {"storage", "network", "identity", "spark", "trainers", "budget", "variables", "outputs", "versions"}
+FILES = {"terraform-aws": THINGS | {"endpoints", "firewall", "zones"}, "terraform-gcp": THINGS}
 STORAGE = {"storage", "variables", "outputs", "versions"}
 
 each_root = pytest.mark.parametrize("root", ROOTS, ids=lambda root: "-".join(root.parts[-2:]))
@@ -38,8 +41,7 @@ def test_plans_are_as_expected_and_bad_settings_are_rejected(tmp_path_factory: o
 
 @each_root
 def test_one_file_for_each_thing(root: Path) -> None:
-    things = {"storage", "network", "identity", "spark", "trainers", "budget", "variables", "outputs", "versions"}
-    assert {path.stem for path in root.glob("*.tf")} == (STORAGE if root.name == "storage" else things)
+    assert {path.stem for path in root.glob("*.tf")} == FILES.get("-".join(root.parts[-2:]), STORAGE)
 
 
 @each_root
@@ -65,4 +67,18 @@ def test_files_of_a_terraform_run_are_not_committed() -> None:
         return
     command = ["git", "-C", REPOSITORY, "ls-files", "infra"]
     files = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert not [name for name in files.splitlines() if ".terraform" in name or ".tfstate" in name]
+    assert not [name for name in files.splitlines() if ".terraform/" in name or ".tfstate" in name]
+
+
+def test_the_lock_files_fit_the_roots_and_the_provider_of_the_mirror(tmp_path: Path) -> None:
+    require_terraform()
+    version = "registry.terraform.io/hashicorp/aws/5.100.0/linux_amd64"
+    if not (Path(os.environ.get("TF_PLUGIN_DIR", "")) / version).is_dir():
+        pytest.skip("TF_PLUGIN_DIR has not the version that the lock files name")
+    folder = copied(tmp_path)
+    aws = REPOSITORY / "infra" / "terraform" / "aws"
+    for root, target in ((aws, folder), (aws / "storage", folder / "storage")):
+        shutil.copy(root / ".terraform.lock.hcl", target)
+        words = ("init", f"-plugin-dir={os.environ['TF_PLUGIN_DIR']}", "-lockfile=readonly")
+        assert Terraform(target, {}).start(*words).failure() == ""
+        assert (target / ".terraform.lock.hcl").read_text() == (root / ".terraform.lock.hcl").read_text()

@@ -20,29 +20,78 @@ def outputs(terraform: Terraform) -> dict[str, Any]:
 
 def test_outputs_are_the_target_document(applied: Terraform, client: Client) -> None:
     given = outputs(applied)
-    assert given.keys() == TargetConfig.model_fields.keys()
+    assert given.keys() == TargetConfig.model_fields.keys() | {"target_uri", "submitter"}
     target = load(str(applied.folder))
     in_bucket = client("s3").get_object(Bucket=BUCKET, Key="target.json")["Body"].read()
     assert parse(json.loads(in_bucket), "the bucket") == target == parse(given, "the outputs")
     assert target.bucket_uri == f"s3://{BUCKET}"
     assert target.spark_cluster.startswith("j-")
-    assert target.trainer_zones == ("us-east-1a", "us-east-1b", "us-east-1c")
+    assert target.trainer_zones == ("us-east-1a",)
     assert target.trainer_machines == ("m7i.xlarge", "m6i.xlarge", "m5.xlarge")
+    assert (target.trainer_spot, target.spark_spot, target.trainer_disk_gib) == (True, True, 50)
     assert target.endpoints == {}
+    assert given["target_uri"]["value"] == f"s3://{BUCKET}/target.json"
+    role = client("iam").get_role(RoleName="tested-submitter")["Role"]
+    assert given["submitter"]["value"] == role["Arn"]
+
+
+def settings_of_the_bucket(client: Client) -> dict[str, Any]:
+    """What protects the bucket and its objects; a missing setting is an error."""
+    s3 = client("s3")
+    encryption = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"][0]
+    return {
+        "closed": s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"],
+        "versions": s3.get_bucket_versioning(Bucket=BUCKET)["Status"],
+        "encryption": encryption["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"],
+        "policy": json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"],
+        "rules": {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]},
+        "owner": s3.get_bucket_ownership_controls(Bucket=BUCKET)["OwnershipControls"]["Rules"][0]["ObjectOwnership"],
+    }
 
 
 def test_the_bucket_is_private_encrypted_versioned_and_has_lifecycle_rules(applied: Terraform, client: Client) -> None:
-    s3 = client("s3")
-    assert all(s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"].values())
-    assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
-    encryption = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"][0]
-    assert encryption["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
-    (statement,) = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"]
+    settings = settings_of_the_bucket(client)
+    assert all(settings["closed"].values())
+    assert (settings["versions"], settings["encryption"]) == ("Enabled", "AES256")
+    assert settings["owner"] == "BucketOwnerEnforced"
+    (statement,) = settings["policy"]
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
-    rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]}
+    rules = settings["rules"]
     assert rules["leftovers"]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 2
     assert rules["runs"]["Filter"]["Prefix"] == "runs/"
     assert rules["runs"]["Expiration"]["Days"] == 365
+
+
+def changes(terraform: Terraform, *arguments: str) -> dict[str, Any]:
+    """What a plan would do, by address, leaving out what stays as it is."""
+    terraform.run("plan", "-out=again", *arguments)
+    return {
+        each["address"]: each["change"]
+        for each in json.loads(terraform.run("show", "-json", "again"))["resource_changes"]
+        if each["change"]["actions"] not in (["no-op"], ["read"])
+    }
+
+
+def test_a_missing_bucket_is_reported_with_the_command_that_makes_it(applied: Terraform) -> None:
+    failure = applied.start("plan", "-refresh=false", "-var=bucket=nowhere").failure()
+    assert "nowhere" in failure
+    assert "terraform -chdir=infra/terraform/aws/storage apply" in failure
+
+
+def test_the_bucket_of_version_0_5_changes_its_root_and_is_not_touched(
+    applied: Terraform, bucket_root: Terraform
+) -> None:
+    ours, storages = (json.loads((root.folder / "terraform.tfstate").read_text()) for root in (applied, bucket_root))
+    bucket = [each for each in storages["resources"] if each["mode"] == "managed"]
+    assert len(bucket) == 7
+    (applied.folder / "old.tfstate").write_text(json.dumps(ours | {"resources": ours["resources"] + bucket}))
+    forgets = changes(applied, "-state=old.tfstate", "-refresh=false")
+    of_bucket = {address: change["actions"] for address, change in forgets.items() if address.startswith("aws_s3_")}
+    assert of_bucket == {f"{each['type']}.{each['name']}": ["forget"] for each in bucket}
+
+    adopts = changes(bucket_root, "-state=new.tfstate", "-var=adopt=true")
+    assert adopts["aws_s3_bucket.runs"]["importing"] == {"id": BUCKET}
+    assert [change["actions"] for change in adopts.values() if "delete" in change["actions"]] == []
 
 
 def test_nothing_reaches_the_machines_from_outside(applied: Terraform, client: Client) -> None:
@@ -59,13 +108,20 @@ def test_nothing_reaches_the_machines_from_outside(applied: Terraform, client: C
     within = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
     groups = {group["GroupName"]: group for group in ec2.describe_security_groups(Filters=within)["SecurityGroups"]}
     assert groups["default"]["IpPermissions"] == groups["default"]["IpPermissionsEgress"] == []
-    assert all(not rule["IpRanges"] for group in groups.values() for rule in group["IpPermissions"])
+    from_addresses = {
+        (name, rule["FromPort"], address["CidrIp"])
+        for name, group in groups.items()
+        for rule in group["IpPermissions"]
+        for address in rule["IpRanges"]
+    }
+    assert from_addresses == {("tested-spark-service", 443, vpc["CidrBlock"])}
     trainers = groups["tested-trainers"]
     (rule,) = trainers["IpPermissions"]
     assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 0, 65535)
     assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [trainers["GroupId"]]
-    (endpoint,) = ec2.describe_vpc_endpoints(Filters=within)["VpcEndpoints"]
-    assert (endpoint["VpcEndpointType"], endpoint["ServiceName"]) == ("Gateway", "com.amazonaws.us-east-1.s3")
+    endpoints = {each["ServiceName"]: each for each in ec2.describe_vpc_endpoints(Filters=within)["VpcEndpoints"]}
+    assert endpoints.keys() == {"com.amazonaws.us-east-1.s3", "aws.api.us-east-1.emr-service-cell01"}
+    assert endpoints["com.amazonaws.us-east-1.s3"]["VpcEndpointType"] == "Gateway"
 
 
 def test_permissions_name_their_resources(applied: Terraform, client: Client) -> None:
@@ -147,30 +203,34 @@ def test_terraform_does_not_change_the_size_of_a_group(applied: Terraform, clien
     assert distribution["OnDemandPercentageAboveBaseCapacity"] == 0
     scaling.set_desired_capacity(AutoScalingGroupName="tested-trainers", DesiredCapacity=2)
 
-    applied.run("plan", "-out=again")
-    changes = {
-        each["address"]: each["change"]
-        for each in json.loads(applied.run("show", "-json", "again"))["resource_changes"]
-        if each["change"]["actions"] not in (["no-op"], ["read"])
-    }
-    assert all(change["actions"] == ["update"] for change in changes.values())
+    found = changes(applied)
+    assert all(change["actions"] == ["update"] for change in found.values())
     # What moto does not give back: these three, and the descriptions of rules.
-    others = [address for address in changes if not address.startswith("aws_vpc_security_group_")]
+    others = [address for address in found if not address.startswith("aws_vpc_security_group_")]
     assert set(others) <= {"aws_emr_cluster.spark", "aws_launch_template.trainers", "aws_autoscaling_group.trainers"}
-    cluster = changes["aws_emr_cluster.spark"]
+    cluster = found["aws_emr_cluster.spark"]
     differing = {key for key, value in cluster["after"].items() if value != cluster["before"].get(key)}
     assert differing <= {"auto_termination_policy", "unhealthy_node_replacement"}
-    trainers = changes["aws_autoscaling_group.trainers"]
+    trainers = found["aws_autoscaling_group.trainers"]
     assert trainers["before"]["desired_capacity"] == trainers["after"]["desired_capacity"] == 2
 
 
-def test_destroy_removes_every_resource(applied: Terraform, client: Client) -> None:
-    before = remains(client)
-    assert len(before) == 16  # or this would see nothing afterwards either
-    client("s3").put_object(Bucket=BUCKET, Key="runs/one/config.json", Body=b"{}")  # force_destroy is on
+def test_destroy_keeps_the_bucket_as_it_was_and_removes_every_other_resource(
+    applied: Terraform, bucket_root: Terraform, client: Client
+) -> None:
+    assert len(remains(client)) == 16  # or this would see nothing afterwards either
+    before = settings_of_the_bucket(client)
+    client("s3").put_object(Bucket=BUCKET, Key="runs/one/config.json", Body=b"{}")
     applied.run("destroy", "-auto-approve", "-refresh=false")  # nothing has changed since the last look
-    assert remains(client) == {}
+    assert remains(client).keys() == {"buckets"}
+    assert settings_of_the_bucket(client) == before
+    objects = {each["Key"] for each in client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
+    assert "runs/one/config.json" in objects
+    assert not objects & {"target.json", "bootstrap/spark-node.sh"}
     assert outputs(applied) == {}
+
+    bucket_root.run("destroy", "-auto-approve", "-refresh=false")  # force_destroy is on
+    assert remains(client) == {}
 
 
 def remains(client: Client) -> dict[str, list[str]]:

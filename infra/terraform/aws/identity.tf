@@ -1,15 +1,15 @@
 # Four roles with minimal rights: EMR itself, Spark nodes, trainers, and users who submit runs.
 
 locals {
-  objects     = { for prefix in ["runs", "code", "bootstrap", "logs"] : prefix => "${aws_s3_bucket.runs.arn}/${prefix}/*" }
-  coordinates = "${aws_s3_bucket.runs.arn}/trainers/${local.trainer_group}" # lease, assignment, machines' logs
+  objects     = { for prefix in ["runs", "code", "bootstrap", "logs"] : prefix => "${local.bucket_arn}/${prefix}/*" }
+  coordinates = "${local.bucket_arn}/trainers/${local.trainer_group}" # lease, assignment, machines' logs
 
   # Without the right to list, S3 answers "forbidden" instead of "not found".
   list_bucket = {
     Sid      = "ListBucket"
     Effect   = "Allow"
     Action   = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
-    Resource = [aws_s3_bucket.runs.arn]
+    Resource = [local.bucket_arn]
   }
 
   read_write = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
@@ -21,24 +21,41 @@ locals {
     Resource = [local.objects["runs"]]
   }
 
+  # S3 encrypts and decrypts on behalf of whoever reads and writes.
+  use_key = var.kms_key == null ? [] : [{
+    Sid       = "UseKeyOfTheBucket"
+    Effect    = "Allow"
+    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource  = [var.kms_key]
+    Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.${data.aws_partition.current.dns_suffix}" } }
+  }]
+
   trust_ec2 = jsonencode({
     Version   = "2012-10-17"
-    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "ec2.amazonaws.com" } }]
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = data.aws_service_principal.of["ec2"].name } }]
   })
+}
+
+data "aws_service_principal" "of" {
+  for_each = toset(["ec2", "elasticmapreduce"])
+
+  service_name = each.key
+  region       = var.region
 }
 
 # EMR itself.
 
 resource "aws_iam_role" "spark_service" {
-  name        = "${var.name}-spark-service"
-  description = "What EMR may do for the cluster ${var.name}"
+  name                 = "${var.name}-spark-service"
+  description          = "What EMR may do for the cluster ${var.name}"
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
-      Principal = { Service = "elasticmapreduce.amazonaws.com" }
+      Principal = { Service = data.aws_service_principal.of["elasticmapreduce"].name }
       Condition = {
         StringEquals = { "aws:SourceAccount" = local.account }
         ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:elasticmapreduce:${var.region}:${local.account}:*" }
@@ -58,22 +75,33 @@ resource "aws_iam_role_policy" "spark_service" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "PassNodeRole"
-      Effect    = "Allow"
-      Action    = "iam:PassRole"
-      Resource  = aws_iam_role.spark_node.arn
-      Condition = { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } }
-    }]
+    Statement = concat(
+      [{
+        Sid       = "PassNodeRole"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = aws_iam_role.spark_node.arn
+        Condition = { StringEquals = { "iam:PassedToService" = data.aws_service_principal.of["ec2"].name } }
+      }],
+      # An account that never used the spot market lacks that service's role, and the managed policy does not let EMR make it.
+      local.spark_spot ? [{
+        Sid       = "FirstUseOfSpot"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "arn:${local.partition}:iam::${local.account}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        Condition = { StringEquals = { "iam:AWSServiceName" = "spot.amazonaws.com" } }
+      }] : [],
+    )
   })
 }
 
 # Spark nodes: the driver and the executors.
 
 resource "aws_iam_role" "spark_node" {
-  name               = "${var.name}-spark-node"
-  description        = "What Spark nodes of ${var.name} may do"
-  assume_role_policy = local.trust_ec2
+  name                 = "${var.name}-spark-node"
+  description          = "What Spark nodes of ${var.name} may do"
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.trust_ec2
 }
 
 resource "aws_iam_instance_profile" "spark_node" {
@@ -94,6 +122,7 @@ resource "aws_iam_role_policy" "spark_node" {
         { Sid = "ReadCode", Effect = "Allow", Action = ["s3:GetObject"], Resource = [local.objects["code"], local.objects["bootstrap"]] },
         { Sid = "WriteLogs", Effect = "Allow", Action = ["s3:PutObject"], Resource = [local.objects["logs"]] },
       ],
+      local.use_key,
       length(var.read_buckets) == 0 ? [] : [{
         Sid      = "ReadBars"
         Effect   = "Allow"
@@ -107,9 +136,10 @@ resource "aws_iam_role_policy" "spark_node" {
 # Trainers.
 
 resource "aws_iam_role" "trainer" {
-  name               = "${var.name}-trainer"
-  description        = "What trainer machines of ${var.name} may do"
-  assume_role_policy = local.trust_ec2
+  name                 = "${var.name}-trainer"
+  description          = "What trainer machines of ${var.name} may do"
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.trust_ec2
 }
 
 resource "aws_iam_instance_profile" "trainer" {
@@ -118,32 +148,47 @@ resource "aws_iam_instance_profile" "trainer" {
 }
 
 resource "aws_iam_role_policy" "trainer" {
+  # checkov:skip=CKV_AWS_355:The calls of Session Manager, which `debug_access` allows, take no resource.
+  # checkov:skip=CKV_AWS_290:As above.
   name = "training"
   role = aws_iam_role.trainer.id
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      local.list_bucket,
-      local.work_on_runs,
-      { Sid = "ReadCode", Effect = "Allow", Action = ["s3:GetObject"], Resource = [local.objects["code"]] },
-      { Sid = "ReadAssignment", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.coordinates}/assignment.json"] },
-      { Sid = "WriteMachineLog", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["${local.coordinates}/machines/*"] },
-      {
-        Sid      = "RemoveItself"
-        Effect   = "Allow"
-        Action   = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
-        Resource = [aws_autoscaling_group.trainers.arn]
-      },
-    ]
+    Statement = concat(
+      [
+        local.list_bucket,
+        local.work_on_runs,
+        { Sid = "ReadCode", Effect = "Allow", Action = ["s3:GetObject"], Resource = [local.objects["code"]] },
+        { Sid = "ReadAssignment", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.coordinates}/assignment.json"] },
+        { Sid = "WriteMachineLog", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["${local.coordinates}/machines/*"] },
+        {
+          Sid      = "RemoveItself"
+          Effect   = "Allow"
+          Action   = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
+          Resource = [aws_autoscaling_group.trainers.arn]
+        },
+      ],
+      local.use_key,
+      var.debug_access ? [{
+        Sid    = "SessionManager"
+        Effect = "Allow"
+        Action = [
+          "ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+          "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+        ]
+        Resource = ["*"]
+      }] : [],
+    )
   })
 }
 
 # Whoever submits runs.
 
 resource "aws_iam_role" "submitter" {
-  name        = "${var.name}-submitter"
-  description = "What `cloudlstm submit` needs, and no more"
+  name                 = "${var.name}-submitter"
+  description          = "What `cloudlstm submit` needs, and no more"
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -162,7 +207,7 @@ resource "aws_iam_role_policy" "submitter" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.use_key, [
       local.list_bucket,
       {
         Sid      = "WorkOnRunsAndCode"
@@ -174,7 +219,7 @@ resource "aws_iam_role_policy" "submitter" {
         Sid      = "ReadTargetAndLogs"
         Effect   = "Allow"
         Action   = ["s3:GetObject"]
-        Resource = ["${aws_s3_bucket.runs.arn}/target.json", local.objects["logs"]]
+        Resource = ["${local.bucket_arn}/target.json", local.objects["logs"]]
       },
       {
         Sid    = "RunSteps"
@@ -205,10 +250,10 @@ resource "aws_iam_role_policy" "submitter" {
         Effect = "Allow"
         Action = [
           "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
-          "autoscaling:DescribeScheduledActions", "ec2:DescribeInstances", "tag:GetResources",
+          "autoscaling:DescribeScheduledActions", "ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "tag:GetResources",
         ]
         Resource = ["*"]
       },
-    ]
+    ])
   })
 }

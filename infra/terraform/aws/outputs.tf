@@ -20,12 +20,12 @@ locals {
     spark_idle_minutes = var.spark_idle_minutes
     log_uri            = local.log_uri
     trainer_group      = aws_autoscaling_group.trainers.name
-    trainer_zones      = local.zones
+    trainer_zones      = local.trainer_zones
     trainer_machines   = local.trainer_machines
     trainer_gpu        = var.trainer_gpu
     trainer_max        = var.trainer_max
     trainer_spot       = var.trainer_spot
-    trainer_disk_gib   = var.trainer_disk_gib
+    trainer_disk_gib   = local.trainer_disk_gib
     trainer_python     = var.trainer_python
     trainer_port       = local.trainer_port
     max_hours          = var.max_hours
@@ -35,11 +35,10 @@ locals {
 }
 
 resource "aws_s3_object" "target" {
-  bucket       = aws_s3_bucket.runs.id
+  bucket       = data.aws_s3_bucket.runs.id
   key          = "target.json"
   content      = jsonencode(local.target)
   content_type = "application/json"
-  depends_on   = [aws_s3_bucket_versioning.runs]
 }
 
 output "contract_version" {
@@ -185,4 +184,16 @@ output "egress" {
 output "endpoints" {
   description = "Service to URL, for emulators that no standard variable points to."
   value       = local.target.endpoints
+}
+
+# What is no key of the document.
+
+output "target_uri" {
+  description = "The document in the bucket, for `--target` on machines that have no state."
+  value       = "${local.bucket_uri}/${aws_s3_object.target.key}"
+}
+
+output "submitter" {
+  description = "ARN of the role with the rights to submit runs."
+  value       = aws_iam_role.submitter.arn
 }

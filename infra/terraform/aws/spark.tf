@@ -12,15 +12,14 @@ locals {
 }
 
 resource "aws_s3_object" "spark_bootstrap" {
-  bucket      = aws_s3_bucket.runs.id
+  bucket      = data.aws_s3_bucket.runs.id
   key         = "bootstrap/spark-node.sh"
   source      = "${path.module}/../../../bootstrap/spark-node.sh"
   source_hash = filesha256("${path.module}/../../../bootstrap/spark-node.sh")
-  depends_on  = [aws_s3_bucket_versioning.runs]
 }
 
 resource "aws_emr_security_configuration" "spark" {
-  # checkov:skip=CKV_AWS_171:Objects are encrypted by the bucket, see storage.tf.
+  # checkov:skip=CKV_AWS_171:Objects are encrypted by the bucket, see storage/storage.tf.
   # checkov:skip=CKV_AWS_349:Local disks hold shuffled prices for minutes, and need a key of one's own, with rights on it for three roles.
   # checkov:skip=CKV_AWS_350:As above; where an account encrypts EBS by default, these disks are encrypted too.
   # checkov:skip=CKV_AWS_351:Nodes talk within one subnet and two security groups; certificates would have to lie in the bucket.
@@ -49,7 +48,7 @@ resource "aws_emr_cluster" "spark" {
 
   ec2_attributes {
     instance_profile                  = aws_iam_instance_profile.spark_node.arn
-    subnet_id                         = aws_subnet.private[local.zones[0]].id
+    subnet_id                         = local.subnets[local.spark_zone]
     emr_managed_master_security_group = aws_security_group.spark["primary"].id
     emr_managed_slave_security_group  = aws_security_group.spark["node"].id
     service_access_security_group     = aws_security_group.spark["service"].id
@@ -105,10 +104,11 @@ resource "aws_emr_cluster" "spark" {
     aws_route.public,
     aws_route_table_association.private,
     aws_route_table_association.public,
-    aws_s3_bucket_policy.runs,
+    aws_vpc_endpoint.emr,
     aws_vpc_endpoint.s3,
     aws_vpc_security_group_egress_rule.web,
     aws_vpc_security_group_egress_rule.within,
+    aws_vpc_security_group_ingress_rule.emr,
     aws_vpc_security_group_ingress_rule.within,
   ]
 }

@@ -1,4 +1,4 @@
-# One private bucket holds runs, code, logs and the target document.
+# The bucket of runs, which the root in storage/ makes and keeps. Here only Terraform's own two objects are put into it.
 
 data "aws_caller_identity" "current" {}
 
@@ -7,130 +7,69 @@ data "aws_partition" "current" {}
 locals {
   account    = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
-  bucket_uri = "s3://${aws_s3_bucket.runs.bucket}"
+  bucket_uri = "s3://${data.aws_s3_bucket.runs.bucket}"
+  bucket_arn = data.aws_s3_bucket.runs.arn
 }
 
-resource "aws_s3_bucket" "runs" {
-  # checkov:skip=CKV_AWS_18:An access log needs a second bucket; CloudTrail's data events serve those who must know.
-  # checkov:skip=CKV_AWS_144:A run can be made again from its configuration; a copy in another region is not worth its cost.
-  # checkov:skip=CKV_AWS_145:SSE-S3 keeps objects encrypted; a key of one's own adds cost and rights, and keeps nobody else out.
-  # checkov:skip=CKV2_AWS_62:Nothing waits for the bucket's events.
-  bucket        = "${var.name}-${local.account}-${var.region}"
-  force_destroy = var.force_destroy
+# Terraform shows the next line when there is no such bucket.
+data "aws_s3_bucket" "runs" { # made by: terraform -chdir=infra/terraform/aws/storage apply
+  bucket = coalesce(var.bucket, "${var.name}-${local.account}-${var.region}")
 }
 
-resource "aws_s3_bucket_ownership_controls" "runs" {
-  bucket = aws_s3_bucket.runs.id
+# Before version 0.6 this root had the bucket in its state: it forgets it, and storage/ takes it over with -var adopt=true.
 
-  rule {
-    object_ownership = "BucketOwnerEnforced"
+removed {
+  from = aws_s3_bucket.runs
+
+  lifecycle {
+    destroy = false
   }
 }
 
-resource "aws_s3_bucket_public_access_block" "runs" {
-  bucket                  = aws_s3_bucket.runs.id
-  block_public_acls       = true
-  block_public_policy     = true
-  ignore_public_acls      = true
-  restrict_public_buckets = true
-}
+removed {
+  from = aws_s3_bucket_ownership_controls.runs
 
-resource "aws_s3_bucket_server_side_encryption_configuration" "runs" {
-  bucket = aws_s3_bucket.runs.id
-
-  rule {
-    apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
-    }
+  lifecycle {
+    destroy = false
   }
 }
 
-resource "aws_s3_bucket_versioning" "runs" {
-  bucket = aws_s3_bucket.runs.id
+removed {
+  from = aws_s3_bucket_public_access_block.runs
 
-  versioning_configuration {
-    status = "Enabled"
+  lifecycle {
+    destroy = false
   }
 }
 
-resource "aws_s3_bucket_lifecycle_configuration" "runs" {
-  bucket     = aws_s3_bucket.runs.id
-  depends_on = [aws_s3_bucket_versioning.runs]
+removed {
+  from = aws_s3_bucket_server_side_encryption_configuration.runs
 
-  rule {
-    id     = "leftovers"
-    status = "Enabled"
-
-    filter {}
-
-    abort_incomplete_multipart_upload {
-      days_after_initiation = 2
-    }
-
-    # Progress objects are rewritten every few seconds: old versions are there to undo a mistake, not to keep.
-    noncurrent_version_expiration {
-      noncurrent_days = 7
-    }
-
-    expiration {
-      expired_object_delete_marker = true
-    }
-  }
-
-  rule {
-    id     = "logs"
-    status = "Enabled"
-
-    filter {
-      prefix = "logs/"
-    }
-
-    expiration {
-      days = 30
-    }
-  }
-
-  rule {
-    id     = "runs"
-    status = var.keep_runs_days == null ? "Disabled" : "Enabled"
-
-    filter {
-      prefix = "runs/"
-    }
-
-    expiration {
-      days = coalesce(var.keep_runs_days, 365)
-    }
-  }
-
-  # Code is named by its content and uploaded again where it is missing, so it may go with the runs.
-  rule {
-    id     = "code"
-    status = var.keep_runs_days == null ? "Disabled" : "Enabled"
-
-    filter {
-      prefix = "code/"
-    }
-
-    expiration {
-      days = coalesce(var.keep_runs_days, 365)
-    }
+  lifecycle {
+    destroy = false
   }
 }
 
-resource "aws_s3_bucket_policy" "runs" {
-  bucket     = aws_s3_bucket.runs.id
-  depends_on = [aws_s3_bucket_public_access_block.runs] # the two may not be changed at once
+removed {
+  from = aws_s3_bucket_versioning.runs
 
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "OnlyTLS"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "s3:*"
-      Resource  = [aws_s3_bucket.runs.arn, "${aws_s3_bucket.runs.arn}/*"]
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
-  })
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_s3_bucket_lifecycle_configuration.runs
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_s3_bucket_policy.runs
+
+  lifecycle {
+    destroy = false
+  }
 }

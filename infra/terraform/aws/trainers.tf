@@ -3,6 +3,7 @@
 locals {
   trainer_group = "${var.name}-trainers"
   trainer_port  = 8470
+  trainer_tags  = merge(var.tags, { Name = local.trainer_group, cloudlstm = var.name })
 
   trainer_usual = {
     none = ["m7i.xlarge", "m6i.xlarge", "m5.xlarge"]
@@ -14,11 +15,19 @@ locals {
   trainer_machines = length(var.trainer_machines) > 0 ? var.trainer_machines : local.trainer_usual[var.trainer_gpu]
 
   # Amazon Linux in both cases, with the AWS command line; the second one with NVIDIA's driver and no framework.
-  trainer_image = (
+  trainer_image = coalesce(
+    var.trainer_image,
     var.trainer_gpu == "none"
     ? "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
     : "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
   )
+  trainer_disk_gib = coalesce(var.trainer_disk_gib, var.trainer_gpu == "none" ? 50 : 100)
+
+  # EC2 starts no machine whose disk is smaller than its image.
+  trainer_image_gib = max(0, [
+    for disk in data.aws_ami.trainer.block_device_mappings : tonumber(lookup(disk.ebs, "volume_size", "0"))
+    if disk.device_name == data.aws_ami.trainer.root_device_name
+  ]...)
 
   trainer_environment = {
     CLOUDLSTM_CLOUD      = "aws"
@@ -38,7 +47,18 @@ locals {
 }
 
 data "aws_ssm_parameter" "trainer_image" {
+  count = startswith(local.trainer_image, "/") ? 1 : 0
+
   name = local.trainer_image
+}
+
+data "aws_ami" "trainer" {
+  include_deprecated = true
+
+  filter {
+    name   = "image-id"
+    values = [startswith(local.trainer_image, "/") ? data.aws_ssm_parameter.trainer_image[0].insecure_value : local.trainer_image]
+  }
 }
 
 data "aws_ec2_instance_type" "trainer" {
@@ -49,7 +69,7 @@ data "aws_ec2_instance_type" "trainer" {
 
 resource "aws_launch_template" "trainers" {
   name                                 = local.trainer_group
-  image_id                             = data.aws_ssm_parameter.trainer_image.insecure_value
+  image_id                             = data.aws_ami.trainer.id
   instance_initiated_shutdown_behavior = "terminate"
   update_default_version               = true
   user_data                            = base64encode(local.trainer_user_data)
@@ -66,12 +86,12 @@ resource "aws_launch_template" "trainers" {
   }
 
   block_device_mappings {
-    device_name = "/dev/xvda"
+    device_name = data.aws_ami.trainer.root_device_name
 
     ebs {
       delete_on_termination = true
       encrypted             = true
-      volume_size           = var.trainer_disk_gib
+      volume_size           = local.trainer_disk_gib
       volume_type           = "gp3"
     }
   }
@@ -81,7 +101,7 @@ resource "aws_launch_template" "trainers" {
 
     content {
       resource_type = tag_specifications.value
-      tags          = { Name = local.trainer_group, cloudlstm = var.name }
+      tags          = local.trainer_tags
     }
   }
 
@@ -99,8 +119,17 @@ resource "aws_launch_template" "trainers" {
       error_message = "trainer_machines (${join(", ", local.trainer_machines)}) must each carry trainer_gpu = ${var.trainer_gpu}."
     }
     precondition {
-      condition     = length(local.trainer_user_data) <= 16384
+      # In base64, because EC2 counts bytes and length() characters.
+      condition     = length(base64encode(local.trainer_user_data)) <= ceil(16384 / 3) * 4
       error_message = "bootstrap/trainer.sh has outgrown the 16 KiB of EC2's user data."
+    }
+    precondition {
+      condition     = data.aws_ami.trainer.architecture == "x86_64"
+      error_message = "trainer_image ${local.trainer_image} is not for x86-64."
+    }
+    precondition {
+      condition     = local.trainer_disk_gib >= local.trainer_image_gib
+      error_message = "trainer_disk_gib = ${local.trainer_disk_gib} is less than the ${local.trainer_image_gib} GiB of the image: EC2 would start no trainer."
     }
   }
 }
@@ -110,7 +139,7 @@ resource "aws_autoscaling_group" "trainers" {
   min_size                  = 0
   desired_capacity          = 0
   max_size                  = var.trainer_max
-  vpc_zone_identifier       = [for subnet in aws_subnet.private : subnet.id]
+  vpc_zone_identifier       = [for zone in local.trainer_zones : local.subnets[zone]]
   health_check_type         = "EC2"
   wait_for_capacity_timeout = "0"
   suspended_processes       = ["AZRebalance"] # it would end a machine in the middle of its work
@@ -140,7 +169,7 @@ resource "aws_autoscaling_group" "trainers" {
   }
 
   dynamic "tag" {
-    for_each = { Name = local.trainer_group, cloudlstm = var.name }
+    for_each = local.trainer_tags
 
     content {
       key                 = tag.key
@@ -158,6 +187,7 @@ resource "aws_autoscaling_group" "trainers" {
     aws_route.nat,
     aws_route_table_association.private,
     aws_vpc_endpoint.s3,
+    aws_vpc_endpoint.services,
     aws_vpc_security_group_egress_rule.web,
     aws_vpc_security_group_egress_rule.within,
     aws_vpc_security_group_ingress_rule.within,

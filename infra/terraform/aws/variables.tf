@@ -1,5 +1,16 @@
 # Costs are estimates for us-east-1 in November 2026, on demand, without tax. README.md adds them up.
 
+variable "bucket" {
+  description = "Name of the bucket that the root in storage/ made; null: `<name>-<account>-<region>`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket is null or the bare name of a bucket: no s3://, no path."
+  }
+}
+
 variable "budget" {
   description = "Mails these addresses when the account's cost of a month nears its limit. `only_tagged` counts just what carries our tag: activate `cloudlstm` as a cost allocation tag first, or it counts nothing."
   type = object({
@@ -15,8 +26,14 @@ variable "budget" {
   }
 }
 
+variable "debug_access" {
+  description = "Lets those whom your account allows it open a shell on trainers by SSM Session Manager. No port opens; with egress \"none\" two more endpoints are made."
+  type        = bool
+  default     = false
+}
+
 variable "egress" {
-  description = "How the machines reach the internet. `nat`: a NAT gateway, about 36 USD a month (5 cents an hour) plus 4.5 cents a GB, from apply to destroy. `none`: not at all; then source yahoo cannot be fetched, and trainers need an image and a package index of your own."
+  description = "How the machines reach the internet. `nat`: a NAT gateway, about 36 USD a month (5 cents an hour) plus 4.5 cents a GB, from apply to destroy. `none`: not at all; then source yahoo cannot be fetched; trainers take Python and packages from the bucket, and reach Auto Scaling by an endpoint of 1 cent an hour."
   type        = string
   default     = "nat"
 
@@ -26,20 +43,14 @@ variable "egress" {
   }
 }
 
-variable "force_destroy" {
-  description = "Lets `terraform destroy` delete the bucket with every run in it. Must be applied before the destroy."
-  type        = bool
-  default     = false
-}
-
-variable "keep_runs_days" {
-  description = "Days after which a run's objects are deleted; null keeps them for ever. Storage costs about 2.3 cents a GB and month."
-  type        = number
-  default     = 365
+variable "kms_key" {
+  description = "ARN of the KMS key that encrypts the bucket, as given to the root in storage/: lets nodes, trainers and submitters use it. null: the bucket has no key of its own."
+  type        = string
+  default     = null
 
   validation {
-    condition     = var.keep_runs_days == null || try(var.keep_runs_days >= 7 && floor(var.keep_runs_days) == var.keep_runs_days, false)
-    error_message = "keep_runs_days is null or a whole number of at least 7."
+    condition     = var.kms_key == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key))
+    error_message = "kms_key is null or the ARN of a key (not of an alias)."
   }
 }
 
@@ -65,14 +76,43 @@ variable "name" {
   }
 }
 
+variable "network" {
+  description = "A network that exists, instead of one of its own: `{ vpc_id, subnet_ids, endpoints }`, with private subnets that reach S3 and, with egress \"nat\", the internet. `endpoints = false`: the interface endpoints that machines need are there already."
+  type = object({
+    vpc_id     = string
+    subnet_ids = list(string)
+    endpoints  = optional(bool, true)
+  })
+  default = null
+
+  validation {
+    condition = var.network == null || try(
+      can(regex("^vpc-[0-9a-f]+$", var.network.vpc_id)) && length(var.network.subnet_ids) > 0 &&
+      alltrue([for id in var.network.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))]), false
+    )
+    error_message = "network has the id of a VPC and the ids of at least one of its subnets."
+  }
+}
+
 variable "network_cidr" {
-  description = "Addresses of the network; each of its subnets takes an eighth."
+  description = "Addresses of the network; each of its subnets takes an eighth. Not used with `network`."
   type        = string
   default     = "10.40.0.0/16"
 
   validation {
     condition     = can(cidrhost(var.network_cidr, 0)) && try(tonumber(split("/", var.network_cidr)[1]) >= 16 && tonumber(split("/", var.network_cidr)[1]) <= 24, false)
     error_message = "network_cidr is an IPv4 network from /16 to /24, such as 10.40.0.0/16."
+  }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of a policy that bounds the rights of the four roles, where your account asks for one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::(aws|[0-9]{12}):policy/.+$", var.permissions_boundary))
+    error_message = "permissions_boundary is null or the ARN of a policy."
   }
 }
 
@@ -176,14 +216,29 @@ variable "submitters" {
   }
 }
 
-variable "trainer_disk_gib" {
-  description = "Disk of a trainer machine in GiB; about 8 cents a GiB and month, only while it lives."
-  type        = number
-  default     = 100
+variable "tags" {
+  description = "Further tags of everything, as your account's rules ask for."
+  type        = map(string)
+  default     = {}
 
   validation {
-    condition     = var.trainer_disk_gib >= 60 && var.trainer_disk_gib <= 2000 && floor(var.trainer_disk_gib) == var.trainer_disk_gib
-    error_message = "trainer_disk_gib is a whole number from 60 to 2000: image, CUDA and TensorFlow take 40."
+    condition     = length(setintersection(keys(var.tags), ["Name", "cloudlstm", "for-use-with-amazon-emr-managed-policies"])) == 0
+    error_message = "The tags Name, cloudlstm and for-use-with-amazon-emr-managed-policies are set already."
+  }
+}
+
+variable "trainer_disk_gib" {
+  description = "Disk of a trainer machine in GiB; null: 100 with a GPU, 50 without. About 8 cents a GiB and month, only while it lives."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.trainer_disk_gib == null || try(var.trainer_disk_gib <= 2000 && floor(var.trainer_disk_gib) == var.trainer_disk_gib, false)
+    error_message = "trainer_disk_gib is null or a whole number up to 2000."
+  }
+  validation {
+    condition     = var.trainer_disk_gib == null || try(var.trainer_disk_gib >= (var.trainer_gpu != "none" && var.trainer_image == null ? 80 : 20), false)
+    error_message = "trainer_disk_gib is at least 80 with a GPU (the image with NVIDIA's driver takes 75), and at least 20 without or with an image of your own."
   }
 }
 
@@ -195,6 +250,17 @@ variable "trainer_gpu" {
   validation {
     condition     = contains(["none", "t4", "l4", "a10g", "l40s"], var.trainer_gpu)
     error_message = "trainer_gpu is one of none, t4, l4, a10g, l40s."
+  }
+}
+
+variable "trainer_image" {
+  description = "The trainers' image, x86-64 with systemd, curl and the AWS command line: id of an AMI, or name of an SSM parameter that holds one. null: Amazon Linux 2023, with NVIDIA's driver if there is a GPU."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.trainer_image == null || can(regex("^(ami-[0-9a-f]+|/[A-Za-z0-9._/-]+)$", var.trainer_image))
+    error_message = "trainer_image is null, the id of an AMI such as ami-0123456789abcdef0, or the name of an SSM parameter, which begins with a slash."
   }
 }
 
@@ -237,8 +303,19 @@ variable "trainer_spot" {
   default     = false
 }
 
+variable "trainer_zones" {
+  description = "Number of zones over which trainers spread. 1: they are near each other, and nothing is paid for traffic between zones. More: a scarce machine is found sooner, but several trainers of one run exchange gradients across zones, for 1 cent a GB each way."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.trainer_zones >= 1 && var.trainer_zones <= 6 && floor(var.trainer_zones) == var.trainer_zones
+    error_message = "trainer_zones is a whole number from 1 to 6."
+  }
+}
+
 variable "zones" {
-  description = "Letters of the availability zones to spread over, as in us-east-1a; Spark takes the first. More zones find a scarce machine sooner. Add new ones at the end: the order gives the subnets their addresses."
+  description = "Letters of availability zones that may be used, as in us-east-1a, in order of preference. Spark takes the first that offers its machine, trainers the first `trainer_zones`. Add new ones at the end: the order gives the subnets their addresses. Not used with `network`."
   type        = list(string)
   default     = ["a", "b", "c"]
 

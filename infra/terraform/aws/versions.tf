@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.9"
+  required_version = ">= 1.11"
 
   required_providers {
     aws = {
@@ -15,6 +15,6 @@ provider "aws" {
   region = var.region
 
   default_tags {
-    tags = { cloudlstm = var.name }
+    tags = merge(var.tags, { cloudlstm = var.name })
   }
 }

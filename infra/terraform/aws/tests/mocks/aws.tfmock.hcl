@@ -9,7 +9,36 @@ mock_data "aws_caller_identity" {
 }
 
 mock_data "aws_partition" {
-  defaults = { partition = "aws" }
+  defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
+}
+
+mock_data "aws_service_principal" {
+  defaults = { name = "mock.amazonaws.com" }
+}
+
+mock_data "aws_s3_bucket" {
+  defaults = { id = "cloudlstm-123456789012-us-east-1", arn = "arn:aws:s3:::cloudlstm-123456789012-us-east-1" }
+}
+
+mock_data "aws_ec2_instance_type_offerings" {
+  defaults = { locations = ["us-east-1a", "us-east-1b", "us-east-1c"] }
+}
+
+mock_data "aws_ami" {
+  defaults = {
+    id                    = "ami-0123456789abcdef0"
+    architecture          = "x86_64"
+    root_device_name      = "/dev/xvda"
+    block_device_mappings = [{ device_name = "/dev/xvda", ebs = { volume_size = "75" }, no_device = "", virtual_name = "" }]
+  }
+}
+
+mock_data "aws_vpc" {
+  defaults = {
+    enable_dns_hostnames    = true
+    enable_dns_support      = true
+    cidr_block_associations = [{ association_id = "mock", cidr_block = "172.16.0.0/16", state = "associated" }]
+  }
 }
 
 mock_data "aws_ec2_instance_type" {
@@ -29,10 +58,6 @@ mock_resource "aws_iam_role" {
 
 mock_resource "aws_iam_instance_profile" {
   defaults = { arn = "arn:aws:iam::123456789012:instance-profile/mock" }
-}
-
-mock_resource "aws_s3_bucket" {
-  defaults = { arn = "arn:aws:s3:::cloudlstm-123456789012-us-east-1" }
 }
 
 mock_resource "aws_launch_template" {
