@@ -177,7 +177,7 @@ variable "spark_idle_minutes" {
 }
 
 variable "spark_machine" {
-  description = "Machine type of every Spark node, x86-64. n2-standard-4: about 25 cents an hour and node, Dataproc's fee and the disk included."
+  description = "Machine type of every Spark node, x86-64. n2-standard-4: about 24 cents an hour and node, Dataproc's fee and the disk included."
   type        = string
   default     = "n2-standard-4"
 
