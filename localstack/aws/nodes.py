@@ -167,11 +167,13 @@ class Nodes:
                 f"Instances ({SPOT_ROLE}).",
             )
         held = cluster.master_security_group if group.role == "MASTER" else cluster.slave_security_group
+        tags = {"aws:elasticmapreduce:job-flow-id": cluster.id, "aws:elasticmapreduce:instance-group-role": group.role}
         try:
             reservation = ec2.run_instances(
                 models.EXAMPLE_AMI_ID, int(group.num_instances), None, [], instance_type=group.instance_type,
                 is_instance_type_default=False, subnet_id=cluster.ec2_subnet_id,
-                security_group_ids=[held] if held else [], **({"instance_market_options": "spot"} if spot else {}),
+                security_group_ids=[held] if held else [], tags={"instance": tags},
+                **({"instance_market_options": "spot"} if spot else {}),
             )  # fmt: skip
         except EC2ClientError as error:
             raise _node_error(error, group.instance_type) from None

@@ -17,7 +17,7 @@ SERVER_ENVIRONMENT = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
 RELEASE = "emr-spark-8.1.0"
 MACHINE = "c7i.xlarge"
 SPARK_MACHINE = "m7i.xlarge"
-_SERVICES = ("autoscaling", "ec2", "emr", "iam", "ssm", "sts")
+_SERVICES = ("autoscaling", "ec2", "emr", "iam", "service-quotas", "ssm", "sts")
 
 
 def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from cloudlstm.targets import polling
 from cloudlstm.targets.base import JobState
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp import client, spark, trainers
-from cloudlstm.targets.gcp.account import GcpAccount, cpu_quota, gpu_quota
+from cloudlstm.targets.gcp.account import GcpAccount
+from cloudlstm.targets.gcp.quotas import cpu_quota, gpu_quota
 from cloudlstm.targets.gcp.spark import DataprocSpark
 from cloudlstm.targets.gcp.trainers import ManagedTrainers
 from targets.foreign_server import ForeignServer
@@ -315,34 +316,39 @@ def quotas(**limits: tuple[int, int]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("gpu", "region", "project", "output"),
+    ("machines", "region", "project", "output"),
     [
-        ("l4", {"NVIDIA_L4_GPUS": (8, 2)}, {"GPUS_ALL_REGIONS": (8, 0)}, "4 of 6 GPUs free in europe-west4"),
-        (
-            "l4",
-            {"NVIDIA_L4_GPUS": (4, 1)},
-            {},
-            "3 are allowed (try: ask for more under IAM & Admin > Quotas, or train.w",
-        ),
-        ("l4", {"NVIDIA_L4_GPUS": (0, 0), "PREEMPTIBLE_NVIDIA_L4_GPUS": (4, 0)}, {}, "4 of 4 GPUs"),
+        ("l4", {"NVIDIA_L4_GPUS": (8, 2)}, {"GPUS_ALL_REGIONS": (8, 0)}, "would need 4 of 6 GPUs free in europe-west4"),
+        ("l4", {"NVIDIA_L4_GPUS": (4, 1)}, {}, "3 are allowed (try: ask for more under IAM & Admin > Quotas, or train"),
+        ("l4", {"NVIDIA_L4_GPUS": (0, 0), "PREEMPTIBLE_NVIDIA_L4_GPUS": (4, 0)}, {},
+         "(quota NVIDIA_L4_GPUS), and 0 are allowed (try: ask for more under IAM & Admin > Quotas)"),
+        ("l4 spot", {"NVIDIA_L4_GPUS": (0, 0), "PREEMPTIBLE_NVIDIA_L4_GPUS": (4, 0)}, {},
+         "4 of 4 GPUs free in europe-west4 (quota PREEMPTIBLE_NVIDIA_L4_GPUS)"),
+        ("l4 spot", {"NVIDIA_L4_GPUS": (4, 0), "PREEMPTIBLE_NVIDIA_L4_GPUS": (0, 0)}, {}, "(quota NVIDIA_L4_GPUS)"),
         ("l4", {"NVIDIA_L4_GPUS": (8, 0)}, {"GPUS_ALL_REGIONS": (1, 0)}, "in all regions (quota GPUS_ALL_REGIONS)"),
-        ("l4", {}, {}, "there is no quota NVIDIA_L4_GPUS"),
+        ("l4", {"NVIDIA_L4_GPUS": (8, 0), "CPUS": (8, 0)}, {}, "4 trainers more need 16 vCPUs free in europe-west4"),
+        ("l4", {}, {}, "there is no quota NVIDIA_L4_GPUS; Spark at its largest takes 20 vCPUs"),
         ("none", {"CPUS": (24, 0)}, {"CPUS_ALL_REGIONS": (32, 0)}, "16 of 24 vCPUs"),
-        ("none", {"G2_CPUS": (12, 0), "CPUS": (24, 0)}, {}, "4 trainers need 16 vCPUs free in europe-west4"),
+        ("none", {"G2_CPUS": (12, 0), "CPUS": (24, 0)}, {}, "4 trainers more need 16 vCPUs free in europe-west4"),
+        ("none spot", {"CPUS": (0, 0), "PREEMPTIBLE_CPUS": (16, 0)}, {}, "(quota PREEMPTIBLE_CPUS)"),
+        ("none", {"CPUS": (24, 0), "SSD_TOTAL_GB": (500, 150)}, {},
+         "4 trainers more need 400 GB free in europe-west4 (quota SSD_TOTAL_GB), and 350 are allowed"),
     ],
-)
+)  # fmt: skip
 def test_quotas_of_the_region_and_of_the_project_are_checked(
-    service: ForeignServer, target: TargetConfig, gpu: str, region: Any, project: Any, output: str
+    service: ForeignServer, target: TargetConfig, machines: str, region: Any, project: Any, output: str
 ) -> None:
+    gpu, _, spot = machines.partition(" ")
     service.answer(GROUP, {"targetSize": 0})
     service.answer("POST listManagedInstances", {})
     machine = {"name": "g2-standard-4", "guestCpus": 4}
     accelerators = [{"guestAcceleratorType": "nvidia-l4", "guestAcceleratorCount": 1}]
     service.answer("GET g2-standard-4", machine | ({"accelerators": accelerators} if gpu != "none" else {}))
+    service.answer("GET n2-standard-4", machine | {"name": "n2-standard-4"})
     service.answer("GET europe-west4", quotas(**region))
     service.answer("GET desk-project", {"name": "desk-project"} | quotas(**project))
     try:
-        reply = GcpAccount(target.model_copy(update={"trainer_gpu": gpu})).quota(4)
+        reply = GcpAccount(target.model_copy(update={"trainer_gpu": gpu, "trainer_spot": bool(spot)})).quota(4)
     except TargetError as error:
         reply = str(error)
     assert output in reply

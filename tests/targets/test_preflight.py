@@ -39,7 +39,7 @@ def checked(target: Target, tmp_path: Path) -> Checked:
 
 
 FINE = {
-    "aws": {"credentials": "arn:aws:sts::", "cluster": "WAITING", "quota": "2 trainers need 8 vCPUs"},
+    "aws": {"credentials": "arn:aws:sts::", "cluster": "WAITING", "quota": "2 trainers more would need 8 of "},
     "gcp": {
         "credentials": "project emulated can be seen",
         "cluster": "tested is RUNNING, 2.3-debian12",

@@ -14,7 +14,6 @@ from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import MachineError, UsageError
 from cloudlstm.storage import endpoints
 from cloudlstm.targets import open_target
-from cloudlstm.targets.aws.account import vcpus
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -89,8 +88,3 @@ def test_machines_never_live_longer_than_the_target_allows(place: str) -> None:
 def test_a_root_that_the_machines_cannot_reach_is_rejected(place: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot reach"):
         requests(place, root=f"file://{tmp_path}")
-
-
-@pytest.mark.parametrize(("machine", "count"), [("g6.xlarge", 4), ("m7i.2xlarge", 8), ("c7i.large", 2), ("odd", 0)])
-def test_vcpus_of_a_machine(machine: str, count: int) -> None:
-    assert vcpus(machine) == count

@@ -12,6 +12,7 @@ from cloudlstm.runs.paths import join
 from cloudlstm.targets.bundle.wheelhouse import Wheelhouse
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
+from cloudlstm.text.numbers import counted
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -132,8 +133,9 @@ def quota(needed: int, allowed: int, workers: int, unit: str, remedy: str) -> st
         remedy: How to raise the quota.
     """
     if needed > allowed:
+        fewer = allowed * workers // needed
         raise TargetError(
-            f"{workers} trainers need {needed} {unit}, and {allowed} are allowed",
-            hint=f"{remedy}, or train.workers={max(allowed * workers // needed, 1)}",
+            f"{counted(workers, 'trainer')} more need {needed} {unit}, and {allowed} are allowed",
+            hint=f"{remedy}, or train.workers={fewer}" if fewer else remedy,
         )
-    return f"{workers} trainer{'s' if workers > 1 else ''} more would need {needed} of {allowed} {unit}"
+    return f"{counted(workers, 'trainer')} more would need {needed} of {allowed} {unit}"

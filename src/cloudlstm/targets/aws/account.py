@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from cloudlstm.errors import TargetError
+from cloudlstm.errors import TargetError, TargetUnavailableError
 from cloudlstm.targets import preflight
 from cloudlstm.targets.aws.client import AwsApi
+from cloudlstm.targets.aws.quotas import Ec2Quotas, code_of, pages
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.polling import retry_unavailable
-
-_QUOTAS = {"none": "L-1216C47A", "gpu": "L-DB2E81BA"}
-"""EC2 quotas of on-demand vCPUs: for standard instances, and for G and VT instances."""
 
 _GONE = {"shutting-down", "terminated"}
 """States of instances that EC2 still lists for an hour after their end."""
@@ -21,7 +17,11 @@ _GONE = {"shutting-down", "terminated"}
 _LISTED = re.compile(r"arn:[^:]*:(ec2:.*:instance/|s3:::)")
 """ARNs of instances and buckets, which have lines of their own."""
 
-_SIZE = re.compile(r"\.(?:(\d*)xlarge|(large|medium))$")
+_GROUP = "aws:autoscaling:groupName"
+"""Tag of an instance with the name of its group."""
+
+_CLUSTER = "aws:elasticmapreduce:job-flow-id"
+"""Tag of an instance with the id of its cluster."""
 
 
 class AwsAccount:
@@ -40,19 +40,36 @@ class AwsAccount:
         return str(identity["Arn"])
 
     def quota(self, workers: int) -> str:
-        """Checks the on-demand quota; spot instances have their own quota of the same default size."""
-        kind = "none" if self._target.trainer_gpu == "none" else "gpu"
-        wanted = workers * min((vcpus(each) for each in self._target.trainer_machines), default=0)
+        """Checks what the quota of the trainers' class and market leaves free for those that do not run yet.
+
+        The cluster's nodes may count for the same quota: what they may still take is told, too.
+        """
+        target, quotas = self._target, Ec2Quotas(self._target)
         try:
-            answer = AwsApi("service-quotas", self._target).call(
-                "GetServiceQuota", ServiceCode="ec2", QuotaCode=_QUOTAS[kind]
-            )
+            here = sum(each.tags.get(_GROUP) == target.trainer_group for each in quotas.running())
+            missing = max(workers - here, 0)
+            code = code_of(target.trainer_machines[0], spot=target.trainer_spot)
+            wanted = missing * min(quotas.vcpus(each) for each in target.trainer_machines)
+            free = max(quotas.limit(code) - quotas.used(code), 0)
+            spark = self._spark(quotas)
+        except TargetUnavailableError:
+            raise
         except TargetError as error:
-            return f"EC2's quota cannot be read ({error.message}); {workers} trainers need {wanted} vCPUs"
-        unit = f"vCPUs in {self._target.region} (quota {_QUOTAS[kind]})"
-        return preflight.quota(
-            wanted, int(answer["Quota"]["Value"]), workers, unit, "ask for more under Service Quotas"
-        )
+            return f"EC2's quotas cannot be read ({error.message})"
+        unit = f"vCPUs free in {target.region} (quota {code})"
+        found = preflight.quota(wanted, free, missing, unit, "ask for more under Service Quotas, Amazon EC2")
+        return f"{found}; {spark}"
+
+    def _spark(self, quotas: Ec2Quotas) -> str:
+        """Returns what the cluster may still take when it grows to its largest, and what is free for it."""
+        target = self._target
+        ours = [each for each in quotas.running() if each.tags.get(_CLUSTER) == target.spark_cluster]
+        here = sum(each.spot == target.spark_spot for each in ours)
+        largest = target.spark_max_nodes - target.spark_min_nodes if target.spark_spot else 1 + target.spark_max_nodes
+        code = code_of(target.spark_machine, spot=target.spark_spot)
+        more = max(largest - here, 0) * quotas.vcpus(target.spark_machine)
+        free = max(quotas.limit(code) - quotas.used(code), 0)
+        return f"Spark may take {more} more of quota {code}, which has {free} free"
 
     def tagged(self) -> list[str]:
         """Returns the machines whose tag `cloudlstm` is the target's name, and the ARNs of its other resources."""
@@ -61,7 +78,7 @@ class AwsAccount:
             f"instance {each['InstanceId']} in {each['Placement']['AvailabilityZone']}: {each['State']['Name']}"
             for each in machines
         ]
-        found = _pages(
+        found = pages(
             AwsApi("resourcegroupstaggingapi", self._target), "GetResources", "PaginationToken",
             "ResourceTagMappingList", TagFilters=[{"Key": "cloudlstm", "Values": [self._target.name]}],
         )  # fmt: skip
@@ -70,24 +87,5 @@ class AwsAccount:
 
     def _instances(self) -> list[dict[str, Any]]:
         filters = [{"Name": "tag:cloudlstm", "Values": [self._target.name]}]
-        found = _pages(AwsApi("ec2", self._target), "DescribeInstances", "NextToken", "Reservations", Filters=filters)
+        found = pages(AwsApi("ec2", self._target), "DescribeInstances", "NextToken", "Reservations", Filters=filters)
         return [each for reservation in found for each in reservation["Instances"]]
-
-
-def vcpus(machine: str) -> int:
-    """Returns the vCPUs of an instance type by its name: an xlarge has 4; 0 if unknown."""
-    found = _SIZE.search(machine)
-    if not found:
-        return 0
-    return 2 if found[2] else 4 * int(found[1] or 1)
-
-
-def _pages(api: AwsApi, action: str, token: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-    """Yields the items of a paginated list."""
-    more: dict[str, Any] = dict(arguments)
-    while True:
-        page = retry_unavailable(lambda: api.call(action, **more))
-        yield from page.get(key, ())
-        if not page.get(token):
-            return
-        more[token] = page[token]

@@ -8,7 +8,7 @@ from typing import Any
 from cloudlstm.errors import CloudLSTMError, MissingExtraError, TargetError, TargetUnavailableError
 from cloudlstm.storage.answers import ForeignAnswerError, watch_aws
 from cloudlstm.storage.buckets import one_line
-from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.quotas import Place
 
 _TRANSIENT = {
     "InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "PriorRequestNotComplete",
@@ -39,10 +39,10 @@ class AwsApi:
 
     Args:
         service: Its name in the SDK, such as "emr".
-        target: The target document.
+        target: The target document, or settings that are not yet applied.
     """
 
-    def __init__(self, service: str, target: TargetConfig) -> None:
+    def __init__(self, service: str, target: Place) -> None:
         self.service, self._target = service, target
         self._guard = threading.Lock()
         self._client: Any = None

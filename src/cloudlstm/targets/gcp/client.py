@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cloudlstm.errors import CloudLSTMError, MissingExtraError, TargetError, TargetUnavailableError
-from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.quotas import Place
 
 Result = TypeVar("Result")
 
@@ -46,10 +46,10 @@ class GcpApi:
     Args:
         service: "dataproc" or "compute".
         client: Its name in the SDK without "Client", such as "JobController".
-        target: The target document.
+        target: The target document, or settings that are not yet applied.
     """
 
-    def __init__(self, service: str, client: str, target: TargetConfig) -> None:
+    def __init__(self, service: str, client: str, target: Place) -> None:
         self.service, self._name, self._target = service, client, target
         self._guard = threading.Lock()
         self._client: Any = None

@@ -1,0 +1,168 @@
+"""EC2's quotas of vCPUs: by class of instances, and by the spot market or on demand; and what runs in the region."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cloudlstm.errors import TargetError
+from cloudlstm.targets.aws.client import AwsApi
+from cloudlstm.targets.polling import retry_unavailable
+from cloudlstm.targets.quotas import Machines, Need, Place, Quota
+
+_ASKED_AT_ONCE = 100
+"""Most instance types in one DescribeInstanceTypes."""
+
+_STANDARD = {"a", "c", "d", "h", "hs", "i", "im", "is", "m", "r", "t", "z"}
+_GRAPHICS = {"g", "gr", "vt"}
+_CLASSES = (
+    (_STANDARD, False, "L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"),
+    (_STANDARD, True, "L-34B43A08", "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests"),
+    (_GRAPHICS, False, "L-DB2E81BA", "Running On-Demand G and VT instances"),
+    (_GRAPHICS, True, "L-3819A6DF", "All G and VT Spot Instance Requests"),
+)
+"""The letters of instance families, whether from the spot market, and their quota with its name."""
+
+_NAMES = {code: name for _, _, code, name in _CLASSES}
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance that counts for a quota.
+
+    Attributes:
+        kind: Its type.
+        spot: Whether it is from the spot market.
+        tags: Its tags.
+    """
+
+    kind: str
+    spot: bool
+    tags: Mapping[str, str]
+
+
+def code_of(kind: str, *, spot: bool) -> str:
+    """Returns the quota that counts a type.
+
+    Raises:
+        TargetError: its class is none that this module knows.
+    """
+    family = re.match(r"[a-z]+", kind)
+    for letters, market, code, _ in _CLASSES:
+        if family and family[0] in letters and market == spot:
+            return code
+    raise TargetError(
+        f"the quota of instance type {kind} is not known: it is neither standard nor G or VT",
+        hint="see Service Quotas, Amazon EC2",
+    )
+
+
+class Ec2Quotas:
+    """Quotas and instances of an account in a region.
+
+    Args:
+        place: The target document, or settings that are not yet applied.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._region = place.region
+        self._ec2, self._service = AwsApi("ec2", place), AwsApi("service-quotas", place)
+        self._vcpus: dict[str, int] = {}
+        self._running: list[Instance] | None = None
+
+    def vcpus(self, kind: str) -> int:
+        """Returns the vCPUs of an instance type.
+
+        Raises:
+            TargetError: the region has no such type, or the account may not ask.
+        """
+        if kind not in self._vcpus:
+            self._look_up([kind])
+        return self._vcpus[kind]
+
+    def running(self) -> list[Instance]:
+        """Returns all instances of the account in the region that count now, whoever started them."""
+        if self._running is None:
+            states = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+            found = [
+                Instance(
+                    str(each["InstanceType"]),
+                    each.get("InstanceLifecycle") == "spot",
+                    {tag["Key"]: tag["Value"] for tag in each.get("Tags", ())},
+                )
+                for reservation in pages(self._ec2, "DescribeInstances", "NextToken", "Reservations", Filters=states)
+                for each in reservation["Instances"]
+            ]
+            self._look_up({each.kind for each in found} - self._vcpus.keys())
+            self._running = found
+        return self._running
+
+    def used(self, code: str, *, without: str = "") -> int:
+        """Returns the vCPUs that run and count for a quota, but for those with the tag cloudlstm = `without`."""
+        return sum(
+            self.vcpus(each.kind)
+            for each in self.running()
+            if not (without and each.tags.get("cloudlstm") == without) and _counts(each, code)
+        )
+
+    def limit(self, code: str) -> int:
+        """Returns the value of a quota."""
+        found = retry_unavailable(lambda: self._service.call("GetServiceQuota", ServiceCode="ec2", QuotaCode=code))
+        return int(found["Quota"]["Value"])
+
+    def of(self, machines: Sequence[Machines], *, without: str = "") -> list[Quota]:
+        """Returns the quotas that machines take from, with what runs besides.
+
+        Args:
+            machines: The machines that are to run.
+            without: Instances with this value of the tag `cloudlstm` are not counted as in use.
+        """
+        needs: dict[str, list[Need]] = {}
+        for each in machines:
+            size = self.vcpus(each.kind)
+            need = Need(each.what, each.least * size, each.most * size)
+            needs.setdefault(code_of(each.kind, spot=each.spot), []).append(need)
+        return [
+            Quota(
+                code=code,
+                title=f"{_NAMES[code]} ({code})",
+                unit="vCPUs",
+                place=self._region,
+                limit=self.limit(code),
+                used=self.used(code, without=without),
+                needs=tuple(found),
+                ask=(
+                    f"ask for {{0}}: aws service-quotas request-service-quota-increase --region={self._region} "
+                    f"--service-code=ec2 --quota-code={code} --desired-value={{0}}"
+                ),
+            )
+            for code, found in needs.items()
+        ]
+
+    def _look_up(self, kinds: Iterable[str]) -> None:
+        wanted = sorted(kinds)
+        for start in range(0, len(wanted), _ASKED_AT_ONCE):
+            asked = wanted[start : start + _ASKED_AT_ONCE]
+            for each in pages(self._ec2, "DescribeInstanceTypes", "NextToken", "InstanceTypes", InstanceTypes=asked):
+                self._vcpus[each["InstanceType"]] = int(each["VCpuInfo"]["DefaultVCpus"])
+
+
+def _counts(instance: Instance, code: str) -> bool:
+    family = re.match(r"[a-z]+", instance.kind)
+    return any(
+        family and family[0] in letters and (spot, found) == (instance.spot, code)
+        for letters, spot, found, _ in _CLASSES
+    )
+
+
+def pages(api: AwsApi, action: str, token: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    """Yields the items of a paginated list."""
+    more: dict[str, Any] = dict(arguments)
+    while True:
+        page = retry_unavailable(lambda: api.call(action, **more))
+        yield from page.get(key, ())
+        if not page.get(token):
+            return
+        more[token] = page[token]
