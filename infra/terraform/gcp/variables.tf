@@ -338,7 +338,7 @@ variable "trainer_spot" {
 }
 
 variable "trainer_zones" {
-  description = "Over how many zones the machines of a run may spread. 1: all in one, the first of `zones` that has room; what workers exchange then stays in a zone. More find scarce GPUs sooner, at 1 cent a GB between zones and more latency."
+  description = "Number of zones over which trainers may spread. 1: all of a run in one, whichever of `zones` has room; what workers exchange then stays in a zone. More find scarce GPUs sooner, at 1 cent a GB between zones and more latency."
   type        = number
   default     = 1
 
