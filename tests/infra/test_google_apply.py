@@ -234,7 +234,7 @@ def test_old_versions_of_terraforms_own_objects_would_keep_the_bucket(stack: Sta
 
 
 def test_without_a_wait_the_first_cluster_would_break(stack: Stack) -> None:
-    replace(stack.main.folder / "spark.tf", 'create_duration = "90s"', 'create_duration = "1s"')
+    replace(stack.main.folder / "spark.tf", 'create_duration = "150s"', 'create_duration = "1s"')
     failure = stack.refused()
     assert "does not have storage.objects access (403)" in failure
     assert "Cluster cloudlstm is in state ERROR" in failure

@@ -44,9 +44,10 @@ resource "google_dataproc_autoscaling_policy" "spark" {
   }
 }
 
-# A grant takes a minute or two to count everywhere. Without its rights a cluster ends in an error, and must be made again.
+# Google says that a grant typically counts after 2 minutes, and that 7 are possible. Without its rights a cluster ends in an
+# error, and must be made again.
 resource "time_sleep" "spark_rights" {
-  create_duration = "90s"
+  create_duration = "150s"
 
   # A new account or other rights are waited for again.
   triggers = {

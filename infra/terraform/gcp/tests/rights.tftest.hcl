@@ -61,7 +61,7 @@ run "defaults" {
     error_message = "The nodes' script lies where nodes cannot write."
   }
   assert {
-    condition     = time_sleep.spark_rights.create_duration == "90s" && contains(keys(time_sleep.spark_rights.triggers), "account")
+    condition     = time_sleep.spark_rights.create_duration == "150s" && contains(keys(time_sleep.spark_rights.triggers), "account")
     error_message = "A cluster must not start before its rights count."
   }
 }
