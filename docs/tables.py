@@ -160,13 +160,14 @@ def trainer_hour(cloud: str, settings: Settings) -> float:
 
 
 def network_hour(cloud: str, settings: Settings) -> float:
-    """Returns what stays between apply and destroy an hour: the way to the internet and endpoints in one zone."""
+    """Returns what stays between apply and destroy an hour: the way to the internet and endpoints."""
     table = prices(cloud)
     if cloud == "gcp":  # its NAT is paid while machines run
         return 0.0
     endpoints = settings["spark_release"].startswith("emr-spark-")
     if settings["egress"] == "none":
-        return table.endpoint_hour * (endpoints + 1 + 2 * bool(settings.get("debug_access")))
+        services = 3 if settings.get("debug_access") else 1
+        return table.endpoint_hour * (endpoints + services * int(settings.get("trainer_zones") or 1))
     return table.endpoint_hour * endpoints + (table.nat_hour if settings.get("network") is None else 0.0)
 
 
@@ -240,13 +241,11 @@ def costs(cloud: str, settings: Settings) -> str:
     if cloud == "gcp" and own["egress"] == "nat":
         nodes = 1 + int(own["spark_min_nodes"])
         spark, trainer = spark + table.nat_hour + nodes * table.nat_machine_hour, trainer + table.nat_machine_hour
-    parts = [
-        f"{_usd(stays)} from apply to destroy, " if stays else "",
-        f"{_usd(spark)} while the Spark cluster lives, ",
-    ]
     usually = " (usually: spot)" if own["trainer_spot"] else ""
     return (
-        f"USD an hour: {''.join(parts)}{_usd(trainer)} for each trainer at work{usually}; {table.region}, {table.date}"
+        f"USD an hour: {f'{stays:.2f} from apply to destroy, ' if stays else ''}"
+        f"{spark:.2f} while the Spark cluster lives, {trainer:.2f} for each trainer at work{usually}; "
+        f"{table.region}, {table.date}"
     )
 
 

@@ -103,7 +103,9 @@ def test_every_command_in_the_documents_is_understood(
         assert "no-such-flag" in message or (named and "--target" in message), message
 
 
-EVERY_PAGE = sorted([*REPO.glob("*.md"), *DOCS.glob("*.md"), *REPO.glob("infra/terraform/*/README.md")])
+EVERY_PAGE = sorted(
+    [*REPO.glob("*.md"), *DOCS.glob("*.md"), *REPO.glob("infra/terraform/**/README.md"), REPO / "examples/README.md"]
+)
 
 
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(REPO)))

@@ -1,10 +1,10 @@
-"""Extracts the part of the Google provider schema that infra/ uses, so that tests need no provider.
+"""Extracts the part of the Google provider schema that infra/ and examples/ use, so that tests need no provider.
 
     python tests/infra/provider_schema.py cdktf_cdktf_provider_google-16.12.1-py3-none-any.whl
 
 The wheel is on PyPI (`pip download --no-deps cdktf-cdktf-provider-google==16.12.1`); 16.12.1 was made from provider
 6.50.0, the oldest that infra/terraform/gcp allows. Its JavaScript is generated, a class for each block, and says of
-every argument what it is and whether it is needed. Run this again when infra/ uses another resource; the result is
+every argument what it is and whether it is needed. Run this again when another resource is used; the result is
 committed.
 """
 
@@ -22,6 +22,7 @@ from typing import Any
 
 RESULT = Path(__file__).with_name("google_schema.json")
 ROOT = Path(__file__).parents[2] / "infra" / "terraform" / "gcp"
+EXAMPLES = ROOT.parents[2] / "examples"
 
 _CLASS = re.compile(r"^class (\w+) extends cdktf\.\w+ \{$(.*?)^\}$", re.MULTILINE | re.DOTALL)
 _NESTED = re.compile(r'new ([\w.]+)\(this, "(\w+)"(?:, (true|false))?\)')
@@ -108,9 +109,9 @@ def _type_read(kind: str) -> Any:
     return _PLAIN[kind.lower()]
 
 
-def used(folder: Path) -> Iterator[tuple[str, str]]:
-    """The resources and data sources of Google below `folder`, as ("resource" or "data", type)."""
-    for path in sorted(folder.rglob("*.tf")):
+def used() -> Iterator[tuple[str, str]]:
+    """The resources and data sources of Google in the roots and examples, as ("resource" or "data", type)."""
+    for path in sorted([*ROOT.rglob("*.tf"), *EXAMPLES.rglob("*.tf")]):
         yield from re.findall(r'^(resource|data) "(google_\w+)"', path.read_text(), re.MULTILINE)
 
 
@@ -141,7 +142,7 @@ def cut(wheel: Path, wanted: set[tuple[str, str]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    wanted = set(used(ROOT))
+    wanted = set(used())
     result = cut(Path(sys.argv[1]), wanted)
     missing = [f"{sort} {kind}" for sort, kind in sorted(wanted) if kind not in result[sort]]
     if missing:

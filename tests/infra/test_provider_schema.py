@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from infra.provider_schema import RESULT, ROOT, Bindings, used
+from infra.provider_schema import RESULT, Bindings, used
 
 
-def test_the_schema_covers_what_the_root_uses() -> None:
+def test_the_schema_covers_what_the_roots_and_examples_use() -> None:
     schema = json.loads(RESULT.read_text())
-    assert {(sort, kind) for sort in ("resource", "data") for kind in schema[sort]} == set(used(ROOT))
+    assert {(sort, kind) for sort in ("resource", "data") for kind in schema[sort]} == set(used())
 
 
 GENERATED = """
