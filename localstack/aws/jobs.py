@@ -82,6 +82,8 @@ class Steps:
         self._logs = Logs(world)
         self._applications = Applications(world)
         self._running: dict[str, Application] = {}
+        self._left: list[tuple[str, Application]] = []
+        """Applications of cancelled steps, by cluster. EMR ends only spark-submit."""
         self._idle_since: dict[str, float] = {}
 
     def tick(self) -> None:
@@ -102,6 +104,9 @@ class Steps:
         if str(cluster.state).startswith("TERMINAT"):
             for step in steps:
                 self._interrupt(cluster, step)
+            for application in self._left_on(cluster):
+                application.detached = False
+                application.end()
             return
         for step in steps:
             if step.id in self._running and self._watch(cluster, step, self._running[step.id]):
@@ -113,14 +118,18 @@ class Steps:
             if step.state == "PENDING" and len(active) < cluster.step_concurrency_level:
                 self._running[step.id] = self._begin(cluster, step)
                 active.append(step)
-        self._update_state(cluster, busy=bool(active))
+        self._update_state(cluster, busy=bool(active or self._left_on(cluster)))
+
+    def _left_on(self, cluster: Cluster) -> list[Application]:
+        """Returns the applications of cancelled steps that still run on a cluster."""
+        self._left = [(where, each) for where, each in self._left if each.running]
+        return [each for where, each in self._left if where == cluster.id]
 
     def _begin(self, cluster: Cluster, step: Step) -> Application:
         step.begin()
         runs_here = step.jar == "command-runner.jar" and step.arguments[:1] == ["spark-submit"]
         application = self._applications.begin(
             self._world.folder / "clusters" / cluster.id / step.id,
-            cluster.creation_datetime.timestamp(),
             step.arguments[1:],
             defaults=_spark_defaults(cluster),
             rejection="" if runs_here else f"the emulator runs spark-submit by command-runner.jar, not {step.jar}",
@@ -131,12 +140,13 @@ class Steps:
     def _watch(self, cluster: Cluster, step: Step, application: Application) -> bool:
         """Updates a running step; returns True if it has ended."""
         if step.cancelling:
-            application.cancel(gently=step.cancelling == "SEND_INTERRUPT")
+            application.cancel_client(gently=step.cancelling == "SEND_INTERRUPT")
         status = application.status()
         if status is None:
             return False
         if step.cancelling:
             step.end("CANCELLED")
+            self._left.append((cluster.id, application))
         elif status == 0:
             step.end("COMPLETED")
         else:
@@ -148,10 +158,10 @@ class Steps:
         base = _log_base(cluster)
         if not base:
             return
-        container = f"{application.id.replace('application', 'container')}_01_000001"
         files = {f"steps/{step.id}/{name}": application.folder / name for name in ("controller", "stderr", "stdout")}
-        for name in ("stderr", "stdout"):
-            files[f"containers/{application.id}/{container}/{name}"] = application.folder / "driver" / name
+        for container, folder in application.logs().items():
+            for name in ("stderr", "stdout"):
+                files[f"containers/{application.id}/{container}/{name}"] = folder / name
         self._logs.send(_compressed(base, files))
 
     def _interrupt(self, cluster: Cluster, step: Step) -> None:

@@ -26,7 +26,6 @@ class Cluster:
     Attributes:
         name: Its name.
         uuid: Its id.
-        since: Its creation, in seconds since the epoch.
         bucket: Its staging bucket.
         defaults: Its Spark properties.
         gone: True if it was deleted or stopped.
@@ -34,7 +33,6 @@ class Cluster:
 
     name: str
     uuid: str
-    since: float
     bucket: str
     defaults: dict[str, str]
     gone: bool = False
@@ -155,7 +153,7 @@ class Jobs:
         elif job.state == "CANCEL_PENDING":
             job.enter("CANCEL_STARTED")
             if job.application:
-                job.application.cancel(gently=True)
+                job.application.cancel()
             else:
                 job.enter("CANCELLED")
         elif job.application is None:
@@ -175,16 +173,15 @@ class Jobs:
         folder = self._world.folder / "clusters" / job.cluster.name / job.id
         job.application = self._applications.begin(
             folder if job.attempts == 1 else folder.with_name(f"{job.id}.{job.attempts}"),
-            job.cluster.since,
             job.arguments,
             defaults=job.cluster.defaults,
             joined=True,
         )
-        self._set_application(job, "RUNNING", 0.1)
 
     def _watch(self, job: Job, application: Application) -> None:
         status = application.status()
         if status is None:
+            self._set_application(job, "RUNNING", 0.1)
             return
         done, cancelled = status == 0, job.state == "CANCEL_STARTED"
         self._set_application(job, "FINISHED" if done else "KILLED" if cancelled else "FAILED", 1.0)
@@ -236,6 +233,8 @@ class Jobs:
         """Writes the application's state to the job."""
         assert job.application
         name = job.application.id
+        if not name:
+            return
         applications = {each["trackingUrl"]: each for each in job.document.get("yarnApplications", [])}
         url = f"http://{job.cluster.name}-m:8088/proxy/{name}/"
         program = job.arguments[job.arguments.index("--name") + 1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -159,7 +158,7 @@ class Dataproc:
         properties = config.get("softwareConfig", {}).get("properties", {})
         defaults = {key.removeprefix("spark:"): value for key, value in properties.items() if key.startswith("spark:")}
         bucket = config.get("configBucket") or f"dataproc-staging-{REGION}-101"
-        cluster = Cluster(name, document["clusterUuid"], time.time(), bucket, defaults)
+        cluster = Cluster(name, document["clusterUuid"], bucket, defaults)
         self._clusters[name] = cluster, document
         return _operation("CREATE", _CLUSTER | document)
 

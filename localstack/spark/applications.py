@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import re
+import secrets
 import sys
 import threading
 import time
@@ -17,12 +18,12 @@ from localstack.machines.interpreter import minor_version
 from localstack.processes import Process, tail
 from localstack.server.faults import Fault
 from localstack.server.world import World
-from localstack.spark.cluster import EXECUTOR_CORES, WORKERS
+from localstack.spark.cluster import EXECUTOR_CORES, NODES, SparkCluster
 
 KILLED = -1
 """The status of a client that was killed."""
 
-_INTERRUPT_GRACE_S = 10.0
+_TERM_GRACE_S = 10.0
 
 
 @dataclass
@@ -30,34 +31,56 @@ class Application:
     """A started application.
 
     Attributes:
-        id: Its id in YARN's format.
-        folder: The folder of its client and its driver, with their output.
+        cluster: The cluster's daemons.
+        tag: Its tag in YARN.
+        folder: The folder of its client, with its output.
         began: When it began, on the monotonic clock.
         fault: Its fault, if any.
         process: The client; None if a fault replaces it.
-        kill_at: When it is to be killed, on the monotonic clock.
+        kill_at: When its client is to be killed, on the monotonic clock.
+        detached: True if YARN's application goes on when the client has been killed.
     """
 
-    id: str
+    cluster: SparkCluster
+    tag: str
     folder: Path
     began: float
     fault: Fault | None = None
     process: Process | None = None
     kill_at: float | None = None
+    detached: bool = False
 
-    def cancel(self, *, gently: bool) -> None:
-        """Kills it now; if `gently`, sends SIGINT and kills it ten seconds later."""
+    @property
+    def id(self) -> str:
+        """Its id in YARN; empty before the client has submitted it."""
+        return self.cluster.application(self.tag)
+
+    @property
+    def running(self) -> bool:
+        """True if YARN runs it."""
+        return self.cluster.running(self.tag)
+
+    def cancel_client(self, *, gently: bool) -> None:
+        """Kills the client now; if `gently`, sends SIGTERM and kills it ten seconds later. YARN does not notice."""
         if self.kill_at is None:
             gently = gently and self.process is not None
-            self.kill_at = time.monotonic() + (_INTERRUPT_GRACE_S if gently else 0)
+            self.kill_at, self.detached = time.monotonic() + (_TERM_GRACE_S if gently else 0), True
             if gently and self.process:
-                self.process.interrupt()
+                self.process.terminate()
+
+    def cancel(self) -> None:
+        """Kills YARN's application; the client notices its end."""
+        if self.kill_at is None:
+            submitted = bool(self.id)
+            self.kill_at = time.monotonic() + (_TERM_GRACE_S if submitted else 0)
+            self.cluster.kill(self.tag)
 
     def status(self) -> int | None:
         """Returns the client's exit status, or KILLED; None while it runs."""
         now = time.monotonic()
+        self._link_driver()
         if self.fault and self.fault.kind == "step-fails" and now >= self.began + self.fault.after_s:
-            self.kill_at = now
+            self.kill_at, self.detached = now, False
         status = self.process.poll() if self.process else None
         if status is None and (self.kill_at is None or now < self.kill_at):
             return None
@@ -65,9 +88,21 @@ class Application:
         return KILLED if status is None else status
 
     def end(self) -> None:
-        """Kills it with all its descendants."""
+        """Kills the client with all its descendants, and YARN's application unless it is detached."""
         if self.process:
             self.process.kill()
+        if not self.detached:
+            self.cluster.kill(self.tag)
+
+    def logs(self) -> dict[str, Path]:
+        """Returns the log folders of its containers by their ids; the driver's is the first in cluster deploy mode."""
+        return self.cluster.logs(self.tag)
+
+    def _link_driver(self) -> None:
+        """Makes `driver` in its folder a link to the logs of its first container."""
+        link = self.folder / "driver"
+        if not link.is_symlink() and (logs := self.logs()):
+            link.symlink_to(next(iter(logs.values())))
 
     def reject(self, why: str) -> None:
         """Makes it fail at once, with this reason in the client's output."""
@@ -76,7 +111,7 @@ class Application:
 
     def last_exception(self) -> str:
         """Returns the last exception in the client's output; empty if there is none."""
-        lines = re.findall(r"^(?:Exception in thread|Error:).*", tail(self.folder / "stderr"), re.MULTILINE)
+        lines = re.findall(r"^(?:Exception in thread|Error:).*", tail(self.folder / "stderr", 1 << 16), re.MULTILINE)
         return lines[-1] if lines else ""
 
 
@@ -85,12 +120,10 @@ class Applications:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._begun = 0
 
     def begin(
         self,
         folder: Path,
-        since: float,
         arguments: Sequence[str],
         *,
         defaults: Mapping[str, str],
@@ -101,17 +134,15 @@ class Applications:
 
         Args:
             folder: Its new folder.
-            since: Start of its cluster, in seconds since the epoch; part of the application's id.
             arguments: The arguments of spark-submit.
             defaults: The cluster's Spark settings.
             rejection: Why it is not run; empty to run it.
             joined: True to write the client's whole output to one file, stderr.
         """
-        self._begun += 1
-        name = f"application_{int(since * 1000)}_{self._begun:04}"
         folder.mkdir(parents=True)
-        application = Application(name, folder, time.monotonic(), self._world.faults.take("step-fails", "step-hangs"))
-        fault = application.fault
+        fault = self._world.faults.take("step-fails", "step-hangs")
+        tag = f"emulated_{secrets.token_hex(8)}"
+        application = Application(self._world.spark, tag, folder, time.monotonic(), fault)
         if fault and (fault.kind == "step-hangs" or fault.after_s <= 0):
             return application
         if rejection:
@@ -131,21 +162,19 @@ class Applications:
         settings = {
             "arguments": list(arguments),
             "defaults": dict(defaults),
-            "application": application.id,
-            "master": spark.url,
-            "web": spark.web_url,
+            "daemons": str(spark.folder),
             "python": str(nodes.spark_python),
             "python_version": minor_version(nodes.spark_python),
             "environment": environment,
             "conf": {
-                "spark.cores.max": WORKERS * EXECUTOR_CORES,
-                "spark.driver.bindAddress": "127.0.0.1",
-                "spark.driver.host": "127.0.0.1",
+                "spark.dynamicAllocation.enabled": "false",
                 "spark.eventLog.compress": "false",
                 "spark.eventLog.dir": events.as_uri(),
                 "spark.eventLog.enabled": "true",
                 "spark.eventLog.rolling.enabled": "false",
-                "spark.executor.cores": EXECUTOR_CORES,
+                "spark.executor.cores": str(EXECUTOR_CORES),
+                "spark.executor.instances": str(NODES),
+                "spark.yarn.tags": application.tag,
             },
         }
         (folder / "settings.json").write_text(json.dumps(settings, indent=1))

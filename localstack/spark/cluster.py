@@ -1,127 +1,160 @@
-"""A Spark standalone cluster on loopback: a master and two workers, started at first use.
+"""A YARN cluster on loopback: a resource manager and two nodes, started at first use.
 
 Every user of this machine can connect to its ports. Without a secret, another user could run programs as the
-emulator's user. Therefore each process that connects must know the cluster's secret.
+emulator's user. Therefore each process that connects must have a token or know the application's secret.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
-import urllib.request
-from collections.abc import Sequence
+import logging
+import threading
+import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 from cloudlstm.targets.local.java import find_java
 from localstack.machines.interpreter import spark_home
 from localstack.machines.nodes import Nodes
-from localstack.processes import Process, free_ports
+from localstack.processes import free_ports
+from localstack.yarn.hadoop import HOST, Hadoop
+from localstack.yarn.nodes import Node
+from localstack.yarn.resource_manager import CLIENT_TOKEN, ResourceManager
 
-WORKERS = 2
+NODES = 2
 EXECUTOR_CORES = 1
-"""Cores of each executor; an application gets one executor on each worker."""
+"""Cores of each executor; an application gets one executor on each node."""
+
+READY, FAILED = "ready", "failed"
+"""Files of the cluster: it is there when the daemons answer; it says why they do not."""
+
+_TICK_S = 0.2
 
 # Jobs here are short: less compilation halves the processor time. A job's own settings override these.
 _LIGHT_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-_DEFAULTS = {
-    "spark.driver.extraJavaOptions": _LIGHT_JVM,
-    "spark.executor.extraJavaOptions": _LIGHT_JVM,
-    # Connections need the secret. The web pages need none and can change nothing.
-    "spark.authenticate": "true",
-    "spark.master.rest.enabled": "false",
-    "spark.master.ui.decommission.allow.mode": "DENY",
-    "spark.ui.enabled": "false",
-    "spark.ui.killEnabled": "false",
-}
-
-# These numbers are only for scheduling: many applications fit at the same time, as with YARN.
-_WORKER_RESOURCES = ["--cores", "16", "--memory", "256g"]
 
 
 class SparkCluster:
-    """The daemons. They start slowly: `start` returns at once, and callers wait until `workers` counts them.
+    """The daemons. They start slowly: `start` returns at once, and clients wait for the file READY.
 
     Attributes:
         folder: The folder of their settings and logs.
-        url: The master's URL; empty before the first start.
-        web_url: The URL of the master's web page.
+        url: The resource manager's address; empty before the first start.
     """
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
-        self._daemons: list[Process] = []
+        self._hadoop: Hadoop | None = None
+        self._manager: ResourceManager | None = None
+        self._thread: threading.Thread | None = None
         self.folder = nodes.folder / "spark"
         self.url = ""
-        self.web_url = ""
 
     def start(self) -> None:
-        """Starts master and workers, unless they run already."""
-        if self._daemons and all(daemon.poll() is None for daemon in self._daemons):
+        """Starts the daemons, unless they run already."""
+        if self._thread is not None:
             return
-        self.stop()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._write_defaults()
-        port, web = free_ports(2)
-        self.url, self.web_url = f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{web}"
-        where = ["--host", "127.0.0.1"]
-        self._daemon("master", "master.Master", [*where, "--port", str(port), "--webui-port", str(web)])
-        for number in range(WORKERS):
-            self._daemon(
-                f"worker-{number}",
-                "worker.Worker",
-                [*where, "--port", "0", "--webui-port", "0", *_WORKER_RESOURCES, self.url],
-            )
+        (port,) = free_ports(1)
+        self.url = f"{HOST}:{port}"
+        self._write_settings()
+        self._thread = threading.Thread(target=self._run, args=(port,), name="yarn", daemon=True)
+        self._thread.start()
 
-    def stop(self) -> None:
-        """Kills the daemons and all executors."""
-        for daemon in self._daemons:
-            daemon.kill()
-        self._daemons.clear()
+    def _run(self, port: int) -> None:
+        try:
+            logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it reports each object that outlives the JVM
+            python, java = self._nodes.spark_python, find_java()
+            hadoop = self._hadoop = Hadoop(java.home / "bin" / "java", spark_home(python) / "jars", self.folder)
+            nodes = []
+            for number in range(1, NODES + 1):
+                home = self.folder / f"node-{number}"
+                nodes.append(Node(hadoop, home, self.folder / "cache", self._node_environment(home)))
+            self._manager = manager = ResourceManager(hadoop, nodes, port)
+            hadoop.write_tokens(self.folder / "token", b"", CLIENT_TOKEN, manager.address)
+            (self.folder / READY).touch()
+        except Exception:
+            (self.folder / FAILED).write_text(traceback.format_exc())
+            raise
+        stopped = threading.Event()
+        while not stopped.wait(_TICK_S):
+            manager.tick()
+
+    def application(self, tag: str) -> str:
+        """Returns the id of the application with this tag; empty if it was not submitted yet."""
+        return self._manager.tagged(tag) if self._manager else ""
+
+    def running(self, tag: str) -> bool:
+        """True if the application with this tag was submitted and has not ended."""
+        return self._manager is not None and self._manager.running(self._manager.tagged(tag))
+
+    def kill(self, tag: str) -> None:
+        """Kills the application with this tag, if there is one."""
+        if self._manager:
+            self._manager.kill(self._manager.tagged(tag))
+
+    def logs(self, tag: str) -> dict[str, Path]:
+        """Returns the log folders of the application's containers, by their ids."""
+        name = self.application(tag)
+        folders = [each for each in self.folder.glob(f"node-*/logs/{name}/*") if name]
+        return {each.name: each for each in sorted(folders, key=lambda each: each.name)}
 
     def environment(self, home: Path) -> dict[str, str]:
-        """Returns a node's environment with the variables that Spark needs."""
+        """Returns the environment of spark-submit on the cluster's first machine."""
         environment = self._nodes.environment(home)
         return environment | {
+            "HADOOP_CONF_DIR": str(self.folder / "conf"),
+            "HADOOP_TOKEN_FILE_LOCATION": str(self.folder / "token"),
             "JAVA_HOME": str(find_java().home),
             "PYSPARK_PYTHON": str(self._nodes.spark_python),
-            "SPARK_CONF_DIR": str(self.folder),
+            "SPARK_CONF_DIR": str(self.folder / "conf"),
             "SPARK_HOME": str(spark_home(self._nodes.spark_python)),
             "SPARK_LOCAL_DIRS": environment["TMPDIR"],
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={environment['TMPDIR']}",
+            "SPARK_LOCAL_IP": HOST,
+            "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={environment['TMPDIR']} {_LIGHT_JVM}",
         }
 
-    def _write_defaults(self) -> None:
-        """Writes the settings of daemons, drivers and executors, with a new secret.
-
-        The secret is in a file because other users can read command lines.
-        """
-        path = self.folder / "spark-defaults.conf"
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        settings = _DEFAULTS | {"spark.authenticate.secret": secrets.token_hex(32)}
-        path.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-
-    def _daemon(self, name: str, java_class: str, arguments: Sequence[str]) -> None:
-        home = self.folder / name
-        home.mkdir(parents=True, exist_ok=True)
-        environment = self.environment(home) | {
-            "SPARK_DAEMON_MEMORY": "256m",
-            "SPARK_DAEMON_JAVA_OPTS": _LIGHT_JVM,
-            "SPARK_WORKER_DIR": str(home / "work"),
+    def _node_environment(self, home: Path) -> dict[str, str]:
+        """Returns the environment of every container on a node, in which `python3` is the node's."""
+        environment = self._nodes.environment(home)
+        return environment | {
+            "HADOOP_CONF_DIR": str(self.folder / "conf"),
+            "JAVA_HOME": str(find_java().home),
+            "PATH": f"{self._nodes.spark_python.parent}:{environment['PATH']}",
+            "SPARK_HOME": str(spark_home(self._nodes.spark_python)),
+            "SPARK_LOCAL_IP": HOST,
         }
-        spark_class = str(spark_home(self._nodes.spark_python) / "bin" / "spark-class")
-        command = [spark_class, f"org.apache.spark.deploy.{java_class}", *arguments]
-        self._daemons.append(Process(command, folder=home, stdout=home / "log.txt", environment=environment))
+
+    def _write_settings(self) -> None:
+        """Writes the settings of YARN and Spark."""
+        conf = self.folder / "conf"
+        conf.mkdir(exist_ok=True)
+        yarn = {
+            "fs.defaultFS": "file:///",
+            "yarn.application.classpath": "$HADOOP_CONF_DIR",
+            "yarn.resourcemanager.address": self.url,
+            "yarn.resourcemanager.hostname": HOST,
+        }
+        for name in ("core-site.xml", "yarn-site.xml"):
+            (conf / name).write_text(_xml(yarn))
+        spark = {
+            "spark.authenticate": "true",
+            "spark.driver.extraJavaOptions": _LIGHT_JVM,
+            "spark.executor.extraJavaOptions": _LIGHT_JVM,
+            "spark.ui.enabled": "false",
+            "spark.yarn.am.extraJavaOptions": _LIGHT_JVM,
+            "spark.yarn.jars": f"local:{spark_home(self._nodes.spark_python)}/jars/*",
+            "spark.yarn.stagingDir": (self.folder / "staging").as_uri(),
+        }
+        (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in spark.items()))
 
 
-def workers(web_url: str) -> int:
-    """Returns how many workers have registered at the master with this web URL."""
-    try:
-        with urllib.request.urlopen(f"{web_url}/json/", timeout=5) as answer:
-            return sum(worker["state"] == "ALIVE" for worker in json.load(answer)["workers"])
-    except (OSError, ValueError):
-        return 0
+def _xml(settings: Mapping[str, str]) -> str:
+    """Returns Hadoop's form of settings."""
+    each = "".join(
+        f"<property><name>{name}</name><value>{value}</value></property>" for name, value in settings.items()
+    )
+    return f"<configuration>{each}</configuration>\n"
 
 
 def executors(event_log: Path) -> set[str]:

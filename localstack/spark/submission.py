@@ -1,9 +1,9 @@
-"""The arguments of spark-submit: parsed as a cluster manager does, and translated for a standalone cluster."""
+"""The arguments of spark-submit: parsed as a cluster manager does, and with local files instead of remote ones."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _WITH_VALUE = {
@@ -18,11 +18,14 @@ _SHORT = {"-c": "--conf", "-v": "--verbose"}
 
 _NEED_MAVEN = {"--packages", "--repositories", "--exclude-packages"}
 _REPLACED = {
-    "spark.cores.max", "spark.driver.bindAddress", "spark.driver.cores", "spark.driver.host",
-    "spark.executor.cores", "spark.executor.instances", "spark.master", "spark.submit.deployMode",
+    "deploy-mode", "driver-cores", "executor-cores", "master", "num-executors", "total-executor-cores",
+    "py-files", "files", "jars", "archives",
 }  # fmt: skip
-_REPLACED_PREFIXES = ("spark.yarn.", "spark.dynamicAllocation.", "spark.shuffle.service.", "spark.eventLog.")
-_MASTER_ENV = "spark.yarn.appMasterEnv."
+_REPLACED_CONF = {
+    "spark.submit.pyFiles", "spark.files", "spark.jars", "spark.archives", "spark.driver.cores", "spark.master",
+    "spark.submit.deployMode",
+}  # fmt: skip
+_REPLACED_PREFIXES = ("spark.dynamicAllocation.", "spark.shuffle.service.", "spark.eventLog.")
 
 
 class SubmitError(ValueError):
@@ -50,26 +53,11 @@ class Submission:
         """True if the driver runs on a node (cluster deploy mode), not beside spark-submit."""
         return self.options.get("deploy-mode", self.conf.get("spark.submit.deployMode", "client")) == "cluster"
 
-    @property
-    def driver_environment(self) -> dict[str, str]:
-        """Returns the variables that the cluster manager sets for the driver; none in client mode."""
-        wanted = self.conf.items() if self.in_cluster else ()
-        return {name.removeprefix(_MASTER_ENV): value for name, value in wanted if name.startswith(_MASTER_ENV)}
-
     def uris(self, option: str) -> list[str]:
         """Returns the comma-separated URIs of an option such as "py-files", or of the equivalent setting."""
         setting = {"py-files": "spark.submit.pyFiles"}.get(option, f"spark.{option}")
         text = self.options.get(option, self.conf.get(setting, ""))
         return [uri.strip() for uri in text.split(",") if uri.strip()]
-
-    def kept_conf(self) -> dict[str, str]:
-        """Returns the settings that have the same meaning on a standalone cluster."""
-        files = {"spark.submit.pyFiles", "spark.archives", "spark.files"}  # passed as options, with local paths
-        return {
-            name: value
-            for name, value in self.conf.items()
-            if name not in _REPLACED | files and not name.startswith(_REPLACED_PREFIXES)
-        }
 
 
 def parse(arguments: Sequence[str]) -> Submission:
@@ -107,41 +95,34 @@ def parse(arguments: Sequence[str]) -> Submission:
     raise SubmitError("Missing application resource.")
 
 
-def archive_name(uri: str) -> tuple[str, str]:
-    """Returns the URI of an archive without its `#name`, and the name of its unpacked folder on nodes."""
-    bare, _, name = uri.partition("#")
-    return bare, name or bare.rpartition("/")[2]
-
-
 def is_remote(uri: str) -> bool:
     """True if the cluster manager has to download it."""
     return re.match(r"(s3|s3a|s3n|gs)://", uri) is not None
 
 
-def standalone_arguments(
-    submission: Submission,
-    *,
-    master: str,
-    main: str,
-    files: Iterable[tuple[str, Sequence[str]]],
-    conf: Iterable[tuple[str, str]],
+def yarn_arguments(
+    submission: Submission, *, main: str, files: Mapping[str, Sequence[str]], conf: Mapping[str, str]
 ) -> list[str]:
-    """Returns the arguments that run a submission on a standalone cluster, where Python needs client mode.
+    """Returns the arguments that submit this to the emulator's YARN.
 
     Args:
         submission: The parsed arguments.
-        master: URL of the standalone master.
         main: Local path of the program.
-        files: Options for local files, such as ("py-files", paths).
+        files: Local paths by option, such as "py-files".
         conf: Settings that override the submission's.
     """
-    arguments = ["--master", master, "--deploy-mode", "client"]
-    for option in ("name", "driver-memory", "executor-memory", "driver-java-options", "class"):
-        if option in submission.options:
-            arguments += [f"--{option}", submission.options[option]]
-    for option, paths in files:
+    arguments = ["--master", "yarn", "--deploy-mode", "cluster" if submission.in_cluster else "client"]
+    for option, value in submission.options.items():
+        if option not in _REPLACED:
+            arguments += [f"--{option}", value]
+    for option, paths in files.items():
         if paths:
             arguments += [f"--{option}", ",".join(paths)]
-    for setting, value in (submission.kept_conf() | dict(conf)).items():
+    kept = {
+        name: value
+        for name, value in submission.conf.items()
+        if name not in _REPLACED_CONF and not name.startswith(_REPLACED_PREFIXES)
+    }
+    for setting, value in (kept | dict(conf)).items():
         arguments += ["--conf", f"{setting}={value}"]
     return [*arguments, main, *submission.arguments]

@@ -171,19 +171,23 @@ def pids_of(cloud: Cloud, cluster: Cluster, step: str) -> list[int]:
     return [int(pid) for pid in printed.read_text().split()] if printed.exists() else []
 
 
-@pytest.mark.parametrize("option", ["SEND_INTERRUPT", "TERMINATE_PROCESS"])
-def test_a_cancelled_step_takes_all_its_processes_with_it(
-    cloud: Cloud, client: Any, s3: Any, cluster: Cluster, option: str
+def test_cancelling_a_step_ends_only_spark_submit_and_the_cluster_is_busy_until_the_driver_ends(
+    cloud: Cloud, client: Any, s3: Any
 ) -> None:
-    step = sleeping(s3, cluster)
-    pids = until(lambda: pids_of(cloud, cluster, step), "the driver")
-    assert all(map(alive, pids))
-    answer = client("emr").cancel_steps(ClusterId=cluster.id, StepIds=[step], StepCancellationOption=option)
-    assert answer["CancelStepsInfoList"] == [{"StepId": step, "Status": "SUBMITTED"}]
-    assert cluster.wait(step)["State"] == "CANCELLED"
-    assert not any(map(alive, pids))
-    again = client("emr").cancel_steps(ClusterId=cluster.id, StepIds=[step])["CancelStepsInfoList"][0]
-    assert again["Status"] == "FAILED"
+    cluster = Cluster(client("emr"), s3, BUCKET)
+    steps = [sleeping(s3, cluster), sleeping(s3, cluster)]
+    for step, option in zip(steps, ("SEND_INTERRUPT", "TERMINATE_PROCESS"), strict=True):
+        pids = until(lambda step=step: pids_of(cloud, cluster, step), "the driver")
+        answer = client("emr").cancel_steps(ClusterId=cluster.id, StepIds=[step], StepCancellationOption=option)
+        assert answer["CancelStepsInfoList"] == [{"StepId": step, "Status": "SUBMITTED"}]
+        assert cluster.wait(step)["State"] == "CANCELLED"
+        assert all(map(alive, pids))
+        again = client("emr").cancel_steps(ClusterId=cluster.id, StepIds=[step])["CancelStepsInfoList"][0]
+        assert again["Status"] == "FAILED"
+    assert cluster.state == "RUNNING"
+    client("emr").terminate_job_flows(JobFlowIds=[cluster.id])
+    pids = [pid for step in steps for pid in pids_of(cloud, cluster, step)]
+    until(lambda: not any(map(alive, pids)), "the ends of the drivers")
 
 
 def test_a_step_can_fail_in_the_middle_of_its_work(cloud: Cloud, s3: Any, cluster: Cluster) -> None:
