@@ -6,6 +6,7 @@ from cloudlstm.pipeline import prepare
 from cloudlstm.report import evaluate
 from cloudlstm.runs.context import RunContext
 from cloudlstm.workers import job
+from cloudlstm.workers.deadline import prepare_hours
 
 
 def work(context: RunContext) -> None:
@@ -14,4 +15,4 @@ def work(context: RunContext) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(job.main("prepare", work))
+    sys.exit(job.main("prepare", work, hours=lambda config: prepare_hours(config, target=job.is_on_target())))

@@ -12,6 +12,7 @@ from typing import Any
 KINDS = {
     "step-fails": "the next step fails, at once or after `after_s` seconds of real work",
     "step-hangs": "the next step runs until it is cancelled",
+    "executors-hang": "the executors of the next step hang, and so does its driver",
     "throttled": "calls of `service` and `action` are rejected with a throttling error",
     "api-error": "calls of `service` and `action` are answered with `status`",
     "no-capacity": "groups named like `group` get no new machines",

@@ -140,14 +140,16 @@ class Applications:
             joined: True to write the client's whole output to one file, stderr.
         """
         folder.mkdir(parents=True)
-        fault = self._world.faults.take("step-fails", "step-hangs")
+        fault = self._world.faults.take("step-fails", "step-hangs", "executors-hang")
         tag = f"emulated_{secrets.token_hex(8)}"
         application = Application(self._world.spark, tag, folder, time.monotonic(), fault)
-        if fault and (fault.kind == "step-hangs" or fault.after_s <= 0):
+        if fault and (fault.kind == "step-hangs" or (fault.kind == "step-fails" and fault.after_s <= 0)):
             return application
         if rejection:
             application.reject(rejection)
         else:
+            if fault and fault.kind == "executors-hang":
+                self._world.spark.hanging.add(tag)
             application.process = self._start(application, arguments, defaults, joined=joined)
         return application
 

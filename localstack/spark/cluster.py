@@ -40,6 +40,7 @@ class SparkCluster:
     Attributes:
         folder: The folder of their settings and logs.
         url: The resource manager's address; empty before the first start.
+        hanging: Tags of applications whose executors hang.
     """
 
     def __init__(self, nodes: Nodes) -> None:
@@ -49,6 +50,7 @@ class SparkCluster:
         self._thread: threading.Thread | None = None
         self.folder = nodes.folder / "spark"
         self.url = ""
+        self.hanging: set[str] = set()
 
     def start(self) -> None:
         """Starts the daemons, unless they run already."""
@@ -79,6 +81,8 @@ class SparkCluster:
         stopped = threading.Event()
         while not stopped.wait(_TICK_S):
             manager.tick()
+            for tag in self.hanging:
+                manager.freeze(manager.tagged(tag))
 
     def application(self, tag: str) -> str:
         """Returns the id of the application with this tag; empty if it was not submitted yet."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import tarfile
 import threading
 import zipfile
@@ -156,6 +157,13 @@ class Container:
                 f"Container [containerID={self.name}] is running beyond physical memory limits. Current usage: "
                 f"{used:.0f} MB of {self.limit_mib} MB physical memory used. Killing container."
             )
+
+    def freeze(self) -> None:
+        """Stops its processes without ending them."""
+        with self._lock:
+            for pid in _descendants(self._process.pid)[1:] if self._process and self._status is None else ():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
 
     def kill(self, status: int = 143) -> None:
         """Kills its processes."""

@@ -7,22 +7,18 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from localstack.yarn.container import Container
 from localstack.yarn.hadoop import HOST, Hadoop
+from localstack.yarn.masters import CORES, MEMORY_MIB, MasterService
 from localstack.yarn.nodes import Node
 
 MASTER_TOKEN = "YARN_AM_RM_TOKEN"  # noqa: S105 - a kind of token
 CLIENT_TOKEN = "RM_DELEGATION_TOKEN"  # noqa: S105
-NODE_TOKEN = "NMToken"  # noqa: S105
-CONTAINER_TOKEN = "ContainerToken"  # noqa: S105
 
 _SCHEDULER = "-Dspark.hadoop.yarn.resourcemanager.scheduler.address="
-
-_MEMORY_MIB, _CORES = 64 << 10, 64
-"""What a node has. Only for scheduling: many applications fit at the same time."""
 
 
 @dataclass
@@ -38,7 +34,7 @@ class Application:
         diagnostics: Why it ended.
         attempt: The number of the current attempt.
         master: The container of the current attempt's master.
-        masters: The protocol server of the current attempt.
+        service: The protocol server of the current attempt.
         began_ms: When it was submitted.
         ended_ms: When it ended; 0 before.
         tags: Its tags.
@@ -52,7 +48,7 @@ class Application:
     diagnostics: str = ""
     attempt: int = 0
     master: Container | None = None
-    masters: Masters | None = None
+    service: MasterService | None = None
     began_ms: int = 0
     ended_ms: int = 0
     tags: frozenset[str] = frozenset()
@@ -97,11 +93,11 @@ class ResourceManager:
     def _after_master(self, application: Application, status: int) -> None:
         """Ends an application whose master has ended, or starts its next attempt."""
         with self._lock:
-            masters, master = application.masters, application.master
-            if application.over or masters is None or master is None:
+            service, master = application.service, application.master
+            if application.over or service is None or master is None:
                 return
-            if masters.unregistered:
-                self._end(application, "FINISHED", application.final, application.diagnostics)
+            if service.final:
+                self._end(application, "FINISHED", service.final, service.diagnostics)
                 return
             attempt = f"{application.name.replace('application', 'appattempt')}_{application.attempt:06}"
             why = (
@@ -116,11 +112,12 @@ class ResourceManager:
             self._end(application, "FAILED", "FAILED", f"{why}. Failing the application.")
 
     def _begin_attempt(self, application: Application) -> None:
-        if application.masters:
-            application.masters.stop()
+        if application.service:
+            application.service.stop()
         application.attempt += 1
         record = application.context.getAMContainerSpec()
-        masters = application.masters = Masters(self, application)
+        service = MasterService(self.hadoop, self.nodes, application.name, application.attempt)
+        application.service = service
         node = self.nodes[0]
         name = f"{application.name.replace('application', 'container')}_{application.attempt:02}_000001"
         limit = int(application.context.getResource().getMemorySize())
@@ -128,10 +125,10 @@ class ResourceManager:
         application.state = "ACCEPTED"
         extra = {"APPLICATION_WEB_PROXY_BASE": f"/proxy/{application.name}"}
         # A cluster's masters find the scheduler in yarn-site.xml; here each attempt has its own.
-        setting = f"{_SCHEDULER}{masters.address}"
+        setting = f"{_SCHEDULER}{service.address}"
         words = [str(word) for word in record.getCommands()]
         record.setCommands([words[0], setting, *(word for word in words[1:] if not word.startswith(_SCHEDULER))])
-        work = (application.master, record, extra, (MASTER_TOKEN, masters.address))
+        work = (application.master, record, extra, (MASTER_TOKEN, service.address))
         threading.Thread(target=node.start, args=work, daemon=True).start()  # localizing takes time
 
     def _end(self, application: Application, state: str, final: str, diagnostics: str) -> None:
@@ -139,8 +136,8 @@ class ResourceManager:
         application.ended_ms = int(time.time() * 1000)
         for node in self.nodes:
             node.forget(application.name)
-        if application.masters:
-            application.masters.stop()
+        if application.service:
+            application.service.stop()
         if application.context:  # YARN leaves it after a kill
             staging = dict(application.context.getAMContainerSpec().getEnvironment()).get("SPARK_YARN_STAGING_DIR", "")
             if staging:
@@ -164,6 +161,14 @@ class ResourceManager:
             if application and not application.over:
                 self._end(application, "KILLED", "KILLED", "Application killed by user.")
 
+    def freeze(self, name: str) -> None:
+        """Stops the processes of an application's executors; they neither work nor end."""
+        master = self.applications[name].master if name in self.applications else None
+        for node in self.nodes if name else ():
+            for container in node.of(name):
+                if container is not master:
+                    container.freeze()
+
     # ApplicationClientProtocol -----------------------------------------------------------------------------------
 
     def getNewApplication(self, _request: Any) -> Any:
@@ -174,7 +179,7 @@ class ResourceManager:
             self.applications[name] = Application(identifier, name)
         resource = self.hadoop.records.Resource.newInstance
         return self.hadoop.messages.GetNewApplicationResponse.newInstance(
-            identifier, resource(1, 1), resource(_MEMORY_MIB, _CORES)
+            identifier, resource(1, 1), resource(MEMORY_MIB, CORES)
         )
 
     def submitApplication(self, request: Any) -> Any:
@@ -199,7 +204,10 @@ class ResourceManager:
             report.setName(str(application.context.getApplicationName()) if application.context else "")
             report.setHost(HOST)
             report.setRpcPort(-1)
-            report.setYarnApplicationState(records.YarnApplicationState.valueOf(application.state))
+            state = application.state
+            if state == "ACCEPTED" and application.service and application.service.registered:
+                state = "RUNNING"
+            report.setYarnApplicationState(records.YarnApplicationState.valueOf(state))
             report.setFinalApplicationStatus(records.FinalApplicationStatus.valueOf(application.final))
             report.setDiagnostics(application.diagnostics)
             report.setTrackingUrl(f"http://{HOST}:8088/proxy/{application.name}/")
@@ -215,114 +223,3 @@ class ResourceManager:
     def getClusterMetrics(self, _request: Any) -> Any:
         metrics = self.hadoop.records.YarnClusterMetrics.newInstance(len(self.nodes))
         return self.hadoop.messages.GetClusterMetricsResponse.newInstance(metrics)
-
-
-@dataclass
-class _Asked:
-    """Containers that a master waits for."""
-
-    count: int
-    resource: Any
-    priority: Any
-    request: int
-
-
-@dataclass
-class Masters:
-    """YARN's ApplicationMasterProtocol for the master of one attempt."""
-
-    manager: ResourceManager
-    application: Application
-    unregistered: bool = False
-    address: str = ""
-    _asked: dict[tuple[int, int], _Asked] = field(default_factory=dict)
-    _running: dict[str, Container] = field(default_factory=dict)
-    _numbers: Any = field(default_factory=lambda: itertools.count(2))
-    _answers: Any = field(default_factory=lambda: itertools.count(1))
-
-    class Java:
-        implements = ("org.apache.hadoop.yarn.api.ApplicationMasterProtocol",)
-
-    def __post_init__(self) -> None:
-        self._server = self.manager.hadoop.serve("ApplicationMasterProtocol", self)
-        self.address = f"{HOST}:{self._server.getListenerAddress().getPort()}"
-
-    def stop(self) -> None:
-        """Ends the server."""
-        self._server.stop()
-
-    def registerApplicationMaster(self, _request: Any) -> Any:
-        self.application.state = "RUNNING"
-        answer = self.manager.hadoop.new("protocolrecords.RegisterApplicationMasterResponse")
-        answer.setMaximumResourceCapability(self.manager.hadoop.records.Resource.newInstance(_MEMORY_MIB, _CORES))
-        answer.setQueue("default")
-        answer.setApplicationACLs({})
-        answer.setContainersFromPreviousAttempts([])
-        answer.setNMTokensFromPreviousAttempts([])
-        return answer
-
-    def finishApplicationMaster(self, request: Any) -> Any:
-        self.application.final = str(request.getFinalApplicationStatus().toString())
-        self.application.diagnostics = str(request.getDiagnostics() or "")
-        self.unregistered = True
-        return self.manager.hadoop.messages.FinishApplicationMasterResponse.newInstance(True)  # noqa: FBT003
-
-    def allocate(self, request: Any) -> Any:
-        hadoop = self.manager.hadoop
-        for each in request.getAskList() or ():
-            if str(each.getResourceName()) == "*":
-                key = (int(each.getPriority().getPriority()), int(each.getAllocationRequestId()))
-                self._asked[key] = _Asked(
-                    int(each.getNumContainers()), each.getCapability(), each.getPriority(), key[1]
-                )
-        given = [self._given(asked) for asked in self._asked.values() for _ in range(asked.count)]
-        for asked in self._asked.values():
-            asked.count = 0
-        for identifier in request.getReleaseList() or ():
-            if container := self._running.get(str(identifier.toString())):
-                container.kill(-100)
-        answer = hadoop.new("protocolrecords.AllocateResponse")
-        answer.setResponseId(int(request.getResponseId()) + 1)
-        answer.setAllocatedContainers(given)
-        answer.setCompletedContainersStatuses(self._completed())
-        answer.setUpdatedNodes([])
-        answer.setNumClusterNodes(len(self.manager.nodes))
-        answer.setAvailableResources(hadoop.records.Resource.newInstance(_MEMORY_MIB, _CORES))
-        tokens = [
-            hadoop.records.NMToken.newInstance(node.id, hadoop.record_token(NODE_TOKEN, node.address))
-            for node in (self.manager.nodes if given else ())
-        ]
-        answer.setNMTokens(tokens)
-        return answer
-
-    def _given(self, asked: _Asked) -> Any:
-        """Returns a new container."""
-        hadoop, application = self.manager.hadoop, self.application
-        number = next(self._numbers)
-        node = self.manager.nodes[number % len(self.manager.nodes)]
-        name = f"{application.name.replace('application', 'container')}_{application.attempt:02}_{number:06}"
-        self._running[name] = node.open(name, application.name, int(asked.resource.getMemorySize()))
-        container = hadoop.records.Container.newInstance(
-            hadoop.records.ContainerId.fromString(name),
-            node.id,
-            node.address,
-            asked.resource,
-            asked.priority,
-            hadoop.record_token(CONTAINER_TOKEN, node.address, name),
-        )
-        container.setAllocationRequestId(asked.request)
-        return container
-
-    def _completed(self) -> list[Any]:
-        """Returns the statuses of the containers that have ended since the last answer."""
-        records = self.manager.hadoop.records
-        ended = {name: each for name, each in self._running.items() if each.status() is not None}
-        for name in ended:
-            del self._running[name]
-        complete = records.ContainerState.COMPLETE
-        return [
-            records.ContainerStatus.newInstance(
-                records.ContainerId.fromString(name), complete, each.diagnostics, each.status()
-            )
-            for name, each in ended.items()
-        ]

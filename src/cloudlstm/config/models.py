@@ -80,6 +80,9 @@ class SparkConfig(Section):
     machine (`local[4]`): the driver unpickles data from the executors, so another master must be typed."""
     driver_memory_mib: int = Field(default=1024, ge=512)
     """Heap of the driver's Java process."""
+    max_hours: float | None = Field(default=None, gt=0.0)
+    """Hours after which the preparation ends in any case, even if it hangs; by default 6 on a target, and no limit on
+    this machine."""
 
 
 class TrainersConfig(Section):
@@ -99,7 +102,7 @@ class TrainersConfig(Section):
 NON_IDENTITY: dict[str, Any] = {
     "market": {"yahoo"},
     "train": {"cache_dir", "checkpoint_every_s", "collective_timeout_s", "max_restarts", "open_ports"},
-    "spark": {"driver_memory_mib"},
+    "spark": {"driver_memory_mib", "max_hours"},
     "trainers": True,
 }
 """Settings that are not part of a run's identity, such as rates and timeouts: a failed run may change them."""

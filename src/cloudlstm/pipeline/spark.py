@@ -54,7 +54,11 @@ ReportUnits = Callable[[int], None]
 
 
 class Spark:
-    """A Spark application, started on first use: a run whose steps are all finished starts no JVM."""
+    """A Spark application, started on first use: a run whose steps are all finished starts no JVM.
+
+    Under spark-submit the JVM is there already, and the application starts at once. YARN counts an application as
+    failed if it has no context after 100 s, or ends without one, even with exit status 0.
+    """
 
     def __init__(self, config: SparkConfig, *, app_name: str) -> None:
         self._config = config
@@ -63,6 +67,8 @@ class Spark:
         self.start_seconds = 0.0
 
     def __enter__(self) -> Self:
+        if _GATEWAY in os.environ:
+            self.context  # noqa: B018 - starts it
         return self
 
     def __exit__(

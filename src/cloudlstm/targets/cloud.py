@@ -176,7 +176,10 @@ class CloudTarget:
         """Returns the job of a request; the first call of `state` starts it."""
         if request["job"] == "prepare":
             run, attempt = request["run"], int(request["attempt"])
-            return SparkJob("prepare", run, attempt, lambda: self._submission(request), self.spark, self._intervals)
+            return SparkJob(
+                "prepare", run, attempt, lambda: self._submission(request), self.spark, self._intervals,
+                hours=request["hours"],
+            )  # fmt: skip
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
         return TrainerJob(
             lambda: self._with_deadline(request),

@@ -15,9 +15,15 @@ from cloudlstm.targets.bundle.dependencies import ARCHIVE
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases
 from cloudlstm.targets.services import Application, SparkService
+from cloudlstm.workers.deadline import TARGET_HOURS, too_long
 
 _ENDING_S = 120.0
 """How long to wait for the end of a cancelled application."""
+
+_MARGIN_S = 600.0
+"""How long after its limit an application is cancelled that does not end itself."""
+
+_HOUR_S = 3600
 
 TAIL_LINES = 40
 """Number of log lines shown for a failed application."""
@@ -72,6 +78,7 @@ class SparkJob(CloudJob):
         request: Uploads what the request needs and returns it without placeholders.
         service: The Spark service.
         intervals: The pauses between requests.
+        hours: How long the application may take. It ends itself then; if it cannot, this job cancels it later.
     """
 
     def __init__(
@@ -82,7 +89,10 @@ class SparkJob(CloudJob):
         request: Callable[[], Request],
         service: SparkService,
         intervals: Intervals = INTERVALS,
+        *,
+        hours: float = TARGET_HOURS,
     ) -> None:
+        self._hours = hours
         self._job, self._run, self._attempt = job, run, attempt
         self._make_request, self._service = request, service
         self._request: Request = {}
@@ -107,20 +117,23 @@ class SparkJob(CloudJob):
         while True:
             self._application = ours
             yield from self._wait_for_end(ours.id, "Spark on the cluster")
-            # If a lost answer led to two submissions, one found its work claimed and exited with 0: follow the other.
-            other = self._find_application(JobState.RUNNING)
+            # If a lost answer led to two submissions, one found its work claimed and ended without a Spark context,
+            # which YARN counts as failed: follow the other.
+            done = self._application.state is JobState.DONE
+            other = self._find_application(JobState.RUNNING, *(() if done else (JobState.DONE,)))
             if other is None:
                 break
             ours = other
         self._final = self._application.state
 
     def _find_application(self, *states: JobState) -> Application | None:
-        """Returns this attempt's application if it was submitted; prefers a running one."""
+        """Returns this attempt's application if it was submitted; prefers a running one, then a successful one."""
         if not self._request:
             return None
         found = matching_applications(self._request, self._run, self._service)
         found = [each for each in found if not states or each.state in states]
-        return min(found, key=lambda each: each.state is not JobState.RUNNING, default=None)
+        wanted = (JobState.RUNNING, JobState.DONE)
+        return min(found, key=lambda each: [each.state is not state for state in wanted], default=None)
 
     def _submitted(self) -> str:
         try:
@@ -133,7 +146,10 @@ class SparkJob(CloudJob):
 
     def _wait_for_end(self, application: str, phase: str) -> Phases:
         poll = self._poller(lambda: self._service.look(application))
+        give_up = time.monotonic() + self._hours * _HOUR_S + _MARGIN_S
         while True:
+            if time.monotonic() > give_up:
+                raise too_long(self._job, self._hours)
             seen = poll()
             if seen is not None:
                 if self._application is not None:

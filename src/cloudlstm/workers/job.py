@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from cloudlstm import errors, storage
 from cloudlstm.runs import attempts, manifest, settings
@@ -26,7 +27,11 @@ from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.environment import ATTEMPT, GENERATION, PARENT_PIPE
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.workers.deadline import ended_after
 from cloudlstm.workers.restarts import PEER_LOST, TERMINATED, UNEXPECTED
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,13 +43,17 @@ _PR_SET_PDEATHSIG = 1
 Work = Callable[[RunContext], None]
 
 
-def main(job: str, work: Work, *, worker: str = "driver") -> int:
+Hours = Callable[["RunConfig"], float | None]
+
+
+def main(job: str, work: Work, *, worker: str = "driver", hours: Hours = lambda _: None) -> int:
     """Runs a job for the run whose URI is the only command line argument.
 
     Args:
         job: The job's name: "prepare" or "train".
         work: Does the work.
         worker: The name of this process.
+        hours: Returns how long the work may take; None for no limit.
 
     Returns:
         The exit status.
@@ -64,16 +73,18 @@ def main(job: str, work: Work, *, worker: str = "driver") -> int:
             return 0
         _end_when_superseded(paths, attempt)
         with Journal(paths, job, worker) as journal:
-            return _run(job, work, paths, attempt, journal, generation)
+            return _run(job, work, paths, attempt, journal, generation, hours)
     except errors.CloudLSTMError as error:
         print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
-def _run(job: str, work: Work, paths: RunPaths, attempt: int, journal: Journal, generation: int) -> int:
+def _run(job: str, work: Work, paths: RunPaths, attempt: int, journal: Journal, generation: int, hours: Hours) -> int:
     """Runs `work`, stores its error and returns the exit status."""
     try:
-        work(RunContext(paths, settings.read(paths, attempt), attempt, journal))
+        config = settings.read(paths, attempt)
+        with ended_after(job, hours(config), lambda error: _store_error(paths, job, error, generation)):
+            work(RunContext(paths, config, attempt, journal))
     except errors.CloudLSTMError as error:
         if isinstance(error, errors.CorruptObjectError | errors.ObjectNotFoundError):
             _invalidate(paths, attempt, error)
@@ -131,6 +142,11 @@ def _on_sigterm(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(TERMINATED)
 
 
+def is_on_target() -> bool:
+    """True if this job runs on a target; a job on this machine is a child of its launcher."""
+    return not os.environ.get(PARENT_PIPE)
+
+
 def _end_with_parent() -> None:
     """Kills this job when its launcher dies, so that two launchers never work on a run at the same time."""
 
@@ -149,7 +165,7 @@ def _end_when_superseded(paths: RunPaths, attempt: int) -> None:
 
     A cluster does not always end a job together with the process that submitted it.
     """
-    remote_launcher = not os.environ.get(PARENT_PIPE)
+    remote_launcher = is_on_target()
 
     def watch() -> None:
         while True:
