@@ -132,6 +132,7 @@ class CloudTarget:
                 "job": job,
                 "run": paths.uri,
                 "attempt": "${attempt}",
+                "hours": prepare_hours(config, target=True),
                 "rate": as_json(costs.spark_rate(self.config)),
                 "submit": self.spark.request(job, config, paths),
             }
