@@ -28,6 +28,7 @@ from cloudlstm.targets.spark_job import OPENED, SparkJob, matching_applications
 from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, is_assigned, iso
 from cloudlstm.text.numbers import counted
 from cloudlstm.workers import assignment
+from cloudlstm.workers.deadline import prepare_hours
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
