@@ -39,7 +39,16 @@ def work(number):
 context = SparkContext.getOrCreate()
 done = context.parallelize(range(8), 8).map(work).collect()
 said = [os.environ["SAID"], os.environ["EVERYWHERE"]]
-facts = {"executors": done, "said": said, "words": sys.argv[1:], "numpy": find_spec("numpy") is not None}
+facts = {
+    "executors": done, "said": said, "words": sys.argv[1:], "numpy": find_spec("numpy") is not None,
+    "cwd": os.getcwd(), "files": os.listdir("."), "script": __file__, "client": "SPARK_SUBMIT_OPTS" in os.environ,
+    "container": os.environ["CONTAINER_ID"],
+}
+try:
+    os.makedirs(os.environ["HOME"])
+except OSError as error:
+    facts["home"] = str(error)
+open("kept.txt", "w").write("lost with the container")
 boto3.client("s3").put_object(Bucket=BUCKET, Key="facts.json", Body=json.dumps(facts).encode())
 context.stop()
 """
@@ -108,7 +117,7 @@ def test_a_job_reads_and_writes_s3_on_two_executors_with_what_its_archive_brings
         "--py-files", f"s3://{BUCKET}/helper.zip",
         "--archives", f"s3://{BUCKET}/deps.zip#deps",
         "--conf", "spark.yarn.appMasterEnv.PYTHONPATH=./deps", "--conf", "spark.executorEnv.PYTHONPATH=./deps",
-        "--conf", "spark.yarn.appMasterEnv.SAID=to the driver", "--conf", "spark.executorEnv.SAID=to executors",
+        "--conf", "spark.yarn.appMasterEnv.SAID=to $USER's driver", "--conf", "spark.executorEnv.SAID=to executors",
         "--conf", "spark.yarn.appMasterEnv.PYSPARK_PYTHON=/usr/bin/python3",
         f"s3a://{BUCKET}/job.py", "--these", "words",
     )  # fmt: skip
@@ -120,11 +129,17 @@ def test_a_job_reads_and_writes_s3_on_two_executors_with_what_its_archive_brings
         2 * (n + 100) for n in range(8)
     ]
     facts = json.loads(s3.get_object(Bucket=BUCKET, Key="facts.json")["Body"].read())
-    assert facts["said"] == ["to the driver", "yes"]
+    assert facts["said"] == ["to hadoop's driver", "yes"], "YARN's shell replaces $USER"
     assert facts["words"] == ["--these", "words"]
     assert not facts["numpy"], "the nodes have more than pyspark"
     assert {tuple(each["said"]) for each in facts["executors"]} == {("to executors", "yes")}
-    assert len({each["cwd"] for each in facts["executors"]}) == 2
+    assert len({each["cwd"] for each in facts["executors"]} | {facts["cwd"]}) == 3, "each container has its folder"
+    assert facts["container"].endswith("_01_000001")
+    assert facts["script"] == f"{facts['cwd']}/job.py" or facts["script"] == "job.py"
+    assert {"deps", "helper.zip", "job.py", "pyspark.zip", "__spark_conf__"} <= set(facts["files"])
+    assert not facts["client"], "the submitter's variables reach the driver"
+    assert facts["home"], "HOME can be written"
+    assert not Path(facts["cwd"]).exists(), "the folder of a container is deleted"
     for each in facts["executors"]:
         assert each["boto3"].startswith(f"{each['cwd']}/deps/")
     (events,) = cloud.folder.glob(f"aws/clusters/{cluster.id}/{step}/events/*")
