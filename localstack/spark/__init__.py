@@ -1,1 +1,1 @@
-"""Spark on an emulated cloud: a standalone cluster, and the applications that run on it."""
+"""Spark on an emulated cloud: a YARN cluster, and the applications that run on it."""

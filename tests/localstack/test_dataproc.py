@@ -164,7 +164,7 @@ def test_a_job_runs_on_two_executors_with_what_its_archive_brings(gcp: Cloud, jo
 
 def test_a_failed_job_has_a_reason_and_may_be_restarted(gcp: Cloud, jobs: Jobs) -> None:
     jobs.submit("fails", main_python_file_uri="gs://boxed-data/nothing.py")
-    until(lambda: jobs.get("fails").yarn_applications, "the job to begin")
+    missing = jobs.wait("fails")
     gcp.control.fault("step-fails", reason="Disk full.", times=3)
     jobs.submit("thrice", Scheduling={"max_failures_per_hour": 2})
     job = jobs.wait("thrice")
@@ -174,7 +174,7 @@ def test_a_failed_job_has_a_reason_and_may_be_restarted(gcp: Cloud, jobs: Jobs) 
     gcp.control.fault("step-fails")
     jobs.submit("silent")
     assert jobs.wait("silent").status.details.startswith("Google Cloud Dataproc Agent reports job failure. If logs are")
-    job = jobs.wait("fails")
+    job = missing
     assert "java.io.FileNotFoundException: No such file or directory: gs://boxed-data/nothing.py" in job.status.details
     assert f"{job.driver_output_resource_uri}.*" in job.status.details
 

@@ -18,7 +18,10 @@ import pytest
 from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's view
 from localstack.cloud import Cloud
 from localstack.machines.interpreter import node_python, spark_home
+from localstack.yarn.hadoop import Hadoop
+from localstack.yarn.resource_manager import CLIENT_TOKEN
 
+from cloudlstm.targets.local.java import find_java
 from listening_sockets import listeners, working_in
 from on_emulators import Cluster, require_network, until
 from other_user import as_nobody
@@ -29,7 +32,7 @@ BUCKET = "others"
 
 @pytest.fixture(scope="module")
 def spark(cloud: Cloud, client: Any) -> str:
-    """The URL of the Spark master, started by a step."""
+    """The address of YARN's resource manager, started by a step."""
     if not cloud.control.state()["spark"]:
         s3 = client("s3")
         s3.create_bucket(Bucket=BUCKET)
@@ -39,17 +42,28 @@ def spark(cloud: Cloud, client: Any) -> str:
     return str(cloud.control.state()["spark"])
 
 
-@pytest.mark.parametrize("secret", ["", "another"])
-def test_spark_refuses_whoever_does_not_know_its_secret(spark: str, tmp_path: Path, secret: str) -> None:
-    """The client asks Spark to run a program; it would run with the rights of the worker's user."""
-    settings = f"spark.authenticate true\nspark.authenticate.secret {secret}\n" if secret else ""
-    (tmp_path / "spark-defaults.conf").write_text(settings)
+@pytest.mark.parametrize("token", ["", "another"])
+def test_yarn_refuses_whoever_does_not_have_its_token(spark: str, tmp_path: Path, token: str) -> None:
+    """The client asks YARN to run a program; it would run with the rights of the emulator's user."""
     home = spark_home(node_python())
-    command = [home / "bin" / "spark-class", "org.apache.spark.deploy.Client", "launch", spark, "file:///x.jar", "X"]
-    environment = os.environ | {"SPARK_CONF_DIR": str(tmp_path), "SPARK_LOCAL_IP": "127.0.0.1"}
+    place = f"<property><name>yarn.resourcemanager.address</name><value>{spark}</value></property>"
+    (tmp_path / "yarn-site.xml").write_text(f"<configuration>{place}</configuration>")
+    (tmp_path / "x.py").write_text("print(1)")
+    environment = os.environ | {
+        "HADOOP_CONF_DIR": str(tmp_path),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_HOME": str(home),
+    }
+    if token:
+        hadoop = Hadoop(find_java().home / "bin" / "java", home / "jars", tmp_path)
+        hadoop.write_tokens(tmp_path / "token", b"", CLIENT_TOKEN, spark)
+        hadoop.stop()
+        environment["HADOOP_TOKEN_FILE_LOCATION"] = str(tmp_path / "token")
+    command = [home / "bin" / "spark-submit", "--master", "yarn", "--deploy-mode", "cluster", tmp_path / "x.py"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0, done.stdout + done.stderr
-    assert any(word in done.stderr for word in ("SaslException", "SaslMessage", "AuthMessage")), done.stderr
+    said = "SaslException" if token else "SIMPLE authentication is not enabled.  Available:[TOKEN]"
+    assert said in done.stderr, done.stderr
 
 
 CALLS = {
@@ -145,9 +159,9 @@ def test_no_secret_is_on_a_command_line(box: Cloud) -> None:
         value for name, value in box.environment.items() if name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     ]
     secrets += [part for value in box.environment.values() for part in re.findall(r"^http://[^/]+/(\w+)$", value)]
-    settings = box.folder / box.options.cloud / "spark" / "spark-defaults.conf"
-    if settings.exists():
-        secrets += re.findall(r"^spark.authenticate.secret (\w+)$", settings.read_text(), re.MULTILINE)
+    daemons = box.folder / box.options.cloud / "spark" / "jvm.txt"
+    if daemons.exists():
+        secrets += daemons.read_text().split()[1:]
     assert len(secrets) >= 3
     lines = b""
     for each in Path("/proc").glob("[0-9]*/cmdline"):
