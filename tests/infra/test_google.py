@@ -212,3 +212,38 @@ def test_permissions_on_objects_are_limited_to_prefixes(plan: Plan) -> None:
         "trainer-read": ("roles/storage.objectViewer", ["code/", f"{ours}/assignment.json"]),
         "submitter-work": ("roles/storage.objectUser", ["runs/", "code/", f"{ours}/"]),
     }
+
+
+PERMISSIONS = {
+    "ClusterController": {"get_cluster": ["dataproc.clusters.get"]},
+    "Disks": {"aggregated_list": ["compute.disks.list"]},
+    "Instances": {"aggregated_list": ["compute.instances.list"]},
+    "JobController": {
+        "cancel_job": ["dataproc.jobs.cancel"],
+        "get_job": ["dataproc.jobs.get"],
+        "list_jobs": ["dataproc.jobs.list"],
+        "submit_job": ["dataproc.jobs.create", "dataproc.clusters.use"],
+    },
+    "MachineTypes": {"get": ["compute.machineTypes.get"]},
+    "Projects": {"get": ["compute.projects.get"]},
+    "RegionInstanceGroupManagers": {
+        "get": ["compute.instanceGroupManagers.get"],
+        "list_errors": ["compute.instanceGroupManagers.get"],
+        "list_managed_instances": ["compute.instanceGroupManagers.get"],
+        "resize_unary": ["compute.instanceGroupManagers.update"],
+    },
+    "RegionOperations": {"get": ["compute.regionOperations.get"]},
+    "Regions": {"get": ["compute.regions.get"]},
+}
+"""What each call of the launcher needs, by client and method, as Google's REST reference says."""
+
+
+def test_a_submitter_may_make_every_call_of_the_launcher(plan: Plan) -> None:
+    code = "".join(path.read_text() for path in (REPOSITORY / "src/cloudlstm/targets/gcp").glob("*.py"))
+    clients = re.findall(r'(?:GcpApi\("\w+", |_labelled\()"(\w+)"', code)
+    methods = re.findall(r'\.(?:call|each)[(,] ?"(\w+)"', code)
+    assert set(clients) == PERMISSIONS.keys()
+    assert set(methods) == {method for each in PERMISSIONS.values() for method in each}
+    needed = {permission for each in PERMISSIONS.values() for found in each.values() for permission in found}
+    roles = {each["role_id"]: each["permissions"] for each in plan.of("google_project_iam_custom_role")}
+    assert needed <= {*roles["cloudlstm_submitter"], *roles["cloudlstm_trainer"]}
