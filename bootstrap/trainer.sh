@@ -15,6 +15,7 @@ set -euo pipefail
 : "${CLOUDLSTM_MAX_HOURS:?}" "${CLOUDLSTM_GPU:?}"
 
 readonly BASE=${CLOUDLSTM_PREFIX:-}/opt/cloudlstm # tests work below a prefix
+readonly STATE=${CLOUDLSTM_PREFIX:-}/run/cloudlstm # in memory: the disk may be full
 readonly UNITS=${CLOUDLSTM_PREFIX:-}/etc/systemd/system
 readonly COORDINATES=$CLOUDLSTM_BUCKET_URI/trainers/$CLOUDLSTM_GROUP
 
@@ -159,15 +160,16 @@ ended() { # the agent's unit has ended
     return
   fi
   ! preempted || return 0
+  mkdir -p "$STATE"
   journalctl --sync || true
-  journalctl --unit=cloudlstm-agent --lines=40 --no-pager --output=cat >"$BASE/agent.log" || true
-  echo "$now" >>"$BASE/failures"
-  mapfile -t recent < <(tail -n "$TRIES" "$BASE/failures")
+  journalctl --unit=cloudlstm-agent --lines=40 --no-pager --output=cat >"$STATE/agent.log" || true
+  echo "$now" >>"$STATE/failures"
+  mapfile -t recent < <(tail -n "$TRIES" "$STATE/failures")
   if ((${#recent[@]} == TRIES && now - recent[0] < WITHIN_S)); then
     systemctl stop --no-block cloudlstm-agent.service # so it is not started again
-    give_up "$BASE/agent.log" "the agent failed $TRIES times in $((now - recent[0])) s"
+    give_up "$STATE/agent.log" "the agent failed $TRIES times in $((now - recent[0])) s"
   else
-    store "$BASE/agent.log"
+    store "$STATE/agent.log"
   fi
 }
 
@@ -183,7 +185,7 @@ preempted() { # or ended otherwise from outside
 }
 
 give_up() { # LOG REASON: a launcher looks for this line
-  echo "this machine gives up: $2" >>"$1"
+  echo "this machine gives up: $2" >>"$1" || true
   store "$1"
   set_deadline "$(date +%s)" || true # an accepted request to leave may still fail: then the timer asks again
   leave

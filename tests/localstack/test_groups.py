@@ -160,6 +160,9 @@ def test_a_machine_removes_itself_at_its_deadline(trainers: Trainers) -> None:
 def test_a_machine_with_a_wrong_package_reports_it_and_removes_itself(box: Cloud, trainers: Trainers) -> None:
     if box.options.cloud == "gcp":  # it asks again
         box.control.fault("api-error", service="compute", action="RegionInstanceGroupManagers.DeleteInstances")
+    else:
+        action = "TerminateInstanceInAutoScalingGroup"
+        box.control.fault("api-error", service="autoscaling", action=action, status=400, message="in progress")
     trainers.assign(MEMBER, deadline=time.time() + 1000, sha256="0" * 64)
     trainers.scale(1)
     named = [each.name for each in trainers.managed()] if isinstance(trainers, GcpTrainers) else trainers.instances
@@ -168,6 +171,7 @@ def test_a_machine_with_a_wrong_package_reports_it_and_removes_itself(box: Cloud
     assert "the assignment says 0000" in trainers.bucket.get(key).decode()
     until(lambda: trainers.instances == [], "the machine to remove itself")
     assert trainers.size == 0
+    assert box.control.faults() == []
     assert trainers.reports("alive/") == {}
 
 
