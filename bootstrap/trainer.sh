@@ -162,7 +162,10 @@ ended() { # the agent's unit has ended
   ! preempted || return 0
   mkdir -p "$STATE"
   journalctl --sync || true
-  journalctl --unit=cloudlstm-agent --lines=40 --no-pager --output=cat >"$STATE/agent.log" || true
+  # What the agent wrote since this start, and what systemd says about it.
+  journalctl --lines=40 --no-pager --output=cat "_SYSTEMD_INVOCATION_ID=${INVOCATION_ID:-}" + \
+    "INVOCATION_ID=${INVOCATION_ID:-}" >"$STATE/agent.log" || true
+  echo "the agent ended: ${SERVICE_RESULT:-}, ${EXIT_CODE:-} ${EXIT_STATUS:-}" >>"$STATE/agent.log" || true
   echo "$now" >>"$STATE/failures"
   mapfile -t recent < <(tail -n "$TRIES" "$STATE/failures")
   if ((${#recent[@]} == TRIES && now - recent[0] < WITHIN_S)); then

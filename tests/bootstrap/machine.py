@@ -121,7 +121,12 @@ class Machine:
 
     def ended(self, result: str) -> subprocess.CompletedProcess[str]:
         """Runs what systemd runs when the agent has ended, with its own word for how."""
-        self.environment["SERVICE_RESULT"] = result
+        self.environment |= {
+            "SERVICE_RESULT": result,
+            "EXIT_CODE": "exited",
+            "EXIT_STATUS": "1",
+            "INVOCATION_ID": "f00d",
+        }
         return self.run("ended", script=self.base / "trainer.sh")
 
     def assign(self, **changes: Any) -> dict[str, Any]:
