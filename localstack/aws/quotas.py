@@ -48,14 +48,16 @@ QUOTAS = {
     ),
     "L-DB2E81BA": Quota("Running On-Demand G and VT instances", _GRAPHICS, spot=False, fresh=0),
     "L-3819A6DF": Quota("All G and VT Spot Instance Requests", _GRAPHICS, spot=True, fresh=0),
+    "L-0263D0A3": Quota("EC2-VPC Elastic IPs", frozenset(), spot=False, fresh=5),  # told, not enforced
 }
-"""Quotas by their codes."""
+"""Quotas by their codes: of vCPUs, and of addresses."""
 
 
 def install(faults: Faults) -> None:
     """Adds EC2's quotas to moto's Service Quotas."""
     _Values.faults = faults
     ServiceQuotasResponse.get_service_quota = _get_service_quota  # type: ignore[method-assign]
+    ServiceQuotasResponse.get_aws_default_service_quota = _get_default  # type: ignore[attr-defined]
     ServiceQuotasResponse.request_service_quota_increase = _increase  # type: ignore[attr-defined]
 
 
@@ -133,6 +135,12 @@ def _get_service_quota(self: ServiceQuotasResponse) -> str:
     if service != "ec2":
         return _get_of_moto(self)
     return json.dumps({"Quota": _described(self, code) | {"Value": float(_Values.of(code))}})
+
+
+def _get_default(self: ServiceQuotasResponse) -> str:
+    """Service Quotas' GetAWSDefaultServiceQuota."""
+    _, code, _ = _asked(self)
+    return json.dumps({"Quota": _described(self, code) | {"Value": float(QUOTAS[code].fresh)}})
 
 
 def _increase(self: ServiceQuotasResponse) -> str:

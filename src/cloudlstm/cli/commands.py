@@ -80,24 +80,44 @@ def doctor(
     config: str | None = None,
     root: str | None = None,
     target: str | None = None,
+    before_apply: bool = False,
     trust_endpoints: bool = False,
     json: bool = False,
 ) -> Deferred:
     """Checks Java, Python, packages, storage rights and Yahoo, and names the fix of each fault.
 
     Args:
-        overrides: Settings of a planned run, such as market.source=files.
+        overrides: Settings of a planned run, such as market.source=files; with --before-apply also values of Terraform
+            variables, such as trainer_gpu=none.
         config: The TOML file of a planned run, or its storage URI.
         root: The folder of all runs; checked by writing, reading and deleting one small object.
         target: A cloud to check instead of this machine: rights, cluster, trainers, quota, and the bundle of code.
+        before_apply: The target is a Terraform directory that is not applied yet: check the account's quotas only.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
         json: Print a JSON document.
     """
     from cloudlstm.cli import find, plans
-    from cloudlstm.cli.doctor import examine, examine_target
+    from cloudlstm.cli.doctor import examine, examine_before_apply, examine_target
     from cloudlstm.targets import TARGETS
 
     where, as_json = parse_text("target", target), parse_switch("json", json)
+    if parse_switch("before-apply", before_apply):
+        if not where or where in TARGETS:
+            raise UsageError(
+                "doctor --before-apply needs a Terraform directory",
+                hint="cloudlstm doctor --before-apply --target=infra/terraform/aws",
+            )
+        from cloudlstm.config import load
+
+        folder, trusted = where, parse_switch("trust-endpoints", trust_endpoints)
+        words = [str(word) for word in overrides]
+        run = [word for word in words if "." in word.partition("=")[0]]
+        variables = [word for word in words if word not in run]
+        path = parse_text("config", config)
+        workers = load(path, run).train.workers if path or run else None
+        return Deferred(
+            lambda: examine_before_apply(folder, variables, workers, trust_endpoints=trusted, as_json=as_json)
+        )
     if where and where not in TARGETS:
         from cloudlstm.config import load
 

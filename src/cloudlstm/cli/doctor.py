@@ -6,13 +6,13 @@ import importlib.metadata
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.json_output import Check, Checks, print_document
-from cloudlstm.errors import CloudLSTMError, FetchError, MachineError, MissingExtraError
+from cloudlstm.errors import CloudLSTMError, FetchError, MachineError, MissingExtraError, TargetError
 from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.targets.bundle.archive import asset
 from cloudlstm.targets.local.java import find_java
@@ -23,6 +23,7 @@ from cloudlstm.workers.loopback import Loopback
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
     from cloudlstm.targets.document import TargetConfig
+    from cloudlstm.targets.quotas import Quota
 
 _EXTRAS = {"spark": ("pyspark", "pandas"), "train": ("tensorflow", "keras", "jinja2", "scipy"),
            "market": ("exchange-calendars", "yfinance")}  # fmt: skip
@@ -70,6 +71,57 @@ def examine_target(
     target = open_cloud(where, trust_endpoints=trust_endpoints)
     checks = dict(target.checks(config, str(target.root)))
     return _run_checks({"python": _python, **checks, "bundle": lambda: _bundle(target.config)}, as_json=as_json)
+
+
+def examine_before_apply(
+    where: str, words: Sequence[str], workers: int | None, *, trust_endpoints: bool = False, as_json: bool = False
+) -> int:
+    """The same for a Terraform root that is not applied yet: what its machines need of the account's quotas.
+
+    Args:
+        where: The root's folder.
+        words: Values of Terraform variables, as NAME=VALUE.
+        workers: Number of trainers of the planned run; None for the usual number.
+        trust_endpoints: Whether an endpoint in the environment may be on another machine.
+        as_json: Whether to print a JSON document.
+    """
+    from cloudlstm.targets import first_apply
+    from cloudlstm.targets.cloud import CloudTarget
+    from cloudlstm.targets.planned import read_root
+
+    root = read_root(where, words, trust_endpoints=trust_endpoints)
+    checks: dict[str, Callable[[], str]] = {
+        "python": _python,
+        "settings": lambda: str(root),
+        "credentials": lambda: first_apply.credentials(root),
+    }
+    try:
+        found = first_apply.quotas(root, workers or CloudTarget.workers)
+    except TargetError as error:
+        checks["quotas"] = _failing(error)
+    else:
+        checks |= {quota.code: _allowed(quota) for quota in found}
+    return _run_checks(checks, as_json=as_json)
+
+
+def _failing(error: CloudLSTMError) -> Callable[[], str]:
+    def check() -> str:
+        raise error
+
+    return check
+
+
+def _allowed(quota: Quota) -> Callable[[], str]:
+    """Returns the check of a quota: it fails if too little is free, and warns if the cluster cannot grow."""
+    from cloudlstm.targets.first_apply import verdict
+
+    def check() -> str:
+        said = verdict(quota)
+        if quota.most > quota.free:
+            raise _Warning(said)
+        return said
+
+    return check
 
 
 def _bundle(config: TargetConfig) -> str:

@@ -100,7 +100,8 @@ class Quota:
     def __str__(self) -> str:
         parts = ", ".join(f"{need.what} {_range(need.least, need.most)}" for need in self.needs)
         in_use = f"{self.limit} are allowed in {self.place}" + (f", {self.used} in use" if self.used else "")
-        return f"{self.title}: {_range(self.least, self.most)} {self.unit} ({parts}); {in_use}"
+        title = "" if self.title == self.code else f"{self.title}: "
+        return f"{title}{_range(self.least, self.most)} {self.unit} ({parts}); {in_use}"
 
     def remedy(self) -> str:
         """Returns what to ask for, so that all machines fit."""

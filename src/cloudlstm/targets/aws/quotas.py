@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudlstm.errors import TargetError
+from cloudlstm.errors import TargetError, TargetUnavailableError
 from cloudlstm.targets.aws.client import AwsApi
 from cloudlstm.targets.polling import retry_unavailable
 from cloudlstm.targets.quotas import Machines, Need, Place, Quota
@@ -107,9 +107,17 @@ class Ec2Quotas:
             if not (without and each.tags.get("cloudlstm") == without) and _counts(each, code)
         )
 
-    def limit(self, code: str) -> int:
-        """Returns the value of a quota."""
-        found = retry_unavailable(lambda: self._service.call("GetServiceQuota", ServiceCode="ec2", QuotaCode=code))
+    def limit(self, code: str, service: str = "ec2") -> int:
+        """Returns the value of a quota; its default where the account has no value of its own."""
+        asked = {"ServiceCode": service, "QuotaCode": code}
+        try:
+            found = retry_unavailable(lambda: self._service.call("GetServiceQuota", **asked))
+        except TargetUnavailableError:
+            raise
+        except TargetError as error:
+            if "NoSuchResourceException" not in error.message:
+                raise
+            found = retry_unavailable(lambda: self._service.call("GetAWSDefaultServiceQuota", **asked))
         return int(found["Quota"]["Value"])
 
     def of(self, machines: Sequence[Machines], *, without: str = "") -> list[Quota]:
@@ -125,21 +133,36 @@ class Ec2Quotas:
             need = Need(each.what, each.least * size, each.most * size)
             needs.setdefault(code_of(each.kind, spot=each.spot), []).append(need)
         return [
-            Quota(
-                code=code,
-                title=f"{_NAMES[code]} ({code})",
-                unit="vCPUs",
-                place=self._region,
-                limit=self.limit(code),
-                used=self.used(code, without=without),
-                needs=tuple(found),
-                ask=(
-                    f"ask for {{0}}: aws service-quotas request-service-quota-increase --region={self._region} "
-                    f"--service-code=ec2 --quota-code={code} --desired-value={{0}}"
-                ),
-            )
+            self._quota(code, _NAMES[code], "vCPUs", self.used(code, without=without), found)
             for code, found in needs.items()
         ]
+
+    def of_network(self, *, addresses: int) -> list[Quota]:
+        """Returns the quotas that one more network takes from, with this number of public addresses."""
+        vpcs = sum(1 for _ in pages(self._ec2, "DescribeVpcs", "NextToken", "Vpcs"))
+        found = [self._quota("L-F678F1CE", "VPCs per Region", "VPCs", vpcs, [Need("network", 1, 1)], service="vpc")]
+        if addresses:
+            used = len(self._ec2.call("DescribeAddresses")["Addresses"])
+            needs = [Need("NAT gateway", addresses, addresses)]
+            found.append(self._quota("L-0263D0A3", "EC2-VPC Elastic IPs", "addresses", used, needs))
+        return found
+
+    def _quota(
+        self, code: str, title: str, unit: str, used: int, needs: Sequence[Need], *, service: str = "ec2"
+    ) -> Quota:
+        return Quota(
+            code=code,
+            title=title,
+            unit=unit,
+            place=self._region,
+            limit=self.limit(code, service),
+            used=used,
+            needs=tuple(needs),
+            ask=(
+                f"ask for {{0}}: aws service-quotas request-service-quota-increase --region={self._region} "
+                f"--service-code={service} --quota-code={code} --desired-value={{0}}"
+            ),
+        )
 
     def _look_up(self, kinds: Iterable[str]) -> None:
         wanted = sorted(kinds)

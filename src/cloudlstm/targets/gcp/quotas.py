@@ -11,7 +11,7 @@ from cloudlstm.targets.gcp.client import GcpApi, status_of
 from cloudlstm.targets.polling import retry_unavailable
 from cloudlstm.targets.quotas import Machines, Need, Place, Quota
 
-_UNITS = {"CPUS": "vCPUs", "GPUS": "GPUs", "GB": "GB"}
+_UNITS = {"CPUS": "vCPUs", "GPUS": "GPUs", "GB": "GB", "NETWORKS": "networks"}
 _TITLES = {"CPUS_ALL_REGIONS": "CPUs (all regions)", "GPUS_ALL_REGIONS": "GPUs (all regions)",
            "SSD_TOTAL_GB": "Persistent disk SSD (GB)"}  # fmt: skip
 ASK = "ask for more under IAM & Admin > Quotas"
@@ -32,8 +32,8 @@ class GcpQuotas:
         self._regions, self._projects = GcpApi("compute", "Regions", place), GcpApi("compute", "Projects", place)
         self._machines: dict[str, dict[str, Any]] = {}
 
-    def of(self, machines: Sequence[Machines]) -> list[Quota]:
-        """Returns the quotas that machines take from; those that the service does not tell are left out."""
+    def of(self, machines: Sequence[Machines], *, networks: int = 0) -> list[Quota]:
+        """Returns the quotas that machines and networks take from, but for those that the service does not tell."""
         where = {"project": self._project}
         region = retry_unavailable(lambda: self._regions.call("get", **where, region=self._region))["quotas"]
         project = retry_unavailable(lambda: self._projects.call("get", **where))["quotas"]
@@ -41,9 +41,12 @@ class GcpQuotas:
         for each in machines:
             for metric, size in self.taken(each, region):
                 needs.setdefault(metric, []).append(Need(each.what, each.least * size, each.most * size))
+        if networks:
+            needs["NETWORKS"] = [Need("network", networks, networks)]
         found = []
         for metric, parts in needs.items():
-            place, known = ("all regions", project) if metric.endswith("_ALL_REGIONS") else (self._region, region)
+            of_project = metric.endswith("_ALL_REGIONS") or metric == "NETWORKS"
+            place, known = ("all regions", project) if of_project else (self._region, region)
             value = _value(metric, known)
             if value is not None:
                 found.append(self._quota(metric, place, value, parts))
@@ -88,7 +91,7 @@ class GcpQuotas:
         unit = next((unit for end, unit in _UNITS.items() if end in metric.split("_")), "")
         return Quota(
             code=metric,
-            title=f"{_TITLES[metric]} ({metric})" if metric in _TITLES else metric,
+            title=_TITLES.get(metric, metric),
             unit=unit,
             place=place,
             limit=limit,
