@@ -336,7 +336,7 @@ unpack_wheelhouse() { # Python and packages from the bucket alone: no index, no 
   rm "$house.tar"
   "$house/uv" venv --quiet --offline --python "$house/python/bin/python$python" "$BASE/venv"
   "$house/uv" pip install --quiet --offline --no-index --find-links "$house/wheels" --require-hashes \
-    --only-binary :all: --python "$PYTHON" -r "$house/requirements.txt"
+    --no-deps --only-binary :all: --python "$PYTHON" -r "$house/requirements.txt"
   rm -rf "$house/wheels" "$UV_CACHE_DIR"
   echo "$sha256" >"$BASE/venv/wheelhouse"
 }

@@ -40,7 +40,8 @@ def _up(arguments: argparse.Namespace, command_line: list[str]) -> None:
             services_port=arguments.services_port,
             control_port=arguments.control_port,
         )
-        background.hold(arguments.folder, options, arguments.name if arguments.target else "", arguments.target)
+        name = arguments.name if arguments.target else ""
+        background.hold(arguments.folder, options, name, arguments.target, wheelhouse=arguments.wheelhouse)
     else:
         exported = background.start(arguments.folder, command_line[1:])
         _print_exports(exported)
@@ -112,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--name", default="emulated", help="name of the target")
     up.add_argument("--pyspark", help="version of pyspark on the cluster's nodes (default: the one installed here)")
     up.add_argument("--trainer-python", type=Path, default=Path(sys.executable), help="interpreter of the trainers")
+    up.add_argument(
+        "--wheelhouse", action="store_true", help="trainers of the target install Python and packages from the bucket"
+    )
     up.add_argument("--log-delay", type=float, default=0.0, help="seconds until a step's logs are in the bucket")
     up.add_argument(
         "--node-env", action="append", default=[], metavar="NAME=VALUE", help="environment variable for every node"

@@ -25,7 +25,7 @@ class NotRunningError(Exception):
     """No cloud runs in this folder."""
 
 
-def hold(folder: Path, options: Options, target: str, target_file: Path | None) -> None:
+def hold(folder: Path, options: Options, target: str, target_file: Path | None, *, wheelhouse: bool = False) -> None:
     """Runs a cloud in the folder until this process gets SIGTERM. It holds the folder's lock while it runs.
 
     Args:
@@ -33,6 +33,7 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None) 
         options: The cloud's options.
         target: Name of the target to make; empty for none.
         target_file: Another file for the target document.
+        wheelhouse: Whether the target's trainers install Python and packages from the bucket.
 
     Raises:
         RuntimeError: if a cloud runs there already.
@@ -52,7 +53,7 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None) 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Cloud(folder / _DATA, options) as cloud:
         if target:
-            document = json.dumps(cloud.make_target(target), indent=1) + "\n"
+            document = json.dumps(cloud.make_target(target, wheelhouse=wheelhouse), indent=1) + "\n"
             if target_file:
                 write_private(target_file, document)
         lines = [f"{name}={value}\n" for name, value in cloud.environment.items()]

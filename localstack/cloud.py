@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self, cast, get_args
 
 from localstack.machines.interpreter import node_python
-from localstack.network.namespace import Network, Route, cloud_network, ports_of, relayed
+from localstack.network.namespace import COUNTS, Network, Route, cloud_network, ports_of, relayed
 from localstack.processes import free_ports, own_environment, serving
 from localstack.server.control import Control
 
@@ -47,7 +47,7 @@ class Provider(Protocol):
         """Returns the variables by which SDKs find storage and the services at the URL."""
         ...
 
-    def make_target(self, name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    def make_target(self, name: str, environment: Mapping[str, str], trainer_python: str) -> dict[str, Any]:
         """Makes a target through the cloud's APIs; returns its document."""
         ...
 
@@ -104,8 +104,10 @@ class Cloud:
             services = self._provider.environment(stored, url)
             if network.enter:  # machines reach storage directly, and all other known URLs by relays
                 needed = ports_of([*services.values(), *self.options.node_environment.values()])
+                names = dict.fromkeys(ports_of([url]), "services")
                 routes = [
-                    Route(port, ["cloud"], port, inside=False) for port in sorted(needed - ports_of(stored.values()))
+                    Route(port, ["cloud"], port, inside=False, name=names.get(port, "other"))
+                    for port in sorted(needed - ports_of(stored.values()))
                 ]
                 stack.enter_context(relayed(self.folder / "relay", network, routes))
             control = stack.enter_context(self._served(services, url, network))
@@ -127,9 +129,16 @@ class Cloud:
         """
         return {name: value for name, value in self.environment.items() if name != "AWS_ENDPOINT_URL_S3"}
 
-    def make_target(self, name: str) -> dict[str, Any]:
-        """Makes bucket, Spark cluster and trainer group through the cloud's APIs; returns the target document."""
-        return self._provider.make_target(name, self.environment)
+    def make_target(self, name: str, *, wheelhouse: bool = False) -> dict[str, Any]:
+        """Makes bucket, Spark cluster and trainer group through the cloud's APIs; returns the target document.
+
+        Args:
+            name: The name of the target and its parts.
+            wheelhouse: Whether trainers install Python and packages from the bucket, by bootstrap/trainer.sh. Otherwise
+                their image has an interpreter with all packages: `trainer_python` of the options.
+        """
+        trainer_python = "" if wheelhouse else str(self.options.trainer_python)
+        return self._provider.make_target(name, self.environment, trainer_python)
 
     @property
     def control(self) -> Control:
@@ -151,6 +160,7 @@ class Cloud:
             "control_port": options.control_port,
             "services": dict(services),
             "network": asdict(network),
+            "counts": [str(self.folder / place / COUNTS) for place in ("relay", "storage/relay")],
             "spark_python": str(node_python(options.pyspark)),
             "trainer_python": str(options.trainer_python),
             "log_delay_s": options.log_delay_s,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+_SCRIPT = Path(__file__).parents[1] / "bootstrap" / "trainer.sh"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -35,7 +37,6 @@ def target_document(cloud: str, name: str, bucket_uri: str, particular: Mapping[
         "trainer_gpu": "none",
         "trainer_spot": False,
         "trainer_disk_gib": 50,
-        "trainer_python": sys.executable,
         "trainer_max": 4,
         "trainer_port": 8470,
         "max_hours": 2,
@@ -45,7 +46,7 @@ def target_document(cloud: str, name: str, bucket_uri: str, particular: Mapping[
 
 
 def user_data(target: Mapping[str, Any]) -> str:
-    """Returns the start script of trainers: it exports the variables that identify group and cloud."""
+    """Returns the start script of trainers: bootstrap/trainer.sh behind the variables that identify group and cloud."""
     variables = {
         "CLOUD": target["cloud"],
         "BUCKET_URI": target["bucket_uri"],
@@ -54,4 +55,5 @@ def user_data(target: Mapping[str, Any]) -> str:
         "MAX_HOURS": target["max_hours"],
         "GPU": target["trainer_gpu"],
     }
-    return "#!/bin/bash\n" + "".join(f'export CLOUDLSTM_{key}="{value}"\n' for key, value in variables.items())
+    exports = "".join(f'export CLOUDLSTM_{key}="{value}"\n' for key, value in variables.items())
+    return f"#!/usr/bin/env bash\n{exports}{_SCRIPT.read_text()}"

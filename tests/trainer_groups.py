@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import cloudlstm
 
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
 
 class Bucket(Protocol):
     """A bucket, by its keys."""
@@ -101,8 +103,13 @@ class Trainers(ABC):
     def start_errors(self) -> list[str]:
         """Returns the platform's errors for machines that it could not start, newest first."""
 
-    def assign(self, agent: str, *, deadline: float, sha256: str | None = None) -> None:
-        """Writes an assignment to run this agent script. `sha256` replaces the right checksum of its files."""
+    def assign(
+        self, agent: str, *, deadline: float, sha256: str | None = None, wheelhouse: Mapping[str, str] | None = None
+    ) -> None:
+        """Writes an assignment to run this agent script.
+
+        `sha256` replaces the right checksum of its files. With a wheelhouse (`uri`, `sha256`) the machines install it.
+        """
         parts = {"cloudlstm.zip": package(), "agent.py": agent.encode(), "train.py": b""}
         described = {}
         for name, data in parts.items():
@@ -110,11 +117,12 @@ class Trainers(ABC):
             self.bucket.put(f"code/{digest}/{name}", data)
             described[name] = {"uri": f"{self.bucket.uri}/code/{digest}/{name}", "sha256": sha256 or digest}
         assignment = {
-            "version": 1, "run": f"{self.bucket.uri}/runs/tested", "lease": "token", "workers": 2, "python": "3.11",
-            "port": 8470, "deadline": deadline, "accelerator": "cpu", "package": described["cloudlstm.zip"],
+            "version": 1, "run": f"{self.bucket.uri}/runs/tested", "lease": "token", "workers": 2, "python": PYTHON,
+            "attempt": 1, "port": 8470, "deadline": deadline, "accelerator": "cpu",
+            "package": described["cloudlstm.zip"],
             "jobs": {"agent": described["agent.py"], "train": described["train.py"]},
-            "trainer_python": sys.executable,
         }  # fmt: skip
+        assignment |= {"wheelhouse": wheelhouse} if wheelhouse else {"trainer_python": sys.executable}
         self.bucket.put(f"trainers/{self.name}/assignment.json", json.dumps(assignment).encode())
 
     def reports(self, prefix: str) -> dict[str, Any]:

@@ -59,10 +59,11 @@ class AwsEngine(Engine):
         wanted = {}
         for group in groups():
             for state in group.instance_states:
-                variables = _variables(state.instance)
+                script = _user_data(state.instance)
+                variables = exports_of(script)
                 if state.instance.state == "running" and variables:
                     name = state.instance.id
-                    wanted[name] = Instance(name, group.name, str(state.instance.private_ip), variables)
+                    wanted[name] = Instance(name, group.name, str(state.instance.private_ip), variables, script=script)
         self.world.machines.reconcile(wanted)
 
     def take_back(self, machine: str, grace_s: float) -> None:
@@ -115,10 +116,10 @@ def _resize(group: Group, action: ScheduledAction) -> None:
     group.set_desired_capacity(min(max(wanted or 0, low), high))
 
 
-def _variables(instance: Any) -> dict[str, str]:
-    """Returns the variables that the instance's user data exports; the data may be compressed."""
+def _user_data(instance: Any) -> str:
+    """Returns the instance's user data as text; the data may be compressed."""
     if instance.user_data is None:
-        return {}
+        return ""
     data = base64.b64decode(str(instance.user_data))
     text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    return exports_of(text.decode(errors="replace"))
+    return text.decode(errors="replace")

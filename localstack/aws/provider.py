@@ -20,12 +20,13 @@ SPARK_MACHINE = "m7i.xlarge"
 _SERVICES = ("autoscaling", "ec2", "emr", "iam", "service-quotas", "ssm", "sts")
 
 
-def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def make_target(name: str, environment: Mapping[str, str], trainer_python: str) -> dict[str, Any]:
     """Makes bucket, cluster, launch template and group; returns the target document and writes it to the bucket.
 
     Args:
         name: The name of the target and its parts.
         environment: The cloud's environment.
+        trainer_python: The interpreter with all packages on the trainers' image; empty if there is none.
     """
     import boto3
 
@@ -40,6 +41,7 @@ def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
     subnets = clients["ec2"].describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
     subnets = sorted(subnets, key=lambda subnet: subnet["AvailabilityZone"])[:2]
     particular = {
+        "trainer_python": trainer_python,
         "account": clients["sts"].get_caller_identity()["Account"],
         "region": region,
         "spark_cluster": _cluster(clients["emr"], name, bucket, subnets[0]["SubnetId"]),

@@ -9,7 +9,8 @@ from localstack.gcp.compute import LINK, Compute
 from localstack.gcp.jobs import Jobs
 from localstack.gcp.spark import Dataproc
 from localstack.gcp.trainers import Groups
-from localstack.machines.machine import GROUP_URL, INSTANCE_URL, exports_of
+from localstack.machines.commands import INSTANCE_URL
+from localstack.machines.machine import GROUP_URL, exports_of
 from localstack.machines.machines import Instance
 from localstack.server.engine import Engine, Services
 from localstack.server.world import World
@@ -52,7 +53,8 @@ class GcpEngine(Engine):
                 if instance is None or instance["status"] != "RUNNING":
                     continue
                 items = {each["key"]: each["value"] for each in instance["metadata"].get("items", [])}
-                variables = exports_of("\n".join(items.get(name, "") for name in _SCRIPTS))
+                script = "\n".join(items[name] for name in _SCRIPTS if name in items)
+                variables = exports_of(script)
                 if variables:
                     variables |= {
                         GROUP_URL: group.link.replace(LINK, f"{self.world.url}/compute/v1"),
@@ -60,7 +62,7 @@ class GcpEngine(Engine):
                     }
                     address = instance["networkInterfaces"][0]["networkIP"]
                     name = instance["id"]
-                    wanted[name] = Instance(name, group.name, address, variables, machine.name)
+                    wanted[name] = Instance(name, group.name, address, variables, machine.name, script)
         self.world.machines.reconcile(wanted)
 
     def _shut_down(self) -> None:

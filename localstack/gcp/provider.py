@@ -24,18 +24,20 @@ IMAGE = "2.3-debian12"
 MACHINE = "n2-standard-4"
 
 
-def make_target(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def make_target(name: str, environment: Mapping[str, str], trainer_python: str) -> dict[str, Any]:
     """Makes buckets, cluster, instance template and group; returns the target document and writes it to the bucket.
 
     Args:
         name: The name of the target and its parts.
         environment: The cloud's environment.
+        trainer_python: The interpreter with all packages on the trainers' image; empty if there is none.
     """
     url, storage_url = environment[URL], environment["STORAGE_EMULATOR_HOST"]
     bucket, staging = f"{name}-data", f"{name}-staging"
     for each in (bucket, staging):
         make_gs_bucket(each, storage_url)
     particular = {
+        "trainer_python": trainer_python,
         "account": PROJECT,
         "region": REGION,
         "spark_cluster": name,

@@ -4,6 +4,9 @@ Usage: python -m localstack.machines.machine, with the variables of the machine'
 and its id in the environment. It waits for the assignment, downloads package and jobs, checks their sha256, and runs
 jobs/agent.py as systemd does with Restart=on-failure. At its deadline, or if its set-up or its agent fails, it removes
 itself.
+
+If the assignment names a wheelhouse, nothing is installed on the machine: it runs its start script, as a real machine
+does, with stand-ins for the programs that a real machine has (commands.py, units.py).
 """
 
 from __future__ import annotations
@@ -22,22 +25,26 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cloudlstm import storage
 from cloudlstm.errors import CloudLSTMError, ObjectNotFoundError, StorageError
 from cloudlstm.targets.machine_logs import GIVES_UP
+from localstack.machines import commands
+from localstack.machines.commands import ID, INSTANCE_URL
+from localstack.machines.units import Units
 
-PYTHON, ADDRESS = "EMULATOR_TRAINER_PYTHON", "CLOUDLSTM_ADDRESS"
-"""Variables with the interpreter and the address of a machine."""
+PYTHON = "EMULATOR_TRAINER_PYTHON"
+"""The variable with the interpreter of a machine's image."""
 
-ID = "EMULATOR_MACHINE"
-"""The variable that identifies the machine: its id on AWS, its name on Google Cloud."""
+GROUP_URL = "EMULATOR_GROUP_URL"
+"""The variable with the URL of the group on Google Cloud."""
 
-GROUP_URL, INSTANCE_URL = "EMULATOR_GROUP_URL", "EMULATOR_INSTANCE_URL"
-"""Variables with the URLs of the group and of the machine on Google Cloud."""
+START_SCRIPT = "start.sh"
+"""The file with the machine's user data, in its folder."""
 
 _CHECK_S = 0.5
+_TURN_S = 0.1
 _RESTART_S = 1.0
 _FINISHED_S = 600.0
 _REMOVE_S = 5.0
@@ -57,6 +64,7 @@ class Machine:
         self._base = f"{environment['CLOUDLSTM_BUCKET_URI']}/trainers/{environment['CLOUDLSTM_GROUP']}"
         self._deadline = time.time() + 3600 * float(environment["CLOUDLSTM_MAX_HOURS"])
         self._agent: subprocess.Popen[bytes] | None = None
+        self._units: Units | None = None
         signal.signal(signal.SIGTERM, self._shut_down)
 
     def run(self) -> None:
@@ -64,6 +72,8 @@ class Machine:
         assignment = self._wait_for_assignment()
         if assignment is not None:
             self._deadline = min(self._deadline, float(assignment["deadline"]))
+            if "wheelhouse" in assignment:
+                self._run_script()
             try:
                 self._download(assignment)
             except (CloudLSTMError, LookupError, TypeError, ValueError) as error:
@@ -83,6 +93,24 @@ class Machine:
         """Stores a log as the real script does."""
         with suppress(StorageError):
             storage.write(f"{self._base}/machines/{self._id}.log", "\n".join([*lines, ""]).encode())
+
+    def _run_script(self) -> NoReturn:
+        """Runs the start script and then its units, until the machine is removed or shuts down."""
+        _log("running the start script")
+        root, programs, folder = (self._folder / name for name in ("root", "programs", "units"))
+        commands.write(programs)
+        inherited = {name: value for name, value in self._environment.items() if name not in (PYTHON, "PYTHONPATH")}
+        environment = inherited | {
+            "CLOUDLSTM_PREFIX": str(root),
+            "PATH": f"{programs}:{self._environment['PATH']}",
+            commands.FOLDER: str(folder),
+        }
+        self._units = Units(folder, root, environment)
+        script = subprocess.Popen(["bash", self._folder / START_SCRIPT], cwd=self._folder, env=environment)
+        while True:
+            self._units.turn()
+            script.poll()
+            time.sleep(_TURN_S)
 
     def _remove(self) -> None:
         """Asks for its removal again and again; a real machine has a timer that does so every minute."""
@@ -166,6 +194,8 @@ class Machine:
 
     def _shut_down(self, *_: object) -> None:
         """Handles SIGTERM as systemd does: asks the agent to end and waits for it."""
+        if self._units:
+            self._units.shut_down()
         if self._agent:
             with suppress(ProcessLookupError):
                 os.killpg(self._agent.pid, signal.SIGTERM)

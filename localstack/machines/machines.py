@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudlstm.runs.environment import CORES
-from localstack.machines.machine import ADDRESS, ID, PYTHON
+from localstack.machines.commands import ADDRESS, ID
+from localstack.machines.machine import PYTHON, START_SCRIPT
 from localstack.machines.nodes import Nodes
 from localstack.network.namespace import Network
 from localstack.processes import Process
@@ -28,6 +29,7 @@ class Instance:
         address: Its private address, one of this machine's loopback addresses.
         variables: The variables that its user data exports.
         name: Its name, if that is not its id.
+        script: Its user data, which a machine runs that installs from the bucket.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Instance:
     address: str
     variables: Mapping[str, str]
     name: str = ""
+    script: str = ""
 
 
 class Machines:
@@ -104,6 +107,7 @@ class Machines:
     def _boot(self, instance: Instance) -> Process:
         folder = self._folder(instance)
         folder.mkdir(parents=True)
+        (folder / START_SCRIPT).write_text(instance.script)
         environment = self._nodes.environment(folder) | {
             **instance.variables,
             ADDRESS: instance.address,

@@ -25,6 +25,9 @@ from localstack.processes import own_environment, serving
 # Random, because two clouds may run at the same time and all workers use the same port.
 _ADDRESSES = itertools.count(int(ipaddress.ip_address("127.64.0.4")) + 256 * secrets.randbelow(64 * 256))
 
+COUNTS = "counts.json"
+"""The file in a relay's folder with the bytes that it has passed on."""
+
 _ON_LOOPBACK = re.compile(r"https?://(?:127\.0\.0\.1|localhost):(\d+)\b")
 
 
@@ -61,6 +64,7 @@ class Route:
         to: The port of 127.0.0.1 to which it connects.
         inside: True if `to` is in the cloud's network.
         secret: The beginning of the path that each HTTP request needs; empty to pass all bytes.
+        name: What its bytes are counted as.
     """
 
     port: int
@@ -68,6 +72,7 @@ class Route:
     to: int
     inside: bool
     secret: str = ""
+    name: str = "other"
 
 
 @contextmanager
@@ -86,11 +91,16 @@ def cloud_network() -> Iterator[Network]:
 
 @contextmanager
 def relayed(folder: Path, network: Network, routes: Iterable[Route]) -> Iterator[None]:
-    """Runs a relay for these routes during the block; the new `folder` is for its settings and its log."""
+    """Runs a relay for these routes during the block; the new `folder` is for its settings, counts and log."""
     folder.mkdir(parents=True)
     settings, ready = folder / "settings.json", folder / "ready"
     settings.touch(mode=0o600)
-    settings_document = {"enter": network.enter, "ready": str(ready), "routes": [asdict(route) for route in routes]}
+    settings_document = {
+        "enter": network.enter,
+        "ready": str(ready),
+        "counts": str(folder / COUNTS),
+        "routes": [asdict(route) for route in routes],
+    }
     settings.write_text(json.dumps(settings_document, indent=1))
     with serving(
         [sys.executable, "-m", "localstack.network.relay", str(settings)], folder, ready.exists, own_environment()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +72,19 @@ class Engine(ABC):
                 "faults": self.world.faults.waiting(),
                 "problems": self.world.problems,
                 "exposed": self.world.network.exposed,
+                "traffic": self._traffic(),
             }
+
+    def _traffic(self) -> dict[str, Any]:
+        """Returns the bytes that relays have passed on: name of the way -> network of the client -> sent, received.
+
+        Ways of clients in the network `cloud`, the machines', lead out of it: "services" and "other".
+        """
+        found: dict[str, Any] = {}
+        for path in self.world.counts:
+            with suppress(FileNotFoundError):  # without a namespace there are no relays
+                found |= json.loads(path.read_text())
+        return found
 
     def preempt(self, fault: Fault) -> None:
         """Preempts the machine that the fault names.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class World:
         services: The variables by which SDKs find storage and the other services.
         url: The URL of all services except storage.
         network: The network of the machines.
+        counts: The files with the bytes that relays have passed on.
         log_delay_s: Seconds until logs are in the bucket.
         faults: The faults that can happen.
         spark: The Spark cluster that all emulated clusters share.
@@ -39,6 +40,7 @@ class World:
     services: Mapping[str, str]
     url: str
     network: Network
+    counts: Sequence[Path]
     log_delay_s: float
     faults: Faults
     spark: SparkCluster
@@ -65,6 +67,7 @@ class World:
             services=services,
             url=settings["url"],
             network=network,
+            counts=[Path(path) for path in settings["counts"]],
             log_delay_s=settings["log_delay_s"],
             faults=Faults(),
             spark=SparkCluster(nodes),

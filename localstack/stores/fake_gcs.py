@@ -58,7 +58,8 @@ def fake_gcs(
     with ExitStack() as stack:
         if network is None:
             network = stack.enter_context(cloud_network())
-        route = Route(port, ["machine", "cloud"] if network.enter else ["machine"], inner, inside=True, secret=secret)
+        listens = ["machine", "cloud"] if network.enter else ["machine"]
+        route = Route(port, listens, inner, inside=True, secret=secret, name="storage")
         stack.enter_context(relayed(folder / "relay", network, [route]))
         stack.enter_context(serving([*network.enter, *command], folder, ready))
         # The second variable stops the SDK from reading bucket metadata in a background thread, for traces.

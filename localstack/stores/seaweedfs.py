@@ -49,7 +49,7 @@ def seaweedfs(
             network = stack.enter_context(cloud_network())
         stack.callback(_remove_sockets, ports)
         if network.enter:
-            route = Route(ports["s3"], ["machine"], ports["s3"], inside=True)
+            route = Route(ports["s3"], ["machine"], ports["s3"], inside=True, name="storage")
             stack.enter_context(relayed(folder / "relay", network, [route]))
         # It would add an AWS account from its environment as another identity, with another secret.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

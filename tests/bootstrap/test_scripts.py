@@ -49,7 +49,7 @@ def test_a_node_of_emr_installs_the_interpreter(tmp_path: Path) -> None:
     machine.program("sudo", '"$@"\n')
     machine.program("dnf", f"printf '#!/bin/sh\\necho 3.11\\n' >{python}; chmod +x {python}\n")
     assert node(machine, python).returncode == 0
-    assert machine.calls("dnf") == ["dnf install --assumeyes --quiet python3.11"]
+    assert machine.calls("dnf") == ["dnf install --assumeyes --quiet --setopt=timeout=10 --setopt=retries=2 python3.11"]
     assert node(machine, python).returncode == 0
     assert len(machine.calls("dnf")) == 1
 
@@ -72,7 +72,9 @@ def test_a_node_of_dataproc_without_an_interpreter_installs_it(tmp_path: Path) -
         "apt-get", f"[[ $1 == update ]] || {{ printf '#!/bin/sh\\necho 3.11\\n' >{python}; chmod +x {python}; }}\n"
     )
     assert node(machine, python).returncode == 0
-    assert machine.calls("apt-get") == ["apt-get update --quiet", "apt-get install --yes --quiet python3.11"]
+    update, install = machine.calls("apt-get")
+    assert update.startswith("apt-get update --quiet -o Acquire::Retries=2 ")
+    assert install.endswith("Acquire::https::Timeout=10 python3.11")
 
 
 def test_a_node_with_another_interpreter_fails(tmp_path: Path) -> None:
@@ -84,10 +86,15 @@ def test_a_node_with_another_interpreter_fails(tmp_path: Path) -> None:
     assert f"{python} is python3.9" in done.stderr
 
 
-def test_a_node_that_cannot_install_it_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("installer", ["apt-get", "dnf"])
+@pytest.mark.parametrize("answers", ["never", "once"])
+def test_a_node_that_cannot_install_it_says_so(tmp_path: Path, installer: str, answers: str) -> None:
     machine = Machine(tmp_path)
-    machine.program("apt-get", "exit 1\n")
-    assert node(machine, tmp_path / "python3.11").returncode != 0
+    machine.program("sudo", '"$@"\n')
+    machine.program(installer, "exit 1\n" if answers == "never" else "[[ $1 == update ]]\n")
+    done = node(machine, tmp_path / "python3.11")
+    assert done.returncode == 1
+    assert f"the image has no {tmp_path}/python3.11, and no package source gives it (egress = none?)" in done.stderr
 
 
 @pytest.mark.parametrize("path", ["python3.11", "/usr/bin/bash", "/usr/bin/python3.11 -x", "/usr/bin/--python3.11"])

@@ -1,0 +1,130 @@
+"""A trainer machine without Python packages runs bootstrap/trainer.sh itself, and needs nothing but the bucket."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from localstack.cloud import Cloud
+
+from cloudlstm import storage
+from cloudlstm.targets.bundle import wheelhouse
+from cloudlstm.targets.bundle.package import Bundle, Part
+from emulator_fixtures import environment_of
+from on_emulators import require_network, until
+from python_archive import light_requirements, python_archive
+from trainer_groups import PYTHON, AwsTrainers, GcpTrainers, Trainers
+
+# Says where it runs. The first run fails, so that its unit starts it again.
+AGENT = """
+import os, sys, time
+from pathlib import Path
+import google.cloud.storage, boto3
+from cloudlstm import storage
+
+if not Path("failed-once").exists():
+    Path("failed-once").touch()
+    sys.exit("it failed as the test demands")
+facts = {"python": sys.executable, "base": sys.base_prefix, "packages": boto3.__file__, "home": os.environ["HOME"],
+         "installer": [name for name in ("pip", "uv", "setuptools") if name in sys.modules], "pid": os.getpid()}
+storage.write_json(f"{os.environ['CLOUDLSTM_BUCKET_URI']}/alive/{os.environ['CLOUDLSTM_ADDRESS']}", facts)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture(params=["aws", "gcp"])
+def box(request: pytest.FixtureRequest) -> Cloud:
+    running: Cloud = request.getfixturevalue({"aws": "cloud", "gcp": "gcp"}[request.param])
+    return running
+
+
+@pytest.fixture(scope="session")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Wheelhouses of this session have this machine's Python, and no TensorFlow."""
+    folder = tmp_path_factory.mktemp("light")
+    requirements, asset = light_requirements(folder / "trainer-cpu.txt"), wheelhouse.asset
+    builds = folder / "trainer-python.json"
+    builds.write_text(json.dumps({PYTHON: {"url": "", "sha256": ""}}))
+    with pytest.MonkeyPatch.context() as patch:
+        small = {"trainer-cpu.txt": requirements, "trainer-python.json": builds}
+        patch.setattr(wheelhouse, "asset", lambda kind, name: small.get(name) or asset(kind, name))
+        patch.setenv(wheelhouse.PYTHON_ARCHIVE, python_archive(folder / "python.tar"))
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield
+
+
+@pytest.fixture
+def trainers(box: Cloud, request: pytest.FixtureRequest) -> Iterator[Trainers]:
+    """A trainer group whose image has no packages."""
+    target = box.make_target("bare", wheelhouse=True)
+    group: Trainers
+    if box.options.cloud == "aws":
+        group = AwsTrainers(request.getfixturevalue("client"), target)
+    else:
+        group = GcpTrainers(box.environment["STORAGE_EMULATOR_HOST"], target)
+    yield group
+    group.scale(0)
+    until(lambda: not (box.control.state()["machines"] or group.instances), "all machines to go")
+
+
+def sent(group: Trainers) -> Part:
+    """The wheelhouse in the group's bucket, as a submit of another launcher sends it."""
+    return Bundle(group.bucket.uri, python=PYTHON, architecture="x86_64", accelerator="cpu")["wheelhouse"]
+
+
+def outside(box: Cloud) -> int:
+    """The bytes that machines have sent to and received from all that is not the bucket."""
+    ways = {name: networks for name, networks in box.control.state()["traffic"].items() if name != "storage"}
+    assert set(ways) == {"services"}
+    return sum(ways["services"]["cloud"].values())
+
+
+def uploads(box: Cloud) -> int:
+    """The bytes that this machine has sent into buckets."""
+    return int(box.control.state()["traffic"]["storage"]["machine"]["sent"])
+
+
+def machine_logs(trainers: Trainers) -> list[str]:
+    """The logs that machines have stored."""
+    keys = trainers.bucket.keys(f"trainers/{trainers.name}/machines/")
+    return [trainers.bucket.get(key).decode() for key in keys]
+
+
+def test_a_machine_installs_from_the_bucket_alone(box: Cloud, trainers: Trainers, light: None) -> None:
+    require_network(box)
+    with environment_of(box.environment):
+        before = uploads(box)
+        part = sent(trainers)
+        assert part.sent_bytes == storage.stat(part.uri).size_bytes
+        first = until(lambda: uploads(box) - before >= part.sent_bytes and uploads(box), "the count")
+        assert sent(trainers).sent_bytes == 0
+        time.sleep(0.5)  # until bytes would be counted
+        assert uploads(box) - first < 100_000, "a second submit sends it again"
+    before = outside(box)
+    trainers.assign(AGENT, deadline=time.time() + 1000, wheelhouse={"uri": part.uri, "sha256": part.sha256})
+    trainers.scale(1)
+    (facts,) = until(lambda: trainers.reports("alive/"), "the agent").values()
+    (machine,) = box.control.state()["machines"]
+    root = Path(machine["log"]).parent / "root"
+    base = root / "opt/cloudlstm"
+    assert facts["python"] == f"{base}/venv/bin/python"
+    assert facts["base"] == f"{base}/wheelhouse/python"
+    assert facts["packages"].startswith(f"{base}/venv/lib/")
+    assert facts["home"] == f"{root}/var/lib/cloudlstm"
+    (log,) = machine_logs(trainers)
+    assert "it failed as the test demands" in log
+    assert not (base / "wheelhouse/wheels").exists()
+    assert outside(box) == before, "it needs something besides the bucket"
+
+    trainers.scale(0)
+    until(lambda: not Path(f"/proc/{facts['pid']}").exists(), "its agent to end")
+    trainers.assign(AGENT, deadline=time.time() + 1000, wheelhouse={"uri": part.uri, "sha256": "0" * 64})
+    trainers.scale(1)
+    until(lambda: trainers.size == 0, "the machine to leave its group")
+    log = until(lambda: [text for text in machine_logs(trainers) if "gives up" in text], "its log")[0]
+    assert f"{part.uri} does not have the sha256 {'0' * 64} that was assigned" in log
+    until(lambda: outside(box) > before, "the count of its request")
+    assert box.control.state()["problems"] == []
