@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 
 from cloudlstm.targets.document import TargetConfig, load, parse
 from infra.stand_in_provider import GoogleCloud
-from infra.terraform_runner import Terraform, copied, initialized
+from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized
 
 BUCKET = "cloudlstm-my-project"
 PROJECT = "-var=project=my-project"
@@ -219,6 +220,20 @@ def test_a_bucket_that_is_there_is_adopted(stack: Stack) -> None:
     stack.apply()
 
 
+def test_the_accounts_of_workflows(tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / "examples" / "ci" / "oidc-gcp", tmp_path / "root")
+    words = (PROJECT, "-var=repository=owner/name")
+    with GoogleCloud() as cloud:
+        root = initialized(tmp_path / "root", cloud.environment)
+        root.run("apply", "-auto-approve", *words)
+        assert "No changes" in root.run("plan", *words)
+        variables = json.loads(root.run("output", "-json"))["variables"]["value"]
+        assert variables["GCP_ACCOUNT_PLAN"] == "cloudlstm-ci-plan@my-project.iam.gserviceaccount.com"
+        assert variables["GCP_PROVIDER"].endswith("/workloadIdentityPools/cloudlstm-github/providers/github")
+        root.run("destroy", "-auto-approve", *words)
+        assert cloud.ask("remains") == {}
+
+
 # What these roots avoid: each change brings a failure back that an account would have shown first.
 
 
@@ -238,7 +253,7 @@ def test_without_a_wait_the_first_cluster_would_break(stack: Stack) -> None:
     failure = stack.refused()
     assert "does not have storage.objects access (403)" in failure
     assert "Cluster cloudlstm is in state ERROR" in failure
-    stack.cloud.ask("advance", 100)
+    stack.cloud.ask("advance", 150)
     stack.apply()  # replaces the broken cluster
     assert len(stack.cloud.ask("found", CLUSTER)) == 1
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from infra.google_cloud import schema
+from infra.google_cloud.kinds import KINDS
 from infra.google_cloud.provider import Refused
 from infra.google_cloud.sleeping import Sleeps
 from infra.google_cloud.world import World
@@ -20,6 +22,7 @@ DISK = {"boot_disk_type": "pd-balanced", "boot_disk_size_gb": 50}
 def world() -> World:
     """A project with a network, and buckets and an account of Spark nodes whose grants are in force."""
     world = World()
+    world.set("propagation_s", 60)
     world.configure({"project": "my-project", "region": "us-central1"})
     world.create("google_compute_network", {"name": "tested"})
     network = {"network": "projects/my-project/global/networks/tested"}
@@ -123,6 +126,10 @@ def test_what_is_never_made(world: World, kind: str, wanted: State, message: str
         world.create(kind, wanted)
     assert caught.value.left is None
     assert world.remains() == before
+
+
+def test_every_resource_type_of_the_roots_is_known() -> None:
+    assert schema.google()["resource"].keys() == KINDS.keys()
 
 
 def test_what_is_made(world: World) -> None:

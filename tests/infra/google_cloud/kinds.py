@@ -104,6 +104,16 @@ KINDS = {
             ),
         ),
     ),
+    "google_iam_workload_identity_pool": Kind(
+        "projects/{project}/locations/global/workloadIdentityPools/{workload_identity_pool_id}",
+        frozenset({"description", "disabled", "display_name"}),
+    ),
+    "google_iam_workload_identity_pool_provider": Kind(
+        "projects/{project}/locations/global/workloadIdentityPools/{workload_identity_pool_id}"
+        "/providers/{workload_identity_pool_provider_id}",
+        frozenset({"attribute_condition", "attribute_mapping", "description", "disabled", "display_name", "oidc"}),
+        refers=(("google_iam_workload_identity_pool", _of("workload_identity_pool_id")),),
+    ),
     "google_monitoring_notification_channel": Kind("projects/{project}/notificationChannels/{display_name}"),
     "google_project_iam_custom_role": Kind(
         "projects/{project}/roles/{role_id}", frozenset({"permissions", "title", "description", "stage"})
@@ -150,4 +160,10 @@ def references(kind: str, state: State) -> Iterator[tuple[str, str]]:
 def means(reference: str, state: State) -> bool:
     """True if this id, link or name is that of the resource."""
     plain = reference.removeprefix(LINK).partition("?")[0]
-    return plain in (state["id"], state.get("name"), state.get("policy_id"), state.get("email"))
+    return plain in (
+        state["id"],
+        state.get("name"),
+        state.get("policy_id"),
+        state.get("email"),
+        state.get("workload_identity_pool_id"),
+    )

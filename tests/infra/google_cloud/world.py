@@ -21,6 +21,13 @@ State = dict[str, Any]
 NUMBER = "123456789012"
 
 
+_NAMED_BY_PATH = (
+    "google_project_iam_custom_role", "google_dataproc_autoscaling_policy", "google_monitoring_notification_channel",
+    "google_iam_workload_identity_pool", "google_iam_workload_identity_pool_provider",
+)  # fmt: skip
+"""Types whose attribute `name` is their path."""
+
+
 class World:
     """A project of Google Cloud. Its methods besides those of a provider are for tests.
 
@@ -29,7 +36,7 @@ class World:
         born: The time at which each was made, by type and id.
         clock: Seconds since the beginning; only waiting and tests move it.
         limits: The quotas; those of a new project.
-        propagation_s: Seconds until a grant is in force.
+        propagation_s: Seconds until a grant is in force: what Google calls typical.
         lacking: Zones without a machine type or accelerator, as "ZONE/TYPE"; a family of types ends in "-".
     """
 
@@ -44,7 +51,7 @@ class World:
         self.born: dict[tuple[str, str], float] = {}
         self.clock = 0.0
         self.limits = quotas.REGION | quotas.PROJECT | quotas.FRESH
-        self.propagation_s = 60.0
+        self.propagation_s = 120.0
         self.lacking = {"us-central1-f/g2-", "us-central1-f/nvidia-l4", "us-east1-b/a2-"}
         self.buckets = storing.Buckets()
         self._numbers = itertools.count(1)
@@ -260,9 +267,9 @@ class World:
             filled |= {"email": email, "member": f"serviceAccount:{email}", "name": path, "unique_id": str(number)}
         elif kind == "google_storage_bucket":
             filled |= {"self_link": f"https://www.googleapis.com/storage/v1/b/{path}", "url": f"gs://{path}"}
-        elif kind in ("google_project_iam_custom_role", "google_dataproc_autoscaling_policy",
-                      "google_monitoring_notification_channel"):  # fmt: skip
-            filled |= {"name": path.replace("/locations/", "/regions/"), "deleted": False}
+        elif kind in _NAMED_BY_PATH:
+            filled |= {"name": path.replace(f"/locations/{state['region']}/", f"/regions/{state['region']}/")}
+            filled |= {"deleted": False}
         elif kind == "google_storage_bucket_object":
             filled |= {"output_name": state["name"], "md5hash": f"md5-{number}"}
         return wanted | {name: each for name, each in filled.items() if wanted.get(name) is None}
