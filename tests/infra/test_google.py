@@ -229,13 +229,13 @@ PERMISSIONS = {
     "RegionInstanceGroupManagers": {
         "get": ["compute.instanceGroupManagers.get"],
         "list_errors": ["compute.instanceGroupManagers.get"],
-        "list_managed_instances": ["compute.instanceGroupManagers.get"],
+        "list_managed_instances": ["compute.instanceGroupManagers.get", "compute.instanceGroupManagers.list"],
         "resize_unary": ["compute.instanceGroupManagers.update"],
     },
     "RegionOperations": {"get": ["compute.regionOperations.get"]},
     "Regions": {"get": ["compute.regions.get"]},
 }
-"""What each call of the launcher needs, by client and method, as Google's REST reference says."""
+"""What each call of the launcher needs, by client and method, after the REST reference and that of gcloud."""
 
 
 def test_a_submitter_may_make_every_call_of_the_launcher(plan: Plan) -> None:
