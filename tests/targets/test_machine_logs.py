@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from cloudlstm import storage
-from cloudlstm.errors import CapacityError
+from cloudlstm.errors import CapacityError, StorageUnavailableError
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.machine_logs import MachineLogs
 from targets.kill_point import KillPoint
@@ -47,6 +49,25 @@ def test_only_a_machine_that_gives_up_during_this_run_is_an_error(tmp_path: Path
     assert error.message.endswith(WHY)
     assert error.hint == f"see {base}/machines/i-1.log"
     assert "this machine gives up" in run_log(paths)
+
+
+def test_an_old_log_never_passes_for_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, paths = f"file://{tmp_path}/trainers/group", RunPaths(f"file://{tmp_path}/runs/one")
+    store(base, "i-old", GIVES_UP)
+
+    def away(_: str) -> None:
+        raise StorageUnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "list_objects", away)
+        with pytest.raises(StorageUnavailableError):
+            MachineLogs(base, paths)
+    logs = MachineLogs(base, paths)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "list_objects", away)
+        logs.read()
+    logs.read()
+    assert logs.gave_up() is None
 
 
 def test_a_launcher_does_not_wait_for_machines_that_gave_up(tmp_path: Path) -> None:

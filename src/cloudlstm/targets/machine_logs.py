@@ -24,15 +24,16 @@ class MachineLogs:
     Args:
         coordinates: URI of the group's lease, assignment and logs.
         paths: The run, whose log gets a copy.
+
+    Raises:
+        StorageError: they cannot be listed, so an old log could pass for a new one.
     """
 
     def __init__(self, coordinates: str, paths: RunPaths) -> None:
         self.uri = f"{coordinates}/machines/"
         self._paths = paths
-        self._etags: dict[str, str] = {}
         self._lines: dict[str, list[str]] = {}
-        with suppress(StorageError):
-            self._etags = self._list()
+        self._etags = self._list()
 
     def read(self) -> None:
         """Reads new and changed logs, and copies them into the log of the run. Does nothing while storage is away."""
