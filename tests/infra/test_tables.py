@@ -16,6 +16,18 @@ def test_the_tables_are_up_to_date(page: Path) -> None:
     assert page.read_text(encoding="utf-8") == tables.pages()[page], "run `make docs`"
 
 
+def test_every_demand_of_a_cloud_is_held_by_a_test_that_exists() -> None:
+    """The table of docs/clouds.md names functions of tests, and runs of Terraform's own tests."""
+    rows = re.findall(r"^\| (\d+) \|.*\| (.*) \|$", tables.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 23))
+    for number, cell in rows:
+        named = re.findall(r"`([\w/.-]+)(?:::(\w+))?`", cell)
+        assert named, f"row {number} names no test"
+        for path, name in named:
+            text = (REPOSITORY / path).read_text(encoding="utf-8")
+            assert re.search(rf'^(def {name}\(|run "{name}" )', text, re.MULTILINE) or not name, f"{path} has no {name}"
+
+
 @pytest.mark.parametrize("root", tables.roots(), ids=lambda root: "-".join(root.parts[-2:]))
 def test_every_variable_and_output_has_a_row(root: Path) -> None:
     for word, rows in (("variable", tables.variable_rows(root)), ("output", tables.output_rows(root))):
