@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cloudlstm import storage
 from cloudlstm.errors import JobError
+from cloudlstm.runs import attempts
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import JobState, spark_job
+from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.polling import Intervals
-from cloudlstm.targets.services import Application
+from cloudlstm.targets.services import Application, GroupStatus
 from cloudlstm.targets.spark_job import SparkJob
+from targets.launcher_process import DOCUMENT, UnlimitedAccount
 
 QUICK = Intervals(first_poll_s=0.0, longest_poll_s=0.0, cancel_poll_s=0.0)
 
@@ -28,11 +34,18 @@ class Cluster:
         state = states.pop(0) if len(states) > 1 else states[0]
         return Application(name, "cloudlstm", (), state, state.name)
 
+    applications: tuple[Application, ...] = ()
+    """What `find` returns for all runs."""
+
     def name_and_arguments(self, _request: Any) -> tuple[str, tuple[str, ...]]:
         return "cloudlstm", ()
 
-    def find(self, _run: str | None) -> list[Application]:
-        return [Application(name, "cloudlstm", (), each[0], "") for name, each in self.states.items()]
+    def find(self, run: str | None) -> list[Application]:
+        return (
+            list(self.applications)
+            if run is None
+            else [Application(name, "cloudlstm", (), each[0], "") for name, each in self.states.items()]
+        )
 
     def look(self, application: str) -> Application:
         return self._seen(application)
@@ -72,3 +85,27 @@ def test_an_application_that_does_not_end_itself_is_cancelled(monkeypatch: pytes
         ended(started)
     started.cancel()
     assert cluster.cancelled == ["hung"]
+
+
+class NoGroup:
+    """A trainer group of no machines."""
+
+    def look(self) -> GroupStatus:
+        return GroupStatus(0, 0, ())
+
+
+def test_down_tells_the_drivers_because_emr_ends_only_spark_submit(tmp_path: Path) -> None:
+    bucket = f"file://{tmp_path}"
+    mine, other = f"{bucket}/runs/mine", f"{bucket}/runs/other"
+    storage.write_json(RunPaths(mine).attempt(3, 1), {})
+    cluster = Cluster(a=[JobState.RUNNING], b=[JobState.RUNNING])
+    cluster.applications = (
+        Application("a", "cloudlstm mine prepare 3", ("x", mine), JobState.RUNNING, ""),
+        Application("b", "cloudlstm other prepare 1", ("x", other), JobState.RUNNING, ""),
+    )
+    config = DOCUMENT.model_copy(update={"bucket_uri": bucket})
+    target = CloudTarget(config, cluster, NoGroup(), UnlimitedAccount(), intervals=QUICK)  # type: ignore[arg-type]
+    assert target.end() == ["cancelled cloudlstm mine prepare 3 (a)", "cancelled cloudlstm other prepare 1 (b)"]
+    assert cluster.cancelled == ["a", "b"]
+    assert attempts.is_cancelled(RunPaths(mine), 3)
+    assert not attempts.is_cancelled(RunPaths(other), 1), "no such run"

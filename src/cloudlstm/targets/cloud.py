@@ -24,7 +24,7 @@ from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, retry_unavailable
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
-from cloudlstm.targets.spark_job import OPENED, SparkJob, matching_applications
+from cloudlstm.targets.spark_job import OPENED, SparkJob, cancel_driver, matching_applications
 from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, is_assigned, iso
 from cloudlstm.text.numbers import counted
 from cloudlstm.workers import assignment
@@ -206,6 +206,7 @@ class CloudTarget:
         done = []
         for application in self.spark.find(run):
             if application.state is JobState.RUNNING:
+                cancel_driver(application)
                 self.spark.cancel(application.id)
                 done.append(f"cancelled {application.name} ({application.id})")
         found = assignment.find(self._assignment)

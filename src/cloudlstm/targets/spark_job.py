@@ -68,6 +68,17 @@ def matching_applications(request: Request, run: str, service: SparkService) -> 
     return [each for each in service.find(run) if (each.name, each.arguments) == wanted]
 
 
+def cancel_driver(application: Application) -> None:
+    """Marks the attempt of an application as cancelled, if its run has such an attempt.
+
+    The driver reads that and ends. EMR's cancellation ends only spark-submit.
+    """
+    paths, number = RunPaths(application.arguments[-1]), application.name.rpartition(" ")[2]
+    with suppress(StorageError):
+        if number.isdecimal() and int(number) <= attempts.latest_attempt(paths):
+            attempts.cancel(paths, int(number))
+
+
 class SparkJob(CloudJob):
     """The application of a run's job in one attempt.
 
@@ -163,7 +174,7 @@ class SparkJob(CloudJob):
         if self._final is not None:
             return
         self._final = JobState.CANCELLED
-        with suppress(StorageError):  # the driver checks this: some services end only spark-submit
+        with suppress(StorageError):  # see cancel_driver
             attempts.cancel(RunPaths(self._run), self._attempt)
         with suppress(TargetError):  # the application ends when it sees a later attempt
             ours = self._find_application(JobState.RUNNING)
