@@ -80,9 +80,12 @@ class SparkCluster:
             raise
         stopped = threading.Event()
         while not stopped.wait(_TICK_S):
-            manager.tick()
-            for tag in self.hanging:
-                manager.freeze(manager.tagged(tag))
+            try:
+                manager.tick()
+                for tag in tuple(self.hanging):
+                    manager.freeze(manager.tagged(tag))
+            except Exception:  # one application must not stop the others
+                traceback.print_exc()
 
     def application(self, tag: str) -> str:
         """Returns the id of the application with this tag; empty if it was not submitted yet."""

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 from localstack.cloud import Cloud
 
+from cloudlstm.targets.aws.spark import EmrSpark
+from cloudlstm.targets.document import TargetConfig
+from emulator_fixtures import environment_of
 from on_emulators import Cluster
 
 BUCKET = "yarn"
@@ -21,7 +24,6 @@ BUCKET = "yarn"
 NOTHING = "print('nothing to do')"
 LATE = "import time; time.sleep(1000)"
 GREEDY = "import time; held = bytearray(1100 << 20); time.sleep(1000)"
-FROM_ARCHIVE = "import packed; print('found')"
 ON_EXECUTORS = """
 import packed
 from pyspark import SparkContext
@@ -34,7 +36,7 @@ SparkContext.getOrCreate().parallelize(range(2), 2).map(look).collect()
 
 CLUSTER = ("--deploy-mode", "cluster")
 ONCE = ("--conf", "spark.yarn.maxAppAttempts=1")
-DRIVER_PATH = ("--conf", "spark.yarn.appMasterEnv.PYTHONPATH=./deps")
+DRIVER_PATH = ("--conf", "spark.yarn.appMasterEnv.PYTHONPATH=./d.zip")
 
 WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "no context": (NOTHING, CLUSTER),
@@ -44,7 +46,6 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
         NOTHING,
         (*CLUSTER, "--archives", f"s3://{BUCKET}/a/d.zip#one,s3://{BUCKET}/b/d.zip#two"),
     ),
-    "archive without a name": (FROM_ARCHIVE, (*CLUSTER, *ONCE, *DRIVER_PATH, "--archives", f"s3://{BUCKET}/a/d.zip")),
     "path of the driver only": (
         ON_EXECUTORS,
         (
@@ -54,7 +55,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
             "--conf",
             "spark.task.maxFailures=1",
             "--archives",
-            f"s3://{BUCKET}/a/d.zip#deps",
+            f"s3://{BUCKET}/a/d.zip",
         ),
     ),
 }
@@ -70,16 +71,18 @@ class Ended:
         message: The platform's message.
         client: The output of spark-submit.
         containers: The output of each container by its id, standard error first.
+        shown: What a submit shows of its logs.
     """
 
     state: str
     message: str
     client: str
     containers: dict[str, str]
+    shown: str
 
 
 @pytest.fixture(scope="module")
-def ended(cloud: Cloud, client: Any) -> Callable[[str], Ended]:
+def ended(cloud: Cloud, client: Any, target: dict[str, Any]) -> Callable[[str], Ended]:
     """Returns a function that returns the ended step with this mistake. All run at the same time."""
     s3 = client("s3")
     s3.create_bucket(Bucket=BUCKET)
@@ -94,6 +97,8 @@ def ended(cloud: Cloud, client: Any) -> Callable[[str], Ended]:
         key = f"{mistake.replace(' ', '-')}.py"
         s3.put_object(Bucket=BUCKET, Key=key, Body=program.encode())
         steps[mistake] = cluster.add(*words, f"s3://{BUCKET}/{key}")
+    own = {"spark_cluster": cluster.id, "log_uri": f"s3://{BUCKET}/logs/"}
+    service = EmrSpark(TargetConfig.model_validate(target | own))
     found = {}
     for mistake, step in steps.items():
         status = cluster.wait(step)
@@ -104,8 +109,11 @@ def ended(cloud: Cloud, client: Any) -> Callable[[str], Ended]:
             for each in sorted(logs.parent.parent.parent.glob(f"node-*/logs/{logs.name}/*"))
             if (each / "stderr").exists()
         }
-        details = status.get("FailureDetails", {})
-        found[mistake] = Ended(status["State"], details.get("Message", ""), (folder / "stderr").read_text(), containers)
+        with environment_of(cloud.environment):
+            cluster.log(f"{step}/stderr.gz")
+            shown = "\n".join(service.log_tail(step))
+        message = status.get("FailureDetails", {}).get("Message", "")
+        found[mistake] = Ended(status["State"], message, (folder / "stderr").read_text(), containers, shown)
     return found.__getitem__
 
 
@@ -130,7 +138,7 @@ def test_a_context_must_be_there_in_time(ended: Callable[[str], Ended]) -> None:
 
 
 def test_a_container_may_not_use_more_memory_than_it_asked_for(ended: Callable[[str], Ended]) -> None:
-    assert "of 896 MB physical memory used. Killing container." in ended("memory").client
+    assert "of 896 MB physical memory used. Killing container." in ended("memory").shown
 
 
 def test_two_files_of_one_name_cannot_be_sent(ended: Callable[[str], Ended]) -> None:
@@ -138,12 +146,12 @@ def test_two_files_of_one_name_cannot_be_sent(ended: Callable[[str], Ended]) -> 
     assert not ended("two files of one name").containers
 
 
-def test_an_archive_is_unpacked_below_its_own_name(ended: Callable[[str], Ended]) -> None:
-    (log,) = ended("archive without a name").containers.values()
+def test_an_archive_is_unpacked_below_its_own_name_and_the_executors_have_a_path_of_their_own(
+    ended: Callable[[str], Ended],
+) -> None:
+    output = ended("path of the driver only")
+    log = next(iter(output.containers.values()))
     assert "No module named 'packed'" in log
-
-
-def test_the_drivers_path_is_not_that_of_the_executors(ended: Callable[[str], Ended]) -> None:
-    log = next(iter(ended("path of the driver only").containers.values()))
-    assert "No module named 'packed'" in log
-    assert "in look" in log, "the driver found it"
+    assert "in look" in log, "the driver found it in ./d.zip"
+    assert "full log: " in output.shown
+    assert "000001/stdout.gz" in output.shown, "what Python wrote"

@@ -43,8 +43,11 @@ _WORKING = {"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"}
 _MAX_STEPS_READ = 500
 """Number of steps that are searched for a run's steps; EMR lists the newest first, and 256 can wait or run."""
 
-_LOGS = ("containers/[^/]+/[^/]+_000001/stderr", "containers/[^/]+/[^/]+_000001/stdout", "steps/{step}/stderr")
-"""Log files to search for a cause: the driver's output first, then spark-submit's."""
+_LOGS = ("containers/[^/]+/[^/]+_000001/stdout", "containers/[^/]+/[^/]+_000001/stderr", "steps/{step}/stderr")
+"""Log files to search for a cause. Spark writes both outputs of a Python driver to stdout; stderr has its own lines."""
+
+_DIAGNOSTICS = re.compile(r"Application diagnostics message: (.*?)\n(?=\d\d/\d\d/\d\d |Exception in|\Z)", re.DOTALL)
+"""In the output of spark-submit: YARN's reason, such as a container that used too much memory."""
 
 
 class EmrSpark:
@@ -127,25 +130,30 @@ class EmrSpark:
         where = f"{base}/steps/{application}/"
         try:
             keys = [item.uri for item in storage.list_objects(f"{base}/")]
-            ours = self._containers(where, keys) or keys
+            client = f"{where}stderr.gz"
+            text = _text(client) if client in keys else ""
+            reason = [line for found in _DIAGNOSTICS.findall(text) for line in found.splitlines()]
+            ours = _containers(text, keys)
             for pattern in _LOGS:
                 wanted = re.compile(f"{re.escape(base)}/{pattern.format(step=re.escape(application))}\\.gz")
                 for uri in filter(wanted.fullmatch, ours if pattern.startswith("containers") else keys):
-                    lines = gzip.decompress(storage.read(uri)).decode(errors="replace").splitlines()
+                    lines = _text(uri).splitlines()
                     if any(lines):
-                        return [*lines[-TAIL_LINES:], f"full log: {uri}"]
+                        return [*reason, *lines[-TAIL_LINES:], f"full log: {uri}"]
         except (StorageError, OSError, EOFError) as error:
             return [f"EMR's log could not be read: {error}"]
-        return [f"EMR's log will be in {where} some minutes after the end"]
+        return [*reason, f"EMR's log will be in {where} some minutes after the end"]
 
-    def _containers(self, where: str, keys: list[str]) -> list[str]:
-        """Returns the logs of the step's own containers; spark-submit's log names the YARN application."""
-        uri = f"{where}stderr.gz"
-        if uri not in keys:
-            return [key for key in keys if "/containers/" not in key]
-        text = gzip.decompress(storage.read(uri)).decode(errors="replace")
-        names = set(re.findall(r"application_\d+_\d+", text))
-        return [key for key in keys if any(f"/{name}/" in key for name in names)]
+
+def _text(uri: str) -> str:
+    """Returns a log; EMR compresses each."""
+    return gzip.decompress(storage.read(uri)).decode(errors="replace")
+
+
+def _containers(client: str, keys: list[str]) -> list[str]:
+    """Returns the logs of the step's own containers: the output of spark-submit names the YARN application."""
+    names = set(re.findall(r"application_\d+_\d+", client))
+    return [key for key in keys if any(f"/{name}/" in key for name in names)]
 
 
 def _application(step: Mapping[str, Any]) -> Application:
