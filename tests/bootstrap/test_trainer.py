@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from localstack.machines import commands, units
 
 from bootstrap.machine import GROUP, Machine, settings_of
 from cloudlstm.targets.machine_logs import GIVES_UP
@@ -219,6 +220,19 @@ def test_a_machine_whose_agent_fails_says_why_and_gives_up(machine: Machine) -> 
     assert machine.calls("systemctl stop --no-block cloudlstm-agent.service")
     assert machine.deadline <= time.time()
     assert machine.departures() == [LEAVE[machine.cloud]]
+
+
+def test_the_emulated_journal_understands_what_the_script_asks(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.assign()
+    machine.run()
+    machine.ended("exit-code")
+    units.journal(machine.stubs, "cloudlstm-agent").write_text(TRACEBACK)
+    monkeypatch.setenv(commands.FOLDER, str(machine.stubs))
+    asked = [call.split()[1:] for call in machine.calls("journalctl")]
+    assert [commands.main("journalctl", words) for words in asked] == [0, 0]
+    assert capsys.readouterr().out == TRACEBACK
 
 
 @pytest.mark.parametrize(("apart_s", "gives_up"), [(70, True), (90, False)])
