@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,8 @@ from localstack.cloud import Cloud
 
 from cloud_fixtures import PYTHON
 from emulator_fixtures import environment_of
+from infra.google_cloud.emulated import applied
+from infra.terraform_runner import Terraform
 from targets.aws_target import AWSTarget
 from targets.fake_clouds import Target
 from targets.gcp_target import GCPTarget
@@ -45,18 +51,32 @@ def aws(
 
 
 @pytest.fixture(scope="session")
-def gcp_document(gcp_cloud: Cloud) -> dict[str, Any]:
-    """The target document that the emulator makes, because the Terraform provider is not available."""
-    return gcp_cloud.make_target("tested")
+def gcp_place(gcp_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> str | None:
+    """The Terraform directory that was applied; None without Terraform, or for another Python or processor."""
+    release = {"3.11": "2.3-debian12", "3.13": "3.0-debian13"}.get(PYTHON)
+    if shutil.which("terraform") is None or release is None or platform.machine() not in ("x86_64", "AMD64"):
+        return None
+    settings = {"spark_python": PYTHON, "spark_release": release, "trainer_python": sys.executable}
+    place = tmp_path_factory.mktemp("google")
+    return str(applied(place, gcp_cloud.environment, settings))
+
+
+@pytest.fixture(scope="session")
+def gcp_document(gcp_cloud: Cloud, gcp_place: str | None) -> dict[str, Any]:
+    """The target document: from Terraform, or else made by the emulator."""
+    if gcp_place is None:
+        return gcp_cloud.make_target("tested")
+    outputs = json.loads(Terraform(Path(gcp_place), {}).run("output", "-json"))
+    return {name: output["value"] for name, output in outputs.items()}
 
 
 @pytest.fixture(scope="module")
 def gcp(
-    gcp_cloud: Cloud, gcp_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+    gcp_cloud: Cloud, gcp_document: dict[str, Any], gcp_place: str | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GCPTarget]:
     """The target on Google Cloud; sets the environment of this process for its bucket."""
     with environment_of(gcp_cloud.environment):
-        yield GCPTarget(gcp_cloud, gcp_document, tmp_path_factory.mktemp("typed"))
+        yield GCPTarget(gcp_cloud, gcp_document, tmp_path_factory.mktemp("typed"), gcp_place)
 
 
 @pytest.fixture(scope="module", params=["aws", "gcp"])  # another cloud is another fixture, named here

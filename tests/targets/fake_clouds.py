@@ -64,7 +64,7 @@ class Target(ABC):
 
     def __init__(self, cloud: Cloud, document: dict[str, Any], folder: Path, place: str | None = None) -> None:
         self.cloud, self.document = cloud, document
-        self.place = place or self.bucket
+        self.place = place or self.uri
         self.config = write_config(folder)
         self.file = folder / "target.json"
         self.file.write_text(json.dumps(document))
@@ -73,16 +73,21 @@ class Target(ABC):
     def bucket(self) -> str:
         return str(self.document["bucket_uri"])
 
+    @property
+    def uri(self) -> str:
+        """Where the document is."""
+        return str(self.document.get("target_uri", self.bucket))
+
     def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command on this target, named by its bucket."""
-        return cloudlstm(verb, f"--target={self.bucket}", *words, timeout_s=LONG_S)
+        """Runs a command on this target, named by the URI of its document."""
+        return cloudlstm(verb, f"--target={self.uri}", *words, timeout_s=LONG_S)
 
     def submit(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.run("submit", f"--config={self.config}", *words)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Starts a submit without waiting for it."""
-        command = ["-m", "cloudlstm", "submit", f"--target={self.bucket}", f"--config={self.config}", *words]
+        command = ["-m", "cloudlstm", "submit", f"--target={self.uri}", f"--config={self.config}", *words]
         return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     @abstractmethod
