@@ -1,7 +1,8 @@
 """Writes the tables of pages that repeat what stands elsewhere; `make docs` runs it.
 
 - infra/terraform/**/README.md: variables and outputs, from variables.tf and outputs.tf beside it.
-- docs/clouds.md: prices, from src/cloudlstm/costs/prices.toml and the defaults of the Terraform roots.
+- docs/clouds.md and the README of each main root: prices, from src/cloudlstm/costs/prices.toml and the defaults of the
+  Terraform roots.
 - examples/: what each example costs an hour, by the same prices.
 
 A table stands between two comments, `<!-- name -->` and `<!-- /name -->`. What stands outside of them is kept.
@@ -33,7 +34,7 @@ Settings = dict[str, Any]
 def pages() -> dict[Path, str]:
     """Returns the text of each page as it should be."""
     found = {root / "README.md": _described(root) for root in roots()}
-    found[PAGE] = between(PAGE.read_text(encoding="utf-8"), "prices", price_rows())
+    found[PAGE] = between(PAGE.read_text(encoding="utf-8"), "prices", price_rows(*CLOUDS))
     return found | {path: _example(path) for path in examples()}
 
 
@@ -108,6 +109,8 @@ def output_rows(root: Path) -> list[Row]:
 
 def _described(root: Path) -> str:
     text = (root / "README.md").read_text(encoding="utf-8")
+    if "<!-- prices -->" in text:
+        text = between(text, "prices", price_rows(root.name))
     return between(between(text, "variables", variable_rows(root)), "outputs", output_rows(root))
 
 
@@ -177,54 +180,76 @@ def _known(price: float | None, machine: str) -> float:
     return price
 
 
-def price_rows() -> list[Row]:
-    """Returns the table of prices: what, while, AWS, Google Cloud."""
-    spark, nodes = (
-        _both(lambda _, given, name=name: str(given[name])) for name in ("spark_machine", "spark_min_nodes")
-    )
-    node = _both(lambda cloud, given: _usd(spark_hour(cloud, given | {"spark_min_nodes": 0})))
-    cluster = _both(lambda cloud, given: _usd(spark_hour(cloud, given)))
-    sizes = " or ".join(dict.fromkeys(str(1 + int(each)) for each in nodes))
-    gpus = list(dict.fromkeys(gpu for cloud in CLOUDS for gpu in usual_machines(cloud)))
-    first = defaults(CLOUDS[0])["trainer_gpu"]
-    aws, gcp = (prices(cloud) for cloud in CLOUDS)
-    nat = f"{_usd(gcp.nat_hour)}, and {_usd(gcp.nat_machine_hour)} a machine"
-    return [
-        ("what", "for", "AWS, USD", "Google Cloud, USD"),
-        (f"a Spark node ({_code(spark)}) with the service's fee", "an hour", *node),
-        (f"the Spark cluster of {sizes} nodes, at work or idle", "an hour", *cluster),
-        *(_trainer_row(gpu, spot=False) for gpu in gpus),
-        _trainer_row(first, spot=True),
-        ("a trainer's disk, included above", "a GiB and month", _usd(aws.disk_gib_month), _usd(gcp.disk_gib_month)),
-        ("way to the internet (NAT)", "an hour", _usd(aws.nat_hour), f"{nat}, while machines run"),
-        (
-            "the same, always on",
-            "a month",
-            f"{aws.nat_hour * HOURS_A_MONTH:.1f}",
-            f"{gcp.nat_hour * HOURS_A_MONTH:.1f}",
+def price_rows(*clouds: str) -> list[Row]:
+    """Returns the table of prices: what, for which time or size, and a column for each cloud."""
+    first = clouds[0]
+    gpus = list(dict.fromkeys(gpu for cloud in clouds for gpu in usual_machines(cloud)))
+    rows = [
+        _row("a Spark node with the service's fee", "an hour", clouds, _node),
+        _row("the Spark cluster at its least size, at work or idle", "an hour", clouds, _cluster),
+        *(_row(_trainer_named(gpu), "an hour", clouds, _trainer(gpu, spot=False)) for gpu in gpus),
+        _row(
+            f"{_trainer_named(defaults(first)['trainer_gpu'])}, from the spot market, usually",
+            "an hour",
+            clouds,
+            _trainer(defaults(first)["trainer_gpu"], spot=True),
         ),
-        ("what goes through it", "a GB", _usd(aws.nat_gb), _usd(gcp.nat_gb)),
-        ("EMR's endpoint, with releases emr-spark-*", "an hour", _usd(aws.endpoint_hour), "none"),
-        ('Auto Scaling\'s endpoint, with `egress = "none"`', "an hour and zone", _usd(aws.endpoint_hour), "none"),
-        ("objects in the bucket", "a GB and month", _usd(aws.storage_gb_month), _usd(gcp.storage_gb_month)),
+        _row(
+            "a trainer's disk, included above",
+            "a GiB and month",
+            clouds,
+            lambda cloud: _usd(prices(cloud).disk_gib_month),
+        ),
+        _row("way to the internet (NAT)", "an hour", clouds, _nat),
+        _row("the same, always on", "a month", clouds, lambda cloud: f"{prices(cloud).nat_hour * HOURS_A_MONTH:.1f}"),
+        _row("what goes through it", "a GB", clouds, lambda cloud: _usd(prices(cloud).nat_gb)),
+        _row("EMR's endpoint, with releases emr-spark-*", "an hour", clouds, _endpoint),
+        _row('Auto Scaling\'s endpoint, with `egress = "none"`', "an hour and zone", clouds, _endpoint),
+        _row("objects in the bucket", "a GB and month", clouds, lambda cloud: _usd(prices(cloud).storage_gb_month)),
     ]
+    names = {"aws": "AWS, USD", "gcp": "Google Cloud, USD"}
+    heading = ("what", "for", *(names[cloud] for cloud in clouds))
+    return [heading, *(row for row in rows if set(row[2:]) != {_NONE})]
 
 
-def _trainer_row(gpu: str, *, spot: bool) -> Row:
-    given = {"trainer_gpu": gpu, "trainer_machines": [], "trainer_spot": spot}
-    types = [usual_machines(cloud).get(gpu, "") for cloud in CLOUDS]
-    found = _both(lambda cloud, own: _usd(trainer_hour(cloud, own | given)) if gpu in usual_machines(cloud) else "none")
-    what = "a trainer without GPU" if gpu == "none" else f"a trainer with a GPU of type {gpu}"
-    market = " from the spot market, usually" if spot else ""
-    return (f"{what} ({_code(types)}){market}", "an hour", *found)
+_NONE = "none"
 
 
-def _both(price: Callable[[str, Settings], str]) -> Row:
-    return tuple(price(cloud, defaults(cloud)) for cloud in CLOUDS)
+def _row(what: str, size: str, clouds: Sequence[str], price: Callable[[str], str]) -> Row:
+    return (what, size, *(price(cloud) for cloud in clouds))
 
 
-def _code(names: Sequence[str]) -> str:
-    return " or ".join(f"`{name}`" for name in names if name)
+def _trainer_named(gpu: str) -> str:
+    return "a trainer without GPU" if gpu == "none" else f"a trainer with a GPU of type {gpu}"
+
+
+def _node(cloud: str) -> str:
+    own = defaults(cloud)
+    return f"{_usd(spark_hour(cloud, own | {'spark_min_nodes': 0}))} (`{own['spark_machine']}`)"
+
+
+def _cluster(cloud: str) -> str:
+    own = defaults(cloud)
+    return f"{_usd(spark_hour(cloud, own))} ({1 + int(own['spark_min_nodes'])} nodes)"
+
+
+def _trainer(gpu: str, *, spot: bool) -> Callable[[str], str]:
+    def price(cloud: str) -> str:
+        machine = usual_machines(cloud).get(gpu)
+        given = {"trainer_gpu": gpu, "trainer_machines": [], "trainer_spot": spot}
+        return f"{_usd(trainer_hour(cloud, defaults(cloud) | given))} (`{machine}`)" if machine else _NONE
+
+    return price
+
+
+def _nat(cloud: str) -> str:
+    table = prices(cloud)
+    each = f", and {_usd(table.nat_machine_hour)} a machine, while machines run" if table.nat_machine_hour else ""
+    return f"{_usd(table.nat_hour)}{each}"
+
+
+def _endpoint(cloud: str) -> str:
+    return _usd(prices(cloud).endpoint_hour) if prices(cloud).endpoint_hour else _NONE
 
 
 def _usd(price: float) -> str:

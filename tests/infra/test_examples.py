@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from localstack.cloud import Cloud
 
+from infra.conftest import Client
 from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized, require_terraform
 
 EXAMPLES = REPOSITORY / "examples"
@@ -214,3 +217,27 @@ def test_examples_are_in_standard_form_and_say_what_to_type() -> None:
 def test_examples_for_both_clouds_are_the_same() -> None:
     aws, gcp = (sorted(path.name for path in (EXAMPLES / cloud).iterdir()) for cloud in ("aws", "gcp"))
     assert aws == gcp
+
+
+def test_two_people_share_a_state_and_one_waits_for_the_other(aws_cloud: Cloud, client: Client, tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "aws" / "remote-state", tmp_path / "bucket")
+    environment = aws_cloud.setup_environment | {"AWS_REGION": aws_cloud.setup_environment["AWS_DEFAULT_REGION"]}
+    bucket = initialized(tmp_path / "bucket", environment)
+    bucket.run("apply", "-auto-approve")
+    people = []
+    for name in ("ann", "bob"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "backend.tf").write_text(bucket.run("output", "-raw", "backend"))
+        (tmp_path / name / "main.tf").write_text('output "by" {\n  value = "ann"\n}\n')
+        people.append(Terraform(tmp_path / name, environment))
+        people[-1].run("init")
+    ann, bob = people
+    ann.run("apply", "-auto-approve")
+    assert bob.run("output", "-raw", "by") == "ann"
+    lock = {"Bucket": "cloudlstm-123456789012-us-east-1-state", "Key": "cloudlstm/main.tfstate.tflock"}
+    client("s3").put_object(**lock, Body=b'{"ID": "1", "Who": "ann@desk", "Operation": "OperationTypeApply"}')
+    refused = bob.start("plan").failure()
+    assert "Error acquiring the state lock" in refused
+    assert "ann@desk" in refused
+    client("s3").delete_object(**lock)
+    assert "No changes" in bob.run("plan")

@@ -73,14 +73,16 @@ def test_what_stands_outside_of_a_table_is_kept() -> None:
 
 
 def test_prices_follow_the_defaults_of_the_roots() -> None:
-    rows = {row[0]: row[2:] for row in tables.price_rows()}
-    assert rows["a Spark node (`m6i.xlarge` or `n2-standard-4`) with the service's fee"] == ("0.24", "0.23")
-    assert rows["the Spark cluster of 3 nodes, at work or idle"] == ("0.72", "0.70")
-    assert rows["a trainer with a GPU of type t4 (`g4dn.xlarge` or `n1-standard-4`)"] == ("0.54", "0.55")
-    assert rows["a trainer with a GPU of type t4 (`g4dn.xlarge` or `n1-standard-4`) from the spot market, usually"] == (
-        "0.22",
-        "0.23",
-    )
+    rows = {row[0]: row[2:] for row in tables.price_rows("aws", "gcp")}
+    assert rows["a Spark node with the service's fee"] == ("0.24 (`m6i.xlarge`)", "0.23 (`n2-standard-4`)")
+    assert rows["the Spark cluster at its least size, at work or idle"] == ("0.72 (3 nodes)", "0.70 (3 nodes)")
+    assert rows["a trainer with a GPU of type t4"] == ("0.54 (`g4dn.xlarge`)", "0.55 (`n1-standard-4`)")
+    spot = rows["a trainer with a GPU of type t4, from the spot market, usually"]
+    assert [text[:4] for text in spot] == ["0.22", "0.23"]
+    assert rows["a trainer with a GPU of type a100"][0] == "none"
+    alone = {row[0] for row in tables.price_rows("gcp")}
+    assert "a trainer with a GPU of type a10g" not in alone
+    assert "EMR's endpoint, with releases emr-spark-*" not in alone
 
 
 def test_costs_follow_the_settings() -> None:
