@@ -138,7 +138,9 @@ def test_a_context_must_be_there_in_time(ended: Callable[[str], Ended]) -> None:
 
 
 def test_a_container_may_not_use_more_memory_than_it_asked_for(ended: Callable[[str], Ended]) -> None:
-    assert "of 896 MB physical memory used. Killing container." in ended("memory").shown
+    last = ended("memory").shown.splitlines()[-1]
+    assert "is running beyond physical memory limits" in last
+    assert "of 896 MB physical memory used. Killing container." in last
 
 
 def test_two_files_of_one_name_cannot_be_sent(ended: Callable[[str], Ended]) -> None:

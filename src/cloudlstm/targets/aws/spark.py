@@ -137,12 +137,13 @@ class EmrSpark:
             for pattern in _LOGS:
                 wanted = re.compile(f"{re.escape(base)}/{pattern.format(step=re.escape(application))}\\.gz")
                 for uri in filter(wanted.fullmatch, ours if pattern.startswith("containers") else keys):
-                    lines = _text(uri).splitlines()
-                    if any(lines):
-                        return [*reason, *lines[-TAIL_LINES:], f"full log: {uri}"]
+                    lines = _text(uri).splitlines()[-TAIL_LINES:]
+                    if any(lines):  # the last line becomes part of the message: Python's, or else YARN's reason
+                        told = [*reason, *lines] if uri.endswith("/stdout.gz") else [*lines, *reason]
+                        return [f"full log: {uri}", *told]
         except (StorageError, OSError, EOFError) as error:
             return [f"EMR's log could not be read: {error}"]
-        return [*reason, f"EMR's log will be in {where} some minutes after the end"]
+        return [f"EMR's log will be in {where} some minutes after the end", *reason]
 
 
 def _text(uri: str) -> str:
