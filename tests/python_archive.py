@@ -14,11 +14,13 @@ _LEFT_OUT = re.compile(
     r".*/(__pycache__|site-packages|test|tests|idlelib|tkinter|ensurepip|lib2to3|config-[^/]*|turtledemo)(/.*)?"
 )
 
-HEAVY = (
-    "curl-cffi", "exchange-calendars", "grpcio", "h5py", "keras", "libclang", "lxml", "ml-dtypes", "numpy", "optree",
-    "pandas", "pyarrow", "pydantic-core", "scipy", "tensorflow",
+NEEDED = (
+    "boto3", "botocore", "certifi", "cffi", "charset-normalizer", "cryptography", "google-api-core", "google-auth",
+    "google-cloud-core", "google-cloud-storage", "google-crc32c", "google-resumable-media", "googleapis-common-protos",
+    "idna", "jmespath", "opentelemetry-api", "proto-plus", "protobuf", "pyasn1", "pyasn1-modules", "pycparser",
+    "python-dateutil", "requests", "s3transfer", "six", "typing-extensions", "urllib3",
 )  # fmt: skip
-"""Packages that storage does not need."""
+"""Packages that storage needs, on both clouds."""
 
 
 def python_archive(path: Path) -> str:
@@ -34,7 +36,7 @@ def python_archive(path: Path) -> str:
 
 
 def light_requirements(path: Path) -> Path:
-    """Writes the list of the trainers' packages without the heavy ones."""
+    """Writes a shorter list of the trainers' packages: those that storage needs."""
     blocks = re.split(r"^(?=[\w.-]+==)", asset("requirements", "trainer-cpu.txt").read_text(), flags=re.MULTILINE)
-    path.write_text("".join(block for block in blocks if block.partition("==")[0] not in HEAVY))
+    path.write_text("".join(block for block in blocks if block.partition("==")[0] in NEEDED))
     return path
