@@ -177,10 +177,11 @@ def _journalctl(words: list[str]) -> int:
     parser.add_argument("--lines", type=int)
     parser.add_argument("--no-pager", action="store_true")
     parser.add_argument("--output", choices=["cat"])
-    parser.add_argument("matches", nargs="*", help="only one service writes here, and its starts are not told apart")
+    parser.add_argument("matches", nargs="*")
     call = parser.parse_intermixed_args(words)
     if not call.sync:
-        lines = units.journal(Path(os.environ[FOLDER]), "cloudlstm-agent").read_text(errors="replace").splitlines()
+        (invocation,) = {each.partition("=")[2] for each in call.matches if each != "+"}
+        lines = units.journal(Path(os.environ[FOLDER]), invocation).read_text(errors="replace").splitlines()
         sys.stdout.writelines(f"{line}\n" for line in lines[-call.lines :])
     return 0
 

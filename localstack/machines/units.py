@@ -38,9 +38,9 @@ def stopping(folder: Path) -> Path:
     return folder / "stopping"
 
 
-def journal(folder: Path, unit: str) -> Path:
-    """Returns the file with the output of a service, by its name without the suffix."""
-    return folder / f"{unit.removesuffix('.service')}.txt"
+def journal(folder: Path, invocation: str) -> Path:
+    """Returns the file with what a service wrote between one start and its end, and what systemd says about it."""
+    return folder / f"{invocation}.txt"
 
 
 class Units:
@@ -118,7 +118,8 @@ class Service:
     def __init__(
         self, unit: str, settings: Mapping[str, list[str]], folder: Path, root: Path, environment: Mapping[str, str]
     ) -> None:
-        self._settings, self._journal, self._root = settings, journal(folder, unit), root
+        self._unit, self._settings, self._folder, self._root = unit, settings, folder, root
+        self._invocations = 0
         self._environment = dict(environment)
         for path in settings.get("EnvironmentFile", []):
             lines = [line.partition("=") for line in Path(path).read_text().splitlines()]
@@ -138,6 +139,7 @@ class Service:
     def turn(self) -> None:
         """Starts the process if that is due, and deals with its end."""
         if self._process is None and self._wanted and time.monotonic() >= self._start_at:
+            self._invocations += 1
             self._process = self._run(self._settings["ExecStart"][0])
         elif self._process and (status := self._process.poll()) is not None:
             self._process = None
@@ -161,8 +163,11 @@ class Service:
         """Runs the commands for the end of the process; returns whether it is to be started again."""
         failed = status != 0 and -status not in _CLEAN_SIGNALS
         result = "success" if not failed else "exit-code" if status > 0 else "signal"
+        code, value = ("exited", str(status)) if status >= 0 else ("killed", signal.Signals(-status).name[3:])
+        with self._journal.open("a") as words:
+            words.write(f"{self._unit}: Main process exited, code={code}, status={value}\n")
         for command in self._settings.get("ExecStopPost", []):
-            self._run(command, SERVICE_RESULT=result).wait()
+            self._run(command, SERVICE_RESULT=result, EXIT_CODE=code, EXIT_STATUS=value).wait()
         again = self._settings.get("Restart", ["no"])[0]
         self._start_at = time.monotonic() + float(self._settings.get("RestartSec", ["0"])[0])
         return again == "always" or (again == "on-failure" and failed)
@@ -172,12 +177,20 @@ class Service:
             return subprocess.Popen(
                 shlex.split(command.lstrip("+-!@:")),
                 cwd=self._place,
-                env=self._environment | more,
+                env=self._environment | {"INVOCATION_ID": self._invocation} | more,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
+
+    @property
+    def _invocation(self) -> str:
+        return f"{self._unit.removesuffix('.service')}-{self._invocations}"
+
+    @property
+    def _journal(self) -> Path:
+        return journal(self._folder, self._invocation)
 
     def _here(self, value: str) -> str:
         return f"{self._root}{value}" if value == STATE or value.startswith(f"{STATE}/") else value

@@ -11,6 +11,7 @@ import pytest
 from localstack.cloud import Cloud
 
 from cloudlstm import storage
+from cloudlstm.storage.local import user_cache
 from cloudlstm.targets.bundle import wheelhouse
 from cloudlstm.targets.bundle.package import Bundle, Part
 from emulator_fixtures import environment_of
@@ -52,6 +53,7 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         small = {"trainer-cpu.txt": requirements, "trainer-python.json": builds}
         patch.setattr(wheelhouse, "asset", lambda kind, name: small.get(name) or asset(kind, name))
         patch.setenv(wheelhouse.PYTHON_ARCHIVE, python_archive(folder / "python.tar"))
+        patch.setenv("PIP_CACHE_DIR", str(user_cache().parent / "pip"))  # what pip has fetched before
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield
 
@@ -115,7 +117,11 @@ def test_a_machine_installs_from_the_bucket_alone(box: Cloud, trainers: Trainers
     assert facts["packages"].startswith(f"{base}/venv/lib/")
     assert facts["home"] == f"{root}/var/lib/cloudlstm"
     (log,) = machine_logs(trainers)
-    assert "it failed as the test demands" in log
+    assert log.splitlines() == [
+        "it failed as the test demands",
+        "cloudlstm-agent.service: Main process exited, code=exited, status=1",
+        "the agent ended: exit-code, exited 1",
+    ]
     assert not (base / "wheelhouse/wheels").exists()
     assert outside(box) == before, "it needs something besides the bucket"
 
