@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import storage
-from cloudlstm.costs.usage import Meter, Rate, Usage, as_json, cost, read_usage
+from cloudlstm.costs.usage import Meter, Rate, Usage, as_json, cost, machine_hours, read_usage
 from cloudlstm.runs.paths import RunPaths
 
 RATE = Rate("g4dn.xlarge", 2, 1.08, spot=False, prices="list prices of us-east-1, 2026-11")
@@ -35,7 +35,7 @@ def test_the_cost_is_hours_times_price_over_all_attempts(paths: RunPaths) -> Non
     storage.write_json(paths.usage(2, "prepare"), spark)
     found = read_usage(paths)
     assert [(each.attempt, each.job) for each in found] == [(1, "train"), (2, "prepare"), (2, "train")]
-    assert cost(found, "train") == pytest.approx(2 * 1.08)
+    assert machine_hours(found, "train") == pytest.approx(2 * 2.0)
     assert found[1].usd is None
     assert cost(found) == pytest.approx(2 * 1.08)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cloudlstm import storage
+from cloudlstm.costs.usage import as_json
 from cloudlstm.errors import ConfigError, CostLimitError, from_record
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import costs
 from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.trainer_job import hours_before
 from targets.test_requests import AWS
 
 TARGET = TargetConfig.model_validate(AWS | {"region": "us-east-1"})
@@ -41,7 +46,7 @@ def test_the_nearer_limit_counts() -> None:
     assert costs.limit(TARGET, request(max_usd=1000.0), 0.0).hours == 12
     found = costs.limit(TARGET, request(max_usd=DEAREST), 0.0)
     assert found.hours == pytest.approx(1.0)
-    assert costs.limit(TARGET, request(max_usd=DEAREST), DEAREST / 2).hours == pytest.approx(0.5)
+    assert costs.limit(TARGET, request(max_usd=DEAREST), 1.0).hours == pytest.approx(0.5)
     assert costs.limit(TARGET, request(max_usd=4.0, usd_per_hour=1.0), 0.0).hours == pytest.approx(2.0)
     stop = found.stop(10_000.0)
     assert stop["at"] == 10_000.0 - costs.SAVE_S
@@ -49,8 +54,28 @@ def test_the_nearer_limit_counts() -> None:
 
 
 def test_a_limit_that_is_used_up_starts_no_machine() -> None:
-    with pytest.raises(CostLimitError, match=r"have cost 9[.]99 USD, and trainers[.]max_usd is 10"):
-        costs.limit(TARGET, request(max_usd=10.0), 9.99)
+    said = r"for 9[.]9 hours, which is 9[.]90 USD at most, and trainers[.]max_usd is 10"
+    with pytest.raises(CostLimitError, match=said):
+        costs.limit(TARGET, request(max_usd=10.0, usd_per_hour=1.0), 9.9)
+
+
+def test_earlier_hours_on_the_spot_market_count_as_much_as_those_to_come() -> None:
+    spot = TARGET.model_copy(update={"trainer_spot": True})
+    assert costs.limit(spot, request(max_usd=DEAREST), 1.0).hours == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("deadline", "hours"), [(4e9, 1.0), (1e9, 5.0)], ids=["at work", "ended"])
+def test_trainers_that_a_launcher_takes_over_are_counted_once(tmp_path: Path, deadline: float, hours: float) -> None:
+    paths = RunPaths(f"file://{tmp_path}/run")
+    rate = as_json(costs.trainer_rate(TARGET, 2))
+    for attempt, worked_h in ((1, 0.5), (2, 2.0)):
+        storage.write_json(paths.attempt(attempt), {})
+        record = {"attempt": attempt, "job": "train", "rate": rate, "began": 0.0, "ended": worked_h * 3600}
+        storage.write_json(paths.usage(attempt, "train"), record)
+    assigned = {"run": paths.uri, "attempt": 2, "opened": "1a", "package": {}, "workers": 2}
+    uri = f"file://{tmp_path}/assignment.json"
+    storage.write_json(uri, assigned | {"port": 8470, "deadline": deadline})
+    assert hours_before({"run": paths.uri, "assignment": {"uri": uri, "document": assigned}}) == pytest.approx(hours)
 
 
 def test_a_limit_needs_a_price() -> None:

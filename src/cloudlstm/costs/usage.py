@@ -115,9 +115,14 @@ def read_usage(paths: RunPaths) -> list[Usage]:
     return [each for each in found if each]
 
 
-def cost(usage: list[Usage], job: str = "") -> float:
-    """Returns the sum of the known costs in USD, of one job or of all."""
-    return sum(each.usd or 0.0 for each in usage if job in ("", each.job))
+def cost(usage: list[Usage]) -> float:
+    """Returns the sum of the known costs in USD."""
+    return sum(each.usd or 0.0 for each in usage)
+
+
+def machine_hours(usage: list[Usage], job: str) -> float:
+    """Returns the hours of the single machines of a job, together."""
+    return sum(each.hours * each.rate.machines for each in usage if each.job == job)
 
 
 def as_json(rate: Rate) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudlstm import storage
-from cloudlstm.costs.usage import as_json, cost, read_usage
+from cloudlstm.costs.usage import as_json
 from cloudlstm.errors import ConfigError, StorageError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
@@ -25,7 +25,7 @@ from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, retry_unavailable
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, cancel_driver, matching_applications
-from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, is_assigned, iso
+from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, hours_before, is_assigned, iso
 from cloudlstm.text.numbers import counted
 from cloudlstm.workers import assignment
 from cloudlstm.workers.deadline import prepare_hours
@@ -229,10 +229,9 @@ class CloudTarget:
         return known
 
     def _with_deadline(self, request: Request) -> Request:
-        spent = cost(read_usage(RunPaths(request["run"])), "train") if "max_usd" in request else 0.0
-        limit = costs.limit(self.config, request, spent)
-        when = int(time.time() + limit.hours * _HOUR_S)
         known = self._assigned(request)
+        limit = costs.limit(self.config, request, hours_before(known) if "max_usd" in request else 0.0)
+        when = int(time.time() + limit.hours * _HOUR_S)
         known["assignment"]["document"] |= {"deadline": when, "stop": limit.stop(when)}
         known["deadline"] = self.group.deadline_request(iso(when))
         return known

@@ -60,13 +60,13 @@ class Limit:
         return {"at": deadline - min(SAVE_S, self.hours * _HOUR_S / 2), "error": to_record(self.error)}
 
 
-def limit(target: TargetConfig, request: Request, spent_usd: float) -> Limit:
+def limit(target: TargetConfig, request: Request, before_h: float) -> Limit:
     """Returns the nearer limit of training: that in hours, or that in USD.
 
     Args:
         target: The target document.
         request: The request of the job "train".
-        spent_usd: What trainers of this run have cost before.
+        before_h: Hours that single trainers of this run have worked before, together.
 
     Raises:
         CostLimitError: nothing is left of the limit in USD.
@@ -82,16 +82,18 @@ def limit(target: TargetConfig, request: Request, spent_usd: float) -> Limit:
     )
     if most is None:
         return found
-    rate = _dearest(target, workers, request.get("usd_per_hour"))
-    paid = (most - spent_usd) / rate
+    each = _dearest(target, request.get("usd_per_hour"))
+    rate, before_usd = workers * each, before_h * each
+    paid = (most - before_usd) / rate
     if paid * _HOUR_S < 2 * SAVE_S:
         raise CostLimitError(
-            f"trainers of this run have cost {spent_usd:.2f} USD, and trainers.max_usd is {most:g}",
+            f"trainers of this run have worked for {before_h:.1f} hours, which is {before_usd:.2f} USD at most, "
+            f"and trainers.max_usd is {most:g}",
             hint="a higher trainers.max_usd; training continues from its last checkpoint",
         )
     if paid >= hours:
         return found
-    spent = f", after {spent_usd:.2f} USD before" if spent_usd else ""
+    spent = f", after {before_usd:.2f} USD before" if before_usd else ""
     return Limit(
         paid,
         CostLimitError(
@@ -116,17 +118,17 @@ def _unpriced(target: TargetConfig) -> list[str]:
     return [each for each in target.trainer_machines if each not in table.machines]
 
 
-def _dearest(target: TargetConfig, workers: int, usd_per_hour: float | None) -> float:
-    """Returns the price of the dearest machines that the group may start, on demand: a limit must hold in any case."""
+def _dearest(target: TargetConfig, usd_per_hour: float | None) -> float:
+    """Returns the price of the dearest machine that the group may start, on demand: a limit must hold in any case."""
     require_price(target, usd_per_hour)
     if usd_per_hour is not None:
-        return workers * usd_per_hour
+        return usd_per_hour
     table = prices(target.cloud)
     found = (
         table.trainer(each, target.trainer_gpu, target.trainer_disk_gib, spot=False)
         for each in target.trainer_machines
     )  # fmt: skip
-    return workers * max(price for price in found if price is not None)
+    return max(price for price in found if price is not None)
 
 
 def _named(target: TargetConfig, table: Prices) -> str:

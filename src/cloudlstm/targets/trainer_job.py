@@ -7,12 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from cloudlstm import storage
-from cloudlstm.errors import (
-    CapacityError,
-    RunBusyError,
-    StorageError,
-    TargetError,
-)
+from cloudlstm.costs.usage import machine_hours, read_usage
+from cloudlstm.errors import CapacityError, RunBusyError, StorageError, TargetError
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.lease import Holder, Lease
@@ -238,6 +234,15 @@ def is_assigned(request: Request) -> bool:
     if found is None or found.deadline <= time.time():
         return False
     return all(getattr(found, key) == wanted[key] for key in ASSIGNED)
+
+
+def hours_before(request: Request) -> float:
+    """Returns the hours that single trainers of the run have worked, together, but for those at work for this request.
+
+    The limit of these was set when they were requested, by another launcher.
+    """
+    at_work = request["assignment"]["document"]["attempt"] if is_assigned(request) else None
+    return machine_hours([each for each in read_usage(RunPaths(request["run"])) if each.attempt != at_work], "train")
 
 
 def iso(when: float) -> str:
