@@ -9,6 +9,7 @@ import os
 import tarfile
 import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,28 @@ def test_a_missing_archive_of_python_names_the_way_out(place: Place, monkeypatch
     with pytest.raises(MachineError, match=r"no archive of Python 3.14 for trainers") as caught:
         Wheelhouse("3.14", "cpu")
     assert "spark_python in Terraform: 3.12" in caught.value.hint
+
+
+def test_a_download_that_breaks_off_is_repeated(place: Place) -> None:
+    content, sent = (place.folder / "python.tar.gz").read_bytes(), []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            sent.append(self.wfile.write(content[: None if sent else 100]))
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/python.tar.gz"
+        place.use(place.cache, f"{url}#sha256={hashlib.sha256(content).hexdigest()}")
+        Wheelhouse(PYTHON, "cpu").build()
+        server.shutdown()
+    assert sent == [100, len(content)]
 
 
 def test_few_archives_stay_in_the_cache(place: Place) -> None:

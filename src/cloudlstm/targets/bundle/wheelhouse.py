@@ -26,6 +26,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -178,11 +179,16 @@ class Wheelhouse:
                     turn()
                     digest.update(piece)
                     file.write(piece)
+                received, announced = file.tell(), answer.headers["Content-Length"]
+            if announced and received != int(announced):  # Python's client says nothing of a connection that breaks
+                raise OSError(f"{received:,} of {int(announced):,} bytes were received")
             return digest.hexdigest()
 
         try:
-            found = retry(fetch, OSError, tries=_TRIES, first_pause_s=1.0, before_pause=lambda _: turn())
-        except (OSError, ValueError) as error:
+            found = retry(
+                fetch, (OSError, HTTPException), tries=_TRIES, first_pause_s=1.0, before_pause=lambda _: turn()
+            )
+        except (OSError, HTTPException, ValueError) as error:
             raise MachineError(
                 f"the archive of Python for trainers could not be fetched from {self._url}: {error}",
                 hint=f"check the network, or name a copy of it: {PYTHON_ARCHIVE}=https://… or file://…",
@@ -248,8 +254,9 @@ def _remove_old(folder: Path) -> None:
     for path in [*_by_use(folder)][_MAX_ARCHIVES:]:
         path.unlink(missing_ok=True)
     for path in folder.glob(f"{_SCRATCH}*"):
-        if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another launcher has finished
+            if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _by_use(folder: Path) -> Iterator[Path]:
