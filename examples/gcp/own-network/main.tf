@@ -31,11 +31,13 @@ variable "region" {
 
 # Its route 0.0.0.0/0 stays: Private Google Access needs it, and machines without an address reach nothing else by it.
 resource "google_compute_network" "own" {
+  # checkov:skip=CKV2_GCP_18:The main root makes the firewall rules of its machines; without a rule nothing comes in.
   name                    = "own-network"
   auto_create_subnetworks = false
 }
 
 resource "google_compute_subnetwork" "private" {
+  # checkov:skip=CKV_GCP_26:Flow logs cost by the GB; a company's network has its own.
   name                     = "own-network"
   network                  = google_compute_network.own.id
   region                   = var.region
