@@ -1,4 +1,7 @@
-"""checkov finds no fault in infra/ and examples/ and reads every file. It has its own venv: its packages conflict with ours."""
+"""checkov finds no fault in infra/ and examples/ and reads every file.
+
+It has its own venv: its packages conflict with ours.
+"""
 
 from __future__ import annotations
 
