@@ -63,6 +63,7 @@ def test_later_kinds_of_values_count(root: Path, monkeypatch: pytest.MonkeyPatch
     assert kind() == "environment"
     (root / "terraform.tfvars").write_text('spark_machine = "file"\n')
     assert kind() == "file"
+    (root / "x.auto.tfvars.backup").write_text("no file of Terraform")
     (root / "x.auto.tfvars.json").write_text(json.dumps({"spark_machine": "automatic"}))
     assert kind() == "automatic"
     assert kind("spark_machine=typed") == "typed"

@@ -1,7 +1,7 @@
 """The target document: a launcher's description of a cloud, with the same keys on every cloud.
 
 It is read from `terraform output -json` in a Terraform directory, from a file with that output, or from the object
-`target.json` that Terraform writes to the bucket.
+`target.json` that Terraform writes to a bucket: that of runs on AWS, one of its own on Google Cloud.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TargetConfig(BaseModel):
     region: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     """Region of everything."""
     bucket_uri: str = Field(pattern=r"^[a-z0-9]+://[^/]+$")
-    """The bucket of runs, code and logs, without a slash at the end."""
+    """The bucket of runs, code and trainers' logs, without a slash at the end."""
     spark_cluster: str = Field(min_length=1)
     """Id of the Spark cluster on AWS, its name on Google Cloud."""
     spark_release: str
@@ -161,7 +161,9 @@ def _read(where: str) -> Any:
         try:
             text = storage.read_small(uri, _MAX_BYTES)
         except ObjectNotFoundError:
-            raise UsageError(f"no target document at {uri}", hint="terraform apply puts it there") from None
+            raise UsageError(
+                f"no target document at {uri}", hint="terraform apply puts it where its output target_uri says"
+            ) from None
     elif (path := Path(where).expanduser()).is_dir():
         text = _terraform_output(path)
     elif path.is_file():

@@ -146,7 +146,8 @@ def _given(folder: Path, known: Sequence[str]) -> dict[str, Any]:
     for name in known:
         if (text := os.environ.get(_VARIABLE + name)) is not None:
             found[name] = _value(text)
-    files = [folder / "terraform.tfvars", folder / "terraform.tfvars.json", *sorted(folder.glob("*.auto.tfvars*"))]
+    automatic = sorted([*folder.glob("*.auto.tfvars"), *folder.glob("*.auto.tfvars.json")])
+    files = [folder / "terraform.tfvars", folder / "terraform.tfvars.json", *automatic]
     for path in files:
         if path.is_file():
             try:
