@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -33,6 +34,16 @@ def test_outputs_are_the_target_document(applied: Terraform, client: Client) -> 
     assert given["target_uri"]["value"] == f"s3://{BUCKET}/target.json"
     role = client("iam").get_role(RoleName="tested-submitter")["Role"]
     assert given["submitter"]["value"] == role["Arn"]
+
+
+def test_a_submitter_may_make_every_call_of_the_launcher(applied: Terraform, client: Client) -> None:
+    code = "".join(path.read_text() for path in (REPOSITORY / "src/cloudlstm/targets/aws").glob("*.py"))
+    calls = set(re.findall(r'"((?:Add|Cancel|Delete|Describe|Get|List|Put|Set)(?:[A-Z]\w+))"', code))
+    policy = client("iam").get_role_policy(RoleName="tested-submitter", PolicyName="submit")["PolicyDocument"]
+    allowed = {action.partition(":")[2] for each in policy["Statement"] for action in each["Action"]}
+    needs_no_right, before_apply = {"GetCallerIdentity"}, {"DescribeAddresses", "DescribeVpcs"}
+    assert {"AddJobFlowSteps", "GetServiceQuota", "SetDesiredCapacity"} <= calls
+    assert calls - allowed == needs_no_right | before_apply
 
 
 def settings_of_the_bucket(client: Client) -> dict[str, Any]:

@@ -24,7 +24,7 @@ data "aws_availability_zones" "here" {
   }
 }
 
-# The network of one's own choice, if there is one.
+# A network that exists, if the variable `network` names one.
 
 data "aws_vpc" "given" {
   count = 1 - local.own_network

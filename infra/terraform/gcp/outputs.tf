@@ -77,7 +77,7 @@ output "region" {
 }
 
 output "bucket_uri" {
-  description = "Bucket of runs, code and logs."
+  description = "Bucket of runs, code and trainers' logs."
   value       = local.target.bucket_uri
 }
 

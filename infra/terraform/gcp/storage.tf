@@ -17,7 +17,8 @@ data "google_storage_buckets" "runs" {
   }
 }
 
-# Before version 0.6 this root made the bucket. README.md says how to let go of it; whoever does not loses nothing.
+# Before version 0.6 this root made the bucket. README.md says how to take it out of the state; without that an apply fails and
+# the bucket stays as it is.
 removed {
   from = google_storage_bucket.runs
 

@@ -197,7 +197,7 @@ class UsedMachines(Row):
 
 
 class Cost(Row):
-    """What the machines of all attempts have cost by list prices; network, storage and idle time are not in it."""
+    """List price of the machines of all attempts, Spark clusters at their least size; without network and idle time."""
 
     prices: str = Field(description="Region and date of the prices")
     usd: float = Field(ge=0, description="Sum of the known costs")
