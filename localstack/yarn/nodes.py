@@ -54,12 +54,12 @@ class Node:
             extra: More variables.
             token: Kind and service of a token that it gets besides those of the context; empty for none.
         """
-        container.prepare()
-        given = record.getTokens()
-        self._hadoop.write_tokens(container.tokens, bytes(given.array()) if given is not None else b"", *token)
         try:
+            container.prepare()
+            given = record.getTokens()
+            self._hadoop.write_tokens(container.tokens, bytes(given.array()) if given is not None else b"", *token)
             container.start(_context(record), self._cache, {**self._environment, **extra})
-        except LaunchError as error:
+        except (LaunchError, OSError) as error:  # OSError also if its application has ended meanwhile
             container.fail(str(error))
 
     def of(self, application: str) -> list[Container]:

@@ -39,6 +39,8 @@ def test_only_what_the_target_has_is_paid() -> None:
     assert [line.what.split(",")[0] for line in quiet.lines] == ["Spark", "Spark", "2 trainers"]
     old = of(AWS | {"spark_release": "emr-7.14.0"})
     assert not [line for line in old.lines if "endpoint" in line.what]
+    closed = of(AWS | {"egress": "none"}).lines[-1]
+    assert (closed.what, closed.usd_per_hour) == ("3 endpoints of AWS's services", pytest.approx(0.03))
 
 
 def test_what_is_not_known_is_said() -> None:

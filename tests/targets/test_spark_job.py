@@ -98,14 +98,16 @@ def test_down_tells_the_drivers_because_emr_ends_only_spark_submit(tmp_path: Pat
     bucket = f"file://{tmp_path}"
     mine, other = f"{bucket}/runs/mine", f"{bucket}/runs/other"
     storage.write_json(RunPaths(mine).attempt(3, 1), {})
-    cluster = Cluster(a=[JobState.RUNNING], b=[JobState.RUNNING])
+    cluster = Cluster(a=[JobState.RUNNING], b=[JobState.RUNNING], c=[JobState.RUNNING], d=[JobState.RUNNING])
     cluster.applications = (
         Application("a", "cloudlstm mine prepare 3", ("x", mine), JobState.RUNNING, ""),
         Application("b", "cloudlstm other prepare 1", ("x", other), JobState.RUNNING, ""),
+        Application("c", "cloudlstm 1", (), JobState.RUNNING, ""),
+        Application("d", "cloudlstm by hand 1", ("hdfs://x/y",), JobState.RUNNING, ""),
     )
     config = DOCUMENT.model_copy(update={"bucket_uri": bucket})
     target = CloudTarget(config, cluster, NoGroup(), UnlimitedAccount(), intervals=QUICK)  # type: ignore[arg-type]
-    assert target.end() == ["cancelled cloudlstm mine prepare 3 (a)", "cancelled cloudlstm other prepare 1 (b)"]
-    assert cluster.cancelled == ["a", "b"]
+    said = [f"cancelled {each.name} ({each.id})" for each in cluster.applications]
+    assert (target.end(), cluster.cancelled) == (said, ["a", "b", "c", "d"])
     assert attempts.is_cancelled(RunPaths(mine), 3)
     assert not attempts.is_cancelled(RunPaths(other), 1), "no such run"

@@ -102,9 +102,19 @@ def estimate(target: TargetConfig, config: RunConfig, tickers: int | None) -> Es
     if target.egress == "nat":
         machines = spark.machines + workers
         lines.append(Line("internet access (NAT)", table.nat_hour + machines * table.nat_machine_hour, whole_h))
-    if target.cloud == "aws" and target.spark_release.startswith("emr-spark-"):
-        lines.append(Line("endpoint of EMR", table.endpoint_hour, whole_h))
+    if endpoints := _endpoints(target):
+        lines.append(
+            Line(f"{counted(endpoints, 'endpoint')} of AWS's services", endpoints * table.endpoint_hour, whole_h)
+        )
     return Estimate(tuple(lines), tuple(_notes(target, config, table, trainers.prices, tickers, most_h)))
+
+
+def _endpoints(target: TargetConfig) -> int:
+    """Returns the number of interface endpoints: EMR's, and without a way out Auto Scaling's in each trainer zone."""
+    if target.cloud != "aws":
+        return 0
+    without_nat = len(target.trainer_zones) if target.egress == "none" else 0
+    return int(target.spark_release.startswith("emr-spark-")) + without_nat
 
 
 def _hours_of(config: RunConfig, tickers: int | None, workers: int) -> tuple[float, float] | None:

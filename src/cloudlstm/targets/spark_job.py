@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
+from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.paths import RunPaths
@@ -69,12 +69,13 @@ def matching_applications(request: Request, run: str, service: SparkService) -> 
 
 
 def cancel_driver(application: Application) -> None:
-    """Marks the attempt of an application as cancelled, if its run has such an attempt.
+    """Marks the attempt of an application as cancelled, if it is one of ours and its run has such an attempt.
 
     The driver reads that and ends. EMR's cancellation ends only spark-submit.
     """
-    paths, number = RunPaths(application.arguments[-1]), application.name.rpartition(" ")[2]
-    with suppress(StorageError):
+    run, number = "".join(application.arguments[-1:]), application.name.rpartition(" ")[2]
+    paths = RunPaths(run)
+    with suppress(StorageError, UsageError):  # UsageError: somebody else's application, without the URI of a run
         if number.isdecimal() and int(number) <= attempts.latest_attempt(paths):
             attempts.cancel(paths, int(number))
 
