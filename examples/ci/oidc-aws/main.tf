@@ -1,6 +1,6 @@
 # What GitHub's workflows may do in an AWS account, without a key that lasts: each job shows a token of GitHub, and AWS gives it
-# a role for an hour. One role reads, for plans of pull requests; one makes and removes everything, for jobs of one GitHub
-# environment, which a person may have to approve. Costs nothing. Apply it once, by hand:
+# a role for as long as it asks for, at most four hours. One role reads, for plans of pull requests; one makes and removes
+# everything, for jobs of one GitHub environment, which a person may have to approve. Costs nothing. Apply it once, by hand:
 #   terraform -chdir=examples/ci/oidc-aws init && terraform -chdir=examples/ci/oidc-aws apply -var repository=OWNER/NAME
 # It prints the values of the variables that cloud.yml needs.
 

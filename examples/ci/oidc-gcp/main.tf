@@ -1,6 +1,7 @@
 # What GitHub's workflows may do in a project of Google Cloud, without a key that lasts: each job shows a token of GitHub, and
-# Google gives it an account for an hour. One account reads, for plans of pull requests; one makes and removes everything, for
-# jobs of one GitHub environment, which a person may have to approve. Costs nothing. Apply it once, by hand:
+# Google gives it the rights of an account, for an hour at a time. One account reads, for plans of pull requests; one makes and
+# removes everything, for jobs of one GitHub environment, which a person may have to approve. Costs nothing. Apply it once, by
+# hand:
 #   terraform -chdir=examples/ci/oidc-gcp init
 #   terraform -chdir=examples/ci/oidc-gcp apply -var project=my-project -var repository=OWNER/NAME
 # It prints the values of the variables that cloud.yml needs.

@@ -66,7 +66,7 @@ variable "max_hours" {
 }
 
 variable "name" {
-  description = "Prefix of all names, and the value of the tag `cloudlstm` on everything. One name an account."
+  description = "Prefix of all names, and the value of the tag `cloudlstm` on everything. A name can be used once in an account."
   type        = string
   default     = "cloudlstm"
 

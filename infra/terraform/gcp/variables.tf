@@ -83,7 +83,7 @@ variable "max_hours" {
 }
 
 variable "name" {
-  description = "Prefix of all names, and the value of the label `cloudlstm` on everything. One name a project."
+  description = "Prefix of all names, and the value of the label `cloudlstm` on everything. A name can be used once in a project."
   type        = string
   default     = "cloudlstm"
 

@@ -170,7 +170,7 @@ class Spark(Row):
 
 
 class Benchmark(Row):
-    """Workers and speed. A comparison of runs fills in speed-up, efficiency and cost."""
+    """Workers and speed. A comparison of runs fills in speed-up and efficiency."""
 
     workers: int = Field(ge=1)
     replicas: int | None = Field(description="Devices of all workers")
@@ -179,7 +179,6 @@ class Benchmark(Row):
     single_worker_windows_per_s: Number = None
     speed_up: Number = Field(default=None, description="Against one worker")
     efficiency: Number = Field(default=None, description="Speed-up / workers")
-    cost_usd: Number = None
     spark: Spark | None
 
 
