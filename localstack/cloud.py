@@ -47,7 +47,9 @@ class Provider(Protocol):
         """Returns the variables by which SDKs find storage and the services at the URL."""
         ...
 
-    def make_target(self, name: str, environment: Mapping[str, str], trainer_python: str) -> dict[str, Any]:
+    def make_target(
+        self, name: str, environment: Mapping[str, str], trainer_python: str, *, spot: bool = False
+    ) -> dict[str, Any]:
         """Makes a target through the cloud's APIs; returns its document."""
         ...
 
@@ -129,16 +131,17 @@ class Cloud:
         """
         return {name: value for name, value in self.environment.items() if name != "AWS_ENDPOINT_URL_S3"}
 
-    def make_target(self, name: str, *, wheelhouse: bool = False) -> dict[str, Any]:
+    def make_target(self, name: str, *, wheelhouse: bool = False, spot: bool = False) -> dict[str, Any]:
         """Makes bucket, Spark cluster and trainer group through the cloud's APIs; returns the target document.
 
         Args:
             name: The name of the target and its parts.
             wheelhouse: Whether trainers install Python and packages from the bucket, by bootstrap/trainer.sh. Otherwise
                 their image has an interpreter with all packages: `trainer_python` of the options.
+            spot: Whether trainers come from the spot market.
         """
         trainer_python = "" if wheelhouse else str(self.options.trainer_python)
-        return self._provider.make_target(name, self.environment, trainer_python)
+        return self._provider.make_target(name, self.environment, trainer_python, spot=spot)
 
     @property
     def control(self) -> Control:

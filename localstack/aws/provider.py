@@ -20,13 +20,16 @@ SPARK_MACHINE = "m7i.xlarge"
 _SERVICES = ("autoscaling", "ec2", "emr", "iam", "service-quotas", "ssm", "sts")
 
 
-def make_target(name: str, environment: Mapping[str, str], trainer_python: str) -> dict[str, Any]:
+def make_target(
+    name: str, environment: Mapping[str, str], trainer_python: str, *, spot: bool = False
+) -> dict[str, Any]:
     """Makes bucket, cluster, launch template and group; returns the target document and writes it to the bucket.
 
     Args:
         name: The name of the target and its parts.
         environment: The cloud's environment.
         trainer_python: The interpreter with all packages on the trainers' image; empty if there is none.
+        spot: Whether trainers come from the spot market.
     """
     import boto3
 
@@ -42,6 +45,7 @@ def make_target(name: str, environment: Mapping[str, str], trainer_python: str) 
     subnets = sorted(subnets, key=lambda subnet: subnet["AvailabilityZone"])[:2]
     particular = {
         "trainer_python": trainer_python,
+        "trainer_spot": spot,
         "account": clients["sts"].get_caller_identity()["Account"],
         "region": region,
         "spark_cluster": _cluster(clients["emr"], name, bucket, subnets[0]["SubnetId"]),
@@ -90,7 +94,12 @@ def _group(clients: Mapping[str, Any], target: Mapping[str, Any], subnets: list[
     )
     clients["autoscaling"].create_auto_scaling_group(
         AutoScalingGroupName=target["trainer_group"],
-        LaunchTemplate={"LaunchTemplateName": target["trainer_group"], "Version": "$Latest"},
+        MixedInstancesPolicy={
+            "LaunchTemplate": {
+                "LaunchTemplateSpecification": {"LaunchTemplateName": target["trainer_group"], "Version": "$Latest"}
+            },
+            "InstancesDistribution": {"OnDemandPercentageAboveBaseCapacity": 0 if target["trainer_spot"] else 100},
+        },
         MinSize=0,
         MaxSize=target["trainer_max"],
         DesiredCapacity=0,

@@ -24,13 +24,16 @@ IMAGE = "2.3-debian12"
 MACHINE = "n2-standard-4"
 
 
-def make_target(name: str, environment: Mapping[str, str], trainer_python: str) -> dict[str, Any]:
+def make_target(
+    name: str, environment: Mapping[str, str], trainer_python: str, *, spot: bool = False
+) -> dict[str, Any]:
     """Makes buckets, cluster, instance template and group; returns the target document and writes it to the bucket.
 
     Args:
         name: The name of the target and its parts.
         environment: The cloud's environment.
         trainer_python: The interpreter with all packages on the trainers' image; empty if there is none.
+        spot: Whether trainers come from the spot market.
     """
     url, storage_url = environment[URL], environment["STORAGE_EMULATOR_HOST"]
     bucket, staging = f"{name}-data", f"{name}-staging"
@@ -38,6 +41,7 @@ def make_target(name: str, environment: Mapping[str, str], trainer_python: str) 
         make_gs_bucket(each, storage_url)
     particular = {
         "trainer_python": trainer_python,
+        "trainer_spot": spot,
         "account": PROJECT,
         "region": REGION,
         "spark_cluster": name,
@@ -65,6 +69,7 @@ def make_target(name: str, environment: Mapping[str, str], trainer_python: str) 
         "properties": {
             "machineType": MACHINE,
             "labels": labels,
+            "scheduling": {"provisioningModel": "SPOT" if spot else "STANDARD", "preemptible": spot},
             "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"diskSizeGb": "50", "labels": labels}}],
             "metadata": {"items": [{"key": "startup-script", "value": user_data(target)}]},
         },

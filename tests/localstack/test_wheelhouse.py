@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +18,6 @@ from emulator_fixtures import environment_of
 from on_emulators import require_network, until
 from python_archive import light_requirements, python_archive
 from trainer_groups import PYTHON, AwsTrainers, GcpTrainers, Trainers
-
-pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the packages of trainers are for x86-64")
 
 # Says where it runs. The first run fails, so that its unit starts it again.
 AGENT = """
