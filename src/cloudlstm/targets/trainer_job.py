@@ -76,6 +76,7 @@ class TrainerJob(CloudJob):
             return
         if not self._is_assigned():
             yield from self._wait_until_empty()
+            self._request = self._make_request()  # again: what it waited for must not count for its deadline
             self._lease.require_held()
             document = self._request["assignment"]["document"] | {"lease": self._lease.token}
             storage.write_json(self._request["assignment"]["uri"], document)
