@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cloudlstm.storage.local import disk_errors, new_file, user_cache
@@ -75,8 +76,9 @@ def _remove_old(folder: Path) -> None:
     for path in kept[_MAX_ARCHIVES:]:
         shutil.rmtree(path.parent, ignore_errors=True)
     for path in folder.glob(f"{_LAYOUT}*"):
-        if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another launcher has finished
+            if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _included_files(folder: Path) -> Iterator[Path]:
