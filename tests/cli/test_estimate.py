@@ -67,3 +67,35 @@ def test_a_dry_run_prints_it_and_starts_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["requests"][2]["rate"]["machines"] == 3
     assert "estimate in USD:\n  Spark, 3 x m7g.xlarge" in done.stderr
+
+
+def test_a_limit_that_ends_training_early_or_is_not_allowed_is_told() -> None:
+    found = of(AWS, "trainers.max_usd=0.15", "trainers.max_hours=99")
+    assert "trainers.max_usd ends training before it is done, by this estimate" in found.notes
+    assert "trainers.max_hours=99 is more than the target allows, 12" in found.notes
+    assert not [note for note in of(AWS, "trainers.max_usd=5").notes if "by this estimate" in note]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train.workers=9"], "the run wants 9 workers, and desk-trainers may have 4 machines"),
+        (
+            ["trainers.max_usd=0.01"],
+            "trainers.max_usd=0.01 pays 2 trainers for 0.3 minutes, and a run needs 4 at least",
+        ),
+    ],
+)
+def test_a_dry_run_refuses_what_no_submit_can_do(tmp_path: Path, words: list[str], message: str) -> None:
+    place = tmp_path / "target.json"
+    place.write_text(json.dumps(AWS))
+    done = cloudlstm("submit", "--dry-run", f"--target={place}", "market.source=synthetic", *words, timeout_s=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+
+
+def test_a_small_group_gets_one_worker_by_default(tmp_path: Path) -> None:
+    place = tmp_path / "target.json"
+    place.write_text(json.dumps(AWS | {"trainer_max": 1}))
+    done = cloudlstm("submit", "--dry-run", f"--target={place}", "market.source=synthetic", timeout_s=60)
+    assert json.loads(done.stdout)["requests"][3]["workers"] == 1

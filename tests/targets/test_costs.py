@@ -33,7 +33,7 @@ def test_the_rates_are_those_of_the_whole_cluster_and_of_all_trainers() -> None:
 
 def test_a_price_of_ones_own_counts_instead_of_the_tables() -> None:
     rate = costs.trainer_rate(TARGET, 3, 0.25)
-    assert (rate.usd_per_hour, rate.prices) == (0.75, "trainers.usd_per_hour")
+    assert (rate.usd_per_hour, rate.prices) == (0.75, "the price a machine that trainers.usd_per_hour names")
 
 
 def test_prices_of_another_region_are_told() -> None:
@@ -84,3 +84,11 @@ def test_a_limit_needs_a_price() -> None:
         costs.limit(unknown, request(max_usd=10.0), 0.0)
     assert costs.limit(unknown, request(max_usd=10.0, usd_per_hour=2.5), 0.0).hours == pytest.approx(2.0)
     assert costs.trainer_rate(unknown, 1).usd_per_hour is None
+
+
+def test_a_limit_for_minutes_only_says_what_an_hour_costs() -> None:
+    with pytest.raises(
+        CostLimitError, match=r"pays 2 trainers for 0[.]3 minutes, and a run needs 4 at least"
+    ) as refused:
+        costs.limit(TARGET, request(max_usd=0.01), 0.0)
+    assert refused.value.hint == "trainers.max_usd=2 pays an hour"

@@ -243,7 +243,7 @@ variable "trainer_disk_gib" {
 }
 
 variable "trainer_gpu" {
-  description = "The trainers' accelerator; per machine and hour about t4 0.53, l4 0.80, a10g 1.01, l40s 1.86 USD. `none`: CPU only, about 0.20 USD."
+  description = "The trainers' accelerator. `none`: CPU only."
   type        = string
   default     = "t4"
 

@@ -271,7 +271,7 @@ variable "trainer_disk_gib" {
 }
 
 variable "trainer_gpu" {
-  description = "The trainers' accelerator; per machine and hour about t4 0.54, l4 0.71, a100 3.67 USD. `none`: CPU only, about 0.13 USD."
+  description = "The trainers' accelerator. `none`: CPU only."
   type        = string
   default     = "t4"
 

@@ -86,7 +86,7 @@ def examine_before_apply(
         as_json: Whether to print a JSON document.
     """
     from cloudlstm.targets import first_apply
-    from cloudlstm.targets.cloud import CloudTarget
+    from cloudlstm.targets.cloud import WORKERS
     from cloudlstm.targets.planned import read_root
 
     root = read_root(where, words, trust_endpoints=trust_endpoints)
@@ -96,7 +96,7 @@ def examine_before_apply(
         "credentials": lambda: first_apply.credentials(root),
     }
     try:
-        found = first_apply.quotas(root, workers or CloudTarget.workers)
+        found = first_apply.quotas(root, workers or WORKERS)
     except TargetError as error:
         checks["quotas"] = _failing(error)
     else:

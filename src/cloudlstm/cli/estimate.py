@@ -106,7 +106,13 @@ def estimate(target: TargetConfig, config: RunConfig, tickers: int | None) -> Es
         lines.append(
             Line(f"{counted(endpoints, 'endpoint')} of AWS's services", endpoints * table.endpoint_hour, whole_h)
         )
-    return Estimate(tuple(lines), tuple(_notes(target, config, table, trainers.prices, tickers, most_h)))
+    notes = _notes(target, config, table, tickers, most_h)
+    allowed_h, most_usd = config.trainers.max_hours, config.trainers.max_usd
+    if allowed_h and allowed_h > target.max_hours:
+        notes.append(f"trainers.max_hours={allowed_h:g} is more than the target allows, {target.max_hours}")
+    if most_usd is not None and (lines[2].usd or 0.0) > most_usd:
+        notes.append("trainers.max_usd ends training before it is done, by this estimate")
+    return Estimate(tuple(lines), tuple(notes))
 
 
 def _endpoints(target: TargetConfig) -> int:
@@ -133,12 +139,12 @@ def _hours_of(config: RunConfig, tickers: int | None, workers: int) -> tuple[flo
 
 
 def _notes(
-    target: TargetConfig, config: RunConfig, table: Prices, named: str, tickers: int | None, most_h: float
+    target: TargetConfig, config: RunConfig, table: Prices, tickers: int | None, most_h: float
 ) -> list[str]:  # fmt: skip
     of = f"list prices of {table.region}, {table.date}"
     notes = [f"{of}, before tax{'' if target.region == table.region else f'; the target is in {target.region}'}"]
-    if named == "trainers.usd_per_hour":
-        notes.append("trainers by trainers.usd_per_hour")
+    if config.trainers.usd_per_hour is not None:
+        notes.append("trainers by trainers.usd_per_hour, the price of one machine")
     elif target.trainer_spot:
         notes.append(f"spot machines at {table.spot_share:.0%} of the price on demand; the market sets their price")
     if tickers is None:

@@ -75,6 +75,10 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
         out.print()
     if text := _cleaning(report.quality):
         out.print(text, soft_wrap=True)
+    if report.cost:
+        out.print(
+            f"machines: {report.cost.usd:.2f} USD by {report.cost.prices}; idle time is not in it", soft_wrap=True
+        )
     _print_link(out, "report", paths.report("report.html"))
     is_named = paths.root == root_uri(root)
     run, place = (paths.run_id, root) if is_named else (paths.uri, None)

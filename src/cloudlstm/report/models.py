@@ -224,6 +224,7 @@ class ReportSummary(Row):
     quality: QualitySummary | None = None
     models: tuple[ModelScores, ...] = ()
     forecasts: NextForecasts | None = None
+    cost: Cost | None = None
 
     def scores(self, model: ModelName) -> ModelScores | None:
         """The row of a model; None if the report has none."""

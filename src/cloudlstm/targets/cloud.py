@@ -22,7 +22,7 @@ from cloudlstm.targets import costs, preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, fill_placeholders
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.polling import INTERVALS, Intervals, retry_unavailable
+from cloudlstm.targets.polling import INTERVALS, Intervals, SendFirst, retry_unavailable
 from cloudlstm.targets.services import Account, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, cancel_driver, matching_applications
 from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, hours_before, is_assigned, iso
@@ -37,6 +37,8 @@ Result = TypeVar("Result")
 
 _PARTS = ("uri", "sha256")
 _HOUR_S = 3600
+WORKERS = 2
+"""Trainers of a run that names no number, if the group may have as many."""
 
 
 class CloudTarget:
@@ -50,8 +52,6 @@ class CloudTarget:
         wait: Whether to wait while another run holds the trainer group.
         intervals: The pauses between requests.
     """
-
-    workers = 2
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class CloudTarget:
         self.root: str | None = root_of(config)
         self.spark, self.group, self._account = spark, group, account
         self._wait, self._intervals = wait, intervals
+        self.workers = min(WORKERS, config.trainer_max)
         self._bundle = Bundle(
             config.bucket_uri,
             python=config.spark_python,
@@ -138,8 +139,7 @@ class CloudTarget:
                 "submit": self.spark.request(job, config, paths),
             }
         workers, trainers = config.train.workers or self.workers, config.trainers
-        if trainers.max_usd is not None:
-            costs.require_price(self.config, trainers.usd_per_hour)
+        preflight.require_room(workers, self.config.trainer_max, self.config.trainer_group)
         request = {
             "job": job,
             "run": paths.uri,
@@ -172,7 +172,9 @@ class CloudTarget:
             "scale_out": self.group.size_request(workers),
             "scale_in": self.group.size_request(0),
         }
-        return {key: value for key, value in request.items() if value is not None}
+        request = {key: value for key, value in request.items() if value is not None}
+        costs.limit(self.config, request, 0.0)  # a limit that no run can keep is found before Spark starts
+        return request
 
     def start(self, request: Request) -> RunningJob:
         """Returns the job of a request; the first call of `state` starts it."""
@@ -180,17 +182,22 @@ class CloudTarget:
             run, attempt = request["run"], int(request["attempt"])
             return SparkJob(
                 "prepare", run, attempt, lambda: self._submission(request), self.spark, self._intervals,
-                hours=request["hours"],
+                hours=request["hours"], send_first=self._send_first,
             )  # fmt: skip
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
         return TrainerJob(
             lambda: self._with_deadline(request),
             self.group,
             described,
-            send_first=None if self.config.trainer_python else self._bundle.send_wheelhouse,
+            send_first=self._send_first,
             wait=self._wait,
             intervals=self._intervals,
         )
+
+    @property
+    def _send_first(self) -> SendFirst | None:
+        """Sends the wheelhouse, before Spark starts: what is wrong with it must not cost a cluster's time."""
+        return None if self.config.trainer_python else self._bundle.send_wheelhouse
 
     def at_work(self, request: Request) -> bool:
         """True if the job of exactly this request, attempt included, is running or has succeeded."""

@@ -10,6 +10,7 @@ from cloudlstm.costs.usage import Rate
 from cloudlstm.errors import ConfigError, CostLimitError, to_record
 from cloudlstm.targets.base import Request
 from cloudlstm.targets.document import TargetConfig
+from cloudlstm.text.numbers import counted
 
 _HOUR_S = 3600.0
 SAVE_S = 120.0
@@ -39,7 +40,7 @@ def trainer_rate(target: TargetConfig, workers: int, usd_per_hour: float | None 
     if each is None:
         each = table.trainer(machine, target.trainer_gpu, target.trainer_disk_gib, spot=spot)
     else:
-        named = "trainers.usd_per_hour"
+        named = "the price a machine that trainers.usd_per_hour names"
     return Rate(machine, workers, None if each is None else workers * each, spot, named)
 
 
@@ -85,6 +86,12 @@ def limit(target: TargetConfig, request: Request, before_h: float) -> Limit:
     each = _dearest(target, request.get("usd_per_hour"))
     rate, before_usd = workers * each, before_h * each
     paid = (most - before_usd) / rate
+    if paid * _HOUR_S < 2 * SAVE_S and not before_h:
+        raise CostLimitError(
+            f"trainers.max_usd={most:g} pays {counted(workers, 'trainer')} for {paid * 60:.1f} minutes, and a run "
+            f"needs {2 * SAVE_S / 60:.0f} at least",
+            hint=f"trainers.max_usd={rate:.2g} pays an hour",
+        )
     if paid * _HOUR_S < 2 * SAVE_S:
         raise CostLimitError(
             f"trainers of this run have worked for {before_h:.1f} hours, which is {before_usd:.2f} USD at most, "

@@ -234,4 +234,7 @@ def _failure(name: str, job: RunningJob, paths: RunPaths) -> errors.CloudLSTMErr
     often = (
         f" (after {counted(len(job.restarts), 'restart')}, the last of which got no further)" if job.restarts else ""
     )
-    return errors.JobError(f"job {name} failed: {lines[0]}{end}{often}", hint=f"cloudlstm logs --run={paths.run_id}")
+    failed = errors.JobError(f"job {name} failed: {lines[0]}{end}{often}", hint=f"cloudlstm logs {paths.uri}")
+    with suppress(errors.StorageError):  # for `status`: the job could not store why it ended
+        storage.write_json(paths.failure(name), errors.to_record(failed) | {"generation": len(job.restarts)})
+    return failed

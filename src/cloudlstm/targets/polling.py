@@ -110,6 +110,10 @@ Phases = Generator[str]
 """The state machine of a job: yields a description of what it waits for, and returns when the job has ended."""
 
 
+SendFirst = Callable[[Callable[[str], None]], None]
+"""Sends what takes minutes; receives the function to which it reports what it does."""
+
+
 class _StoppedError(Exception):
     """The work in the background is no longer wanted."""
 

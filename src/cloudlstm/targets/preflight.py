@@ -114,12 +114,17 @@ def source(target: TargetConfig, config: RunConfig) -> str:
 def group_size(group: TrainerGroup, target: TargetConfig, workers: int | None) -> str:
     """Checks that the trainer group may grow to the run's number of workers."""
     seen = group.look()
-    if workers and workers > seen.most:
-        raise TargetError(
-            f"the run wants {workers} workers, and {target.trainer_group} may have {seen.most} machines",
-            hint=f"train.workers={seen.most}, or a larger trainer_max in Terraform",
-        )
+    require_room(workers or 0, seen.most, target.trainer_group)
     return f"{target.trainer_group} has {len(seen.machines)} of at most {seen.most} machines"
+
+
+def require_room(workers: int, most: int, group: str) -> None:
+    """Raises TargetError if the run wants more workers than the group may have machines."""
+    if workers > most:
+        raise TargetError(
+            f"the run wants {counted(workers, 'worker')}, and {group} may have {counted(most, 'machine')}",
+            hint=f"train.workers={most}, or a larger trainer_max in Terraform",
+        )
 
 
 def quota(needed: int, allowed: int, workers: int, unit: str, remedy: str) -> str:

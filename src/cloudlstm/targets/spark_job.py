@@ -13,7 +13,7 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.bundle.dependencies import ARCHIVE
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases
+from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases, SendFirst, in_background
 from cloudlstm.targets.services import Application, SparkService
 from cloudlstm.workers.deadline import TARGET_HOURS, too_long
 
@@ -91,6 +91,7 @@ class SparkJob(CloudJob):
         service: The Spark service.
         intervals: The pauses between requests.
         hours: How long the application may take. It ends itself then; if it cannot, this job cancels it later.
+        send_first: Sends what takes minutes; None if there is no such thing.
     """
 
     def __init__(
@@ -103,8 +104,9 @@ class SparkJob(CloudJob):
         intervals: Intervals = INTERVALS,
         *,
         hours: float = TARGET_HOURS,
+        send_first: SendFirst | None = None,
     ) -> None:
-        self._hours = hours
+        self._hours, self._send_first = hours, send_first
         self._job, self._run, self._attempt = job, run, attempt
         self._make_request, self._service = request, service
         self._request: Request = {}
@@ -113,6 +115,8 @@ class SparkJob(CloudJob):
 
     def _phases(self) -> Phases:
         yield "sending the code"
+        if self._send_first:
+            yield from in_background(self._send_first)
         self._request = self._make_request()
         # Applications of an earlier attempt end when they see this attempt; cancelling them frees the cluster sooner.
         ours = self._find_application()

@@ -13,7 +13,7 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request, Restart
 from cloudlstm.targets.lease import Holder, Lease
 from cloudlstm.targets.machine_logs import MachineLogs
-from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases, in_background
+from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases, SendFirst, in_background
 from cloudlstm.targets.services import GroupStatus, TrainerGroup
 from cloudlstm.workers import assignment, rendezvous
 from cloudlstm.workers.rendezvous import Generation
@@ -40,7 +40,7 @@ class TrainerJob(CloudJob):
         group: TrainerGroup,
         described: str,
         *,
-        send_first: Callable[[Callable[[str], None]], None] | None = None,
+        send_first: SendFirst | None = None,
         wait: bool,
         intervals: Intervals = INTERVALS,
     ) -> None:
