@@ -13,6 +13,7 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.errors import ConfigError, MachineError, ObjectTooLargeError, UsageError
 from cloudlstm.targets.document import TargetConfig, load
+from infra.terraform_runner import REPOSITORY
 
 DOCUMENT: dict[str, Any] = {
     "contract_version": 2,
@@ -120,6 +121,26 @@ def test_unknown_outputs_and_missing_endpoints_are_accepted(tmp_path: Path) -> N
 def test_the_error_for_an_unapplied_directory_says_so(terraform: Any) -> None:
     with pytest.raises(ConfigError, match="has no outputs: nothing is applied there"):
         load(terraform("echo '{}'"))
+
+
+def test_a_root_without_init_is_as_one_that_is_not_applied(terraform: Any) -> None:
+    folder = terraform("printf '│ Error: \033[1mRequired plugins are not installed\n' >&2; exit 1")
+    with pytest.raises(ConfigError, match=r"nothing is applied there \(try: terraform -chdir=\S+ init, then .* apply"):
+        load(folder)
+    (Path(folder) / "terraform.tfstate").touch()
+    with pytest.raises(MachineError, match="Required plugins are not installed"):
+        load(folder)
+
+
+def test_a_storage_root_is_named_with_the_root_above_it(tmp_path: Path) -> None:
+    for cloud in ("aws", "gcp"):
+        root = REPOSITORY / "infra" / "terraform" / cloud
+        with pytest.raises(UsageError, match=rf"is a storage root.*--target=\S+/{cloud}\)"):
+            load(str(root / "storage"))
+    saved = tmp_path / "saved.json"
+    saved.write_text(json.dumps({"bucket": {"value": "x"}, "bucket_uri": {"value": "s3://x"}}))
+    with pytest.raises(ConfigError, match="the outputs of a storage root"):
+        load(str(saved))
 
 
 def test_the_error_of_terraform_is_shown(terraform: Any) -> None:

@@ -260,7 +260,7 @@ def test_the_launch_error_is_the_latest_one_with_its_zone(service: ForeignServer
 @pytest.mark.parametrize(
     ("status", "kind", "output"),
     [
-        (400, TargetError, r"cannot compute get: what it says \(400\)"),
+        (400, TargetError, r"cannot call get of compute: what it says \(400\)"),
         (401, TargetError, "gcloud auth application-default login"),
         (403, TargetError, "the rights of desk-submitter"),
         (404, TargetError, "terraform apply"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.targets.hcl import NotLiteralError, read_defaults, read_pairs
 from cloudlstm.targets.planned import COMPUTE, read_root
 from cloudlstm.targets.quotas import Machines
+from cloudlstm.targets.variables import declared, problems
 from infra.terraform_runner import REPOSITORY
 
 TFVARS = """
@@ -35,7 +37,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars")
     shutil.copytree(REPOSITORY / "infra" / "terraform" / str(request.param), folder, ignore=ignored)
     if request.param == "gcp":
-        (folder / "project.auto.tfvars").write_text('project = "desk"\n')
+        (folder / "project.auto.tfvars").write_text('project = "desk-7"\n')
     return folder
 
 
@@ -74,7 +76,7 @@ def test_the_machines_that_an_apply_and_a_submit_start(root: Path) -> None:
     cloud = root.name
     on_demand = read_root(str(root), ["spark_min_nodes=2", "spark_max_nodes=6", "trainer_gpu=none"]).machines(3)
     assert [(each.what, each.least, each.most, each.spot) for each in on_demand] == [
-        ("Spark", 3, 7, False), ("trainers", 3, 3, False),
+        ("Spark nodes", 3, 7, False), ("trainers", 3, 3, False),
     ]  # fmt: skip
     market = "spark_spot_max_usd=0.2" if cloud == "aws" else "spark_spot=true"
     words = ["spark_min_nodes=2", "spark_max_nodes=6", "trainer_spot=true", "trainer_gpu=l4", market]
@@ -88,12 +90,12 @@ def test_the_machines_that_an_apply_and_a_submit_start(root: Path) -> None:
 def test_what_is_wrong_with_a_root_is_said(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for words, message in (
         (["trainer_gp=l4"], "the root has no variable trainer_gp"),
-        (["trainer_gpu=h100"], "trainer_gpu = h100 is not known"),
+        (["trainer_gpu=h100"], "trainer_gpu = h100: trainer_gpu is one of none, t4, l4"),
     ):
         with pytest.raises((ConfigError, UsageError), match=message):
             read_root(str(root), words)
-    (root / "terraform.tfvars").write_text("spark_machine = local.machine\n")
-    with pytest.raises(ConfigError, match=r"terraform\.tfvars cannot be read: local where a value belongs"):
+    (root / "terraform.tfvars").write_text("\nspark_machine = local.machine\n")
+    with pytest.raises(ConfigError, match=r"terraform\.tfvars cannot be read: line 2: local where a value belongs"):
         read_root(str(root))
     with pytest.raises(UsageError, match="is not a Terraform root of cloudlstm"):
         read_root(str(tmp_path / "nowhere"))
@@ -106,3 +108,62 @@ def test_what_is_wrong_with_a_root_is_said(root: Path, tmp_path: Path, monkeypat
         (root / "project.auto.tfvars").unlink()
         with pytest.raises(ConfigError, match="has no value for project"):
             read_root(str(root), trust_endpoints=True)
+
+
+BAD = {
+    "trainer_max=many": "a number belongs here",
+    "trainer_max=0": "trainer_max is a whole number from 1 to 64",
+    "trainer_max=2.5": "trainer_max is a whole number from 1 to 64",
+    "trainer_spot=yes": "true or false belongs here",
+    "spark_machine=": "it is empty",
+    "name=X": " to 20 lower-case letters",
+    "zones=a": "a list of strings belongs here",
+    'zones=["a", "a"]': "zones are one to six different letters",
+    "spark_min_nodes=9": "to spark_max_nodes",
+    "egress=maybe": 'egress is "nat" or "none"',
+    "trainer_python=python": "trainer_python is empty or an absolute path",
+    'submitters=["everybody"]': "submitters are",
+    "network_cidr=": "it is empty",
+    "network=7": "{ NAME = VALUE } belongs here",
+}
+
+
+@pytest.mark.parametrize("word", BAD)
+def test_a_value_that_terraform_refuses_is_refused(root: Path, word: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(BAD[word])):
+        read_root(str(root), [word])
+
+
+def test_values_that_terraform_takes_are_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "terraform.tfvars").write_text(
+        'trainer_max = "6"\ntrainer_spot = "true"\nspark_python = 3.11\nbucket = null\n'
+    )
+    monkeypatch.setenv("TF_VAR_zones", '["b"]')
+    settings = read_root(str(root), ["spark_machine=m5.2xlarge"]).settings
+    assert {name: settings[name] for name in ("trainer_max", "trainer_spot", "spark_python", "bucket", "zones")} == {
+        "trainer_max": 6, "trainer_spot": True, "spark_python": "3.11", "bucket": None, "zones": ["b"],
+    }  # fmt: skip
+
+
+def test_a_machine_of_google_without_the_gpu_is_refused(root: Path) -> None:
+    words = ['trainer_machines=["n2-standard-4"]', "trainer_gpu=t4"]
+    if root.name == "gcp":
+        with pytest.raises(ConfigError, match="able to carry trainer_gpu"):
+            read_root(str(root), words)
+        assert read_root(str(root), [*words, "trainer_gpu=none"]).trainer_machines == ("n2-standard-4",)
+
+
+def test_names_that_are_no_variables(root: Path) -> None:
+    (root / "terraform.tfvars").write_text('trainer_gup = "l4"\nteam = "quant"\n')
+    assert read_root(str(root)).foreign == (
+        "trainer_gup in terraform.tfvars (is trainer_gpu meant?)", "team in terraform.tfvars",
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"no variable regoin \(try: region=x\)"):
+        read_root(str(root), ["regoin=x"])
+
+
+def test_no_condition_is_broken_by_the_defaults_and_most_are_understood(root: Path) -> None:
+    known = declared("\n".join(path.read_text() for path in root.glob("*.tf")))
+    settings = dict(read_root(str(root)).settings)
+    assert problems(known, settings) == []
+    assert sum(len(each.rules) for each in known.values()) >= 25

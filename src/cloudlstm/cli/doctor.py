@@ -23,6 +23,7 @@ from cloudlstm.workers.loopback import Loopback
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
     from cloudlstm.targets.document import TargetConfig
+    from cloudlstm.targets.planned import PlannedRoot
     from cloudlstm.targets.quotas import Quota
 
 _EXTRAS = {"spark": ("pyspark", "pandas"), "train": ("tensorflow", "keras", "jinja2", "scipy"),
@@ -32,7 +33,9 @@ _DISK_GIB = 5
 
 
 class _Warning(Exception):  # noqa: N818 - worth a line, and no failure
-    pass
+    def __init__(self, text: str, fix: str | None = None) -> None:
+        super().__init__(text)
+        self.fix = fix
 
 
 def examine(root: str, *, yahoo: bool = True, as_json: bool = False) -> int:
@@ -90,18 +93,47 @@ def examine_before_apply(
     from cloudlstm.targets.planned import read_root
 
     root = read_root(where, words, trust_endpoints=trust_endpoints)
+    count = workers or WORKERS
     checks: dict[str, Callable[[], str]] = {
         "python": _python,
-        "settings": lambda: str(root),
-        "credentials": lambda: first_apply.credentials(root),
+        "settings": lambda: _settings(root),
+        "trainers": lambda: first_apply.trainers(root, count),
     }
+    failed = ""
+    for name, ask in {"region": first_apply.region, "credentials": first_apply.credentials}.items():
+        try:
+            checks[name] = _saying(ask(root))
+        except CloudLSTMError as error:
+            checks[name], failed = _failing(error), name
+            break
+    if failed:
+        checks["quotas"] = _not_asked(failed)
+        return _run_checks(checks, as_json=as_json)
     try:
-        found = first_apply.quotas(root, workers or WORKERS)
+        quotas = first_apply.quotas(root, count)
     except TargetError as error:
         checks["quotas"] = _failing(error)
     else:
-        checks |= {quota.code: _allowed(quota) for quota in found}
+        checks |= {quota.code: _allowed(quota) for quota in quotas}
     return _run_checks(checks, as_json=as_json)
+
+
+def _settings(root: PlannedRoot) -> str:
+    said = f"{root}; terraform plan checks the rest"
+    if root.foreign:
+        raise _Warning(f"{said}; no variable of this root: {', '.join(root.foreign)}", "correct or remove the name")
+    return said
+
+
+def _saying(text: str) -> Callable[[], str]:
+    return lambda: text
+
+
+def _not_asked(without: str) -> Callable[[], str]:
+    def check() -> str:
+        raise _Warning(f"not asked for: the check of {without} failed")
+
+    return check
 
 
 def _failing(error: CloudLSTMError) -> Callable[[], str]:
@@ -118,7 +150,7 @@ def _allowed(quota: Quota) -> Callable[[], str]:
     def check() -> str:
         said = verdict(quota)
         if quota.most > quota.free:
-            raise _Warning(said)
+            raise _Warning(f"{said}; the cluster cannot grow to its largest", quota.remedy())
         return said
 
     return check
@@ -152,7 +184,7 @@ def _result(name: str, check: Callable[[], str]) -> Check:
     except CloudLSTMError as error:
         return Check(name=name, state="fail", text=error.message, fix=error.hint or None)
     except _Warning as warning:
-        return Check(name=name, state="warn", text=str(warning), fix=None)
+        return Check(name=name, state="warn", text=str(warning), fix=warning.fix)
 
 
 def _python() -> str:

@@ -47,10 +47,21 @@ def usage_error(commands: Commands, words: list[str], fire_output: str) -> Usage
     word = found[1]
     flags = [flag_name(flag) for flag in parameters(commands[command])[1]]
     kind = "flag" if word.startswith("-") else "further word such as"
+    hint = _meant_word(commands[command], word, flags)
+    if not hint and word.startswith("-") and command == "doctor" and "--before-apply" in " ".join(words):
+        hint = _variable(word, words)
     return UsageError(
         f"{command} has no {kind} {word}; its flags are {', '.join(flags) or 'none'}",
-        hint=_meant_word(commands[command], word, flags) or f"cloudlstm {command} --help",
+        hint=hint or f"cloudlstm {command} --help",
     )
+
+
+def _variable(word: str, words: list[str]) -> str:
+    """The hint for a flag of Terraform, or for a variable of a root that was typed as a flag."""
+    from cloudlstm.targets.variables import passed_as_flag
+
+    following = words[words.index(word) + 1 :][:1] if word in words and "=" not in word else []
+    return passed_as_flag("=".join([word, *following]))
 
 
 def _unknown_command(commands: Commands, word: str) -> UsageError:

@@ -7,6 +7,7 @@ It is read from `terraform output -json` in a Terraform directory, from a file w
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,6 +26,10 @@ CONTRACT_VERSION = 2
 
 _URL = r"^https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$"
 _OUTPUT_TIMEOUT_S = 120.0
+_OF_STORAGE = {"bucket", "bucket_uri"}
+"""The outputs of a storage root."""
+_NO_PLUGINS = re.compile(rb"Required plugins are not installed|Inconsistent dependency lock file")
+"""What Terraform says in a root that has a lock file, and where its init has not run."""
 _MAX_BYTES = 2**20
 """Largest size of a target document in a file or a bucket."""
 
@@ -129,7 +134,12 @@ def parse(document: Any, where: str) -> TargetConfig:
         raise ConfigError(f"{where} is not a target document but a {type(document).__name__}")
     values = _unwrapped(document)
     if not values:
-        raise ConfigError(f"{where} has no outputs: nothing is applied there", hint="terraform apply")
+        raise ConfigError(f"{where} has no outputs: nothing is applied there", hint=_to_apply(where))
+    if values.keys() == _OF_STORAGE:
+        raise ConfigError(
+            f"{where} has the outputs of a storage root, which makes only the bucket",
+            hint="the outputs of the root above it, such as infra/terraform/aws",
+        )
     version = values.get("contract_version", CONTRACT_VERSION)
     if version != CONTRACT_VERSION:
         raise ConfigError(
@@ -176,10 +186,26 @@ def _read(where: str) -> Any:
         raise ConfigError(f"{where} is not JSON: {error}") from None
 
 
+def refuse_storage_root(folder: Path) -> None:
+    """Raises UsageError if the folder is that of a storage root, which makes only the bucket of runs."""
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("outputs.tf"))
+    if set(re.findall(r'^output "([^"]+)"', text, re.MULTILINE)) == _OF_STORAGE:
+        main = folder.parent if folder.name not in ("", "..") else folder.resolve().parent
+        raise UsageError(f"{folder} is a storage root, which makes only the bucket", hint=f"--target={main}")
+
+
+def _to_apply(where: str) -> str:
+    """Returns the commands that apply a root, if `where` is one."""
+    if "://" in where or not Path(where).expanduser().is_dir():
+        return "terraform apply"
+    return f"terraform -chdir={where} init, then terraform -chdir={where} apply"
+
+
 def _terraform_output(folder: Path) -> bytes:
     """Returns the output of `terraform output -json` in `folder`."""
     if not any(folder.glob("*.tf")):
         raise UsageError(f"{folder} holds no Terraform files", hint="for example --target=infra/terraform/aws")
+    refuse_storage_root(folder)
     tool = shutil.which("terraform") or shutil.which("tofu")
     if tool is None:
         raise MachineError(
@@ -194,6 +220,8 @@ def _terraform_output(folder: Path) -> bytes:
             f"`terraform output` in {folder} took longer than {_OUTPUT_TIMEOUT_S:.0f} s",
             hint="see where its state lies, or name the bucket's URI",
         ) from None
+    if done.returncode != 0 and _NO_PLUGINS.search(done.stderr) and not (folder / "terraform.tfstate").exists():
+        return b"{}"  # as in a root without a lock file
     if done.returncode != 0:
         lines = [line.strip("│╷╵ ") for line in done.stderr.decode(errors="replace").splitlines()]
         message = next((line for line in lines if line.startswith("Error")), f"status {done.returncode}")

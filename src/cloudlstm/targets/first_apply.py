@@ -7,6 +7,31 @@ from cloudlstm.targets.planned import PlannedRoot
 from cloudlstm.targets.quotas import Quota
 
 
+def region(root: PlannedRoot) -> str:
+    """Returns the region; raises TargetError if no such region is known."""
+    if root.cloud == "aws":
+        from cloudlstm.targets.aws.client import require_region
+
+        require_region(root.region)
+    return root.region
+
+
+def trainers(root: PlannedRoot, workers: int) -> str:
+    """Returns how many trainers of how many a run starts; raises TargetError if they are more than the group may have.
+
+    Args:
+        root: The root with its settings.
+        workers: Number of trainers.
+    """
+    most = int(root.settings["trainer_max"])
+    if workers > most:
+        raise TargetError(
+            f"the run wants {workers} workers, and trainer_max is {most}",
+            hint=f"train.workers={most}, or trainer_max={workers}",
+        )
+    return f"{workers} of at most {most}"
+
+
 def credentials(root: PlannedRoot) -> str:
     """Returns whose credentials are used; raises TargetError without any."""
     if root.cloud == "aws":
@@ -29,13 +54,15 @@ def quotas(root: PlannedRoot, workers: int) -> list[Quota]:
         workers: Number of trainers.
 
     Raises:
-        TargetError: the account may not ask, or a machine type does not exist.
+        TargetError: the account may not ask, or a machine type does not exist or lacks the GPU.
     """
     machines = root.machines(workers)
     if root.cloud == "aws":
         from cloudlstm.targets.aws.quotas import Ec2Quotas
 
         ec2 = Ec2Quotas(root)
+        for kind in root.trainer_machines:
+            ec2.require_accelerator(kind, str(root.settings["trainer_gpu"]))
         found = ec2.of(machines, without=root.name)
         if root.makes_network:
             found += ec2.of_network(addresses=1 if root.settings["egress"] == "nat" else 0)
@@ -53,6 +80,4 @@ def verdict(quota: Quota) -> str:
     """
     if quota.least > quota.free:
         raise TargetError(f"too small a quota: {quota}", hint=quota.remedy())
-    if quota.most > quota.free:
-        return f"{quota}; the cluster cannot grow to its largest: {quota.remedy()}"
     return str(quota)

@@ -19,7 +19,15 @@ _END = ("end", "")
 
 
 class NotLiteralError(ValueError):
-    """A value that is no literal, or text that is not Terraform's language."""
+    """A value that is no literal, or text that is not Terraform's language.
+
+    Attributes:
+        line: The line of the text that has it.
+    """
+
+    def __init__(self, message: str, line: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class _Reader:
@@ -27,11 +35,12 @@ class _Reader:
 
     def __init__(self, text: str, start: int = 0) -> None:
         self._text, self._at = text, start
+        self._begin = self._taken = start
         self._next = self._token()
 
     def _token(self) -> tuple[str, str]:
         while self._at < len(self._text):
-            found = _TOKEN.match(self._text, self._at)
+            found, self._begin = _TOKEN.match(self._text, self._at), self._at
             if not found:
                 return "other", self._text[self._at]
             self._at = found.end()
@@ -42,8 +51,12 @@ class _Reader:
 
     def take(self) -> tuple[str, str]:
         """Returns the next token and goes on."""
+        self._taken = self._begin
         found, self._next = self._next, self._token() if self._next != _END else _END
         return found
+
+    def _error(self, message: str) -> NotLiteralError:
+        return NotLiteralError(message, self._text.count("\n", 0, self._taken) + 1)
 
     def takes(self, *signs: str) -> bool:
         """Takes the next token if it is one of these signs."""
@@ -60,7 +73,7 @@ class _Reader:
         """Reads a value."""
         kind, text = self.take()
         if kind == "string":
-            return _string(text)
+            return self._string(text)
         if kind == "number":
             return float(text) if re.search(r"[.eE]", text) else int(text)
         if kind == "word" and text in _WORDS:
@@ -73,7 +86,7 @@ class _Reader:
             return found
         if text == "{":
             return self.pairs(until="}")
-        raise NotLiteralError(f"{text or 'the end'} where a value belongs")
+        raise self._error(f"{text or 'the end'} where a value belongs")
 
     def pairs(self, until: str = "") -> dict[str, Any]:
         """Reads pairs of a name and a value, up to a sign or the end of the text."""
@@ -81,21 +94,20 @@ class _Reader:
         while not (self.takes(until) if until else self.ended):
             kind, text = self.take()
             if kind not in ("word", "string") or not self.takes("=", ":"):
-                raise NotLiteralError(f"{text or 'the end'} where a name and = belong")
-            found[_string(text) if kind == "string" else text] = self.value()
+                raise self._error(f"{text or 'the end'} where a name and = belong")
+            found[self._string(text) if kind == "string" else text] = self.value()
             self.takes(",")
         return found
 
-
-def _string(text: str) -> str:
-    """Returns a quoted string's value."""
-    if re.search(r"(?<!\$)\$\{|(?<!%)%\{", text):
-        raise NotLiteralError(f"{text} is an expression")
-    try:
-        value: str = json.loads(text)
-    except ValueError:
-        raise NotLiteralError(f"{text} has an unknown escape") from None
-    return value.replace("$${", "${").replace("%%{", "%{")
+    def _string(self, text: str) -> str:
+        """Returns a quoted string's value."""
+        if re.search(r"(?<!\$)\$\{|(?<!%)%\{", text):
+            raise self._error(f"{text} is an expression")
+        try:
+            value: str = json.loads(text)
+        except ValueError:
+            raise self._error(f"{text} has an unknown escape") from None
+        return value.replace("$${", "${").replace("%%{", "%{")
 
 
 def read_pairs(text: str) -> dict[str, Any]:
@@ -133,8 +145,3 @@ def read_defaults(text: str) -> dict[str, Any]:
         if default:
             found[block[1]] = read_value(block[2], default.end())
     return found
-
-
-def read_variables(text: str) -> list[str]:
-    """Returns the names of the variables that a text declares."""
-    return re.findall(r'^variable "([^"]+)" \{', text, re.MULTILINE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,12 @@ from urllib.parse import urlsplit
 
 from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.storage.endpoints import is_loopback
-from cloudlstm.targets.hcl import NotLiteralError, read_defaults, read_pairs, read_value, read_variables
+from cloudlstm.targets import variables
+from cloudlstm.targets.document import refuse_storage_root
+from cloudlstm.targets.hcl import NotLiteralError, read_value
 from cloudlstm.targets.quotas import Machines
 
 _PROVIDERS = {"hashicorp/aws": "aws", "hashicorp/google": "gcp"}
-_VARIABLE = "TF_VAR_"
 COMPUTE = "GOOGLE_COMPUTE_CUSTOM_ENDPOINT"
 """The variable by which Terraform's Google provider finds Compute Engine elsewhere."""
 
@@ -32,6 +32,7 @@ class PlannedRoot:
         settings: Value of each variable.
         trainer_machines: Machine types of trainers, in order of preference.
         endpoints: Service to URL, for emulators.
+        foreign: What its files name that is none of its variables.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class PlannedRoot:
     settings: Mapping[str, Any]
     trainer_machines: tuple[str, ...]
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    foreign: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -74,10 +76,10 @@ class PlannedRoot:
         kind, low, high = settings["spark_machine"], int(settings["spark_min_nodes"]), int(settings["spark_max_nodes"])
         spot = settings.get("spark_spot_max_usd") is not None or bool(settings.get("spark_spot"))
         disk = int(settings.get("spark_disk_gib") or 0)
-        found = [Machines("Spark", kind, 1 + low, 1 + (low if spot else high), disk_gib=disk)]
+        found = [Machines("Spark nodes", kind, 1 + low, 1 + (low if spot else high), disk_gib=disk)]
         if spot and high > low:
             first = 1 if self.cloud == "aws" else 0  # the AWS root starts its group of spot nodes with one
-            found.append(Machines("Spark's spot nodes", kind, first, high - low, spot=True, disk_gib=disk))
+            found.append(Machines("Spark nodes on spot", kind, first, high - low, spot=True, disk_gib=disk))
         gpu, trainer_disk = str(settings["trainer_gpu"]), 0
         if self.cloud == "gcp":
             trainer_disk = int(settings["trainer_disk_gib"])
@@ -105,10 +107,11 @@ def read_root(where: str, words: Sequence[str] = (), *, trust_endpoints: bool = 
         trust_endpoints: Whether an endpoint in the environment may be on another machine.
 
     Raises:
-        UsageError: it is no root of this project.
-        ConfigError: a value is missing, or is no literal.
+        UsageError: it is no root of this project, or that of the bucket only.
+        ConfigError: a value is missing, is no literal, or is one that Terraform refuses.
     """
     folder = Path(where).expanduser()
+    refuse_storage_root(folder)
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.tf")))
     cloud = next((cloud for provider, cloud in _PROVIDERS.items() if f'"{provider}"' in text), None)
     usual = re.search(r"^  trainer_usual\s*=", text, re.MULTILINE)
@@ -116,65 +119,28 @@ def read_root(where: str, words: Sequence[str] = (), *, trust_endpoints: bool = 
         raise UsageError(
             f"{where} is not a Terraform root of cloudlstm", hint="for example --target=infra/terraform/aws"
         )
-    known = read_variables(text)
     try:
-        settings, table = read_defaults(text), read_value(text, usual.end())
+        known, table = variables.declared(text), read_value(text, usual.end())
     except NotLiteralError as error:
         raise ConfigError(
             f"the variables of {where} cannot be read: {error}", hint="use the files of this release"
         ) from None
-    settings |= _given(folder, known) | _typed(words, known)
-    if missing := sorted(set(known) - settings.keys()):
+    settings, foreign = variables.given(folder, known, words)
+    settings = {name: each.default for name, each in known.items() if not each.required} | settings
+    if missing := sorted(known.keys() - settings.keys()):
         raise ConfigError(
             f"{where} has no value for {', '.join(missing)}",
             hint=f"{missing[0]}=… at the end of the command, or in {folder / 'terraform.tfvars'}",
         )
-    machines = settings["trainer_machines"]
-    if not machines:
-        machines = table.get(settings["trainer_gpu"])
-        if machines is None:
-            raise ConfigError(
-                f"trainer_gpu = {settings['trainer_gpu']} is not known to {where}", hint=f"one of {', '.join(table)}"
-            )
+    if wrong := variables.problems(known, settings):
+        raise ConfigError.of(wrong)
+    machines = settings["trainer_machines"] or table.get(settings["trainer_gpu"])
+    if machines is None:
+        raise ConfigError(
+            f"trainer_gpu = {settings['trainer_gpu']} is not known to {where}", hint=f"one of {', '.join(table)}"
+        )
     kinds = (machines,) if isinstance(machines, str) else tuple(machines)
-    return PlannedRoot(folder, cloud, settings, kinds, _endpoints(cloud, trust=trust_endpoints))
-
-
-def _given(folder: Path, known: Sequence[str]) -> dict[str, Any]:
-    """Returns the values of the environment and of the files that Terraform reads by itself."""
-    found: dict[str, Any] = {}
-    for name in known:
-        if (text := os.environ.get(_VARIABLE + name)) is not None:
-            found[name] = _value(text)
-    automatic = sorted([*folder.glob("*.auto.tfvars"), *folder.glob("*.auto.tfvars.json")])
-    files = [folder / "terraform.tfvars", folder / "terraform.tfvars.json", *automatic]
-    for path in files:
-        if path.is_file():
-            try:
-                text = path.read_text(encoding="utf-8")
-                found |= json.loads(text) if path.suffix == ".json" else read_pairs(text)
-            except ValueError as error:
-                raise ConfigError(f"{path} cannot be read: {error}", hint="literal values, as NAME = VALUE") from None
-    return found
-
-
-def _typed(words: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
-    """Returns the values of words NAME=VALUE."""
-    found = {}
-    for word in words:
-        name, _, text = word.partition("=")
-        if name not in known:
-            raise UsageError(f"the root has no variable {name}", hint=f"one of {', '.join(known)}")
-        found[name] = _value(text)
-    return found
-
-
-def _value(text: str) -> Any:
-    """Returns a value from the environment or the command line: a literal, or else the text itself."""
-    try:
-        return read_value(text, whole=True)
-    except NotLiteralError:
-        return text
+    return PlannedRoot(folder, cloud, settings, kinds, _endpoints(cloud, trust=trust_endpoints), tuple(foreign))
 
 
 def _endpoints(cloud: str, *, trust: bool) -> dict[str, str]:

@@ -31,7 +31,7 @@ class Machines:
     """Machines of one kind.
 
     Attributes:
-        what: What they do: "Spark" or "trainers".
+        what: What they are: "Spark nodes" or "trainers".
         kind: Their machine type.
         least: How many must start.
         most: How many may run at a time.
@@ -51,11 +51,24 @@ class Machines:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What machines take of a quota: at least, and at most."""
+    """What things take of a quota.
+
+    Attributes:
+        what: What they are, in the plural.
+        fewest: How many must be there.
+        highest: How many there may be.
+        size: What each of them takes.
+    """
 
     what: str
-    least: int
-    most: int
+    fewest: int
+    highest: int
+    size: int = 1
+
+    def __str__(self) -> str:
+        what = self.what.removesuffix("s") if self.highest == 1 else self.what
+        size = f" x {self.size}" if self.size > 1 else ""
+        return f"{_range(self.fewest, self.highest)} {what}{size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,7 @@ class Quota:
         limit: Its value.
         used: What is in use now.
         needs: What is needed besides.
-        ask: How to raise it to a number: a text with "{}" in place of the number.
+        ask: How to raise it: a text with "{0}" in place of the number, and "{1}" in place of a remark on it.
     """
 
     code: str
@@ -90,22 +103,28 @@ class Quota:
     @property
     def least(self) -> int:
         """Returns what is needed at least."""
-        return sum(need.least for need in self.needs)
+        return sum(need.fewest * need.size for need in self.needs)
 
     @property
     def most(self) -> int:
         """Returns what is needed at most."""
-        return sum(need.most for need in self.needs)
+        return sum(need.highest * need.size for need in self.needs)
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{need.what} {_range(need.least, need.most)}" for need in self.needs)
-        in_use = f"{self.limit} are allowed in {self.place}" + (f", {self.used} in use" if self.used else "")
+        parts = ", ".join(map(str, self.needs))
+        unit = self.unit
+        if self.most == 1:
+            unit = unit.removesuffix("es") if unit.endswith("sses") else unit.removesuffix("s")
+        needed = f"{_range(self.least, self.most)} {unit}" + (f" ({parts})" if parts != f"1 {unit}" else "")
+        in_use = f", {self.used} in use" if self.used else ""
         title = "" if self.title == self.code else f"{self.title}: "
-        return f"{title}{_range(self.least, self.most)} {self.unit} ({parts}); {in_use}"
+        return f"{title}{needed}; {self.limit} allowed in {self.place}{in_use}"
 
     def remedy(self) -> str:
-        """Returns what to ask for, so that all machines fit."""
-        return self.ask.format(self.used + self.most)
+        """Returns what to ask for so that all machines fit, and what is enough to start."""
+        enough = self.used + self.least
+        short = self.free < self.least < self.most
+        return self.ask.format(self.used + self.most, f" ({enough} is enough to start)" if short else "")
 
 
 def _range(least: int, most: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import threading
 from typing import Any
 
@@ -18,17 +20,20 @@ _TRANSIENT = {
 """Codes of transient errors, also with HTTP status 400."""
 
 _RIGHTS = "give the credentials the rights of the role {name}-submitter, or assume it"
-_CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_CREDENTIALS = "aws configure sso, then AWS_PROFILE; or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_RENEW = "renew the credentials: aws sso login, or where you have them from"
 _BY_CODE = {
     "AccessDenied": _RIGHTS,
     "AccessDeniedException": _RIGHTS,
     "UnauthorizedOperation": _RIGHTS,
     "AuthFailure": _CREDENTIALS,
-    "ExpiredToken": "renew the credentials",
-    "ExpiredTokenException": "renew the credentials",
+    "ExpiredToken": _RENEW,
+    "ExpiredTokenException": _RENEW,
     "InvalidClientTokenId": _CREDENTIALS,
     "UnrecognizedClientException": _CREDENTIALS,
 }
+
+_PAGE = re.compile(r"(b['\"])?<(!doctype html|html|head)\b", re.IGNORECASE)
 
 _MAX_ATTEMPTS = 4
 _TIMEOUT_S = 20
@@ -58,7 +63,7 @@ class AwsApi:
         from botocore import xform_name
         from botocore.parsers import ResponseParserError
 
-        doing = f"{self.service} {action}"
+        doing = f"call {action} of {self.service}"
         try:
             answer: dict[str, Any] = getattr(self._connected(), xform_name(action))(**arguments)
         except sdk.ClientError as error:
@@ -67,7 +72,7 @@ class AwsApi:
             sdk.ConnectionError, sdk.HTTPClientError, sdk.IncompleteReadError, ForeignAnswerError, ResponseParserError
         ) as error:  # fmt: skip
             raise TargetUnavailableError(
-                f"cannot {doing}: {one_line(error)}", hint="check the network, then try again"
+                f"cannot {doing}: {_without_page(one_line(error))}", hint="check the network, then try again"
             ) from error
         except sdk.BotoCoreError as error:
             raise TargetError(f"cannot {doing}: {one_line(error)}", hint=_CREDENTIALS) from error
@@ -76,15 +81,11 @@ class AwsApi:
     def _connected(self) -> Any:
         with self._guard:
             if self._client is None:
-                try:
-                    import boto3
-                    from botocore.config import Config
-                except ImportError:
-                    raise MissingExtraError(
-                        "a target on AWS needs boto3", hint="pip install 'cloudlstm[aws]'"
-                    ) from None
+                session = _session()
+                from botocore.config import Config
+
                 retries = {"mode": "standard", "total_max_attempts": _MAX_ATTEMPTS}
-                self._client = boto3.session.Session().client(
+                self._client = session.client(
                     self.service,
                     region_name=self._target.region,
                     endpoint_url=self._target.endpoints.get(self.service),
@@ -95,8 +96,36 @@ class AwsApi:
 
     def _to_target_error(self, doing: str, response: dict[str, Any]) -> CloudLSTMError:
         code = response.get("Error", {}).get("Code", "no code")
-        message = f"cannot {doing}: {response.get('Error', {}).get('Message') or 'no reason given'} ({code})"
+        reason = _without_page(str(response.get("Error", {}).get("Message") or "no reason given"))
+        message = f"cannot {doing}: {reason} ({code})"
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _TRANSIENT or status >= 500 or status == 429:
             return TargetUnavailableError(message, hint="try again in some minutes")
         return TargetError(message, hint=_BY_CODE.get(code, "").format(name=self._target.name))
+
+
+def _session() -> Any:
+    try:
+        import boto3
+    except ImportError:
+        raise MissingExtraError("a target on AWS needs boto3", hint="pip install 'cloudlstm[aws]'") from None
+    return boto3.session.Session()
+
+
+def _without_page(text: str) -> str:
+    """Returns a message without the page of a proxy or of a captive portal in it."""
+    page = _PAGE.search(text)
+    return f"{text[: page.start()]}the answer is a page that does not come from AWS" if page else text
+
+
+def require_region(name: str) -> None:
+    """Raises TargetError for a region that the SDK does not know."""
+    session = _session()
+    parts = session.get_available_partitions()
+    known = {region for part in parts for region in session.get_available_regions("ec2", partition_name=part)}
+    if name not in known:
+        near = difflib.get_close_matches(name, sorted(known), n=1)
+        raise TargetError(
+            f"boto3 knows no region {name}",
+            hint=f"region={near[0] if near else 'NAME'}; if it is new: pip install -U boto3",
+        )

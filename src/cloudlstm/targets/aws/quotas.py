@@ -18,12 +18,12 @@ _ASKED_AT_ONCE = 100
 _STANDARD = {"a", "c", "d", "h", "hs", "i", "im", "is", "m", "r", "t", "z"}
 _GRAPHICS = {"g", "gr", "vt"}
 _CLASSES = (
-    (_STANDARD, False, "L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"),
-    (_STANDARD, True, "L-34B43A08", "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests"),
+    (_STANDARD, False, "L-1216C47A", "Running On-Demand Standard instances"),
+    (_STANDARD, True, "L-34B43A08", "All Standard Spot Instance Requests"),
     (_GRAPHICS, False, "L-DB2E81BA", "Running On-Demand G and VT instances"),
     (_GRAPHICS, True, "L-3819A6DF", "All G and VT Spot Instance Requests"),
 )
-"""The letters of instance families, whether from the spot market, and their quota with its name."""
+"""The letters of instance families, whether from the spot market, and their quota with its name without letters."""
 
 _NAMES = {code: name for _, _, code, name in _CLASSES}
 
@@ -70,6 +70,7 @@ class Ec2Quotas:
         self._region = place.region
         self._ec2, self._service = AwsApi("ec2", place), AwsApi("service-quotas", place)
         self._vcpus: dict[str, int] = {}
+        self._types: dict[str, dict[str, Any]] = {}
         self._running: list[Instance] | None = None
 
     def vcpus(self, kind: str) -> int:
@@ -81,6 +82,20 @@ class Ec2Quotas:
         if kind not in self._vcpus:
             self._look_up([kind])
         return self._vcpus[kind]
+
+    def require_accelerator(self, kind: str, gpu: str) -> None:
+        """Raises TargetError unless an instance type is of x86-64 and has just this kind of GPU; "none" is one, too."""
+        self.vcpus(kind)
+        found = self._types[kind]
+        names = [str(each["Name"]).lower() for each in found.get("GpuInfo", {}).get("Gpus", ())]
+        if "x86_64" not in found.get("ProcessorInfo", {}).get("SupportedArchitectures", ["x86_64"]):
+            raise TargetError(f"{kind} is not of x86-64, as the trainers' image is", hint="other trainer_machines")
+        if (gpu not in names) if gpu != "none" else names:
+            carries = f"GPU {', '.join(names)}" if names else "no GPU"
+            raise TargetError(
+                f"{kind} has {carries}, and trainer_gpu is {gpu}",
+                hint="other trainer_machines, or none: then the usual ones for trainer_gpu",
+            )
 
     def running(self) -> list[Instance]:
         """Returns all instances of the account in the region that count now, whoever started them."""
@@ -130,7 +145,7 @@ class Ec2Quotas:
         needs: dict[str, list[Need]] = {}
         for each in machines:
             size = self.vcpus(each.kind)
-            need = Need(each.what, each.least * size, each.most * size)
+            need = Need(each.what, each.least, each.most, size)
             needs.setdefault(code_of(each.kind, spot=each.spot), []).append(need)
         return [
             self._quota(code, _NAMES[code], "vCPUs", self.used(code, without=without), found)
@@ -140,10 +155,10 @@ class Ec2Quotas:
     def of_network(self, *, addresses: int) -> list[Quota]:
         """Returns the quotas that one more network takes from, with this number of public addresses."""
         vpcs = sum(1 for _ in pages(self._ec2, "DescribeVpcs", "NextToken", "Vpcs"))
-        found = [self._quota("L-F678F1CE", "VPCs per Region", "VPCs", vpcs, [Need("network", 1, 1)], service="vpc")]
+        found = [self._quota("L-F678F1CE", "VPCs per Region", "VPCs", vpcs, [Need("VPCs", 1, 1)], service="vpc")]
         if addresses:
             used = len(self._ec2.call("DescribeAddresses")["Addresses"])
-            needs = [Need("NAT gateway", addresses, addresses)]
+            needs = [Need("NAT gateways", addresses, addresses)]
             found.append(self._quota("L-0263D0A3", "EC2-VPC Elastic IPs", "addresses", used, needs))
         return found
 
@@ -159,7 +174,7 @@ class Ec2Quotas:
             used=used,
             needs=tuple(needs),
             ask=(
-                f"ask for {{0}}: aws service-quotas request-service-quota-increase --region={self._region} "
+                f"ask for {{0}}{{1}}: aws service-quotas request-service-quota-increase --region={self._region} "
                 f"--service-code={service} --quota-code={code} --desired-value={{0}}"
             ),
         )
@@ -169,6 +184,7 @@ class Ec2Quotas:
         for start in range(0, len(wanted), _ASKED_AT_ONCE):
             asked = wanted[start : start + _ASKED_AT_ONCE]
             for each in pages(self._ec2, "DescribeInstanceTypes", "NextToken", "InstanceTypes", InstanceTypes=asked):
+                self._types[each["InstanceType"]] = each
                 self._vcpus[each["InstanceType"]] = int(each["VCpuInfo"]["DefaultVCpus"])
 
 

@@ -83,7 +83,7 @@ class GcpApi:
             multiplier=2.0,
             timeout=_RETRY_LIMIT_S,
         )
-        doing = f"{self.service} {action}"
+        doing = f"call {action} of {self.service}"
         try:
             return ask(lambda request: getattr(client, action)(request=request, retry=retry, timeout=_TIMEOUT_S))
         except sdk.RetryError as error:

@@ -35,14 +35,14 @@ class GcpQuotas:
     def of(self, machines: Sequence[Machines], *, networks: int = 0) -> list[Quota]:
         """Returns the quotas that machines and networks take from, but for those that the service does not tell."""
         where = {"project": self._project}
-        region = retry_unavailable(lambda: self._regions.call("get", **where, region=self._region))["quotas"]
+        region = self._quotas_of_region()
         project = retry_unavailable(lambda: self._projects.call("get", **where))["quotas"]
         needs: dict[str, list[Need]] = {}
         for each in machines:
             for metric, size in self.taken(each, region):
-                needs.setdefault(metric, []).append(Need(each.what, each.least * size, each.most * size))
+                needs.setdefault(metric, []).append(Need(each.what, each.least, each.most, size))
         if networks:
-            needs["NETWORKS"] = [Need("network", networks, networks)]
+            needs["NETWORKS"] = [Need("networks", networks, networks)]
         found = []
         for metric, parts in needs.items():
             of_project = metric.endswith("_ALL_REGIONS") or metric == "NETWORKS"
@@ -50,6 +50,18 @@ class GcpQuotas:
             value = _value(metric, known)
             if value is not None:
                 found.append(self._quota(metric, place, value, parts))
+        return found
+
+    def _quotas_of_region(self) -> list[dict[str, Any]]:
+        asked = {"project": self._project, "region": self._region}
+        try:
+            found: list[dict[str, Any]] = retry_unavailable(lambda: self._regions.call("get", **asked))["quotas"]
+        except TargetError as error:
+            if status_of(error) == 404:
+                error.hint = (
+                    f"gcloud compute regions list --project={self._project}; is region={self._region} mistyped?"
+                )
+            raise
         return found
 
     def taken(self, machines: Machines, region: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
@@ -97,7 +109,7 @@ class GcpQuotas:
             limit=limit,
             used=used,
             needs=tuple(parts),
-            ask=f"ask for {{0}} of {metric} in {place} under IAM & Admin > Quotas of project {self._project}",
+            ask=f"ask for {{0}} of {metric}{{1}} in {place} under IAM & Admin > Quotas of project {self._project}",
         )
 
 
