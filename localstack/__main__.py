@@ -46,13 +46,15 @@ def _up(arguments: argparse.Namespace, command_line: list[str]) -> None:
         exported = background.start(arguments.folder, command_line[1:])
         _print_exports(exported)
         sys.stderr.write(f"the emulated cloud runs; its logs are in {arguments.folder}\n")
-        sys.stderr.write('end it with eval "$(make -s cloud-down)" or eval "$(python -m localstack down)"\n')
+        usual = arguments.folder == background.FOLDER.resolve()
+        by_make = 'eval "$(make -s cloud-down)" or ' if usual else ""
+        sys.stderr.write(f'end it with {by_make}eval "$({background.command_line("down", arguments.folder)})"\n')
         if exposed := Control(exported["CLOUDLSTM_EMULATOR_URL"]).state()["exposed"]:
             sys.stderr.write(f"{exposed}\n")
 
 
 def _down(arguments: argparse.Namespace, _: list[str]) -> None:
-    exported = background.written(arguments.folder)
+    exported = background.exported_by(arguments.folder)
     try:
         background.stop(arguments.folder)
     finally:
@@ -62,7 +64,7 @@ def _down(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _env(arguments: argparse.Namespace, _: list[str]) -> None:
-    _print_exports(background.environment(arguments.folder))
+    _print_exports(background.environment(arguments.folder, terraform=arguments.terraform))
 
 
 def _state(arguments: argparse.Namespace, _: list[str]) -> None:
@@ -106,7 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m localstack", description="An emulated cloud on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--folder", type=lambda text: Path(text).resolve(), default=Path(".localstack").resolve())
+    shared.add_argument(
+        "--folder",
+        type=lambda text: Path(text).resolve(),
+        default=background.FOLDER.resolve(),
+        help="where the cloud keeps its files; each folder has one cloud (default: .localstack)",
+    )
     up = commands.add_parser("up", parents=[shared], help="start the cloud in the background and print its environment")
     up.add_argument("--cloud", choices=CLOUDS, default="aws", help="the cloud to emulate (default: aws)")
     up.add_argument("--target", type=Path, help="also make a target and write its document to this file")
@@ -124,7 +131,12 @@ def _parser() -> argparse.ArgumentParser:
         up.add_argument(f"--{server}-port", type=int, default=0, help="fixed port (default: any free one)")
     up.add_argument("--foreground", action="store_true", help="run until interrupted, print nothing")
     commands.add_parser("down", parents=[shared], help="end the cloud and print commands that unset its environment")
-    commands.add_parser("env", parents=[shared], help="print the environment again")
+    env = commands.add_parser("env", parents=[shared], help="print the environment again")
+    env.add_argument(
+        "--terraform",
+        action="store_true",
+        help="print Terraform's instead: S3 where buckets take all settings, and values of the root's variables",
+    )
     commands.add_parser("state", parents=[shared], help="print services, steps and machines as JSON")
     meanings = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
     fault = commands.add_parser("fault", parents=[shared], help="make something fail", description=meanings)

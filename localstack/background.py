@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,11 @@ from pathlib import Path
 from localstack.cloud import Cloud, Options
 from localstack.processes import START_S, tail
 
+FOLDER = Path(".localstack")
+"""The usual folder of a cloud."""
+
 _ENVIRONMENT = "environment"
+_TERRAFORM = "terraform-environment"
 _DATA = "data"
 
 
@@ -45,8 +50,9 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None, 
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise RuntimeError(f"a cloud runs in {folder} already: end it with `down`") from None
-    (folder / _ENVIRONMENT).unlink(missing_ok=True)
+        raise RuntimeError(f"a cloud runs in {folder} already: end it with {command_line('down', folder)}") from None
+    for name in (_ENVIRONMENT, _TERRAFORM):
+        (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / _DATA, ignore_errors=True)
     os.truncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
@@ -56,13 +62,14 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None, 
             document = json.dumps(cloud.make_target(target, wheelhouse=wheelhouse), indent=1) + "\n"
             if target_file:
                 write_private(target_file, document)
-        lines = [f"{name}={value}\n" for name, value in cloud.environment.items()]
-        write_private(folder / _ENVIRONMENT, "".join(lines))
+        for name, variables in ((_TERRAFORM, cloud.terraform_environment), (_ENVIRONMENT, cloud.environment)):
+            write_private(folder / name, "".join(f"{key}={value}\n" for key, value in variables.items()))
         try:
             while True:
                 signal.pause()
         finally:
-            (folder / _ENVIRONMENT).unlink(missing_ok=True)
+            for name in (_ENVIRONMENT, _TERRAFORM):
+                (folder / name).unlink(missing_ok=True)
 
 
 def start(folder: Path, arguments: Sequence[str]) -> dict[str, str]:
@@ -78,7 +85,7 @@ def start(folder: Path, arguments: Sequence[str]) -> dict[str, str]:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _holder(folder):
-        raise RuntimeError(f"a cloud runs in {folder} already: end it with `down`")
+        raise RuntimeError(f"a cloud runs in {folder} already: end it with {command_line('down', folder)}")
     (folder / _ENVIRONMENT).unlink(missing_ok=True)
     log = folder / "log.txt"
     with log.open("wb") as output:
@@ -93,22 +100,47 @@ def start(folder: Path, arguments: Sequence[str]) -> dict[str, str]:
     return environment(folder)
 
 
-def environment(folder: Path) -> dict[str, str]:
+def command_line(name: str, folder: Path) -> str:
+    """Returns the command line that does this with the cloud of the folder."""
+    place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    where = "" if place == FOLDER else f" --folder={shlex.quote(str(place))}"
+    return f"python -m localstack {name}{where}"
+
+
+def environment(folder: Path, *, terraform: bool = False) -> dict[str, str]:
     """Returns the environment of the cloud that runs in the folder.
+
+    Args:
+        folder: Where the cloud keeps its files.
+        terraform: Whether to return the environment for Terraform.
 
     Raises:
         NotRunningError: if no cloud runs there.
+        RuntimeError: if Terraform cannot apply a root to this cloud.
     """
     exported = written(folder)
     if not exported or not _holder(folder):
-        raise NotRunningError(f"no cloud runs in {folder}: start one with `python -m localstack up`")
-    return exported
+        raise NotRunningError(f"no cloud runs in {folder}: start one with {command_line('up', folder)}")
+    if not terraform:
+        return exported
+    if not (variables := _read(folder / _TERRAFORM)):
+        raise RuntimeError("Terraform can apply a root to the emulated AWS only: see localstack/README.md")
+    return variables
 
 
 def written(folder: Path) -> dict[str, str]:
     """Returns the environment that the folder's cloud has written; empty if the cloud ended normally."""
+    return _read(folder / _ENVIRONMENT)
+
+
+def exported_by(folder: Path) -> list[str]:
+    """Returns the names of all variables that commands may have set for the folder's cloud."""
+    return list(_read(folder / _ENVIRONMENT) | _read(folder / _TERRAFORM))
+
+
+def _read(path: Path) -> dict[str, str]:
     try:
-        lines = (folder / _ENVIRONMENT).read_text().splitlines()
+        lines = path.read_text().splitlines()
     except FileNotFoundError:
         lines = []
     return dict(line.split("=", 1) for line in lines)

@@ -47,6 +47,10 @@ class Provider(Protocol):
         """Returns the variables by which SDKs find storage and the services at the URL."""
         ...
 
+    def terraform_environment(self, environment: Mapping[str, str], trainer_python: str) -> dict[str, str]:
+        """Returns the variables for Terraform; none if it cannot apply a root to this emulated cloud."""
+        ...
+
     def make_target(
         self, name: str, environment: Mapping[str, str], trainer_python: str, *, spot: bool = False
     ) -> dict[str, Any]:
@@ -124,12 +128,14 @@ class Cloud:
         self.environment = {}
 
     @property
-    def setup_environment(self) -> dict[str, str]:
-        """The environment for tools that configure buckets, such as Terraform: S3 is at the URL of the other services.
+    def terraform_environment(self) -> dict[str, str]:
+        """The environment for Terraform, with settings of the root; empty if it cannot apply one to this cloud."""
+        return self._provider.terraform_environment(self.environment, str(self.options.trainer_python))
 
-        That URL accepts every setting of a bucket; SeaweedFS rejects some, and others would deny all access to it.
-        """
-        return {name: value for name, value in self.environment.items() if name != "AWS_ENDPOINT_URL_S3"}
+    @property
+    def setup_environment(self) -> dict[str, str]:
+        """The environment for other tools that configure buckets: Terraform's without its settings."""
+        return {name: value for name, value in self.terraform_environment.items() if not name.startswith("TF_")}
 
     def make_target(self, name: str, *, wheelhouse: bool = False, spot: bool = False) -> dict[str, Any]:
         """Makes bucket, Spark cluster and trainer group through the cloud's APIs; returns the target document.

@@ -10,7 +10,8 @@ from typing import Any
 from moto.budgets.responses import BudgetsResponse
 from moto.ec2.exceptions import EC2ClientError, InvalidPermissionNotFoundError
 from moto.ec2.models import instances, subnets
-from moto.ec2.models.security_groups import SecurityGroupBackend
+from moto.ec2.models.launch_templates import LaunchTemplateBackend
+from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
 
 from localstack.network.namespace import next_address
 
@@ -23,6 +24,9 @@ def install() -> None:
     BudgetsResponse.list_tags_for_resource = _tags  # type: ignore[attr-defined]
     for name in ("revoke_security_group_egress", "revoke_security_group_ingress"):
         setattr(SecurityGroupBackend, name, _with_rule_ids(getattr(SecurityGroupBackend, name)))
+    SecurityGroupRule.description = property(_description)  # type: ignore[method-assign, assignment]
+    SecurityGroupBackend.modify_security_group_rules = _modify_rules  # type: ignore[method-assign]
+    LaunchTemplateBackend.create_launch_template = _create_launch_template  # type: ignore[method-assign, assignment]
     _loopback_addresses()
 
 
@@ -54,6 +58,37 @@ def _with_rule_ids(revoke: Callable[..., Any]) -> Callable[..., Any]:
             raise EC2ClientError("InvalidSecurityGroupRuleId.NotFound", message) from None
 
     return call
+
+
+def _description(self: SecurityGroupRule) -> str | None:
+    """A rule's description; moto looks for that of a rule with addresses only."""
+    return self.ip_range.get("Description") or self.source_group.get("Description")
+
+
+_modify_rules_of_moto = SecurityGroupBackend.modify_security_group_rules
+
+
+def _modify_rules(self: Any, group_id: str, rules: dict[str, dict[str, Any]]) -> None:
+    """EC2's ModifySecurityGroupRules, also for rules without ports and for rules that name a group."""
+    everything = {"FromPort": -1, "ToPort": -1}
+    rules = {name: (everything | rule if rule.get("IpProtocol") == "-1" else rule) for name, rule in rules.items()}
+    _modify_rules_of_moto(self, group_id, rules)
+    for name, rule in rules.items():
+        if "ReferencedGroupId" in rule:
+            changed = self.get_security_group_from_id(group_id).get_rule(name)
+            changed.ip_range = {}
+            changed.source_group |= {"GroupId": rule["ReferencedGroupId"], "Description": rule.get("Description")}
+
+
+_create_launch_template_of_moto = LaunchTemplateBackend.create_launch_template
+
+
+def _create_launch_template(self: Any, name: str, description: str, data: dict[str, Any], tags: dict[str, Any]) -> Any:
+    """EC2's CreateLaunchTemplate: the template's own tags are none of those that its instances get."""
+    specifications = [each for each in data.pop("TagSpecifications", []) if each["ResourceType"] != "launch-template"]
+    if specifications:
+        data["TagSpecifications"] = specifications
+    return _create_launch_template_of_moto(self, name, description, data, tags)
 
 
 def _loopback_addresses() -> None:

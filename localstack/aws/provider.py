@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import platform
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,3 +125,29 @@ def environment(stored: Mapping[str, str], url: str) -> dict[str, str]:
     services = dict(stored)
     services["AWS_ENDPOINT_URL_S3"] = services.pop("AWS_ENDPOINT_URL")
     return {"AWS_ENDPOINT_URL": url, **services}
+
+
+def terraform_environment(environment: Mapping[str, str], trainer_python: str) -> dict[str, str]:
+    """Returns the variables for Terraform, with the settings of the root with which a run works here.
+
+    S3 is at the URL of the other services: that accepts every setting of a bucket; SeaweedFS rejects some, and others
+    would deny all access to it. A workspace of this cloud keeps the state apart from those of a real account and of
+    clouds that have ended.
+
+    Args:
+        environment: The cloud's environment.
+        trainer_python: The interpreter of trainers.
+    """
+    graviton = platform.machine() in ("aarch64", "arm64")
+    settings = {
+        "spark_machine": "m6g.xlarge" if graviton else "m6i.xlarge",  # the bundle must suit this machine's processor
+        "spark_python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "trainer_gpu": "none",
+        "trainer_python": trainer_python,
+    }
+    return {
+        **environment,
+        "AWS_ENDPOINT_URL_S3": environment["AWS_ENDPOINT_URL"],
+        "TF_WORKSPACE": f"emulated-{environment['AWS_ACCESS_KEY_ID'][-8:].lower()}",
+        **{f"TF_VAR_{name}": value for name, value in settings.items()},
+    }

@@ -132,6 +132,8 @@ class Response(ElasticMapReduceResponse):
         cluster = self.backend.clusters[answer.result["JobFlowId"]]  # type: ignore[index]
         cluster.auto_termination_policy = self._plain("AutoTerminationPolicy")  # type: ignore[attr-defined]
         cluster.managed_scaling_policy = self._plain("ManagedScalingPolicy")  # type: ignore[attr-defined]
+        replaced = self._get_bool_param("Instances.UnhealthyNodeReplacement")
+        cluster.unhealthy_node_replacement = bool(replaced)  # type: ignore[attr-defined]
         if failure:
             end_cluster(cluster, "TERMINATED_WITH_ERRORS", failure.code, str(failure))
             self.nodes.end(cluster)
@@ -212,6 +214,12 @@ class Response(ElasticMapReduceResponse):
 
     def remove_auto_termination_policy(self) -> ActionResult:
         self.cluster().auto_termination_policy = None  # type: ignore[attr-defined]
+        return EmptyResult()
+
+    def set_unhealthy_node_replacement(self) -> ActionResult:
+        for name in self._get_param("JobFlowIds", []):
+            cluster = self._changeable(name)
+            cluster.unhealthy_node_replacement = self._get_bool_param("UnhealthyNodeReplacement")  # type: ignore[attr-defined]
         return EmptyResult()
 
     def put_managed_scaling_policy(self) -> ActionResult:

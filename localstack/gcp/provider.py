@@ -102,10 +102,16 @@ def url(port: int) -> str:
 
 
 def environment(stored: Mapping[str, str], url: str) -> dict[str, str]:
-    """Returns the variables by which SDKs find storage, and one for this package: SDKs have none for Dataproc's URL.
+    """Returns the variables by which SDKs find storage, and two for this package: SDKs have none for other services.
 
     Args:
         stored: The variables of storage.
         url: The URL of the other services.
     """
-    return {**stored, "GOOGLE_CLOUD_PROJECT": PROJECT, URL: url}
+    compute = f"{url}/compute/v1/"  # as Terraform's provider has it, and `doctor --before-apply`
+    return {**stored, "GOOGLE_CLOUD_PROJECT": PROJECT, URL: url, "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": compute}
+
+
+def terraform_environment(environment: Mapping[str, str], trainer_python: str) -> dict[str, str]:  # noqa: ARG001
+    """Returns nothing: the emulated Google Cloud lacks most services that Terraform's provider calls."""
+    return {}

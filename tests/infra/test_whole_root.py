@@ -184,6 +184,10 @@ def test_the_cluster_scales_ends_itself_and_logs_to_the_bucket(applied: Terrafor
 
 
 def test_machines_of_the_group_get_their_variables(applied: Terraform, client: Client) -> None:
+    (group,) = client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["tested-trainers"])[
+        "AutoScalingGroups"
+    ]
+    assert group["MixedInstancesPolicy"]["InstancesDistribution"]["OnDemandPercentageAboveBaseCapacity"] == 0  # spot
     (template,) = client("ec2").describe_launch_template_versions(
         LaunchTemplateName="tested-trainers", Versions=["$Latest"]
     )["LaunchTemplateVersions"]
@@ -210,24 +214,27 @@ def test_machines_of_the_group_get_their_variables(applied: Terraform, client: C
     assert script.endswith((REPOSITORY / "bootstrap" / "trainer.sh").read_bytes())
 
 
-def test_terraform_does_not_change_the_size_of_a_group(applied: Terraform, client: Client) -> None:
-    scaling = client("autoscaling")
-    (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["tested-trainers"])["AutoScalingGroups"]
-    assert (group["MinSize"], group["DesiredCapacity"], group["MaxSize"]) == (0, 0, 4)
-    distribution = group["MixedInstancesPolicy"]["InstancesDistribution"]
-    assert distribution["OnDemandPercentageAboveBaseCapacity"] == 0
+def test_a_second_apply_changes_what_is_asked_and_not_the_size_of_a_group(applied: Terraform, client: Client) -> None:
+    scaling, emr, spark = client("autoscaling"), client("emr"), load(str(applied.folder)).spark_cluster
+    assert sizes(scaling) == {"MinSize": 0, "DesiredCapacity": 0, "MaxSize": 4}
     scaling.set_desired_capacity(AutoScalingGroupName="tested-trainers", DesiredCapacity=2)
+    assert changes(applied) == {}
 
-    found = changes(applied)
-    assert all(change["actions"] == ["update"] for change in found.values())
-    # What moto does not give back: these three, and the descriptions of rules.
-    others = [address for address in found if not address.startswith("aws_vpc_security_group_")]
-    assert set(others) <= {"aws_emr_cluster.spark", "aws_launch_template.trainers", "aws_autoscaling_group.trainers"}
-    cluster = found["aws_emr_cluster.spark"]
-    differing = {key for key, value in cluster["after"].items() if value != cluster["before"].get(key)}
-    assert differing <= {"auto_termination_policy", "unhealthy_node_replacement"}
-    trainers = found["aws_autoscaling_group.trainers"]
-    assert trainers["before"]["desired_capacity"] == trainers["after"]["desired_capacity"] == 2
+    asked = ("-var=max_hours=3", "-var=spark_idle_minutes=30", "-var=trainer_max=5", "-var=trainer_spot=false")
+    applied.run("apply", "-auto-approve", *asked)
+    assert sizes(scaling) == {"MinSize": 0, "DesiredCapacity": 2, "MaxSize": 5}
+    (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["tested-trainers"])["AutoScalingGroups"]
+    distribution = group["MixedInstancesPolicy"]["InstancesDistribution"]
+    assert distribution["OnDemandPercentageAboveBaseCapacity"] == 100
+    assert emr.get_auto_termination_policy(ClusterId=spark)["AutoTerminationPolicy"] == {"IdleTimeout": 1800}
+    target = load(str(applied.folder))
+    assert (target.spark_cluster, target.max_hours, target.trainer_spot) == (spark, 3, False)
+
+
+def sizes(scaling: Any) -> dict[str, int]:
+    """The sizes of the trainers' group."""
+    (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["tested-trainers"])["AutoScalingGroups"]
+    return {name: group[name] for name in ("MinSize", "DesiredCapacity", "MaxSize")}
 
 
 def test_destroy_keeps_the_bucket_as_it_was_and_removes_every_other_resource(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudlstm.targets.hcl import read_variables
 from localstack import background
 from on_emulators import alive, until
 
@@ -56,11 +57,14 @@ def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
     exported = dict(line.removeprefix("export ").split("=", 1) for line in up.stdout.splitlines())
     assert exported == background.environment(folder)
     assert localstack(folder, "env").stdout == up.stdout
+    terraforms = variables_for_terraform(folder, exported)
     target = json.loads((tmp_path / "target.json").read_text())
     assert target["bucket_uri"] == "s3://killed-data"
     second = localstack(folder, "up")
     assert (second.returncode, second.stdout) == (1, "")
-    assert "a cloud runs in" in second.stderr
+    ended_with = f"python -m localstack down --folder={folder}"
+    assert f"a cloud runs in {folder} already: end it with {ended_with}" in second.stderr
+    assert f'end it with eval "$({ended_with})"' in up.stderr
 
     assert localstack(folder, "fault", "step-fails", "--reason=Disk full.", "--after-s=2.5").returncode == 0
     (fault,) = json.loads(localstack(folder, "fault", "list").stdout)
@@ -80,8 +84,23 @@ def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
     killed(folder)
     down = localstack(folder, "down")
     assert (down.returncode, down.stderr) == (1, f"no cloud runs in {folder}\n")
-    assert down.stdout.splitlines() == [f"unset {name}" for name in exported], "the shell still has these variables"
+    unset = {line.removeprefix("unset ") for line in down.stdout.splitlines()}
+    assert unset == exported.keys() | terraforms.keys(), "the shell still has these variables"
     assert localstack(folder, "env").returncode == 1
+
+
+def variables_for_terraform(folder: Path, exported: dict[str, str]) -> dict[str, str]:
+    """What `env --terraform` prints, after a check against the variables of the root and the environment of `up`."""
+    printed = localstack(folder, "env", "--terraform").stdout
+    found = dict(line.removeprefix("export ").split("=", 1) for line in printed.splitlines())
+    assert found["AWS_ENDPOINT_URL_S3"] == exported["AWS_ENDPOINT_URL"] != exported["AWS_ENDPOINT_URL_S3"]
+    assert {name: found[name] for name in exported} == exported | {"AWS_ENDPOINT_URL_S3": exported["AWS_ENDPOINT_URL"]}
+    assert found["TF_WORKSPACE"].startswith("emulated-")
+    settings = {name.removeprefix("TF_VAR_"): value for name, value in found.items() if name.startswith("TF_VAR_")}
+    assert (settings["trainer_gpu"], settings["trainer_python"]) == ("none", sys.executable)
+    root = ROOT / "infra" / "terraform" / "aws"
+    assert settings.keys() <= set(read_variables((root / "variables.tf").read_text()))
+    return found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -96,6 +115,15 @@ def test_killing_a_google_cloud_leaves_nothing_behind(tmp_path: Path) -> None:
     stored = f"{exported['STORAGE_EMULATOR_HOST']}/storage/v1/b/killed-data/o/target.json?alt=media"
     with urllib.request.urlopen(stored) as answer:
         assert json.load(answer) == target
+    refused = localstack(folder, "env", "--terraform")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "the emulated AWS only" in refused.stderr
+    words = ["--target=infra/terraform/gcp", "--json", f"project={target['account']}", "trainer_gpu=none", "name=new"]
+    doctor = subprocess.run(
+        [sys.executable, "-m", "cloudlstm", "doctor", "--before-apply", *words],
+        cwd=ROOT, env=os.environ | exported, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
 
     groups = f"compute/v1/projects/{target['account']}/regions/{target['region']}/instanceGroupManagers"
     url = f"{target['endpoints']['compute']}/{groups}/{target['trainer_group']}/resize?size=1"

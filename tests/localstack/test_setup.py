@@ -1,4 +1,4 @@
-"""Tools that configure buckets, such as Terraform, find all of S3 at the URL of the other services."""
+"""What Terraform needs: all of S3 at the URL of the other services, and settings that are given back as set."""
 
 from __future__ import annotations
 
@@ -49,3 +49,54 @@ def test_a_bucket_takes_settings_that_would_lock_up_the_real_store(cloud: Cloud,
     with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
         setup.get_bucket_policy(Bucket=BUCKET)
     setup.delete_bucket(Bucket=BUCKET)
+
+
+def test_rules_keep_their_descriptions_and_can_be_changed(client: Any) -> None:
+    ec2 = client("ec2")
+    group, other = (ec2.create_security_group(GroupName=f"ruled-{each}", Description=each)["GroupId"] for each in "ab")
+    from_other = {"UserIdGroupPairs": [{"GroupId": other, "Description": "from the other"}]}
+    from_network = {"FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "network"}]}
+    permissions = [{"IpProtocol": "-1", **from_other}, {"IpProtocol": "tcp", **from_network}]
+    for each in permissions:
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[each])
+    within = [{"Name": "group-id", "Values": [group]}]
+
+    def rules() -> dict[str, dict[str, Any]]:
+        found = ec2.describe_security_group_rules(Filters=within)["SecurityGroupRules"]
+        return {rule.get("Description", ""): rule for rule in found if not rule["IsEgress"]}
+
+    assert rules().keys() == {"from the other", "network"}
+    changed = {"IpProtocol": "-1", "ReferencedGroupId": group, "Description": "from itself"}  # as Terraform: no ports
+    rule = {"SecurityGroupRuleId": rules()["from the other"]["SecurityGroupRuleId"], "SecurityGroupRule": changed}
+    ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=[rule])
+    assert rules().keys() == {"from itself", "network"}
+    assert rules()["from itself"]["ReferencedGroupInfo"]["GroupId"] == group
+    assert "CidrIpv4" not in rules()["from itself"]
+    for each in (group, other):
+        ec2.delete_security_group(GroupId=each)
+
+
+def test_a_launch_template_does_not_hand_on_its_own_tags(client: Any) -> None:
+    ec2 = client("ec2")
+    tags = [{"Key": "cloudlstm", "Value": "tagged"}]
+    of_instances = {"ResourceType": "instance", "Tags": tags}
+    made = ec2.create_launch_template(
+        LaunchTemplateName="tagged",
+        LaunchTemplateData={"InstanceType": "m6i.xlarge", "TagSpecifications": [of_instances]},
+        TagSpecifications=[{"ResourceType": "launch-template", "Tags": tags}],
+    )["LaunchTemplate"]
+    assert made["Tags"] == tags
+    (version,) = ec2.describe_launch_template_versions(LaunchTemplateName="tagged")["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"]["TagSpecifications"] == [of_instances]
+    ec2.delete_launch_template(LaunchTemplateName="tagged")
+
+
+def test_a_cluster_tells_whether_unhealthy_nodes_are_replaced(client: Any) -> None:
+    emr = client("emr")
+    groups = [{"InstanceRole": "MASTER", "InstanceType": "m6i.xlarge", "InstanceCount": 1}]
+    asked = {"InstanceGroups": groups, "KeepJobFlowAliveWhenNoSteps": True, "UnhealthyNodeReplacement": True}
+    cluster = emr.run_job_flow(Name="replacing", ReleaseLabel="emr-7.9.0", Instances=asked)["JobFlowId"]
+    assert emr.describe_cluster(ClusterId=cluster)["Cluster"]["UnhealthyNodeReplacement"] is True
+    emr.set_unhealthy_node_replacement(JobFlowIds=[cluster], UnhealthyNodeReplacement=False)
+    assert emr.describe_cluster(ClusterId=cluster)["Cluster"]["UnhealthyNodeReplacement"] is False
+    emr.terminate_job_flows(JobFlowIds=[cluster])
