@@ -19,7 +19,7 @@ WORKFLOW = ROOT / "examples" / "ci" / "pipeline.yml"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A folder as the workflow has it after its set-up: the project's files, and this environment as .venv."""
-    for name in ("localstack", "src", "jobs", "examples"):
+    for name in ("bootstrap", "examples", "jobs", "localstack", "src"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     for name, command in (("python", ""), ("cloudlstm", " -m cloudlstm")):

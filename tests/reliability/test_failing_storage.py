@@ -157,7 +157,7 @@ def test_a_changed_object_is_found_when_read_and_written_again(
     storage.delete(row_of(finished, "sequences").uri)
     paths = RunPaths(finished)
     with Journal(paths, "prepare", "driver") as journal:
-        assert job._run("prepare", partial(run_on, spark), paths, 0, journal, 0) == 1
+        assert job._run("prepare", partial(run_on, spark), paths, 0, journal, 0, lambda _: None) == 1
     output = str(errors.from_record(storage.read_json(paths.failure("prepare"))))
     assert uri in output
     assert "checksum" in output

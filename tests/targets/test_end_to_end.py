@@ -141,7 +141,7 @@ def test_a_launcher_may_be_killed_at_any_moment(target: Target, run: str, faults
 
     Nothing is done twice, and machines without a launcher end at their deadline.
     """
-    words = ("--run=killed", "train.epochs=120", "train.patience_epochs=120", "train.checkpoint_every_s=0")
+    words = ("--run=killed", "train.epochs=400", "train.patience_epochs=400", "train.checkpoint_every_s=0")
     killed = f"{target.bucket}/runs/killed"
 
     def kill_when(true: Callable[[], Any], what: str, launcher: subprocess.Popen[str] | None = None) -> None:
@@ -239,20 +239,20 @@ def test_a_group_in_use_is_an_error_with_its_holder_or_is_awaited(target: Target
 
 @on_one_cloud
 def test_a_machine_that_gives_up_ends_the_run_at_once_and_says_why(target: Target, run: str) -> None:
-    copied_without_training(run, f"{target.bucket}/runs/refused")
+    copied_without_training(run, f"{target.bucket}/runs/given-up")
     programs = [item.uri for item in storage.list_objects(f"{target.bucket}/code/") if item.uri.endswith("/agent.py")]
     contents = [storage.read(uri) for uri in programs]
     for uri in programs:
         storage.write(uri, b"another program")
     try:
-        done = target.submit("--run=refused")
+        done = target.submit("--run=given-up")
     finally:
         for uri, content in zip(programs, contents, strict=True):
             storage.write(uri, content)
     assert done.returncode == 1
     assert "gave up: " in error_line(done)
     assert "the assignment says" in error_line(done)
-    assert "this machine gives up: the set-up failed" in target.run("logs", "--run=refused").stdout
+    assert "this machine gives up: the set-up failed" in target.run("logs", "--run=given-up").stdout
     assert target.group_size == 0
 
 
