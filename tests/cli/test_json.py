@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from cloudlstm.cli import cancel, main
 from cloudlstm.cli.json_output import DOCUMENTS, json_values
+from cloudlstm.targets.services import Resource
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 
@@ -57,8 +58,11 @@ class Cloud:
     def end(self) -> list[str]:
         return ["ended core6-1a2b"]
 
-    def list_resources(self) -> list[str]:
-        return ["bucket s3://data", "Spark cluster spark: WAITING"]
+    def list_resources(self) -> list[Resource]:
+        return [
+            Resource("bucket s3://data", "kept"), Resource("a VPC", "free"),
+            Resource("Spark cluster spark: WAITING", "costs"),
+        ]  # fmt: skip
 
 
 def test_down_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,9 +70,33 @@ def test_down_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert main(["down", "--target=my/aws", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "ended": ["ended core6-1a2b"],
-        "remaining": ["bucket s3://data", "Spark cluster spark: WAITING"],
+        "remaining": ["Spark cluster spark: WAITING"],
+        "free": ["a VPC"],
+        "bucket": ["bucket s3://data"],
         "remove": "terraform -chdir=my/aws destroy",
+        "remove_bucket": "terraform -chdir=my/aws/storage apply -var force_destroy=true, "
+        "then terraform -chdir=my/aws/storage destroy",
     }
+
+
+def test_down_says_what_costs_money_and_that_the_bucket_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cancel, "open_cloud", lambda *_, **__: Cloud())
+    assert main(["down", "--target=my/aws/"]) == 0
+    storage = "terraform -chdir=my/aws/storage"
+    after = "to remove the bucket with all its runs, after that:"
+    assert capsys.readouterr().out.splitlines() == [
+        "ended core6-1a2b",
+        "costs money while it exists:",
+        "  Spark cluster spark: WAITING",
+        "is there and costs nothing by itself:",
+        "  a VPC",
+        "costs money for what it holds:",
+        "  bucket s3://data",
+        "to remove all but the bucket of runs: terraform -chdir=my/aws/ destroy",
+        f"{after} {storage} apply -var force_destroy=true, then {storage} destroy",
+    ]
 
 
 def test_a_value_that_json_lacks_is_null() -> None:

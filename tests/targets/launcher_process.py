@@ -15,6 +15,7 @@ from cloudlstm.runs import attempts
 from cloudlstm.targets import cloud, launcher
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import Intervals
+from cloudlstm.targets.services import Resource
 from targets.kill_point import KillPoint
 from targets.scripted_cloud import HOURS, MOST, Engine, ScriptedGroup, ScriptedSpark
 
@@ -43,7 +44,7 @@ class UnlimitedAccount:
     def quota(self, *_: int) -> str:
         return "enough"
 
-    def tagged(self) -> list[str]:
+    def tagged(self) -> list[Resource]:
         return []
 
 

@@ -250,8 +250,8 @@ resource "aws_iam_role_policy" "submitter" {
         Effect = "Allow"
         Action = [
           "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
-          "autoscaling:DescribeScheduledActions", "ec2:DescribeInstances", "ec2:DescribeInstanceTypes",
-          "servicequotas:GetAWSDefaultServiceQuota", "tag:GetResources",
+          "autoscaling:DescribeScheduledActions", "ec2:DescribeAddresses", "ec2:DescribeInstances",
+          "ec2:DescribeInstanceTypes", "ec2:DescribeVpcEndpoints", "servicequotas:GetAWSDefaultServiceQuota", "tag:GetResources",
         ]
         Resource = ["*"]
       },

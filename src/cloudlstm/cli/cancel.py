@@ -38,24 +38,37 @@ def _host(paths: RunPaths, number: int) -> str:
 
 
 def bring_down(where: str, *, trust_endpoints: bool = False, as_json: bool = False) -> int:
-    """Stops all work on a target, and prints its resources that remain and the command that removes them."""
+    """Stops all work on a target, and prints what remains, what of it costs money, and the commands that remove it."""
     target = open_cloud(where, trust_endpoints=trust_endpoints)
     ended = target.end()
     if not as_json:
         terminal.write("".join(f"{line}\n" for line in ended or ["no work was running"]))
-    remaining, remove = target.list_resources(), _destroy(where, target)
+    found = target.list_resources()
+    costs, free, kept = ([each.text for each in found if each.bill == bill] for bill in ("costs", "free", "kept"))
+    remove, remove_bucket = _commands(where, target)
     if as_json:
-        print_document(Down(ended=tuple(ended), remaining=tuple(remaining), remove=remove))
+        lists = {"ended": ended, "remaining": costs, "free": free, "bucket": kept}
+        print_document(Down.model_validate(lists | {"remove": remove, "remove_bucket": remove_bucket}))
         return 0
-    terminal.write("resources that remain and may cost money:\n")
-    for line in remaining:
-        terminal.write(f"  {line}\n")
-    terminal.write(f"to remove them: {remove}\n")
+    for title, lines in (
+        ("costs money while it exists:", costs),
+        ("is there and costs nothing by itself:", free),
+        ("costs money for what it holds:", kept),
+    ):
+        if lines:
+            terminal.write(f"{title}\n" + "".join(f"  {line}\n" for line in lines))
+    if remove_bucket == remove:
+        terminal.write(f"to remove all of it: {remove}\n")
+    else:
+        terminal.write(f"to remove all but the bucket of runs: {remove}\n")
+        terminal.write(f"to remove the bucket with all its runs, after that: {remove_bucket}\n")
     return 0
 
 
-def _destroy(where: str, target: CloudTarget) -> str:
+def _commands(where: str, target: CloudTarget) -> tuple[str, str]:
+    """Returns the command that removes all but the bucket of runs, and those that remove the bucket after it."""
     if target.config.endpoints:
-        return "make cloud-down"
+        return "make cloud-down", "make cloud-down"
     folder = f"infra/terraform/{target.config.cloud}" if "://" in where or where.endswith(".json") else where
-    return f"terraform -chdir={folder} destroy"
+    storage = f"terraform -chdir={folder.rstrip('/')}/storage"
+    return f"terraform -chdir={folder} destroy", f"{storage} apply -var force_destroy=true, then {storage} destroy"

@@ -158,8 +158,15 @@ class Down(Document):
 
     ended: tuple[str, ...]
     remaining: tuple[str, ...]
+    """What costs money while it exists."""
+    free: tuple[str, ...]
+    """What is there and costs nothing by itself."""
+    bucket: tuple[str, ...]
+    """The bucket of runs."""
     remove: str
-    """The command that removes what remains."""
+    """The command that removes all but the bucket of runs."""
+    remove_bucket: str
+    """The commands that remove the bucket after it."""
 
 
 DOCUMENTS: tuple[type[Document], ...] = (Status, RunList, Comparison, Logs, Checks, Down)

@@ -23,7 +23,7 @@ from cloudlstm.targets.base import JobState, Request, RunningJob, fill_placehold
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, SendFirst, retry_unavailable
-from cloudlstm.targets.services import Account, SparkService, TrainerGroup
+from cloudlstm.targets.services import Account, Resource, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, cancel_driver, matching_applications
 from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, hours_before, is_assigned, iso
 from cloudlstm.text.numbers import counted
@@ -104,28 +104,28 @@ class CloudTarget:
         workers = (config.train.workers or self.workers) if config else None
         return preflight.checks(self.config, self.spark, self.group, self._account, config, root, workers)
 
-    def list_resources(self) -> list[str]:
-        """Returns one line for each existing resource of the target, in any state."""
+    def list_resources(self) -> list[Resource]:
+        """Returns the existing resources of the target, in any state."""
+        name = self.config.spark_cluster
         try:
-            cluster = self._retry(self.spark.cluster).state
+            cluster = self._retry(self.spark.cluster)
         except TargetUnavailableError:
             raise
         except TargetError as error:  # an idle cluster deletes itself
-            cluster = error.message
-        group = self._retry(self.group.look)
-        return [
-            f"Spark cluster {self.config.spark_cluster}: {cluster}",
-            f"trainer group {self.config.trainer_group}: {counted(len(group.machines), 'machine')}",
-            *self._account.tagged(),
-            *self._buckets(),
-        ]
+            spark = Resource(f"Spark cluster {name}: {error.message}", "free")
+        else:
+            ended = cluster.state.startswith("TERMINATED")
+            spark = Resource(f"Spark cluster {name}: {cluster.state}", "free" if ended else "costs")
+        machines = len(self._retry(self.group.look).machines)
+        group = f"trainer group {self.config.trainer_group}: {counted(machines, 'machine')}"
+        return [spark, Resource(group, "costs" if machines else "free"), *self._account.tagged(), *self._buckets()]
 
-    def _buckets(self) -> Iterator[str]:
-        logs = "/".join(self.config.log_uri.split("/")[:3])
-        for bucket in dict.fromkeys(filter(None, (self.config.bucket_uri, logs))):
+    def _buckets(self) -> Iterator[Resource]:
+        runs, logs = self.config.bucket_uri, "/".join(self.config.log_uri.split("/")[:3])
+        for bucket in dict.fromkeys(filter(None, (runs, logs))):
             with suppress(StorageError):  # the bucket does not exist or is not readable
                 next(iter(storage.list_objects(join(bucket, "target.json"))), None)
-                yield f"bucket {bucket}"
+                yield Resource(f"bucket {bucket}", "kept" if bucket == runs else "costs")
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the request of a job: one to the Spark service, or those that scale the trainer group."""

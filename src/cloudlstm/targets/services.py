@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from cloudlstm.targets.base import JobState, Request
 
@@ -154,6 +154,19 @@ class TrainerGroup(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that a target has in its cloud.
+
+    Attributes:
+        text: Its kind, its name, and its state if it has one.
+        bill: Whether it costs money while it exists; "kept" also means that a destroy of the main root leaves it.
+    """
+
+    text: str
+    bill: Literal["costs", "free", "kept"]
+
+
 class Account(Protocol):
     """The cloud account of a target. Checks return what they found, or raise a CloudLSTMError with a fix as hint."""
 
@@ -165,6 +178,6 @@ class Account(Protocol):
         """Checks that the account's quota allows this many trainers."""
         ...
 
-    def tagged(self) -> Sequence[str]:
-        """Returns the names of all resources with the target's tag or label that the cloud can list."""
+    def tagged(self) -> Sequence[Resource]:
+        """Returns all resources with the target's tag or label that the cloud can list, without buckets."""
         ...

@@ -10,12 +10,24 @@ from cloudlstm.targets import preflight
 from cloudlstm.targets.aws.client import AwsApi
 from cloudlstm.targets.aws.quotas import Ec2Quotas, code_of, pages
 from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.polling import retry_unavailable
+from cloudlstm.targets.services import Resource
 
 _GONE = {"shutting-down", "terminated"}
 """States of instances that EC2 still lists for an hour after their end."""
 
 _LISTED = re.compile(r"arn:[^:]*:(ec2:.*:instance/|s3:::)")
 """ARNs of instances and buckets, which have lines of their own."""
+
+_LISTED_TOO = re.compile(r"arn:[^:]*:ec2:.*:(vpc-endpoint|elastic-ip)/")
+"""ARNs of endpoints and addresses, which have lines if the credentials may list them."""
+
+_FREE = re.compile(
+    r"arn:[^:]*:(ec2:.*:(vpc|subnet|route-table|security-group|security-group-rule|internet-gateway|launch-template"
+    r"|network-interface|network-acl|dhcp-options|spot-instances-request)/"
+    r"|(iam|autoscaling|budgets|elasticmapreduce|resource-groups):)"
+)
+"""ARNs of what costs nothing by itself. The target's cluster, whose nodes cost money, has a line of its own."""
 
 _GROUP = "aws:autoscaling:groupName"
 """Tag of an instance with the name of its group."""
@@ -71,19 +83,41 @@ class AwsAccount:
         free = max(quotas.limit(code) - quotas.used(code), 0)
         return f"Spark may take {more} more of quota {code}, which has {free} free"
 
-    def tagged(self) -> list[str]:
-        """Returns the machines whose tag `cloudlstm` is the target's name, and the ARNs of its other resources."""
+    def tagged(self) -> list[Resource]:
+        """Returns what has the tag `cloudlstm` with the target's name: machines, endpoints, addresses, other ARNs."""
         machines = [each for each in self._instances() if each["State"]["Name"] not in _GONE]
         lines = [
-            f"instance {each['InstanceId']} in {each['Placement']['AvailabilityZone']}: {each['State']['Name']}"
+            Resource(
+                f"instance {each['InstanceId']} in {each['Placement']['AvailabilityZone']}: {each['State']['Name']}",
+                "costs",
+            )
             for each in machines
         ]
-        found = pages(
-            AwsApi("resourcegroupstaggingapi", self._target), "GetResources", "PaginationToken",
-            "ResourceTagMappingList", TagFilters=[{"Key": "cloudlstm", "Values": [self._target.name]}],
-        )  # fmt: skip
+        tag = [{"Key": "cloudlstm", "Values": [self._target.name]}]
+        tagging = AwsApi("resourcegroupstaggingapi", self._target)
+        found = pages(tagging, "GetResources", "PaginationToken", "ResourceTagMappingList", TagFilters=tag)
         arns = sorted(str(each["ResourceARN"]) for each in found)
-        return lines + [arn for arn in arns if not _LISTED.match(arn)]
+        arns = [arn for arn in arns if not _LISTED.match(arn) and not arn.endswith(f"/{self._target.spark_cluster}")]
+        try:
+            lines += self._endpoints_and_addresses()
+        except TargetUnavailableError:
+            raise
+        except TargetError:  # the role of an older root may not list them
+            pass
+        else:
+            arns = [arn for arn in arns if not _LISTED_TOO.match(arn)]
+        return lines + [Resource(arn, "free" if _FREE.match(arn) else "costs") for arn in arns]
+
+    def _endpoints_and_addresses(self) -> list[Resource]:
+        """Returns the network's resources that cost money or do not by their kind, which an ARN does not tell."""
+        ec2, ours = AwsApi("ec2", self._target), [{"Name": "tag:cloudlstm", "Values": [self._target.name]}]
+        found = []
+        for each in pages(ec2, "DescribeVpcEndpoints", "NextToken", "VpcEndpoints", Filters=ours):
+            kind = each["VpcEndpointType"].lower()
+            text = f"{kind} endpoint {each['VpcEndpointId']} of {each['ServiceName']}: {each['State']}"
+            found.append(Resource(text, "free" if kind == "gateway" else "costs"))
+        addresses = retry_unavailable(lambda: ec2.call("DescribeAddresses", Filters=ours)).get("Addresses", ())
+        return found + [Resource(f"Elastic IP {each['PublicIp']}", "costs") for each in addresses]
 
     def _instances(self) -> list[dict[str, Any]]:
         filters = [{"Name": "tag:cloudlstm", "Values": [self._target.name]}]

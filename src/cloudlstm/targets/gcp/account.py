@@ -13,6 +13,7 @@ from cloudlstm.targets.gcp.quotas import ASK, GcpQuotas, gpu_quota
 from cloudlstm.targets.gcp.trainers import ManagedTrainers
 from cloudlstm.targets.polling import retry_unavailable
 from cloudlstm.targets.quotas import Machines
+from cloudlstm.targets.services import Resource
 
 
 class GcpAccount:
@@ -55,9 +56,12 @@ class GcpAccount:
             said = [f"there is no quota {own}", *said]
         return f"{said[0]}; Spark at its largest takes {spark} vCPUs"
 
-    def tagged(self) -> list[str]:
-        """Returns the machines and disks with the label `cloudlstm`."""
-        return [*self._labelled("Instances"), *self._labelled("Disks")]
+    def tagged(self) -> list[Resource]:
+        """Returns the machines and disks with the label `cloudlstm`, and the NAT gateway, which can have no label."""
+        found = [Resource(text, "costs") for client in ("Instances", "Disks") for text in self._labelled(client)]
+        if self._target.egress == "nat":
+            found.append(Resource("Cloud NAT, unless the network is one of your own; it has no label", "costs"))
+        return found
 
     def _labelled(self, client: str) -> Iterator[str]:
         api, kind = GcpApi("compute", client, self._target), client.lower()
