@@ -286,7 +286,10 @@ def test_down_stops_all_work_and_lists_what_remains(target: Target, run: str) ->
     output = target.run("down")
     assert output.returncode == 0, output.stderr
     assert f"set {target.document['trainer_group']} from 1 machine to 0" in output.stdout
-    assert f"  bucket {target.bucket}\n" in output.stdout
+    assert f"costs money for what it holds:\n  bucket {target.bucket}\n" in output.stdout
+    paid = output.stdout.split("costs money while it exists:\n")[1].split(":\n")[0]
+    assert f"  Spark cluster {target.document['spark_cluster']}: " in paid
+    assert ("  Cloud NAT" in paid) == (target.document["cloud"] == "gcp")
     assert target.document["spark_cluster"] in output.stdout
     emulated = bool(target.document["endpoints"])  # Terraform knows nothing of it then
     assert ("make cloud-down" if emulated else "terraform -chdir=") in output.stdout

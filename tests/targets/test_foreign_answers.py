@@ -23,6 +23,7 @@ PAGES = {
     "nothing": (200, b""),
     "redirect": (302, PAGE),
     "bare redirect": (302, b""),
+    "page of a busy proxy": (503, PAGE),
     "busy proxy": (503, b"upstream connect error or disconnect/reset before headers"),
     "a proxy's refusal": (403, PAGE),
 }
@@ -70,9 +71,10 @@ def call(service: ForeignServer, name: str) -> Callable[[], dict[str, Any]]:
 def test_a_web_page_is_not_an_answer_of_aws(service: ForeignServer, name: str, page: str) -> None:
     status, body = PAGES[page]
     service.answer("POST ", body, status=status)
-    with pytest.raises(TargetUnavailableError, match=f"cannot {CALLS[name][0]} {CALLS[name][1]}: ") as caught:
+    with pytest.raises(TargetUnavailableError, match=f"cannot call {CALLS[name][1]} of {CALLS[name][0]}: ") as caught:
         call(service, name)()
     assert "\n" not in caught.value.message
+    assert "<" not in caught.value.message
     if page == "page":
         assert "the answer does not come from the service: HTTP 200, text/html 'Sign in'" in caught.value.message
 

@@ -32,6 +32,7 @@ ARNS = [
     "arn:aws:ec2:us-east-1:1:natgateway/nat-1",
     "arn:aws:ec2:us-east-1:1:subnet/subnet-1",
     "arn:aws:ec2:us-east-1:1:vpc-endpoint/emr",
+    "arn:aws:ec2:us-east-1:1:elastic-ip/eipalloc-1",
     "arn:aws:elasticmapreduce:us-east-1:1:cluster/j-1",
 ]
 
