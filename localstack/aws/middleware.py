@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
+from werkzeug.test import run_wsgi_app
+
 from localstack.aws.signatures import NotAllowedError, Signatures
 from localstack.aws.storage import Buckets
 from localstack.server.engine import Application
@@ -19,6 +21,7 @@ from localstack.server.world import World
 _SDK_NAMES = {"elasticmapreduce": "emr"}
 _LOCKED = {"autoscaling", "ec2", "emr"}
 _JSON = "application/x-amz-json-1.1"
+_KEPT_ANSWERS = 200
 
 # The error codes of JSON services and of S3, by those of query services.
 _JSON_CODES = {
@@ -39,6 +42,7 @@ class FaultMiddleware:
         self._buckets = Buckets(behind, world.services)
         self._signatures = Signatures(world.services)
         self._world = world
+        self._answers: dict[str, tuple[str, list[tuple[str, str]], bytes]] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -55,7 +59,23 @@ class FaultMiddleware:
         if service not in _LOCKED:
             return self._behind(environ, start_response)
         with self._world.lock:
+            call = environ.get("HTTP_AMZ_SDK_INVOCATION_ID")
+            if call and service == "ec2":
+                return self._once(call, environ, start_response)
             return self._behind(environ, start_response)
+
+    def _once(self, call: str, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answers a call of EC2 as before if the SDK repeats it: on a busy machine an answer may get lost."""
+        answer = self._answers.get(call)
+        if answer is None:
+            parts, status, headers = run_wsgi_app(self._behind, environ, buffered=True)
+            answer = (status, headers.to_wsgi_list(), b"".join(parts))
+            if status.startswith("2"):
+                self._answers[call] = answer
+                if len(self._answers) > _KEPT_ANSWERS:
+                    del self._answers[next(iter(self._answers))]
+        start_response(*answer[:2])
+        return [answer[2]]
 
 
 def _log_repetition(environ: dict[str, Any], service: str, action: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError  # noqa: TID253 - a test of boto3's view
+from botocore.httpsession import URLLib3Session  # noqa: TID253
 from localstack.cloud import Cloud
 
 BUCKET = "set-up"
@@ -74,6 +75,24 @@ def test_rules_keep_their_descriptions_and_can_be_changed(client: Any) -> None:
     assert "CidrIpv4" not in rules()["from itself"]
     for each in (group, other):
         ec2.delete_security_group(GroupId=each)
+
+
+def test_a_call_that_the_sdk_repeats_after_a_lost_answer_is_carried_out_once(client: Any) -> None:
+    ec2 = client("ec2")
+    group = ec2.create_security_group(GroupName="repeated", Description="repeated")["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+
+    def lose(request: Any, **_: Any) -> None:
+        URLLib3Session().send(request)  # and drops the answer; then the SDK sends the same request
+
+    ec2.meta.events.register("before-send.ec2.AuthorizeSecurityGroupIngress", lose)
+    (made,) = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])["SecurityGroupRules"]
+    ec2.meta.events.unregister("before-send.ec2.AuthorizeSecurityGroupIngress", lose)
+    found = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    assert [each["SecurityGroupRuleId"] for each in found if not each["IsEgress"]] == [made["SecurityGroupRuleId"]]
+    with pytest.raises(ClientError, match=r"InvalidPermission\.Duplicate"):
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    ec2.delete_security_group(GroupId=group)
 
 
 def test_a_launch_template_does_not_hand_on_its_own_tags(client: Any) -> None:
