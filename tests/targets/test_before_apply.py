@@ -155,6 +155,15 @@ def test_without_a_region_or_credentials_nothing_more_is_asked(
     assert found["quotas"]["state"] == "warn"
 
 
+@pytest.mark.parametrize("target", ["gcp"], indirect=True)
+def test_a_mistyped_region_of_google_is_named(target: Target, words: list[str], examined: Examined) -> None:
+    failed = [
+        each for each in examined(target, *words, "region=us-nowhere9", code=1).values() if each["state"] == "fail"
+    ]
+    assert [each["name"] for each in failed] == ["quotas"]
+    assert "us-nowhere9" in failed[0]["fix"]
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [(["-var", "project=x"], "project=x"), (["-var=project=x"], "project=x"),

@@ -167,3 +167,11 @@ def test_no_condition_is_broken_by_the_defaults_and_most_are_understood(root: Pa
     settings = dict(read_root(str(root)).settings)
     assert problems(known, settings) == []
     assert sum(len(each.rules) for each in known.values()) >= 25
+
+
+def test_the_settings_of_the_examples_are_taken(root: Path) -> None:
+    examples = sorted((REPOSITORY / "examples" / root.name).glob("*.tfvars"))
+    assert len(examples) >= 3
+    for path in examples:
+        shutil.copy(path, root / "terraform.tfvars")
+        assert read_root(str(root)).foreign == ()
