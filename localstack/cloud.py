@@ -134,8 +134,11 @@ class Cloud:
 
     @property
     def setup_environment(self) -> dict[str, str]:
-        """The environment for other tools that configure buckets: Terraform's without its settings."""
-        return {name: value for name, value in self.terraform_environment.items() if not name.startswith("TF_")}
+        """The environment for other tools that configure buckets: the emulator's with one URL for all services.
+
+        Terraform's backend for S3 puts the bucket's name into the host of a URL of S3 alone, and not into this one.
+        """
+        return {name: value for name, value in self.environment.items() if name != "AWS_ENDPOINT_URL_S3"}
 
     def make_target(self, name: str, *, wheelhouse: bool = False, spot: bool = False) -> dict[str, Any]:
         """Makes bucket, Spark cluster and trainer group through the cloud's APIs; returns the target document.
