@@ -41,7 +41,7 @@ def test_a_submitter_may_make_every_call_of_the_launcher(applied: Terraform, cli
     calls = set(re.findall(r'"((?:Add|Cancel|Delete|Describe|Get|List|Put|Set)(?:[A-Z]\w+))"', code))
     policy = client("iam").get_role_policy(RoleName="tested-submitter", PolicyName="submit")["PolicyDocument"]
     allowed = {action.partition(":")[2] for each in policy["Statement"] for action in each["Action"]}
-    needs_no_right, before_apply = {"GetCallerIdentity"}, {"DescribeAddresses", "DescribeVpcs"}
+    needs_no_right, before_apply = {"GetCallerIdentity"}, {"DescribeVpcs"}
     assert {"AddJobFlowSteps", "GetServiceQuota", "SetDesiredCapacity"} <= calls
     assert calls - allowed == needs_no_right | before_apply
 

@@ -118,7 +118,7 @@ def test_the_settings_are_those_that_terraform_applied(aws: AWSTarget, aws_place
     root = read_root(aws_place)
     assert {name: root.settings[name] for name in NAMES} == {name: aws.document[name] for name in NAMES}
     assert list(root.trainer_machines) == list(aws.document["trainer_machines"])
-    spot = any(each.what == "Spark's spot nodes" for each in root.machines(1))
+    spot = any(each.what == "Spark nodes on spot" for each in root.machines(1))
     assert (root.cloud, spot) == (aws.document["cloud"], aws.document["spark_spot"])
 
 

@@ -58,7 +58,7 @@ class GcpAccount:
 
     def tagged(self) -> list[Resource]:
         """Returns the machines and disks with the label `cloudlstm`, and the NAT gateway, which can have no label."""
-        found = [Resource(text, "costs") for client in ("Instances", "Disks") for text in self._labelled(client)]
+        found = [Resource(text, "costs") for text in (*self._labelled("Instances"), *self._labelled("Disks"))]
         if self._target.egress == "nat":
             found.append(Resource("Cloud NAT, unless the network is one of your own; it has no label", "costs"))
         return found
