@@ -228,7 +228,7 @@ def test_the_emulated_journal_understands_what_the_script_asks(
     machine.assign()
     machine.run()
     machine.ended("exit-code")
-    units.journal(machine.stubs, "cloudlstm-agent").write_text(TRACEBACK)
+    units.journal(machine.stubs, "f00d").write_text(TRACEBACK)  # the invocation of `ended`
     monkeypatch.setenv(commands.FOLDER, str(machine.stubs))
     asked = [call.split()[1:] for call in machine.calls("journalctl")]
     assert [commands.main("journalctl", words) for words in asked] == [0, 0]
