@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +33,8 @@ _MODE = 0o100644 << 16
 
 _UNIX = 3
 
+_ABANDONED_AFTER_S = 86400.0
+
 
 def write_zip(file: BinaryIO, root: Path, paths: Iterable[Path], *, compress: bool) -> None:
     """Writes files below `root` into an archive, sorted by their paths relative to `root`.
@@ -49,3 +54,16 @@ def write_zip(file: BinaryIO, root: Path, paths: Iterable[Path], *, compress: bo
             entry.create_system, entry.external_attr = _UNIX, _MODE
             entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
             archive.writestr(entry, path.read_bytes())
+
+
+def last_used(folder: Path, name: str) -> list[Path]:
+    """Returns the archives of this name in a cache, one in each of its folders, the last used first."""
+    return sorted(folder.glob(f"*/{name}"), key=lambda path: path.parent.stat().st_mtime, reverse=True)
+
+
+def remove_abandoned(folder: Path, prefix: str) -> None:
+    """Removes the folders of a cache, by the prefix of their names, that killed processes left a day ago or earlier."""
+    for path in folder.glob(f"{prefix}*"):
+        with suppress(FileNotFoundError):  # another launcher has finished
+            if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
+                shutil.rmtree(path, ignore_errors=True)

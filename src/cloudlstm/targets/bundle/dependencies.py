@@ -12,13 +12,11 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from cloudlstm.storage.local import disk_errors, new_file, user_cache
-from cloudlstm.targets.bundle.archive import asset, write_zip
+from cloudlstm.targets.bundle.archive import asset, last_used, remove_abandoned, write_zip
 from cloudlstm.targets.bundle.pip import run_pip
 
 ARCHIVE = "deps.zip"
@@ -41,7 +39,6 @@ _FORMAT = 1
 
 _MAX_ARCHIVES = 4
 _LAYOUT = ".layout-"
-_ABANDONED_AFTER_S = 86400.0
 
 
 def dependencies(python: str, architecture: str) -> Path:
@@ -72,13 +69,9 @@ def dependencies(python: str, architecture: str) -> Path:
 
 def _remove_old(folder: Path) -> None:
     """Removes the least recently used archives, and folders left by killed processes."""
-    kept = sorted(folder.glob("*/" + ARCHIVE), key=lambda path: path.parent.stat().st_mtime, reverse=True)
-    for path in kept[_MAX_ARCHIVES:]:
+    for path in last_used(folder, ARCHIVE)[_MAX_ARCHIVES:]:
         shutil.rmtree(path.parent, ignore_errors=True)
-    for path in folder.glob(f"{_LAYOUT}*"):
-        with suppress(FileNotFoundError):  # another launcher has finished
-            if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
-                shutil.rmtree(path, ignore_errors=True)
+    remove_abandoned(folder, _LAYOUT)
 
 
 def _included_files(folder: Path) -> Iterator[Path]:

@@ -17,13 +17,11 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import tarfile
 import tempfile
-import time
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from http.client import HTTPException
@@ -33,7 +31,7 @@ from typing import BinaryIO, cast
 from cloudlstm.errors import MachineError
 from cloudlstm.storage.local import disk_errors, new_file, user_cache
 from cloudlstm.storage.retry import retry
-from cloudlstm.targets.bundle.archive import asset
+from cloudlstm.targets.bundle.archive import asset, last_used, remove_abandoned
 from cloudlstm.targets.bundle.pip import run_pip
 
 ARCHIVE = "wheelhouse.tar"
@@ -56,7 +54,6 @@ _TIME = 315532800
 
 _MAX_ARCHIVES = 2
 _SCRATCH = ".scratch-"
-_ABANDONED_AFTER_S = 86400.0
 _TIMEOUT_S = 60.0
 _TRIES = 4
 _PIECE_BYTES = 1 << 20
@@ -251,14 +248,6 @@ def _entry(name: str, mode: int) -> tarfile.TarInfo:
 
 def _remove_old(folder: Path) -> None:
     """Removes the least recently used archives but not what is known of them, and what killed processes left."""
-    for path in [*_by_use(folder)][_MAX_ARCHIVES:]:
+    for path in last_used(folder, ARCHIVE)[_MAX_ARCHIVES:]:
         path.unlink(missing_ok=True)
-    for path in folder.glob(f"{_SCRATCH}*"):
-        with suppress(FileNotFoundError):  # another launcher has finished
-            if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER_S:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _by_use(folder: Path) -> Iterator[Path]:
-    """Yields the archives in the cache, the last used first."""
-    yield from sorted(folder.glob(f"*/{ARCHIVE}"), key=lambda path: path.parent.stat().st_mtime, reverse=True)
+    remove_abandoned(folder, _SCRATCH)
