@@ -13,8 +13,9 @@ import argparse
 import os
 import statistics
 import tempfile
-import threading
 from pathlib import Path
+
+from memory import PeakMemory
 
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.pipeline.prepare import run_on
@@ -39,50 +40,6 @@ def prepare(spark: Spark, folder: Path, name: str, tickers: int) -> dict[str, Ma
         run_on(spark, RunContext(paths, config(tickers), 0, journal))
     found = {step: Manifest.load(paths, step) for step in ("ingest", *MEASURED)}
     return {step: manifest for step, manifest in found.items() if manifest}
-
-
-def descendants(pid: int) -> list[int]:
-    """The process and all its descendants."""
-    found = [pid]
-    for process in found:
-        for task in Path(f"/proc/{process}/task").glob("*/children"):
-            try:
-                found += [int(child) for child in task.read_text().split()]
-            except OSError:
-                continue
-    return found
-
-
-def pss_bytes(pid: int) -> int:
-    """The proportional set size of the process tree."""
-    total = 0
-    for process in descendants(pid):
-        try:
-            for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
-        except OSError:
-            continue
-    return total
-
-
-class PeakMemory:
-    """The largest PSS inside the block."""
-
-    def __enter__(self) -> PeakMemory:
-        self.bytes = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.2):
-            self.bytes = max(self.bytes, pss_bytes(os.getpid()))
 
 
 def main() -> None:
