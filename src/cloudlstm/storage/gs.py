@@ -147,9 +147,10 @@ class GSStorage:
     def upload(self, path: Path, uri: str, progress: Progress | None = None) -> None:
         action = f"upload {path} to {uri}"
         with disk_errors(action), path.open("rb") as file, _sdk_errors(action, only_bucket=True):
-            self._blob(uri, chunk_size=PART_BYTES).upload_from_file(
+            size_bytes = path.stat().st_size
+            self._blob(uri, chunk_size=_part_bytes(size_bytes)).upload_from_file(
                 _ReportingFile(file, progress),
-                size=path.stat().st_size,
+                size=size_bytes,
                 content_type=_CONTENT_TYPE,
                 retry=self._retry,
             )
@@ -171,6 +172,11 @@ class GSStorage:
     def _blob(self, uri: str, chunk_size: int | None = None) -> Any:
         bucket, key = split_object(uri)
         return self._client().bucket(bucket).blob(key, chunk_size=chunk_size)
+
+
+def _part_bytes(size_bytes: int) -> int:
+    """Size of an upload's parts for a file of this size: about 16 parts, each a request that waits for the last one."""
+    return min(max(size_bytes // 16 & -_PART_UNIT, PART_BYTES), _MOST_PART_BYTES)
 
 
 def _connect() -> Any:
@@ -203,6 +209,10 @@ def _require_google_answer(response: requests.Response, **_: Any) -> None:
 
 
 _CONTENT_TYPE = "application/octet-stream"
+_PART_UNIT = 1 << 20
+"""Parts are a multiple of this; GCS asks for a multiple of 256 KiB."""
+_MOST_PART_BYTES = 64 << 20
+"""A part is kept in memory while it is sent."""
 _PAGE = re.compile("text/|html|xml|json")
 """Content types of pages and messages; GCS sends an object of such a type with its own headers."""
 
