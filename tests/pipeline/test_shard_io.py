@@ -8,7 +8,7 @@ import pytest
 
 from bar_factory import bars_of, bits, walk, weekdays
 from cloudlstm.market import bars, columns
-from cloudlstm.pipeline import ingest, shard_io
+from cloudlstm.pipeline import shard_io, unordered
 from cloudlstm.runs.context import StepData
 from cloudlstm.runs.paths import RunPaths
 
@@ -72,7 +72,7 @@ def day_of(*tickers: str | None) -> pa.Table:
 def piece_bytes(n_tickers: int) -> int:
     """Total size of the pieces of such a file, as they are shuffled."""
     names = [f"TICKER{number:06d}" for number in range(n_tickers)]
-    return sum(len(ingest._to_ipc(piece)) for _, piece in shard_io.split(day_of(*names), names, 64))
+    return sum(len(unordered.to_ipc(piece)) for _, piece in shard_io.split(day_of(*names), names, 64))
 
 
 def test_the_size_of_all_pieces_grows_linearly_with_the_tickers():

@@ -14,14 +14,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-import pyarrow as pa
-
 from cloudlstm.errors import StorageError
-from cloudlstm.market import bars, universe
+from cloudlstm.market import bars
 from cloudlstm.market.sources import coverage, snapshots
-from cloudlstm.market.sources.base import Partition, RemoteSource, Source
+from cloudlstm.market.sources.base import Partition, RemoteSource, Source, UnorderedSource
 from cloudlstm.market.sources.coverage import Outcome
-from cloudlstm.pipeline import shard_io
+from cloudlstm.pipeline import unordered
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results, rows_of, write_shard
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.context import StepRun
@@ -72,11 +70,12 @@ class Ingest:
             source = source.fetched(outcomes)
         else:
             self._report_reading(source)(0)
-        partitions = source.partitions()
         shards = (
-            self._read_shards(source, partitions) if source.whole_tickers else self._shuffle_shards(source, requested)
+            self._read_unordered(source, requested)
+            if isinstance(source, UnorderedSource)
+            else self._read_shards(source, source.partitions())
         )
-        merged = merge_results(shards, facts | {"partitions": len(partitions), "shards": len(shards)})
+        merged = merge_results(shards, facts | {"shards": len(shards)})
         return TaskResult([*merged.objects, *report], merged.rows, merged.facts)
 
     def _fetch(self, source: RemoteSource) -> list[Outcome]:
@@ -153,33 +152,19 @@ class Ingest:
 
         return self._spark.map(make, list(enumerate(partitions)), units=rows_of, report=self._report_rows)
 
-    def _shuffle_shards(self, source: Source, requested: tuple[str, ...] | None) -> list[TaskResult]:
-        """For files of any layout: finds the tickers, then sends every bar to the shard of its ticker."""
-        data, per_shard = self._step.data, self._market.tickers_per_shard
-        partitions = source.partitions()
-        report_reading = self._report_reading(source)
-        found = self._spark.map(source.tickers, partitions, report=report_reading)
-        known = {ticker for each in found for ticker in each}
+    def _read_unordered(self, source: UnorderedSource, requested: tuple[str, ...] | None) -> list[TaskResult]:
+        """For files of any layout."""
+        reading = self._report_reading(source)
         exclude = self._step.context.config.universe.exclude
-        tickers = universe.resolve_universe(requested, known, source.name, exclude)
+        tickers, whole = unordered.find_universe(self._spark, source, requested, exclude, reading)
+        if whole is not None:
+            return self._read_shards(whole, whole.partitions())
+        per_shard = self._market.tickers_per_shard
+        return unordered.shuffle(self._spark, source, tickers, per_shard, self._step.data, self._report_rows, reading)
 
-        def split(partition: Partition) -> list[tuple[int, bytes]]:
-            pieces = shard_io.split(source.read(partition), tickers, per_shard)
-            return [(number, _to_ipc(table)) for number, table in pieces]
-
-        def join(number: int, pieces: list[bytes]) -> TaskResult:
-            table = shard_io.join([_from_ipc(piece) for piece in pieces])
-            return write_shard(data, "bars", number, table)
-
-        n_shards = shard_io.count(tickers, per_shard)
-        return self._spark.shuffle(
-            split, partitions, join, n_shards=n_shards, units=rows_of,
-            report=self._report_rows, report_split=report_reading,
-        )  # fmt: skip
-
-    def _report_reading(self, source: Source) -> Callable[[int], None]:
+    def _report_reading(self, source: Source | UnorderedSource) -> Callable[[int], None]:
         """Reports how much is being read, and how many partitions are read, until the first rows are counted."""
-        partitions, unit = source.partitions(), "ticker" if source.whole_tickers else "file"
+        partitions, unit = source.partitions(), "file" if isinstance(source, UnorderedSource) else "ticker"
         number, parts = sum(len(each.items) for each in partitions), len(partitions)
         facts: dict[str, Any] = {"reading": f"{number:,} {unit}{'' if number == 1 else 's'}"}
 
@@ -191,14 +176,3 @@ class Ingest:
 
     def _report_rows(self, done: int) -> None:
         self._step.report(done, 0, "rows")
-
-
-def _to_ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
-
-
-def _from_ipc(data: bytes) -> pa.Table:
-    return pa.ipc.open_stream(data).read_all()

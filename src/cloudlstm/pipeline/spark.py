@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -199,12 +199,12 @@ class Spark:
         """
         done, read = self.context.accumulator(0), self.context.accumulator(0)
 
-        def cut(numbered: tuple[int, Item]) -> list[tuple[int, tuple[int, bytes]]]:
+        def cut(numbered: tuple[int, Item]) -> Iterator[tuple[int, tuple[int, int, bytes]]]:
             order, item = numbered
             with errors_as_text():
-                pieces = [(shard, (order, piece)) for shard, piece in split(item)]
+                for place, (shard, piece) in enumerate(split(item)):  # one after the other, so that none has to wait
+                    yield shard, (order, place, piece)
             read.add(1)
-            return pieces
 
         def report_either(units_done: int) -> None:
             if units_done and report:
@@ -212,9 +212,9 @@ class Spark:
             elif report_split:
                 report_split(read.value)
 
-        def gather(shard: int, pairs: Iterable[tuple[int, tuple[int, bytes]]]) -> list[Result]:
+        def gather(shard: int, pairs: Iterable[tuple[int, tuple[int, int, bytes]]]) -> list[Result]:
             # A shuffle delivers in any order, but the order of the items decides which of two equal rows is later.
-            pieces = [piece for _, (_, piece) in sorted(pairs, key=lambda pair: pair[1][0])]
+            pieces = [piece for _, (_, _, piece) in sorted(pairs, key=lambda pair: pair[1][:2])]
             with errors_as_text():
                 result = join(shard, pieces)
             done.add(units(result))

@@ -12,7 +12,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.errors import UnreadableSourceError
-from cloudlstm.market.sources.files import parquet_file, tabular, unpacking
+from cloudlstm.market.sources.files import parquet_file, survey, tabular, unpacking
 from cloudlstm.market.sources.files.tabular import Content
 from market.sources.file_sources import files_config, parsed
 
@@ -46,7 +46,7 @@ def parquet_bomb(rows: int, **others: object) -> bytes:
 
 
 def tickers_of(data: bytes, uri: str) -> set[str]:
-    return tabular.tickers(Content(data, uri), files_config())
+    return survey.tickers(Content(data, uri), files_config())[0]
 
 
 def beginning(data: bytes, uri: str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -66,6 +66,55 @@ class Source(Protocol):
 
         Raises:
             UnreadableSourceError: if a file is not readable; names it and the reason.
+        """
+        ...
+
+
+class Survey(Protocol):
+    """What some partitions hold."""
+
+    @property
+    def tickers(self) -> list[str]:
+        """Their tickers, sorted, also those outside the universe."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads the partitions of an unordered source in tasks; small and picklable."""
+
+    def survey(self, partitions: Sequence[Partition]) -> Survey:
+        """Finds the tickers of partitions; cheaper than reading them."""
+        ...
+
+    def tables(self, partition: Partition) -> Iterator[pa.Table]:
+        """Yields the BARS of a partition within the run's dates, in order of arrival."""
+        ...
+
+
+@runtime_checkable
+class UnorderedSource(Protocol):
+    """A source whose partitions hold bars of any tickers. A survey of all partitions tells which."""
+
+    @property
+    def name(self) -> str:
+        """The name in error messages and in the report."""
+        ...
+
+    @property
+    def reader(self) -> Reader:
+        """What tasks need."""
+        ...
+
+    def partitions(self) -> list[Partition]:
+        """Returns the partitions, in order of arrival."""
+        ...
+
+    def shards(self, surveys: Sequence[Any], tickers: Sequence[str]) -> Source | None:
+        """Returns the same bars as a source of whole tickers; None if tasks would read too much twice.
+
+        Args:
+            surveys: What `reader.survey` has found, of all partitions in their order.
+            tickers: The universe, sorted.
         """
         ...
 

@@ -8,7 +8,7 @@ two versions of a bar, the one in the later file is used.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import ConfigError
 from cloudlstm.market import bars
-from cloudlstm.market.sources import renames
 from cloudlstm.market.sources.base import Findings, Partition
-from cloudlstm.market.sources.files import contents, tabular
+from cloudlstm.market.sources.files import tabular
 from cloudlstm.market.sources.files.column_names import ALIASES
 from cloudlstm.market.sources.files.listing import SourceFile, list_files
 from cloudlstm.market.sources.files.look import look
+from cloudlstm.market.sources.files.pieces import FilesPartition, Piece, shards_of
+from cloudlstm.market.sources.files.reader import Reader, ShardReader, Survey
 from cloudlstm.text.numbers import counted
 
 _SHOWN = 5
@@ -77,9 +78,10 @@ class FilesSource:
         Args:
             exclude: Tickers that the run leaves out; their dates do not count.
         """
+        reader = self.reader
 
         def wanted(table: pa.Table) -> pa.Table:
-            table = self._wanted(table)
+            table = reader.wanted(table)
             if not exclude:
                 return table
             others = pc.invert(pc.is_in(table.column("ticker").cast(pa.string()), value_set=pa.array(list(exclude))))
@@ -113,36 +115,31 @@ class FilesSource:
         }
 
     def partitions(self) -> list[Partition]:
-        groups: list[list[str]] = []
+        groups: list[list[Piece]] = []
         room = 0
         for file in self.files:
             if not groups or file.size_bytes > room:
                 groups.append([])
                 room = PARTITION_BYTES
-            groups[-1].append(file.item)
+            groups[-1].append(Piece(file.item, file.size_bytes))
             room -= file.size_bytes
-        return [Partition(number, tuple(items)) for number, items in enumerate(groups)]
+        return [
+            FilesPartition(number, tuple(piece.item for piece in pieces), tuple(pieces))
+            for number, pieces in enumerate(groups)
+        ]
+
+    @property
+    def reader(self) -> Reader:
+        return Reader(self.config, self.universe, self.folder)
+
+    def shards(self, surveys: Sequence[Survey], tickers: Sequence[str]) -> ShardReader | None:
+        extents = [extent for each in surveys for extent in each.extents]
+        shards = shards_of(extents, tickers, self.config.tickers_per_shard)
+        return None if shards is None else ShardReader(replace(self.reader, universe=None), self.name, tuple(shards))
 
     def tickers(self, partition: Partition) -> list[str]:
-        found: set[str] = set()
-        for item in partition.items:
-            found.update(tabular.tickers(self._content(item), self.config))
-        return sorted(renames.tickers_after(found, self.config.renames))
+        return self.reader.survey([partition]).tickers
 
     def read(self, partition: Partition) -> pa.Table:
-        tables = [self._wanted(tabular.parse(self._content(item), self.config).bars) for item in partition.items]
+        tables = list(self.reader.tables(partition))
         return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
-
-    def _content(self, item: str) -> tabular.Content:
-        return tabular.Content(contents.read(item), item, self.folder)
-
-    def _wanted(self, table: pa.Table) -> pa.Table:
-        """Applies renames; keeps rows in the run's dates and universe, and rows with an unreadable date or ticker."""
-        table = renames.apply_renames(table, self.config.renames)
-        date = table.column("date")
-        start, end = (pa.scalar(day, pa.date32()) for day in (self.config.start, self.config.end))
-        wanted = pc.fill_null(pc.and_(pc.greater_equal(date, start), pc.less_equal(date, end)), True)  # noqa: FBT003
-        if self.universe is not None:
-            requested = pa.array([*self.universe, None], pa.string())
-            wanted = pc.and_(wanted, pc.is_in(table.column("ticker"), value_set=requested))
-        return table if pc.all(wanted).as_py() is not False else table.filter(wanted)

@@ -26,7 +26,7 @@ from cloudlstm.market.sources.files import column_names, contents, parquet_file,
 from cloudlstm.market.sources.files.header import Expected, Header
 from cloudlstm.market.sources.files.odd_rows import Texts, describe_unreadable, text_lines
 from cloudlstm.market.sources.files.side_by_side import Series
-from cloudlstm.market.sources.files.ticker_column import header_ticker, repeated, tickers_of_rows
+from cloudlstm.market.sources.files.ticker_column import repeated, tickers_of_rows
 
 PARSER_VERSION = 2
 """Increase it whenever this package reads a file differently; part of the identity of a source."""
@@ -87,7 +87,7 @@ def parse(content: Content, config: MarketConfig) -> Read:
         UnreadableSourceError: if the file cannot contain bars; names the file and the reason.
     """
     with reading(content.item):
-        table, header = _columns(content, config, tuple(column_names.ALIASES))
+        table, header = unparsed(content, config, tuple(column_names.ALIASES))
         if not table.num_rows:
             return Read(bars.empty(), header)
         return _bars(table, header, content, config)
@@ -122,25 +122,17 @@ def parse_beginning(item: str, file_bytes: int, folder: str, config: MarketConfi
         return _bars(table, header, content, config) if table.num_rows else Read(bars.empty(), header)
 
 
-def tickers(content: Content, config: MarketConfig) -> set[str]:
-    """Returns the tickers of a file; reads the columns of tickers and dates only."""
-    with reading(content.item):
-        table, header = _columns(content, config, ("ticker", "date"))
-        if not header.series or not table.num_rows:
-            return set()
-        if config.ticker:
-            return {config.ticker}
-        if named := {each.ticker for each in header.series if each.ticker}:
-            return {header_ticker(name, content.item) for name in named}
-        texts = dict(zip(table.column_names, table.columns, strict=True))
+def parse_groups(item: str, file_bytes: int, groups: Sequence[int], folder: str, config: MarketConfig) -> Read:
+    """Reads the bars in some row groups of a Parquet file, see `parquet_file.runs_of_groups`.
 
-        def days() -> pa.ChunkedArray:
-            place = header.series[0].columns["date"]
-            form = dates.find_form(texts[f"f{place}"], config.date_format, header.names[place], content.item)
-            return dates.parse(texts[f"f{place}"], form, config.time_zone).days
-
-        found, _, _ = tickers_of_rows(texts, header.series[0], header, days, content.item, content.folder, config)
-        return set(columns.ranks(found)[1])
+    Raises:
+        UnreadableSourceError: as `parse` does.
+    """
+    with reading(item):
+        file = contents.open_seekable(item, file_bytes)
+        wanted = tuple(column_names.ALIASES)
+        table, header = parquet_file.read(file, file_bytes, item, expected_columns(config), wanted, groups=groups)
+        return _bars(table, header, Content(b"", item, folder), config)
 
 
 @contextmanager
@@ -156,7 +148,7 @@ def reading(item: str) -> Iterator[None]:
         raise UnreadableSourceError(f"{item} is not readable as CSV or Parquet: {reason}", hint=hint) from None
 
 
-def _columns(content: Content, config: MarketConfig, wanted: Sequence[str]) -> tuple[pa.Table, Header]:
+def unparsed(content: Content, config: MarketConfig, wanted: Sequence[str]) -> tuple[pa.Table, Header]:
     """Returns the wanted columns, unparsed, named f0, f1, … by their position, and the header."""
     expected = expected_columns(config)
     if unpacking.is_parquet(content.data):

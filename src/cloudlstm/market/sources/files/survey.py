@@ -1,0 +1,106 @@
+"""Finds the tickers of files, and the pieces in which files can be read; reads no more than the column of tickers.
+
+A text file has to be read whole for that, unless its name or its header tells its tickers.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from cloudlstm.config import MarketConfig
+from cloudlstm.errors import UnreadableSourceError
+from cloudlstm.market import columns
+from cloudlstm.market.sources import dates, renames
+from cloudlstm.market.sources.files import contents, parquet_file, tabular, unpacking
+from cloudlstm.market.sources.files.header import Header
+from cloudlstm.market.sources.files.pieces import Extent, Piece
+from cloudlstm.market.sources.files.tabular import Content
+from cloudlstm.market.sources.files.ticker_column import header_ticker, tickers_of_rows
+
+_BEGINNING_BYTES = 64 * 2**10
+
+Found = tuple[set[str], int, bool]
+"""The tickers of some rows, the number of these rows, and whether a row has no ticker that can be read."""
+
+
+def survey(piece: Piece, folder: str, config: MarketConfig) -> tuple[list[Extent], set[str]]:
+    """Returns the pieces of a file with their extents, and its tickers after renames.
+
+    Args:
+        piece: The file.
+        folder: URI of the folder of all files.
+        config: The settings of the market.
+
+    Raises:
+        UnreadableSourceError: if the file cannot contain bars; names the file and the reason.
+    """
+    data = contents.read_beginning(piece.item, _BEGINNING_BYTES)
+    if unpacking.is_parquet(data):
+        found = _of_parquet(piece, folder, config)
+    else:
+        found = [
+            (piece, _of_text(Content(data, piece.item, folder, whole=len(data) < _BEGINNING_BYTES), piece, config))
+        ]
+    extents, every = [], set()
+    for part, (names, rows, nameless) in found:
+        names = renames.tickers_after(names, config.renames)
+        extents.append(Extent(part, rows, min(names, default=None), max(names, default=None), nameless))
+        every |= names
+    return extents, every
+
+
+def tickers(content: Content, config: MarketConfig) -> Found:
+    """Finds the tickers of a file; reads the columns of tickers and dates only."""
+    with tabular.reading(content.item):
+        table, header = tabular.unparsed(content, config, ("ticker", "date"))
+        return _tickers(table, header, content.item, content.folder, config)
+
+
+def _of_text(beginning: Content, piece: Piece, config: MarketConfig) -> Found:
+    """Finds the tickers of a text file; its beginning is enough if all rows have the same ticker, or all tickers."""
+    if beginning.whole:
+        return tickers(beginning, config)
+    try:
+        with tabular.reading(beginning.item):
+            table, header = tabular.unparsed(beginning, config, ("ticker", "date"))
+            if table.num_rows and (config.ticker or not any("ticker" in each.columns for each in header.series)):
+                names, rows, nameless = _tickers(table, header, beginning.item, beginning.folder, config)
+                return names, rows * piece.size_bytes // len(beginning.data), nameless
+    except UnreadableSourceError:
+        pass  # other parts of the file may tell what its beginning does not
+    return tickers(Content(contents.read(piece.item), piece.item, beginning.folder), config)
+
+
+def _of_parquet(piece: Piece, folder: str, config: MarketConfig) -> list[tuple[Piece, Found]]:
+    item, expected = piece.item, tabular.expected_columns(config)
+    with tabular.reading(item):
+        file = contents.open_seekable(item, piece.size_bytes)
+        runs = parquet_file.runs_of_groups(file, item, expected, in_any_zone=config.time_zone is None)
+        if config.ticker:
+            runs = [((), sum(rows for _, rows in runs))]
+        found = []
+        for groups, rows in runs:
+            wanted = ("ticker",) if groups else ("ticker", "date")
+            table, header = parquet_file.read(file, piece.size_bytes, item, expected, wanted, groups=groups)
+            names, _, nameless = _tickers(table, header, item, folder, config)
+            found.append((Piece(item, piece.size_bytes, groups), (names, rows, nameless)))
+        return found
+
+
+def _tickers(table: pa.Table, header: Header, item: str, folder: str, config: MarketConfig) -> Found:
+    if not header.series or not table.num_rows:
+        return set(), 0, False
+    rows = table.num_rows * len(header.series)
+    if config.ticker:
+        return {config.ticker}, rows, False
+    if named := {each.ticker for each in header.series if each.ticker}:
+        return {header_ticker(name, item) for name in named}, rows, False
+    texts = dict(zip(table.column_names, table.columns, strict=True))
+
+    def days() -> pa.ChunkedArray:
+        place = header.series[0].columns["date"]
+        form = dates.find_form(texts[f"f{place}"], config.date_format, header.names[place], item)
+        return dates.parse(texts[f"f{place}"], form, config.time_zone).days
+
+    found, _, _ = tickers_of_rows(texts, header.series[0], header, days, item, folder, config)
+    return set(columns.ranks(found)[1]), rows, bool(found.null_count)

@@ -1,0 +1,113 @@
+"""From files of any layout to shards of whole tickers.
+
+A survey finds the tickers of all files. If files hold whole tickers, or are sorted by ticker, each shard then reads its
+parts of the files. Otherwise every bar is sent to the shard of its ticker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from cloudlstm.market import universe
+from cloudlstm.market.sources.base import Partition, Reader, Source, UnorderedSource
+from cloudlstm.pipeline import shard_io
+from cloudlstm.pipeline.shard_io import TaskResult, rows_of, write_shard
+from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs.context import StepData
+
+_SURVEYS_PER_CORE = 8
+"""Enough to balance cores; each survey names all the tickers that it has found, so there should not be many."""
+
+
+def find_universe(
+    engine: Spark,
+    source: UnorderedSource,
+    requested: Sequence[str] | None,
+    exclude: Sequence[str],
+    report: Callable[[int], None],
+) -> tuple[tuple[str, ...], Source | None]:
+    """Returns the universe of a source, and the source by shards if that needs no shuffle.
+
+    Args:
+        engine: What runs the tasks.
+        source: The source.
+        requested: The requested tickers; None means all.
+        exclude: Tickers that are left out.
+        report: Receives the number of partitions that have been read.
+    """
+    partitions = source.partitions()
+    size = -(-len(partitions) // (_SURVEYS_PER_CORE * engine.cores))
+    groups = [partitions[start : start + size] for start in range(0, len(partitions), size)]
+    surveys = engine.map(source.reader.survey, groups, report=lambda done: report(min(done * size, len(partitions))))
+    known: set[str] = set()
+    for survey in surveys:
+        known.update(survey.tickers)
+    tickers = universe.resolve_universe(requested, known, source.name, exclude)
+    return tickers, source.shards(surveys, tickers)
+
+
+def shuffle(
+    engine: Spark,
+    source: UnorderedSource,
+    tickers: Sequence[str],
+    tickers_per_shard: int,
+    data: StepData,
+    report: Callable[[int], None],
+    report_reading: Callable[[int], None],
+) -> list[TaskResult]:
+    """Sends every bar to the shard of its ticker, and writes the shards.
+
+    Args:
+        engine: What runs the tasks.
+        source: The source.
+        tickers: The universe, sorted.
+        tickers_per_shard: Tickers in a shard.
+        data: The step that writes them.
+        report: Receives the number of rows that have been written.
+        report_reading: Receives the number of partitions that have been read.
+    """
+    return engine.shuffle(
+        _Split(source.reader, tickers, tickers_per_shard), source.partitions(), _Join(data),
+        n_shards=shard_io.count(tickers, tickers_per_shard), units=rows_of,
+        report=report, report_split=report_reading,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """Reads a partition and yields its pieces by shard."""
+
+    reader: Reader
+    tickers: Sequence[str]
+    tickers_per_shard: int
+
+    def __call__(self, partition: Partition) -> Iterator[tuple[int, bytes]]:
+        for table in self.reader.tables(partition):
+            for number, piece in shard_io.split(table, self.tickers, self.tickers_per_shard):
+                yield number, to_ipc(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class _Join:
+    """Writes a shard from its pieces."""
+
+    data: StepData
+
+    def __call__(self, number: int, pieces: list[bytes]) -> TaskResult:
+        table = shard_io.join([_from_ipc(piece) for piece in pieces])
+        return write_shard(self.data, "bars", number, table)
+
+
+def to_ipc(table: pa.Table) -> bytes:
+    """Encodes a piece."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _from_ipc(data: bytes) -> pa.Table:
+    return pa.ipc.open_stream(data).read_all()
