@@ -127,8 +127,8 @@ def next_forecasts(test: Forecasts) -> Forecasts:
 def manifests() -> dict[str, Manifest | None]:
     """Manifests of the steps before evaluate, with their usual facts."""
     rows = (ManifestRow("memory://run/x", "bars", 20_000, 100, "ab" * 32),)
-    spark = {"version": "4.1.1", "master": "local[*]", "cores": 2, "start_s": 4.8}
-    common = {"rows": 20_000, "rows_per_s": 1e6, "spark": spark}
+    engine = {"name": "spark", "version": "4.1.1", "master": "local[*]", "cores": 2, "start_s": 4.8}
+    common = {"rows": 20_000, "rows_per_s": 1e6, "engine": engine}
     clean = {
         "kept": 19_990,
         "filled": 3,

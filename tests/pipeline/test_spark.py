@@ -1,4 +1,4 @@
-"""`map` and `shuffle` on a real Spark, and the errors for its failures."""
+"""Spark's own behaviour. What both engines do is in test_engines.py."""
 
 from __future__ import annotations
 
@@ -7,20 +7,10 @@ import socket
 import struct
 from pathlib import Path
 
-import pytest
-
 from cloudlstm.config import SparkConfig
-from cloudlstm.errors import CloudLSTMError, JobError, QualityGateError, StorageFullError
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.pipeline.spark_errors import to_cloudlstm_error
 from listening_sockets import listeners
-
-
-def test_results_come_in_the_order_of_the_items(spark: Spark) -> None:
-    reported: list[int] = []
-    results = spark.map(lambda n: n * n, list(range(20)), units=lambda _: 5, report=reported.append)
-    assert results == [n * n for n in range(20)]
-    assert all(0 <= done <= 100 for done in reported)
 
 
 def test_sparks_ports_need_the_secret(spark: Spark) -> None:
@@ -40,41 +30,6 @@ def test_no_items_need_no_application() -> None:
     with Spark(SparkConfig(), app_name="never") as application:
         assert application.map(lambda n: n, []) == []
         assert application._started is None
-
-
-def test_a_shuffle_keeps_the_order_of_arrival_and_fills_every_shard(spark: Spark) -> None:
-    def split(item: int) -> list[tuple[int, bytes]]:
-        return [(shard, b"%d.%d " % (item, part)) for shard in (0, 2) for part in range(2)]
-
-    def join(shard: int, pieces: list[bytes]) -> tuple[int, bytes]:
-        return shard, b"".join(pieces)
-
-    cut: list[int] = []
-    joined: list[int] = []
-    results = spark.shuffle(
-        split, list(range(12)), join, n_shards=4, units=lambda _: 5, report=joined.append, report_split=cut.append
-    )
-    assert set(cut) <= set(range(13)), "items that were split, before the first shard was joined"
-    assert set(joined) <= {5, 10, 15, 20}
-    in_order = b"".join(b"%d.%d " % (item, part) for item in range(12) for part in range(2))
-    assert results == [(0, in_order), (1, b""), (2, in_order), (3, b"")]
-
-
-@pytest.mark.parametrize(
-    "error", [QualityGateError("7 of 9 refused", hint="look"), StorageFullError("no <space> {} left")]
-)
-def test_our_errors_arrive_unchanged(spark: Spark, error: CloudLSTMError) -> None:
-    def task(_: int) -> None:
-        raise error
-
-    with pytest.raises(type(error)) as caught:
-        spark.map(task, [1])
-    assert str(caught.value) == str(error)
-
-
-def test_an_unforeseen_failure_names_its_reason(spark: Spark) -> None:
-    with pytest.raises(JobError, match="ZeroDivisionError: integer division"):
-        spark.map(lambda n: 1 // n, [0])
 
 
 def test_an_error_without_text_is_reported() -> None:

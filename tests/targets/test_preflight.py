@@ -82,6 +82,7 @@ def test_all_checks_of_a_working_target_pass(target: Target, checked: Checked) -
         ("aws", "packages", {"spark_python": "3.14", "trainer_python": ""}, {}, "no archive of Python 3.14"),
         ("aws", "interpreter", {"spark_python_path": "/usr/bin/python3.13"}, {}, "must agree"),
         ("aws", "source", {"egress": "none"}, {"market": {"source": "yahoo"}}, "is fetched over the internet"),
+        ("aws", "engine", {}, {"prepare": {"engine": "local"}}, "prepare.engine=local runs on this machine only"),
     ],
     indirect=["target"],
 )  # fmt: skip
@@ -117,6 +118,6 @@ def test_doctor_prints_all_checks(target: Target) -> None:
     lines = {line[6:22].strip(): line[:4].strip() for line in done.stdout.splitlines() if line[:4].strip()}
     assert lines["trainers"] == "FAIL"
     assert {name for name, mark in lines.items() if mark == "ok"} == {
-        "python", "credentials", "bucket", "cluster", "interpreter", "packages", "quota", "source", "bundle",
+        "python", "engine", "credentials", "bucket", "cluster", "interpreter", "packages", "quota", "source", "bundle",
     }  # fmt: skip
     assert "fix: train.workers=4" in done.stdout

@@ -72,6 +72,15 @@ class EvaluationConfig(Section):
     """Fewest tickers of a date for which its information coefficient counts."""
 
 
+class PrepareConfig(Section):
+    """What runs the data steps; the results do not depend on it."""
+
+    engine: Literal["spark", "local"] = "spark"
+    """`spark`: a Spark application; `local`: processes of this machine, which need no Java."""
+    processes: int | None = Field(default=None, ge=1, le=1024)
+    """Processes of the engine `local`; by default one a core."""
+
+
 class SparkConfig(Section):
     """How Spark runs the preparation."""
 
@@ -101,6 +110,7 @@ class TrainersConfig(Section):
 
 NON_IDENTITY: dict[str, Any] = {
     "market": {"yahoo"},
+    "prepare": True,
     "train": {"cache_dir", "checkpoint_every_s", "collective_timeout_s", "max_restarts", "open_ports"},
     "spark": {"driver_memory_mib", "max_hours"},
     "trainers": True,
@@ -121,6 +131,7 @@ class RunConfig(Section):
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    prepare: PrepareConfig = PrepareConfig()
     spark: SparkConfig = SparkConfig()
     trainers: TrainersConfig = TrainersConfig()
 

@@ -158,6 +158,7 @@ _SHOWN = {
     "model": ("units", 64),
     "train": ("epochs", 3),
     "evaluation": ("ic_min_tickers", 50),
+    "prepare": ("engine", "local"),
     "spark": ("driver_memory_mib", 4096),
 }
 """Section -> key and value of its example."""

@@ -11,17 +11,18 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from cloudlstm.errors import StorageError
-from cloudlstm.market import bars
 from cloudlstm.market.sources import coverage, snapshots
 from cloudlstm.market.sources.base import Partition, RemoteSource, Source, UnorderedSource
 from cloudlstm.market.sources.coverage import Outcome
 from cloudlstm.pipeline import unordered
-from cloudlstm.pipeline.shard_io import TaskResult, merge_results, rows_of, write_shard
-from cloudlstm.pipeline.spark import Spark
+from cloudlstm.pipeline.engine import Engine
+from cloudlstm.pipeline.shard_io import TaskResult, merge_results
+from cloudlstm.pipeline.stages import Chain, Ingested, rows_of_first
 from cloudlstm.runs.context import StepRun
 from cloudlstm.runs.index import newest_first
 from cloudlstm.runs.manifest import ManifestRow, write_object
@@ -38,15 +39,15 @@ _NO_ANSWER_S = 15.0
 
 
 class Ingest:
-    """Ingests the bars of one run in one Spark application.
+    """Ingests the bars of one run .
 
     Args:
         step: The step of the run.
-        spark: The application.
+        engine: What runs its tasks.
     """
 
-    def __init__(self, step: StepRun, spark: Spark) -> None:
-        self._step, self._spark = step, spark
+    def __init__(self, step: StepRun, engine: Engine) -> None:
+        self._step, self._engine = step, engine
         self._market = step.context.config.market
         self._snapshots = step.context.paths.snapshots(step.name, step.fingerprint)
 
@@ -84,16 +85,14 @@ class Ingest:
         if adopted := source.adopt(folder, self._other_runs()):
             _LOG.info("%d tickers are copied from other runs, which fetched them within a day", adopted)
         known = sorted(snapshots.uris_by_ticker(folder))
-        tasks = source.tasks(known, self._spark.cores)
+        tasks = source.tasks(known, self._engine.cores)
         total = sum(len(task.items) for task in tasks)
         if known:
             _LOG.info("%d of %d tickers are already downloaded", len(known), total)
         self._step.report(len(known), total, "tickers")
 
-        def fetch(task: Partition) -> list[Outcome]:
-            return source.fetch(task, len(tasks), folder)
-
-        done = self._spark.map(fetch, tasks, report=self._report_snapshots(source.name, folder, total))
+        fetch = partial(source.fetch, tasks=len(tasks), folder=folder)
+        done = self._engine.map(fetch, tasks, report=self._report_snapshots(source.name, folder, total))
         outcomes = sorted((outcome for each in done for outcome in each), key=lambda outcome: outcome.ticker)
         for remark in coverage.remarks(outcomes):
             _LOG.warning("%s", remark)
@@ -143,24 +142,20 @@ class Ingest:
 
     def _read_shards(self, source: Source, partitions: list[Partition]) -> list[TaskResult]:
         """For a source whose partitions are whole tickers: each task writes one shard."""
-        data = self._step.data
-
-        def make(numbered: tuple[int, Partition]) -> TaskResult:
-            number, partition = numbered
-            table = bars.sort(bars.conform(source.read(partition), bars.BARS))
-            return write_shard(data, "bars", number, table)
-
-        return self._spark.map(make, list(enumerate(partitions)), units=rows_of, report=self._report_rows)
+        task = Chain(source.read, [Ingested(self._step.data)])
+        numbered = list(enumerate(partitions))
+        done = self._engine.map(task, numbered, units=rows_of_first, report=self._report_rows)
+        return [results[0] for results in done]
 
     def _read_unordered(self, source: UnorderedSource, requested: tuple[str, ...] | None) -> list[TaskResult]:
         """For files of any layout."""
         reading = self._report_reading(source)
         exclude = self._step.context.config.universe.exclude
-        tickers, whole = unordered.find_universe(self._spark, source, requested, exclude, reading)
+        tickers, whole = unordered.find_universe(self._engine, source, requested, exclude, reading)
         if whole is not None:
             return self._read_shards(whole, whole.partitions())
         per_shard = self._market.tickers_per_shard
-        return unordered.shuffle(self._spark, source, tickers, per_shard, self._step.data, self._report_rows, reading)
+        return unordered.shuffle(self._engine, source, tickers, per_shard, self._step.data, self._report_rows, reading)
 
     def _report_reading(self, source: Source | UnorderedSource) -> Callable[[int], None]:
         """Reports how much is being read, and how many partitions are read, until the first rows are counted."""

@@ -15,40 +15,39 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm import __version__, storage
-from cloudlstm.dataset import sequences, window_export
+from cloudlstm.dataset import sequences
 from cloudlstm.dataset.splits import SPLITS
-from cloudlstm.features import FEATURE_NAMES, compute
+from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.calendar_fit import Problem, describe_bars
 from cloudlstm.market.cleaning import quality_gate
-from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series
 from cloudlstm.market.cleaning.gate_problems import Evidence
 from cloudlstm.market.sources.base import Lookable, RemoteSource, open_source
+from cloudlstm.pipeline.engine import Engine, open_engine
 from cloudlstm.pipeline.ingest import STEP, Ingest
-from cloudlstm.pipeline.shard_io import TaskResult, merge_results, read_shard, rows_of, write_shard
-from cloudlstm.pipeline.spark import Spark
+from cloudlstm.pipeline.shard_io import TaskResult, merge_results, read_shard
+from cloudlstm.pipeline.stages import Chain, Cleaned, Featured, Sequenced, Stage, rows_of_first
 from cloudlstm.runs.context import RunContext, StepRun
-from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, total_rows, write_object
+from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, total_rows
 
 _LOG = logging.getLogger(__name__)
 
 
 def run(context: RunContext) -> None:
     """Runs the steps ingest, clean, features and sequences; skips each one that is finished for the same inputs."""
-    with Spark(context.config.spark, app_name=f"cloudlstm {context.paths.run_id}") as spark:
-        run_on(spark, context)
+    with open_engine(context.config, app_name=f"cloudlstm {context.paths.run_id}") as engine:
+        run_on(engine, context)
 
 
-def run_on(spark: Spark, context: RunContext) -> None:
-    """Runs the same steps in an existing Spark application."""
-    pipeline = _Pipeline(spark, context)
+def run_on(engine: Engine, context: RunContext) -> None:
+    """Runs the same steps on an engine that is open already."""
+    pipeline = _Pipeline(engine, context)
     raw = pipeline.ingest()
     cleaned = pipeline.clean(raw)
     features = pipeline.features(cleaned)
@@ -56,10 +55,10 @@ def run_on(spark: Spark, context: RunContext) -> None:
 
 
 class _Pipeline:
-    """The steps of one run, in one Spark application."""
+    """The steps of one run, on one engine."""
 
-    def __init__(self, spark: Spark, context: RunContext) -> None:
-        self._spark, self._context, self._config = spark, context, context.config
+    def __init__(self, engine: Engine, context: RunContext) -> None:
+        self._engine, self._context, self._config = engine, context, context.config
 
     def ingest(self) -> Manifest:
         """Writes the bars of the source as shards of whole tickers."""
@@ -67,7 +66,7 @@ class _Pipeline:
         market = config.market
         requested = universe.requested_tickers(config.universe)
         source = open_source(config, requested)
-        sessions(market.calendar, market.start, market.end)  # fail on a wrong name before the JVM starts
+        sessions(market.calendar, market.start, market.end)  # fail on a wrong name before anything starts
         limits = [requested, sorted(config.universe.exclude)]
         inputs = [source.identity(), *limits, market.start, market.end, market.calendar, market.tickers_per_shard]
 
@@ -79,10 +78,12 @@ class _Pipeline:
             for note in source.look(config.universe.exclude).notes:  # the launcher may have no access to the files
                 _LOG.info("%s", note)
 
-        def work(step: StepRun) -> TaskResult:
-            return Ingest(step, self._spark).run(source, requested)
+        tasks = 2 if isinstance(source, RemoteSource) else len(source.partitions())
 
-        return self._step(STEP, inputs, None, work)
+        def work(step: StepRun) -> TaskResult:
+            return Ingest(step, self._engine).run(source, requested)
+
+        return self._step(STEP, inputs, None, tasks, work)
 
     def clean(self, raw: Manifest) -> Manifest:
         """Writes clean bars and the quarantine, and applies the quality gate."""
@@ -95,19 +96,7 @@ class _Pipeline:
         days = sessions(market.calendar, market.start, as_of)
 
         def work(step: StepRun) -> TaskResult:
-            data = step.data
-
-            def make(numbered: tuple[int, ManifestRow]) -> TaskResult:
-                number, row = numbered
-                cleaned = clean(read_shard(row), config.clean, days)
-                kept = write_shard(data, "bars", number, cleaned.bars)
-                objects = [*kept.objects]
-                if cleaned.quarantine.num_rows:
-                    objects += write_shard(data, "quarantine", number, cleaned.quarantine).objects
-                names = ("counts", "sketches", "examples")
-                return TaskResult(objects, row.rows, {name: getattr(cleaned, name) for name in names})
-
-            results = self._map_shards(make, shards, step)
+            results = self._map_shards(Cleaned(step.data, config.clean, days), shards, step)
             facts = quality_gate.evaluate_gate(
                 (each.facts["counts"] for each in results),
                 universe.requested_tickers(config.universe),
@@ -120,45 +109,24 @@ class _Pipeline:
             return merge_results(results, facts)
 
         inputs = [raw.digest(), config.clean.model_dump(mode="json"), fingerprint(days.tolist())]
-        return self._step("clean", inputs, total_rows(shards), work)
+        return self._step("clean", inputs, total_rows(shards), len(shards), work)
 
     def features(self, cleaned: Manifest) -> Manifest:
         """Computes the features of every bar."""
 
         def work(step: StepRun) -> TaskResult:
-            data = step.data
+            results = self._map_shards(Featured(step.data), cleaned.of_kind("bars"), step)
+            return merge_results(results, {})
 
-            def make(numbered: tuple[int, ManifestRow]) -> TaskResult:
-                number, row = numbered
-                return write_shard(data, "features", number, compute(read_shard(row)))
-
-            return merge_results(self._map_shards(make, cleaned.of_kind("bars"), step), {})
-
-        return self._step("features", [cleaned.digest(), FEATURE_NAMES], total_rows(cleaned.of_kind("bars")), work)
+        shards = cleaned.of_kind("bars")
+        return self._step("features", [cleaned.digest(), FEATURE_NAMES], total_rows(shards), len(shards), work)
 
     def sequences(self, features: Manifest) -> Manifest:
         """Writes TFRecord sequences by split, and single windows as well if dataset.layout is "windows"."""
         config = self._config.dataset
 
         def work(step: StepRun) -> TaskResult:
-            data = step.data
-
-            def make(numbered: tuple[int, ManifestRow]) -> TaskResult:
-                number, row = numbered
-                table = read_shard(row)
-                built = sequences.build(table, config)
-                if config.layout == "windows":
-                    built |= {f"{split}-windows": shard for split, shard in window_export.export(table, config).items()}
-                objects = []
-                for kind, shard in built.items():
-                    if shard.windows:
-                        uri = data.uri(f"{kind}-{number:05d}.tfrecord")
-                        extra = {"sequences": shard.sequences, "bars": shard.bars}
-                        objects.append(write_object(uri, shard.data, kind=kind, rows=shard.windows, extra=extra))
-                facts = {"longest": sequences.longest_segment(table), "dates": _range(table)}
-                return TaskResult(objects, row.rows, facts)
-
-            results = self._map_shards(make, features.objects, step)
+            results = self._map_shards(Sequenced(step.data, config), features.objects, step)
             merged = merge_results(results, {})
             counts = {split: total_rows(row for row in merged.objects if row.kind == split) for split in SPLITS}
             longest = max((each.facts["longest"] for each in results), default=0)
@@ -166,7 +134,7 @@ class _Pipeline:
             return replace(merged, facts={"windows": counts})
 
         inputs = [features.digest(), config.model_dump(mode="json")]
-        return self._step("sequences", inputs, total_rows(features.objects), work)
+        return self._step("sequences", inputs, total_rows(features.objects), len(features.objects), work)
 
     def _sessions_between(self, results: Sequence[TaskResult]) -> NDArray[np.int32]:
         """Returns the sessions from the first to the last date of all shards."""
@@ -175,13 +143,16 @@ class _Pipeline:
             return np.zeros(0, np.int32)
         return sessions(self._config.market.calendar, min(dates), max(dates))
 
-    def _step(self, name: str, inputs: Any, total: int | None, work: Callable[[StepRun], TaskResult]) -> Manifest:
+    def _step(
+        self, name: str, inputs: Any, total: int | None, tasks: int, work: Callable[[StepRun], TaskResult]
+    ) -> Manifest:
         """Runs a step and writes its manifest, or returns the manifest if it is finished for the same inputs.
 
         Args:
             name: The step's name.
             inputs: Everything that its result depends on, JSON-ready.
             total: Rows to process; None if `work` reports its own counts.
+            tasks: About how many tasks it has.
             work: Writes the step's objects.
         """
         step = self._context.step(name, fingerprint([__version__, name, inputs]))
@@ -190,7 +161,7 @@ class _Pipeline:
             step.prune()  # an earlier job may have been killed before this
             step.report(1, 1, "rows", finished=True, skipped=True)
             return known
-        self._spark.context  # noqa: B018 - starts the JVM before the step's time begins
+        self._engine.start(tasks)
         if total is not None:
             step.report(0, total, "rows")
         began = time.monotonic()
@@ -200,7 +171,7 @@ class _Pipeline:
             **result.facts,
             "rows": result.rows,
             "rows_per_s": result.rows / max(seconds, 1e-9),
-            "spark": self._spark.facts(),
+            "engine": self._engine.facts(),
         }
         manifest = step.finish(result.objects, facts, seconds=seconds, began=time.time() - seconds)
         step.prune()
@@ -208,15 +179,15 @@ class _Pipeline:
         _LOG.info("%s: %d rows in %.1f s, %d objects", name, result.rows, seconds, len(result.objects))
         return manifest
 
-    def _map_shards(
-        self, make: Callable[[tuple[int, ManifestRow]], TaskResult], rows: Sequence[ManifestRow], step: StepRun
-    ) -> list[TaskResult]:
+    def _map_shards(self, stage: Stage, rows: Sequence[ManifestRow], step: StepRun) -> list[TaskResult]:
         total = total_rows(rows)
 
         def report(done: int) -> None:
             step.report(done, total, "rows")
 
-        return self._spark.map(make, list(enumerate(rows)), units=rows_of, report=report)
+        task = Chain(read_shard, [stage])
+        done = self._engine.map(task, list(enumerate(rows)), units=rows_of_first, report=report)
+        return [results[0] for results in done]
 
 
 def _evidence(
@@ -241,9 +212,3 @@ def _evidence(
     for each in results:
         examples = each.facts["examples"] | examples  # the first shard with a reason gives its example
     return Evidence(causes, examples, dates, save)
-
-
-def _range(table: pa.Table) -> list[str]:
-    """Returns the first and the last date of a table, ISO; nothing if it has no rows."""
-    first_last = pc.min_max(table.column("date")).as_py()
-    return [date.isoformat() for date in first_last.values() if date]

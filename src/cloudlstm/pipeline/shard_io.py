@@ -30,11 +30,13 @@ class TaskResult:
         objects: The objects that it wrote.
         rows: Rows that it processed, for progress and rates.
         facts: Values for the step's manifest, JSON-ready.
+        seconds: How long it took, in a task that does several steps.
     """
 
     objects: Sequence[ManifestRow]
     rows: int
     facts: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 def rows_of(result: TaskResult) -> int:

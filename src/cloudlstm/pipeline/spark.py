@@ -1,8 +1,4 @@
-"""Runs functions over shards in parallel on Spark.
-
-The only module that imports pyspark. `map` runs a function on each item; `shuffle` collects the pieces of each shard.
-Both report units as tasks finish. A CloudLSTMError raised in a task is raised again in the driver.
-"""
+"""Runs functions over shards in parallel on Spark. The only module that imports pyspark."""
 
 from __future__ import annotations
 
@@ -11,18 +7,17 @@ import logging
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from cloudlstm import errors
 from cloudlstm.config import SparkConfig
+from cloudlstm.pipeline.engine import TASK_TRIES, Item, ReportUnits, Result, reporting
 from cloudlstm.pipeline.spark_errors import (
     JVM_EXIT_S,
-    TASK_TRIES,
     ensure_space,
     errors_as_text,
     jvm_has_ended,
@@ -30,27 +25,15 @@ from cloudlstm.pipeline.spark_errors import (
     start_error,
     to_cloudlstm_error,
 )
+from cloudlstm.pipeline.worker_pool import ALLOCATOR
 
 _LOG = logging.getLogger(__name__)
-
-# Tasks allocate arrays of tens of MiB again and again. By default glibc returns each to the system, and the page faults
-# take as long as the work itself. With these settings workers keep freed memory (no effect without glibc).
-_ALLOCATOR = {
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
-}
 
 _TASKS_PER_CORE = 4
 """Enough to balance cores of different speed; each task costs about 65 ms of a core."""
 
 _GATEWAY = "PYSPARK_GATEWAY_PORT"
 """Set by spark-submit: the port of the driver's JVM."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-ReportUnits = Callable[[int], None]
-"""Called in the driver with the number of units done so far."""
 
 
 class Spark:
@@ -95,6 +78,10 @@ class Spark:
             )  # fmt: skip
         return self._started
 
+    def start(self, tasks: int) -> None:  # noqa: ARG002
+        """Starts the application, whatever the number of tasks."""
+        self.context  # noqa: B018 - starts it
+
     @property
     def cores(self) -> int:
         """Tasks that run at the same time."""
@@ -104,6 +91,7 @@ class Spark:
         """Facts about the application for the manifest."""
         context = self.context
         return {
+            "name": "spark",
             "version": context.version,
             "master": context.master,
             "cores": context.defaultParallelism,
@@ -132,7 +120,7 @@ class Spark:
         if str(conf.get("spark.master")).startswith("local"):
             conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
             conf.set("spark.authenticate", "true")  # other users reach that address; Spark makes the secret
-        for name, value in _ALLOCATOR.items():
+        for name, value in ALLOCATOR.items():
             conf.setIfMissing(f"spark.executorEnv.{name}", value)
             os.environ.setdefault(name, value)  # workers of a local master inherit the driver's environment
         conf.setIfMissing("spark.ui.enabled", "false")
@@ -154,14 +142,7 @@ class Spark:
         units: Callable[[Result], int] = lambda _: 1,
         report: ReportUnits | None = None,
     ) -> list[Result]:
-        """The results of `function` for all items, in their order, computed on all cores.
-
-        Args:
-            function: Picklable; runs on executors.
-            items: Its arguments.
-            units: The units of a finished task, for the progress.
-            report: Receives the units done so far.
-        """
+        """The results of `function` for all items, in their order; see `Engine.map`."""
         if not items:
             return []
         done = self.context.accumulator(0)
@@ -186,17 +167,7 @@ class Spark:
         report: ReportUnits | None = None,
         report_split: ReportUnits | None = None,
     ) -> list[Result]:
-        """Splits every item into pieces by shard, then joins the pieces of each shard in the order of the items.
-
-        Args:
-            split: Returns the (shard number, piece) pairs of an item; runs on executors.
-            items: The items, each in its own task.
-            join: Makes a shard from its number and its pieces; runs on executors, also for a shard without pieces.
-            n_shards: The number of shards.
-            units: The units of a finished shard, for the progress.
-            report: Receives the units done so far.
-            report_split: Receives the number of items that have been split, until the first shard is finished.
-        """
+        """Splits every item, then joins the pieces of each shard; see `Engine.shuffle`."""
         done, read = self.context.accumulator(0), self.context.accumulator(0)
 
         def cut(numbered: tuple[int, Item]) -> Iterator[tuple[int, tuple[int, int, bytes]]]:
@@ -228,19 +199,9 @@ class Spark:
 
     def _collect(self, dataset: Callable[[], Any], done: Any, report: ReportUnits | None) -> list[Any]:
         """Creates and collects a dataset, while a thread reports the accumulator `done`."""
-        stop = threading.Event()
-
-        def watch() -> None:
-            while report and not stop.wait(0.3):
-                report(done.value)
-
-        watcher = threading.Thread(target=watch, name="spark-progress", daemon=True)
-        watcher.start()
         try:
-            collected: list[Any] = dataset().collect()
+            with reporting(lambda: report(done.value) if report else None):
+                collected: list[Any] = dataset().collect()
         except Exception as error:
             raise to_cloudlstm_error(error) from error
-        finally:
-            stop.set()
-            watcher.join()
         return collected

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from cloudlstm import errors
+from cloudlstm.pipeline.engine import TASK_TRIES
 
 NO_SPACE = "No space left on device"
 _WORKER_DIED = "Python worker exited unexpectedly"
@@ -20,9 +21,6 @@ _NO_GATEWAY = "Java gateway process exited"
 _START_BYTES = 1 << 18
 JVM_EXIT_S = 1.0
 """A killed JVM closes its connections up to this long before its process ends."""
-
-TASK_TRIES = 3
-"""Tries of a task before the job fails; the death of a worker costs one try."""
 
 
 class errors_as_text:  # noqa: N801 - reads as a statement

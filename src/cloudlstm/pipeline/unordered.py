@@ -14,8 +14,8 @@ import pyarrow as pa
 from cloudlstm.market import universe
 from cloudlstm.market.sources.base import Partition, Reader, Source, UnorderedSource
 from cloudlstm.pipeline import shard_io
+from cloudlstm.pipeline.engine import Engine
 from cloudlstm.pipeline.shard_io import TaskResult, rows_of, write_shard
-from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.context import StepData
 
 _SURVEYS_PER_CORE = 8
@@ -23,7 +23,7 @@ _SURVEYS_PER_CORE = 8
 
 
 def find_universe(
-    engine: Spark,
+    engine: Engine,
     source: UnorderedSource,
     requested: Sequence[str] | None,
     exclude: Sequence[str],
@@ -50,7 +50,7 @@ def find_universe(
 
 
 def shuffle(
-    engine: Spark,
+    engine: Engine,
     source: UnorderedSource,
     tickers: Sequence[str],
     tickers_per_shard: int,

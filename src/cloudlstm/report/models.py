@@ -22,7 +22,7 @@ from cloudlstm.report.run_models import (
     Training,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """5 adds the cost of machines, and drops benchmark.cost_usd, which was always null. 4 adds the Clark-West test and R²
 by label; in all means every date weighs the same; dates of the data and the splits are those that occur, or null.
 3 renames usual_miss_price to typical_error_price."""
@@ -234,7 +234,7 @@ class ReportSummary(Row):
 class Report(Row):
     """Results of a run. Null is a value that is unknown or cannot be computed; there is no NaN."""
 
-    schema_version: Literal[5]
+    schema_version: Literal[6]
     run_id: str
     created: str = Field(description="UTC, ISO 8601")
     headline: str = Field(description="The result in a few sentences")

@@ -160,13 +160,14 @@ class Timeline(Row):
     spans: tuple[Span, ...] = ()
 
 
-class Spark(Row):
-    """The Spark application of the prepare job."""
+class Engine(Row):
+    """What ran the data steps: a Spark application, or processes of one machine."""
 
+    name: Literal["spark", "local"]
     version: str | None = None
     master: str | None = None
     cores: int | None = None
-    start_s: Number = Field(default=None, description="Start of the application, not counted in the steps")
+    start_s: Number = Field(default=None, description="Its start, not counted in the steps")
 
 
 class Benchmark(Row):
@@ -179,7 +180,7 @@ class Benchmark(Row):
     single_worker_windows_per_s: Number = None
     speed_up: Number = Field(default=None, description="Against one worker")
     efficiency: Number = Field(default=None, description="Speed-up / workers")
-    spark: Spark | None
+    engine: Engine | None
 
 
 class UsedMachines(Row):

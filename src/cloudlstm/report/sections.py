@@ -21,12 +21,12 @@ from cloudlstm.report.run_models import (
     Coverage,
     Data,
     DroppedLabels,
+    Engine,
     Environment,
     Epoch,
     Quality,
     RejectedBars,
     Seeds,
-    Spark,
     Split,
     TickerQuality,
     Training,
@@ -161,13 +161,13 @@ def benchmark_section(config: RunConfig, manifests: Manifests) -> Benchmark:
     """Workers and speed of training. One run alone has no speed-up."""
     facts = facts_of(manifests.get("train"))
     devices = facts.get("devices") or [None]
-    spark = facts_of(manifests.get("ingest")).get("spark")
+    engine = facts_of(manifests.get("ingest")).get("engine")
     return Benchmark(
         workers=facts.get("workers", config.train.workers or 1),
         replicas=facts.get("replicas"),
         device=devices[0] and str(devices[0]).split(":")[0],
         train_windows_per_s=facts.get("windows_per_s"),
-        spark=Spark.model_validate(spark) if isinstance(spark, Mapping) else None,
+        engine=Engine.model_validate(engine) if isinstance(engine, Mapping) else None,
     )
 
 

@@ -27,6 +27,11 @@ _STARTS = {
     "train": ("start of training", "the end of the job before, then the workers' processes and TensorFlow's import"),
 }
 
+_ENGINE_STARTS = {
+    "spark": ("start of Spark", "the JVM and Spark's context"),
+    "local": ("start of workers", "the processes of the data steps and their imports"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -99,18 +104,19 @@ def timeline(manifests: Mapping[str, Manifest | None], timing: Timing) -> Timeli
             ran.append((step, start, seconds))
     if not ran:
         return Timeline()
-    zero = timing.submitted or ran[0][1] - _spark_start_s(manifests, ran[0][0].name)
+    zero = timing.submitted or ran[0][1] - _engine_start(manifests, ran[0][0].name)[1]
     at, spans, jobs = zero, [], set[str]()
     for step, start, seconds in ran:
         first_of_job = step.job not in jobs
         jobs.add(step.job)
-        spark = _spark_start_s(manifests, step.name) if first_of_job and step.job == "prepare" else 0.0
-        spark = min(spark, max(start - at, 0.0))
-        if start - spark - at >= SHORTEST_GAP_S:
+        engine, engine_s = _engine_start(manifests, step.name) if first_of_job and step.job == "prepare" else ("", 0.0)
+        engine_s = min(engine_s, max(start - at, 0.0))
+        if start - engine_s - at >= SHORTEST_GAP_S:
             name, what = _STARTS[step.job] if first_of_job else ("between steps", "reading and writing the run folder")
-            spans.append(_span(name, "start" if first_of_job else "wait", what, at - zero, start - spark - at))
-        if spark:
-            spans.append(_span("start of Spark", "start", "the JVM and Spark's context", start - spark - zero, spark))
+            spans.append(_span(name, "start" if first_of_job else "wait", what, at - zero, start - engine_s - at))
+        if engine_s:
+            name, what = _ENGINE_STARTS.get(engine, _ENGINE_STARTS["spark"])
+            spans.append(_span(name, "start", what, start - engine_s - zero, engine_s))
         spans.append(_span(step.name, "step", step.title, start - zero, seconds))
         at = max(at, start + seconds)
     return Timeline(began=iso_time(zero), seconds=round(at - zero, 3), spans=tuple(spans))
@@ -122,11 +128,13 @@ def _span(name: str, kind: Literal["step", "start", "wait"], what: str, begin: f
     )  # fmt: skip
 
 
-def _spark_start_s(manifests: Mapping[str, Manifest | None], step: str) -> float:
-    """Seconds that Spark took to start before a step; 0.0 if unknown."""
+def _engine_start(manifests: Mapping[str, Manifest | None], step: str) -> tuple[str, float]:
+    """The name of the engine of the data steps, and the seconds that it took to start before a step; 0.0 if unknown."""
     manifest = manifests.get(step)
-    spark = manifest.facts.get("spark") if manifest else None
-    return float(spark.get("start_s") or 0.0) if isinstance(spark, Mapping) else 0.0
+    engine = manifest.facts.get("engine") if manifest else None
+    if not isinstance(engine, Mapping):
+        return "", 0.0
+    return str(engine.get("name")), float(engine.get("start_s") or 0.0)
 
 
 def iso_time(epoch_s: float) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cloudlstm import storage
-from cloudlstm.errors import StorageError, TargetError
+from cloudlstm.errors import StorageError, TargetError, UsageError
 from cloudlstm.runs.paths import join
 from cloudlstm.targets.bundle.wheelhouse import Wheelhouse
 from cloudlstm.targets.document import TargetConfig
@@ -43,7 +43,8 @@ def checks(
         root: Root of runs.
         workers: Number of trainers that the run needs.
     """
-    found: dict[str, Callable[[], str]] = {
+    found: dict[str, Callable[[], str]] = {"engine": lambda: engine(config)} if config else {}
+    found |= {
         "credentials": account.credentials,
         "bucket": lambda: storage_rights(root),
         "cluster": lambda: cluster(spark, target),
@@ -55,6 +56,20 @@ def checks(
     if config:
         found["source"] = lambda: source(target, config)
     return found
+
+
+def engine(config: RunConfig) -> str:
+    """Checks that the run prepares its data with Spark, which is what a cluster runs.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if config.prepare.engine != "spark":
+        raise UsageError(
+            f"prepare.engine={config.prepare.engine} runs on this machine only; the cluster of a target runs Spark",
+            hint="leave prepare.engine out, or submit without --target",
+        )
+    return "data steps run on Spark"
 
 
 def storage_rights(root: str) -> str:

@@ -75,13 +75,14 @@ class LocalTarget:
         """Returns the processes of a job: one driver for "prepare", one process a worker for "train"."""
         argv = [sys.executable, str(asset("jobs", f"{job}.py")), paths.uri]
         if job == "prepare":
-            env = {
-                "PYSPARK_PYTHON": sys.executable,
-                "PYSPARK_SUBMIT_ARGS": f"--driver-memory {config.spark.driver_memory_mib}m pyspark-shell",
-                "SPARK_LOCAL_IP": "127.0.0.1",
-                "JAVA_HOME": "${java.home}",
-                ATTEMPT: "${attempt}",
-            }
+            env = {ATTEMPT: "${attempt}"}
+            if config.prepare.engine == "spark":
+                env |= {
+                    "PYSPARK_PYTHON": sys.executable,
+                    "PYSPARK_SUBMIT_ARGS": f"--driver-memory {config.spark.driver_memory_mib}m pyspark-shell",
+                    "SPARK_LOCAL_IP": "127.0.0.1",
+                    "JAVA_HOME": "${java.home}",
+                }
             return {"job": job, "processes": [{"worker": "driver", "argv": argv, "env": env}]}
         workers = config.train.workers or self.workers
         addresses = [f"127.0.0.1:${{port.{index}}}" for index in range(workers)]
@@ -247,7 +248,7 @@ class LocalJob:
 def _values_of_placeholders(request: Request) -> dict[str, str]:
     """Returns the values of the request's placeholders: free ports, and Java's home."""
     values = {}
-    if request["job"] == "prepare":
+    if any("JAVA_HOME" in process["env"] for process in request["processes"]):
         values["java.home"] = str(find_java().home)
     sockets = [socket.socket() for _ in request["processes"]]
     for index, opened in enumerate(sockets):

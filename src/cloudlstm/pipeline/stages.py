@@ -1,0 +1,147 @@
+"""What each step does with one shard, and a chain of steps on one shard.
+
+A stage takes the rows of a shard, writes what its step keeps, and returns the rows for the next stage. So one task can
+carry a shard through several steps and read it once. Stages are picklable; they run in worker processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cloudlstm.config import CleanConfig, DatasetConfig
+from cloudlstm.dataset import sequences, window_export
+from cloudlstm.features import compute
+from cloudlstm.market import bars
+from cloudlstm.market.cleaning.clean import clean
+from cloudlstm.pipeline.shard_io import TaskResult, write_shard
+from cloudlstm.runs.context import StepData
+from cloudlstm.runs.manifest import write_object
+
+
+class Stage(Protocol):
+    """The work of one step on one shard."""
+
+    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+        """Returns what it wrote, and the rows for the next stage.
+
+        Args:
+            number: The shard's number.
+            table: The shard's rows.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A task: reads one shard and carries it through stages.
+
+    Attributes:
+        read: Returns the rows of an item.
+        stages: In their order.
+    """
+
+    read: Callable[[Any], pa.Table]
+    stages: Sequence[Stage]
+
+    def __call__(self, numbered: tuple[int, Any]) -> list[TaskResult]:
+        """The result of each stage, with the seconds that it took; the first one's include reading.
+
+        Args:
+            numbered: The shard's number, and the item to read.
+        """
+        number, item = numbered
+        results = []
+        began = time.perf_counter()
+        table = self.read(item)
+        for stage in self.stages:
+            result, table = stage(number, table)
+            ended = time.perf_counter()
+            results.append(replace(result, seconds=ended - began))
+            began = ended
+        return results
+
+
+def rows_of_first(results: Sequence[TaskResult]) -> int:
+    """The rows that the first stage of a chain processed."""
+    return results[0].rows
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The step "ingest" for bars of whole tickers: sorts them and writes them."""
+
+    data: StepData
+
+    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+        table = bars.sort(bars.conform(table, bars.BARS))
+        return write_shard(self.data, "bars", number, table), table
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """The step "clean": writes clean bars and the quarantine, and counts rows for the quality gate.
+
+    Attributes:
+        data: Where to write.
+        config: The limits of the rules.
+        sessions: All sessions up to the last bar of the data set, as days since 1970-01-01, sorted.
+    """
+
+    data: StepData
+    config: CleanConfig
+    sessions: NDArray[np.int32]
+
+    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+        cleaned = clean(table, self.config, self.sessions)
+        objects = [*write_shard(self.data, "bars", number, cleaned.bars).objects]
+        if cleaned.quarantine.num_rows:
+            objects += write_shard(self.data, "quarantine", number, cleaned.quarantine).objects
+        facts = {name: getattr(cleaned, name) for name in ("counts", "sketches", "examples")}
+        return TaskResult(objects, table.num_rows, facts), cleaned.bars
+
+
+@dataclass(frozen=True, slots=True)
+class Featured:
+    """The step "features": computes the features of every bar."""
+
+    data: StepData
+
+    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+        features = compute(table)
+        return write_shard(self.data, "features", number, features), features
+
+
+@dataclass(frozen=True, slots=True)
+class Sequenced:
+    """The step "sequences": TFRecord by split, and single windows as well if dataset.layout is "windows"."""
+
+    data: StepData
+    config: DatasetConfig
+
+    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+        built = sequences.build(table, self.config)
+        if self.config.layout == "windows":
+            exported = window_export.export(table, self.config)
+            built |= {f"{split}-windows": shard for split, shard in exported.items()}
+        objects = []
+        for kind, shard in built.items():
+            if shard.windows:
+                uri = self.data.uri(f"{kind}-{number:05d}.tfrecord")
+                extra = {"sequences": shard.sequences, "bars": shard.bars}
+                objects.append(write_object(uri, shard.data, kind=kind, rows=shard.windows, extra=extra))
+        facts = {"longest": sequences.longest_segment(table), "dates": _range(table)}
+        return TaskResult(objects, table.num_rows, facts), table
+
+
+def _range(table: pa.Table) -> list[str]:
+    """The first and the last date of a table, ISO; nothing if it has no rows."""
+    first_last = pc.min_max(table.column("date")).as_py()
+    return [date.isoformat() for date in first_last.values() if date]

@@ -1,0 +1,229 @@
+"""Worker processes of this machine, as the driver sees them: starts them, gives them tasks, replaces those that die."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any, cast
+
+from cloudlstm import errors
+from cloudlstm.pipeline.engine import TASK_TRIES
+from cloudlstm.pipeline.worker_server import FUNCTION, ITEM, describe
+
+_LOG = logging.getLogger(__name__)
+
+_SERVER = "cloudlstm.pipeline.worker_server"
+_START_S = 120.0
+"""How long the server may take to import its modules, on a machine that is very busy."""
+_END_S = 5.0
+
+# Tasks allocate arrays of tens of MiB again and again. By default glibc returns each to the system, and the page faults
+# take as long as the work itself. With these settings workers keep freed memory (no effect without glibc).
+ALLOCATOR = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+}
+
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""The server forks, so it must have one thread; and each worker has one core."""
+
+
+class WorkerPool:
+    """Up to `processes` workers, forked by a server process of their own.
+
+    Args:
+        processes: The number of workers.
+        modules: What the server imports before it forks, so that no worker has to.
+
+    Attributes:
+        start_seconds: How long the server took to start.
+    """
+
+    def __init__(self, processes: int, modules: Sequence[str]) -> None:
+        self._processes, self._modules = processes, modules
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._workers: list[Connection] = []
+        self.start_seconds = 0.0
+
+    def start(self) -> None:
+        """Starts the server unless it runs, and waits until it is ready.
+
+        Raises:
+            MachineError: it does not start.
+        """
+        if self._server and self._server.poll() is None:
+            return
+        self._end_server()
+        began = time.monotonic()
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", _SERVER, str(theirs.fileno()), *self._modules]
+        path = os.pathsep.join(filter(None, sys.path))
+        ours.settimeout(_START_S)
+        try:
+            with theirs:
+                self._server = subprocess.Popen(
+                    command,
+                    env={**ALLOCATOR, **os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                )
+            self._control = ours
+            ready = ours.recv(1)
+        except OSError as error:
+            ready, reason = b"", str(error)
+        else:
+            reason = "it ended; `cloudlstm logs` shows its output"
+        if not ready:
+            ours.close()
+            self._end_server()
+            raise errors.MachineError(
+                f"the processes of prepare did not start: {reason}",
+                hint="free memory, or raise the limit on it or on processes (ulimit -v, ulimit -u, a container's)",
+            )
+        ours.settimeout(None)
+        self.start_seconds = time.monotonic() - began
+
+    def close(self) -> None:
+        """Ends the server and all workers at once, whatever they are doing."""
+        for connection in self._workers:
+            connection.close()
+        self._workers.clear()
+        self._end_server()
+
+    def _end_server(self) -> None:
+        if self._control:
+            self._control.close()
+            self._control = None
+        if self._server:
+            try:
+                self._server.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+            self._server = None
+
+    def run(self, function: Callable[[Any], Any], items: Sequence[Any], done: Callable[[Any], None]) -> list[Any]:
+        """The results of a function for all items, in their order.
+
+        Args:
+            function: Picklable.
+            items: Its arguments, picklable.
+            done: Called with each result as it arrives.
+
+        Raises:
+            CloudLSTMError: a task raised it, or a task killed its worker TASK_TRIES times.
+        """
+        self.start()
+        try:
+            return _Round(self, FUNCTION + pickle.dumps(function), items, done).run()
+        except BaseException:
+            self.close()  # other tasks are still running
+            raise
+
+    def take(self, wanted: int) -> list[Connection]:
+        """As many workers as are wanted, at most `processes`."""
+        while len(self._workers) < min(wanted, self._processes):
+            self.add()
+        return self._workers[:wanted]
+
+    def add(self) -> Connection:
+        """A new worker."""
+        self.start()
+        ours, theirs = socket.socketpair()
+        with theirs, suppress(OSError):  # if the server has died, the round finds a dead worker
+            if self._control:
+                socket.send_fds(self._control, [b"w"], [theirs.fileno()])
+        self._workers.append(Connection(ours.detach()))
+        return self._workers[-1]
+
+    def replace(self, dead: Connection) -> Connection:
+        """A new worker instead of one that has died."""
+        self._workers.remove(dead)
+        dead.close()
+        return self.add()
+
+
+class _Round:
+    """One function on many items."""
+
+    def __init__(self, pool: WorkerPool, function: bytes, items: Sequence[Any], done: Callable[[Any], None]) -> None:
+        self._pool, self._function, self._items, self._done = pool, function, items, done
+        self._waiting = deque(range(len(items)))
+        self._at_work: dict[Connection, int] = {}
+        self._deaths = [0] * len(items)
+        self._results: list[Any] = [None] * len(items)
+
+    def run(self) -> list[Any]:
+        for worker in self._pool.take(len(self._items)):
+            self._begin(worker)
+        while self._at_work:
+            for ready in wait(list(self._at_work)):
+                self._receive(cast(Connection, ready))
+        return self._results
+
+    def _begin(self, worker: Connection) -> None:
+        """Gives the function and the first item to a worker."""
+        with suppress(OSError):  # if it has died, _receive finds out
+            worker.send_bytes(self._function)
+        self._give(worker)
+
+    def _give(self, worker: Connection) -> None:
+        """Gives the next item to a worker, if there is one."""
+        if self._waiting:
+            number = self._waiting.popleft()
+            self._at_work[worker] = number
+            with suppress(OSError):
+                worker.send_bytes(ITEM + pickle.dumps(self._items[number], pickle.HIGHEST_PROTOCOL))
+
+    def _receive(self, worker: Connection) -> None:
+        number = self._at_work.pop(worker)
+        try:
+            result, failure = worker.recv()
+        except (EOFError, OSError):
+            self._waiting.appendleft(number)
+            self._count_death(number)
+            self._begin(self._pool.replace(worker))
+            return
+        if failure:
+            raise to_error(failure)
+        self._results[number] = result
+        self._done(result)
+        self._give(worker)
+
+    def _count_death(self, number: int) -> None:
+        self._deaths[number] += 1
+        _LOG.warning("a worker process of prepare was killed; its task starts again")
+        if self._deaths[number] == TASK_TRIES:
+            raise errors.JobError(
+                f"a worker process was killed, {TASK_TRIES} times in one task",
+                hint="a smaller market.tickers_per_shard if memory ran out; see `cloudlstm logs`",
+            )
+
+
+def run_here(function: Callable[[Any], Any], items: Sequence[Any], done: Callable[[Any], None]) -> list[Any]:
+    """The same as `WorkerPool.run` in this process, one item after the other."""
+    results = []
+    for item in items:
+        try:
+            results.append(function(item))
+        except Exception as error:
+            raise to_error(describe(error)) from error
+        done(results[-1])
+    return results
+
+
+def to_error(text: str) -> errors.CloudLSTMError:
+    """The error in a text of `worker_server.describe`."""
+    lines = text.splitlines() or [""]
+    return errors.from_mark(text) or errors.JobError(f"a task failed: {lines[-1]}", hint="see `cloudlstm logs`")
