@@ -4,6 +4,7 @@ import inspect
 
 from cloudlstm import __version__
 from cloudlstm.cli import terminal
+from cloudlstm.cli.benchmark import benchmark
 from cloudlstm.cli.flags import parse_switch, parse_text
 from cloudlstm.cli.reading import logs, on_run, report, runs, status
 from cloudlstm.cli.submit import Deferred, predict, submit
@@ -163,10 +164,8 @@ def version() -> Deferred:
     return Deferred(work)
 
 
-COMMANDS = {
-    each.__name__: each
-    for each in (submit, status, logs, cancel, report, runs, predict, delete, doctor, down, completion, version)
-}
+_ON_RUNS = (submit, status, logs, cancel, report, runs, predict, benchmark, delete)
+COMMANDS = {each.__name__: each for each in (*_ON_RUNS, doctor, down, completion, version)}
 
 SWITCHES = frozenset(
     f"--{flag.name.replace('_', '-')}"

@@ -10,12 +10,16 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from cloudlstm.benchmark.matrix import ENGINES, Matrix
 from cloudlstm.cli.help import arguments, flag_name, parameters, summary
 from cloudlstm.config import fields
 
 SHELLS = ("bash", "zsh", "fish")
 _FILES = ("--config", "--root", "--target", "market.path", "universe.path", "train.cache_dir", "train.weights")
 """Flags and settings whose value is a file or a folder."""
+
+MATRIX = tuple(Matrix.model_fields)
+"""The words of a benchmark's matrix."""
 
 Commands = Mapping[str, Callable[..., Any]]
 
@@ -157,6 +161,8 @@ def _fish(commands: Commands) -> Iterator[str]:
 
 def _first_words(name: str) -> tuple[str, ...]:
     """The words that may follow a command, other than runs, flags and settings."""
+    if name == "benchmark":
+        return tuple(f"{each}=" for each in MATRIX)
     return SHELLS if name == "completion" else ()
 
 
@@ -172,7 +178,7 @@ def _takes(command: Callable[..., Any], *names: str) -> bool:
 
 def _choices() -> dict[str, list[str]]:
     """The settings with few values."""
-    found = {name: fields.choices(name.split(".")) for name in fields.names()}
+    found = {name: fields.choices(name.split(".")) for name in fields.names()} | {"engines": list(ENGINES)}
     return {name: values for name, values in found.items() if values}
 
 

@@ -1,10 +1,12 @@
-"""`cloudlstm report --to` and `--open`: copies of a report on this machine, and the browser that shows it."""
+"""`cloudlstm report --to` and `--open`: copies of results on this machine, and the browser that shows their page."""
 
 from __future__ import annotations
 
 import os
 import sys
 import webbrowser
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloudlstm import storage
@@ -13,54 +15,78 @@ from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.storage.local import disk_errors, new_file, user_cache
 
-_PAGE = "report.html"
-_NAMES = (_PAGE, "report.json", "forecasts.csv", "forecasts.parquet")
+_NAMES = ("report.html", "report.json", "forecasts.csv", "forecasts.parquet")
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 """Variables of which one is set where a browser can open a window."""
 
 
-def show_copies(paths: RunPaths, *, folder: str | None, to_open: bool) -> int:
-    """Copies a report, opens it, or both.
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The files of a finished run or benchmark.
+
+    Attributes:
+        name: Its id.
+        files: File name -> URI; the page is the first one, and of the others those that exist are copied.
+        missing: The error if there is no page.
+    """
+
+    name: str
+    files: Mapping[str, str]
+    missing: UsageError
+
+    @property
+    def page(self) -> str:
+        """The name of the page."""
+        return next(iter(self.files))
+
+
+def results_of(paths: RunPaths) -> Results:
+    """The files of the report of a run."""
+    return Results(paths.run_id, {name: paths.report(name) for name in _NAMES}, missing(paths))
+
+
+def show_copies(results: Results, *, folder: str | None, to_open: bool) -> int:
+    """Copies results, opens their page, or both.
 
     Args:
-        paths: The run.
-        folder: The folder for report.html, report.json and the tables of forecasts; None for no copies.
+        results: The files.
+        folder: The folder for the copies; None for no copies.
         to_open: Whether to open the page in the browser. Without `folder`, a page in a bucket is copied into the cache.
     """
     if folder is None:
-        page = _local_page(paths)
+        page = _local_page(results)
     else:
-        page = copy_report(paths, Path(folder))
+        page = copy_results(results, Path(folder))
         terminal.write(f"copied to {page.parent}\n")
     if to_open:
         _open(page)
     return 0
 
 
-def copy_report(paths: RunPaths, folder: Path) -> Path:
-    """Copies the files of a report into a folder, which is made if it does not exist. Returns the path of the page.
+def copy_results(results: Results, folder: Path) -> Path:
+    """Copies results into a folder, which is made if it does not exist. Returns the path of the page.
 
     Raises:
-        UsageError: The run has no report, or the folder has another file of the same name; then nothing is copied.
+        UsageError: There is no page, or the folder has another file of the same name; then nothing is copied.
     """
     contents = {}
-    for name in _NAMES:
+    for name, uri in results.files.items():
         try:
-            contents[name] = storage.read(paths.report(name))
+            contents[name] = storage.read(uri)
         except ObjectNotFoundError:
-            if name == _PAGE:
-                raise missing(paths) from None
+            if name == results.page:
+                raise results.missing from None
     folder = folder.expanduser().absolute()
     with disk_errors(f"copy the report to {folder}"):
         for name, content in contents.items():
             file = folder / name
             if os.path.lexists(file) and not (file.is_file() and file.read_bytes() == content):
-                raise UsageError(f"{file} is there already and differs", hint=f"--to={folder / paths.run_id}")
+                raise UsageError(f"{file} is there already and differs", hint=f"--to={folder / results.name}")
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             with new_file(folder / name) as stream:
                 stream.write(content)
-    return folder / _PAGE
+    return folder / results.page
 
 
 def missing(paths: RunPaths) -> UsageError:
@@ -68,18 +94,18 @@ def missing(paths: RunPaths) -> UsageError:
     return UsageError(f"run {paths.run_id} has no report yet", hint=f"cloudlstm status {paths.run_id}")
 
 
-def _local_page(paths: RunPaths) -> Path:
-    """The page of a run on this disk, or a copy of it in the user's cache."""
-    uri = paths.report(_PAGE)
+def _local_page(results: Results) -> Path:
+    """The page on this disk, or a copy of it in the user's cache."""
+    uri = results.files[results.page]
     if storage.scheme_of(uri) == "file":
         if not storage.exists(uri):
-            raise missing(paths)
+            raise results.missing
         return Path(uri.removeprefix("file://"))
-    page = user_cache("reports", f"{paths.run_id}.html")
+    page = user_cache("reports", f"{results.name}.html")
     try:
         content = storage.read(uri)
     except ObjectNotFoundError:
-        raise missing(paths) from None
+        raise results.missing from None
     with disk_errors(f"copy the report to {page}"):
         page.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with new_file(page) as stream:

@@ -87,8 +87,8 @@ def estimate(target: TargetConfig, config: RunConfig, tickers: int | None) -> Es
     """
     workers, table = config.train.workers or 1, prices(target.cloud)
     spark, trainers = costs.spark_rate(target), costs.trainer_rate(target, workers, config.trainers.usd_per_hour)
-    hours = _hours_of(config, tickers, workers)
-    prepare_h, train_h = hours or (None, None)
+    hours = hours_of_work(config, tickers, workers)
+    prepare_h, train_h = (None, None) if hours is None else (START_H + hours[0], START_H + hours[1])
     most_h = min(config.trainers.max_hours or target.max_hours, target.max_hours)
     train_h = None if train_h is None else min(train_h, most_h)
     idle_h = target.spark_idle_minutes / 60.0
@@ -123,19 +123,21 @@ def _endpoints(target: TargetConfig) -> int:
     return int(target.spark_release.startswith("emr-spark-")) + without_nat
 
 
-def _hours_of(config: RunConfig, tickers: int | None, workers: int) -> tuple[float, float] | None:
-    """Returns the hours of prepare and of training; None if the number of tickers is not known."""
+def hours_of_work(config: RunConfig, tickers: int | None, workers: int) -> tuple[float, float] | None:
+    """Returns the hours of prepare and of training without their start; None if the number of tickers is not known."""
     if tickers is None:
         return None
+    rows, windows = units_by_ticker(config)
+    return tickers * rows / ROWS_PER_S / _HOUR_S, tickers * windows / (WINDOWS_PER_S * workers) / _HOUR_S
+
+
+def units_by_ticker(config: RunConfig) -> tuple[int, int]:
+    """Returns how many bars of one ticker prepare reads, and on how many of its windows all epochs train, at most."""
     market, dataset = config.market, config.dataset
-    rows = tickers * len(session_days(market.calendar, market.start, market.end))
+    rows = len(session_days(market.calendar, market.start, market.end))
     first, last = market.start, min(dataset.train_end, market.end)
     sessions = len(session_days(market.calendar, first, last)) if last - first > dt.timedelta(days=14) else 0
-    seen = tickers * max(sessions - dataset.window_bars, 0) * config.train.epochs
-    return (
-        START_H + rows / ROWS_PER_S / _HOUR_S,
-        START_H + seen / (WINDOWS_PER_S * workers) / _HOUR_S,
-    )
+    return rows, max(sessions - dataset.window_bars, 0) * config.train.epochs
 
 
 def _notes(

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from cloudlstm import storage
+from cloudlstm.benchmark.paths import BenchmarkPaths, benchmark_ids
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
 from cloudlstm.runs.attempts import latest_attempt
@@ -103,6 +104,26 @@ def chosen_id(name: str, ids: Sequence[str], root: str) -> str:
     if not found:
         raise UsageError(f"no run {name} in {root}", hint=f"cloudlstm runs --root={root}")
     raise UsageError(f"{name!r} fits more than one run: {', '.join(found[:5])}", hint="more letters of its id")
+
+
+def find_benchmark(root: str | None, name: str) -> BenchmarkPaths | None:
+    """The benchmark that a word names: its URI, its id, or a part that only one has; None if it names none, or a run.
+
+    Args:
+        root: The folder of all runs, as typed.
+        name: What was typed.
+    """
+    if "://" in name:
+        paths = BenchmarkPaths(storage.absolute(name).rstrip("/"))
+        return paths if storage.exists(paths.matrix) else None
+    base = root_uri(root)
+    ids = benchmark_ids(base)
+    if name in ids:
+        return BenchmarkPaths.of(base, name)
+    found = [each for each in ids if name in each]
+    if len(found) != 1 or any(name in run_id for run_id in run_ids(base)):
+        return None
+    return BenchmarkPaths.of(base, found[0])
 
 
 def is_finished(paths: RunPaths) -> bool:

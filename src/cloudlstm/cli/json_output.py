@@ -106,16 +106,32 @@ class RunRow(Document):
     labels: int | None
 
 
+class BenchmarkRow(Document):
+    """One benchmark in `runs --json`."""
+
+    benchmark: str
+    uri: str
+    created: Time
+    """When its results were written; null if there are none yet."""
+    cells: int
+    equal: int
+    """Cells whose results are equal, so that their times count."""
+    target: str | None
+
+
 class RunList(Document):
     """`runs --json`."""
 
     root: str
     runs: tuple[RunRow, ...]
+    benchmarks: tuple[BenchmarkRow, ...]
 
 
-class Comparison(RunList):
+class Comparison(Document):
     """`runs A B --json`."""
 
+    root: str
+    runs: tuple[RunRow, ...]
     settings_that_differ: dict[str, dict[str, JsonValue]]
     """Setting -> run -> value; null where a run lacks the setting."""
 
@@ -169,7 +185,32 @@ class Down(Document):
     """The commands that remove the bucket after it."""
 
 
-DOCUMENTS: tuple[type[Document], ...] = (Status, RunList, Comparison, Logs, Checks, Down)
+class PlannedRun(Document):
+    """One run of a benchmark, before it starts."""
+
+    run: str
+    on: str
+    """Where its jobs run."""
+    seconds: Number
+    """Estimated from assumed speeds."""
+    usd: Number
+    """Estimated cost of its machines by list prices; null without paid machines."""
+    finished: bool
+    """True if it has run before; it does not run again."""
+
+
+class BenchmarkCells(Document):
+    """`benchmark --dry-run --json`."""
+
+    benchmark: str
+    uri: str
+    runs: tuple[PlannedRun, ...]
+    seconds: float
+    """Estimate of all runs that are not finished."""
+    usd: Number
+
+
+DOCUMENTS: tuple[type[Document], ...] = (Status, RunList, Comparison, Logs, Checks, Down, BenchmarkCells)
 
 
 def print_document(document: Document) -> None:

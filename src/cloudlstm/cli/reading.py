@@ -74,15 +74,15 @@ def report(
     to: str | None = None,
     json: bool = False,
 ) -> Deferred:
-    """Prints the results of a finished run and the place of its report.
+    """Prints the results of a finished run or of a benchmark, and the place of its report.
 
     Args:
-        run: The id or URI of the run; by default the last finished one.
+        run: The id or URI of the run or benchmark; by default the last finished run.
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
         open: Open the report in the browser.
-        to: Copy report.html, report.json and the tables of forecasts into this folder.
-        json: Print report.json.
+        to: Copy the page, the JSON document and the tables of forecasts into this folder.
+        json: Print report.json or benchmark.json.
     """
     from cloudlstm.cli import copies, find
     from cloudlstm.cli.result import show_json, show_results
@@ -93,11 +93,15 @@ def report(
         raise UsageError("report --json prints, --open and --to do not", hint="one of them at a time")
 
     def work() -> int:
+        if named and (benchmark := find.find_benchmark(base, named)):
+            from cloudlstm.cli.benchmark_results import show_benchmark
+
+            return show_benchmark(benchmark, folder=folder, to_open=to_open, as_json=as_json)
         paths = find.find_run(base, named, among=find.is_finished)
         if as_json:
             return show_json(paths)
         if to_open or folder:
-            return copies.show_copies(paths, folder=folder, to_open=to_open)
+            return copies.show_copies(copies.results_of(paths), folder=folder, to_open=to_open)
         return show_results(paths, root=base)
 
     return Deferred(work)

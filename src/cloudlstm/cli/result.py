@@ -79,7 +79,7 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
         out.print(
             f"machines: {report.cost.usd:.2f} USD by {report.cost.prices}; idle time is not in it", soft_wrap=True
         )
-    _print_link(out, "report", paths.report("report.html"))
+    print_link(out, "report", paths.report("report.html"))
     is_named = paths.root == root_uri(root)
     run, place = (paths.run_id, root) if is_named else (paths.uri, None)
     out.print(f"next    {shlex.join([*command_line('report', (run,), root=place), '--open'])}", soft_wrap=True)
@@ -122,7 +122,7 @@ def _show_forecasts(paths: RunPaths, report: ReportSummary, end: str) -> int:
     if (dt.date.fromisoformat(end) - origin).days > _STALE_DAYS:
         out.print(f"note: the bars end on {origin}, although market.end is {end}", style="yellow")
     for name in ("forecasts.csv", "report.html"):
-        _print_link(out, name, paths.report(name), width=14)
+        print_link(out, name, paths.report(name), width=14)
     return 0
 
 
@@ -135,8 +135,8 @@ def unchanged(paths: RunPaths, since: float) -> bool:
     return created is not None and dt.datetime.fromisoformat(created).timestamp() < since - 1.0
 
 
-def _print_link(out: Console, name: str, uri: str, width: int = 7) -> None:
-    """Prints a location as a link of the terminal."""
+def print_link(out: Console, name: str, uri: str, width: int = 7) -> None:
+    """Prints a location as a link of the terminal; `name` stands before it."""
     url = "file://" + urllib.parse.quote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
     out.print(Text.assemble(f"{name:<{width}} ", (url, Style(link=terminal.printable_lines(url)))), soft_wrap=True)
 

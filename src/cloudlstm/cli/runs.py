@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from cloudlstm.cli import terminal
+from cloudlstm.cli.benchmark_results import benchmark_rows, print_benchmarks
 from cloudlstm.cli.json_output import RunList, RunRow, iso_time, print_document
 from cloudlstm.cli.records import Record, gather
 from cloudlstm.cli.status import STYLES
@@ -55,13 +56,16 @@ def show_runs(
     records = [record for record in gather(RunPaths.of(root, run_id) for run_id in run_ids(root)) if record.attempts]
     found = [record for record in records if not failed or record.state == "failed"]
     listed = found[:limit]
+    benchmarks = [] if failed else benchmark_rows(root)
     if as_json:
-        print_document(RunList(root=root, runs=tuple(row_of(root, record) for record in listed)))
-        return 0
-    if not listed:
-        terminal.write(f"no {'failed ' if failed else ''}runs in {root}\n")
+        found_rows = tuple(row_of(root, record) for record in listed)
+        print_document(RunList(root=root, runs=found_rows, benchmarks=tuple(benchmarks)))
         return 0
     out = console()
+    if not listed:
+        terminal.write(f"no {'failed ' if failed else ''}runs in {root}\n")
+        print_benchmarks(out, benchmarks)
+        return 0
     skills = [record.lstm.skill if record.lstm else None for record in listed]
     known = [skill for skill in skills if skill is not None]
     strong = [skills.index(max(known))] if len(known) > 1 else []
@@ -70,6 +74,7 @@ def show_runs(
     print_table(out, [_COLUMNS[i] for i in filled], [[row[i] for i in filled] for row in rows], strong=strong)
     if len(found) > len(listed):
         print_line(out, f"not listed: {counted(len(found) - len(listed), 'earlier run')}", "dim")
+    print_benchmarks(out, benchmarks)
     names = [record.run_id for record in listed if record.lstm][:2]
     if len(names) == 2:
         out.print(f"side by side: {shlex.join([*typed, *names])}", style="dim", soft_wrap=True)

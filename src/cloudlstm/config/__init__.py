@@ -16,7 +16,7 @@ from cloudlstm.config.data import (
     UniverseConfig,
     YahooConfig,
 )
-from cloudlstm.config.load import load, parse, require_local_master
+from cloudlstm.config.load import load, parse, read_document, require_local_master
 from cloudlstm.config.models import (
     NON_IDENTITY,
     EvaluationConfig,
@@ -42,5 +42,6 @@ __all__ = [
     "YahooConfig",
     "load",
     "parse",
+    "read_document",
     "require_local_master",
 ]

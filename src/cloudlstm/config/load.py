@@ -28,6 +28,19 @@ def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
     Raises:
         ConfigError: There are problems; the message lists all of them.
     """
+    return parse(read_document(path, overrides), overrides)
+
+
+def read_document(path: str | None, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """Reads the TOML file at `path` as plain values; none without a path. The values are not checked yet.
+
+    Args:
+        path: A path or storage URI; None for no file.
+        overrides: The words that the user typed; only they may name a Spark master on another machine.
+
+    Raises:
+        ConfigError: There is no such file, it is not TOML, or it names such a master.
+    """
     document: dict[str, Any] = {}
     if path is not None:
         uri = storage.absolute(path)
@@ -40,7 +53,7 @@ def load(path: str | None, overrides: Iterable[str] = ()) -> RunConfig:
         except (ValueError, RecursionError) as error:  # ValueError: also a number with thousands of digits
             raise ConfigError(f"{path} is not a TOML file: {error}") from None
         require_local_master(document, path, overrides)
-    return parse(document, overrides)
+    return document
 
 
 def require_local_master(document: Mapping[str, Any], where: str, overrides: Iterable[str] = ()) -> None:

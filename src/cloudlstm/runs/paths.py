@@ -1,6 +1,7 @@
 """The names of all objects of a run. Only this module builds them.
 
 <root>/index/<run id>                        marks that the run exists, with the time of its last submit
+<root>/benchmarks/                           see `benchmark/paths.py`
 <root>/<run id>/
     config.json                              the resolved configuration of the first submit (create-only)
     attempts/0001.json                       one submit of the run (create-only), then .heartbeat.json
@@ -31,6 +32,9 @@ from cloudlstm.errors import UsageError
 
 RUN_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _INDEX = "index"
+_BENCHMARKS = "benchmarks"
+_RESERVED = {_INDEX: "the list of runs", _BENCHMARKS: "the folder of benchmarks"}
+"""Names in a root that are no runs."""
 
 _ATTEMPT = re.compile(r"attempts/(?P<number>\d{4,})(?P<kind>(\.[\w-]+)*)\.json")
 _OURS = re.compile(
@@ -58,11 +62,16 @@ def join(base: str, *parts: str) -> str:
 
 def is_run_id(name: str) -> bool:
     """True if a run may have this id."""
-    return RUN_ID.fullmatch(name) is not None and name != _INDEX
+    return RUN_ID.fullmatch(name) is not None and name not in _RESERVED
 
 
 def _launched(attempt: int, launcher: int) -> str:
     return f"{attempt:04d}" if launcher == 1 else f"{attempt:04d}.launcher-{launcher}"
+
+
+def benchmarks(root: str) -> str:
+    """The folder of all benchmarks below `root`."""
+    return join(root, _BENCHMARKS)
 
 
 def index(root: str, run_id: str = "") -> str:
@@ -79,8 +88,10 @@ class RunPaths:
     @classmethod
     def of(cls, root: str, run_id: str) -> RunPaths:
         """The paths of run `run_id` below the storage URI `root`."""
-        if run_id == _INDEX:
-            raise UsageError("no run can be called index: the list of runs has this name", hint="another --run")
+        if run_id in _RESERVED:
+            raise UsageError(
+                f"no run can be called {run_id}: {_RESERVED[run_id]} has this name", hint="another --run"
+            )  # fmt: skip
         if not is_run_id(run_id):
             raise UsageError(
                 f"run id {run_id!r} is not lower-case letters, digits and hyphens beginning with a letter",

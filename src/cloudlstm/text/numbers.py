@@ -81,6 +81,11 @@ def seconds(value: float | None) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def duration(value: float | None) -> str:
+    """A measured duration with three significant digits, such as 0.0123 s or 8.25 s; longer ones as in `seconds`."""
+    return DASH if value is None else f"{value:.3g} s" if value < 89.5 else seconds(value)
+
+
 def optional(value: Any) -> str:
     """Any value as text; a dash for None and for an empty text."""
     return DASH if value is None or value == "" else f"{value:.6g}" if isinstance(value, float) else str(value)

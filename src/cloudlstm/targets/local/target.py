@@ -151,13 +151,13 @@ class LocalJob:
 
     def _start(self) -> None:
         """Starts all processes on free ports."""
-        values = _values_of_placeholders(self._request)
         causes = json.dumps([restart.cause for restart in self.restarts])
         places = self._folder.environment()
         ours = {GENERATION: str(len(self.restarts)), RESTARTS: causes}
         self._processes.clear()
         self._lost = {}
         try:
+            values = _values_of_placeholders(self._request)
             if self._request.get("network") == "loopback only" and self._loopback is None:
                 self._loopback = Loopback()
             for process in self._request["processes"]:

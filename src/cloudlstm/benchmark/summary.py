@@ -1,0 +1,131 @@
+"""What the numbers of a benchmark say, and what they cannot say, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudlstm.benchmark.document import AgainstOneProcess, BenchmarkResult, CellResult
+from cloudlstm.text.numbers import counted, duration
+
+_MOST_REFUSED = 20
+"""Cells that are named with the reason why they do not count; benchmark.json has all."""
+
+
+def cell_label(cell: CellResult) -> str:
+    """What ran a cell, in a few words."""
+    if cell.kind == "train":
+        return counted(cell.workers, "worker") + (f" on {counted(cell.cores, 'core')}" if cell.cores else "")
+    if cell.engine == "local":
+        return counted(cell.cores or 1, "process", "processes")
+    cores = f", {counted(cell.cores, 'core')}" if cell.cores else ""
+    return f"Spark{' on the cluster' if cell.engine == 'cluster' else ''}{cores}"
+
+
+def headlines(result: BenchmarkResult) -> Iterator[str]:
+    """The results in sentences: what counts, the fastest cell of each universe, Spark against one process, training."""
+    refused = [cell for cell in result.cells if cell.state != "equal"]
+    if refused:
+        verb = "does" if len(refused) == 1 else "do"
+        yield f"{len(refused)} of {counted(len(result.cells), 'cell')} {verb} not count."
+        yield from (f"{cell.name} is {cell.state}: {cell.reason}." for cell in refused[:_MOST_REFUSED])
+        if len(refused) > _MOST_REFUSED:
+            yield f"{counted(len(refused) - _MOST_REFUSED, 'more cell')} in benchmark.json."
+    else:
+        yield f"All {counted(len(result.cells), 'cell')} made equal results."
+    yield from _fastest(result)
+    yield from _spark(result)
+    yield from _training(result)
+
+
+def _fastest(result: BenchmarkResult) -> Iterator[str]:
+    for tickers in dict.fromkeys(cell.tickers for cell in result.cells if cell.kind == "data"):
+        timed = [cell for cell in result.cells if cell.kind == "data" and cell.tickers == tickers and cell.seconds]
+        if len(timed) < 2:
+            continue
+        best = min(timed, key=lambda cell: cell.seconds.median if cell.seconds else 0.0)
+        faster = f", {best.speed_up:.2f} times as fast as one process" if best.speed_up and best.speed_up > 1.0 else ""
+        yield (
+            f"Data steps, {size_of(tickers)}: {cell_label(best)} {'is' if best.cores == 1 else 'are'} the fastest with "
+            f"{duration(best.seconds.median if best.seconds else None)}{faster}."
+        )
+
+
+def _spark(result: BenchmarkResult) -> Iterator[str]:
+    """From how many cores and tickers on Spark is faster than one process."""
+    rows = result.against_one_process
+    if not rows:
+        return
+    for what, ratios in (
+        ("Without the start of its JVM, Spark", [row.ratio for row in rows]),
+        ("With the start of its JVM, Spark", [row.ratio_with_start for row in rows]),
+    ):
+        wins = [row for row, ratio in zip(rows, ratios, strict=True) if ratio > 1.0]
+        if not wins:
+            yield f"{what} is slower than one process in every cell."
+        elif len(wins) == len(rows):
+            yield f"{what} is faster than one process in every cell."
+        else:
+            first = min(wins, key=lambda row: (row.tickers or 0, row.cores or 0))
+            yield f"{what} is faster than one process in {len(wins)} of {len(rows)} cells, first with {_place(first)}."
+
+
+def _place(row: AgainstOneProcess) -> str:
+    cores = counted(row.cores, "core") if row.cores else "the cluster"
+    return f"{size_of(row.tickers)} on {cores}"
+
+
+def _training(result: BenchmarkResult) -> Iterator[str]:
+    cells = [cell for cell in result.cells if cell.kind == "train"]
+    for cell in cells[1:]:
+        if cell.speed_up is not None:
+            rmse = f"; RMSE ${cell.scores.rmse_price:.4f}" if cell.scores and cell.scores.rmse_price is not None else ""
+            verb = "is" if cell.workers == 1 else "are"
+            yield (
+                f"Training: {cell_label(cell)} with {counted(cell.replicas or 0, 'device')} {verb} "
+                f"{cell.speed_up:.2f} times as fast as {cell_label(cells[0])}{rmse}."
+            )
+
+
+def size_of(tickers: int | None) -> str:
+    """The size of a universe in words."""
+    return "all tickers" if tickers is None else counted(tickers, "ticker")
+
+
+def caveats(result: BenchmarkResult) -> Iterator[str]:
+    """The limits of the results."""
+    cores = result.machine.cores
+    if result.target == "local":
+        on = f"its {counted(cores, 'core')}" if cores else "its cores"
+        yield (
+            f"All cells ran on one machine and shared {on}: no speed-up by distribution can be seen here. More workers "
+            "or processes than cores only show what dividing the work costs."
+        )
+        yield "No real cluster and no GPU was measured."
+    elif any(cell.engine == "local" and cell.kind == "data" for cell in result.cells):
+        yield "The cells of the engine local ran on the launcher's machine, which differs from those of the target."
+    trained = [cell for cell in result.cells if cell.kind == "train" and cell.replicas]
+    if len(trained) > 1 and len({cell.replicas for cell in trained}) == 1:
+        yield (
+            f"All trainings used {counted(trained[0].replicas or 0, 'device')}: more workers only divide the same "
+            "cores, so there is no serial share of training."
+        )
+    loads = [run.load for cell in result.cells for run in cell.runs if run.load is not None]
+    if cores and loads and max(loads) > 0.5 * cores:
+        yield (
+            f"The load average was up to {max(loads):.1f} on {counted(cores, 'core')} when a cell began. It counts the "
+            "cell before as well; if other programs ran, too, only large differences mean something."
+        )
+    if result.matrix.repeats < 3:
+        yield f"Each cell ran {counted(result.matrix.repeats, 'time')}; medians need three or more."
+    if any(len(set(fit.numbers)) == 2 for fit in result.fits):
+        yield "A serial share from two numbers is a rough figure; measure three or more."
+    if result.matrix.check == "manifests":
+        yield "Features were compared by the checksums that the steps wrote; the objects were not read again."
+    if any(run.peak_bytes is not None for cell in result.cells for run in cell.runs):
+        yield "Peak memory is sampled; a shorter peak is not seen."
+    if result.prices is None:
+        yield "No machine was paid by the hour, so the cells have no cost."
+    if result.source == "synthetic":
+        yield "The market is synthetic: its forecast errors say nothing about real prices."
+    if result.projections:
+        yield "The projections are computed, not measured; start, network and idle time are not in them."

@@ -1,0 +1,202 @@
+"""From the runs of the cells to benchmark.json: equality before times, speed-up, fits, projection."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+import pytest
+
+from benchmark.folders import make_benchmark, make_run, predictions, seconds_of
+from cloudlstm import storage
+from cloudlstm.benchmark.build import build
+from cloudlstm.benchmark.document import BenchmarkResult, CellResult, Measurement
+from cloudlstm.benchmark.matrix import Cell, Matrix
+from cloudlstm.benchmark.paths import BenchmarkPaths
+from cloudlstm.benchmark.records import write_measurement
+from cloudlstm.runs.manifest import Manifest, write_object
+
+MATRIX = Matrix(tickers=(6, 100), cores=(1, 2, 4), workers=(1, 2, 4), repeats=2)
+SPARK_2 = Cell("data", 100, "spark", 2)
+WORKERS_2 = Cell("train", 6, "local", None, 2)
+ONE_CORE = Cell("train", 6, "local", 1, 1)
+
+
+@pytest.fixture
+def paths() -> BenchmarkPaths:
+    return make_benchmark(f"memory://{secrets.token_hex(6)}/runs", MATRIX)
+
+
+def cell_of(result: BenchmarkResult, cell: Cell) -> CellResult:
+    return next(each for each in result.cells if each.name == cell.name)
+
+
+def test_equal_cells_have_times_speed_up_and_scores(paths: BenchmarkPaths) -> None:
+    result = build(paths)
+    assert result.complete
+    assert [cell.name for cell in result.cells][:4] == [
+        "data-6-local-1", "data-6-local-2", "data-6-local-4", "data-6-spark-1",
+    ]  # fmt: skip
+    spark = cell_of(result, SPARK_2)
+    one = seconds_of(Cell("data", 100, "local", 1))
+    assert spark.seconds
+    assert spark.seconds.median == pytest.approx(1.01 * seconds_of(SPARK_2))
+    assert spark.seconds.least == pytest.approx(seconds_of(SPARK_2))
+    assert spark.speed_up == pytest.approx(one / seconds_of(SPARK_2), rel=1e-4)
+    assert spark.efficiency == pytest.approx(one / seconds_of(SPARK_2) / 2, rel=1e-4)
+    assert spark.start_s
+    assert spark.start_s.median == 4.0
+    assert [step.step for step in spark.steps] == ["ingest", "clean", "features", "sequences"]
+    assert spark.steps[1].bytes_in == spark.steps[0].bytes_out > 0
+    two = cell_of(result, WORKERS_2)
+    assert two.scores
+    assert two.scores.rmse_price == 1.9
+    assert two.start_s
+    assert two.start_s.median == 6.0  # from the launch to the begin of training
+    assert two.rows == 10_000
+
+
+def test_serial_shares_are_fitted_and_projected(paths: BenchmarkPaths) -> None:
+    result = build(paths)
+    assert [(fit.kind, fit.engine, fit.tickers) for fit in result.fits] == [
+        ("data", "local", 6), ("data", "spark", 6), ("data", "local", 100), ("data", "spark", 100),
+        ("train", "local", 6),
+    ]  # fmt: skip
+    assert all(fit.serial_share == pytest.approx(0.1, abs=1e-4) for fit in result.fits)
+    nodes, gpus = result.projections
+    assert nodes.seconds == pytest.approx(1.5 * 1.01 * 0.01 * 10_000 * (0.1 + 0.9 / 200), rel=1e-3)
+    assert nodes.inputs["nodes"] == 50
+    assert len(nodes.usd) == 2
+    training = result.fits[-1]
+    factor = MATRIX.gpu_windows_per_s / (10_000 / training.one_s)
+    assert gpus.seconds == pytest.approx(training.one_s * (0.1 + 0.9 / (8 * factor)), rel=1e-3)
+
+
+def test_training_is_compared_with_one_core_by_devices(paths: BenchmarkPaths) -> None:
+    """One worker without a limit uses both cores of this machine, as two workers do."""
+    result = build(paths)
+    one_core, two = cell_of(result, ONE_CORE), cell_of(result, WORKERS_2)
+    assert one_core.speed_up == 1.0
+    assert two.speed_up == pytest.approx(1 / 0.55)
+    assert two.efficiency == pytest.approx(1 / 0.55 / 2)
+    assert "2 workers with 2 devices are 1.82 times as fast as 1 worker on 1 core" in " ".join(result.headlines)
+
+
+def test_spark_is_compared_with_one_process_with_and_without_its_start(paths: BenchmarkPaths) -> None:
+    result = build(paths)
+    row = next(row for row in result.against_one_process if row.cell == SPARK_2.name)
+    assert row.ratio == pytest.approx(1 / (1.5 * 0.55), rel=1e-4)
+    assert row.ratio_with_start < 1.0
+    without = "Without the start of its JVM, Spark is faster than one process in 4 of 6 cells, first with 6 tickers"
+    assert any(text.startswith(without) for text in result.headlines)
+    assert "With the start of its JVM, Spark is slower than one process in every cell." in result.headlines
+
+
+def test_the_page_of_one_machine_says_what_it_cannot_show(paths: BenchmarkPaths) -> None:
+    text = " ".join(build(paths).caveats)
+    assert "no speed-up by distribution can be seen" in text
+    assert "No real cluster and no GPU was measured" in text
+    assert "computed, not measured" in text
+
+
+def changed(paths: BenchmarkPaths, cell: Cell, step: str, kind: str, data: bytes, *, in_manifest: bool) -> None:
+    """Changes an object of the second run of a cell, with or without its checksum in the manifest."""
+    run = paths.run(cell.run_id(2))
+    manifest = Manifest.load(run, step)
+    assert manifest
+    (row,) = manifest.of_kind(kind)
+    if not in_manifest:
+        storage.write(row.uri, data)
+        return
+    others = tuple(each for each in manifest.objects if each.uri != row.uri)
+    made = write_object(row.uri, data, kind=kind, rows=row.rows)
+    Manifest(step, manifest.fingerprint, (*others, made), manifest.seconds, manifest.facts, began=manifest.began).save(
+        run
+    )
+
+
+@pytest.mark.parametrize("in_manifest", [False, True])
+@pytest.mark.parametrize("step", ["features", "sequences"])
+def test_a_changed_byte_of_the_features_is_caught(paths: BenchmarkPaths, step: str, in_manifest: bool) -> None:
+    before = storage.read(paths.run(SPARK_2.run_id(2)).data(step, "0" * 16, "part.bin"))
+    changed(paths, SPARK_2, step, "bars", b"X" + before[1:], in_manifest=in_manifest)
+    assert_only_refused(build(paths), SPARK_2)
+
+
+@pytest.mark.parametrize("in_manifest", [False, True])
+def test_a_changed_loss_is_caught(paths: BenchmarkPaths, in_manifest: bool) -> None:
+    epochs = [{"train_loss": None, "validation_loss": 1.0}, {"train_loss": 0.99, "validation_loss": 0.98 * (1 + 2e-5)}]
+    data = "".join(json.dumps(each) + "\n" for each in epochs).encode()
+    changed(paths, WORKERS_2, "train", "history", data, in_manifest=in_manifest)
+    assert_only_refused(build(paths), WORKERS_2)
+
+
+def test_a_changed_forecast_is_caught(paths: BenchmarkPaths) -> None:
+    changed(paths, WORKERS_2, "train", "predictions", predictions(2e-5), in_manifest=True)
+    result = build(paths)
+    assert_only_refused(result, WORKERS_2)
+    check = next(check for check in result.checks if check.subject.startswith("forecasts"))
+    assert check.unequal == (WORKERS_2.run_id(2),)
+    assert check.largest is not None
+    assert check.largest < check.tolerance
+
+
+def assert_only_refused(result: BenchmarkResult, cell: Cell) -> None:
+    refused = [each for each in result.cells if each.state != "equal"]
+    assert [each.name for each in refused] == [cell.name]
+    assert refused[0].state == "unequal"
+    assert refused[0].seconds is None
+    assert refused[0].speed_up is None
+    assert refused[0].reason
+    assert cell.run_id(2) in refused[0].reason
+    assert any(text.startswith(f"{cell.name} is unequal: ") for text in result.headlines)
+    assert not result.complete
+
+
+def test_manifests_alone_are_compared_where_the_matrix_says_so() -> None:
+    paths = make_benchmark(f"memory://{secrets.token_hex(6)}/runs", MATRIX.model_copy(update={"check": "manifests"}))
+    uri = paths.run(SPARK_2.run_id(2)).data("features", "0" * 16, "part.bin")
+    before = storage.read(uri)
+    storage.write(uri, b"X" + before[1:])
+    result = build(paths)
+    assert result.complete
+    assert any("not read again" in text for text in result.caveats)
+    storage.write(uri, before[1:])
+    assert_only_refused(build(paths), SPARK_2)
+
+
+def test_a_failed_and_a_missing_run_do_not_stop_the_others(paths: BenchmarkPaths) -> None:
+    write_measurement(
+        paths,
+        Measurement(
+            run=SPARK_2.run_id(2), began=0.0, seconds=1.0, peak_bytes=None, load=None, error="no Java is found"
+        ),
+    )
+    storage.delete(paths.measurement(WORKERS_2.run_id(1)))
+    result = build(paths)
+    failed, missing = cell_of(result, SPARK_2), cell_of(result, WORKERS_2)
+    assert (failed.state, failed.reason) == ("failed", "no Java is found")
+    assert missing.state == "missing"
+    assert sum(cell.state == "equal" for cell in result.cells) == len(result.cells) - 2
+
+
+def test_without_its_baseline_a_cell_has_a_time_but_no_speed_up(paths: BenchmarkPaths) -> None:
+    storage.delete(paths.measurement(Cell("data", 100, "local", 1).run_id(1)))
+    spark = cell_of(build(paths), SPARK_2)
+    assert spark.seconds
+    assert spark.speed_up is None
+
+
+def test_a_run_of_other_code_is_read_anew(paths: BenchmarkPaths) -> None:
+    """A run without the manifest of a measured step does not count, and says which step it lacks."""
+    storage.delete(paths.run(SPARK_2.run_id(2)).manifest("sequences"))
+    spark = cell_of(build(paths), SPARK_2)
+    assert spark.state == "unequal"
+    assert "lacks the step sequences" in (spark.reason or "")
+
+
+def test_the_document_can_be_read_back(paths: BenchmarkPaths) -> None:
+    result = build(paths)
+    assert BenchmarkResult.model_validate_json(result.model_dump_json()) == result
+    make_run(paths, SPARK_2, 4, 1.0)  # a run that the matrix does not ask for changes nothing
+    assert build(paths).model_copy(update={"created": result.created}) == result
