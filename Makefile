@@ -94,3 +94,4 @@ install:
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c 'from cloudlstm.targets.local.java import find_java; find_java()' 2>/dev/null || \
 	  $(BIN)/python requirements/install.py requirements/java.txt "Java for Spark, 34 MB to fetch"
+	-@$(BIN)/python -c 'from cloudlstm.targets.local.target import make_class_archive; make_class_archive()'

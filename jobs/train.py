@@ -18,6 +18,11 @@ def work(context: RunContext) -> None:
         evaluate(context)
 
 
+def load() -> None:
+    import cloudlstm.report.evaluate
+    import cloudlstm.training.worker  # noqa: F401 - with TensorFlow
+
+
 if __name__ == "__main__":
     index = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {}).get("index", 0)
-    sys.exit(job.main("train", work, worker=f"worker-{index}"))
+    sys.exit(job.main("train", work, worker=f"worker-{index}", load=load))

@@ -101,19 +101,19 @@ def test_its_numbers_match_the_code() -> None:
     from cloudlstm.pipeline import spark_errors
     from cloudlstm.runs import attempts
     from cloudlstm.storage import buckets, local
-    from cloudlstm.targets.local import target as local_target
+    from cloudlstm.targets.local import job as local_job
     from cloudlstm.training import cluster, waiting
 
     text = " ".join(PAGE.read_text().split())
     train = TrainConfig()
     hour = "others after an hour" if local._ABANDONED_AFTER_S == 3600 else "an hour is wrong"
-    grace = f"have {local_target._ENDING_S:.0f} s to end ({local_target._STOPPED_GRACE_S:.0f} s beside a stopped one)"
+    grace = f"have {local_job._ENDING_S:.0f} s to end ({local_job._STOPPED_GRACE_S:.0f} s beside a stopped one)"
     for claim in (
         f"not changed for {attempts.HEARTBEAT_DEAD_AFTER_S:.0f} s of the watcher's clock",
         f"its jobs every {attempts.HEARTBEAT_EVERY_S:.0f} s",
         f"a request is repeated for {buckets.RETRY_LIMIT_S:.0f} s",
         f"a Spark task is tried {spark_errors.TASK_TRIES} times",
-        f"stays stopped for {local_target._STOPPED_S:.0f} s is lost",
+        f"stays stopped for {local_job._STOPPED_S:.0f} s is lost",
         grace,
         f"`train.collective_timeout_s` ({train.collective_timeout_s:.0f} s) at least",
         f"stages or compiles after {cluster.BARRIER_S:,.0f} s",

@@ -28,7 +28,7 @@ import sys
 from cloudlstm.targets import launcher as launch
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.targets import Plan
-from cloudlstm.targets.local.target import LocalJob
+from cloudlstm.targets.local.job import LocalJob
 
 class Sleeps:
     name = "sleeps"

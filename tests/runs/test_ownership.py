@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Plan, launcher
-from cloudlstm.targets.local.target import LocalJob
+from cloudlstm.targets.local.job import LocalJob
 from targets.kill_point import KillPoint
 
 SYNTHETIC = "market.source=synthetic"
@@ -46,6 +47,9 @@ class Noting:
 
     def at_work(self, request: dict[str, Any]) -> bool:
         return self.at_work_for == int(request["attempt"])
+
+    def standby(self, _requests: object) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def start(self, request: dict[str, Any]) -> LocalJob:
         code = (

@@ -18,8 +18,8 @@ from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import read_progress
 from cloudlstm.targets import JobState, Plan, launcher
-from cloudlstm.targets.local import target
-from cloudlstm.targets.local.target import LocalJob
+from cloudlstm.targets.local import job as local_job
+from cloudlstm.targets.local.job import LocalJob
 from cloudlstm.workers import job, processes
 from cloudlstm.workers.restarts import PEER_LOST, TERMINATED, UNEXPECTED, Restarts, is_retryable
 
@@ -178,7 +178,7 @@ def test_the_first_cause_outlives_consequences_and_earlier_generations(paths: Ru
 
 
 def test_a_process_that_stays_stopped_is_lost(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target, "_STOPPED_S", 1.0)
+    monkeypatch.setattr(local_job, "_STOPPED_S", 1.0)
     started = LocalJob(request(paths, f"generation or {SLEEP}", f"generation or {SLEEP}"))
     stopped = pids_of(started)[1]
     os.kill(stopped, signal.SIGSTOP)
@@ -195,7 +195,7 @@ def test_a_resumed_process_is_not_lost(paths: RunPaths, monkeypatch: pytest.Monk
     clock = time.monotonic
     monkeypatch.setattr(processes.time, "monotonic", lambda: clock() + 3600.0)
     assert started.state() is JobState.RUNNING, "an hour went by, but not one in which the launcher was awake"
-    assert 0 < process.stopped_s < target._STOPPED_S
+    assert 0 < process.stopped_s < local_job._STOPPED_S
     os.kill(process._process.pid, signal.SIGCONT)
     until(lambda: started.state() and process.stopped_s == 0)
     assert not started.restarts
@@ -211,7 +211,7 @@ def test_cancelling_while_a_generation_ends_leaves_nothing_behind(
     until(lambda: started.state() and started._lost)
     assert started.state() is JobState.RUNNING, "worker-0 has some seconds to end"
     assert not has_gone(pids[0])
-    monkeypatch.setattr(target, "_GRACE_S", 0.2)
+    monkeypatch.setattr(local_job, "_GRACE_S", 0.2)
     started.cancel()
     assert started.state() is JobState.CANCELLED
     assert all(has_gone(pid) for pid in pids)
@@ -220,7 +220,7 @@ def test_cancelling_while_a_generation_ends_leaves_nothing_behind(
 def test_a_killed_launcher_takes_stopped_workers_with_it(paths: RunPaths) -> None:
     worker = "from cloudlstm.workers import job; job._end_with_parent(); print('up', flush=True); " + SLEEP
     code = (
-        "import json, sys, time; from cloudlstm.targets.local.target import LocalJob\n"
+        "import json, sys, time; from cloudlstm.targets.local.job import LocalJob\n"
         "job = LocalJob(json.loads(sys.argv[1])); [process] = job._processes\n"
         "while 'up' not in process.last_lines(): time.sleep(0.02)\n"
         "print(process._process.pid, flush=True); time.sleep(60)"

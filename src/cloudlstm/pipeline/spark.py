@@ -26,11 +26,14 @@ from cloudlstm.pipeline.spark_errors import (
     to_cloudlstm_error,
 )
 from cloudlstm.pipeline.worker_pool import ALLOCATOR
+from cloudlstm.workers import jvm
 
 _LOG = logging.getLogger(__name__)
 
 _TASKS_PER_CORE = 4
 """Enough to balance cores of different speed; each task costs about 65 ms of a core."""
+
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 _GATEWAY = "PYSPARK_GATEWAY_PORT"
 """Set by spark-submit: the port of the driver's JVM."""
@@ -41,12 +44,19 @@ class Spark:
 
     Under spark-submit the JVM is there already, and the application starts at once. YARN counts an application as
     failed if it has no context after 100 s, or ends without one, even with exit status 0.
+
+    Args:
+        config: The master.
+        app_name: The name of the application.
+        java: Options of the JVM on this machine; by default those for a fast start.
     """
 
-    def __init__(self, config: SparkConfig, *, app_name: str) -> None:
+    def __init__(self, config: SparkConfig, *, app_name: str, java: Sequence[str] | None = None) -> None:
         self._config = config
         self._app_name = app_name
+        self._java = java
         self._started: Any = None
+        self._is_local = False
         self.start_seconds = 0.0
 
     def __enter__(self) -> Self:
@@ -58,6 +68,9 @@ class Spark:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._started is None:
+            return
+        if self._is_local and jvm.ends_with_launcher() and not jvm_has_ended():
+            self._started = None
             return
         with suppress(Exception) if jvm_has_ended() else nullcontext():  # a dead JVM cannot be stopped
             self._started.stop()
@@ -126,12 +139,28 @@ class Spark:
         conf.setIfMissing("spark.ui.enabled", "false")
         conf.setIfMissing("spark.ui.showConsoleProgress", "false")
         conf.setIfMissing("spark.python.worker.reuse", "true")
+        self._is_local = _GATEWAY not in os.environ and str(conf.get("spark.master")).startswith("local")
         try:
             ensure_space()
-            context = pyspark.SparkContext.getOrCreate(conf)
+            context = self._start_quickly(conf) if self._is_local else pyspark.SparkContext.getOrCreate(conf)
         except Exception as error:
             raise start_error(error) from error
         context.setLogLevel("WARN")
+        return context
+
+    def _start_quickly(self, conf: Any) -> Any:
+        """Starts an application on this machine, with the archive of Java's classes if there is one that works."""
+        spark = importlib.import_module("pyspark").SparkContext
+        sparing, options = jvm.sparing_options(), jvm.start_options() if self._java is None else list(self._java)
+        os.environ.setdefault("SPARK_LAUNCHER_OPTS", " ".join(sparing))  # a first JVM makes the command of the second
+        try:
+            return spark.getOrCreate(conf.set(_JAVA_OPTIONS, " ".join(options)))
+        except Exception:
+            if self._java is not None or options == sparing or spark._gateway is not None:  # the JVM came up
+                raise
+        context = spark.getOrCreate(conf.set(_JAVA_OPTIONS, " ".join(sparing)))
+        _LOG.warning("Java started only without the archive of its classes, which is not used any more")
+        jvm.give_up(jvm.archive_path())
         return context
 
     def map(

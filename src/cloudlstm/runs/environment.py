@@ -5,6 +5,9 @@ from __future__ import annotations
 PARENT_PIPE = "CLOUDLSTM_PARENT_PIPE"
 """Set by a launcher on the same machine: the job ends when its standard input is closed."""
 
+WAITS = "CLOUDLSTM_WAITS"
+"""Set for a job that is started before its turn: it loads its packages and waits for a byte on its standard input."""
+
 ATTEMPT = "CLOUDLSTM_ATTEMPT"
 """The number of the attempt that a job works for. Only workers/job.py reads it."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -96,6 +98,10 @@ class RunningJob(Protocol):
         """Returns the current state."""
         ...
 
+    def wait(self, seconds: float) -> None:
+        """Waits for `seconds`; less if it costs nothing to see that the state has changed."""
+        time.sleep(seconds)
+
     def cancel(self) -> None:
         """Cancels the job unless it has ended, waits for its end, and frees the resources of this object."""
         ...
@@ -129,6 +135,10 @@ class Target(Protocol):
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the exact request that starts `job` of this run."""
         ...
+
+    def standby(self, requests: Sequence[Request]) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Inside the block, the jobs of `requests` are started in turn; a later one may get ready before its turn."""
+        return nullcontext()
 
     def start(self, request: Request) -> RunningJob:
         """Starts the job of a request and returns it."""

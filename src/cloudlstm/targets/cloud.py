@@ -19,7 +19,7 @@ from cloudlstm.errors import ConfigError, StorageError, TargetError, TargetUnava
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.targets import costs, preflight
-from cloudlstm.targets.base import JobState, Request, RunningJob, fill_placeholders
+from cloudlstm.targets.base import JobState, Request, RunningJob, Target, fill_placeholders
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, SendFirst, retry_unavailable
@@ -41,7 +41,7 @@ WORKERS = 2
 """Trainers of a run that names no number, if the group may have as many."""
 
 
-class CloudTarget:
+class CloudTarget(Target):
     """A target on a cloud.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from cloudlstm import errors, storage
@@ -51,15 +51,17 @@ def carry_out(plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_
                 storage.sweep(paths.uri + "/")
             for job in JOBS:
                 storage.delete(paths.failure(job), within=paths.uri)
-        for request in plan.requests:
-            if request["action"] == "settings":
-                settings.create(paths, attempt.number, request["document"])
-            elif request["action"] == "mark":
-                index.mark(paths.root, paths.run_id)
-            elif request["job"] == "train" and storage.exists(paths.complete(attempt.number)) and target.root:
-                watch(_skipped(request["job"]))  # idle machines cost money
-            else:
-                _run_job(request, target, paths, attempt, watch, poll_s)
+        jobs = [_filled(request, attempt.number) for request in plan.requests if request["action"] == "job"]
+        with target.standby(jobs) if _starts_anew(jobs, paths) else nullcontext():
+            for request in plan.requests:
+                if request["action"] == "settings":
+                    settings.create(paths, attempt.number, request["document"])
+                elif request["action"] == "mark":
+                    index.mark(paths.root, paths.run_id)
+                elif request["job"] == "train" and storage.exists(paths.complete(attempt.number)) and target.root:
+                    watch(_skipped(request["job"]))  # idle machines cost money
+                else:
+                    _run_job(request, target, paths, attempt, watch, poll_s)
     return paths
 
 
@@ -71,6 +73,11 @@ def require_own(plan: Plan) -> None:
             folder.require_own(paths, request["document"])
         elif request["action"] == "mark":
             index.require_free(paths.root, paths.run_id)
+
+
+def _starts_anew(jobs: Sequence[Request], paths: RunPaths) -> bool:
+    """True if a later job will have work to do; after a finished submit, its steps may all be skipped."""
+    return len(jobs) > 1 and not storage.exists(paths.manifest(STEPS[-1].name))
 
 
 def _has_running_job(plan: Plan, target: Target, attempt: int) -> bool:
@@ -105,7 +112,7 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
             watch(view.progress(job.restarts, job.phase))
             phase_writer.write(job.phase)
             meter.record(job.working_since)
-            time.sleep(poll_s)
+            job.wait(poll_s)
         attempt.require_held()
         watch(view.progress(job.restarts, job.phase))
         if state is not JobState.DONE:

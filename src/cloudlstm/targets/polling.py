@@ -186,6 +186,10 @@ class CloudJob:
                 self._final = self._final or JobState.DONE
         return self._final or JobState.RUNNING
 
+    def wait(self, seconds: float) -> None:
+        """Waits for `seconds`."""
+        time.sleep(seconds)
+
     def _retry(self, work: Callable[[], Result]) -> Result:
         return retry_unavailable(work, intervals=self._intervals)
 

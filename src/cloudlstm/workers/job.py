@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from cloudlstm import errors, storage
 from cloudlstm.runs import attempts, manifest, settings
 from cloudlstm.runs.context import RunContext
-from cloudlstm.runs.environment import ATTEMPT, GENERATION, PARENT_PIPE
+from cloudlstm.runs.environment import ATTEMPT, GENERATION, PARENT_PIPE, WAITS
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.workers.deadline import ended_after
@@ -46,7 +46,14 @@ Work = Callable[[RunContext], None]
 Hours = Callable[["RunConfig"], float | None]
 
 
-def main(job: str, work: Work, *, worker: str = "driver", hours: Hours = lambda _: None) -> int:
+def main(
+    job: str,
+    work: Work,
+    *,
+    worker: str = "driver",
+    hours: Hours = lambda _: None,
+    load: Callable[[], object] = lambda: None,
+) -> int:
     """Runs a job for the run whose URI is the only command line argument.
 
     Args:
@@ -54,6 +61,7 @@ def main(job: str, work: Work, *, worker: str = "driver", hours: Hours = lambda 
         work: Does the work.
         worker: The name of this process.
         hours: Returns how long the work may take; None for no limit.
+        load: Imports what the work needs. It is called if this process was started before its turn.
 
     Returns:
         The exit status.
@@ -61,8 +69,11 @@ def main(job: str, work: Work, *, worker: str = "driver", hours: Hours = lambda 
     if len(sys.argv) != 2:
         print(f"usage: {job}.py RUN_URI", file=sys.stderr)  # noqa: T201
         return 2
-    if os.environ.get(PARENT_PIPE):
-        _end_with_parent()
+    turn = end_with_parent() if os.environ.get(PARENT_PIPE) else None
+    if turn and os.environ.get(WAITS):
+        with suppress(Exception):  # the work meets the same error, and reports it
+            load()
+        turn.wait()
     signal.signal(signal.SIGTERM, _on_sigterm)
     paths = RunPaths(storage.absolute(sys.argv[1]).rstrip("/"))
     generation = int(os.environ.get(GENERATION, "0"))
@@ -147,17 +158,23 @@ def is_on_target() -> bool:
     return not os.environ.get(PARENT_PIPE)
 
 
-def _end_with_parent() -> None:
-    """Kills this job when its launcher dies, so that two launchers never work on a run at the same time."""
+def end_with_parent() -> threading.Event:
+    """Kills this process when its launcher dies, so that two launchers never work on a run at the same time.
+
+    Returns:
+        Is set when the launcher writes to the standard input: it is this process's turn.
+    """
+    turn = threading.Event()
 
     def watch() -> None:
         while os.read(0, 4096):
-            pass
+            turn.set()
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
     with suppress(OSError, AttributeError):  # Linux also kills a stopped process, which cannot watch
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return turn
 
 
 def _end_when_superseded(paths: RunPaths, attempt: int) -> None:

@@ -80,6 +80,13 @@ class Process:
         else:
             self.status = self._process.returncode = os.waitstatus_to_exitcode(wait_status)
 
+    def release(self) -> None:
+        """Lets a process go on that waits for its turn (WAITS)."""
+        if self._process.stdin:
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(b"\n")
+                self._process.stdin.flush()
+
     def terminate(self) -> None:
         """Sends SIGTERM, or SIGKILL to a suspended process, which cannot handle SIGTERM."""
         if self.status is None:

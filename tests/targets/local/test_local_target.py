@@ -17,7 +17,7 @@ from cloudlstm.errors import JobError, MachineError, to_record
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import JobState, Plan, launcher
 from cloudlstm.targets.local import java
-from cloudlstm.targets.local.target import LocalJob
+from cloudlstm.targets.local.job import LocalJob
 
 
 def fake_java(folder: Path, version: str) -> Path:
