@@ -61,11 +61,16 @@ def test_forecasts_are_for_the_next_session(local: str) -> None:
 
 def test_a_second_submit_does_nothing_again(local: str, tmp_path: Path) -> None:
     run = one_run(local)
-    before = {item.uri: item.etag for item in storage.list_objects(f"{run}/data/")}
+    before = {item.uri: item.etag for item in storage.list_objects(f"{run}/")}
     done = submit(write_config(tmp_path), local, TWO)
     assert done.returncode == 0
     assert done.stderr.count("unchanged, skipped") == 6
-    assert {item.uri: item.etag for item in storage.list_objects(f"{run}/data/")} == before
+    assert "nothing has changed since" in done.stdout
+    assert {item.uri: item.etag for item in storage.list_objects(f"{run}/")} == before, "no job was started"
+    storage.delete(f"{run}/report/report.html")
+    again = submit(write_config(tmp_path), local, TWO)
+    assert again.stderr.count("unchanged, skipped") == 5
+    assert storage.exists(f"{run}/report/report.html")
 
 
 def test_the_reading_commands(local: str) -> None:

@@ -9,11 +9,7 @@ from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.find import read_config, root_uri
 from cloudlstm.config import RunConfig, load, parse, require_local_master
-from cloudlstm.dataset.splits import require_split_dates
 from cloudlstm.errors import AccessDeniedError, DataError, MissingExtraError, UsageError
-from cloudlstm.market.calendar import sessions as session_days
-from cloudlstm.market.calendar import to_days
-from cloudlstm.market.sources.base import Findings, look_at_source
 from cloudlstm.market.universe import requested_tickers
 from cloudlstm.runs import weights
 from cloudlstm.runs.manifest import Manifest, fingerprint
@@ -72,6 +68,11 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
     Raises:
         CloudLSTMError: the job would fail for the same reason.
     """
+    # Imported here: an unchanged submit needs no look, and these packages take longer to import than all the rest.
+    from cloudlstm.dataset.splits import require_split_dates
+    from cloudlstm.market.calendar import sessions, to_days
+    from cloudlstm.market.sources.base import look_at_source
+
     say = (lambda _: None) if quiet else terminal.write_error
     weights.source(config)
     here = target.root is None
@@ -88,21 +89,21 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
                     f"{config.market.end}",
                     hint=f"market.start={found.first} market.end={found.last}, and split dates between them",
                 )
-            days = session_days(config.market.calendar, first - dt.timedelta(days=_BEFORE_DAYS), last)
+            days = sessions(config.market.calendar, first - dt.timedelta(days=_BEFORE_DAYS), last)
             require_split_dates(days[days >= to_days(first)], config.dataset)
-        return _number_of_tickers(config, found)
+        return _number_of_tickers(config, found.tickers)
     except (AccessDeniedError, MissingExtraError) as error:
         if here:
             raise
         say(f"the source is checked on {target.name}, not here: {error.message}\n")
-        return _number_of_tickers(config, Findings())
+        return _number_of_tickers(config, None)
 
 
-def _number_of_tickers(config: RunConfig, found: Findings) -> int | None:
+def _number_of_tickers(config: RunConfig, found: Sequence[str] | None) -> int | None:
     if config.market.source == "synthetic":
         return config.market.synthetic.tickers
     asked = requested_tickers(config.universe)
-    known = found.tickers if asked is None else asked
+    known = found if asked is None else asked
     return None if known is None else len(known)
 
 

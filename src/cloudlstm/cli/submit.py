@@ -137,17 +137,22 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
     """Checks a plan and carries it out; shows the progress unless `quiet`. `cloudlstm.submit` calls it too."""
     from cloudlstm.cli.board import progress_display
     from cloudlstm.cli.plans import config_of, look
-    from cloudlstm.targets.launcher import carry_out, require_own
+    from cloudlstm.cli.unchanged import inputs_of
+    from cloudlstm.targets.launcher import carry_out, is_unchanged, require_own, skip
 
     config = config_of(plan)
     require_own(plan)
+    inputs = inputs_of(config) if target.root is None else None  # the machines of a cloud may see other files
+    if inputs and is_unchanged(plan, inputs):
+        with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
+            return skip(plan, watch)
     tickers = look(plan, config, target, quiet=quiet)
     if not quiet and (estimate := _estimate(plan, target, tickers)):
         more = "" if estimate.complete else " and what is not known yet"
         terminal.write_error(f"estimate: {estimate.usd:.2f} USD{more}; --dry-run shows its parts\n")
     target.check(config, plan.run.rsplit("/", 1)[0])
     with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
-        return carry_out(plan, target, watch)
+        return carry_out(plan, target, watch, inputs=inputs)
 
 
 def _printed(plan: "Plan", target: "Target") -> int:

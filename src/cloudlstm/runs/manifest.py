@@ -171,6 +171,13 @@ def total_rows(rows: Iterable[ManifestRow]) -> int:
     return sum(row.rows for row in rows)
 
 
+def missing_objects(manifest: Manifest) -> list[str]:
+    """The URIs of objects that do not exist, or not with their sizes."""
+    prefixes = {row.uri.rsplit("/", 1)[0] + "/" for row in manifest.objects}
+    sizes = {item.uri: item.size_bytes for prefix in prefixes for item in storage.list_objects(prefix)}
+    return [row.uri for row in manifest.objects if sizes.get(row.uri) != row.size_bytes]
+
+
 def finished(paths: RunPaths, step: str, fingerprint: str) -> Manifest | None:
     """The step's manifest if it has this fingerprint and all its objects exist with their sizes; otherwise None."""
     try:
@@ -180,9 +187,7 @@ def finished(paths: RunPaths, step: str, fingerprint: str) -> Manifest | None:
         return None
     if manifest is None or manifest.fingerprint != fingerprint:
         return None
-    prefixes = {row.uri.rsplit("/", 1)[0] + "/" for row in manifest.objects}
-    sizes = {item.uri: item.size_bytes for prefix in prefixes for item in storage.list_objects(prefix)}
-    lost = [row.uri for row in manifest.objects if sizes.get(row.uri) != row.size_bytes]
+    lost = missing_objects(manifest)
     if lost:
         _LOG.warning("%s runs again: %d of its objects are missing or changed, first %s", step, len(lost), lost[0])
         return None

@@ -10,6 +10,7 @@
     attempts/0001.launcher-2.json            the launcher that continued it after the first one was lost (create-only)
     attempts/0001.usage-train.json           time and price of a job's machines on a cloud
     attempts/0001.complete.json              the later steps are finished for the same inputs
+    attempts/0001.receipt.json               what the results were made from, when all steps are finished
     claims/0001-prepare.json                 a job's claim on its work in that attempt (create-only)
     manifests/<step>.json                    the list of a finished step's objects; written last
     data/<step>/<fingerprint>/…              the objects of the manifest
@@ -147,6 +148,9 @@ class RunPaths:
 
     def complete(self, attempt: int) -> str:
         return join(self.uri, f"attempts/{attempt:04d}.complete.json")
+
+    def receipt(self, attempt: int) -> str:
+        return join(self.uri, f"attempts/{attempt:04d}.receipt.json")
 
     def usage(self, attempt: int, job: str) -> str:
         return join(self.uri, f"attempts/{attempt:04d}.usage-{job}.json")

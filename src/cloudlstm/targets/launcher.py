@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from cloudlstm import errors, storage
 from cloudlstm.costs.usage import Meter
-from cloudlstm.runs import folder, index, journal, settings
+from cloudlstm.runs import folder, index, journal, receipt, settings
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import PhaseWriter, Progress, read_progress
@@ -25,7 +25,9 @@ POLL_S = 0.5
 """Pause between two looks at a job."""
 
 
-def carry_out(plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_S) -> RunPaths:
+def carry_out(
+    plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_S, inputs: str | None = None
+) -> RunPaths:
     """Carries out a submit's plan; returns when every job is done.
 
     A run that is interrupted (Ctrl-C, a failed job, a killed launcher) can be submitted again: finished steps are
@@ -36,6 +38,7 @@ def carry_out(plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_
         target: Where the jobs run.
         watch: Receives the progress.
         poll_s: Pause between two polls of a job.
+        inputs: A hash of everything that the results depend on, for the receipt; None for no receipt.
 
     Raises:
         UsageError: the run's folder holds other files, or a run with other settings.
@@ -62,6 +65,21 @@ def carry_out(plan: Plan, target: Target, watch: Watch, *, poll_s: float = POLL_
                     watch(_skipped(request["job"]))  # idle machines cost money
                 else:
                     _run_job(request, target, paths, attempt, watch, poll_s)
+        if inputs:
+            receipt.save(paths, attempt.number, inputs)
+    return paths
+
+
+def is_unchanged(plan: Plan, inputs: str) -> bool:
+    """True if the last submit of this run has finished every step with these inputs."""
+    return receipt.fits(RunPaths(plan.run), inputs)
+
+
+def skip(plan: Plan, watch: Watch) -> RunPaths:
+    """Carries out a plan that changes nothing: the run becomes the last one of its root, and no process starts."""
+    paths = RunPaths(plan.run)
+    index.mark(paths.root, paths.run_id)
+    watch([progress for job in JOBS for progress in _skipped(job)])
     return paths
 
 

@@ -1,0 +1,58 @@
+"""Finds out before any job starts that a submit would change nothing.
+
+The launcher compares a hash of all inputs with that in the receipt of the last submit (runs/receipt.py). The
+fingerprints of the steps would tell the same, but some of them depend on the results of earlier steps and on exchange
+calendars, so computing them takes the packages and the time of a job.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Any
+
+import cloudlstm
+from cloudlstm.config import RunConfig
+from cloudlstm.market.universe import requested_tickers
+from cloudlstm.runs import weights
+from cloudlstm.runs.environment import YAHOO_URL
+from cloudlstm.runs.manifest import fingerprint
+
+_STILL_OPEN = dt.timedelta(days=31)
+"""A calendar has no longer closure: all sessions up to a date that is so long ago were over at every earlier submit."""
+
+
+def inputs_of(config: RunConfig) -> str | None:
+    """A hash of everything that the results of a run depend on; None if only its jobs can tell.
+
+    Raises:
+        CloudLSTMError: the universe, the files or the weights are not there.
+    """
+    market = config.market
+    if market.source == "yahoo" and market.end > dt.datetime.now(dt.UTC).date() - _STILL_OPEN:
+        return None  # new bars may be there
+    start = weights.source(config)
+    parts = [
+        config.identity(),
+        requested_tickers(config.universe),
+        _files(config) if market.source == "files" else os.environ.get(YAHOO_URL),
+        start.digest() if start else None,
+        _code(),
+    ]
+    return fingerprint(parts)
+
+
+def _files(config: RunConfig) -> list[Any]:
+    from cloudlstm.market.sources.files.listing import list_files
+
+    listed = list_files(config.market.path or "", config.market.ignore_files).files
+    return [[file.item, file.size_bytes, file.etag] for file in listed]
+
+
+def _code() -> list[Any]:
+    """The release, and the size and the time of each of its modules and of the exchange calendars: for developers."""
+    package = Path(cloudlstm.__file__).parent
+    files = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".css", ".html", ".j2", ".toml"))
+    states = [(str(path.relative_to(package)), path.stat()) for path in files]
+    return [cloudlstm.__version__, [[name, state.st_size, state.st_mtime_ns] for name, state in states]]
