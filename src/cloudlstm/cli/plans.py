@@ -12,10 +12,13 @@ from cloudlstm.config import RunConfig, load, parse, require_local_master
 from cloudlstm.errors import AccessDeniedError, DataError, MissingExtraError, UsageError
 from cloudlstm.market.universe import requested_tickers
 from cloudlstm.runs import weights
-from cloudlstm.runs.manifest import Manifest, fingerprint
+from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
 from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.runs.steps import JOBS
 from cloudlstm.targets import Plan, Request, Target
+
+_MOST_ROWS = 5_000_000
+"""Up to so many bars, about 1,500 tickers of 14 years, `predict` prepares without Spark."""
 
 _BEFORE_DAYS = 14
 """A calendar is asked for more than one day, and for a range with sessions."""
@@ -41,7 +44,16 @@ def predict_plan(target: Target, *, run: RunPaths, overrides: Sequence[str], roo
         raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
     document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
     document["train"] |= {"epochs": 0, "weights": run.uri}
+    document["prepare"]["reuse"] = run.uri
+    if target.root is None and _is_small(run):
+        document["prepare"]["engine"] = "local"  # does the work in less time than Spark takes to start
     return make_plan("predict", target, parse(document, overrides), root, None)
+
+
+def _is_small(run: RunPaths) -> bool:
+    """True if the bars of a run are few enough for one machine without Spark."""
+    ingested = Manifest.load(run, "ingest")
+    return ingested is not None and total_rows(ingested.objects) <= _MOST_ROWS
 
 
 def source_name(config: str | None, overrides: Sequence[str]) -> str:
@@ -148,11 +160,13 @@ def _with_workers(config: RunConfig, target: Target) -> RunConfig:
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
     """The configuration with paths as URIs, because jobs may run on other machines."""
-    market, universe, train = config.market, config.universe, config.train
+    market, universe, train, prepare = config.market, config.universe, config.train, config.prepare
     if market.path:
         market = market.model_copy(update={"path": storage.absolute(market.path)})
     if universe.path:
         universe = universe.model_copy(update={"path": storage.absolute(universe.path)})
     if train.weights:
         train = train.model_copy(update={"weights": storage.absolute(train.weights)})
-    return config.model_copy(update={"market": market, "universe": universe, "train": train})
+    if prepare.reuse:
+        prepare = prepare.model_copy(update={"reuse": storage.absolute(prepare.reuse)})
+    return config.model_copy(update={"market": market, "universe": universe, "train": train, "prepare": prepare})

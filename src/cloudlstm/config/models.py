@@ -79,6 +79,8 @@ class PrepareConfig(Section):
     """`spark`: a Spark application; `local`: processes of this machine, which need no Java."""
     processes: int | None = Field(default=None, ge=1, le=1024)
     """Processes of the engine `local`; by default one a core."""
+    reuse: str | None = None
+    """URI of another run: its finished steps with the same inputs are copied instead of computed again."""
 
 
 class SparkConfig(Section):

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cloudlstm import storage
 from cloudlstm.config import RunConfig
-from cloudlstm.runs import attempts, manifest
+from cloudlstm.runs import attempts, manifest, reuse
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.steps import STEPS
+
+_PREPARED = tuple(step.name for step in STEPS if step.job == "prepare")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,21 @@ class StepRun:
         return StepData(self.context.paths, self.name, self.fingerprint)
 
     def finished(self) -> Manifest | None:
-        """The step's manifest if the step is finished for these inputs and all its objects exist."""
-        return manifest.finished(self.context.paths, self.name, self.fingerprint)
+        """The step's manifest if the step is finished for these inputs and all its objects exist.
+
+        A step of the job "prepare" may also be finished in the run that `prepare.reuse` names; then it is copied.
+        """
+        return manifest.finished(self.context.paths, self.name, self.fingerprint) or self._reused()
+
+    def _reused(self) -> Manifest | None:
+        other = self.context.config.prepare.reuse
+        if other is None or self.name not in _PREPARED:
+            return None
+        source = RunPaths(storage.absolute(other).rstrip("/"))
+        taken = reuse.take(source, self.context.paths, self.name, self.fingerprint)
+        if taken:
+            self.context.save_manifest(taken)
+        return taken
 
     def finish(
         self, objects: Sequence[ManifestRow], facts: Mapping[str, Any], *, seconds: float, began: float
