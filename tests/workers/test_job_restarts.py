@@ -218,7 +218,7 @@ def test_cancelling_while_a_generation_ends_leaves_nothing_behind(
 
 
 def test_a_killed_launcher_takes_stopped_workers_with_it(paths: RunPaths) -> None:
-    worker = "from cloudlstm.workers import job; job._end_with_parent(); print('up', flush=True); " + SLEEP
+    worker = "from cloudlstm.workers import job; job.end_with_parent(); print('up', flush=True); " + SLEEP
     code = (
         "import json, sys, time; from cloudlstm.targets.local.job import LocalJob\n"
         "job = LocalJob(json.loads(sys.argv[1])); [process] = job._processes\n"
