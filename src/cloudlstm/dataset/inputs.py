@@ -41,14 +41,17 @@ MIN_VOLATILITY = 1e-4
 _MIN_LOG_VOLUME_DEVIATION = 1e-3
 _BATCH_WINDOWS = 8192
 
+_BLOCK_VALUES = 100_000
+"""Values that are scaled together; their input and output stay in a core's cache."""
+
 _PRICES, _VOLUMES, _RETURNS = places_of("price"), places_of("volume"), places_of("return")
 
 
 class Inputs(Protocol):
     """Scales windows for a network. Windows are raw values (batch, window, feature), tickers (batch,)."""
 
-    def inputs(self, windows: Windows, tickers: Names) -> Windows:
-        """The network's inputs, (batch, window, feature)."""
+    def inputs(self, windows: Windows, tickers: Names, out: Windows | None = None) -> Windows:
+        """The network's inputs, (batch, window, feature), written to `out` if it is given."""
         ...
 
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -76,25 +79,42 @@ class Relative:
     def __init__(self, horizon_bars: int) -> None:
         self._horizon_bars = horizon_bars
 
-    def inputs(self, windows: Windows, tickers: Names) -> Windows:
-        """The network's inputs, (batch, window, feature)."""
+    def inputs(self, windows: Windows, tickers: Names, out: Windows | None = None) -> Windows:
+        """The network's inputs, (batch, window, feature), written to `out` if it is given."""
         del tickers
-        out = np.empty_like(windows)
-        volatility = self._volatility(windows)[:, None, None]
+        out = np.empty_like(windows) if out is None else out
+        size = max(_BLOCK_VALUES // max(windows[:1].size, 1), 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            prices = np.log(windows[:, :, _PRICES] / windows[:, -1:, CLOSE, None])
-        out[:, :, _PRICES] = prices / (volatility * np.float32(math.sqrt(windows.shape[1])))
+            for begin in range(0, len(windows), size):
+                self._scale(windows[begin : begin + size], out[begin : begin + size])
+        return out
+
+    def _scale(self, windows: Windows, out: Windows) -> None:
+        """Writes the inputs of a block of windows to `out`.
+
+        All columns are treated as prices, because operations on whole rows are faster than on some columns; then those
+        of volumes and returns are overwritten.
+        """
+        volatility = self._volatility(windows)
+        rows = out.reshape(len(out), -1)
+        np.divide(windows.reshape(rows.shape), windows[:, -1, CLOSE, None], out=rows)
+        np.log(rows, out=rows)
+        np.divide(rows, (volatility * np.float32(math.sqrt(windows.shape[1])))[:, None], out=rows)
         for place in _VOLUMES:
             volume = np.log1p(np.maximum(windows[:, :, place], 0))
             volume -= volume.mean(axis=1, keepdims=True)
-            out[:, :, place] = volume / np.maximum(volume.std(axis=1, keepdims=True), _MIN_LOG_VOLUME_DEVIATION)
-        out[:, :, _RETURNS] = windows[:, :, _RETURNS] / volatility
-        return _clipped(out)
+            deviation = np.maximum(volume.std(axis=1, keepdims=True), _MIN_LOG_VOLUME_DEVIATION)
+            np.divide(volume, deviation, out=out[:, :, place])
+        for place in _RETURNS:
+            np.divide(windows[:, :, place], volatility[:, None], out=out[:, :, place])
+        _clip(rows)
 
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
         """The labels, (batch,)."""
         del tickers
-        return _clipped(returns / (self._volatility(windows) * np.float32(math.sqrt(self._horizon_bars))))
+        labels: NDArray[np.float32] = returns / (self._volatility(windows) * np.float32(math.sqrt(self._horizon_bars)))
+        _clip(labels)
+        return labels
 
     def returns(self, outputs: NDArray[np.floating], windows: Windows, tickers: Names) -> NDArray[np.float64]:
         """Log-returns, (batch,)."""
@@ -154,10 +174,12 @@ class Levels:
             statistics[ticker] = (mean.tolist(), deviation.tolist())
         return cls(statistics)
 
-    def inputs(self, windows: Windows, tickers: Names) -> Windows:
-        """The network's inputs, (batch, window, feature)."""
+    def inputs(self, windows: Windows, tickers: Names, out: Windows | None = None) -> Windows:
+        """The network's inputs, (batch, window, feature), written to `out` if it is given."""
         mean, deviation = self._of(tickers)
-        return ((windows - mean[:, None]) / deviation[:, None]).astype(np.float32)
+        out = np.empty_like(windows) if out is None else out
+        out[:] = (windows - mean[:, None]) / deviation[:, None]
+        return out
 
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
         """The labels, (batch,)."""
@@ -206,6 +228,9 @@ def _require_equal(what: str, found: Any, ours: Any) -> None:
         )
 
 
-def _clipped(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Clips to +-CLIP; NaN becomes 0."""
-    return np.clip(np.nan_to_num(values, nan=0.0, posinf=CLIP, neginf=-CLIP), -CLIP, CLIP)
+def _clip(values: NDArray[np.float32]) -> None:
+    """Clips to +-CLIP, in place; NaN becomes 0."""
+    np.clip(values, -CLIP, CLIP, out=values)
+    missing = np.isnan(values)
+    if missing.any():
+        values[missing] = 0.0
