@@ -9,7 +9,8 @@ one strikes is noted in the folder STRUCK, in a file named for the generation. T
     step        when training step `number` has been done
     half        in the middle of writing a checkpoint of step `number` or a later one
     torn        after a checkpoint of step `number` or a later one, which loses its second half
-    predicting, manifest, tidying, reporting    before the chief does that
+    forecasting                                 before it forecasts its share
+    manifest, tidying, reporting                before the chief does that
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def plant_in_training(strike, moment: str, number: int) -> None:
 
     if moment == "joining":
         before(worker.Cluster, "start", strike)
-    elif moment == "predicting":
-        before(worker, "predict", strike)
+    elif moment == "forecasting":
+        before(worker._Training, "forecast", strike)
     elif moment == "manifest":
         before(Manifest, "save", strike)
     elif moment == "step":

@@ -19,11 +19,11 @@ from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import label
 from cloudlstm.errors import JobError
 from cloudlstm.runs.manifest import write_object
-from cloudlstm.training import artifacts, sampling
+from cloudlstm.training import artifacts
 from cloudlstm.training.checkpoint import State
 from cloudlstm.training.loop import ReportProgress, Trainer, require_finite
 from cloudlstm.training.model import Schedule
-from cloudlstm.training.sampling import Order, rows_of
+from cloudlstm.training.sampling import Feed, Order, rows_of
 from dataset.tables import features_table
 
 CONFIG = DatasetConfig(window_bars=10, train_end=dt.date(2021, 12, 31), validation_end=dt.date(2022, 3, 31))
@@ -101,10 +101,7 @@ def test_calls_follow_the_order_and_end_with_the_epoch(tmp_path: Path) -> None:
     train, transform = a_set(tmp_path), Relative(1)
     order = Order(len(train), 32, seed=1)
     assert order.steps_per_epoch == 6
-    calls = sampling.calls(
-        train, transform, order, replicas=3, local_replicas=range(1, 3), max_steps=4, steps=range(2, 15)
-    )
-    made = list(sampling.prefetch(calls))
+    made = list(Feed(train, transform, order, replicas=3, local_replicas=range(1, 3), max_steps=4).calls(range(2, 15)))
     assert [call.steps for call in made] == [4, 4, 2, 3]
     assert sum(call.windows for call in made) == len(train) * 2 - 2 * 32 + 3 * 32
     whole = made[0]
@@ -116,15 +113,6 @@ def test_calls_follow_the_order_and_end_with_the_epoch(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         whole.labels[0, 0], transform.labels(train.windows(batch), train.tickers(batch), train.targets(batch))[11:22]
     )
-
-
-def test_an_error_in_the_feeding_thread_reaches_the_loop() -> None:
-    def broken():
-        yield 1
-        raise OSError("disk gone")
-
-    with pytest.raises(OSError, match="disk gone"):
-        list(sampling.prefetch(broken()))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])

@@ -85,6 +85,7 @@ def test_lost_workers_do_not_change_the_network(
         ("1/worker-0", "SIGKILL", "step", steps[1]),
         ("2/worker-1", "SIGTERM", "step", steps[2]),
         ("3/worker-1", "SIGSTOP", "step", steps[3]),
+        ("4/worker-1", "SIGKILL", "forecasting", 0),
     ]
     paths = make_default_run(folder, "disturbed", **{"train.workers": 2, "train.max_restarts": 1})
     shown = carried_out(paths, faults)
@@ -94,10 +95,12 @@ def test_lost_workers_do_not_change_the_network(
     for name, values in weights(expected).items():
         np.testing.assert_allclose(weights(found)[name], values, rtol=1e-5, atol=1e-8)
 
-    *killed, terminated, stopped = found.facts["restarts"]
+    *killed, terminated, stopped, forecasting = found.facts["restarts"]
     assert killed == ["worker-1 killed by signal 9 (SIGKILL)", "worker-0 killed by signal 9 (SIGKILL)"]
     assert "ended on SIGTERM" in terminated
     assert stopped == "worker-1 stopped (SIGSTOP)"
+    assert forecasting == "worker-1 killed by signal 9 (SIGKILL)"
+    assert resumed_at(paths)[-1] == 300, "what is lost after the last step is only forecast again"
     output = restarts_of(paths)
     assert [line for _, line in output] == [
         f"{cause}; all workers start again as generation {number}"
@@ -119,7 +122,7 @@ def test_lost_workers_do_not_change_the_network(
     assert {report.total for report in reports[first:]} == {reports[first].total}
     assert {"starting TensorFlow"} <= {report.facts.get("phase") for report in reports}
     assert any(str(report.facts.get("phase")).endswith("; starting again") for report in reports)
-    assert reports[-1].facts["restarts"] == 4
+    assert reports[-1].facts["restarts"] == 5
 
 
 def test_a_single_worker_restarts_wherever_it_was_killed(undisturbed: RunPaths, folder: Path) -> None:

@@ -159,15 +159,19 @@ def test_levels_stop_early_in_half_precision(folder: Path) -> None:
     assert json.loads(content(manifest, "inputs"))["statistics"].keys() == {"", "T000", "T001"}
 
 
-def test_weights_of_another_run_only_predict(undisturbed: RunPaths, folder: Path) -> None:
+@pytest.mark.parametrize(("precision", "count"), [("float32", 2), ("mixed_bfloat16", 1)])
+def test_weights_of_another_run_only_predict(undisturbed: RunPaths, folder: Path, precision: str, count: int) -> None:
     paths = make_default_run(
-        folder, "predicts",
-        **{"train.weights": undisturbed.uri, "train.epochs": 0, "train.seed": 9, "train.precision": "mixed_bfloat16"},
+        folder, f"predicts-{precision.replace('_', '-')}",
+        **{"train.weights": undisturbed.uri, "train.epochs": 0, "train.seed": 9, "train.precision": precision},
     )  # fmt: skip
-    manifest = trained(paths)
+    manifest = trained(paths, count, devices=1)
     assert manifest.facts["steps"] == 0
     for name, values in weights(manifest_of(undisturbed)).items():
         np.testing.assert_array_equal(weights(manifest)[name], values)
+    if precision == "float32":
+        same = content(manifest, "predictions") == content(manifest_of(undisturbed), "predictions")
+        assert same, "two workers, each with its share, forecast as one with all its devices"
     mine, theirs = (predictions(one)["forecast_return"].to_numpy() for one in (manifest, manifest_of(undisturbed)))
     assert np.corrcoef(mine, theirs)[0, 1] > 0.999, "bfloat16 keeps two to three digits"
 

@@ -22,7 +22,7 @@ _LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.
 """What a collective raises after a peer was lost; it depends on which part of TensorFlow notices first."""
 
 BARRIER_S = 1800.0
-"""Limit of a wait during which a worker may still download or compile."""
+"""Limit of a wait during which a worker may still download, compile or write the results."""
 
 _MOST_DOUBLINGS = 6
 """Limits double with each restart, because a lost peer may only have been slow; at most this often."""
@@ -43,7 +43,7 @@ class Cluster:
         local_replicas: The global numbers of this worker's devices.
         watchdog: Limits waits for peers.
         step_limit: Time limit of a call of training steps.
-        validation_limit: Time limit of a validation, with the wait for the other workers.
+        forward_limit: Time limit of a wait for the outputs of the other workers.
     """
 
     membership: Membership
@@ -53,7 +53,7 @@ class Cluster:
     local_replicas: range
     watchdog: Watchdog
     step_limit: Limit
-    validation_limit: Limit
+    forward_limit: Limit
     _summing: Any = None
 
     @classmethod
@@ -83,7 +83,7 @@ class Cluster:
         least_s = timeout_s * 2 ** min(len(membership.restarts), _MOST_DOUBLINGS)
         return cls(
             membership, strategy, here, strategy.num_replicas_in_sync, range(first, first + len(here)),
-            watchdog, step_limit=Limit(least_s), validation_limit=Limit(least_s),
+            watchdog, step_limit=Limit(least_s), forward_limit=Limit(least_s),
         )  # fmt: skip
 
     @property

@@ -19,11 +19,12 @@ from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import JobError
-from cloudlstm.training import sampling
 from cloudlstm.training.checkpoint import Checkpoints, State
 from cloudlstm.training.cluster import Cluster
-from cloudlstm.training.sampling import Order
-from cloudlstm.training.train_step import Forward, TrainFunction
+from cloudlstm.training.forward import Forward
+from cloudlstm.training.network import Network
+from cloudlstm.training.sampling import Feed, Order
+from cloudlstm.training.train_step import TrainFunction
 from cloudlstm.workers.restarts import TERMINATED
 
 _LOG = logging.getLogger(__name__)
@@ -59,30 +60,38 @@ class Trainer:
 
     Args:
         cluster: The workers.
-        model: The network, made in the strategy's scope.
+        network: Of a model made in the strategy's scope.
         optimizer: The optimizer, made in the strategy's scope.
         config: The run's configuration.
         transform: Makes the network's inputs and labels.
         train: Training windows.
         validation: Validation windows, for the best weights and early stopping.
+
+    Attributes:
+        best_outputs: What the best weights gave for this worker's share of the validation windows; None if an earlier
+            process found these weights.
     """
 
     def __init__(
         self,
         cluster: Cluster,
-        model: Any,
+        network: Network,
         optimizer: Any,
         config: RunConfig,
         transform: Inputs,
         train: SequenceSet,
         validation: SequenceSet,
     ) -> None:
-        self._cluster, self._model, self._optimizer, self._config = cluster, model, optimizer, config
-        self._transform, self._train, self._validation = transform, train, validation
+        self._cluster, self._model, self._optimizer, self._config = cluster, network.model, optimizer, config
+        self._validation = validation
         self.order = Order(len(train), config.train.batch_windows, config.train.seed)
         self.total_steps = total_steps(config, self.order)
-        self.forward = Forward(cluster, model, transform)
-        self._step = TrainFunction(cluster, model, optimizer, config)
+        self._feed = Feed(
+            train, transform, self.order, cluster.replicas, cluster.local_replicas, config.train.steps_per_call
+        )
+        self.forward = Forward(cluster, network, transform)
+        self.best_outputs: NDArray[np.float32] | None = None
+        self._step = TrainFunction(cluster, network, optimizer, config)
 
     def initial_state(self) -> State:
         """The state before the first step."""
@@ -91,7 +100,7 @@ class Trainer:
     def compile(self) -> None:
         """Compiles, then waits for all workers: from here on every wait has a short limit."""
         if self.total_steps:
-            self._step.compile(next(self._calls(range(1))))
+            self._step.compile(next(self._feed.calls(range(1))))
         self._cluster.barrier()
 
     def run(self, state: State, checkpoints: Checkpoints, report: ReportProgress) -> State:
@@ -131,7 +140,7 @@ class Trainer:
         stop = min((epoch + 1) * per_epoch, self.total_steps)
         began, first = time.monotonic(), state.step
         before = state.seconds
-        for call in sampling.prefetch(self._calls(range(state.step, stop))):
+        for call in self._feed.calls(range(state.step, stop)):
             losses, stopping = self._step(call, state.step, stop_requested=stop_requested.is_set())
             require_finite(losses, state.step, "training")
             state.losses += losses.astype(float).tolist()
@@ -158,15 +167,10 @@ class Trainer:
         exact = train.inputs == "relative" and not train.weights
         return {"naive_loss": state.history[0]["validation_loss"]} if exact else {}
 
-    def _calls(self, steps: range) -> Iterator[sampling.Call]:
-        return sampling.calls(
-            self._train, self._transform, self.order, replicas=self._cluster.replicas,
-            local_replicas=self._cluster.local_replicas, max_steps=self._config.train.steps_per_call, steps=steps,
-        )  # fmt: skip
-
     def _end_epoch(self, state: State, losses: list[float], windows_per_s: float) -> None:
         """Validates, keeps the weights if they are the best, and adds the epoch to the history."""
-        loss = self.forward.loss(self._validation)
+        outputs = self.forward.outputs(self._validation)
+        loss = self.forward.loss(self._validation, outputs)
         require_finite(np.array([loss]), max(state.step - 1, 0), "validation")
         epoch = -(-state.step // self.order.steps_per_epoch)
         state.waited += 1
@@ -174,6 +178,7 @@ class Trainer:
         # report's LSTM row must show a trained network.
         if loss < state.best_loss or (state.best_epoch == 0 and epoch > 0):
             state.best, _ = self._variables()
+            self.best_outputs = outputs
             state.best_loss, state.best_epoch, state.waited = loss, epoch, 0
         record = {
             "epoch": epoch,

@@ -10,9 +10,7 @@ from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.training.runtime import keras, tf
 
 
-def build_model(
-    window_bars: int, config: ModelConfig, *, seed: int, precision: str = "float32", unroll: bool = False
-) -> Any:
+def build_model(window_bars: int, config: ModelConfig, *, seed: int, precision: str = "float32") -> Any:
     """A keras.Model from (batch, window, feature) to (batch, 1); inputs and outputs are float32.
 
     Args:
@@ -20,14 +18,12 @@ def build_model(
         config: The sizes of the layers.
         seed: Seed of the initial weights.
         precision: Keras dtype policy of the LSTM and the dropout; the weights stay float32.
-        unroll: One graph node per bar instead of a loop. Faster on a CPU; a GPU cannot use its cuDNN kernel then.
     """
     inputs = keras.Input((window_bars, len(FEATURE_NAMES)), name="window")
     hidden = keras.layers.LSTM(
         config.units,
         kernel_initializer=keras.initializers.GlorotUniform(seed=2 * seed),
         recurrent_initializer=keras.initializers.Orthogonal(seed=2 * seed + 1),
-        unroll=unroll,
         dtype=precision,
         name="lstm",
     )(inputs)

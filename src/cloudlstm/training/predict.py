@@ -1,4 +1,4 @@
-"""Writes the network's forecasts as a Parquet table."""
+"""The network's forecasts as a Parquet table."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.training.train_step import Forward
 
 PREDICTIONS = pa.schema(
     [
@@ -29,12 +29,14 @@ PREDICTIONS = pa.schema(
 _BATCH_WINDOWS = 65_536
 
 
-def predict(splits: Mapping[str, SequenceSet], forward: Forward, transform: Inputs) -> bytes:
-    """Forecasts for every window of the splits, in order, as a Parquet file with the schema PREDICTIONS.
+def predictions_file(
+    splits: Mapping[str, SequenceSet], outputs: Mapping[str, NDArray[np.floating]], transform: Inputs
+) -> bytes:
+    """The forecasts for every window of the splits, in order, as a Parquet file with the schema PREDICTIONS.
 
     Args:
         splits: The windows by split.
-        forward: Computes the network's outputs.
+        outputs: The network's outputs for all windows of each split.
         transform: Turns outputs into log-returns.
     """
     file = io.BytesIO()
@@ -42,8 +44,8 @@ def predict(splits: Mapping[str, SequenceSet], forward: Forward, transform: Inpu
         for split, windows in splits.items():
             for begin in range(0, len(windows), _BATCH_WINDOWS):
                 indices = np.arange(begin, min(begin + _BATCH_WINDOWS, len(windows)))
-                raw, tickers = windows.windows(indices), windows.tickers(indices)
-                outputs = forward.outputs(windows, indices)
+                tickers = windows.tickers(indices)
+                returns = transform.returns(outputs[split][indices], windows.windows(indices), tickers)
                 columns = {
                     "ticker": tickers,
                     "origin_date": windows.origin_dates(indices),
@@ -51,7 +53,7 @@ def predict(splits: Mapping[str, SequenceSet], forward: Forward, transform: Inpu
                     "split": np.full(len(indices), split),
                     "last_close": windows.last_close(indices),
                     "actual_return": windows.targets(indices).astype(np.float64),
-                    "forecast_return": transform.returns(outputs, raw, tickers),
+                    "forecast_return": returns,
                 }
                 arrays = [pa.array(columns[field.name], field.type) for field in PREDICTIONS]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=PREDICTIONS))

@@ -8,13 +8,12 @@ last batch of an epoch or because R does not divide the batch, padding rows repe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.features import FEATURE_NAMES
@@ -71,9 +70,6 @@ def rows_of(
     return indices, weights
 
 
-Item = TypeVar("Item")
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """The data of one call of the training function, for the devices of this worker.
@@ -95,57 +91,53 @@ class Call:
     weights: NDArray[np.float32]
 
 
-def calls(
-    train: SequenceSet,
-    transform: Inputs,
-    order: Order,
-    *,
-    replicas: int,
-    local_replicas: range,
-    max_steps: int,
-    steps: range,
-) -> Iterator[Call]:
-    """The data of `steps`, call by call; no call crosses the end of an epoch.
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Makes the data of calls.
 
-    Args:
+    Attributes:
         train: The training windows.
         transform: Makes the network's inputs and labels.
         order: The order of the windows.
         replicas: Devices of all workers.
         local_replicas: The global numbers of this worker's devices.
         max_steps: Most steps in a call.
-        steps: Steps of the whole training, counted from 0.
     """
-    size = rows_per_replica(order.batch_windows, replicas)
-    shape = (len(local_replicas), max_steps, size)
-    at = steps.start
-    epoch, permutation = -1, np.zeros(0, np.int64)
-    while at < steps.stop:
-        if at // order.steps_per_epoch != epoch:
-            epoch = at // order.steps_per_epoch
-            permutation = order.permutation(epoch)
-        end = min(at + max_steps, (epoch + 1) * order.steps_per_epoch, steps.stop)
+
+    train: SequenceSet
+    transform: Inputs
+    order: Order
+    replicas: int
+    local_replicas: range
+    max_steps: int
+
+    def calls(self, steps: range) -> Iterator[Call]:
+        """The data of `steps`, counted from 0, call by call; no call crosses the end of an epoch."""
+        return ahead(self._call, self._batches(steps))
+
+    def _batches(self, steps: range) -> Iterator[list[NDArray[np.int64]]]:
+        """The window indices of each global batch, call by call."""
+        order, at = self.order, steps.start
+        epoch, permutation = -1, np.zeros(0, np.int64)
+        while at < steps.stop:
+            if at // order.steps_per_epoch != epoch:
+                epoch = at // order.steps_per_epoch
+                permutation = order.permutation(epoch)
+            end = min(at + self.max_steps, (epoch + 1) * order.steps_per_epoch, steps.stop)
+            firsts = (np.arange(at, end) - epoch * order.steps_per_epoch) * order.batch_windows
+            yield [permutation[first : first + order.batch_windows] for first in firsts]
+            at = end
+
+    def _call(self, batches: list[NDArray[np.int64]]) -> Call:
+        """The data of one call for the global batches of its steps."""
+        train, size = self.train, rows_per_replica(self.order.batch_windows, self.replicas)
+        shape = (len(self.local_replicas), self.max_steps, size)
         inputs = np.zeros((*shape, train.window_bars, len(FEATURE_NAMES)), np.float32)
         labels, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        total = 0
-        for position, step in enumerate(range(at, end)):
-            first = (step - epoch * order.steps_per_epoch) * order.batch_windows
-            batch = permutation[first : first + order.batch_windows]
-            total += len(batch)
-            for device, replica in enumerate(local_replicas):
-                indices, weights[device, position] = rows_of(batch, order.batch_windows, replicas, replica)
+        for step, batch in enumerate(batches):
+            for device, replica in enumerate(self.local_replicas):
+                indices, weights[device, step] = rows_of(batch, self.order.batch_windows, self.replicas, replica)
                 raw, tickers = train.windows(indices), train.tickers(indices)
-                inputs[device, position] = transform.inputs(raw, tickers)
-                labels[device, position] = transform.labels(raw, tickers, train.targets(indices))
-        yield Call(end - at, total, inputs, labels, weights)
-        at = end
-
-
-def prefetch(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items; a thread makes each one while the previous one is in use."""
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
-        next_item = pool.submit(next, items, end)
-        while (item := next_item.result()) is not end:
-            next_item = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]
+                self.transform.inputs(raw, tickers, out=inputs[device, step])
+                labels[device, step] = self.transform.labels(raw, tickers, train.targets(indices))
+        return Call(len(batches), sum(map(len, batches)), inputs, labels, weights)

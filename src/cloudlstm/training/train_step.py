@@ -1,4 +1,4 @@
-"""Computes training steps, several in one call, and forward passes.
+"""Computes training steps, several in one call.
 
 Training is synchronous: each replica takes its rows of the global batch, and one all-reduce sums the gradients and the
 loss of all replicas, packed into one vector. A row's weight is 1 / (rows of the global batch), so the sums are means
@@ -9,22 +9,16 @@ number of workers trains the same network up to rounding.
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
-from cloudlstm.dataset.inputs import Inputs
-from cloudlstm.dataset.reader import Indices, SequenceSet
-from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.training.cluster import Cluster
+from cloudlstm.training.network import Network
 from cloudlstm.training.runtime import tf
 from cloudlstm.training.sampling import Call, rows_per_replica
-
-_FORWARD_WINDOWS = 1024
-"""Windows of one forward pass on one device."""
 
 
 class TrainFunction:
@@ -32,15 +26,14 @@ class TrainFunction:
 
     Args:
         cluster: The workers.
-        model: From `model.build_model`, made in the strategy's scope.
+        network: Of a model made in the strategy's scope.
         optimizer: From `model.build_optimizer`, made in the strategy's scope.
         config: The run's configuration.
     """
 
-    def __init__(self, cluster: Cluster, model: Any, optimizer: Any, config: RunConfig) -> None:
-        self._cluster, self._optimizer = cluster, optimizer
-        self._lstm, self._dense = model.get_layer("lstm"), model.get_layer("forecast")
-        self._variables = [variable.value for variable in model.trainable_variables]
+    def __init__(self, cluster: Cluster, network: Network, optimizer: Any, config: RunConfig) -> None:
+        self._cluster, self._network, self._optimizer = cluster, network, optimizer
+        self._variables = [variable.value for variable in network.model.trainable_variables]
         self._batch, self._size = (
             config.train.batch_windows,
             rows_per_replica(config.train.batch_windows, cluster.replicas),
@@ -94,10 +87,10 @@ class TrainFunction:
     ) -> tuple[Any, Any]:
         """One step on one replica."""
         with tf.GradientTape() as tape:
-            hidden = self._lstm(inputs[position], training=True)
+            hidden = self._network.hidden(inputs[position])
             if self._dropout:
                 hidden *= tf.cast(self._mask(step, replica), hidden.dtype)
-            error = self._dense(hidden)[:, 0] - labels[position]
+            error = self._network.output(hidden) - labels[position]
             loss = tf.reduce_sum(weights[position] * error * error)
             scaled = self._optimizer.scale_loss(loss) if self._scaled else loss
         gradients = tape.gradient(scaled, self._variables)
@@ -118,52 +111,3 @@ class TrainFunction:
         mask = tf.cast(drawn >= self._dropout, tf.float32) / (1.0 - self._dropout)
         mask = tf.pad(mask, [[0, self._size * self._cluster.replicas - self._batch], [0, 0]])
         return tf.reshape(mask, (self._cluster.replicas, self._size, self._units))[replica]
-
-
-class Forward:
-    """Forward passes over windows of a split, in batches of fixed size on all devices of this worker.
-
-    Args:
-        cluster: The workers.
-        model: The network.
-        transform: Makes the network's inputs and labels.
-    """
-
-    def __init__(self, cluster: Cluster, model: Any, transform: Inputs) -> None:
-        self._cluster, self._transform = cluster, transform
-
-        def replica(inputs: Any) -> Any:
-            return model(inputs, training=False)[:, 0]
-
-        self._run = tf.function(lambda inputs: cluster.strategy.run(replica, args=(inputs,)), reduce_retracing=True)
-
-    def outputs(self, windows: SequenceSet, indices: Indices) -> NDArray[np.float32]:
-        """The network's outputs for the windows `indices`, (batch,)."""
-        cluster = self._cluster
-        size = _FORWARD_WINDOWS * len(cluster.devices)
-        out = np.empty(len(indices), np.float32)
-        for begin in range(0, len(indices), size):
-            part = indices[begin : begin + size]
-            inputs = np.zeros((size, windows.window_bars, len(FEATURE_NAMES)), np.float32)
-            inputs[: len(part)] = self._transform.inputs(windows.windows(part), windows.tickers(part))
-            per_device = inputs.reshape(len(cluster.devices), _FORWARD_WINDOWS, windows.window_bars, len(FEATURE_NAMES))
-            results = self._run(cluster.per_device(per_device.__getitem__))
-            local = [result.numpy() for result in cluster.strategy.experimental_local_results(results)]
-            out[begin : begin + len(part)] = np.concatenate(local)[: len(part)]
-        return out
-
-    def loss(self, windows: SequenceSet) -> float:
-        """Mean squared error over all windows of a split; each worker computes a part, all return the same number."""
-        workers, index = len(self._cluster.membership.addresses), self._cluster.membership.index
-        borders = np.linspace(0, len(windows), workers + 1).astype(np.int64)
-        total, began = 0.0, time.monotonic()
-        for begin in range(int(borders[index]), int(borders[index + 1]), 16 * _FORWARD_WINDOWS):
-            indices = np.arange(begin, min(begin + 16 * _FORWARD_WINDOWS, int(borders[index + 1])))
-            raw, tickers = windows.windows(indices), windows.tickers(indices)
-            labels = self._transform.labels(raw, tickers, windows.targets(indices))
-            error = self.outputs(windows, indices).astype(np.float64) - labels
-            total += float(error @ error)
-        limit = self._cluster.validation_limit
-        summed = self._cluster.sum(np.array([total]), within_s=limit.seconds)
-        limit.record(time.monotonic() - began)
-        return float(summed[0]) / max(len(windows), 1)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudlstm import __version__
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
@@ -25,17 +26,15 @@ from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.loop import Trainer, total_steps
 from cloudlstm.training.membership import Membership
-from cloudlstm.training.predict import predict
+from cloudlstm.training.network import Network
+from cloudlstm.training.predict import predictions_file
 from cloudlstm.training.runtime import keras, tf
 from cloudlstm.training.sampling import Order
 
 _LOG = logging.getLogger(__name__)
 
-_FORECASTING_S = 86_400.0
-"""How long the others wait while the chief forecasts; 10,000 tickers take about 15 minutes on one core."""
-
-_UNROLL_UP_TO_BARS = 128
-"""An unrolled LSTM is 10 % faster on a CPU and takes 30 ms per bar to compile."""
+FORECAST = tuple(split for split in SPLITS if split != "train")
+"""The splits that the network forecasts."""
 
 
 def train(step: StepRun, membership: Membership, sequences: Manifest) -> None:
@@ -59,11 +58,12 @@ def train(step: StepRun, membership: Membership, sequences: Manifest) -> None:
     with cluster.peer_errors():
         training = _Training(step, cluster, sequences, began)
         training.train()
+        outputs = training.forecast()
         if membership.chief:
-            training.write()
+            training.write(outputs)
         training.report_finished()
     try:
-        cluster.barrier(within_s=_FORECASTING_S)  # a peer that ends while the chief forecasts would count as lost
+        cluster.barrier()  # a peer that ends while the chief writes would count as lost
     except PeerLostError:
         if not membership.chief:
             raise
@@ -103,12 +103,12 @@ class _Training:
         steps = total_steps(config, Order(len(self.splits["train"]), config.train.batch_windows, config.train.seed))
         with cluster.strategy.scope():
             self.network = model.build_model(
-                config.dataset.window_bars, config.model, seed=config.train.seed, precision=config.train.precision,
-                unroll=not cluster.on_gpu and config.dataset.window_bars <= _UNROLL_UP_TO_BARS,
-            )  # fmt: skip
+                config.dataset.window_bars, config.model, seed=config.train.seed, precision=config.train.precision
+            )
             adam = model.build_optimizer(config.train, steps, self.network.trainable_variables)
+        network = Network(self.network, on_gpu=cluster.on_gpu)
         self.trainer = Trainer(
-            cluster, self.network, adam, config, self.transform, self.splits["train"], self.splits["validation"]
+            cluster, network, adam, config, self.transform, self.splits["train"], self.splits["validation"]
         )
         paths, every_s = self.step.context.paths, config.train.checkpoint_every_s
         with Checkpoints(paths, self.step.fingerprint, every_s, writes=cluster.membership.chief) as checkpoints:
@@ -132,18 +132,32 @@ class _Training:
     def _report(self, done: int, total: int, facts: Mapping[str, Any]) -> None:
         self.step.report(done, total, "windows", **self.cluster.membership.facts, **facts)
 
-    def write(self) -> None:
-        """Writes every object of the step, then its manifest."""
-        history, network = self.state.history, self.network
+    def forecast(self) -> dict[str, NDArray[np.float64]]:
+        """The network's outputs for all windows of each split but "train"; every worker computes its share."""
         seen = self.trainer.windows_seen(self.state.step)
         self.step.report(seen, seen, "windows", phase="forecasting", **self.cluster.membership.facts)
-        forecasts = {split: self.splits[split] for split in SPLITS if split != "train"}
+        forward, known = self.trainer.forward, {"validation": self.trainer.best_outputs}
+        outputs = {}
+        for split in FORECAST:
+            own = known.get(split)
+            own = forward.outputs(self.splits[split]) if own is None else own
+            outputs[split] = forward.gather(self.splits[split], own)
+        return outputs
+
+    def write(self, outputs: Mapping[str, NDArray[np.float64]]) -> None:
+        """Writes every object of the step, then its manifest.
+
+        Args:
+            outputs: From `forecast`.
+        """
+        history, network = self.state.history, self.network
+        forecasts = {split: self.splits[split] for split in FORECAST}
         write = self._write_object
         objects = (
             write("weights.npz", artifacts.weights_file(network), artifacts.WEIGHTS, network.count_params()),
             write("inputs.json", json.dumps(self.transform.settings()).encode(), artifacts.INPUTS, 1),
             write("model.keras", artifacts.keras_file(network, self.config), "model", network.count_params()),
-            write("predictions.parquet", predict(forecasts, self.trainer.forward, self.transform), "predictions",
+            write("predictions.parquet", predictions_file(forecasts, outputs, self.transform), "predictions",
                   sum(map(len, forecasts.values()))),
             write("history.jsonl", artifacts.history_file(history), "history", len(history)),
             write("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
