@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.evaluation import ridge
 from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.evaluation.significance import FloatArray
 
 BATCH_WINDOWS = 8192
+
+Result = TypeVar("Result")
 
 Progress = Callable[[int], None]
 """Called with the number of windows processed since the last call."""
@@ -127,10 +130,11 @@ def fit_ridge(
 
     Without validation labels the largest penalty is chosen.
     """
-    path = ridge.fit(_batches(train, transform, progress), alphas)
+    path = ridge.fit(_over_batches(ridge.Sums.of, train, transform, progress), alphas)
     losses = np.full(len(alphas), np.nan)
     if validation is not None and len(validation):
-        losses = ridge.validation_losses(path, _batches(validation, transform, progress))
+        squared = _over_batches(path.squared_errors, validation, transform, progress)
+        losses = np.sum(list(squared), axis=0) / len(validation)
     # The larger penalty wins if errors are equal or NaN.
     order = sorted(range(len(alphas)), key=lambda number: (np.nan_to_num(losses[number], nan=np.inf), -alphas[number]))
     return path.only(order[0]), {alpha: float(loss) for alpha, loss in zip(alphas, losses, strict=True)}
@@ -154,20 +158,34 @@ def ridge_returns(
     path: ridge.RidgePath, windows: Windows, transform: Inputs, progress: Progress = lambda _: None
 ) -> FloatArray:
     """Log-returns that a path with one penalty forecasts for every window (n,)."""
-    predictions = np.empty(len(windows))
-    for indices in _indices(len(windows)):
+
+    def forecast(indices: npt.NDArray[np.int64]) -> FloatArray:
         raw, names = windows.windows(indices), windows.tickers(indices)
-        outputs = path.predict(_flat(transform.inputs(raw, names)))[:, 0]
-        predictions[indices] = transform.returns(outputs, raw, names)
-        progress(len(indices))
-    return predictions
+        return transform.returns(path.predict(_flat(transform.inputs(raw, names)))[:, 0], raw, names)
+
+    predictions = [np.zeros(0)]
+    for part in ahead(forecast, _indices(len(windows))):
+        predictions.append(part)
+        progress(len(part))
+    return np.concatenate(predictions)
 
 
-def _batches(windows: Windows, transform: Inputs, progress: Progress) -> Iterator[ridge.Batch]:
-    for indices in _indices(len(windows)):
+def _over_batches(
+    function: Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Result],
+    windows: Windows,
+    transform: Inputs,
+    progress: Progress,
+) -> Iterator[Result]:
+    """The function of the inputs (B, inputs) and labels (B,) of each batch, in order; threads make the next ones."""
+
+    def make(indices: npt.NDArray[np.int64]) -> tuple[int, Result]:
         raw, names = windows.windows(indices), windows.tickers(indices)
-        yield _flat(transform.inputs(raw, names)), transform.labels(raw, names, windows.targets(indices))
-        progress(len(indices))
+        labels = transform.labels(raw, names, windows.targets(indices))
+        return len(indices), function(_flat(transform.inputs(raw, names)), labels)
+
+    for count, result in ahead(make, _indices(len(windows))):
+        yield result
+        progress(count)
 
 
 def _indices(n: int) -> Iterator[npt.NDArray[np.int64]]:

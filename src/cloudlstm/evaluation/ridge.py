@@ -1,7 +1,8 @@
 """Ridge regression on the network's inputs, fitted from sums.
 
 One pass over the windows in batches; only their Gram matrix is kept, so memory does not grow with the number of
-windows. The intercept is not penalised: inputs and target are centred by their means.
+windows. The products of a batch have the precision of the inputs; their sums over batches are float64. The intercept is
+not penalised: inputs and target are centred by their means.
 
 Hoerl, Kennard: Ridge regression. Technometrics 12(1), 1970.
 """
@@ -10,13 +11,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from cloudlstm.evaluation.significance import FloatArray
 
-Batch = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a fit needs of a batch of inputs X and targets y.
+
+    Attributes:
+        rows: Number of rows.
+        gram: X'X (inputs, inputs).
+        moment: X'y (inputs,).
+        x: Sum of the rows of X (inputs,).
+        y: Sum of y.
+    """
+
+    rows: int
+    gram: npt.NDArray[np.floating]
+    moment: npt.NDArray[np.floating]
+    x: npt.NDArray[np.floating]
+    y: float
+
+    @classmethod
+    def of(cls, x: npt.NDArray[np.floating], target: npt.NDArray[np.floating]) -> Self:
+        """The sums of a batch, in the precision of the inputs.
+
+        Args:
+            x: Inputs (B, inputs).
+            target: Targets (B,).
+        """
+        y = target.astype(x.dtype, copy=False)
+        return cls(len(x), x.T @ x, y @ x, np.ones_like(y) @ x, float(y.sum(dtype=np.float64)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +68,33 @@ class RidgePath:
         forecasts: FloatArray = inputs.astype(np.float64, copy=False) @ self.weights + self.intercepts
         return forecasts
 
+    def squared_errors(self, inputs: npt.NDArray[np.floating], target: npt.NDArray[np.floating]) -> FloatArray:
+        """Sum of the squared errors of every penalty (P,) for inputs (B, inputs) and targets (B,)."""
+        errors: FloatArray = self.predict(inputs) - target.astype(np.float64)[:, None]
+        squared: FloatArray = (errors**2).sum(axis=0)
+        return squared
+
     def only(self, number: int) -> RidgePath:
         """Returns the path with only the penalty at index `number`."""
         at = slice(number, number + 1)
         return RidgePath(self.alphas[at], self.weights[:, at], self.intercepts[at])
 
 
-def fit(batches: Iterable[Batch], alphas: Sequence[float]) -> RidgePath:
-    """Solves min |y - Xw - b|² + alpha |w|² for every alpha from one pass over (X, y) batches.
+def fit(batches: Iterable[Sums], alphas: Sequence[float]) -> RidgePath:
+    """Solves min |y - Xw - b|² + alpha |w|² for every alpha from the sums of all batches.
 
-    X is (B, inputs), y is (B,); sums are float64. All weights are zero if there are no rows.
+    All weights are zero if there are no rows.
     """
     rows, gram, moment, sum_x, sum_y = 0, np.zeros((0, 0)), np.zeros(0), np.zeros(0), 0.0
-    for inputs, target in batches:
-        x, y = inputs.astype(np.float64), target.astype(np.float64)
+    for batch in batches:
         if not rows:
-            width = x.shape[1]
+            width = len(batch.x)
             gram, moment, sum_x = np.zeros((width, width)), np.zeros(width), np.zeros(width)
-        rows += len(x)
-        gram += x.T @ x
-        moment += x.T @ y
-        sum_x += x.sum(axis=0)
-        sum_y += float(y.sum())
+        rows += batch.rows
+        gram += batch.gram
+        moment += batch.moment
+        sum_x += batch.x
+        sum_y += batch.y
     if not rows:
         return RidgePath(tuple(alphas), np.zeros((0, len(alphas))), np.zeros(len(alphas)))
     mean_x, mean_y = sum_x / rows, sum_y / rows
@@ -69,13 +104,3 @@ def fit(batches: Iterable[Batch], alphas: Sequence[float]) -> RidgePath:
     penalised = np.maximum(scale, 0.0)[:, None] + np.asarray(alphas, np.float64)
     weights = basis @ (rotated[:, None] / penalised)
     return RidgePath(tuple(alphas), weights, mean_y - mean_x @ weights)
-
-
-def validation_losses(path: RidgePath, batches: Iterable[Batch]) -> FloatArray:
-    """Mean squared error of every penalty over (X, y) batches (P,); NaN if there are no rows."""
-    rows, squared = 0, np.zeros(len(path.alphas))
-    for inputs, target in batches:
-        error = path.predict(inputs) - target.astype(np.float64)[:, None]
-        rows += len(error)
-        squared += (error**2).sum(axis=0)
-    return squared / rows if rows else np.full(len(path.alphas), np.nan)

@@ -54,9 +54,10 @@ def worker_environment(addresses: Sequence[str], index: int) -> dict[str, str]:
     """The TF_CONFIG and other variables of worker `index`; `addresses` are those of all workers in order.
 
     A single worker gets no TF_CONFIG, so that TensorFlow starts no server. The server listens on all interfaces and
-    lets any client read and write files.
+    lets any client read and write files. The evaluation computes on all cores by threads of its own (dataset/ahead.py);
+    threads of OpenBLAS wait for each other in busy loops, which took 20 times as long on a busy machine.
     """
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "OPENBLAS_NUM_THREADS": "1"}
     if len(addresses) == 1:
         return environment
     cluster = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
