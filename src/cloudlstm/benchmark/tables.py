@@ -98,7 +98,7 @@ def _data(result: BenchmarkResult) -> Table:
     found = [(_size(cell), cell_label(cell), *_measures(cell)) for cell in result.cells if cell.kind == "data"]
     columns, rows = _known(("tickers", "engine", "work", "rows/s", *_MEASURES), found)
     return Table(
-        "data-steps", "Data steps",
+        "data", "Data steps",
         "Work is the time from the begin of the first step to the end of the last one: bars from the source, cleaning, "
         "features, sequences. Start is what the engine needs before it: Spark its JVM. Whole is from the launch to the "
         "end of the job, with the start of Python. Speed-up is against one process on the same tickers, efficiency is "

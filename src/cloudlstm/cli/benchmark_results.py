@@ -16,7 +16,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, UsageError
 from cloudlstm.runs import documents
 from cloudlstm.text.numbers import DASH
 
-_SHOWN = ("data-steps", "training", "accuracy", "scaling", "projection", "checks")
+_SHOWN = ("data", "training", "accuracy", "scaling", "projection", "checks")
 """Tables that are printed; the page and benchmark.json have the steps, too."""
 
 _FEWER = {"projection": ("formula", "inputs")}
