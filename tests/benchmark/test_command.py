@@ -13,7 +13,7 @@ from cloudlstm.benchmark.paths import BenchmarkPaths, benchmark_ids
 from cloudlstm.cli import main
 from cloudlstm.errors import MachineError
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.targets.local import target
+from cloudlstm.targets.local import job
 
 SMALL = """
 name = "small"
@@ -59,7 +59,7 @@ def paths(folder: Path, words: list[str]) -> BenchmarkPaths:
         raise MachineError("there is no Java here")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(target, "find_java", no_java)
+        patch.setattr(job, "find_java", no_java)
         assert main(words) == 1
     (name,) = benchmark_ids(f"file://{folder / 'runs'}")
     return BenchmarkPaths.of(f"file://{folder / 'runs'}", name)
@@ -87,6 +87,14 @@ def test_the_same_command_runs_only_what_failed(
     assert storage.read(paths.measurement(LOCAL.run_id(1))) == before
     assert {state for state, _ in states(paths).values()} == {"equal"}
     assert "All 3 cells made equal results" in shown.out
+
+
+def test_training_uses_data_that_a_cell_has_prepared(paths: BenchmarkPaths) -> None:
+    prepared, taken = (Manifest.load(paths.run(cell.run_id(1)), "sequences") for cell in (LOCAL, TRAIN))
+    assert prepared
+    assert taken
+    assert taken.digest() == prepared.digest()
+    assert taken.facts["reused"] == paths.run(LOCAL.run_id(1)).uri
 
 
 def test_reports_and_lists_know_the_benchmark(

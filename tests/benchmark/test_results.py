@@ -14,6 +14,7 @@ from cloudlstm.benchmark.document import BenchmarkResult, CellResult, Measuremen
 from cloudlstm.benchmark.matrix import Cell, Matrix
 from cloudlstm.benchmark.paths import BenchmarkPaths
 from cloudlstm.benchmark.records import write_measurement
+from cloudlstm.benchmark.summary import caveats
 from cloudlstm.runs.manifest import Manifest, write_object
 
 MATRIX = Matrix(tickers=(6, 100), cores=(1, 2, 4), workers=(1, 2, 4), repeats=2)
@@ -97,6 +98,17 @@ def test_the_page_of_one_machine_says_what_it_cannot_show(paths: BenchmarkPaths)
     assert "no speed-up by distribution can be seen" in text
     assert "No real cluster and no GPU was measured" in text
     assert "computed, not measured" in text
+
+
+def test_an_emulated_cloud_is_not_taken_for_a_real_one(paths: BenchmarkPaths) -> None:
+    result = build(paths).model_copy(update={"target": "emulated", "emulated": True})
+    text = " ".join(caveats(result))
+    assert "The cloud was emulated on one machine" in text
+    assert "Nothing was paid" in text
+    assert "No real cluster and no GPU was measured" in text
+    real = " ".join(caveats(result.model_copy(update={"emulated": False})))
+    assert "No real cluster" not in real
+    assert "No GPU was measured" in real
 
 
 def changed(paths: BenchmarkPaths, cell: Cell, step: str, kind: str, data: bytes, *, in_manifest: bool) -> None:

@@ -70,6 +70,7 @@ class CellResult(Row):
     cores: int | None = Field(description="Processes or cores of the data steps, limit of a worker; null if unknown")
     workers: int = Field(description="Of training; 0 for data cells")
     replicas: int | None = Field(description="Devices of all workers together; null for data cells")
+    device: str | None = Field(description="Kind of the devices, such as CPU or GPU; null for data cells")
     state: CellState
     reason: str | None = Field(description="Why it does not count")
     runs: tuple[Measurement, ...]
@@ -141,6 +142,7 @@ class BenchmarkResult(Row):
     created: str = Field(description="UTC, ISO 8601")
     version: str = Field(description="Of cloudlstm")
     target: str = Field(description="Where the jobs ran: `local`, or the name of the target")
+    emulated: bool = Field(description="True if the target is a cloud that is emulated on the launcher's machine")
     headlines: tuple[str, ...] = Field(description="What the numbers say, in sentences")
     caveats: tuple[str, ...]
     machine: Machine = Field(description="Of the launcher")

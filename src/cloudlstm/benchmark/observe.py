@@ -60,7 +60,8 @@ class Observation:
         rows: Bars, or windows that were trained on.
         cores: Cores or processes of the data steps; None if unknown, and for training.
         replicas: Devices of all workers; None for data cells.
-        usage: The machines that were paid by the hour.
+        device: Their kind, such as CPU; None for data cells.
+        usage: The machines that are paid by the hour.
         scores: Errors of the forecasts; None for data cells.
         manifests: Step -> manifest.
     """
@@ -72,6 +73,7 @@ class Observation:
     cores: int | None
     replicas: int | None
     usage: tuple[Usage, ...] = ()
+    device: str | None = None
     scores: ForecastScores | None = None
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
 
@@ -117,7 +119,8 @@ def observe(cell: Cell, paths: RunPaths, source_bytes: int | None = None) -> Obs
     return Observation(
         steps, seconds=seconds, start_s=_before_training(paths, found),
         rows=round(float(train.facts["windows_per_s"] or 0.0) * seconds), cores=None,
-        replicas=train.facts.get("replicas"), usage=usage, scores=_scores(summary, train), manifests=found,
+        replicas=train.facts.get("replicas"), usage=usage, device=_device(train), scores=_scores(summary, train),
+        manifests=found,
     )  # fmt: skip
 
 
@@ -149,6 +152,12 @@ def _before_training(paths: RunPaths, manifests: Mapping[str, Manifest]) -> floa
         return None
     ends = [made.began + made.seconds for made in manifests.values() if made.step not in ("train", "evaluate")]
     return max(manifests["train"].began - max([owner.started, *ends]), 0.0)
+
+
+def _device(train: Manifest) -> str | None:
+    """The kind of the devices: CPU of CPU:0."""
+    devices = train.facts.get("devices")
+    return str(devices[0]).partition(":")[0] if devices else None
 
 
 def _scores(summary: ReportSummary | None, train: Manifest) -> ForecastScores | None:

@@ -22,6 +22,7 @@ class Started(Row):
 
     version: str
     target: str
+    emulated: bool = False
     machine: Machine
     matrix: Matrix
     settings: dict[str, JsonValue]
@@ -45,7 +46,9 @@ _AXES = ("tickers", "engines", "cores", "workers", "train_cores", "train_tickers
 """The settings of a matrix that decide which cells there are. More runs of a cell continue the same benchmark."""
 
 
-def started_here(settings: RunConfig, matrix: Matrix, target: str, source_bytes: int | None) -> Started:
+def started_here(
+    settings: RunConfig, matrix: Matrix, target: str, source_bytes: int | None, *, emulated: bool = False
+) -> Started:  # fmt: skip
     """What a benchmark that this machine launches is started with.
 
     Args:
@@ -53,10 +56,12 @@ def started_here(settings: RunConfig, matrix: Matrix, target: str, source_bytes:
         matrix: The resolved matrix.
         target: The name of the target.
         source_bytes: Size of the files of bars; None if the source has none.
+        emulated: Whether the target is a cloud that is emulated on this machine.
     """
     return Started(
         version=__version__,
         target=target,
+        emulated=emulated,
         machine=machine(),
         matrix=matrix,
         settings=settings.model_dump(mode="json"),

@@ -11,6 +11,10 @@ _MOST_REFUSED = 20
 """Cells that are named with the reason why they do not count; benchmark.json has all."""
 
 
+_POOR_FIT = 0.15
+"""A larger error of a fit makes a caveat."""
+
+
 def cell_label(cell: CellResult) -> str:
     """What ran a cell, in a few words."""
     if cell.kind == "train":
@@ -94,15 +98,24 @@ def size_of(tickers: int | None) -> str:
 def caveats(result: BenchmarkResult) -> Iterator[str]:
     """The limits of the results."""
     cores = result.machine.cores
-    if result.target == "local":
-        on = f"its {counted(cores, 'core')}" if cores else "its cores"
+    on = f"its {counted(cores, 'core')}" if cores else "its cores"
+    if result.emulated:
+        yield (
+            f"The cloud was emulated on one machine, and all its machines shared {on}: no speed-up by distribution can "
+            "be seen here. Nothing was paid; the costs are the list prices of real machines for this time."
+        )
+    elif result.target == "local":
         yield (
             f"All cells ran on one machine and shared {on}: no speed-up by distribution can be seen here. More workers "
             "or processes than cores only show what dividing the work costs."
         )
-        yield "No real cluster and no GPU was measured."
     elif any(cell.engine == "local" and cell.kind == "data" for cell in result.cells):
         yield "The cells of the engine local ran on the launcher's machine, which differs from those of the target."
+    gpu = any(cell.device == "GPU" for cell in result.cells)
+    if result.emulated or result.target == "local":
+        yield f"No real cluster{'' if gpu else ' and no GPU'} was measured."
+    elif not gpu:
+        yield "No GPU was measured."
     trained = [cell for cell in result.cells if cell.kind == "train" and cell.replicas]
     if len(trained) > 1 and len({cell.replicas for cell in trained}) == 1:
         yield (
@@ -119,6 +132,11 @@ def caveats(result: BenchmarkResult) -> Iterator[str]:
         yield f"Each cell ran {counted(result.matrix.repeats, 'time')}; medians need three or more."
     if any(len(set(fit.numbers)) == 2 for fit in result.fits):
         yield "A serial share from two numbers is a rough figure; measure three or more."
+    if any(fit.error > _POOR_FIT for fit in result.fits):
+        yield (
+            f"A serial share whose fit has an error above {_POOR_FIT:.0%} does not describe its times; what is "
+            "projected from it is rough."
+        )
     if result.matrix.check == "manifests":
         yield "Features were compared by the checksums that the steps wrote; the objects were not read again."
     if any(run.peak_bytes is not None for cell in result.cells for run in cell.runs):

@@ -17,6 +17,7 @@ from cloudlstm.errors import ConfigError
 from cloudlstm.market.sources.base import look_at_source, open_source
 from cloudlstm.market.universe import requested_tickers
 from cloudlstm.targets import Plan, Target, open_target
+from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.workers.child_environment import cores_here
 
 SECTION = "benchmark"
@@ -105,36 +106,46 @@ def make_benchmark_plan(
     on_target = target.root is not None
     whole = resolved(matrix, here=cores_here(), on_target=on_target)
     place = root_uri(root or target.root)
-    started = started_here(settings, whole, target.name, _source_bytes(settings))
+    started = started_here(settings, whole, target.name, _source_bytes(settings), emulated=_is_emulated(target))
     paths = BenchmarkPaths.of(place, started.name())
     known = _tickers(settings) if whole.tickers or whole.train_tickers else None
     found = cells(whole, on_target=on_target)
-    runs = [
-        _run(cell, repeat, settings, known, target, paths)
-        for kind in ("data", "train")
-        for repeat in range(1, whole.repeats + 1)
-        for cell in found
-        if cell.kind == kind
-    ]
+    runs: list[CellRun] = []
+    for kind in ("data", "train"):
+        for repeat in range(1, whole.repeats + 1):
+            for cell in (each for each in found if each.kind == kind):
+                prepared = next((run.plan.run for run in runs if run.cell.tickers == cell.tickers), None)
+                reuse = prepared if kind == "train" else None
+                runs.append(_run(cell, repeat, _settings(cell, settings, known, reuse), target, paths))
     return BenchmarkPlan(paths, started, tuple(runs))
 
 
-def _run(
-    cell: Cell, repeat: int, settings: RunConfig, known: Sequence[str] | None, target: Target, paths: BenchmarkPaths
-) -> CellRun:
-    """The run of a cell."""
-    document = settings.model_dump(mode="json")
+def _settings(cell: Cell, common: RunConfig, known: Sequence[str] | None, reuse: str | None) -> RunConfig:
+    """The settings of the runs of a cell.
+
+    Args:
+        cell: The cell.
+        common: The settings that all runs have in common.
+        known: The tickers of the source; None if they need not be known.
+        reuse: The run whose prepared data a training uses; None if the run prepares its own.
+    """
+    document = common.model_dump(mode="json")
     if cell.tickers is not None:
-        _choose(document, cell.tickers, settings, known or ())
-    where = target if cell.engine == "cluster" or cell.kind == "train" else open_target(None)
-    document["prepare"]["engine"] = "spark" if cell.engine in ("spark", "cluster") else "local"
-    if cell.engine == "spark":
-        document["spark"]["master"] = f"local[{cell.cores}]"
-    elif cell.engine == "local":
-        document["prepare"]["processes"] = cell.cores
+        _choose(document, cell.tickers, common, known or ())
+    document["prepare"] = {"engine": "local" if cell.engine == "local" else "spark", "reuse": reuse}
     if cell.kind == "train":
         document["train"]["workers"] = cell.workers
-    plan = make_plan("benchmark", where, parse(document), paths.cells, cell.run_id(repeat))
+    elif cell.engine == "local":
+        document["prepare"]["processes"] = cell.cores
+    elif cell.engine == "spark":
+        document["spark"]["master"] = f"local[{cell.cores}]"
+    return parse(document)
+
+
+def _run(cell: Cell, repeat: int, settings: RunConfig, target: Target, paths: BenchmarkPaths) -> CellRun:
+    """A run of a cell: the plan of a submit, of data cells without training."""
+    where = target if cell.engine == "cluster" or cell.kind == "train" else open_target(None)
+    plan = make_plan("benchmark", where, settings, paths.cells, cell.run_id(repeat))
     if cell.kind == "data":
         plan = replace(plan, requests=tuple(each for each in plan.requests if each.get("job") != "train"))
     return CellRun(cell, repeat, plan, where)
@@ -162,6 +173,11 @@ def _tickers(settings: RunConfig) -> tuple[str, ...] | None:
     if found is None:
         raise ConfigError("the tickers of the source are not known", hint="universe.tickers=…, or leave out tickers=")
     return tuple(sorted(set(found) - set(settings.universe.exclude)))
+
+
+def _is_emulated(target: Target) -> bool:
+    """True for a cloud whose services are emulated on this machine."""
+    return isinstance(target, CloudTarget) and bool(target.config.endpoints)
 
 
 def _source_bytes(settings: RunConfig) -> int | None:

@@ -51,6 +51,9 @@ def show_plan(plan: BenchmarkPlan, *, as_json: bool) -> int:
                Column("state", 1, text=True)]  # fmt: skip
     columns += [Column("USD", 3)] if known else []
     print_table(out, columns, [_row(row)[: len(columns)] for row in rows])
+    if not todo:
+        out.print("all runs have ended; nothing is left to do")
+        return 0
     cost = f", {usd:.2f} USD by list prices" if usd is not None else ", no machine is paid by the hour"
     out.print(f"together {seconds(total)}{cost}; an estimate by assumed speeds", soft_wrap=True)
     return 0
