@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +43,11 @@ class CellRun:
     target: Target
 
     @property
+    def cores(self) -> int | None:
+        """Cores of this machine to which the run is limited; None for no limit."""
+        return _limit(self.cell)
+
+    @property
     def run_id(self) -> str:
         """The id of the run."""
         return self.cell.run_id(self.repeat)
@@ -59,6 +66,24 @@ class BenchmarkPlan:
     paths: BenchmarkPaths
     started: Started
     runs: tuple[CellRun, ...]
+
+
+def _limit(cell: Cell) -> int | None:
+    return cell.cores if cell.kind == "train" else None
+
+
+@contextmanager
+def limited(cores: int | None) -> Iterator[None]:
+    """Limits this process, and the processes that it starts, to the first of its cores; None for no limit."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def read_settings(config: str | None, words: Sequence[str]) -> tuple[RunConfig, Matrix]:
@@ -145,7 +170,8 @@ def _settings(cell: Cell, common: RunConfig, known: Sequence[str] | None, reuse:
 def _run(cell: Cell, repeat: int, settings: RunConfig, target: Target, paths: BenchmarkPaths) -> CellRun:
     """A run of a cell: the plan of a submit, of data cells without training."""
     where = target if cell.engine == "cluster" or cell.kind == "train" else open_target(None)
-    plan = make_plan("benchmark", where, settings, paths.cells, cell.run_id(repeat))
+    with limited(_limit(cell)):  # the plan divides the cores among the workers
+        plan = make_plan("benchmark", where, settings, paths.cells, cell.run_id(repeat))
     if cell.kind == "data":
         plan = replace(plan, requests=tuple(each for each in plan.requests if each.get("job") != "train"))
     return CellRun(cell, repeat, plan, where)

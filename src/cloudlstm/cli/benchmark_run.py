@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from cloudlstm import storage
 from cloudlstm.benchmark.build import build
@@ -14,7 +12,7 @@ from cloudlstm.benchmark.paths import BenchmarkPaths
 from cloudlstm.benchmark.records import read_measurement, write_measurement
 from cloudlstm.benchmark.render import to_html, to_markdown
 from cloudlstm.cli import terminal
-from cloudlstm.cli.benchmark_plan import BenchmarkPlan, CellRun
+from cloudlstm.cli.benchmark_plan import BenchmarkPlan, CellRun, limited
 from cloudlstm.cli.submit import launch
 from cloudlstm.errors import CloudLSTMError, MissingExtraError, RunBusyError
 from cloudlstm.runs import deletion, folder
@@ -59,7 +57,7 @@ def _measure(paths: BenchmarkPaths, run: CellRun) -> Measurement:
         deletion.delete(own)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     began, clock, error = time.time(), time.monotonic(), None
-    with _limited(run.cell.cores if run.cell.kind == "train" else None), PeakMemory() as peak:
+    with limited(run.cores), PeakMemory() as peak:
         try:
             launch(run.plan, run.target, quiet=True)
         except RunBusyError:
@@ -74,20 +72,6 @@ def _measure(paths: BenchmarkPaths, run: CellRun) -> Measurement:
         load=load,
         error=error,
     )
-
-
-@contextmanager
-def _limited(cores: int | None) -> Iterator[None]:
-    """Limits this process and the processes that it starts to the first cores; None for no limit."""
-    if cores is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:cores])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def write_results(paths: BenchmarkPaths) -> BenchmarkResult:
