@@ -55,7 +55,8 @@ def archive_path() -> Path:
     home = os.environ.get("JAVA_HOME")
     java = Path(home) / "bin" / "java" if home else Path(shutil.which("java") or "java")
     found = find_spec("pyspark")
-    parts = [java, java.resolve(), Path(found.origin).parent / "jars" if found and found.origin else Path("jars")]
+    spark = Path(found.origin).resolve().parent if found and found.origin else Path()
+    parts = [java, java.resolve(), spark / "jars"]
     made = [str(each.stat().st_mtime_ns) for each in parts if each.exists()]  # an update changes one of them
     name = hashlib.sha256("\n".join([*map(str, parts), *made]).encode()).hexdigest()[:16]
     return user_cache("java-classes", f"{name}.jsa")
