@@ -5,6 +5,7 @@ import os
 import sys
 
 from cloudlstm.runs.context import RunContext
+from cloudlstm.runs.environment import FORECASTS_ONLY
 from cloudlstm.workers import job
 
 
@@ -20,7 +21,9 @@ def work(context: RunContext) -> None:
 
 def load() -> None:
     import cloudlstm.report.evaluate
-    import cloudlstm.training.worker  # noqa: F401 - with TensorFlow
+
+    if not os.environ.get(FORECASTS_ONLY):
+        import cloudlstm.training.worker  # noqa: F401 - with TensorFlow
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import label
 from cloudlstm.errors import JobError
 from cloudlstm.runs.manifest import write_object
-from cloudlstm.training import artifacts
+from cloudlstm.training import artifacts, objects
 from cloudlstm.training.checkpoint import State
 from cloudlstm.training.loop import ReportProgress, Trainer, require_finite
 from cloudlstm.training.model import Schedule
@@ -189,4 +189,4 @@ def test_the_progress_names_what_takes_long_before_the_first_count(
 
 
 def test_losses_survive_their_file() -> None:
-    np.testing.assert_array_equal(np.load(io.BytesIO(artifacts.losses_file([0.5, 0.25]))), [0.5, 0.25])
+    np.testing.assert_array_equal(np.load(io.BytesIO(objects.losses_file([0.5, 0.25]))), [0.5, 0.25])

@@ -8,6 +8,9 @@ PARENT_PIPE = "CLOUDLSTM_PARENT_PIPE"
 WAITS = "CLOUDLSTM_WAITS"
 """Set for a job that is started before its turn: it loads its packages and waits for a byte on its standard input."""
 
+FORECASTS_ONLY = "CLOUDLSTM_FORECASTS_ONLY"
+"""Set for a job train that does not train; it may do without TensorFlow, so it does not load it before its turn."""
+
 ATTEMPT = "CLOUDLSTM_ATTEMPT"
 """The number of the attempt that a job works for. Only workers/job.py reads it."""
 

@@ -1,9 +1,8 @@
-"""The files that a finished training writes, and how another training reads its weights."""
+"""The files of a finished training that TensorFlow writes, and how another training reads its weights."""
 
 from __future__ import annotations
 
 import io
-import json
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import DataError, UsageError
-from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object
+from cloudlstm.errors import DataError
+from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.training import model as models
 from cloudlstm.training.checkpoint import Arrays
+from cloudlstm.training.objects import WEIGHTS, only
 from cloudlstm.training.runtime import tf
-
-WEIGHTS, INPUTS = "weights", "inputs"
-"""Kinds of the two objects that another training reads."""
 
 
 def weights_file(model: Any) -> bytes:
@@ -41,18 +38,6 @@ def keras_file(model: Any, config: RunConfig) -> bytes:
         return path.read_bytes()
 
 
-def history_file(history: Iterable[Mapping[str, Any]]) -> bytes:
-    """The history as JSON lines, one per epoch."""
-    return "".join(json.dumps(record, sort_keys=True) + "\n" for record in history).encode()
-
-
-def losses_file(losses: Iterable[float]) -> bytes:
-    """The training loss of every step as an .npy file."""
-    file = io.BytesIO()
-    np.save(file, np.array(list(losses), np.float64))
-    return file.getvalue()
-
-
 def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:
     """The history as a TensorBoard event file."""
     kind = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))
@@ -68,33 +53,13 @@ def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:
         return next(Path(folder).glob("events.*")).read_bytes()
 
 
-def read_input_settings(manifest: Manifest, config: RunConfig) -> dict[str, Any]:
-    """The settings of the inputs of a finished training.
-
-    Raises:
-        UsageError: they differ from this run's configuration.
-    """
-    settings: dict[str, Any] = json.loads(read_object(_only(manifest, INPUTS)))
-    if settings["inputs"] != config.train.inputs:
-        raise UsageError(
-            f"train.weights: trained with train.inputs={settings['inputs']}, not {config.train.inputs}",
-            hint=f"train.inputs={settings['inputs']}",
-        )
-    if settings.get("horizon_bars", config.dataset.horizon_bars) != config.dataset.horizon_bars:
-        raise UsageError(
-            f"train.weights: trained for {settings['horizon_bars']} bars ahead, not {config.dataset.horizon_bars}",
-            hint=f"dataset.horizon_bars={settings['horizon_bars']}",
-        )
-    return settings
-
-
 def read_weights(manifest: Manifest, model: Any) -> Arrays:
     """The weights of a finished training, in the order of the variables of `model`.
 
     Raises:
         DataError: names or shapes differ.
     """
-    row = _only(manifest, WEIGHTS)
+    row = only(manifest, WEIGHTS)
     with np.load(io.BytesIO(read_object(row)), allow_pickle=False) as file:
         found: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
     names = [variable.path.replace("/", ".") for variable in model.weights]
@@ -106,10 +71,3 @@ def read_weights(manifest: Manifest, model: Any) -> Arrays:
                 hint="set model.units as in the run that trained it",
             )
     return [found[name] for name in names]
-
-
-def _only(manifest: Manifest, kind: str) -> ManifestRow:
-    rows = manifest.of_kind(kind)
-    if len(rows) != 1:
-        raise DataError(f"the training's manifest has {len(rows)} objects of kind {kind!r}, expected one")
-    return rows[0]

@@ -1,4 +1,7 @@
-"""The step "train": its fingerprint, and its run by a worker. It is skipped without TensorFlow if it is finished."""
+"""The step "train": its fingerprint, and its run by a worker.
+
+It is skipped without TensorFlow if it is finished, and needs none for a few forecasts without training.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.folder import remove
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.weights import source
+from cloudlstm.training import forecast_only
 from cloudlstm.training.membership import Membership
 
 _LOG = logging.getLogger(__name__)
@@ -54,6 +58,10 @@ def run(context: RunContext) -> bool:
         step.report(1, 1, "windows", finished=True, skipped=True)
         if membership.chief:  # an earlier job may have been killed before this
             remove(context.paths, context.paths.checkpoints(step.fingerprint))
+        return membership.chief
+    if start := forecast_only.start_of(context.config, sequences):
+        if membership.chief:
+            forecast_only.run(step, start, sequences)
         return membership.chief
     step.report(0, 0, "windows", phase="starting TensorFlow", **membership.facts)
     from cloudlstm.training import worker

@@ -21,7 +21,7 @@ from cloudlstm.errors import PeerLostError
 from cloudlstm.runs.context import StepRun
 from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
 from cloudlstm.runs.weights import source
-from cloudlstm.training import artifacts, model
+from cloudlstm.training import artifacts, model, objects
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.loop import Trainer, total_steps
@@ -99,7 +99,7 @@ class _Training:
         """Trains to the end, from the last checkpoint, the weights of another run or new weights."""
         config, cluster = self.config, self.cluster
         start = source(config)
-        self.transform: Inputs = restore(artifacts.read_input_settings(start, config)) if start else self._fit_inputs()
+        self.transform: Inputs = restore(objects.read_input_settings(start, config)) if start else self._fit_inputs()
         steps = total_steps(config, Order(len(self.splits["train"]), config.train.batch_windows, config.train.seed))
         with cluster.strategy.scope():
             self.network = model.build_model(
@@ -153,18 +153,18 @@ class _Training:
         history, network = self.state.history, self.network
         forecasts = {split: self.splits[split] for split in FORECAST}
         write = self._write_object
-        objects = (
-            write("weights.npz", artifacts.weights_file(network), artifacts.WEIGHTS, network.count_params()),
-            write("inputs.json", json.dumps(self.transform.settings()).encode(), artifacts.INPUTS, 1),
+        written = (
+            write("weights.npz", artifacts.weights_file(network), objects.WEIGHTS, network.count_params()),
+            write("inputs.json", json.dumps(self.transform.settings()).encode(), objects.INPUTS, 1),
             write("model.keras", artifacts.keras_file(network, self.config), "model", network.count_params()),
             write("predictions.parquet", predictions_file(forecasts, outputs, self.transform), "predictions",
                   sum(map(len, forecasts.values()))),
-            write("history.jsonl", artifacts.history_file(history), "history", len(history)),
-            write("losses.npy", artifacts.losses_file(self.state.losses), "losses", self.state.step),
+            write("history.jsonl", objects.history_file(history), "history", len(history)),
+            write("losses.npy", objects.losses_file(self.state.losses), "losses", self.state.step),
             write("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
         self.seconds = time.time() - self.began
-        self.step.finish(objects, self._facts(), seconds=self.seconds, began=self.began)
+        self.step.finish(written, self._facts(), seconds=self.seconds, began=self.began)
         self.step.prune()
         self.checkpoints.discard()
 

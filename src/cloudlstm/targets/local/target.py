@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cloudlstm import storage
 from cloudlstm.errors import CloudLSTMError, MachineError, UsageError
-from cloudlstm.runs.environment import ATTEMPT, CORES, DEVICES, MOST_DEVICES
+from cloudlstm.runs.environment import ATTEMPT, CORES, DEVICES, FORECASTS_ONLY, MOST_DEVICES
 from cloudlstm.targets.base import JobState, Request, Target
 from cloudlstm.targets.bundle.archive import asset
 from cloudlstm.targets.local.job import LocalJob
@@ -88,13 +88,14 @@ class LocalTarget(Target):
             return {"job": job, "processes": [{"worker": "driver", "argv": argv, "env": env}]}
         workers = config.train.workers or self.workers
         addresses = [f"127.0.0.1:${{port.{index}}}" for index in range(workers)]
+        only = {} if config.train.epochs else {FORECASTS_ONLY: "1"}
         return {
             "job": job,
             "run": paths.uri,
             "max_restarts": config.train.max_restarts,
             "network": "loopback only" if workers > 1 and not config.train.open_ports else "this machine's",
             "processes": [
-                {"worker": f"worker-{index}", "argv": argv, "env": _worker_env(addresses, index)}
+                {"worker": f"worker-{index}", "argv": argv, "env": _worker_env(addresses, index) | only}
                 for index in range(workers)
             ],
         }
