@@ -158,7 +158,7 @@ SLOW = """
 import os, sys, time
 from cloudlstm.targets import launcher as launch
 from cloudlstm.cli import entry
-def slow(plan, target, watch):
+def slow(plan, target, watch, **_):
     os.write(1, b"at work ")
     try:
         time.sleep(60)

@@ -21,6 +21,7 @@ from cloudlstm.cli.commands import COMMANDS
 from cloudlstm.cli.flags import command_line
 from cloudlstm.cli.progress import figures, summary
 from cloudlstm.errors import AccessDeniedError, FetchError
+from cloudlstm.market.sources import base
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import Progress
 from cloudlstm.targets import Plan, open_target
@@ -193,7 +194,7 @@ def test_a_source_that_only_the_cloud_reaches_is_not_refused(
     def look_at_source(*_: object, **__: object) -> None:
         raise AccessDeniedError("no rights to read s3://bars/a.csv")
 
-    monkeypatch.setattr(plans, "look_at_source", look_at_source)
+    monkeypatch.setattr(base, "look_at_source", look_at_source)
     here = open_target(None)
     plan = plans.submit_plan(here, config=DEMO, overrides=[], root=str(tmp_path), run=None)
     with pytest.raises(AccessDeniedError):

@@ -223,6 +223,9 @@ class Phased:
         self.phase = self._phases.pop(0)
         return JobState.RUNNING
 
+    def wait(self, seconds: float) -> None:
+        pass
+
     def cancel(self) -> None:
         pass
 

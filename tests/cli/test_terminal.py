@@ -93,13 +93,13 @@ def test_cells_titles_and_lines_are_printed_literally(text: str, capsys: pytest.
 
 
 def test_the_link_to_a_path_with_a_space_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
-    from cloudlstm.cli.result import _print_link
+    from cloudlstm.cli.result import print_link
 
     place = "s3://bucket/my runs/[old]/report.html"
-    _print_link(console(), "report", place)
+    print_link(console(), "report", place)
     assert capsys.readouterr().out == f"report  {place}\n"
     file = io.StringIO()
-    _print_link(Console(file=file, force_terminal=True, color_system="standard"), "report", place)
+    print_link(Console(file=file, force_terminal=True, color_system="standard"), "report", place)
     assert f";{place}\x1b\\{place}\x1b]8;;" in file.getvalue()
 
 
