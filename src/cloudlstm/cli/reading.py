@@ -124,7 +124,7 @@ def runs(
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
         failed: List failed runs only.
-        limit: List this many runs at most.
+        limit: List this many runs at most; by default the newest 50, with --json all.
         json: Print a JSON document.
     """
     from cloudlstm.cli import comparison, find, runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
+from itertools import islice
 
 from rich.text import Text
 
@@ -15,12 +16,14 @@ from cloudlstm.cli.records import Record, gather
 from cloudlstm.cli.status import STYLES
 from cloudlstm.cli.tables import Column, console, print_line, print_table, score_cell
 from cloudlstm.config.overrides import flat
-from cloudlstm.runs.index import run_ids
+from cloudlstm.runs.index import newest_first, run_ids
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.text.numbers import amount, counted, seconds
 from cloudlstm.text.printable import shortened
 
 _WIDE = 120
+_MOST_RUNS = 50
+"""Runs that are listed without --limit. Each takes some requests to its store."""
 _MOST_CAUSE, _MOST_CAUSE_WIDE = 20, 40
 """Letters of an error in the table, and in one of at least _WIDE columns; `cloudlstm status` prints all of it."""
 
@@ -50,12 +53,18 @@ def show_runs(
         root: The URI of the folder of all runs.
         typed: The command that the user typed.
         failed: Whether to list failed runs only.
-        limit: The most runs to list.
+        limit: The most runs to list; None for the newest _MOST_RUNS, as JSON for all.
         as_json: Whether to print a JSON document.
     """
-    records = [record for record in gather(RunPaths.of(root, run_id) for run_id in run_ids(root)) if record.attempts]
-    found = [record for record in records if not failed or record.state == "failed"]
-    listed = found[:limit]
+    ids = run_ids(root)
+    most = limit if as_json or limit else _MOST_RUNS
+    if most and not failed:  # what the others are is not asked, so that a large root takes no longer
+        ids, earlier = list(islice(newest_first(root), most)), max(len(ids) - most, 0)
+        listed = [record for record in gather(RunPaths.of(root, run_id) for run_id in ids) if record.attempts]
+    else:
+        records = [record for record in gather(RunPaths.of(root, run_id) for run_id in ids) if record.attempts]
+        found = [record for record in records if not failed or record.state == "failed"]
+        listed, earlier = found[:most], len(found[most:]) if most else 0
     benchmarks = [] if failed else benchmark_rows(root)
     if as_json:
         found_rows = tuple(row_of(root, record) for record in listed)
@@ -72,8 +81,8 @@ def show_runs(
     rows = [_row(record, _MOST_CAUSE_WIDE if out.width >= _WIDE else _MOST_CAUSE) for record in listed]
     filled = [i for i, column in enumerate(_COLUMNS) if column.title != "cause" or any(row[i] for row in rows)]
     print_table(out, [_COLUMNS[i] for i in filled], [[row[i] for i in filled] for row in rows], strong=strong)
-    if len(found) > len(listed):
-        print_line(out, f"not listed: {counted(len(found) - len(listed), 'earlier run')}", "dim")
+    if earlier:
+        print_line(out, f"not listed: {counted(earlier, 'earlier run')}", "dim")
     print_benchmarks(out, benchmarks)
     names = [record.run_id for record in listed if record.lstm][:2]
     if len(names) == 2:
