@@ -32,7 +32,7 @@ def ticker(text: str) -> str | None:
     letters = plain if plain.isascii() else _without_marks(plain)
     if not plain or len(plain) > MOST_LETTERS or not _TICKER.fullmatch(letters):
         return None
-    return "".join(_upper(letter) for letter in plain)
+    return plain.upper() if plain.isascii() else "".join(_upper(letter) for letter in plain)
 
 
 def _without_marks(text: str) -> str:

@@ -102,6 +102,11 @@ def compact(column: pa.ChunkedArray) -> pa.Array:
     return pa.DictionaryArray.from_arrays(indices, values)
 
 
+def compacted(table: pa.Table) -> pa.Table:
+    """Returns a table with `compact` columns."""
+    return pa.table([compact(column) for column in table.columns], names=table.column_names)
+
+
 def group_starts(groups: NDArray[Any]) -> NDArray[np.intp]:
     """Returns the index at which each run of equal values starts."""
     if not len(groups):

@@ -8,7 +8,7 @@ ticker and date keep the order of files and lines on every machine.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.market import bars, columns
+from cloudlstm.pipeline import row_pieces
 from cloudlstm.runs.context import StepData
 from cloudlstm.runs.manifest import ManifestRow, read_object, write_object
 
@@ -98,39 +99,18 @@ def _shard_number(ticker: str, universe: Sequence[str], tickers_per_shard: int) 
     return position // tickers_per_shard if found else -1
 
 
-def split(table: pa.Table, universe: Sequence[str], tickers_per_shard: int) -> list[tuple[int, pa.Table]]:
-    """Splits a table into (shard number, piece) pairs; rows keep their order, tickers outside the universe are dropped.
-
-    The dictionary of each piece holds only its own tickers. Otherwise the size of all pieces would grow with the square
-    of the number of tickers.
+def split(table: pa.Table, universe: Sequence[str], tickers_per_shard: int) -> Iterator[tuple[int, bytes]]:
+    """Yields (shard number, piece) pairs of a table; rows keep their order, tickers outside the universe are dropped.
 
     Args:
         table: The bars of one partition.
         universe: All tickers, sorted and unique.
         tickers_per_shard: Tickers in a shard.
     """
-    if not table.num_rows:
-        return []
-    shard = shard_of(table.column("ticker"), universe, tickers_per_shard)
-    if (shard == shard[0]).all():
-        return [(int(shard[0]), _compact(table))] if shard[0] >= 0 else []
-    order = np.argsort(shard, kind="stable")
-    numbers, starts = np.unique(shard[order], return_index=True)
-    ends = [*starts[1:], len(order)]
-    return [
-        (int(number), _compact(table.take(pa.array(order[start:end]))))
-        for number, start, end in zip(numbers, starts, ends, strict=True)
-        if number >= 0
-    ]
+    if table.num_rows:
+        yield from row_pieces.encode(table, shard_of(table.column("ticker"), universe, tickers_per_shard))
 
 
-def _compact(table: pa.Table) -> pa.Table:
-    return pa.table([columns.compact(column) for column in table.columns], names=table.column_names)
-
-
-def join(pieces: Sequence[pa.Table]) -> pa.Table:
+def join(pieces: Sequence[bytes]) -> pa.Table:
     """One shard from its pieces in order of arrival, sorted by (ticker, date, arrival)."""
-    if not pieces:
-        return bars.empty()
-    whole = pa.concat_tables([bars.conform(piece, bars.BARS) for piece in pieces])
-    return bars.sort(whole.unify_dictionaries().combine_chunks())
+    return bars.sort(row_pieces.decode(pieces)) if pieces else bars.empty()

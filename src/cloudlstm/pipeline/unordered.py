@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from cloudlstm.market import universe
 from cloudlstm.market.sources.base import Partition, Reader, Source, UnorderedSource
 from cloudlstm.pipeline import shard_io
@@ -86,8 +84,7 @@ class _Split:
 
     def __call__(self, partition: Partition) -> Iterator[tuple[int, bytes]]:
         for table in self.reader.tables(partition):
-            for number, piece in shard_io.split(table, self.tickers, self.tickers_per_shard):
-                yield number, to_ipc(piece)
+            yield from shard_io.split(table, self.tickers, self.tickers_per_shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +94,4 @@ class _Join:
     data: StepData
 
     def __call__(self, number: int, pieces: list[bytes]) -> TaskResult:
-        table = shard_io.join([_from_ipc(piece) for piece in pieces])
-        return write_shard(self.data, "bars", number, table)
-
-
-def to_ipc(table: pa.Table) -> bytes:
-    """Encodes a piece."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
-
-
-def _from_ipc(data: bytes) -> pa.Table:
-    return pa.ipc.open_stream(data).read_all()
+        return write_shard(self.data, "bars", number, shard_io.join(pieces))

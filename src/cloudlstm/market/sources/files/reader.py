@@ -18,6 +18,9 @@ from cloudlstm.market.sources.files import contents, tabular
 from cloudlstm.market.sources.files.pieces import Extent, FilesPartition, Piece, pieces_of
 from cloudlstm.market.sources.files.survey import survey
 
+_ROWS_AT_ONCE = 1 << 18
+"""Files are read together up to this number of rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -63,9 +66,18 @@ class Reader:
         return Survey(tuple(extents), "\n".join(sorted(names)))
 
     def tables(self, partition: Partition) -> Iterator[pa.Table]:
-        """Yields the BARS of a partition within the run's dates and universe, in order of arrival."""
+        """Yields the BARS of a partition within the run's dates and universe, in order of arrival.
+
+        Small files are yielded together.
+        """
+        tables: list[pa.Table] = []
         for piece in pieces_of(partition):
-            yield self.read(piece)
+            tables.append(self.read(piece))
+            if sum(table.num_rows for table in tables) >= _ROWS_AT_ONCE:
+                yield _one(tables)
+                tables = []
+        if tables:
+            yield _one(tables)
 
     def read(self, piece: Piece) -> pa.Table:
         """Returns the BARS of a piece within the run's dates and universe, in order of arrival."""
@@ -126,7 +138,11 @@ class ShardReader:
             if piece == pieces[-1] and isinstance(partition, FilesPartition) and partition.shared:
                 self.kept[piece] = table
             found.append(rows_of(table, partition.items, nameless=partition.number == 0))
-        return pa.concat_tables(found).unify_dictionaries() if found else bars.empty()
+        return _one(found)
+
+
+def _one(tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
 
 
 def rows_of(table: pa.Table, tickers: Sequence[str], *, nameless: bool) -> pa.Table:
@@ -144,5 +160,5 @@ def rows_of(table: pa.Table, tickers: Sequence[str], *, nameless: bool) -> pa.Ta
         return table
     rows = np.flatnonzero(wanted[code])  # code -1, a missing ticker, takes the last entry
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
-        return table.slice(int(rows[0]), len(rows))
-    return table.take(pa.array(rows))
+        return columns.compacted(table.slice(int(rows[0]), len(rows)))
+    return columns.compacted(table.take(pa.array(rows)))

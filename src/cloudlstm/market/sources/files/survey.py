@@ -103,4 +103,4 @@ def _tickers(table: pa.Table, header: Header, item: str, folder: str, config: Ma
         return dates.parse(texts[f"f{place}"], form, config.time_zone).days
 
     found, _, _ = tickers_of_rows(texts, header.series[0], header, days, item, folder, config)
-    return set(columns.ranks(found)[1]), rows, bool(found.null_count)
+    return {name for name in columns.codes(found)[1] if name}, rows, bool(found.null_count)
