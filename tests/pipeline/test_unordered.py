@@ -22,6 +22,7 @@ from cloudlstm.market.sources.files.reader import Reader, ShardReader
 from cloudlstm.market.sources.files.source import FilesSource
 from cloudlstm.pipeline import unordered
 from cloudlstm.pipeline.shard_io import write_shard
+from cloudlstm.pipeline.unordered import Surveyed
 from cloudlstm.runs.context import StepData
 from cloudlstm.runs.paths import RunPaths
 
@@ -70,8 +71,8 @@ def source_of(path: Path, **settings: object) -> FilesSource:
     )
 
 
-def by_shards(source: FilesSource, requested: tuple[str, ...] | None = None) -> tuple[tuple[str, ...], Source | None]:
-    return unordered.find_universe(Here(), source, requested, (), lambda _: None)  # type: ignore[arg-type]
+def surveyed(source: FilesSource, requested: tuple[str, ...] | None = None) -> Surveyed:
+    return unordered.survey(Here(), source, requested, (), lambda _: None)  # type: ignore[arg-type]
 
 
 def data() -> StepData:
@@ -88,9 +89,9 @@ def written(whole: Source) -> list[Any]:
     ]
 
 
-def shuffled(source: FilesSource, tickers: tuple[str, ...]) -> list[Any]:
+def shuffled(source: FilesSource, found: Surveyed) -> list[Any]:
     nothing = lambda _: None  # noqa: E731
-    return unordered.shuffle(Here(), source, tickers, PER_SHARD, data(), nothing, nothing)  # type: ignore[arg-type]
+    return unordered.shuffle(Here(), source.reader, found, PER_SHARD, data(), nothing, nothing)  # type: ignore[arg-type]
 
 
 def parquet_parts(folder: Path) -> None:
@@ -145,10 +146,11 @@ def test_shards_are_the_same_with_and_without_a_shuffle(
     monkeypatch.setattr("cloudlstm.market.sources.files.pieces.MOST_READS", 10.0)
     write(tmp_path)
     source = source_of(tmp_path)
-    tickers, whole = by_shards(source)
+    found = surveyed(source)
+    tickers, whole = found.tickers, found.whole
     assert whole is not None
     assert [row for each in written(whole) for row in each.objects] == [
-        row for each in shuffled(source, tickers) for row in each.objects
+        row for each in shuffled(source, found) for row in each.objects
     ]
     assert [partition.items for partition in whole.partitions()] == [
         tickers[start : start + PER_SHARD] for start in range(0, len(tickers), PER_SHARD)
@@ -160,14 +162,14 @@ def test_files_in_any_order_are_shuffled(tmp_path: Path) -> None:
     pq.write_table(table.take(pa.array(np.random.default_rng(0).permutation(len(table)))), tmp_path / "a.parquet")
     for day in range(5):
         pq.write_table(table.take(pa.array(range(day, len(table), len(DAYS)))), tmp_path / f"{day}.parquet")
-    tickers, whole = by_shards(source_of(tmp_path))
-    assert (tickers, whole) == (NAMES, None)
+    found = surveyed(source_of(tmp_path))
+    assert (found.tickers, found.whole) == (NAMES, None)
 
 
 def test_row_groups_of_other_tickers_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloudlstm.market.sources.files.parquet_file.GROUP_ROWS", 60)
     one_sorted_parquet(tmp_path)
-    _, whole = by_shards(source_of(tmp_path), ("T06", "T09"))
+    whole = surveyed(source_of(tmp_path), ("T06", "T09")).whole
     assert whole is not None
     read: list[tuple[int, ...]] = []
     parse = Reader.read
@@ -179,7 +181,7 @@ def test_row_groups_of_other_tickers_are_not_read(tmp_path: Path, monkeypatch: p
 
 def test_a_piece_that_two_shards_need_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet_parts(tmp_path)
-    _, whole = by_shards(source_of(tmp_path))
+    whole = surveyed(source_of(tmp_path)).whole
     assert whole is not None
     read: list[str] = []
     parse = Reader.read
@@ -190,7 +192,7 @@ def test_a_piece_that_two_shards_need_is_read_once(tmp_path: Path, monkeypatch: 
 
 def test_a_task_gets_its_own_shard_only(tmp_path: Path) -> None:
     parquet_parts(tmp_path)
-    _, whole = by_shards(source_of(tmp_path))
+    whole = surveyed(source_of(tmp_path)).whole
     assert isinstance(whole, ShardReader)
     assert pickle.loads(pickle.dumps(whole)).shards == ()
 
@@ -198,4 +200,4 @@ def test_a_task_gets_its_own_shard_only(tmp_path: Path) -> None:
 def test_an_unknown_ticker_is_told_before_anything_is_read(tmp_path: Path) -> None:
     parquet_parts(tmp_path)
     with pytest.raises(UnknownTickerError, match="no ZZZ"):
-        by_shards(source_of(tmp_path), ("T01", "ZZZ"))
+        surveyed(source_of(tmp_path), ("T01", "ZZZ"))

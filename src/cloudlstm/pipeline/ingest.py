@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -70,7 +70,8 @@ class Ingest:
             facts["coverage"] = coverage.summary(outcomes)
             source = source.fetched(outcomes)
         else:
-            self._report_reading(source)(0)
+            unit = "file" if isinstance(source, UnorderedSource) else "ticker"
+            self._report_reading(source.partitions(), unit)(0)
         shards = (
             self._read_unordered(source, requested)
             if isinstance(source, UnorderedSource)
@@ -149,18 +150,18 @@ class Ingest:
 
     def _read_unordered(self, source: UnorderedSource, requested: tuple[str, ...] | None) -> list[TaskResult]:
         """For files of any layout."""
-        reading = self._report_reading(source)
         exclude = self._step.context.config.universe.exclude
-        tickers, whole = unordered.find_universe(self._engine, source, requested, exclude, reading)
-        if whole is not None:
-            return self._read_shards(whole, whole.partitions())
-        per_shard = self._market.tickers_per_shard
-        return unordered.shuffle(self._engine, source, tickers, per_shard, self._step.data, self._report_rows, reading)
+        reading = self._report_reading(source.partitions(), "file")
+        found = unordered.survey(self._engine, source, requested, exclude, reading)
+        if found.whole is not None:
+            return self._read_shards(found.whole, found.whole.partitions())
+        reading = self._report_reading(found.partitions, "file")
+        data, per_shard = self._step.data, self._market.tickers_per_shard
+        return unordered.shuffle(self._engine, source.reader, found, per_shard, data, self._report_rows, reading)
 
-    def _report_reading(self, source: Source | UnorderedSource) -> Callable[[int], None]:
+    def _report_reading(self, partitions: Sequence[Partition], unit: str) -> Callable[[int], None]:
         """Reports how much is being read, and how many partitions are read, until the first rows are counted."""
-        partitions, unit = source.partitions(), "file" if isinstance(source, UnorderedSource) else "ticker"
-        number, parts = sum(len(each.items) for each in partitions), len(partitions)
+        number, parts = len({item for each in partitions for item in each.items}), len(partitions)
         facts: dict[str, Any] = {"reading": f"{number:,} {unit}{'' if number == 1 else 's'}"}
 
         def report(done: int) -> None:

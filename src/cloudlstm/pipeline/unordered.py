@@ -20,14 +20,29 @@ _SURVEYS_PER_CORE = 8
 """Enough to balance cores; each survey names all the tickers that it has found, so there should not be many."""
 
 
-def find_universe(
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What a survey of a source has found.
+
+    Attributes:
+        tickers: The universe, sorted.
+        whole: The source by shards, if that needs no shuffle.
+        partitions: The partitions for a shuffle.
+    """
+
+    tickers: tuple[str, ...]
+    whole: Source | None
+    partitions: list[Partition]
+
+
+def survey(
     engine: Engine,
     source: UnorderedSource,
     requested: Sequence[str] | None,
     exclude: Sequence[str],
     report: Callable[[int], None],
-) -> tuple[tuple[str, ...], Source | None]:
-    """Returns the universe of a source, and the source by shards if that needs no shuffle.
+) -> Surveyed:
+    """Finds the tickers of a source, and how its bars get to their shards.
 
     Args:
         engine: What runs the tasks.
@@ -41,16 +56,16 @@ def find_universe(
     groups = [partitions[start : start + size] for start in range(0, len(partitions), size)]
     surveys = engine.map(source.reader.survey, groups, report=lambda done: report(min(done * size, len(partitions))))
     known: set[str] = set()
-    for survey in surveys:
-        known.update(survey.tickers)
+    for each in surveys:
+        known.update(each.tickers)
     tickers = universe.resolve_universe(requested, known, source.name, exclude)
-    return tickers, source.shards(surveys, tickers)
+    return Surveyed(tickers, source.shards(surveys, tickers), source.surveyed(surveys))
 
 
 def shuffle(
     engine: Engine,
-    source: UnorderedSource,
-    tickers: Sequence[str],
+    reader: Reader,
+    surveyed: Surveyed,
     tickers_per_shard: int,
     data: StepData,
     report: Callable[[int], None],
@@ -60,16 +75,16 @@ def shuffle(
 
     Args:
         engine: What runs the tasks.
-        source: The source.
-        tickers: The universe, sorted.
+        reader: Reads the partitions.
+        surveyed: The universe and the partitions.
         tickers_per_shard: Tickers in a shard.
         data: The step that writes them.
         report: Receives the number of rows that have been written.
         report_reading: Receives the number of partitions that have been read.
     """
     return engine.shuffle(
-        _Split(source.reader, tickers, tickers_per_shard), source.partitions(), _Join(data),
-        n_shards=shard_io.count(tickers, tickers_per_shard), units=rows_of,
+        _Split(reader, surveyed.tickers, tickers_per_shard), surveyed.partitions, _Join(data),
+        n_shards=shard_io.count(surveyed.tickers, tickers_per_shard), units=rows_of,
         report=report, report_split=report_reading,
     )  # fmt: skip
 

@@ -65,7 +65,7 @@ def test_a_relative_path_and_an_object_store(tmp_path, monkeypatch):
 def test_small_files_share_a_partition_and_keep_their_order(tmp_path, monkeypatch):
     for number in range(6):
         write(tmp_path / f"{number}.csv", HEADER + LINES)
-    monkeypatch.setattr(files, "PARTITION_BYTES", 2 * len(HEADER + LINES))
+    monkeypatch.setattr(files, "BLOCK_BYTES", 2 * len(HEADER + LINES))
     partitions = source_of(tmp_path).partitions()
     assert [[uri[-5:] for uri in partition.items] for partition in partitions] == [
         ["0.csv", "1.csv"],

@@ -109,6 +109,14 @@ class UnorderedSource(Protocol):
         """Returns the partitions, in order of arrival."""
         ...
 
+    def surveyed(self, surveys: Sequence[Any]) -> list[Partition]:
+        """Returns partitions of about the same number of rows, for a shuffle.
+
+        Args:
+            surveys: What `reader.survey` has found, of all partitions in their order.
+        """
+        ...
+
     def shards(self, surveys: Sequence[Any], tickers: Sequence[str]) -> Source | None:
         """Returns the same bars as a source of whole tickers; None if tasks would read too much twice.
 

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import BinaryIO, cast
 
 from cloudlstm import storage
 from cloudlstm.errors import UnreadableSourceError
@@ -19,6 +20,7 @@ from cloudlstm.storage import ObjectInfo
 
 _SEPARATOR = ".zip!/"
 _BUFFER_BYTES = 1 << 20
+_STREAM_BYTES = 8 << 20
 _ENCRYPTED = 0x1
 
 
@@ -85,6 +87,22 @@ def read_beginning(item: str, size_bytes: int) -> bytes:
     return _member(uri, member, size_bytes) if member else storage.read_range(uri, 0, size_bytes)
 
 
+def read_range(item: str, start: int, size_bytes: int) -> bytes:
+    """Returns a part of an object."""
+    return storage.read_range(item, start, size_bytes)
+
+
+@contextmanager
+def streamed(item: str, size_bytes: int) -> Iterator[BinaryIO]:
+    """Opens a file, as stored, for reading it once from its beginning."""
+    uri, member = archive_of(item)
+    if not member:
+        yield io.BufferedReader(ObjectFile(uri, size_bytes), _STREAM_BYTES)
+        return
+    with _reading(storage.stat(uri)) as archive, archive.open(_member_of(archive, uri, member)) as file:
+        yield cast(BinaryIO, file)
+
+
 def open_seekable(item: str, size_bytes: int) -> io.BufferedReader | io.BytesIO:
     """Opens a file for reading at any position, without reading all of an object."""
     uri, member = archive_of(item)
@@ -95,13 +113,18 @@ def open_seekable(item: str, size_bytes: int) -> io.BufferedReader | io.BytesIO:
 
 def _member(uri: str, name: str, size_bytes: int) -> bytes:
     with _reading(storage.stat(uri)) as archive:
-        member = archive.getinfo(name)
-        if member.flag_bits & _ENCRYPTED:
-            raise UnreadableSourceError(f"{item_of(uri, name)} needs a password", hint="unpack the archive")
+        member = _member_of(archive, uri, name)
         if size_bytes < 0:
             require_size(member.compress_size, member.file_size, item_of(uri, name))
         with archive.open(member) as file:
             return file.read(size_bytes)
+
+
+def _member_of(archive: zipfile.ZipFile, uri: str, name: str) -> zipfile.ZipInfo:
+    member = archive.getinfo(name)
+    if member.flag_bits & _ENCRYPTED:
+        raise UnreadableSourceError(f"{item_of(uri, name)} needs a password", hint="unpack the archive")
+    return member
 
 
 @contextmanager

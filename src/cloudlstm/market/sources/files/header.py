@@ -14,10 +14,11 @@ from cloudlstm.market.sources.files.side_by_side import Series, joined_names, tw
 LINES_SEARCHED = 60
 """Lines in which a header is searched."""
 
-_DATE_LIKE = re.compile(
+DATE_LIKE = re.compile(
     r"^['\"]?(\d{1,4}[-/.]\s?\d{1,2}[-/.]\s?\d{1,4}|\d{8}\b|\d{10}(\d{3}){0,3}(\.0)?$|\d{1,2}[-. ]\w{3,9}[-. ,]+\d{2,4}"
     r"|\w{3,9}\.? \d{1,2},? \d{4}|\d{2,4}年)"
 )
+"""Begins like a date, in almost any form."""
 _TIME_LIKE = re.compile(r"^\d{1,2}:\d{2}")
 _NUMBER_LIKE = re.compile(r"^[^\w]{0,3}\d[\d.,' ]*[kKmMbB%]?$")
 _FEWEST_KNOWN = 2
@@ -164,7 +165,7 @@ def _date_place(names: Sequence[str], first: Sequence[Sequence[str]], found: Map
     """Returns the position of the first column with a date that is not known as another one, whatever its name."""
     values = first[0] if first else ()
     free = [place for place in range(min(len(names), len(values))) if place not in found.values()]
-    return next((place for place in free if _DATE_LIKE.match(values[place].strip())), None)
+    return next((place for place in free if DATE_LIKE.match(values[place].strip())), None)
 
 
 def _holds_values(row: Sequence[str]) -> bool:
@@ -173,7 +174,7 @@ def _holds_values(row: Sequence[str]) -> bool:
 
 def _require_no_bars(rows: Sequence[Sequence[str]], place: int, uri: str) -> None:
     """Raises UnreadableSourceError if lines before the header look like bars."""
-    if any(_holds_values(row) and any(_DATE_LIKE.match(cell.strip()) for cell in row) for row in rows):
+    if any(_holds_values(row) and any(DATE_LIKE.match(cell.strip()) for cell in row) for row in rows):
         raise UnreadableSourceError(
             f"{uri}: its column names are in line {place + 1}, below lines that look like bars",
             hint="split the file, or move the header to its first line",
@@ -183,7 +184,7 @@ def _require_no_bars(rows: Sequence[Sequence[str]], place: int, uri: str) -> Non
 def _guessed_header(row: Sequence[str]) -> str:
     """Returns names for the columns of a row of values, as far as they can be guessed; "-" for the others."""
     names = ["-"] * len(row)
-    dates = [place for place, cell in enumerate(row) if _DATE_LIKE.match(cell.strip())]
+    dates = [place for place, cell in enumerate(row) if DATE_LIKE.match(cell.strip())]
     numbers = [place for place, cell in enumerate(row) if place not in dates[:1] and _NUMBER_LIKE.match(cell.strip())]
     others = [place for place in range(len(row)) if place not in dates and place not in numbers]
     texts = [place for place in others if row[place].strip() and not _TIME_LIKE.match(row[place].strip())]

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cloudlstm.market.sources.base import Partition
+from cloudlstm.market.sources.files.contents import archive_of
+from cloudlstm.market.sources.files.listing import SourceFile
+
+BLOCK_BYTES = 16 * 2**20
+"""Size of a block of a text file. Small files are read together up to this size, since a task takes time to start."""
+
+LARGE_BYTES = 2 * BLOCK_BYTES
+"""Text files that are larger, unpacked, are read in blocks."""
+
+ROWS_AT_ONCE = 1 << 18
+"""Pieces are read together up to this number of rows."""
+
+_NOT_CUT = (".gz", ".parquet", ".pq")
 
 MOST_READS = 2.0
 """Shards read their pieces themselves if a row is read at most so many times on average; a shuffle costs as much."""
@@ -25,11 +38,24 @@ class Piece:
         item: The file, see contents.py.
         size_bytes: Size of the file.
         groups: The row groups of a Parquet file; empty for all.
+        start, end: The first byte of a block of a text file, and the one behind its last; both 0 for the whole file.
+            A line belongs to the block in which it begins.
     """
 
     item: str
     size_bytes: int
     groups: tuple[int, ...] = ()
+    start: int = 0
+    end: int = 0
+
+
+def in_blocks(file: SourceFile) -> list[Piece]:
+    """Returns a file as pieces; a large one that may be text is cut into blocks."""
+    item, size = file.item, file.size_bytes
+    if size <= LARGE_BYTES or archive_of(item)[1] or item.lower().endswith(_NOT_CUT):
+        return [Piece(item, size)]
+    starts = range(0, size, BLOCK_BYTES)
+    return [Piece(item, size, start=start, end=min(start + BLOCK_BYTES, size)) for start in starts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +93,27 @@ class Extent:
     first: str | None
     last: str | None
     nameless: bool
+
+
+def partitions_of(weighed: Iterable[tuple[Piece, int]], most: int) -> list[FilesPartition]:
+    """Returns pieces in partitions, in their order, so that the weights of a partition are at most `most` together.
+
+    Args:
+        weighed: The pieces and their weights: bytes or rows.
+        most: The limit; a piece that is larger is a partition of its own.
+    """
+    groups: list[list[Piece]] = []
+    room = 0
+    for piece, weight in weighed:
+        if not groups or weight > room:
+            groups.append([])
+            room = most
+        groups[-1].append(piece)
+        room -= weight
+    return [
+        FilesPartition(number, tuple(piece.item for piece in pieces), tuple(pieces))
+        for number, pieces in enumerate(groups)
+    ]
 
 
 def shards_of(extents: Sequence[Extent], tickers: Sequence[str], per_shard: int) -> list[FilesPartition] | None:

@@ -14,12 +14,9 @@ from cloudlstm.config import MarketConfig
 from cloudlstm.market import bars, columns
 from cloudlstm.market.sources import renames
 from cloudlstm.market.sources.base import Partition
-from cloudlstm.market.sources.files import contents, tabular
-from cloudlstm.market.sources.files.pieces import Extent, FilesPartition, Piece, pieces_of
+from cloudlstm.market.sources.files import blocks, contents, tabular
+from cloudlstm.market.sources.files.pieces import ROWS_AT_ONCE, Extent, FilesPartition, Piece, pieces_of
 from cloudlstm.market.sources.files.survey import survey
-
-_ROWS_AT_ONCE = 1 << 18
-"""Files are read together up to this number of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +69,24 @@ class Reader:
         """
         tables: list[pa.Table] = []
         for piece in pieces_of(partition):
-            tables.append(self.read(piece))
-            if sum(table.num_rows for table in tables) >= _ROWS_AT_ONCE:
-                yield _one(tables)
-                tables = []
+            for table in self.read(piece):
+                tables.append(table)
+                if sum(each.num_rows for each in tables) >= ROWS_AT_ONCE:
+                    yield joined(tables)
+                    tables = []
         if tables:
-            yield _one(tables)
+            yield joined(tables)
 
-    def read(self, piece: Piece) -> pa.Table:
-        """Returns the BARS of a piece within the run's dates and universe, in order of arrival."""
+    def read(self, piece: Piece) -> Iterator[pa.Table]:
+        """Yields the BARS of a piece within the run's dates and universe, in order of arrival."""
+        item, folder, config = piece.item, self.folder, self.config
         if piece.groups:
-            found = tabular.parse_groups(piece.item, piece.size_bytes, piece.groups, self.folder, self.config)
+            yield self.wanted(tabular.parse_groups(item, piece.size_bytes, piece.groups, folder, config).bars)
+        elif (found := blocks.open_blocks(piece, folder, config)) is not None:
+            for lines, form in found:
+                yield self.wanted(tabular.parse_lines(lines, form.header, item, folder, form.config).bars)
         else:
-            found = tabular.parse(tabular.Content(contents.read(piece.item), piece.item, self.folder), self.config)
-        return self.wanted(found.bars)
+            yield self.wanted(tabular.parse(tabular.Content(contents.read(item), item, folder), config).bars)
 
     def wanted(self, table: pa.Table) -> pa.Table:
         """Applies renames; keeps rows in the run's dates and universe, and rows with an unreadable date or ticker."""
@@ -131,17 +132,17 @@ class ShardReader:
         found = []
         pieces = pieces_of(partition)
         for piece in pieces:
-            table = self.kept.get(piece)
-            if table is None:
-                table = self.reader.read(piece)
-            self.kept.clear()
+            kept = self.kept.pop(piece, None)
+            tables = self.reader.read(piece) if kept is None else iter([kept])
             if piece == pieces[-1] and isinstance(partition, FilesPartition) and partition.shared:
-                self.kept[piece] = table
-            found.append(rows_of(table, partition.items, nameless=partition.number == 0))
-        return _one(found)
+                self.kept[piece] = joined(list(tables))
+                tables = iter([self.kept[piece]])
+            found += [rows_of(table, partition.items, nameless=partition.number == 0) for table in tables]
+        return joined(found)
 
 
-def _one(tables: Sequence[pa.Table]) -> pa.Table:
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Returns tables of BARS as one."""
     return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
 
 

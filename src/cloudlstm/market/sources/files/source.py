@@ -23,14 +23,11 @@ from cloudlstm.market.sources.files import tabular
 from cloudlstm.market.sources.files.column_names import ALIASES
 from cloudlstm.market.sources.files.listing import SourceFile, list_files
 from cloudlstm.market.sources.files.look import look
-from cloudlstm.market.sources.files.pieces import FilesPartition, Piece, shards_of
+from cloudlstm.market.sources.files.pieces import BLOCK_BYTES, ROWS_AT_ONCE, in_blocks, partitions_of, shards_of
 from cloudlstm.market.sources.files.reader import Reader, ShardReader, Survey
 from cloudlstm.text.numbers import counted
 
 _SHOWN = 5
-
-PARTITION_BYTES = 16 * 2**20
-"""Small files are grouped up to this size, since starting a task takes as long as reading half a mebibyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +112,10 @@ class FilesSource:
         }
 
     def partitions(self) -> list[Partition]:
-        groups: list[list[Piece]] = []
-        room = 0
-        for file in self.files:
-            if not groups or file.size_bytes > room:
-                groups.append([])
-                room = PARTITION_BYTES
-            groups[-1].append(Piece(file.item, file.size_bytes))
-            room -= file.size_bytes
-        return [
-            FilesPartition(number, tuple(piece.item for piece in pieces), tuple(pieces))
-            for number, pieces in enumerate(groups)
-        ]
+        pieces = (
+            (piece, (piece.end or piece.size_bytes) - piece.start) for file in self.files for piece in in_blocks(file)
+        )
+        return list(partitions_of(pieces, BLOCK_BYTES))
 
     @property
     def reader(self) -> Reader:
@@ -136,6 +125,10 @@ class FilesSource:
         extents = [extent for each in surveys for extent in each.extents]
         shards = shards_of(extents, tickers, self.config.tickers_per_shard)
         return None if shards is None else ShardReader(replace(self.reader, universe=None), self.name, tuple(shards))
+
+    def surveyed(self, surveys: Sequence[Survey]) -> list[Partition]:
+        extents = ((extent.piece, extent.rows) for each in surveys for extent in each.extents)
+        return list(partitions_of(extents, ROWS_AT_ONCE))
 
     def tickers(self, partition: Partition) -> list[str]:
         return self.reader.survey([partition]).tickers

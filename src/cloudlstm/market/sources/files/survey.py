@@ -5,13 +5,16 @@ A text file has to be read whole for that, unless its name or its header tells i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import UnreadableSourceError
 from cloudlstm.market import columns
 from cloudlstm.market.sources import dates, renames
-from cloudlstm.market.sources.files import contents, parquet_file, tabular, unpacking
+from cloudlstm.market.sources.files import blocks, contents, parquet_file, tabular, text_file, unpacking
+from cloudlstm.market.sources.files.blocks import Form
 from cloudlstm.market.sources.files.header import Header
 from cloudlstm.market.sources.files.pieces import Extent, Piece
 from cloudlstm.market.sources.files.tabular import Content
@@ -34,13 +37,16 @@ def survey(piece: Piece, folder: str, config: MarketConfig) -> tuple[list[Extent
     Raises:
         UnreadableSourceError: if the file cannot contain bars; names the file and the reason.
     """
-    data = contents.read_beginning(piece.item, _BEGINNING_BYTES)
+    data = b"" if piece.end else contents.read_beginning(piece.item, _BEGINNING_BYTES)
     if unpacking.is_parquet(data):
         found = _of_parquet(piece, folder, config)
+    elif (parts := blocks.open_blocks(piece, folder, config)) is not None:
+        found = [(piece, _of_blocks(parts, piece, folder))]
+    elif piece.end:
+        found = [(piece, tickers(Content(contents.read(piece.item), piece.item, folder), config))]
     else:
-        found = [
-            (piece, _of_text(Content(data, piece.item, folder, whole=len(data) < _BEGINNING_BYTES), piece, config))
-        ]
+        beginning = Content(data, piece.item, folder, whole=len(data) < _BEGINNING_BYTES)
+        found = [(piece, _of_text(beginning, piece, config))]
     extents, every = [], set()
     for part, (names, rows, nameless) in found:
         names = renames.tickers_after(names, config.renames)
@@ -54,6 +60,20 @@ def tickers(content: Content, config: MarketConfig) -> Found:
     with tabular.reading(content.item):
         table, header = tabular.unparsed(content, config, ("ticker", "date"))
         return _tickers(table, header, content.item, content.folder, config)
+
+
+def _of_blocks(parts: Iterator[tuple[bytes, Form]], piece: Piece, folder: str) -> Found:
+    names: set[str] = set()
+    rows, nameless = 0, False
+    for lines, form in parts:
+        with tabular.reading(piece.item):
+            wanted = ("date",) if form.config.ticker or form.header.series[0].ticker else ("ticker",)
+            table = text_file.lines(lines, form.header, wanted, form.config) if lines.strip() else pa.table({})
+            found = _tickers(table, form.header, piece.item, folder, form.config)
+        names |= found[0]
+        rows += found[1]
+        nameless |= found[2]
+    return names, rows, nameless
 
 
 def _of_text(beginning: Content, piece: Piece, config: MarketConfig) -> Found:

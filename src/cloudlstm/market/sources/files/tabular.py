@@ -164,11 +164,7 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
     date_place = header.series[0].columns["date"]
     form = dates.find_form(texts[f"f{date_place}"], config.date_format, header.names[date_place], content.item)
     date = dates.parse(texts[f"f{date_place}"], form, config.time_zone)
-    places = {place for each in header.series for name, place in each.columns.items() if name in _NUMBERS}
-    named = {header.names[place]: texts[f"f{place}"] for place in sorted(places)}
-    likely: numbers.DecimalMark | None = "," if header.delimiter == ";" else None
-    volumes = {header.names[each.columns["volume"]] for each in header.series if "volume" in each.columns}
-    mark = numbers.decimal_mark(named, config.decimal, content.item, likely=likely, volumes=volumes)
+    mark = decimal_mark(texts, header, config, content.item)
     notes = _notes(header, mark, form, config)
     lines = text_lines(texts, header, content.item)
     parts = []
@@ -178,6 +174,32 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
         notes += remark
     whole = parts[0] if len(parts) == 1 else pa.concat_tables(parts).unify_dictionaries()
     return Read(whole, header, date.has_times, date.step_s, tuple(dict.fromkeys(notes)))
+
+
+def decimal_mark(texts: Texts, header: Header, config: MarketConfig, item: str) -> numbers.DecimalMark:
+    """Returns the decimal mark of the columns of a file; raises UnreadableSourceError if nothing decides."""
+    places = {place for each in header.series for name, place in each.columns.items() if name in _NUMBERS}
+    named = {header.names[place]: texts[f"f{place}"] for place in sorted(places)}
+    likely: numbers.DecimalMark | None = "," if header.delimiter == ";" else None
+    volumes = {header.names[each.columns["volume"]] for each in header.series if "volume" in each.columns}
+    return numbers.decimal_mark(named, config.decimal, item, likely=likely, volumes=volumes)
+
+
+def parse_lines(text: bytes, header: Header, item: str, folder: str, config: MarketConfig) -> Read:
+    """Reads the bars in some lines of a text file.
+
+    Args:
+        text: The lines, in UTF-8.
+        header: The header of the file.
+        item: The file.
+        folder: URI of the folder of all files.
+        config: The settings; all that the lines alone do not decide is set.
+    """
+    with reading(item):
+        table = text_file.lines(text, header, tuple(column_names.ALIASES), config) if text.strip() else pa.table({})
+        return (
+            _bars(table, header, Content(b"", item, folder), config) if table.num_rows else Read(bars.empty(), header)
+        )
 
 
 def _series(

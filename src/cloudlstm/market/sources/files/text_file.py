@@ -75,7 +75,7 @@ def read(
     complete = whole and len(beginning) < BEGINNING_BYTES
     if len(beginning) < BEGINNING_BYTES and not beginning.strip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"):
         return pa.table({}), Header((), ())  # vendors do deliver empty files
-    header, encoding = _header(beginning, item, expected, config.encoding, complete=complete)
+    header, encoding = header_of(beginning, item, expected, config.encoding, complete=complete)
     places = {place: name for each in header.series for name, place in each.columns.items() if name in wanted}
     text = encodings.to_utf8(beginning, encoding)
     start = _end_of_line(text, header.lines)
@@ -93,10 +93,39 @@ def read(
     return _parse(content, header, places, as_text=config.decimal == ","), header
 
 
-def _header(
+def lines(text: bytes, header: Header, wanted: Sequence[str], config: MarketConfig) -> pa.Table:
+    """Returns the wanted columns of some lines below the header, named as by `read`.
+
+    Args:
+        text: Whole lines in UTF-8.
+        header: The header of their file.
+        wanted: Columns of bars.
+        config: The settings of the market.
+    """
+    places = {place: name for each in header.series for name, place in each.columns.items() if name in wanted}
+    return _parse(lambda: pa.BufferReader(text), header, places, as_text=config.decimal == ",")
+
+
+def end_of_header(beginning: bytes, header: Header) -> int:
+    """Returns the position of the first line of bars in the beginning of a file, whose line ends are single bytes."""
+    return _end_of_line(beginning, header.lines)
+
+
+def header_of(
     beginning: bytes, item: str, expected: Expected, configured: str | None, *, complete: bool
 ) -> tuple[Header, str]:
-    """Returns the header and the encoding in which it is understood."""
+    """Returns the header and the encoding in which it is understood.
+
+    Args:
+        beginning: The first bytes of the file, unpacked.
+        item: What names the file, for error messages.
+        expected: What the settings say about its columns.
+        configured: `market.encoding`.
+        complete: Whether these are all bytes.
+
+    Raises:
+        UnreadableSourceError: if the file has no header of bars.
+    """
     for mark, (what, hint) in _NO_TEXT.items():
         if beginning.startswith(mark):
             raise UnreadableSourceError(f"{item} is {what}", hint=hint)

@@ -79,14 +79,19 @@ def opened(data: bytes, uri: str) -> BinaryIO:
 
     Reading raises UnreadableSourceError with the `uri` if the content exceeds the limits of this module.
     """
-    return io.BufferedReader(_Limited(data, uri), 1 << 20) if is_gzip(data) else io.BytesIO(data)
+    return unpacked(io.BytesIO(data), uri) if is_gzip(data) else io.BytesIO(data)
+
+
+def unpacked(file: BinaryIO, uri: str) -> BinaryIO:
+    """Returns the unpacked content of a gzip file, which is unpacked while it is read; see `opened`."""
+    return io.BufferedReader(_Limited(file, uri), 1 << 20)
 
 
 class _Limited(io.RawIOBase):
     """The unpacked content of a gzip file; checks the limits while it is read."""
 
-    def __init__(self, data: bytes, uri: str) -> None:
-        self._packed, self._uri, self._size = io.BytesIO(data), uri, 0
+    def __init__(self, packed: BinaryIO, uri: str) -> None:
+        self._packed, self._uri, self._size = packed, uri, 0
         self._file = gzip.GzipFile(fileobj=self._packed)
 
     def readable(self) -> bool:
