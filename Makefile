@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests that start no run and no Spark.
 QUICK := $(addprefix tests/,house config text features dataset evaluation report cli market/cleaning market/sources)
 
-.PHONY: help install setup demo check test lint format docs images bench lock soak spark-versions cloud-up cloud-down clean
+.PHONY: help install setup demo check test lint format docs images bench bench-peers lock soak spark-versions cloud-up cloud-down clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -46,8 +46,15 @@ docs: $(READY) ## Write docs/configuration.md, docs/report.schema.json and the t
 images: $(READY) ## Draw the pictures of the README: make images REPORT=runs/<run id>/report/report.json
 	$(BIN)/python docs/images/make.py $(REPORT)
 
-bench: $(READY) ## Measure the speed and memory of prepare (1,000 tickers x 15 years)
+bench: $(READY) ## Measure our own speed, for a quiet machine: data steps, training, demo, resubmit, predict, forecasts
 	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/training.py --steps=250
+	$(BIN)/python benchmarks/own.py
+
+GROUP ?= data,loader,training
+
+bench-peers: $(READY) ## Measure against Polars, DuckDB, PyTorch and others: make bench-peers GROUP=data
+	$(BIN)/python benchmarks/peers/run.py --groups=$(GROUP)
 
 LOCK   := uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 NODES  := -c requirements/dev.txt --extra market --extra aws --extra gcp-storage --python-platform x86_64-manylinux_2_28
