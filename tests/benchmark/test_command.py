@@ -144,3 +144,15 @@ def test_a_changed_byte_takes_the_time_of_its_cell(
     for text in (capsys.readouterr().out, storage.read(paths.result("html")).decode()):
         assert "1 of 3 cells does not count" in text
         assert "does not have the checksum" in text
+
+
+def test_a_benchmark_is_deleted_with_its_runs(
+    paths: BenchmarkPaths, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = f"--root={folder / 'runs'}"
+    assert main(["delete", "small", root, "--yes"]) == 2  # without a question the id must be complete
+    assert paths.name in capsys.readouterr().err
+    assert main(["delete", paths.name, root, "--yes"]) == 0
+    assert "3 runs" in capsys.readouterr().out
+    assert not (folder / "runs/benchmarks" / paths.name).exists()
+    assert benchmark_ids(f"file://{folder / 'runs'}") == []

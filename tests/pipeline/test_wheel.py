@@ -27,6 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_contains_the_data_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in ("_assets/jobs/prepare.py", "_assets/jobs/train.py", "_assets/examples/demo.toml", "py.typed",
+                 "_assets/examples/benchmark.toml", "benchmark/templates/benchmark.html.j2",
                  "report/templates/report.html.j2"):  # fmt: skip
         assert f"cloudlstm/{name}" in names
     assert not [name for name in names if "tests" in name or name.endswith(".pyc")]

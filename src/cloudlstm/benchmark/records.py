@@ -13,7 +13,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.evaluation.rows import Row
 from cloudlstm.report.machine import machine
 from cloudlstm.report.run_models import Machine
-from cloudlstm.runs import documents
+from cloudlstm.runs import documents, index
 from cloudlstm.runs.manifest import fingerprint
 
 
@@ -86,3 +86,16 @@ def read_measurement(paths: BenchmarkPaths, run_id: str) -> Measurement | None:
 def write_measurement(paths: BenchmarkPaths, measured: Measurement) -> None:
     """Writes what the launcher saw of a run."""
     storage.write_json(paths.measurement(measured.run), measured.model_dump(mode="json"))
+
+
+def remove(paths: BenchmarkPaths) -> tuple[str, ...]:
+    """Removes the records and results of a benchmark whose runs are deleted, and its marker.
+
+    Returns:
+        The URIs of files of others that stay in its folder.
+    """
+    found = [paths.matrix, *(paths.result(ending) for ending in ("json", "html", "md"))]
+    for uri in (*found, *(item.uri for item in storage.list_objects(paths.measurements, within=paths.uri))):
+        storage.delete(uri, within=paths.uri)
+    index.forget(paths.folder, paths.name)
+    return storage.remove_folders(paths.uri)

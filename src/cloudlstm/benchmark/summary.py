@@ -34,6 +34,8 @@ def headlines(result: BenchmarkResult) -> Iterator[str]:
         yield from (f"{cell.name} is {cell.state}: {cell.reason}." for cell in refused[:_MOST_REFUSED])
         if len(refused) > _MOST_REFUSED:
             yield f"{counted(len(refused) - _MOST_REFUSED, 'more cell')} in benchmark.json."
+    elif len(result.cells) == 1:
+        yield "One cell ran; there is no other one to compare its results with."
     else:
         yield f"All {counted(len(result.cells), 'cell')} made equal results."
     yield from _fastest(result)

@@ -35,10 +35,10 @@ def cancel(
 def delete(
     run: str | None = None, *, yes: bool = False, root: str | None = None, target: str | None = None
 ) -> Deferred:
-    """Deletes a run and its entry in the index, after a question; other files in its folder stay.
+    """Deletes a run or a benchmark and its entry in the index, after a question; other files in its folder stay.
 
     Args:
-        run: The id or URI of the run.
+        run: The id or URI of the run or benchmark.
         yes: Do not ask; the id of the run must then be complete.
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
@@ -51,8 +51,12 @@ def delete(
     base = find.chosen_root(parse_text("root", root), parse_text("target", target))
 
     def work() -> int:
-        from cloudlstm.cli.delete import delete_run
+        from cloudlstm.cli.delete import delete_benchmark, delete_run
 
+        if benchmark := find.find_benchmark(base, name):
+            if agreed and name not in (benchmark.name, benchmark.uri):
+                raise UsageError(f"no run {name} in {find.root_uri(base)}", hint=f"the complete id, {benchmark.name}")
+            return delete_benchmark(benchmark, yes=agreed)
         return delete_run(find.find_deletable(base, name, whole=agreed), yes=agreed)
 
     return Deferred(work)
