@@ -35,6 +35,22 @@ def test_gaps_between_steps_have_a_reason():
         at = span.begin_s + span.seconds
 
 
+def test_a_training_is_shown_by_its_phases():
+    known = manifests()
+    took = {"connect": 0.1, "cache": 0.2, "compile": 0.3, "train": 0.9, "forecast": 0.4, "write": 0.1}
+    phases = [{"phase": name, "seconds": seconds} for name, seconds in took.items()]
+    known["train"] = replace(known["train"], facts={**known["train"].facts, "phases": phases})
+    found = timeline.timeline(known, timing())
+    ours = [span for span in found.spans if span.name.startswith("train")]
+    assert [span.name for span in ours] == [
+        "train: connect", "train: cache", "train: compile", "train", "train: forecast", "train: write"
+    ]  # fmt: skip
+    assert {span.kind for span in ours} == {"step"}
+    assert [span.seconds for span in ours] == list(took.values())
+    assert [span.begin_s for span in ours] == [pytest.approx(29.0 + at) for at in (0.0, 0.1, 0.3, 0.6, 1.5, 1.9)]
+    assert found.seconds == pytest.approx(33.5), "the phases fill the step"
+
+
 def test_steps_of_an_earlier_attempt_are_reused_and_not_on_the_timeline():
     known = manifests()
     known["ingest"] = replace(known["ingest"], began=SUBMITTED - 5_000.0)

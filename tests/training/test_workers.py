@@ -73,6 +73,18 @@ def test_it_learns_and_keeps_the_best_weights(undisturbed: RunPaths) -> None:
     assert error_of_forecasts(undisturbed) == pytest.approx(min(found), rel=1e-5)
 
 
+def test_the_step_lasts_from_its_first_phase_to_its_last(undisturbed: RunPaths) -> None:
+    """Forecasting was once booked as the start of TensorFlow, because the step's begin was taken after it."""
+    manifest = manifest_of(undisturbed)
+    took = {row["phase"]: row["seconds"] for row in manifest.facts["phases"]}
+    assert list(took) == ["connect", "cache", "compile", "train", "forecast", "write"]
+    assert manifest.seconds == pytest.approx(sum(took.values()), abs=0.01)
+    assert took["train"] >= manifest.facts["training_seconds"]
+    written = Path(manifest.of_kind("predictions")[0].uri.removeprefix("file://")).stat().st_mtime
+    wrote = manifest.began + manifest.seconds - took["write"]
+    assert wrote - 0.01 <= written <= manifest.began + manifest.seconds + 0.01
+
+
 def test_the_untrained_network_is_the_naive_forecast(undisturbed: RunPaths) -> None:
     validation = split_of(undisturbed, "validation")
     every = np.arange(len(validation))

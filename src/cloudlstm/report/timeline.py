@@ -33,6 +33,17 @@ _ENGINE_STARTS = {
 }
 
 
+_PHASES = {
+    "connect": "connect to the other workers",
+    "cache": "copy sequences to the cache",
+    "compile": "build the network and compile it",
+    "train": "fit the LSTM, with the validations",
+    "forecast": "forecast the windows of all splits but train",
+    "write": "write the results",
+}
+"""What the phases of the step "train" do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Times of the attempt and of its evaluate step, which has no manifest yet.
@@ -117,9 +128,20 @@ def timeline(manifests: Mapping[str, Manifest | None], timing: Timing) -> Timeli
         if engine_s:
             name, what = _ENGINE_STARTS.get(engine, _ENGINE_STARTS["spark"])
             spans.append(_span(name, "start", what, start - engine_s - zero, engine_s))
-        spans.append(_span(step.name, "step", step.title, start - zero, seconds))
+        for name, what, begin, took in _phases(step.name, step.title, manifests.get(step.name), seconds):
+            spans.append(_span(name, "step", what, start + begin - zero, took))
         at = max(at, start + seconds)
     return Timeline(began=iso_time(zero), seconds=round(at - zero, 3), spans=tuple(spans))
+
+
+def _phases(step: str, title: str, manifest: Manifest | None, seconds: float) -> list[tuple[str, str, float, float]]:
+    """The phases of a step as (name, what it does, begin, duration); the whole step if its manifest has no phases."""
+    found, at = [], 0.0
+    for row in manifest.facts.get("phases", ()) if manifest else ():
+        phase, took = str(row["phase"]), float(row["seconds"])
+        found.append((step if phase == step else f"{step}: {phase}", _PHASES.get(phase, phase), at, took))
+        at += took
+    return found or [(step, title, 0.0, seconds)]
 
 
 def _span(name: str, kind: Literal["step", "start", "wait"], what: str, begin: float, seconds: float) -> Span:

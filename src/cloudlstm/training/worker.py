@@ -81,10 +81,16 @@ class _Training:
         self.step, self.config = step, step.context.config
         self.cluster, self.began = cluster, began
         self.seconds: float | None = None  # of the whole step, on the worker that writes its objects
+        self._phases = [("connect", began)]  # with their begins
+        self._begin("cache")
         _phase(step, cluster.membership, "copying sequences to the cache")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
         cluster.barrier()  # later waits have short limits, and staging may take longer on one worker
         self.pids = cluster.sum(np.eye(len(cluster.membership.addresses))[cluster.membership.index] * os.getpid())
+
+    def _begin(self, phase: str) -> None:
+        """Ends a phase of the step and begins the next one; the report shows their durations."""
+        self._phases.append((phase, time.time()))
 
     def _stage(self, sequences: Manifest, split: str) -> SequenceSet:
         dataset = self.config.dataset
@@ -97,6 +103,7 @@ class _Training:
 
     def train(self) -> None:
         """Trains to the end, from the last checkpoint, the weights of another run or new weights."""
+        self._begin("compile")
         config, cluster = self.config, self.cluster
         start = source(config)
         self.transform: Inputs = restore(objects.read_input_settings(start, config)) if start else self._fit_inputs()
@@ -121,6 +128,7 @@ class _Training:
                     state.weights = artifacts.read_weights(start, self.network)
             _phase(self.step, cluster.membership, "compiling")
             self.trainer.compile()
+            self._begin("train")
             self.state = self.trainer.run(state, checkpoints, self._report)
         self.checkpoints = checkpoints
 
@@ -134,6 +142,7 @@ class _Training:
 
     def forecast(self) -> dict[str, NDArray[np.float64]]:
         """The network's outputs for all windows of each split but "train"; every worker computes its share."""
+        self._begin("forecast")
         seen = self.trainer.windows_seen(self.state.step)
         self.step.report(seen, seen, "windows", phase="forecasting", **self.cluster.membership.facts)
         forward, known = self.trainer.forward, {"validation": self.trainer.best_outputs}
@@ -150,6 +159,7 @@ class _Training:
         Args:
             outputs: From `forecast`.
         """
+        self._begin("write")
         history, network = self.state.history, self.network
         forecasts = {split: self.splits[split] for split in FORECAST}
         write = self._write_object
@@ -163,8 +173,9 @@ class _Training:
             write("losses.npy", objects.losses_file(self.state.losses), "losses", self.state.step),
             write("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
         )  # fmt: skip
-        self.seconds = time.time() - self.began
-        self.step.finish(written, self._facts(), seconds=self.seconds, began=self.began)
+        ended = time.time()
+        self.seconds = ended - self.began
+        self.step.finish(written, self._facts(ended), seconds=self.seconds, began=self.began)
         self.step.prune()
         self.checkpoints.discard()
 
@@ -180,8 +191,9 @@ class _Training:
     def _write_object(self, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
         return write_object(self.step.data.uri(name), data, kind=kind, rows=rows)
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self, ended: float) -> dict[str, Any]:
         """Facts about the training for the manifest."""
+        begins = [begin for _, begin in self._phases]
         state, history = self.state, self.state.history
         seen = self.trainer.windows_seen(state.step)
         addresses = self.cluster.membership.addresses
@@ -196,6 +208,10 @@ class _Training:
             "validation_loss_untrained": history[0]["validation_loss"],
             "training_seconds": state.seconds,
             "windows_per_s": seen / state.seconds if state.seconds else None,
+            "phases": [
+                {"phase": name, "seconds": round(end - begin, 3)}
+                for (name, begin), end in zip(self._phases, [*begins[1:], ended], strict=True)
+            ],
             "workers": len(addresses),
             "restarts": list(self.cluster.membership.restarts),
             "replicas": self.cluster.replicas,
