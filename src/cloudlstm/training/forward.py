@@ -34,7 +34,7 @@ class Forward:
     """
 
     def __init__(self, cluster: Cluster, network: Network, transform: Inputs) -> None:
-        self._cluster, self._transform = cluster, transform
+        self._cluster, self._network, self._transform = cluster, network, transform
         self._took_s = 0.0  # for the last outputs
         self._size = _WINDOWS_ON_GPU if cluster.on_gpu else _WINDOWS_ON_CPU
         self._run = tf.function(lambda inputs: cluster.strategy.run(network, args=(inputs,)), reduce_retracing=True)
@@ -43,7 +43,9 @@ class Forward:
         """The outputs for this worker's share of a split, in order; `gather` joins those of all workers."""
         share, size = self._share(windows), self._size * len(self._cluster.devices)
         began = time.monotonic()
-        out = np.empty(len(share), np.float32)
+        out = np.zeros(len(share), np.float32)
+        if self._network.gives_zero:
+            return out
         batches = [np.arange(at, min(at + size, share.stop)) for at in range(share.start, share.stop, size)]
         done = 0
         for batch, inputs in zip(batches, ahead(lambda batch: self._inputs(windows, batch), batches), strict=True):

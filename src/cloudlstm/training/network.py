@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cloudlstm.training.runtime import tf
 
 _UNROLL_UP_TO_BARS = 128
@@ -28,6 +30,11 @@ class Network:
         self.model = model
         self._lstm, self._dense = model.get_layer("lstm"), model.get_layer("forecast")
         self._unroll = not on_gpu and model.input_shape[1] <= _UNROLL_UP_TO_BARS
+
+    @property
+    def gives_zero(self) -> bool:
+        """True if the last layer is zero, as in an untrained network: then so is the output for every window."""
+        return not any(np.any(variable.numpy()) for variable in self._dense.weights)
 
     def hidden(self, inputs: Any) -> Any:
         """The LSTM's state after the last bar, (batch, unit), for inputs (batch, window, feature)."""
