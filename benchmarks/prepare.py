@@ -1,6 +1,9 @@
-"""Speed and memory of the job "prepare" on a synthetic market: warm rows/s without JVM start, and the peak sum of PSS.
+"""Speed and memory of the job "prepare": warm rows/s without JVM start, and the peak sum of PSS.
 
-    python benchmarks/prepare.py [--tickers=1000] [--repeats=3]
+    python benchmarks/prepare.py [--tickers=1000] [--repeats=3] [--source=synthetic|parquet|csv|csv-by-date]
+
+With a source of files, the market is first written to files, and ingest counts as well: 16 Parquet files of whole
+tickers, one CSV file that is sorted by ticker, or one that is sorted by date.
 
 A small run warms the application (Python workers forked, modules loaded); then the large one is repeated in the same
 application, its ingest not counted. PSS counts memory that processes share once; it is read from /proc every 0.2 s
@@ -15,9 +18,13 @@ import statistics
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from memory import PeakMemory
+from pyarrow import csv
 
 from cloudlstm.config import RunConfig, parse
+from cloudlstm.market.sources.base import RemoteSource, open_source
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.context import RunContext
@@ -29,15 +36,47 @@ from cloudlstm.targets.local.java import find_java
 MEASURED = ("clean", "features", "sequences")
 
 
-def config(tickers: int) -> RunConfig:
-    """The configuration for fifteen years of daily bars."""
-    return parse({"name": "bench", "market": {"source": "synthetic", "synthetic": {"tickers": tickers}}})
+SOURCES = ("synthetic", "parquet", "csv", "csv-by-date")
+_FILES = 16
+_COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
 
 
-def prepare(spark: Spark, folder: Path, name: str, tickers: int) -> dict[str, Manifest]:
+def config(tickers: int, path: Path | None = None, per_shard: int = 64) -> RunConfig:
+    """The configuration for fifteen years of daily bars, of the synthetic market or of the files at a path."""
+    market = {"source": "synthetic", "synthetic": {"tickers": tickers}} if path is None else {
+        "source": "files", "path": str(path)
+    }  # fmt: skip
+    return parse({"name": "bench", "market": market | {"tickers_per_shard": per_shard}})
+
+
+def write_files(kind: str, tickers: int, folder: Path) -> Path:
+    """Writes the bars of the synthetic market as files of a kind; returns their folder."""
+    folder = folder / f"{kind}-{tickers}"
+    folder.mkdir()
+    source = open_source(config(tickers, per_shard=-(-tickers // _FILES)), None)
+    assert not isinstance(source, RemoteSource)
+    parts = []
+    for partition in source.partitions():
+        table = source.read(partition).select(_COLUMNS)
+        table = table.set_column(1, "ticker", table["ticker"].cast(pa.string()))
+        if kind == "parquet":
+            pq.write_table(table, folder / f"bars-{partition.number:02d}.parquet", compression="zstd")
+        elif kind == "csv":
+            with (folder / "bars.csv").open("ab") as file:
+                csv.write_csv(table, file, csv.WriteOptions(include_header=partition.number == 0))
+        else:
+            parts.append(table)
+    if parts:
+        csv.write_csv(
+            pa.concat_tables(parts).sort_by([("date", "ascending"), ("ticker", "ascending")]), folder / "bars.csv"
+        )
+    return folder
+
+
+def prepare(spark: Spark, folder: Path, name: str, settings: RunConfig) -> dict[str, Manifest]:
     paths = RunPaths.of(f"file://{folder}", name)
     with Journal(paths, "prepare", "driver") as journal:
-        run_on(spark, RunContext(paths, config(tickers), 0, journal))
+        run_on(spark, RunContext(paths, settings, 0, journal))
     found = {step: Manifest.load(paths, step) for step in ("ingest", *MEASURED)}
     return {step: manifest for step, manifest in found.items() if manifest}
 
@@ -46,25 +85,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tickers", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--source", choices=SOURCES, default="synthetic")
     args = parser.parse_args()
     os.environ.setdefault("JAVA_HOME", str(find_java().home))
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         Spark(config(1).spark, app_name="bench") as spark,
     ):
-        prepare(spark, Path(folder), "warm", 128)
+        files = None if args.source == "synthetic" else write_files(args.source, args.tickers, Path(folder))
+        settings, counted = config(args.tickers, files), MEASURED if files is None else ("ingest", *MEASURED)
+        prepare(spark, Path(folder), "warm", config(128))
         rates = []
         for repeat in range(args.repeats):
-            done = prepare(spark, Path(folder), f"measured-{repeat}", args.tickers)
+            done = prepare(spark, Path(folder), f"measured-{repeat}", settings)
             rows = int(done["ingest"].facts["rows"])
-            seconds = sum(done[step].seconds for step in MEASURED)
+            seconds = sum(done[step].seconds for step in counted)
             rates.append(rows / seconds)
             by_step = ", ".join(f"{step} {done[step].seconds:.2f} s" for step in done)
             print(f"{rows:,} rows in {seconds:.2f} s = {rates[-1] / 1e6:.2f} M rows/s ({by_step})")
         facts = spark.facts()
         with PeakMemory() as peak:  # in a separate run: reading /proc costs 10 % of a core
-            prepare(spark, Path(folder), "watched", args.tickers)
-    print(f"median {statistics.median(rates) / 1e6:.2f} M rows/s over {', '.join(MEASURED)}")
+            prepare(spark, Path(folder), "watched", settings)
+    print(f"median {statistics.median(rates) / 1e6:.2f} M rows/s over {', '.join(counted)}")
     print(f"peak PSS of all processes {peak.bytes / 2**30:.2f} GiB")
     print(f"Spark {facts['version']}, {facts['cores']} cores, JVM start {facts['start_s']:.1f} s (not counted)")
 

@@ -221,7 +221,10 @@ def _cast(column: pa.ChunkedArray) -> Numbers:
     """Converts a column that is no text; a type without numbers, such as dates, is unreadable."""
     kind = column.type
     if pa.types.is_null(kind) or pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
-        values = columns.floats(column.cast(pa.float64(), safe=False))
+        array = columns.one_chunk(column.cast(pa.float64(), safe=False))
+        if not array.null_count and np.isfinite(array.to_numpy()).all():
+            return Numbers(pa.chunked_array([array]), np.zeros(len(array), np.bool_))
+        values = columns.filled(array, np.nan)
         infinite: NDArray[np.bool_] = np.isinf(values)
         return Numbers(pa.chunked_array([pa.array(np.where(infinite, np.nan, values), from_pandas=True)]), infinite)
     unreadable: NDArray[np.bool_] = column.is_valid().to_numpy()

@@ -72,9 +72,10 @@ def describe_unreadable(
     texts: Mapping[str, pa.ChunkedArray], wrong: Mapping[str, NDArray[np.bool_]], n_rows: int
 ) -> pa.ChunkedArray:
     """Returns the values that were not understood, such as close='12,3x'; null for rows where all were."""
-    rows = np.flatnonzero(np.logical_or.reduce([np.zeros(n_rows, bool), *wrong.values()]))
-    if not len(rows):
+    wrong = {name: mask for name, mask in wrong.items() if mask.any()}
+    if not wrong:
         return pa.chunked_array([pa.nulls(n_rows, pa.string()).dictionary_encode()])
+    rows = np.flatnonzero(np.logical_or.reduce(list(wrong.values())))
     shown: list[list[str]] = [[] for _ in rows]
     for name, mask in wrong.items():
         hit = np.flatnonzero(mask[rows])

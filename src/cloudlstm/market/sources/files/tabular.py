@@ -28,7 +28,7 @@ from cloudlstm.market.sources.files.odd_rows import Texts, describe_unreadable, 
 from cloudlstm.market.sources.files.side_by_side import Series
 from cloudlstm.market.sources.files.ticker_column import repeated, tickers_of_rows
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Increase it whenever this package reads a file differently; part of the identity of a source."""
 
 _TICK_VOLUMES = ("tickvol", "tickvolume")
@@ -215,7 +215,8 @@ def _series(
     wrong["date"] = date.unreadable
     if no_ticker is not None:
         wrong["ticker"] = no_ticker
-    wrong = {name: mask & ~lines for name, mask in wrong.items()}
+    if lines.any():
+        wrong = {name: mask & ~lines for name, mask in wrong.items()}
     shown = {name: texts[f"f{place}"] for name, place in series.columns.items()}
     broken = texts.get(text_file.BROKEN)
     if broken is not None:
