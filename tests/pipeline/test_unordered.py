@@ -190,6 +190,16 @@ def test_a_piece_that_two_shards_need_is_read_once(tmp_path: Path, monkeypatch: 
     assert read == ["0.parquet", "1.parquet", "2.parquet"]
 
 
+def test_a_process_keeps_one_piece_whatever_shards_it_makes(tmp_path: Path) -> None:
+    parquet_parts(tmp_path)
+    whole = surveyed(source_of(tmp_path)).whole
+    assert isinstance(whole, ShardReader)
+    first, second, third, _ = whole.partitions()
+    for partition in (first, third, second, first):
+        whole.read(partition)
+        assert len(whole.kept) == 1
+
+
 def test_a_task_gets_its_own_shard_only(tmp_path: Path) -> None:
     parquet_parts(tmp_path)
     whole = surveyed(source_of(tmp_path)).whole

@@ -131,8 +131,10 @@ class ShardReader:
     def read(self, partition: Partition) -> pa.Table:
         found = []
         pieces = pieces_of(partition)
+        before = dict(self.kept)
+        self.kept.clear()  # also what another task has needed
         for piece in pieces:
-            kept = self.kept.pop(piece, None)
+            kept = before.pop(piece, None)
             tables = self.reader.read(piece) if kept is None else iter([kept])
             if piece == pieces[-1] and isinstance(partition, FilesPartition) and partition.shared:
                 self.kept[piece] = joined(list(tables))
