@@ -43,8 +43,8 @@ docs: $(READY) ## Write docs/configuration.md, docs/report.schema.json and the t
 	mv docs/report.schema.json.new docs/report.schema.json
 	$(BIN)/python docs/tables.py
 
-images: $(READY) ## Draw the pictures of the README: make images REPORT=runs/<run id>/report/report.json
-	$(BIN)/python docs/images/make.py $(REPORT)
+images: $(READY) ## Draw the pictures of the README: make images REPORT=runs/<run id>/report/report.json BENCHMARK=…/benchmark.json
+	$(BIN)/python docs/images/make.py $(REPORT) $(BENCHMARK)
 
 bench: $(READY) ## Measure our own speed, for a quiet machine: data steps, training, demo, resubmit, predict, forecasts
 	$(BIN)/python benchmarks/prepare.py

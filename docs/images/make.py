@@ -1,9 +1,10 @@
-"""Draws the two pictures of the README, each readable on a light and on a dark page.
+"""Draws the pictures of the README, each readable on a light and on a dark page.
 
-    python docs/images/make.py runs/demo-1a2b3c4d/report/report.json
+    python docs/images/make.py runs/demo-1a2b3c4d/report/report.json [runs/benchmarks/…/benchmark.json]
 
-report.svg shows the verdict and two charts of a report, as the report itself draws them; take a run of the synthetic
-demo (`make demo`). architecture.svg shows the rooms of the package.
+benchmark.svg shows what a benchmark says and its charts; take one that a quiet machine has made. report.svg shows the
+verdict and two charts of a report, as the report itself draws them; take a run of the synthetic demo (`make demo`).
+architecture.svg shows the rooms of the package.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from cloudlstm.report.charts import WIDE_PX, draw_all
+from cloudlstm.benchmark.charts import draw_all as benchmark_plots
+from cloudlstm.benchmark.document import BenchmarkResult
+from cloudlstm.report.charts import WIDE_PX, Plot, draw_all
 from cloudlstm.report.models import Report
 
 HERE = Path(__file__).parent
@@ -54,16 +58,21 @@ def text(x: float, y: float, words: str, size: float = 13, *, muted: bool = Fals
     )
 
 
-def report_picture(report: Report) -> str:
-    """The verdict of a report, the squared error that each model saves, and forecasts by ticker."""
-    plots = draw_all(report)
-    shapes = [text(MARGIN_PX, 40, "Report of a run on the synthetic market", 12.5, muted=True, bold=True)]
+def benchmark_picture(result: BenchmarkResult) -> str:
+    """What a benchmark says, the times of its cells, and its speed-ups."""
+    machine = f"Benchmark on {result.machine.cores} cores, {result.created[:10]}"
+    shapes = [text(MARGIN_PX, 40, machine, 12.5, muted=True, bold=True)]
     y = 68.0
-    for line in textwrap.wrap(report.headline, 96):
+    for line in (line for each in result.headlines for line in textwrap.wrap(each, 96)):
         shapes.append(text(MARGIN_PX, y, line, 15))
         y += 22
-    y += 16
-    for name in ("cumulative", "paths"):
+    y = with_charts(shapes, benchmark_plots(result), ("data", "training", "speed-up"), y + 16)
+    return page(shapes, "Benchmark of cloudlstm", WIDE_PX + 2 * MARGIN_PX, y - 14)
+
+
+def with_charts(shapes: list[Shape], plots: Mapping[str, Plot], names: Sequence[str], y: float) -> float:
+    """Adds the charts that there are below `y`, each with its title; returns the end of the last one."""
+    for name in (each for each in names if each in plots):
         plot = plots[name].wide
         found = re.match(r'<svg viewBox="0 0 [\d.]+ ([\d.]+)"', plot)
         assert found
@@ -73,6 +82,18 @@ def report_picture(report: Report) -> str:
         assert title
         shapes += [text(MARGIN_PX, y, title[1], 15, bold=True), plot.replace("<svg ", place, 1)]
         y += 18 + height + 40
+    return y
+
+
+def report_picture(report: Report) -> str:
+    """The verdict of a report, the squared error that each model saves, and forecasts by ticker."""
+    plots = draw_all(report)
+    shapes = [text(MARGIN_PX, 40, "Report of a run on the synthetic market", 12.5, muted=True, bold=True)]
+    y = 68.0
+    for line in textwrap.wrap(report.headline, 96):
+        shapes.append(text(MARGIN_PX, y, line, 15))
+        y += 22
+    y = with_charts(shapes, plots, ("cumulative", "paths"), y + 16)
     return page(shapes, "Report of cloudlstm", WIDE_PX + 2 * MARGIN_PX, y - 14)
 
 
@@ -122,11 +143,14 @@ def architecture_picture() -> str:
     return page(shapes, "Rooms of cloudlstm", 816, 344)
 
 
-def main(report: str) -> None:
-    """Writes both pictures beside this script."""
+def main(report: str, benchmark: str = "") -> None:
+    """Writes the pictures beside this script; that of a benchmark only if its benchmark.json is named."""
     (HERE / "architecture.svg").write_text(architecture_picture(), encoding="utf-8")
     loaded = Report.model_validate_json(Path(report).read_bytes())
     (HERE / "report.svg").write_text(report_picture(loaded), encoding="utf-8")
+    if benchmark:
+        measured = BenchmarkResult.model_validate_json(Path(benchmark).read_bytes())
+        (HERE / "benchmark.svg").write_text(benchmark_picture(measured), encoding="utf-8")
 
 
 if __name__ == "__main__":
