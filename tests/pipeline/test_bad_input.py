@@ -13,8 +13,9 @@ from cloudlstm.config import load
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
-from cloudlstm.runs.context import RunContext
+from cloudlstm.runs.context import RunContext, StepData
 from cloudlstm.runs.journal import Journal
+from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import SMALL, cloudlstm, error_line, one_run, submit, write_config
 
@@ -170,11 +171,9 @@ def test_an_unknown_run(tmp_path: Path) -> None:
 
 
 def test_each_list_of_tickers_gets_a_file(tmp_path: Path) -> None:
-    from types import SimpleNamespace
+    from cloudlstm.pipeline.judge import _evidence
 
-    from cloudlstm.pipeline.prepare import _evidence
-
-    step = SimpleNamespace(data=SimpleNamespace(uri=lambda name: f"file://{tmp_path}/{name}"))
-    evidence = _evidence(SimpleNamespace(facts={}), [], [], step, "XNYS")
+    data = StepData(RunPaths(f"file://{tmp_path}"), "clean", "place")
+    evidence = _evidence(Manifest("ingest", "", (), 0.0), [], data, "XNYS")
     paths = [evidence.save("A,B"), evidence.save("C,D")]
     assert [Path(path).read_text() for path in paths] == ["A,B", "C,D"]

@@ -21,6 +21,8 @@ from cloudlstm.market.sources.files.source import FilesSource
 from cloudlstm.pipeline import ingest as module
 from cloudlstm.pipeline import prepare
 from cloudlstm.pipeline.ingest import Ingest
+from cloudlstm.pipeline.local_engine import LocalEngine
+from cloudlstm.pipeline.rounds import Rounds
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs import index
 from cloudlstm.runs.context import RunContext
@@ -175,7 +177,7 @@ def test_a_source_that_does_not_answer_is_shown(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.__next__))
     journal = RecordingJournal(RunPaths(f"file://{tmp_path}"))
     context = RunContext(RunPaths(f"file://{tmp_path}"), config_of("T1"), 0, journal)
-    ingest = Ingest(context.step("ingest", "print"), None)  # type: ignore[arg-type]
+    ingest = Ingest(context.step("ingest", "print"), Rounds(LocalEngine(1), context), lambda _: [])
     report = ingest._report_snapshots("Yahoo Finance", f"file://{tmp_path}/", 1)
     report(0)
     report(0)
@@ -192,6 +194,6 @@ def test_the_first_report_says_how_much_is_read(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / "bars" / name).write_text("date,ticker,open,high,low,close,volume\n2023-01-03,A,1,1,1,1,1\n")
     files = FilesSource.open(parse({"market": {"source": "files", "path": f"{tmp_path}/bars"}}).market, None)
-    ingest = Ingest(context.step("ingest", "print"), None)  # type: ignore[arg-type]
+    ingest = Ingest(context.step("ingest", "print"), Rounds(LocalEngine(1), context), lambda _: [])
     ingest._report_reading(files)(0)
     assert figures(journal.reports[0]) == "at work · reading 2 files"

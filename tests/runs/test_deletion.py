@@ -308,7 +308,7 @@ def test_every_report_that_is_written_is_removed_with_its_run() -> None:
 
 
 SAMPLES = {"name": "bars-00000.parquet", "step": "clean", "job": "train", "worker": "worker-0", "fingerprint": MARK,
-           "address": "10.0.0.11", "sha256": MARK * 4}  # fmt: skip
+           "place": MARK, "address": "10.0.0.11", "sha256": MARK * 4}  # fmt: skip
 """Values for the parts of names; numbers are 1."""
 
 

@@ -20,9 +20,9 @@ from cloudlstm.market.sources import coverage, snapshots
 from cloudlstm.market.sources.base import Partition, RemoteSource, Source, UnorderedSource
 from cloudlstm.market.sources.coverage import Outcome
 from cloudlstm.pipeline import unordered
-from cloudlstm.pipeline.engine import Engine
+from cloudlstm.pipeline.rounds import Rounds
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results
-from cloudlstm.pipeline.stages import Chain, Ingested, rows_of_first
+from cloudlstm.pipeline.stages import Ingested, Stage
 from cloudlstm.runs.context import StepRun
 from cloudlstm.runs.index import newest_first
 from cloudlstm.runs.manifest import ManifestRow, write_object
@@ -43,11 +43,12 @@ class Ingest:
 
     Args:
         step: The step of the run.
-        engine: What runs its tasks.
+        rounds: What runs its tasks.
+        later: Returns the steps that a round over the shards of a source makes as well.
     """
 
-    def __init__(self, step: StepRun, engine: Engine) -> None:
-        self._step, self._engine = step, engine
+    def __init__(self, step: StepRun, rounds: Rounds, later: Callable[[Source], Sequence[Stage]]) -> None:
+        self._step, self._rounds, self._engine, self._later = step, rounds, rounds.engine, later
         self._market = step.context.config.market
         self._snapshots = step.context.paths.snapshots(step.name, step.fingerprint)
 
@@ -143,10 +144,8 @@ class Ingest:
 
     def _read_shards(self, source: Source, partitions: list[Partition]) -> list[TaskResult]:
         """For a source whose partitions are whole tickers: each task writes one shard."""
-        task = Chain(source.read, [Ingested(self._step.data)])
-        numbered = list(enumerate(partitions))
-        done = self._engine.map(task, numbered, units=rows_of_first, report=self._report_rows)
-        return [results[0] for results in done]
+        stages = [Ingested(self._step.data), *self._later(source)]
+        return self._rounds.run(stages, source.read, partitions, self._report_rows)
 
     def _read_unordered(self, source: UnorderedSource, requested: tuple[str, ...] | None) -> list[TaskResult]:
         """For files of any layout."""

@@ -1,40 +1,36 @@
 """The job "prepare": from a source to sequences, in four steps over shards.
 
 The step ingest writes the bars as shards of whole tickers (ingest.py). Every later step maps one shard to one shard.
-The result for a ticker does not depend on the other tickers of its shard.
+The result for a ticker does not depend on the other tickers of its shard. Steps that must run one after the other are
+made by one round over the shards (rounds.py); each still has its own fingerprint, objects and manifest.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from cloudlstm import __version__, storage
+from cloudlstm import __version__
 from cloudlstm.dataset import sequences
 from cloudlstm.dataset.splits import SPLITS
-from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.errors import DataError
 from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
-from cloudlstm.market.calendar_fit import Problem, describe_bars
-from cloudlstm.market.cleaning import quality_gate
-from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series
-from cloudlstm.market.cleaning.gate_problems import Evidence
-from cloudlstm.market.sources.base import Lookable, RemoteSource, open_source
+from cloudlstm.market.sources.base import Lookable, RemoteSource, Source, open_source
 from cloudlstm.pipeline.engine import Engine, open_engine
 from cloudlstm.pipeline.ingest import STEP, Ingest
+from cloudlstm.pipeline.judge import judge
+from cloudlstm.pipeline.plan import Plan
+from cloudlstm.pipeline.rounds import Rounds
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results, read_shard
-from cloudlstm.pipeline.stages import Chain, Cleaned, Featured, Sequenced, Stage, rows_of_first
+from cloudlstm.pipeline.stages import Stage
 from cloudlstm.runs.context import RunContext, StepRun
-from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, total_rows
+from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,9 +45,11 @@ def run_on(engine: Engine, context: RunContext) -> None:
     """Runs the same steps on an engine that is open already."""
     pipeline = _Pipeline(engine, context)
     raw = pipeline.ingest()
-    cleaned = pipeline.clean(raw)
-    features = pipeline.features(cleaned)
-    pipeline.sequences(features)
+    last = max((row.extra["last_date"] for row in raw.of_kind("bars") if row.extra["last_date"]), default=None)
+    plan = Plan(context, raw.fingerprint, dt.date.fromisoformat(last) if last else None)
+    cleaned = pipeline.clean(plan, raw)
+    features = pipeline.features(plan, cleaned)
+    pipeline.sequences(plan, features)
 
 
 class _Pipeline:
@@ -59,6 +57,8 @@ class _Pipeline:
 
     def __init__(self, engine: Engine, context: RunContext) -> None:
         self._engine, self._context, self._config = engine, context, context.config
+        self._rounds = Rounds(engine, context)
+        self._ended = 0.0  # when the last step ended, seconds since the epoch
 
     def ingest(self) -> Manifest:
         """Writes the bars of the source as shards of whole tickers."""
@@ -69,7 +69,7 @@ class _Pipeline:
         sessions(market.calendar, market.start, market.end)  # fail on a wrong name before anything starts
         limits = [requested, sorted(config.universe.exclude)]
         inputs = [source.identity(), *limits, market.start, market.end, market.calendar, market.tickers_per_shard]
-
+        step = self._context.step(STEP, fingerprint([__version__, STEP, inputs]))
         if (
             isinstance(source, Lookable)
             and not isinstance(source, RemoteSource)
@@ -78,137 +78,102 @@ class _Pipeline:
             for note in source.look(config.universe.exclude).notes:  # the launcher may have no access to the files
                 _LOG.info("%s", note)
 
+        def later(read: Source) -> list[Stage]:
+            last = read.last_date()
+            return Plan(self._context, step.fingerprint, last).after(STEP) if last else []
+
+        def work() -> TaskResult:
+            return Ingest(step, self._rounds, later).run(source, requested)
+
         tasks = 2 if isinstance(source, RemoteSource) else len(source.partitions())
+        return self._run(step, tasks, work)
 
-        def work(step: StepRun) -> TaskResult:
-            return Ingest(step, self._engine).run(source, requested)
-
-        return self._step(STEP, inputs, None, tasks, work)
-
-    def clean(self, raw: Manifest) -> Manifest:
+    def clean(self, plan: Plan, raw: Manifest) -> Manifest:
         """Writes clean bars and the quarantine, and applies the quality gate."""
-        config = self._config
-        market = config.market
-        # Sessions after the last bar of the data set are not missing: they may not have happened yet.
-        shards = raw.of_kind("bars")
-        last = max((row.extra["last_date"] for row in shards if row.extra["last_date"]), default=None)
-        as_of = min(market.end, dt.date.fromisoformat(last)) if last else market.end
-        days = sessions(market.calendar, market.start, as_of)
+        step = self._step(plan, "clean", raw)
 
-        def work(step: StepRun) -> TaskResult:
-            results = self._map_shards(Cleaned(step.data, config.clean, days), shards, step)
-            facts = quality_gate.evaluate_gate(
-                (each.facts["counts"] for each in results),
-                universe.requested_tickers(config.universe),
-                config.clean,
-                _evidence(raw, shards, results, step, market.calendar),
-            )
-            facts["same_bars"] = find_duplicate_series(each.facts["sketches"] for each in results)
-            for group in facts["same_bars"]:
-                _LOG.warning("these tickers have the same bars: %s", ", ".join(group))
-            return merge_results(results, facts)
+        def work() -> TaskResult:
+            results = self._results(plan, step, raw)
+            try:
+                return merge_results(results, judge(raw, results, self._config, step.data))
+            except DataError:
+                self._rounds.discard()
+                raise
 
-        inputs = [raw.digest(), config.clean.model_dump(mode="json"), fingerprint(days.tolist())]
-        return self._step("clean", inputs, total_rows(shards), len(shards), work)
+        return self._run(step, len(raw.of_kind("bars")), work)
 
-    def features(self, cleaned: Manifest) -> Manifest:
+    def features(self, plan: Plan, cleaned: Manifest) -> Manifest:
         """Computes the features of every bar."""
+        step = self._step(plan, "features", cleaned)
 
-        def work(step: StepRun) -> TaskResult:
-            results = self._map_shards(Featured(step.data), cleaned.of_kind("bars"), step)
-            return merge_results(results, {})
+        def work() -> TaskResult:
+            return merge_results(self._results(plan, step, cleaned), {})
 
-        shards = cleaned.of_kind("bars")
-        return self._step("features", [cleaned.digest(), FEATURE_NAMES], total_rows(shards), len(shards), work)
+        return self._run(step, len(cleaned.of_kind("bars")), work)
 
-    def sequences(self, features: Manifest) -> Manifest:
+    def sequences(self, plan: Plan, features: Manifest) -> Manifest:
         """Writes TFRecord sequences by split, and single windows as well if dataset.layout is "windows"."""
-        config = self._config.dataset
+        step = self._step(plan, "sequences", features)
 
-        def work(step: StepRun) -> TaskResult:
-            results = self._map_shards(Sequenced(step.data, config), features.objects, step)
+        def work() -> TaskResult:
+            results = self._results(plan, step, features)
             merged = merge_results(results, {})
             counts = {split: total_rows(row for row in merged.objects if row.kind == split) for split in SPLITS}
             longest = max((each.facts["longest"] for each in results), default=0)
-            sequences.require_windows(counts, config, longest, self._sessions_between(results))
+            dates = [dt.date.fromisoformat(date) for each in results for date in each.facts["dates"]]
+            calendar = self._config.market.calendar
+            days = sessions(calendar, min(dates), max(dates)) if dates else np.zeros(0, np.int32)
+            sequences.require_windows(counts, self._config.dataset, longest, days)
             return replace(merged, facts={"windows": counts})
 
-        inputs = [features.digest(), config.model_dump(mode="json")]
-        return self._step("sequences", inputs, total_rows(features.objects), len(features.objects), work)
+        return self._run(step, len(features.objects), work)
 
-    def _sessions_between(self, results: Sequence[TaskResult]) -> NDArray[np.int32]:
-        """Returns the sessions from the first to the last date of all shards."""
-        dates = [dt.date.fromisoformat(date) for each in results for date in each.facts["dates"]]
-        if not dates:
-            return np.zeros(0, np.int32)
-        return sessions(self._config.market.calendar, min(dates), max(dates))
+    def _step(self, plan: Plan, name: str, before: Manifest) -> StepRun:
+        """A step after ingest, whose input is the result of the step before it."""
+        inputs = [before.digest(), *plan.settings[name]]
+        place = plan.stages[name].data.place
+        return self._context.step(name, fingerprint([__version__, name, inputs]), place)
 
-    def _step(
-        self, name: str, inputs: Any, total: int | None, tasks: int, work: Callable[[StepRun], TaskResult]
-    ) -> Manifest:
+    def _results(self, plan: Plan, step: StepRun, before: Manifest) -> list[TaskResult]:
+        """The result of a step for each shard: from an earlier round, or from one that makes later steps as well."""
+        if (made := self._rounds.take(step.data)) is not None:
+            return made
+        shards = [row for row in before.objects if row.kind in ("bars", "features")]
+        total = total_rows(shards)
+        step.report(0, total, "rows")
+        stages = [plan.stages[step.name], *plan.after(step.name)]
+        return self._rounds.run(stages, read_shard, shards, lambda done: step.report(done, total, "rows"))
+
+    def _run(self, step: StepRun, tasks: int, work: Callable[[], TaskResult]) -> Manifest:
         """Runs a step and writes its manifest, or returns the manifest if it is finished for the same inputs.
 
         Args:
-            name: The step's name.
-            inputs: Everything that its result depends on, JSON-ready.
-            total: Rows to process; None if `work` reports its own counts.
+            step: The step.
             tasks: About how many tasks it has.
             work: Writes the step's objects.
         """
-        step = self._context.step(name, fingerprint([__version__, name, inputs]))
         if known := step.finished():
-            _LOG.info("%s is finished for these inputs, skipped", name)
-            step.prune()  # an earlier job may have been killed before this
+            _LOG.info("%s is finished for these inputs, skipped", step.name)
+            step.prune(known)  # an earlier job may have been killed before this
             step.report(1, 1, "rows", finished=True, skipped=True)
             return known
-        self._engine.start(tasks)
-        if total is not None:
-            step.report(0, total, "rows")
-        began = time.monotonic()
-        result = work(step)
-        seconds = time.monotonic() - began
+        ahead = self._rounds.is_made(step.data)
+        if not ahead:
+            self._engine.start(tasks)
+        began, watch = time.time(), time.monotonic()
+        result = work()
+        seconds = time.monotonic() - watch + self._rounds.booked_s(step.name)
+        if ahead:
+            began = self._ended
+        self._ended = began + seconds
         facts = {
             **result.facts,
             "rows": result.rows,
             "rows_per_s": result.rows / max(seconds, 1e-9),
             "engine": self._engine.facts(),
         }
-        manifest = step.finish(result.objects, facts, seconds=seconds, began=time.time() - seconds)
+        manifest = step.finish(result.objects, facts, seconds=seconds, began=began)
         step.prune()
         step.report(result.rows, result.rows, "rows", finished=True, seconds=seconds)
-        _LOG.info("%s: %d rows in %.1f s, %d objects", name, result.rows, seconds, len(result.objects))
+        _LOG.info("%s: %d rows in %.1f s, %d objects", step.name, result.rows, seconds, len(result.objects))
         return manifest
-
-    def _map_shards(self, stage: Stage, rows: Sequence[ManifestRow], step: StepRun) -> list[TaskResult]:
-        total = total_rows(rows)
-
-        def report(done: int) -> None:
-            step.report(done, total, "rows")
-
-        task = Chain(read_shard, [stage])
-        done = self._engine.map(task, list(enumerate(rows)), units=rows_of_first, report=report)
-        return [results[0] for results in done]
-
-
-def _evidence(
-    raw: Manifest, shards: Sequence[ManifestRow], results: Sequence[TaskResult], step: StepRun, calendar: str
-) -> Evidence:
-    """Returns what the message of the quality gate can tell beyond the counts; it reads bars only for a failed gate."""
-
-    def dates(ticker: str) -> Problem | None:
-        holder = next(row for row, each in zip(shards, results, strict=True) if ticker in each.facts["counts"])
-        table = read_shard(holder)
-        return describe_bars(table.filter(pc.equal(table.column("ticker"), ticker)), calendar)
-
-    numbers = itertools.count(1)
-
-    def save(names: str) -> str:
-        uri = step.data.uri(f"tickers-{next(numbers)}.txt")
-        storage.write(uri, names.encode())
-        return uri.removeprefix("file://")
-
-    causes = {each["ticker"]: each["cause"] for each in raw.facts.get("coverage", {}).get("unfetched", ())}
-    examples: dict[str, str] = {}
-    for each in results:
-        examples = each.facts["examples"] | examples  # the first shard with a reason gives its example
-    return Evidence(causes, examples, dates, save)

@@ -8,7 +8,7 @@ ticker and date keep the order of files and lines on every machine.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,9 @@ def read_shard(row: ManifestRow) -> pa.Table:
     return bars.from_parquet(read_object(row), uri=row.uri)
 
 
-def write_shard(data: StepData, kind: str, number: int, table: pa.Table) -> TaskResult:
+def write_shard(
+    data: StepData, kind: str, number: int, table: pa.Table, write: Callable[[str, bytes], object] | None = None
+) -> TaskResult:
     """Writes one shard as Parquet.
 
     Args:
@@ -63,12 +65,13 @@ def write_shard(data: StepData, kind: str, number: int, table: pa.Table) -> Task
         kind: What the shard holds, such as "bars".
         number: The shard's number.
         table: Its rows.
+        write: Writes the object, see `write_object`.
     """
     uri = data.uri(f"{kind}-{number:05d}.parquet")
     ends = pc.min_max(table.column("date")).as_py()
     named = {"first_date": ends["min"], "last_date": ends["max"]}
     extra = {name: day.isoformat() if day else None for name, day in named.items()}
-    row = write_object(uri, bars.to_parquet(table), kind=kind, rows=table.num_rows, extra=extra)
+    row = write_object(uri, bars.to_parquet(table), kind=kind, rows=table.num_rows, extra=extra, write=write)
     return TaskResult([row], table.num_rows)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cloudlstm import storage
 from cloudlstm.config import CleanConfig, DatasetConfig
 from cloudlstm.dataset import sequences, window_export
 from cloudlstm.features import compute
@@ -25,16 +27,28 @@ from cloudlstm.pipeline.shard_io import TaskResult, write_shard
 from cloudlstm.runs.context import StepData
 from cloudlstm.runs.manifest import write_object
 
+_WRITERS = 4
+"""Objects of a shard that are written at the same time."""
+
+Write = Callable[[str, bytes], object]
+"""Writes an object; may return before it is written."""
+
 
 class Stage(Protocol):
     """The work of one step on one shard."""
 
-    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+    @property
+    def data(self) -> StepData:
+        """Where the step writes."""
+        ...
+
+    def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
         """Returns what it wrote, and the rows for the next stage.
 
         Args:
             number: The shard's number.
             table: The shard's rows.
+            write: Writes an object.
         """
         ...
 
@@ -42,6 +56,8 @@ class Stage(Protocol):
 @dataclass(frozen=True, slots=True)
 class Chain:
     """A task: reads one shard and carries it through stages.
+
+    Threads write the objects while the next stage computes, because a disk or a bucket takes as long as the stages do.
 
     Attributes:
         read: Returns the rows of an item.
@@ -59,14 +75,32 @@ class Chain:
         """
         number, item = numbered
         results = []
-        began = time.perf_counter()
-        table = self.read(item)
-        for stage in self.stages:
-            result, table = stage(number, table)
-            ended = time.perf_counter()
-            results.append(replace(result, seconds=ended - began))
-            began = ended
-        return results
+        with ThreadPoolExecutor(_WRITERS) as writers:
+            written: list[Future[None]] = []
+
+            def write(uri: str, data: bytes) -> None:
+                written.append(writers.submit(storage.write, uri, data))
+
+            began = time.perf_counter()
+            table = self.read(item)
+            for stage in self.stages:
+                result, table = stage(number, table, write)
+                ended = time.perf_counter()
+                results.append(replace(result, seconds=ended - began))
+                began = ended
+            for each in written:
+                each.result()
+        return _with_share(results, time.perf_counter() - began)
+
+
+def _with_share(results: Sequence[TaskResult], seconds: float) -> list[TaskResult]:
+    """Adds to each stage its share of the time in which the task only waited for objects, by their size."""
+    sizes = [sum(row.size_bytes for row in result.objects) for result in results]
+    whole = max(sum(sizes), 1)
+    return [
+        replace(result, seconds=result.seconds + seconds * size / whole)
+        for result, size in zip(results, sizes, strict=True)
+    ]
 
 
 def rows_of_first(results: Sequence[TaskResult]) -> int:
@@ -80,9 +114,9 @@ class Ingested:
 
     data: StepData
 
-    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+    def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
         table = bars.sort(bars.conform(table, bars.BARS))
-        return write_shard(self.data, "bars", number, table), table
+        return write_shard(self.data, "bars", number, table, write), table
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +133,11 @@ class Cleaned:
     config: CleanConfig
     sessions: NDArray[np.int32]
 
-    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+    def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
         cleaned = clean(table, self.config, self.sessions)
-        objects = [*write_shard(self.data, "bars", number, cleaned.bars).objects]
+        objects = [*write_shard(self.data, "bars", number, cleaned.bars, write).objects]
         if cleaned.quarantine.num_rows:
-            objects += write_shard(self.data, "quarantine", number, cleaned.quarantine).objects
+            objects += write_shard(self.data, "quarantine", number, cleaned.quarantine, write).objects
         facts = {name: getattr(cleaned, name) for name in ("counts", "sketches", "examples")}
         return TaskResult(objects, table.num_rows, facts), cleaned.bars
 
@@ -114,9 +148,9 @@ class Featured:
 
     data: StepData
 
-    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+    def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
         features = compute(table)
-        return write_shard(self.data, "features", number, features), features
+        return write_shard(self.data, "features", number, features, write), features
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +160,7 @@ class Sequenced:
     data: StepData
     config: DatasetConfig
 
-    def __call__(self, number: int, table: pa.Table) -> tuple[TaskResult, pa.Table]:
+    def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
         built = sequences.build(table, self.config)
         if self.config.layout == "windows":
             exported = window_export.export(table, self.config)
@@ -136,7 +170,7 @@ class Sequenced:
             if shard.windows:
                 uri = self.data.uri(f"{kind}-{number:05d}.tfrecord")
                 extra = {"sequences": shard.sequences, "bars": shard.bars}
-                objects.append(write_object(uri, shard.data, kind=kind, rows=shard.windows, extra=extra))
+                objects.append(write_object(uri, shard.data, kind=kind, rows=shard.windows, extra=extra, write=write))
         facts = {"longest": sequences.longest_segment(table), "dates": _range(table)}
         return TaskResult(objects, table.num_rows, facts), table
 

@@ -19,21 +19,21 @@ _PREPARED = tuple(step.name for step in STEPS if step.job == "prepare")
 
 @dataclass(frozen=True, slots=True)
 class StepData:
-    """Names the objects that one step writes for one set of inputs. Spark executors receive a copy.
+    """Names the objects that one step writes for one set of inputs. Workers receive a copy.
 
     Attributes:
         paths: The run.
         step: The step's name.
-        fingerprint: Hash of the step's inputs.
+        place: Names the folder of the objects; a hash.
     """
 
     paths: RunPaths
     step: str
-    fingerprint: str
+    place: str
 
     def uri(self, name: str) -> str:
         """The URI of the step's object `name`."""
-        return self.paths.data(self.step, self.fingerprint, name)
+        return self.paths.data(self.step, self.place, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,15 @@ class RunContext:
         self.ensure_not_superseded()
         finished.save(self.paths)
 
-    def step(self, name: str, fingerprint: str) -> StepRun:
-        """The step `name` of this run for the inputs with this fingerprint."""
-        return StepRun(self, name, fingerprint)
+    def step(self, name: str, fingerprint: str, place: str | None = None) -> StepRun:
+        """The step `name` of this run for the inputs with this fingerprint.
+
+        Args:
+            name: Of the step.
+            fingerprint: Hash of its inputs.
+            place: Names the folder of its objects; by default the fingerprint.
+        """
+        return StepRun(self, name, fingerprint, StepData(self.paths, name, place or fingerprint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +84,13 @@ class StepRun:
         context: The run.
         name: The step's name.
         fingerprint: Hash of the step's inputs.
+        data: Where the step writes its objects.
     """
 
     context: RunContext
     name: str
     fingerprint: str
-
-    @property
-    def data(self) -> StepData:
-        """Where the step writes its objects."""
-        return StepData(self.context.paths, self.name, self.fingerprint)
+    data: StepData
 
     def finished(self) -> Manifest | None:
         """The step's manifest if the step is finished for these inputs and all its objects exist.
@@ -124,9 +127,14 @@ class StepRun:
         self.context.save_manifest(made)
         return made
 
-    def prune(self) -> None:
-        """Removes the objects that the step wrote for other inputs."""
-        manifest.prune(self.context.paths, self.name, self.fingerprint)
+    def prune(self, known: Manifest | None = None) -> None:
+        """Removes the objects that the step wrote for other inputs.
+
+        Args:
+            known: The manifest of the step if an earlier job has written it, perhaps to another place.
+        """
+        earlier = known.places() if known else set()
+        manifest.prune(self.context.paths, self.name, self.data.place, *earlier)
 
     def report(
         self, done: int, total: int, unit: str, *, finished: bool = False, seconds: float | None = None, **facts: Any

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -80,6 +80,10 @@ class Manifest:
         """Hash of the contents of the objects, independent of place and time."""
         return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects if row.kind not in _NOT_IN_DIGEST])
 
+    def places(self) -> set[str]:
+        """The names of the folders that hold the objects: data/<step>/<place>/<name>."""
+        return {row.uri.rsplit("/", 2)[1] for row in self.objects}
+
     def save(self, paths: RunPaths) -> None:
         """Writes the manifest: from now on the step counts as finished. Steps use RunContext.save_manifest."""
         document = asdict(self)
@@ -118,7 +122,15 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write_object(uri: str, data: bytes, *, kind: str, rows: int, extra: Mapping[str, Any] | None = None) -> ManifestRow:
+def write_object(
+    uri: str,
+    data: bytes,
+    *,
+    kind: str,
+    rows: int,
+    extra: Mapping[str, Any] | None = None,
+    write: Callable[[str, bytes], object] | None = None,
+) -> ManifestRow:
     """Writes an object and returns its manifest row.
 
     Args:
@@ -127,8 +139,9 @@ def write_object(uri: str, data: bytes, *, kind: str, rows: int, extra: Mapping[
         kind: What it contains, such as "bars".
         rows: Its rows.
         extra: Further values for the row, JSON-ready.
+        write: Writes it, and may return before it is written; by default `storage.write`.
     """
-    storage.write(uri, data)
+    (write or storage.write)(uri, data)
     return ManifestRow(uri, kind, rows, len(data), hashlib.sha256(data).hexdigest(), extra or {})
 
 
@@ -217,7 +230,7 @@ def invalidate_corrupt(paths: RunPaths, error: StorageError) -> list[str]:
     return invalidated
 
 
-def prune(paths: RunPaths, step: str, keep: str) -> None:
+def prune(paths: RunPaths, step: str, *keep: str) -> None:
     """Removes the objects that a step wrote for other inputs; a failure is only logged.
 
     Files of others stay, and so do objects behind symbolic links.
@@ -225,9 +238,9 @@ def prune(paths: RunPaths, step: str, keep: str) -> None:
     Args:
         paths: The run.
         step: The step's name.
-        keep: The fingerprint whose objects stay.
+        keep: The places whose objects stay.
     """
-    kept = paths.data(step, keep, "") + "/"
+    kept = tuple(paths.data(step, place, "") + "/" for place in keep)
     try:
         remove(paths, paths.step_data(step), lambda uri: not uri.startswith(kept))
     except StorageError as error:

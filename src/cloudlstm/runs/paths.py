@@ -165,9 +165,9 @@ class RunPaths:
     def manifests(self) -> str:
         return self.uri + "/manifests/"
 
-    def data(self, step: str, fingerprint: str, name: str) -> str:
-        """An object of `step`; the fingerprint separates the objects of different inputs."""
-        return join(self.uri, f"data/{step}/{fingerprint}/{name}")
+    def data(self, step: str, place: str, name: str) -> str:
+        """An object of `step`; the place, a hash, separates the objects of different inputs."""
+        return join(self.uri, f"data/{step}/{place}/{name}")
 
     def snapshots(self, step: str, fingerprint: str) -> str:
         """Where ingest keeps downloaded bars for a repeated step with the same inputs."""

@@ -61,6 +61,10 @@ class Source(Protocol):
         """Returns all tickers of a partition, sorted, also those outside the universe; cheaper than `read`."""
         ...
 
+    def last_date(self) -> dt.date | None:
+        """Returns the date of the last bar as far as it can be told without reading bars; None if it cannot."""
+        ...
+
     def read(self, partition: Partition) -> pa.Table:
         """Returns the BARS of a partition within the run's dates and universe, in order of arrival.
 

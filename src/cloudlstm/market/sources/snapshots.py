@@ -9,6 +9,7 @@ reader verify the content.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import logging
@@ -191,6 +192,7 @@ class SnapshotSource:
     name: str
     uris: tuple[str, ...]
     tickers_per_shard: int
+    last: str | None = None
     whole_tickers: bool = True
 
     def identity(self) -> Any:
@@ -203,6 +205,9 @@ class SnapshotSource:
 
     def tickers(self, partition: Partition) -> list[str]:
         return sorted(_parts(uri)[0] for uri in partition.items)
+
+    def last_date(self) -> dt.date | None:
+        return dt.date.fromisoformat(self.last) if self.last else None
 
     def read(self, partition: Partition) -> pa.Table:
         tables = [bars.conform(read(uri).table, bars.BARS) for uri in partition.items]

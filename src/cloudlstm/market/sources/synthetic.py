@@ -6,6 +6,7 @@ vendors: late listings, missing days, decimal errors, zeros, crossed high and lo
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,9 @@ class SyntheticSource:
 
     def tickers(self, partition: Partition) -> list[str]:
         return list(partition.items)
+
+    def last_date(self) -> dt.date | None:
+        return calendar.to_date(int(self.sessions[-1])) if len(self.sessions) else None
 
     def read(self, partition: Partition) -> pa.Table:
         return make_bars(self.config.synthetic, partition.items, self.sessions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -127,6 +128,9 @@ class ShardReader:
 
     def tickers(self, partition: Partition) -> list[str]:
         return list(partition.items)
+
+    def last_date(self) -> dt.date | None:
+        return None
 
     def read(self, partition: Partition) -> pa.Table:
         found = []

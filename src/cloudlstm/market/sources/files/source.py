@@ -8,6 +8,7 @@ two versions of a bar, the one in the later file is used.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -132,6 +133,9 @@ class FilesSource:
 
     def tickers(self, partition: Partition) -> list[str]:
         return self.reader.survey([partition]).tickers
+
+    def last_date(self) -> dt.date | None:
+        return None
 
     def read(self, partition: Partition) -> pa.Table:
         tables = list(self.reader.tables(partition))

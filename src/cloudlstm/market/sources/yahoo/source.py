@@ -179,7 +179,8 @@ class YahooSource:
     def fetched(self, outcomes: Sequence[Outcome]) -> SnapshotSource:
         """Returns the fetched snapshots as a source."""
         uris = [each.snapshot for each in sorted(outcomes, key=lambda each: each.ticker) if each.snapshot]
-        return SnapshotSource(self.name, tuple(uris), self.config.tickers_per_shard)
+        last = max((each.last_date for each in outcomes if each.last_date), default=None)
+        return SnapshotSource(self.name, tuple(uris), self.config.tickers_per_shard, last)
 
 
 def _now() -> dt.datetime:

@@ -1,0 +1,77 @@
+"""The steps after ingest: their settings, the places of their objects, and which of them one round makes.
+
+A round writes the objects of a step before its fingerprint is known, which is a hash of what the step before it has
+written. So the place, the folder of a step's objects, is named by a hash of the fingerprint of ingest and of the
+settings of the steps since. These decide the same bytes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import suppress
+from typing import Any
+
+from cloudlstm import __version__
+from cloudlstm.config import RunConfig
+from cloudlstm.errors import CorruptObjectError
+from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.market.calendar import sessions
+from cloudlstm.pipeline.stages import Cleaned, Featured, Sequenced, Stage
+from cloudlstm.runs.context import RunContext, StepData
+from cloudlstm.runs.manifest import fingerprint
+
+STEPS = ("clean", "features", "sequences")
+
+
+class Plan:
+    """The steps after ingest for one data set.
+
+    Args:
+        context: The run.
+        ingest: The fingerprint of ingest.
+        last: The date of the last bar of the data set; None without bars. Sessions after it are not missing: they may
+            not have happened yet.
+
+    Attributes:
+        settings: Of each step, JSON-ready: with its input, all that its result depends on.
+        stages: Of each step, in their order.
+    """
+
+    def __init__(self, context: RunContext, ingest: str, last: dt.date | None) -> None:
+        config, market = context.config, context.config.market
+        days = sessions(market.calendar, market.start, min(market.end, last) if last else market.end)
+        self._context = context
+        self.settings = _settings(config, days.tolist())
+        data, place = {}, ingest
+        for step in STEPS:
+            place = fingerprint([__version__, step, place, self.settings[step]])
+            data[step] = StepData(context.paths, step, place)
+        self.stages: dict[str, Stage] = {
+            "clean": Cleaned(data["clean"], config.clean, days),
+            "features": Featured(data["features"]),
+            "sequences": Sequenced(data["sequences"], config.dataset),
+        }
+
+    def after(self, step: str) -> list[Stage]:
+        """The stages that a round makes together with `step`: the later steps, up to one that is or may be finished."""
+        found = []
+        for later in STEPS[STEPS.index(step) + 1 if step in STEPS else 0 :]:
+            if self._may_be_finished(later):
+                break
+            found.append(self.stages[later])
+        return found
+
+    def _may_be_finished(self, step: str) -> bool:
+        """True if the step has a manifest for the same ingest and settings."""
+        with suppress(CorruptObjectError):
+            known = self._context.load_manifest(step)
+            return known is not None and self.stages[step].data.place in known.places()
+        return False
+
+
+def _settings(config: RunConfig, days: list[int]) -> dict[str, list[Any]]:
+    return {
+        "clean": [config.clean.model_dump(mode="json"), fingerprint(days)],
+        "features": [FEATURE_NAMES],
+        "sequences": [config.dataset.model_dump(mode="json")],
+    }
