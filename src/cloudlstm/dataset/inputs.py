@@ -41,7 +41,7 @@ MIN_VOLATILITY = 1e-4
 _MIN_LOG_VOLUME_DEVIATION = 1e-3
 _BATCH_WINDOWS = 8192
 
-_BLOCK_VALUES = 100_000
+_BLOCK_VALUES = 200_000
 """Values that are scaled together; their input and output stay in a core's cache."""
 
 _PRICES, _VOLUMES, _RETURNS = places_of("price"), places_of("volume"), places_of("return")
@@ -95,18 +95,20 @@ class Relative:
         All columns are treated as prices, because operations on whole rows are faster than on some columns; then those
         of volumes and returns are overwritten.
         """
-        volatility = self._volatility(windows)
+        bars = windows.shape[1]
+        volatility = self._volatility(windows)[:, None]
         rows = out.reshape(len(out), -1)
         np.divide(windows.reshape(rows.shape), windows[:, -1, CLOSE, None], out=rows)
         np.log(rows, out=rows)
-        np.divide(rows, (volatility * np.float32(math.sqrt(windows.shape[1])))[:, None], out=rows)
+        rows *= 1 / (volatility * np.float32(math.sqrt(bars)))
         for place in _VOLUMES:
             volume = np.log1p(np.maximum(windows[:, :, place], 0))
-            volume -= volume.mean(axis=1, keepdims=True)
-            deviation = np.maximum(volume.std(axis=1, keepdims=True), _MIN_LOG_VOLUME_DEVIATION)
+            volume -= np.add.reduce(volume, axis=1, keepdims=True) / np.float32(bars)
+            variance = np.add.reduce(volume * volume, axis=1, keepdims=True) / np.float32(bars)
+            deviation = np.maximum(np.sqrt(variance), np.float32(_MIN_LOG_VOLUME_DEVIATION))
             np.divide(volume, deviation, out=out[:, :, place])
         for place in _RETURNS:
-            np.divide(windows[:, :, place], volatility[:, None], out=out[:, :, place])
+            np.divide(windows[:, :, place], volatility, out=out[:, :, place])
         _clip(rows)
 
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:

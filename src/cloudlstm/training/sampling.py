@@ -134,10 +134,12 @@ class Feed:
         shape = (len(self.local_replicas), self.max_steps, size)
         inputs = np.zeros((*shape, train.window_bars, len(FEATURE_NAMES)), np.float32)
         labels, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        for step, batch in enumerate(batches):
-            for device, replica in enumerate(self.local_replicas):
-                indices, weights[device, step] = rows_of(batch, self.order.batch_windows, self.replicas, replica)
-                raw, tickers = train.windows(indices), train.tickers(indices)
-                self.transform.inputs(raw, tickers, out=inputs[device, step])
-                labels[device, step] = self.transform.labels(raw, tickers, train.targets(indices))
+        for device, replica in enumerate(self.local_replicas):
+            found = [rows_of(batch, self.order.batch_windows, self.replicas, replica) for batch in batches]
+            indices = np.concatenate([rows for rows, _ in found])
+            raw, tickers = train.windows(indices), train.tickers(indices)
+            used = slice(len(batches))
+            self.transform.inputs(raw, tickers, out=inputs[device, used].reshape(raw.shape))
+            labels[device, used] = self.transform.labels(raw, tickers, train.targets(indices)).reshape(-1, size)
+            weights[device, used] = [weight for _, weight in found]
         return Call(len(batches), sum(map(len, batches)), inputs, labels, weights)
