@@ -61,7 +61,7 @@ def caption(found: Document) -> str:
         versions |= {f"{name} {number}": None for name, number in each.get("versions", {}).items()}
     return (
         f"{found['date']}, cloudlstm {found['cloudlstm']} ({found['commit']}), {found['units']:,} {found['unit']}, "
-        f"{found['rounds']} rounds, {machine['cores']} cores ({machine['processor']}), "
+        f"{found['rounds']} round{'s' * (found['rounds'] != 1)}, {machine['cores']} cores ({machine['processor']}), "
         f"{machine['memory_gib']:.0f} GiB, {machine['system']}, Python {machine['python']}; "
         f"load {found['load_before']} before and {found['load_after']} after. "
         f"Versions: {', '.join(sorted(versions))}."
