@@ -6,6 +6,7 @@ import gzip
 import io
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -73,6 +74,13 @@ def test_a_look_at_a_gzip_file_unpacks_its_beginning_only(monkeypatch: pytest.Mo
     monkeypatch.setattr(unpacking, "require_size", lambda _packed, size, _uri: seen.append(size))
     assert 1000 < beginning(gzip_bomb(4_000_000), "memory://unpacking/x.csv.gz") < 100_000
     assert max(seen) <= 3 << 20
+
+
+def test_a_look_at_a_gzip_file_of_real_numbers_reads_its_beginning() -> None:
+    """64 KiB of it unpack to less than the megabyte in which a header is searched."""
+    random = np.random.default_rng(0)
+    lines = b"".join(b"2020-01-02,AAA,%.6f,%.6f,%.6f,%.6f,1\n" % tuple(row) for row in random.random((20_000, 4)))
+    assert 500 < beginning(gzip.compress(HEADER + lines, 1), "memory://unpacking/numbers.csv.gz") < 10_000
 
 
 def test_the_error_for_a_too_large_file_suggests_splitting_it(few: int, monkeypatch: pytest.MonkeyPatch) -> None:

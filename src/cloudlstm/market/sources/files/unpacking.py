@@ -98,7 +98,7 @@ class _Limited(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        chunk = self._file.read(len(buffer))
+        chunk = self._file.read1(len(buffer))  # of a file that is cut off, also the last bytes before the end
         self._size += len(chunk)
         require_size(self._packed.tell(), self._size, self._uri)
         buffer[: len(chunk)] = chunk
