@@ -15,8 +15,7 @@ from cloudlstm import storage
 from cloudlstm.config import SyntheticConfig, parse
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.sources.synthetic import oracle_forecast, ticker_names
-from cloudlstm.pipeline.prepare import run_on
-from cloudlstm.pipeline.spark import Spark
+from cloudlstm.pipeline import prepare
 from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.paths import RunPaths
@@ -26,16 +25,16 @@ from pipeline.cli_runner import report
 
 # Everything is as it comes: 32 tickers, 2010-2024, the model of record. The epochs are fewer, as they are most of what
 # the tests cost, and there is one worker: training's own tests show that any number of them trains the same network.
-MARKET = {"market": {"source": "synthetic"}, "train": {"epochs": 3, "workers": 1}}
+MARKET = {"market": {"source": "synthetic"}, "train": {"epochs": 3, "workers": 1}, "prepare": {"engine": "local"}}
 
 
-def trained(spark: Spark, folder: Path, *words: str) -> str:
-    """The URI of a finished run; its job "prepare" runs in this process, on one Spark for all runs."""
+def trained(folder: Path, *words: str) -> str:
+    """The URI of a finished run; its job "prepare" runs in this process, without Spark."""
     paths, target = RunPaths(f"file://{folder}/run"), LocalTarget()
     config = parse(MARKET, [*words, f'train.cache_dir="{folder}/cache"'])
     storage.write_json(paths.config, config.model_dump(mode="json"))
     with Journal(paths, "prepare", "driver") as journal:
-        run_on(spark, RunContext(paths, config, 0, journal))
+        prepare.run(RunContext(paths, config, 0, journal))
     job = {"action": "job", **target.request("train", config, paths)}
     launcher.carry_out(Plan("submit", paths.uri, (job,)), target, lambda _: None)
     return paths.uri
@@ -60,8 +59,8 @@ def lstm(run: str) -> dict[str, float]:
     return row
 
 
-def test_it_recovers_at_least_half_of_a_planted_signal(spark: Spark, tmp_path: Path) -> None:
-    run = trained(spark, tmp_path, "market.synthetic.signal_r2=0.05", "train.epochs=2")
+def test_it_recovers_at_least_half_of_a_planted_signal(tmp_path: Path) -> None:
+    run = trained(tmp_path, "market.synthetic.signal_r2=0.05", "train.epochs=2")
     settings = json.loads(storage.read(f"{run}/config.json"))["market"]["synthetic"]
     best = oracle_r2(run, SyntheticConfig(**settings))
     assert best > 0.02, "two years of fat tails are not the long run, but there must be something to recover"
@@ -70,10 +69,10 @@ def test_it_recovers_at_least_half_of_a_planted_signal(spark: Spark, tmp_path: P
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_it_finds_no_signal_in_noise(spark: Spark, tmp_path: Path, seed: int) -> None:
+def test_it_finds_no_signal_in_noise(tmp_path: Path, seed: int) -> None:
     # A smaller market is harder: with less data, noise looks more like a signal. Three seeds test more than one
     # larger market.
     smaller = ("market.synthetic.tickers=16", "market.start=2015-01-01")
-    run = trained(spark, tmp_path, *smaller, f"market.synthetic.seed={seed}", f"train.seed={seed}")
+    run = trained(tmp_path, *smaller, f"market.synthetic.seed={seed}", f"train.seed={seed}")
     assert lstm(run)["dm_p"] > 0.05
     assert abs(lstm(run)["r2_oos"]) < 0.005

@@ -35,7 +35,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     assert text.count(LAST_LINE) == 1
     table.write_text(text.replace(LAST_LINE, LAST_LINE + NINTH_LINE))
     root = f"file://{folder}/runs"
-    done = submit(write_config(folder, SMALL), root, "train.epochs=1", env={"PYTHONPATH": str(folder / "src")})
+    words = ("train.epochs=1", "prepare.engine=local")
+    done = submit(write_config(folder, SMALL), root, *words, env={"PYTHONPATH": str(folder / "src")})
     assert done.returncode == 0, done.stderr
     return RunPaths(one_run(root))
 
