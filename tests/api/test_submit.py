@@ -129,7 +129,7 @@ def test_the_target_gets_its_options(submitted: Any, monkeypatch: pytest.MonkeyP
 def test_progress_is_shown_unless_quiet(
     quiet: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def carry_out(plan: Plan, _target: Target, watch: launcher.Watch) -> RunPaths:
+    def carry_out(plan: Plan, _target: Target, watch: launcher.Watch, **_: Any) -> RunPaths:
         watch([Progress("clean", "driver", 5, 10, "rows", 0.0, 1.0)])
         return RunPaths(plan.run)
 
