@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from cloudlstm import storage
@@ -35,8 +36,8 @@ class Recorder(LocalEngine):
         self.rounds: list[list[str]] = []
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any], **options: Any) -> list[Any]:
-        assert isinstance(function, Chain)
-        self.rounds.append([stage.data.step for stage in function.stages])
+        if isinstance(function, Chain):
+            self.rounds.append([stage.data.step for stage in function.stages])
         return super().map(function, items, **options)
 
 
@@ -95,6 +96,29 @@ def test_a_step_that_was_lost_is_made_again_with_the_steps_that_need_it(tmp_path
     storage.delete(manifests(paths)["features"].objects[0].uri)
     assert prepare(paths, config) == [["features"]]
     assert data_objects(paths.uri) == made
+
+
+def test_parquet_files_of_whole_tickers_are_ingested_by_the_same_round(tmp_path: Path, paths: RunPaths) -> None:
+    """Their metadata tells the last date. A CSV file with the same bars must be read first."""
+    config = config_of(tmp_path)
+    prepare(RunPaths(f"file://{tmp_path}/synthetic"), config)
+    shards = manifests(RunPaths(f"file://{tmp_path}/synthetic"))["ingest"].objects
+    made = {}
+    for form in ("parquet", "csv"):
+        (tmp_path / form).mkdir()
+        for number, shard in enumerate(shards):
+            table = pq.read_table(shard.uri.removeprefix("file://")).drop_columns(["unreadable", "source"])
+            path = tmp_path / form / f"{number}.{form}"
+            pq.write_table(table, path) if form == "parquet" else table.to_pandas().to_csv(path, index=False)
+        words = ("market.source=files", f"market.path={tmp_path}/{form}")
+        run = RunPaths(f"file://{tmp_path}/of-{form}")
+        engine = Recorder()
+        with Journal(run, "prepare", "driver") as journal:
+            run_on(engine, RunContext(run, config_of(tmp_path, *words), 0, journal))
+        made[form] = engine.rounds, {step: each.digest() for step, each in manifests(run).items()}
+    assert made["parquet"][0] == [list(STEPS)]
+    assert made["csv"][0] == [["ingest"], list(STEPS[1:])]
+    assert made["parquet"][1]["sequences"] == made["csv"][1]["sequences"]
 
 
 def test_bars_that_end_earlier_than_expected(tmp_path: Path, paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:

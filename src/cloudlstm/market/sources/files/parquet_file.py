@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -98,6 +99,29 @@ def runs_of_groups(
         else:
             runs.append(((number,), rows))
     return runs
+
+
+def last_day(
+    file: BinaryIO, item: str, expected: Expected, groups: Sequence[int], *, in_any_zone: bool
+) -> dt.date | None:
+    """Returns the last date of row groups, by the statistics in the file's metadata; None if these do not tell it.
+
+    Args:
+        file: The file.
+        item: What names it, for error messages.
+        expected: What the settings say about its columns.
+        groups: Row groups; none means all.
+        in_any_zone: False if times are converted to a time zone.
+    """
+    parquet = unpacking.open_parquet(file)
+    metadata, schema = parquet.metadata, parquet.schema_arrow
+    place = _header(parquet, expected, item).series[0].columns["date"]
+    if not _is_day(schema.field(place).type, in_any_zone) or metadata.num_columns != len(schema):
+        return None
+    chunks = [metadata.row_group(number).column(place) for number in groups or range(metadata.num_row_groups)]
+    found = [each.statistics.max if each.is_stats_set and each.statistics.has_min_max else None for each in chunks]
+    days = [each.date() if isinstance(each, dt.datetime) else each for each in found if isinstance(each, dt.date)]
+    return max(days) if days and len(days) == len(found) else None
 
 
 def _is_number(kind: pa.DataType) -> bool:

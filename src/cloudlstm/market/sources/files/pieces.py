@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Extent:
         rows: Their number.
         first, last: The first and the last of their tickers in alphabetical order; None without a ticker.
         nameless: Whether a row has no ticker that can be read.
+        last_day: The date of the last bar; None if it is not known without reading bars.
     """
 
     piece: Piece
@@ -93,6 +95,7 @@ class Extent:
     first: str | None
     last: str | None
     nameless: bool
+    last_day: dt.date | None = None
 
 
 def partitions_of(weighed: Iterable[tuple[Piece, int]], most: int) -> list[FilesPartition]:

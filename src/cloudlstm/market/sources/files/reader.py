@@ -108,12 +108,14 @@ class ShardReader:
         reader: Reads pieces.
         name: `market.path`.
         shards: The partitions; none in a task, which gets its own one.
+        last: The date of the last bar, if the files tell it without being read.
         kept: The last piece of a shard, if the next shard needs it too: a task usually makes consecutive shards.
     """
 
     reader: Reader
     name: str
     shards: tuple[FilesPartition, ...] = ()
+    last: dt.date | None = None
     whole_tickers: bool = True
     kept: dict[Piece, pa.Table] = field(default_factory=dict, compare=False, repr=False)
 
@@ -130,7 +132,7 @@ class ShardReader:
         return list(partition.items)
 
     def last_date(self) -> dt.date | None:
-        return None
+        return self.last
 
     def read(self, partition: Partition) -> pa.Table:
         found = []

@@ -125,7 +125,11 @@ class FilesSource:
     def shards(self, surveys: Sequence[Survey], tickers: Sequence[str]) -> ShardReader | None:
         extents = [extent for each in surveys for extent in each.extents]
         shards = shards_of(extents, tickers, self.config.tickers_per_shard)
-        return None if shards is None else ShardReader(replace(self.reader, universe=None), self.name, tuple(shards))
+        if shards is None:
+            return None
+        days = [extent.last_day for extent in extents if extent.rows]
+        last = max((day for day in days if day), default=None) if all(days) else None
+        return ShardReader(replace(self.reader, universe=None), self.name, tuple(shards), last)
 
     def surveyed(self, surveys: Sequence[Survey]) -> list[Partition]:
         extents = ((extent.piece, extent.rows) for each in surveys for extent in each.extents)

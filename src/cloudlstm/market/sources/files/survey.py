@@ -5,6 +5,7 @@ A text file has to be read whole for that, unless its name or its header tells i
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -38,8 +39,9 @@ def survey(piece: Piece, folder: str, config: MarketConfig) -> tuple[list[Extent
         UnreadableSourceError: if the file cannot contain bars; names the file and the reason.
     """
     data = b"" if piece.end else contents.read_beginning(piece.item, _BEGINNING_BYTES)
+    last_days: dict[Piece, dt.date | None] = {}
     if unpacking.is_parquet(data):
-        found = _of_parquet(piece, folder, config)
+        found, last_days = _of_parquet(piece, folder, config)
     elif (parts := blocks.open_blocks(piece, folder, config)) is not None:
         found = [(piece, _of_blocks(parts, piece, folder))]
     elif piece.end:
@@ -50,7 +52,9 @@ def survey(piece: Piece, folder: str, config: MarketConfig) -> tuple[list[Extent
     extents, every = [], set()
     for part, (names, rows, nameless) in found:
         names = renames.tickers_after(names, config.renames)
-        extents.append(Extent(part, rows, min(names, default=None), max(names, default=None), nameless))
+        extents.append(
+            Extent(part, rows, min(names, default=None), max(names, default=None), nameless, last_days.get(part))
+        )
         every |= names
     return extents, every
 
@@ -91,20 +95,26 @@ def _of_text(beginning: Content, piece: Piece, config: MarketConfig) -> Found:
     return tickers(Content(contents.read(piece.item), piece.item, beginning.folder), config)
 
 
-def _of_parquet(piece: Piece, folder: str, config: MarketConfig) -> list[tuple[Piece, Found]]:
+def _of_parquet(
+    piece: Piece, folder: str, config: MarketConfig
+) -> tuple[list[tuple[Piece, Found]], dict[Piece, dt.date | None]]:
+    """Finds the tickers of the pieces of a file, and the dates of their last bars."""
     item, expected = piece.item, tabular.expected_columns(config)
     with tabular.reading(item):
         file = contents.open_seekable(item, piece.size_bytes)
-        runs = parquet_file.runs_of_groups(file, item, expected, in_any_zone=config.time_zone is None)
+        in_any_zone = config.time_zone is None
+        runs = parquet_file.runs_of_groups(file, item, expected, in_any_zone=in_any_zone)
         if config.ticker:
             runs = [((), sum(rows for _, rows in runs))]
-        found = []
+        found, last_days = [], {}
         for groups, rows in runs:
+            part = Piece(item, piece.size_bytes, groups)
             wanted = ("ticker",) if groups else ("ticker", "date")
             table, header = parquet_file.read(file, piece.size_bytes, item, expected, wanted, groups=groups)
             names, _, nameless = _tickers(table, header, item, folder, config)
-            found.append((Piece(item, piece.size_bytes, groups), (names, rows, nameless)))
-        return found
+            found.append((part, (names, rows, nameless)))
+            last_days[part] = parquet_file.last_day(file, item, expected, groups, in_any_zone=in_any_zone)
+        return found, last_days
 
 
 def _tickers(table: pa.Table, header: Header, item: str, folder: str, config: MarketConfig) -> Found:
