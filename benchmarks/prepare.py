@@ -1,6 +1,7 @@
-"""Speed and memory of the job "prepare": warm rows/s without JVM start, and the peak sum of PSS.
+"""Speed and memory of the job "prepare": warm rows/s without the start of the engine, and the peak sum of PSS.
 
-    python benchmarks/prepare.py [--tickers=1000] [--repeats=3] [--source=synthetic|parquet|csv|csv-by-date]
+    python benchmarks/prepare.py [--engine=spark|local] [--tickers=1000] [--repeats=3]
+                                 [--source=synthetic|parquet|csv|csv-by-date]
 
 With a source of files, the market is first written to files, and ingest counts as well: 16 Parquet files of whole
 tickers, one CSV file that is sorted by ticker, or one that is sorted by date.
@@ -25,8 +26,8 @@ from pyarrow import csv
 
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.market.sources.base import RemoteSource, open_source
+from cloudlstm.pipeline.engine import Engine, open_engine
 from cloudlstm.pipeline.prepare import run_on
-from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
@@ -73,10 +74,10 @@ def write_files(kind: str, tickers: int, folder: Path) -> Path:
     return folder
 
 
-def prepare(spark: Spark, folder: Path, name: str, settings: RunConfig) -> dict[str, Manifest]:
+def prepare(engine: Engine, folder: Path, name: str, settings: RunConfig) -> dict[str, Manifest]:
     paths = RunPaths.of(f"file://{folder}", name)
     with Journal(paths, "prepare", "driver") as journal:
-        run_on(spark, RunContext(paths, settings, 0, journal))
+        run_on(engine, RunContext(paths, settings, 0, journal))
     found = {step: Manifest.load(paths, step) for step in ("ingest", *MEASURED)}
     return {step: manifest for step, manifest in found.items() if manifest}
 
@@ -86,29 +87,33 @@ def main() -> None:
     parser.add_argument("--tickers", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--source", choices=SOURCES, default="synthetic")
+    parser.add_argument("--engine", choices=("spark", "local"), default="spark")
     args = parser.parse_args()
-    os.environ.setdefault("JAVA_HOME", str(find_java().home))
+    if args.engine == "spark":
+        os.environ.setdefault("JAVA_HOME", str(find_java().home))
+    chosen = parse({"name": "bench", "prepare": {"engine": args.engine}})
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        Spark(config(1).spark, app_name="bench") as spark,
+        open_engine(chosen, app_name="bench") as engine,
     ):
         files = None if args.source == "synthetic" else write_files(args.source, args.tickers, Path(folder))
         settings, counted = config(args.tickers, files), MEASURED if files is None else ("ingest", *MEASURED)
-        prepare(spark, Path(folder), "warm", config(128))
+        prepare(engine, Path(folder), "warm", config(128))
         rates = []
         for repeat in range(args.repeats):
-            done = prepare(spark, Path(folder), f"measured-{repeat}", settings)
+            done = prepare(engine, Path(folder), f"measured-{repeat}", settings)
             rows = int(done["ingest"].facts["rows"])
             seconds = sum(done[step].seconds for step in counted)
             rates.append(rows / seconds)
             by_step = ", ".join(f"{step} {done[step].seconds:.2f} s" for step in done)
             print(f"{rows:,} rows in {seconds:.2f} s = {rates[-1] / 1e6:.2f} M rows/s ({by_step})")
-        facts = spark.facts()
+        facts = engine.facts()
         with PeakMemory() as peak:  # in a separate run: reading /proc costs 10 % of a core
-            prepare(spark, Path(folder), "watched", settings)
+            prepare(engine, Path(folder), "watched", settings)
     print(f"median {statistics.median(rates) / 1e6:.2f} M rows/s over {', '.join(counted)}")
     print(f"peak PSS of all processes {peak.bytes / 2**30:.2f} GiB")
-    print(f"Spark {facts['version']}, {facts['cores']} cores, JVM start {facts['start_s']:.1f} s (not counted)")
+    name, start = f"{facts['name']} ({facts['version']})", f"start {facts['start_s']:.1f} s (not counted)"
+    print(f"engine {name}, {facts['cores']} cores, {start}")
 
 
 if __name__ == "__main__":
