@@ -131,6 +131,7 @@ def _facts(
         "validation_loss_untrained": record["validation_loss"],
         "training_seconds": 0.0,
         "windows_per_s": None,
+        "phases": [],
         "workers": 1,
         "restarts": [],
         "replicas": 1,
