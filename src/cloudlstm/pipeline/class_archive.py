@@ -26,7 +26,8 @@ from cloudlstm.workers.job import end_with_parent
 _LOG = logging.getLogger(__name__)
 
 _LOWEST_PRIORITY = 19
-_LONGEST_S = 120.0
+_LONGEST_S = 600.0
+"""For each of the JVMs; only a very busy machine takes minutes."""
 _KEPT = 2
 """Archives that stay; each has about 90 MB."""
 
@@ -56,6 +57,8 @@ def make(archive: Path) -> None:
             dump.append(f"-XX:SharedArchiveFile={base}")
         _run_spark([*sparing, *dump])
         new.replace(archive)
+    except subprocess.TimeoutExpired as error:
+        _LOG.warning("the archive of Java classes is left to the next run: %s", error)
     except (OSError, CloudLSTMError, subprocess.SubprocessError) as error:
         _LOG.warning("Spark starts slower here, because its classes cannot be archived: %s", error)
         jvm.give_up(archive)
