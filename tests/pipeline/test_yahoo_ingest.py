@@ -195,5 +195,5 @@ def test_the_first_report_says_how_much_is_read(tmp_path: Path) -> None:
         (tmp_path / "bars" / name).write_text("date,ticker,open,high,low,close,volume\n2023-01-03,A,1,1,1,1,1\n")
     files = FilesSource.open(parse({"market": {"source": "files", "path": f"{tmp_path}/bars"}}).market, None)
     ingest = Ingest(context.step("ingest", "print"), Rounds(LocalEngine(1), context), lambda _: [])
-    ingest._report_reading(files)(0)
+    ingest._report_reading(files.partitions(), "file")(0)
     assert figures(journal.reports[0]) == "at work · reading 2 files"
