@@ -41,7 +41,10 @@ def loaded() -> str:
 
 
 def test_an_archive_is_made_once_and_used_unless_it_is_damaged(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    (cache / f"{'0' * 16}.new").write_text("left by a killed process")
     make_class_archive()
+    assert not list(cache.glob(f"{'0' * 16}*"))
     archive = jvm.archive_path()
     made = archive.stat()
     make_class_archive()

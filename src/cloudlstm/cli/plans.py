@@ -9,7 +9,7 @@ from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.find import read_config, root_uri
 from cloudlstm.config import RunConfig, load, parse, require_local_master
-from cloudlstm.errors import AccessDeniedError, DataError, MissingExtraError, UsageError
+from cloudlstm.errors import AccessDeniedError, CorruptObjectError, DataError, MissingExtraError, UsageError
 from cloudlstm.market.universe import requested_tickers
 from cloudlstm.runs import weights
 from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
@@ -52,7 +52,10 @@ def predict_plan(target: Target, *, run: RunPaths, overrides: Sequence[str], roo
 
 def _is_small(run: RunPaths) -> bool:
     """True if the bars of a run are few enough for one machine without Spark."""
-    ingested = Manifest.load(run, "ingest")
+    try:
+        ingested = Manifest.load(run, "ingest")
+    except CorruptObjectError:  # the forecast needs only the run's weights
+        return False
     return ingested is not None and total_rows(ingested.objects) <= _MOST_ROWS
 
 

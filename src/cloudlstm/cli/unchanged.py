@@ -8,7 +8,9 @@ calendars, so computing them takes the packages and the time of a job.
 from __future__ import annotations
 
 import datetime as dt
+import importlib.metadata
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,11 @@ def _files(config: RunConfig) -> list[Any]:
 
 
 def _code() -> list[Any]:
-    """The release, and the size and the time of each of its modules and of the exchange calendars: for developers."""
+    """The release, the size and the time of each of its modules, and the version of the exchange calendars."""
     package = Path(cloudlstm.__file__).parent
     files = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".css", ".html", ".j2", ".toml"))
     states = [(str(path.relative_to(package)), path.stat()) for path in files]
-    return [cloudlstm.__version__, [[name, state.st_size, state.st_mtime_ns] for name, state in states]]
+    calendars = None
+    with suppress(importlib.metadata.PackageNotFoundError):
+        calendars = importlib.metadata.version("exchange-calendars")
+    return [cloudlstm.__version__, calendars, [[name, state.st_size, state.st_mtime_ns] for name, state in states]]

@@ -62,7 +62,8 @@ def make(archive: Path) -> None:
     except (OSError, CloudLSTMError, subprocess.SubprocessError) as error:
         _LOG.warning("Spark starts slower here, because its classes cannot be archived: %s", error)
         jvm.give_up(archive)
-    _prune(archive.parent)
+    new.unlink(missing_ok=True)
+    _prune(archive)
 
 
 def _has_base() -> bool:
@@ -86,7 +87,11 @@ def _run_spark(options: list[str]) -> None:
         spark.shuffle(_piece, range(4), _joined, n_shards=2)
     process = sys.modules["pyspark"].SparkContext._gateway.proc
     process.stdin.close()  # the JVM ends, and writes the archive
-    process.wait(_LONGEST_S)
+    try:
+        process.wait(_LONGEST_S)
+    except subprocess.TimeoutExpired:
+        process.kill()  # it must not go on without the lock
+        raise
 
 
 def _same(item: int) -> int:
@@ -101,12 +106,16 @@ def _joined(shard: int, pieces: list[bytes]) -> int:
     return shard + len(pieces)
 
 
-def _prune(folder: Path) -> None:
-    """Removes archives of other installations, except the newest, and what a killed process has left."""
-    archives = [each for each in folder.glob("*.jsa") if not each.name.endswith(".base.jsa")]
-    for old in sorted(archives, key=lambda each: each.stat().st_mtime)[:-_KEPT]:
-        for each in (old, jvm.base_of(old)):
-            each.unlink(missing_ok=True)
+def _prune(made: Path) -> None:
+    """Removes archives of other installations, except the newest, and what a killed process has left of them."""
+    archives = [each for each in made.parent.glob("*.jsa") if not each.name.endswith(".base.jsa")]
+    newest = sorted(archives, key=lambda each: each.stat().st_mtime)[-_KEPT:]
+    found = {each.name.partition(".")[0] for each in made.parent.glob("?" * len(made.stem) + ".*")}
+    for installation in found - {made.stem, *(each.stem for each in newest)}:
+        lock = made.with_name(f"{installation}.lock")
+        with suppress(OSError), locked(lock, wait=False):  # its process may be at work
+            for each in made.parent.glob(f"{installation}.*"):
+                each.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Runs functions over shards in processes of this machine, without a JVM: the same `map` and `shuffle` as Spark's.
 
 A round of one task runs in the driver, and so does every round with one process: for a small universe no process has
-to start. The pieces of a shuffle go through files in the temporary folder of the job, so memory holds one shard a core.
+to start. The pieces of a shuffle go through files in the temporary folder of the job, so memory holds about one shard
+and one piece of a file a core.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from cloudlstm import errors
 from cloudlstm.pipeline.engine import TASK_TRIES
-from cloudlstm.pipeline.worker_server import FUNCTION, ITEM, describe
+from cloudlstm.pipeline.worker_server import FUNCTION, ITEM, READY, describe
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ _SERVER = "cloudlstm.pipeline.worker_server"
 _START_S = 120.0
 """How long the server may take to import its modules, on a machine that is very busy."""
 _END_S = 5.0
+_DYING_S = 1.0
 
 # Tasks allocate arrays of tens of MiB again and again. By default glibc returns each to the system, and the page faults
 # take as long as the work itself. With these settings workers keep freed memory (no effect without glibc).
@@ -138,14 +139,28 @@ class WorkerPool:
         return self._workers[:wanted]
 
     def add(self) -> Connection:
-        """A new worker."""
+        """A new worker. If none can be forked, the round finds a dead one."""
+        worker = self._fork()
+        if not _is_ready(worker) and self._server_has_died():
+            worker.close()
+            worker = self._fork()  # by a new server
+            _is_ready(worker)
+        self._workers.append(worker)
+        return worker
+
+    def _fork(self) -> Connection:
         self.start()
         ours, theirs = socket.socketpair()
-        with theirs, suppress(OSError):  # if the server has died, the round finds a dead worker
+        with theirs, suppress(OSError):
             if self._control:
                 socket.send_fds(self._control, [b"w"], [theirs.fileno()])
-        self._workers.append(Connection(ours.detach()))
-        return self._workers[-1]
+        return Connection(ours.detach())
+
+    def _server_has_died(self) -> bool:
+        """True if the server has ended; a process that was killed takes a moment to end."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._server is None or self._server.wait(_DYING_S) is not None
+        return False
 
     def replace(self, dead: Connection) -> Connection:
         """A new worker instead of one that has died."""
@@ -209,6 +224,14 @@ class _Round:
                 f"a worker process was killed, {TASK_TRIES} times in one task",
                 hint="a smaller market.tickers_per_shard if memory ran out; see `cloudlstm logs`",
             )
+
+
+def _is_ready(worker: Connection) -> bool:
+    """Waits for a worker; False if it does not exist."""
+    try:
+        return worker.recv_bytes() == READY
+    except (EOFError, OSError):
+        return False
 
 
 def run_here(function: Callable[[Any], Any], items: Sequence[Any], done: Callable[[Any], None]) -> list[Any]:

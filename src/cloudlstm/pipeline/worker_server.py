@@ -31,7 +31,7 @@ FUNCTION, ITEM = b"f", b"i"
 """First byte of a message: what the rest holds."""
 
 READY = b"r"
-"""Sent by the server when the modules are imported."""
+"""Sent by the server when the modules are imported, and by a worker when it begins."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -84,6 +84,7 @@ def _be_worker(descriptor: int) -> None:
 
 def _answer(connection: Connection) -> None:
     function: Callable[[Any], Any] | None = None
+    connection.send_bytes(READY)
     while True:
         message = connection.recv_bytes()
         if message[:1] == FUNCTION:

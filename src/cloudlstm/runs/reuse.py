@@ -41,8 +41,11 @@ def take(source: RunPaths, target: RunPaths, step: str, fingerprint: str) -> Man
         return replace(row, uri=uri)
 
     try:
+        if source.uri == target.uri:
+            return None
         found = manifest.finished(source, step, fingerprint)
-        if found is None or source.uri == target.uri:
+        if found is None:
+            _LOG.info("%s is computed: %s has not finished it for these inputs", step, source.uri)
             return None
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             rows = tuple(pool.map(copied, found.objects))

@@ -19,6 +19,9 @@ _LONGEST_POLL_S = 2.0
 _OUTPUT_LINES = 40
 """Lines of the output of an ended process that are kept."""
 
+_PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+"""Modules are never imported from the current folder: there may be a calendar.py, and others may write to it."""
+
 VMSTAT = Path("/proc/vmstat")
 """Where Linux counts the processes that it has killed for want of memory."""
 
@@ -50,7 +53,7 @@ class Process:
         with console.open("wb") as output:
             self._process = subprocess.Popen(
                 argv,
-                env={**child_environment(), **env, PARENT_PIPE: "1", "PYTHONUNBUFFERED": "1"},
+                env={**child_environment(), **env, PARENT_PIPE: "1", **_PYTHON},
                 stdin=subprocess.PIPE,  # closes when this launcher dies for any reason
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -147,6 +147,13 @@ def test_a_job_is_done_when_all_its_processes_are_done() -> None:
         assert ended(job) is JobState.DONE
 
 
+def test_jobs_import_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "calendar.py").write_text("raise SystemExit('this is not the calendar of Python')")
+    monkeypatch.chdir(tmp_path)
+    with started("import calendar; calendar.monthrange(2024, 2)") as job:
+        assert ended(job) is JobState.DONE
+
+
 def test_one_failed_process_fails_the_job_and_explains_it() -> None:
     with started("import time; time.sleep(60)", "print('the cause'); raise SystemExit(7)") as job:
         assert ended(job) is JobState.FAILED

@@ -113,6 +113,23 @@ def test_a_waiting_process_that_died_is_replaced(paths: RunPaths, tmp_path: Path
     assert (tmp_path / "worked").exists()
 
 
+def test_waiting_processes_of_another_request_end(paths: RunPaths, tmp_path: Path) -> None:
+    target = LocalTarget()
+    with Attempt(paths), target.standby([{}, later_job(paths, tmp_path)]):
+        assert waits_for((tmp_path / "loaded").exists)
+        job = target.start(later_job(paths, tmp_path) | {"max_restarts": 0})
+        assert has_ended((tmp_path / "loaded").read_text())
+        job.cancel()
+
+
+def test_workers_that_others_can_reach_start_in_their_turn(paths: RunPaths, tmp_path: Path) -> None:
+    request = later_job(paths, tmp_path)
+    request["processes"] *= 2
+    with LocalTarget().standby([{}, request | {"network": "this machine's"}]):
+        time.sleep(1.0)
+    assert not (tmp_path / "loaded").exists()
+
+
 def later_job(paths: RunPaths, notes: Path) -> dict[str, Any]:
     request = dict(plan_of(paths, notes, "").requests[-1])
     request["processes"] = [request["processes"][0] | {"env": {ATTEMPT: "1"}}]

@@ -48,6 +48,7 @@ class LocalJob:
             others could see.
 
     Attributes:
+        job: The name of the job.
         restarts: The restarts so far.
         phase: Always empty.
     """
@@ -57,7 +58,7 @@ class LocalJob:
 
     def __init__(self, request: Request, *, waits: bool = False) -> None:
         self._request, self._waits = request, waits
-        self._job = str(request["job"])
+        self.job = str(request["job"])
         self._folder = JobTempDir()
         self._processes: list[Process] = []
         self._loopback: Loopback | None = None
@@ -72,7 +73,7 @@ class LocalJob:
         """A count of restarts from now on; None if the request allows none."""
         if "max_restarts" not in self._request:
             return None
-        return Restarts(RunPaths(self._request["run"]), self._job, self._request["max_restarts"])
+        return Restarts(RunPaths(self._request["run"]), self.job, self._request["max_restarts"])
 
     def _start(self) -> None:
         """Starts all processes on free ports."""
@@ -90,7 +91,7 @@ class LocalJob:
                 env = fill_placeholders(process["env"], values.get)
                 name = str(process["worker"])
                 console = self._folder.path / f"{name}.txt"
-                with disk_errors(f"start {self._job} with {console}"):
+                with disk_errors(f"start {self.job} with {console}"):
                     self._processes.append(Process(name, argv, places | env | ours, console))
         except BaseException:
             self.cancel()
@@ -188,7 +189,7 @@ class LocalJob:
         parts = []
         for process in self._processes:
             if process.name in self._lost:
-                parts += [f"{self._job}/{describe_exit(process.name, self._lost[process.name])}", *process.last_lines()]
+                parts += [f"{self.job}/{describe_exit(process.name, self._lost[process.name])}", *process.last_lines()]
         return "\n".join(parts)
 
 

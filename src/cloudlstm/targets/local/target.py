@@ -106,6 +106,8 @@ class LocalTarget(Target):
         self._beside = []
         try:
             for request in requests[1:]:
+                if _opens_ports(request):
+                    continue  # a port that is free now may be taken by then
                 with suppress(CloudLSTMError):  # `start` tries again, and says what is wrong
                     self._waiting.append(LocalJob(request, waits=True))
             yield
@@ -119,10 +121,11 @@ class LocalTarget(Target):
         if request["job"] == "train" and self._beside == [] and jvm.is_asked_for():
             with suppress(CloudLSTMError):
                 self._beside.append(LocalJob(_CLASS_ARCHIVE))
-        for job in self._waiting:
+        for job in [each for each in self._waiting if each.job == request["job"]]:
+            self._waiting.remove(job)
             if job.begin(request):
-                self._waiting.remove(job)
                 return job
+            job.cancel()
         return LocalJob(request)
 
 
@@ -143,6 +146,10 @@ def _worker_env(addresses: Sequence[str], index: int) -> dict[str, str]:
     devices = min(max(len(cores) // len(addresses), 1), MOST_DEVICES)
     ours = {CORES: ",".join(map(str, share)), DEVICES: str(devices), ATTEMPT: "${attempt}"}
     return worker_environment(addresses, index) | ours
+
+
+def _opens_ports(request: Request) -> bool:
+    return len(request["processes"]) > 1 and request.get("network") != "loopback only"
 
 
 def _is_local(place: str) -> bool:
