@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,7 @@ def with_faults() -> bytes:
 
 def side_by_side() -> bytes:
     names = [f"{field}_{ticker}" for ticker in ("AAA", "BBB") for field in ("open", "high", "low", "close", "volume")]
-    rows = [f"2020-{month:02d}-{day:02d},1,3,1,2,7,2,4,2,3,{day}" for month in range(1, 12) for day in range(1, 29)]
+    rows = [f"2020-{month:02d}-{day:02d},1,3,1,2.5,7,2,4,2,3,{day}" for month in range(1, 12) for day in range(1, 29)]
     return "\n".join([",".join(["date", *names]), *rows]).encode()
 
 
@@ -64,7 +65,44 @@ def of_one_ticker() -> bytes:
     return "\n".join(["date,open,high,low,close,volume", *rows]).encode()
 
 
-CONTENTS = (plain, with_line_breaks_in_quotes, as_windows_writes_it, with_faults, side_by_side, of_one_ticker)
+def with_carriage_returns() -> bytes:
+    """Each second row has one inside."""
+    return "\n".join([HEADER, *(row.replace(" ", "\r", number % 2) for number, row in enumerate(ROWS))]).encode()
+
+
+CONTENTS = (
+    plain, with_line_breaks_in_quotes, as_windows_writes_it, with_faults, with_carriage_returns, side_by_side,
+    of_one_ticker,
+)  # fmt: skip
+
+
+def whole_numbers_first() -> bytes:
+    """The first file with a decimal comma stands late."""
+    rows = [row.replace(",", ";") for row in ROWS]
+    rows = [re.sub(r"\.[25]+", "" if number < 300 else ",5", row) for number, row in enumerate(rows)]
+    return "\n".join([HEADER.replace(",", ";"), *rows]).encode()
+
+
+def quoted_commas_late() -> bytes:
+    rows = [re.sub(r"(\d+)\.[25]+", r"\1" if number < 300 else r'"\1,5"', row) for number, row in enumerate(ROWS)]
+    return "\n".join([HEADER, *rows]).encode()
+
+
+def equal_days_and_months_first() -> bytes:
+    """Both readings of 01/01, 02/02 and so on are equal."""
+    rows = [f"T{n // 12},{1 + n % 12:02d}/{1 + n % 12:02d}/2020,1,3,1,2.5,7" for n in range(240)]
+    rows += [f"U,{day}/09/2020,1,3,1,2.5,7" for day in range(1, 29)]
+    return "\n".join(["ticker,date,open,high,low,close,volume", *rows]).encode()
+
+
+def days_and_months_first() -> bytes:
+    """Day and month of the first dates can be exchanged."""
+    rows = [f"{1 + n % 12:02d}/{1 + n // 12:02d}/2020,AAA,1,3,1,2.5,7" for n in range(90)]
+    rows += [f"{day}/12/2020,AAA,1,3,1,2.5,7" for day in range(13, 29)]
+    return "\n".join(["date,ticker,open,high,low,close,volume", *rows]).encode()
+
+
+UNDECIDED = (whole_numbers_first, quoted_commas_late, equal_days_and_months_first, days_and_months_first)
 
 
 def opened(path: Path, **settings: object) -> FilesSource:
@@ -140,20 +178,55 @@ def test_a_compressed_file_is_a_stream_of_blocks(
     assert found.reader.survey([partition]).extents[0].rows == len(values)
 
 
+@pytest.mark.parametrize("content", UNDECIDED)
 def test_a_file_whose_beginning_does_not_decide_is_read_whole_and_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: Callable[[], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Day and month of the first dates can be exchanged."""
-    rows = [f"{1 + n % 12:02d}/{1 + n // 12:02d}/2020,AAA,1,3,1,2,7" for n in range(90)]
-    rows += [f"{day}/12/2020,AAA,1,3,1,2,7" for day in range(13, 29)]
     path = tmp_path / "bars.csv"
-    path.write_text("\n".join(["date,ticker,open,high,low,close,volume", *rows]))
+    path.write_bytes(content())
     expected = whole(path)
-    in_blocks_of(700, monkeypatch)
+    assert expected["close"].null_count == expected["date"].null_count == 0
+    in_blocks_of(1000, monkeypatch)
     found = opened(path)
-    assert [bool(list(found.reader.tables(each))) for each in found.partitions()] == [True, False, False, False]
+    first, *others = (bool(list(found.reader.tables(each))) for each in found.partitions())
+    assert first
+    assert not any(others)
     assert bits(of_all(found)) == bits(expected)
-    assert sum(each.rows for each in found.reader.survey(found.partitions()).extents) == len(rows)
+    assert sum(each.rows for each in found.reader.survey(found.partitions()).extents) == len(expected)
+
+
+def test_a_setting_decides_what_the_beginning_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_bytes(whole_numbers_first())
+    expected = whole(path)
+    in_blocks_of(1000, monkeypatch)
+    monkeypatch.setattr(contents, "read", None)
+    assert rows_of(of_all(opened(path, decimal=","))) == rows_of(expected)
+
+
+def test_lines_may_be_longer_than_where_a_line_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_bytes(plain())
+    expected = whole(path)
+    in_blocks_of(1000, monkeypatch)
+    monkeypatch.setattr(contents, "read", None)
+    monkeypatch.setattr(blocks, "_LINE_BYTES", 8)
+    assert rows_of(of_all(opened(path))) == rows_of(expected)
+
+
+def test_the_end_of_a_block_is_searched_in_its_last_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream whose rows are not known as bars would else search all its lines again for each part that it reads."""
+    form = blocks.form_of(
+        plain()[:2000],
+        "bars.csv",
+        "",
+        MarketConfig.model_validate({"source": "files", "path": "bars.csv", "start": "1970-01-02"}),
+    )
+    assert form is not None
+    asked: list[bytes] = []
+    monkeypatch.setattr(blocks, "_is_bar", lambda line, _: bool(asked.append(line)))
+    assert blocks._last_line(plain() * 100, form) == 0
+    assert sum(len(line) + 1 for line in asked) < 2 * blocks._LINE_BYTES
 
 
 def test_a_task_reads_its_block_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,23 @@ def find_form(column: pa.ChunkedArray, configured: str | None, name: str, uri: s
     return DateForm(form)
 
 
+def is_certain(column: pa.ChunkedArray, form: DateForm) -> bool:
+    """Whether texts show their form whatever the other dates of their file are.
+
+    A text that begins with a year of four digits or names the month has one reading. In another form some text must
+    have no reading in any other form.
+
+    Args:
+        column: The texts.
+        form: What `find_form` has found for them.
+    """
+    texts = date_forms.split(column)
+    counts = {name: int((reading.days != NO_DATE).sum()) for name, reading in date_forms.read_all(texts)}
+    most = max(counts.values())
+    best = [name for name, count in counts.items() if count == most]
+    return bool(most) and form.name == best[0] and (len(best) == 1 or best[0] == next(iter(counts)))
+
+
 def parse(column: pa.ChunkedArray, form: DateForm, zone: str | None = None) -> Dates:
     """Converts a column of any type to dates.
 

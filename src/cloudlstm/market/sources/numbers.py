@@ -109,6 +109,17 @@ def decimal_mark(
     )
 
 
+def shown_mark(columns: Iterable[pa.ChunkedArray]) -> DecimalMark | None:
+    """Returns the decimal mark with which alone some texts can be read; None if there is none, or both.
+
+    Args:
+        columns: Number columns of text.
+    """
+    texts = [_bare(_distinct(column)) for column in columns]
+    shown = [mark for mark in _MARKS if any(_count(text, _decisive(mark)) for text in texts)]
+    return shown[0] if len(shown) == 1 else None
+
+
 def _has_marks(column: pa.ChunkedArray) -> bool:
     """Whether a text has a comma or two points. A point alone is a decimal mark, as programs write it."""
     texts = [chunk.dictionary for chunk in column.chunks] if pa.types.is_dictionary(column.type) else column.chunks

@@ -1,8 +1,9 @@
 """Reads large text files in blocks of lines, so that memory does not depend on the size of a file.
 
 How a file is read is decided once, from its beginning. A file that is stored as it is read is cut into ranges of bytes,
-which tasks read at the same time; a compressed one is a stream of blocks. A file is read whole if its beginning does
-not decide how it is read.
+which tasks read at the same time; a compressed one is a stream of blocks. A file is read whole if a later part of it
+may decide otherwise than its beginning: if that has whole numbers only, say, or dates whose day and month can be
+exchanged.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ import pyarrow as pa
 
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import UnreadableSourceError
-from cloudlstm.market.sources import dates
+from cloudlstm.market.sources import dates, numbers
 from cloudlstm.market.sources.files import column_names, contents, encodings, tabular, text_file, unpacking
 from cloudlstm.market.sources.files.header import DATE_LIKE, Header
 from cloudlstm.market.sources.files.pieces import BLOCK_BYTES, LARGE_BYTES, Piece
 from cloudlstm.market.sources.files.ticker_column import tickers_of_rows
 
 _LINE_BYTES = 64 * 2**10
-"""Bytes in which a line that begins a block is searched."""
+"""Bytes in which a line that begins a block is searched first; also the most in which one that is a bar is."""
 
 _FEWEST_TICKERS = 2
 
@@ -59,7 +60,7 @@ class Form:
 
 
 def form_of(beginning: bytes, item: str, folder: str, config: MarketConfig) -> Form | None:
-    """Returns how a text file is read; None if its beginning does not decide that.
+    """Returns how a text file is read; None if its beginning does not decide that for all of it.
 
     Args:
         beginning: Its first bytes, unpacked; about 1 MiB.
@@ -76,7 +77,9 @@ def form_of(beginning: bytes, item: str, folder: str, config: MarketConfig) -> F
             return None
         form = Form(header, encoding, start, config)
         with tabular.reading(item):
-            table = text_file.lines(form.lines(beginning[start:end], item), header, tuple(column_names.ALIASES), config)
+            table = text_file.lines(
+                form.lines(beginning[start:end], item), header, tuple(column_names.ALIASES), as_text=True
+            )
             return _decided(form, table, item, folder)
     except UnreadableSourceError:
         return None
@@ -88,10 +91,10 @@ def _decided(form: Form, table: pa.Table, item: str, folder: str) -> Form | None
     series = header.series[0]
     place = series.columns["date"]
     date = dates.find_form(texts[f"f{place}"], config.date_format, header.names[place], item)
-    decided: dict[str, object] = {
-        "date_format": date.name,
-        "decimal": tabular.decimal_mark(texts, header, config, item),
-    }
+    mark = config.decimal or numbers.shown_mark(tabular.number_columns(texts, header).values())
+    if mark is None or not (config.date_format or dates.is_certain(texts[f"f{place}"], date)):
+        return None
+    decided: dict[str, object] = {"date_format": date.name, "decimal": mark}
     if not config.ticker and series.ticker is None:
         days = dates.parse(texts[f"f{place}"], date, config.time_zone).days
         found, _, _ = tickers_of_rows(texts, series, header, lambda: days, item, folder, config)
@@ -122,7 +125,7 @@ def open_blocks(piece: Piece, folder: str, config: MarketConfig) -> Iterator[tup
         return iter([(form.lines(data, piece.item), form)])
     if piece.size_bytes * unpacking.MOST_RATIO <= unpacking.FREE_BYTES:
         return None
-    with _unpacked(piece) as file:
+    with tabular.reading(piece.item), _unpacked(piece) as file:
         beginning = b"" if file is None else file.read(LARGE_BYTES)
     if len(beginning) < LARGE_BYTES:
         return None
@@ -173,31 +176,36 @@ def _line_at(item: str, place: int, size_bytes: int, form: Form) -> int:
     """
     if place <= form.start or place >= size_bytes:
         return min(max(place, form.start), size_bytes)
-    data = contents.read_range(item, place - 1, _LINE_BYTES)
-    first = data.find(b"\n") + 1
-    if not first:
-        raise UnreadableSourceError(f"{item} has no line end within {_LINE_BYTES >> 10} KiB")
-    begin = first
-    while (end := data.find(b"\n", begin)) >= 0:
-        if _is_bar(data[begin:end], form):
-            return place - 1 + begin
-        begin = end + 1
-    return min(place - 1 + first, size_bytes)
+    before, size = place - 1, _LINE_BYTES  # the byte before the place shows whether a line begins there
+    while True:
+        data = contents.read_range(item, before, size)
+        begin = first = data.find(b"\n") + 1
+        while begin and (end := data.find(b"\n", begin)) >= 0:
+            if _is_bar(data[begin:end], form):
+                return before + begin
+            begin = end + 1
+        if begin > first or before + size >= size_bytes:
+            return before + first if first else size_bytes
+        size *= 4  # the lines of a file of thousands of tickers side by side are long
 
 
 def _is_bar(line: bytes, form: Form) -> bool:
     """True for a line with the fields of a bar."""
-    fields = next(csv.reader([line.decode(form.encoding, errors="replace")], delimiter=form.header.delimiter), [])
+    try:
+        fields = next(csv.reader([line.decode(form.encoding, errors="replace")], delimiter=form.header.delimiter), [])
+    except csv.Error:  # a carriage return inside of the line, or an endless field
+        return False
     place = form.header.series[0].columns["date"]
     return len(fields) == len(form.header.names) and bool(DATE_LIKE.match(fields[place].strip()))
 
 
 def _last_line(data: bytes, form: Form) -> int:
-    """Returns the position of the last line that is a bar; 0 if there is none."""
+    """Returns the position of the last line that is a bar; 0 if there is none in the last bytes."""
     end = data.rfind(b"\n") + 1
+    least = end - _LINE_BYTES
     while end:
         begin = data.rfind(b"\n", 0, end - 1) + 1
         if begin and _is_bar(data[begin : end - 1], form):
             return begin
-        end = begin
+        end = begin if begin > least else 0
     return 0

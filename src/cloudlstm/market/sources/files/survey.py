@@ -72,7 +72,7 @@ def _of_blocks(parts: Iterator[tuple[bytes, Form]], piece: Piece, folder: str) -
     for lines, form in parts:
         with tabular.reading(piece.item):
             wanted = ("date",) if form.config.ticker or form.header.series[0].ticker else ("ticker",)
-            table = text_file.lines(lines, form.header, wanted, form.config) if lines.strip() else pa.table({})
+            table = text_file.lines(lines, form.header, wanted) if lines.strip() else pa.table({})
             found = _tickers(table, form.header, piece.item, folder, form.config)
         names |= found[0]
         rows += found[1]

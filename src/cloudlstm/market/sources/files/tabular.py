@@ -164,7 +164,7 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
     date_place = header.series[0].columns["date"]
     form = dates.find_form(texts[f"f{date_place}"], config.date_format, header.names[date_place], content.item)
     date = dates.parse(texts[f"f{date_place}"], form, config.time_zone)
-    mark = decimal_mark(texts, header, config, content.item)
+    mark = _decimal_mark(texts, header, config, content.item)
     notes = _notes(header, mark, form, config)
     lines = text_lines(texts, header, content.item)
     parts = []
@@ -176,12 +176,17 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
     return Read(whole, header, date.has_times, date.step_s, tuple(dict.fromkeys(notes)))
 
 
-def decimal_mark(texts: Texts, header: Header, config: MarketConfig, item: str) -> numbers.DecimalMark:
-    """Returns the decimal mark of the columns of a file; raises UnreadableSourceError if nothing decides."""
+def number_columns(texts: Texts, header: Header) -> dict[str, pa.ChunkedArray]:
+    """Returns the columns of prices and volumes of a file, by their names."""
     places = {place for each in header.series for name, place in each.columns.items() if name in _NUMBERS}
-    named = {header.names[place]: texts[f"f{place}"] for place in sorted(places)}
+    return {header.names[place]: texts[f"f{place}"] for place in sorted(places)}
+
+
+def _decimal_mark(texts: Texts, header: Header, config: MarketConfig, item: str) -> numbers.DecimalMark:
+    """Returns the decimal mark of the columns of a file; raises UnreadableSourceError if nothing decides."""
     likely: numbers.DecimalMark | None = "," if header.delimiter == ";" else None
     volumes = {header.names[each.columns["volume"]] for each in header.series if "volume" in each.columns}
+    named = number_columns(texts, header)
     return numbers.decimal_mark(named, config.decimal, item, likely=likely, volumes=volumes)
 
 
@@ -196,7 +201,9 @@ def parse_lines(text: bytes, header: Header, item: str, folder: str, config: Mar
         config: The settings; all that the lines alone do not decide is set.
     """
     with reading(item):
-        table = text_file.lines(text, header, tuple(column_names.ALIASES), config) if text.strip() else pa.table({})
+        if not text.strip():
+            return Read(bars.empty(), header)
+        table = text_file.lines(text, header, tuple(column_names.ALIASES), as_text=config.decimal == ",")
         return (
             _bars(table, header, Content(b"", item, folder), config) if table.num_rows else Read(bars.empty(), header)
         )

@@ -93,17 +93,17 @@ def read(
     return _parse(content, header, places, as_text=config.decimal == ","), header
 
 
-def lines(text: bytes, header: Header, wanted: Sequence[str], config: MarketConfig) -> pa.Table:
+def lines(text: bytes, header: Header, wanted: Sequence[str], *, as_text: bool = False) -> pa.Table:
     """Returns the wanted columns of some lines below the header, named as by `read`.
 
     Args:
         text: Whole lines in UTF-8.
         header: The header of their file.
         wanted: Columns of bars.
-        config: The settings of the market.
+        as_text: Whether numbers stay text too.
     """
     places = {place: name for each in header.series for name, place in each.columns.items() if name in wanted}
-    return _parse(lambda: pa.BufferReader(text), header, places, as_text=config.decimal == ",")
+    return _parse(lambda: pa.BufferReader(text), header, places, as_text=as_text)
 
 
 def end_of_header(beginning: bytes, header: Header) -> int:
