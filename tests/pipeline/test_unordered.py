@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -205,6 +206,28 @@ def test_a_task_gets_its_own_shard_only(tmp_path: Path) -> None:
     whole = surveyed(source_of(tmp_path)).whole
     assert isinstance(whole, ShardReader)
     assert pickle.loads(pickle.dumps(whole)).shards == ()
+
+
+def bars_until(folder: Path, day: int, *names: str) -> None:
+    """A file with the bars of tickers, sorted by ticker, until a number of days."""
+    table = market(names)
+    rows = [row for row in range(len(table)) if row % len(DAYS) < day]
+    pq.write_table(table.take(pa.array(rows)), folder / f"{'-'.join(names)}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("excluded", "last"), [((), 29), (("T05",), 20), (("T05", "T03"), 20), (("T05", "T02"), None), (("T04",), 29)]
+)
+def test_the_last_date_is_one_of_the_universe(excluded: tuple[str, ...], last: int | None, tmp_path: Path) -> None:
+    """Ingest makes the later steps for the sessions until then; without it they wait for its end."""
+    bars_until(tmp_path, 10, "T03", "T04")
+    bars_until(tmp_path, 20, "T01", "T02")
+    bars_until(tmp_path, 29, "T05")
+    found = unordered.survey(Here(), source_of(tmp_path), None, excluded, lambda _: None)  # type: ignore[arg-type]
+    assert found.whole is not None
+    assert found.whole.last_date() == (
+        None if last is None else dt.date(1970, 1, 1) + dt.timedelta(int(DAYS[last - 1]))
+    )
 
 
 def test_an_unknown_ticker_is_told_before_anything_is_read(tmp_path: Path) -> None:

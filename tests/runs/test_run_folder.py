@@ -183,6 +183,14 @@ def test_the_digest_depends_on_contents_only() -> None:
     assert replace(one, objects=(replace(row, sha256="abd"),)).digest() != one.digest()
 
 
+def test_a_place_is_that_of_the_step_and_no_folder_in_it(paths: RunPaths) -> None:
+    uris = [paths.data("train", "one", "model"), paths.data("train", "two", "tensorboard/data/events")]
+    assert Manifest("train", "p", tuple(ManifestRow(uri, "x", 1, 1, "a") for uri in uris), 1.0).places() == {
+        "one",
+        "two",
+    }
+
+
 def test_the_journal_keeps_lines_in_order_over_several_attempts(paths: RunPaths) -> None:
     log = logging.getLogger("cloudlstm.anything")
     for attempt in range(2):

@@ -81,8 +81,9 @@ class Manifest:
         return fingerprint([(row.kind, row.rows, row.sha256) for row in self.objects if row.kind not in _NOT_IN_DIGEST])
 
     def places(self) -> set[str]:
-        """The names of the folders that hold the objects: data/<step>/<place>/<name>."""
-        return {row.uri.rsplit("/", 2)[1] for row in self.objects}
+        """The names of the folders of the step that hold the objects: data/<step>/<place>/<name>, or deeper."""
+        folder = f"/data/{self.step}/"
+        return {row.uri.rpartition(folder)[2].partition("/")[0] for row in self.objects}
 
     def save(self, paths: RunPaths) -> None:
         """Writes the manifest: from now on the step counts as finished. Steps use RunContext.save_manifest."""

@@ -150,6 +150,34 @@ def shards_of(extents: Sequence[Extent], tickers: Sequence[str], per_shard: int)
     ]
 
 
+def last_day_of(extents: Sequence[Extent], tickers: Sequence[str], others: Sequence[str]) -> dt.date | None:
+    """Returns the date of the last bar of some tickers; None if it is not known without reading bars.
+
+    Args:
+        extents: All pieces.
+        tickers: The tickers, sorted. Rows without a ticker count too.
+        others: All other tickers of the pieces, sorted.
+    """
+    last, possible = dt.date.min, dt.date.min
+    for extent in extents:
+        if not extent.rows or not (extent.nameless or _holds(extent, tickers)):
+            continue
+        if extent.last_day is None:
+            return None
+        if _holds(extent, others):  # the last bar of the piece may be of another ticker
+            possible = max(possible, extent.last_day)
+        else:
+            last = max(last, extent.last_day)
+    return last if last >= possible and last > dt.date.min else None
+
+
+def _holds(extent: Extent, tickers: Sequence[str]) -> bool:
+    """Whether one of the tickers, sorted, lies between the first and the last of a piece."""
+    if extent.first is None or extent.last is None:
+        return False
+    return bisect_left(tickers, extent.first) < bisect_right(tickers, extent.last)
+
+
 def _needed_by(extent: Extent, tickers: Sequence[str], per_shard: int) -> tuple[int, int]:
     """Returns the numbers of the first shard that needs a piece, and of the one behind the last."""
     start, end = 0, 0

@@ -24,7 +24,14 @@ from cloudlstm.market.sources.files import tabular
 from cloudlstm.market.sources.files.column_names import ALIASES
 from cloudlstm.market.sources.files.listing import SourceFile, list_files
 from cloudlstm.market.sources.files.look import look
-from cloudlstm.market.sources.files.pieces import BLOCK_BYTES, ROWS_AT_ONCE, in_blocks, partitions_of, shards_of
+from cloudlstm.market.sources.files.pieces import (
+    BLOCK_BYTES,
+    ROWS_AT_ONCE,
+    in_blocks,
+    last_day_of,
+    partitions_of,
+    shards_of,
+)
 from cloudlstm.market.sources.files.reader import Reader, ShardReader, Survey
 from cloudlstm.text.numbers import counted
 
@@ -127,8 +134,8 @@ class FilesSource:
         shards = shards_of(extents, tickers, self.config.tickers_per_shard)
         if shards is None:
             return None
-        days = [extent.last_day for extent in extents if extent.rows]
-        last = max((day for day in days if day), default=None) if all(days) else None
+        others = {name for each in surveys for name in each.tickers}.difference(tickers)
+        last = last_day_of(extents, tickers, sorted(others))
         return ShardReader(replace(self.reader, universe=None), self.name, tuple(shards), last)
 
     def surveyed(self, surveys: Sequence[Survey]) -> list[Partition]:
