@@ -80,6 +80,24 @@ def test_a_universe_by_name_is_cut_to_its_first_tickers(tmp_path: Path) -> None:
         plan_of(matrix.model_copy(update={"tickers": (4,)}), tmp_path, settings)
 
 
+def test_a_training_without_an_epoch_is_refused(tmp_path: Path) -> None:
+    settings = parse({"market": {"source": "synthetic"}, "train": {"epochs": 0}})
+    with pytest.raises(ConfigError, match=r"train\.epochs=0 trains nothing"):
+        plan_of(parse_matrix({"workers": "1"}), tmp_path, settings)
+    assert plan_of(parse_matrix({"workers": []}), tmp_path, settings).runs
+
+
+def test_other_files_of_bars_are_another_benchmark(tmp_path: Path) -> None:
+    bars = tmp_path / "bars.csv"
+    bars.write_text("ticker,date,open,high,low,close,volume\nA,2024-01-02,1,1,1,1,10\n")
+    settings = parse({"market": {"source": "files", "path": str(tmp_path)}})
+    matrix = Matrix(engines=("local",), cores=(1,), workers=(), repeats=1)
+    name = plan_of(matrix, tmp_path / "runs", settings).paths.name
+    assert plan_of(matrix, tmp_path / "runs", settings).paths.name == name
+    bars.write_text("ticker,date,open,high,low,close,volume\nA,2024-01-02,2,2,2,2,10\n")
+    assert plan_of(matrix, tmp_path / "runs", settings).paths.name != name
+
+
 def test_equal_words_give_the_same_benchmark_and_more_runs_continue_it(tmp_path: Path) -> None:
     matrix = Matrix(cores=(1,), workers=(), repeats=1)
     name = plan_of(matrix, tmp_path).paths.name

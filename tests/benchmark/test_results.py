@@ -12,8 +12,9 @@ from cloudlstm import storage
 from cloudlstm.benchmark.build import build
 from cloudlstm.benchmark.document import BenchmarkResult, CellResult, Measurement
 from cloudlstm.benchmark.matrix import Cell, Matrix
+from cloudlstm.benchmark.observe import has_run
 from cloudlstm.benchmark.paths import BenchmarkPaths
-from cloudlstm.benchmark.records import write_measurement
+from cloudlstm.benchmark.records import read_measurement, write_measurement
 from cloudlstm.benchmark.summary import caveats
 from cloudlstm.runs.manifest import Manifest, write_object
 
@@ -153,6 +154,17 @@ def test_a_changed_forecast_is_caught(paths: BenchmarkPaths) -> None:
     assert check.largest < check.tolerance
 
 
+@pytest.mark.parametrize("kind", ["history", "predictions"])
+def test_a_value_that_is_not_a_number_is_caught(paths: BenchmarkPaths, kind: str) -> None:
+    losses = b'{"train_loss": null, "validation_loss": 1.0}\n{"train_loss": 0.99, "validation_loss": null}\n'
+    data = losses if kind == "history" else predictions(float("nan"))
+    changed(paths, WORKERS_2, "train", kind, data, in_manifest=True)
+    result = build(paths)
+    assert_only_refused(result, WORKERS_2)
+    reason = cell_of(result, WORKERS_2).reason or ""
+    assert ("is not a number" if kind == "history" else "are not finite") in reason
+
+
 def assert_only_refused(result: BenchmarkResult, cell: Cell) -> None:
     refused = [each for each in result.cells if each.state != "equal"]
     assert [each.name for each in refused] == [cell.name]
@@ -199,12 +211,45 @@ def test_without_its_baseline_a_cell_has_a_time_but_no_speed_up(paths: Benchmark
     assert spark.speed_up is None
 
 
-def test_a_run_of_other_code_is_read_anew(paths: BenchmarkPaths) -> None:
-    """A run without the manifest of a measured step does not count, and says which step it lacks."""
-    storage.delete(paths.run(SPARK_2.run_id(2)).manifest("sequences"))
+def test_a_run_whose_manifest_is_gone_is_missing(paths: BenchmarkPaths) -> None:
+    """The cell does not count, says which step is gone, and the run has not run."""
+    run = paths.run(SPARK_2.run_id(2))
+    measured = read_measurement(paths, run.run_id)
+    assert has_run(SPARK_2, run, measured)
+    storage.delete(run.manifest("sequences"))
+    assert not has_run(SPARK_2, run, measured)
     spark = cell_of(build(paths), SPARK_2)
-    assert spark.state == "unequal"
+    assert spark.state == "missing"
     assert "lacks the step sequences" in (spark.reason or "")
+
+
+def test_a_run_that_is_compared_with_no_other_one_is_not_called_equal() -> None:
+    matrix = Matrix(tickers=(6,), engines=("local",), cores=(1,), workers=(1,), train_cores=(), repeats=1)
+    result = build(make_benchmark(f"memory://{secrets.token_hex(6)}/runs", matrix))
+    assert result.complete
+    assert [check.largest for check in result.checks] == [None, None, None]
+    assert result.headlines[0] == (
+        "2 of 2 cells have no other run with equal results, so nothing confirms them: "
+        "data-6-local-1, train-6-workers-1."
+    )
+    two = build(make_benchmark(f"memory://{secrets.token_hex(6)}/runs", matrix.model_copy(update={"cores": (1, 2)})))
+    assert two.headlines[0] == (
+        "1 of 3 cells has no other run with equal results, so nothing confirms them: train-6-workers-1."
+    )
+
+
+def test_trainings_without_a_time_have_no_serial_share() -> None:
+    paths = make_benchmark(
+        f"memory://{secrets.token_hex(6)}/runs", MATRIX, lambda cell: 1.0 if cell.kind == "data" else 1e-9
+    )
+    for cell in (ONE_CORE, WORKERS_2, Cell("train", 6, "local", None, 1), Cell("train", 6, "local", None, 4)):
+        for repeat in (1, 2):
+            run = paths.run(cell.run_id(repeat))
+            train = Manifest.load(run, "train")
+            assert train
+            facts = dict(train.facts) | {"training_seconds": 0.0, "windows_per_s": None}
+            Manifest("train", train.fingerprint, train.objects, train.seconds, facts, began=train.began).save(run)
+    assert {fit.kind for fit in build(paths).fits} == {"data"}
 
 
 def test_the_document_can_be_read_back(paths: BenchmarkPaths) -> None:

@@ -21,7 +21,7 @@ from cloudlstm.benchmark.document import (
     StepResult,
 )
 from cloudlstm.benchmark.matrix import Cell, Matrix, cells
-from cloudlstm.benchmark.observe import Observation, StepTime, by_step, try_observe
+from cloudlstm.benchmark.observe import Observation, StepTime, by_step, has_run, try_observe
 from cloudlstm.benchmark.paths import BenchmarkPaths
 from cloudlstm.benchmark.projection import project
 from cloudlstm.benchmark.records import Started, read_measurement, read_started
@@ -86,7 +86,8 @@ def _read(paths: BenchmarkPaths, cell: Cell, started: Started) -> _Cell:
             return found
         observed, problem = try_observe(cell, paths.run(run_id), started.source_bytes)
         if observed is None:
-            found.state, found.reason = "unequal", problem
+            deleted = not has_run(cell, paths.run(run_id), measured)
+            found.state, found.reason = "missing" if deleted else "unequal", problem
             return found
         found.observed.append(observed)
     found.state = "equal"

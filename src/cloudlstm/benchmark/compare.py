@@ -22,11 +22,11 @@ _UNITS: Mapping[tuple[str, Engine], tuple[_Unit, str]] = {
 
 
 def fits(cells: Sequence[CellResult]) -> list[AmdahlFit]:
-    """Amdahl's law for each engine on each universe, and for training, where at least two numbers were measured."""
+    """Amdahl's law for each engine on each universe, and for training, where two numbers have a time above zero."""
     groups: dict[tuple[Literal["data", "train"], Engine, int | None], list[tuple[int, float]]] = defaultdict(list)
     for cell in cells:
         number = cell.cores if cell.kind == "data" else cell.replicas
-        if cell.seconds is not None and number and (cell.kind, cell.engine) in _UNITS:
+        if cell.seconds is not None and cell.seconds.median > 0.0 and number and (cell.kind, cell.engine) in _UNITS:
             groups[cell.kind, cell.engine, cell.tickers].append((number, cell.seconds.median))
     found = []
     for (kind, engine, tickers), points in groups.items():

@@ -16,7 +16,8 @@ FORMULA = "T(n) = T(1) (s + (1 - s) / n)"
 """Amdahl's law: T(n) are the seconds on n processes, s is the share of the work that is not divided."""
 
 CellState = Literal["equal", "unequal", "failed", "missing"]
-"""`equal`: its times count. `unequal`: its results differ from those of the others. `missing`: it has not run yet."""
+"""`equal`: its times count. `unequal`: its results differ from those of the others. `missing`: one of its runs has not
+ended or was deleted."""
 
 
 class Measurement(Row):
@@ -92,8 +93,8 @@ class EqualityCheck(Row):
 
     subject: str = Field(description="What was compared, and of which cells")
     tolerance: float = Field(ge=0, description="Largest difference that counts as equal; 0: equal bytes")
-    largest: NonNegative = Field(description="Largest difference that was found among the equal runs")
-    equal: tuple[str, ...] = Field(description="Runs with equal results")
+    largest: NonNegative = Field(description="Largest difference of the equal runs; null if there is only one")
+    equal: tuple[str, ...] = Field(description="Runs with equal results; one alone was compared with no other run")
     unequal: tuple[str, ...]
 
 

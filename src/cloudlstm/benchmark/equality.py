@@ -85,6 +85,8 @@ def training_evidence(paths: RunPaths, train: Manifest) -> Evidence:
         forecasts = read_predictions(read_object(row) for row in train.of_kind("predictions"))
     except (CloudLSTMError, ValueError) as error:
         return Evidence(paths.run_id, problem=str(error))
+    if not np.isfinite(losses.ravel()[1:]).all():
+        return Evidence(paths.run_id, problem="a loss of it is not a number")
     return Evidence(paths.run_id, losses=losses, forecasts=forecasts)
 
 
@@ -97,7 +99,7 @@ def compare_data(subject: str, found: Sequence[Evidence]) -> tuple[EqualityCheck
     return _judged(
         f"bytes of features and sequences, {subject}", found, 0.0,
         lambda one, other: 0.0 if one.digest == other.digest else np.inf,
-        "its features or sequences are other bytes than those of most runs",
+        "its features or sequences are other bytes than those of run {}",
     )  # fmt: skip
 
 
@@ -105,26 +107,26 @@ def compare_training(subject: str, found: Sequence[Evidence]) -> tuple[list[Equa
     """Compares losses, then forecasts, of trainings on the same data; as `compare_data`."""
     losses, unequal = _judged(
         f"training and validation loss of every epoch, {subject}", found, LOSS_TOLERANCE, _loss_difference,
-        f"its losses differ by more than {LOSS_TOLERANCE:g} from those of most runs",
+        f"its losses differ by more than {LOSS_TOLERANCE:g} from those of run {{}}",
     )  # fmt: skip
     forecasts, more = _judged(
         f"forecasts of the log-return, {subject}", found, FORECAST_TOLERANCE, _forecast_difference,
-        f"its forecasts differ by more than {FORECAST_TOLERANCE:g} from those of most runs",
+        f"its forecasts differ by more than {FORECAST_TOLERANCE:g} from those of run {{}}",
     )  # fmt: skip
     return [losses, forecasts], more | unequal
 
 
 def _loss_difference(one: Evidence, other: Evidence) -> float:
-    """The largest relative difference of the losses; infinite if the epochs differ."""
-    if one.losses.shape != other.losses.shape or (np.isnan(one.losses) != np.isnan(other.losses)).any():
+    """The largest relative difference of the losses; infinite if the epochs differ or a loss is not a number."""
+    if one.losses.shape != other.losses.shape:
         return np.inf
-    scale = np.maximum(np.abs(one.losses), np.abs(other.losses))
-    gaps = np.abs(one.losses - other.losses) / np.where(scale > 0.0, scale, 1.0)
-    return float(np.nanmax(gaps, initial=0.0))
+    mine, theirs = one.losses.ravel()[1:], other.losses.ravel()[1:]  # without the training loss of epoch 0
+    scale = np.maximum(np.abs(mine), np.abs(theirs))
+    return _largest((mine - theirs) / np.where(scale > 0.0, scale, 1.0))
 
 
 def _forecast_difference(one: Evidence, other: Evidence) -> float:
-    """The largest difference of the forecast log-returns; infinite if they are for other labels."""
+    """The largest difference of the forecast log-returns; infinite if one is not a number, or for other labels."""
     if one.forecasts.keys() != other.forecasts.keys():
         return np.inf
     largest = 0.0
@@ -133,22 +135,44 @@ def _forecast_difference(one: Evidence, other: Evidence) -> float:
         same = mine.tickers == theirs.tickers and np.array_equal(mine.ticker, theirs.ticker)
         if not (same and np.array_equal(mine.origin, theirs.origin)):
             return np.inf
-        largest = max(largest, float(np.abs(mine.models["lstm"] - theirs.models["lstm"]).max(initial=0.0)))
+        largest = max(largest, _largest(mine.models["lstm"] - theirs.models["lstm"]))
     return largest
+
+
+def _largest(differences: Floats) -> float:
+    """The largest absolute value; infinite if one is not a number, 0 if there are none."""
+    return float(np.abs(differences).max(initial=0.0)) if np.isfinite(differences).all() else np.inf
 
 
 def _judged(
     subject: str, found: Sequence[Evidence], tolerance: float, difference: Callable[[Evidence, Evidence], float],
     reason: str,
 ) -> tuple[EqualityCheck, dict[str, str]]:  # fmt: skip
-    """Takes the run with which most others agree for right, of several the first, and judges all runs by it."""
+    """Takes a run with which most others agree for right, and judges all runs by it.
+
+    It is the first one with which more than half agree; without one, the first of those with which most agree.
+
+    Args:
+        subject: What is compared.
+        found: The runs.
+        tolerance: The largest difference that counts as equal.
+        difference: The difference of two runs.
+        reason: Why an unequal run does not count, with {} for the run that is taken for right.
+    """
     sound = [each for each in found if not each.problem]
-    problems = {each.run: each.problem for each in found if each.problem}
-    gaps = [[difference(one, other) for other in sound] for one in sound]
-    best = max(gaps, key=lambda row: sum(gap <= tolerance for gap in row), default=[])
-    equal = [each.run for each, gap in zip(sound, best, strict=True) if gap <= tolerance]
-    unequal = {each.run: reason for each in sound if each.run not in equal} | problems
-    largest = max((gap for gap in best if gap <= tolerance), default=None)
+    unequal = {each.run: each.problem for each in found if each.problem}
+    right, most = "", 0
+    gaps: dict[str, float] = {}
+    for candidate in sound:
+        own = {each.run: difference(candidate, each) for each in sound if each is not candidate}
+        agreeing = 1 + sum(gap <= tolerance for gap in own.values())
+        if agreeing > most:
+            right, gaps, most = candidate.run, own, agreeing
+        if 2 * agreeing > len(sound):
+            break
+    equal = [each.run for each in sound if each.run == right or gaps[each.run] <= tolerance]
+    unequal = {each.run: reason.format(right) for each in sound if each.run not in equal} | unequal
+    largest = max((gap for gap in gaps.values() if gap <= tolerance), default=None)
     check = EqualityCheck(
         subject=subject, tolerance=tolerance, largest=largest, equal=tuple(equal), unequal=tuple(unequal)
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudlstm.benchmark.document import ForecastScores
+from cloudlstm.benchmark.document import ForecastScores, Measurement
 from cloudlstm.benchmark.matrix import Cell
 from cloudlstm.costs.usage import Usage, cost, read_usage
 from cloudlstm.errors import CloudLSTMError, DataError
@@ -101,8 +101,7 @@ def observe(cell: Cell, paths: RunPaths, source_bytes: int | None = None) -> Obs
     """
     names = [step.name for step in STEPS]
     found = {name: made for name in names if (made := Manifest.load(paths, name))}
-    job = "prepare" if cell.kind == "data" else "train"
-    measured = [step.name for step in STEPS if step.job == job]
+    measured = _measured(cell)
     if missing := [name for name in measured if name not in found]:
         raise DataError(f"run {paths.run_id} lacks the step {missing[0]}", hint="start the benchmark again")
     steps = tuple(_step_time(name, found, source_bytes) for name in measured)
@@ -122,6 +121,21 @@ def observe(cell: Cell, paths: RunPaths, source_bytes: int | None = None) -> Obs
         replicas=train.facts.get("replicas"), usage=usage, device=_device(train), scores=_scores(summary, train),
         manifests=found,
     )  # fmt: skip
+
+
+def _measured(cell: Cell) -> list[str]:
+    """The steps that a cell measures, in their order."""
+    job = "prepare" if cell.kind == "data" else "train"
+    return [step.name for step in STEPS if step.job == job]
+
+
+def has_run(cell: Cell, paths: RunPaths, measured: Measurement | None) -> bool:
+    """True if a run of a cell has ended without an error and still has the manifests of the steps that it measures.
+
+    A run that was deleted has not run. The contents of its objects are not read.
+    """
+    ended = measured is not None and measured.error is None
+    return ended and all(Manifest.load(paths, name) is not None for name in _measured(cell))
 
 
 def _step_time(name: str, manifests: Mapping[str, Manifest], source_bytes: int | None) -> StepTime:

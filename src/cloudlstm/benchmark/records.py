@@ -18,7 +18,7 @@ from cloudlstm.runs.manifest import fingerprint
 
 
 class Started(Row):
-    """matrix.json: what was asked for, and where the jobs run."""
+    """matrix.json: what was asked for, a hash of the files that are read, and where the jobs run."""
 
     version: str
     target: str
@@ -28,6 +28,7 @@ class Started(Row):
     settings: dict[str, JsonValue]
     source: str
     source_bytes: int | None
+    inputs: str = ""
 
     @property
     def on_target(self) -> bool:
@@ -35,10 +36,11 @@ class Started(Row):
         return self.target != "local"
 
     def name(self) -> str:
-        """The id of the benchmark: equal settings, cells, release and machine give the same one."""
+        """The id of the benchmark: equal settings, files, cells, release and machine give the same one."""
         asked = self.matrix.model_dump(mode="json", include={*_AXES})
         settings = RunConfig.model_validate(self.settings)
-        identity = [self.version, settings.identity(), asked, self.target, self.machine.model_dump(mode="json")]
+        identity = [self.version, settings.identity(), self.inputs, asked, self.target]
+        identity.append(self.machine.model_dump(mode="json"))
         return f"{settings.name}-{fingerprint(identity)[:8]}"
 
 
@@ -47,7 +49,8 @@ _AXES = ("tickers", "engines", "cores", "workers", "train_cores", "train_tickers
 
 
 def started_here(
-    settings: RunConfig, matrix: Matrix, target: str, source_bytes: int | None, *, emulated: bool = False
+    settings: RunConfig, matrix: Matrix, target: str, source_bytes: int | None, *, inputs: str = "",
+    emulated: bool = False,
 ) -> Started:  # fmt: skip
     """What a benchmark that this machine launches is started with.
 
@@ -56,6 +59,7 @@ def started_here(
         matrix: The resolved matrix.
         target: The name of the target.
         source_bytes: Size of the files of bars; None if the source has none.
+        inputs: A hash of what the runs read besides their settings.
         emulated: Whether the target is a cloud that is emulated on this machine.
     """
     return Started(
@@ -67,6 +71,7 @@ def started_here(
         settings=settings.model_dump(mode="json"),
         source=settings.market.source,
         source_bytes=source_bytes,
+        inputs=inputs,
     )
 
 

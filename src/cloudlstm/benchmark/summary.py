@@ -10,7 +10,6 @@ from cloudlstm.text.numbers import counted, duration
 _MOST_REFUSED = 20
 """Cells that are named with the reason why they do not count; benchmark.json has all."""
 
-
 _POOR_FIT = 0.15
 """A larger error of a fit makes a caveat."""
 
@@ -34,13 +33,28 @@ def headlines(result: BenchmarkResult) -> Iterator[str]:
         yield from (f"{cell.name} is {cell.state}: {cell.reason}." for cell in refused[:_MOST_REFUSED])
         if len(refused) > _MOST_REFUSED:
             yield f"{counted(len(refused) - _MOST_REFUSED, 'more cell')} in benchmark.json."
-    elif len(result.cells) == 1:
-        yield "One cell ran; there is no other one to compare its results with."
-    else:
+    alone = list(_alone(result))
+    if alone:
+        verb, names = "has" if len(alone) == 1 else "have", ", ".join(cell.name for cell in alone[:_MOST_REFUSED])
+        yield (
+            f"{len(alone)} of {counted(len(result.cells), 'cell')} {verb} no other run with equal results, so nothing "
+            f"confirms them: {names}{', …' * (len(alone) > _MOST_REFUSED)}."
+        )
+    elif not refused and len(result.cells) == 1:
+        yield "All runs of the cell made equal results."
+    elif not refused:
         yield f"All {counted(len(result.cells), 'cell')} made equal results."
     yield from _fastest(result)
     yield from _spark(result)
     yield from _training(result)
+
+
+def _alone(result: BenchmarkResult) -> Iterator[CellResult]:
+    """The cells that count though none of their runs has results that are equal to those of another run."""
+    confirmed = {run for check in result.checks if len(check.equal) > 1 for run in check.equal}
+    for cell in result.cells:
+        if cell.state == "equal" and not any(run.run in confirmed for run in cell.runs):
+            yield cell
 
 
 def _fastest(result: BenchmarkResult) -> Iterator[str]:

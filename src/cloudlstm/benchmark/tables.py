@@ -180,7 +180,7 @@ def _checks(result: BenchmarkResult) -> Table:
     return Table(
         "checks", "Equal results",
         "A time counts only if the results of its cell are equal to those of the others. Of runs that differ, the "
-        "result that most runs have is taken for right.",
+        "result that most runs have is taken for right; if as many have another one, that of the first run.",
         "", "What was compared", columns, rows,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudlstm.benchmark.observe import has_run
 from cloudlstm.benchmark.records import read_measurement
 from cloudlstm.cli.benchmark_plan import BenchmarkPlan, CellRun
 from cloudlstm.cli.estimate import ROWS_PER_S, START_H, WINDOWS_PER_S, units_by_ticker
@@ -22,7 +23,6 @@ def estimate_runs(plan: BenchmarkPlan) -> list[PlannedRun]:
     rows, windows = units_by_ticker(config_of(plan.runs[0].plan))
     found = []
     for run in plan.runs:
-        measured = read_measurement(plan.paths, run.run_id)
         tickers = run.cell.tickers or _tickers(config_of(run.plan))
         work_s = None if tickers is None else _work_s(run, tickers * rows, tickers * windows)
         here = run.target.root is None
@@ -34,7 +34,7 @@ def estimate_runs(plan: BenchmarkPlan) -> list[PlannedRun]:
                 on="this machine" if here else run.target.name,
                 seconds=seconds,
                 usd=None if seconds is None else _usd(run, seconds),
-                finished=measured is not None and measured.error is None,
+                finished=has_run(run.cell, plan.paths.run(run.run_id), read_measurement(plan.paths, run.run_id)),
             )
         )
     return found

@@ -13,11 +13,13 @@ from cloudlstm.benchmark.paths import BenchmarkPaths
 from cloudlstm.benchmark.records import Started, started_here
 from cloudlstm.cli.find import root_uri
 from cloudlstm.cli.plans import make_plan
+from cloudlstm.cli.unchanged import inputs_outside
 from cloudlstm.config import RunConfig, parse, read_document
 from cloudlstm.config.overrides import apply
 from cloudlstm.errors import ConfigError
 from cloudlstm.market.sources.base import look_at_source, open_source
 from cloudlstm.market.universe import requested_tickers
+from cloudlstm.runs.manifest import fingerprint
 from cloudlstm.targets import Plan, Target, open_target
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.workers.child_environment import cores_here
@@ -114,9 +116,7 @@ def _is_of_runs(word: str) -> bool:
     return "." in key or key in RunConfig.model_fields
 
 
-def make_benchmark_plan(
-    target: Target, settings: RunConfig, matrix: Matrix, root: str | None
-) -> BenchmarkPlan:  # fmt: skip
+def make_benchmark_plan(target: Target, settings: RunConfig, matrix: Matrix, root: str | None) -> BenchmarkPlan:
     """Plans all runs of a benchmark.
 
     Args:
@@ -126,12 +126,20 @@ def make_benchmark_plan(
         root: The folder of all runs, as typed.
 
     Raises:
-        ConfigError: The matrix asks for what there is not.
+        ConfigError: The matrix asks for what there is not, or for trainings without an epoch.
     """
     on_target = target.root is not None
     whole = resolved(matrix, here=cores_here(), on_target=on_target)
+    if whole.workers and settings.train.epochs == 0:
+        raise ConfigError(
+            "train.epochs=0 trains nothing, so training has no time",
+            hint="train.epochs=1, or workers=[] without training",
+        )
     place = root_uri(root or target.root)
-    started = started_here(settings, whole, target.name, _source_bytes(settings), emulated=_is_emulated(target))
+    started = started_here(
+        settings, whole, target.name, _source_bytes(settings), inputs=fingerprint(inputs_outside(settings)),
+        emulated=_is_emulated(target),
+    )  # fmt: skip
     paths = BenchmarkPaths.of(place, started.name())
     known = _tickers(settings) if whole.tickers or whole.train_tickers else None
     found = cells(whole, on_target=on_target)

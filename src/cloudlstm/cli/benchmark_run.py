@@ -8,6 +8,7 @@ import time
 from cloudlstm import storage
 from cloudlstm.benchmark.build import build
 from cloudlstm.benchmark.document import BenchmarkResult, Measurement
+from cloudlstm.benchmark.observe import has_run
 from cloudlstm.benchmark.paths import BenchmarkPaths
 from cloudlstm.benchmark.records import read_measurement, write_measurement
 from cloudlstm.benchmark.render import to_html, to_markdown
@@ -26,8 +27,8 @@ _MOST_ERROR = 300
 def run_benchmark(plan: BenchmarkPlan) -> BenchmarkResult:
     """Runs the cells that have not run yet, then writes the results.
 
-    A run that was interrupted or has failed runs again from the beginning, because a resumed run has no time that
-    counts. A failed run does not end the benchmark.
+    A run that was interrupted, has failed or was deleted runs again from the beginning, because a resumed run has no
+    time that counts. A failed run does not end the benchmark.
 
     Raises:
         RunBusyError: Another process works on a run of this benchmark.
@@ -36,9 +37,8 @@ def run_benchmark(plan: BenchmarkPlan) -> BenchmarkResult:
     storage.write_json(paths.matrix, plan.started.model_dump(mode="json"))
     paths.mark()
     for number, run in enumerate(plan.runs, 1):
-        known = read_measurement(paths, run.run_id)
         place = f"{number:>{len(str(len(plan.runs)))}}/{len(plan.runs)}  {run.run_id:<28}"
-        if known is not None and known.error is None:
+        if has_run(run.cell, paths.run(run.run_id), read_measurement(paths, run.run_id)):
             terminal.write_error(f"{place}  has run before\n")
             continue
         terminal.write_error(f"{place}  ")

@@ -34,15 +34,21 @@ def inputs_of(config: RunConfig) -> str | None:
     market = config.market
     if market.source == "yahoo" and market.end > dt.datetime.now(dt.UTC).date() - _STILL_OPEN:
         return None  # new bars may be there
+    return fingerprint([config.identity(), *inputs_outside(config), _code()])
+
+
+def inputs_outside(config: RunConfig) -> list[Any]:
+    """What a run reads besides its settings: names, sizes and etags of files of bars, the universe, the weights.
+
+    Raises:
+        CloudLSTMError: the universe, the files or the weights are not there.
+    """
     start = weights.source(config)
-    parts = [
-        config.identity(),
+    return [
         requested_tickers(config.universe),
-        _files(config) if market.source == "files" else os.environ.get(YAHOO_URL),
+        _files(config) if config.market.source == "files" else os.environ.get(YAHOO_URL),
         start.digest() if start else None,
-        _code(),
     ]
-    return fingerprint(parts)
 
 
 def _files(config: RunConfig) -> list[Any]:
