@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -80,6 +81,12 @@ def cpu_seconds(pid: int) -> float | None:
     return sum(spent) / os.sysconf("SC_CLK_TCK") + sum(cpu_seconds(int(child)) or 0.0 for child in children)
 
 
+def _version(name: str) -> str:
+    """The version of an imported package; the metadata of an editable install may be older than its code."""
+    found = getattr(sys.modules.get(name), "__version__", None)
+    return found if isinstance(found, str) else version(name)
+
+
 def main(work: Callable[[Task], Done | None], *packages: str) -> None:
     """Runs a contender's program.
 
@@ -103,5 +110,5 @@ def main(work: Callable[[Task], Done | None], *packages: str) -> None:
         work(warm)
     with Clock() as clock:
         done = work(task)
-    found = asdict(done or clock.done()) | {"versions": {name: version(name) for name in packages}}
+    found = asdict(done or clock.done()) | {"versions": {name: _version(name) for name in packages}}
     print(json.dumps(found), flush=True)

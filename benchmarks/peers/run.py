@@ -18,9 +18,7 @@ from typing import Any
 import machine
 from contenders import GROUPS
 from rounds import measure
-from tables import RESULTS, markdown, write_page
-
-ROUNDS = 3
+from tables import RESULTS, ROUNDS, markdown, write_page
 
 
 def measured(name: str, size: int, rounds: int, folder: Path) -> dict[str, Any]:

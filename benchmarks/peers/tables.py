@@ -15,6 +15,12 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
+ROUNDS = 3
+"""Timed rounds of a table that may be quoted."""
+
+BUSY_LOAD = 2.0
+"""A larger load by core shows that other programs ran: the contenders alone keep each core busy, and little more."""
+
 Document = dict[str, Any]
 
 
@@ -68,6 +74,19 @@ def caption(found: Document) -> str:
     )
 
 
+def warning(found: Document) -> str:
+    """Why the ratios of a group must not be quoted; empty for enough rounds of committed code on a quiet machine."""
+    load, cores = max(found["load_before"], found["load_after"]), found["machine"]["cores"]
+    reasons = []
+    if load > BUSY_LOAD * cores:
+        reasons.append(f"other programs kept the machine busy (a load of {load:.0f} on {cores} cores)")
+    if found["rounds"] < ROUNDS:
+        reasons.append(f"it has {found['rounds']} round{'s' * (found['rounds'] != 1)} instead of {ROUNDS}")
+    if found["commit"].endswith("+"):
+        reasons.append("the code had changes that were in no commit")
+    return f"**Do not quote this table:** {'; '.join(reasons)}." if reasons else ""
+
+
 def stored(name: str) -> Document:
     """The results of a group in the repository."""
     found: Document = json.loads((RESULTS / f"peers-{name}.json").read_text())
@@ -79,7 +98,8 @@ def page(text: str) -> str:
 
     def replaced(match: re.Match[str]) -> str:
         found = stored(match[1])
-        return f"<!-- {match[1]} -->\n{caption(found)}\n\n{markdown(found)}\n<!-- end -->"
+        body = "\n\n".join(each for each in (warning(found), caption(found), markdown(found)) if each)
+        return f"<!-- {match[1]} -->\n{body}\n<!-- end -->"
 
     return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", replaced, text, flags=re.DOTALL)
 

@@ -101,6 +101,16 @@ def test_tables_have_ratios_and_errors(peers: Path) -> None:
     assert len({line.count("|") for line in lines}) == 1
 
 
+def test_a_table_of_a_busy_machine_says_that_it_must_not_be_quoted(peers: Path) -> None:
+    from tables import warning
+
+    quiet = {"machine": {"cores": 2}, "load_before": 0.3, "load_after": 2.4, "rounds": 3, "commit": "1234567"}
+    assert warning(quiet) == ""
+    assert "a load of 11 on 2 cores" in warning(quiet | {"load_before": 11.2})
+    assert "it has 1 round instead of 3" in warning(quiet | {"rounds": 1})
+    assert "in no commit" in warning(quiet | {"commit": "1234567+"})
+
+
 def test_the_page_has_the_stored_results(peers: Path) -> None:
     from contenders import GROUPS
     from tables import PAGE, RESULTS, page
