@@ -192,7 +192,8 @@ def _choose(document: dict[str, Any], size: int, settings: RunConfig, known: Seq
         return
     if size > len(known):
         raise ConfigError(
-            f"tickers={size} is more than the source has: {len(known)}", hint=f"tickers={len(known)} at most"
+            f"tickers={size} is more than the source has: {len(known)}",
+            hint=f"tickers={len(known)} at most, or market.source=synthetic, which has as many as are asked for",
         )
     document["universe"] = {"tickers": list(known[:size]), "path": None, "exclude": []}
 
