@@ -74,6 +74,14 @@ def test_serial_shares_are_fitted_and_projected(paths: BenchmarkPaths) -> None:
     assert gpus.seconds == pytest.approx(training.one_s * (0.1 + 0.9 / (8 * factor)), rel=1e-3)
 
 
+def test_one_size_of_the_universe_gives_no_projection_of_the_data_steps() -> None:
+    """Else the fixed cost of a run would count for each ticker."""
+    matrix = Matrix(tickers=(6,), cores=(1, 2), workers=(), repeats=1)
+    result = build(make_benchmark(f"memory://{secrets.token_hex(6)}/runs", matrix))
+    assert result.fits
+    assert result.projections == ()
+
+
 def test_training_is_compared_with_one_core_by_devices(paths: BenchmarkPaths) -> None:
     """One worker without a limit uses both cores of this machine, as two workers do."""
     result = build(paths)
@@ -96,7 +104,7 @@ def test_spark_is_compared_with_one_process_with_and_without_its_start(paths: Be
 
 def test_the_page_of_one_machine_says_what_it_cannot_show(paths: BenchmarkPaths) -> None:
     text = " ".join(build(paths).caveats)
-    assert "no speed-up by distribution can be seen" in text
+    assert "what several machines bring cannot be seen here" in text
     assert "No real cluster and no GPU was measured" in text
     assert "computed, not measured" in text
 

@@ -38,7 +38,8 @@ def project(matrix: Matrix, cells: Sequence[CellResult], fits: Sequence[AmdahlFi
     for engine in ("spark", "local"):
         of_engine = [cell for cell in cells if (cell.kind, cell.engine) == ("data", engine)]
         timed = [cell for cell in of_engine if cell.seconds and cell.tickers]
-        if len({cell.cores for cell in timed}) > 1:
+        # With one size, what every run needs once could not be told from what each ticker needs.
+        if len({cell.cores for cell in timed}) > 1 and len({cell.tickers for cell in timed}) > 1:
             found += [_data(matrix, timed, nodes) for nodes in matrix.projected_nodes]
             break
     fit = next((each for each in fits if each.kind == "train"), None)
@@ -52,10 +53,7 @@ def _data(matrix: Matrix, cells: Sequence[CellResult], nodes: int) -> Projection
     sizes = np.array([float(cell.tickers or 1) for cell in cells])
     cores = np.array([float(cell.cores or 1) for cell in cells])
     seconds = np.array([cell.seconds.median for cell in cells if cell.seconds])
-    columns = [sizes, sizes / cores]
-    if len(set(sizes)) > 1:  # else the constant part cannot be told from the part by ticker
-        columns.append(np.ones_like(sizes))
-    serial, divided, constant = (*relative_fit(columns, seconds), 0.0)[:3]
+    serial, divided, constant = relative_fit([sizes, sizes / cores, np.ones_like(sizes)], seconds)
     tickers, number = matrix.projected_tickers, nodes * matrix.cores_per_node
     projected = constant + tickers * (serial + divided / number)
     inputs: dict[str, JsonValue] = {

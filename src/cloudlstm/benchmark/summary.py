@@ -122,8 +122,8 @@ def caveats(result: BenchmarkResult) -> Iterator[str]:
         )
     elif result.target == "local":
         yield (
-            f"All cells ran on one machine and shared {on}: no speed-up by distribution can be seen here. More workers "
-            "or processes than cores only show what dividing the work costs."
+            f"All cells ran on one machine and shared {on}: what several machines bring cannot be seen here. More "
+            "workers or processes than cores only show what dividing the work costs."
         )
     elif any(cell.engine == "local" and cell.kind == "data" for cell in result.cells):
         yield "The cells of the engine local ran on the launcher's machine, which differs from those of the target."
