@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from ordering import group_of, place_of
 
@@ -14,6 +15,9 @@ _SPARING = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", f'{_SPARING} -Dspark.executor.extraJavaOptions="{_SPARING}"')
 os.environ.setdefault("SPARK_DAEMON_JAVA_OPTS", _SPARING)
 
+
+settings.register_profile("any speed", deadline=None)  # a busy machine takes longer for one example
+settings.load_profile("any speed")
 
 pytest_plugins = ["emulator_fixtures", "cloud_fixtures"]
 

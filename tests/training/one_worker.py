@@ -27,8 +27,9 @@ def end_with_parent() -> None:
 
 def main() -> int:
     threading.Thread(target=end_with_parent, daemon=True).start()
-    from cloudlstm.training import loop, step
+    from cloudlstm.training import forecast_only, loop, step
 
+    forecast_only._MOST_WINDOWS = 0  # TensorFlow forecasts, also few windows
     if len(sys.argv) > 2:
         number, at_step = signal.Signals[sys.argv[2]], int(sys.argv[3])
         check = loop.require_finite

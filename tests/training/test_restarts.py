@@ -16,7 +16,7 @@ from cloudlstm.errors import DataError, JobError
 from cloudlstm.runs.environment import MOST_DEVICES
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.targets.local import target
+from cloudlstm.targets.local import job as local_job
 from training.runs import STEPS_PER_EPOCH, content, losses, make_default_run, manifest_of, trained, weights
 from training.submitted import carried_out, fault_time, log_of
 
@@ -76,7 +76,7 @@ def test_two_workers_train_the_same_network_as_one(undisturbed: RunPaths, undist
 def test_lost_workers_do_not_change_the_network(
     undisturbed_by_two: RunPaths, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target, "_STOPPED_S", 3.0)
+    monkeypatch.setattr(local_job, "_STOPPED_S", 3.0)
     random = np.random.default_rng(20261123)
     epochs = np.array([1, 4, 6, 9])
     steps = [int(step) for step in epochs * STEPS_PER_EPOCH + random.integers(1, STEPS_PER_EPOCH, 4)]
@@ -160,8 +160,8 @@ def test_a_permanent_error_fails_the_job_at_once(folder: Path) -> None:
 
 
 def test_a_single_worker_that_is_stopped_early_restarts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert target._STOPPED_S + target._STOPPED_GRACE_S < _LONGEST_WAIT_S > target._ENDING_S
-    monkeypatch.setattr(target, "_STOPPED_S", 2.0)
+    assert local_job._STOPPED_S + local_job._STOPPED_GRACE_S < _LONGEST_WAIT_S > local_job._ENDING_S
+    monkeypatch.setattr(local_job, "_STOPPED_S", 2.0)
     faults = [("0/worker-0", "SIGSTOP", "start", 0), ("1/worker-0", "SIGSTOP", "staging", 0)]
     faults += [(f"{number}/worker-0", "SIGKILL", "start", 0) for number in range(2, 9)]
     paths = make_default_run(folder, "stopped", **{"train.workers": 1, "train.max_restarts": 2})

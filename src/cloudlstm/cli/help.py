@@ -20,7 +20,7 @@ _EXAMPLES = {
     "runs": ("runs", "runs core6-1a2b core6-3c4d"),
     "predict": ("predict market.end=2026-11-20",),
     "benchmark": (
-        "benchmark market.source=synthetic tickers=6,100 workers=1,2 repeats=3",
+        "benchmark market.source=synthetic tickers=6,100 workers=1,2",
         "benchmark --config=examples/benchmark.toml --dry-run",
     ),
 }

@@ -173,7 +173,7 @@ def verdicts(shard: Shard) -> list[list[int]]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=seeds, shift=st.integers(-6, 6), shares=st.integers(0, 5))
 def test_results_do_not_depend_on_the_units_of_prices_and_shares(seed, shift, shares):
     shard, other = random_shard(seed), random_shard(seed)
@@ -184,7 +184,7 @@ def test_results_do_not_depend_on_the_units_of_prices_and_shares(seed, shift, sh
     assert Counter(map(len, verdicts(shard))) == Counter(map(len, verdicts(other)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=seeds, cut=st.integers(1, N - 1))
 def test_the_result_for_a_bar_needs_no_later_bar(seed, cut):
     whole = random_shard(seed)
@@ -195,7 +195,7 @@ def test_the_result_for_a_bar_needs_no_later_bar(seed, cut):
     assert verdicts(part) == first
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ratio=st.sampled_from([1.25, 4 / 3, 1.5, 2.0, 3.0, 7.0, 20.0]), noise=st.floats(-0.1, 0.1), up=st.booleans())
 def test_adj_close_shows_simple_ratios_only(ratio, noise, up):
     split = np.log(ratio) * (1 if up else -1)

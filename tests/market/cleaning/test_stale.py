@@ -87,7 +87,7 @@ def test_zeros_for_a_day_without_a_trade_have_their_own_reason_and_are_filled():
     assert cleaned(traded).quarantine["reason"].to_pylist() == ["missing_open"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.0, 1.0), cut=st.integers(1, N - 1))
 def test_staleness_counts_trailing_bars_of_the_ticker_only(seed, share, cut):
     random = np.random.default_rng(seed)
