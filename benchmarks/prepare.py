@@ -21,7 +21,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from memory import PeakMemory
 from pyarrow import csv
 
 from cloudlstm.config import RunConfig, parse
@@ -33,6 +32,7 @@ from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.local.java import find_java
+from cloudlstm.workers.memory import PeakMemory
 
 MEASURED = ("clean", "features", "sequences")
 
@@ -108,10 +108,10 @@ def main() -> None:
             by_step = ", ".join(f"{step} {done[step].seconds:.2f} s" for step in done)
             print(f"{rows:,} rows in {seconds:.2f} s = {rates[-1] / 1e6:.2f} M rows/s ({by_step})")
         facts = engine.facts()
-        with PeakMemory() as peak:  # in a separate run: reading /proc costs 10 % of a core
+        with PeakMemory(itself=True) as peak:  # in a separate run: reading /proc costs 10 % of a core
             prepare(engine, Path(folder), "watched", settings)
     print(f"median {statistics.median(rates) / 1e6:.2f} M rows/s over {', '.join(counted)}")
-    print(f"peak PSS of all processes {peak.bytes / 2**30:.2f} GiB")
+    print(f"peak PSS of all processes {(peak.bytes or 0) / 2**30:.2f} GiB")
     name, start = f"{facts['name']} ({facts['version']})", f"start {facts['start_s']:.1f} s (not counted)"
     print(f"engine {name}, {facts['cores']} cores, {start}")
 

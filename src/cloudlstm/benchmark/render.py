@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from cloudlstm.benchmark.charts import draw_all
 from cloudlstm.benchmark.document import BenchmarkResult
 from cloudlstm.benchmark.tables import Table, facts, tables
-from cloudlstm.errors import MissingExtraError
-from cloudlstm.report.html import FILTERS
+from cloudlstm.report.html import page_environment
 from cloudlstm.text.printable import printable
 
 
@@ -22,21 +21,8 @@ def to_html(result: BenchmarkResult) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the page needs {error.name}, which is not installed", hint="pip install 'cloudlstm[train]'"
-        ) from None
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(f"cloudlstm.{room}") for room in ("benchmark", "report")]),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    environment.filters |= FILTERS
+    environment = page_environment("the page", "benchmark", "report")
+    environment.finalize = lambda value: printable(value) if type(value) is str else value
     environment.globals |= {"plots": draw_all(result)}
     page: str = environment.get_template("benchmark.html.j2").render(
         result=result, tables=tables(result), facts=list(facts(result))

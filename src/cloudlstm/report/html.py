@@ -94,8 +94,12 @@ class LongTable(Generic[T]):
     parts: list[TablePart[T]]
 
 
-def render(report: Report) -> str:
-    """The page for a report; equal reports give equal bytes.
+def page_environment(page: str, *rooms: str) -> Any:
+    """The jinja2 environment of a page, with FILTERS.
+
+    Args:
+        page: What needs it, for the error.
+        rooms: Rooms with a folder of templates; the first that has a template gives it.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -104,17 +108,27 @@ def render(report: Report) -> str:
         import jinja2
     except ImportError as error:
         raise MissingExtraError(
-            f"the report needs {error.name}, which is not installed", hint="pip install 'cloudlstm[train]'"
+            f"{page} needs {error.name}, which is not installed", hint="pip install 'cloudlstm[train]'"
         ) from None
-    report = Report.model_validate(_printable(report.model_dump()))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cloudlstm.report"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(f"cloudlstm.{room}") for room in rooms]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= FILTERS
+    return environment
+
+
+def render(report: Report) -> str:
+    """The page for a report; equal reports give equal bytes.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    environment = page_environment("the report", "report")
+    report = Report.model_validate(_printable(report.model_dump()))
     environment.globals |= {
         "report": report,
         "plots": charts.draw_all(report),

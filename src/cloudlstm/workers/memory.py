@@ -1,4 +1,4 @@
-"""Peak memory of the child processes of this process, by their proportional set size.
+"""Peak memory of the child processes of this process, and of itself if asked for, by their proportional set size.
 
 PSS counts memory that processes share once. Reading it takes a few milliseconds a process, so the pause between two
 samples grows with it, and sampling takes less than 3 % of a core.
@@ -20,11 +20,15 @@ _PAUSE_BY_COST = 40.0
 class PeakMemory:
     """Watches all descendants of this process while the block runs.
 
+    Args:
+        itself: Whether this process counts, too.
+
     Attributes:
         bytes: The largest sum of their PSS; None if there were none, or the system does not tell.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, itself: bool = False) -> None:
+        self._itself = itself
         self.bytes: int | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="peak-memory", daemon=True)
@@ -43,7 +47,8 @@ class PeakMemory:
         pause_s = _LEAST_PAUSE_S
         while not self._stop.wait(pause_s):
             began = time.thread_time()
-            if found := sum(map(_pss_bytes, _descendants(os.getpid()))):
+            processes = [*([os.getpid()] if self._itself else []), *_descendants(os.getpid())]
+            if found := sum(map(_pss_bytes, processes)):
                 self.bytes = max(self.bytes or 0, found)
             pause_s = max(_LEAST_PAUSE_S, _PAUSE_BY_COST * (time.thread_time() - began))
 
