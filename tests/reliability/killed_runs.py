@@ -83,11 +83,23 @@ def kill(*pids: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def processes_end(run: str) -> bool:
-    """True if every process with the run on its command line ends within a minute."""
+def environment(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+    return ""
+
+
+def processes_end(run: str, temporary: Path | None = None) -> bool:
+    """True if the processes of a run end within a minute.
+
+    Args:
+        run: A part of the command lines of its launcher, its driver and its JVM.
+        temporary: The temporary folder of its processes. Python workers of Spark are known by nothing else.
+    """
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if not any(run in command(int(entry.name)) for entry in Path("/proc").glob("[0-9]*")):
+        pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+        if not any(run in command(pid) or (temporary and f"TMPDIR={temporary}" in environment(pid)) for pid in pids):
             return True
         time.sleep(0.1)
     return False

@@ -54,7 +54,7 @@ def kill_submit(chain: Chain, server: SwitchableFaultProxy, config: Path, step: 
         verify_manifest_objects(chain.run)
         kill({"submit": launcher.pid, "driver": driver, "java": java}[victim])
         chain.output.append(wait_for_exit(launcher))
-        chain.jobs_ended.append(processes_end(chain.run))
+        chain.jobs_ended.append(processes_end(chain.run, chain.temporary))
         stall.released.set()  # the write arrives after the death of its writer
         chain.manifests.append(verify_manifest_objects(chain.run))
         chain.left_meanwhile += [path.name for path in chain.temporary.iterdir()]
