@@ -36,11 +36,13 @@ format: $(READY) ## Fix style and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY) ## Write docs/configuration.md, docs/report.schema.json and the tables of Terraform and prices
+docs: $(READY) ## Write docs/configuration.md, the JSON schemas and the tables of Terraform and prices
 	$(BIN)/python -m cloudlstm.config.reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
 	$(BIN)/python -m cloudlstm.report.schema > docs/report.schema.json.new
 	mv docs/report.schema.json.new docs/report.schema.json
+	$(BIN)/python -m cloudlstm.benchmark.document > docs/benchmark.schema.json.new
+	mv docs/benchmark.schema.json.new docs/benchmark.schema.json
 	$(BIN)/python docs/tables.py
 
 images: $(READY) ## Draw the pictures of the README: make images REPORT=runs/<run id>/report/report.json BENCHMARK=…/benchmark.json

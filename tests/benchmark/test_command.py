@@ -146,6 +146,25 @@ def test_a_changed_byte_takes_the_time_of_its_cell(
         assert "does not have the checksum" in text
 
 
+def test_the_same_command_makes_a_refused_run_anew(
+    paths: BenchmarkPaths, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (refused,) = [cell["refused"] for cell in storage.read_json(paths.result("json"))["cells"] if cell["refused"]]
+    assert refused == [SPARK.run_id(1)]
+    assert main(words) == 0
+    assert capsys.readouterr().err.count("has run before") == 2
+    assert states(paths)[SPARK.name] == ("equal", None)
+
+
+def test_commands_on_runs_say_where_a_benchmark_is_shown(
+    paths: BenchmarkPaths, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", paths.name, f"--root={folder / 'runs'}"]) == 2
+    shown = capsys.readouterr().err
+    assert f"{paths.name} is a benchmark, not a run" in shown
+    assert f"cloudlstm report {paths.name}" in shown
+
+
 def test_a_benchmark_is_deleted_with_its_runs(
     paths: BenchmarkPaths, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def test_an_empty_axis_measures_nothing_of_it() -> None:
         ({"tickers": "six"}, "tickers[1] must be a whole number"),
         ({"repeats": 0}, "repeats must be at least 1"),
         ({"cores": [0]}, "cores[1] must be at least 1"),
+        ({"tickers": "", "cores": []}, "tickers is empty"),
     ],
 )
 def test_a_problem_names_the_key_and_what_it_accepts(values: dict[str, object], found: str) -> None:
@@ -78,7 +79,11 @@ def test_all_problems_are_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("matrix", "found"),
-    [(Matrix(engines=("cluster",)), "no cluster"), (Matrix(engines=(), workers=()), "measures nothing")],
+    [
+        (Matrix(engines=("cluster",)), "no cluster"),
+        (Matrix(engines=(), workers=()), "measures nothing"),
+        (Matrix(train_cores=(1, 9)), "train_cores=9: this machine has 2 cores"),
+    ],
 )
 def test_a_matrix_that_cannot_be_measured_is_refused(matrix: Matrix, found: str) -> None:
     with pytest.raises(ConfigError, match=found):

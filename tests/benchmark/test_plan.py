@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudlstm.benchmark.matrix import Matrix, parse_matrix
-from cloudlstm.cli.benchmark_plan import BenchmarkPlan, CellRun, make_benchmark_plan
+from cloudlstm.cli.benchmark_plan import BenchmarkPlan, CellRun, make_benchmark_plan, read_settings
 from cloudlstm.cli.plans import config_of
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import ConfigError
@@ -40,6 +40,18 @@ def test_cells_differ_only_in_what_runs_them(tmp_path: Path) -> None:
         assert common.train.model_copy(update={"workers": None}) == SYNTHETIC.train
     assert [each.get("job") for each in runs["data-6-local-1-r1"].plan.requests][2:] == ["prepare"]
     assert [each.get("job") for each in runs["train-6-workers-1-r1"].plan.requests][2:] == ["prepare", "train"]
+
+
+def test_words_of_the_matrix_may_be_written_as_in_the_file() -> None:
+    settings, matrix = read_settings(None, ["benchmark.tickers=6,100", "repeats=1", "train.epochs=2"])
+    assert (matrix.tickers, matrix.repeats, settings.train.epochs) == ((6, 100), 1, 2)
+
+
+@pytest.mark.parametrize(("word", "instead"), [("prepare.engine=spark", "engines="), ("train.workers=2", "workers=")])
+def test_a_setting_that_each_cell_sets_is_refused(word: str, instead: str) -> None:
+    with pytest.raises(ConfigError, match="has no effect") as caught:
+        read_settings(None, [word])
+    assert instead in str(caught.value.hint)
 
 
 def test_the_cells_alternate(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from benchmark.folders import make_benchmark, make_run, predictions, seconds_of
 from cloudlstm import storage
 from cloudlstm.benchmark.build import build
-from cloudlstm.benchmark.document import BenchmarkResult, CellResult, Measurement
+from cloudlstm.benchmark.document import BenchmarkResult, CellResult, Measurement, json_schema
 from cloudlstm.benchmark.matrix import Cell, Matrix
 from cloudlstm.benchmark.observe import has_run
 from cloudlstm.benchmark.paths import BenchmarkPaths
@@ -82,6 +84,21 @@ def test_one_size_of_the_universe_gives_no_projection_of_the_data_steps() -> Non
     assert result.projections == ()
 
 
+def test_work_that_more_cores_make_no_faster_has_no_projection_and_no_winner() -> None:
+    """Then the price of more nodes would buy nothing, and the times of the cells overlap."""
+    matrix = Matrix(tickers=(6, 100), cores=(1, 2), workers=(1, 2), repeats=2)
+    paths = make_benchmark(f"memory://{secrets.token_hex(6)}/runs", matrix, lambda cell: float(cell.tickers or 6))
+    result = build(paths)
+    assert not any(each.subject.startswith("data steps") for each in result.projections)
+    assert any("The data steps have no projection" in text for text in result.caveats)
+    (data,) = [text for text in result.headlines if text.startswith("Data steps, 6 tickers: ")]
+    assert "overlap with it" in data
+    assert "times as fast" not in data
+    training = [text for text in result.headlines if text.startswith("Training: ")]
+    assert training
+    assert all("as fast as each other" in text for text in training)
+
+
 def test_training_is_compared_with_one_core_by_devices(paths: BenchmarkPaths) -> None:
     """One worker without a limit uses both cores of this machine, as two workers do."""
     result = build(paths)
@@ -104,7 +121,7 @@ def test_spark_is_compared_with_one_process_with_and_without_its_start(paths: Be
 
 def test_the_page_of_one_machine_says_what_it_cannot_show(paths: BenchmarkPaths) -> None:
     text = " ".join(build(paths).caveats)
-    assert "what several machines bring cannot be seen here" in text
+    assert "no speed-up by distribution over machines can be seen" in text
     assert "No real cluster and no GPU was measured" in text
     assert "computed, not measured" in text
 
@@ -181,6 +198,8 @@ def assert_only_refused(result: BenchmarkResult, cell: Cell) -> None:
     assert refused[0].speed_up is None
     assert refused[0].reason
     assert cell.run_id(2) in refused[0].reason
+    assert refused[0].refused == (cell.run_id(2),)
+    assert len(refused[0].runs) == 2
     assert any(text.startswith(f"{cell.name} is unequal: ") for text in result.headlines)
     assert not result.complete
 
@@ -258,6 +277,13 @@ def test_trainings_without_a_time_have_no_serial_share() -> None:
             facts = dict(train.facts) | {"training_seconds": 0.0, "windows_per_s": None}
             Manifest("train", train.fingerprint, train.objects, train.seconds, facts, began=train.began).save(run)
     assert {fit.kind for fit in build(paths).fits} == {"data"}
+
+
+def test_the_document_has_the_schema_in_docs(paths: BenchmarkPaths) -> None:
+    """`make docs` writes it."""
+    schema = json.loads((Path(__file__).parents[2] / "docs/benchmark.schema.json").read_text(encoding="utf-8"))
+    assert json_schema() == schema
+    jsonschema.Draft202012Validator(schema).validate(json.loads(build(paths).model_dump_json()))
 
 
 def test_the_document_can_be_read_back(paths: BenchmarkPaths) -> None:

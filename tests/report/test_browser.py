@@ -1,21 +1,26 @@
-"""The report in a real browser: nothing overflows at the width of a phone or a desk, in light and dark mode."""
+"""The pages of reports and benchmarks in a real browser: nothing overflows on a phone or a desk, light and dark."""
 
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from html import unescape
 
 import pytest
 
+from benchmark.folders import make_benchmark
+from cloudlstm.benchmark.build import build
+from cloudlstm.benchmark.matrix import Matrix
+from cloudlstm.benchmark.render import to_html
 from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS
 from evaluation.samples import make_extreme_forecasts, make_forecasts, report_of
 from report.test_hostile_names import MARKUP, VERY_LONG, named, steps_with
 from requirements import without
 
-WIDTHS, PAGES = (390, 1280), ("normal", "extreme", "names")
+WIDTHS, PAGES = (390, 1280), ("normal", "extreme", "names", "benchmark")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 # Measures the page after layout and posts the result to the parent document.
@@ -82,8 +87,11 @@ def pages(tmp_path_factory):
     }
     names = (*VERY_LONG, *MARKUP)
     reports["names"] = report_of(named(names), steps=steps_with(names))
-    for name, report in reports.items():
-        page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html.render(report))
+    texts = {name: html.render(report) for name, report in reports.items()}
+    matrix = Matrix(tickers=(6, 100, 1_000), cores=(1, 2, 4), workers=(1, 2, 4), repeats=2)
+    texts["benchmark"] = to_html(build(make_benchmark(f"memory://{secrets.token_hex(6)}/runs", matrix)))
+    for name, text in texts.items():
+        page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
         (folder / f"{name}.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
     return folder
 
@@ -123,6 +131,6 @@ def test_nothing_overflows(measured, name, width):
     assert found["table"] <= 960  # a wider one scrolls even on a desk
     assert found["tallest"] <= 320
     assert found["out"] == []
-    assert found["shown"] == len(CHARTS)  # each at one of its two widths
+    assert found["shown"] == (3 if name == "benchmark" else len(CHARTS))  # each at one of its two widths
     assert found["smallest"] >= 12
     assert found["ground"] == ("rgb(15, 20, 25)" if dark else "rgb(247, 248, 250)")

@@ -34,9 +34,20 @@ class _Cell:
 
     cell: Cell
     runs: list[Measurement] = field(default_factory=list)
-    observed: list[Observation] = field(default_factory=list)
-    state: CellState = "missing"
+    by_run: dict[str, Observation] = field(default_factory=dict)
+    state: CellState = "equal"
     reason: str = ""
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def observed(self) -> list[Observation]:
+        """What is known of its runs that ended well."""
+        return list(self.by_run.values())
+
+    def does_not_count(self, state: CellState, reason: str) -> None:
+        """Notes why the cell does not count; the first reason stays."""
+        if self.state == "equal":
+            self.state, self.reason = state, reason
 
 
 def build(paths: BenchmarkPaths) -> BenchmarkResult:
@@ -72,25 +83,26 @@ def build(paths: BenchmarkPaths) -> BenchmarkResult:
 
 
 def _read(paths: BenchmarkPaths, cell: Cell, started: Started) -> _Cell:
-    """A cell with its runs; a run that failed or is missing decides the state of the cell."""
+    """A cell with its runs; the first run that failed, is missing or cannot be read decides the state of the cell."""
     found = _Cell(cell)
     for repeat in range(1, started.matrix.repeats + 1):
         run_id = cell.run_id(repeat)
         measured = read_measurement(paths, run_id)
         if measured is None:
-            found.state, found.reason = "missing", found.reason or f"run {run_id} has not ended"
-            return found
+            found.does_not_count("missing", f"run {run_id} has not ended")
+            continue
         found.runs.append(measured)
         if measured.error is not None:
-            found.state, found.reason = "failed", measured.error
-            return found
+            found.does_not_count("failed", measured.error)
+            continue
         observed, problem = try_observe(cell, paths.run(run_id), started.source_bytes)
-        if observed is None:
-            deleted = not has_run(cell, paths.run(run_id), measured)
-            found.state, found.reason = "missing" if deleted else "unequal", problem
-            return found
-        found.observed.append(observed)
-    found.state = "equal"
+        if observed is not None:
+            found.by_run[run_id] = observed
+        elif has_run(cell, paths.run(run_id), measured):
+            found.does_not_count("unequal", problem)
+            found.refused.append(run_id)
+        else:
+            found.does_not_count("missing", problem)
     return found
 
 
@@ -100,8 +112,7 @@ def _check(paths: BenchmarkPaths, found: Sequence[_Cell], matrix: Matrix) -> lis
     refused: dict[str, str] = {}
     groups: dict[tuple[str, int | None], list[tuple[str, Observation]]] = defaultdict(list)
     for each in found:
-        for run, observed in zip(each.runs, each.observed, strict=False):
-            groups[each.cell.kind, each.cell.tickers].append((run.run, observed))
+        groups[each.cell.kind, each.cell.tickers] += each.by_run.items()
     for (kind, tickers), runs in groups.items():
         subject = size_of(tickers)
         if kind == "data":
@@ -114,9 +125,9 @@ def _check(paths: BenchmarkPaths, found: Sequence[_Cell], matrix: Matrix) -> lis
             checks += two
         refused |= unequal
     for each in found:
-        bad = next((run.run for run in each.runs if run.run in refused), None)
-        if bad is not None and each.state == "equal":
-            each.state, each.reason = "unequal", f"run {bad}: {refused[bad]}"
+        for bad in refused.keys() & each.by_run.keys():
+            each.refused.append(bad)
+            each.does_not_count("unequal", f"run {bad}: {refused[bad]}")
     return checks
 
 
@@ -141,6 +152,7 @@ def _result(each: _Cell, found: Sequence[_Cell]) -> CellResult:
         device=next((one.device for one in observed), None),
         state=each.state,
         reason=each.reason or None,
+        refused=tuple(sorted(each.refused)),
         runs=tuple(each.runs),
         rows=observed[0].rows if observed else None,
         seconds=seconds,

@@ -1,19 +1,26 @@
-"""Typed models of benchmark.json. Null is a value that is unknown, and there is no NaN."""
+"""Typed models of benchmark.json. Null is a value that is unknown, and there is no NaN.
+
+`python -m cloudlstm.benchmark.document` prints the JSON schema.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
 from cloudlstm.benchmark.matrix import Engine, Matrix
 from cloudlstm.evaluation.rows import NonNegative, Number, Row, Share
 from cloudlstm.report.run_models import Machine
+from cloudlstm.report.schema import print_schema, schema_of
 
 SCHEMA_VERSION = 1
 
 FORMULA = "T(n) = T(1) (s + (1 - s) / n)"
 """Amdahl's law: T(n) are the seconds on n processes, s is the share of the work that is not divided."""
+
+DATA_FORMULA = "T(t, n) = a + t (b + c / n), t tickers, n = nodes x cores of a node"
+"""A constant part, a part by ticker that is not divided, and one that is; fitted to all cells of an engine."""
 
 CellState = Literal["equal", "unequal", "failed", "missing"]
 """`equal`: its times count. `unequal`: its results differ from those of the others. `missing`: one of its runs has not
@@ -74,6 +81,9 @@ class CellResult(Row):
     device: str | None = Field(description="Kind of the devices, such as CPU or GPU; null for data cells")
     state: CellState
     reason: str | None = Field(description="Why it does not count")
+    refused: tuple[str, ...] = Field(
+        description="Its runs whose results are damaged or unequal; the same benchmark again makes them anew"
+    )
     runs: tuple[Measurement, ...]
     rows: int | None = Field(description="Bars of data cells, windows of training cells")
     seconds: Spread | None = Field(description="Work: the data steps, or the steps of the optimiser")
@@ -161,3 +171,12 @@ class BenchmarkResult(Row):
     def complete(self) -> bool:
         """True if every cell has run and its results are equal."""
         return all(cell.state == "equal" for cell in self.cells)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of benchmark.json."""
+    return schema_of(BenchmarkResult, "benchmark", SCHEMA_VERSION)
+
+
+if __name__ == "__main__":
+    print_schema(json_schema())

@@ -103,6 +103,9 @@ def parse_matrix(values: Mapping[str, Any]) -> Matrix:
     Raises:
         ConfigError: There are problems; the message lists all of them.
     """
+    empty = [key for key in ("tickers", "cores") if values.get(key) in ("", [], ())]
+    if empty:
+        raise ConfigError.of([f"{key} is empty; leave it out for its usual values" for key in empty])
     try:
         return Matrix.model_validate(dict(values))
     except ValidationError as error:
@@ -132,12 +135,15 @@ def resolved(matrix: Matrix, *, here: int, on_target: bool) -> Matrix:
         on_target: Whether the benchmark has a cloud target.
 
     Raises:
-        ConfigError: It asks for a cluster without a target, or for nothing at all.
+        ConfigError: It asks for a cluster without a target, for more cores than there are, or for nothing at all.
     """
     usual: tuple[Engine, ...] = ("local", "cluster") if on_target else ("local", "spark")
     engines = usual if matrix.engines is None else matrix.engines
     if "cluster" in engines and not on_target:
         raise ConfigError("engines: there is no cluster on this machine", hint="--target=…, or engines=local,spark")
+    too_many = [each for each in matrix.train_cores or () if each > here]
+    if too_many:
+        raise ConfigError(f"train_cores={too_many[0]}: this machine has {here} cores", hint="fewer, or leave it out")
     workers = (1, 2) if matrix.workers is None else matrix.workers
     if not engines and not workers:
         raise ConfigError("the benchmark measures nothing: engines and workers are empty", hint="leave out one of them")

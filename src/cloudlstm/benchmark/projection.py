@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from pydantic import JsonValue
 
-from cloudlstm.benchmark.document import AmdahlFit, CellResult, Projection
+from cloudlstm.benchmark.document import DATA_FORMULA, AmdahlFit, CellResult, Projection
 from cloudlstm.benchmark.matrix import Matrix
 from cloudlstm.benchmark.scaling import relative_fit, seconds_at
 from cloudlstm.costs.prices import prices
@@ -19,9 +19,6 @@ _SPARK_NODES = (("aws", "m6i.xlarge"), ("gcp", "n2-standard-4"))
 """Spark nodes with four cores, as the Terraform roots start them by default."""
 _GPU_TRAINERS = (("aws", "g5.xlarge"), ("gcp", "g2-standard-4"))
 """Trainers with one GPU, whose price includes it."""
-
-DATA_FORMULA = "T(t, n) = a + t (b + c / n), t tickers, n = nodes x cores of a node"
-"""A constant part, a part by ticker that is not divided, and one that is; fitted to all cells of an engine."""
 
 TRAINING_FORMULA = "T(n) = T(1) (s + (1 - s) / (n g)), g = windows/s of a GPU / windows/s of one device"
 
@@ -40,7 +37,8 @@ def project(matrix: Matrix, cells: Sequence[CellResult], fits: Sequence[AmdahlFi
         timed = [cell for cell in of_engine if cell.seconds and cell.tickers]
         # With one size, what every run needs once could not be told from what each ticker needs.
         if len({cell.cores for cell in timed}) > 1 and len({cell.tickers for cell in timed}) > 1:
-            found += [_data(matrix, timed, nodes) for nodes in matrix.projected_nodes]
+            made = [_data(matrix, timed, nodes) for nodes in matrix.projected_nodes]
+            found += [each for each in made if each is not None]
             break
     fit = next((each for each in fits if each.kind == "train"), None)
     windows = next((cell.rows for cell in cells if cell.kind == "train" and cell.rows), None)
@@ -49,11 +47,14 @@ def project(matrix: Matrix, cells: Sequence[CellResult], fits: Sequence[AmdahlFi
     return found
 
 
-def _data(matrix: Matrix, cells: Sequence[CellResult], nodes: int) -> Projection:
+def _data(matrix: Matrix, cells: Sequence[CellResult], nodes: int) -> Projection | None:
+    """The data steps on some nodes; None if more cores made no cell faster, since more nodes then bring nothing."""
     sizes = np.array([float(cell.tickers or 1) for cell in cells])
     cores = np.array([float(cell.cores or 1) for cell in cells])
     seconds = np.array([cell.seconds.median for cell in cells if cell.seconds])
     serial, divided, constant = relative_fit([sizes, sizes / cores, np.ones_like(sizes)], seconds)
+    if divided <= 0.0:
+        return None
     tickers, number = matrix.projected_tickers, nodes * matrix.cores_per_node
     projected = constant + tickers * (serial + divided / number)
     inputs: dict[str, JsonValue] = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from cloudlstm.benchmark.document import AgainstOneProcess, BenchmarkResult, CellResult
+from cloudlstm.benchmark.document import DATA_FORMULA, AgainstOneProcess, BenchmarkResult, CellResult
 from cloudlstm.text.numbers import counted, duration
 
 _MOST_REFUSED = 20
@@ -63,11 +63,27 @@ def _fastest(result: BenchmarkResult) -> Iterator[str]:
         if len(timed) < 2:
             continue
         best = min(timed, key=lambda cell: cell.seconds.median if cell.seconds else 0.0)
-        faster = f", {best.speed_up:.2f} times as fast as one process" if best.speed_up and best.speed_up > 1.0 else ""
-        yield (
-            f"Data steps, {size_of(tickers)}: {cell_label(best)} {'is' if best.cores == 1 else 'are'} the fastest with "
-            f"{duration(best.seconds.median if best.seconds else None)}{faster}."
-        )
+        as_fast = [cell for cell in timed if cell is best or not _differ(cell, best)]
+        one = next((cell for cell in timed if (cell.engine, cell.cores) == ("local", 1)), None)
+        faster = ""
+        if best.speed_up and one is not None and _differ(best, one):
+            faster = f", {best.speed_up:.2f} times as fast as one process"
+        median = duration(best.seconds.median if best.seconds else None)
+        verb = "is" if best.cores == 1 else "are"
+        others = [cell_label(cell) for cell in as_fast if cell is not best]
+        overlap = f" The times of {_listed(others)} overlap with it." if others else ""
+        yield f"Data steps, {size_of(tickers)}: {cell_label(best)} {verb} the fastest with {median}{faster}.{overlap}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Texts as in a sentence."""
+    return texts[0] if len(texts) == 1 else f"{'; '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _differ(cell: CellResult, other: CellResult) -> bool:
+    """True if the times of the runs of two cells do not overlap."""
+    one, two = cell.seconds, other.seconds
+    return one is not None and two is not None and (one.largest < two.least or two.largest < one.least)
 
 
 def _spark(result: BenchmarkResult) -> Iterator[str]:
@@ -97,7 +113,12 @@ def _place(row: AgainstOneProcess) -> str:
 def _training(result: BenchmarkResult) -> Iterator[str]:
     cells = [cell for cell in result.cells if cell.kind == "train"]
     for cell in cells[1:]:
-        if cell.speed_up is not None:
+        if cell.speed_up is not None and not _differ(cell, cells[0]):
+            yield (
+                f"Training: {cell_label(cell)} and {cell_label(cells[0])} are as fast as each other: their times "
+                "overlap."
+            )
+        elif cell.speed_up is not None:
             rmse = f"; RMSE ${cell.scores.rmse_price:.4f}" if cell.scores and cell.scores.rmse_price is not None else ""
             verb = "is" if cell.workers == 1 else "are"
             yield (
@@ -117,13 +138,15 @@ def caveats(result: BenchmarkResult) -> Iterator[str]:
     on = f"its {counted(cores, 'core')}" if cores else "its cores"
     if result.emulated:
         yield (
-            f"The cloud was emulated on one machine, and all its machines shared {on}: no speed-up by distribution can "
-            "be seen here. Nothing was paid; the costs are the list prices of real machines for this time."
+            f"The cloud was emulated on one machine, and all its machines shared {on}: a speed-up here is that of more "
+            "cores of one machine, and no speed-up by distribution can be seen. Nothing was paid; the costs are the "
+            "list prices of real machines for this time."
         )
     elif result.target == "local":
         yield (
-            f"All cells ran on one machine and shared {on}: what several machines bring cannot be seen here. More "
-            "workers or processes than cores only show what dividing the work costs."
+            f"All cells ran on one machine and shared {on}: a speed-up here is that of more cores, and no speed-up by "
+            "distribution over machines can be seen. More workers or processes than cores only show what dividing the "
+            "work costs."
         )
     elif any(cell.engine == "local" and cell.kind == "data" for cell in result.cells):
         yield "The cells of the engine local ran on the launcher's machine, which differs from those of the target."
@@ -161,5 +184,11 @@ def caveats(result: BenchmarkResult) -> Iterator[str]:
         yield "No machine was paid by the hour, so the cells have no cost."
     if result.source == "synthetic":
         yield "The market is synthetic: its forecast errors say nothing about real prices."
+    data = [cell for cell in result.cells if cell.kind == "data" and cell.seconds]
+    if data and not any(each.formula == DATA_FORMULA for each in result.projections):
+        yield (
+            "The data steps have no projection: it needs two sizes of the universe, two numbers of cores, and work "
+            "that more cores made faster."
+        )
     if result.projections:
         yield "The projections are computed, not measured; start, network and idle time are not in them."

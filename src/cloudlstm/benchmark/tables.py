@@ -43,8 +43,8 @@ class Table:
 def tables(result: BenchmarkResult) -> list[Table]:
     """All tables of a benchmark that have rows."""
     found = [
-        _data(result), _training(result), _accuracy(result), _fits(result), _projections(result), _checks(result),
-        _steps(result, "data"), _steps(result, "train"),
+        _data(result), _training(result), _accuracy(result), _fits(result), _projections(result), _formulas(result),
+        _checks(result), _steps(result, "data"), _steps(result, "train"),
     ]  # fmt: skip
     return [table for table in found if table.rows]
 
@@ -204,16 +204,23 @@ def _fits(result: BenchmarkResult) -> Table:
 
 def _projections(result: BenchmarkResult) -> Table:
     rows = tuple(
-        (each.subject, duration(each.seconds), f"{each.speed_up:,.1f}", _costs(each), each.formula, inputs(each))
-        for each in result.projections
+        (each.subject, duration(each.seconds), f"{each.speed_up:,.1f}", _costs(each)) for each in result.projections
     )
-    columns = ("projected", "work", "speed-up", "list price", "formula", "inputs")
+    columns = ("projected", "work", "speed-up", "list price")
     return Table(
         "projection", "Projection",
         "This is a projection: these sizes were not run. Each time follows from a fitted serial share by the formula. "
         "It leaves out the start of machines, the network and idle time, and takes the speed of a core or a GPU as "
         "given in its inputs.",
         "", "Projected, not measured", columns, rows,
+    )  # fmt: skip
+
+
+def _formulas(result: BenchmarkResult) -> Table:
+    rows = tuple((each.subject, each.formula, inputs(each)) for each in result.projections)
+    return Table(
+        "formulas", "How it was projected", "", "", "Formula and inputs of each projection",
+        ("projected", "formula", "inputs"), rows,
     )  # fmt: skip
 
 

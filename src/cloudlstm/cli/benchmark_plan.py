@@ -27,6 +27,15 @@ from cloudlstm.workers.child_environment import cores_here
 SECTION = "benchmark"
 """The table of the matrix in a TOML file."""
 
+_SET_BY_CELLS = {
+    "prepare.engine": "engines=local,spark",
+    "prepare.processes": "cores=1,2",
+    "prepare.reuse": "leave it out; trainings reuse what a cell has prepared",
+    "spark.master": "cores=1,2",
+    "train.workers": "workers=1,2",
+}
+"""Settings of the runs that cells set -> what to write instead. A file that submits read, too, may have them."""
+
 
 @dataclass(frozen=True, slots=True)
 class CellRun:
@@ -91,7 +100,8 @@ def limited(cores: int | None) -> Iterator[None]:
 def read_settings(config: str | None, words: Sequence[str]) -> tuple[RunConfig, Matrix]:
     """Reads the settings of the runs and the matrix.
 
-    A word with a dot before its equals sign is a setting of the runs, and so is `name`; the others are of the matrix.
+    A word with a dot before its equals sign is a setting of the runs, and so is `name`; the others are of the matrix,
+    and so are those that begin with `benchmark.`, as in the file.
 
     Args:
         config: A TOML file whose table `benchmark` is the matrix, or its storage URI.
@@ -100,7 +110,11 @@ def read_settings(config: str | None, words: Sequence[str]) -> tuple[RunConfig, 
     Raises:
         ConfigError: There are problems.
     """
+    words = [word.removeprefix(f"{SECTION}.") for word in words]
     of_runs = [word for word in words if _is_of_runs(word)]
+    for word in of_runs:
+        if axis := _SET_BY_CELLS.get(word.partition("=")[0]):
+            raise ConfigError(f"{word!r} has no effect: each cell of the benchmark sets it", hint=axis)
     document = read_document(config, of_runs)
     values: dict[str, Any] = document.pop(SECTION, {})
     if not isinstance(values, dict):

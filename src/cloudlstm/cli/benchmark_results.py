@@ -17,10 +17,7 @@ from cloudlstm.runs import documents
 from cloudlstm.text.numbers import DASH
 
 _SHOWN = ("data", "training", "accuracy", "scaling", "projection", "checks")
-"""Tables that are printed; the page and benchmark.json have the steps, too."""
-
-_FEWER = {"projection": ("formula", "inputs")}
-"""Columns that are too wide for a terminal."""
+"""Tables that are printed; the page and benchmark.json have the steps and the formulas, too."""
 
 
 def show_benchmark(paths: BenchmarkPaths, *, folder: str | None, to_open: bool, as_json: bool) -> int:
@@ -78,12 +75,11 @@ def show_result(paths: BenchmarkPaths, result: BenchmarkResult, *, as_json: bool
 
 def _print(out: Console, table: Table) -> None:
     print_line(out, f"\n{table.caption}", "bold")
-    shown = [i for i, name in enumerate(table.columns) if name not in _FEWER.get(table.name, ())]
     columns = [
-        Column(table.columns[i], len(table.columns) - place, text=not _is_number(table, i))
-        for place, i in enumerate(shown)
+        Column(name, len(table.columns) - place, text=not _is_number(table, place))
+        for place, name in enumerate(table.columns)
     ]
-    print_table(out, columns, [[row[i] for i in shown] for row in table.rows])
+    print_table(out, columns, table.rows)
 
 
 def _is_number(table: Table, column: int) -> bool:

@@ -14,6 +14,7 @@ from cloudlstm.benchmark.records import read_measurement, write_measurement
 from cloudlstm.benchmark.render import to_html, to_markdown
 from cloudlstm.cli import terminal
 from cloudlstm.cli.benchmark_plan import BenchmarkPlan, CellRun, limited
+from cloudlstm.cli.benchmark_results import read_result
 from cloudlstm.cli.submit import launch
 from cloudlstm.errors import CloudLSTMError, MissingExtraError, RunBusyError
 from cloudlstm.runs import deletion, folder
@@ -27,8 +28,8 @@ _MOST_ERROR = 300
 def run_benchmark(plan: BenchmarkPlan) -> BenchmarkResult:
     """Runs the cells that have not run yet, then writes the results.
 
-    A run that was interrupted, has failed or was deleted runs again from the beginning, because a resumed run has no
-    time that counts. A failed run does not end the benchmark.
+    A run that was interrupted, has failed, was deleted or was refused by an earlier check of the results runs again
+    from the beginning, because a resumed run has no time that counts. A failed run does not end the benchmark.
 
     Raises:
         RunBusyError: Another process works on a run of this benchmark.
@@ -36,9 +37,11 @@ def run_benchmark(plan: BenchmarkPlan) -> BenchmarkResult:
     paths = plan.paths
     storage.write_json(paths.matrix, plan.started.model_dump(mode="json"))
     paths.mark()
+    refused = _refused(paths)
     for number, run in enumerate(plan.runs, 1):
         place = f"{number:>{len(str(len(plan.runs)))}}/{len(plan.runs)}  {run.run_id:<28}"
-        if has_run(run.cell, paths.run(run.run_id), read_measurement(paths, run.run_id)):
+        ended = has_run(run.cell, paths.run(run.run_id), read_measurement(paths, run.run_id))
+        if ended and run.run_id not in refused:
             terminal.write_error(f"{place}  has run before\n")
             continue
         terminal.write_error(f"{place}  ")
@@ -47,6 +50,12 @@ def run_benchmark(plan: BenchmarkPlan) -> BenchmarkResult:
         said = seconds(measured.seconds) if measured.error is None else f"failed: {shortened(measured.error, 160)}"
         terminal.write_error(f"{said}\n")
     return write_results(paths)
+
+
+def _refused(paths: BenchmarkPaths) -> set[str]:
+    """The runs whose results were damaged or unequal when the results were written last."""
+    before = read_result(paths)
+    return {run for cell in before.cells for run in cell.refused} if before else set()
 
 
 def _measure(paths: BenchmarkPaths, run: CellRun) -> Measurement:

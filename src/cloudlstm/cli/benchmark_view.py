@@ -26,12 +26,8 @@ def carry_out(plan: BenchmarkPlan, again: str, *, as_json: bool) -> int:
         terminal.write_error(f"\nstopped; finished runs are kept\nto continue: {again}\n")
         return 130
     show_result(plan.paths, result, as_json=as_json)
-    if any(cell.state == "unequal" for cell in result.cells):
-        terminal.write_error(
-            f"unequal runs are kept; to make one anew: cloudlstm delete {plan.paths.cells}/RUN, and then\n"
-        )
     if not result.complete:
-        terminal.write_error(f"to run again what failed or is missing: {again}\n")
+        terminal.write_error(f"to run again what does not count: {again}\n")
     return 0 if result.complete else 1
 
 

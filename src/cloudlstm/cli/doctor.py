@@ -236,7 +236,12 @@ def _disk() -> str:
     from pathlib import Path
 
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home())
-    free = shutil.disk_usage(folder).free / 2**30
+    try:
+        free = shutil.disk_usage(folder).free / 2**30
+    except OSError as error:
+        raise MachineError(
+            f"the folder for the cache, {folder}, cannot be used: {error.strerror}", hint="set HOME or XDG_CACHE_HOME"
+        ) from None
     if free < _DISK_GIB:
         raise MachineError(
             f"{free:.1f} GiB free at {folder}", hint=f"free {_DISK_GIB} GiB, or set XDG_CACHE_HOME elsewhere"

@@ -149,4 +149,17 @@ def on_run(
     from cloudlstm.cli import find
 
     base, named = find.chosen_root(parse_text("root", root), parse_text("target", target)), parse_text("run", run)
-    return Deferred(lambda: view(find.find_run(base, named)))
+
+    def work() -> int:
+        try:
+            paths = find.find_run(base, named)
+        except UsageError:
+            if named and (benchmark := find.find_benchmark(base, named)):
+                raise UsageError(
+                    f"{benchmark.name} is a benchmark, not a run; its runs are in {benchmark.cells}",
+                    hint=f"cloudlstm report {benchmark.name}, or --root={benchmark.cells} for its runs",
+                ) from None
+            raise
+        return view(paths)
+
+    return Deferred(work)

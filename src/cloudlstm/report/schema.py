@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
@@ -31,12 +31,28 @@ def read_summary(paths: RunPaths) -> ReportSummary | None:
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of report.json, generated from the models."""
-    schema: dict[str, Any] = _without_titles(Report.model_json_schema(mode="serialization"), names=False)
+    return schema_of(Report, "report", SCHEMA_VERSION)
+
+
+def schema_of(model: type[BaseModel], name: str, version: int) -> dict[str, Any]:
+    """The JSON schema of a document that is written from a model.
+
+    Args:
+        model: The model of the whole document.
+        name: What the document is, in one word.
+        version: The version of its schema.
+    """
+    schema: dict[str, Any] = _without_titles(model.model_json_schema(mode="serialization"), names=False)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:cloudlstm:report:{SCHEMA_VERSION}",
-        "title": "cloudlstm report",
+        "$id": f"urn:cloudlstm:{name}:{version}",
+        "title": f"cloudlstm {name}",
     } | schema
+
+
+def print_schema(schema: dict[str, Any]) -> None:
+    """Prints a JSON schema."""
+    sys.stdout.write(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
 
 
 def _without_titles(value: Any, *, names: bool) -> Any:
@@ -53,4 +69,4 @@ def _without_titles(value: Any, *, names: bool) -> Any:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    print_schema(json_schema())

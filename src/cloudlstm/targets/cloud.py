@@ -63,10 +63,9 @@ class CloudTarget(Target):
         wait: bool = False,
         intervals: Intervals = INTERVALS,
     ) -> None:
-        self.name, self.config = config.name, config
+        self.name, self.config, self._wait, self._intervals = config.name, config, wait, intervals
         self.root: str | None = root_of(config)
         self.spark, self.group, self._account = spark, group, account
-        self._wait, self._intervals = wait, intervals
         self.workers = min(WORKERS, config.trainer_max)
         self._bundle = Bundle(
             config.bucket_uri,
@@ -129,6 +128,7 @@ class CloudTarget(Target):
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the request of a job: one to the Spark service, or those that scale the trainer group."""
+        preflight.engine(config)
         if job == "prepare":
             return {
                 "job": job,

