@@ -89,7 +89,9 @@ def _training_run(run: RunPaths, cell: Cell, seconds: float) -> None:
         write("predictions.parquet", predictions(noise), "predictions"),
     )
     facts = {"training_seconds": seconds, "windows_per_s": 10_000 / seconds, "replicas": devices_of(cell),
-             "validation_loss": 0.98}  # fmt: skip
+             "validation_loss": 0.98,
+             "phases": [{"phase": "connect", "seconds": 1.0}, {"phase": "compile", "seconds": 2.0},
+                        {"phase": "train", "seconds": seconds}, {"phase": "write", "seconds": 2.0}]}  # fmt: skip
     _save(run, "train", objects, seconds + 5.0, BEGAN + 6.0, facts)
     _save(run, "evaluate", (), 1.0, BEGAN + 12.0 + seconds, {})
     storage.write_json(run.report("report.json"), {"models": [_scores("naive", 2.0), _scores("lstm", 1.9)]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,12 +161,15 @@ def _engine_facts(manifest: Manifest) -> Mapping[str, Any]:
 
 
 def _before_training(paths: RunPaths, manifests: Mapping[str, Manifest]) -> float | None:
-    """Seconds from the end of the data steps, or from the launch, to the begin of training."""
+    """Seconds from the end of the data steps, or from the launch, to the first step of the optimiser."""
     owner = attempts.read_owner(paths, attempts.latest_attempt(paths))
     if owner is None:
         return None
     ends = [made.began + made.seconds for made in manifests.values() if made.step not in ("train", "evaluate")]
-    return max(manifests["train"].began - max([owner.started, *ends]), 0.0)
+    phases = manifests["train"].facts.get("phases") or []
+    before = itertools.takewhile(lambda phase: phase["phase"] != "train", phases)
+    first = manifests["train"].began + sum(phase["seconds"] for phase in before)
+    return max(first - max([owner.started, *ends]), 0.0)
 
 
 def _device(train: Manifest) -> str | None:
