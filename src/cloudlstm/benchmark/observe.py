@@ -168,7 +168,7 @@ def _before_training(paths: RunPaths, manifests: Mapping[str, Manifest]) -> floa
     ends = [made.began + made.seconds for made in manifests.values() if made.step not in ("train", "evaluate")]
     phases = manifests["train"].facts.get("phases") or []
     before = itertools.takewhile(lambda phase: phase["phase"] != "train", phases)
-    first = manifests["train"].began + sum(phase["seconds"] for phase in before)
+    first = manifests["train"].began + float(sum(phase["seconds"] for phase in before))
     return max(first - max([owner.started, *ends]), 0.0)
 
 
