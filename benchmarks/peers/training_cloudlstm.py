@@ -44,7 +44,7 @@ def work(task: Task) -> Done:
     devices = int(task.settings.get("devices", task.threads // workers))
     tickers = int(task.settings.get("tickers", TICKERS))
     made = training.prepared(tickers)
-    rate, _ = training.trained(task.output, made, "run", config(steps, workers, tickers), devices)
+    rate, _ = training.trained(task.output, made, "run", config(steps, workers, tickers), devices, task.threads)
     manifest = Manifest.load(RunPaths((task.output / "run").as_uri()), "train")
     [row] = manifest.of_kind("losses")
     np.save(task.output / "losses.npy", np.load(io.BytesIO(read_object(row))))
