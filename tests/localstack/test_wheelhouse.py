@@ -1,11 +1,15 @@
-"""A trainer machine without Python packages runs bootstrap/trainer.sh itself, and needs nothing but the bucket."""
+"""A trainer machine without Python packages runs bootstrap/trainer.sh itself, and needs nothing but the bucket.
+
+tests/targets/test_no_way_out.py does the same on both clouds with a whole run.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from localstack.cloud import Cloud
@@ -17,12 +21,13 @@ from cloudlstm.targets.bundle.package import Bundle, Part
 from emulator_fixtures import environment_of
 from on_emulators import require_network, until
 from python_archive import light_requirements, python_archive
-from trainer_groups import PYTHON, AwsTrainers, GcpTrainers, Trainers
+from trainer_groups import PYTHON, AwsTrainers, Trainers
 
 # Says where it runs. The first run fails, so that its unit starts it again.
 AGENT = """
 import os, sys, time
 from pathlib import Path
+from typing import Any
 import google.cloud.storage, boto3
 from cloudlstm import storage
 
@@ -34,12 +39,6 @@ facts = {"python": sys.executable, "base": sys.base_prefix, "packages": boto3.__
 storage.write_json(f"{os.environ['CLOUDLSTM_BUCKET_URI']}/alive/{os.environ['CLOUDLSTM_ADDRESS']}", facts)
 time.sleep(1000)
 """
-
-
-@pytest.fixture(params=["aws", "gcp"])
-def box(request: pytest.FixtureRequest) -> Cloud:
-    running: Cloud = request.getfixturevalue({"aws": "cloud", "gcp": "gcp"}[request.param])
-    return running
 
 
 @pytest.fixture(scope="session")
@@ -59,17 +58,12 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def trainers(box: Cloud, request: pytest.FixtureRequest) -> Iterator[Trainers]:
+def trainers(cloud: Cloud, client: Callable[[str], Any]) -> Iterator[Trainers]:
     """A trainer group whose image has no packages."""
-    target = box.make_target("bare", wheelhouse=True)
-    group: Trainers
-    if box.options.cloud == "aws":
-        group = AwsTrainers(request.getfixturevalue("client"), target)
-    else:
-        group = GcpTrainers(box.environment["STORAGE_EMULATOR_HOST"], target)
+    group = AwsTrainers(client, cloud.make_target("bare", wheelhouse=True))
     yield group
     group.scale(0)
-    until(lambda: not (box.control.state()["machines"] or group.instances), "all machines to go")
+    until(lambda: not (cloud.control.state()["machines"] or group.instances), "all machines to go")
 
 
 def sent(group: Trainers) -> Part:
@@ -77,16 +71,16 @@ def sent(group: Trainers) -> Part:
     return Bundle(group.bucket.uri, python=PYTHON, architecture="x86_64", accelerator="cpu")["wheelhouse"]
 
 
-def outside(box: Cloud) -> int:
+def outside(cloud: Cloud) -> int:
     """The bytes that machines have sent to and received from all that is not the bucket."""
-    ways = {name: networks for name, networks in box.control.state()["traffic"].items() if name != "storage"}
+    ways = {name: networks for name, networks in cloud.control.state()["traffic"].items() if name != "storage"}
     assert set(ways) == {"services"}
     return sum(ways["services"]["cloud"].values())
 
 
-def uploads(box: Cloud) -> int:
+def uploads(cloud: Cloud) -> int:
     """The bytes that this machine has sent into buckets."""
-    return int(box.control.state()["traffic"]["storage"]["machine"]["sent"])
+    return int(cloud.control.state()["traffic"]["storage"]["machine"]["sent"])
 
 
 def machine_logs(trainers: Trainers) -> list[str]:
@@ -95,21 +89,21 @@ def machine_logs(trainers: Trainers) -> list[str]:
     return [trainers.bucket.get(key).decode() for key in keys]
 
 
-def test_a_machine_installs_from_the_bucket_alone(box: Cloud, trainers: Trainers, light: None) -> None:
-    require_network(box)
-    with environment_of(box.environment):
-        before = uploads(box)
+def test_a_machine_installs_from_the_bucket_alone(cloud: Cloud, trainers: Trainers, light: None) -> None:
+    require_network(cloud)
+    with environment_of(cloud.environment):
+        before = uploads(cloud)
         part = sent(trainers)
         assert part.sent_bytes == storage.stat(part.uri).size_bytes
-        first = until(lambda: uploads(box) - before >= part.sent_bytes and uploads(box), "the count")
+        first = until(lambda: uploads(cloud) - before >= part.sent_bytes and uploads(cloud), "the count")
         assert sent(trainers).sent_bytes == 0
         time.sleep(0.5)  # until bytes would be counted
-        assert uploads(box) - first < 100_000, "a second submit sends it again"
-    before = outside(box)
+        assert uploads(cloud) - first < 100_000, "a second submit sends it again"
+    before = outside(cloud)
     trainers.assign(AGENT, deadline=time.time() + 1000, wheelhouse={"uri": part.uri, "sha256": part.sha256})
     trainers.scale(1)
     (facts,) = until(lambda: trainers.reports("alive/"), "the agent").values()
-    (machine,) = box.control.state()["machines"]
+    (machine,) = cloud.control.state()["machines"]
     root = Path(machine["log"]).parent / "root"
     base = root / "opt/cloudlstm"
     assert facts["python"] == f"{base}/venv/bin/python"
@@ -123,7 +117,7 @@ def test_a_machine_installs_from_the_bucket_alone(box: Cloud, trainers: Trainers
         "the agent ended: exit-code, exited 1",
     ]
     assert not (base / "wheelhouse/wheels").exists()
-    assert outside(box) == before, "it needs something besides the bucket"
+    assert outside(cloud) == before, "it needs something besides the bucket"
 
     trainers.scale(0)
     until(lambda: not Path(f"/proc/{facts['pid']}").exists(), "its agent to end")
@@ -132,5 +126,5 @@ def test_a_machine_installs_from_the_bucket_alone(box: Cloud, trainers: Trainers
     until(lambda: trainers.size == 0, "the machine to leave its group")
     log = until(lambda: [text for text in machine_logs(trainers) if "gives up" in text], "its log")[0]
     assert f"{part.uri} does not have the sha256 {'0' * 64} that was assigned" in log
-    until(lambda: outside(box) > before, "the count of its request")
-    assert box.control.state()["problems"] == []
+    until(lambda: outside(cloud) > before, "the count of its request")
+    assert cloud.control.state()["problems"] == []

@@ -68,9 +68,9 @@ def test_it_recovers_at_least_half_of_a_planted_signal(tmp_path: Path) -> None:
     assert lstm(run)["dm_p"] < 0.01
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_it_finds_no_signal_in_noise(tmp_path: Path, seed: int) -> None:
-    # A smaller market is harder: with less data, noise looks more like a signal. Three seeds test more than one
+    # A smaller market is harder: with less data, noise looks more like a signal. Two seeds test more than one
     # larger market.
     smaller = ("market.synthetic.tickers=16", "market.start=2015-01-01")
     run = trained(tmp_path, *smaller, f"market.synthetic.seed={seed}", f"train.seed={seed}")
