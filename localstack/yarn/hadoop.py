@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import secrets
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,35 @@ from localstack.processes import START_S, Process, tail
 
 HOST = "127.0.0.1"
 
+_ANSWERS = 1000
+"""Answers that stay alive; more than are sent at the same time."""
+
 _JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m")
+
+
+class KeptAnswers:
+    """A Python object that implements a Java interface, whose latest answers stay alive.
+
+    Py4J frees a Java object when Python no longer refers to it, for an answer at the same time as it sends the answer's
+    name. If the JVM learns first that the object is free, it finds null under that name.
+
+    Args:
+        instance: The object.
+    """
+
+    def __init__(self, instance: Any) -> None:
+        self.Java = instance.Java
+        self._instance, self._latest = instance, deque[Any](maxlen=_ANSWERS)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._instance, name)
+
+        def answer(*values: Any) -> Any:
+            found = method(*values)
+            self._latest.append(found)
+            return found
+
+        return answer if callable(method) else method
 
 
 class Hadoop:
@@ -82,8 +111,9 @@ class Hadoop:
         kind = self._java.lang.Class.forName(f"org.apache.hadoop.yarn.api.{name}")
         return self.yarn.util.Records.newRecord(kind)
 
-    def serve(self, protocol: str, instance: object, port: int = 0) -> Any:
+    def serve(self, protocol: str, instance: Any, port: int = 0) -> Any:
         """Serves a protocol, such as `ApplicationClientProtocol`, that a Python object implements."""
+        instance = KeptAnswers(instance)
         kind = self._java.lang.Class.forName(f"org.apache.hadoop.yarn.api.{protocol}")
         address = self._java.net.InetSocketAddress(HOST, port)
         factory = self.yarn.factories.impl.pb.RpcServerFactoryPBImpl.get()
