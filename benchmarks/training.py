@@ -86,7 +86,7 @@ def trained(
     request = json.loads(json.dumps(target.request("train", chosen, paths)))
     for process in request["processes"]:
         process["env"][DEVICES] = str(devices)
-        if cores == 1:
+        if cores == 1 and hasattr(os, "sched_getaffinity"):
             process["env"][CORES] = str(min(os.sched_getaffinity(0)))
         process["argv"][1] = str(Path(__file__))
     launcher.carry_out(Plan("submit", paths.uri, ({"action": "job", **request},)), target, lambda _: None)

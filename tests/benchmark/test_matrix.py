@@ -90,5 +90,10 @@ def test_a_matrix_that_cannot_be_measured_is_refused(matrix: Matrix, found: str)
         resolved(matrix, here=2, on_target=False)
 
 
+def test_the_least_limit_of_a_worker_is_measured_first() -> None:
+    """It is the baseline of training."""
+    assert resolved(Matrix(train_cores=(2, 1)), here=4, on_target=False).train_cores == (1, 2)
+
+
 def test_a_run_has_an_id_that_a_run_may_have() -> None:
     assert Cell("train", 10_000, "cluster", None, 256).run_id(100) == "train-10000-workers-256-r100"

@@ -97,6 +97,7 @@ def test_work_that_more_cores_make_no_faster_has_no_projection_and_no_winner() -
     training = [text for text in result.headlines if text.startswith("Training: ")]
     assert training
     assert all("as fast as each other" in text for text in training)
+    assert any("overlap with those of one process" in text for text in result.headlines)
 
 
 def test_training_is_compared_with_one_core_by_devices(paths: BenchmarkPaths) -> None:
@@ -117,6 +118,7 @@ def test_spark_is_compared_with_one_process_with_and_without_its_start(paths: Be
     without = "Without the start of its JVM, Spark is faster than one process in 4 of 6 cells, first with 6 tickers"
     assert any(text.startswith(without) for text in result.headlines)
     assert "With the start of its JVM, Spark is slower than one process in every cell." in result.headlines
+    assert not any("overlap with those of one process" in text for text in result.headlines)
 
 
 def test_the_page_of_one_machine_says_what_it_cannot_show(paths: BenchmarkPaths) -> None:
@@ -248,6 +250,14 @@ def test_a_run_whose_manifest_is_gone_is_missing(paths: BenchmarkPaths) -> None:
     spark = cell_of(build(paths), SPARK_2)
     assert spark.state == "missing"
     assert "lacks the step sequences" in (spark.reason or "")
+
+
+def test_a_damaged_manifest_takes_one_cell_and_is_made_anew(paths: BenchmarkPaths) -> None:
+    run = paths.run(SPARK_2.run_id(2))
+    storage.write(run.manifest("features"), b"{")
+    assert not has_run(SPARK_2, run, read_measurement(paths, run.run_id))
+    result = build(paths)
+    assert [cell.name for cell in result.cells if cell.state != "equal"] == [SPARK_2.name]
 
 
 def test_a_run_that_is_compared_with_no_other_one_is_not_called_equal() -> None:

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cloudlstm.errors import JobError, MachineError
 from cloudlstm.pipeline import worker_pool
 from cloudlstm.pipeline.local_engine import LocalEngine
+from cloudlstm.pipeline.worker_pool import Waiting
 from pipeline import tasks
 from pipeline.cli_runner import SMALL, one_run, report, submit, write_config
 from process_tree import children, descendants
@@ -71,12 +73,31 @@ def test_an_error_ends_all_tasks_and_leaves_nothing(tmp_path: Path, monkeypatch:
         assert descendants(os.getpid()) <= before
 
 
+def test_a_worker_gets_consecutive_items_and_then_the_middle_of_what_is_left() -> None:
+    waiting = Waiting(8)
+    assert [waiting.take(None), waiting.take(None)] == [0, 4]
+    assert [waiting.take(0), waiting.take(4), waiting.take(5), waiting.take(6)] == [1, 5, 6, 7]
+    assert waiting.take(7) == 3, "the middle of 2 and 3"
+    assert [waiting.take(1), waiting.take(3), waiting.take(2)] == [2, None, None]
+
+
+def test_every_item_is_given_once() -> None:
+    waiting, draw = Waiting(50), np.random.default_rng(1)
+    last: list[int | None] = [None] * 3
+    given = []
+    while (item := waiting.take(last[worker := int(draw.integers(3))])) is not None:
+        given.append(item)
+        last[worker] = item
+    assert sorted(given) == list(range(50))
+
+
 def test_workers_end_with_their_driver(tmp_path: Path) -> None:
     """Killed with SIGKILL, a driver can end nothing itself."""
     marks = [tmp_path / "one", tmp_path / "two"]
     code = f"""
 from pathlib import Path
 from cloudlstm.pipeline.local_engine import LocalEngine
+from cloudlstm.pipeline.worker_pool import Waiting
 from pipeline import tasks
 LocalEngine(2).map(tasks.sleep, [Path(each) for each in {[str(mark) for mark in marks]}])
 """

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -154,3 +155,35 @@ def test_the_times_of_the_steps_add_up_to_that_of_the_round(tmp_path: Path, path
         assert after.began == pytest.approx(before.began + before.seconds, rel=0, abs=1e-5)
     assert began <= found[0].began
     assert found[-1].began + found[-1].seconds <= ended
+
+
+class SlowStart(Recorder):
+    """Takes a while to start what a round of several tasks needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept_s = 0.0
+
+    @property
+    def start_seconds(self) -> float:
+        return self.slept_s
+
+    def start(self, tasks: int) -> None:
+        if tasks > 1 and not self.slept_s:
+            self.slept_s = 0.7
+            time.sleep(self.slept_s)
+
+
+def test_a_start_that_only_the_shards_of_a_file_need_is_not_part_of_a_step(tmp_path: Path, paths: RunPaths) -> None:
+    source = SyntheticSource(config_of(tmp_path).market)
+    table = pa.concat_tables([source.read(partition) for partition in source.partitions()])
+    pq.write_table(table.drop_columns(["unreadable", "source"]), tmp_path / "bars.parquet")
+    files = config_of(tmp_path, "market.source=files", f"market.path={tmp_path}/bars.parquet")
+    engine, began = SlowStart(), time.monotonic()
+    with Journal(paths, "prepare", "driver") as journal:
+        run_on(engine, RunContext(paths, files, 0, journal))
+    took = time.monotonic() - began
+    assert engine.slept_s > 0.0, "one file, several shards"
+    found = manifests(paths).values()
+    assert all(each.seconds > 0.0 for each in found)
+    assert sum(each.seconds for each in found) <= took - engine.slept_s

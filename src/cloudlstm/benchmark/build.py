@@ -169,7 +169,7 @@ def _result(each: _Cell, found: Sequence[_Cell]) -> CellResult:
 
 
 def _baseline(each: _Cell, found: Sequence[_Cell]) -> _Cell | None:
-    """The cell of one process, or of one worker with the fewest cores, on the same universe; None if it is refused."""
+    """The cell of one process, or of one worker with the fewest cores, on these tickers; None if it does not count."""
     for other in found:  # a limited worker stands before the others
         same = other.cell.kind == each.cell.kind and other.cell.tickers == each.cell.tickers
         if same and (other.cell.workers == 1 or (other.cell.engine, other.cell.cores) == ("local", 1)):

@@ -162,22 +162,22 @@ def _speed_up(drawing: Drawing, fit: AmdahlFit, left: float, top: float, width: 
     share = f"serial share {fit.serial_share or 0.0:.0%}"
     drawing.text(left, top + 12.0, fit.subject, "ink", px=LABEL_PX, bold=True)
     drawing.text(left, top + 28.0, f"{share}, T(1) = {duration(fit.one_s)}")
+    base = fit.seconds[fit.numbers.index(1)] if 1 in fit.numbers else fit.one_s
     most = float(max(fit.numbers))
-    found = ticks(0.0, most, 4, panel.plain_tick)
+    fastest = max(most, *(base / seconds for seconds in fit.seconds))
+    found = ticks(0.0, fastest, 4, panel.plain_tick)
     box = Box(left + panel.gutter(found), top + 40.0, left + width, top + 186.0)
-    x, y = Scale(0.0, most, box.left, box.right - 8.0), Scale(0.0, most, box.bottom, box.top)
+    x, y = Scale(0.0, most, box.left, box.right - 8.0), Scale(0.0, fastest, box.bottom, box.top)
     panel.y_axis(drawing, box, y, found)
     whole = [Tick(each, f"{each:,}") for each in fit.numbers]
     panel.x_axis(drawing, box, x, whole, low=box.left, high=box.right)
     drawing.text(box.right, box.bottom + 30.0, f"{fit.unit} →", anchor="end")
     drawing.path([x(1.0), x(most)], [y(1.0), y(most)], "naive", 1.4, dash="4 3")
     numbers = [1.0 + (most - 1.0) * step / _CURVE_POINTS for step in range(_CURVE_POINTS + 1)]
-    one_s = fit.seconds[0] * fit.numbers[0]
-    base = fit.seconds[fit.numbers.index(1)] if 1 in fit.numbers else one_s
-    drawing.path([x(n) for n in numbers], [y(min(base / seconds_at(fit, n), most)) for n in numbers], "lstm")
+    drawing.path([x(n) for n in numbers], [y(base / seconds_at(fit, n)) for n in numbers], "lstm")
     for n, seconds in zip(fit.numbers, fit.seconds, strict=True):
         shown = f"{n} {fit.unit}: {duration(seconds)}, speed-up {base / seconds:.2f}"
-        drawing.dot(x(n), y(min(base / seconds, most)), 4.0, "lstm", title=shown)
+        drawing.dot(x(n), y(base / seconds), 4.0, "lstm", title=shown)
 
 
 _CHARTS: dict[str, tuple[Callable[[BenchmarkResult, float], Drawing | None], str, str]] = {
@@ -193,8 +193,8 @@ _CHARTS: dict[str, tuple[Callable[[BenchmarkResult, float], Drawing | None], str
     ),
     "speed-up": (
         speed_ups,
-        "Speed-up by number of processes, cores or workers",
-        "Each against its own time on one: measured, Amdahl's law through the points, the ideal line.",
+        "Speed-up by number of processes, cores or devices",
+        "Against the time on one, or T(1) of the fit if one was not measured: cells, Amdahl's law, the ideal line.",
     ),
 }
 """Name -> function, title, description for screen readers."""

@@ -23,8 +23,8 @@ DATA_FORMULA = "T(t, n) = a + t (b + c / n), t tickers, n = nodes x cores of a n
 """A constant part, a part by ticker that is not divided, and one that is; fitted to all cells of an engine."""
 
 CellState = Literal["equal", "unequal", "failed", "missing"]
-"""`equal`: its times count. `unequal`: its results differ from those of the others. `missing`: one of its runs has not
-ended or was deleted."""
+"""`equal`: its times count. `unequal`: its results are damaged, or differ from those of others. `failed`: a run of it
+ended with an error. `missing`: one of its runs has not ended or was deleted."""
 
 
 class Measurement(Row):

@@ -175,10 +175,16 @@ def cells(matrix: Matrix, *, on_target: bool) -> list[Cell]:
 
 
 def _limits(cores: tuple[int, ...] | None, here: int) -> tuple[int, ...]:
-    """Numbers of cores that are limits on a machine with `here` cores; none where processes cannot be limited."""
+    """Numbers of cores that are limits on a machine with `here` cores, the least first.
+
+    Raises:
+        ConfigError: Limits are asked for, and processes of this system cannot be limited.
+    """
     if not hasattr(os, "sched_setaffinity"):
+        if cores:
+            raise ConfigError("train_cores: this system cannot limit a process to some cores", hint="leave it out")
         return ()
-    return tuple(each for each in _each_once((1,) if cores is None else cores) if each < here)
+    return tuple(sorted(each for each in _each_once((1,) if cores is None else cores) if each < here))
 
 
 def _data_cells(matrix: Matrix, size: int | None) -> Iterator[Cell]:

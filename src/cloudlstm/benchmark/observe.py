@@ -10,7 +10,7 @@ from typing import Any
 from cloudlstm.benchmark.document import ForecastScores, Measurement
 from cloudlstm.benchmark.matrix import Cell
 from cloudlstm.costs.usage import Usage, cost, read_usage
-from cloudlstm.errors import CloudLSTMError, DataError
+from cloudlstm.errors import CloudLSTMError, CorruptObjectError, DataError
 from cloudlstm.report.models import ReportSummary
 from cloudlstm.report.schema import read_summary
 from cloudlstm.runs import attempts
@@ -133,10 +133,13 @@ def _measured(cell: Cell) -> list[str]:
 def has_run(cell: Cell, paths: RunPaths, measured: Measurement | None) -> bool:
     """True if a run of a cell has ended without an error and still has the manifests of the steps that it measures.
 
-    A run that was deleted has not run. The contents of its objects are not read.
+    A run that was deleted, or that has a damaged manifest, has not run. The contents of its objects are not read.
     """
     ended = measured is not None and measured.error is None
-    return ended and all(Manifest.load(paths, name) is not None for name in _measured(cell))
+    try:
+        return ended and all(Manifest.load(paths, name) is not None for name in _measured(cell))
+    except CorruptObjectError:
+        return False
 
 
 def _step_time(name: str, manifests: Mapping[str, Manifest], source_bytes: int | None) -> StepTime:
@@ -161,7 +164,7 @@ def _engine_facts(manifest: Manifest) -> Mapping[str, Any]:
 
 
 def _before_training(paths: RunPaths, manifests: Mapping[str, Manifest]) -> float | None:
-    """Seconds from the end of the data steps, or from the launch, to the first step of the optimiser."""
+    """Seconds from the end of the data steps, or from the launch, to the phase of training."""
     owner = attempts.read_owner(paths, attempts.latest_attempt(paths))
     if owner is None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from cloudlstm.benchmark.document import DATA_FORMULA, AgainstOneProcess, BenchmarkResult, CellResult
 from cloudlstm.text.numbers import counted, duration
 
-_MOST_REFUSED = 20
+_MOST_NAMED = 20
 """Cells that are named with the reason why they do not count; benchmark.json has all."""
 
 _POOR_FIT = 0.15
@@ -26,23 +26,23 @@ def cell_label(cell: CellResult) -> str:
 
 def headlines(result: BenchmarkResult) -> Iterator[str]:
     """The results in sentences: what counts, the fastest cell of each universe, Spark against one process, training."""
-    refused = [cell for cell in result.cells if cell.state != "equal"]
-    if refused:
-        verb = "does" if len(refused) == 1 else "do"
-        yield f"{len(refused)} of {counted(len(result.cells), 'cell')} {verb} not count."
-        yield from (f"{cell.name} is {cell.state}: {cell.reason}." for cell in refused[:_MOST_REFUSED])
-        if len(refused) > _MOST_REFUSED:
-            yield f"{counted(len(refused) - _MOST_REFUSED, 'more cell')} in benchmark.json."
+    without = [cell for cell in result.cells if cell.state != "equal"]
+    if without:
+        verb = "does" if len(without) == 1 else "do"
+        yield f"{len(without)} of {counted(len(result.cells), 'cell')} {verb} not count."
+        yield from (f"{cell.name} is {cell.state}: {cell.reason}." for cell in without[:_MOST_NAMED])
+        if len(without) > _MOST_NAMED:
+            yield f"{counted(len(without) - _MOST_NAMED, 'more cell')} in benchmark.json."
     alone = list(_alone(result))
     if alone:
-        verb, names = "has" if len(alone) == 1 else "have", ", ".join(cell.name for cell in alone[:_MOST_REFUSED])
+        verb, names = "has" if len(alone) == 1 else "have", ", ".join(cell.name for cell in alone[:_MOST_NAMED])
         yield (
             f"{len(alone)} of {counted(len(result.cells), 'cell')} {verb} no other run with equal results, so nothing "
-            f"confirms them: {names}{', …' * (len(alone) > _MOST_REFUSED)}."
+            f"confirms them: {names}{', …' * (len(alone) > _MOST_NAMED)}."
         )
-    elif not refused and len(result.cells) == 1:
+    elif not without and len(result.cells) == 1:
         yield "All runs of the cell made equal results."
-    elif not refused:
+    elif not without:
         yield f"All {counted(len(result.cells), 'cell')} made equal results."
     yield from _fastest(result)
     yield from _spark(result)
@@ -91,6 +91,9 @@ def _spark(result: BenchmarkResult) -> Iterator[str]:
     rows = result.against_one_process
     if not rows:
         return
+    cells = {cell.name: cell for cell in result.cells}
+    one_process = {cell.tickers: cell for cell in result.cells if (cell.engine, cell.cores) == ("local", 1)}
+    overlap = [cell_label(cells[row.cell]) for row in rows if not _differ(cells[row.cell], one_process[row.tickers])]
     for what, ratios in (
         ("Without the start of its JVM, Spark", [row.ratio for row in rows]),
         ("With the start of its JVM, Spark", [row.ratio_with_start for row in rows]),
@@ -103,6 +106,8 @@ def _spark(result: BenchmarkResult) -> Iterator[str]:
         else:
             first = min(wins, key=lambda row: (row.tickers or 0, row.cores or 0))
             yield f"{what} is faster than one process in {len(wins)} of {len(rows)} cells, first with {_place(first)}."
+    if overlap:
+        yield f"Without the start, the times of {_listed(overlap)} overlap with those of one process."
 
 
 def _place(row: AgainstOneProcess) -> str:

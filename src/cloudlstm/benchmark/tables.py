@@ -209,7 +209,7 @@ def _projections(result: BenchmarkResult) -> Table:
     columns = ("projected", "work", "speed-up", "list price")
     return Table(
         "projection", "Projection",
-        "This is a projection: these sizes were not run. Each time follows from a fitted serial share by the formula. "
+        "This is a projection: these sizes were not run. Each time follows from the formula below. "
         "It leaves out the start of machines, the network and idle time, and takes the speed of a core or a GPU as "
         "given in its inputs.",
         "", "Projected, not measured", columns, rows,

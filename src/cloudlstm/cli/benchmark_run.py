@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from cloudlstm import storage
 from cloudlstm.benchmark.build import build
@@ -18,8 +19,10 @@ from cloudlstm.cli.benchmark_results import read_result
 from cloudlstm.cli.submit import launch
 from cloudlstm.errors import CloudLSTMError, MissingExtraError, RunBusyError
 from cloudlstm.runs import deletion, folder
+from cloudlstm.targets.local.target import make_class_archive
 from cloudlstm.text.numbers import seconds
 from cloudlstm.text.printable import shortened
+from cloudlstm.workers import jvm
 from cloudlstm.workers.memory import PeakMemory
 
 _MOST_ERROR = 300
@@ -37,6 +40,9 @@ def run_benchmark(plan: BenchmarkPlan) -> BenchmarkResult:
     paths = plan.paths
     storage.write_json(paths.matrix, plan.started.model_dump(mode="json"))
     paths.mark()
+    if any(run.cell.engine == "spark" for run in plan.runs) and jvm.is_missing(jvm.archive_path()):
+        with suppress(CloudLSTMError):  # without an archive Spark starts slower, in all its cells
+            make_class_archive()
     refused = _refused(paths)
     for number, run in enumerate(plan.runs, 1):
         place = f"{number:>{len(str(len(plan.runs)))}}/{len(plan.runs)}  {run.run_id:<28}"
@@ -61,12 +67,13 @@ def _refused(paths: BenchmarkPaths) -> set[str]:
 def _measure(paths: BenchmarkPaths, run: CellRun) -> Measurement:
     """Runs one cell once; an error of the run becomes part of the measurement."""
     own = paths.run(run.run_id)
+    storage.delete(paths.measurement(run.run_id))
     if folder.has_attempt(own):
         deletion.require_idle(own)
         deletion.delete(own)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     began, clock, error = time.time(), time.monotonic(), None
-    with limited(run.cores), PeakMemory() as peak:
+    with PeakMemory() as peak, limited(run.cores):  # the samples are not taken on the cores of the run
         try:
             launch(run.plan, run.target, quiet=True)
         except RunBusyError:

@@ -57,9 +57,9 @@ def make(archive: Path) -> None:
             dump.append(f"-XX:SharedArchiveFile={base}")
         _run_spark([*sparing, *dump])
         new.replace(archive)
-    except subprocess.TimeoutExpired as error:
+    except (OSError, subprocess.TimeoutExpired) as error:  # such as a full disk, which may pass
         _LOG.warning("the archive of Java classes is left to the next run: %s", error)
-    except (OSError, CloudLSTMError, subprocess.SubprocessError) as error:
+    except (CloudLSTMError, subprocess.SubprocessError) as error:
         _LOG.warning("Spark starts slower here, because its classes cannot be archived: %s", error)
         jvm.give_up(archive)
     new.unlink(missing_ok=True)

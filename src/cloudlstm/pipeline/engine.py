@@ -49,6 +49,11 @@ class Engine(Protocol):
         """Tasks that run at the same time."""
         ...
 
+    @property
+    def start_seconds(self) -> float:
+        """Seconds that all starts have taken so far."""
+        ...
+
     def facts(self) -> dict[str, Any]:
         """Facts about the engine for the manifest: name, version, master, cores, start_s."""
         ...

@@ -60,6 +60,11 @@ class LocalEngine:
         else:
             self._pool.start()
 
+    @property
+    def start_seconds(self) -> float:
+        """Seconds that the start of the worker processes has taken; 0 if none has started."""
+        return self._pool.start_seconds
+
     def facts(self) -> dict[str, Any]:
         """Facts about the engine for the manifest."""
         return {
@@ -67,7 +72,7 @@ class LocalEngine:
             "version": f"Python {platform.python_version()}",
             "master": "processes of one machine",
             "cores": self.cores,
-            "start_s": self._pool.start_seconds,
+            "start_s": self.start_seconds,
         }
 
     def map(
@@ -142,14 +147,18 @@ class _Spill:
     def __call__(self, item: Any) -> _Pieces:
         path = Path(self.folder, str(os.getpid()))
         placed = []
-        with ExitStack() as opened:
-            with _temporary_files("write"):
-                file = opened.enter_context(path.open("ab"))  # what a killed process of this number left comes before
+        with _temporary_files("write"):
+            file = path.open("ab")  # what a killed process of this number left comes before
+        try:
             for shard, piece in self.split(item):
                 with _temporary_files("write"):
                     placed.append((shard, file.tell(), file.write(piece)))
-            with _temporary_files("write"):
-                file.flush()
+        except BaseException:
+            with suppress(OSError):  # on a full disk it fails again
+                file.close()
+            raise
+        with _temporary_files("write"):
+            file.close()
         shards, begins, sizes = np.array(placed, np.int64).reshape(-1, 3).T
         return _Pieces(str(path), shards, begins, sizes)
 

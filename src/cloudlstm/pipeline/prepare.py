@@ -160,9 +160,10 @@ class _Pipeline:
         ahead = self._rounds.is_made(step.data)
         if not ahead:
             self._engine.start(tasks)
-        began, watch = time.time(), time.monotonic()
+        began, watch, started = time.time(), time.monotonic(), self._engine.start_seconds
         result = work()
-        seconds = time.monotonic() - watch + self._rounds.booked_s(step.name)
+        starts = self._engine.start_seconds - started  # of workers that only a later round of the step needs
+        seconds = time.monotonic() - watch - starts + self._rounds.booked_s(step.name)
         if ahead:
             began = self._ended
         self._ended = began + seconds

@@ -47,6 +47,7 @@ class Rounds:
             report: Receives the rows of the finished shards.
         """
         self._ahead.clear()
+        self.engine.start(len(items))
         began = time.monotonic()
         done = self.engine.map(Chain(read, stages), list(enumerate(items)), units=rows_of_first, report=report)
         seconds = time.monotonic() - began

@@ -84,7 +84,7 @@ class Spark:
         if self._started is None:
             began = time.monotonic()
             self._started = self._start()
-            self.start_seconds = time.monotonic() - began
+            self.start_seconds += time.monotonic() - began
             _LOG.info(
                 "Spark %s on %s with %d cores, started in %.1f s",
                 self._started.version, self._started.master, self._started.defaultParallelism, self.start_seconds,

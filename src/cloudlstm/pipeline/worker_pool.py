@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -47,7 +46,7 @@ class WorkerPool:
         modules: What the server imports before it forks, so that no worker has to.
 
     Attributes:
-        start_seconds: How long the server took to start.
+        start_seconds: How long all starts of the server took.
     """
 
     def __init__(self, processes: int, modules: Sequence[str]) -> None:
@@ -93,7 +92,7 @@ class WorkerPool:
                 hint="free memory, or raise the limit on it or on processes (ulimit -v, ulimit -u, a container's)",
             )
         ours.settimeout(None)
-        self.start_seconds = time.monotonic() - began
+        self.start_seconds += time.monotonic() - began
 
     def close(self) -> None:
         """Ends the server and all workers at once, whatever they are doing."""
@@ -169,12 +168,46 @@ class WorkerPool:
         return self.add()
 
 
+class Waiting:
+    """The items of a round that no worker has yet.
+
+    A worker gets consecutive items for as long as there are any, because neighbours often read the same piece of a
+    file, and the worker keeps the last one. Then it gets the middle of the longest range that is left.
+
+    Args:
+        number: The number of items.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._ranges = [range(number)] if number else []
+
+    def take(self, last: int | None) -> int | None:
+        """The next item for a worker, None if there is none.
+
+        Args:
+            last: The item that the worker had; None for a new worker.
+        """
+        if not self._ranges:
+            return None
+        following = None if last is None else last + 1
+        found = next((each for each in self._ranges if each.start == following), None)
+        if found is not None:
+            item = found.start
+        else:
+            found = max(self._ranges, key=len)
+            item = 0 if found.start == 0 else found[len(found) // 2]
+        place = self._ranges.index(found)
+        rest = (range(found.start, item), range(item + 1, found.stop))
+        self._ranges[place : place + 1] = [each for each in rest if each]
+        return item
+
+
 class _Round:
     """One function on many items."""
 
     def __init__(self, pool: WorkerPool, function: bytes, items: Sequence[Any], done: Callable[[Any], None]) -> None:
         self._pool, self._function, self._items, self._done = pool, function, items, done
-        self._waiting = deque(range(len(items)))
+        self._waiting = Waiting(len(items))
         self._at_work: dict[Connection, int] = {}
         self._deaths = [0] * len(items)
         self._results: list[Any] = [None] * len(items)
@@ -187,16 +220,15 @@ class _Round:
                 self._receive(cast(Connection, ready))
         return self._results
 
-    def _begin(self, worker: Connection) -> None:
-        """Gives the function and the first item to a worker."""
+    def _begin(self, worker: Connection, number: int | None = None) -> None:
+        """Gives the function and an item to a worker; without a number, the one that it should begin with."""
         with suppress(OSError):  # if it has died, _receive finds out
             worker.send_bytes(self._function)
-        self._give(worker)
+        self._give(worker, self._waiting.take(None) if number is None else number)
 
-    def _give(self, worker: Connection) -> None:
-        """Gives the next item to a worker, if there is one."""
-        if self._waiting:
-            number = self._waiting.popleft()
+    def _give(self, worker: Connection, number: int | None) -> None:
+        """Gives an item to a worker; None: there is none."""
+        if number is not None:
             self._at_work[worker] = number
             with suppress(OSError):
                 worker.send_bytes(ITEM + pickle.dumps(self._items[number], pickle.HIGHEST_PROTOCOL))
@@ -206,15 +238,14 @@ class _Round:
         try:
             result, failure = worker.recv()
         except (EOFError, OSError):
-            self._waiting.appendleft(number)
             self._count_death(number)
-            self._begin(self._pool.replace(worker))
+            self._begin(self._pool.replace(worker), number)
             return
         if failure:
             raise to_error(failure)
         self._results[number] = result
         self._done(result)
-        self._give(worker)
+        self._give(worker, self._waiting.take(number))
 
     def _count_death(self, number: int) -> None:
         self._deaths[number] += 1

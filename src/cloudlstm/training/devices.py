@@ -1,7 +1,7 @@
 """The devices of this worker: its GPUs, or its cores as several logical devices, each with a replica of the network.
 
 By default TensorFlow has one CPU device per process, and the threads of one device hardly speed up an LSTM; a second
-device nearly doubles the speed (benchmarks/training.py). Several devices in one process need no server, unlike several
+device does (benchmarks/training.py). Several devices in one process need no server, unlike several
 processes.
 """
 
