@@ -27,5 +27,9 @@ def load() -> None:
 
 
 if __name__ == "__main__":
-    index = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {}).get("index", 0)
-    sys.exit(job.main("train", work, worker=f"worker-{index}", load=load))
+    membership = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    index, workers = membership.get("task", {}).get("index", 0), membership.get("cluster", {}).get("worker", [])
+    code = job.main("train", work, worker=f"worker-{index}", load=load)
+    if len(workers) > 1:  # TensorFlow tells its peers that it ends
+        sys.exit(code)
+    job.end_at_once(code)

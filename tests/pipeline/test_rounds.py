@@ -16,6 +16,7 @@ import pytest
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, load
 from cloudlstm.errors import DataError, QualityGateError
+from cloudlstm.market.sources.base import open_source
 from cloudlstm.market.sources.synthetic import SyntheticSource
 from cloudlstm.pipeline.local_engine import LocalEngine
 from cloudlstm.pipeline.prepare import run_on
@@ -175,7 +176,8 @@ class SlowStart(Recorder):
 
 
 def test_a_start_that_only_the_shards_of_a_file_need_is_not_part_of_a_step(tmp_path: Path, paths: RunPaths) -> None:
-    source = SyntheticSource(config_of(tmp_path).market)
+    source = open_source(config_of(tmp_path), None)
+    assert isinstance(source, SyntheticSource)
     table = pa.concat_tables([source.read(partition) for partition in source.partitions()])
     pq.write_table(table.drop_columns(["unreadable", "source"]), tmp_path / "bars.parquet")
     files = config_of(tmp_path, "market.source=files", f"market.path={tmp_path}/bars.parquet")
