@@ -46,7 +46,7 @@ def shapes(svg: str) -> str:
     return re.sub("<style>.*</style>", "", svg, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["architecture.svg", "report.svg"])
+@pytest.mark.parametrize("name", ["architecture.svg", "report.svg", "benchmark.svg"])
 def test_a_picture_has_a_title_and_colours_for_a_dark_page(name: str) -> None:
     root = ElementTree.parse(IMAGES / name).getroot()
     assert root.findtext("{http://www.w3.org/2000/svg}title")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cloudlstm.benchmark.document import AmdahlFit, BenchmarkResult, CellResult, Spread
+from cloudlstm.benchmark.matrix import Engine
 from cloudlstm.benchmark.scaling import seconds_at
 from cloudlstm.benchmark.summary import cell_label
 from cloudlstm.report.charts import NARROW_PX, WIDE_PX, Plot, panel
@@ -14,8 +15,12 @@ from cloudlstm.report.charts.scales import Scale, Tick, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, text_width
 from cloudlstm.text.numbers import amount, counted, duration
 
-_COLOURS = {"local": "ridge", "spark": "lstm", "cluster": "drift"}
+_COLOURS: Mapping[Engine, str] = {"local": "ridge", "spark": "lstm", "cluster": "drift"}
 """Engine -> colour class of the style sheet."""
+
+_ENGINES: Mapping[Engine, str] = {
+    "local": "processes of one machine", "spark": "Spark on one machine", "cluster": "Spark on a cluster",
+}  # fmt: skip
 
 _CURVE_POINTS = 40
 
@@ -66,11 +71,9 @@ def data_times(result: BenchmarkResult, width: float) -> Drawing | None:
     if not cells:
         return None
     drawing = Drawing(width, 0.0)
-    at = panel.legend(
-        drawing, 0.0, 12.0,
-        [LegendEntry("dot", "ridge", "processes of one machine"), LegendEntry("dot", "lstm", "Spark on one machine"),
-         LegendEntry("dot", "drift", "Spark on a cluster"), LegendEntry("bar", "naive", "start, before the work")],
-    )  # fmt: skip
+    known = {cell.engine for cell in cells}
+    entries = [LegendEntry("dot", _COLOURS[engine], text) for engine, text in _ENGINES.items() if engine in known]
+    at = panel.legend(drawing, 0.0, 12.0, [*entries, LegendEntry("bar", "naive", "start, before the work")])
     for tickers in dict.fromkeys(cell.tickers for cell in cells):
         rows = [_data_bar(cell) for cell in cells if cell.tickers == tickers]
         name = "all tickers" if tickers is None else counted(tickers, "ticker")
