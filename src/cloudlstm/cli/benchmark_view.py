@@ -54,7 +54,9 @@ def show_plan(plan: BenchmarkPlan, *, as_json: bool) -> int:
     if not todo:
         out.print("all runs have ended; nothing is left to do")
         return 0
-    cost = f", {usd:.2f} USD by list prices" if usd is not None else ", no machine is paid by the hour"
+    cost = ", no machine is paid by the hour"
+    if usd is not None:
+        cost = f", {usd:.2f} USD by list prices, without idle machines and network"
     out.print(f"together {seconds(total)}{cost}; an estimate by assumed speeds", soft_wrap=True)
     return 0
 
