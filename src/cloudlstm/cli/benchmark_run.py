@@ -67,7 +67,7 @@ def _refused(paths: BenchmarkPaths) -> set[str]:
 def _measure(paths: BenchmarkPaths, run: CellRun) -> Measurement:
     """Runs one cell once; an error of the run becomes part of the measurement."""
     own = paths.run(run.run_id)
-    storage.delete(paths.measurement(run.run_id))
+    storage.delete(paths.measurement(run.run_id), within=paths.uri)
     if folder.has_attempt(own):
         deletion.require_idle(own)
         deletion.delete(own)
