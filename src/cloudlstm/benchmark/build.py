@@ -120,7 +120,7 @@ def _check(paths: BenchmarkPaths, found: Sequence[_Cell], matrix: Matrix) -> lis
             check, unequal = equality.compare_data(subject, evidence)
             checks.append(check)
         else:
-            evidence = [equality.training_evidence(paths.run(run), one.manifests["train"]) for run, one in runs]
+            evidence = [equality.training_evidence(paths.run(run), one.manifests, matrix.check) for run, one in runs]
             two, unequal = equality.compare_training(subject, evidence)
             checks += two
         refused |= unequal

@@ -61,7 +61,7 @@ def data_evidence(paths: RunPaths, found: Mapping[str, Manifest], check: Literal
         found: Step -> manifest.
         check: Whether to read all features, or to trust the manifests and compare sizes only.
     """
-    made = [found["features"], found["sequences"]]
+    made = [found[step] for step in ("features", "sequences") if step in found]
     try:
         if check == "bytes":
             with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -74,8 +74,11 @@ def data_evidence(paths: RunPaths, found: Mapping[str, Manifest], check: Literal
     return Evidence(paths.run_id, digest=manifests.fingerprint([each.digest() for each in made]))
 
 
-def training_evidence(paths: RunPaths, train: Manifest) -> Evidence:
-    """The evidence of the training of a run."""
+def training_evidence(paths: RunPaths, found: Mapping[str, Manifest], check: Literal["bytes", "manifests"]) -> Evidence:
+    """The evidence of the training of a run, whose data is checked as in `data_evidence`."""
+    train = found["train"]
+    if problem := data_evidence(paths, found, check).problem:
+        return Evidence(paths.run_id, problem=problem)
     try:
         lines = [line for row in train.of_kind("history") for line in read_object(row).decode().splitlines()]
         records = [json.loads(line) for line in lines if line]

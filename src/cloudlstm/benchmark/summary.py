@@ -30,7 +30,7 @@ def headlines(result: BenchmarkResult) -> Iterator[str]:
     if without:
         verb = "does" if len(without) == 1 else "do"
         yield f"{len(without)} of {counted(len(result.cells), 'cell')} {verb} not count."
-        yield from (f"{cell.name} is {cell.state}: {cell.reason}." for cell in without[:_MOST_NAMED])
+        yield from (f"{cell.name} ({cell.state}): {cell.reason}." for cell in without[:_MOST_NAMED])
         if len(without) > _MOST_NAMED:
             yield f"{counted(len(without) - _MOST_NAMED, 'more cell')} in benchmark.json."
     alone = list(_alone(result))
@@ -44,6 +44,8 @@ def headlines(result: BenchmarkResult) -> Iterator[str]:
         yield "All runs of the cell made equal results."
     elif not without:
         yield f"All {counted(len(result.cells), 'cell')} made equal results."
+    if result.matrix.repeats == 1:
+        yield "Each cell ran once, so no difference between them is certain."
     yield from _fastest(result)
     yield from _spark(result)
     yield from _training(result)
@@ -92,8 +94,13 @@ def _spark(result: BenchmarkResult) -> Iterator[str]:
     if not rows:
         return
     cells = {cell.name: cell for cell in result.cells}
-    one_process = {cell.tickers: cell for cell in result.cells if (cell.engine, cell.cores) == ("local", 1)}
-    overlap = [cell_label(cells[row.cell]) for row in rows if not _differ(cells[row.cell], one_process[row.tickers])]
+    data = [cell for cell in result.cells if cell.kind == "data"]
+    one_process = {cell.tickers: cell for cell in data if (cell.engine, cell.cores) == ("local", 1)}
+    overlap = [
+        f"{cell_label(cells[row.cell])} with {size_of(row.tickers)}"
+        for row in rows
+        if not _differ(cells[row.cell], one_process[row.tickers])
+    ]
     for what, ratios in (
         ("Without the start of its JVM, Spark", [row.ratio for row in rows]),
         ("With the start of its JVM, Spark", [row.ratio_with_start for row in rows]),
@@ -107,7 +114,7 @@ def _spark(result: BenchmarkResult) -> Iterator[str]:
             first = min(wins, key=lambda row: (row.tickers or 0, row.cores or 0))
             yield f"{what} is faster than one process in {len(wins)} of {len(rows)} cells, first with {_place(first)}."
     if overlap:
-        yield f"Without the start, the times of {_listed(overlap)} overlap with those of one process."
+        yield f"Without the start, the times overlap with those of one process: {_listed(overlap)}."
 
 
 def _place(row: AgainstOneProcess) -> str:
@@ -120,16 +127,21 @@ def _training(result: BenchmarkResult) -> Iterator[str]:
     for cell in cells[1:]:
         if cell.speed_up is not None and not _differ(cell, cells[0]):
             yield (
-                f"Training: {cell_label(cell)} and {cell_label(cells[0])} are as fast as each other: their times "
-                "overlap."
+                f"Training: the times of {cell_label(cell)} and of {cell_label(cells[0])} overlap, so no difference is "
+                "shown."
             )
         elif cell.speed_up is not None:
             rmse = f"; RMSE ${cell.scores.rmse_price:.4f}" if cell.scores and cell.scores.rmse_price is not None else ""
             verb = "is" if cell.workers == 1 else "are"
             yield (
                 f"Training: {cell_label(cell)} with {counted(cell.replicas or 0, 'device')} {verb} "
-                f"{cell.speed_up:.2f} times as fast as {cell_label(cells[0])}{rmse}."
+                f"{cell.speed_up:.2f} times as fast as {cell_label(cells[0])} in the steps of training; "
+                f"{_whole(cell)} instead of {_whole(cells[0])} from launch to end{rmse}."
             )
+
+
+def _whole(cell: CellResult) -> str:
+    return duration(cell.whole_s.median if cell.whole_s else None)
 
 
 def size_of(tickers: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloudlstm.benchmark.observe import has_run
 from cloudlstm.benchmark.records import read_measurement
 from cloudlstm.cli.benchmark_plan import BenchmarkPlan, CellRun
+from cloudlstm.cli.benchmark_results import refused_runs
 from cloudlstm.cli.estimate import ROWS_PER_S, START_H, WINDOWS_PER_S, units_by_ticker
 from cloudlstm.cli.json_output import PlannedRun
 from cloudlstm.cli.plans import config_of
@@ -21,6 +22,7 @@ _START_HERE_S = {"local": 1.0, "spark": 6.0, "train": 10.0}
 def estimate_runs(plan: BenchmarkPlan) -> list[PlannedRun]:
     """The estimate of every run of a benchmark, in their order."""
     rows, windows = units_by_ticker(config_of(plan.runs[0].plan))
+    refused = refused_runs(plan.paths)
     found = []
     for run in plan.runs:
         tickers = run.cell.tickers or _tickers(config_of(run.plan))
@@ -34,7 +36,8 @@ def estimate_runs(plan: BenchmarkPlan) -> list[PlannedRun]:
                 on="this machine" if here else run.target.name,
                 seconds=seconds,
                 usd=None if seconds is None else _usd(run, seconds),
-                finished=has_run(run.cell, plan.paths.run(run.run_id), read_measurement(plan.paths, run.run_id)),
+                finished=run.run_id not in refused
+                and has_run(run.cell, plan.paths.run(run.run_id), read_measurement(plan.paths, run.run_id)),
             )
         )
     return found

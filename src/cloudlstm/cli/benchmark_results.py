@@ -20,6 +20,14 @@ _SHOWN = ("data", "training", "accuracy", "scaling", "projection", "checks")
 """Tables that are printed; the page and benchmark.json have the steps and the formulas, too."""
 
 
+_KEPT = (
+    "RMSE return", "error of the fit", "efficiency", "peak memory", "cost", "largest difference", "T(1)", "start",
+    "naive RMSE $", "equal runs", "unequal runs", "list price", "serial share s", "RMSE $", "whole", "speed-up", "work",
+    "devices", "engine", "tickers", "workers", "fitted", "compared", "projected",
+)  # fmt: skip
+"""Columns that a narrow terminal shows, the most important last."""
+
+
 def show_benchmark(paths: BenchmarkPaths, *, folder: str | None, to_open: bool, as_json: bool) -> int:
     """Prints, copies or opens the results of a benchmark.
 
@@ -50,6 +58,12 @@ def read_result(paths: BenchmarkPaths) -> BenchmarkResult | None:
         return None
 
 
+def refused_runs(paths: BenchmarkPaths) -> set[str]:
+    """The runs whose results were damaged or unequal when the results were written last."""
+    before = read_result(paths)
+    return {run for cell in before.cells for run in cell.refused} if before else set()
+
+
 def _missing(paths: BenchmarkPaths) -> UsageError:
     return UsageError(f"benchmark {paths.name} has no results yet", hint="cloudlstm benchmark with the same words")
 
@@ -76,7 +90,7 @@ def show_result(paths: BenchmarkPaths, result: BenchmarkResult, *, as_json: bool
 def _print(out: Console, table: Table) -> None:
     print_line(out, f"\n{table.caption}", "bold")
     columns = [
-        Column(name, len(table.columns) - place, text=not _is_number(table, place))
+        Column(name, _KEPT.index(name) if name in _KEPT else -place, text=not _is_number(table, place))
         for place, name in enumerate(table.columns)
     ]
     print_table(out, columns, table.rows)

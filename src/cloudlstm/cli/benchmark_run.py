@@ -15,7 +15,7 @@ from cloudlstm.benchmark.records import read_measurement, write_measurement
 from cloudlstm.benchmark.render import to_html, to_markdown
 from cloudlstm.cli import terminal
 from cloudlstm.cli.benchmark_plan import BenchmarkPlan, CellRun, limited
-from cloudlstm.cli.benchmark_results import read_result
+from cloudlstm.cli.benchmark_results import refused_runs
 from cloudlstm.cli.submit import launch
 from cloudlstm.errors import CloudLSTMError, MissingExtraError, RunBusyError
 from cloudlstm.runs import deletion, folder
@@ -43,7 +43,7 @@ def run_benchmark(plan: BenchmarkPlan) -> BenchmarkResult:
     if any(run.cell.engine == "spark" for run in plan.runs) and jvm.is_missing(jvm.archive_path()):
         with suppress(CloudLSTMError):  # without an archive Spark starts slower, in all its cells
             make_class_archive()
-    refused = _refused(paths)
+    refused = refused_runs(paths)
     for number, run in enumerate(plan.runs, 1):
         place = f"{number:>{len(str(len(plan.runs)))}}/{len(plan.runs)}  {run.run_id:<28}"
         ended = has_run(run.cell, paths.run(run.run_id), read_measurement(paths, run.run_id))
@@ -56,12 +56,6 @@ def run_benchmark(plan: BenchmarkPlan) -> BenchmarkResult:
         said = seconds(measured.seconds) if measured.error is None else f"failed: {shortened(measured.error, 160)}"
         terminal.write_error(f"{said}\n")
     return write_results(paths)
-
-
-def _refused(paths: BenchmarkPaths) -> set[str]:
-    """The runs whose results were damaged or unequal when the results were written last."""
-    before = read_result(paths)
-    return {run for cell in before.cells for run in cell.refused} if before else set()
 
 
 def _measure(paths: BenchmarkPaths, run: CellRun) -> Measurement:

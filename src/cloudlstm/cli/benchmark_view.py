@@ -57,7 +57,8 @@ def show_plan(plan: BenchmarkPlan, *, as_json: bool) -> int:
     cost = ", no machine is paid by the hour"
     if usd is not None:
         cost = f", {usd:.2f} USD by list prices, without idle machines and network"
-    out.print(f"together {seconds(total)}{cost}; an estimate by assumed speeds", soft_wrap=True)
+    known_s = seconds(total) if all(row.seconds is not None for row in todo) else "a time that is not known"
+    out.print(f"together {known_s}{cost}; an estimate by assumed speeds", soft_wrap=True)
     return 0
 
 

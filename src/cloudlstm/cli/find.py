@@ -112,6 +112,9 @@ def find_benchmark(root: str | None, name: str) -> BenchmarkPaths | None:
     Args:
         root: The folder of all runs, as typed.
         name: What was typed.
+
+    Raises:
+        UsageError: It is part of several ids.
     """
     if "://" in name:
         paths = BenchmarkPaths(storage.absolute(name).rstrip("/"))
@@ -121,8 +124,12 @@ def find_benchmark(root: str | None, name: str) -> BenchmarkPaths | None:
     if name in ids:
         return BenchmarkPaths.of(base, name)
     found = [each for each in ids if name in each]
-    if len(found) != 1 or any(name in run_id for run_id in run_ids(base)):
+    if not found or any(name in run_id for run_id in run_ids(base)):
         return None
+    if len(found) > 1:
+        raise UsageError(
+            f"{name!r} fits more than one benchmark: {', '.join(found[:5])}", hint="more letters of its id"
+        )
     return BenchmarkPaths.of(base, found[0])
 
 
