@@ -125,7 +125,7 @@ def _check(paths: BenchmarkPaths, found: Sequence[_Cell], matrix: Matrix) -> lis
             checks += two
         refused |= unequal
     for each in found:
-        for bad in refused.keys() & each.by_run.keys():
+        for bad in [run for run in each.by_run if run in refused]:  # the first one gives the reason
             each.refused.append(bad)
             each.does_not_count("unequal", f"run {bad}: {refused[bad]}")
     return checks

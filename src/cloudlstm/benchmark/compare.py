@@ -9,7 +9,7 @@ from typing import Literal
 from cloudlstm.benchmark.document import AgainstOneProcess, AmdahlFit, CellResult
 from cloudlstm.benchmark.matrix import Engine
 from cloudlstm.benchmark.scaling import amdahl
-from cloudlstm.benchmark.summary import size_of
+from cloudlstm.benchmark.summary import one_process, size_of
 
 _Unit = Literal["processes", "cores", "devices"]
 _UNITS: Mapping[tuple[str, Engine], tuple[_Unit, str]] = {
@@ -46,10 +46,10 @@ def fits(cells: Sequence[CellResult]) -> list[AmdahlFit]:
 
 def against_one_process(cells: Sequence[CellResult]) -> list[AgainstOneProcess]:
     """Each Spark cell against one process on the same universe."""
-    one_process = {cell.tickers: cell for cell in cells if (cell.kind, cell.engine, cell.cores) == ("data", "local", 1)}
+    alone = one_process(cells)
     found = []
     for cell in cells:
-        one = one_process.get(cell.tickers)
+        one = alone.get(cell.tickers)
         if cell.kind != "data" or cell.engine == "local" or cell.seconds is None or one is None or one.seconds is None:
             continue
         found.append(

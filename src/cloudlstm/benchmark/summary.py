@@ -66,7 +66,7 @@ def _fastest(result: BenchmarkResult) -> Iterator[str]:
             continue
         best = min(timed, key=lambda cell: cell.seconds.median if cell.seconds else 0.0)
         as_fast = [cell for cell in timed if cell is best or not _differ(cell, best)]
-        one = next((cell for cell in timed if (cell.engine, cell.cores) == ("local", 1)), None)
+        one = one_process(timed).get(tickers)
         faster = ""
         if best.speed_up and one is not None and _differ(best, one):
             faster = f", {best.speed_up:.2f} times as fast as one process"
@@ -94,12 +94,11 @@ def _spark(result: BenchmarkResult) -> Iterator[str]:
     if not rows:
         return
     cells = {cell.name: cell for cell in result.cells}
-    data = [cell for cell in result.cells if cell.kind == "data"]
-    one_process = {cell.tickers: cell for cell in data if (cell.engine, cell.cores) == ("local", 1)}
+    alone = one_process(result.cells)
     overlap = [
         f"{cell_label(cells[row.cell])} with {size_of(row.tickers)}"
         for row in rows
-        if not _differ(cells[row.cell], one_process[row.tickers])
+        if not _differ(cells[row.cell], alone[row.tickers])
     ]
     for what, ratios in (
         ("Without the start of its JVM, Spark", [row.ratio for row in rows]),
@@ -142,6 +141,11 @@ def _training(result: BenchmarkResult) -> Iterator[str]:
 
 def _whole(cell: CellResult) -> str:
     return duration(cell.whole_s.median if cell.whole_s else None)
+
+
+def one_process(cells: Sequence[CellResult]) -> dict[int | None, CellResult]:
+    """Size of the universe -> the cell whose data steps ran in one process."""
+    return {cell.tickers: cell for cell in cells if (cell.kind, cell.engine, cell.cores) == ("data", "local", 1)}
 
 
 def size_of(tickers: int | None) -> str:
