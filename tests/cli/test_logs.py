@@ -16,6 +16,7 @@ from cloudlstm.cli import logs, main
 from cloudlstm.cli.logs import HOLD_S, Merger, Parts, show_logs, stamp_of
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
+from module_time import replace_time
 
 NEVER = float("inf")
 
@@ -110,7 +111,7 @@ def test_ctrl_c_ends_follow_without_an_error(
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(logs.time, "sleep", interrupted)
+    replace_time(monkeypatch, logs, sleep=interrupted)
     with Attempt(RunPaths(f"file://{tmp_path}/run")):
         assert show_logs(RunPaths(f"file://{tmp_path}/run"), follow=True) == 130
     assert capsys.readouterr().err == ""

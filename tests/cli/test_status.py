@@ -28,6 +28,7 @@ from cloudlstm.runs.progress import PhaseWriter, Progress, read_phase
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets import JobState, Plan, launcher
 from cloudlstm.text.numbers import counted
+from module_time import replace_time
 
 MARK = "0123456789abcdef"
 PREPARE = ("ingest", "clean", "features", "sequences")
@@ -292,7 +293,7 @@ def test_a_watch_ends_with_the_run(paths: RunPaths, monkeypatch: pytest.MonkeyPa
                 done(paths, *(step.name for step in STEPS))
                 held.__exit__(None, None, None)
 
-        monkeypatch.setattr(status_view.time, "sleep", wait)
+        replace_time(monkeypatch, status_view, sleep=wait)
         assert main(["status", paths.uri, "--watch"]) == 0
     assert len(waits) == 2
     assert "attempt 1, done" in out.file.getvalue()  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ from cloudlstm.runs.liveness import Owner
 from cloudlstm.runs.manifest import Manifest, write_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import PhaseWriter
+from module_time import replace_time
 from targets.kill_point import KillPoint
 
 MARK, OLDER = "0123456789abcdef", "fedcba9876543210"
@@ -179,7 +180,7 @@ def test_jobs_on_a_cloud_get_time_to_see_that_they_have_to_end(
     def noticed(seconds: float) -> None:
         seen.append((seconds, storage.exists(paths.attempt(3)), storage.exists(paths.config)))
 
-    monkeypatch.setattr(deletion.time, "sleep", noticed)
+    replace_time(monkeypatch, deletion, sleep=noticed)
     assert main(["delete", "core6-1a2b", "--yes", f"--root={place}"]) == 0
     assert seen == [(30.0, True, True)], "with a later attempt in place, and before anything is removed"
     assert "waiting 30 s" in capsys.readouterr().out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from cloudlstm.targets.gcp.account import GcpAccount
 from cloudlstm.targets.gcp.quotas import cpu_quota, gpu_quota
 from cloudlstm.targets.gcp.spark import DataprocSpark
 from cloudlstm.targets.gcp.trainers import ManagedTrainers
+from module_time import replace_time
 from targets.foreign_server import ForeignServer
 from targets.test_requests import GCP
 
@@ -158,7 +158,7 @@ def test_jobs_are_found_by_run_through_all_pages(service: ForeignServer, target:
 def test_a_job_is_cancelled_where_the_service_cancels(
     service: ForeignServer, target: TargetConfig, monkeypatch: pytest.MonkeyPatch, states: list[str], asked: int
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    replace_time(monkeypatch, spark, sleep=lambda _: None)
     service.answer(f"GET {NAME}", *map(job, states))
     service.answer(f"POST {NAME}:cancel", job("CANCEL_PENDING"))
     DataprocSpark(target).cancel(NAME)
@@ -168,7 +168,7 @@ def test_a_job_is_cancelled_where_the_service_cancels(
 def test_a_job_that_ends_while_it_is_being_cancelled_is_no_error(
     service: ForeignServer, target: TargetConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spark.time, "sleep", lambda _: None)
+    replace_time(monkeypatch, spark, sleep=lambda _: None)
     service.answer(f"GET {NAME}", job("RUNNING"), job("DONE"))
     service.refuse(f"POST {NAME}:cancel", 400, "Cannot cancel jobId in state: 'DONE'")
     DataprocSpark(target).cancel(NAME)

@@ -22,6 +22,7 @@ from cloudlstm.market.sources.yahoo import session
 from cloudlstm.market.sources.yahoo.client import Client, _wait_s
 from cloudlstm.market.sources.yahoo.session import Pace, RetryableError, retry_after_s
 from cloudlstm.market.sources.yahoo.source import symbol_of
+from module_time import replace_time
 from real_data import real_data
 
 START, END = dt.date(2023, 1, 3), dt.date(2023, 6, 30)
@@ -271,8 +272,7 @@ def test_the_rate_limit_applies_after_the_burst(monkeypatch: pytest.MonkeyPatch)
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(session.time, "sleep", sleep)
+    replace_time(monkeypatch, session, monotonic=lambda: now[0], sleep=sleep)
     pace = Pace(per_minute=30, burst=3)
     for _ in range(8):
         pace.wait()
