@@ -69,12 +69,12 @@ def plant(fault: str, moment: str, number: int) -> None:
 
 
 def plant_in_training(strike, moment: str, number: int) -> None:
-    from cloudlstm.training import loop, worker
+    from cloudlstm.training import loop, member_training, worker
 
     if moment == "joining":
         before(worker.Cluster, "start", strike)
     elif moment == "forecasting":
-        before(worker._Training, "forecast", strike)
+        before(member_training.MemberTraining, "_forecast", strike)
     elif moment == "manifest":
         before(Manifest, "save", strike)
     elif moment == "step":

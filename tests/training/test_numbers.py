@@ -150,8 +150,8 @@ class CalmTrainer(Trainer):
     """A trainer whose epochs take one step and compute nothing."""
 
     def __init__(self, **settings: object) -> None:
-        self._config = parse({"train": settings})
-        self._model = SimpleNamespace(weights=())
+        self._config, self._loaded = parse({"train": settings}), "weights" in settings
+        self._functions = SimpleNamespace(assign=lambda _: None)  # type: ignore[assignment]
         self.total_steps = self._config.train.epochs
 
     def _restore(self, state: State) -> None:

@@ -182,7 +182,7 @@ def test_weights_of_another_run_only_predict(undisturbed: RunPaths, folder: Path
     for name, values in weights(manifest_of(undisturbed)).items():
         np.testing.assert_array_equal(weights(manifest)[name], values)
     if precision == "float32":
-        same = content(manifest, "predictions") == content(manifest_of(undisturbed), "predictions")
+        same = predictions(manifest).drop("seed").equals(predictions(manifest_of(undisturbed)).drop("seed"))
         assert same, "two workers, each with its share, forecast as one with all its devices"
     mine, theirs = (predictions(one)["forecast_return"].to_numpy() for one in (manifest, manifest_of(undisturbed)))
     assert np.corrcoef(mine, theirs)[0, 1] > 0.999, "bfloat16 keeps two to three digits"

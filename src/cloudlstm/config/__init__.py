@@ -16,10 +16,10 @@ from cloudlstm.config.data import (
     UniverseConfig,
     YahooConfig,
 )
+from cloudlstm.config.evaluation import EvaluationConfig, WalkConfig
 from cloudlstm.config.load import load, parse, read_document, require_local_master
 from cloudlstm.config.models import (
     NON_IDENTITY,
-    EvaluationConfig,
     ModelConfig,
     RunConfig,
     SparkConfig,
@@ -39,6 +39,7 @@ __all__ = [
     "SyntheticConfig",
     "TrainConfig",
     "UniverseConfig",
+    "WalkConfig",
     "YahooConfig",
     "load",
     "parse",

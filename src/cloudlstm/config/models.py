@@ -1,13 +1,17 @@
-"""The configuration of a run: settings of model, training, evaluation and machines, and the data's from data.py."""
+"""The configuration of a run: model, training and machines here; the rest in data.py and evaluation.py."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cloudlstm.config.data import CORE_SIX, CleanConfig, DatasetConfig, MarketConfig, Section, UniverseConfig
+from cloudlstm.config.evaluation import EvaluationConfig
 from cloudlstm.config.naming import default_name
+
+MOST_SEEDS = 64
+"""Most networks of one run that differ by their seeds."""
 
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,40}$"
 """What the name of a run may be."""
@@ -27,6 +31,10 @@ class TrainConfig(Section):
 
     seed: int = Field(default=1, ge=0, lt=2**31)
     """Seeds the initial weights, the order of samples and the dropout masks."""
+    seeds: int | tuple[int, ...] = 1
+    """Networks that are trained with different seeds: their number, with the seeds `seed`, `seed` + 1, …, or a list of
+    seeds. With more than one the report shows the mean and spread of every figure, and the mean forecast as its own
+    row, the ensemble."""
     workers: int | None = Field(default=None, ge=1, le=256)
     """Processes that train together; by default 1 on this machine and 2 on a target. Each uses up to 4 of its cores."""
     open_ports: bool = False
@@ -60,16 +68,26 @@ class TrainConfig(Section):
     cache_dir: str | None = None
     """Folder for local copies of shards; by default in the user's cache."""
     weights: str | None = None
-    """URI of another run whose trained weights this run starts from."""
+    """URI of another run whose trained weights this run starts from: those of the same seed there, else of its first
+    seed."""
 
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seed of every network, the one of the row `lstm` first."""
+        return self.seeds if isinstance(self.seeds, tuple) else tuple(range(self.seed, self.seed + self.seeds))
 
-class EvaluationConfig(Section):
-    """How forecasts are evaluated."""
-
-    ridge_alphas: tuple[float, ...] = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)
-    """Penalties that are tried for the ridge baseline; the validation split selects one."""
-    ic_min_tickers: int = Field(default=20, ge=3)
-    """Fewest tickers of a date for which its information coefficient counts."""
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _are_seeds(cls, value: object) -> object:
+        """Accepts `train.seeds=3,4` without brackets."""
+        if isinstance(value, str) and value.replace(",", "").strip().isdecimal():
+            value = [int(part) for part in value.split(",")]
+        several = value if isinstance(value, list | tuple) else ()
+        whole = all(type(each) is int and 0 <= each < 2**31 for each in several)
+        number = type(value) is int and 1 <= value <= MOST_SEEDS
+        if not (number or (several and whole and len(set(several)) == len(several) <= MOST_SEEDS)):
+            raise ValueError(f"must be a number of networks up to {MOST_SEEDS}, or a list of different seeds")
+        return value
 
 
 class PrepareConfig(Section):
@@ -148,6 +166,13 @@ class RunConfig(Section):
     def _default_name(self) -> Self:
         if "name" not in self.model_fields_set:
             object.__setattr__(self, "name", default_name(self.universe, self.market))
+        return self
+
+    @model_validator(mode="after")
+    def _walk_trains(self) -> Self:
+        if self.evaluation.walk.mode != "off" and (self.train.weights is not None or not self.train.epochs):
+            # Weights of another run may have been trained on labels of the folds' tests.
+            raise ValueError("evaluation.walk trains every fold: it needs train.epochs above 0 and no train.weights")
         return self
 
     @model_validator(mode="after")

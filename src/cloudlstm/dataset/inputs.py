@@ -29,7 +29,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.window_set import WindowSet
 from cloudlstm.errors import DataError
 from cloudlstm.features import CLOSE, DAILY_RETURN, FEATURE_NAMES, places_of
 
@@ -67,6 +67,13 @@ class Inputs(Protocol):
         ...
 
 
+def window_volatility(windows: Windows) -> NDArray[np.float32]:
+    """Root mean square of each window's daily returns, at least MIN_VOLATILITY, (batch,)."""
+    returns = windows[:, :, DAILY_RETURN]
+    volatility: NDArray[np.float32] = np.sqrt(np.mean(returns * returns, axis=1))
+    return np.maximum(volatility, np.float32(MIN_VOLATILITY))
+
+
 class Relative:
     """Scales each window by its own last close and volatility.
 
@@ -96,7 +103,7 @@ class Relative:
         of volumes and returns are overwritten.
         """
         bars = windows.shape[1]
-        volatility = self._volatility(windows)[:, None]
+        volatility = window_volatility(windows)[:, None]
         rows = out.reshape(len(out), -1)
         np.divide(windows.reshape(rows.shape), windows[:, -1, CLOSE, None], out=rows)
         np.log(rows, out=rows)
@@ -114,27 +121,20 @@ class Relative:
     def labels(self, windows: Windows, tickers: Names, returns: NDArray[np.float32]) -> NDArray[np.float32]:
         """The labels, (batch,)."""
         del tickers
-        labels: NDArray[np.float32] = returns / (self._volatility(windows) * np.float32(math.sqrt(self._horizon_bars)))
+        labels: NDArray[np.float32] = returns / (window_volatility(windows) * np.float32(math.sqrt(self._horizon_bars)))
         _clip(labels)
         return labels
 
     def returns(self, outputs: NDArray[np.floating], windows: Windows, tickers: Names) -> NDArray[np.float64]:
         """Log-returns, (batch,)."""
         del tickers
-        scale = self._volatility(windows).astype(np.float64) * math.sqrt(self._horizon_bars)
+        scale = window_volatility(windows).astype(np.float64) * math.sqrt(self._horizon_bars)
         log_returns: NDArray[np.float64] = outputs.astype(np.float64) * scale
         return log_returns
 
     def settings(self) -> dict[str, Any]:
         """The settings, JSON-ready."""
         return {"inputs": self.name, "horizon_bars": self._horizon_bars, "clip": CLIP, "features": list(FEATURE_NAMES)}
-
-    @staticmethod
-    def _volatility(windows: Windows) -> NDArray[np.float32]:
-        """Root mean square of each window's daily returns, (batch,)."""
-        returns = windows[:, :, DAILY_RETURN]
-        volatility: NDArray[np.float32] = np.sqrt(np.mean(returns * returns, axis=1))
-        return np.maximum(volatility, np.float32(MIN_VOLATILITY))
 
 
 class Levels:
@@ -153,7 +153,7 @@ class Levels:
         self._mean, self._deviation = table[:, 0], table[:, 1]  # (ticker, feature)
 
     @classmethod
-    def fit(cls, train: SequenceSet) -> Self:
+    def fit(cls, train: WindowSet) -> Self:
         """Statistics of the last bars of all training windows, so that each bar counts once."""
         sums: dict[str, NDArray[np.float64]] = {}
         for begin in range(0, len(train), _BATCH_WINDOWS):

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset import cache
 from cloudlstm.dataset.sequences import Lengths
+from cloudlstm.dataset.window_set import Indices
 from cloudlstm.features import CLOSE, FEATURE_NAMES
 from cloudlstm.runs.manifest import ManifestRow
 from cloudlstm.storage.local import user_cache
-
-Indices = NDArray[np.integer]
 
 
 class SequenceSet:

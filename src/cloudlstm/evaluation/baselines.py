@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
+from cloudlstm.dataset.window_set import WindowSet
 from cloudlstm.evaluation import ridge
 from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.evaluation.significance import FloatArray
@@ -27,28 +28,6 @@ Result = TypeVar("Result")
 
 Progress = Callable[[int], None]
 """Called with the number of windows processed since the last call."""
-
-
-class Windows(Protocol):
-    """The windows of one split, by index; `dataset.reader.SequenceSet` implements it."""
-
-    def __len__(self) -> int: ...
-
-    def windows(self, indices: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Raw features (batch, window, feature)."""
-        ...
-
-    def targets(self, indices: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Log-returns over the horizon (batch,)."""
-        ...
-
-    def tickers(self, indices: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
-        """Names (batch,)."""
-        ...
-
-    def origin_dates(self, indices: npt.NDArray[Any]) -> npt.NDArray[np.datetime64]:
-        """Dates of the last bars (batch,)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +50,7 @@ class BaselineFit:
 
 def add_baselines(
     splits: Mapping[str, Forecasts],
-    windows: Mapping[str, Windows],
+    windows: Mapping[str, WindowSet],
     transform: Inputs,
     alphas: Sequence[float],
     progress: Progress = lambda _: None,
@@ -80,7 +59,7 @@ def add_baselines(
 
     Args:
         splits: Forecasts of the network by split; the baselines' are added to them.
-        windows: Windows of "train", of "validation" if any, and of every split in `splits`.
+        windows: WindowSet of "train", of "validation" if any, and of every split in `splits`.
         transform: Converts windows to the network's inputs and its outputs to returns.
         alphas: Ridge penalties to choose from.
         progress: Called after every batch.
@@ -103,13 +82,13 @@ def add_baselines(
     return BaselineFit(path.alphas[0], losses, pooled, naive_loss(windows.get("validation"), transform))
 
 
-def fit_drift(train: Windows) -> tuple[dict[str, float], float]:
+def fit_drift(train: WindowSet) -> tuple[dict[str, float], float]:
     """Returns the mean log-return of training labels by ticker, and over all of them (0.0 if there are none)."""
     total: dict[str, float] = {}
     count: dict[str, int] = {}
     for indices in _indices(len(train)):
         names, targets = train.tickers(indices), train.targets(indices).astype(np.float64)
-        # Windows are stored ticker by ticker, so runs of equal names are summed without a sort.
+        # WindowSet are stored ticker by ticker, so runs of equal names are summed without a sort.
         begins = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
         sums, lengths = np.add.reduceat(targets, begins), np.diff(np.r_[begins, len(names)])
         for name, part, length in zip(names[begins].tolist(), sums.tolist(), lengths.tolist(), strict=True):
@@ -120,8 +99,8 @@ def fit_drift(train: Windows) -> tuple[dict[str, float], float]:
 
 
 def fit_ridge(
-    train: Windows,
-    validation: Windows | None,
+    train: WindowSet,
+    validation: WindowSet | None,
     transform: Inputs,
     alphas: Sequence[float],
     progress: Progress = lambda _: None,
@@ -140,7 +119,7 @@ def fit_ridge(
     return path.only(order[0]), {alpha: float(loss) for alpha, loss in zip(alphas, losses, strict=True)}
 
 
-def naive_loss(validation: Windows | None, transform: Inputs) -> float:
+def naive_loss(validation: WindowSet | None, transform: Inputs) -> float:
     """Mean squared error of forecasting a return of zero, in units of the network's loss; NaN without labels."""
     n = len(validation) if validation is not None else 0
     if validation is None or not n:
@@ -155,7 +134,7 @@ def naive_loss(validation: Windows | None, transform: Inputs) -> float:
 
 
 def ridge_returns(
-    path: ridge.RidgePath, windows: Windows, transform: Inputs, progress: Progress = lambda _: None
+    path: ridge.RidgePath, windows: WindowSet, transform: Inputs, progress: Progress = lambda _: None
 ) -> FloatArray:
     """Log-returns that a path with one penalty forecasts for every window (n,)."""
 
@@ -172,7 +151,7 @@ def ridge_returns(
 
 def _over_batches(
     function: Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], Result],
-    windows: Windows,
+    windows: WindowSet,
     transform: Inputs,
     progress: Progress,
 ) -> Iterator[Result]:

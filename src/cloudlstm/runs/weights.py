@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import UsageError
-from cloudlstm.runs.manifest import Manifest
+from cloudlstm.errors import DataError, UsageError
+from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.runs.paths import RunPaths
 
 
@@ -22,3 +22,21 @@ def source(config: RunConfig) -> Manifest | None:
     if manifest is None:
         raise UsageError(f"train.weights: no trained run at {paths.uri}", hint="name the folder of a finished run")
     return manifest
+
+
+WEIGHTS = "weights"
+"""Kind of the weights of the network that stands for a run; the others' is `member_weights`."""
+
+
+def weights_row(training: Manifest, seed: int) -> ManifestRow:
+    """The weights of the network with this seed in its last fold; without one, those of the network for the run.
+
+    Raises:
+        DataError: the training has no weights, or those of several networks for the run.
+    """
+    rows = [row for row in training.objects if row.kind in (WEIGHTS, f"member_{WEIGHTS}")]
+    own = [row for row in rows if row.extra.get("seed") == seed]
+    record = [row for row in rows if row.kind == WEIGHTS]
+    if len(record) != 1:
+        raise DataError(f"the training's manifest has {len(record)} objects of kind {WEIGHTS!r}, expected one")
+    return max(own, key=lambda row: int(row.extra["fold"])) if own else record[0]

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import DataError
-from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.training import model as models
 from cloudlstm.training.checkpoint import Arrays
-from cloudlstm.training.objects import WEIGHTS, only
 from cloudlstm.training.runtime import tf
 
 
@@ -30,7 +28,7 @@ def weights_file(model: Any) -> bytes:
 
 def keras_file(model: Any, config: RunConfig) -> bytes:
     """The network as a .keras file for `keras.saving.load_model`; not unrolled, so that a GPU can use cuDNN."""
-    copy = models.build_model(config.dataset.window_bars, config.model, seed=config.train.seed)
+    copy = models.build_model(config.dataset.window_bars, config.model, seed=config.train.all_seeds[0])
     copy.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory(prefix="cloudlstm-") as folder:
         path = Path(folder) / "model.keras"
@@ -53,21 +51,25 @@ def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:
         return next(Path(folder).glob("events.*")).read_bytes()
 
 
-def read_weights(manifest: Manifest, model: Any) -> Arrays:
-    """The weights of a finished training, in the order of the variables of `model`.
+def weights_of_file(data: bytes, name: str, model: Any) -> Arrays:
+    """The weights in a file that `weights_file` wrote, in the order of the variables of `model`.
+
+    Args:
+        data: The file.
+        name: Its name in messages.
+        model: The network that gets them.
 
     Raises:
         DataError: names or shapes differ.
     """
-    row = only(manifest, WEIGHTS)
-    with np.load(io.BytesIO(read_object(row)), allow_pickle=False) as file:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
         found: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
     names = [variable.path.replace("/", ".") for variable in model.weights]
-    for name, variable in zip(names, model.weights, strict=True):
-        if name not in found or found[name].shape != tuple(variable.shape):
-            has = f"{found[name].shape}" if name in found else "nothing"
+    for key, variable in zip(names, model.weights, strict=True):
+        if key not in found or found[key].shape != tuple(variable.shape):
+            has = f"{found[key].shape}" if key in found else "nothing"
             raise DataError(
-                f"{row.uri} does not fit this network: {name} is {tuple(variable.shape)} here and {has} there",
+                f"{name} does not fit this network: {key} is {tuple(variable.shape)} here and {has} there",
                 hint="set model.units as in the run that trained it",
             )
-    return [found[name] for name in names]
+    return [found[key] for key in names]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.window_set import WindowSet
 from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.network import Network
@@ -30,17 +30,21 @@ class Forward:
     Args:
         cluster: The workers.
         network: The network.
-        transform: Makes the network's inputs and labels.
     """
 
-    def __init__(self, cluster: Cluster, network: Network, transform: Inputs) -> None:
-        self._cluster, self._network, self._transform = cluster, network, transform
+    def __init__(self, cluster: Cluster, network: Network) -> None:
+        self._cluster, self._network = cluster, network
         self._took_s = 0.0  # for the last outputs
         self._size = _WINDOWS_ON_GPU if cluster.on_gpu else _WINDOWS_ON_CPU
         self._run = tf.function(lambda inputs: cluster.strategy.run(network, args=(inputs,)), reduce_retracing=True)
 
-    def outputs(self, windows: SequenceSet) -> NDArray[np.float32]:
-        """The outputs for this worker's share of a split, in order; `gather` joins those of all workers."""
+    def outputs(self, windows: WindowSet, transform: Inputs) -> NDArray[np.float32]:
+        """The outputs for this worker's share of a split, in order; `gather` joins those of all workers.
+
+        Args:
+            windows: The split.
+            transform: Makes the network's inputs.
+        """
         share, size = self._share(windows), self._size * len(self._cluster.devices)
         began = time.monotonic()
         out = np.zeros(len(share), np.float32)
@@ -48,7 +52,9 @@ class Forward:
             return out
         batches = [np.arange(at, min(at + size, share.stop)) for at in range(share.start, share.stop, size)]
         done = 0
-        for batch, inputs in zip(batches, ahead(lambda batch: self._inputs(windows, batch), batches), strict=True):
+        for batch, inputs in zip(
+            batches, ahead(lambda batch: self._inputs(windows, transform, batch), batches), strict=True
+        ):
             results = self._run(self._cluster.per_device(inputs.__getitem__))
             local = self._cluster.strategy.experimental_local_results(results)
             out[done : done + len(batch)] = np.concatenate([result.numpy() for result in local])[: len(batch)]
@@ -56,35 +62,36 @@ class Forward:
         self._took_s = time.monotonic() - began
         return out
 
-    def _share(self, windows: SequenceSet) -> range:
+    def _share(self, windows: WindowSet) -> range:
         """The windows whose outputs this worker computes."""
         workers, index = len(self._cluster.membership.addresses), self._cluster.membership.index
         return range(len(windows) * index // workers, len(windows) * (index + 1) // workers)
 
-    def _inputs(self, windows: SequenceSet, batch: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _inputs(self, windows: WindowSet, transform: Inputs, batch: NDArray[np.int64]) -> NDArray[np.float32]:
         """The inputs of a batch, padded with zeros, (device, row, window, feature)."""
         shape = (windows.window_bars, len(FEATURE_NAMES))
         made = np.zeros((len(self._cluster.devices) * self._size, *shape), np.float32)
-        self._transform.inputs(windows.windows(batch), windows.tickers(batch), out=made[: len(batch)])
+        transform.inputs(windows.windows(batch), windows.tickers(batch), out=made[: len(batch)])
         return made.reshape(-1, self._size, *shape)
 
-    def loss(self, windows: SequenceSet, outputs: NDArray[np.float32]) -> float:
+    def loss(self, windows: WindowSet, transform: Inputs, outputs: NDArray[np.float32]) -> float:
         """Mean squared error over all windows of a split, the same number on every worker.
 
         Args:
             windows: The split.
+            transform: Makes the labels.
             outputs: From `outputs`.
         """
         total, share = 0.0, self._share(windows)
         for done in range(0, len(share), _LABELS_AT_ONCE):
             part = np.array(share[done : done + _LABELS_AT_ONCE])
             raw, tickers = windows.windows(part), windows.tickers(part)
-            labels = self._transform.labels(raw, tickers, windows.targets(part))
+            labels = transform.labels(raw, tickers, windows.targets(part))
             error = outputs[done : done + len(part)].astype(np.float64) - labels
             total += float(error @ error)
         return float(self._sum(np.array([total]))[0]) / max(len(windows), 1)
 
-    def gather(self, windows: SequenceSet, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    def gather(self, windows: WindowSet, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """The outputs for all windows of a split, on every worker.
 
         Args:

@@ -17,26 +17,18 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.window_set import WindowSet
 from cloudlstm.errors import JobError
 from cloudlstm.training.checkpoint import Checkpoints, State
-from cloudlstm.training.cluster import Cluster
-from cloudlstm.training.forward import Forward
-from cloudlstm.training.network import Network
+from cloudlstm.training.functions import Functions
+from cloudlstm.training.members import Member, epochs_of
 from cloudlstm.training.sampling import Feed, Order
-from cloudlstm.training.train_step import TrainFunction
 from cloudlstm.workers.restarts import TERMINATED
 
 _LOG = logging.getLogger(__name__)
 
 ReportProgress = Callable[[int, int, dict[str, Any]], None]
 """Called with windows done, windows in all (0 during a phase in which none is counted), and further values to show."""
-
-
-def total_steps(config: RunConfig, order: Order) -> int:
-    """Steps of the training if it does not stop early."""
-    steps = config.train.epochs * order.steps_per_epoch
-    return min(steps, config.train.max_steps or steps)
 
 
 def require_finite(losses: NDArray[np.floating], done: int, which: str) -> None:
@@ -56,52 +48,50 @@ def require_finite(losses: NDArray[np.floating], done: int, which: str) -> None:
 
 
 class Trainer:
-    """Trains a network from a given state.
+    """Trains one network from a given state.
 
     Args:
-        cluster: The workers.
-        network: Of a model made in the strategy's scope.
-        optimizer: The optimizer, made in the strategy's scope.
+        functions: The compiled functions and the variables.
         config: The run's configuration.
+        member: The network.
         transform: Makes the network's inputs and labels.
         train: Training windows.
         validation: Validation windows, for the best weights and early stopping.
+        loaded: True if training starts from trained weights.
 
     Attributes:
+        order: The order of the training windows.
+        total_steps: Steps of the training if it does not stop early.
         best_outputs: What the best weights gave for this worker's share of the validation windows; None if an earlier
             process found these weights.
     """
 
     def __init__(
         self,
-        cluster: Cluster,
-        network: Network,
-        optimizer: Any,
+        functions: Functions,
         config: RunConfig,
+        member: Member,
         transform: Inputs,
-        train: SequenceSet,
-        validation: SequenceSet,
+        train: WindowSet,
+        validation: WindowSet,
+        *,
+        loaded: bool,
     ) -> None:
-        self._cluster, self._model, self._optimizer, self._config = cluster, network.model, optimizer, config
-        self._validation = validation
-        self.order = Order(len(train), config.train.batch_windows, config.train.seed)
-        self.total_steps = total_steps(config, self.order)
+        cluster = functions.cluster
+        self._functions, self._config, self._seed, self._loaded = functions, config, member.seed, loaded
+        self._transform, self._validation = transform, validation
+        self.order = Order(len(train), config.train.batch_windows, member.seed)
+        self.total_steps = self.order.total_steps(epochs_of(config, member), config.train.max_steps)
         self._feed = Feed(
             train, transform, self.order, cluster.replicas, cluster.local_replicas, config.train.steps_per_call
         )
-        self.forward = Forward(cluster, network, transform)
         self.best_outputs: NDArray[np.float32] | None = None
-        self._step = TrainFunction(cluster, network, optimizer, config)
-
-    def initial_state(self) -> State:
-        """The state before the first step."""
-        return State(*self._variables())
 
     def compile(self) -> None:
-        """Compiles, then waits for all workers: from here on every wait has a short limit."""
+        """Compiles before the first training, then waits for all workers; from here on every wait has a short limit."""
         if self.total_steps:
-            self._step.compile(next(self._feed.calls(range(1))))
-        self._cluster.barrier()
+            self._functions.compile(next(self._feed.calls(range(1))))
+        self._functions.cluster.barrier()
 
     def run(self, state: State, checkpoints: Checkpoints, report: ReportProgress) -> State:
         """Trains from `state` to the end and returns the final state; the network then has the best weights.
@@ -119,16 +109,14 @@ class Trainer:
         self._restore(state)
         with _sigterm_event() as stop_requested:
             if not state.history:
-                loaded = self._config.train.weights is not None
-                report(0, 0, {"phase": f"measuring the {'loaded' if loaded else 'untrained'} network"})
+                report(0, 0, {"phase": f"measuring the {'loaded' if self._loaded else 'untrained'} network"})
                 self._end_epoch(state, [], 0.0)
                 checkpoints.save(self._snapshot(state))
             if state.step < self.total_steps:
                 report(0, 0, {"phase": "first steps"})  # the first call also compiles
             while state.step < self.total_steps and state.waited < self._config.train.patience_epochs:
                 self._epoch(state, checkpoints, report, stop_requested)
-        for variable, value in zip(self._model.weights, state.best, strict=True):
-            variable.assign(value)
+        self._functions.assign(state.best)
         return state
 
     def _epoch(
@@ -141,13 +129,15 @@ class Trainer:
         began, first = time.monotonic(), state.step
         before = state.seconds
         for call in self._feed.calls(range(state.step, stop)):
-            losses, stopping = self._step(call, state.step, stop_requested=stop_requested.is_set())
+            losses, stopping = self._functions.step(
+                call, state.step, self._seed, stop_requested=stop_requested.is_set()
+            )
             require_finite(losses, state.step, "training")
             state.losses += losses.astype(float).tolist()
             state.step += call.steps
             state.seconds = before + time.monotonic() - began
             report(
-                self.windows_seen(state.step), self.windows_seen(self.total_steps),
+                self.order.windows_seen(state.step), self.order.windows_seen(self.total_steps),
                 {"epoch": epoch + 1, "loss": float(losses.mean()), "validation_loss": state.best_loss,
                  **self.yardstick(state)},
             )  # fmt: skip
@@ -157,27 +147,29 @@ class Trainer:
                 raise SystemExit(TERMINATED)
             if state.step < stop and checkpoints.due:
                 checkpoints.save(self._snapshot(state))
-        rate = (self.windows_seen(state.step) - self.windows_seen(first)) / max(time.monotonic() - began, 1e-9)
+        rate = (self.order.windows_seen(state.step) - self.order.windows_seen(first)) / max(
+            time.monotonic() - began, 1e-9
+        )
         self._end_epoch(state, state.losses[epoch * per_epoch :], rate)
         checkpoints.save(self._snapshot(state))
 
     def yardstick(self, state: State) -> dict[str, float]:
         """The validation loss of the naive forecast, if the untrained network is exactly this forecast."""
-        train = self._config.train
-        exact = train.inputs == "relative" and not train.weights
+        exact = self._config.train.inputs == "relative" and not self._loaded
         return {"naive_loss": state.history[0]["validation_loss"]} if exact else {}
 
     def _end_epoch(self, state: State, losses: list[float], windows_per_s: float) -> None:
         """Validates, keeps the weights if they are the best, and adds the epoch to the history."""
-        outputs = self.forward.outputs(self._validation)
-        loss = self.forward.loss(self._validation, outputs)
+        forward = self._functions.forward
+        outputs = forward.outputs(self._validation, self._transform)
+        loss = forward.loss(self._validation, self._transform, outputs)
         require_finite(np.array([loss]), max(state.step - 1, 0), "validation")
         epoch = -(-state.step // self.order.steps_per_epoch)
         state.waited += 1
         # The untrained network (epoch 0) forecasts like naive. It is validated, but any trained epoch replaces it: the
         # report's LSTM row must show a trained network.
         if loss < state.best_loss or (state.best_epoch == 0 and epoch > 0):
-            state.best, _ = self._variables()
+            state.best, _ = self._functions.values()
             self.best_outputs = outputs
             state.best_loss, state.best_epoch, state.waited = loss, epoch, 0
         record = {
@@ -185,7 +177,7 @@ class Trainer:
             "steps": state.step,
             "train_loss": float(np.mean(losses)) if losses else None,
             "validation_loss": loss,
-            "learning_rate": float(np.asarray(self._optimizer.learning_rate)),
+            "learning_rate": float(np.asarray(self._functions.optimizer.learning_rate)),
             "seconds": round(state.seconds, 3),
             "windows_per_s": round(windows_per_s, 1),
         }
@@ -196,29 +188,16 @@ class Trainer:
             " (best)" if state.waited == 0 and epoch else "", windows_per_s,
         )  # fmt: skip
 
-    def windows_seen(self, step: int) -> int:
-        """Training windows seen after `step` steps."""
-        epochs, rest = divmod(step, self.order.steps_per_epoch)
-        return epochs * self.order.windows + min(rest * self.order.batch_windows, self.order.windows)
-
-    def _variables(self) -> tuple[list[Any], list[Any]]:
-        return (
-            [variable.numpy() for variable in self._model.weights],
-            [variable.numpy() for variable in self._optimizer.variables],
-        )
-
     def _snapshot(self, state: State) -> State:
         """A copy of the state that training does not change any more."""
-        weights, slots = self._variables()
+        weights, slots = self._functions.values()
         # Arrays in `best` are replaced, never changed in place, so copying the list is enough.
         lists = {"losses": list(state.losses), "history": list(state.history), "best": list(state.best)}
         return replace(state, weights=weights, slots=slots, **lists)  # type: ignore[arg-type]
 
     def _restore(self, state: State) -> None:
-        for variable, value in zip(self._model.weights, state.weights, strict=True):
-            variable.assign(value)
-        for variable, value in zip(self._optimizer.variables, state.slots, strict=True):
-            variable.assign(value)
+        self._functions.assign(state.weights, state.slots)
+        self._functions.schedule.set_total_steps(self.total_steps)
 
 
 @contextmanager

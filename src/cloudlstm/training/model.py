@@ -33,22 +33,33 @@ def build_model(window_bars: int, config: ModelConfig, *, seed: int, precision: 
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Linear warm-up over `warmup_steps`, then constant or cosine decay to zero at `total_steps`."""
+    """Linear warm-up over `warmup_steps`, then constant or cosine decay to zero at the last step.
+
+    The number of steps is a variable, so that trainings of different lengths share one compiled function.
+
+    Args:
+        config: Peak, warm-up and form.
+        total_steps: Steps of the training.
+    """
 
     def __init__(self, config: TrainConfig, total_steps: int) -> None:
-        self._peak = config.learning_rate
-        self._warmup = min(config.warmup_steps, total_steps // 2)
-        self._decay_steps = max(total_steps - self._warmup, 1) if config.schedule == "cosine" else 0
+        self._config = config
+        self._warmup, self._decay_steps = (tf.Variable(0.0, trainable=False) for _ in range(2))
+        self.set_total_steps(total_steps)
+
+    def set_total_steps(self, total_steps: int) -> None:
+        """Sets the number of steps, before a training begins."""
+        warmup = min(self._config.warmup_steps, total_steps // 2)
+        self._warmup.assign(float(warmup))
+        self._decay_steps.assign(float(max(total_steps - warmup, 1)))
 
     def __call__(self, step: Any) -> Any:
         step = tf.cast(step, tf.float32)
-        rate = tf.constant(self._peak, tf.float32)
-        if self._decay_steps:
+        rate = tf.constant(self._config.learning_rate, tf.float32)
+        if self._config.schedule == "cosine":
             fraction = tf.clip_by_value((step - self._warmup) / self._decay_steps, 0.0, 1.0)
             rate *= 0.5 * (1.0 + tf.cos(math.pi * fraction))
-        if self._warmup:
-            rate *= tf.minimum((step + 1.0) / self._warmup, 1.0)
-        return rate
+        return rate * tf.minimum((step + 1.0) / tf.maximum(self._warmup, 1.0), 1.0)
 
 
 class _ReducedAdam(keras.optimizers.Adam):  # type: ignore[misc]
@@ -58,13 +69,13 @@ class _ReducedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         return grads_and_vars
 
 
-def build_optimizer(config: TrainConfig, total_steps: int, variables: Any) -> Any:
-    """Adam with its learning-rate schedule, built for `variables`.
+def build_optimizer(config: TrainConfig, schedule: Schedule, variables: Any) -> Any:
+    """Adam with a learning-rate schedule, built for `variables`.
 
     With mixed_float16 the loss is scaled against underflow, and every replica skips a step whose summed gradients are
     not finite.
     """
-    optimizer = _ReducedAdam(Schedule(config, total_steps))
+    optimizer = _ReducedAdam(schedule)
     if config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.window_set import WindowSet
 
 _BATCH_WINDOWS = 256
 """The arrays of one bar fit into a core's cache."""
@@ -76,7 +76,7 @@ def _sigmoid(values: NDArray[np.float32]) -> None:
     values *= 0.5
 
 
-def outputs(network: Network, windows: SequenceSet, transform: Inputs) -> NDArray[np.float32]:
+def outputs(network: Network, windows: WindowSet, transform: Inputs) -> NDArray[np.float32]:
     """The network's outputs for all windows of a split, in order, computed on all cores."""
 
     def compute(begin: int) -> NDArray[np.float32]:
@@ -87,7 +87,7 @@ def outputs(network: Network, windows: SequenceSet, transform: Inputs) -> NDArra
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def loss(outputs: NDArray[np.float32], windows: SequenceSet, transform: Inputs) -> float:
+def loss(outputs: NDArray[np.float32], windows: WindowSet, transform: Inputs) -> float:
     """Mean squared error of the outputs for all windows of a split; 0.0 if there are none."""
     everything = np.arange(len(windows))
     raw, tickers = windows.windows(everything), windows.tickers(everything)

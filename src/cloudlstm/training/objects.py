@@ -13,8 +13,8 @@ from cloudlstm.config import RunConfig
 from cloudlstm.errors import DataError, UsageError
 from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object
 
-WEIGHTS, INPUTS = "weights", "inputs"
-"""Kinds of the two objects that another training reads."""
+INPUTS = "inputs"
+"""Kind of the settings of the inputs."""
 
 
 def history_file(history: Iterable[Mapping[str, Any]]) -> bytes:

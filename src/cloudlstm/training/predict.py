@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import Inputs
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.window_set import WindowSet
+from cloudlstm.training.members import Member
 
 PREDICTIONS = pa.schema(
     [
@@ -22,6 +23,8 @@ PREDICTIONS = pa.schema(
         ("last_close", pa.float64()),
         ("actual_return", pa.float64()),
         ("forecast_return", pa.float64()),
+        ("seed", pa.int64()),
+        ("fold", pa.int32()),
     ]
 )
 """Returns are log-returns over the horizon. In the split "forecast" the target date is null, the actual return NaN."""
@@ -30,11 +33,12 @@ _BATCH_WINDOWS = 65_536
 
 
 def predictions_file(
-    splits: Mapping[str, SequenceSet], outputs: Mapping[str, NDArray[np.floating]], transform: Inputs
+    member: Member, splits: Mapping[str, WindowSet], outputs: Mapping[str, NDArray[np.floating]], transform: Inputs
 ) -> bytes:
     """The forecasts for every window of the splits, in order, as a Parquet file with the schema PREDICTIONS.
 
     Args:
+        member: The network.
         splits: The windows by split.
         outputs: The network's outputs for all windows of each split.
         transform: Turns outputs into log-returns.
@@ -54,6 +58,8 @@ def predictions_file(
                     "last_close": windows.last_close(indices),
                     "actual_return": windows.targets(indices).astype(np.float64),
                     "forecast_return": returns,
+                    "seed": np.full(len(indices), member.seed),
+                    "fold": np.full(len(indices), member.fold),
                 }
                 arrays = [pa.array(columns[field.name], field.type) for field in PREDICTIONS]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=PREDICTIONS))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.window_set import WindowSet
 from cloudlstm.features import FEATURE_NAMES
 
 
@@ -37,6 +37,16 @@ class Order:
     def steps_per_epoch(self) -> int:
         """Global batches in an epoch, at least 1."""
         return max(-(-self.windows // self.batch_windows), 1)
+
+    def total_steps(self, epochs: int, most: int | None) -> int:
+        """Steps of a training of so many epochs that does not stop early, and of `most` steps at most."""
+        steps = epochs * self.steps_per_epoch
+        return min(steps, most or steps)
+
+    def windows_seen(self, step: int) -> int:
+        """Training windows seen after `step` steps."""
+        epochs, rest = divmod(step, self.steps_per_epoch)
+        return epochs * self.windows + min(rest * self.batch_windows, self.windows)
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
         """The indices of all windows in the order of an epoch (from 0), (windows,)."""
@@ -104,7 +114,7 @@ class Feed:
         max_steps: Most steps in a call.
     """
 
-    train: SequenceSet
+    train: WindowSet
     transform: Inputs
     order: Order
     replicas: int

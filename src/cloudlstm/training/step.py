@@ -15,12 +15,13 @@ from cloudlstm.runs.folder import remove
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.weights import source
 from cloudlstm.training import forecast_only
+from cloudlstm.training.members import Member, checkpoints_name
 from cloudlstm.training.membership import Membership
 
 _LOG = logging.getLogger(__name__)
 
-_NO_INFLUENCE = NON_IDENTITY["train"] | {"workers", "steps_per_call", "weights"}
-"""Training settings that do not change the result. `weights` counts by content instead of by URI."""
+_NO_INFLUENCE = NON_IDENTITY["train"] | {"workers", "steps_per_call", "weights", "seed", "seeds"}
+"""Training settings that do not change the result, or count otherwise: `weights` by content, seeds as a list."""
 
 
 def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
@@ -31,6 +32,8 @@ def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
             __version__,
             "train",
             config.train.model_dump(mode="json", exclude=_NO_INFLUENCE),
+            config.train.all_seeds,
+            config.evaluation.walk.model_dump(mode="json") if config.evaluation.walk.mode != "off" else None,
             config.model.model_dump(mode="json"),
             config.dataset.window_bars,
             config.dataset.horizon_bars,
@@ -53,11 +56,13 @@ def run(context: RunContext) -> bool:
     if sequences is None:
         raise JobError(f"run {context.paths.run_id} has no sequences to train on", hint="submit it again")
     step = context.step("train", train_fingerprint(context.config, sequences))
-    if step.finished():
+    if done := step.finished():
         _LOG.info("train is finished for these inputs, skipped")
         step.report(1, 1, "windows", finished=True, skipped=True)
         if membership.chief:  # an earlier job may have been killed before this
-            remove(context.paths, context.paths.checkpoints(step.fingerprint))
+            members = [Member(int(row["seed"]), int(row["fold"])) for row in done.facts.get("members", ())]
+            for member in members:
+                remove(context.paths, context.paths.checkpoints(checkpoints_name(step.fingerprint, members, member)))
         return membership.chief
     if start := forecast_only.start_of(context.config, sequences):
         if membership.chief:

@@ -38,17 +38,20 @@ class TrainFunction:
             config.train.batch_windows,
             rows_per_replica(config.train.batch_windows, cluster.replicas),
         )
-        self._seed, self._dropout, self._units = config.train.seed, config.model.dropout, config.model.units
+        self._dropout, self._units = config.model.dropout, config.model.units
         self._scaled = hasattr(optimizer, "scale_loss") and config.train.precision == "mixed_float16"
         self._replica = cluster.per_device(np.array(cluster.local_replicas, np.int32).__getitem__)
         self._call = tf.function(self._steps, reduce_retracing=True)
 
-    def __call__(self, call: Call, first_step: int, *, stop_requested: bool) -> tuple[NDArray[np.float32], bool]:
+    def __call__(
+        self, call: Call, first_step: int, seed: int, *, stop_requested: bool
+    ) -> tuple[NDArray[np.float32], bool]:
         """Trains the steps of a call.
 
         Args:
             call: Its data.
             first_step: The number of its first step in the whole training.
+            seed: Of the dropout masks.
             stop_requested: True if this worker received SIGTERM.
 
         Returns:
@@ -57,12 +60,12 @@ class TrainFunction:
         feed = self._feed(call, stop_requested=stop_requested)
         limit = self._cluster.step_limit
         with self._cluster.peer_errors(), self._cluster.watchdog.measured("training a few steps", limit):
-            losses, stops = self._call(*feed, tf.constant(first_step), tf.constant(call.steps))
+            losses, stops = self._call(*feed, tf.constant(seed), tf.constant(first_step), tf.constant(call.steps))
             return losses.numpy()[: call.steps], bool(stops.numpy() > 0)
 
     def compile(self, call: Call) -> None:
         """Compiles the function by calling it with zero steps."""
-        self._call(*self._feed(call, stop_requested=False), tf.constant(0), tf.constant(0))
+        self._call(*self._feed(call, stop_requested=False), tf.constant(0), tf.constant(0), tf.constant(0))
 
     def _feed(self, call: Call, *, stop_requested: bool) -> list[Any]:
         """The function's arguments as one tensor per device of this worker."""
@@ -71,25 +74,27 @@ class TrainFunction:
         stops[0] = stop_requested
         return [*(self._cluster.per_device(part.__getitem__) for part in (*parts, stops)), self._replica]
 
-    def _steps(self, inputs: Any, labels: Any, weights: Any, stop: Any, replica: Any, first: Any, steps: Any) -> Any:
+    def _steps(
+        self, inputs: Any, labels: Any, weights: Any, stop: Any, replica: Any, seed: Any, first: Any, steps: Any
+    ) -> Any:
         losses = tf.TensorArray(tf.float32, size=steps, element_shape=())
         stops = tf.constant(0.0)
         for position in tf.range(steps):
             summed = self._cluster.strategy.run(
-                self._step, args=(inputs, labels, weights, stop, replica, position, first + position)
+                self._step, args=(inputs, labels, weights, stop, replica, position, seed, first + position)
             )
             loss, stops = self._cluster.strategy.experimental_local_results(summed)[0]
             losses = losses.write(position, loss)
         return losses.stack(), stops
 
     def _step(
-        self, inputs: Any, labels: Any, weights: Any, stop: Any, replica: Any, position: Any, step: Any
+        self, inputs: Any, labels: Any, weights: Any, stop: Any, replica: Any, position: Any, seed: Any, step: Any
     ) -> tuple[Any, Any]:
         """One step on one replica."""
         with tf.GradientTape() as tape:
             hidden = self._network.hidden(inputs[position])
             if self._dropout:
-                hidden *= tf.cast(self._mask(step, replica), hidden.dtype)
+                hidden *= tf.cast(self._mask(seed, step, replica), hidden.dtype)
             error = self._network.output(hidden) - labels[position]
             loss = tf.reduce_sum(weights[position] * error * error)
             scaled = self._optimizer.scale_loss(loss) if self._scaled else loss
@@ -103,11 +108,10 @@ class TrainFunction:
         self._optimizer.apply(summed, self._variables)
         return totals[0], totals[1]
 
-    def _mask(self, step: Any, replica: Any) -> Any:
+    def _mask(self, seed: Any, step: Any, replica: Any) -> Any:
         """The replica's rows of the global dropout mask, (row, unit): 0 or 1 / (1 - rate)."""
-        seed = tf.stack([tf.constant(self._seed, tf.int32), step])
         # Not "auto", which differs by device.
-        drawn = tf.random.stateless_uniform((self._batch, self._units), seed, alg="philox")
+        drawn = tf.random.stateless_uniform((self._batch, self._units), tf.stack([seed, step]), alg="philox")
         mask = tf.cast(drawn >= self._dropout, tf.float32) / (1.0 - self._dropout)
         mask = tf.pad(mask, [[0, self._size * self._cluster.replicas - self._batch], [0, 0]])
         return tf.reshape(mask, (self._cluster.replicas, self._size, self._units))[replica]

@@ -1,9 +1,7 @@
-"""The step "train" on one worker: stages the data, trains, and on the chief writes the results."""
+"""The step "train" on one worker: stages the data, trains all networks of the run, and writes the manifest."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import platform
 import time
@@ -11,30 +9,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cloudlstm import __version__
-from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
+from cloudlstm.dataset import folds
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import PeerLostError
 from cloudlstm.runs.context import StepRun
-from cloudlstm.runs.manifest import Manifest, ManifestRow, write_object
-from cloudlstm.runs.weights import source
-from cloudlstm.training import artifacts, model, objects
+from cloudlstm.runs.manifest import Manifest
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
-from cloudlstm.training.loop import Trainer, total_steps
+from cloudlstm.training.functions import Functions
+from cloudlstm.training.member_training import MemberTraining
+from cloudlstm.training.members import Member, members_of
 from cloudlstm.training.membership import Membership
-from cloudlstm.training.network import Network
-from cloudlstm.training.predict import predictions_file
+from cloudlstm.training.phases import Phases, WindowCount
+from cloudlstm.training.results import Result, Results
 from cloudlstm.training.runtime import keras, tf
-from cloudlstm.training.sampling import Order
-
-_LOG = logging.getLogger(__name__)
-
-FORECAST = tuple(split for split in SPLITS if split != "train")
-"""The splits that the network forecasts."""
 
 
 def train(step: StepRun, membership: Membership, sequences: Manifest) -> None:
@@ -58,9 +49,8 @@ def train(step: StepRun, membership: Membership, sequences: Manifest) -> None:
     with cluster.peer_errors():
         training = _Training(step, cluster, sequences, began)
         training.train()
-        outputs = training.forecast()
         if membership.chief:
-            training.write(outputs)
+            training.finish()
         training.report_finished()
     try:
         cluster.barrier()  # a peer that ends while the chief writes would count as lost
@@ -75,22 +65,23 @@ def _phase(step: StepRun, membership: Membership, name: str) -> None:
 
 
 class _Training:
-    """One training on one worker."""
+    """All trainings of a run on one worker."""
 
     def __init__(self, step: StepRun, cluster: Cluster, sequences: Manifest, began: float) -> None:
         self.step, self.config = step, step.context.config
         self.cluster, self.began = cluster, began
+        self.facts: dict[str, Any] = {}
+        self.checkpoints: Checkpoints | None = None
         self.seconds: float | None = None  # of the whole step, on the worker that writes its objects
-        self._phases = [("connect", began)]  # with their begins
-        self._begin("cache")
+        self.phases = Phases("connect", began)
+        self.phases.begin("cache")
         _phase(step, cluster.membership, "copying sequences to the cache")
         self.splits = {split: self._stage(sequences, split) for split in SPLITS}
+        self.folds = folds.make(self.splits, self.config)
+        self.members = members_of(self.config, self.folds)
+        self.results = Results(step.data, self.members)
         cluster.barrier()  # later waits have short limits, and staging may take longer on one worker
         self.pids = cluster.sum(np.eye(len(cluster.membership.addresses))[cluster.membership.index] * os.getpid())
-
-    def _begin(self, phase: str) -> None:
-        """Ends a phase of the step and begins the next one; the report shows their durations."""
-        self._phases.append((phase, time.time()))
 
     def _stage(self, sequences: Manifest, split: str) -> SequenceSet:
         dataset = self.config.dataset
@@ -102,116 +93,67 @@ class _Training:
         )
 
     def train(self) -> None:
-        """Trains to the end, from the last checkpoint, the weights of another run or new weights."""
-        self._begin("compile")
-        config, cluster = self.config, self.cluster
-        start = source(config)
-        self.transform: Inputs = restore(objects.read_input_settings(start, config)) if start else self._fit_inputs()
-        steps = total_steps(config, Order(len(self.splits["train"]), config.train.batch_windows, config.train.seed))
-        with cluster.strategy.scope():
-            self.network = model.build_model(
-                config.dataset.window_bars, config.model, seed=config.train.seed, precision=config.train.precision
-            )
-            adam = model.build_optimizer(config.train, steps, self.network.trainable_variables)
-        network = Network(self.network, on_gpu=cluster.on_gpu)
-        self.trainer = Trainer(
-            cluster, network, adam, config, self.transform, self.splits["train"], self.splits["validation"]
-        )
-        paths, every_s = self.step.context.paths, config.train.checkpoint_every_s
-        with Checkpoints(paths, self.step.fingerprint, every_s, writes=cluster.membership.chief) as checkpoints:
-            state = checkpoints.restore(cluster)
-            if state is not None:
-                _LOG.info("resuming from step %d", state.step)
+        """Trains every network that no earlier job has finished; the chief writes the objects of each."""
+        self.phases.begin("compile")
+        functions = Functions(self.cluster, self.config)
+        self.windows = WindowCount(self.config, self.members, self.folds)
+        self.found: list[Result] = []
+        for member in self.members:
+            done = self.results.find(member) if self.cluster.membership.chief else None
+            if self.cluster.broadcast_from_chief(int(done is not None)):
+                self.windows.skip(member)
             else:
-                state = self.trainer.initial_state()
-                if start:
-                    state.weights = artifacts.read_weights(start, self.network)
-            _phase(self.step, cluster.membership, "compiling")
-            self.trainer.compile()
-            self._begin("train")
-            self.state = self.trainer.run(state, checkpoints, self._report)
-        self.checkpoints = checkpoints
+                done = self._train(functions, member)
+            self.found += [done] if done else []
 
-    def _fit_inputs(self) -> Inputs:
-        if self.config.train.inputs == "levels":
-            return Levels.fit(self.splits["train"])
-        return Relative(self.config.dataset.horizon_bars)
+    def _train(self, functions: Functions, member: Member) -> Result | None:
+        """Trains one network; returns its result on the chief."""
+        own = MemberTraining(functions, self.step, self.results, self.folds[member.fold], member, self.phases)
+        result = own.run(lambda done, total, facts: self._report(member, done, total, facts))
+        self.checkpoints = own.checkpoints
+        self.windows.finish(member, own.windows_seen)
+        self.facts = own.progress_facts
+        return result
 
-    def _report(self, done: int, total: int, facts: Mapping[str, Any]) -> None:
-        self.step.report(done, total, "windows", **self.cluster.membership.facts, **facts)
+    def _report(self, member: Member, done: int, total: int, facts: Mapping[str, Any]) -> None:
+        """Reports the progress of one network as that of the whole step."""
+        own = {**self.cluster.membership.facts, **facts}
+        if len(self.members) > 1:
+            own["network"] = self.windows.place(member)
+        done, total = (self.windows.before + done, self.windows.total) if total else (0, 0)
+        self.step.report(done, total, "windows", **own)
 
-    def forecast(self) -> dict[str, NDArray[np.float64]]:
-        """The network's outputs for all windows of each split but "train"; every worker computes its share."""
-        self._begin("forecast")
-        seen = self.trainer.windows_seen(self.state.step)
-        self.step.report(seen, seen, "windows", phase="forecasting", **self.cluster.membership.facts)
-        forward, known = self.trainer.forward, {"validation": self.trainer.best_outputs}
-        outputs = {}
-        for split in FORECAST:
-            own = known.get(split)
-            own = forward.outputs(self.splits[split]) if own is None else own
-            outputs[split] = forward.gather(self.splits[split], own)
-        return outputs
-
-    def write(self, outputs: Mapping[str, NDArray[np.float64]]) -> None:
-        """Writes every object of the step, then its manifest.
-
-        Args:
-            outputs: From `forecast`.
-        """
-        self._begin("write")
-        history, network = self.state.history, self.network
-        forecasts = {split: self.splits[split] for split in FORECAST}
-        write = self._write_object
-        written = (
-            write("weights.npz", artifacts.weights_file(network), objects.WEIGHTS, network.count_params()),
-            write("inputs.json", json.dumps(self.transform.settings()).encode(), objects.INPUTS, 1),
-            write("model.keras", artifacts.keras_file(network, self.config), "model", network.count_params()),
-            write("predictions.parquet", predictions_file(forecasts, outputs, self.transform), "predictions",
-                  sum(map(len, forecasts.values()))),
-            write("history.jsonl", objects.history_file(history), "history", len(history)),
-            write("losses.npy", objects.losses_file(self.state.losses), "losses", self.state.step),
-            write("tensorboard/events.out.tfevents.cloudlstm", artifacts.events_file(history), "events", len(history)),
-        )  # fmt: skip
+    def finish(self) -> None:
+        """Writes the manifest of the step."""
         ended = time.time()
         self.seconds = ended - self.began
-        self.step.finish(written, self._facts(ended), seconds=self.seconds, began=self.began)
+        objects = [row for result in self.found for row in result.objects]
+        self.step.finish(objects, self._facts(ended), seconds=self.seconds, began=self.began)
         self.step.prune()
-        self.checkpoints.discard()
+        if self.checkpoints:
+            self.checkpoints.discard()
 
     def report_finished(self) -> None:
         """Reports that this worker has finished, with fewer windows than planned after an early stop."""
-        seen, last = self.trainer.windows_seen(self.state.step), self.state.history[-1]
-        values = {"epoch": last["epoch"], "loss": last["train_loss"], "validation_loss": self.state.best_loss}
-        values |= self.trainer.yardstick(self.state)
         self.step.report(
-            seen, seen, "windows", finished=True, seconds=self.seconds, **self.cluster.membership.facts, **values
-        )
-
-    def _write_object(self, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
-        return write_object(self.step.data.uri(name), data, kind=kind, rows=rows)
+            self.windows.before, self.windows.before, "windows", finished=True, seconds=self.seconds,
+            **self.cluster.membership.facts, **self.facts,
+        )  # fmt: skip
 
     def _facts(self, ended: float) -> dict[str, Any]:
-        """Facts about the training for the manifest."""
-        begins = [begin for _, begin in self._phases]
-        state, history = self.state, self.state.history
-        seen = self.trainer.windows_seen(state.step)
+        """Facts about the training for the manifest: those of the network that stands for the run, and of all."""
+        record = self.found[self.members.index(self.results.record)].facts
+        all_seconds = sum(result.facts["training_seconds"] for result in self.found)
+        seen = sum(result.facts["windows_seen"] for result in self.found)
         addresses = self.cluster.membership.addresses
         return {
-            "epochs": history[-1]["epoch"],
-            "best_epoch": state.best_epoch,
-            "steps": state.step,
+            **record,
             "windows": {split: len(windows) for split, windows in self.splits.items()},
-            "parameters": self.network.count_params(),
-            "train_loss": history[-1]["train_loss"],
-            "validation_loss": state.best_loss if len(self.splits["validation"]) else None,
-            "validation_loss_untrained": history[0]["validation_loss"],
-            "training_seconds": state.seconds,
-            "windows_per_s": seen / state.seconds if state.seconds else None,
-            "phases": [
-                {"phase": name, "seconds": round(end - begin, 3)}
-                for (name, begin), end in zip(self._phases, [*begins[1:], ended], strict=True)
-            ],
+            "training_seconds": all_seconds,
+            "windows_per_s": seen / all_seconds if all_seconds else None,
+            "members": [dict(result.facts) for result in self.found],
+            "folds": [folds.dates_of(fold) for fold in self.folds] if len(self.folds) > 1 else [],
+            "phases": self.phases.rows(ended),
             "workers": len(addresses),
             "restarts": list(self.cluster.membership.restarts),
             "replicas": self.cluster.replicas,
@@ -221,7 +163,6 @@ class _Training:
             ],
             "inputs": self.config.train.inputs,
             "precision": self.config.train.precision,
-            "seed": self.config.train.seed,
             "versions": {
                 "cloudlstm": __version__,
                 "tensorflow": tf.__version__,

@@ -1,0 +1,53 @@
+"""The networks that one run trains: one for each seed and fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cloudlstm.config import RunConfig
+from cloudlstm.dataset.folds import Fold
+from cloudlstm.runs.manifest import fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One network of a run.
+
+    Attributes:
+        seed: Seeds its weights, the order of its samples and its dropout masks.
+        fold: The fold that it is trained for, from 0.
+    """
+
+    seed: int
+    fold: int
+
+    @property
+    def name(self) -> str:
+        """Names its folder among the objects of the step."""
+        return f"seed-{self.seed}-fold-{self.fold:03d}"
+
+
+def members_of(config: RunConfig, folds: Sequence[Fold]) -> list[Member]:
+    """All networks of a run in the order in which they are trained: the folds of the first seed, then of the next."""
+    return [Member(seed, fold.number) for seed in config.train.all_seeds for fold in folds]
+
+
+def record_of(members: Sequence[Member]) -> Member:
+    """The network that stands for the run where one is needed, as in `predict`: of the first seed and the last fold."""
+    return max((each for each in members if each.seed == members[0].seed), key=lambda each: each.fold)
+
+
+def epochs_of(config: RunConfig, member: Member) -> int:
+    """Most passes over the training windows of a network."""
+    return config.evaluation.walk.warm_epochs if starts_warm(config, member) else config.train.epochs
+
+
+def checkpoints_name(fingerprint_of_step: str, members: Sequence[Member], member: Member) -> str:
+    """Names the folder of a network's checkpoints: the fingerprint of its training."""
+    return fingerprint_of_step if len(members) == 1 else fingerprint([fingerprint_of_step, member.name])
+
+
+def starts_warm(config: RunConfig, member: Member) -> bool:
+    """True if a network starts from that of the fold before, with the same seed."""
+    return config.evaluation.walk.start == "warm" and member.fold > 0

@@ -1,0 +1,97 @@
+"""What each network of a run leaves: its objects, and a record that it is finished, so that a resumed run skips it.
+
+A run with one network keeps its objects in the folder of the step. With several, each has a folder:
+
+    data/train/<fingerprint>/seed-1-fold-000/weights.npz, predictions.parquet, …
+    data/train/<fingerprint>/seed-1-fold-000/member.json      written last
+
+The kinds of the objects in the manifest:
+
+    weights, inputs, model, history, losses, events   of the network that stands for the run (`members.record_of`)
+    predictions                                        of the first seed, one object for each fold
+    member_…                                           of all other networks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cloudlstm import storage
+from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
+from cloudlstm.runs import documents
+from cloudlstm.runs.context import StepData
+from cloudlstm.runs.manifest import Manifest, ManifestRow, missing_objects, write_object
+from cloudlstm.training.members import Member, record_of
+
+_PREDICTIONS = "predictions"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished network.
+
+    Attributes:
+        objects: Its objects, as in the manifest of the step.
+        facts: Its facts, JSON-ready.
+    """
+
+    objects: tuple[ManifestRow, ...]
+    facts: Mapping[str, Any]
+
+
+class Results:
+    """Names, writes and finds the objects of the networks of a step.
+
+    Args:
+        data: Names the objects of the step.
+        members: All networks of the run.
+
+    Attributes:
+        record: The network that stands for the run.
+    """
+
+    def __init__(self, data: StepData, members: Sequence[Member]) -> None:
+        self._data, self.members = data, members
+        self.record = record_of(members)
+
+    def uri(self, member: Member, name: str) -> str:
+        """The URI of an object of a network."""
+        return self._data.uri(name if len(self.members) == 1 else f"{member.name}/{name}")
+
+    def read(self, member: Member, name: str) -> bytes:
+        """The bytes of an object of a network."""
+        return storage.read(self.uri(member, name))
+
+    def write(self, member: Member, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
+        """Writes an object of a network and returns its manifest row."""
+        own = member == self.record or (kind == _PREDICTIONS and member.seed == self.record.seed)
+        return write_object(
+            self.uri(member, name), data, kind=kind if own else f"member_{kind}", rows=rows, extra=asdict(member)
+        )
+
+    def finish(self, member: Member, result: Result) -> None:
+        """Records that one of several networks is finished, after all its objects are written."""
+        storage.write_json(self.uri(member, "member.json"), asdict(result))
+
+    def find(self, member: Member) -> Result | None:
+        """The result of a network that an earlier job finished; None if it did not, or an object is missing."""
+        if len(self.members) == 1:
+            return None
+        try:
+            found = documents.read(Result, self.uri(member, "member.json"))
+        except (ObjectNotFoundError, CorruptObjectError):
+            return None
+        ours = all(row.uri == self.uri(member, row.uri.rsplit("/", 1)[1]) for row in found.objects)
+        return found if ours and not missing_objects(Manifest("train", "", found.objects, 0.0)) else None
+
+
+def several(manifest: Manifest, kind: str) -> list[ManifestRow]:
+    """The objects of a kind of all networks, in the order in which they were trained."""
+    return [row for row in manifest.objects if row.kind in (kind, f"member_{kind}")]
+
+
+def member_of(row: ManifestRow) -> Member:
+    """The network that an object belongs to; older manifests do not name it."""
+    return Member(int(row.extra.get("seed", 0)), int(row.extra.get("fold", 0)))
