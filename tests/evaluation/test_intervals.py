@@ -13,6 +13,16 @@ def quantile(score, origin, level):
     return intervals.fit(score, np.zeros(len(score)), np.ones(len(score)), np.asarray(origin), (level,)).quantiles[0]
 
 
+def coverage_of(fitted, actual, forecast, scale, origin, horizon):  # type: ignore[no-untyped-def]
+    halves = intervals.half_widths(fitted, scale)
+    return intervals.coverage(fitted.levels, halves, actual, forecast, origin, horizon)
+
+
+def bounds(fitted, forecast, scale, level):  # type: ignore[no-untyped-def]
+    half = intervals.half_widths(fitted, scale)[fitted.levels.index(level)]
+    return forecast - half, forecast + half
+
+
 def test_one_label_a_date_gives_the_usual_rank():
     score = np.random.default_rng(0).permutation(np.arange(1.0, 31.0))
     for level in (0.1, 0.5, 0.8, 0.9, 0.95):
@@ -31,7 +41,7 @@ def test_scores_are_in_units_of_the_scale():
     scale = np.array([1.0, 2.0, 4.0])
     fitted = intervals.fit(np.array([1.5, -1.0, 3.0]), np.full(3, 1.0), scale, np.arange(3), (0.75,))
     assert fitted.quantiles == (1.0,)  # scores 0.5, 1, 0.5
-    low, high = fitted.bounds(np.array([0.1, 0.2]), np.array([0.5, 3.0]), 0.75)
+    low, high = bounds(fitted, np.array([0.1, 0.2]), np.array([0.5, 3.0]), 0.75)
     assert (low.tolist(), high.tolist()) == ([-0.4, -2.8], [0.6, 3.2])
 
 
@@ -40,10 +50,10 @@ def test_with_few_dates_there_is_no_finite_interval():
     actual, origin = rng.normal(0.0, 1.0, 180), np.repeat(np.arange(18), 10)
     fitted = intervals.fit(actual, np.zeros(180), np.ones(180), origin, (0.95,))  # 19 dates are needed
     assert (fitted.quantiles, fitted.dates, fitted.labels) == ((None,), 18, 180)
-    low, high = fitted.bounds(np.zeros(2), np.ones(2), 0.95)
+    low, high = bounds(fitted, np.zeros(2), np.ones(2), 0.95)
     assert np.isneginf(low).all()
     assert np.isposinf(high).all()
-    (found,) = intervals.coverage(fitted, actual, np.zeros(180), np.ones(180), origin, 1)
+    (found,) = coverage_of(fitted, actual, np.zeros(180), np.ones(180), origin, 1)
     assert (found.verdict, found.share, found.width) == ("untested", None, None)
 
 
@@ -92,7 +102,7 @@ def test_covers_what_it_states_in_a_stationary_market():
     rng = np.random.default_rng(3)
     returns = rng.normal(0.0, 0.01, (3000, 1)) + rng.standard_t(4, (3000, 20)) * 0.01
     past, new = halves(returns, np.full_like(returns, 0.02))
-    for found in intervals.coverage(intervals.fit(*past), *new, 1):
+    for found in coverage_of(intervals.fit(*past), *new, 1):
         assert found.share == pytest.approx(found.level, abs=0.02)
         assert found.low < found.share < found.high
         assert (found.dates, found.labels) == (1500, 30_000)
@@ -105,7 +115,7 @@ def test_covers_what_it_states_with_volatility_clusters_that_the_scale_sees(seed
     scale = np.sqrt((sums[WINDOW:-1] - sums[: -WINDOW - 1]) / WINDOW)  # of the bars before the label
     past, new = halves(returns[WINDOW:], scale)
     fitted = intervals.fit(*past)
-    for found, half_width in zip(intervals.coverage(fitted, *new, 1), fitted.quantiles, strict=True):
+    for found, half_width in zip(coverage_of(fitted, *new, 1), fitted.quantiles, strict=True):
         assert found.share == pytest.approx(found.level, abs=0.02)
         assert found.width == pytest.approx(2 * half_width * new[2].mean())
 
@@ -115,14 +125,14 @@ def test_a_market_that_moves_more_or_less_than_the_scale_sees_is_found(later, ve
     returns = garch(np.random.default_rng(6), 800, 20, later=later)
     past, new = halves(returns, np.full_like(returns, 0.01))
     for horizon in (1, 5):
-        assert [found.verdict for found in intervals.coverage(intervals.fit(*past), *new, horizon)] == [verdict] * 3
+        assert [found.verdict for found in coverage_of(intervals.fit(*past), *new, horizon)] == [verdict] * 3
 
 
 def test_the_share_gives_every_date_the_same_weight():
     fitted = intervals.ConformalFit(levels=(0.6,), quantiles=(1.0,), dates=100, labels=100)
     actual = np.r_[np.zeros(30), np.tile([0.0, 2.0], 5), 2.0]  # 30 inside on date 0; half inside on five; one outside
     origin = np.r_[np.zeros(30, int), np.repeat(np.arange(1, 6), 2), 6]
-    (found,) = intervals.coverage(fitted, actual, np.zeros(41), np.ones(41), origin, 1)
+    (found,) = coverage_of(fitted, actual, np.zeros(41), np.ones(41), origin, 1)
     assert found.share == pytest.approx((1 + 5 * 0.5 + 0) / 7)
     assert found.verdict == "as stated"
 
@@ -130,11 +140,11 @@ def test_the_share_gives_every_date_the_same_weight():
 def test_all_or_none_inside_has_the_exact_interval_of_a_binomial():
     fitted = intervals.ConformalFit(levels=(0.8, 0.99), quantiles=(1.0, 1.0), dates=100, labels=100)
     none, ones, origin = np.zeros(60), np.ones(60), np.arange(60)
-    wide, close = intervals.coverage(fitted, none, none, ones, origin, 1)
+    wide, close = coverage_of(fitted, none, none, ones, origin, 1)
     assert (wide.share, wide.high, wide.verdict) == (1.0, 1.0, "too wide")
     assert wide.low == pytest.approx(0.025 ** (1 / 60))
     assert close.verdict == "as stated"  # 60 of 60 do not contradict 0.99
-    outside, _ = intervals.coverage(fitted, none + 2.0, none, ones, origin, 1)
+    outside, _ = coverage_of(fitted, none + 2.0, none, ones, origin, 1)
     assert (outside.share, outside.low, outside.verdict) == (0.0, 0.0, "too narrow")
-    few, _ = intervals.coverage(fitted, none[:2], none[:2], ones[:2], origin[:2], 1)
+    few, _ = coverage_of(fitted, none[:2], none[:2], ones[:2], origin[:2], 1)
     assert (few.share, few.low, few.verdict) == (1.0, None, "untested")

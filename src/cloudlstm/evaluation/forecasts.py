@@ -21,8 +21,8 @@ from cloudlstm.text.printable import printable
 DayArray = npt.NDArray[np.int32]
 CodeArray = npt.NDArray[np.intp]
 
-MODELS = ("naive", "drift", "ridge", "lstm")
-"""Every model, in the order of the report."""
+MODELS = ("naive", "drift", "ridge", "lstm", "ensemble", "calibrated")
+"""Every model, in the order of the report. `ensemble` is there if a run has several seeds."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """First characters of cells that some spreadsheets read as a formula; the last four are full-width forms."""
@@ -43,6 +43,7 @@ class Forecasts:
         last_close: Close at the origin, in dollars (n,).
         actual: Realised log-return; NaN in the split "forecast" (n,).
         models: Model -> forecast log-returns (n,).
+        members: Seed -> forecast log-returns of the network with this seed (n,).
     """
 
     tickers: tuple[str, ...]
@@ -52,6 +53,7 @@ class Forecasts:
     last_close: FloatArray
     actual: FloatArray
     models: dict[str, FloatArray] = field(default_factory=dict)
+    members: dict[int, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ticker)
@@ -95,9 +97,21 @@ def read_predictions(objects: Iterable[bytes]) -> dict[str, Forecasts]:
     tables = [pq.read_table(io.BytesIO(data)) for data in objects]
     if not tables:
         raise DataError("training wrote no predictions", hint="submit again: training then runs again")
-    table = pa.concat_tables(tables)
+    return splits_of(pa.concat_tables(tables), SPLITS)
+
+
+def splits_of(table: pa.Table, splits: Iterable[str]) -> dict[str, Forecasts]:
+    """The forecasts of one network by split; empty splits are left out.
+
+    Args:
+        table: With the schema of `training.predict`.
+        splits: The splits to read.
+
+    Raises:
+        DataError: a label has no return, or a forecast is not finite.
+    """
     found = {}
-    for split in SPLITS:
+    for split in splits:
         rows = table.filter(pc.equal(table["split"], split)).sort_by(
             [("ticker", "ascending"), ("origin_date", "ascending")]
         )

@@ -58,18 +58,6 @@ class ConformalFit(Row):
     dates: int
     labels: int
 
-    def bounds(self, forecast: FloatArray, scale: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper ends of the intervals of one fitted level, in log-returns (n,); infinite without a quantile.
-
-        Args:
-            forecast: Forecast log-return (n,).
-            scale: The window's volatility x sqrt(horizon), above zero (n,).
-            level: One of `levels`.
-        """
-        quantile = self.quantiles[self.levels.index(level)]
-        half = scale * (np.inf if quantile is None else quantile)
-        return forecast - half, forecast + half
-
 
 def fit(
     actual: FloatArray, forecast: FloatArray, scale: FloatArray, origin: IntArray, levels: Sequence[float] = LEVELS
@@ -93,33 +81,43 @@ def fit(
     return ConformalFit(levels=tuple(levels), quantiles=quantiles, dates=dates, labels=len(actual))
 
 
-def coverage(
-    fitted: ConformalFit,
-    actual: FloatArray,
-    forecast: FloatArray,
-    scale: FloatArray,
-    origin: IntArray,
-    horizon: int,
-) -> tuple[Coverage, ...]:
-    """Coverage of the intervals of every level on other labels; the arguments are those of `fit`.
+def half_widths(fitted: ConformalFit, scale: FloatArray) -> FloatArray:
+    """Half widths of the intervals of every level, log-return (levels, n); infinite without a quantile.
 
     Args:
         fitted: Result of `fit`.
+        scale: The window's volatility x sqrt(horizon), above zero (n,).
+    """
+    quantiles = [np.inf if quantile is None else quantile for quantile in fitted.quantiles]
+    return np.outer(quantiles, scale)
+
+
+def coverage(
+    levels: Sequence[float],
+    halves: FloatArray,
+    actual: FloatArray,
+    forecast: FloatArray,
+    origin: IntArray,
+    horizon: int,
+) -> tuple[Coverage, ...]:
+    """Coverage of the intervals of every level on labels that did not fit them.
+
+    Args:
+        levels: Nominal coverages.
+        halves: Half widths from `half_widths` (levels, n); the labels of several folds may be joined.
         actual: Realised log-return (n,).
         forecast: Forecast log-return (n,).
-        scale: The window's volatility x sqrt(horizon), above zero (n,).
         origin: Origin date of each label, in any integer form (n,).
         horizon: Bars ahead; the interval of the share uses horizon - 1 lags.
     """
     dates = len(np.unique(origin))
     found = []
-    for level, quantile in zip(fitted.levels, fitted.quantiles, strict=True):
+    for level, half in zip(levels, halves, strict=True):
         share, width, ends = None, None, None
-        if quantile is not None and dates:
-            low, high = fitted.bounds(forecast, scale, level)
-            inside = daily_means(((low <= actual) & (actual <= high)).astype(np.float64), origin)
+        if dates and np.isfinite(half).all():
+            inside = daily_means((np.abs(actual - forecast) <= half).astype(np.float64), origin)
             ends = _interval(inside, horizon)
-            share, width = min(float(inside.mean()), 1.0), float(daily_means(high - low, origin).mean())
+            share, width = min(float(inside.mean()), 1.0), float(daily_means(2.0 * half, origin).mean())
         found.append(
             Coverage(
                 level=level,
