@@ -36,14 +36,26 @@ def submit_plan(
     return make_plan("submit", target, load(config, overrides), root, run)
 
 
-def predict_plan(target: Target, *, run: RunPaths, overrides: Sequence[str], root: str | None) -> Plan:
-    """The plan that forecasts with the weights of a finished run on the bars that `overrides` name."""
-    document = read_config(run).model_dump(mode="json")
+def predict_plan(
+    target: Target, *, run: RunPaths, overrides: Sequence[str], root: str | None, ensemble: bool = False
+) -> Plan:
+    """The plan that forecasts with the weights of a finished run on the bars that `overrides` name.
+
+    Args:
+        target: Where jobs run.
+        run: The finished run.
+        overrides: Settings that differ from those of the run.
+        root: The folder of all runs.
+        ensemble: True for the networks of all seeds, False for that of the first.
+    """
+    trained = read_config(run)
+    document, seeds = trained.model_dump(mode="json"), trained.train.all_seeds
     require_local_master(document, f"run {run.run_id}", overrides)  # another user may have written that run
     if Manifest.load(run, "train") is None:
         raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
     document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
-    document["train"] |= {"epochs": 0, "weights": run.uri}
+    document["train"] |= {"epochs": 0, "weights": run.uri, "seed": seeds[0], "seeds": seeds if ensemble else 1}
+    document["evaluation"]["walk"] = {}  # nothing is trained
     document["prepare"]["reuse"] = run.uri
     if target.root is None and _is_small(run):
         document["prepare"]["engine"] = "local"  # does the work in less time than Spark takes to start

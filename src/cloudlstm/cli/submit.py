@@ -80,6 +80,7 @@ def predict(
     run: str | None = None,
     root: str | None = None,
     target: str | None = None,
+    ensemble: bool = False,
     dry_run: bool = False,
     trust_endpoints: bool = False,
 ) -> Deferred:
@@ -90,6 +91,7 @@ def predict(
         run: The run that has the weights; by default the last trained run.
         root: The folder of all runs.
         target: Where jobs run; by default this machine.
+        ensemble: Forecast with the networks of all seeds and their mean; by default with that of the first seed.
         dry_run: Check the settings and files, print the requests as JSON, and do nothing else.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
     """
@@ -99,12 +101,15 @@ def predict(
     trusted = parse_switch("trust-endpoints", trust_endpoints)
     chosen = open_target(parse_text("target", target), trust_endpoints=trusted)
     base, named = parse_text("root", root) or chosen.root, parse_text("run", run)
-    typed = command_line("predict", overrides, run=run, root=root, target=target, trust_endpoints=trusted)
+    every = parse_switch("ensemble", ensemble)
+    flags = {"run": run, "root": root, "target": target}
+    typed = command_line("predict", overrides, **flags, ensemble=every, trust_endpoints=trusted)
     dry = parse_switch("dry-run", dry_run)
 
     def work() -> int:
         trained = find.find_run(base, named, among=find.is_trained, missing="no trained run in")
-        plan = plans.predict_plan(chosen, run=trained, overrides=[str(word) for word in overrides], root=base)
+        words = [str(word) for word in overrides]
+        plan = plans.predict_plan(chosen, run=trained, overrides=words, root=base, ensemble=every)
         return _deferred(plan, chosen, dry, typed, base)._work()
 
     return Deferred(work)

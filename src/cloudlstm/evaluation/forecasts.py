@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,9 @@ CodeArray = npt.NDArray[np.intp]
 
 MODELS = ("naive", "drift", "ridge", "lstm", "ensemble", "calibrated")
 """Every model, in the order of the report. `ensemble` is there if a run has several seeds."""
+
+_TABLE_ORDER = ("lstm", "ridge", "drift", "naive", "ensemble", "calibrated")
+"""The order of the columns in the tables of forecasts."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """First characters of cells that some spreadsheets read as a formula; the last four are full-width forms."""
@@ -155,13 +158,16 @@ def _days(column: pa.ChunkedArray) -> DayArray:
     return days
 
 
-def next_session_table(split: Forecasts, target: DayArray, rmse_return: dict[str, float | None]) -> pa.Table:
+def next_session_table(
+    split: Forecasts, target: DayArray, rmse_return: dict[str, float | None], halves: Mapping[float, FloatArray]
+) -> pa.Table:
     """Table of the forecasts for the next sessions, one row per ticker, ordered by ticker.
 
     Args:
         split: The split "forecast".
         target: Date of the session that is forecast, days since 1970-01-01 (n,).
         rmse_return: Ticker -> the LSTM's RMSE of the log-return on the test split.
+        halves: Level -> half width of the interval around the calibrated forecast, log-return (n,).
     """
     names = [split.tickers[code] for code in split.ticker]
     columns: dict[str, Any] = {
@@ -170,9 +176,15 @@ def next_session_table(split: Forecasts, target: DayArray, rmse_return: dict[str
         "target_date": pa.array(target, pa.int32()).cast(pa.date32()),
         "last_close": split.last_close,
     }
-    for model in reversed(MODELS):
-        columns[f"{model}_return"] = split.models[model]
-        columns[f"{model}_price"] = np.round(split.last_close * np.exp(split.models[model]), 8)
+    for model in _TABLE_ORDER:
+        if model in split.models:
+            columns[f"{model}_return"] = split.models[model]
+            columns[f"{model}_price"] = np.round(split.last_close * np.exp(split.models[model]), 8)
+    for level, half in halves.items():
+        for end, sign in (("low", -1.0), ("high", 1.0)):
+            price = split.last_close * np.exp(split.models["calibrated"] + sign * half)
+            known = np.isfinite(half)
+            columns[f"{end}_{level * 100:g}_price"] = pa.array(np.round(price, 8), pa.float64(), mask=~known)
     columns["lstm_test_rmse_return"] = pa.array([rmse_return.get(name) for name in names], pa.float64())
     return pa.table(columns)
 

@@ -7,13 +7,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-ModelName = Literal["naive", "drift", "ridge", "lstm"]
+ModelName = Literal["naive", "drift", "ridge", "lstm", "ensemble", "calibrated"]
 Loss = Literal["return", "price"]
 
 LOSSES: tuple[Loss, ...] = ("return", "price")
 """Squared errors that models are compared by: of the log-return, and of the price in dollars."""
 
-MODEL_LABELS: dict[str, str] = {"naive": "Naive", "drift": "Drift", "ridge": "Ridge", "lstm": "LSTM"}
+MODEL_LABELS: dict[str, str] = {
+    "naive": "Naive",
+    "drift": "Drift",
+    "ridge": "Ridge",
+    "lstm": "LSTM",
+    "ensemble": "Ensemble",
+    "calibrated": "Calibrated",
+}
 """Names of the models for people."""
 
 

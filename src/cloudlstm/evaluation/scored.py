@@ -59,6 +59,7 @@ class Scored:
         fits: What each fold has fitted.
         forecast: The next session; None without a window at the last bar.
         forecast_halves: As `halves`, of `forecast` (levels, m).
+        levels: Probabilities of the intervals.
     """
 
     test: Forecasts
@@ -68,6 +69,7 @@ class Scored:
     fits: tuple[FoldFit, ...]
     forecast: Forecasts | None
     forecast_halves: FloatArray
+    levels: tuple[float, ...]
 
 
 def score_folds(
@@ -77,7 +79,7 @@ def score_folds(
     config: RunConfig,
     progress: Progress = lambda _: None,
 ) -> Scored:
-    """Adds baselines, ensemble, calibrated forecast and intervals to the forecasts of the networks, and joins the folds.
+    """Adds baselines, ensemble, calibrated forecast and intervals to the networks' forecasts, and joins the folds.
 
     Args:
         forecasts: The networks' forecasts of every fold by split; the other models are added to them.
@@ -91,7 +93,7 @@ def score_folds(
     """
     fits, scales, halves = [], [], []
     for own, fold, transform in zip(forecasts, folds, transforms, strict=True):
-        scored = {split: own[split] for split in ("test", "forecast") if split in own}
+        scored = {split: forecast for split, forecast in own.items() if split != "validation"}
         baselines = add_baselines(scored, fold.splits, transform, config.evaluation.ridge_alphas, progress)
         volatility = {split: _volatility(own[split], fold.splits[split], config) for split in own}
         slope = _add_combined(own, config)
@@ -116,6 +118,7 @@ def score_folds(
         fits=tuple(fits),
         forecast=last,
         forecast_halves=ahead,
+        levels=config.evaluation.interval_levels,
     )
 
 

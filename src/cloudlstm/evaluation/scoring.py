@@ -13,7 +13,7 @@ from cloudlstm.evaluation.forecasts import CodeArray, DayArray, Forecasts
 from cloudlstm.evaluation.rows import LOSSES, ModelScores, ModelTest, TickerScores, YearScores
 from cloudlstm.evaluation.significance import FloatArray, NestedComparison, clark_west, diebold_mariano
 
-NESTING = frozenset({"drift", "ridge", "lstm"})
+NESTING = frozenset({"drift", "ridge", "lstm", "ensemble", "calibrated"})
 """Models that contain the naive forecast: with other parameters they would forecast a return of zero."""
 
 

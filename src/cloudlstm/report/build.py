@@ -14,6 +14,7 @@ from cloudlstm.evaluation import scoring
 from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
 from cloudlstm.evaluation.rows import TickerScores
+from cloudlstm.evaluation.scored import Scored
 from cloudlstm.report import sections
 from cloudlstm.report.caveats import caveats
 from cloudlstm.report.chart_data import chart_data, iso_dates
@@ -42,9 +43,8 @@ class ReportInputs:
         config: Its configuration.
         manifests: Step -> manifest, None for a step without one.
         history: Epochs of training in their order.
-        splits: Forecasts of all models by split; "test" is required.
+        scored: The forecasts of all models.
         next_session_dates: Target dates of the split "forecast", days since 1970-01-01 (n,).
-        baselines: Fit results of the baselines.
         label_dates: Split -> first and last target date of its labels, as ISO dates; without the splits that have none.
         turnover: Ticker -> close x volume in dollars a session, at the end of the test split.
         windows: Number of windows that the evaluation read; None if not counted.
@@ -56,9 +56,8 @@ class ReportInputs:
     config: RunConfig
     manifests: Mapping[str, Manifest | None]
     history: Sequence[Epoch]
-    splits: Mapping[str, Forecasts]
+    scored: Scored
     next_session_dates: DayArray
-    baselines: BaselineFit
     label_dates: Mapping[str, tuple[str, str]]
     turnover: Mapping[str, float]
     windows: int | None
@@ -68,26 +67,28 @@ class ReportInputs:
 
 def build_report(inputs: ReportInputs) -> Report:
     """Scores the test split and builds the whole report."""
-    config, manifests, test = inputs.config, inputs.manifests, inputs.splits["test"]
+    config, manifests, scored = inputs.config, inputs.manifests, inputs.scored
+    test, baselines = scored.test, scored.fits[-1].baselines
     horizon = config.dataset.horizon_bars
     # A network on price levels cannot repeat the last close exactly, so naive is not nested in it.
-    nesting = scoring.NESTING - ({"lstm"} if config.train.inputs == "levels" else set())
+    networks = {"lstm", "ensemble", "calibrated"}
+    nesting = scoring.NESTING - (networks if config.train.inputs == "levels" else set())
     tests = scoring.compare_models(test, horizon, nesting)
     models = scoring.score_models(test, tests, horizon=horizon, ic_min_tickers=config.evaluation.ic_min_tickers)
     per_ticker = scoring.score_by_ticker(test)
     by_name = {str(row.model): row for row in models}
     training = sections.training_section(
-        manifests.get("train"), inputs.history, inputs.baselines.naive_validation_loss
+        manifests.get("train"), inputs.history, baselines.naive_validation_loss
     )  # fmt: skip
     quality = sections.quality_section(manifests.get("clean"))
-    forecasts = _next_forecasts(inputs.splits.get("forecast"), inputs.next_session_dates, per_ticker)
+    forecasts = _next_forecasts(scored.forecast, inputs.next_session_dates, per_ticker)
     return Report(
         schema_version=SCHEMA_VERSION,
         run_id=inputs.run_id,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         headline=headline(by_name, tests, dates=len(np.unique(test.origin))),
         verdict=verdict(find_test(tests, "naive")),
-        universe=_universe(config, inputs.splits),
+        universe=_universe(config, scored),
         data=sections.data_section(config, manifests),
         splits=tuple(sections.split_sections(inputs.label_dates, manifests.get("sequences"))),
         settings=Settings.model_validate(config.model_dump(mode="json")),
@@ -98,7 +99,7 @@ def build_report(inputs: ReportInputs) -> Report:
         dm=tuple(tests),
         per_year=tuple(scoring.score_by_year(test)),
         per_ticker=tuple(per_ticker),
-        baselines=_baselines(inputs.baselines),
+        baselines=_baselines(baselines),
         forecasts=forecasts,
         training=training,
         quality=quality,
@@ -112,9 +113,9 @@ def build_report(inputs: ReportInputs) -> Report:
     )  # fmt: skip
 
 
-def _universe(config: RunConfig, splits: Mapping[str, Forecasts]) -> tuple[str, ...]:
-    scored = {name for split in splits.values() for name in split.tickers}
-    return tuple(sorted((scored | set(config.universe.tickers)) - set(config.universe.exclude)))
+def _universe(config: RunConfig, scored: Scored) -> tuple[str, ...]:
+    found = set(scored.test.tickers) | set(scored.forecast.tickers if scored.forecast else ())
+    return tuple(sorted((found | set(config.universe.tickers)) - set(config.universe.exclude)))
 
 
 def _baselines(fit: BaselineFit) -> Baselines:

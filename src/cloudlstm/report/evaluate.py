@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,19 +13,21 @@ import numpy as np
 from cloudlstm import __version__, storage
 from cloudlstm.config import RunConfig
 from cloudlstm.costs.usage import Usage, read_usage
+from cloudlstm.dataset import folds
+from cloudlstm.dataset.folds import Fold
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import LABELLED
 from cloudlstm.errors import DataError
-from cloudlstm.evaluation.baselines import add_baselines
 from cloudlstm.evaluation.forecasts import (
     DayArray,
     Forecasts,
     as_csv,
     as_parquet,
     next_session_table,
-    read_predictions,
 )
+from cloudlstm.evaluation.members import read_folds
+from cloudlstm.evaluation.scored import Scored, score_folds
 from cloudlstm.features import CLOSE, VOLUME
 from cloudlstm.market.calendar import sessions_after
 from cloudlstm.report import html
@@ -38,6 +41,7 @@ from cloudlstm.runs.context import RunContext, StepRun
 from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
+from cloudlstm.training.results import member_of, several
 from cloudlstm.training.step import train_fingerprint
 
 _LOG = logging.getLogger(__name__)
@@ -61,25 +65,24 @@ def run(context: RunContext) -> Manifest:
         return done
     clock, began = time.time(), time.monotonic()
     train = _required(manifests, "train")
-    splits = read_predictions(read_object(row) for row in train.of_kind("predictions"))
-    if "test" not in splits:
+    forecasts = read_folds(train)
+    if not all("test" in fold for fold in forecasts):
         raise DataError(
             "the test split has no forecast to score", hint="a later market.end, or an earlier validation_end"
         )
     windows = _windows(config, _required(manifests, "sequences"))
-    progress = _WindowProgress(step, sum(len(split) for split in windows.values()))
-    transform = _transform(config, train, windows["train"])
-    baselines = add_baselines(splits, windows, transform, config.evaluation.ridge_alphas, progress)
-    next_dates = _next_session_dates(config, splits.get("forecast"))
+    made = folds.make(windows, config)
+    progress = _WindowProgress(step, sum(len(split) for fold in made for split in fold.splits.values()))
+    scored = score_folds(forecasts, made, _transforms(config, train, made), config, progress)
+    next_dates = _next_session_dates(config, scored.forecast)
     report = build_report(
         ReportInputs(
             run_id=paths.run_id,
             config=config,
             manifests=manifests,
             history=_history(train),
-            splits=splits,
+            scored=scored,
             next_session_dates=next_dates,
-            baselines=baselines,
             label_dates=_label_dates(windows),
             turnover=_turnover(windows["test"]),
             windows=progress.total,
@@ -87,7 +90,7 @@ def run(context: RunContext) -> Manifest:
             usage=_usage(paths, context.attempt),
         )
     )
-    objects = _write(paths, report, splits.get("forecast"), next_dates)
+    objects = _write(paths, report, scored, next_dates)
     lstm = next(row for row in report.models if row.model == "lstm")
     facts = {"headline": report.headline, "rmse_price": lstm.rmse_price, "skill": lstm.skill}
     manifest = step.finish(objects, facts, seconds=time.monotonic() - began, began=clock)
@@ -131,11 +134,18 @@ def _history(train: Manifest) -> list[Epoch]:
     return [Epoch.model_validate(json.loads(line)) for line in lines if line]
 
 
-def _transform(config: RunConfig, train: Manifest, windows: SequenceSet) -> Inputs:
-    """The transform between windows and the network's inputs: the stored one, or a new one if none is stored."""
-    for row in train.of_kind("inputs"):
-        return restore(json.loads(read_object(row)))
-    return Levels.fit(windows) if config.train.inputs == "levels" else Relative(config.dataset.horizon_bars)
+def _transforms(config: RunConfig, train: Manifest, made: Sequence[Fold]) -> list[Inputs]:
+    """The transform between windows and the network's inputs of each fold: the stored one, else a new one."""
+    stored = {member_of(row).fold: row for row in reversed(several(train, "inputs"))}
+    found: list[Inputs] = []
+    for fold in made:
+        if fold.number in stored:
+            found.append(restore(json.loads(read_object(stored[fold.number]))))
+        elif config.train.inputs == "levels":
+            found.append(Levels.fit(fold.splits["train"]))
+        else:
+            found.append(Relative(config.dataset.horizon_bars))
+    return found
 
 
 def _next_session_dates(config: RunConfig, split: Forecasts | None) -> DayArray:
@@ -178,18 +188,17 @@ def _turnover(windows: SequenceSet) -> dict[str, float]:
     return dict(zip(found.tolist(), means.tolist(), strict=True))
 
 
-def _write(
-    paths: RunPaths, report: Report, forecast: Forecasts | None, next_dates: DayArray
-) -> tuple[ManifestRow, ...]:
+def _write(paths: RunPaths, report: Report, scored: Scored, next_dates: DayArray) -> tuple[ManifestRow, ...]:
     page = html.render(report)
     labels = report.models[0].labels
     objects = [
         write_object(paths.report("report.json"), to_json(report), kind="report_json", rows=labels),
         write_object(paths.report("report.html"), page.encode(), kind="report_html", rows=labels),
     ]
-    if forecast is not None:
+    if scored.forecast is not None:
+        halves = dict(zip(scored.levels, scored.forecast_halves, strict=True))
         rmse_return = {row.ticker: row.rmse_return for row in report.per_ticker if row.model == "lstm"}
-        table = next_session_table(forecast, next_dates, rmse_return)
+        table = next_session_table(scored.forecast, next_dates, rmse_return, halves)
         for name, data in (("csv", as_csv(table)), ("parquet", as_parquet(table))):
             uri = paths.report(f"forecasts.{name}")
             objects.append(write_object(uri, data, kind=f"forecasts_{name}", rows=table.num_rows))

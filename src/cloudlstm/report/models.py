@@ -22,8 +22,8 @@ from cloudlstm.report.run_models import (
     Training,
 )
 
-SCHEMA_VERSION = 6
-"""5 adds the cost of machines, and drops benchmark.cost_usd, which was always null. 4 adds the Clark-West test and R²
+SCHEMA_VERSION = 7
+"""7 adds the models ensemble and calibrated, and the evidence. 6 adds intervals of skill by ticker. 5 adds the cost of machines, and drops benchmark.cost_usd, which was always null. 4 adds the Clark-West test and R²
 by label; in all means every date weighs the same; dates of the data and the splits are those that occur, or null.
 3 renames usual_miss_price to typical_error_price."""
 
@@ -234,7 +234,7 @@ class ReportSummary(Row):
 class Report(Row):
     """Results of a run. Null is a value that is unknown or cannot be computed; there is no NaN."""
 
-    schema_version: Literal[6]
+    schema_version: Literal[7]
     run_id: str
     created: str = Field(description="UTC, ISO 8601")
     headline: str = Field(description="The result in a few sentences")
@@ -250,7 +250,7 @@ class Report(Row):
     config: dict[str, JsonValue] = Field(description="The whole configuration of the run")
     metrics: tuple[Metric, ...] = Field(description="Definitions of the keys of a model's row")
     terms: tuple[Term, ...] = Field(description="Definitions of the other words of the report")
-    models: tuple[ModelScores, ...] = Field(min_length=4, max_length=4, description="Test split, one row per model")
+    models: tuple[ModelScores, ...] = Field(min_length=5, max_length=6, description="Test split, one row per model")
     dm: tuple[ModelTest, ...] = Field(description="Diebold-Mariano tests, losses averaged over tickers by date")
     per_year: tuple[YearScores, ...]
     per_ticker: tuple[TickerScores, ...]
