@@ -9,8 +9,8 @@ Definitions, and why:
 - **Return of a session.** The mean simple return of the long leg minus that of the short leg, over the horizon h,
   divided by h. For h > 1 the portfolio held is the mean of the last h target portfolios (Jegadeesh and Titman 1993).
   Returns of single sessions are not among the labels, so the h-session return of a target portfolio counts with 1/h,
-  all of it on its origin date. Summed over dates this is the return of the portfolio held, without compounding
-  within the horizon. Neighbouring numbers overlap on h - 1 sessions; all tests use as many lags.
+  all of it on its origin date. Summed over dates this is the return of the portfolio held, without compounding within
+  the horizon. Neighbouring numbers overlap on h - 1 sessions; all tests use as many lags.
 - **Traded value** of a session: sum over tickers of |weight now - weight before|, bought plus sold, over the capital of
   one leg. Positions start from zero, and those left at the end are closed, both at cost. Trades that only undo the
   change of weights by one session's returns are not counted: at most about 2 x the mean absolute return.
