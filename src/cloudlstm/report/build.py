@@ -18,12 +18,14 @@ from cloudlstm.evaluation.scored import Scored
 from cloudlstm.report import sections
 from cloudlstm.report.caveats import caveats
 from cloudlstm.report.chart_data import chart_data, iso_dates
+from cloudlstm.report.evidence import evidence
 from cloudlstm.report.glossary import METRICS, TERMS
 from cloudlstm.report.models import (
     SCHEMA_VERSION,
     Baselines,
     Forecast,
     NextForecasts,
+    PriceInterval,
     Report,
     RidgeLoss,
     Settings,
@@ -50,6 +52,7 @@ class ReportInputs:
         windows: Number of windows that the evaluation read; None if not counted.
         timing: Times of the attempt and of the evaluation.
         usage: Machines that the run has used on a cloud, over all attempts.
+        sectors: Ticker -> sector; None without a table of sectors.
     """
 
     run_id: str
@@ -63,6 +66,7 @@ class ReportInputs:
     windows: int | None
     timing: Timing
     usage: Sequence[Usage] = ()
+    sectors: Mapping[str, str] | None = None
 
 
 def build_report(inputs: ReportInputs) -> Report:
@@ -81,7 +85,7 @@ def build_report(inputs: ReportInputs) -> Report:
         manifests.get("train"), inputs.history, baselines.naive_validation_loss
     )  # fmt: skip
     quality = sections.quality_section(manifests.get("clean"))
-    forecasts = _next_forecasts(scored.forecast, inputs.next_session_dates, per_ticker)
+    forecasts = _next_forecasts(scored, inputs.next_session_dates, per_ticker)
     return Report(
         schema_version=SCHEMA_VERSION,
         run_id=inputs.run_id,
@@ -100,6 +104,7 @@ def build_report(inputs: ReportInputs) -> Report:
         per_year=tuple(scoring.score_by_year(test)),
         per_ticker=tuple(per_ticker),
         baselines=_baselines(baselines),
+        evidence=evidence(scored, config, manifests.get("train"), inputs.sectors),
         forecasts=forecasts,
         training=training,
         quality=quality,
@@ -128,9 +133,10 @@ def _baselines(fit: BaselineFit) -> Baselines:
 
 
 def _next_forecasts(
-    split: Forecasts | None, target: DayArray, per_ticker: Sequence[TickerScores]
+    scored: Scored, target: DayArray, per_ticker: Sequence[TickerScores]
 ) -> NextForecasts:  # fmt: skip
     """The forecasts for the next session; tickers whose bars end before the others' are only counted."""
+    split = scored.forecast
     if split is None:
         return NextForecasts(origin_date=None, target_date=None, tickers=0, ended_earlier=0, rows=())
     rmse = {row.ticker: row.rmse_return for row in per_ticker if row.model == "lstm"}
@@ -147,6 +153,9 @@ def _next_forecasts(
                 lstm_price=float(close * np.exp(split.models["lstm"][at])),
                 ridge_price=float(close * np.exp(split.models["ridge"][at])),
                 naive_price=close,
+                ensemble_price=_price(split, "ensemble", at),
+                calibrated_price=_price(split, "calibrated", at),
+                intervals=_intervals(scored, split, at),
                 typical_error_price=None if error is None else close * error,
             )
         )
@@ -157,3 +166,21 @@ def _next_forecasts(
         ended_earlier=int((~latest).sum()),
         rows=tuple(rows),
     )
+
+
+def _price(split: Forecasts, model: str, at: int) -> float | None:
+    """The forecast price of one label; None if the run has no such model."""
+    if model not in split.models:
+        return None
+    return float(split.last_close[at] * np.exp(split.models[model][at]))
+
+
+def _intervals(scored: Scored, split: Forecasts, at: int) -> tuple[PriceInterval, ...]:
+    """The intervals of one forecast price."""
+    found = []
+    for level, half in zip(scored.levels, scored.forecast_halves[:, at], strict=True):
+        middle, close = float(split.models["calibrated"][at]), float(split.last_close[at])
+        known = np.isfinite(half)
+        low, high = (float(close * np.exp(middle + sign * half)) if known else None for sign in (-1.0, 1.0))
+        found.append(PriceInterval(level=level, low=low, high=high))
+    return tuple(found)

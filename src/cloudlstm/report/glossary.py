@@ -116,6 +116,64 @@ TERMS = (
         "validation split.",
     ),
     Term("lstm", "LSTM", "Long short-term memory: the recurrent network that the run trained."),
+    Term(
+        "ensemble", "Ensemble",
+        "Mean of the forecasts of the networks with all seeds. Its mean squared error is at most the mean of theirs "
+        "(Krogh and Vedelsby 1995, NIPS 7).",
+    ),
+    Term(
+        "calibrated", "Calibrated",
+        "The ensemble's forecast (of one seed: the LSTM's) times the supported slope, between 0 and 1. A model that "
+        "has nothing to say then says little.",
+    ),
+    Term(
+        "slope", "Supported slope",
+        "Slope through the origin of actual on forecast returns on the validation split, times 1 - 1/t² of its "
+        "t-statistic and never below 0 or above 1 (shrinkage as in James and Stein 1961): the part of the forecasts "
+        "that is more than noise.",
+    ),
+    Term(
+        "fold", "Fold",
+        "One period of a walk-forward evaluation: networks and baselines are fitted on labels before it and tested "
+        "on it. Every test label is in one fold.",
+    ),
+    Term(
+        "embargo", "Embargo",
+        "Sessions before a border whose labels are not used, so that no window after it shares a bar with a label "
+        "before it.",
+    ),
+    Term(
+        "conformal", "Forecast interval",
+        "Split conformal prediction: half width q x the window's volatility, with q from the errors on the validation "
+        "split (Lei et al. 2018, Journal of the American Statistical Association 113). It holds what it states as "
+        "long as the market stays as in validation.",
+    ),
+    Term(
+        "regime", "Volatility regime",
+        "A third of the test dates in the order of the mean volatility of the windows that end on them: calm, normal, "
+        "turbulent.",
+    ),
+    Term("rmse_ratio", "RMSE ratio", "RMSE of the return over naive's; below 1 the model is better."),
+    Term(
+        "portfolio", "Decile portfolio",
+        "On each date long the tenth of the tickers with the largest forecasts, short the tenth with the smallest, "
+        "with equal weights, held for the horizon. Returns are of the capital of one side; no financing or borrowing "
+        "is counted.",
+    ),
+    Term(
+        "trading", "Portfolio turnover",
+        "Share of the portfolio that is replaced in a session: value bought and sold over four times the capital of "
+        "one side.",
+    ),
+    Term(
+        "drawdown", "Drawdown",
+        "Fall of the sum of returns after costs below its largest value before, over the capital of one side.",
+    ),
+    Term(
+        "sharpe", "Sharpe ratio",
+        "Mean return a year over its standard deviation, with its standard error (Lo 2002, Financial Analysts Journal "
+        "58(4)).",
+    ),
     Term("test", "Test split", "The latest dates. No model was fitted on them; all metrics are computed on them."),
     Term("horizon", "Sessions ahead", "Number of trading sessions from the last bar in the window to the forecast."),
     Term(

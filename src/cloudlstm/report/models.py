@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 
 from cloudlstm.evaluation.rows import ModelName, ModelScores, ModelTest, Number, Row, TickerScores, YearScores
+from cloudlstm.report.evidence_models import Evidence
 from cloudlstm.report.run_models import (
     Benchmark,
     Cost,
@@ -23,9 +24,10 @@ from cloudlstm.report.run_models import (
 )
 
 SCHEMA_VERSION = 7
-"""7 adds the models ensemble and calibrated, and the evidence. 6 adds intervals of skill by ticker. 5 adds the cost of machines, and drops benchmark.cost_usd, which was always null. 4 adds the Clark-West test and R²
-by label; in all means every date weighs the same; dates of the data and the splits are those that occur, or null.
-3 renames usual_miss_price to typical_error_price."""
+"""7 adds the models ensemble and calibrated, intervals of the forecasts, and the evidence. 5 adds the cost of machines,
+and drops benchmark.cost_usd, which was always null. 4 adds the Clark-West test and R² by label; in all means every date
+weighs the same; dates of the data and the splits are those that occur, or null. 3 renames usual_miss_price to
+typical_error_price."""
 
 _DEFINITION = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -83,6 +85,14 @@ class Baselines(Row):
     drift_pooled: float = Field(description="Mean log-return of all training labels")
 
 
+class PriceInterval(Row):
+    """An interval of the price around the calibrated forecast; null if validation has too few dates for it."""
+
+    level: float = Field(gt=0, lt=1, description="Probability")
+    low: Number
+    high: Number
+
+
 class Forecast(Row):
     """The forecasts for one ticker's next session."""
 
@@ -92,6 +102,9 @@ class Forecast(Row):
     lstm_price: float
     ridge_price: float
     naive_price: float
+    ensemble_price: float | None = Field(default=None, description="Null for one seed")
+    calibrated_price: float | None = Field(default=None, description="Null in older reports")
+    intervals: tuple[PriceInterval, ...] = ()
     typical_error_price: Number = Field(
         # Version 2 of the report had the second name.
         validation_alias=AliasChoices("typical_error_price", "usual_miss_price"),
@@ -255,6 +268,7 @@ class Report(Row):
     per_year: tuple[YearScores, ...]
     per_ticker: tuple[TickerScores, ...]
     baselines: Baselines
+    evidence: Evidence
     forecasts: NextForecasts
     training: Training
     quality: Quality

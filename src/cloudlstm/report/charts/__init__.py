@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cloudlstm.report.charts import forecast_charts, model_charts, ticker_charts, training_charts
+from cloudlstm.report.charts import evidence_charts, forecast_charts, model_charts, ticker_charts, training_charts
 from cloudlstm.report.charts.svg import Drawing
 from cloudlstm.report.models import Report
 
@@ -70,6 +70,22 @@ CHARTS = {
         "Skill of the LSTM against naive by ticker",
         "Sorted by skill, with 95% intervals; right of the line the error is smaller than naive's. The numbers are in "
         "the table.",
+    ),
+    "folds": Chart(
+        lambda report, width: evidence_charts.fold_errors(report.evidence, width),
+        "RMSE relative to naive by fold",
+        "Dots with 95% intervals, one row per fold; left of the line the error is smaller than naive's. The numbers are "
+        "in the table of folds.",
+    ),
+    "portfolio": Chart(
+        lambda report, width: evidence_charts.portfolio_chart(report.evidence.portfolio, width),
+        "Returns of the decile portfolio",
+        "Sum of returns before and after costs over the test dates, and the drawdown below. The means are in the table.",
+    ),
+    "coefficients": Chart(
+        lambda report, width: evidence_charts.coefficients(report.evidence.coefficients, width),
+        "RankIC over time",
+        "Bars by month, quarter or year, and a rolling mean. The mean is in the table of results.",
     ),
     "training": Chart(
         lambda report, width: training_charts.loss_by_epoch(report.training, width),

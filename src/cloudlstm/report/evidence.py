@@ -1,0 +1,130 @@
+"""Builds the evidence section of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cloudlstm.config import RunConfig
+from cloudlstm.dataset.folds import embargo_of
+from cloudlstm.evaluation import intervals, metrics
+from cloudlstm.evaluation.folds import fold_scores, mean_member_test
+from cloudlstm.evaluation.forecasts import Forecasts
+from cloudlstm.evaluation.groups import by_group, by_regime, by_sector
+from cloudlstm.evaluation.ic_series import ic_series
+from cloudlstm.evaluation.portfolio import decile_portfolio
+from cloudlstm.evaluation.scored import Scored, combined
+from cloudlstm.evaluation.significance import diebold_mariano
+from cloudlstm.evaluation.spread import ambiguity, member_spread
+from cloudlstm.report.evidence_models import Evidence, FoldEvidence, Member, ModelPooled, SeedScores
+from cloudlstm.report.sections import facts_of
+from cloudlstm.runs.manifest import Manifest
+
+
+def evidence(
+    scored: Scored, config: RunConfig, train: Manifest | None, sectors: Mapping[str, str] | None = None
+) -> Evidence:
+    """The evidence of a run.
+
+    Args:
+        scored: The forecasts of all models.
+        config: The run's configuration.
+        train: The manifest of the step "train".
+        sectors: Ticker -> sector; None without a table of sectors.
+    """
+    test, horizon, least = scored.test, config.dataset.horizon_bars, config.evaluation.ic_min_tickers
+    model = "ensemble" if "ensemble" in test.models else "lstm"
+    several_seeds, walk = len(test.members) > 1, config.evaluation.walk.mode != "off"
+    seeds = tuple(_seed_scores(test, horizon, least)) if several_seeds else ()
+    networks = np.array(list(test.members.values())) if several_seeds else np.zeros((0, len(test)))
+    signal = test.ticker, test.origin, test.actual, combined(test)
+    regimes, regime_names = by_regime(test.origin, scored.volatility)
+    grouped = by_sector(test.tickers, test.ticker, sectors) if sectors else None
+    return Evidence(
+        model=model,
+        embargo_bars=embargo_of(config) if walk else None,
+        seeds=seeds,
+        spread=member_spread([row.model_dump(exclude={"seed"}) for row in seeds]),
+        ambiguity=ambiguity(test.actual, networks, test.origin) if several_seeds else None,
+        mean_member=mean_member_test(test.actual, networks, test.origin, horizon) if several_seeds else None,
+        folds=tuple(_folds(scored, config, train)),
+        over_folds=tuple(_over_folds(scored, horizon, least)) if len(scored.fits) > 1 else (),
+        members=tuple(_members(train)),
+        coverage=intervals.coverage(
+            scored.levels, scored.halves, test.actual, test.models["calibrated"], test.origin, horizon
+        ),
+        regimes=tuple(by_group(test, model, regimes, regime_names, horizon, least)),
+        sectors=tuple(by_group(test, model, *grouped, horizon, least)) if grouped else (),
+        coefficients=ic_series(test, model, least),
+        portfolio=decile_portfolio(*signal, horizon, least, config.evaluation.cost_bps),
+    )
+
+
+def _seed_scores(test: Forecasts, horizon: int, least: int) -> Sequence[SeedScores]:
+    """The scores of each seed over all folds."""
+    rows = []
+    for seed, forecast in test.members.items():
+        found = metrics.scores(test.last_close, test.actual, forecast, test.origin)
+        scores = {name: float(values[0]) for name, values in found.items()}
+        squared = (forecast - test.actual) ** 2, test.actual**2
+        coefficients = metrics.information_coefficients(
+            test.origin, test.actual, forecast, min_tickers=least, horizon=horizon
+        )
+        rows.append(
+            SeedScores(
+                seed=seed,
+                dm_p=diebold_mariano(*squared, test.origin, horizon=horizon).p,
+                ic=coefficients.ic,
+                rank_ic=coefficients.rank_ic,
+                **{name: scores[name] for name in SeedScores.model_fields if name in scores},
+            )
+        )
+    return rows
+
+
+def _fold_codes(scored: Scored) -> tuple[list[str], list[str]]:
+    """The names of the folds, and the models that are compared with naive."""
+    names = [str(number) for number in range(len(scored.fits))]
+    return names, [model for model in scored.test.models if model != "naive"]
+
+
+def _folds(scored: Scored, config: RunConfig, train: Manifest | None) -> Sequence[FoldEvidence]:
+    """Every fold in the order of time."""
+    names, models = _fold_codes(scored)
+    horizon, least = config.dataset.horizon_bars, config.evaluation.ic_min_tickers
+    rows = {model: by_group(scored.test, model, scored.fold, names, horizon, least) for model in models}
+    dates = list(facts_of(train).get("folds") or ())
+    found = []
+    for number, fit in enumerate(scored.fits):
+        own = dates[number] if number < len(dates) else {}
+        found.append(
+            FoldEvidence(
+                fold=number,
+                train=own.get("train"),
+                validation=own.get("validation"),
+                test=own.get("test"),
+                slope=fit.slope,
+                ridge_alpha=fit.baselines.ridge_alpha,
+                scores=tuple(row for model in models for row in rows[model] if row.group == names[number]),
+            )
+        )
+    return found
+
+
+def _over_folds(scored: Scored, horizon: int, least: int) -> Sequence[ModelPooled]:
+    """The test of every model over all folds."""
+    names, models = _fold_codes(scored)
+    found = []
+    for model in models:
+        scores = fold_scores(scored.test, model, scored.fold, names, horizon, least)
+        found.append(ModelPooled(model=model, better=scores.better, pooled=scores.pooled))
+    return found
+
+
+def _members(train: Manifest | None) -> Sequence[Member]:
+    rows = []
+    for facts in facts_of(train).get("members") or ():
+        windows = facts.get("windows") or {}
+        rows.append(Member.model_validate({**facts, "windows": windows.get("train")}))
+    return rows
