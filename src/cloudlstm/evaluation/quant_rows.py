@@ -30,3 +30,39 @@ class Coverage(Row):
     high: Share = Field(description="Upper end")
     verdict: Literal["as stated", "too narrow", "too wide", "untested"]
     width: NonNegative = Field(description="Mean width, log-return")
+
+
+class Returns(Row):
+    """Mean and risk of one series of returns per session, as a share of the capital of one leg."""
+
+    mean: float = Field(description="Mean per session")
+    annual: float = Field(description="Mean per session x 252, not compounded")
+    low: Number = Field(description="Lower end of the 95 % interval of the mean per session")
+    high: Number = Field(description="Upper end")
+    t: Number = Field(description="Mean over its standard error, horizon - 1 lags")
+    volatility: NonNegative = Field(description="Standard deviation a year")
+    sharpe: Number = Field(description="annual / volatility")
+    sharpe_error: NonNegative = Field(description="Its standard error")
+
+
+class Portfolio(Row):
+    """Long the tenth of tickers with the largest forecasts, short the tenth with the smallest, by origin date."""
+
+    sessions: int = Field(ge=1, description="Dates from the first to the last one in the market")
+    dates: int = Field(ge=1, description="Dates in the market")
+    few_tickers: int = Field(ge=0, description="Dates left out: fewer tickers than the least")
+    equal_forecasts: int = Field(ge=0, description="Dates left out: all forecasts equal")
+    gross: Returns
+    net: Returns
+    cost_bps: float = Field(ge=0, description="Cost of net, one way, basis points of the value bought or sold")
+    traded: float = Field(ge=0, description="Value bought plus value sold per session, over the capital of one leg")
+    turnover: float = Field(ge=0, description="traded / 4: share of both legs replaced per session")
+    break_even_bps: Number = Field(description="Cost at which the mean net return is zero")
+    hit_rate: Share = Field(description="Share of dates in the market with a gross return above zero")
+    drawdown: float = Field(ge=0, description="Largest fall of the cumulative net return, over the capital of one leg")
+    drawdown_from: str | None = Field(description="Origin date of the fall's first session; null if it never fell")
+    drawdown_to: str | None = Field(description="Origin date of its last session")
+    series_dates: tuple[str, ...] = Field(description="Origin date of each session")
+    series_gross: tuple[float, ...] = Field(description="Sum of gross returns up to the session")
+    series_net: tuple[float, ...] = Field(description="Sum of net returns")
+    series_drawdown: tuple[float, ...] = Field(description="series_net minus its maximum so far, or minus 0")
