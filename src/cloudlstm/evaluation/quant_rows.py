@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cloudlstm.evaluation.rows import NonNegative, Number, Row, Share
+from cloudlstm.evaluation.rows import AtMostOne, Correlation, NonNegative, Number, Row, Share
 
 
 class Slope(Row):
@@ -66,3 +66,26 @@ class Portfolio(Row):
     series_gross: tuple[float, ...] = Field(description="Sum of gross returns up to the session")
     series_net: tuple[float, ...] = Field(description="Sum of net returns")
     series_drawdown: tuple[float, ...] = Field(description="series_net minus its maximum so far, or minus 0")
+
+
+class GroupScores(Row):
+    """Scores of one model against naive on a group of labels; every date weighs the same."""
+
+    group: str
+    model: str
+    first: str = Field(description="First origin date")
+    last: str = Field(description="Last origin date")
+    labels: int = Field(ge=1)
+    dates: int = Field(ge=1)
+    rmse_ratio: NonNegative = Field(description="RMSE of the return over naive's; below 1 the model is better")
+    rmse_ratio_price: NonNegative = Field(description="The same of the price in dollars")
+    r2_oos: AtMostOne = Field(description="1 - rmse_ratio^2")
+    difference: Number = Field(description="Mean squared return error relative to naive's, minus 1: -r2_oos")
+    low: Number = Field(description="Lower end of the 95 % interval of the difference")
+    high: Number = Field(description="Upper end")
+    dm_p: Share = Field(description="Diebold-Mariano p against naive, squared return errors, two-sided")
+    ic: Correlation
+    ic_t: Number
+    rank_ic: Correlation
+    rank_ic_t: Number
+    ic_dates: int = Field(ge=0, description="Dates behind IC")
