@@ -89,3 +89,41 @@ class GroupScores(Row):
     rank_ic: Correlation
     rank_ic_t: Number
     ic_dates: int = Field(ge=0, description="Dates behind IC")
+
+
+class Spread(Row):
+    """One figure over the members of an ensemble, such as networks with different seeds."""
+
+    members: int = Field(ge=1, description="Members for which the figure could be computed")
+    mean: float
+    sd: NonNegative = Field(description="Sample standard deviation; null for one member")
+    min: float
+    max: float
+
+
+class Ambiguity(Row):
+    """Squared return errors of members and of their mean forecast: member_mse = ensemble_mse + distance."""
+
+    members: int = Field(ge=1)
+    member_mse: float = Field(ge=0, description="Mean over the members of their mean squared error")
+    ensemble_mse: float = Field(ge=0, description="Mean squared error of the members' mean forecast")
+    distance: float = Field(ge=0, description="Mean squared distance of the members from their mean forecast")
+
+
+class PooledTest(Row):
+    """A Diebold-Mariano test against naive on squared return errors, over the dates of several folds or members."""
+
+    dates: int = Field(ge=0)
+    difference: Number = Field(description="Mean squared error relative to naive's, minus 1")
+    low: Number = Field(description="Lower end of the 95 % interval")
+    high: Number = Field(description="Upper end")
+    statistic: Number = Field(description="Harvey-Leybourne-Newbold; below zero the model is better")
+    p: Share = Field(description="Two-sided")
+
+
+class FoldScores(Row):
+    """Scores of one model on consecutive test periods, and one test over all of them."""
+
+    folds: tuple[GroupScores, ...]
+    better: int = Field(ge=0, description="Folds in which the model's error is smaller than naive's")
+    pooled: PooledTest
