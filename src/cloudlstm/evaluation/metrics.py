@@ -146,10 +146,10 @@ class InformationCoefficients:
     ic_dates: int = 0
 
 
-def information_coefficients(
-    origin: IntArray, actual: FloatArray, forecast: FloatArray, *, min_tickers: int, horizon: int
-) -> InformationCoefficients:
-    """Returns IC and RankIC over the dates with at least `min_tickers` tickers.
+def daily_correlations(
+    origin: IntArray, actual: FloatArray, forecast: FloatArray, *, min_tickers: int
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Correlation over tickers of forecast and actual return on each date with at least `min_tickers` tickers.
 
     A date on which all forecasts, or all returns, are equal has no correlation and is left out.
 
@@ -158,21 +158,39 @@ def information_coefficients(
         actual: Realised log-return (n,).
         forecast: Forecast log-return (n,).
         min_tickers: Dates with fewer tickers are left out.
-        horizon: Bars ahead; the standard error uses horizon - 1 lags.
+
+    Returns:
+        The dates, in order; on each, Pearson's correlation; Spearman's (dates,).
     """
-    _, date, count = np.unique(origin, return_inverse=True, return_counts=True)
+    days, date, count = np.unique(origin, return_inverse=True, return_counts=True)
     kept = count[date] >= min_tickers
     if not kept.any():
-        return InformationCoefficients()
-    _, date = np.unique(date[kept], return_inverse=True)
+        return days[:0], np.zeros(0), np.zeros(0)
+    days, date = np.unique(origin[kept], return_inverse=True)
     actual, forecast = actual[kept], forecast[kept]
     ranks = [ranks_within(date, values) for values in (actual, forecast)]
     # Ranks, unlike returns, are exact: their spread is zero if and only if all values are equal.
     middle = (np.bincount(date)[date] + 1) / 2.0
     varies = np.all([np.bincount(date, (rank - middle) ** 2) > 0.0 for rank in ranks], axis=0)
-    if not varies.any():
-        return InformationCoefficients()
     with np.errstate(divide="ignore", invalid="ignore"):
-        pearson = mean_test(_correlations(date, actual, forecast)[varies], horizon)
-        spearman = mean_test(_correlations(date, *ranks)[varies], horizon)
+        pearson, spearman = _correlations(date, actual, forecast), _correlations(date, *ranks)
+    return days[varies], pearson[varies], spearman[varies]
+
+
+def information_coefficients(
+    origin: IntArray, actual: FloatArray, forecast: FloatArray, *, min_tickers: int, horizon: int
+) -> InformationCoefficients:
+    """Returns IC and RankIC over the dates of `daily_correlations`.
+
+    Args:
+        origin: Origin date of each label, in any integer form (n,).
+        actual: Realised log-return (n,).
+        forecast: Forecast log-return (n,).
+        min_tickers: Dates with fewer tickers are left out.
+        horizon: Bars ahead; the standard error uses horizon - 1 lags.
+    """
+    dates, *correlations = daily_correlations(origin, actual, forecast, min_tickers=min_tickers)
+    if not len(dates):
+        return InformationCoefficients()
+    pearson, spearman = (mean_test(series, horizon) for series in correlations)
     return InformationCoefficients(pearson.mean, pearson.statistic, spearman.mean, spearman.statistic, pearson.n)

@@ -127,3 +127,18 @@ class FoldScores(Row):
     folds: tuple[GroupScores, ...]
     better: int = Field(ge=0, description="Folds in which the model's error is smaller than naive's")
     pooled: PooledTest
+
+
+class ICSeries(Row):
+    """Information coefficients of one model over time."""
+
+    model: str
+    period: Literal["month", "quarter", "year"]
+    dates: tuple[str, ...] = Field(description="First day of each period, by target date")
+    sessions: tuple[int, ...] = Field(description="Dates with an information coefficient in the period")
+    ic: tuple[float, ...] = Field(description="Their mean")
+    rank_ic: tuple[float, ...]
+    window: int = Field(ge=1, description="Sessions in a rolling mean")
+    rolling_dates: tuple[str, ...] = Field(description="Origin date of the last session of each rolling mean")
+    rolling_ic: tuple[float, ...]
+    rolling_rank_ic: tuple[float, ...]
