@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 
+from cloudlstm.cli.training_work import training_work
 from cloudlstm.config import RunConfig
 from cloudlstm.costs.prices import HOURS_A_MONTH, Prices, prices
 from cloudlstm.market.calendar import sessions as session_days
@@ -132,12 +132,9 @@ def hours_of_work(config: RunConfig, tickers: int | None, workers: int) -> tuple
 
 
 def units_by_ticker(config: RunConfig) -> tuple[int, int]:
-    """Returns how many bars of one ticker prepare reads, and on how many of its windows all epochs train, at most."""
-    market, dataset = config.market, config.dataset
-    rows = len(session_days(market.calendar, market.start, market.end))
-    first, last = market.start, min(dataset.train_end, market.end)
-    sessions = len(session_days(market.calendar, first, last)) if last - first > dt.timedelta(days=14) else 0
-    return rows, max(sessions - dataset.window_bars, 0) * config.train.epochs
+    """Returns how many bars of one ticker prepare reads, and on how many of its windows all networks train, at most."""
+    market = config.market
+    return len(session_days(market.calendar, market.start, market.end)), training_work(config).windows
 
 
 def _notes(

@@ -142,6 +142,7 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
     """Checks a plan and carries it out; shows the progress unless `quiet`. `cloudlstm.submit` calls it too."""
     from cloudlstm.cli.board import progress_display
     from cloudlstm.cli.plans import config_of, look
+    from cloudlstm.cli.training_work import training_work
     from cloudlstm.cli.unchanged import inputs_of
     from cloudlstm.targets.launcher import carry_out, is_unchanged, require_own, skip
 
@@ -152,6 +153,8 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
         with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
             return skip(plan, watch)
     tickers = look(plan, config, target, quiet=quiet)
+    if not quiet and (note := training_work(config).note()):
+        terminal.write_error(f"note: {note}\n")
     if not quiet and (estimate := _estimate(plan, target, tickers)):
         more = "" if estimate.complete else " and what is not known yet"
         terminal.write_error(f"estimate: {estimate.usd:.2f} USD{more}; --dry-run shows its parts\n")
@@ -163,9 +166,13 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
 def _printed(plan: "Plan", target: "Target") -> int:
     """Prints a plan, unless its source of bars or of weights is not there."""
     from cloudlstm.cli.plans import config_of, look
+    from cloudlstm.cli.training_work import training_work
 
-    tickers = look(plan, config_of(plan), target, services=False)
+    config = config_of(plan)
+    tickers = look(plan, config, target, services=False)
     terminal.write(plan.to_json() + "\n")
+    if note := training_work(config).note():
+        terminal.write_error(f"note: {note}\n")
     if estimate := _estimate(plan, target, tickers):
         terminal.write_error(estimate.table() + "\n")
     return 0

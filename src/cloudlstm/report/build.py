@@ -86,11 +86,12 @@ def build_report(inputs: ReportInputs) -> Report:
     )  # fmt: skip
     quality = sections.quality_section(manifests.get("clean"))
     forecasts = _next_forecasts(scored, inputs.next_session_dates, per_ticker)
+    found = evidence(scored, config, manifests.get("train"), inputs.sectors)
     return Report(
         schema_version=SCHEMA_VERSION,
         run_id=inputs.run_id,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        headline=headline(by_name, tests, dates=len(np.unique(test.origin))),
+        headline=headline(by_name, tests, found, dates=len(np.unique(test.origin))),
         verdict=verdict(find_test(tests, "naive")),
         universe=_universe(config, scored),
         data=sections.data_section(config, manifests),
@@ -104,7 +105,7 @@ def build_report(inputs: ReportInputs) -> Report:
         per_year=tuple(scoring.score_by_year(test)),
         per_ticker=tuple(per_ticker),
         baselines=_baselines(baselines),
-        evidence=evidence(scored, config, manifests.get("train"), inputs.sectors),
+        evidence=found,
         forecasts=forecasts,
         training=training,
         quality=quality,
@@ -142,7 +143,7 @@ def _next_forecasts(
     rmse = {row.ticker: row.rmse_return for row in per_ticker if row.model == "lstm"}
     latest = split.origin == split.origin.max()
     rows = []
-    for at in np.flatnonzero(latest):
+    for at in np.flatnonzero(latest).tolist():
         name, close = split.tickers[split.ticker[at]], float(split.last_close[at])
         error = rmse.get(name)
         rows.append(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from cloudlstm.evaluation.rows import Loss, ModelName, ModelScores, ModelTest
+from cloudlstm.report.evidence_models import Evidence
 
 SIGNIFICANCE = 0.05
 
@@ -54,12 +55,17 @@ def find_test(
     return next(found, None)
 
 
-def headline(models: Mapping[str, ModelScores], tests: Sequence[ModelTest], *, dates: int) -> str:
+def headline(
+    models: Mapping[str, ModelScores], tests: Sequence[ModelTest], evidence: Evidence, *, dates: int
+) -> str:  # fmt: skip
     """The result in a few sentences: the LSTM against naive, drift and ridge on returns, then in dollars.
+
+    With several seeds or folds two more sentences say how far they agree.
 
     Args:
         models: Scores by model; "lstm" and "naive" are required.
         tests: Results of `scoring.compare_models`.
+        evidence: Results by seed and fold.
         dates: Number of dates of the test split.
     """
     lstm, test = models["lstm"], find_test(tests, "naive")
@@ -69,6 +75,8 @@ def headline(models: Mapping[str, ModelScores], tests: Sequence[ModelTest], *, d
         _pooled(lstm, test),
         _clark_west(test),
         _other_models(tests),
+        _seeds(evidence),
+        _folds(evidence),
         _dollars(lstm, models["naive"], find_test(tests, "naive", loss="price")),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -93,6 +101,27 @@ def _clark_west(test: ModelTest | None) -> str:
         f"The Clark-West test, which leaves out the noise of fitting a model, {found} information about returns in the "
         f"LSTM's forecasts ({_p_value('one-sided p', test.cw_p)})."
     )
+
+
+def _seeds(evidence: Evidence) -> str:
+    """How far the networks of several seeds agree, by their R²."""
+    spread = evidence.spread.get("r2_oos")
+    if spread is None or spread.sd is None:
+        return ""
+    significant = sum(row.dm_p is not None and row.dm_p < SIGNIFICANCE for row in evidence.seeds)
+    return (
+        f"Over {spread.members} seeds the R² is {spread.mean:+,.2%} on average, from {spread.min:+,.2%} to "
+        f"{spread.max:+,.2%}, and differs significantly from zero for {significant}."
+    )
+
+
+def _folds(evidence: Evidence) -> str:
+    """In how many folds the network is better than naive."""
+    row = next((row for row in evidence.over_folds if row.model == evidence.model), None)
+    if row is None:
+        return ""
+    name = "ensemble" if evidence.model == "ensemble" else "LSTM"
+    return f"In {row.better} of {len(evidence.folds)} folds the {name}'s squared error is smaller than naive's."
 
 
 def _other_models(tests: Sequence[ModelTest]) -> str:

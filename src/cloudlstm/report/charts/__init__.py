@@ -74,13 +74,13 @@ CHARTS = {
     "folds": Chart(
         lambda report, width: evidence_charts.fold_errors(report.evidence, width),
         "RMSE relative to naive by fold",
-        "Dots with 95% intervals, one row per fold; left of the line the error is smaller than naive's. The numbers are "
-        "in the table of folds.",
+        "Dots with 95% intervals, one row per fold; left of the line the error is smaller than naive's. The numbers "
+        "are in the table of folds.",
     ),
     "portfolio": Chart(
         lambda report, width: evidence_charts.portfolio_chart(report.evidence.portfolio, width),
         "Returns of the decile portfolio",
-        "Sum of returns before and after costs over the test dates, and the drawdown below. The means are in the table.",
+        "Sum of returns before and after costs by date, and the drawdown below. The means are in the table.",
     ),
     "coefficients": Chart(
         lambda report, width: evidence_charts.coefficients(report.evidence.coefficients, width),

@@ -11,7 +11,7 @@ from cloudlstm.report.charts.panel import BROAD_PX, Box, LegendEntry
 from cloudlstm.report.charts.scales import Scale, date_ticks, day_number, padded, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, Drawing, text_width
 from cloudlstm.report.evidence_models import Evidence
-from cloudlstm.text.numbers import p_value, signed, signed_percent
+from cloudlstm.text.numbers import minus, p_value, signed, signed_percent
 
 
 def fold_errors(evidence: Evidence, width: float) -> Drawing | None:
@@ -101,7 +101,7 @@ def coefficients(series: ICSeries | None, width: float) -> Drawing | None:
     panel.title(drawing, 0.0, 12.0, "RankIC", f"by {series.period}", width)
     values = [0.0, *series.rank_ic, *series.rolling_rank_ic]
     low, high = padded(min(values), max(values), 0.06)
-    found = ticks(low, high, 5, lambda value, decimals: signed(value, f".{decimals}f") if abs(value) > 1e-12 else "0")
+    found = ticks(low, high, 5, lambda value, decimals: minus(f"{value:+.{decimals}f}") if abs(value) > 1e-12 else "0")
     box = Box(panel.gutter(found), panel.TITLE_PX + 4.0, width, drawing.height - panel.AXIS_PX)
     days = [day_number(text) for text in series.dates]
     step = (days[-1] - days[0]) / (len(days) - 1)
@@ -111,7 +111,7 @@ def coefficients(series: ICSeries | None, width: float) -> Drawing | None:
     wide = max(1.0, 0.7 * (x(days[0] + step) - x(days[0])))
     for day, value, sessions, text in zip(days, series.rank_ic, series.sessions, series.dates, strict=True):
         bottom, top = sorted((y(0.0), y(value)))
-        hover = f"{text[:7]}: RankIC {signed(value, '.4f')} on {sessions} dates"
+        hover = f"{text[:7]}: RankIC {minus(f'{value:+.4f}')} on {sessions} dates"
         drawing.rect(x(day), bottom, wide, max(top - bottom, 0.5), "lstm", opacity=0.5, title=hover)
     rolling = [day_number(text) for text in series.rolling_dates]
     drawing.path(list(map(x.clamped, rolling)), list(map(y, series.rolling_rank_ic)), "ink", 1.4)

@@ -1,0 +1,66 @@
+"""How much a run trains, before it starts: its networks, and the windows that they see."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from cloudlstm.config import RunConfig
+from cloudlstm.market.calendar import sessions as session_days
+from cloudlstm.text.numbers import counted
+
+_LEAST = dt.timedelta(days=14)
+"""A calendar is asked for ranges with sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWork:
+    """The trainings of a run.
+
+    Attributes:
+        seeds: Networks for each fold.
+        folds: Folds of the walk-forward; 1 without one.
+        windows: Training windows of one ticker with bars on every session, over all networks and epochs, at most.
+        once: The same of one network without a walk.
+    """
+
+    seeds: int
+    folds: int
+    windows: int
+    once: int
+
+    @property
+    def networks(self) -> int:
+        """All networks that are trained."""
+        return self.seeds * self.folds
+
+    def note(self) -> str:
+        """What a run with several networks trains, as a sentence; "" for one network."""
+        if self.networks == 1:
+            return ""
+        times = self.windows / max(self.once, 1)
+        return (
+            f"{counted(self.networks, 'training')} ({counted(self.seeds, 'seed')} x {counted(self.folds, 'fold')}), "
+            f"at most {times:,.1f} times the windows of a single one"
+        )
+
+
+def training_work(config: RunConfig) -> TrainingWork:
+    """The trainings of a run, by the sessions of its calendar; its bars may have fewer."""
+    from cloudlstm.dataset.folds import borders
+    from cloudlstm.training.members import Member, epochs_of
+
+    market, dataset, seeds = config.market, config.dataset, len(config.train.all_seeds)
+    train_end = min(dataset.train_end, market.end)
+    first = len(session_days(market.calendar, market.start, train_end)) if train_end - market.start > _LEAST else 0
+    once = max(first - dataset.window_bars, 0) * config.train.epochs
+    if config.evaluation.walk.mode == "off":
+        return TrainingWork(seeds, 1, once * seeds, once)
+    # Labels begin when the first window is complete.
+    sessions = session_days(market.calendar, market.start, market.end)[dataset.window_bars - 1 :]
+    found = borders(sessions, config)
+    windows = sum(
+        max(each.train[1] - each.train[0], 0) * epochs_of(config, Member(0, number))
+        for number, each in enumerate(found)
+    )
+    return TrainingWork(seeds, max(len(found), 1), windows * seeds, once)
