@@ -127,3 +127,11 @@ def test_exact_forecasts_are_not_shrunk():
     actual = np.random.default_rng(8).normal(0.0, 0.02, 60)
     found = validation_slope(actual, 2.0 * actual, np.arange(60), 1)
     assert (found.slope, found.supported) == (pytest.approx(0.5), pytest.approx(0.5))
+
+
+def test_a_slope_below_zero_supports_zero_without_a_sign():
+    actual = np.array([1.0, -1.0] * 20) + np.arange(40) / 100
+    weak = validation_slope(actual, np.tile([-0.2, -0.2, 0.1, 0.1], 10), np.arange(40), 1)
+    assert weak.slope < 0.0
+    assert math.copysign(1.0, weak.supported) == 1.0
+    assert weak.supported == 0.0

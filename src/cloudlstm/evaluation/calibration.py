@@ -58,5 +58,5 @@ def validation_slope(actual: FloatArray, forecast: FloatArray, origin: IntArray,
         kept, error = 0.0, None
     else:
         kept, error = max(0.0, 1.0 - test.statistic**-2), slope / test.statistic
-    supported = min(max(slope * kept, 0.0), 1.0) if long_enough else 0.0
+    supported = min(max(0.0, slope * kept), 1.0) if long_enough else 0.0
     return Slope(dates=dates, slope=slope, error=error, t=test.statistic, supported=supported)
