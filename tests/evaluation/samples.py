@@ -15,6 +15,9 @@ from cloudlstm.config import RunConfig, parse
 from cloudlstm.costs.usage import Rate, Usage
 from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import Forecasts
+from cloudlstm.evaluation.intervals import ConformalFit
+from cloudlstm.evaluation.quant_rows import Slope
+from cloudlstm.evaluation.scored import FoldFit, Scored, combined
 from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.report.build import ReportInputs, build_report
 from cloudlstm.report.models import Report
@@ -177,12 +180,47 @@ def config(*words: str, source: str = "synthetic") -> RunConfig:
     return parse({"market": {"source": source} | path}, words)
 
 
+def scored_of(
+    test: Forecasts, forecast: Forecasts, fit: BaselineFit, seeds: int = 1, folds: int = 1, slope: float = 0.5
+) -> Scored:
+    """The forecasts with those of further seeds, the ensemble, the calibrated forecast and intervals."""
+    rng, levels = np.random.default_rng(3), (0.5, 0.8, 0.95)
+    quantiles = (0.7, 1.3, 2.0)
+    for split in (test, forecast):
+        lstm = split.models["lstm"]
+        split.members.clear()
+        others = {seed: lstm + rng.normal(0.0, 1e-3, len(split)) for seed in range(2, seeds + 1)}
+        split.members.update({1: lstm} | others)
+        if seeds > 1:
+            split.models["ensemble"] = np.mean(list(split.members.values()), axis=0)
+        split.models["calibrated"] = slope * combined(split)
+    fitted = FoldFit(
+        fit,
+        Slope(dates=250, slope=0.6, error=0.2, t=3.0, supported=slope),
+        ConformalFit(levels=levels, quantiles=quantiles, dates=250, labels=1500),
+    )
+    volatility = np.full(len(test), 0.015) * (1.0 + 0.5 * np.sin(test.origin / 20.0))
+    dates = np.unique(test.origin)
+    return Scored(
+        test=test,
+        fold=np.searchsorted(dates, test.origin) * folds // len(dates),
+        volatility=volatility,
+        halves=np.outer(quantiles, volatility),
+        fits=(fitted,) * folds,
+        forecast=forecast,
+        forecast_halves=np.outer(quantiles, np.full(len(forecast), 0.015)),
+        levels=levels,
+    )
+
+
 def report_of(
     test: Forecasts,
     *words: str,
     steps: dict[str, Manifest | None] | None = None,
     history: list[dict[str, Any]] = HISTORY,
     usage: Sequence[Usage] = (),
+    seeds: int = 1,
+    folds: int = 1,
     **choice: Any,
 ) -> Report:
     """The report on a test split; `steps` replaces the usual manifests."""
@@ -195,9 +233,8 @@ def report_of(
             config=config(*words, **choice),
             manifests=manifests() if steps is None else steps,
             history=[Epoch.model_validate(row) for row in history],
-            splits={"test": test, "forecast": forecast},
+            scored=scored_of(test, forecast, fit, seeds, folds),
             next_session_dates=forecast.origin + 1,
-            baselines=fit,
             label_dates=LABEL_DATES | {"test": tuple(str(test.target[at].astype("datetime64[D]")) for at in (0, -1))},
             turnover=turnover,
             windows=3000,

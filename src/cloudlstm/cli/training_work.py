@@ -47,8 +47,7 @@ class TrainingWork:
 
 def training_work(config: RunConfig) -> TrainingWork:
     """The trainings of a run, by the sessions of its calendar; its bars may have fewer."""
-    from cloudlstm.dataset.folds import borders
-    from cloudlstm.training.members import Member, epochs_of
+    from cloudlstm.dataset.folds import borders, epochs_of
 
     market, dataset, seeds = config.market, config.dataset, len(config.train.all_seeds)
     train_end = min(dataset.train_end, market.end)
@@ -60,7 +59,6 @@ def training_work(config: RunConfig) -> TrainingWork:
     sessions = session_days(market.calendar, market.start, market.end)[dataset.window_bars - 1 :]
     found = borders(sessions, config)
     windows = sum(
-        max(each.train[1] - each.train[0], 0) * epochs_of(config, Member(0, number))
-        for number, each in enumerate(found)
+        max(each.train[1] - each.train[0], 0) * epochs_of(config, number) for number, each in enumerate(found)
     )
     return TrainingWork(seeds, max(len(found), 1), windows * seeds, once)

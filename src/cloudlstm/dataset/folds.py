@@ -68,6 +68,16 @@ def embargo_of(config: RunConfig) -> int:
     return config.dataset.window_bars + config.dataset.horizon_bars if chosen is None else chosen
 
 
+def starts_warm(config: RunConfig, fold: int) -> bool:
+    """True if the network of a fold starts from that of the fold before."""
+    return config.evaluation.walk.mode != "off" and config.evaluation.walk.start == "warm" and fold > 0
+
+
+def epochs_of(config: RunConfig, fold: int) -> int:
+    """Most passes of a fold's network over its training windows."""
+    return config.evaluation.walk.warm_epochs if starts_warm(config, fold) else config.train.epochs
+
+
 def borders(sessions: NDArray[np.int32], config: RunConfig) -> list[Borders]:
     """The borders of every fold.
 

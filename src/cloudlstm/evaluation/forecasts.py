@@ -159,7 +159,10 @@ def _days(column: pa.ChunkedArray) -> DayArray:
 
 
 def next_session_table(
-    split: Forecasts, target: DayArray, rmse_return: dict[str, float | None], halves: Mapping[float, FloatArray]
+    split: Forecasts,
+    target: DayArray,
+    rmse_return: dict[str, float | None],
+    halves: Mapping[float, FloatArray] | None = None,
 ) -> pa.Table:
     """Table of the forecasts for the next sessions, one row per ticker, ordered by ticker.
 
@@ -180,7 +183,7 @@ def next_session_table(
         if model in split.models:
             columns[f"{model}_return"] = split.models[model]
             columns[f"{model}_price"] = np.round(split.last_close * np.exp(split.models[model]), 8)
-    for level, half in halves.items():
+    for level, half in (halves or {}).items():
         for end, sign in (("low", -1.0), ("high", 1.0)):
             price = split.last_close * np.exp(split.models["calibrated"] + sign * half)
             known = np.isfinite(half)

@@ -91,7 +91,7 @@ def build_report(inputs: ReportInputs) -> Report:
         schema_version=SCHEMA_VERSION,
         run_id=inputs.run_id,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        headline=headline(by_name, tests, found, dates=len(np.unique(test.origin))),
+        headline=headline(by_name, tests, dates=len(np.unique(test.origin)), evidence=found),
         verdict=verdict(find_test(tests, "naive")),
         universe=_universe(config, scored),
         data=sections.data_section(config, manifests),

@@ -56,8 +56,8 @@ def find_test(
 
 
 def headline(
-    models: Mapping[str, ModelScores], tests: Sequence[ModelTest], evidence: Evidence, *, dates: int
-) -> str:  # fmt: skip
+    models: Mapping[str, ModelScores], tests: Sequence[ModelTest], *, dates: int, evidence: Evidence | None = None
+) -> str:
     """The result in a few sentences: the LSTM against naive, drift and ridge on returns, then in dollars.
 
     With several seeds or folds two more sentences say how far they agree.
@@ -65,8 +65,8 @@ def headline(
     Args:
         models: Scores by model; "lstm" and "naive" are required.
         tests: Results of `scoring.compare_models`.
-        evidence: Results by seed and fold.
         dates: Number of dates of the test split.
+        evidence: Results by seed and fold; None leaves them out.
     """
     lstm, test = models["lstm"], find_test(tests, "naive")
     details = _details([_size(test), _p_value("Diebold-Mariano p", test.p if test else None)])
@@ -75,8 +75,8 @@ def headline(
         _pooled(lstm, test),
         _clark_west(test),
         _other_models(tests),
-        _seeds(evidence),
-        _folds(evidence),
+        _seeds(evidence) if evidence else "",
+        _folds(evidence) if evidence else "",
         _dollars(lstm, models["naive"], find_test(tests, "naive", loss="price")),
     ]
     return " ".join(sentence for sentence in sentences if sentence)

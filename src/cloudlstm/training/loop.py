@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
+from cloudlstm.dataset.folds import epochs_of
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.window_set import WindowSet
 from cloudlstm.errors import JobError
 from cloudlstm.training.checkpoint import Checkpoints, State
 from cloudlstm.training.functions import Functions
-from cloudlstm.training.members import Member, epochs_of
+from cloudlstm.training.members import Member
 from cloudlstm.training.sampling import Feed, Order
 from cloudlstm.workers.restarts import TERMINATED
 
@@ -81,7 +82,7 @@ class Trainer:
         self._functions, self._config, self._seed, self._loaded = functions, config, member.seed, loaded
         self._transform, self._validation = transform, validation
         self.order = Order(len(train), config.train.batch_windows, member.seed)
-        self.total_steps = self.order.total_steps(epochs_of(config, member), config.train.max_steps)
+        self.total_steps = self.order.total_steps(epochs_of(config, member.fold), config.train.max_steps)
         self._feed = Feed(
             train, transform, self.order, cluster.replicas, cluster.local_replicas, config.train.steps_per_call
         )

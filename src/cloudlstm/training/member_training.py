@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudlstm.dataset.folds import Fold, forecast_splits
+from cloudlstm.dataset.folds import Fold, forecast_splits, starts_warm
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.runs.context import StepRun
 from cloudlstm.runs.manifest import read_object
@@ -20,7 +20,7 @@ from cloudlstm.training import artifacts, objects
 from cloudlstm.training.checkpoint import Arrays, Checkpoints, State
 from cloudlstm.training.functions import Functions
 from cloudlstm.training.loop import ReportProgress, Trainer
-from cloudlstm.training.members import Member, checkpoints_name, starts_warm
+from cloudlstm.training.members import Member, checkpoints_name
 from cloudlstm.training.phases import Phases
 from cloudlstm.training.predict import predictions_file
 from cloudlstm.training.results import Result, Results
@@ -72,7 +72,7 @@ class MemberTraining:
         began, fold, config = time.time(), self._fold.splits, self._config
         self._phases.begin("compile")
         self._transform = self._make_transform()
-        warm = starts_warm(config, self._member)
+        warm = starts_warm(config, self._member.fold)
         trainer = Trainer(
             self._functions, config, self._member, self._transform, fold["train"], fold["validation"],
             loaded=warm or self._start is not None,

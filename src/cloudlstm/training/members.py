@@ -38,16 +38,6 @@ def record_of(members: Sequence[Member]) -> Member:
     return max((each for each in members if each.seed == members[0].seed), key=lambda each: each.fold)
 
 
-def epochs_of(config: RunConfig, member: Member) -> int:
-    """Most passes over the training windows of a network."""
-    return config.evaluation.walk.warm_epochs if starts_warm(config, member) else config.train.epochs
-
-
 def checkpoints_name(fingerprint_of_step: str, members: Sequence[Member], member: Member) -> str:
     """Names the folder of a network's checkpoints: the fingerprint of its training."""
     return fingerprint_of_step if len(members) == 1 else fingerprint([fingerprint_of_step, member.name])
-
-
-def starts_warm(config: RunConfig, member: Member) -> bool:
-    """True if a network starts from that of the fold before, with the same seed."""
-    return config.evaluation.walk.start == "warm" and member.fold > 0

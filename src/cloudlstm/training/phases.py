@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cloudlstm.config import RunConfig
-from cloudlstm.dataset.folds import Fold
-from cloudlstm.training.members import Member, epochs_of
+from cloudlstm.dataset.folds import Fold, epochs_of
+from cloudlstm.training.members import Member
 from cloudlstm.training.sampling import Order
 
 
@@ -58,7 +58,7 @@ class WindowCount:
         self._planned = {}
         for member in members:
             order = Order(len(folds[member.fold].splits["train"]), config.train.batch_windows, member.seed)
-            steps = order.total_steps(epochs_of(config, member), config.train.max_steps)
+            steps = order.total_steps(epochs_of(config, member.fold), config.train.max_steps)
             self._planned[member] = order.windows_seen(steps)
         self.before, self.total = 0, sum(self._planned.values())
 
