@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.market.calendar import to_date, to_days
+from cloudlstm.market.columns import codes
 from cloudlstm.market.universe import Universe
 
 _NO_END = int(np.iinfo(np.int32).max)
@@ -80,7 +81,7 @@ class Members:
         """
         inside, to_last = np.ones(len(dates), bool), np.ones(len(dates), bool)
         starts = np.flatnonzero(begins_ticker)
-        for start, stop in zip(starts, np.append(starts[1:], len(dates)), strict=True):
+        for start, stop in zip(starts, [*starts[1:], len(dates)], strict=False):
             found = self.on(tickers[int(start)].as_py(), np.append(dates[start:stop], np.int32(self.last)))
             inside[start:stop], to_last[start:stop] = found[:-1], found[:-1] & found[-1]
         return inside, to_last
@@ -107,14 +108,15 @@ class Members:
         left = self.left
         observed = table.filter(pc.invert(table["filled"]))
         dates = observed["date"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
-        runs = pc.run_end_encode(observed["ticker"].combine_chunks())
-        found, start = {}, 0
-        for ticker, stop in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        code, tickers = codes(observed["ticker"])
+        starts = np.flatnonzero(np.diff(code, prepend=-1))
+        found = {}
+        for start, stop in zip(starts, [*starts[1:], len(code)], strict=False):
+            ticker = tickers[code[start]]
             if ticker in left:
                 place = start + int(np.searchsorted(dates[start:stop], left[ticker], side="right")) - 1
                 if place >= start:
                     found[ticker] = int(dates[place])
-            start = stop
         return found
 
     def facts(self, last_bars: Mapping[str, int], sessions: NDArray[np.int32]) -> dict[str, Any]:
@@ -133,7 +135,7 @@ class Members:
         return {
             "tickers": len(self.periods),
             "left": len(left),
-            "bars_to_end": sum(last_bars[ticker] >= date for ticker, date in near.items()),
+            "bars_to_end": sum(last_bars[ticker] >= int(date) for ticker, date in near.items()),
             "without_periods": self.without_periods,
             "excluded": self.excluded,
             "last_date": to_date(self.last).isoformat(),
