@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,7 +13,7 @@ from cloudlstm import storage
 from cloudlstm.cli import plans
 from cloudlstm.cli.unchanged import inputs_of
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import CloudLSTMError, DataError, ObjectNotFoundError
+from cloudlstm.errors import CloudLSTMError, DataError, ObjectNotFoundError, UnknownTickerError
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import open_target
@@ -155,3 +156,31 @@ def test_a_period_is_an_input_of_a_submit(tmp_path: Path) -> None:
     assert inputs_of(config) == before
     table(tmp_path, TABLE.replace("2020-06-30", "2020-06-29"))
     assert inputs_of(config) != before
+
+
+def test_a_member_that_the_files_lack_is_missing_as_far_as_the_settings_allow(tmp_path: Path) -> None:
+    rng, days = np.random.default_rng(5), np.arange("2019-01-01", "2024-01-01", dtype="datetime64[D]")
+    days = days[np.is_busday(days)]
+    for ticker, n in (("KEPT", len(days)), ("SOLD", 900)):
+        close = (50 * np.exp(np.cumsum(rng.normal(0, 0.01, n)))).round(4)
+        lines = [f"{day},{c},{c * 1.01:.4f},{c * 0.99:.4f},{c},{1000 + k}" for k, (day, c) in
+                 enumerate(zip(days, close, strict=False))]  # fmt: skip
+        (tmp_path / "bars").mkdir(exist_ok=True)
+        (tmp_path / "bars" / f"{ticker}.csv").write_text("\n".join(["date,open,high,low,close,volume", *lines]))
+    sold = days[899]  # 2022-06-13
+    rows = f"KEPT,2010-01-01,\nSOLD,2010-01-01,{sold}\nGONE,2010-01-01,2021-03-01\n"
+    words = [table(tmp_path, f"ticker,from,to\n{rows}"), "market.source=files", f"market.path={tmp_path}/bars",
+             "market.calendar=24/5"]  # fmt: skip
+    with pytest.raises(UnknownTickerError, match=r"has no GONE"):
+        looked(tmp_path, *words)
+    config = looked(tmp_path, *words, "clean.max_missing_fraction=0.34")
+    paths = RunPaths(f"file://{tmp_path}/run")
+    prepare(paths, config)
+    found = facts(paths)["members"]
+    assert {name: found[name] for name in ("tickers", "left", "bars_to_end")} == {
+        "tickers": 3, "left": 2, "bars_to_end": 1,
+    }  # fmt: skip
+    assert found["windows_left_out"] == {"train": 0, "validation": 0, "test": 0, "forecast": 1}
+    clean = Manifest.load(paths, "clean")
+    assert clean is not None
+    assert clean.facts["missing_tickers"] == ["GONE"]
