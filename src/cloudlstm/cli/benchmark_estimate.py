@@ -57,7 +57,7 @@ def _tickers(config: RunConfig) -> int | None:
     """The size of the universe of a configuration; None if only the source knows it."""
     if config.market.source == "synthetic":
         return config.market.synthetic.tickers
-    known = requested_tickers(config.universe)
+    known = requested_tickers(config.universe, config.market)
     return len(known) if known is not None else None
 
 

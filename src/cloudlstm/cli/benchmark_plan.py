@@ -216,7 +216,7 @@ def _tickers(settings: RunConfig) -> tuple[str, ...] | None:
     """All tickers of the universe, sorted; None for the synthetic market, which has as many as are asked for."""
     if settings.market.source == "synthetic":
         return None
-    found = requested_tickers(settings.universe)
+    found = requested_tickers(settings.universe, settings.market)
     if found is None:
         found = look_at_source(settings).tickers
     if found is None:

@@ -15,7 +15,10 @@ from cloudlstm.cli.help import arguments, flag_name, parameters, summary
 from cloudlstm.config import fields
 
 SHELLS = ("bash", "zsh", "fish")
-_FILES = ("--config", "--root", "--target", "market.path", "universe.path", "train.cache_dir", "train.weights")
+_FILES = (
+    "--config", "--root", "--target", "market.path", "universe.path", "universe.sectors", "train.cache_dir",
+    "train.weights",
+)  # fmt: skip
 """Flags and settings whose value is a file or a folder."""
 
 MATRIX = tuple(Matrix.model_fields)

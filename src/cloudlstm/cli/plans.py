@@ -10,7 +10,8 @@ from cloudlstm.cli import terminal
 from cloudlstm.cli.find import read_config, root_uri
 from cloudlstm.config import RunConfig, load, parse, require_local_master
 from cloudlstm.errors import AccessDeniedError, CorruptObjectError, DataError, MissingExtraError, UsageError
-from cloudlstm.market.universe import requested_tickers
+from cloudlstm.market.sectors import read_sectors
+from cloudlstm.market.universe import read_universe, requested_tickers
 from cloudlstm.runs import weights
 from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
 from cloudlstm.runs.paths import RunPaths, index
@@ -77,7 +78,7 @@ def source_name(config: str | None, overrides: Sequence[str]) -> str:
 
 
 def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True, quiet: bool = False) -> int | None:
-    """Checks the sources of bars and of weights before anything of the run is made.
+    """Checks the sources of bars, of sectors and of weights before anything of the run is made.
 
     This machine need not reach a source that the machines of a cloud reach. Then it says so, and the job checks it.
     A run that has its bars already needs no service.
@@ -96,28 +97,19 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
         CloudLSTMError: the job would fail for the same reason.
     """
     # Imported here: an unchanged submit needs no look, and these packages take longer to import than all the rest.
-    from cloudlstm.dataset.splits import require_split_dates
-    from cloudlstm.market.calendar import sessions, to_days
     from cloudlstm.market.sources.base import look_at_source
 
     say = (lambda _: None) if quiet else terminal.write_error
     weights.source(config)
     here = target.root is None
     try:
+        if config.universe.sectors:
+            read_sectors(config.universe.sectors)
         has_bars = services and storage.exists(RunPaths(plan.run).manifest("ingest"))
         found = look_at_source(config, closely=not has_bars, services=services and here)
         for note in found.notes:
             say(f"note: {note}\n")
-        if found.first and found.last:
-            first, last = max(found.first, config.market.start), min(found.last, config.market.end)
-            if first > last:
-                raise DataError(
-                    f"the bars are of {found.first} to {found.last}, and the run uses {config.market.start} to "
-                    f"{config.market.end}",
-                    hint=f"market.start={found.first} market.end={found.last}, and split dates between them",
-                )
-            days = sessions(config.market.calendar, first - dt.timedelta(days=_BEFORE_DAYS), last)
-            require_split_dates(days[days >= to_days(first)], config.dataset)
+        _check_dates(config, found.first, found.last)
         return _number_of_tickers(config, found.tickers)
     except (AccessDeniedError, MissingExtraError) as error:
         if here:
@@ -126,10 +118,40 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
         return _number_of_tickers(config, None)
 
 
+def _check_dates(config: RunConfig, first: dt.date | None, last: dt.date | None) -> None:
+    """Raises DataError if the dates of the bars, or those of the members, leave a split without labels.
+
+    Args:
+        config: The configuration.
+        first: Date of the first bar of the source; None if it is not known.
+        last: That of the last bar.
+    """
+    from cloudlstm.dataset.splits import require_members, require_split_dates
+    from cloudlstm.market.calendar import sessions, to_days
+    from cloudlstm.market.members import Members
+
+    market = config.market
+    start, end = max(first or market.start, market.start), min(last or market.end, market.end)
+    if start > end:
+        raise DataError(
+            f"the bars are of {first} to {last}, and the run uses {market.start} to {market.end}",
+            hint=f"market.start={first} market.end={last}, and split dates between them",
+        )
+    members = Members.of(read_universe(config.universe, market), end)
+    if (first is None or last is None) and members is None:
+        return
+    days = sessions(market.calendar, start - dt.timedelta(days=_BEFORE_DAYS), end)
+    days = days[days >= to_days(start)]
+    if first and last:
+        require_split_dates(days, config.dataset)
+    if members:
+        require_members(days, config.dataset, members)
+
+
 def _number_of_tickers(config: RunConfig, found: Sequence[str] | None) -> int | None:
     if config.market.source == "synthetic":
         return config.market.synthetic.tickers
-    asked = requested_tickers(config.universe)
+    asked = requested_tickers(config.universe, config.market)
     known = found if asked is None else asked
     return None if known is None else len(known)
 
@@ -180,6 +202,8 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         market = market.model_copy(update={"path": storage.absolute(market.path)})
     if universe.path:
         universe = universe.model_copy(update={"path": storage.absolute(universe.path)})
+    if universe.sectors:
+        universe = universe.model_copy(update={"sectors": storage.absolute(universe.sectors)})
     if train.weights:
         train = train.model_copy(update={"weights": storage.absolute(train.weights)})
     if prepare.reuse:

@@ -16,7 +16,8 @@ from typing import Any
 
 import cloudlstm
 from cloudlstm.config import RunConfig
-from cloudlstm.market.universe import requested_tickers
+from cloudlstm.market.sectors import read_sectors
+from cloudlstm.market.universe import read_universe
 from cloudlstm.runs import weights
 from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.runs.manifest import fingerprint
@@ -29,7 +30,7 @@ def inputs_of(config: RunConfig) -> str | None:
     """A hash of everything that the results of a run depend on; None if only its jobs can tell.
 
     Raises:
-        CloudLSTMError: the universe, the files or the weights are not there.
+        CloudLSTMError: the universe, the sectors, the files or the weights are not there.
     """
     market = config.market
     if market.source == "yahoo" and market.end > dt.datetime.now(dt.UTC).date() - _STILL_OPEN:
@@ -38,14 +39,16 @@ def inputs_of(config: RunConfig) -> str | None:
 
 
 def inputs_outside(config: RunConfig) -> list[Any]:
-    """What a run reads besides its settings: names, sizes and etags of files of bars, the universe, the weights.
+    """What a run reads besides its settings: names, sizes and etags of files of bars, universe, sectors, weights.
 
     Raises:
-        CloudLSTMError: the universe, the files or the weights are not there.
+        CloudLSTMError: the universe, the sectors, the files or the weights are not there.
     """
-    start = weights.source(config)
+    start, universe, sectors = weights.source(config), config.universe, config.universe.sectors
+    found = read_universe(universe, config.market)
     return [
-        requested_tickers(config.universe),
+        [found.tickers, found.periods, found.excluded],
+        read_sectors(sectors) if sectors else None,
         _files(config) if config.market.source == "files" else os.environ.get(YAHOO_URL),
         start.digest() if start else None,
     ]

@@ -35,7 +35,10 @@ class UniverseConfig(Section):
     """The tickers, in any order. If `tickers` and `path` are both empty: all tickers of the source; for `yahoo`, which
     has no list, AAPL, MSFT, GOOGL, AMZN, TSLA and META."""
     path: str | None = None
-    """A file or storage URI with one ticker a line (`#` starts a comment), added to `tickers`."""
+    """A file or storage URI, added to `tickers`: one ticker a line (`#` starts a comment), or a table with the header
+    `ticker,from,to` of the periods in which each was a member; see docs/universe.md."""
+    sectors: str | None = None
+    """A file or storage URI with the header `ticker,sector`; a ticker that it lacks has the sector `other`."""
     exclude: tuple[Ticker, ...] = ()
     """Tickers that are not used, whatever the source is."""
 
@@ -219,7 +222,7 @@ class CleanConfig(Section):
     max_refused_fraction_ticker: float = Field(default=0.25, ge=0.0, le=1.0)
     """The run fails if cleaning rejects a larger share of the bars of any ticker."""
     max_missing_fraction: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """The run fails if a larger share of the requested tickers has no bars left."""
+    """The run fails if a larger share of the requested tickers has no bars in the source, or none after cleaning."""
 
 
 class DatasetConfig(Section):

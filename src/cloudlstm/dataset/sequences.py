@@ -38,6 +38,7 @@ from cloudlstm.dataset.splits import (
 from cloudlstm.errors import CorruptObjectError, DataError
 from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.market.calendar import to_date
+from cloudlstm.market.members import Members
 from cloudlstm.runs.manifest import ManifestRow
 
 _MAX_SHOWN = 12
@@ -55,12 +56,14 @@ class BuiltShard:
         windows: Windows with a label (in "forecast": all windows).
         sequences: Examples.
         bars: Bars in all Examples.
+        left_out: Windows that membership leaves out.
     """
 
     data: bytes
     windows: int
     sequences: int
     bars: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Lengths:
     horizon_bars: int
 
 
-def build(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
+def build(features: pa.Table, config: DatasetConfig, members: Members | None = None) -> dict[str, BuiltShard]:
     """The sequences of every split of a features shard.
 
     Equal tables give equal bytes. A split without windows has empty data.
@@ -93,8 +96,9 @@ def build(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
     Args:
         features: Sorted by ticker and date.
         config: Window, horizon and split dates.
+        members: The members of the universe; None if every ticker is one at all dates.
     """
-    bars = label(features, config)
+    bars = label(features, config, members)
     packed, offsets = example.varints(bars.dates)
     dates = packed.tobytes()
     built = {}
@@ -118,6 +122,7 @@ def build(features: pa.Table, config: DatasetConfig) -> dict[str, BuiltShard]:
             windows=sum(run.windows for run in runs),
             sequences=len(runs),
             bars=sum(run.stop - run.start for run in runs),
+            left_out=bars.left_out[split],
         )
     return built
 
@@ -130,7 +135,13 @@ def longest_segment(features: pa.Table) -> int:
     return int(pc.max(lengths["count_all"]).as_py())
 
 
-def require_windows(counts: Mapping[str, int], config: DatasetConfig, longest: int, dates: NDArray[np.int32]) -> None:
+def require_windows(
+    counts: Mapping[str, int],
+    config: DatasetConfig,
+    longest: int,
+    dates: NDArray[np.int32],
+    left_out: Mapping[str, int] | None = None,
+) -> None:
     """Checks that every labelled split has a window.
 
     Args:
@@ -138,6 +149,7 @@ def require_windows(counts: Mapping[str, int], config: DatasetConfig, longest: i
         config: Window, horizon and split dates.
         longest: Bars in the longest run without a gap.
         dates: The sessions from the first to the last bar, as days since 1970-01-01.
+        left_out: Windows that membership leaves out, by split.
 
     Raises:
         DataError: a split has no window.
@@ -145,6 +157,12 @@ def require_windows(counts: Mapping[str, int], config: DatasetConfig, longest: i
     needed = [split for split in LABELLED if not counts.get(split)]
     if not needed:
         return
+    if outside := {split: left_out[split] for split in needed if left_out and left_out.get(split)}:
+        windows = ", ".join(f"{split} ({n:,} windows)" for split, n in outside.items())
+        raise DataError(
+            f"membership leaves no window in {windows}: their tickers are no members on the last date of the window",
+            hint="periods of universe.path that reach into this split, other split dates, or bars of its members",
+        )
     first_last = " to ".join(str(to_date(int(day))) for day in dates[[0, -1]]) if len(dates) else "no date"
     raise DataError(
         f"no window of {config.window_bars} bars with a label {config.horizon_bars} ahead in {', '.join(needed)}: "

@@ -11,10 +11,15 @@ A bar has no label, though it may stay an input, if:
     a feature is missing anywhere in the window                 its look-back is not complete
     fewer than `window_bars` bars since the segment began       there is no window
     fewer than `horizon_bars` bars until the segment ends       there is no target
+    the ticker was no member of the universe at the origin      with a table of periods (market/members.py)
+
+In the split "forecast" such a table leaves only tickers that are members on their last bar's date and on the last date
+of the data set: the forecast is for the session after it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +31,7 @@ from cloudlstm.config import DatasetConfig
 from cloudlstm.errors import DataError
 from cloudlstm.features import FEATURE_NAMES, FEATURES
 from cloudlstm.market.calendar import to_date
+from cloudlstm.market.members import Members
 
 LABELLED = ("train", "validation", "test")
 FORECAST = "forecast"
@@ -47,6 +53,7 @@ class LabelledBars:
         targets: log(close[t + h] / close[t]), valid where `split` is not -1.
         split: Index into SPLITS of the label with this origin bar, -1 without a label.
         forecast: True for the last bar of a ticker's last window.
+        left_out: Split -> labels that membership leaves out; in "forecast" windows.
     """
 
     tickers: pa.Array
@@ -56,6 +63,7 @@ class LabelledBars:
     targets: NDArray[np.float32]
     split: NDArray[np.int8]
     forecast: NDArray[np.bool_]
+    left_out: Mapping[str, int]
 
 
 def split_of(dates: NDArray[np.int32], config: DatasetConfig) -> NDArray[np.int8]:
@@ -121,12 +129,34 @@ def require_split_dates(dates: NDArray[np.int32], config: DatasetConfig) -> None
     )
 
 
-def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
+def require_members(dates: NDArray[np.int32], config: DatasetConfig, members: Members) -> None:
+    """Raises DataError if no ticker is a member at any origin that a labelled split may have, whatever the bars are.
+
+    Args:
+        dates: The dates of the bars, sorted and unique, as days since 1970-01-01.
+        config: Window, horizon and split dates.
+        members: The members of the universe.
+    """
+    horizon, ranges = config.horizon_bars, split_of(dates, config)
+    origin = np.arange(len(dates)) >= bars_before_label(config) - horizon - 1
+    origin[max(len(dates) - horizon, 0) :] = False
+    origin[:-horizon] &= ranges[:-horizon] == ranges[horizon:]
+    lacking = [split for n, split in enumerate(LABELLED) if not members.has_member(dates[origin & (ranges == n)])]
+    if lacking:
+        raise DataError(
+            f"no ticker is a member on any date on which a label of {', '.join(lacking)} can begin: train ends "
+            f"{config.train_end}, validation ends {config.validation_end}",
+            hint="periods of universe.path that reach into all splits, or other split dates",
+        )
+
+
+def label(features: pa.Table, config: DatasetConfig, members: Members | None = None) -> LabelledBars:
     """Labels the bars of a features table.
 
     Args:
         features: Sorted by ticker and date.
         config: Window, horizon and split dates.
+        members: Limits the labels to dates on which their ticker is a member; None for no limit.
     """
     rows, window, horizon = features.num_rows, config.window_bars, config.horizon_bars
     tickers = features["ticker"].combine_chunks()
@@ -159,6 +189,13 @@ def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
     ranges = split_of(dates, config)
     labelled = complete & (left >= horizon) & ~no_label & ~no_label[target_row] & (ranges == ranges[target_row])
     labelled &= np.isfinite(targets)
+    forecast = _last_real_bar(begins_ticker, filled) & complete & ~no_label
+    left_out = dict.fromkeys(SPLITS, 0)
+    if members is not None:
+        inside, to_last = members.of_bars(tickers, begins_ticker, dates)
+        outside = np.bincount(ranges[labelled & ~inside], minlength=len(LABELLED)).tolist()
+        left_out = dict(zip(SPLITS, [*outside, int((forecast & ~to_last).sum())], strict=True))
+        labelled, forecast = labelled & inside, forecast & to_last
     return LabelledBars(
         tickers=tickers,
         dates=dates,
@@ -166,7 +203,8 @@ def label(features: pa.Table, config: DatasetConfig) -> LabelledBars:
         segment=np.cumsum(begins_segment) - 1,
         targets=targets.astype(np.float32),
         split=np.where(labelled, ranges, -1).astype(np.int8),
-        forecast=_last_real_bar(begins_ticker, filled) & complete & ~no_label,
+        forecast=forecast,
+        left_out=left_out,
     )
 
 

@@ -3,48 +3,84 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from cloudlstm import storage
-from cloudlstm.config import UniverseConfig
-from cloudlstm.config.tickers import ticker
-from cloudlstm.errors import (
-    DataError,
-    ObjectNotFoundError,
-    ObjectTooLargeError,
-    UnknownTickerError,
-    UnreadableSourceError,
-)
+from cloudlstm.config import MarketConfig, UniverseConfig
+from cloudlstm.errors import DataError, UnknownTickerError
+from cloudlstm.market.universe_file import FORM, Period, read_universe_file
 
 _SHOWN = 5
 _MOST_LISTED = 20
 """A hint names all tickers of a source that has at most so many."""
-_MOST_BYTES = 16 * 2**20
-"""Limit for a universe file; enough for a million tickers with comments."""
 RENAMED = {
     "ABC": "COR", "ANTM": "ELV", "BBT": "TFC", "CTL": "LUMN", "FB": "META", "UTX": "RTX", "VIAC": "PARA",
 }  # fmt: skip
 """Former ticker of a large company -> its later one, for hints."""
 
 
-def requested_tickers(config: UniverseConfig) -> tuple[str, ...] | None:
-    """Returns the requested tickers without the excluded ones, sorted and unique; None means all tickers of the source.
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """The tickers that a configuration names, and when they were members.
+
+    Attributes:
+        tickers: The requested tickers without the excluded ones, sorted and unique; None means all of the source.
+        periods: Ticker -> periods of its membership, for those of `tickers` that the table of `universe.path` has. A
+            ticker without periods is always a member. None without such a table.
+        excluded: Tickers of the table that `universe.exclude` leaves out.
+    """
+
+    tickers: tuple[str, ...] | None
+    periods: Mapping[str, tuple[Period, ...]] | None = None
+    excluded: int = 0
+
+
+def read_universe(config: UniverseConfig, market: MarketConfig | None = None) -> Universe:
+    """Returns the requested tickers and their periods.
+
+    Args:
+        config: The settings of the universe.
+        market: Its dates limit a table of periods: a ticker that is no member on any of them is not requested. None
+            for no limit.
 
     Raises:
-        DataError: if the universe file contains no ticker, or all tickers are excluded.
+        DataError: if the universe file contains no ticker of these dates, or all tickers are excluded.
         UnknownTickerError: if an excluded ticker is not requested.
-        UnreadableSourceError: if a line of the file is not a ticker.
+        UnreadableSourceError: if a line of the file is not a ticker or a row of a table.
         ObjectNotFoundError: if the file does not exist.
     """
-    requested = set(config.tickers)
-    if config.path is not None:
-        uri = storage.absolute(config.path)
-        requested.update(_read(uri))
-        if not requested:
-            raise DataError(
-                f"the universe is empty: {uri} names no ticker", hint="one ticker a line, # starts a comment"
-            )
-    return without(sorted(requested), config.exclude, "the universe") if requested else None
+    named = set(config.tickers)
+    if config.path is None:
+        return Universe(without(sorted(named), config.exclude, "the universe") if named else None)
+    uri = storage.absolute(config.path)
+    file = read_universe_file(uri)
+    everything = sorted(named.union(file.tickers))
+    if not everything:
+        raise DataError(f"the universe is empty: {uri} names no ticker", hint=FORM)
+    left = without(everything, config.exclude, "the universe")
+    if file.periods is None:
+        return Universe(left)
+    members = {ticker: periods for ticker, periods in file.periods.items() if market is None or _meets(periods, market)}
+    tickers = tuple(ticker for ticker in left if ticker in members or ticker not in file.periods)
+    if not tickers and market is not None:
+        raise DataError(
+            f"the universe is empty: {uri} has no member between {market.start} and {market.end}",
+            hint="market.start and market.end, or periods of these dates",
+        )
+    excluded = len(members.keys() & set(config.exclude))
+    return Universe(tickers, {ticker: members[ticker] for ticker in tickers if ticker in members}, excluded)
+
+
+def _meets(periods: Iterable[Period], market: MarketConfig) -> bool:
+    """True if a date of the market lies in one of the periods."""
+    return any(first <= market.end and (last is None or last >= market.start) for first, last in periods)
+
+
+def requested_tickers(config: UniverseConfig, market: MarketConfig | None = None) -> tuple[str, ...] | None:
+    """Returns the tickers of `read_universe`, which has the arguments and errors."""
+    return read_universe(config, market).tickers
 
 
 def without(tickers: Sequence[str], exclude: Sequence[str], source: str) -> tuple[str, ...]:
@@ -71,30 +107,12 @@ def without(tickers: Sequence[str], exclude: Sequence[str], source: str) -> tupl
     return left
 
 
-def _read(uri: str) -> Iterable[str]:
-    try:
-        lines = storage.read_small(uri, _MOST_BYTES).decode("utf-8-sig").splitlines()
-    except ObjectNotFoundError:
-        raise ObjectNotFoundError(
-            f"universe.path: there is no file {uri}", hint="universe.path=FILE with one ticker a line", uri=uri
-        ) from None
-    except ObjectTooLargeError as error:
-        raise UnreadableSourceError(f"the universe {error.message}", hint="one ticker a line") from None
-    except UnicodeDecodeError:
-        raise UnreadableSourceError(f"the universe {uri} is not a text file", hint="one ticker a line") from None
-    for number, line in enumerate(lines, 1):
-        text = line.partition("#")[0].strip()
-        if text:
-            found = ticker(text)
-            if found is None:
-                raise UnreadableSourceError(
-                    f"line {number} of the universe {uri} is not a ticker: {text[:40]!r}", hint="one ticker a line"
-                )
-            yield found
-
-
 def resolve_universe(
-    requested: Sequence[str] | None, known: Iterable[str], source: str, exclude: Sequence[str] = ()
+    requested: Sequence[str] | None,
+    known: Iterable[str],
+    source: str,
+    exclude: Sequence[str] = (),
+    may_lack: float | None = None,
 ) -> tuple[str, ...]:
     """Returns the universe of the run, sorted: the requested tickers, or all of the source but the excluded ones.
 
@@ -103,9 +121,11 @@ def resolve_universe(
         known: The tickers of the source.
         source: Name of the source, for error messages.
         exclude: The excluded tickers, which `requested` lacks already.
+        may_lack: Largest share of the requested tickers that the source may lack; they are left out here, and the
+            quality gate counts them. None if the setting `clean.max_missing_fraction` does not apply.
 
     Raises:
-        UnknownTickerError: if the source lacks requested or excluded tickers; names them and similar ones that it has.
+        UnknownTickerError: if the source lacks more requested tickers, or excluded ones; names similar ones.
         DataError: if the source has no tickers, or all are excluded.
     """
     available = sorted(set(known))
@@ -116,10 +136,16 @@ def resolve_universe(
         )
     if requested is None:
         return without(available, exclude, source)
-    unknown = sorted(set(requested).difference(available))
-    if unknown:
-        raise UnknownTickerError(f"{source} has no {_listed(unknown)}", hint=_near(unknown, available, source))
-    return tuple(sorted(set(requested)))
+    wanted = set(requested)
+    unknown = sorted(wanted.difference(available))
+    share = len(unknown) / max(len(wanted), 1)
+    if unknown and (share == 1.0 or share > (may_lack or 0.0)):
+        hint = _near(unknown, available, source)
+        if may_lack is not None and _SHOWN < len(unknown) < len(wanted):
+            enough = min(math.ceil(100 * share) / 100, 0.99)
+            hint += f"; or clean.max_missing_fraction={enough:g} to go on without them"
+        raise UnknownTickerError(f"{source} has no {_listed(unknown)}", hint=hint)
+    return tuple(sorted(wanted.difference(unknown)))
 
 
 def _listed(tickers: Sequence[str]) -> str:

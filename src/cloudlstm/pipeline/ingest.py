@@ -149,9 +149,11 @@ class Ingest:
 
     def _read_unordered(self, source: UnorderedSource, requested: tuple[str, ...] | None) -> list[TaskResult]:
         """For files of any layout."""
-        exclude = self._step.context.config.universe.exclude
+        config = self._step.context.config
         reading = self._report_reading(source.partitions(), "file")
-        found = unordered.survey(self._engine, source, requested, exclude, reading)
+        found = unordered.survey(
+            self._engine, source, requested, config.universe.exclude, reading, config.clean.max_missing_fraction
+        )
         if found.whole is not None:
             return self._read_shards(found.whole, found.whole.partitions())
         reading = self._report_reading(found.partitions, "file")

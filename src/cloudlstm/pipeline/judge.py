@@ -37,7 +37,7 @@ def judge(raw: Manifest, results: Sequence[TaskResult], config: RunConfig, data:
     """
     facts = quality_gate.evaluate_gate(
         (each.facts["counts"] for each in results),
-        universe.requested_tickers(config.universe),
+        universe.requested_tickers(config.universe, config.market),
         config.clean,
         _evidence(raw, results, data, config.market.calendar),
     )

@@ -16,6 +16,8 @@ from cloudlstm.config import RunConfig
 from cloudlstm.errors import CorruptObjectError
 from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.market.calendar import sessions
+from cloudlstm.market.members import Members
+from cloudlstm.market.universe import read_universe
 from cloudlstm.pipeline.stages import Cleaned, Featured, Sequenced, Stage
 from cloudlstm.runs.context import RunContext, StepData
 from cloudlstm.runs.manifest import fingerprint
@@ -35,13 +37,16 @@ class Plan:
     Attributes:
         settings: Of each step, JSON-ready: with its input, all that its result depends on.
         stages: Of each step, in their order.
+        members: The members of the universe by the table of `universe.path`; None without such a table.
     """
 
     def __init__(self, context: RunContext, ingest: str, last: dt.date | None) -> None:
         config, market = context.config, context.config.market
-        days = sessions(market.calendar, market.start, min(market.end, last) if last else market.end)
+        end = min(market.end, last) if last else market.end
+        days = sessions(market.calendar, market.start, end)
         self._context = context
-        self.settings = _settings(config, days.tolist())
+        self.members = Members.of(read_universe(config.universe, market), end)
+        self.settings = _settings(config, days.tolist(), self.members)
         data, place = {}, ingest
         for step in STEPS:
             place = fingerprint([__version__, step, place, self.settings[step]])
@@ -49,7 +54,7 @@ class Plan:
         self.stages: dict[str, Stage] = {
             "clean": Cleaned(data["clean"], config.clean, days),
             "features": Featured(data["features"]),
-            "sequences": Sequenced(data["sequences"], config.dataset),
+            "sequences": Sequenced(data["sequences"], config.dataset, self.members),
         }
 
     def after(self, step: str) -> list[Stage]:
@@ -69,9 +74,10 @@ class Plan:
         return False
 
 
-def _settings(config: RunConfig, days: list[int]) -> dict[str, list[Any]]:
+def _settings(config: RunConfig, days: list[int], members: Members | None) -> dict[str, list[Any]]:
+    by_membership = [fingerprint(members.identity())] if members else []
     return {
         "clean": [config.clean.model_dump(mode="json"), fingerprint(days)],
         "features": [FEATURE_NAMES],
-        "sequences": [config.dataset.model_dump(mode="json")],
+        "sequences": [config.dataset.model_dump(mode="json"), *by_membership],
     }

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class _Pipeline:
         """Writes the bars of the source as shards of whole tickers."""
         config = self._config
         market = config.market
-        requested = universe.requested_tickers(config.universe)
+        requested = universe.requested_tickers(config.universe, market)
         source = open_source(config, requested)
         sessions(market.calendar, market.start, market.end)  # fail on a wrong name before anything starts
         limits = [requested, sorted(config.universe.exclude)]
@@ -123,8 +124,14 @@ class _Pipeline:
             dates = [dt.date.fromisoformat(date) for each in results for date in each.facts["dates"]]
             calendar = self._config.market.calendar
             days = sessions(calendar, min(dates), max(dates)) if dates else np.zeros(0, np.int32)
-            sequences.require_windows(counts, self._config.dataset, longest, days)
-            return replace(merged, facts={"windows": counts})
+            facts: dict[str, Any] = {"windows": counts}
+            left_out = None
+            if plan.members:
+                left_out = {split: sum(each.facts["left_out"][split] for each in results) for split in SPLITS}
+                last_bars = {ticker: day for each in results for ticker, day in each.facts["last_bars"].items()}
+                facts["members"] = {**plan.members.facts(last_bars, days), "windows_left_out": left_out}
+            sequences.require_windows(counts, self._config.dataset, longest, days, left_out)
+            return replace(merged, facts=facts)
 
         return self._run(step, len(features.objects), work)
 

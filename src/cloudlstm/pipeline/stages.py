@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from cloudlstm import storage
 from cloudlstm.config import CleanConfig, DatasetConfig
 from cloudlstm.dataset import sequences, window_export
+from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.features import compute
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
+from cloudlstm.market.members import Members
 from cloudlstm.pipeline.shard_io import TaskResult, write_shard
 from cloudlstm.runs.context import StepData
 from cloudlstm.runs.manifest import write_object
@@ -155,15 +157,22 @@ class Featured:
 
 @dataclass(frozen=True, slots=True)
 class Sequenced:
-    """The step "sequences": TFRecord by split, and single windows as well if dataset.layout is "windows"."""
+    """The step "sequences": TFRecord by split, and single windows as well if dataset.layout is "windows".
+
+    Attributes:
+        data: Where to write.
+        config: Window, horizon and split dates.
+        members: The members of the universe; None if every ticker is one at all dates. Tasks read no file of it.
+    """
 
     data: StepData
     config: DatasetConfig
+    members: Members | None = None
 
     def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
-        built = sequences.build(table, self.config)
+        built = sequences.build(table, self.config, self.members)
         if self.config.layout == "windows":
-            exported = window_export.export(table, self.config)
+            exported = window_export.export(table, self.config, self.members)
             built |= {f"{split}-windows": shard for split, shard in exported.items()}
         objects = []
         for kind, shard in built.items():
@@ -171,7 +180,10 @@ class Sequenced:
                 uri = self.data.uri(f"{kind}-{number:05d}.tfrecord")
                 extra = {"sequences": shard.sequences, "bars": shard.bars}
                 objects.append(write_object(uri, shard.data, kind=kind, rows=shard.windows, extra=extra, write=write))
-        facts = {"longest": sequences.longest_segment(table), "dates": _range(table)}
+        facts: dict[str, Any] = {"longest": sequences.longest_segment(table), "dates": _range(table)}
+        if self.members is not None:
+            facts |= {"left_out": {split: built[split].left_out for split in SPLITS}}
+            facts |= {"last_bars": self.members.last_bars(table)}
         return TaskResult(objects, table.num_rows, facts), table
 
 

@@ -41,6 +41,7 @@ def survey(
     requested: Sequence[str] | None,
     exclude: Sequence[str],
     report: Callable[[int], None],
+    may_lack: float = 0.0,
 ) -> Surveyed:
     """Finds the tickers of a source, and how its bars get to their shards.
 
@@ -50,6 +51,7 @@ def survey(
         requested: The requested tickers; None means all.
         exclude: Tickers that are left out.
         report: Receives the number of partitions that have been read.
+        may_lack: Largest share of the requested tickers that the source may lack.
     """
     partitions = source.partitions()
     size = -(-len(partitions) // (_SURVEYS_PER_CORE * engine.cores))
@@ -58,7 +60,7 @@ def survey(
     known: set[str] = set()
     for each in surveys:
         known.update(each.tickers)
-    tickers = universe.resolve_universe(requested, known, source.name, exclude)
+    tickers = universe.resolve_universe(requested, known, source.name, exclude, may_lack)
     return Surveyed(tickers, source.shards(surveys, tickers), source.surveyed(surveys))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from cloudlstm.config import RunConfig
 from cloudlstm.config.data import CORE_SIX
 from cloudlstm.report.models import Caveat, NextForecasts
-from cloudlstm.report.run_models import Quality, Training
+from cloudlstm.report.run_models import Members, Quality, Training
+from cloudlstm.text.numbers import counted
 
 _SYNTHETIC = (
     "The market is simulated by a random generator with a fixed seed. These results say nothing about real prices."
@@ -26,7 +27,13 @@ _NO_GAIN = (
 )
 
 
-def caveats(config: RunConfig, training: Training, quality: Quality, forecasts: NextForecasts) -> list[Caveat]:
+def caveats(
+    config: RunConfig,
+    training: Training,
+    quality: Quality,
+    forecasts: NextForecasts,
+    members: Members | None = None,
+) -> list[Caveat]:
     """The caveats of a run.
 
     Args:
@@ -34,12 +41,13 @@ def caveats(config: RunConfig, training: Training, quality: Quality, forecasts: 
         training: Course and result of its training.
         quality: Result of its cleaning.
         forecasts: Its forecasts for the next session, which show where the bars of its tickers end.
+        members: Membership of its tickers; None without a table of periods.
     """
     simulated = config.market.source == "synthetic"
     found = [
         Caveat(name="synthetic", text=_SYNTHETIC)
         if simulated
-        else Caveat(name="survivorship", text=" ".join(_survivorship(config, quality, forecasts))),
+        else Caveat(name="survivorship", text=" ".join(_survivorship(config, quality, forecasts, members))),
         Caveat(name="no trading result", text=_COSTS),
     ]
     trained, untrained = training.best_validation_loss, training.untrained_validation_loss
@@ -50,8 +58,26 @@ def caveats(config: RunConfig, training: Training, quality: Quality, forecasts: 
     return found
 
 
-def _survivorship(config: RunConfig, quality: Quality, forecasts: NextForecasts) -> Iterator[str]:
+def _survivorship(
+    config: RunConfig, quality: Quality, forecasts: NextForecasts, members: Members | None
+) -> Iterator[str]:
     """What is known about companies that are missing from a real universe, and what is not."""
+    tickers = "tickers that are still members" if members else "tickers"
+    yield from _membership(members) if members else _origin(config)
+    if config.market.source == "yahoo":
+        yield "Yahoo Finance has no bars of most companies that left the exchange."
+    if n := len(quality.missing_tickers):
+        yield f"{n:,} requested ticker{' has' if n == 1 else 's have'} no bars; no results include them."
+    if forecasts.origin_date and forecasts.ended_earlier:
+        ends = "ends" if forecasts.ended_earlier == 1 else "end"
+        yield f"Of {forecasts.tickers:,} {tickers} {forecasts.ended_earlier:,} {ends} before the last date."
+    elif forecasts.origin_date and forecasts.tickers > 1:
+        yield f"All {forecasts.tickers:,} {tickers} have bars to the last date, {forecasts.origin_date}."
+    yield _MISSING_COMPANIES
+
+
+def _origin(config: RunConfig) -> Iterator[str]:
+    """Where the tickers of a universe without periods come from."""
     core = set(config.universe.tickers) == set(CORE_SIX) and not config.universe.path and not config.universe.exclude
     if core:
         origin = "the six default ones, chosen because their companies did well"
@@ -62,13 +88,25 @@ def _survivorship(config: RunConfig, quality: Quality, forecasts: NextForecasts)
         f"The tickers are {origin}. The run cannot know whether companies are missing that failed or left the exchange "
         "before the last date."
     )
-    if config.market.source == "yahoo":
-        yield "Yahoo Finance has no bars of most companies that left the exchange."
-    if n := len(quality.missing_tickers):
-        yield f"{n:,} requested ticker{' has' if n == 1 else 's have'} no bars; no results include them."
-    if forecasts.origin_date and forecasts.ended_earlier:
-        ends = "ends" if forecasts.ended_earlier == 1 else "end"
-        yield f"Of {forecasts.tickers:,} tickers {forecasts.ended_earlier:,} {ends} before the last date."
-    elif forecasts.origin_date and forecasts.tickers > 1:
-        yield f"All {forecasts.tickers:,} tickers have bars to the last date, {forecasts.origin_date}."
-    yield _MISSING_COMPANIES
+
+
+def _membership(members: Members) -> Iterator[str]:
+    """What the periods of the tickers tell, and what they do not."""
+    left, kept = members.left, members.bars_to_end
+    gone = f"{left:,}" if left else "none"
+    yield (
+        f"Members as they were at the time: {counted(members.tickers, 'ticker')}, {gone} of them left before the last "
+        f"date, {members.last_date}."
+    )
+    if left:
+        have, whose = ("has", "its") if kept == 1 else ("have", "their")
+        yield f"Of the {left:,} that left, {kept:,} {have} bars to the end of {whose} membership."
+    else:
+        yield "A table without members that left may hold only those of today."
+    if left > kept:
+        yield f"Of the other {left - kept:,} the last labels are missing, or all."
+    if members.excluded:
+        yield f"The settings exclude {counted(members.excluded, 'member')}."
+    if members.without_periods:
+        yield f"In addition the settings name {counted(members.without_periods, 'ticker')} without periods."
+    yield "The run cannot know whether the table is complete."

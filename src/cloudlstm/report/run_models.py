@@ -129,6 +129,18 @@ class Quality(Row):
     )
 
 
+class Members(Row):
+    """Membership by the table of `universe.path`, in the dates of the run."""
+
+    tickers: int = Field(ge=0, description="With at least one period")
+    left: int = Field(ge=0, description="Whose last period ended before the last date")
+    bars_to_end: int = Field(ge=0, description="Of `left`: with a bar on the last 5 sessions of the last period")
+    without_periods: int = Field(ge=0, description="Named in `universe.tickers` only: members at all dates")
+    excluded: int = Field(ge=0, description="Left out by `universe.exclude`")
+    last_date: IsoDate = Field(description="Of the data set")
+    windows_left_out: dict[str, int] = Field(description="By split: their ticker was not a member")
+
+
 class Step(Row):
     """Time and rate of one step."""
 

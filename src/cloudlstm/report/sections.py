@@ -24,6 +24,7 @@ from cloudlstm.report.run_models import (
     Engine,
     Environment,
     Epoch,
+    Members,
     Quality,
     RejectedBars,
     Seeds,
@@ -90,6 +91,16 @@ def split_sections(label_dates: Mapping[str, tuple[str, str]], sequences: Manife
         first, last = label_dates.get(name, (None, None))
         found.append(Split(split=name, first_date=first, last_date=last, windows=windows.get(name)))
     return found
+
+
+def members_section(sequences: Manifest | None) -> Members | None:
+    """Membership of the tickers; None without a table of periods.
+
+    Args:
+        sequences: Manifest of the sequences step.
+    """
+    found = facts_of(sequences).get("members")
+    return Members.model_validate(found) if found else None
 
 
 def training_section(train: Manifest | None, history: Sequence[Epoch], naive_loss: float) -> Training:

@@ -249,7 +249,7 @@ def look_at_source(config: RunConfig, *, closely: bool = True, services: bool = 
         CloudLSTMError: a job of this run would fail for the same reason.
     """
     market = config.market
-    requested = universe.requested_tickers(config.universe)
+    requested = universe.requested_tickers(config.universe, market)
     source = open_source(config, requested)
     sessions(market.calendar, market.start, market.end)
     remote = isinstance(source, RemoteSource)
@@ -260,7 +260,8 @@ def look_at_source(config: RunConfig, *, closely: bool = True, services: bool = 
         message, hint = findings.off_calendar
         raise DataError(message, hint=hint)
     if findings.tickers is not None:
-        universe.resolve_universe(requested, findings.tickers, source.name, config.universe.exclude)
+        may_lack = config.clean.max_missing_fraction
+        universe.resolve_universe(requested, findings.tickers, source.name, config.universe.exclude, may_lack)
     return findings
 
 
