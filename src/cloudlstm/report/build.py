@@ -86,6 +86,7 @@ def build_report(inputs: ReportInputs) -> Report:
     )  # fmt: skip
     quality = sections.quality_section(manifests.get("clean"))
     forecasts = _next_forecasts(scored, inputs.next_session_dates, per_ticker)
+    members = sections.members_section(manifests.get("sequences"))
     found = evidence(scored, config, manifests.get("train"), inputs.sectors)
     return Report(
         schema_version=SCHEMA_VERSION,
@@ -114,7 +115,7 @@ def build_report(inputs: ReportInputs) -> Report:
         benchmark=sections.benchmark_section(config, manifests),
         cost=sections.cost_section(inputs.usage),
         environment=sections.environment_section(config, manifests),
-        caveats=tuple(caveats(config, training, quality, forecasts)),
+        caveats=tuple(caveats(config, training, quality, forecasts, members)),
         series=chart_data(test, per_ticker, inputs.turnover, horizon=horizon),
     )  # fmt: skip
 

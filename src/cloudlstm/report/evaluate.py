@@ -30,6 +30,7 @@ from cloudlstm.evaluation.members import read_folds
 from cloudlstm.evaluation.scored import Scored, score_folds
 from cloudlstm.features import CLOSE, VOLUME
 from cloudlstm.market.calendar import sessions_after
+from cloudlstm.market.sectors import read_sectors
 from cloudlstm.report import html
 from cloudlstm.report.build import ReportInputs, build_report
 from cloudlstm.report.models import Report
@@ -58,7 +59,8 @@ def run(context: RunContext) -> Manifest:
     """
     paths, config = context.paths, context.config
     manifests = _manifests(paths)
-    step = context.step(STEP, _fingerprint(config, manifests))
+    sectors = _sectors(config)
+    step = context.step(STEP, _fingerprint(config, manifests, sectors))
     if done := step.finished():
         _LOG.info("%s is done for these inputs, skipped", STEP)
         step.report(1, 1, "windows", finished=True, skipped=True)
@@ -88,6 +90,7 @@ def run(context: RunContext) -> Manifest:
             windows=progress.total,
             timing=Timing(_submitted(paths), clock, time.monotonic() - began),
             usage=_usage(paths, context.attempt),
+            sectors=sectors,
         )
     )
     objects = _write(paths, report, scored, next_dates)
@@ -103,10 +106,17 @@ def _manifests(paths: RunPaths) -> dict[str, Manifest | None]:
     return {step.name: Manifest.load(paths, step.name) for step in STEPS if step.name != STEP}
 
 
-def _fingerprint(config: RunConfig, manifests: dict[str, Manifest | None]) -> str:
-    """Hash of everything that the report depends on: the results of the steps, and the settings."""
+def _sectors(config: RunConfig) -> dict[str, str] | None:
+    """Ticker -> sector; None without a table of sectors."""
+    return read_sectors(config.universe.sectors) if config.universe.sectors else None
+
+
+def _fingerprint(
+    config: RunConfig, manifests: dict[str, Manifest | None], sectors: dict[str, str] | None
+) -> str:  # fmt: skip
+    """Hash of everything that the report depends on: the results of the steps, the settings, and the sectors."""
     results = {step: (manifest.fingerprint, manifest.digest()) for step, manifest in manifests.items() if manifest}
-    return fingerprint([__version__, STEP, results, config.identity()])
+    return fingerprint([__version__, STEP, results, config.identity(), sectors])
 
 
 def _required(manifests: dict[str, Manifest | None], step: str) -> Manifest:
@@ -224,6 +234,6 @@ def mark_complete(context: RunContext) -> None:
         return
     if not context.step("train", train_fingerprint(config, sequences)).finished():
         return
-    if context.step(STEP, _fingerprint(config, _manifests(context.paths))).finished():
+    if context.step(STEP, _fingerprint(config, _manifests(context.paths), _sectors(config))).finished():
         context.ensure_not_superseded()
         storage.write_json(context.paths.complete(context.attempt), {})
