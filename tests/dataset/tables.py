@@ -14,18 +14,19 @@ def features_table(
     *,
     seed: int = 0,
     start: str = "2021-01-04",
-    signal: float = 0.0,
+    signal: float | np.ndarray = 0.0,
     volatility: float = 0.02,
 ) -> pa.Table:
-    """Random walks with the features of record. `signal` is how much of a return the next one repeats."""
+    """Random walks with the features of record. `signal` is how much of a return the next one repeats, at each bar."""
     rng = np.random.default_rng(seed)
     dates = np.busday_offset(start, np.arange(bars)).astype("datetime64[D]")
+    repeated = np.broadcast_to(signal, bars)
     parts = []
     for number in range(tickers):
         shocks = rng.standard_normal(bars) * volatility
         returns = shocks.copy()
         for bar in range(1, bars):
-            returns[bar] += signal * returns[bar - 1]
+            returns[bar] += repeated[bar] * returns[bar - 1]
         close = 50 * np.exp(np.cumsum(returns))
         columns = {
             "open": close * np.exp(rng.standard_normal(bars) * volatility / 4),

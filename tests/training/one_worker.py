@@ -1,6 +1,6 @@
 """A training worker in its own process.  Usage: one_worker.py RUN_URI [SIGNAL STEP]
 
-With SIGNAL and STEP it sends itself the signal after that step.
+With SIGNAL and STEP it sends itself the signal after that step; the steps of several networks are counted on.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ def main() -> int:
     forecast_only._MOST_WINDOWS = 0  # TensorFlow forecasts, also few windows
     if len(sys.argv) > 2:
         number, at_step = signal.Signals[sys.argv[2]], int(sys.argv[3])
-        check = loop.require_finite
+        check, before, last = loop.require_finite, 0, 0
 
         def check_and_end(losses, done, which):
+            nonlocal before, last
             check(losses, done, which)
-            if done <= at_step < done + len(losses):
-                os.kill(os.getpid(), number)
+            if which == "training":
+                before += last if done < last else 0  # another network has begun
+                last = done + len(losses)
+                if before + done <= at_step < before + last:
+                    os.kill(os.getpid(), number)
 
         loop.require_finite = check_and_end
     paths = RunPaths(sys.argv[1])
