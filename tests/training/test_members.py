@@ -98,12 +98,19 @@ def test_a_killed_run_ends_with_the_same_networks(folder: Path, walked: Manifest
     kills_at = next(number for number in range(1, 7) if sum(planned[:number]) > step)
     with workers(paths, signals={0: f"SIGKILL {step}"}) as started:
         assert [process.wait(timeout=300) for process, _ in started] == [-9]
-    done = [item.uri for item in storage.list_objects(paths.step_data("train")) if item.uri.endswith("member.json")]
+    listed = [item.uri.split("/") for item in storage.list_objects(paths.step_data("train"))]
+    done = [parts[-2] for parts in listed if parts[-1] == "member.json"]
     assert len(done) == kills_at - 1
+    assert ("seed-1-fold-002" in done) == (step == 250), (
+        "the network that stands for the run is among the finished ones"
+    )
     found = trained(paths)
     assert objects_of(found) == objects_of(walked)
-    log = log_of(paths, "train/worker-0")
-    assert sum("training seed-" in line for line in log) <= 6 + 1, "finished networks are not trained again"
+    again = [
+        line.split("training ")[1].split()[0] for line in log_of(paths, "train/worker-0") if "training seed-" in line
+    ]
+    assert [name for name in done if again.count(name) > 1] == [], "finished networks are not trained again"
+    assert len(set(again)) >= 6 - len(done)
     assert not list(storage.list_objects(paths.all_checkpoints))
 
 

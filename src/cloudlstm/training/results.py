@@ -83,7 +83,8 @@ class Results:
             found = documents.read(Result, self.uri(member, "member.json"))
         except (ObjectNotFoundError, CorruptObjectError):
             return None
-        ours = all(row.uri == self.uri(member, row.uri.rsplit("/", 1)[1]) for row in found.objects)
+        folder = self.uri(member, "") + "/"
+        ours = all(row.uri.startswith(folder) for row in found.objects)  # else the run was copied
         return found if ours and not missing_objects(Manifest("train", "", found.objects, 0.0)) else None
 
 
