@@ -234,7 +234,8 @@ def test_a_missing_step_is_named(run, step):
 
 def test_forecasts_that_are_not_finite_are_rejected(run):
     run.train(float("nan"))
-    with pytest.raises(DataError, match="LSTM forecasts of the test split are not finite"):
+    # The validation split is read first: the calibrated forecast and the intervals are fitted on it.
+    with pytest.raises(DataError, match="LSTM forecasts of the validation split are not finite"):
         run.evaluate()
 
 

@@ -81,16 +81,17 @@ def test_naive_is_not_nested_in_a_network_on_price_levels():
     for inputs in ("relative", "levels"):
         report = report_of(make_forecasts(tickers=3), f"train.inputs={inputs}")
         nested = {row.model for row in report.dm if row.cw_p is not None}
-        assert nested == {"drift", "ridge"} | ({"lstm"} if inputs == "relative" else set())
+        assert nested == {"drift", "ridge"} | ({"lstm", "calibrated"} if inputs == "relative" else set())
         assert ("Clark-West" in report.headline) == (inputs == "relative")
-        assert ("ridge and the LSTM contain naive" in html.render(report)) == (inputs == "relative")
+        assert ("ridge and the networks contain naive" in html.render(report)) == (inputs == "relative")
 
 
 def test_where_dates_have_different_numbers_of_tickers_the_tested_direction_counts_and_the_other_is_named():
     report = report_of(make_unbalanced_forecasts())
     test = find_test(report.dm, "naive")
     assert (test.difference > 0.0, test.p < 0.05, report.verdict) == (True, True, "worse")
-    lstm = report.models[-1]
+    lstm = report.models[3]
+    assert lstm.model == "lstm"
     assert lstm.r2_oos < 0.0 < lstm.r2_pooled
     text = report.headline
     assert "is worse than the naive forecast" in text
@@ -122,8 +123,9 @@ def test_no_figure_of_the_page_contradicts_the_test_unsaid():
 )
 def test_r2_by_label_is_shown_where_the_weights_matter(by_date, by_label, shown):
     report = report_of(make_forecasts(tickers=3))
-    lstm = report.models[-1].model_copy(update={"r2_oos": by_date, "r2_pooled": by_label})
-    page = html.render(report.model_copy(update={"models": (*report.models[:-1], lstm)}))
+    alike = [row.model_copy(update={"r2_pooled": row.r2_oos}) for row in report.models]
+    alike[3] = report.models[3].model_copy(update={"r2_oos": by_date, "r2_pooled": by_label})
+    page = html.render(report.model_copy(update={"models": tuple(alike)}))
     assert ('href="#def-r2_pooled"' in page) == shown
 
 
