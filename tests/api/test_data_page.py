@@ -35,7 +35,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text()
 NAMES = {
     "number": "0001", "n": "2", "step": "clean", "fingerprint": "0123456789abcdef", "shard": "00000", "job": "prepare",
     "sha256": "0123456789abcdef", "worker": "worker-0", "address": "10.0.0.1:2222", "part": "00000", "split": "train",
-    "ticker": "AAA",
+    "ticker": "AAA", "member": "seed-1-fold-000",
 }  # fmt: skip
 """An example of each placeholder of the page."""
 

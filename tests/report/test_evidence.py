@@ -94,6 +94,15 @@ def test_the_table_of_seeds_is_that_of_the_json(page, stored) -> None:
     assert len(rows) == 7
 
 
+def test_with_few_tickers_seeds_have_no_rank_ic() -> None:
+    found = report_of(make_forecasts(tickers=6), seeds=3, folds=2)
+    rows = table(section(found), "Results by seed")
+    assert "rank_ic" not in found.evidence.spread
+    assert [row[0] for row in rows] == ["1", "2", "3", "mean", "sd", "smallest", "largest"]
+    assert [row[-1] for row in rows] == ["–"] * 7
+    assert rows[3][1] == f"{found.evidence.spread['rmse_price'].mean:.4f}"
+
+
 def test_the_table_of_folds_is_that_of_the_json(page, stored) -> None:
     rows = [
         [str(fold["fold"] + 1), fold["train"][1], fold["test"][0], number(fold["slope"]["supported"], ".2f"),

@@ -186,15 +186,16 @@ def test_a_simulated_market_is_marked_on_every_screen_and_a_real_one_is_not(page
     assert "Synthetic market" not in html.render(report_of(make_forecasts(), source="files"))
 
 
-def test_unknown_values_are_a_dash():
+@pytest.mark.parametrize("networks", [{"seeds": 1, "folds": 1}, {"seeds": 3, "folds": 2}])
+def test_unknown_values_are_a_dash(networks):
     test = make_forecasts(tickers=2, dates=4)
     test.actual[:] = 0.0  # no returns: most metrics cannot be computed
-    page = html.render(report_of(test, steps={}, history=[]))
+    page = html.render(report_of(test, steps={}, history=[], **networks))
     Page(page)
     assert "None" not in page.replace("None of", "")
     assert "nan" not in re.sub(r"[A-Za-z]nan|nan[a-z]", "", page)
     row = re.search(r'#def-r2_oos".*?</tr>', section(page, "results"))[0]
-    assert re.findall(r"<td[^>]*>([^<]*)</td>", row) == ["–"] * 5
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", row) == ["–"] * len(test.models)
     assert re.search(r'<th scope="row">ingest.*?<td>–</td><td>–</td><td>–</td>', section(page, "run"))
 
 
