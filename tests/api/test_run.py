@@ -33,7 +33,7 @@ def test_a_run_knows_its_place_state_settings_and_report(run: cloudlstm.Run, roo
 def test_metrics_have_a_row_for_each_model(run: cloudlstm.Run) -> None:
     metrics = run.metrics
     assert metrics.column_names[0] == "model"
-    assert metrics["model"].to_pylist() == ["naive", "drift", "ridge", "lstm"]
+    assert metrics["model"].to_pylist() == ["naive", "drift", "ridge", "lstm", "calibrated"]
     assert metrics.to_pylist()[3]["rmse_price"] == run.report.models[3].rmse_price
 
 
@@ -153,7 +153,7 @@ def test_only_what_is_asked_for_is_read(copied: Callable[[], Path]) -> None:
         if path.is_file():
             path.unlink()
     run = cloudlstm.open_run(folder)
-    assert run.metrics.num_rows == 4
+    assert run.metrics.num_rows == 5
     assert run.forecasts.num_rows == 6
     with pytest.raises(ObjectNotFoundError):
         _ = run.bars
@@ -248,7 +248,7 @@ def test_html_shows_the_metrics_and_escapes_text(run: cloudlstm.Run, monkeypatch
     page = run._repr_html_()
     lstm = run.report.models[3]
     assert all(text in page for text in (run.id, "done", f"<td>{lstm.rmse_price:,.4f}</td>", "<th>skill</th>"))
-    assert page.count("<tr>") == 5
+    assert page.count("<tr>") == 1 + len(run.report.models) == 6
     row = lstm.model_copy(update={"model": "<b>", "rmse_price": None})
     hostile = run.report.model_copy(update={"headline": "<script>&", "models": (row,)})
     monkeypatch.setattr(cloudlstm.Run, "report", hostile)

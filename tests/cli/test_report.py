@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from cloudlstm import storage
-from cloudlstm.cli import main
+from cloudlstm.cli import main, tables
 from cloudlstm.config import parse
+from cloudlstm.evaluation.forecasts import Forecasts
+from cloudlstm.report.schema import to_json
 from cloudlstm.runs import index
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
+from evaluation.samples import config, make_extreme_forecasts, make_forecasts, report_of
 
 FILES = {"report.html": b"<html>page</html>", "report.json": b'{"run_id": "core6-1a2b"}', "forecasts.csv": b"ticker\n"}
 
@@ -104,6 +107,54 @@ def test_a_run_without_a_report_is_an_error(
     assert main(["report", f"--root={tmp_path}/runs", flag]) == 2
     assert "has no report yet" in capsys.readouterr().err
     assert not (tmp_path / "copies").exists()
+
+
+def stored(tmp_path: Path, test: Forecasts, *words: str, seeds: int) -> RunPaths:
+    """A run with the report on a test split."""
+    paths = a_run(f"file://{tmp_path}")
+    found = config(f"train.seeds={seeds}", *words)
+    storage.write_json(paths.config, found.model_dump(mode="json"))
+    storage.write(paths.report("report.json"), to_json(report_of(test, seeds=seeds)))
+    return paths
+
+
+def test_six_models_fit_80_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_PIPE_COLUMNS", 80)
+    for test, left_out in ((make_forecasts(24), ""), (make_extreme_forecasts(24), "RMSE return")):
+        stored(tmp_path, test, seeds=3)
+        capsys.readouterr()
+        assert main(["report", f"--root={tmp_path}"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        head = next(number for number, line in enumerate(lines) if line.split()[:1] == ["model"])
+        shown = lines[head : head + 8]
+        assert [line.split()[0] for line in shown[2:]] == ["naive", "drift", "ridge", "lstm", "ensemble", "calibrated"]
+        assert max(map(len, shown)) <= 80
+        assert all("…" not in line for line in shown)
+        noted = [line for line in lines if line.startswith("columns left out")]
+        assert noted == ([f"columns left out at this width: {left_out}"] if left_out else [])
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_forecasts_of_several_seeds_have_the_ensemble_beside_the_first(
+    seeds: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_PIPE_COLUMNS", 80)
+    paths = stored(tmp_path, make_forecasts(24), "train.epochs=0", 'train.weights="memory://w/run"', seeds=seeds)
+    capsys.readouterr()
+    assert main(["report", f"--root={tmp_path}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (head,) = [line.split() for line in lines if "typical error" in line]
+    assert head[:4] == ["ticker", "close", "lstm", "move"]
+    assert ("ensemble" in head) == (seeds == 3)
+    row = max(
+        storage.read_json(paths.report("report.json"))["forecasts"]["rows"], key=lambda row: abs(row["lstm_return"])
+    )
+    (cells,) = [line.split() for line in lines if line.split()[:1] == [row["ticker"]]]
+    if seeds == 3:
+        assert cells[head.index("ensemble")] == f"{row['ensemble_price']:,.2f}"
+    assert cells[head.index("ridge")] == f"{row['ridge_price']:,.2f}"
 
 
 def test_rejected_and_filled_bars_are_told_with_the_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -213,6 +213,26 @@ def scored_of(
     )
 
 
+def with_members(steps: dict[str, Manifest | None], scored: Scored) -> dict[str, Manifest | None]:
+    """The manifests with what training says of every network, and the dates of every fold."""
+    train, folds = steps.get("train"), range(len(scored.fits))
+    if train is None or len(scored.test.members) * len(folds) == 1:
+        return steps
+    members = [
+        {"seed": seed, "fold": fold, "epochs": 2, "best_epoch": 1, "validation_loss": 1.2 + 0.01 * seed,
+         "windows": {"train": 15_000 + 500 * fold}, "seconds": 6.5, "peak_memory_mib": 900 + fold}
+        for seed in scored.test.members
+        for fold in folds
+    ]  # fmt: skip
+    dates = []
+    for fold in folds:
+        days = scored.test.target[scored.fold == fold]
+        test = [str(np.datetime64(int(day), "D")) for day in (days.min(), days.max())]
+        dates.append({"train": ["2019-03-15", f"{2021 + fold}-12-31"], "validation": list(LABEL_DATES["validation"]),
+                      "test": test})  # fmt: skip
+    return steps | {"train": replace(train, facts={**train.facts, "members": members, "folds": dates})}
+
+
 def report_of(
     test: Forecasts,
     *words: str,
@@ -221,25 +241,31 @@ def report_of(
     usage: Sequence[Usage] = (),
     seeds: int = 1,
     folds: int = 1,
+    slope: float = 0.5,
+    sectors: Mapping[str, str] | None = None,
     **choice: Any,
 ) -> Report:
-    """The report on a test split; `steps` replaces the usual manifests."""
+    """The report on a test split; `steps` replaces the usual manifests, to which those of all networks are added."""
     forecast = next_forecasts(test)
     turnover = {name: 1e6 * (9 - number) for number, name in enumerate(test.tickers)}
     fit = BaselineFit(1e4, {1e2: 1.4, 1e4: 1.2}, 0.0004, 1.22)
+    scored = scored_of(test, forecast, fit, seeds, folds, slope)
+    if folds > 1:
+        words = ("evaluation.walk.mode=expanding", *words)
     return build_report(
         ReportInputs(
             run_id="made-up",
-            config=config(*words, **choice),
-            manifests=manifests() if steps is None else steps,
+            config=config(f"train.seeds={seeds}", *words, **choice),
+            manifests=with_members(manifests() if steps is None else steps, scored),
             history=[Epoch.model_validate(row) for row in history],
-            scored=scored_of(test, forecast, fit, seeds, folds),
+            scored=scored,
             next_session_dates=forecast.origin + 1,
             label_dates=LABEL_DATES | {"test": tuple(str(test.target[at].astype("datetime64[D]")) for at in (0, -1))},
             turnover=turnover,
             windows=3000,
             timing=Timing(SUBMITTED, SUBMITTED + 32.0, 1.5),
             usage=usage,
+            sectors=sectors,
         )
     )
 

@@ -16,12 +16,16 @@ from cloudlstm.benchmark.matrix import Matrix
 from cloudlstm.benchmark.render import to_html
 from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS
-from evaluation.samples import make_extreme_forecasts, make_forecasts, report_of
-from report.test_hostile_names import MARKUP, VERY_LONG, named, steps_with
+from evaluation.samples import make_extreme_forecasts, make_forecasts, make_unbalanced_forecasts, report_of
+from report.test_hostile_names import MARKUP, VERY_LONG, evidence_of
 from requirements import without
 
-WIDTHS, PAGES = (390, 1280), ("normal", "extreme", "names", "benchmark")
+WIDTHS, PAGES = (390, 1280), ("normal", "few", "extreme", "unequal", "names", "benchmark")
+CHARTS_SHOWN = {"few": len(CHARTS) - 3, "benchmark": 3}
+"""Charts of a page that lacks some: six tickers and one fold give no evidence to draw."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+SECTORS = {f"T{number:04d}": ("Information Technology", "Consumer Discretionary")[number % 2] for number in range(20)}
 
 # Measures the page after layout and posts the result to the parent document.
 PROBE = """
@@ -82,15 +86,17 @@ def browser():
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     reports = {
-        "normal": report_of(make_forecasts(tickers=6)),
-        "extreme": report_of(make_extreme_forecasts(tickers=50), source="files"),
+        "normal": report_of(make_forecasts(tickers=24, dates=240, skill=0.3), seeds=3, folds=3, sectors=SECTORS),
+        "few": report_of(make_forecasts(tickers=6)),
+        "extreme": report_of(make_extreme_forecasts(tickers=50), source="files", seeds=3, folds=3),
+        "unequal": report_of(make_unbalanced_forecasts(), seeds=2, folds=12),
+        "names": evidence_of((*VERY_LONG, *MARKUP, *(f"{name} 2" for name in MARKUP))),
     }
-    names = (*VERY_LONG, *MARKUP)
-    reports["names"] = report_of(named(names), steps=steps_with(names))
     texts = {name: html.render(report) for name, report in reports.items()}
     matrix = Matrix(tickers=(6, 100, 1_000), cores=(1, 2, 4), workers=(1, 2, 4), repeats=2)
     texts["benchmark"] = to_html(build(make_benchmark(f"memory://{secrets.token_hex(6)}/runs", matrix)))
     for name, text in texts.items():
+        text = text.replace("<details>", "<details open>")
         page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
         (folder / f"{name}.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
     return folder
@@ -131,6 +137,6 @@ def test_nothing_overflows(measured, name, width):
     assert found["table"] <= 960  # a wider one scrolls even on a desk
     assert found["tallest"] <= 320
     assert found["out"] == []
-    assert found["shown"] == (3 if name == "benchmark" else len(CHARTS))  # each at one of its two widths
+    assert found["shown"] == CHARTS_SHOWN.get(name, len(CHARTS))  # each at one of its two widths
     assert found["smallest"] >= 12
     assert found["ground"] == ("rgb(15, 20, 25)" if dark else "rgb(247, 248, 250)")

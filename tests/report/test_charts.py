@@ -1,16 +1,28 @@
 import datetime as dt
+import math
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
-from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX, forecast_charts, panel, scales, svg, ticker_charts
+from cloudlstm.report.charts import (
+    CHARTS,
+    NARROW_PX,
+    WIDE_PX,
+    evidence_charts,
+    forecast_charts,
+    panel,
+    scales,
+    svg,
+    ticker_charts,
+)
 from cloudlstm.report.charts.scales import Scale, date_ticks, duration_ticks, spread_out, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, text_width
 from cloudlstm.report.models import Calibration
 from cloudlstm.text.numbers import signed
-from evaluation.samples import make_extreme_forecasts, make_forecasts, report_of
+from evaluation.samples import make_extreme_forecasts, make_forecasts, make_unbalanced_forecasts, report_of
 
 LONG_HISTORY = [
     {"epoch": n, "train_loss": 1e4 / (n + 1) if n else None, "validation_loss": 3e5 / (n + 1), "learning_rate": 1e-3,
@@ -48,23 +60,33 @@ def places(markup):
     return xs, ys
 
 
-@pytest.fixture(scope="module", params=["normal", "extreme", "many", "one"])
+NOT_DRAWN = {"normal": {"portfolio"}, "extreme": {"portfolio"}, "one": {"folds", "portfolio", "coefficients"}}
+"""Charts that a report has no data for: a decile portfolio needs ten tickers, a chart of folds two folds."""
+
+
+@pytest.fixture(scope="module", params=["normal", "extreme", "many", "unequal", "one"])
 def report(request):
+    few = ("evaluation.ic_min_tickers=3",)
     match request.param:
         case "normal":
-            return report_of(make_forecasts(tickers=6))
+            return report_of(make_forecasts(tickers=6), *few, seeds=3, folds=3)
         case "extreme":
-            return report_of(make_extreme_forecasts(), history=LONG_HISTORY)
+            return report_of(make_extreme_forecasts(), *few, history=LONG_HISTORY, seeds=3, folds=3)
         case "many":
-            return report_of(make_extreme_forecasts(300))
+            return report_of(make_extreme_forecasts(300), seeds=2, folds=2)
+        case "unequal":
+            return report_of(make_unbalanced_forecasts(), folds=12)
         case _:
             return report_of(make_forecasts(tickers=1, dates=30), source="files")
 
 
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
 @pytest.mark.parametrize("name", CHARTS)
-def test_shapes_stay_inside_and_labels_do_not_overlap(report, name, width):
+def test_shapes_stay_inside_and_labels_do_not_overlap(request, report, name, width):
     drawing = CHARTS[name].draw(report, width)
+    if name in NOT_DRAWN.get(request.node.callspec.params["report"], ()):
+        assert drawing is None
+        return
     markup = drawing.markup(name, "t", "d")
     found = list(texts(markup))
     assert len(found) == markup.count("<text") > 3
@@ -86,10 +108,9 @@ def test_shapes_stay_inside_and_labels_do_not_overlap(report, name, width):
 
 
 def test_a_wide_range_is_labelled_without_exponents():
+    report = report_of(make_extreme_forecasts(24), seeds=3, folds=3)
     for name in CHARTS:
-        for _, _, _, text in texts(
-            CHARTS[name].draw(report_of(make_extreme_forecasts()), NARROW_PX).markup(name, "t", "d")
-        ):
+        for _, _, _, text in texts(CHARTS[name].draw(report, NARROW_PX).markup(name, "t", "d")):
             assert not re.search(r"\de[+−-]?\d", text), text
 
 
@@ -229,10 +250,10 @@ def test_bold_in_a_chart_is_only_a_heading(report):
     headings = {
         "RMSE of return", "RMSE of price", "Squared error saved", "RMSE of naive's return", "Realised return",
         "RMSE of the LSTM relative to naive", "Mean realised return", "Share of labels", "Skill on price",
-        "Tickers by skill", "Loss", "Learning rate", "Speed",
+        "Tickers by skill", "Loss", "Learning rate", "Speed", "Sum of returns", "Drawdown", "RankIC",
     }  # fmt: skip
-    for name, chart in CHARTS.items():
-        markup = chart.draw(report, WIDE_PX).markup(name, "t", "d")
+    for name, drawing in ((name, chart.draw(report, WIDE_PX)) for name, chart in CHARTS.items()):
+        markup = drawing.markup(name, "t", "d") if drawing else ""
         assert set(re.findall(r'<text class="t(?: l)? b [^>]*>([^<]*)<', markup)) <= headings | names
 
 
@@ -251,8 +272,44 @@ def test_charts_without_data_are_not_drawn():
     test = make_forecasts(tickers=2, dates=4)
     test.actual[:] = 0.0
     report = report_of(test, steps={}, history=[])
-    for name in ("comparison", "errors", "returns", "skill", "training"):
+    for name in ("comparison", "errors", "returns", "skill", "folds", "portfolio", "coefficients", "training"):
         assert CHARTS[name].draw(report, WIDE_PX) is None
+
+
+def test_the_chart_of_folds_has_the_error_and_the_interval_of_each():
+    report = report_of(make_forecasts(tickers=24, dates=240, skill=0.3), seeds=3, folds=3)
+    markup = CHARTS["folds"].draw(report, WIDE_PX).markup("folds", "t", "d")
+    shown = [text for *_, text in texts(markup)]
+    rows = [row for fold in report.evidence.folds for row in fold.scores if row.model == "ensemble"]
+    assert len(rows) == len(parts(markup, "circle")) == len(parts(markup, "rect", **{"class": "f c-lstm"})) == 3
+    for row in rows:
+        ends = [100.0 * (math.sqrt(1.0 + end) - 1.0) for end in (row.low, row.high)]
+        ratio = signed(100.0 * (row.rmse_ratio - 1.0))
+        assert {f"{row.first[:7]} to {row.last[:7]}", ratio} <= set(shown)
+        assert f"RMSE {ratio} against naive" in markup
+        assert f"95% interval {signed(ends[0])} to {signed(ends[1])}" in markup
+
+
+def test_the_lines_of_the_portfolio_are_its_sums_and_end_where_they_end():
+    report = report_of(make_forecasts(tickers=24, dates=240, skill=0.3), seeds=3)
+    portfolio = report.evidence.portfolio
+    markup = CHARTS["portfolio"].draw(report, WIDE_PX).markup("portfolio", "t", "d")
+    gross, net = parts(markup, "path", **{"class": "s c-lstm"})[-2:]
+    (fall,) = parts(markup, "path", **{"class": "s c-muted"})
+    zero = float(parts(markup, "line", **{"class": "s c-naive"})[0]["y1"])
+    # One scale for both: heights above zero are as the sums.
+    above = [zero - float(re.findall(r"[\d.]+", known["d"])[-1]) for known in (gross, net)]
+    assert above[0] / above[1] == pytest.approx(portfolio.series_gross[-1] / portfolio.series_net[-1], abs=0.01)
+    lows = [float(y) for y in re.findall(r" ([\d.]+)(?=[ML]|$)", fall["d"])]
+    assert lows.index(max(lows)) == np.argmin(portfolio.series_drawdown)  # the y axis points downwards
+
+
+def test_a_portfolio_that_never_falls_has_round_ticks():
+    report = report_of(make_forecasts(tickers=24, skill=0.6))
+    portfolio = report.evidence.portfolio
+    flat = portfolio.model_copy(update={"series_drawdown": (0.0,) * portfolio.sessions})
+    shown = [text for *_, text in texts(evidence_charts.portfolio_chart(flat, WIDE_PX).markup("n", "t", "d"))]
+    assert max(map(len, re.findall(r"\.(\d+)%", " ".join(shown))), default=0) <= 2
 
 
 @pytest.mark.parametrize("module", [svg, scales, panel])

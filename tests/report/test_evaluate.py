@@ -59,6 +59,25 @@ class Run:
         )  # fmt: skip
 
     def train(self, forecast):
+        lines = "".join(json.dumps(row) + "\n" for row in HISTORY).encode()
+        uri = self.paths.data("train", "made", "")
+        objects = (
+            write_object(uri + "/predictions.parquet", self.predictions(forecast), kind="predictions", rows=1),
+            write_object(uri + "/history.jsonl", lines, kind="history", rows=len(HISTORY)),
+        )
+        Manifest("train", f"made{forecast}", objects, 3.0, {"best_epoch": 1}).save(self.paths)
+
+    def train_seeds(self, forecasts, **columns):
+        """Networks of several seeds; `columns` replaces columns of the last one."""
+        objects = []
+        for seed, forecast in forecasts.items():
+            data = self.predictions(forecast, **(columns if seed == max(forecasts) else {}))
+            uri = self.paths.data("train", "made", f"seed-{seed}-fold-000/predictions.parquet")
+            kind = "predictions" if seed == min(forecasts) else "member_predictions"
+            objects.append(write_object(uri, data, kind=kind, rows=1, extra={"seed": seed, "fold": 0}))
+        Manifest("train", "seeds", tuple(objects), 3.0, {"best_epoch": 1}).save(self.paths)
+
+    def predictions(self, forecast, **columns):
         tables = []
         for split in SPLITS[1:]:
             windows = self.windows(split)
@@ -76,15 +95,12 @@ class Run:
                     }
                 )
             )
+        table = pa.concat_tables(tables)
+        for name, change in columns.items():
+            table = table.set_column(table.column_names.index(name), name, change(table[name]))
         file = io.BytesIO()
-        pq.write_table(pa.concat_tables(tables), file)
-        lines = "".join(json.dumps(row) + "\n" for row in HISTORY).encode()
-        uri = self.paths.data("train", "made", "")
-        objects = (
-            write_object(uri + "/predictions.parquet", file.getvalue(), kind="predictions", rows=1),
-            write_object(uri + "/history.jsonl", lines, kind="history", rows=len(HISTORY)),
-        )
-        Manifest("train", f"made{forecast}", objects, 3.0, {"best_epoch": 1}).save(self.paths)
+        pq.write_table(table, file)
+        return file.getvalue()
 
     def evaluate(self, *words):
         config = parse(self.config.model_dump(mode="json"), words)
@@ -135,6 +151,53 @@ def test_scores_the_network_and_the_baselines_on_the_same_labels(run):
     every = np.arange(len(validation))
     labels = Relative(1).labels(validation.windows(every), validation.tickers(every), validation.targets(every))
     assert report["training"]["naive_validation_loss"] == pytest.approx(np.mean(labels.astype(float) ** 2))
+
+
+def test_the_ensemble_is_the_mean_of_all_seeds_and_the_calibrated_forecast_its_share(run):
+    run.train_seeds({1: 0.001, 2: 0.003, 7: -0.001})
+    run.evaluate()
+    report = run.report()
+    test = run.windows("test")
+    every = np.arange(len(test))
+    actual = test.targets(every).astype(float)
+    rows = {row["model"]: row for row in report["models"]}
+    assert rows["lstm"]["rmse_return"] == pytest.approx(np.sqrt(np.mean((0.001 - actual) ** 2)))
+    assert rows["ensemble"]["rmse_return"] == pytest.approx(np.sqrt(np.mean((0.001 - actual) ** 2)))
+    evidence = report["evidence"]
+    assert [row["seed"] for row in evidence["seeds"]] == [1, 2, 7]
+    for row, forecast in zip(evidence["seeds"], (0.001, 0.003, -0.001), strict=True):
+        assert row["rmse_return"] == pytest.approx(np.sqrt(np.mean((forecast - actual) ** 2)))
+    # The distance of 0.001, 0.003 and -0.001 from their mean.
+    assert evidence["ambiguity"]["distance"] == pytest.approx((0.0 + 0.002**2 + 0.002**2) / 3)
+    # A slope on forecasts that are all the same: the mean of validation's returns over that forecast, as every date has
+    # all tickers.
+    validation = run.windows("validation")
+    returns = validation.targets(np.arange(len(validation))).astype(float)
+    slope = evidence["folds"][0]["slope"]
+    assert slope["slope"] == pytest.approx(returns.mean() / 0.001)
+    assert rows["calibrated"]["rmse_return"] == pytest.approx(
+        np.sqrt(np.mean((0.001 * slope["supported"] - actual) ** 2))
+    )
+    forecasts = report["forecasts"]["rows"]
+    table = pq.read_table(io.BytesIO(storage.read(run.paths.report("forecasts.parquet")))).to_pylist()
+    for row, stored in zip(forecasts, table, strict=True):
+        close = stored["last_close"]
+        assert row["ensemble_price"] == pytest.approx(stored["ensemble_price"]) == pytest.approx(close * np.exp(0.001))
+        assert stored["calibrated_price"] == pytest.approx(close * np.exp(0.001 * slope["supported"]))
+        ends = [(each["low"], each["high"]) for each in row["intervals"]]
+        assert ends == [
+            pytest.approx((stored[f"low_{level}_price"], stored[f"high_{level}_price"]), abs=1e-6)
+            for level in (50, 80, 95)
+        ]
+        lows, highs = zip(*ends, strict=True)
+        assert sorted(lows, reverse=True) == list(lows) < [stored["calibrated_price"]] * 3
+        assert sorted(highs) == list(highs)
+
+
+def test_networks_that_forecast_other_labels_are_rejected(run):
+    run.train_seeds({1: 0.001, 2: 0.003}, ticker=lambda names: pc.binary_join_element_wise("X", names, ""))
+    with pytest.raises(DataError, match="forecasts other labels in validation than the first network of its fold"):
+        run.evaluate()
 
 
 def test_dates_of_splits_are_those_of_their_labels_and_not_of_the_settings(run):
@@ -234,7 +297,8 @@ def test_a_missing_step_is_named(run, step):
 
 def test_forecasts_that_are_not_finite_are_rejected(run):
     run.train(float("nan"))
-    with pytest.raises(DataError, match="LSTM forecasts of the test split are not finite"):
+    # The validation split is read first: the calibrated forecast and the intervals are fitted on it.
+    with pytest.raises(DataError, match="LSTM forecasts of the validation split are not finite"):
         run.evaluate()
 
 

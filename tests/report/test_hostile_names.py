@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from dataclasses import replace
+from html import unescape
 from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
@@ -51,9 +52,23 @@ def steps_with(names: tuple[str, ...]) -> dict:
     }
 
 
+def evidence_of(names: tuple[str, ...], sectors: tuple[str, ...] = ()):
+    """A report with every part of the evidence on tickers with these names, each with a sector."""
+    return report_of(
+        named(names), "evaluation.ic_min_tickers=3", steps=steps_with(names), seeds=3, folds=3,
+        sectors=dict(zip(names, sectors or names, strict=True)),
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def report():
-    return report_of(named(MARKUP), steps=steps_with(MARKUP))
+    return evidence_of(MARKUP)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """With enough tickers for the decile portfolio."""
+    return evidence_of(MARKUP + tuple(f"{name} 2" for name in MARKUP))
 
 
 def shape(page: str) -> list[tuple[str, list[str]]]:
@@ -63,7 +78,7 @@ def shape(page: str) -> list[tuple[str, list[str]]]:
 
 def test_hostile_tickers_give_the_same_elements_as_plain_ones(report) -> None:
     plain = tuple(f"T{number}" for number in range(len(MARKUP)))
-    hostile, harmless = html.render(report), html.render(report_of(named(plain), steps=steps_with(plain)))
+    hostile, harmless = html.render(report), html.render(evidence_of(plain))
     found, expected = shape(hostile), shape(harmless)
     assert {tag for tag, _ in found} == {tag for tag, _ in expected}
     assert hostile.count("<b>") == harmless.count("<b>")
@@ -73,8 +88,8 @@ def test_hostile_tickers_give_the_same_elements_as_plain_ones(report) -> None:
 
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
 @pytest.mark.parametrize("name", CHARTS)
-def test_every_chart_shows_names_as_text(report, name: str, width: float) -> None:
-    markup = CHARTS[name].draw(report, width).markup(name, "<t>", '"d" & <d>')
+def test_every_chart_shows_names_as_text(report, many, name: str, width: float) -> None:
+    markup = CHARTS[name].draw(many if name == "portfolio" else report, width).markup(name, "<t>", '"d" & <d>')
     drawing = ElementTree.fromstring(markup)
     tags = {element.tag for element in drawing.iter()}
     assert tags <= {"svg", "title", "desc", "line", "path", "rect", "circle", "text"}
@@ -83,6 +98,24 @@ def test_every_chart_shows_names_as_text(report, name: str, width: float) -> Non
         shown = [element.text for element in drawing.iter() if element.text]
         for ticker in MARKUP:
             assert [text for text in shown if text == printable(ticker) or text.startswith(f"{printable(ticker)}: ")]
+
+
+def test_names_of_sectors_are_text(report) -> None:
+    plain = tuple(f"T{number}" for number in range(len(MARKUP)))
+    hostile, harmless = (html.render(evidence_of(plain, sectors)) for sectors in (MARKUP, plain))
+    assert {tag for tag, _ in shape(hostile)} == {tag for tag, _ in shape(harmless)}
+    cells = re.findall(r'<th scope="row">(.*?)</th>', evidence_section(hostile), flags=re.DOTALL)
+    shown = [unescape(re.sub(r"<[^>]*>", "", cell)) for cell in cells]
+    assert {printable(name) for name in MARKUP if len(printable(name)) <= html.LONG_NAME} <= set(shown)
+    hovered = {known["title"] for tag, known in Page(hostile).tags if tag == "span" and "title" in known}
+    assert {printable(name) for name in MARKUP if len(printable(name)) > html.LONG_NAME} <= hovered
+    long = html.render(evidence_of(VERY_LONG, VERY_LONG))
+    cells = re.findall(r'<th scope="row">(.*?)</th>', evidence_section(long), flags=re.DOTALL)
+    assert max(len(re.sub(r"<[^>]*>", "", cell)) for cell in cells) <= html.LONG_NAME
+
+
+def evidence_section(page: str) -> str:
+    return re.search(r'<section id="evidence".*?</section>', page, flags=re.DOTALL)[0]
 
 
 def test_control_characters_are_escaped(report) -> None:
@@ -94,7 +127,10 @@ def test_control_characters_are_escaped(report) -> None:
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
 @pytest.mark.parametrize("name", CHARTS)
 def test_a_very_long_ticker_does_not_widen_a_chart(name: str, width: float) -> None:
-    drawing = CHARTS[name].draw(report_of(named(VERY_LONG)), width)
+    names = VERY_LONG
+    if name == "portfolio":  # which needs ten tickers
+        names += tuple(f"{number}{each}" for number in range(4) for each in VERY_LONG)
+    drawing = CHARTS[name].draw(evidence_of(names), width)
     markup = drawing.markup(name, "t", "d")
     assert drawing.width == width
     for left, right, _, words in texts(markup):

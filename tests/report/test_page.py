@@ -1,4 +1,5 @@
 import re
+from functools import partial
 from importlib.resources import files
 
 import pytest
@@ -12,14 +13,14 @@ from evaluation.samples import make_forecasts, report_of
 from report.pages import Page
 
 SECTIONS = (
-    "results", "tests", "actual", "tickers", "years", "forecasts", "training", "run", "quality", "environment",
-    "caveats", "definitions",
+    "results", "tests", "evidence", "actual", "tickers", "years", "forecasts", "training", "run", "quality",
+    "environment", "caveats", "definitions",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def report():
-    return report_of(make_forecasts(tickers=24, skill=0.6))
+    return report_of(make_forecasts(tickers=24, skill=0.6), seeds=3, folds=3)
 
 
 @pytest.fixture(scope="module")
@@ -185,15 +186,16 @@ def test_a_simulated_market_is_marked_on_every_screen_and_a_real_one_is_not(page
     assert "Synthetic market" not in html.render(report_of(make_forecasts(), source="files"))
 
 
-def test_unknown_values_are_a_dash():
+@pytest.mark.parametrize("networks", [{"seeds": 1, "folds": 1}, {"seeds": 3, "folds": 2}])
+def test_unknown_values_are_a_dash(networks):
     test = make_forecasts(tickers=2, dates=4)
     test.actual[:] = 0.0  # no returns: most metrics cannot be computed
-    page = html.render(report_of(test, steps={}, history=[]))
+    page = html.render(report_of(test, steps={}, history=[], **networks))
     Page(page)
     assert "None" not in page.replace("None of", "")
     assert "nan" not in re.sub(r"[A-Za-z]nan|nan[a-z]", "", page)
     row = re.search(r'#def-r2_oos".*?</tr>', section(page, "results"))[0]
-    assert re.findall(r"<td[^>]*>([^<]*)</td>", row) == ["–"] * 4
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", row) == ["–"] * len(test.models)
     assert re.search(r'<th scope="row">ingest.*?<td>–</td><td>–</td><td>–</td>', section(page, "run"))
 
 
@@ -208,7 +210,7 @@ def test_a_large_universe_shows_both_ends_and_stays_small():
     counted = re.findall(r"<title>[^<]*: ([\d,]+) tickers</title>", section(page, "tickers"))
     assert sum(int(text.replace(",", "")) for text in counted) == 2 * 2_000  # at both widths
     assert len(page.encode()) < 400_000
-    assert len(report.per_ticker) == 2_000 * 4
+    assert len(report.per_ticker) == 2_000 * 5
 
 
 def test_names_are_escaped():
@@ -234,7 +236,8 @@ def test_percentages_have_a_sign_unless_they_round_to_zero(value, digits, text):
 
 def test_none_is_a_dash():
     for write in (numbers.dollars, numbers.price, numbers.percent, numbers.signed_percent, numbers.p_value,
-                  numbers.count, numbers.amount, numbers.seconds, numbers.optional):  # fmt: skip
+                  partial(numbers.decimal, digits=2), numbers.count, numbers.amount, numbers.seconds,
+                  numbers.optional):  # fmt: skip
         assert write(None) == "–"
     assert [numbers.seconds(value) for value in (0.0, 9.96, 89.6, 3725.0)] == [
         "0 s",

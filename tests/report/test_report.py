@@ -23,6 +23,11 @@ def report():
     return document_of(report_of(make_forecasts(tickers=24, skill=0.6)))
 
 
+@pytest.fixture(scope="module")
+def of_seeds():
+    return document_of(report_of(make_forecasts(tickers=24, skill=0.6), seeds=3, folds=3))
+
+
 def validate(document):
     jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(document, allow_nan=False)))
 
@@ -67,11 +72,16 @@ def test_older_and_newer_reports_are_read_and_unreadable_ones_count_as_none(repo
         assert read_summary(paths) is None
 
 
-def test_the_report_keeps_its_schema(report):
+def test_the_report_keeps_its_schema(report, of_seeds):
     validate(report)
-    assert [row["model"] for row in report["models"]] == ["naive", "drift", "ridge", "lstm"]
+    validate(of_seeds)
+    models = ["naive", "drift", "ridge", "lstm", "ensemble", "calibrated"]
+    assert [row["model"] for row in of_seeds["models"]] == models
+    assert [row["model"] for row in report["models"]] == [model for model in models if model != "ensemble"]
     with pytest.raises(jsonschema.ValidationError):
-        validate(report | {"models": report["models"][:3]})
+        validate(report | {"models": report["models"][:4]})
+    with pytest.raises(jsonschema.ValidationError):
+        validate(report | {"evidence": {key: each for key, each in report["evidence"].items() if key != "folds"}})
     with pytest.raises(jsonschema.ValidationError):
         validate(report | {"something": 1})
 

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 
+from cloudlstm.evaluation.quant_rows import Spread
 from cloudlstm.evaluation.rows import ModelScores, ModelTest
 from cloudlstm.evaluation.significance import mean_test
 from cloudlstm.report import html
@@ -77,20 +78,64 @@ def test_the_headline_says_what_the_clark_west_test_finds():
     assert "Clark-West" not in headline(MODELS, [of_test()], dates=250)
 
 
+SEEDS_AND_FOLDS = report_of(make_forecasts(tickers=6, dates=120), seeds=3, folds=3).evidence
+
+
+def test_the_headline_says_how_far_seeds_agree():
+    spread = {"r2_oos": Spread(members=3, mean=-0.0012, sd=0.001, min=-0.0031, max=0.0004)}
+    seeds = [
+        row.model_copy(update={"dm_p": p}) for row, p in zip(SEEDS_AND_FOLDS.seeds, (0.03, 0.05, None), strict=True)
+    ]
+    found = SEEDS_AND_FOLDS.model_copy(update={"spread": spread, "seeds": tuple(seeds), "over_folds": ()})
+    text = headline(MODELS, [of_test()], dates=250, evidence=found)
+    sentence = (
+        "Over 3 seeds the R² is -0.12% on average, from -0.31% to +0.04%, and differs significantly from zero for 1."
+    )
+    assert sentence in text
+    assert "folds" not in text
+    alone = found.model_copy(update={"spread": {}, "seeds": ()})
+    assert headline(MODELS, [of_test()], dates=250, evidence=alone) == headline(MODELS, [of_test()], dates=250)
+
+
+@pytest.mark.parametrize(("model", "name", "better"), [("ensemble", "ensemble", 2), ("lstm", "LSTM", 0)])
+def test_the_headline_says_in_how_many_folds_the_model_is_better(model, name, better):
+    rows = [
+        row.model_copy(update={"better": {"ensemble": 2, "lstm": 0}.get(row.model, 3)})
+        for row in SEEDS_AND_FOLDS.over_folds
+    ]
+    found = SEEDS_AND_FOLDS.model_copy(update={"model": model, "spread": {}, "over_folds": tuple(rows)})
+    text = headline(MODELS, [of_test()], dates=250, evidence=found)
+    assert f"In {better} of 3 folds the {name}'s squared error is smaller than naive's." in text
+    assert "seeds" not in text
+
+
+def test_the_headline_of_a_report_counts_its_own_seeds_and_folds():
+    test = make_forecasts(tickers=24, dates=240, skill=0.3)
+    found = report_of(test, seeds=3, folds=3)
+    r2 = [row.r2_oos for row in found.evidence.seeds]
+    assert (
+        f"Over 3 seeds the R² is {np.mean(r2):+.2%} on average, from {min(r2):+.2%} to {max(r2):+.2%}, and differs "
+        "significantly from zero for 3. In 3 of 3 folds the ensemble's squared error is smaller than naive's."
+    ) in found.headline
+    assert "seeds" not in report_of(test).headline
+    assert "folds" not in report_of(test).headline
+
+
 def test_naive_is_not_nested_in_a_network_on_price_levels():
     for inputs in ("relative", "levels"):
         report = report_of(make_forecasts(tickers=3), f"train.inputs={inputs}")
         nested = {row.model for row in report.dm if row.cw_p is not None}
-        assert nested == {"drift", "ridge"} | ({"lstm"} if inputs == "relative" else set())
+        assert nested == {"drift", "ridge"} | ({"lstm", "calibrated"} if inputs == "relative" else set())
         assert ("Clark-West" in report.headline) == (inputs == "relative")
-        assert ("ridge and the LSTM contain naive" in html.render(report)) == (inputs == "relative")
+        assert ("ridge and the networks contain naive" in html.render(report)) == (inputs == "relative")
 
 
 def test_where_dates_have_different_numbers_of_tickers_the_tested_direction_counts_and_the_other_is_named():
     report = report_of(make_unbalanced_forecasts())
     test = find_test(report.dm, "naive")
     assert (test.difference > 0.0, test.p < 0.05, report.verdict) == (True, True, "worse")
-    lstm = report.models[-1]
+    lstm = report.models[3]
+    assert lstm.model == "lstm"
     assert lstm.r2_oos < 0.0 < lstm.r2_pooled
     text = report.headline
     assert "is worse than the naive forecast" in text
@@ -122,8 +167,9 @@ def test_no_figure_of_the_page_contradicts_the_test_unsaid():
 )
 def test_r2_by_label_is_shown_where_the_weights_matter(by_date, by_label, shown):
     report = report_of(make_forecasts(tickers=3))
-    lstm = report.models[-1].model_copy(update={"r2_oos": by_date, "r2_pooled": by_label})
-    page = html.render(report.model_copy(update={"models": (*report.models[:-1], lstm)}))
+    alike = [row.model_copy(update={"r2_pooled": row.r2_oos}) for row in report.models]
+    alike[3] = report.models[3].model_copy(update={"r2_oos": by_date, "r2_pooled": by_label})
+    page = html.render(report.model_copy(update={"models": tuple(alike)}))
     assert ('href="#def-r2_pooled"' in page) == shown
 
 

@@ -136,3 +136,22 @@ def test_weights_of_another_run_are_those_of_the_same_seed(folder: Path, walked:
     assert weights[2] == known[2, 2], "of the last fold"
     assert weights[7] == known[1, 2], "a seed that the run does not have gets the network that stands for it"
     np.testing.assert_array_equal(len(known), 6)
+
+
+def test_two_workers_train_the_same_networks_fold_by_fold(folder: Path, walked: Manifest) -> None:
+    """Worker 1 writes nothing; the chief tells it which networks are finished."""
+    found = trained(make(folder, "by-two", **WALK, **{"train.seeds": 1}), 2, devices=1)
+    assert [(row["seed"], row["fold"]) for row in found.facts["members"]] == [(1, 0), (1, 1), (1, 2)]
+    for fold in range(3):
+        mine, theirs = (weights_of(manifest, seed=1, fold=fold) for manifest in (found, walked))
+        for name, values in theirs.items():
+            np.testing.assert_allclose(mine[name], values, rtol=1e-3, atol=1e-5)
+
+
+def weights_of(manifest: Manifest, *, seed: int, fold: int) -> dict[str, np.ndarray]:
+    [row] = [
+        row for row in manifest.objects
+        if row.kind.endswith("weights") and (row.extra["seed"], row.extra["fold"]) == (seed, fold)
+    ]  # fmt: skip
+    with np.load(io.BytesIO(read_object(row))) as file:
+        return {name: file[name] for name in file.files}

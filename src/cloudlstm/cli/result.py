@@ -108,13 +108,16 @@ def _show_forecasts(paths: RunPaths, report: ReportSummary, end: str) -> int:
     print_line(out, f"{paths.run_id}: from the close of {found.origin_date} for {found.target_date}", "bold")
     rows = sorted(found.rows, key=lambda row: -abs(row.lstm_return))
     table = []
+    several = any(row.ensemble_price is not None for row in rows)
     for row in rows[:_SHOWN]:
         move = row.lstm_price / row.last_close - 1.0
         prices = (cell(price, ",.2f") for price in (row.last_close, row.lstm_price))
-        others = (cell(price, ",.2f") for price in (row.ridge_price, row.typical_error_price))
+        chosen = ([row.ensemble_price] if several else []) + [row.ridge_price, row.typical_error_price]
+        others = (cell(price, ",.2f") for price in chosen)
         table.append([row.ticker, *prices, f"{move:+.2%}", *others])
-    columns = [Column("ticker", 9, text=True), Column("close", 6), Column("lstm", 8), Column("move", 7),
-               Column("ridge", 3), Column("typical error", 5)]  # fmt: skip
+    columns = [Column("ticker", 9, text=True), Column("close", 6), Column("lstm", 8), Column("move", 7)]
+    columns += [Column("ensemble", 4)] if several else []
+    columns += [Column("ridge", 3), Column("typical error", 5)]
     print_table(out, columns, table)
     if len(rows) > _SHOWN:
         out.print(f"the {_SHOWN} largest moves of {len(rows)} tickers")

@@ -35,7 +35,7 @@ from typing import Literal
 import numpy as np
 
 from cloudlstm.evaluation.metrics import date_weights
-from cloudlstm.evaluation.quant_rows import Coverage
+from cloudlstm.evaluation.quant_rows import IntervalCoverage
 from cloudlstm.evaluation.rows import Number, Row
 from cloudlstm.evaluation.significance import FloatArray, IntArray, daily_means, mean_test
 
@@ -101,7 +101,7 @@ def coverage(
     forecast: FloatArray,
     origin: IntArray,
     horizon: int,
-) -> tuple[Coverage, ...]:
+) -> tuple[IntervalCoverage, ...]:
     """Coverage of the intervals of every level on labels that did not fit them.
 
     Args:
@@ -121,7 +121,7 @@ def coverage(
             ends = _interval(inside, horizon)
             share, width = min(float(inside.mean()), 1.0), float(daily_means(2.0 * half, origin).mean())
         found.append(
-            Coverage(
+            IntervalCoverage(
                 level=level,
                 dates=dates,
                 labels=len(actual),

@@ -19,7 +19,7 @@ class Slope(Row):
     supported: float = Field(ge=0, le=1, description="Factor for forecasts that the data support; 0 = none")
 
 
-class Coverage(Row):
+class IntervalCoverage(Row):
     """How often intervals of one nominal level hold the actual return, every date weighing the same."""
 
     level: float = Field(gt=0, lt=1, description="Nominal: the share of actual returns that should lie inside")

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from cloudlstm.evaluation.quant_rows import (
     Ambiguity,
-    Coverage,
     GroupScores,
     ICSeries,
+    IntervalCoverage,
     PooledTest,
     Portfolio,
     Slope,
@@ -77,7 +77,7 @@ class Evidence(Row):
     folds: tuple[FoldEvidence, ...] = Field(min_length=1)
     over_folds: tuple[ModelPooled, ...] = Field(description="Empty for one fold")
     members: tuple[Member, ...]
-    coverage: tuple[Coverage, ...] = Field(description="Of the intervals around the calibrated forecast")
+    coverage: tuple[IntervalCoverage, ...] = Field(description="Of the intervals around the calibrated forecast")
     regimes: tuple[GroupScores, ...] = Field(description="By thirds of the test dates in the order of volatility")
     sectors: tuple[GroupScores, ...] = Field(description="Empty without a table of sectors")
     coefficients: ICSeries | None = Field(description="Null with too few tickers")

@@ -270,6 +270,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "p_value": numbers.p_value,
     "typeset": numbers.typeset,
     "count": numbers.count,
+    "decimal": numbers.decimal,
     "optional": numbers.optional,
     "seconds": numbers.seconds,
     "amount": numbers.amount,

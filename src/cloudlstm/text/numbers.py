@@ -49,6 +49,11 @@ def p_value(value: float | None) -> str:
     return DASH if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def decimal(value: float | None, digits: int, sign: str = "") -> str:
+    """A number with a fixed number of decimals; with `sign` "+" it has a sign, also above zero."""
+    return DASH if value is None else minus(f"{value:{sign},.{digits}f}")
+
+
 def count(value: float | None) -> str:
     """A whole number with thousands separators: 12,345."""
     return DASH if value is None else minus(f"{value:,.0f}")

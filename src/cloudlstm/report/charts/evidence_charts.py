@@ -73,7 +73,7 @@ def portfolio_chart(portfolio: Portfolio | None, width: float) -> Drawing | None
     )
     low, high = padded(min(0.0, *gross, *net), max(0.0, *gross, *net), 0.05)
     upper_ticks = ticks(low, high, 5, panel.percent_tick)
-    deepest = min(*fall, -1e-9)
+    deepest = min(-0.1, *fall)  # without any fall the axis ends at -0.1 %
     lower_ticks = ticks(1.05 * deepest, 0.0, 3, panel.percent_tick)
     left = panel.gutter([*upper_ticks, *lower_ticks])
     upper, lower = Box(left, top, width, 220.0), Box(left, 252.0, width, drawing.height - panel.AXIS_PX)
