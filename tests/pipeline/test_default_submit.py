@@ -65,5 +65,5 @@ def test_submit_without_arguments_also_after_a_kill(tmp_path: Path) -> None:
     assert (config["market"]["start"], config["market"]["end"]) == ("2010-01-01", "2024-12-31")
     facts = storage.read_json(f"{run}/manifests/ingest.json")["facts"]
     assert [facts["coverage"][key] for key in ("asked", "fetched", "reused", "failed")] == [6, 6, 5, 0]
-    assert {row["model"] for row in report(run)["models"]} == {"naive", "drift", "ridge", "lstm"}
+    assert {row["model"] for row in report(run)["models"]} == {"naive", "drift", "ridge", "lstm", "calibrated"}
     assert report(run)["models"][0]["rmse_price"] > 0

@@ -74,4 +74,4 @@ def test_the_network_takes_nine_features(run: RunPaths) -> None:
 
 
 def test_the_report_is_written(run: RunPaths) -> None:
-    assert {row["model"] for row in report(run.uri)["models"]} == {"naive", "drift", "ridge", "lstm"}
+    assert {row["model"] for row in report(run.uri)["models"]} == {"naive", "drift", "ridge", "lstm", "calibrated"}

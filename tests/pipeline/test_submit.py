@@ -32,7 +32,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("local")
     done = submit(write_config(folder), f"file://{folder}/runs", TWO)
     assert done.returncode == 0, done.stderr
-    for word in ("naive", "drift", "ridge", "lstm", "report.html"):
+    for word in ("naive", "drift", "ridge", "lstm", "calibrated", "report.html"):
         assert word in done.stdout
     return f"file://{folder}/runs"
 
@@ -42,7 +42,7 @@ def test_every_step_has_its_manifest_and_the_report_exists(local: str) -> None:
     steps = {item.uri.rsplit("/", 1)[1] for item in storage.list_objects(f"{run}/manifests/")}
     assert steps == {f"{step}.json" for step in ("ingest", "clean", "features", "sequences", "train", "evaluate")}
     rows = {row["model"]: row for row in report(run)["models"]}
-    assert set(rows) == {"naive", "drift", "ridge", "lstm"}
+    assert set(rows) == {"naive", "drift", "ridge", "lstm", "calibrated"}
     assert all(row["rmse_price"] > 0 for row in rows.values())
     facts = json.loads(storage.read(f"{run}/manifests/train.json"))["facts"]
     pids = [process["pid"] for process in facts["worker_processes"]]
