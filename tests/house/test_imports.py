@@ -14,7 +14,7 @@ import cloudlstm
 PACKAGE = Path(cloudlstm.__file__).parent
 
 SHARED = ["text", "errors", "storage", "config", "runs", "costs", "workers"]
-WORK = ["market", "features", "dataset", "training", "evaluation", "report"]
+WORK = ["market", "features", "dataset", "training", "evaluation", "audit", "report"]
 """Each room of these two lists may import the rooms before it, and rooms of WORK all of SHARED."""
 PIPELINE = "pipeline"
 """Carries the work: it may import every room of WORK, and only jobs/ imports it."""
@@ -23,8 +23,8 @@ BENCHMARK = "benchmark"
 LAUNCH = {"cli", "targets"}
 TYPED_REPORT = ("cloudlstm.report.models", "cloudlstm.report.schema", "cloudlstm.evaluation.rows")
 """Read report.json, and need pydantic only: `cli` may import them, and no other module of these rooms."""
-LOOKS_AT = {"market", "dataset"}
-"""`cli` looks at the source of bars, and at the dates of the splits, before it starts jobs."""
+LOOKS_AT = {"market", "dataset", "audit"}
+"""`cli` looks at the source of bars, at the dates of the splits before it starts jobs, and at feature tables."""
 NOTEBOOK = {"api", "notebook"}
 """Submits runs and reads results: it may import every room but PIPELINE; only the package itself imports it."""
 AT_THE_TOP = {"errors.py", "api.py", "__main__.py", "__init__.py"}

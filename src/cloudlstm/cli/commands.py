@@ -4,6 +4,7 @@ import inspect
 
 from cloudlstm import __version__
 from cloudlstm.cli import terminal
+from cloudlstm.cli.audit import audit
 from cloudlstm.cli.benchmark import benchmark
 from cloudlstm.cli.flags import parse_switch, parse_text
 from cloudlstm.cli.reading import logs, on_run, report, runs, status
@@ -169,7 +170,7 @@ def version() -> Deferred:
 
 
 _ON_RUNS = (submit, status, logs, cancel, report, runs, predict, benchmark, delete)
-COMMANDS = {each.__name__: each for each in (*_ON_RUNS, doctor, down, completion, version)}
+COMMANDS = {each.__name__: each for each in (*_ON_RUNS, audit, doctor, down, completion, version)}
 
 SWITCHES = frozenset(
     f"--{flag.name.replace('_', '-')}"

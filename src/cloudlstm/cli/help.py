@@ -11,6 +11,8 @@ from typing import Any
 _WIDTH = 80
 _WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN"}
 _VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N", "tail": "N",
+           "entity": "COLUMN", "time": "COLUMN", "features": "A,B,…", "split": "COLUMN", "train_end": "DATE",
+           "price": "COLUMN", "revised": "FILE", "horizon": "N", "max_r2": "SHARE", "accept": "CHECK:COLUMN,…",
            "step": "STEP", "worker": "WORKER", "to": "FOLDER"}  # fmt: skip
 _SHORT = {"config": "-c", "run": "-r", "follow": "-f"}
 _NO_FLAG = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
@@ -18,6 +20,7 @@ _EXAMPLES = {
     "submit": ("submit", "submit train.epochs=3 model.units=64", "submit --config=mine.toml --root=s3://bucket/runs"),
     "logs": ("logs --follow",),
     "runs": ("runs", "runs core6-1a2b core6-3c4d"),
+    "audit": ("audit features.csv.gz", "audit s3://bucket/features.parquet --price=close --train-end=2020-12-31"),
     "predict": ("predict market.end=2026-11-20",),
     "benchmark": (
         "benchmark market.source=synthetic tickers=6,100 workers=1,2",

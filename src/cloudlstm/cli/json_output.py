@@ -185,6 +185,51 @@ class Down(Document):
     """The commands that remove the bucket after it."""
 
 
+class AuditFinding(Document):
+    """One finding of an audit."""
+
+    check: str
+    level: Literal["alarm", "warning", "note"]
+    column: str
+    """Empty if it is the whole table."""
+    evidence: str
+    meaning: str
+    action: str
+    numbers: dict[str, JsonValue]
+
+
+class AuditCheck(Document):
+    """One check of an audit, and how far it could be done."""
+
+    name: str
+    looks_for: str
+    state: Literal["done", "partly", "not done"]
+    columns: int
+    """Columns that it could check; 1 or 0 of a check of the whole table."""
+    of: int
+    reason: str
+
+
+class AuditReport(Document):
+    """`audit --json`."""
+
+    file: str
+    rows: int
+    entities: int
+    first: str
+    last: str
+    roles: dict[str, str | None]
+    features: tuple[str, ...]
+    target_kind: Literal["returns", "other", "none"]
+    horizon: int
+    horizon_from: str
+    alarms: int
+    findings: tuple[AuditFinding, ...]
+    checks: tuple[AuditCheck, ...]
+    share_checked: float
+    """Share of all pairs of a check and a column that could be checked."""
+
+
 class PlannedRun(Document):
     """One run of a benchmark, before it starts."""
 
@@ -210,7 +255,7 @@ class BenchmarkCells(Document):
     usd: Number
 
 
-DOCUMENTS: tuple[type[Document], ...] = (Status, RunList, Comparison, Logs, Checks, Down, BenchmarkCells)
+DOCUMENTS: tuple[type[Document], ...] = (Status, RunList, Comparison, Logs, AuditReport, Checks, Down, BenchmarkCells)
 
 
 def print_document(document: Document) -> None:

@@ -20,6 +20,7 @@ _MEANT = {
     "report": ("results", "result", "scores", "evaluate", "open"),
     "predict": ("forecast", "infer"),
     "doctor": ("check", "diagnose", "test", "verify"),
+    "audit": ("leakage", "lookahead", "lookahead-analysis", "leaks"),
     "down": ("destroy", "teardown", "shutdown"),
 }
 """Command -> words of other programs for the same."""

@@ -1,0 +1,116 @@
+"""Columns scaled by statistics of the whole table: mean 0 and deviation 1, 0 to 1, or ranks, over all rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloudlstm.audit.checks import Facts, Found
+from cloudlstm.audit.findings import Finding
+from cloudlstm.audit.outcomes import FEWEST_ROWS
+from cloudlstm.audit.panel import Panel, Values
+
+_TOLERANCE = 1e-4
+_FINE = 1e-6
+_FEW_VALUES = 20
+_MOSTLY = 0.9
+_MOST_EXTREMES = 2
+
+Scaler = tuple[str, str]
+"""Name of a scaler and the statistics that were found."""
+
+
+def scaling(facts: Facts) -> Found:
+    """Columns whose scale is that of all rows, or of all rows of each entity."""
+    panel = facts.panel
+    training = _training_rows(facts)
+    for name in panel.features:
+        values = panel.values[name]
+        known = np.isfinite(values)
+        if known.sum() < FEWEST_ROWS or len(np.unique(values[known][:100_000])) <= _FEW_VALUES:
+            continue
+        if training is not None and _scaler(values[known & training]):
+            continue
+        if (found := _scaler(values[known])) and not _by_date(panel, values):
+            if found[0] == "ranks" and _counts_time(panel, values):
+                continue
+            yield _finding(name, found, f"all {known.sum()} rows")
+        elif len(panel.entities) > 1 and (by_entity := _by_entity(panel, values)):
+            yield _finding(name, by_entity, f"the rows of each of {len(panel.entities)} entities")
+
+
+def _finding(name: str, found: Scaler, where: str) -> Finding:
+    return Finding(
+        "scaling", "alarm", name, f"{found[1]}, over {where}",
+        "The scaler was fitted on rows of later times too, so each value depends on the future.",
+        "Fit the scaler on the training rows only, or use a trailing window. If this table holds training rows only, "
+        "accept the finding.", {"scaler": found[0]},
+    )  # fmt: skip
+
+
+def _scaler(values: NDArray[np.float64]) -> Scaler | None:
+    """The scaler whose statistics the values have exactly; None if they have none of a known scaler."""
+    n = len(values)
+    if n < FEWEST_ROWS:
+        return None
+    mean, deviation = float(values.mean()), float(values.std())
+    if deviation <= 0.0:
+        return None
+    for ddof in (0, 1):
+        if abs(mean) < _TOLERANCE and abs(deviation * np.sqrt(n / (n - ddof)) - 1.0) < _TOLERANCE:
+            return "standard", f"mean {mean:.1e} and standard deviation {deviation:.6f}"
+    low, high = float(values.min()), float(values.max())
+    for bottom, top in ((0.0, 1.0), (-1.0, 1.0)):
+        if abs(low - bottom) < _FINE and abs(high - top) < _FINE:
+            ends = (values <= bottom + _FINE).sum(), (values >= top - _FINE).sum()
+            if max(ends) <= _MOST_EXTREMES:
+                return "min-max", f"smallest value {low:g} in {ends[0]} row, largest {high:g} in {ends[1]} row"
+    lower, middle, upper = (float(each) for each in np.quantile(values, (0.25, 0.5, 0.75)))
+    if abs(middle) < _FINE and abs(upper - lower - 1.0) < _FINE:
+        return "robust", f"median {middle:.1e} and interquartile range {upper - lower:.6f}"
+    ordered = np.sort(values)
+    if high > low and float(np.abs(ordered - np.linspace(low, high, n)).max()) < 1.5 / n * (high - low) / 2:
+        return "ranks", f"its {n} values are evenly spaced from {low:g} to {high:g}, as ranks of all rows are"
+    return None
+
+
+def _by_date(panel: Panel, values: Values) -> bool:
+    """True if each date by itself has mean 0, as after scaling by date, which uses no later row."""
+    means = panel.date_means(values)
+    many = panel.per_step >= 3
+    return bool(many.any()) and float(np.nanmedian(np.abs(means[many]))) < 1e-3
+
+
+def _counts_time(panel: Panel, values: Values) -> bool:
+    """True if the column only counts rows or time."""
+    moves = panel.change(values)
+    moves = moves[np.isfinite(moves)]
+    return len(moves) == 0 or bool((moves >= 0).all() or (moves <= 0).all())
+
+
+def _by_entity(panel: Panel, values: Values) -> Scaler | None:
+    """The scaler that fits nearly every entity with enough rows."""
+    kinds: list[str] = []
+    example: Scaler | None = None
+    ends = panel.starts + panel.lengths
+    for start, end in zip(panel.starts, ends, strict=True):
+        own = values[start:end]
+        own = own[np.isfinite(own)]
+        if len(own) < FEWEST_ROWS or len(np.unique(own)) <= _FEW_VALUES:
+            continue
+        found = _scaler(own)
+        kinds.append(found[0] if found and found[0] != "ranks" else "")
+        example = found if found and found[0] != "ranks" else example
+        if len(kinds) >= 10 and not any(kinds):
+            return None
+    return example if kinds and sum(kind != "" for kind in kinds) >= _MOSTLY * len(kinds) else None
+
+
+def _training_rows(facts: Facts) -> NDArray[np.bool_] | None:
+    panel = facts.panel
+    if panel.split is not None and len(panel.split.names) > 1:
+        first = next((i for i, name in enumerate(panel.split.names) if name.lower().startswith("train")), 0)
+        return np.asarray(panel.split.code == first)
+    if facts.train_end is not None:
+        return np.asarray(panel.seconds[panel.step] <= facts.train_end)
+    return None
