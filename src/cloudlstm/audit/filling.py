@@ -95,7 +95,7 @@ def _inside(panel: Panel, name: str, values: Values, found: Runs, tests: int) ->
     change = np.abs(panel.change(values))
     after = np.minimum(found.last + 1, panel.rows - 1)
     before, behind = change[found.first], np.where(found.last + 1 < panel.rows, change[after], np.nan)
-    known = np.isfinite(before) & np.isfinite(behind) & (before > 0) & (behind > 0)
+    known = np.isfinite(before) & np.isfinite(behind) & (before > 0) & (behind > 0) & _once(panel, values, found)
     n = int(known.sum())
     if n < 30:
         return
@@ -110,6 +110,14 @@ def _inside(panel: Panel, name: str, values: Values, found: Runs, tests: int) ->
             "Fill gaps with the last value known, or leave them empty.",
             {"runs": n, "ratio": math.exp(mean), "standard_errors": mean / error},
         )  # fmt: skip
+
+
+def _once(panel: Panel, values: Values, found: Runs) -> NDArray[np.bool_]:
+    """True for runs whose value is that of no other run of the entity, such as the end of a bounded scale."""
+    key = np.rec.fromarrays([panel.entity[found.first], values[found.first]])
+    _, place, count = np.unique(key, return_inverse=True, return_counts=True)
+    inner = (values[found.first] > np.nanmin(values)) & (values[found.first] < np.nanmax(values))
+    return np.asarray((count[place] == 1) & inner)
 
 
 def _error_by_date(panel: Panel, rows: NDArray[np.intp], values: Values) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from cloudlstm.audit.outcomes import Outcomes
 from cloudlstm.audit.panel import Panel, Values
-from cloudlstm.audit.statistics import FEWEST_DATES, Correlation, correlation
+from cloudlstm.audit.statistics import FEWEST_DATES, Correlation, Dated, correlation
 
 _TARGET_LEADS = (0, 1, 2, 3, 5, 10)
 _PRICE_LEADS = (1, 2, 3, 5, 10)
@@ -38,14 +38,16 @@ class Later:
         name: "target" or the name of the price column.
         lead: Rows ahead; of the target 0 is the target of the row itself.
         rows: Number of rows that it spans.
-        values: The innovation, for the row at which it is not known yet (rows,).
+        values: The innovation, for the row at which it is not known yet.
+        relative: Its distance to the mean of the date; None with fewer than 5 entities.
         limit: The largest plausible correlation with it.
     """
 
     name: str
     lead: int
     rows: int
-    values: Values
+    values: Dated
+    relative: Dated | None
     limit: float
 
 
@@ -68,20 +70,24 @@ class Lead:
 
 def later_values(panel: Panel, outcomes: Outcomes, max_r2: float) -> list[Later]:
     """Returns all that the features must not know."""
-    later = []
+    later: list[Later] = []
     cap = math.sqrt(min(max_r2 * outcomes.horizon, _MOST_R2))
     if outcomes.target is not None:
-        later += [
-            Later("target", lead, outcomes.horizon, panel.shifted(outcomes.target, lead), cap) for lead in _TARGET_LEADS
-        ]
+        target, rows = outcomes.target, outcomes.horizon
+        later += [_later(panel, "target", lead, rows, panel.shifted(target, lead), cap) for lead in _TARGET_LEADS]
     if outcomes.price is not None and panel.roles.price:
         ahead = {lead: panel.shifted(outcomes.price, lead) for lead in range(1, max(_PRICE_SUMS) + 1)}
         name = panel.roles.price
-        later += [Later(name, lead, 1, ahead[lead], math.sqrt(max_r2)) for lead in _PRICE_LEADS]
+        later += [_later(panel, name, lead, 1, ahead[lead], math.sqrt(max_r2)) for lead in _PRICE_LEADS]
         for rows in _PRICE_SUMS:
             total = sum((ahead[lead] for lead in range(1, rows + 1)), np.zeros(panel.rows))
-            later.append(Later(name, 1, rows, total, math.sqrt(min(max_r2 * rows, _MOST_R2))))
+            later.append(_later(panel, name, 1, rows, total, math.sqrt(min(max_r2 * rows, _MOST_R2))))
     return later
+
+
+def _later(panel: Panel, name: str, lead: int, rows: int, values: Values, limit: float) -> Later:
+    apart = Dated.of(panel, panel.relative(values)) if len(panel.entities) >= 5 else None
+    return Later(name, lead, rows, Dated.of(panel, values), apart, limit)
 
 
 class PastReturns:
@@ -91,26 +97,32 @@ class PastReturns:
         known = outcomes.returns
         if known is None and panel.target is not None and outcomes.kind == "returns":
             known = panel.shifted(panel.target, -outcomes.horizon)
-        self._design: Values | None = None
+        self._lags: Values | None = None  # (lags, rows)
         count = min(len(panel.seconds) // _DATES_PER_LAG, _MOST_LAGS)
         if known is not None and count:
             typical = float(np.nanmedian(np.abs(known))) or 1.0
             known = np.clip(known / typical, -20.0, 20.0)
-            self._design = np.column_stack([np.nan_to_num(panel.shifted(known, -lag)) for lag in range(count)])
+            self._lags = np.stack([np.nan_to_num(panel.shifted(known, -lag)) for lag in range(count)])
+            self._gram = self._lags @ self._lags.T
 
     def removed(self, values: Values) -> Values:
         """Returns the residual; NaN stays."""
-        if self._design is None:
+        if self._lags is None:
             return values
         known = np.isfinite(values)
-        x, y = self._design[known], values[known]
-        gram = x.T @ x
+        filled = np.where(known, values, 0.0)
+        if known.all():
+            gram = self._gram.copy()
+        elif known.mean() > 0.5:
+            rest = self._lags[:, ~known]
+            gram = self._gram - rest @ rest.T
+        else:
+            rest = self._lags[:, known]
+            gram = rest @ rest.T
         gram[np.diag_indices_from(gram)] += _SMALL * max(float(np.trace(gram)), 1e-300)
-        residual = y - x @ np.linalg.solve(gram, x.T @ y)
-        out = np.full(len(values), np.nan)
-        if len(y) and float(residual.std()) > _SMALL * float(y.std()):
-            out[known] = residual
-        return out
+        residual: Values = np.where(known, filled - np.linalg.solve(gram, self._lags @ filled) @ self._lags, np.nan)
+        explained = np.nansum(residual**2) <= _SMALL**2 * (filled @ filled)
+        return np.full(len(values), np.nan) if explained else residual
 
 
 def standardised_by_past(panel: Panel, values: Values, *, centre: bool = True) -> Values:
@@ -180,13 +192,15 @@ def strongest(panel: Panel, values: Values, later: list[Later], past: PastReturn
     best: dict[str, Lead] = {}
     if len(panel.seconds) < FEWEST_DATES:
         return best
-    relative = [panel.relative(each.values) if len(panel.entities) >= 5 else each.values for each in later]
     for name, form in forms(panel, values, past):
         spread = float(np.nanstd(form)) if np.isfinite(form).any() else 0.0
         form = np.clip(form, -_CLIP * spread, _CLIP * spread)
-        for each, apart in zip(later, relative, strict=True):
-            against = apart if name.endswith("others") else each.values
-            found = correlation(panel.step, len(panel.seconds), form, against, each.rows + 3)
+        column = Dated.of(panel, form)
+        for each in later:
+            against = each.relative if name.endswith("others") else each.values
+            if against is None:
+                continue
+            found = correlation(column, against, each.rows + 3)
             if not math.isfinite(found.value):
                 continue
             lead = Lead(name, each, found, found.lower(tests) - each.limit)

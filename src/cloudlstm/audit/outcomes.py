@@ -13,6 +13,10 @@ import numpy as np
 
 from cloudlstm.audit.panel import Panel, Values
 
+ASSUMED = "assumed"
+OVERLAPPING = "overlapping targets"
+"""Ways to find the horizon that are not certain."""
+
 Kind = Literal["returns", "other", "none"]
 
 _LAGS = 5
@@ -60,7 +64,7 @@ def find_outcomes(panel: Panel, horizon: int | None) -> Outcomes:
         price = scaled(panel, innovations) if own <= _MOST_OWN_R2 else None
     target = panel.target
     if target is None or np.isfinite(target).sum() < FEWEST_ROWS:
-        return Outcomes("none", horizon or 1, "given" if horizon else "assumed", None, returns, price, 0)
+        return Outcomes("none", horizon or 1, "given" if horizon else ASSUMED, None, returns, price, 0)
     found, how, past = horizon, "given", 0
     if panel.price is not None and (panel.price[np.isfinite(panel.price)] > 0).all():
         exact, past = _exact(panel, target, panel.price)
@@ -151,8 +155,8 @@ def _guessed(panel: Panel, target: Values) -> tuple[int, str]:
     if first >= 0.4:
         overlap = min(round(1.0 / (1.0 - min(first, 0.99))), _MOST_HORIZON)
         if abs(autocorrelation(panel, target, overlap)) < _MOST_AUTOCORRELATION:
-            return overlap, "overlapping targets"
-    return 1, "assumed"
+            return overlap, OVERLAPPING
+    return 1, ASSUMED
 
 
 def _like_returns(panel: Panel, target: Values, horizon: int) -> bool:

@@ -96,6 +96,16 @@ class Panel:
         """Rows of each time (steps,)."""
         return np.bincount(self.step, minlength=len(self.seconds))
 
+    @cached_property
+    def by_step(self) -> NDArray[np.intp]:
+        """The rows in the order of their times (rows,)."""
+        return np.argsort(self.step, kind="stable")
+
+    @cached_property
+    def step_starts(self) -> NDArray[np.intp]:
+        """The first row of each time, in the order of `by_step` (steps,)."""
+        return np.cumsum(self.per_step) - self.per_step
+
     @property
     def target(self) -> Values | None:
         return None if self.roles.target is None else self.values.get(self.roles.target)

@@ -128,10 +128,11 @@ def _audit(
         reason = check.lacking(facts)
         if not reason:
             with np.errstate(all="ignore"):
-                findings += [found for found in check.find(facts) if not _accepted(found, settings.accept)]
+                findings += check.find(facts)
         coverage.append(_covered(check, facts, panel, reason))
     copied = {found.column for found in findings if found.check == "target-copy"}
     findings = [each for each in findings if not (each.column in copied and each.check in _EXPLAINED)]
+    findings = [each for each in findings if not _accepted(each, settings.accept)]
     findings.sort(key=lambda found: LEVELS.index(found.level))
     return Audit(
         rows=panel.rows,

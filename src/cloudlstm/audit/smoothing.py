@@ -9,7 +9,7 @@ from cloudlstm.audit.findings import Finding, Level
 from cloudlstm.audit.leads import Lead, standardised_by_past, strongest
 from cloudlstm.audit.outcomes import FEWEST_ROWS, Outcomes
 from cloudlstm.audit.panel import Panel, Values
-from cloudlstm.audit.statistics import FEWEST_DATES, correlation
+from cloudlstm.audit.statistics import FEWEST_DATES, Correlation, Dated, correlation
 
 _WIDEST = 15
 _SAME = 1e-6
@@ -105,15 +105,12 @@ def same_day(facts: Facts) -> Found:
     """Features that go with the return that has just happened much more than with the next one."""
     panel, returns = facts.panel, facts.outcomes.price
     assert returns is not None
+    now, following = Dated.of(panel, returns), Dated.of(panel, panel.shifted(returns, 1))
     for name in panel.features:
         values = panel.values[name]
-        form = standardised_by_past(panel, panel.change(values), centre=False)
-        level = standardised_by_past(panel, values)
-        here, after = (
-            max((correlation(panel.step, len(panel.seconds), each, panel.shifted(returns, lead), 4)
-                 for each in (form, level)), key=lambda each: -1.0 if np.isnan(each.value) else abs(each.value))
-            for lead in (0, 1)
-        )  # fmt: skip
+        forms = [standardised_by_past(panel, panel.change(values), centre=False), standardised_by_past(panel, values)]
+        dated = [Dated.of(panel, form) for form in forms]
+        here, after = (_stronger([correlation(form, each, 4) for form in dated]) for each in (now, following))
         if here.exceeds(_NOTE, facts.tests):
             yield Finding(
                 "same-day", "note", name,
@@ -123,6 +120,10 @@ def same_day(facts: Facts) -> Found:
                 "Join news by its time, after the close to the next row.",
                 {"same": here.value, "next": after.value},
             )  # fmt: skip
+
+
+def _stronger(found: list[Correlation]) -> Correlation:
+    return max(found, key=lambda each: -1.0 if np.isnan(each.value) else abs(each.value))
 
 
 def lacking(facts: Facts) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.audit.checks import Facts, Found
 from cloudlstm.audit.findings import Finding
+from cloudlstm.audit.outcomes import ASSUMED, OVERLAPPING
 from cloudlstm.audit.panel import Panel
 from cloudlstm.audit.times import iso
 
@@ -86,7 +87,7 @@ def _reach(facts: Facts, name: str, later: str, end: int, start: int, own: Steps
     between = _times_between(facts.panel, end, start)
     inside = int((own + horizon > end + 1 + between).sum())
     if inside:
-        certain = facts.settings.horizon is not None or facts.outcomes.horizon_from != "assumed"
+        certain = facts.settings.horizon is not None or facts.outcomes.horizon_from not in (ASSUMED, OVERLAPPING)
         yield Finding(
             "split", "alarm" if certain else "warning", facts.panel.roles.split or "",
             f"{inside} rows of {name} have a label of {horizon} rows that ends after {later} begins "

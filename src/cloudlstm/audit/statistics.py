@@ -14,10 +14,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cloudlstm.audit.panel import Ints, Values
+from cloudlstm.audit.panel import Panel, Values
 
 LEVEL = 0.002
 """Probability of a false alarm in a clean table over all statistical checks."""
@@ -71,27 +73,45 @@ class Correlation:
 NO_CORRELATION = Correlation(math.nan, math.nan, 0)
 
 
-def correlation(step: Ints, steps: int, x: Values, y: Values, lags: int) -> Correlation:
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A column in the order of dates, ready for many correlations.
+
+    Attributes:
+        values: 0 where missing (rows,).
+        known: 1 where there is a value, else 0 (rows,).
+        squares: Squares of the values (rows,).
+        starts: The first row of each date (dates,).
+    """
+
+    values: Values
+    known: Values
+    squares: Values
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, panel: Panel, values: Values) -> Self:
+        """The column of a panel; it has mean zero under the null."""
+        ordered = values[panel.by_step]
+        known = np.isfinite(ordered)
+        ordered[~known] = 0.0
+        return cls(ordered, known.astype(np.float64), ordered * ordered, panel.step_starts)
+
+
+def correlation(x: Dated, y: Dated, lags: int) -> Correlation:
     """Returns the correlation of two columns that have mean zero under the null; every date weighs the same.
 
     Args:
-        step: Number of the date of each row (rows,).
-        steps: Number of dates.
-        x: A column, NaN where missing (rows,).
-        y: Another (rows,).
+        x: A column.
+        y: Another.
         lags: Lags of the standard error.
     """
-    product = x * y
-    known = np.isfinite(product)
-    if not known.any():
-        return NO_CORRELATION
-    at = step[known]
-    count = np.bincount(at, minlength=steps)
+    count = np.add.reduceat(x.known * y.known, x.starts)
     some = count > 0
     if some.sum() < FEWEST_DATES:
         return NO_CORRELATION
-    x, y = x[known], y[known]
-    xy, xx, yy = (np.bincount(at, each, minlength=steps)[some] / count[some] for each in (product[known], x * x, y * y))
+    pairs = ((x.values, y.values), (x.squares, y.known), (x.known, y.squares))
+    xy, xx, yy = (np.add.reduceat(one * other, x.starts)[some] / count[some] for one, other in pairs)
     scale = math.sqrt(float(xx.mean()) * float(yy.mean()))
     if scale <= 0.0 or not math.isfinite(scale):
         return NO_CORRELATION

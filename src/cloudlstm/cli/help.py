@@ -20,7 +20,7 @@ _EXAMPLES = {
     "submit": ("submit", "submit train.epochs=3 model.units=64", "submit --config=mine.toml --root=s3://bucket/runs"),
     "logs": ("logs --follow",),
     "runs": ("runs", "runs core6-1a2b core6-3c4d"),
-    "audit": ("audit features.csv.gz", "audit s3://bucket/features.parquet --price=close --train-end=2020-12-31"),
+    "audit": ("audit features.csv.gz", "audit s3://bucket/features.parquet --price=close --split=fold"),
     "predict": ("predict market.end=2026-11-20",),
     "benchmark": (
         "benchmark market.source=synthetic tickers=6,100 workers=1,2",
