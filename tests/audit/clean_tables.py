@@ -44,6 +44,10 @@ def rolling(values: Grid, window: int, how: Any = np.nanmean) -> Grid:
     return out
 
 
+def expanding(values: Grid) -> Grid:
+    return np.cumsum(values, axis=0) / np.arange(1, len(values) + 1)[:, None]
+
+
 def lagged(values: Grid, rows: int) -> Grid:
     out = np.full(values.shape, np.nan)
     out[rows:] = values[:-rows]
@@ -68,6 +72,26 @@ def macro(rng: np.random.Generator, days: NDArray[np.int64]) -> NDArray[np.float
     published = (months + 1).astype("datetime64[D]").astype(np.int64) + lag + rng.integers(-2, 3, len(months))
     at = np.searchsorted(published, days, side="right") - 1
     return np.where(at >= 0, np.round(value[np.maximum(at, 0)], 1), np.nan)
+
+
+def fundamentals(rng: np.random.Generator, days: NDArray[np.int64], entities: int) -> Grid:
+    """A quarterly figure of each entity from its day of publication, 20 to 60 days after the end of the quarter."""
+    month = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    quarters = np.arange(month[0] // 3 - 3, month[-1] // 3 + 1)
+    ends = ((quarters + 1) * 3).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    out = np.empty((len(days), entities))
+    for entity in range(entities):
+        published = np.maximum.accumulate(ends + rng.integers(20, 60, len(ends)))
+        value = np.exp(np.cumsum(rng.normal(0.02, 0.1, len(quarters))))
+        out[:, entity] = value[np.searchsorted(published, days, side="right") - 1]
+    return out
+
+
+def held_by_month(days: NDArray[np.int64], values: Grid) -> Grid:
+    """The value of the last session of the month before, as a portfolio that changes once a month holds it."""
+    month = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    first = np.maximum.accumulate(np.where(np.diff(month, prepend=month[0]) != 0, np.arange(len(days)), 0))
+    return np.where(first[:, None] > 0, values[np.maximum(first - 1, 0)], np.nan)
 
 
 def features(rng: np.random.Generator, days: NDArray[np.int64], returns: Grid) -> dict[str, Grid]:
@@ -108,6 +132,12 @@ def features(rng: np.random.Generator, days: NDArray[np.int64], returns: Grid) -
             rng.random(returns.shape) < 0.3, np.tanh(30 * returns + rng.normal(0, 1, returns.shape)), 0
         ),
         "noise": rng.normal(0, 1, returns.shape),
+        "eps": (eps := fundamentals(rng, days, entities)),
+        "pe": price / eps,
+        "month_mom": held_by_month(days, momentum),
+        "expanding_z": (returns - expanding(returns)) / (np.sqrt(expanding(returns**2)) + 1e-12),
+        "market": np.repeat(np.cumsum(returns.mean(1))[:, None], entities, axis=1),
+        "peer": np.roll(price, 1, axis=1),
         "walk": np.cumsum(rng.normal(0, 1, returns.shape), axis=0),
     }
     if entities >= 5:
@@ -139,12 +169,19 @@ def clean_table(seed: int, *, small: bool = True) -> tuple[pa.Table, dict[str, A
     target = np.full(logs.shape, np.nan)
     target[:-horizon] = np.expm1(logs[horizon:] - logs[:-horizon])
     settings: dict[str, Any] = {}
-    kind = rng.choice(["return", "class", "noisy"])
+    kind = rng.choice(["return", "return", "class", "noisy", "noisy", "level", "volatility", "rank"])
     if kind == "class":
         target = np.where(np.isnan(target), np.nan, (target > 0).astype(float))
     elif kind == "noisy":  # of a price that the table does not have
         target = target + np.where(np.isnan(target), np.nan, rng.normal(0, 0.001, target.shape))
         settings["horizon"] = horizon
+    elif kind == "level":
+        target = lagged(known["close"][::-1], horizon)[::-1]
+    elif kind == "volatility":
+        horizon = 5
+        target = lagged(rolling(returns, 5, np.nanstd)[::-1], 5)[::-1]
+    elif kind == "rank" and entities >= 5:
+        target = ranks(target)
     if kind == "noisy" and rng.random() < 0.5:
         known.pop("close")
     keep = set(rng.choice(sorted(known), size=int(rng.integers(3, min(len(known), 14))), replace=False)) | {"signal"}

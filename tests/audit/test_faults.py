@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from audit.clean_tables import held_by_month
 from audit.faults import ENTITIES, FAULTS, Fault, base, later
 from cloudlstm.audit import Audit, Settings, audit_table
 from cloudlstm.audit.findings import Finding
@@ -41,6 +42,23 @@ def test_the_evidence_of_a_centred_mean_is_its_true_correlation() -> None:
     evidence = next(each for each in findings(found, "look-ahead") if "lead" in each.numbers)
     assert evidence.numbers["lead"] == 1
     assert evidence.numbers["correlation"] == pytest.approx(weights[0] / np.linalg.norm(weights), abs=0.06)
+
+
+def test_a_target_that_is_the_change_of_a_column_is_found_without_a_price() -> None:
+    b = base()
+    level = 100 + np.cumsum(b.rng.normal(0, 1, b.close.shape), axis=0)
+    change = np.concatenate([np.full((1, ENTITIES), np.nan), 400 * np.diff(np.log(level), axis=0)])
+    table = b.table(index=level, target=change)
+    assert ("target-copy", "index") in alarms(audit_table(pa.table(table)))
+    coming = np.concatenate([change[1:], change[:1] * np.nan])
+    assert ("target-copy", "index") not in alarms(audit_table(pa.table(b.table(index=level, target=coming))))
+
+
+def test_a_target_in_per_cent_is_known_too() -> None:
+    b = base()
+    past = np.concatenate([np.full((3, ENTITIES), np.nan), 100 * (b.close[3:] / b.close[:-3] - 1)])
+    found = findings(audit_table(pa.table(b.table(target=past))), "target-known")
+    assert [each.numbers["rows"] for each in found] == [3]
 
 
 @pytest.mark.parametrize(("share", "alarm"), [(0.003, False), (0.06, True)])
@@ -105,6 +123,17 @@ def test_a_purged_split_is_no_alarm() -> None:
     for gap, expected in ((9, False), (5, True)):
         keep = pa.array((date < 350 - gap) | (date >= 350))
         assert bool(alarms(audit_table(pa.table(table).filter(keep)))) == expected
+
+
+def test_a_signal_of_one_series_that_is_held_for_a_month_is_no_alarm() -> None:
+    b = base(entities=1)
+    momentum = np.full(b.close.shape, np.nan)
+    momentum[21:] = np.log(b.close[21:] / b.close[:-21])
+    table = pa.table(b.table(signal=held_by_month(b.days, momentum)))
+    found = audit_table(table)
+    assert [each.level for each in findings(found, "period-join")] == ["warning"]
+    value = np.cumsum(b.rng.normal(0, 1, 600))[b.days.astype("datetime64[D]").astype("datetime64[M]").astype(int)]
+    assert alarms(audit_table(pa.table(b.table(cpi=value[:, None])))) == [("period-join", "cpi")]
 
 
 def test_months_that_are_published_later_are_no_alarm() -> None:

@@ -44,6 +44,8 @@ def copies(facts: Facts) -> Found:
             order = _correlation(_ranks(x), _ranks(y))
             if abs(order) > _SAME_ORDER:
                 how, size = f"it has the same order as the target, rank correlation {order:+.5f}", order
+        if not how and len(classes) > 2 and (form := _is_change_of(panel, values, target)):
+            how, size = f"the target is the change of {form} {name} up to its row", 1.0
         if how:
             yield Finding(
                 "target-copy", "alarm", name, f"{how}, in {known.sum()} rows",
@@ -62,6 +64,18 @@ def target_known(facts: Facts) -> Found:
             "The target was shifted the wrong way, or not at all: features of the row contain it.",
             f"Shift it by {rows} row{'s' * (rows > 1)}, so that it is the return after the row.", {"rows": rows},
         )  # fmt: skip
+
+
+def _is_change_of(panel: Panel, values: Values, target: Values) -> str:
+    """Which change of a column the target of the same row is: "the" column or "the logarithm of"; empty if none."""
+    if values is panel.price:
+        return ""  # target-known says so, with the horizon
+    for form, kind in ((values, "the"), (np.log(np.where(values > 0, values, np.nan)), "the logarithm of")):
+        change = panel.change(form)
+        known = np.isfinite(change) & np.isfinite(target)
+        if known.sum() >= FEWEST_ROWS and abs(_correlation(change[known], target[known])) > _EQUAL:
+            return kind
+    return ""
 
 
 def _change_correlation(panel: Panel, values: Values, target: Values) -> float:

@@ -27,8 +27,12 @@ _MOST_MEAN = 0.5
 _FEW_VALUES = 10
 _CLIP = 5.0
 _MOST_HORIZON = 60
+_LENGTHS = 10
+"""A horizon that is guessed from overlapping targets needs a history of so many of them."""
 _SAME = 1e-6
 _MOSTLY = 0.95
+_STRAIGHT = 0.9999
+_AGREE = 0.99
 FEWEST_ROWS = 30
 
 
@@ -113,31 +117,33 @@ def _returns(panel: Panel) -> Values | None:
 def _exact(panel: Panel, target: Values, price: Values) -> tuple[int, int]:
     """Rows ahead over which the target is the price's return or later value, and rows back; 0 if it is not."""
     rows = np.flatnonzero(np.isfinite(target))
-    logs = np.log(price)
-    ahead = past = 0
-    most = min(_MOST_HORIZON, int(panel.lengths.max()) - 1)
-    values = target[rows]
-    tolerance = max(_SAME, 2e-3 * float(np.median(np.abs(values - np.median(values)))))
+    logs, values = np.log(price), target[rows]
     two_valued = len(np.unique(values[:2000])) <= 2
+    most = min(_MOST_HORIZON, int(panel.lengths.max()) - 1)
+    for over in range(1, most + 1):
+        ahead, back = (panel.shifted(logs, over) - logs)[rows], (logs - panel.shifted(logs, -over))[rows]
+        for moved, found in ((ahead, (over, 0)), (back, (0, over))):
+            if _same(values, moved, two_valued=two_valued):
+                return found
+    later = panel.shifted(price, 1)[rows]
+    known = np.isfinite(later)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = known.sum() >= FEWEST_ROWS and (np.abs(later / values - 1)[known] <= _SAME).mean() >= _MOSTLY
+    return int(level), 0
 
-    def same(moved: Values) -> bool:
-        moved = moved[rows]
-        known = np.isfinite(moved)
-        if known.sum() < FEWEST_ROWS or known.sum() < 0.5 * len(rows):
-            return False
-        forms = [(moved > 0).astype(float), np.where(moved > 0, 1.0, -1.0)] if two_valued else [moved, np.expm1(moved)]
-        return any((np.abs(form - values)[known] <= tolerance).mean() >= _MOSTLY for form in forms)
 
-    for rows_off in range(1, most + 1):
-        ahead = ahead or (rows_off if same(panel.shifted(logs, rows_off) - logs) else 0)
-        past = past or (rows_off if same(logs - panel.shifted(logs, -rows_off)) else 0)
-        if ahead or past:
-            break
-    if not ahead and not past and not two_valued:
-        later = panel.shifted(price, 1)[rows]
-        known = np.isfinite(later)
-        ahead = int(known.sum() >= FEWEST_ROWS and (np.abs(later / values - 1)[known] <= _SAME).mean() >= _MOSTLY)
-    return ahead, past
+def _same(values: Values, moved: Values, *, two_valued: bool) -> bool:
+    """True if a target is a return, in any unit, or its direction."""
+    known = np.isfinite(moved)
+    if known.sum() < FEWEST_ROWS or known.sum() < 0.5 * len(values):
+        return False
+    moved, values = moved[known], values[known]
+    if two_valued:
+        return bool(((moved > 0) == (values == values.max())).mean() >= _AGREE)
+    forms = (each - each.mean() for each in (moved, np.expm1(moved)))
+    centred = values - values.mean()
+    scale = float(centred @ centred)
+    return any(float(each @ centred) > _STRAIGHT * np.sqrt(float(each @ each) * scale) > 0.0 for each in forms)
 
 
 def _guessed(panel: Panel, target: Values) -> tuple[int, str]:
@@ -154,7 +160,10 @@ def _guessed(panel: Panel, target: Values) -> tuple[int, str]:
     first = autocorrelation(panel, target, 1)
     if first >= 0.4:
         overlap = min(round(1.0 / (1.0 - min(first, 0.99))), _MOST_HORIZON)
-        if abs(autocorrelation(panel, target, overlap)) < _MOST_AUTOCORRELATION:
+        if (
+            overlap <= panel.lengths.max() / _LENGTHS
+            and abs(autocorrelation(panel, target, overlap)) < _MOST_AUTOCORRELATION
+        ):
             return overlap, OVERLAPPING
     return 1, ASSUMED
 

@@ -13,6 +13,8 @@ _MOSTLY = 0.95
 _FEWEST_CHANGES = 8
 _DAILY = 10
 _OFTEN = 0.6
+_PAST_ROWS = (0, 5, 20, 21, 63)
+_EXPLAINED = 0.6
 _DAY_S = 86_400
 
 
@@ -48,8 +50,9 @@ def period_joins(facts: Facts) -> Found:
         if months < _FEWEST_CHANGES or months < _OFTEN * periods:
             continue
         kind = {1: "month", 3: "quarter", 12: "year"}[length]
+        own = len(panel.entities) == 1 and _of_past_price(panel, values, moved)
         yield Finding(
-            "period-join", "alarm" if common else "warning", name,
+            "period-join", "alarm" if common and not own else "warning", name,
             f"{on_first.mean():.1%} of its {len(moved)} changes are on the first time of a month, in {months} of "
             f"{periods} {kind}s" + ("; it is the same for all entities" if common and len(panel.entities) > 1 else ""),
             f"It looks like a figure of the {kind} that was joined by its {kind}: it stands in rows before the {kind} "
@@ -80,6 +83,33 @@ def _is_common(panel: Panel, values: Values) -> bool:
     apart = np.abs(values - panel.date_means(values)[panel.step])
     scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     return bool(np.nanmax(apart, initial=0.0) <= 1e-9 * scale)
+
+
+def _of_past_price(panel: Panel, values: Values, moved: NDArray[np.intp]) -> bool:
+    """True if the column of one series may be a figure of its own past, as a regression on earlier prices shows.
+
+    Without a price, or with few changes, it may always be.
+    """
+    if panel.price is None:
+        return True
+    logs = np.log(np.where(panel.price > 0, panel.price, np.nan))
+    before = moved - 1  # the last row of the month before each change
+    usable = before >= max(_PAST_ROWS)
+    design = np.column_stack([logs[before[usable] - rows] for rows in _PAST_ROWS] + [np.ones(int(usable.sum()))])
+    y = values[moved[usable]]
+    known = np.isfinite(design).all(axis=1) & np.isfinite(y)
+    x, y = design[known], y[known]
+    spare = len(y) - x.shape[1]
+    if spare < _FEWEST_CHANGES:
+        return True
+    left = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    moves = np.diff(y)  # of a figure that wanders as the price does, only the changes count
+    shifts = np.diff(x[:, :-1], axis=0)
+    left_moves = moves - shifts @ np.linalg.lstsq(shifts, moves, rcond=None)[0]
+    return bool(
+        left @ left / spare < (1.0 - _EXPLAINED) * np.var(y)
+        and left_moves @ left_moves / spare < (1.0 - _EXPLAINED) * np.mean(moves**2)
+    )
 
 
 def _by_calendar(values: Values, month: Ints) -> bool:

@@ -21,12 +21,16 @@ _RAW = ("close", "price", "adjclose", "open", "high", "low", "volume")
 
 def leads(facts: Facts) -> Found:
     """Features that know the target of their row ("future"), or what comes after it ("look-ahead")."""
+    centred = list(_centred(facts))
+    yield from centred
+    smoothed = {each.column for each in centred}
     for name in facts.panel.features:
         found = strongest(facts.panel, facts.panel.values[name], facts.later, facts.past, facts.tests)
         for kind, check in (("now", "future"), ("later", "look-ahead")):
+            if check == "look-ahead" and name in smoothed:
+                continue  # said with its window
             if kind in found and (level := _level(found[kind], facts.outcomes)):
                 yield _finding(check, level, name, found[kind])
-    yield from _centred(facts)
 
 
 def _level(lead: Lead, outcomes: Outcomes) -> Level | None:

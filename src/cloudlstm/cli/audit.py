@@ -103,6 +103,7 @@ def _share(value: object) -> float:
 
 def show(name: str, found: Audit, settings: Settings) -> None:
     """Prints an audit for people: what was read, the findings, and what could not be checked."""
+    from cloudlstm.audit.findings import LEVELS
     from cloudlstm.cli.tables import Column, console, print_table
 
     out = console()
@@ -120,8 +121,8 @@ def show(name: str, found: Audit, settings: Settings) -> None:
         )
     for each in found.findings:
         _show_finding(each, width)
-    alarms, warnings = len(found.of_level("alarm")), len(found.of_level("warning"))
-    _say(f"{alarms} alarms, {warnings} warnings, {len(found.of_level('note'))} notes", "", width)
+    counts = [(len(found.of_level(level)), level) for level in LEVELS]
+    _say(", ".join(f"{n} {level}{'s' * (n != 1)}" for n, level in counts), "", width)
     checked = sum(each.columns for each in found.coverage), sum(each.of for each in found.coverage)
     _say(f"could check {checked[0]} of {checked[1]} pairs of check and column ({found.share_checked:.0%}):", "", width)
     for check in found.coverage:
