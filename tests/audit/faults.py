@@ -227,6 +227,35 @@ def joined_by_month(b: Base) -> Table:
     return b.table(cpi=np.repeat(value[month][:, None], ENTITIES, axis=1))
 
 
+def later_volatility(b: Base) -> Table:
+    return b.table(risk=later(rolling(b.returns, 5, np.std), 5))
+
+
+def later_volume(b: Base) -> Table:
+    volume = np.exp(exponential(b.rng.normal(0, 1, b.close.shape), 10))
+    return b.table(volume=volume, turnover=later(volume, 1))
+
+
+def target_of_the_entity(b: Base) -> Table:
+    means = np.nanmean(b.table()["target"].reshape(b.close.shape), axis=0)
+    return b.table(code=np.repeat(means[None], len(b.close), axis=0))
+
+
+def filled_with_the_mean(b: Base) -> Table:
+    noise = np.where(b.rng.random(b.close.shape) < 0.1, np.nan, exponential(b.rng.normal(0, 1, b.close.shape), 5))
+    return b.table(noise=np.where(np.isnan(noise), np.nanmean(noise), noise))
+
+
+def filled_with_the_median(b: Base) -> Table:
+    noise = np.where(b.rng.random(b.close.shape) < 0.1, np.nan, exponential(b.rng.normal(0, 1, b.close.shape), 5))
+    return b.table(noise=np.where(np.isnan(noise), np.nanmedian(noise), noise))
+
+
+def ranked_by_entity(b: Base) -> Table:
+    noise = exponential(b.rng.normal(0, 1, b.close.shape), 5)
+    return b.table(noise=np.argsort(np.argsort(noise, axis=0), axis=0) / len(noise))
+
+
 class Fault(NamedTuple):
     """A fault: how it is planted, the check that has to find it and its column."""
 
@@ -263,6 +292,12 @@ FAULTS = [
     Fault(too_much_skill, "skill", ""),
     Fault(gaps_before_falls, "gaps", "rating"),
     Fault(needs_later_rows, "gaps", "interest"),
+    Fault(later_volatility, "look-ahead", "risk"),
+    Fault(later_volume, "look-ahead", "turnover"),
+    Fault(target_of_the_entity, "target-copy", "code"),
+    Fault(filled_with_the_mean, "scaling", "noise"),
+    Fault(filled_with_the_median, "scaling", "noise"),
+    Fault(ranked_by_entity, "scaling", "noise"),
     Fault(joined_by_month, "period-join", "cpi"),
 ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audit.clean_tables import held_by_month
+from audit.clean_tables import held_by_month, macro, rolling
 from audit.faults import ENTITIES, FAULTS, Fault, base, later
 from cloudlstm.audit import Audit, Settings, audit_table
 from cloudlstm.audit.findings import Finding
@@ -105,6 +105,30 @@ def test_scaling_by_date_is_no_alarm() -> None:
     strength = np.nan_to_num(b.close / np.roll(b.close, 20, axis=0) - 1)
     table = b.table(strength=(strength - strength.mean(1, keepdims=True)) / strength.std(1, keepdims=True))
     assert not alarms(audit_table(pa.table(table)))
+
+
+def test_a_figure_that_was_written_before_its_first_publication_is_told() -> None:
+    b = base()
+    figure = macro(b.rng, b.days)
+    figure[:90] = figure[90]
+    found = audit_table(pa.table(b.table(cpi=np.repeat(figure[:, None], ENTITIES, axis=1))))
+    assert [(each.level, each.column) for each in findings(found, "back-fill")] == [("warning", "cpi")]
+    assert not alarms(found)
+
+
+def test_the_size_of_returns_may_be_forecast_but_not_known() -> None:
+    """An index of expected volatility, with news that past returns do not have, is no alarm."""
+    b = base(4, dates=1000)
+    size = np.log(np.abs(b.returns) + 0.001)
+    ahead = np.nan_to_num(later(size, 1), nan=-5.0)
+    index = 0.4 * ahead + rolling(np.nan_to_num(size), 10) + b.rng.normal(0, 1, size.shape)
+    assert not alarms(audit_table(pa.table(b.table(index=index))))
+
+
+def test_zeros_for_missing_values_are_no_statistic() -> None:
+    b = base()
+    feeling = np.where(b.rng.random(b.close.shape) < 0.3, b.rng.normal(0, 1, b.close.shape), 0.0)
+    assert not alarms(audit_table(pa.table(b.table(feeling=feeling))))
 
 
 def test_a_forward_fill_is_no_back_fill() -> None:

@@ -14,6 +14,7 @@ _EQUAL = 0.9999
 _SAME_ORDER = 0.999
 _SEPARATES = 0.995
 _SOME_CHANGE = 0.5
+_FEWEST_ENTITIES = 5
 
 
 def copies(facts: Facts) -> Found:
@@ -46,6 +47,11 @@ def copies(facts: Facts) -> Found:
                 how, size = f"it has the same order as the target, rank correlation {order:+.5f}", order
         if not how and len(classes) > 2 and (form := _is_change_of(panel, values, target)):
             how, size = f"the target is the change of {form} {name} up to its row", 1.0
+        if not how and (mean := _is_mean_of(panel, values, target)):
+            how, size = (
+                f"it is the mean target of each entity over all {known.sum()} rows, correlation {mean:.5f}",
+                mean,
+            )
         if how:
             yield Finding(
                 "target-copy", "alarm", name, f"{how}, in {known.sum()} rows",
@@ -76,6 +82,18 @@ def _is_change_of(panel: Panel, values: Values, target: Values) -> str:
         if known.sum() >= FEWEST_ROWS and abs(_correlation(change[known], target[known])) > _EQUAL:
             return kind
     return ""
+
+
+def _is_mean_of(panel: Panel, values: Values, target: Values) -> float:
+    """The correlation of a column that is constant in each entity with the entity's mean target, if it is nearly 1."""
+    if len(panel.entities) < _FEWEST_ENTITIES or (panel.change(values)[panel.nth > 0] != 0.0).any():
+        return 0.0
+    known = np.isfinite(target)
+    count = np.bincount(panel.entity[known], minlength=len(panel.entities))
+    means = np.bincount(panel.entity[known], target[known], minlength=len(panel.entities)) / np.maximum(count, 1)
+    some = (count > 0) & np.isfinite(values[panel.starts])
+    found = _correlation(values[panel.starts][some], means[some]) if some.sum() >= _FEWEST_ENTITIES else 0.0
+    return found if found > _SAME_ORDER else 0.0
 
 
 def _change_correlation(panel: Panel, values: Values, target: Values) -> float:

@@ -21,6 +21,7 @@ _FEW_LEADING = 0.02
 _LEAST_SHIFT = 0.25
 """Of the mean logarithm of the jump before a run over the jump after it; the clean value is 0 or below."""
 _STALE_ROWS = 10
+_FEWEST_STEPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ def back_fill(facts: Facts) -> Found:
         values = panel.values[name]
         found = runs_of(panel, values)
         few = len(np.unique(values[np.isfinite(values)][:100_000])) <= _FEW_VALUES
+        if found.share > _MOST_EQUAL and len(found.first):
+            yield from _first_step(panel, name, found)
         if found.share > _MOST_EQUAL or not len(found.first) or few:
             continue
         yield from _leading(panel, name, values, found)
@@ -87,6 +90,25 @@ def _leading(panel: Panel, name: str, values: Values, found: Runs) -> Found:
         "The first real value was written into the rows before it.",
         "Leave the rows before the first value empty, or drop them.",
         {"histories": len(start), "rows": rows},
+    )  # fmt: skip
+
+
+def _first_step(panel: Panel, name: str, found: Runs) -> Found:
+    """The first step of a step function is much longer than all others in most entities."""
+    length = found.last - found.first + 1
+    leading = panel.nth[found.first] == 0
+    later = length[~leading]
+    first = np.zeros(len(panel.entities))
+    first[panel.entity[found.first[leading]]] = length[leading]
+    if len(later) < _FEWEST_STEPS or np.median(first) <= 2 * later.max():
+        return
+    yield Finding(
+        "back-fill", "warning", name,
+        f"the first value stays for {int(np.median(first))} rows (median of the entities), later ones for "
+        f"{int(later.max())} rows at most",
+        "The first value that was published may have been written into the rows before it.",
+        "Leave the rows before the first publication empty, or drop them.",
+        {"rows": int(np.median(first)), "longest_later": int(later.max())},
     )  # fmt: skip
 
 

@@ -22,6 +22,9 @@ _TARGET_LEADS = (0, 1, 2, 3, 5, 10)
 _PRICE_LEADS = (1, 2, 3, 5, 10)
 _PRICE_SUMS = (5, 10)
 _CLIP = 5.0
+SIZE = "size"
+_SIZE_LIMIT = 0.6
+"""The size of returns can be forecast, most of all by its own past, which is taken out, and on days of known events."""
 _WARM_UP = 10
 _MOST_LAGS = 20
 _DATES_PER_LAG = 20
@@ -35,7 +38,7 @@ class Later:
     """One thing that comes later.
 
     Attributes:
-        name: "target" or the name of the price column.
+        name: "target", the name of the price column, or SIZE for the size of its returns.
         lead: Rows ahead; of the target 0 is the target of the row itself.
         rows: Number of rows that it spans.
         values: The innovation, for the row at which it is not known yet.
@@ -82,6 +85,10 @@ def later_values(panel: Panel, outcomes: Outcomes, max_r2: float) -> list[Later]
         for rows in _PRICE_SUMS:
             total = sum((ahead[lead] for lead in range(1, rows + 1)), np.zeros(panel.rows))
             later.append(_later(panel, name, 1, rows, total, math.sqrt(min(max_r2 * rows, _MOST_R2))))
+    if outcomes.size is not None and panel.roles.price:
+        sizes = [panel.shifted(outcomes.size, lead) for lead in range(1, 6)]
+        later.append(_later(panel, SIZE, 1, 1, sizes[0], _SIZE_LIMIT))
+        later.append(_later(panel, SIZE, 1, 5, sum(sizes[1:], sizes[0]), _SIZE_LIMIT))
     return later
 
 

@@ -47,6 +47,7 @@ class Outcomes:
         target: Innovations of the target, scaled by entity and clipped (rows,); None without a target.
         returns: Log returns of the price, known at the row (rows,); None without a usable price.
         price: Their innovations, scaled and clipped (rows,); None if the price does not move like a price.
+        size: What the past does not explain of the size of the price's innovations (rows,); None likewise.
         past_shift: If the target is a return of the price that is known already, over how many rows; else 0.
     """
 
@@ -56,19 +57,22 @@ class Outcomes:
     target: Values | None
     returns: Values | None
     price: Values | None
+    size: Values | None
     past_shift: int
 
 
 def find_outcomes(panel: Panel, horizon: int | None) -> Outcomes:
     """Returns the outcomes of a table; `horizon` is that of the settings."""
     returns = _returns(panel)
-    price = None
+    price = size = None
     if returns is not None:
         innovations, own = _innovations(panel, returns, 1)
-        price = scaled(panel, innovations) if own <= _MOST_OWN_R2 else None
+        if own <= _MOST_OWN_R2:
+            price = scaled(panel, innovations)
+            size = _sizes(panel, price)
     target = panel.target
     if target is None or np.isfinite(target).sum() < FEWEST_ROWS:
-        return Outcomes("none", horizon or 1, "given" if horizon else ASSUMED, None, returns, price, 0)
+        return Outcomes("none", horizon or 1, "given" if horizon else ASSUMED, None, returns, price, size, 0)
     found, how, past = horizon, "given", 0
     if panel.price is not None and (panel.price[np.isfinite(panel.price)] > 0).all():
         exact, past = _exact(panel, target, panel.price)
@@ -78,7 +82,7 @@ def find_outcomes(panel: Panel, horizon: int | None) -> Outcomes:
         found, how = _guessed(panel, target)
     kind: Kind = "returns" if _like_returns(panel, target, found) else "other"
     innovations, _ = _innovations(panel, target, found)
-    return Outcomes(kind, found, how, scaled(panel, innovations), returns, price, past)
+    return Outcomes(kind, found, how, scaled(panel, innovations), returns, price, size, past)
 
 
 def scaled(panel: Panel, values: Values) -> Values:
@@ -179,6 +183,18 @@ def _like_returns(panel: Panel, target: Values, horizon: int) -> bool:
     return (near_zero or classes or ranks) and all(
         abs(autocorrelation(panel, target, lag)) <= _MOST_AUTOCORRELATION for lag in (horizon, 2 * horizon)
     )
+
+
+def _sizes(panel: Panel, innovations: Values) -> Values:
+    """The part of |innovation| that its means over the last 1, 5 and 20 rows do not explain, clipped."""
+    absolute = np.abs(innovations)
+    lags = [panel.shifted(absolute, -lag) for lag in range(1, 21)]
+    known = np.isfinite(absolute)
+    filled = np.nan_to_num(np.stack(lags), nan=float(np.nanmean(absolute)))
+    design = np.column_stack([np.ones(panel.rows), *(filled[:count].mean(axis=0) for count in (1, 5, 20))])
+    weights = np.linalg.lstsq(design[known], absolute[known], rcond=None)[0]
+    left: Values = np.clip(absolute - design @ weights, -_CLIP, _CLIP)
+    return left
 
 
 def _innovations(panel: Panel, values: Values, horizon: int) -> tuple[Values, float]:

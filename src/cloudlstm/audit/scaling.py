@@ -15,6 +15,9 @@ _FINE = 1e-6
 _FEW_VALUES = 20
 _MOSTLY = 0.9
 _MOST_EXTREMES = 2
+_FEWEST_FILLED = 10
+_FEW_FILLED = 0.002
+_MUCH_MORE = 10
 
 Scaler = tuple[str, str]
 """Name of a scaler and the statistics that were found."""
@@ -31,6 +34,7 @@ def scaling(facts: Facts) -> Found:
             continue
         if training is not None and _scaler(values[known & training]):
             continue
+        yield from _imputed(name, values[known])
         if (found := _scaler(values[known])) and not _by_date(panel, values):
             if found[0] == "ranks" and _counts_time(panel, values):
                 continue
@@ -46,6 +50,30 @@ def _finding(name: str, found: Scaler, where: str) -> Finding:
         "Fit the scaler on the training rows only, or use a trailing window. If this table holds training rows only, "
         "accept the finding.", {"scaler": found[0]},
     )  # fmt: skip
+
+
+def _imputed(name: str, values: NDArray[np.float64]) -> Found:
+    """One value that stands for missing ones, and is the mean or the median of all others."""
+    distinct, count = np.unique(values, return_counts=True)
+    most = int(count.argmax())
+    value, often = float(distinct[most]), int(count[most])
+    others = values[values != value]
+    if often < max(_FEWEST_FILLED, _FEW_FILLED * len(values)) or len(others) < FEWEST_ROWS:
+        return
+    if often < _MUCH_MORE * int(np.median(count)):
+        return
+    is_mean = abs(value - float(others.mean())) <= _FINE * float(others.std())
+    # A median has as many values below as above. Round values, such as 0, may stand for something else.
+    is_median = (others < value).sum() == (others > value).sum() and abs(value * 100 - round(value * 100)) > _FINE
+    if is_mean or is_median:
+        kind = "mean" if is_mean else "median"
+        yield Finding(
+            "scaling", "alarm", name,
+            f"{often} rows ({often / len(values):.1%}) have the value {value:.6g}, which is the {kind} of all others",
+            "Missing values were filled with a statistic of all rows, later ones included.",
+            "Fill with a statistic of the training rows, or with the last value known.",
+            {"scaler": f"filled with the {kind}", "rows": often},
+        )  # fmt: skip
 
 
 def _scaler(values: NDArray[np.float64]) -> Scaler | None:
@@ -85,7 +113,15 @@ def _counts_time(panel: Panel, values: Values) -> bool:
     """True if the column only counts rows or time."""
     moves = panel.change(values)
     moves = moves[np.isfinite(moves)]
-    return len(moves) == 0 or bool((moves >= 0).all() or (moves <= 0).all())
+    return _of_one_sign(moves)
+
+
+def _one_way(values: NDArray[np.float64]) -> bool:
+    return _of_one_sign(np.diff(values))
+
+
+def _of_one_sign(moves: NDArray[np.float64]) -> bool:
+    return bool((moves >= 0).all() or (moves <= 0).all())
 
 
 def _by_entity(panel: Panel, values: Values) -> Scaler | None:
@@ -99,8 +135,10 @@ def _by_entity(panel: Panel, values: Values) -> Scaler | None:
         if len(own) < FEWEST_ROWS or len(np.unique(own)) <= _FEW_VALUES:
             continue
         found = _scaler(own)
-        kinds.append(found[0] if found and found[0] != "ranks" else "")
-        example = found if found and found[0] != "ranks" else example
+        if found and found[0] == "ranks" and _one_way(own):
+            found = None
+        kinds.append(found[0] if found else "")
+        example = found or example
         if len(kinds) >= 10 and not any(kinds):
             return None
     return example if kinds and sum(kind != "" for kind in kinds) >= _MOSTLY * len(kinds) else None

@@ -6,7 +6,7 @@ import numpy as np
 
 from cloudlstm.audit.checks import Facts, Found
 from cloudlstm.audit.findings import Finding, Level
-from cloudlstm.audit.leads import Lead, standardised_by_past, strongest
+from cloudlstm.audit.leads import SIZE, Lead, standardised_by_past, strongest
 from cloudlstm.audit.outcomes import FEWEST_ROWS, Outcomes
 from cloudlstm.audit.panel import Panel, Values
 from cloudlstm.audit.statistics import FEWEST_DATES, Correlation, Dated, correlation
@@ -16,6 +16,9 @@ _SAME = 1e-6
 _MOSTLY = 0.95
 _OTHER_LIMIT = 0.5
 _NOTE = 0.3
+_SHIFTS = (1, 2, 3, 5)
+_NEVER_BEFORE = ("volume", "high", "low")
+"""Raw columns that nothing has before. An open price may be the close before it in made data."""
 _RAW = ("close", "price", "adjclose", "open", "high", "low", "volume")
 
 
@@ -45,7 +48,8 @@ def _finding(check: str, level: Level, name: str, lead: Lead) -> Finding:
         what = "the target of the row" if later.lead == 0 else f"the target {later.lead} rows later"
     else:
         ahead = f"{later.lead} row{'s' * (later.lead > 1)} ahead"
-        what = f"the return of {later.name} " + (f"over the next {later.rows} rows" if later.rows > 1 else ahead)
+        what = "the size of returns " if later.name == SIZE else f"the return of {later.name} "
+        what += f"over the next {later.rows} rows" if later.rows > 1 else ahead
     limit = (
         f"limit {later.limit:.2f}" if level == "alarm" else "the target does not behave like returns: judge yourself"
     )
@@ -67,6 +71,8 @@ def _centred(facts: Facts) -> Found:
     panel = facts.panel
     raw = [name for name in panel.values if name == panel.roles.price or _plain(name) in _RAW]
     for source in raw:
+        if _plain(source) in _NEVER_BEFORE:
+            yield from _shifted(panel, source, [name for name in panel.features if _plain(name) not in _RAW])
         means = _centred_means(panel, panel.values[source])
         for name in panel.features:
             if name == source:
@@ -79,6 +85,19 @@ def _centred(facts: Facts) -> Found:
                         "A centred mean smooths with values of the future.", f"Use the mean of the last {width} rows.",
                         {"width": width, "of": source},
                     )  # fmt: skip
+
+
+def _shifted(panel: Panel, source: str, names: list[str]) -> Found:
+    """Features that equal a raw column of a later row."""
+    for rows in _SHIFTS:
+        moved = panel.shifted(panel.values[source], rows)
+        for name in names:
+            if _equal(panel.values[name], moved):
+                yield Finding(
+                    "look-ahead", "alarm", name, f"it equals {source} {rows} row{'s' * (rows > 1)} later",
+                    "The column was shifted by a negative number.", f"Shift it by {rows} rows the other way.",
+                    {"rows": rows, "of": source},
+                )  # fmt: skip
 
 
 def _centred_means(panel: Panel, values: Values) -> dict[int, Values]:
