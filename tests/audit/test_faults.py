@@ -102,8 +102,10 @@ def test_a_scaler_of_the_training_rows_is_no_alarm() -> None:
 
 def test_scaling_by_date_is_no_alarm() -> None:
     b = base()
-    strength = np.nan_to_num(b.close / np.roll(b.close, 20, axis=0) - 1)
-    table = b.table(strength=(strength - strength.mean(1, keepdims=True)) / strength.std(1, keepdims=True))
+    strength = b.close / np.roll(b.close, 20, axis=0) - 1
+    strength = (strength - strength.mean(1, keepdims=True)) / strength.std(1, keepdims=True)
+    strength[:20] = 0.0  # the mean of all others, but also that of each date
+    table = b.table(strength=strength)
     assert not alarms(audit_table(pa.table(table)))
 
 
@@ -209,6 +211,14 @@ def test_a_rewritten_past_is_found_from_the_other_vintage() -> None:
     ]
     same = audit_table(pa.table(b.table()), revised=old)
     assert not findings(same, "revised")
+
+
+def test_late_corrections_are_a_warning() -> None:
+    b = base()
+    late = np.where(np.arange(len(b.days)) >= len(b.days) - 3, 1.01, 1.0)[:, None]
+    risk = rolling(b.returns, 20, np.std)
+    found = audit_table(pa.table(b.table(vol_20=risk * late)), revised=pa.table(b.table(vol_20=risk)))
+    assert [(each.level, each.column) for each in findings(found, "revised")] == [("warning", "vol_20")]
 
 
 def test_rows_that_vanished_from_the_past_are_told() -> None:

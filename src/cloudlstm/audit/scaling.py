@@ -26,16 +26,15 @@ Scaler = tuple[str, str]
 def scaling(facts: Facts) -> Found:
     """Columns whose scale is that of all rows, or of all rows of each entity."""
     panel = facts.panel
-    training = _training_rows(facts)
     for name in panel.features:
         values = panel.values[name]
         known = np.isfinite(values)
         if known.sum() < FEWEST_ROWS or len(np.unique(values[known][:100_000])) <= _FEW_VALUES:
             continue
-        if training is not None and _scaler(values[known & training]):
-            continue
-        yield from _imputed(name, values[known])
-        if (found := _scaler(values[known])) and not _by_date(panel, values):
+        by_date = _by_date(panel, values)
+        if not by_date:
+            yield from _imputed(name, values[known])
+        if (found := _scaler(values[known])) and not by_date:
             if found[0] == "ranks" and _counts_time(panel, values):
                 continue
             yield _finding(name, found, f"all {known.sum()} rows")
@@ -142,13 +141,3 @@ def _by_entity(panel: Panel, values: Values) -> Scaler | None:
         if len(kinds) >= 10 and not any(kinds):
             return None
     return example if kinds and sum(kind != "" for kind in kinds) >= _MOSTLY * len(kinds) else None
-
-
-def _training_rows(facts: Facts) -> NDArray[np.bool_] | None:
-    panel = facts.panel
-    if panel.split is not None and len(panel.split.names) > 1:
-        first = next((i for i, name in enumerate(panel.split.names) if name.lower().startswith("train")), 0)
-        return np.asarray(panel.split.code == first)
-    if facts.train_end is not None:
-        return np.asarray(panel.seconds[panel.step] <= facts.train_end)
-    return None
