@@ -55,7 +55,7 @@ def back_fill(facts: Facts) -> Found:
         values = panel.values[name]
         found = runs_of(panel, values)
         few = len(np.unique(values[np.isfinite(values)][:100_000])) <= _FEW_VALUES
-        if found.share > _MOST_EQUAL and len(found.first):
+        if found.share > _MOST_EQUAL and len(np.unique(values[found.first])) > _FEWEST_STEPS:
             yield from _first_step(panel, name, found)
         if found.share > _MOST_EQUAL or not len(found.first) or few:
             continue
