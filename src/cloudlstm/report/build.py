@@ -87,7 +87,7 @@ def build_report(inputs: ReportInputs) -> Report:
     quality = sections.quality_section(manifests.get("clean"))
     forecasts = _next_forecasts(scored, inputs.next_session_dates, per_ticker)
     members = sections.members_section(manifests.get("sequences"))
-    found = evidence(scored, config, manifests.get("train"), inputs.sectors)
+    found = evidence(scored, config, manifests.get("train"), nesting, inputs.sectors)
     return Report(
         schema_version=SCHEMA_VERSION,
         run_id=inputs.run_id,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.folds import embargo_of
-from cloudlstm.evaluation import intervals, metrics
+from cloudlstm.evaluation import intervals, scoring
 from cloudlstm.evaluation.folds import fold_scores, mean_member_test
 from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.evaluation.groups import by_group, by_regime, by_sector
 from cloudlstm.evaluation.ic_series import ic_series
 from cloudlstm.evaluation.portfolio import decile_portfolio
 from cloudlstm.evaluation.scored import Scored, combined
-from cloudlstm.evaluation.significance import diebold_mariano
 from cloudlstm.evaluation.spread import ambiguity, member_spread
 from cloudlstm.report.evidence_models import Evidence, FoldEvidence, Member, ModelPooled, SeedScores
 from cloudlstm.report.sections import facts_of
@@ -23,7 +23,11 @@ from cloudlstm.runs.manifest import Manifest
 
 
 def evidence(
-    scored: Scored, config: RunConfig, train: Manifest | None, sectors: Mapping[str, str] | None = None
+    scored: Scored,
+    config: RunConfig,
+    train: Manifest | None,
+    nesting: Collection[str],
+    sectors: Mapping[str, str] | None = None,
 ) -> Evidence:
     """The evidence of a run.
 
@@ -31,12 +35,13 @@ def evidence(
         scored: The forecasts of all models.
         config: The run's configuration.
         train: The manifest of the step "train".
+        nesting: The models that contain the naive forecast.
         sectors: Ticker -> sector; None without a table of sectors.
     """
     test, horizon, least = scored.test, config.dataset.horizon_bars, config.evaluation.ic_min_tickers
     model = "ensemble" if "ensemble" in test.models else "lstm"
     several_seeds, walk = len(test.members) > 1, config.evaluation.walk.mode != "off"
-    seeds = tuple(_seed_scores(test, horizon, least)) if several_seeds else ()
+    seeds = tuple(_seed_scores(test, nesting, horizon, least)) if several_seeds else ()
     networks = np.array(list(test.members.values())) if several_seeds else np.zeros((0, len(test)))
     signal = test.ticker, test.origin, test.actual, combined(test)
     regimes, regime_names = by_regime(test.origin, scored.volatility)
@@ -61,25 +66,14 @@ def evidence(
     )
 
 
-def _seed_scores(test: Forecasts, horizon: int, least: int) -> Sequence[SeedScores]:
-    """The scores of each seed over all folds."""
+def _seed_scores(test: Forecasts, nesting: Collection[str], horizon: int, least: int) -> Sequence[SeedScores]:
+    """The scores of each seed over all folds, as those of the row "lstm"."""
     rows = []
     for seed, forecast in test.members.items():
-        found = metrics.scores(test.last_close, test.actual, forecast, test.origin)
-        scores = {name: float(values[0]) for name, values in found.items()}
-        squared = (forecast - test.actual) ** 2, test.actual**2
-        coefficients = metrics.information_coefficients(
-            test.origin, test.actual, forecast, min_tickers=least, horizon=horizon
-        )
-        rows.append(
-            SeedScores(
-                seed=seed,
-                dm_p=diebold_mariano(*squared, test.origin, horizon=horizon).p,
-                ic=coefficients.ic,
-                rank_ic=coefficients.rank_ic,
-                **{name: scores[name] for name in SeedScores.model_fields if name in scores},
-            )
-        )
+        own = replace(test, models={"naive": test.models["naive"], "lstm": forecast})
+        tests = scoring.compare_models(own, horizon, nesting)
+        _, scores = scoring.score_models(own, tests, horizon=horizon, ic_min_tickers=least)
+        rows.append(SeedScores(seed=seed, **scores.model_dump()))
     return rows
 
 

@@ -14,22 +14,14 @@ from cloudlstm.evaluation.quant_rows import (
     Slope,
     Spread,
 )
-from cloudlstm.evaluation.rows import AtMostOne, Correlation, NonNegative, Number, Row, Share
+from cloudlstm.evaluation.rows import ModelScores, NonNegative, Number, Row
 from cloudlstm.report.run_models import IsoDate
 
 
-class SeedScores(Row):
-    """Scores of the networks with one seed on the test split, against naive."""
+class SeedScores(ModelScores):
+    """Scores of the networks with one seed on the test split, against naive; all of the model `lstm`."""
 
     seed: int
-    rmse_price: NonNegative
-    skill: AtMostOne
-    rmse_return: NonNegative
-    r2_oos: AtMostOne
-    directional_accuracy: Share
-    dm_p: Share
-    ic: Correlation
-    rank_ic: Correlation
 
 
 class Member(Row):
