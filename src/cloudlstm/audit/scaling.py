@@ -12,6 +12,8 @@ from cloudlstm.audit.panel import Panel, Values
 
 _TOLERANCE = 1e-4
 _FINE = 1e-6
+_EXACT = 1e-12
+"""A column may come near the ends of its scale; a min-max scaler puts one row on each."""
 _FEW_VALUES = 20
 _MOSTLY = 0.9
 _MOST_EXTREMES = 2
@@ -88,7 +90,7 @@ def _scaler(values: NDArray[np.float64]) -> Scaler | None:
             return "standard", f"mean {mean:.1e} and standard deviation {deviation:.6f}"
     low, high = float(values.min()), float(values.max())
     for bottom, top in ((0.0, 1.0), (-1.0, 1.0)):
-        if abs(low - bottom) < _FINE and abs(high - top) < _FINE:
+        if abs(low - bottom) < _EXACT and abs(high - top) < _EXACT:
             ends = (values <= bottom + _FINE).sum(), (values >= top - _FINE).sum()
             if max(ends) <= _MOST_EXTREMES:
                 return "min-max", f"smallest value {low:g} in {ends[0]} row, largest {high:g} in {ends[1]} row"
