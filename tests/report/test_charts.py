@@ -290,6 +290,14 @@ def test_the_chart_of_folds_has_the_error_and_the_interval_of_each():
         assert f"95% interval {signed(ends[0])} to {signed(ends[1])}" in markup
 
 
+def test_the_chart_of_folds_has_a_scale_at_both_widths():
+    report = report_of(make_forecasts(tickers=6), seeds=3, folds=2)
+    for width in (WIDE_PX, NARROW_PX):
+        shown = [text for *_, text in texts(CHARTS["folds"].draw(report, width).markup("folds", "t", "d"))]
+        assert "naive" in shown
+        assert [text for text in shown if re.fullmatch(r"[+−][\d.]+%", text) and not re.search(r"\.\d\d%", text)]
+
+
 def test_the_lines_of_the_portfolio_are_its_sums_and_end_where_they_end():
     report = report_of(make_forecasts(tickers=24, dates=240, skill=0.3), seeds=3)
     portfolio = report.evidence.portfolio

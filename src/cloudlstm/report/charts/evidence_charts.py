@@ -29,7 +29,10 @@ def fold_errors(evidence: Evidence, width: float) -> Drawing | None:
     ends = [end for row in rows for end in _ends(row)]
     low, high = padded(min([0.0, *ends]), max([0.0, *ends]), 0.06)
     x = Scale(low, high, box.left, box.right)
-    panel.x_axis(drawing, box, x, ticks(low, high, 5 if width > BROAD_PX else 3, naive_tick), lines=True, low=left)
+    found = ticks(low, high, 5 if width > BROAD_PX else 3, naive_tick)
+    if len(found) < 2:  # naive alone is no scale
+        found = ticks(low, high, 4, naive_tick)
+    panel.x_axis(drawing, box, x, found, lines=True, low=left)
     drawing.line(x(0.0), box.top, x(0.0), box.bottom, "naive", 1.6)
     for number, (row, name, text) in enumerate(zip(rows, names, texts, strict=True)):
         y = box.top + (number + 0.5) * row_px
