@@ -12,6 +12,7 @@ import pytest
 
 from cloudlstm.report import html
 from cloudlstm.report.schema import to_json
+from cloudlstm.text import numbers
 from evaluation.samples import make_forecasts, report_of
 
 SECTORS = {f"T{number:04d}": ("Energy", "Health Care")[number % 2] for number in range(20)}
@@ -297,3 +298,17 @@ def test_without_a_supported_slope_the_calibrated_forecast_is_naive() -> None:
         section(found)
     )
     assert "So it is the naive" not in text(section(report_of(make_forecasts(tickers=24))))
+
+
+def test_the_next_forecasts_have_the_middle_interval() -> None:
+    found = report_of(make_forecasts())
+    page = html.render(found)
+    assert ">80% interval, $<" in page
+    for row in found.forecasts.rows:
+        (own,) = [each for each in row.intervals if each.level == 0.8]
+        assert own.low is not None
+        assert own.high is not None
+        assert own.low < row.calibrated_price < own.high  # type: ignore[operator]
+        assert f"{numbers.price(own.low)} to {numbers.price(own.high)}" in page
+    other = html.render(report_of(make_forecasts(), "evaluation.interval_levels=[0.9]"))
+    assert ">90% interval, $<" in other
