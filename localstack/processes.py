@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -142,10 +143,18 @@ def program(name: str) -> str:
     return found
 
 
+_PORTS = range(15_000, 32_000)
+"""Below the ports that Linux gives to outgoing connections and to servers that ask for any (32,768 and above), so that
+no other program gets one of ours by chance before our server has bound it."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Returns different TCP ports of 127.0.0.1 that were free a moment ago."""
+    """Returns different TCP ports of 127.0.0.1 that were free a moment ago, chosen at random."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        found: list[int] = []
+        while len(found) < count:
+            port, each = secrets.choice(_PORTS), stack.enter_context(socket.socket())
+            with suppress(OSError):  # taken
+                each.bind(("127.0.0.1", port))
+                found.append(port)
+        return found
