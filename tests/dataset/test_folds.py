@@ -74,7 +74,8 @@ def test_every_test_label_is_in_exactly_one_fold(step: int, horizon: int) -> Non
     tested = np.concatenate([sessions_of(fold, "test") for fold in made])
     assert sorted(tested) == sorted(splits["test"].at)
     assert [fold.number for fold in made] == list(range(len(made)))
-    assert len(made) == -(-(600 - horizon) // step)
+    whole, rest = divmod(600 - horizon, step)
+    assert len(made) == max(whole + (2 * rest >= step), 1), "a rest of less than half a step belongs to the fold before"
     assert ["forecast" in fold.splits for fold in made] == [False] * (len(made) - 1) + [True]
 
 
@@ -131,9 +132,14 @@ def test_without_a_walk_the_splits_stay_as_they_are() -> None:
 
 def test_a_fold_without_labels_is_told_with_what_to_change() -> None:
     config = config_of("evaluation.walk.embargo_bars=199")
-    with pytest.raises(DataError, match=r"fold 0 of the walk has no label in validation.*embargo of 199") as caught:
+    with pytest.raises(DataError, match=r"fold 1 of the walk has no label in validation.*embargo of 199") as caught:
         folds.make(splits_of(config), config)
     assert "embargo_bars" in caught.value.hint
+    days = DATES.astype("datetime64[D]").astype(np.int32)
+    with pytest.raises(DataError, match="fold 1 of the walk has no label in validation"):
+        folds.require_sessions(days, config)
+    folds.require_sessions(days, config_of())
+    folds.require_sessions(days[:30], config_of("evaluation.walk.mode=off"))
     late = config_of(f"dataset.validation_end={DATES[1499]}")
     with pytest.raises(DataError, match="the walk has no fold"):
         folds.make(splits_of(late), late)

@@ -89,7 +89,8 @@ def test_the_headline_says_how_far_seeds_agree():
     found = SEEDS_AND_FOLDS.model_copy(update={"spread": spread, "seeds": tuple(seeds), "over_folds": ()})
     text = headline(MODELS, [of_test()], dates=250, evidence=found)
     sentence = (
-        "Over 3 seeds the R² is -0.12% on average, from -0.31% to +0.04%, and differs significantly from zero for 1."
+        "Over 3 seeds the R² is -0.12% on average, from -0.31% to +0.04%, and differs significantly from zero for 1 of "
+        "them."
     )
     assert sentence in text
     assert "folds" not in text
@@ -115,7 +116,7 @@ def test_the_headline_of_a_report_counts_its_own_seeds_and_folds():
     r2 = [row.r2_oos for row in found.evidence.seeds]
     assert (
         f"Over 3 seeds the R² is {np.mean(r2):+.2%} on average, from {min(r2):+.2%} to {max(r2):+.2%}, and differs "
-        "significantly from zero for 3. In 3 of 3 folds the ensemble's squared error is smaller than naive's."
+        "significantly from zero for 3 of them. In 3 of 3 folds the ensemble's squared error is smaller than naive's."
     ) in found.headline
     assert "seeds" not in report_of(test).headline
     assert "folds" not in report_of(test).headline

@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloudlstm import storage
+from cloudlstm.errors import UsageError
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.weights import source
 from dataset.tables import features_table
-from training.runs import make_run, trained, workers
+from training.runs import config_of, make_run, trained, workers
 from training.submitted import log_of
 
 SETTINGS = {
@@ -26,7 +28,7 @@ SETTINGS = {
     "train.steps_per_call": 4,
     "model.units": 8,
 }
-WALK = {"evaluation.walk.mode": "expanding", "evaluation.walk.step_bars": 40, "evaluation.walk.embargo_bars": 11}
+WALK = {"evaluation.walk.mode": "expanding", "evaluation.walk.step_bars": 36, "evaluation.walk.embargo_bars": 11}
 
 
 def make(folder: Path, name: str, **settings: object) -> RunPaths:
@@ -130,7 +132,14 @@ def test_a_warm_fold_starts_where_the_fold_before_ended(folder: Path, walked: Ma
 def test_weights_of_another_run_are_those_of_the_same_seed(folder: Path, walked: Manifest) -> None:
     before = RunPaths(f"file://{folder}/walked")
     settings = {"train.weights": before.uri, "train.epochs": 0, "train.seeds": [2, 7]}
-    found = trained(make(folder, "ensemble", **settings))
+    _, last_trained = walked.facts["folds"][-1]["train"]
+    _, last_validated = walked.facts["folds"][-1]["validation"]
+    refused = make(folder, "refused", **settings)
+    with pytest.raises(UsageError, match=f"fitted on labels up to {last_validated}") as caught:
+        source(config_of(refused))
+    assert caught.value.hint == f"dataset.train_end={last_trained} dataset.validation_end={last_validated}"
+    later = {"dataset.train_end": last_trained, "dataset.validation_end": last_validated}
+    found = trained(make(folder, "ensemble", **settings, **later))
     weights = {row.extra["seed"]: row.sha256 for row in found.objects if row.kind.endswith("weights")}
     known = {(row.extra["seed"], row.extra["fold"]): row.sha256 for row in walked.objects if "weights" in row.kind}
     assert weights[2] == known[2, 2], "of the last fold"

@@ -52,11 +52,16 @@ def predict_plan(
     trained = read_config(run)
     document, seeds = trained.model_dump(mode="json"), trained.train.all_seeds
     require_local_master(document, f"run {run.run_id}", overrides)  # another user may have written that run
-    if Manifest.load(run, "train") is None:
+    training = Manifest.load(run, "train")
+    if training is None:
         raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
+    if ensemble and len(seeds) == 1:
+        raise UsageError(f"run {run.run_id} has one seed, so it has no ensemble", hint="leave --ensemble out")
     document["name"] = f"{document['name'].removesuffix('-predict')}-predict"[:40]
     document["train"] |= {"epochs": 0, "weights": run.uri, "seed": seeds[0], "seeds": seeds if ensemble else 1}
     document["evaluation"]["walk"] = {}  # nothing is trained
+    if seen := weights.seen_until(training):  # the last network of a walk-forward has seen labels of the walk's tests
+        document["dataset"] |= {"train_end": seen[0], "validation_end": seen[1]}
     document["prepare"]["reuse"] = run.uri
     if target.root is None and _is_small(run):
         document["prepare"]["engine"] = "local"  # does the work in less time than Spark takes to start
@@ -126,6 +131,7 @@ def _check_dates(config: RunConfig, first: dt.date | None, last: dt.date | None)
         first: Date of the first bar of the source; None if it is not known.
         last: That of the last bar.
     """
+    from cloudlstm.dataset.folds import require_sessions
     from cloudlstm.dataset.splits import require_members, require_split_dates
     from cloudlstm.market.calendar import sessions, to_days
     from cloudlstm.market.members import Members
@@ -144,6 +150,7 @@ def _check_dates(config: RunConfig, first: dt.date | None, last: dt.date | None)
     days = days[days >= to_days(start)]
     if first and last:
         require_split_dates(days, config.dataset)
+        require_sessions(days, config)
     if members:
         require_members(days, config.dataset, members)
 

@@ -106,11 +106,12 @@ def _show_forecasts(paths: RunPaths, report: ReportSummary, end: str) -> int:
             hint="each ticker needs a whole window at its end",
         )
     print_line(out, f"{paths.run_id}: from the close of {found.origin_date} for {found.target_date}", "bold")
-    rows = sorted(found.rows, key=lambda row: -abs(row.lstm_return))
+    moves = {row.ticker: (row.ensemble_price or row.lstm_price) / row.last_close - 1.0 for row in found.rows}
+    rows = sorted(found.rows, key=lambda row: -abs(moves[row.ticker]))
     table = []
     several = any(row.ensemble_price is not None for row in rows)
     for row in rows[:_SHOWN]:
-        move = row.lstm_price / row.last_close - 1.0
+        move = moves[row.ticker]
         prices = (cell(price, ",.2f") for price in (row.last_close, row.lstm_price))
         chosen = ([row.ensemble_price] if several else []) + [row.ridge_price, row.typical_error_price]
         others = (cell(price, ",.2f") for price in chosen)

@@ -35,13 +35,13 @@ class TrainingWork:
         return self.seeds * self.folds
 
     def note(self) -> str:
-        """What a run with several networks trains, as a sentence; "" for one network."""
-        if self.networks == 1:
+        """What a run with several networks trains, as a sentence; "" for one network, or if nothing is trained."""
+        if self.networks == 1 or not self.windows:
             return ""
         times = self.windows / max(self.once, 1)
         return (
             f"{counted(self.networks, 'training')} ({counted(self.seeds, 'seed')} x {counted(self.folds, 'fold')}), "
-            f"at most {times:,.1f} times the windows of a single one"
+            f"about {times:,.1f} times the windows of a single one; those that stop early see fewer"
         )
 
 

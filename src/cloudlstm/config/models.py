@@ -76,11 +76,17 @@ class TrainConfig(Section):
         """The seed of every network, the one of the row `lstm` first."""
         return self.seeds if isinstance(self.seeds, tuple) else tuple(range(self.seed, self.seed + self.seeds))
 
+    @model_validator(mode="after")
+    def _seeds_in_range(self) -> Self:
+        if max(self.all_seeds) >= 2**31:
+            raise ValueError(f"the last seed would be {max(self.all_seeds)}, and seeds are below {2**31}")
+        return self
+
     @field_validator("seeds", mode="before")
     @classmethod
     def _are_seeds(cls, value: object) -> object:
         """Accepts `train.seeds=3,4` without brackets."""
-        if isinstance(value, str) and value.replace(",", "").strip().isdecimal():
+        if isinstance(value, str) and all(part.strip().isdecimal() for part in value.split(",")):
             value = [int(part) for part in value.split(",")]
         several = value if isinstance(value, list | tuple) else ()
         whole = all(type(each) is int and 0 <= each < 2**31 for each in several)

@@ -12,7 +12,8 @@ is validation or training in a later one. Every test label is in exactly one fol
 
 The labels of training and validation whose target lies in the embargo, the last sessions before a border, are not used.
 In a rolling walk training begins later, too. All folds read the same staged sequences; labels that cross the borders of
-`dataset` are missing in every fold, because sequences do not have them.
+`dataset` are missing in every fold, because sequences do not have them. A rest of less than half a step belongs to the
+fold before.
 
 Without a walk there is one fold with the splits as they are, without an embargo.
 
@@ -22,7 +23,7 @@ Lopez de Prado: Advances in Financial Machine Learning, chapter 7 (purging and e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,26 @@ def borders(sessions: NDArray[np.int32], config: RunConfig) -> list[Borders]:
                 (validation, min(validation + walk.step_bars, last_origin)),
             )
         )
+    if len(found) > 1 and 2 * (found[-1].test[1] - found[-1].test[0]) < walk.step_bars:
+        short = found.pop()
+        found[-1] = replace(found[-1], test=(found[-1].test[0], short.test[1]))
     return found
+
+
+def require_sessions(sessions: NDArray[np.int32], config: RunConfig) -> None:
+    """Raises DataError if a split of a fold has no session, whatever the bars are.
+
+    Args:
+        sessions: The sessions of the bars, sorted and unique, days since 1970-01-01.
+        config: Split dates, step, mode and embargo.
+    """
+    if config.evaluation.walk.mode == "off":
+        return
+    labelled = sessions[config.dataset.window_bars - 1 :]  # a label needs a whole window
+    for number, each in enumerate(borders(labelled, config)):
+        for split, (begin, end) in zip(LABELLED, (each.train, each.validation, each.test), strict=True):
+            if end - begin <= (0 if split == "test" else config.dataset.horizon_bars):
+                raise _no_label(number, split, (begin, end), labelled, config)
 
 
 def make(splits: Mapping[str, WindowSet], config: RunConfig) -> list[Fold]:
@@ -153,15 +173,23 @@ def _require_labels(
     splits: Mapping[str, WindowSet], borders: Borders, sessions: NDArray[np.int32], number: int, config: RunConfig
 ) -> None:
     """Raises DataError if a split of a fold has no label."""
-    for split, (begin, end) in zip(LABELLED, (borders.train, borders.validation, borders.test), strict=True):
+    for split, places in zip(LABELLED, (borders.train, borders.validation, borders.test), strict=True):
         if not len(splits[split]):
-            dates = sessions[np.clip([begin, max(end - 1, begin)], 0, len(sessions) - 1)]
-            first, last = (str(to_date(int(day))) for day in dates)
-            raise DataError(
-                f"fold {number} of the walk has no label in {split}: the labels of {first} to {last} with an embargo "
-                f"of {embargo_of(config)} sessions",
-                hint="a smaller evaluation.walk.embargo_bars, a longer split, or another evaluation.walk.step_bars",
-            )
+            raise _no_label(number, split, places, sessions, config)
+
+
+def _no_label(
+    number: int, split: str, places: tuple[int, int], sessions: NDArray[np.int32], config: RunConfig
+) -> DataError:
+    """The error of a fold without a label in a split; folds are counted from 1, as in the report."""
+    begin, end = places
+    dates = sessions[np.clip([begin, max(end - 1, begin)], 0, len(sessions) - 1)]
+    first, last = (str(to_date(int(day))) for day in dates)
+    return DataError(
+        f"fold {number + 1} of the walk has no label in {split}: the labels of {first} to {last} with an embargo of "
+        f"{embargo_of(config)} sessions",
+        hint="a smaller evaluation.walk.embargo_bars, a longer split, or another evaluation.walk.step_bars",
+    )
 
 
 def dates_of(fold: Fold) -> dict[str, list[str]]:

@@ -59,7 +59,7 @@ def add_baselines(
 
     Args:
         splits: Forecasts of the network by split; the baselines' are added to them.
-        windows: WindowSet of "train", of "validation" if any, and of every split in `splits`.
+        windows: Windows of "train", of "validation" if any, and of every split in `splits`.
         transform: Converts windows to the network's inputs and its outputs to returns.
         alphas: Ridge penalties to choose from.
         progress: Called after every batch.
@@ -88,7 +88,7 @@ def fit_drift(train: WindowSet) -> tuple[dict[str, float], float]:
     count: dict[str, int] = {}
     for indices in _indices(len(train)):
         names, targets = train.tickers(indices), train.targets(indices).astype(np.float64)
-        # WindowSet are stored ticker by ticker, so runs of equal names are summed without a sort.
+        # Windows are mostly stored ticker by ticker, so runs of equal names are summed without a sort.
         begins = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
         sums, lengths = np.add.reduceat(targets, begins), np.diff(np.r_[begins, len(names)])
         for name, part, length in zip(names[begins].tolist(), sums.tolist(), lengths.tolist(), strict=True):

@@ -2,7 +2,7 @@
 
 The nonconformity score of a label is |actual - forecast| / scale; the scale is the window's volatility x sqrt(horizon),
 so an interval is wide where the market was volatile. The interval of level L is forecast +- q x scale, where q is the L
-quantile of the scores of a split that training has not seen. It assumes no distribution of returns.
+quantile of the scores of a split that is not trained on. It assumes no distribution of returns.
 
 Choices, and why:
 
@@ -11,6 +11,8 @@ Choices, and why:
   score stands for the date to come. So q is the smallest score up to which the labels weigh level x (dates + 1). If
   dates are exchangeable, a label drawn at random from a new date lies inside with at least this probability. One label
   a date gives the usual rank ceil(level x (dates + 1)). With fewer than level / (1 - level) dates there is no such q.
+- The validation split has chosen the epoch and the slope of the calibrated forecast, so its errors are a little smaller
+  than those of a split without any use.
 - Dates of a market are not exactly exchangeable: volatility clusters, and for horizon > 1 neighbouring labels overlap.
   Therefore coverage is measured on the test split.
 - The measured share is a mean over dates, with the 95 % interval of `significance.mean_test`. It judges these intervals
@@ -64,7 +66,7 @@ class ConformalFit(Row):
 def fit(
     actual: FloatArray, forecast: FloatArray, scale: FloatArray, origin: IntArray, levels: Sequence[float] = LEVELS
 ) -> ConformalFit:
-    """Fits the intervals on labels that training has not seen.
+    """Fits the intervals on labels that are not trained on.
 
     Args:
         actual: Realised log-return (n,).

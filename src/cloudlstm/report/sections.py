@@ -121,9 +121,15 @@ def training_section(train: Manifest | None, history: Sequence[Epoch], naive_los
         naive_validation_loss=naive_loss,
         steps=facts.get("steps"),
         parameters=facts.get("parameters"),
-        seconds=facts.get("training_seconds"),
+        seconds=_own_facts(facts).get("training_seconds"),
         restarts=len(restarts) if isinstance(restarts, list | tuple) else restarts,
     )
+
+
+def _own_facts(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The facts of the network that stands for the run; those of the step in manifests of older releases."""
+    place = facts.get("seed"), facts.get("fold")
+    return next((own for own in facts.get("members") or () if (own.get("seed"), own.get("fold")) == place), facts)
 
 
 def quality_section(clean: Manifest | None) -> Quality:

@@ -111,7 +111,7 @@ def _seeds(evidence: Evidence) -> str:
     significant = sum(row.dm_p is not None and row.dm_p < SIGNIFICANCE for row in evidence.seeds)
     return (
         f"Over {spread.members} seeds the R² is {spread.mean:+,.2%} on average, from {spread.min:+,.2%} to "
-        f"{spread.max:+,.2%}, and differs significantly from zero for {significant}."
+        f"{spread.max:+,.2%}, and differs significantly from zero for {significant or 'none'} of them."
     )
 
 

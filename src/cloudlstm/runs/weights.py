@@ -13,7 +13,8 @@ def source(config: RunConfig) -> Manifest | None:
     """The training manifest of the run in `train.weights`; None if it is not set.
 
     Raises:
-        UsageError: There is no finished training at that URI.
+        UsageError: There is no finished training at that URI, or it is a walk-forward whose last network has seen
+            labels of this run's test.
     """
     if config.train.weights is None:
         return None
@@ -21,7 +22,20 @@ def source(config: RunConfig) -> Manifest | None:
     manifest = Manifest.load(paths, "train")
     if manifest is None:
         raise UsageError(f"train.weights: no trained run at {paths.uri}", hint="name the folder of a finished run")
+    seen = seen_until(manifest)
+    if seen and str(config.dataset.validation_end) < seen[1]:
+        raise UsageError(
+            f"train.weights: these weights were fitted on labels up to {seen[1]}, and the test of this run begins "
+            f"after {config.dataset.validation_end}",
+            hint=f"dataset.train_end={seen[0]} dataset.validation_end={seen[1]}",
+        )
     return manifest
+
+
+def seen_until(training: Manifest) -> tuple[str, str] | None:
+    """The last training and the last validation label of the network for the run, as ISO dates; None without a walk."""
+    folds = training.facts.get("folds") or ()
+    return (str(folds[-1]["train"][1]), str(folds[-1]["validation"][1])) if folds else None
 
 
 WEIGHTS = "weights"

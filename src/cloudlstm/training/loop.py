@@ -168,8 +168,9 @@ class Trainer:
         epoch = -(-state.step // self.order.steps_per_epoch)
         state.waited += 1
         # The untrained network (epoch 0) forecasts like naive. It is validated, but any trained epoch replaces it: the
-        # report's LSTM row must show a trained network.
-        if loss < state.best_loss or (state.best_epoch == 0 and epoch > 0):
+        # report's LSTM row must show a trained network. Loaded weights are trained: only a better one replaces them.
+        untrained = state.best_epoch == 0 and not self._loaded
+        if loss < state.best_loss or (untrained and epoch > 0):
             state.best, _ = self._functions.values()
             self.best_outputs = outputs
             state.best_loss, state.best_epoch, state.waited = loss, epoch, 0

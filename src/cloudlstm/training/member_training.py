@@ -55,6 +55,7 @@ class MemberTraining:
         self._config, self._cluster = step.context.config, functions.cluster
         self._start = source(self._config)
         self._single = len(results.members) == 1
+        self._warm = starts_warm(self._config, member.fold)
         self.checkpoints = Checkpoints(
             step.context.paths, checkpoints_name(step.fingerprint, results.members, member),
             self._config.train.checkpoint_every_s, writes=self._cluster.membership.chief,
@@ -72,7 +73,7 @@ class MemberTraining:
         began, fold, config = time.time(), self._fold.splits, self._config
         self._phases.begin("compile")
         self._transform = self._make_transform()
-        warm = starts_warm(config, self._member.fold)
+        warm = self._warm
         trainer = Trainer(
             self._functions, config, self._member, self._transform, fold["train"], fold["validation"],
             loaded=warm or self._start is not None,
@@ -179,7 +180,7 @@ class MemberTraining:
             "parameters": self._functions.model.count_params(),
             "train_loss": history[-1]["train_loss"],
             "validation_loss": state.best_loss if len(splits["validation"]) else None,
-            "validation_loss_untrained": history[0]["validation_loss"],
+            "validation_loss_untrained": None if self._warm else history[0]["validation_loss"],
             "training_seconds": state.seconds,
             "seconds": round(seconds, 3),
             "peak_memory_mib": None if peak is None else round(peak / 2**20),

@@ -16,12 +16,13 @@ from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import PeerLostError
 from cloudlstm.runs.context import StepRun
+from cloudlstm.runs.folder import remove
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.functions import Functions
 from cloudlstm.training.member_training import MemberTraining
-from cloudlstm.training.members import Member, members_of
+from cloudlstm.training.members import Member, checkpoints_name, members_of
 from cloudlstm.training.membership import Membership
 from cloudlstm.training.phases import Phases, WindowCount
 from cloudlstm.training.results import Result, Results
@@ -102,6 +103,9 @@ class _Training:
             done = self.results.find(member) if self.cluster.membership.chief else None
             if self.cluster.broadcast_from_chief(int(done is not None)):
                 self.windows.skip(member)
+                if done:  # that job may have been killed before it removed them
+                    name = checkpoints_name(self.step.fingerprint, self.members, member)
+                    remove(self.step.context.paths, self.step.context.paths.checkpoints(name))
             else:
                 done = self._train(functions, member)
             self.found += [done] if done else []
@@ -150,9 +154,10 @@ class _Training:
             **record,
             "windows": {split: len(windows) for split, windows in self.splits.items()},
             "training_seconds": all_seconds,
+            "windows_seen": seen,
             "windows_per_s": seen / all_seconds if all_seconds else None,
             "members": [dict(result.facts) for result in self.found],
-            "folds": [folds.dates_of(fold) for fold in self.folds] if len(self.folds) > 1 else [],
+            "folds": [] if self.config.evaluation.walk.mode == "off" else [folds.dates_of(fold) for fold in self.folds],
             "phases": self.phases.rows(ended),
             "workers": len(addresses),
             "restarts": list(self.cluster.membership.restarts),
