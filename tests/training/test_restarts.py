@@ -97,10 +97,12 @@ def test_lost_workers_do_not_change_the_network(
         np.testing.assert_allclose(weights(found)[name], values, rtol=1e-5, atol=1e-8)
 
     *killed, terminated, stopped, forecasting = found.facts["restarts"]
-    assert killed == ["worker-1 killed by signal 9 (SIGKILL)", "worker-0 killed by signal 9 (SIGKILL)"]
+    # The peer may notice it before the launcher looks; then its own end is named, too.
+    causes = [reason.replace(", worker-0 ended with status 70", "") for reason in (*killed, forecasting)]
+    causes = [reason.replace(", worker-1 ended with status 70", "") for reason in causes]
+    assert causes == [f"worker-{worker} killed by signal 9 (SIGKILL)" for worker in (1, 0, 1)]
     assert "ended on SIGTERM" in terminated
     assert stopped == "worker-1 stopped (SIGSTOP)"
-    assert forecasting == "worker-1 killed by signal 9 (SIGKILL)"
     assert resumed_at(paths)[-1] == 300, "what is lost after the last step is only forecast again"
     output = restarts_of(paths)
     assert [line for _, line in output] == [
