@@ -193,7 +193,7 @@ def scored_of(
         split.members.update({1: lstm} | others)
         if seeds > 1:
             split.models["ensemble"] = np.mean(list(split.members.values()), axis=0)
-        split.models["calibrated"] = slope * combined(split)
+        split.models["calibrated"] = slope * split.models[combined(split)]
     fitted = FoldFit(
         fit,
         Slope(dates=250, slope=0.6, error=0.2, t=3.0, supported=slope),

@@ -4,9 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from cloudlstm.evaluation.groups import NO_SECTOR, REGIMES, by_group, by_regime, by_sector, volatility_thresholds
+from cloudlstm.evaluation.groups import REGIMES, by_group, by_regime, by_sector, volatility_thresholds
 from cloudlstm.evaluation.periods import by_period, by_year, iso_date, iso_dates
 from cloudlstm.evaluation.scoring import compare_models, score_models
+from cloudlstm.market.sectors import OTHER
 from evaluation.samples import make_forecasts, make_unbalanced_forecasts
 
 
@@ -86,9 +87,9 @@ def test_sectors_are_sorted_and_tickers_without_one_are_other():
     codes, names = by_sector(
         ("A", "B", "C", "D"), ticker, {"A": "utilities", "C": "energy", "Z": "retail", "D": "zinc"}
     )
-    assert names == ("energy", "utilities", "zinc", NO_SECTOR)
+    assert names == ("energy", "utilities", "zinc", OTHER)
     assert codes.tolist() == [1, 1, 3, 0, 2, 2]
-    assert by_sector(("A",), np.zeros(2, np.intp), {})[1] == (NO_SECTOR,)
+    assert by_sector(("A",), np.zeros(2, np.intp), {})[1] == (OTHER,)
 
 
 def days(*texts):

@@ -62,6 +62,11 @@ class Borders:
     validation: tuple[int, int]
     test: tuple[int, int]
 
+    @property
+    def by_split(self) -> dict[str, tuple[int, int]]:
+        """The borders by split, in the order of LABELLED."""
+        return dict(zip(LABELLED, (self.train, self.validation, self.test), strict=True))
+
 
 def embargo_of(config: RunConfig) -> int:
     """Sessions before each border whose labels are not used."""
@@ -119,7 +124,7 @@ def require_sessions(sessions: NDArray[np.int32], config: RunConfig) -> None:
         return
     labelled = sessions[config.dataset.window_bars - 1 :]  # a label needs a whole window
     for number, each in enumerate(borders(labelled, config)):
-        for split, (begin, end) in zip(LABELLED, (each.train, each.validation, each.test), strict=True):
+        for split, (begin, end) in each.by_split.items():
             if end - begin <= (0 if split == "test" else config.dataset.horizon_bars):
                 raise _no_label(number, split, (begin, end), labelled, config)
 
@@ -173,7 +178,7 @@ def _require_labels(
     splits: Mapping[str, WindowSet], borders: Borders, sessions: NDArray[np.int32], number: int, config: RunConfig
 ) -> None:
     """Raises DataError if a split of a fold has no label."""
-    for split, places in zip(LABELLED, (borders.train, borders.validation, borders.test), strict=True):
+    for split, places in borders.by_split.items():
         if not len(splits[split]):
             raise _no_label(number, split, places, sessions, config)
 

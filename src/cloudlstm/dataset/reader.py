@@ -9,11 +9,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudlstm.config import RunConfig
 from cloudlstm.dataset import cache
 from cloudlstm.dataset.sequences import Lengths
 from cloudlstm.dataset.window_set import Indices
 from cloudlstm.features import CLOSE, FEATURE_NAMES
-from cloudlstm.runs.manifest import ManifestRow
+from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.storage.local import user_cache
 
 
@@ -67,6 +68,22 @@ class SequenceSet:
         folder = Path(cache_dir).expanduser() if cache_dir else user_cache()
         lengths = Lengths(window_bars, horizon_bars)
         return cls(cache.stage(rows, folder / "sequences", lengths, report), window_bars, horizon_bars)
+
+    @classmethod
+    def of_split(cls, sequences: Manifest, split: str, config: RunConfig) -> Self:
+        """The windows of one split of a run, staged into its cache.
+
+        Args:
+            sequences: The manifest of the step "sequences".
+            split: The split.
+            config: The run's configuration.
+        """
+        return cls.stage(
+            sequences.of_kind(split),
+            window_bars=config.dataset.window_bars,
+            horizon_bars=config.dataset.horizon_bars,
+            cache_dir=config.train.cache_dir,
+        )
 
     def __len__(self) -> int:
         return len(self._columns.origins)

@@ -20,10 +20,9 @@ from cloudlstm.evaluation.forecasts import CodeArray, Forecasts
 from cloudlstm.evaluation.periods import iso_date
 from cloudlstm.evaluation.quant_rows import GroupScores
 from cloudlstm.evaluation.significance import FloatArray, IntArray, daily_means, diebold_mariano
+from cloudlstm.market.sectors import OTHER
 
 REGIMES = ("calm", "normal", "turbulent")
-NO_SECTOR = "other"
-"""Sector of tickers without one; the last of the groups."""
 
 
 def by_group(
@@ -121,8 +120,8 @@ def by_sector(
     Returns:
         Index into the names of each label's sector (n,); the sectors that occur, sorted, "other" last.
     """
-    own = [sectors.get(name, NO_SECTOR) for name in tickers]
-    names = sorted(set(own), key=lambda name: (name == NO_SECTOR, name))
+    own = [sectors.get(name, OTHER) for name in tickers]
+    names = sorted(set(own), key=lambda name: (name == OTHER, name))
     place = {name: number for number, name in enumerate(names)}
     codes: CodeArray = np.array([place[name] for name in own], dtype=np.intp)[ticker]
     return codes, tuple(names)

@@ -144,17 +144,17 @@ def _add_combined(own: Mapping[str, Forecasts], config: RunConfig) -> Slope:
     slope = Slope(dates=0, slope=None, error=None, t=None, supported=0.0)
     if validation is not None:
         slope = calibration.validation_slope(
-            validation.actual, combined(validation), validation.origin, config.dataset.horizon_bars
+            validation.actual, validation.models[combined(validation)], validation.origin, config.dataset.horizon_bars
         )
     for split in own.values():
         # A zero, not a minus zero, if nothing is supported.
-        split.models["calibrated"] = slope.supported * combined(split) + 0.0
+        split.models["calibrated"] = slope.supported * split.models[combined(split)] + 0.0
     return slope
 
 
-def combined(split: Forecasts) -> FloatArray:
-    """The forecast of all networks together: the ensemble of several seeds, else the network (n,)."""
-    return split.models["ensemble"] if "ensemble" in split.models else split.models["lstm"]
+def combined(split: Forecasts) -> str:
+    """The model that stands for all networks: the ensemble of several seeds, else the network."""
+    return "ensemble" if "ensemble" in split.models else "lstm"
 
 
 def _intervals(validation: Forecasts | None, volatility: FloatArray | None, config: RunConfig) -> ConformalFit:

@@ -6,10 +6,9 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from cloudlstm.evaluation import metrics
-from cloudlstm.evaluation.forecasts import CodeArray, DayArray, Forecasts
+from cloudlstm.evaluation.forecasts import Forecasts
+from cloudlstm.evaluation.periods import by_year
 from cloudlstm.evaluation.rows import LOSSES, ModelScores, ModelTest, TickerScores, YearScores
 from cloudlstm.evaluation.significance import FloatArray, NestedComparison, clark_west, diebold_mariano
 
@@ -103,16 +102,16 @@ def score_by_ticker(test: Forecasts) -> list[TickerScores]:
 
 def score_by_year(test: Forecasts) -> list[YearScores]:
     """Scores of every model by calendar year of the target date."""
-    years, code = np.unique(_year(test.target), return_inverse=True)
+    code, years = by_year(test.target)
     scores = {
         model: _by_group(
-            metrics.scores(test.last_close, test.actual, forecast, test.origin, code.astype(np.intp), len(years))
+            metrics.scores(test.last_close, test.actual, forecast, test.origin, code, len(years))
         )
         for model, forecast in test.models.items()
     }  # fmt: skip
     return [
-        YearScores(year=year, model=model, **groups[number])
-        for number, year in enumerate(years.tolist())
+        YearScores(year=int(year), model=model, **groups[number])
+        for number, year in enumerate(years)
         for model, groups in scores.items()
     ]
 
@@ -121,8 +120,3 @@ def _by_group(scores: dict[str, FloatArray]) -> list[dict[str, Any]]:
     """Turns arrays by metric into metrics by group, as keyword arguments of the row models."""
     columns = {name: values.tolist() for name, values in scores.items()}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _year(days: DayArray) -> CodeArray:
-    years: CodeArray = days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.intp) + 1970
-    return years

@@ -113,7 +113,11 @@ class Run:
 
     @property
     def predictions(self) -> pa.Table:
-        """The LSTM's forecast and the actual return of every window in the splits validation, test and forecast."""
+        """The LSTM's forecast and the actual return of every window in the splits validation, test and forecast.
+
+        A walk-forward has one network for each fold: `fold` names it. A label of the test of one fold can also be one
+        of the validation of a later fold.
+        """
         return self._table("predictions")
 
     @property
@@ -156,7 +160,11 @@ class Run:
         return Windows(source, self._inputs)
 
     def model(self) -> Any:
-        """The trained network: a keras.Model from `Windows.inputs` to outputs (n, 1). It needs TensorFlow."""
+        """The trained network: a keras.Model from `Windows.inputs` to outputs (n, 1). It needs TensorFlow.
+
+        With several seeds it is that of the first one. In a walk-forward it is that of the last fold, which was trained
+        on labels of the split "test".
+        """
         (row,) = self._objects("train", "model")
         from cloudlstm.training.runtime import keras
 

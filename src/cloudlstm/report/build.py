@@ -13,11 +13,12 @@ from cloudlstm.costs.usage import Usage
 from cloudlstm.evaluation import scoring
 from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
+from cloudlstm.evaluation.periods import iso_dates
 from cloudlstm.evaluation.rows import TickerScores
 from cloudlstm.evaluation.scored import Scored
 from cloudlstm.report import sections
 from cloudlstm.report.caveats import caveats
-from cloudlstm.report.chart_data import chart_data, iso_dates
+from cloudlstm.report.chart_data import chart_data
 from cloudlstm.report.evidence import evidence
 from cloudlstm.report.glossary import METRICS, TERMS
 from cloudlstm.report.models import (

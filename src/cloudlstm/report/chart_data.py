@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
-from cloudlstm.evaluation.forecasts import DayArray, Forecasts
+from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.evaluation.metrics import date_weights, price_errors
+from cloudlstm.evaluation.periods import by_period, iso_dates
 from cloudlstm.evaluation.rows import TickerScores
 from cloudlstm.evaluation.significance import FloatArray, daily_means, diebold_mariano, mean_test
 from cloudlstm.report.models import (
@@ -27,7 +27,6 @@ PATH_DATES = 60
 DECILES = 10
 FEW_TICKERS = 6
 """Up to this many tickers, every ticker has a forecast path."""
-MOST_PERIODS = 40
 SAMPLE = 600
 """Labels in the scatter plot of forecast and actual returns."""
 
@@ -53,11 +52,6 @@ def chart_data(
     )
 
 
-def iso_dates(days: DayArray) -> tuple[str, ...]:
-    """Days since 1970-01-01 as ISO dates."""
-    return tuple(str(day) for day in days.astype("datetime64[D]"))
-
-
 def _rounded(values: FloatArray, digits: int) -> tuple[float, ...]:
     return tuple(np.round(values, digits).tolist())
 
@@ -81,21 +75,12 @@ def _cumulative(test: Forecasts) -> CumulativeSeries:
 
 
 def _errors(test: Forecasts) -> ErrorSeries:
-    """RMSE of the log-return by month, quarter or year: the shortest with at most `MOST_PERIODS` points.
+    """RMSE of the log-return by month, quarter or year: the shortest with few enough points, see `by_period`.
 
     Every date weighs the same.
     """
-    months = test.target.astype("datetime64[D]").astype("datetime64[M]").astype(np.intp)  # since 1970-01
-    n_months = len(np.unique(months))
-    period: Literal["month", "quarter", "year"] = "year"
-    length = 12
-    if n_months <= MOST_PERIODS:
-        period, length = "month", 1
-    elif n_months / 3 <= MOST_PERIODS:
-        period, length = "quarter", 3
-    periods, code = np.unique(months // length, return_inverse=True)
-    first = (periods * length).astype("datetime64[M]").astype("datetime64[D]").astype(np.int32)
-    weight = date_weights(test.origin, code.astype(np.intp))
+    period, first, code = by_period(test.target)
+    weight = date_weights(test.origin, code)
     total = np.bincount(code, weight)
     return ErrorSeries(
         period=period,

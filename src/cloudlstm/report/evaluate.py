@@ -17,7 +17,7 @@ from cloudlstm.dataset import folds
 from cloudlstm.dataset.folds import Fold
 from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.dataset.splits import LABELLED
+from cloudlstm.dataset.splits import LABELLED, SPLITS
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation.forecasts import (
     DayArray,
@@ -72,7 +72,8 @@ def run(context: RunContext) -> Manifest:
         raise DataError(
             "the test split has no forecast to score", hint="a later market.end, or an earlier validation_end"
         )
-    windows = _windows(config, _required(manifests, "sequences"))
+    sequences = _required(manifests, "sequences")
+    windows = {split: SequenceSet.of_split(sequences, split, config) for split in SPLITS}
     made = folds.make(windows, config)
     progress = _WindowProgress(step, sum(len(split) for fold in made for split in fold.splits.values()))
     scored = score_folds(forecasts, made, _transforms(config, train, made), config, progress)
@@ -124,19 +125,6 @@ def _required(manifests: dict[str, Manifest | None], step: str) -> Manifest:
     if manifest is None:
         raise DataError(f"there is nothing to score: the step {step} has not finished", hint="submit the run again")
     return manifest
-
-
-def _windows(config: RunConfig, sequences: Manifest) -> dict[str, SequenceSet]:
-    """The windows of every split, from the cache that training filled."""
-    return {
-        split: SequenceSet.stage(
-            sequences.of_kind(split),
-            window_bars=config.dataset.window_bars,
-            horizon_bars=config.dataset.horizon_bars,
-            cache_dir=config.train.cache_dir,
-        )
-        for split in ("train", "validation", "test", "forecast")
-    }
 
 
 def _history(train: Manifest) -> list[Epoch]:

@@ -15,6 +15,7 @@ from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.evaluation.groups import by_group, by_regime, by_sector
 from cloudlstm.evaluation.ic_series import ic_series
 from cloudlstm.evaluation.portfolio import decile_portfolio
+from cloudlstm.evaluation.quant_rows import FoldScores
 from cloudlstm.evaluation.scored import Scored, combined
 from cloudlstm.evaluation.spread import ambiguity, member_spread
 from cloudlstm.report.evidence_models import Evidence, FoldEvidence, Member, ModelPooled, SeedScores
@@ -39,11 +40,14 @@ def evidence(
         sectors: Ticker -> sector; None without a table of sectors.
     """
     test, horizon, least = scored.test, config.dataset.horizon_bars, config.evaluation.ic_min_tickers
-    model = "ensemble" if "ensemble" in test.models else "lstm"
+    model, names = combined(test), [str(number) for number in range(len(scored.fits))]
+    by_fold = {
+        each: fold_scores(test, each, scored.fold, names, horizon, least) for each in test.models if each != "naive"
+    }
     several_seeds, walk = len(test.members) > 1, config.evaluation.walk.mode != "off"
     seeds = tuple(_seed_scores(test, nesting, horizon, least)) if several_seeds else ()
     networks = np.array(list(test.members.values())) if several_seeds else np.zeros((0, len(test)))
-    signal = test.ticker, test.origin, test.actual, combined(test)
+    signal = test.ticker, test.origin, test.actual, test.models[model]
     regimes, regime_names = by_regime(test.origin, scored.volatility)
     grouped = by_sector(test.tickers, test.ticker, sectors) if sectors else None
     return Evidence(
@@ -53,8 +57,12 @@ def evidence(
         spread=member_spread([row.model_dump(exclude={"seed"}) for row in seeds]),
         ambiguity=ambiguity(test.actual, networks, test.origin) if several_seeds else None,
         mean_member=mean_member_test(test.actual, networks, test.origin, horizon) if several_seeds else None,
-        folds=tuple(_folds(scored, config, train)),
-        over_folds=tuple(_over_folds(scored, horizon, least)) if len(scored.fits) > 1 else (),
+        folds=tuple(_folds(scored, by_fold, train)),
+        over_folds=tuple(
+            ModelPooled(model=name, better=each.better, pooled=each.pooled) for name, each in by_fold.items()
+        )
+        if len(scored.fits) > 1
+        else (),
         members=tuple(_members(train)),
         coverage=intervals.coverage(
             scored.levels, scored.halves, test.actual, test.models["calibrated"], test.origin, horizon
@@ -77,17 +85,14 @@ def _seed_scores(test: Forecasts, nesting: Collection[str], horizon: int, least:
     return rows
 
 
-def _fold_codes(scored: Scored) -> tuple[list[str], list[str]]:
-    """The names of the folds, and the models that are compared with naive."""
-    names = [str(number) for number in range(len(scored.fits))]
-    return names, [model for model in scored.test.models if model != "naive"]
+def _folds(scored: Scored, scores: Mapping[str, FoldScores], train: Manifest | None) -> Sequence[FoldEvidence]:
+    """Every fold in the order of time.
 
-
-def _folds(scored: Scored, config: RunConfig, train: Manifest | None) -> Sequence[FoldEvidence]:
-    """Every fold in the order of time."""
-    names, models = _fold_codes(scored)
-    horizon, least = config.dataset.horizon_bars, config.evaluation.ic_min_tickers
-    rows = {model: by_group(scored.test, model, scored.fold, names, horizon, least) for model in models}
+    Args:
+        scored: The forecasts of all models.
+        scores: Model -> its scores by fold.
+        train: The manifest of the step "train".
+    """
     dates = list(facts_of(train).get("folds") or ())
     found = []
     for number, fit in enumerate(scored.fits):
@@ -100,19 +105,9 @@ def _folds(scored: Scored, config: RunConfig, train: Manifest | None) -> Sequenc
                 test=own.get("test"),
                 slope=fit.slope,
                 ridge_alpha=fit.baselines.ridge_alpha,
-                scores=tuple(row for model in models for row in rows[model] if row.group == names[number]),
+                scores=tuple(row for each in scores.values() for row in each.folds if row.group == str(number)),
             )
         )
-    return found
-
-
-def _over_folds(scored: Scored, horizon: int, least: int) -> Sequence[ModelPooled]:
-    """The test of every model over all folds."""
-    names, models = _fold_codes(scored)
-    found = []
-    for model in models:
-        scores = fold_scores(scored.test, model, scored.fold, names, horizon, least)
-        found.append(ModelPooled(model=model, better=scores.better, pooled=scores.pooled))
     return found
 
 

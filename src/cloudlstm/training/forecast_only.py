@@ -12,6 +12,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from cloudlstm.training.members import Member
 from cloudlstm.training.numpy_network import Network
 from cloudlstm.training.objects import INPUTS, history_file, losses_file, only, read_input_settings
 from cloudlstm.training.predict import predictions_file
-from cloudlstm.training.results import Result, Results
+from cloudlstm.training.results import NetworkFacts, Result, Results
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def run(step: StepRun, start: Manifest, sequences: Manifest) -> None:
     """
     began, config = time.time(), step.context.config
     transform = restore(read_input_settings(start, config))
-    splits = {split: _stage(sequences, split, config) for split in SPLITS}
+    splits = {split: SequenceSet.of_split(sequences, split, config) for split in SPLITS}
     members = [Member(seed, 0) for seed in config.train.all_seeds]
     step.report(0, 0, "windows", phase="forecasting")
     results = Results(step.data, members)
@@ -114,32 +115,23 @@ def _forecast(
     ]
     if member == results.record:
         objects.append(write("model.keras", read_object(only(start, _MODEL)), _MODEL, network.parameters))
-    facts = {
-        "seed": member.seed,
-        "fold": 0,
-        "epochs": 0,
-        "best_epoch": 0,
-        "steps": 0,
-        "windows": {split: len(windows) for split, windows in splits.items()},
-        "windows_seen": 0,
-        "parameters": network.parameters,
-        "train_loss": None,
-        "validation_loss": loss if len(splits["validation"]) else None,
-        "validation_loss_untrained": loss,
-        "training_seconds": 0.0,
-        "seconds": round(time.time() - began, 3),
-        "peak_memory_mib": None,
-    }
-    return Result(tuple(objects), facts)
-
-
-def _stage(sequences: Manifest, split: str, config: RunConfig) -> SequenceSet:
-    return SequenceSet.stage(
-        sequences.of_kind(split),
-        window_bars=config.dataset.window_bars,
-        horizon_bars=config.dataset.horizon_bars,
-        cache_dir=config.train.cache_dir,
+    facts = NetworkFacts(
+        seed=member.seed,
+        fold=0,
+        epochs=0,
+        best_epoch=0,
+        steps=0,
+        windows={split: len(windows) for split, windows in splits.items()},
+        windows_seen=0,
+        parameters=network.parameters,
+        train_loss=None,
+        validation_loss=loss if len(splits["validation"]) else None,
+        validation_loss_untrained=loss,
+        training_seconds=0.0,
+        seconds=round(time.time() - began, 3),
+        peak_memory_mib=None,
     )
+    return Result(tuple(objects), facts)
 
 
 def _record(config: RunConfig, loss: float) -> dict[str, Any]:
@@ -158,9 +150,9 @@ def _record(config: RunConfig, loss: float) -> dict[str, Any]:
 def _facts(config: RunConfig, found: Sequence[Result]) -> dict[str, Any]:
     """Facts for the manifest, as those of a training."""
     return {
-        **found[0].facts,
+        **asdict(found[0].facts),
         "windows_per_s": None,
-        "members": [dict(result.facts) for result in found],
+        "members": [asdict(result.facts) for result in found],
         "folds": [],
         "phases": [],
         "workers": 1,

@@ -23,7 +23,7 @@ from cloudlstm.training.loop import ReportProgress, Trainer
 from cloudlstm.training.members import Member, checkpoints_name
 from cloudlstm.training.phases import Phases
 from cloudlstm.training.predict import predictions_file
-from cloudlstm.training.results import Result, Results
+from cloudlstm.training.results import NetworkFacts, Result, Results
 from cloudlstm.workers import memory
 
 _LOG = logging.getLogger(__name__)
@@ -165,23 +165,23 @@ class MemberTraining:
             ]
         return tuple(written)
 
-    def _facts(self, state: State, seconds: float) -> dict[str, Any]:
+    def _facts(self, state: State, seconds: float) -> NetworkFacts:
         """Facts about this training for the manifest."""
         history, splits = state.history, self._fold.splits
         peak = memory.peak_bytes()
-        return {
-            "seed": self._member.seed,
-            "fold": self._member.fold,
-            "epochs": history[-1]["epoch"],
-            "best_epoch": state.best_epoch,
-            "steps": state.step,
-            "windows": {split: len(windows) for split, windows in splits.items()},
-            "windows_seen": self.windows_seen,
-            "parameters": self._functions.model.count_params(),
-            "train_loss": history[-1]["train_loss"],
-            "validation_loss": state.best_loss if len(splits["validation"]) else None,
-            "validation_loss_untrained": None if self._warm else history[0]["validation_loss"],
-            "training_seconds": state.seconds,
-            "seconds": round(seconds, 3),
-            "peak_memory_mib": None if peak is None else round(peak / 2**20),
-        }
+        return NetworkFacts(
+            seed=self._member.seed,
+            fold=self._member.fold,
+            epochs=history[-1]["epoch"],
+            best_epoch=state.best_epoch,
+            steps=state.step,
+            windows={split: len(windows) for split, windows in splits.items()},
+            windows_seen=self.windows_seen,
+            parameters=self._functions.model.count_params(),
+            train_loss=history[-1]["train_loss"],
+            validation_loss=state.best_loss if len(splits["validation"]) else None,
+            validation_loss_untrained=None if self._warm else history[0]["validation_loss"],
+            training_seconds=state.seconds,
+            seconds=round(seconds, 3),
+            peak_memory_mib=None if peak is None else round(peak / 2**20),
+        )

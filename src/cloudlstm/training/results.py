@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
@@ -29,16 +28,48 @@ _PREDICTIONS = "predictions"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """A finished network.
+class NetworkFacts:
+    """Facts about the training of one network, for the manifest of the step.
 
     Attributes:
-        objects: Its objects, as in the manifest of the step.
-        facts: Its facts, JSON-ready.
+        seed: Its seed.
+        fold: Its fold, from 0.
+        epochs: Epochs that it was trained.
+        best_epoch: The epoch whose weights were kept.
+        steps: Training steps.
+        windows: Its windows by split.
+        windows_seen: Training windows that it has seen.
+        parameters: Its weights.
+        train_loss: Of the last epoch; None without one.
+        validation_loss: Of the kept weights; None without validation windows.
+        validation_loss_untrained: Before the first step; None if it started from the fold before.
+        training_seconds: In training steps.
+        seconds: From its first weights to its written forecasts.
+        peak_memory_mib: Most resident memory of the process meanwhile; None if it is not known.
     """
 
+    seed: int
+    fold: int
+    epochs: int
+    best_epoch: int
+    steps: int
+    windows: Mapping[str, int]
+    windows_seen: int
+    parameters: int
+    train_loss: float | None
+    validation_loss: float | None
+    validation_loss_untrained: float | None
+    training_seconds: float
+    seconds: float
+    peak_memory_mib: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished network: its objects, as in the manifest of the step, and its facts."""
+
     objects: tuple[ManifestRow, ...]
-    facts: Mapping[str, Any]
+    facts: NetworkFacts
 
 
 class Results:

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -77,21 +78,12 @@ class _Training:
         self.phases = Phases("connect", began)
         self.phases.begin("cache")
         _phase(step, cluster.membership, "copying sequences to the cache")
-        self.splits = {split: self._stage(sequences, split) for split in SPLITS}
+        self.splits = {split: SequenceSet.of_split(sequences, split, self.config) for split in SPLITS}
         self.folds = folds.make(self.splits, self.config)
         self.members = members_of(self.config, self.folds)
         self.results = Results(step.data, self.members)
         cluster.barrier()  # later waits have short limits, and staging may take longer on one worker
         self.pids = cluster.sum(np.eye(len(cluster.membership.addresses))[cluster.membership.index] * os.getpid())
-
-    def _stage(self, sequences: Manifest, split: str) -> SequenceSet:
-        dataset = self.config.dataset
-        return SequenceSet.stage(
-            sequences.of_kind(split),
-            window_bars=dataset.window_bars,
-            horizon_bars=dataset.horizon_bars,
-            cache_dir=self.config.train.cache_dir,
-        )
 
     def train(self) -> None:
         """Trains every network that no earlier job has finished; the chief writes the objects of each."""
@@ -147,16 +139,16 @@ class _Training:
     def _facts(self, ended: float) -> dict[str, Any]:
         """Facts about the training for the manifest: those of the network that stands for the run, and of all."""
         record = self.found[self.members.index(self.results.record)].facts
-        all_seconds = sum(result.facts["training_seconds"] for result in self.found)
-        seen = sum(result.facts["windows_seen"] for result in self.found)
+        all_seconds = sum(result.facts.training_seconds for result in self.found)
+        seen = sum(result.facts.windows_seen for result in self.found)
         addresses = self.cluster.membership.addresses
         return {
-            **record,
+            **asdict(record),
             "windows": {split: len(windows) for split, windows in self.splits.items()},
             "training_seconds": all_seconds,
             "windows_seen": seen,
             "windows_per_s": seen / all_seconds if all_seconds else None,
-            "members": [dict(result.facts) for result in self.found],
+            "members": [asdict(result.facts) for result in self.found],
             "folds": [] if self.config.evaluation.walk.mode == "off" else [folds.dates_of(fold) for fold in self.folds],
             "phases": self.phases.rows(ended),
             "workers": len(addresses),
