@@ -13,8 +13,15 @@ from cloudlstm.config import SparkConfig
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.targets.local.java import find_java
 from pipeline.cli_runner import write_config
-from reliability.killed_runs import prepare_here
+from reliability.killed_runs import end_started, prepare_here
 from reliability.switchable_faults import SwitchableFaultProxy, switchable_fault_proxy
+
+
+@pytest.fixture(autouse=True)
+def ended_processes() -> Iterator[None]:
+    """Ends the processes that a failed test did not wait for; they would disturb the tests after it."""
+    yield
+    end_started()
 
 
 @pytest.fixture(scope="session")

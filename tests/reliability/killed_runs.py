@@ -26,14 +26,28 @@ STEPS = ("ingest", "clean", "features", "sequences")
 PREPARE_ONLY = Path(__file__).with_name("prepare_only.py")
 ONE_CORE = "spark.master=local[1]"
 """One core, for submits that need no second Python worker; each worker costs as much time as a step."""
+_started: list[subprocess.Popen[str]] = []
 
 
 def start(*words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    """Starts a process in its own session, with its output captured."""
-    return subprocess.Popen(
+    """Starts a process in its own session, with its output captured; `end_started` ends what a failed test leaves."""
+    process = subprocess.Popen(
         [sys.executable, *words], env=os.environ | (env or {}), text=True, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    _started.append(process)
+    return process
+
+
+def end_started() -> None:
+    """Kills the sessions of started processes that still run, and closes their pipes."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        with process:
+            pass
 
 
 def wait_for_exit(process: subprocess.Popen[str]) -> tuple[int, str]:
