@@ -175,6 +175,15 @@ def test_tickers_that_move_together_have_higher_limits():
     assert limits[1].psi_limit > 2 * limits[0].psi_limit
 
 
+def test_features_with_memory_have_higher_limits():
+    limits = [
+        make_reference("abcd", *rows(panel(np.random.default_rng(4), DATES, memory=memory)), draws=100).features[0]
+        for memory in (0.0, 0.8)
+    ]
+    assert limits[1].psi_limit > 2.5 * limits[0].psi_limit
+    assert limits[1].ks_limit > 1.6 * limits[0].ks_limit
+
+
 # --- the rest --------------------------------------------------------------------------------------------------------
 
 

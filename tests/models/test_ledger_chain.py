@@ -125,6 +125,7 @@ def test_reordered_and_doubled_records_are_found():
     records = chain(5)
     assert problems([records[0], records[2], records[1], *records[3:]]) == [("reordered", 1)]
     assert problems([*records, records[2]]) == [("reordered", 2)]
+    assert problems([*records, records[4]]) == [("reordered", 4)]
     swapped = [*records]
     swapped[1], swapped[2] = replace(records[2], number=1), replace(records[1], number=2)
     found = verify(swapped, stored(swapped))
