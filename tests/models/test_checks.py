@@ -107,8 +107,8 @@ def test_without_forecasts_the_day_is_refused():
 def test_only_five_tickers_are_named():
     (found,) = failed({"age_sessions": ages(*[4] * 50)})
     assert len(found.tickers) == 5
-    assert "50 of 100" in found.evidence
-    assert "oldest has 4" in found.evidence
+    assert "50 of 100" in found.text
+    assert "oldest has 4" in found.text
 
 
 def test_arrays_of_other_lengths_are_refused():
@@ -119,4 +119,4 @@ def test_arrays_of_other_lengths_are_refused():
 
 
 def test_a_passed_check_is_no_failure():
-    assert failures([Check("a", passed=True, value=1.0, limit=1.0, evidence="all is there")]) == []
+    assert failures([Check("a", passed=True, value=1.0, limit=1.0, text="all is there")]) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cloudlstm.errors import DataError
 from cloudlstm.models import betting, gate, power
-from cloudlstm.models.betting import Process, evidence_paths
+from cloudlstm.models.betting import Process, e_value_paths
 from cloudlstm.models.gate import Gate, advance, advance_all, decide
 from cloudlstm.runs import documents
 
@@ -28,9 +28,9 @@ def first_day(reached):
 def decided(differences, bound, challengers=1):
     """Share of series that are promoted on skill, and share retired as worse before, with a look every session."""
     x = np.clip(differences / bound, -1.0, 1.0)
-    better, worse = (np.maximum.accumulate(evidence_paths(side), axis=1) for side in (x, -x))
+    better, worse = (np.maximum.accumulate(e_value_paths(side), axis=1) for side in (x, -x))
     promoted = first_day(gate.shows_better(better, differences.cumsum(axis=1), challengers))
-    retired = first_day(worse >= gate.EVIDENCE)
+    retired = first_day(worse >= gate.NEEDED_E_VALUE)
     days = differences.shape[1]
     return float(((promoted < days) & (promoted < retired)).mean()), float(
         ((retired < days) & (retired <= promoted)).mean()
@@ -40,35 +40,35 @@ def decided(differences, bound, challengers=1):
 # --- one process by hand ---------------------------------------------------------------------------------------------
 
 
-def test_evidence_by_hand():
+def test_e_values_by_hand():
     # Prior: total 60 x 0.2 / 3 = 4, squares 60 / 9 = 20 / 3. First bet 4 / (20 / 3) = 0.6: 1 + 0.6 x 0.5 = 1.3.
-    # Second bet 4.5 / (20 / 3 + 0.25) = 4.5 / 6.91667 = 0.650602; evidence 1.3 x (1 - 0.650602) = 0.454217.
+    # Second bet 4.5 / (20 / 3 + 0.25) = 4.5 / 6.91667 = 0.650602; e-value 1.3 x (1 - 0.650602) = 0.454217.
     # Third bet 3.5 / (20 / 3 + 1.25) = 0.442105; nothing won or lost at x = 0.
     process = Process().advanced(0.5)
     assert process == Process(0.5, 0.25, pytest.approx(1.3), pytest.approx(1.3))
     process = process.advanced(-1.0)
     assert process == Process(-0.5, 1.25, pytest.approx(0.45421687), pytest.approx(1.3))
-    assert process.advanced(0.0).evidence == process.evidence
+    assert process.advanced(0.0).e_value == process.e_value
 
 
 def test_a_bet_is_never_negative_nor_above_nine_tenths():
-    losing = Process(total=-10.0, squares=10.0, evidence=0.5, highest=1.0)
-    assert losing.advanced(-1.0).evidence == losing.advanced(1.0).evidence == 0.5
-    winning = Process(total=50.0, squares=30.0, evidence=2.0, highest=2.0)
-    assert winning.advanced(-1.0).evidence == pytest.approx(0.2)
-    assert winning.advanced(1.0).evidence == pytest.approx(3.8)
+    losing = Process(total=-10.0, squares=10.0, e_value=0.5, highest=1.0)
+    assert losing.advanced(-1.0).e_value == losing.advanced(1.0).e_value == 0.5
+    winning = Process(total=50.0, squares=30.0, e_value=2.0, highest=2.0)
+    assert winning.advanced(-1.0).e_value == pytest.approx(0.2)
+    assert winning.advanced(1.0).e_value == pytest.approx(3.8)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.floats(-1e3, 1e3), st.floats(0, 1e3), st.floats(-1, 1), st.floats(0, 1))
-def test_a_fair_day_does_not_raise_the_expected_evidence(total, squares, x, weight):
+def test_a_fair_day_does_not_raise_the_expected_e_value(total, squares, x, weight):
     """For any two-point law of mean zero, whatever happened before: the supermartingale property."""
     other = -x * weight
     if x == other:
         return
     chance = -other / (x - other)  # of x, so that the mean is zero
     before = Process(total, squares, 1.0, 1.0)
-    expected = chance * before.advanced(x).evidence + (1 - chance) * before.advanced(other).evidence
+    expected = chance * before.advanced(x).e_value + (1 - chance) * before.advanced(other).e_value
     assert expected <= 1.0 + 1e-9
 
 
@@ -78,21 +78,21 @@ def test_a_number_out_of_range_is_refused(x):
         Process().advanced(x)
 
 
-def test_evidence_stays_finite():
+def test_an_e_value_stays_finite():
     process = Process()
     for _ in range(2000):
         process = process.advanced(1.0)
-    assert process.evidence == betting.MOST_EVIDENCE
+    assert process.e_value == betting.MOST_E_VALUE
 
 
 def test_simulated_paths_are_the_states_to_the_bit():
     x = np.random.default_rng(3).uniform(-1, 1, (5, 300))
-    paths = evidence_paths(x)
+    paths = e_value_paths(x)
     for series, path in zip(x.tolist(), paths.tolist(), strict=True):
         process, found = Process(), []
         for each in series:
             process = process.advanced(each)
-            found.append(process.evidence)
+            found.append(process.e_value)
         assert found == path
 
 
@@ -110,7 +110,7 @@ def test_any_cut_into_batches_with_json_between_gives_the_same_bits(differences,
         rest = rest[number:]
         state = documents.built(Gate, json.loads(json.dumps(asdict(state), allow_nan=False)), "gate")
     assert state == whole
-    assert state.better.evidence.hex() == whole.better.evidence.hex()
+    assert state.better.e_value.hex() == whole.better.e_value.hex()
 
 
 def test_the_state_counts_by_hand():
@@ -125,7 +125,7 @@ def test_a_gate_closes_after_252_sessions():
     assert advance_all(closed, [1.0] * 50) == closed
 
 
-def test_swapping_the_models_swaps_the_evidence():
+def test_swapping_the_models_swaps_the_e_values():
     differences = np.random.default_rng(4).normal(0.1, 1, 100)
     ours, theirs = advance_all(Gate(3.0), differences), advance_all(Gate(3.0), -differences)
     assert (ours.better, ours.worse) == (theirs.worse, theirs.better)
@@ -172,28 +172,28 @@ def test_a_difference_that_is_not_finite_is_refused(difference):
 
 
 def state_of(better=1.0, worse=1.0, sessions=100, total=1.0, challengers=1):
-    sides = {name: Process(highest=number, evidence=number) for name, number in (("better", better), ("worse", worse))}
+    sides = {name: Process(highest=number, e_value=number) for name, number in (("better", better), ("worse", worse))}
     return Gate(3.0, challengers, sessions, 0, total, **sides)
 
 
 @pytest.mark.parametrize(
     ("state", "failed", "refresh", "action", "basis"),
     [
-        (state_of(), (), None, "wait", "evidence"),
+        (state_of(), (), None, "wait", "undecided"),
         (state_of(better=20.0), (), None, "promote", "skill"),
-        (state_of(better=19.99), (), None, "wait", "evidence"),
-        (state_of(better=20.0, challengers=3), (), None, "wait", "evidence"),
+        (state_of(better=19.99), (), None, "wait", "undecided"),
+        (state_of(better=20.0, challengers=3), (), None, "wait", "undecided"),
         (state_of(better=60.0, challengers=3), (), None, "promote", "skill"),
-        (state_of(better=20.0, total=0.0), (), None, "wait", "evidence"),
+        (state_of(better=20.0, total=0.0), (), None, "wait", "undecided"),
         (state_of(better=20.0), ("NaN",), None, "wait", "checks"),
         (state_of(better=20.0, sessions=252), ("NaN",), None, "wait", "checks"),
         (state_of(worse=20.0), (), None, "retire", "worse"),
         (state_of(worse=20.0, better=30.0), (), 21, "retire", "worse"),
         (state_of(worse=20.0, challengers=3), ("NaN",), None, "retire", "worse"),
-        (state_of(sessions=251), (), None, "wait", "evidence"),
+        (state_of(sessions=251), (), None, "wait", "undecided"),
         (state_of(sessions=252), (), None, "retire", "expired"),
         (state_of(sessions=252), ("NaN",), None, "retire", "expired"),
-        (state_of(sessions=20), (), 21, "wait", "evidence"),
+        (state_of(sessions=20), (), 21, "wait", "undecided"),
         (state_of(sessions=21), (), 21, "promote", "refresh"),
         (state_of(sessions=21, worse=19.9), (), 21, "promote", "refresh"),
         (state_of(sessions=21, better=25.0), (), 21, "promote", "skill"),
@@ -275,7 +275,7 @@ def test_the_best_of_twelve_challengers_is_promoted_in_at_most_5_percent_of_year
     differences = (champion + rng.normal(size=(500, 12, 252))).reshape(-1, 252)
     bound = 3 * math.sqrt(2)
     x = np.clip(differences / bound, -1, 1)
-    highest = evidence_paths(x).max(axis=1).reshape(500, 12)
+    highest = e_value_paths(x).max(axis=1).reshape(500, 12)
     assert (highest.max(axis=1) >= 240.0).mean() <= 0.05
     assert (highest.max(axis=1) >= 20.0).mean() > 0.08  # what the correction is for
 
@@ -308,7 +308,7 @@ def test_a_lottery_is_not_promoted_once_its_loss_was_seen():
     """It wins 0.1 on most days and loses 100 on a few: better when clipped at 0.3, worse on average."""
     rare = np.where(np.random.default_rng(16).random((500, 252)) < 0.02, -100.0, 0.1)
     x = np.clip(rare / 0.3, -1, 1)
-    assert (evidence_paths(x).max(axis=1) >= 20).mean() > 0.9
+    assert (e_value_paths(x).max(axis=1) >= 20).mean() > 0.9
     promoted, _ = decided(rare, 0.3)
     seen = (rare[:, :10] < 0).any(axis=1)
     assert decided(rare[seen], 0.3)[0] == 0.0
@@ -318,7 +318,7 @@ def test_a_lottery_is_not_promoted_once_its_loss_was_seen():
 @pytest.mark.parametrize(("sessions", "challengers"), [(252, 1), (252, 10), (63, 1), (21, 3)])
 def test_the_table_of_detectable_effects_is_what_the_simulation_gives(sessions, challengers):
     noise = np.random.default_rng(99).normal(size=(2000, sessions))
-    found = power.simulated_effect(noise, gate.EVIDENCE * challengers)
+    found = power.simulated_effect(noise, gate.NEEDED_E_VALUE * challengers)
     assert power.detectable_effect(sessions, challengers) == pytest.approx(found, abs=0.015 + 0.2 / sessions)
 
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from cloudlstm.models import betting, gate, watch
-from cloudlstm.models.betting import Process, evidence_paths
+from cloudlstm.models.betting import Process, e_value_paths
 from cloudlstm.models.watch import Watch, advance, advance_all
 from cloudlstm.runs import documents
 
 
 def highest_in(x):
-    """Largest evidence of any process of a watch for many series (series,), by restarts of simulated paths."""
+    """Largest e-value of any process of a watch for many series (series,), by restarts of simulated paths."""
     days = x.shape[1]
     starts = range(0, days, watch.RESTART_SESSIONS)
-    paths = [evidence_paths(x[:, start : start + watch.LIFE_SESSIONS]).max(axis=1) for start in starts]
+    paths = [e_value_paths(x[:, start : start + watch.LIFE_SESSIONS]).max(axis=1) for start in starts]
     return np.maximum(1.0, np.max(paths, axis=0))
 
 
@@ -68,7 +68,7 @@ def test_an_alarm_stays():
 def test_a_champion_that_is_not_worse_raises_an_alarm_in_at_most_5_percent_of_years(shocks):
     rng = np.random.default_rng(3)
     noise = rng.normal(size=(1500, 756)) if shocks == "normal" else rng.standard_t(3, (1500, 756))
-    alarms = highest_in(np.clip(noise / betting.BOUND_SD, -1, 1)) >= watch.ALARM_EVIDENCE
+    alarms = highest_in(np.clip(noise / betting.BOUND_SD, -1, 1)) >= watch.ALARM_E_VALUE
     assert 0.0 < alarms.mean() <= 3 * 0.05
 
 
@@ -78,10 +78,10 @@ def test_a_planted_decay_is_found_and_one_process_alone_would_not_find_it():
     differences = rng.normal(-0.2, 1, (300, 504 + 126))
     differences[:, 504:] += 0.6
     x = np.clip(differences / betting.BOUND_SD, -1, 1)
-    found = highest_in(x) >= watch.ALARM_EVIDENCE
+    found = highest_in(x) >= watch.ALARM_E_VALUE
     assert found.mean() >= 0.9
-    assert (highest_in(x[:, :504]) >= watch.ALARM_EVIDENCE).mean() <= 0.01
-    alone = evidence_paths(x).max(axis=1) >= gate.EVIDENCE
+    assert (highest_in(x[:, :504]) >= watch.ALARM_E_VALUE).mean() <= 0.01
+    alone = e_value_paths(x).max(axis=1) >= gate.NEEDED_E_VALUE
     assert alone.mean() < 0.2
 
 

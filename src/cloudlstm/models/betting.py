@@ -1,10 +1,10 @@
 """A one-sided e-process: evidence that the mean of daily numbers is above zero, valid however often it is looked at.
 
-Evidence is the wealth of a gambler who starts with 1 and bets a share of it, every day, that the day's number x will
-be above zero: wealth x (1 + bet x x). The bet is fixed before x is known. If the expected x of every day, given all
-days before, is zero or below, wealth is a supermartingale of start 1. So it ever reaches 1 / alpha with probability
-alpha at most (Ville's inequality): at most 5 % of all series reach 20, with a look every day. Nothing is assumed of
-the distribution, of its variance or of how that changes; only the bound |x| <= 1.
+The e-value is the wealth of a gambler who starts with 1 and bets a share of it, every day, that the day's number x
+will be above zero: wealth x (1 + bet x x). The bet is fixed before x is known. If the expected x of every day, given
+all days before, is zero or below, wealth is a supermartingale of start 1. So it ever reaches 1 / alpha with
+probability alpha at most (Ville's inequality): at most 5 % of all series reach 20, with a look every day. Nothing is
+assumed of the distribution, of its variance or of how that changes; only the bound |x| <= 1.
 
 - The bet is aGRAPA (Waudby-Smith and Ramdas 2024): mean / mean square of the days before, the maximum of the expected
   log-wealth up to second order, cut off at 0 and MOST_BET. One day costs at most nine tenths of the wealth.
@@ -33,7 +33,7 @@ BOUND_SD = 3.0
 """Numbers are divided by a bound of so many standard deviations and clipped at -1 and 1."""
 MOST_BET = 0.9
 """Largest share of the wealth that is bet."""
-MOST_EVIDENCE = 1e12
+MOST_E_VALUE = 1e12
 """Wealth above it is given away, so that a state never holds infinity."""
 PRIOR_DAYS = 60.0
 PRIOR_EFFECT = 0.2
@@ -44,17 +44,17 @@ PRIOR_SQUARES = PRIOR_DAYS / BOUND_SD**2
 Number = TypeVar("Number", float, FloatArray)
 
 
-def grown(evidence: Number, total: Number, squares: Number, x: Number) -> Number:
-    """Evidence after one more day; elementwise for arrays.
+def grown(e_value: Number, total: Number, squares: Number, x: Number) -> Number:
+    """E-value after one more day; elementwise for arrays.
 
     Args:
-        evidence: Evidence before the day.
+        e_value: E-value before the day.
         total: Sum of the numbers before the day.
         squares: Sum of their squares.
         x: The day's number, from -1 to 1.
     """
     bet = np.minimum(np.maximum((PRIOR_TOTAL + total) / (PRIOR_SQUARES + squares), 0.0), MOST_BET)
-    after: Number = np.minimum(evidence * (1.0 + bet * x), MOST_EVIDENCE)
+    after: Number = np.minimum(e_value * (1.0 + bet * x), MOST_E_VALUE)
     return after
 
 
@@ -65,13 +65,13 @@ class Process:
     Attributes:
         total: Sum of the numbers so far.
         squares: Sum of their squares.
-        evidence: Wealth now.
+        e_value: Wealth now.
         highest: Largest wealth on any day so far. Ville's inequality holds for it.
     """
 
     total: float = 0.0
     squares: float = 0.0
-    evidence: float = 1.0
+    e_value: float = 1.0
     highest: float = 1.0
 
     def advanced(self, x: float) -> Process:
@@ -82,23 +82,23 @@ class Process:
         """
         if not -1.0 <= x <= 1.0:
             raise ValueError(f"{x} is not from -1 to 1")
-        evidence = float(grown(self.evidence, self.total, self.squares, x))
-        return Process(self.total + x, self.squares + x * x, evidence, max(self.highest, evidence))
+        e_value = float(grown(self.e_value, self.total, self.squares, x))
+        return Process(self.total + x, self.squares + x * x, e_value, max(self.highest, e_value))
 
 
-def evidence_paths(x: FloatArray) -> FloatArray:
-    """Evidence of many series after each day, for simulations: to the bit what `Process` computes (series, days).
+def e_value_paths(x: FloatArray) -> FloatArray:
+    """E-values of many series after each day, for simulations: to the bit what `Process` computes (series, days).
 
     Args:
         x: Numbers from -1 to 1 (series, days).
     """
     paths = np.empty(x.shape)
-    total, squares, evidence = np.zeros(len(x)), np.zeros(len(x)), np.ones(len(x))
+    total, squares, e_value = np.zeros(len(x)), np.zeros(len(x)), np.ones(len(x))
     for day in range(x.shape[1]):
         today = x[:, day]
-        evidence = grown(evidence, total, squares, today)
+        e_value = grown(e_value, total, squares, today)
         total, squares = total + today, squares + today * today
-        paths[:, day] = evidence
+        paths[:, day] = e_value
     return paths
 
 

@@ -77,7 +77,7 @@ class Check:
         passed: Whether it passed.
         value: What was measured.
         limit: What was allowed.
-        evidence: A sentence with the numbers.
+        text: A sentence with the numbers.
         tickers: Up to five tickers that show it.
     """
 
@@ -85,7 +85,7 @@ class Check:
     passed: bool
     value: float
     limit: float
-    evidence: str
+    text: str
     tickers: tuple[str, ...] = field(default=())
 
 
@@ -183,7 +183,7 @@ def hard_checks(facts: DayFacts, limits: Limits | None = None) -> list[Check]:
 def failures(checks: Sequence[Check]) -> list[str]:
     """Sentences of the checks that failed, for `gate.decide`."""
     return [
-        f"check {check.name}: {check.evidence}" + (f", such as {', '.join(check.tickers)}" if check.tickers else "")
+        f"check {check.name}: {check.text}" + (f", such as {', '.join(check.tickers)}" if check.tickers else "")
         for check in checks
         if not check.passed
     ]

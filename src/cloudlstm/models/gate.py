@@ -2,17 +2,17 @@
 
 Each session gives one number: loss of the champion minus loss of the challenger, the mean over the tickers that both
 forecast. Above zero the challenger was better. Two e-processes (betting.py) read it, clipped at the gate's bound: one
-collects evidence that the challenger is better, the other that it is worse.
+has an e-value that grows while the challenger is better, that of the other while it is worse.
 
-- **Promotion on skill:** evidence of 20 x (number of challengers), and a sum of unclipped differences above zero. If
+- **Promotion on skill:** an e-value of 20 x (number of challengers), and a sum of unclipped differences above zero. If
   no challenger is better, at most 5 % of years promote one, at whatever day somebody looks. Simulated: 3 %, also with
   heavy tails, changing volatility and shocks that all tickers share. An advantage of 0.2 standard deviations a day is
   promoted within 252 sessions in 78 % of cases by a gate for one challenger, in 64 % by one for three.
 - **Number of challengers** is how many may start within 252 sessions, and is fixed before the first starts. To count
   those that compete at the moment would be too few: retired ones had their chance as well. The factor is Bonferroni's,
-  since one definite challenger is promoted. The mean of all evidence is itself evidence (e-values may be averaged,
-  however they depend on each other), but only that some challenger is better, not which.
-- **Retirement:** evidence of 20 that it is worse, or 252 sessions without promotion. An average disadvantage alone
+  since one definite challenger is promoted. The mean of all e-values is itself an e-value, however they depend on each
+  other, but it shows only that some challenger is better, not which.
+- **Retirement:** an e-value of 20 that it is worse, or 252 sessions without promotion. An average disadvantage alone
   does not retire it.
 - **Refresh:** if the policy allows it, a retrained model is promoted after a number of sessions if it was not shown to
   be worse and the checks pass. This is no evidence of skill, and the decision says so.
@@ -42,8 +42,8 @@ from cloudlstm.models.power import CHANCE, detectable_effect
 
 MOST_SESSIONS = 252
 """A gate closes after so many sessions."""
-EVIDENCE = 20.0
-"""Evidence that an error rate of 5 % asks for."""
+NEEDED_E_VALUE = 20.0
+"""E-value that an error rate of 5 % asks for."""
 FEWEST_FOR_BOUND = 20
 
 
@@ -97,8 +97,8 @@ class Gate:
         sessions: Sessions so far.
         at_bound: Sessions whose difference was clipped.
         total: Sum of the unclipped differences.
-        better: Evidence that the challenger is better.
-        worse: Evidence that it is worse.
+        better: E-process for the claim that the challenger is better.
+        worse: E-process for the claim that it is worse.
     """
 
     bound: float
@@ -148,11 +148,11 @@ def shows_better(highest: Any, total: Any, challengers: int) -> npt.NDArray[np.b
     """Whether a challenger is shown to be better; elementwise, for the gate and for simulations.
 
     Args:
-        highest: Largest evidence so far that it is better.
+        highest: Largest e-value so far that it is better.
         total: Sum of the unclipped differences.
         challengers: How many challengers may start within 252 sessions.
     """
-    shown: npt.NDArray[np.bool_] = (np.asarray(highest) >= EVIDENCE * challengers) & (np.asarray(total) > 0.0)
+    shown: npt.NDArray[np.bool_] = (np.asarray(highest) >= NEEDED_E_VALUE * challengers) & (np.asarray(total) > 0.0)
     return shown
 
 
@@ -162,7 +162,7 @@ class Decision:
 
     Attributes:
         action: "promote", "retire" (the challenger ends) or "wait".
-        basis: Why: "skill" and "refresh" promote, "worse" and "expired" retire, "checks" and "evidence" wait.
+        basis: Why: "skill" and "refresh" promote, "worse" and "expired" retire, "checks" and "undecided" wait.
         reasons: Sentences for people.
         detectable_sd: Refusals only: the advantage that this gate promotes on skill within 252 sessions with a
             probability of 65 %, in standard deviations of the daily difference.
@@ -170,7 +170,7 @@ class Decision:
     """
 
     action: Literal["promote", "retire", "wait"]
-    basis: Literal["skill", "refresh", "worse", "expired", "checks", "evidence"]
+    basis: Literal["skill", "refresh", "worse", "expired", "checks", "undecided"]
     reasons: tuple[str, ...]
     detectable_sd: float | None = None
     detectable_loss: float | None = None
@@ -193,26 +193,31 @@ def decide(gate: Gate, failed: Sequence[str] = (), *, refresh_sessions: int | No
         refresh_sessions: Policy "refresh": promote after so many sessions if not shown to be worse; None: only
             on skill.
     """
-    needed = EVIDENCE * gate.challengers
-    if gate.worse.highest >= EVIDENCE:
-        return _refusal(gate, "retire", "worse", [f"it is worse: evidence {gate.worse.highest:.3g} of {EVIDENCE:g}"])
+    needed = NEEDED_E_VALUE * gate.challengers
+    if gate.worse.highest >= NEEDED_E_VALUE:
+        return _refusal(
+            gate, "retire", "worse", [f"it is worse: e-value {gate.worse.highest:.3g} of {NEEDED_E_VALUE:g}"]
+        )
     skilled = bool(shows_better(gate.better.highest, gate.total, gate.challengers))
     refreshed = refresh_sessions is not None and gate.sessions >= refresh_sessions
     ended = gate.sessions >= MOST_SESSIONS
     if failed and (skilled or refreshed or not ended):
         return _refusal(gate, "wait", "checks", failed)
     if skilled:
-        return Decision("promote", "skill", (f"it is better: evidence {gate.better.highest:.3g} of {needed:g}",))
+        return Decision("promote", "skill", (f"it is better: e-value {gate.better.highest:.3g} of {needed:g}",))
     if refreshed:
         return Decision("promote", "refresh", (_refresh_text(gate),))
-    found = f"evidence that it is better is {gate.better.evidence:.3g} of {needed:g} after {gate.sessions} sessions"
+    found = f"the e-value that it is better is {gate.better.e_value:.3g} of {needed:g} after {gate.sessions} sessions"
     if gate.better.highest >= needed:
-        found = f"evidence reached {gate.better.highest:.3g}, but with its largest losses it is not better on average"
-    return _refusal(gate, "retire" if ended else "wait", "expired" if ended else "evidence", [found])
+        found = (
+            f"the e-value reached {gate.better.highest:.3g}, but with its largest losses it is not better on average"
+        )
+    return _refusal(gate, "retire" if ended else "wait", "expired" if ended else "undecided", [found])
 
 
 def _refresh_text(gate: Gate) -> str:
-    text = f"a refresh, not shown to be better: evidence that it is worse is {gate.worse.highest:.3g} of {EVIDENCE:g}"
+    found = f"{gate.worse.highest:.3g} of {NEEDED_E_VALUE:g}"
+    text = f"a refresh, not shown to be better: the e-value that it is worse is {found}"
     worse = detectable_effect(gate.sessions, 1)
     if worse is None:
         return f"{text}; {gate.sessions} sessions are too few to notice a worse model"
@@ -220,7 +225,7 @@ def _refresh_text(gate: Gate) -> str:
 
 
 def _refusal(
-    gate: Gate, action: Literal["retire", "wait"], basis: Literal["worse", "expired", "checks", "evidence"],
+    gate: Gate, action: Literal["retire", "wait"], basis: Literal["worse", "expired", "checks", "undecided"],
     reasons: Sequence[str],
 ) -> Decision:  # fmt: skip
     """A decision against promotion, with what the gate could have found."""

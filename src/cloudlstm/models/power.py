@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from cloudlstm.evaluation.significance import FloatArray
-from cloudlstm.models.betting import BOUND_SD, evidence_paths
+from cloudlstm.models.betting import BOUND_SD, e_value_paths
 
 CHANCE = 0.65
 """Probability with which the detectable effect is found."""
@@ -34,7 +34,7 @@ def detectable_effect(sessions: int, challengers: int) -> float | None:
 
     Args:
         sessions: Sessions of the gate.
-        challengers: The gate's number of challengers; 1 also for evidence that a challenger is worse.
+        challengers: The gate's number of challengers; 1 also for the e-value that a challenger is worse.
 
     Returns:
         None for fewer than 21 sessions or more than 50 challengers.
@@ -44,17 +44,17 @@ def detectable_effect(sessions: int, challengers: int) -> float | None:
     return _EFFECTS[rows[-1]][columns[0]] if rows and columns else None
 
 
-def simulated_effect(noise: FloatArray, evidence: float) -> float:
-    """Returns the effect with which `CHANCE` of the series reach `evidence`, by bisection, to 0.001 sd.
+def simulated_effect(noise: FloatArray, e_value: float) -> float:
+    """Returns the effect with which `CHANCE` of the series reach `e_value`, by bisection, to 0.001 sd.
 
     Args:
         noise: Standard normal numbers (series, sessions).
-        evidence: Evidence that is needed.
+        e_value: E-value that is needed.
     """
     low, high = 0.0, 3.0
     while high - low > 0.001:
         middle = (low + high) / 2.0
         x = np.clip((noise + middle) / BOUND_SD, -1.0, 1.0)
-        found = float((evidence_paths(x).max(axis=1) >= evidence).mean())
+        found = float((e_value_paths(x).max(axis=1) >= e_value).mean())
         low, high = (low, middle) if found >= CHANCE else (middle, high)
     return (low + high) / 2.0

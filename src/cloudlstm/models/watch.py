@@ -7,8 +7,8 @@ Each session gives one number: loss of the watched model minus loss of the refer
   markets move more than before; the difference to naive is not.
 
 One e-process (betting.py) that has seen good years needs long to notice a decay: it has lost its wealth, and its mean
-is far below zero. So a new one starts every 63 sessions and lives for 252. Four start in a year, and each needs
-evidence of 80 = 4 x 20. Hence at most 5 % of years raise an alarm, in the mean over years, if the expected difference
+is far below zero. So a new one starts every 63 sessions and lives for 252. Four start in a year, and each needs an
+e-value of 80 = 4 x 20. Hence at most 5 % of years raise an alarm, in the mean over years, if the expected difference
 of each session, given the past, is zero or below (simulated: 2 %).
 
 How soon, in simulations: a champion that was better by 0.2 standard deviations a day for two years and is then worse
@@ -29,8 +29,8 @@ RESTART_SESSIONS = 63
 LIFE_SESSIONS = 252
 """And lives for so many."""
 _ALIVE = LIFE_SESSIONS // RESTART_SESSIONS
-ALARM_EVIDENCE = 20.0 * _ALIVE
-"""Evidence at which a watch raises an alarm."""
+ALARM_E_VALUE = 20.0 * _ALIVE
+"""E-value at which a watch raises an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Watch:
         bound: Differences are clipped at plus and minus this, in units of the loss (`gate.bound`).
         sessions: Sessions so far.
         processes: The processes that live, oldest first.
-        highest: Largest evidence of any process on any day. An alarm stays until a new watch begins.
+        highest: Largest e-value of any process on any day. An alarm stays until a new watch begins.
     """
 
     bound: float
@@ -56,7 +56,7 @@ class Watch:
     @property
     def alarm(self) -> bool:
         """Whether the watched model is shown to be worse than the reference."""
-        return self.highest >= ALARM_EVIDENCE
+        return self.highest >= ALARM_E_VALUE
 
 
 def advance(watch: Watch, difference: float) -> Watch:
@@ -74,7 +74,7 @@ def advance(watch: Watch, difference: float) -> Watch:
     if watch.sessions % RESTART_SESSIONS == 0:
         alive = (*alive, Process())[-_ALIVE:]
     alive = tuple(process.advanced(x) for process in alive)
-    highest = max(watch.highest, *(process.evidence for process in alive))
+    highest = max(watch.highest, *(process.e_value for process in alive))
     return Watch(watch.bound, watch.sessions + 1, alive, highest)
 
 
