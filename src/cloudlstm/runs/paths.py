@@ -2,6 +2,8 @@
 
 <root>/index/<run id>                        marks that the run exists, with the time of its last submit
 <root>/benchmarks/                           see `benchmark/paths.py`
+<root>/models/                               see `models/paths.py`
+<root>/bars/                                 see `market/store`
 <root>/<run id>/
     config.json                              the resolved configuration of the first submit (create-only)
     attempts/0001.json                       one submit of the run (create-only), then .heartbeat.json
@@ -34,7 +36,14 @@ from cloudlstm.errors import UsageError
 RUN_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _INDEX = "index"
 _BENCHMARKS = "benchmarks"
-_RESERVED = {_INDEX: "the list of runs", _BENCHMARKS: "the folder of benchmarks"}
+_MODELS = "models"
+_BARS = "bars"
+_RESERVED = {
+    _INDEX: "the list of runs",
+    _BENCHMARKS: "the folder of benchmarks",
+    _MODELS: "the folder of models",
+    _BARS: "the folder of bars",
+}
 """Names in a root that are no runs."""
 
 _ATTEMPT = re.compile(r"attempts/(?P<number>\d{4,})(?P<kind>(\.[\w-]+)*)\.json")
@@ -73,6 +82,16 @@ def _launched(attempt: int, launcher: int) -> str:
 def benchmarks(root: str) -> str:
     """The folder of all benchmarks below `root`."""
     return join(root, _BENCHMARKS)
+
+
+def models(root: str) -> str:
+    """The folder of all models below `root`."""
+    return join(root, _MODELS)
+
+
+def bars(root: str) -> str:
+    """The folder of all stores of bars below `root`."""
+    return join(root, _BARS)
 
 
 def index(root: str, run_id: str = "") -> str:
