@@ -6,7 +6,9 @@ from cloudlstm import __version__
 from cloudlstm.cli import terminal
 from cloudlstm.cli.audit import audit
 from cloudlstm.cli.benchmark import benchmark
+from cloudlstm.cli.daily import daily
 from cloudlstm.cli.flags import parse_switch, parse_text
+from cloudlstm.cli.models import models, monitor, promote, rollback
 from cloudlstm.cli.reading import logs, on_run, report, runs, status
 from cloudlstm.cli.submit import Deferred, predict, submit
 from cloudlstm.errors import UsageError
@@ -170,7 +172,9 @@ def version() -> Deferred:
 
 
 _ON_RUNS = (submit, status, logs, cancel, report, runs, predict, benchmark, delete)
-COMMANDS = {each.__name__: each for each in (*_ON_RUNS, audit, doctor, down, completion, version)}
+_ON_MODELS = (models, daily, monitor, promote, rollback)
+_OTHERS = (audit, doctor, down, completion, version)
+COMMANDS = {each.__name__: each for each in (*_ON_RUNS, *_ON_MODELS, *_OTHERS)}
 
 SWITCHES = frozenset(
     f"--{flag.name.replace('_', '-')}"

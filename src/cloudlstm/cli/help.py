@@ -41,7 +41,7 @@ def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
             *lines,
             "",
             "cloudlstm COMMAND --help shows more.",
-            "Exit status: 0 success, 1 failure, 2 usage error, 130 interrupted.",
+            "Exit status: 0 success, 1 failure, 2 usage error, 3 refused by a gate (daily), 130 interrupted.",
         ]
     )
 

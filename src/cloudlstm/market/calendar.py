@@ -72,6 +72,12 @@ def last_closed_session(code: str, moment: dt.datetime) -> dt.date:
     return closed.index[-1].date()  # type: ignore[no-any-return]
 
 
+def opening(code: str, session: dt.date) -> float:
+    """Returns when a session of exchange `code` opens, in seconds since the epoch."""
+    calendar = _calendar(code, session - dt.timedelta(days=_LONGEST_CLOSURE_DAYS), session)
+    return float(calendar.session_open(session.isoformat()).timestamp())
+
+
 def time_zone(code: str) -> str:
     """Returns the time zone of exchange `code`, for example Asia/Tokyo."""
     today = dt.datetime.now(dt.UTC).date()

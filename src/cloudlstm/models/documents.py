@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cloudlstm.models.gate import Gate
+from cloudlstm.models.gate import MOST_SESSIONS, Gate
 from cloudlstm.models.watch import Watch
 
 CHAMPION = "champion"
@@ -14,6 +15,7 @@ CHAMPION = "champion"
 
 Kind = Literal["created", "warm", "cold", "recipe"]
 Judged = Literal["refresh", "skill"]
+Status = Literal["done", "refused", "late"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,6 @@ class Policy:
             None: only on skill.
         cold_every: Sessions between two cold challengers, which start from new weights; None: only after an alarm.
         others: Challengers of other recipes; each is trained as often as a cold one.
-        challengers: Challengers judged on skill that may start within 252 sessions; the gate is corrected for it.
         validation_sessions: Sessions of validation labels of a challenger.
         test_sessions: Sessions of test labels after them.
     """
@@ -50,9 +51,19 @@ class Policy:
     refresh_after: int | None = 5
     cold_every: int | None = 126
     others: tuple[OtherRecipe, ...] = ()
-    challengers: int = 2
     validation_sessions: int = 126
     test_sessions: int = 21
+
+    @property
+    def cold_a_year(self) -> int:
+        """Cold challengers that may start within 252 sessions; one after an alarm counts as well."""
+        return 1 if self.cold_every is None else math.ceil(MOST_SESSIONS / self.cold_every)
+
+    @property
+    def challengers(self) -> int:
+        """Challengers judged on skill that may start within 252 sessions; the gate is corrected for this number."""
+        warm = math.ceil(MOST_SESSIONS / self.warm_every) if self.warm_every and self.refresh_after is None else 0
+        return self.cold_a_year * (1 + len(self.others)) + warm
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +234,9 @@ class Day:
         rollback_watch: The champion against the previous champion.
         decisions: All decisions of the day.
         due: Trainings that are due.
-        started: Kind or recipe -> date of its last training.
-        session: The session that the forecasts are for; empty without forecasts.
+        started: Kind or recipe -> dates of its trainings within the last 252 sessions.
+        seen_versions: Versions up to this number have entered the competition.
+        session: The session before which the forecasts were made; empty without forecasts.
         record: Digest of the ledger's record; empty without forecasts.
         forecasts: Forecasts by version.
         work: Rows read, requests, windows: what the day has cost in counted work.
@@ -233,7 +245,7 @@ class Day:
     date: str
     before: str | None
     missed: tuple[str, ...]
-    status: Literal["done", "refused", "late"]
+    status: Status
     reasons: tuple[str, ...]
     bars: Mapping[str, Any]
     manifest: str
@@ -247,7 +259,8 @@ class Day:
     rollback_watch: Watch | None
     decisions: tuple[Decided, ...]
     due: tuple[Due, ...]
-    started: Mapping[str, str]
+    started: Mapping[str, tuple[str, ...]]
+    seen_versions: int
     session: str
     record: str
     forecasts: Mapping[str, int]

@@ -1,0 +1,71 @@
+"""The command `daily`: brings a model to the newest session."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from cloudlstm.cli import terminal
+from cloudlstm.cli.flags import parse_switch, parse_text
+from cloudlstm.cli.submit import Deferred
+from cloudlstm.errors import UsageError
+
+REFUSED = 3
+"""Exit status of a day on which a gate refused something; the champion stays."""
+
+
+def daily(
+    name: str,
+    /,
+    *,
+    root: str | None = None,
+    target: str | None = None,
+    now: str | None = None,
+    wait: bool = False,
+    trust_endpoints: bool = False,
+    json: bool = False,
+) -> Deferred:
+    """Brings a model to the newest session: bars, outcomes, checks, decisions, forecasts, and trainings that are due.
+
+    The same command again on the same day continues where an earlier one stopped, or does nothing. Exit status: 0 done,
+    1 failure, 2 usage error, 3 refused by a gate: the data, the forecasts or a challenger; the champion stays.
+
+    Args:
+        name: The model; `cloudlstm models create` makes it.
+        root: The folder of all runs and models.
+        target: Where challengers are trained; by default this machine.
+        now: Acts as if it were this time, such as 2024-06-28T22:00, in UTC; for recorded bars.
+        wait: Wait while another run uses the trainers of the target.
+        trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
+        json: Print the document of the day.
+    """
+    from cloudlstm.targets import open_target
+
+    trusted, as_json = parse_switch("trust-endpoints", trust_endpoints), parse_switch("json", json)
+    chosen = open_target(parse_text("target", target), wait=parse_switch("wait", wait), trust_endpoints=trusted)
+    model, place = str(parse_text("name", name)), parse_text("root", root)
+    moment = _moment(parse_text("now", now))
+
+    def work() -> int:
+        from cloudlstm.cli.daily_run import run_daily
+        from cloudlstm.cli.find import root_uri
+        from cloudlstm.cli.models_view import day_text
+        from cloudlstm.models.registry import open_model
+
+        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment())
+        terminal.write(day_text(model, day, as_json=as_json))
+        return REFUSED if day.refused else 0
+
+    return Deferred(work)
+
+
+def _moment(text: str | None) -> Callable[[], dt.datetime]:
+    """A function that returns the moment of the day: that of `--now`, else the clock's."""
+    if text is None:
+        return lambda: dt.datetime.now(dt.UTC)
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--now is no time: {text!r}", hint="--now=2024-06-28T22:00") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return lambda: moment

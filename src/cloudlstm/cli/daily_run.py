@@ -1,0 +1,89 @@
+"""Carries out a day of a model, then the trainings that are due, each through the path of a submit."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+
+from cloudlstm import storage
+from cloudlstm.cli import terminal
+from cloudlstm.cli.plans import make_plan
+from cloudlstm.cli.submit import launch
+from cloudlstm.config import parse
+from cloudlstm.errors import MissingExtraError
+from cloudlstm.market.calendar import sessions
+from cloudlstm.models import registry
+from cloudlstm.models.day import run_day
+from cloudlstm.models.documents import Day, Due
+from cloudlstm.models.due import run_config
+from cloudlstm.models.making import add
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.paths import RunPaths
+from cloudlstm.targets import Target
+
+_RECENT_DAYS = 30
+"""Days whose trainings are made up for, if they were not finished."""
+
+
+def run_daily(paths: ModelPaths, target: Target, now: dt.datetime) -> Day:
+    """Carries out the day of the last session, and the trainings that are due; then writes the monitor page.
+
+    Args:
+        paths: The model.
+        target: Where challengers are trained.
+        now: The moment.
+    """
+    began = time.monotonic()
+    known = set(registry.day_dates(paths))
+    day = run_day(paths, now)
+    if day.date not in known:
+        storage.write_json(paths.usage(day.date), {"seconds": round(time.monotonic() - began, 3), "usd": None})
+    for of_day, due in _unfinished(paths):
+        _train(paths, of_day, due, target)
+    write_monitor(paths)
+    return day
+
+
+def _unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:
+    """The trainings of the last days whose version is not there yet; of the same kind only the newest."""
+    made = {each.run for each in registry.versions_of(paths)}
+    found: dict[str, tuple[Day, Due]] = {}
+    for date in registry.day_dates(paths)[-_RECENT_DAYS:]:
+        day = registry.day_of(paths, date)
+        for due in day.due:
+            found[due.recipe or due.kind] = (day, due)
+    for day, due in found.values():
+        if RunPaths.of(paths.root, due.run).uri not in made:
+            yield day, due
+
+
+def _train(paths: ModelPaths, day: Day, due: Due, target: Target) -> None:
+    """Trains a challenger and makes a version of it."""
+    recipe = registry.recipe_of(paths)
+    parent = registry.version_of(paths, due.parent) if due.parent else None
+    market = parse(dict(recipe.config)).market
+    known = sessions(market.calendar, market.start, dt.date.fromisoformat(day.date))
+    config = run_config(recipe, due, parent, day.manifest, known)
+    terminal.write_error(f"training {due.run}: {due.why}\n")
+    run = launch(make_plan("submit", target, config, paths.root, due.run), target)
+    number = max(each.number for each in registry.versions_of(paths)) + 1
+    add(paths, number, run, kind=due.kind, recipe=due.recipe, parent=due.parent, made=day.date)
+
+
+def write_monitor(paths: ModelPaths) -> None:
+    """Writes the page of a model."""
+    from cloudlstm.models.monitor import to_html
+
+    days = list(registry.days_of(paths))
+    usage = {
+        day.date: storage.read_json(paths.usage(day.date)) for day in days if storage.exists(paths.usage(day.date))
+    }
+    try:
+        page = to_html(
+            registry.recipe_of(paths), registry.versions_of(paths), registry.moves_of(paths), days, usage
+        )  # fmt: skip
+    except MissingExtraError as error:
+        terminal.write_error(f"note: no page was made: {error}\n")
+        return
+    storage.write(paths.monitor, page.encode())

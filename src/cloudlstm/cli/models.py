@@ -1,0 +1,158 @@
+"""The commands on models: `models`, `promote`, `rollback` and `monitor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cloudlstm.cli import terminal
+from cloudlstm.cli.flags import parse_number, parse_switch, parse_text
+from cloudlstm.cli.submit import Deferred
+from cloudlstm.errors import UsageError
+
+_ACTIONS = ("create", "show", "verify")
+
+
+def models(
+    action: str | None = None,
+    name: str | None = None,
+    /,
+    *policy: str,
+    run: str | None = None,
+    root: str | None = None,
+    target: str | None = None,
+    noted: str | None = None,
+    json: bool = False,
+) -> Deferred:
+    """Lists models; `create` makes one from a finished run, `show` tells its versions, `verify` checks its ledger.
+
+    A model is a line of versions that `cloudlstm daily` keeps up to date. Words of `create` say when challengers are
+    trained, in sessions: warm_every=21 cold_every=126 refresh_after=5 (none: only on skill), and
+    recipe.small=model.units=64 adds a challenger with other settings.
+
+    Args:
+        action: create, show or verify; without it all models are listed.
+        name: The model.
+        policy: For create: when challengers are trained and how they are judged.
+        run: For create: the finished run whose network is the first version.
+        root: The folder of all runs and models.
+        target: A target whose bucket holds them, unless root is given.
+        noted: For verify: digests of the ledger's newest record that you noted elsewhere, with commas between them.
+        json: Print a JSON document.
+    """
+    from cloudlstm.cli.find import chosen_root, root_uri
+
+    what, model, as_json = parse_text("action", action), parse_text("name", name), parse_switch("json", json)
+    if what is not None and (what not in _ACTIONS or not model):
+        raise UsageError(
+            f"models {what} is not complete" if what in _ACTIONS else f"models has no action {what!r}",
+            hint="cloudlstm models create NAME --run=RUN, models show NAME, models verify NAME",
+        )
+    base, named = root_uri(chosen_root(parse_text("root", root), parse_text("target", target))), parse_text("run", run)
+    words, digests = [str(word) for word in policy], [part for part in str(noted or "").split(",") if part.strip()]
+
+    def work() -> int:
+        from cloudlstm.cli import models_view
+        from cloudlstm.models import registry
+        from cloudlstm.models.paths import ModelPaths
+
+        if what is None:
+            terminal.write(models_view.list_text(base, as_json=as_json))
+            return 0
+        if what == "create":
+            from cloudlstm.cli import find
+            from cloudlstm.models.creating import create, read_policy
+
+            chosen = find.find_run(base, named, among=find.is_trained, missing="no trained run in")
+            create(ModelPaths.of(base, str(model)), chosen, read_policy(words))
+        paths = registry.open_model(base, str(model))
+        if what == "verify":
+            return models_view.verify(paths, digests, as_json=as_json)
+        terminal.write(models_view.model_text(paths, as_json=as_json))
+        return 0
+
+    return Deferred(work)
+
+
+def promote(name: str, version: int, /, *, root: str | None = None, target: str | None = None) -> Deferred:
+    """Makes a version of a model its champion, whatever the gate says; the monitor shows it as manual.
+
+    Args:
+        name: The model.
+        version: The version's number.
+        root: The folder of all runs and models.
+        target: A target whose bucket holds them, unless root is given.
+    """
+    number = parse_number("version", version)
+    return _moved(str(name), root, target, lambda _: number or 0, "manual")
+
+
+def rollback(name: str, /, *, root: str | None = None, target: str | None = None) -> Deferred:
+    """Makes the champion before the last move of a model its champion again.
+
+    Args:
+        name: The model.
+        root: The folder of all runs and models.
+        target: A target whose bucket holds them, unless root is given.
+    """
+    return _moved(str(name), root, target, lambda before: before, "rollback")
+
+
+def _moved(
+    name: str, root: str | None, target: str | None, choose: Callable[[int | None], int | None], basis: str
+) -> Deferred:
+    """Moves the champion's alias to the version that `choose` returns for the champion before the last move."""
+    from cloudlstm.cli.find import chosen_root, root_uri
+
+    base = root_uri(chosen_root(parse_text("root", root), parse_text("target", target)))
+
+    def work() -> int:
+        from cloudlstm.models import registry
+
+        paths = registry.open_model(base, name)
+        newest = registry.newest_move(paths)
+        number = choose(newest.before)
+        if number is None:
+            raise UsageError(f"model {name} has no earlier champion", hint=f"cloudlstm models show {name}")
+        registry.version_of(paths, number)
+        if number == newest.version:
+            raise UsageError(f"version {number} is the champion of {name} already", hint="another version")
+        dates = registry.day_dates(paths)
+        moved = registry.move(paths, number, dates[-1] if dates else newest.date, basis, ("by hand",))
+        terminal.write(f"version {moved.version} is the champion of {name}, after version {moved.before}\n")
+        return 0
+
+    return Deferred(work)
+
+
+def monitor(
+    name: str,
+    /,
+    *,
+    root: str | None = None,
+    target: str | None = None,
+    open: bool = False,  # noqa: A002 - the name of the flag
+) -> Deferred:
+    """Writes the page of a model and prints its place.
+
+    Args:
+        name: The model.
+        root: The folder of all runs and models.
+        target: A target whose bucket holds them, unless root is given.
+        open: Open it in the browser.
+    """
+    from cloudlstm.cli.find import chosen_root, root_uri
+
+    base = root_uri(chosen_root(parse_text("root", root), parse_text("target", target)))
+    model, opened = str(name), parse_switch("open", open)
+
+    def work() -> int:
+        from cloudlstm.cli.daily_run import write_monitor
+        from cloudlstm.cli.models_view import show_page
+        from cloudlstm.models.registry import open_model
+
+        paths = open_model(base, model)
+        write_monitor(paths)
+        show_page(paths, opened=opened)
+        return 0
+
+    return Deferred(work)

@@ -1,0 +1,141 @@
+"""What the commands on models print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from cloudlstm import storage
+from cloudlstm.cli import terminal
+from cloudlstm.cli.copies import Results, show_copies
+from cloudlstm.errors import UsageError
+from cloudlstm.models import registry
+from cloudlstm.models.documents import Day
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.text.numbers import counted
+from cloudlstm.text.printable import printable
+
+_SHOWN = 10
+
+
+def list_text(root: str, *, as_json: bool) -> str:
+    """All models of a root with their champions and last days."""
+    rows = []
+    for name in registry.model_names(root):
+        paths = ModelPaths.of(root, name)
+        dates = registry.day_dates(paths)
+        day = registry.day_of(paths, dates[-1]) if dates else None
+        move = registry.newest_move(paths)
+        rows.append({
+            "name": name, "champion": move.version, "since": move.date, "versions": len(registry.versions_of(paths)),
+            "day": day.date if day else None, "status": day.status if day else None,
+        })  # fmt: skip
+    if as_json:
+        return _json({"schema": 1, "models": rows})
+    if not rows:
+        return f"no models in {root}; cloudlstm models create NAME --run=RUN makes one\n"
+    lines = [
+        f"{row['name']}: version {row['champion']} of {row['versions']} is the champion since {row['since']}; "
+        + (f"last day {row['day']}, {row['status']}" if row["day"] else "no day yet")
+        for row in rows
+    ]
+    return _lines(lines)
+
+
+def model_text(paths: ModelPaths, *, as_json: bool) -> str:
+    """The versions of a model, the moves of its champion, and its challengers."""
+    versions, moves = registry.versions_of(paths), registry.moves_of(paths)
+    dates = registry.day_dates(paths)
+    day = registry.day_of(paths, dates[-1]) if dates else None
+    if as_json:
+        document = {"schema": 1, "name": paths.name, "uri": paths.uri, "recipe": asdict(registry.recipe_of(paths)),
+                    "versions": [asdict(each) for each in versions], "moves": [asdict(each) for each in moves],
+                    "day": asdict(day) if day else None}  # fmt: skip
+        return _json(document)
+    lines = [f"model {paths.name}: {paths.uri}"]
+    for each in versions:
+        parent = f", from version {each.parent}" if each.parent else ""
+        recipe = f" {each.recipe}" if each.recipe else ""
+        lines.append(f"  version {each.number}: {each.kind}{recipe}{parent}, made {each.made}, seen to {each.seen}")
+    for move in moves:
+        reasons = f": {'; '.join(move.reasons)}" if move.reasons else ""
+        lines.append(f"  {move.date}  champion is version {move.version} ({move.basis}){reasons}")
+    if day is None:
+        lines.append(f"no day yet: cloudlstm daily {paths.name}")
+    else:
+        lines += _day_lines(day)
+    return _lines(lines)
+
+
+def day_text(name: str, day: Day, *, as_json: bool) -> str:
+    """What a day found and decided."""
+    return (
+        _json({"schema": 1, "model": name, **asdict(day)}) if as_json else _lines([f"model {name}", *_day_lines(day)])
+    )
+
+
+def _day_lines(day: Day) -> Iterable[str]:
+    status = {"done": "done", "refused": "REFUSED", "late": "too late for forecasts"}[day.status]
+    yield f"day {day.date}: {status}"
+    yield from (f"  {reason}" for reason in day.reasons[:_SHOWN])
+    if day.missed:
+        yield f"  {counted(len(day.missed), 'session')} without a day before it: {', '.join(day.missed[:_SHOWN])}"
+    for outcome in day.outcomes:
+        ours, naive = outcome.loss.get(str(outcome.champion)), outcome.loss.get("naive")
+        if ours is not None and naive:
+            ratio = f"{ours / naive:.3f} of naive's"
+            yield f"  {outcome.session}: squared error {ratio}, {counted(outcome.tickers, 'ticker')}"
+    alarms = [str(each["name"]) for each in day.drift if each["alarm"]]
+    if alarms:
+        yield f"  drift: {', '.join(alarms)}"
+    for each in day.decisions:
+        if each.action != "wait":
+            yield f"  version {each.version}: {each.action} ({each.basis}): {'; '.join(each.reasons)}"
+    for challenger in day.challengers:
+        gate = challenger.gate
+        yield (
+            f"  version {challenger.version} competes ({challenger.judged}): {counted(gate.sessions, 'session')}, "
+            f"e-value {gate.better.e_value:.3g} that it is better, {gate.worse.e_value:.3g} that it is worse"
+        )
+    yield from (f"  training is due: {each.run} ({each.why})" for each in day.due)
+    if day.session:
+        number = day.forecasts.get(str(day.champion), 0)
+        yield f"  champion is version {day.champion}; {counted(number, 'forecast')} made before {day.session}"
+        yield f"  ledger: {day.record}"
+
+
+def verify(paths: ModelPaths, noted: Sequence[str], *, as_json: bool) -> int:
+    """Verifies the ledger of a model; exit status 1 if something is wrong with it."""
+    from cloudlstm.models.verifying import verify_ledger
+
+    found = verify_ledger(paths, noted)
+    if as_json:
+        terminal.write(_json({"schema": 1, "model": paths.name, **asdict(found)}))
+    else:
+        lines = [f"{paths.name}: {counted(found.records, 'record')}, {counted(len(found.problems), 'problem')}"]
+        lines += [f"  {each.kind}: {each.text}" for each in found.problems]
+        if found.gaps:
+            lines.append(f"  {counted(len(found.gaps), 'session')} without forecasts: {', '.join(found.gaps[:_SHOWN])}")
+        if found.newest:
+            lines.append(f"  newest digest: {found.newest}")
+        terminal.write(_lines(lines))
+    return 1 if found.problems else 0
+
+
+def show_page(paths: ModelPaths, *, opened: bool) -> None:
+    """Prints the place of a model's page, and opens it if that is wanted."""
+    if not storage.exists(paths.monitor):
+        raise UsageError(f"model {paths.name} has no page", hint="pip install 'cloudlstm[report]'")
+    terminal.write(f"{paths.monitor}\n")
+    if opened:
+        missing = UsageError(f"model {paths.name} has no page")
+        show_copies(Results(paths.name, {"monitor.html": paths.monitor}, missing), folder=None, to_open=True)
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{printable(line)}\n" for line in lines)

@@ -1,0 +1,95 @@
+"""Creates a model from a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.errors import ConfigError, UsageError
+from cloudlstm.market.store.version import Store
+from cloudlstm.models import registry
+from cloudlstm.models.documents import OtherRecipe, Policy, Recipe
+from cloudlstm.models.making import add
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs import numbered, settings
+from cloudlstm.runs.attempts import latest_attempt
+from cloudlstm.runs.paths import RunPaths
+
+_RECIPE = "recipe."
+_NUMBERS = tuple(field.name for field in fields(Policy) if field.name != "others")
+
+
+def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
+    """Creates a model whose first version and champion is the network of a finished run.
+
+    Raises:
+        UsageError: The model exists with another recipe, or the run is not finished.
+    """
+    config = settings.read(run, latest_attempt(run))
+    if config.market.source == "stored":
+        raise UsageError(
+            f"run {run.run_id} has its bars from the store of another model", hint="the first run of that model"
+        )
+    if config.train.inputs != "relative":
+        raise UsageError(
+            "a model that lives from day to day needs train.inputs=relative",
+            hint="levels have statistics of the tickers of their training",
+        )
+    bars = Store.of(paths.root, config).folder
+    recipe = Recipe(paths.name, run.uri, config.model_dump(mode="json"), bars, policy)
+    for other in policy.others:
+        checked(config, other)
+    if not numbered.create(paths.recipe, asdict(recipe)) and registry.recipe_of(paths).run != run.uri:
+        raise UsageError(f"model {paths.name} exists already", hint=f"cloudlstm models show {paths.name}")
+    date = str(config.market.end)
+    if not numbered.numbers(paths.versions):
+        add(paths, 1, run, kind="created", recipe="", parent=None, made=date)
+    if not registry.moves_of(paths):
+        registry.move(paths, 1, date, "created", (f"the model was created from run {run.run_id}",))
+    registry.mark(paths)
+    return registry.recipe_of(paths)
+
+
+def checked(config: RunConfig, other: OtherRecipe) -> RunConfig:
+    """The settings of another recipe.
+
+    Raises:
+        ConfigError: They are not valid, or change the horizon.
+    """
+    found = parse(config.model_dump(mode="json"), other.overrides)
+    if found.dataset.horizon_bars != config.dataset.horizon_bars:
+        raise ConfigError(
+            f"recipe {other.name} forecasts {found.dataset.horizon_bars} bars ahead, the model "
+            f"{config.dataset.horizon_bars}",
+            hint="a model of its own: cloudlstm models create",
+        )
+    return found
+
+
+def read_policy(words: Sequence[str]) -> Policy:
+    """Reads a policy from words such as `cold_every=126` and `recipe.small=model.units=64`.
+
+    Raises:
+        UsageError: A word is none of these.
+    """
+    values: dict[str, Any] = {}
+    others: list[OtherRecipe] = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key.startswith(_RECIPE) and equals:
+            others.append(OtherRecipe(key.removeprefix(_RECIPE), tuple(value.split(";"))))
+        elif key in _NUMBERS and equals:
+            values[key] = _number(key, value)
+        else:
+            raise UsageError(f"{word!r} is no part of a policy", hint=f"{', '.join(_NUMBERS)} or recipe.NAME=SETTINGS")
+    return replace(Policy(), **values, others=tuple(others))
+
+
+def _number(key: str, value: str) -> int | None:
+    if value == "none" and Policy.__dataclass_fields__[key].type == "int | None":
+        return None
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise UsageError(f"{key} needs a whole number from 1, not {value!r}", hint=f"{key}=21")
+    return int(value)

@@ -1,0 +1,348 @@
+"""One day of a model: bars, outcomes, checks, decisions, forecasts. The same day again gives the same objects.
+
+The document of the day is written last. A day that was killed before that begins again: what it has written (bars,
+outcomes, a move of the alias, forecasts) is found and kept. So a day needs no clean-up.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+import pyarrow as pa
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.errors import DataError, UsageError
+from cloudlstm.market.calendar import last_closed_session, opening, sessions, sessions_after, to_date, to_days
+from cloudlstm.market.members import Members
+from cloudlstm.market.store.update import update
+from cloudlstm.market.store.version import Store
+from cloudlstm.market.universe import read_universe
+from cloudlstm.models import competition, drift, gate, ledger, registry
+from cloudlstm.models.checks import Check, DayFacts, Limits, failures, hard_checks
+from cloudlstm.models.competition import Standing
+from cloudlstm.models.documents import Day, Decided, Outcome, Recipe, Status
+from cloudlstm.models.due import due, recent
+from cloudlstm.models.forecasts import Forecaster
+from cloudlstm.models.ledger_chain import Record, digest
+from cloudlstm.models.making import MOST_TICKERS, WATCHED, watched
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.tail import Tail, Windows, bars_needed
+from cloudlstm.models.watch import Watch
+from cloudlstm.runs import documents, numbered
+
+BOUND_SESSIONS = 40
+"""Sessions from whose forecasts the bound of a gate is computed."""
+_LATE = dt.timedelta(minutes=30)
+"""Bars of many exchanges come up to 20 minutes late."""
+_PENDING_SESSIONS = 80
+"""Sessions in which an outcome is waited for: the longest horizon, and some without a bar."""
+_GONE_SESSIONS = 10
+"""A ticker without a bar in so many sessions is no longer expected to have a forecast."""
+
+
+def last_session(config: RunConfig, now: dt.datetime) -> dt.date:
+    """The last session whose bars are final at a moment."""
+    return last_closed_session(config.market.calendar, now - _LATE)
+
+
+def run_day(paths: ModelPaths, now: dt.datetime) -> Day:
+    """Carries out the day of the last session that has closed; returns the stored day if it was done before.
+
+    Args:
+        paths: The model.
+        now: The moment; with a time zone.
+
+    Raises:
+        UsageError: A later day was done already.
+    """
+    recipe = registry.recipe_of(paths)
+    config = parse(dict(recipe.config))
+    date = last_session(config, now).isoformat()
+    known = registry.day_dates(paths)
+    if date in known:
+        return registry.day_of(paths, date)
+    if known and known[-1] > date:
+        raise UsageError(f"model {paths.name} has a day {known[-1]}, and the last session is {date}")
+    before = registry.day_of(paths, known[-1]) if known else None
+    day = _DayWork(paths, recipe, config, date, now, before).run()
+    numbered.create(paths.day(date), asdict(day))
+    registry.mark(paths)
+    return documents.read(Day, paths.day(date))
+
+
+class _DayWork:
+    """The work of one day.
+
+    Args:
+        paths: The model.
+        recipe: Its recipe.
+        config: The settings of its run.
+        date: The session of the newest bars.
+        now: The moment.
+        before: The day before; None for the first.
+    """
+
+    def __init__(
+        self, paths: ModelPaths, recipe: Recipe, config: RunConfig, date: str, now: dt.datetime, before: Day | None
+    ) -> None:
+        self._paths, self._recipe, self._config = paths, recipe, config
+        self._date, self._now, self._before = date, now, before
+        as_of, calendar = dt.date.fromisoformat(date), config.market.calendar
+        store = Store(recipe.bars)
+        self._changes = update(store, config, as_of)
+        bars = store.newest(as_of)
+        if bars is None:
+            raise DataError(f"{recipe.bars} has no bars of {date}")
+        self._bars = bars
+        self._versions = {each.number: each for each in registry.versions_of(paths)}
+        self._forecasters: dict[int, Forecaster] = {}
+        self._sessions = sessions(calendar, config.market.start, as_of)
+        self._next = to_date(int(sessions_after(calendar, np.array([to_days(as_of)], np.int32))[0]))
+        widest = max(each.window_bars for each in self._versions.values())
+        needed = bars_needed(config, widest, max(drift.WINDOW, BOUND_SESSIONS) + 1)
+        first = int(self._sessions[-min(needed, len(self._sessions))])
+        members = Members.of(read_universe(config.universe, config.market), as_of)
+        self._tail = Tail(bars.tail(needed), config, first, to_days(as_of), members)
+
+    def run(self) -> Day:
+        """Does everything but writing the day's document."""
+        outcomes = self._settle()
+        standing = competition.advance(self._standing(), outcomes, self._counts)
+        standing, decided = self._enter(standing)
+        champion = standing.champion
+        rows = {number: self._forecast(number) for number in _forecasting(standing)}
+        checks = {number: self._checks(own, rows[champion]) for number, own in rows.items()}
+        failed = {number: failures(found) for number, found in checks.items()}
+        standing, more = competition.decide(standing, self._recipe.policy, failed, self._bound)
+        self._move(more)
+        drifting = self._drift(champion)
+        status, reasons, record = self._append(rows, standing, failed[champion])
+        started = recent(self._before.started if self._before else {}, self._sessions)
+        serving = self._versions[standing.champion]
+        alarms = _alarms(standing, drifting)
+        trainings = due(self._recipe, serving, started, self._date, self._sessions, alarms)
+        for each in trainings:
+            name = each.recipe or each.kind
+            started[name] = (*started.get(name, ()), self._date)
+        made = {str(number): rows[number].num_rows for number in _forecasting(standing)} if record else {}
+        return Day(
+            date=self._date,
+            before=self._before.date if self._before else None,
+            missed=self._missed(),
+            status=status,
+            reasons=tuple(reasons),
+            bars=asdict(self._changes),
+            manifest=self._bars.uri,
+            outcomes=tuple(outcomes),
+            checks=tuple(asdict(each) for each in checks[champion]),
+            drift=tuple(asdict(each) for each in drifting),
+            champion=standing.champion,
+            previous=standing.previous,
+            challengers=standing.challengers,
+            loss_watch=standing.loss_watch,
+            rollback_watch=standing.rollback_watch,
+            decisions=tuple(decided + more),
+            due=tuple(trainings),
+            started=started,
+            seen_versions=max(self._versions),
+            session=record.date if record else "",
+            record=digest(record) if record else "",
+            forecasts=made,
+            work={"tail_rows": self._tail.rows, "forecasts": sum(made.values())},
+        )
+
+    def _settle(self) -> list[Outcome]:
+        """Stores the outcomes that became known, and returns them; the oldest first."""
+        since = to_date(int(self._sessions[-min(_PENDING_SESSIONS, len(self._sessions))])).isoformat()
+        settled = registry.settled_sessions(self._paths, since, self._before.date) if self._before else set()
+        labels: dict[int, Windows] = {}
+        found = []
+        for session in ledger.sessions_of(self._paths):
+            if session in settled or not since <= session <= self._date:
+                continue
+            record = ledger.record_of(self._paths, session)
+            bars = self._versions[int(record.version)].window_bars
+            labels.setdefault(bars, self._tail.outcomes(bars))
+            if outcome := ledger.settle(self._paths, record, labels[bars]):
+                found.append(outcome)
+        return found
+
+    def _standing(self) -> Standing:
+        """The state of the competition before this day. Somebody may have moved the alias since the day before."""
+        move = registry.newest_move(self._paths)
+        if move.date == self._date and move.basis in _BY_DAY and move.before is not None:
+            serving = move.before  # this day made it before it was killed, and will make it again
+        else:
+            serving = move.version
+        if self._before is None:
+            return Standing(serving, None, (), self._watch(serving), None)
+        last = self._before
+        standing = Standing(last.champion, last.previous, last.challengers, last.loss_watch, last.rollback_watch)
+        if serving != last.champion:
+            staying = tuple(each for each in last.challengers if each.version != serving)
+            rollback = None if move.basis == "rollback" else self._try_watch(serving, last.champion)
+            previous = None if rollback is None else last.champion
+            standing = Standing(serving, previous, staying, last.loss_watch, rollback)
+        return standing
+
+    def _watch(self, champion: int) -> Watch | None:
+        """A watch of the champion against naive; None if its forecasts before today give no bound."""
+        windows = self._sample(champion)
+        ours = (windows.targets - self._forecaster(champion).returns(windows)) ** 2
+        try:
+            return Watch(gate.bound(gate.daily_differences(ours, windows.targets**2, windows.dates)))
+        except DataError:
+            return None
+
+    def _try_watch(self, version: int, reference: int) -> Watch | None:
+        try:
+            return Watch(self._bound(version, reference))
+        except DataError:
+            return None
+
+    def _enter(self, standing: Standing) -> tuple[Standing, list[Decided]]:
+        """Lets new versions compete from the next session on."""
+        seen = self._before.seen_versions if self._before else standing.champion
+        entering, decided = [], []
+        for number in sorted(self._versions):
+            if number <= seen or number == standing.champion:
+                continue
+            try:
+                bound = self._bound(number, standing.champion)
+            except DataError as error:
+                decided.append(Decided(number, "retire", "equal", (error.message,)))
+                continue
+            kind = self._versions[number].kind
+            since = self._next.isoformat()
+            entering.append(competition.enter(number, kind, self._recipe.policy, since, bound))
+            decided.append(Decided(number, "enter", entering[-1].judged, (f"competes from {since} on",)))
+        return replace(standing, challengers=(*standing.challengers, *entering)), decided
+
+    def _sample(self, version: int) -> Windows:
+        return self._tail.sample(self._versions[version].window_bars, BOUND_SESSIONS, MOST_TICKERS)
+
+    def _bound(self, version: int, reference: int) -> float:
+        """Bound of the daily loss differences of two versions, from windows before today."""
+        losses = []
+        for number in (reference, version):
+            windows = self._sample(number)
+            losses.append((windows, (windows.targets - self._forecaster(number).returns(windows)) ** 2))
+        (first, ours), (second, theirs) = losses
+        if len(first) != len(second):  # windows of other lengths; keep the labels of both
+            keys = [list(zip(each.tickers.tolist(), each.dates.tolist(), strict=True)) for each in (first, second)]
+            common = set(keys[0]) & set(keys[1])
+            ours = ours[[key in common for key in keys[0]]]
+            kept = np.array([key in common for key in keys[1]])
+            theirs, second = theirs[kept], Windows(second.values[kept], second.tickers[kept], second.dates[kept],
+                                                   second.targets[kept])  # fmt: skip
+        return gate.bound(gate.daily_differences(ours, theirs, second.dates))
+
+    def _forecaster(self, number: int) -> Forecaster:
+        if number not in self._forecasters:
+            self._forecasters[number] = Forecaster.of(self._paths, self._versions[number])
+        return self._forecasters[number]
+
+    def _forecast(self, number: int) -> pa.Table:
+        """The forecasts of a version for the next session, as a FORECASTS table."""
+        windows = self._tail.newest(self._versions[number].window_bars)
+        returns = self._forecaster(number).returns(windows)
+        return ledger.forecast_rows(number, windows, returns, self._config.dataset.horizon_bars)
+
+    def _checks(self, rows: pa.Table, champion: pa.Table) -> list[Check]:
+        """The hard checks of one version's forecasts."""
+        ages = {ticker: age for ticker, age in self._tail.ages.items() if age < _GONE_SESSIONS}
+        after = to_days(dt.date.fromisoformat(self._before.date)) if self._before else self._tail.as_of - 1
+        facts = DayFacts(
+            universe=list(ages),
+            tickers=rows["ticker"].to_pylist(),
+            forecast=rows["forecast_return"].to_numpy(),
+            return_sd=rows["return_sd"].to_numpy(),
+            champion_tickers=champion["ticker"].to_pylist(),
+            age_sessions=np.array(list(ages.values()), np.int64),
+            bars=self._tail.new_rows(after),
+            refused=self._tail.refused(after),
+        )
+        return hard_checks(facts, _limits(len(ages)))
+
+    def _move(self, decided: Sequence[Decided]) -> None:
+        """Moves the champion's alias, unless this day has done it before it was killed."""
+        for each in decided:
+            if each.action in ("promote", "rollback"):
+                newest = registry.newest_move(self._paths)
+                basis = "rollback" if each.action == "rollback" else each.basis
+                if (newest.version, newest.date, newest.basis) != (each.version, self._date, basis):
+                    registry.move(self._paths, each.version, self._date, basis, each.reasons)
+
+    def _drift(self, champion: int) -> list[drift.FeatureDrift]:
+        """Drift of the champion's inputs; empty if it has no reference or there are too few sessions."""
+        found = storage.read_json(self._paths.version(champion, "drift.json"))
+        if found is None:
+            return []
+        reference = documents.built(drift.DriftReference, found, "drift.json")
+        windows = self._tail.sample(self._versions[champion].window_bars, drift.WINDOW + 1, MOST_TICKERS)
+        inputs = watched(self._forecaster(champion).last_inputs(windows))
+        if len(reference.features) != len(WATCHED) or len(np.unique(windows.dates)) < reference.window:
+            return []
+        return drift.look(reference, inputs, windows.dates.astype(np.int64))
+
+    def _append(
+        self, rows: Mapping[int, pa.Table], standing: Standing, failed: Sequence[str]
+    ) -> tuple[Status, Sequence[str], Record | None]:
+        """Puts the forecasts into the ledger, unless the champion's failed a check or it is too late."""
+        if failed:
+            return "refused", failed, None
+        opens_at = opening(self._config.market.calendar, self._next)
+        if self._now.timestamp() >= opens_at:
+            return "late", [f"the session of {self._next} had opened before the forecasts were made"], None
+        table = pa.concat_tables([rows[number] for number in _forecasting(standing)])
+        session = self._next.isoformat()
+        made = self._now.timestamp()
+        return "done", (), ledger.append(self._paths, table, session, opens_at, made, standing.champion)
+
+    def _counts(self, session: str) -> bool:
+        """True for every h-th session, whose forecasts do not overlap."""
+        place = int(np.searchsorted(self._sessions, to_days(dt.date.fromisoformat(session))))
+        return place % self._config.dataset.horizon_bars == 0
+
+    def _missed(self) -> tuple[str, ...]:
+        if self._before is None:
+            return ()
+        last = to_days(dt.date.fromisoformat(self._before.date))
+        between = self._sessions[(self._sessions > last) & (self._sessions < self._tail.as_of)]
+        return tuple(to_date(int(each)).isoformat() for each in between)
+
+
+_BY_DAY = ("skill", "refresh", "rollback")
+"""Why a day moves the alias."""
+
+
+def _forecasting(standing: Standing) -> list[int]:
+    """The versions that forecast: the champion, the previous one while it is watched, and the challengers."""
+    others = {each.version for each in standing.challengers} | ({standing.previous} if standing.previous else set())
+    return [standing.champion, *sorted(others - {standing.champion})]
+
+
+def _alarms(standing: Standing, drifting: Sequence[drift.FeatureDrift]) -> list[str]:
+    """Sentences of the alarms that call for a cold challenger."""
+    alarms = []
+    if standing.loss_watch is not None and standing.loss_watch.alarm:
+        alarms.append(f"the champion is worse than naive: e-value {standing.loss_watch.highest:.3g}")
+    if names := [each.name for each in drifting if each.alarm]:
+        alarms.append(f"the inputs have drifted: {', '.join(names)}")
+    return alarms
+
+
+def _limits(tickers: int) -> Limits:
+    """The limits of the checks; one ticker may always be missing, unless it is the only one."""
+    one = 1.0 / max(tickers, 1) + 1e-9
+    usual = Limits()
+    return Limits(
+        coverage=min(usual.coverage, 1.0 - one),
+        kept=min(usual.kept, 1.0 - one),
+        refused=max(usual.refused, one),
+        stale=max(usual.stale, one),
+    )

@@ -1,0 +1,118 @@
+"""Makes a version from a finished run: copies what forecasts need, so that the run may be deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig
+from cloudlstm.dataset.inputs import Inputs, restore
+from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.errors import DataError, ObjectNotFoundError, UsageError
+from cloudlstm.features import CLOSE, FEATURE_NAMES
+from cloudlstm.models.documents import Kind, Version
+from cloudlstm.models.drift import DriftReference, make_reference
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.registry import add_version
+from cloudlstm.runs import settings
+from cloudlstm.runs.manifest import Manifest, read_object
+from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.weights import seen_until, weights_row
+from cloudlstm.training.objects import INPUTS, only
+
+REFERENCE_SESSIONS = 756
+"""Sessions of training labels that the drift of inputs is measured against."""
+MOST_TICKERS = 100
+"""Tickers whose windows serve for drift; they move together, so more would add little."""
+WATCHED = tuple(name for place, name in enumerate(FEATURE_NAMES) if place != CLOSE)
+"""Inputs whose drift is measured: those of a window's last bar, all but its close, which is always zero."""
+_FIGURES = ("rmse_price", "rmse_return", "r2_oos", "directional_accuracy", "dm_p", "cw_p")
+
+
+def add(
+    paths: ModelPaths, number: int, run: RunPaths, *, kind: Kind, recipe: str, parent: int | None, made: str
+) -> Version:  # fmt: skip
+    """Stores the version that a finished run has trained.
+
+    Args:
+        paths: The model.
+        number: Number of the version.
+        run: The run.
+        kind: See Version.
+        recipe: See Version.
+        parent: See Version.
+        made: Date of the newest bars.
+
+    Raises:
+        UsageError: The run is not finished, or has no network of its own.
+    """
+    config = settings.read(run, 0)
+    manifests = {step.name: Manifest.load(run, step.name) for step in STEPS}
+    training, sequences = manifests["train"], manifests["sequences"]
+    if training is None or sequences is None or manifests["evaluate"] is None:
+        raise UsageError(f"run {run.run_id} is not finished", hint=f"cloudlstm status {run.uri}")
+    weights = read_object(weights_row(training, config.train.all_seeds[0]))
+    inputs = read_object(only(training, INPUTS))
+    seen = seen_until(training)
+    version = Version(
+        number=number,
+        kind=kind,
+        recipe=recipe,
+        run=run.uri,
+        parent=parent,
+        made=made,
+        seen=seen[1] if seen else str(config.dataset.validation_end),
+        window_bars=config.dataset.window_bars,
+        horizon_bars=config.dataset.horizon_bars,
+        digests={name: each.digest() for name, each in manifests.items() if each and name != "evaluate"},
+        evidence=_evidence(run),
+    )
+    reference = _reference(sequences, config, restore(json.loads(inputs)))
+    document = json.dumps(asdict(reference) if reference else None, sort_keys=True).encode()
+    add_version(paths, version, weights, inputs, document)
+    return version
+
+
+def _evidence(run: RunPaths) -> dict[str, Any]:
+    """Figures of the test split by model, from the run's report; empty if there is no report."""
+    try:
+        report: Mapping[str, Any] = storage.read_json(run.report("report.json"))
+    except ObjectNotFoundError:
+        return {}
+    rows = report.get("models") or []
+    return {
+        str(row["model"]): {name: row[name] for name in _FIGURES if isinstance(row.get(name), int | float)}
+        for row in rows
+        if isinstance(row, dict) and "model" in row
+    }
+
+
+def _reference(sequences: Manifest, config: RunConfig, inputs: Inputs) -> DriftReference | None:
+    """What the inputs of later windows are compared with; None if the run has too few dates."""
+    train = SequenceSet.of_split(sequences, "train", config)
+    everything = np.arange(len(train))
+    dates = train.origin_dates(everything)
+    tickers = train.tickers(everything)
+    names = np.unique(tickers)
+    chosen = names[np.unique(np.linspace(0, len(names) - 1, min(MOST_TICKERS, len(names))).astype(int))]
+    days = np.unique(dates)
+    kept = np.flatnonzero(np.isin(tickers, chosen) & (dates >= days[-min(REFERENCE_SESSIONS, len(days))]))
+    parts = [
+        inputs.inputs(train.windows(kept[begin : begin + 4096]), tickers[kept[begin : begin + 4096]])[:, -1]
+        for begin in range(0, len(kept), 4096)
+    ]
+    try:
+        return make_reference(WATCHED, watched(np.concatenate(parts)), dates[kept].astype(np.int64))
+    except DataError:
+        return None
+
+
+def watched(last_inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The columns of WATCHED among the inputs of a window's last bar, (n, feature)."""
+    return np.delete(last_inputs.astype(np.float64), CLOSE, axis=1)
