@@ -13,7 +13,6 @@ from dataclasses import asdict, replace
 import numpy as np
 import pyarrow as pa
 
-from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import DataError, UsageError
 from cloudlstm.market.calendar import last_closed_session, opening, sessions, sessions_after, to_date, to_days
@@ -21,27 +20,22 @@ from cloudlstm.market.members import Members
 from cloudlstm.market.store.update import update
 from cloudlstm.market.store.version import Store
 from cloudlstm.market.universe import read_universe
-from cloudlstm.models import competition, drift, gate, ledger, registry
-from cloudlstm.models.checks import Check, DayFacts, Limits, failures, hard_checks
+from cloudlstm.models import competition, drift, ledger, registry
+from cloudlstm.models.checks import failures
 from cloudlstm.models.competition import Standing
 from cloudlstm.models.documents import Day, Decided, Outcome, Recipe, Status
 from cloudlstm.models.due import due, recent
-from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.models.ledger_chain import Record, digest
-from cloudlstm.models.making import MOST_TICKERS, WATCHED, watched
+from cloudlstm.models.networks import ORIGINS, Networks
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.tail import Tail, Windows, bars_needed
 from cloudlstm.models.watch import Watch
 from cloudlstm.runs import documents, numbered
 
-BOUND_SESSIONS = 40
-"""Sessions from whose forecasts the bound of a gate is computed."""
 _LATE = dt.timedelta(minutes=30)
 """Bars of many exchanges come up to 20 minutes late."""
 _PENDING_SESSIONS = 80
 """Sessions in which an outcome is waited for: the longest horizon, and some without a bar."""
-_GONE_SESSIONS = 10
-"""A ticker without a bar in so many sessions is no longer expected to have a forecast."""
 
 
 def last_session(config: RunConfig, now: dt.datetime) -> dt.date:
@@ -99,14 +93,14 @@ class _DayWork:
             raise DataError(f"{recipe.bars} has no bars of {date}")
         self._bars = bars
         self._versions = {each.number: each for each in registry.versions_of(paths)}
-        self._forecasters: dict[int, Forecaster] = {}
         self._sessions = sessions(calendar, config.market.start, as_of)
         self._next = to_date(int(sessions_after(calendar, np.array([to_days(as_of)], np.int32))[0]))
         widest = max(each.window_bars for each in self._versions.values())
-        needed = bars_needed(config, widest, max(drift.WINDOW, BOUND_SESSIONS) + 1)
+        needed = bars_needed(config, widest, ORIGINS)
         first = int(self._sessions[-min(needed, len(self._sessions))])
         members = Members.of(read_universe(config.universe, config.market), as_of)
         self._tail = Tail(bars.tail(needed), config, first, to_days(as_of), members)
+        self._networks = Networks(paths, self._versions, self._tail, config.dataset.horizon_bars)
 
     def run(self) -> Day:
         """Does everything but writing the day's document."""
@@ -114,12 +108,13 @@ class _DayWork:
         standing = competition.advance(self._standing(), outcomes, self._counts)
         standing, decided = self._enter(standing)
         champion = standing.champion
-        rows = {number: self._forecast(number) for number in _forecasting(standing)}
-        checks = {number: self._checks(own, rows[champion]) for number, own in rows.items()}
+        after = to_days(dt.date.fromisoformat(self._before.date)) if self._before else self._tail.as_of - 1
+        rows = {number: self._networks.forecast(number) for number in _forecasting(standing)}
+        checks = {number: self._networks.checks(own, rows[champion], after) for number, own in rows.items()}
         failed = {number: failures(found) for number, found in checks.items()}
-        standing, more = competition.decide(standing, self._recipe.policy, failed, self._bound)
+        standing, more = competition.decide(standing, self._recipe.policy, failed, self._networks.bound)
         self._move(more)
-        drifting = self._drift(champion)
+        drifting = self._networks.drift(champion)
         status, reasons, record = self._append(rows, standing, failed[champion])
         started = recent(self._before.started if self._before else {}, self._sessions)
         serving = self._versions[standing.champion]
@@ -179,7 +174,7 @@ class _DayWork:
         else:
             serving = move.version
         if self._before is None:
-            return Standing(serving, None, (), self._watch(serving), None)
+            return Standing(serving, None, (), self._networks.watch(serving), None)
         last = self._before
         standing = Standing(last.champion, last.previous, last.challengers, last.loss_watch, last.rollback_watch)
         if serving != last.champion:
@@ -189,18 +184,9 @@ class _DayWork:
             standing = Standing(serving, previous, staying, last.loss_watch, rollback)
         return standing
 
-    def _watch(self, champion: int) -> Watch | None:
-        """A watch of the champion against naive; None if its forecasts before today give no bound."""
-        windows = self._sample(champion)
-        ours = (windows.targets - self._forecaster(champion).returns(windows)) ** 2
-        try:
-            return Watch(gate.bound(gate.daily_differences(ours, windows.targets**2, windows.dates)))
-        except DataError:
-            return None
-
     def _try_watch(self, version: int, reference: int) -> Watch | None:
         try:
-            return Watch(self._bound(version, reference))
+            return Watch(self._networks.bound(version, reference))
         except DataError:
             return None
 
@@ -212,7 +198,7 @@ class _DayWork:
             if number <= seen or number == standing.champion:
                 continue
             try:
-                bound = self._bound(number, standing.champion)
+                bound = self._networks.bound(number, standing.champion)
             except DataError as error:
                 decided.append(Decided(number, "retire", "equal", (error.message,)))
                 continue
@@ -222,52 +208,6 @@ class _DayWork:
             decided.append(Decided(number, "enter", entering[-1].judged, (f"competes from {since} on",)))
         return replace(standing, challengers=(*standing.challengers, *entering)), decided
 
-    def _sample(self, version: int) -> Windows:
-        return self._tail.sample(self._versions[version].window_bars, BOUND_SESSIONS, MOST_TICKERS)
-
-    def _bound(self, version: int, reference: int) -> float:
-        """Bound of the daily loss differences of two versions, from windows before today."""
-        losses = []
-        for number in (reference, version):
-            windows = self._sample(number)
-            losses.append((windows, (windows.targets - self._forecaster(number).returns(windows)) ** 2))
-        (first, ours), (second, theirs) = losses
-        if len(first) != len(second):  # windows of other lengths; keep the labels of both
-            keys = [list(zip(each.tickers.tolist(), each.dates.tolist(), strict=True)) for each in (first, second)]
-            common = set(keys[0]) & set(keys[1])
-            ours = ours[[key in common for key in keys[0]]]
-            kept = np.array([key in common for key in keys[1]])
-            theirs, second = theirs[kept], Windows(second.values[kept], second.tickers[kept], second.dates[kept],
-                                                   second.targets[kept])  # fmt: skip
-        return gate.bound(gate.daily_differences(ours, theirs, second.dates))
-
-    def _forecaster(self, number: int) -> Forecaster:
-        if number not in self._forecasters:
-            self._forecasters[number] = Forecaster.of(self._paths, self._versions[number])
-        return self._forecasters[number]
-
-    def _forecast(self, number: int) -> pa.Table:
-        """The forecasts of a version for the next session, as a FORECASTS table."""
-        windows = self._tail.newest(self._versions[number].window_bars)
-        returns = self._forecaster(number).returns(windows)
-        return ledger.forecast_rows(number, windows, returns, self._config.dataset.horizon_bars)
-
-    def _checks(self, rows: pa.Table, champion: pa.Table) -> list[Check]:
-        """The hard checks of one version's forecasts."""
-        ages = {ticker: age for ticker, age in self._tail.ages.items() if age < _GONE_SESSIONS}
-        after = to_days(dt.date.fromisoformat(self._before.date)) if self._before else self._tail.as_of - 1
-        facts = DayFacts(
-            universe=list(ages),
-            tickers=rows["ticker"].to_pylist(),
-            forecast=rows["forecast_return"].to_numpy(),
-            return_sd=rows["return_sd"].to_numpy(),
-            champion_tickers=champion["ticker"].to_pylist(),
-            age_sessions=np.array(list(ages.values()), np.int64),
-            bars=self._tail.new_rows(after),
-            refused=self._tail.refused(after),
-        )
-        return hard_checks(facts, _limits(len(ages)))
-
     def _move(self, decided: Sequence[Decided]) -> None:
         """Moves the champion's alias, unless this day has done it before it was killed."""
         for each in decided:
@@ -276,18 +216,6 @@ class _DayWork:
                 basis = "rollback" if each.action == "rollback" else each.basis
                 if (newest.version, newest.date, newest.basis) != (each.version, self._date, basis):
                     registry.move(self._paths, each.version, self._date, basis, each.reasons)
-
-    def _drift(self, champion: int) -> list[drift.FeatureDrift]:
-        """Drift of the champion's inputs; empty if it has no reference or there are too few sessions."""
-        found = storage.read_json(self._paths.version(champion, "drift.json"))
-        if found is None:
-            return []
-        reference = documents.built(drift.DriftReference, found, "drift.json")
-        windows = self._tail.sample(self._versions[champion].window_bars, drift.WINDOW + 1, MOST_TICKERS)
-        inputs = watched(self._forecaster(champion).last_inputs(windows))
-        if len(reference.features) != len(WATCHED) or len(np.unique(windows.dates)) < reference.window:
-            return []
-        return drift.look(reference, inputs, windows.dates.astype(np.int64))
 
     def _append(
         self, rows: Mapping[int, pa.Table], standing: Standing, failed: Sequence[str]
@@ -334,15 +262,3 @@ def _alarms(standing: Standing, drifting: Sequence[drift.FeatureDrift]) -> list[
     if names := [each.name for each in drifting if each.alarm]:
         alarms.append(f"the inputs have drifted: {', '.join(names)}")
     return alarms
-
-
-def _limits(tickers: int) -> Limits:
-    """The limits of the checks; one ticker may always be missing, unless it is the only one."""
-    one = 1.0 / max(tickers, 1) + 1e-9
-    usual = Limits()
-    return Limits(
-        coverage=min(usual.coverage, 1.0 - one),
-        kept=min(usual.kept, 1.0 - one),
-        refused=max(usual.refused, one),
-        stale=max(usual.stale, one),
-    )
