@@ -111,8 +111,9 @@ class Rename(Section):
 class MarketConfig(Section):
     """The source of bars."""
 
-    source: Literal["yahoo", "files", "synthetic"] = "yahoo"
-    """`yahoo` fetches daily bars; `files` reads CSV or Parquet from any storage; `synthetic` generates bars."""
+    source: Literal["yahoo", "files", "synthetic", "stored"] = "yahoo"
+    """`yahoo` fetches daily bars; `files` reads CSV or Parquet from any storage; `synthetic` generates bars; `stored`
+    reads a bars store as it was known on one day."""
     start: dt.date = dt.date(2010, 1, 1)
     """First date that is used."""
     end: dt.date = dt.date(2024, 12, 31)
@@ -120,7 +121,8 @@ class MarketConfig(Section):
     calendar: str = "XNYS"
     """Exchange calendar, which defines the sessions (a code of the exchange-calendars package)."""
     path: str | None = None
-    """For `files`: a path, storage URI or glob, for example `s3://bucket/bars/*.csv.gz`."""
+    """For `files`: a path, storage URI or glob, for example `s3://bucket/bars/*.csv.gz`. For `stored`: the path or URI
+    of a version, `<root>/bars/<store>/universe/<day>.json`."""
     columns: dict[str, str] = Field(default_factory=dict)
     """For `files`: our column name = the file's column name, where they differ (`ticker = "symbol"`)."""
     renames: tuple[Rename, ...] = ()
@@ -197,7 +199,9 @@ class MarketConfig(Section):
             raise ValueError(f"start {self.start} must be before end {self.end}")
         if self.source == "files" and not self.path:
             raise ValueError("path must be set when source is 'files' (a file, a glob or a storage URI)")
-        if self.source != "files" and self.path:
+        if self.source == "stored" and not (self.path or "").endswith(".json"):
+            raise ValueError("path must be set when source is 'stored' (<root>/bars/<store>/universe/<day>.json)")
+        if self.source not in ("files", "stored") and self.path:
             raise ValueError(f"path is for source 'files' and source is {self.source!r}: set market.source=files")
         return self
 

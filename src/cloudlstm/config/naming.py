@@ -31,6 +31,8 @@ def default_name(universe: UniverseConfig, market: MarketConfig) -> str:
         words = "-".join(tickers) if rest <= 0 else f"{tickers[0]}-and-{len(tickers) - 1}-more"
     else:
         words = _file_name(market.path) if market.path else ""
+        if market.path and market.source == "stored":
+            words = "-".join((_file_name(market.path.rsplit("/", 2)[0]), words))  # the store and the day
     return _slug(words) or _slug(market.source)
 
 

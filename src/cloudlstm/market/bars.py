@@ -6,6 +6,8 @@ shares. Text columns are dictionary-encoded in memory and in Parquet: a shard st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,27 +118,34 @@ def sort_keys(bars: pa.Table) -> NDArray[np.int64]:
     return columns.join_keys(ranks, columns.days(bars.column("date")))
 
 
-def to_parquet(table: pa.Table) -> bytes:
+def to_parquet(table: pa.Table, about: Mapping[str, str] | None = None) -> bytes:
     """Encodes the table as Parquet. Equal tables give equal bytes, whatever their chunks and dictionaries.
 
     A million bars take 50 ms to write, 15 ms to read, and 47 bytes per bar. Byte-stream splitting would save 8 bytes,
     but not every engine can read it. Zstandard is three times slower to read. Statistics are written only for the
     columns by which readers search.
+
+    Args:
+        table: The rows.
+        about: Entries for the metadata of the Parquet file.
     """
     sink = pa.BufferOutputStream()
     arrays = [
         columns.canonical(column) if name in TEXT else columns.one_chunk(column)
         for name, column in zip(table.column_names, table.columns, strict=True)
     ]
-    pq.write_table(
-        pa.table(arrays, names=table.column_names),
+    encoded = pa.table(arrays, names=table.column_names)
+    with pq.ParquetWriter(
         sink,
-        row_group_size=max(table.num_rows, 1),
+        encoded.schema,
         compression="lz4",
         use_dictionary=[name for name in table.column_names if name in TEXT],
         write_statistics=[name for name in table.column_names if name in ("ticker", "date")],
         store_schema=False,
-    )
+    ) as writer:
+        writer.write_table(encoded, row_group_size=max(table.num_rows, 1))
+        if about:
+            writer.add_key_value_metadata(about)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 

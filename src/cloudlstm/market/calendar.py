@@ -24,7 +24,7 @@ OTHER_CODES = {
 EPOCH = dt.date(1970, 1, 1)
 
 _POPULAR = "XNYS, XNAS, XLON, XTKS, 24/7"
-_LONGEST_CLOSURE_DAYS = 30
+LONGEST_CLOSURE_DAYS = 30
 """Longer than any closure that a calendar can contain for the future."""
 _DAYS_A_SESSION = 2
 """More than the average number of days between two sessions, with weekends and holidays."""
@@ -55,7 +55,7 @@ def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArra
     if not len(days):
         return np.zeros(0, np.int32)
     first, last = to_date(int(days.min())), to_date(int(days.max()))
-    reach = dt.timedelta(days=_LONGEST_CLOSURE_DAYS + _DAYS_A_SESSION * (ahead - 1))
+    reach = dt.timedelta(days=LONGEST_CLOSURE_DAYS + _DAYS_A_SESSION * (ahead - 1))
     known = sessions(code, first + dt.timedelta(days=1), last + reach)
     place = np.searchsorted(known, days, side="right") + ahead - 1
     if place.max() >= len(known):
@@ -67,7 +67,7 @@ def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArra
 def last_closed_session(code: str, moment: dt.datetime) -> dt.date:
     """Returns the last session of exchange `code` that closed at or before `moment` (with a time zone)."""
     today = moment.astimezone(dt.UTC).date()
-    calendar = _calendar(code, today - dt.timedelta(days=_LONGEST_CLOSURE_DAYS), today + dt.timedelta(days=1))
+    calendar = _calendar(code, today - dt.timedelta(days=LONGEST_CLOSURE_DAYS), today + dt.timedelta(days=1))
     closed = calendar.closes[calendar.closes <= moment]
     return closed.index[-1].date()  # type: ignore[no-any-return]
 
@@ -81,7 +81,7 @@ def opening(code: str, session: dt.date) -> float:
 def time_zone(code: str) -> str:
     """Returns the time zone of exchange `code`, for example Asia/Tokyo."""
     today = dt.datetime.now(dt.UTC).date()
-    return str(_calendar(code, today - dt.timedelta(days=_LONGEST_CLOSURE_DAYS), today).tz)
+    return str(_calendar(code, today - dt.timedelta(days=LONGEST_CLOSURE_DAYS), today).tz)
 
 
 def to_days(date: dt.date) -> int:

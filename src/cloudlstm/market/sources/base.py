@@ -140,6 +140,11 @@ class RemoteSource(Protocol):
         """The name in error messages and in the report."""
         ...
 
+    @property
+    def through(self) -> dt.date:
+        """The last date whose bars are final and within the run's dates."""
+        ...
+
     def identity(self) -> Any:
         """Returns a JSON-ready value, as in `Source`."""
         ...
@@ -211,6 +216,7 @@ class Lookable(Protocol):
 
 _SOURCES = {
     "files": ("cloudlstm.market.sources.files.source", "FilesSource"),
+    "stored": ("cloudlstm.market.sources.stored", "StoredSource"),
     "synthetic": ("cloudlstm.market.sources.synthetic", "SyntheticSource"),
     "yahoo": ("cloudlstm.market.sources.yahoo.source", "YahooSource"),
 }
