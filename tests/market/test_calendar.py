@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cloudlstm.errors import UsageError
+from cloudlstm.market import calendar
 from cloudlstm.market.calendar import sessions, sessions_after, to_date, to_days
 
 
@@ -58,6 +59,7 @@ def test_sessions_ahead_equal_repeated_single_steps(ahead):
 def test_the_calendar_is_created_once_for_all_dates(monkeypatch):
     """Creating one takes 0.1 seconds, so 500 tickers must not create 2000 calendars."""
     made = []
+    calendar._calendar_of_years.cache_clear()
     get = exchange_calendars.get_calendar
     monkeypatch.setattr(
         exchange_calendars, "get_calendar", lambda *what, **more: made.append(what) or get(*what, **more)

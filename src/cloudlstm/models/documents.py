@@ -273,5 +273,6 @@ class Day:
 
     @property
     def refused(self) -> bool:
-        """True if a gate refused something: the day, or a challenger for good."""
-        return self.status == "refused" or any(each.action == "retire" for each in self.decisions)
+        """True if a gate refused something: the day, or a challenger that was not good enough."""
+        refused = any(each.action == "retire" and each.basis in ("worse", "expired") for each in self.decisions)
+        return self.status == "refused" or refused

@@ -45,7 +45,7 @@ def write_market(folder: Path, tickers: int = 4) -> Path:
     settings = {
         "market": {"source": "synthetic", "start": str(START), "end": str(END),
                    "synthetic": {"tickers": tickers, "missing_days": 0.0, "bad_ticks": 0.0, "splits": 0.0,
-                                 "late_listings": 0.0}},
+                                 "late_listings": 0.0, "signal_r2": 0.2}},
         "dataset": {"train_end": "2020-06-30", "validation_end": "2020-12-31"},
     }  # fmt: skip
     source = SyntheticSource.open(parse(settings).market, None)
