@@ -1,6 +1,7 @@
 """The names of all objects of a run. Only this module builds them.
 
 <root>/index/<run id>                        marks that the run exists, with the time of its last submit
+<root>/bars/                                 see `market/store`
 <root>/benchmarks/                           see `benchmark/paths.py`
 <root>/<run id>/
     config.json                              the resolved configuration of the first submit (create-only)
@@ -34,7 +35,9 @@ from cloudlstm.errors import UsageError
 RUN_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _INDEX = "index"
 _BENCHMARKS = "benchmarks"
-_RESERVED = {_INDEX: "the list of runs", _BENCHMARKS: "the folder of benchmarks"}
+BARS = "bars"
+"""The folder of all stores of bars below a root."""
+_RESERVED = {_INDEX: "the list of runs", _BENCHMARKS: "the folder of benchmarks", BARS: "the folder of bars stores"}
 """Names in a root that are no runs."""
 
 _ATTEMPT = re.compile(r"attempts/(?P<number>\d{4,})(?P<kind>(\.[\w-]+)*)\.json")

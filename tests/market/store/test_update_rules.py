@@ -13,8 +13,10 @@ from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import ConfigError, CorruptObjectError, UnknownTickerError, UsageError
 from cloudlstm.market import bars
 from cloudlstm.market.sources.base import open_source
+from cloudlstm.market.sources.stored import StoredSource
+from cloudlstm.market.store.changes import Changes
 from cloudlstm.market.store.update import update
-from cloudlstm.market.store.version import Store
+from cloudlstm.market.store.version import Store, Version
 from daily_bars import DAYS, END, START, Vendor, config_of
 
 FIRST = 60
@@ -29,12 +31,12 @@ class Daily:
         self.config = config_of(self.path, **market)
         self.store = Store.of(str(folder), self.config)
 
-    def run(self, number: int):  # type: ignore[no-untyped-def]
+    def run(self, number: int) -> Changes:
         """Publishes the file of a day and updates the store."""
         self.vendor.publish(DAYS[number], self.path)
         return update(self.store, self.config, DAYS[number])
 
-    def newest(self):  # type: ignore[no-untyped-def]
+    def newest(self) -> Version:
         """The newest version."""
         found = self.store.newest()
         assert found is not None
@@ -158,15 +160,16 @@ def test_the_source_stored_delivers_the_version_within_dates_and_universe(daily:
         daily.run(number)
     version = daily.newest()
     source = open_source(stored(version.uri, start=DAYS[10], end=DAYS[40]), ("SYN000002", "SYN000007"))
-    assert not hasattr(source, "fetch")
-    (partition,) = source.partitions()  # type: ignore[union-attr]
-    table = source.read(partition)  # type: ignore[union-attr]
+    assert isinstance(source, StoredSource)
+    (partition,) = source.partitions()
+    table = source.read(partition)
     rows = version.bars(["SYN000002", "SYN000007"]).to_pylist()
     assert table.to_pylist() == [row for row in rows if DAYS[10] <= row["date"] <= DAYS[40]]
-    assert source.last_date() is None  # type: ignore[union-attr]
+    assert source.last_date() is None
     whole = open_source(stored(version.uri), None)
-    assert [len(each.items) for each in whole.partitions()] == [3, 3, 2]  # type: ignore[union-attr]
-    assert whole.last_date() == DAYS[FIRST + 3]  # type: ignore[union-attr]
+    assert isinstance(whole, StoredSource)
+    assert [len(each.items) for each in whole.partitions()] == [3, 3, 2]
+    assert whole.last_date() == DAYS[FIRST + 3]
     assert whole.identity()["pieces"] == [info.name for info in version.manifest.pieces]
     with pytest.raises(UnknownTickerError, match="NOSUCH"):
         open_source(stored(version.uri), ("NOSUCH",))

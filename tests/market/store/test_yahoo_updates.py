@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,12 @@ def _bars(ticker: str) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     closed = calendar.last_closed_session("XNYS", dt.datetime.now(dt.UTC) - dt.timedelta(minutes=30))
     monkeypatch.setattr(source, "last_closed_session", lambda *_: closed)  # it takes 0.2 seconds each time
     with Yahoo({}) as server:
         monkeypatch.setenv(YAHOO_URL, server.url)
-        yield Service(server)  # type: ignore[misc]
+        yield Service(server)
 
 
 def test_splits_dividends_failures_and_new_tickers_end_in_the_bars_of_one_fetch(
