@@ -269,7 +269,7 @@ def test_a_list_of_texts_is_read_back_from_its_override_word(entry: str) -> None
         ("model.dropout=nan", "model.dropout must be a number, not nan"),
         ("model.dropout=x", "model.dropout must be a number, not 'x'"),
         ("train.open_ports=perhaps", "train.open_ports must be true or false, not 'perhaps'"),
-        ("market.source=yaho", "market.source must be 'yahoo', 'files' or 'synthetic', not 'yaho'"),
+        ("market.source=yaho", "market.source must be 'yahoo', 'files', 'synthetic' or 'stored', not 'yaho'"),
         ("market.end=31.12.2024", "market.end must be a date such as 2024-12-31, not '31.12.2024'"),
         ("market.end=2024-12-31T10:00:00", "market.end must be a date such as 2024-12-31, without a time, not "),
         ("train=3", "train is a section of settings: write section.key=value, not 3"),

@@ -1,9 +1,9 @@
 """The names of all objects of a run. Only this module builds them.
 
 <root>/index/<run id>                        marks that the run exists, with the time of its last submit
+<root>/bars/                                 see `market/store`
 <root>/benchmarks/                           see `benchmark/paths.py`
 <root>/models/                               see `models/paths.py`
-<root>/bars/                                 see `market/store`
 <root>/<run id>/
     config.json                              the resolved configuration of the first submit (create-only)
     attempts/0001.json                       one submit of the run (create-only), then .heartbeat.json

@@ -11,12 +11,11 @@ import pyarrow as pa
 
 from cloudlstm.market import bars, columns, universe
 from cloudlstm.market.calendar import to_date, to_days
-from cloudlstm.market.store import pieces
+from cloudlstm.market.store import pieces, sessions
 from cloudlstm.market.store.changes import Changes, Refusal, Restatement
 from cloudlstm.market.store.compare import Difference, Factors, differences
 from cloudlstm.market.store.fetch import Delivery, Events, Fetch
 from cloudlstm.market.store.pieces import NAMELESS, Piece
-from cloudlstm.market.store.tails import first_day
 from cloudlstm.market.store.version import Version
 
 OVERLAP = 10
@@ -69,7 +68,8 @@ def decide(previous: Version, fetch: Fetch, accept: Collection[str]) -> Decision
     through = {name: to_days(previous.as_of) for name in stored}
     through |= {name: to_days(_date(day)) for name, day in known.behind.items()}
     overlaps = {
-        day: first_day(known.calendar, config.market.start, to_date(day), OVERLAP + 1) for day in {*through.values()}
+        day: max(start, sessions.first_of_last(known.calendar, to_date(day), OVERLAP + 1))
+        for day in {*through.values()}
     }
     starts = {name: overlaps[through[name]] for name in wanted}
     delivery = fetch.since(requested, starts)

@@ -11,10 +11,10 @@ import pyarrow as pa
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import DataError, FetchError, UsageError
 from cloudlstm.market import bars, columns, universe
-from cloudlstm.market.calendar import LONGEST_CLOSURE_DAYS, sessions, to_date, to_days
+from cloudlstm.market.calendar import to_date, to_days
 from cloudlstm.market.sources import coverage, snapshots
 from cloudlstm.market.sources.base import RemoteSource, Source, UnorderedSource, open_source
-from cloudlstm.market.store import pieces
+from cloudlstm.market.store import pieces, sessions
 from cloudlstm.runs.paths import join
 
 FETCHED = "fetched"
@@ -184,7 +184,7 @@ class Fetch:
     def _require_closed(self, through: dt.date) -> None:
         """Raises UsageError if a session up to `as_of` has no final bar yet."""
         code = self.config.market.calendar
-        last = to_date(int(sessions(code, self.as_of - dt.timedelta(days=LONGEST_CLOSURE_DAYS), self.as_of)[-1]))
+        last = to_date(sessions.first_of_last(code, self.as_of, 1))
         if last > through:
             raise UsageError(
                 f"the session {last} of {code} has not closed yet, and its bars are not final",

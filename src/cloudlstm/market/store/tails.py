@@ -18,8 +18,7 @@ import pyarrow as pa
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
-from cloudlstm.market import calendar
-from cloudlstm.market.store import pieces
+from cloudlstm.market.store import pieces, sessions
 from cloudlstm.market.store.manifest import Manifest
 from cloudlstm.market.store.pieces import Piece, PieceInfo
 from cloudlstm.runs.paths import join
@@ -33,21 +32,6 @@ MOST_RECENT = 63
 """Pieces of single updates that a manifest names, so that a tail can be continued after a compaction."""
 
 _NAME = re.compile(r"(?P<day>\d{4}-\d\d-\d\d)-(?P<bars>\d+)-[0-9a-f]{64}\.parquet")
-_DAYS_A_SESSION = 2
-
-
-def first_day(code: str, start: dt.date, as_of: dt.date, bars: int) -> int:
-    """Returns the day of the session with which the last `bars` sessions up to `as_of` begin.
-
-    Args:
-        code: The exchange calendar.
-        start: The result is not before this date.
-        as_of: The last date.
-        bars: Number of sessions.
-    """
-    reach = as_of - dt.timedelta(days=_DAYS_A_SESSION * bars + calendar.LONGEST_CLOSURE_DAYS)
-    known = calendar.sessions(code, min(reach, as_of), as_of)
-    return max(int(known[-bars:][0]), calendar.to_days(start))
 
 
 def tail(folder: str, manifest: Manifest, bars: int, whole: Callable[[], pa.Table]) -> pa.Table:
@@ -59,7 +43,7 @@ def tail(folder: str, manifest: Manifest, bars: int, whole: Callable[[], pa.Tabl
         bars: Number of sessions.
         whole: Returns all bars of the version; called if there is no tail that can be continued.
     """
-    first = first_day(manifest.calendar, dt.date.fromisoformat(manifest.start), manifest.day, bars)
+    first = sessions.first_of_last(manifest.calendar, manifest.day, bars)
     for as_of, uri in sorted(_stored(folder, bars), reverse=True):
         since = _since(manifest, as_of)
         known = None if since is None else _read(uri, folder)

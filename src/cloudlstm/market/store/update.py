@@ -15,7 +15,7 @@ from dataclasses import replace
 from cloudlstm import storage
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import DataError, UsageError
-from cloudlstm.market.calendar import LONGEST_CLOSURE_DAYS, sessions, to_days
+from cloudlstm.market.calendar import sessions, to_days
 from cloudlstm.market.store import manifest as manifests
 from cloudlstm.market.store import pieces
 from cloudlstm.market.store.changes import Changes
@@ -23,6 +23,7 @@ from cloudlstm.market.store.decide import Decisions, decide, refusals
 from cloudlstm.market.store.fetch import FETCHED, Fetch
 from cloudlstm.market.store.manifest import Manifest
 from cloudlstm.market.store.pieces import NAMELESS, Piece, PieceInfo
+from cloudlstm.market.store.sessions import count_between
 from cloudlstm.market.store.tails import MOST_RECENT
 from cloudlstm.market.store.version import Store, Version
 from cloudlstm.runs.paths import join
@@ -105,11 +106,9 @@ def _next(previous: Version, fetch: Fetch, accept: Collection[str]) -> Manifest:
     if compact:
         now = _compacted(folder, now, base, tickers, fetch)
         base = len(now)
-    market = fetch.config.market
-    since = sessions(market.calendar, previous.as_of - dt.timedelta(days=LONGEST_CLOSURE_DAYS), fetch.as_of)
     changes = replace(
         made.changes,
-        sessions=int((since > to_days(previous.as_of)).sum()),
+        sessions=count_between(known.calendar, previous.as_of, fetch.as_of),
         rows_written=sum(info.rows for info in day),
         compacted=compact,
     )

@@ -17,10 +17,8 @@ from cloudlstm.market.store import pieces, tails
 from cloudlstm.market.store.changes import Changes
 from cloudlstm.market.store.manifest import Manifest
 from cloudlstm.runs.manifest import fingerprint
+from cloudlstm.runs.paths import bars as bars_folder
 from cloudlstm.runs.paths import join
-
-FOLDER = "bars"
-"""The folder of all stores below a root."""
 
 _NAME_DIGITS = 8
 _NOT_BARS = {"end", "tickers_per_shard", "yahoo", "synthetic"}
@@ -113,7 +111,7 @@ class Store:
             raise UsageError("market.source=stored is a version of a store, and has no store of its own",
                              hint="the settings of the store's source")  # fmt: skip
         name = f"{config.market.source}-{fingerprint(_identity(config))[:_NAME_DIGITS]}"
-        return cls(join(storage.absolute(root), FOLDER, name))
+        return cls(join(bars_folder(storage.absolute(root)), name))
 
     def days(self) -> list[dt.date]:
         """Returns the days of all versions, in order."""
