@@ -114,7 +114,7 @@ def make_model(
     loss_watch = rollback_watch = None
     pending: list[tuple[str, int, list[int]]] = []
     missed: list[str] = []
-    quality = {1: 0.0, 2: 0.002, 3: 0.004, 4: -0.3, 5: 0.001, 6: 0.002}
+    quality = {1: 0.0, 2: 0.002, 3: 0.004, 4: -0.03, 5: 0.001, 6: 0.002}
 
     def enter(version: int, kind: Any, judged: Judged, at: int, recipe_name: str = "") -> Decided:
         versions.append(make_version(version, dates[at], kind, champion if kind == "warm" else None, recipe_name))
@@ -185,12 +185,18 @@ def make_model(
             forecasts = {str(version): tickers for version in (champion, *others)}
         bars: Mapping[str, Any] = {"new": tickers, "corrected": 0, "quarantined": {"spike": 0}}
         if at % 15 == 14:
-            change = {"ticker": TICKERS[at % 6], "date": dates[at - 3], "field": "close", "before": 101.5, "after": 99.1}
+            change = {
+                "ticker": TICKERS[at % 6],
+                "date": dates[at - 3],
+                "field": "close",
+                "before": 101.5,
+                "after": 99.1,
+            }
             bars = {"new": tickers, "corrected": 1, "restated": ["KO"], "corrections": [change]}
         days.append(
             Day(
                 date, days[-1].date if days else None, tuple(missed), status, reasons, bars, f"s3://b/m/{date}.json",
-                tuple(outcomes), CHECKS if status == "done" else (), drift_of(rng, "gap" if 50 <= at < 56 else None),
+                tuple(outcomes), CHECKS[: 1 if status == "done" else 2], drift_of(rng, "gap" if 50 <= at < 56 else None),
                 champion, previous, tuple(challengers.values()), loss_watch, rollback_watch, tuple(decisions),
                 (Due("warm", "", "core-w", champion, "21 sessions since the last"),) if at % 21 == 20 else (),
                 {"warm": dates[0]}, dates[at + 1] if forecasts else "", f"{at:064x}" if forecasts else "", forecasts,

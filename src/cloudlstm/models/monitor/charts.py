@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cloudlstm.models.documents import Move
 from cloudlstm.models.gate import NEEDED_E_VALUE
-from cloudlstm.models.monitor.drift import draw_drift
+from cloudlstm.models.monitor.drift import draw_drift, e_value_now
 from cloudlstm.models.monitor.history import INSIDE_ONE_SD, TRAILING_SESSIONS, History, SkillLine
 from cloudlstm.models.monitor.time_chart import Level, Line, Mark, TimeChart, draw
 from cloudlstm.models.monitor.words import BASES
@@ -91,7 +91,7 @@ def _skill_line(line: SkillLine) -> Line:
     if line.role == "champion":
         end = minus(f"{line.values[-1]:+.2f}")
         return Line(days, line.values, "lstm", 2.2, f"v{line.version} {end}")
-    return Line(days, line.values, _ROLES[line.role], 1.2, f"v{line.version}")
+    return Line(days, line.values, _ROLES[line.role], 1.2, f"v{line.version}", minor=True)
 
 
 def _mark(move: Move) -> Mark:
@@ -124,23 +124,31 @@ def gates(history: History, width: float) -> Drawing | None:
 
 def watches(history: History, width: float) -> Drawing | None:
     """Largest e-value of the living processes of both watches, by day."""
-    lines = []
-    for name, colour in (("loss_watch", "lstm"), ("rollback_watch", "drift")):
-        found = [(day_number(day.date), getattr(day, name)) for day in history.days]
-        rows = [(day, _now(watch)) for day, watch in found if watch is not None and watch.sessions]
-        if rows:
-            label = "naive" if name == "loss_watch" else "former"
-            lines.append(Line([day for day, _ in rows], [value for _, value in rows], colour, 1.8, label))
+    lines, entries = [], []
+    for found, colour, text in (
+        ([(day.date, day.loss_watch) for day in history.days], "lstm", "worse than naive"),
+        ([(day.date, day.rollback_watch) for day in history.days], "drift", "worse than the former champion"),
+    ):
+        stretches = _stretches(found)
+        lines += [Line(days, values, colour, 1.8, f"{values[-1]:.2g}") for days, values in stretches]
+        entries += [LegendEntry("line", colour, text)] if stretches else []
     level = Level(ALARM_E_VALUE, f"alarm {ALARM_E_VALUE:g}")
-    entries = [
-        LegendEntry("line", line.colour, {"lstm": "worse than naive", "drift": "worse than the former champion"}[
-            line.colour]) for line in lines
-    ]  # fmt: skip
     return _e_values("E-value that the champion is worse", lines, [level], width, entries)
 
 
-def _now(watch: Watch) -> float:
-    return max((process.e_value for process in watch.processes), default=1.0)
+def _stretches(found: Sequence[tuple[str, Watch | None]]) -> list[tuple[list[int], list[float]]]:
+    """Day numbers and e-values of each watch: a watch without a session, or with fewer than before, is a new one."""
+    stretches: list[tuple[list[int], list[float]]] = []
+    before = 0
+    for date, watch in found:
+        sessions = watch.sessions if watch is not None else 0
+        if watch is not None and sessions:
+            if sessions < before or not before:
+                stretches.append(([], []))
+            stretches[-1][0].append(day_number(date))
+            stretches[-1][1].append(e_value_now(watch))
+        before = sessions
+    return stretches
 
 
 def _e_values(
@@ -196,7 +204,7 @@ _CHARTS = {
         skill, "Error saved against naive",
         "Squared error of naive minus that of the version, summed over sessions. A rising line has less error than "
         "naive. The thick line follows the version that was champion of each session; the line of another version "
-        "starts on it. Marks: triangle, promotion on skill; circle, refresh, which is no evidence of skill; diamond, "
+        "starts on it, and lies on the edge where it leaves the chart. Marks: triangle, promotion on skill; circle, refresh, which is no evidence of skill; diamond, "
         "rollback or a move by hand. A line that rises is no evidence either: the e-values are.",
     ),
     "gates": _Chart(

@@ -32,7 +32,7 @@ def drift_table(history: History) -> list[Table]:
         return []
     rows = []
     for each in day.drift:
-        alarms = sum(1 for other in history.days if str(each["name"]) in other.drifting)
+        alarms = [other.date for other in history.days if str(each["name"]) in other.drifting]
         slow = each.get("psi_limit") is None and each.get("ks_limit") is None
         state = "ALARM" if each["alarm"] else "slow: no limit" if slow else "within limits"
         rows.append(
@@ -40,7 +40,7 @@ def drift_table(history: History) -> list[Table]:
                 (
                     str(each["name"]), decimal(each.get("psi"), 3), decimal(each.get("psi_limit"), 3),
                     decimal(each.get("ks"), 3), decimal(each.get("ks_limit"), 3), percent(each.get("missing")), state,
-                    str(alarms),
+                    f"{len(alarms)}, last {alarms[-1]}" if alarms else "0",
                 ),
                 bool(each["alarm"]),
             )
@@ -64,7 +64,7 @@ def draw_drift(history: History, width: float) -> Drawing | None:
     drawing = Drawing(width, 0.0)
     panel.title(drawing, 0.0, 12.0, "Drift of the features", "statistic as a share of its limit", width)
     entries = [LegendEntry("dot", "lstm", "PSI"), LegendEntry("ring", "ridge", "KS")]
-    top = 20.0 + panel.legend(drawing, 0.0, 34.0, entries)
+    top = 26.0 + panel.legend(drawing, 0.0, 34.0, entries)
     names = [fit_text(str(each["name"]), LABEL_PX, 220.0 if broad else 116.0) for each in day.drift]
     words = {True: "alarm", False: "within"}
     texts = ["slow" if not _shares(each) else words[bool(each["alarm"])] for each in day.drift]
@@ -94,20 +94,31 @@ def watch_table(history: History) -> list[Table]:
     day = history.last
     if day is None:
         return []
-    pairs = [(f"v{day.champion} against naive", day.loss_watch)]
+    pairs = [("than naive", day.loss_watch)]
     if day.previous is not None:
-        pairs.append((f"v{day.champion} against v{day.previous}", day.rollback_watch))
-    columns = ("Watch: is the first one worse?", "Sessions", "E-value", "Highest", "Alarm at", "State")
+        pairs.append((f"than v{day.previous}", day.rollback_watch))
+    columns = (f"Is v{day.champion} worse?", "Sessions", "E-value", "Highest", "Alarm at", "State")
     return table(f"Watches of the loss on {day.date}", columns, [_watch_row(name, watch) for name, watch in pairs])
 
 
 def _watch_row(name: str, watch: Watch | None) -> Row:
     if watch is None:
         return Row((name, "0", DASH, DASH, f"{ALARM_E_VALUE:g}", "not begun: too few sessions"))
-    now = max((process.e_value for process in watch.processes), default=1.0)
     state = "ALARM" if watch.alarm else "no alarm"
-    cells = (name, str(watch.sessions), _e_value(now), _e_value(watch.highest), f"{ALARM_E_VALUE:g}", state)
+    cells = (
+        name,
+        str(watch.sessions),
+        _e_value(e_value_now(watch)),
+        _e_value(watch.highest),
+        f"{ALARM_E_VALUE:g}",
+        state,
+    )
     return Row(cells, watch.alarm)
+
+
+def e_value_now(watch: Watch) -> float:
+    """The largest e-value of the processes of a watch that live."""
+    return max((process.e_value for process in watch.processes), default=1.0)
 
 
 def _e_value(value: float) -> str:

@@ -28,6 +28,7 @@ class Line:
         px: Width of the line.
         label: Its name at its end; shown if the line ends with the chart.
         dots: Draws dots in place of a line.
+        minor: Widens the y axis to three times the range of the others at most; beyond it lies on the edge.
     """
 
     days: Sequence[int]
@@ -36,6 +37,7 @@ class Line:
     px: float = 1.4
     label: str = ""
     dots: bool = False
+    minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,7 @@ def draw(chart: TimeChart, width: float) -> Drawing:
     if chart.marks:
         top += _LABEL_ROW_PX * _LABEL_ROWS + 10.0
     place = _log if chart.logarithmic else float
-    levels = [place(level.value) for level in chart.levels]
-    values = [place(value) for line in chart.lines for value in line.values] + levels
-    low, high = padded(min(values), max(values), 0.06)
+    low, high = padded(*_range(chart, place), 0.06)
     found = _log_ticks(low, high) if chart.logarithmic else ticks(low, high, 5, chart.text)
     at_end = [line for line in chart.lines if line.label and line.days[-1] >= chart.last]
     names = [line.label for line in at_end] + [level.label for level in chart.levels]
@@ -123,21 +123,34 @@ def draw(chart: TimeChart, width: float) -> Drawing:
     x, y = Scale(chart.first, chart.last, box.left, box.right), Scale(low, high, box.bottom, box.top)
     panel.y_axis(drawing, box, y, found)
     panel.x_axis(drawing, box, x, date_ticks(chart.first, chart.last, 8 if broad else 4))
-    for level in levels:
-        drawing.line(box.left, y(level), box.right, y(level), "naive", 1.4, "4 3")
+    for level in chart.levels:
+        at = y(place(level.value))
+        drawing.line(box.left, at, box.right, at, "naive", 1.4, "4 3")
     _marks(drawing, box, x, chart.marks)
     for line in reversed(chart.lines):
-        xs, ys = list(map(x.clamped, line.days)), [y(place(value)) for value in line.values]
+        xs, ys = list(map(x.clamped, line.days)), [y.clamped(place(value)) for value in line.values]
         if line.dots:
             drawing.dots(zip(xs, ys, strict=True), 3.2, line.colour, 0.35)
         elif len(xs) == 1:
             drawing.dot(xs[0], ys[0], 2.6, line.colour)
         else:
             drawing.path(*_thinned(xs, ys, width), line.colour, line.px)
-    labels = [EndLabel(y(place(line.values[-1])), line.label, line.colour) for line in at_end]
-    labels += [EndLabel(y(at), level.label, "naive") for at, level in zip(levels, chart.levels, strict=True)]
+    labels = [EndLabel(y.clamped(place(line.values[-1])), line.label, line.colour) for line in at_end]
+    labels += [EndLabel(y(place(level.value)), level.label, "naive") for level in chart.levels if level.label]
     panel.end_labels(drawing, box, labels)
     return drawing
+
+
+def _range(chart: TimeChart, place: Callable[[float], float]) -> tuple[float, float]:
+    """The smallest and the largest value of the y axis."""
+    values = [place(value) for line in chart.lines if not line.minor for value in line.values]
+    values += [place(level.value) for level in chart.levels]
+    low, high = min(values), max(values)
+    room = high - low or 1.0
+    others = [place(value) for line in chart.lines if line.minor for value in line.values]
+    return min([low, *(max(value, low - room) for value in others)]), max(
+        [high, *(min(value, high + room) for value in others)]
+    )
 
 
 def _log(value: float) -> float:

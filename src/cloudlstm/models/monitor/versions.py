@@ -12,13 +12,16 @@ from cloudlstm.models.monitor.history import History
 from cloudlstm.models.monitor.table import Row, Table, table
 from cloudlstm.models.monitor.words import BASES, KINDS, joined
 from cloudlstm.models.power import CHANCE
+from cloudlstm.report.glossary import METRICS
+from cloudlstm.report.html import metric_text
 from cloudlstm.text.numbers import DASH, minus
 
 _FIGURES = ("r2_oos", "dm_p", "cw_p", "skill", "rank_ic")
 """Figures of a report that are shown first."""
 _MODELS = ("calibrated", "ensemble", "lstm")
 """Models of a report whose figures are shown first."""
-_MOST_FIGURES = 4
+_MOST_FIGURES = 3
+_METRICS = {metric.name: metric for metric in METRICS}
 
 
 def version_table(history: History) -> list[Table]:
@@ -70,8 +73,14 @@ def evidence_text(evidence: Mapping[str, Any]) -> str:
     model = next((name for name in _MODELS if isinstance(evidence.get(name), Mapping)), "")
     figures = dict(_numbers(evidence[model] if model else evidence))
     order = [name for name in _FIGURES if name in figures] + [name for name in figures if name not in _FIGURES]
-    shown = [f"{name} {minus(f'{figures[name]:.3g}')}" for name in order[:_MOST_FIGURES]]
+    shown = [_figure(name, figures[name]) for name in order[:_MOST_FIGURES]]
     return ", ".join([model, *shown] if model and shown else shown) or DASH
+
+
+def _figure(name: str, value: float) -> str:
+    """A figure with its name as in the report; one that the report does not know with its key."""
+    metric = _METRICS.get(name)
+    return f"{metric.label} {metric_text(value, metric)}" if metric else f"{name} {minus(f'{value:.3g}')}"
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -100,8 +109,8 @@ def move_table(history: History) -> list[Table]:
 def gate_table(history: History) -> list[Table]:
     """The open gates, and what each could find."""
     columns = (
-        "Challenger", "Judged on", "Since", "Sessions", "E-value better", "Highest", "Needed", "E-value worse",
-        "Retires at", "Could find",
+        "Challenger", "Judged on", "Since", "Sessions", "E-value better", "Its highest", "Needed",
+        "E-value worse", "Retires at", "Could find",
     )  # fmt: skip
     return table("Open gates", columns, [_gate_row(each, history) for each in history.challengers])
 
