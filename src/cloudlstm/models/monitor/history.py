@@ -33,7 +33,8 @@ class SkillLine:
         role: What the version was. The champion line follows whichever version was champion.
         version: The version at the end of the line.
         sessions: The sessions, ascending.
-        values: The sums up to each session. A line of another version starts on the champion line.
+        values: The sums up to each session. The first point of another version is one of the champion line: the
+            session before its first.
     """
 
     role: Role
@@ -126,7 +127,7 @@ class History:
         champion = SkillLine("champion", self.compared[-1].champion)
         done: list[SkillLine] = []
         alive: dict[int, SkillLine] = {}
-        total = 0.0
+        total, session_before = 0.0, self.compared[0].session
         for outcome in self.compared:
             before, naive = total, outcome.loss[NAIVE]
             total += (naive - outcome.loss[str(outcome.champion)]) / unit
@@ -136,9 +137,11 @@ class History:
             for version, loss in others.items():
                 if version not in alive:
                     alive[version] = SkillLine(self._role(version, outcome.session), version)
+                    alive[version].add(session_before, before)
                     done.append(alive[version])
                 line = alive[version]
-                line.add(outcome.session, (line.values[-1] if line.values else before) + (naive - loss) / unit)
+                line.add(outcome.session, line.values[-1] + (naive - loss) / unit)
+            session_before = outcome.session
         return [champion, *done]
 
     def _role(self, version: int, session: str) -> Role:

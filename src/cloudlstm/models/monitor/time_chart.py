@@ -14,6 +14,8 @@ from cloudlstm.text.numbers import amount
 
 LEAST_E_VALUE = 0.01
 """On a logarithmic axis smaller values lie on its lower end."""
+MANY_MARKS = 12
+"""Of more marks, those with the least weight are small."""
 _LABEL_ROW_PX, _LABEL_ROWS = 15.0, 2
 
 
@@ -28,7 +30,7 @@ class Line:
         px: Width of the line.
         label: Its name at its end; shown if the line ends with the chart.
         dots: Draws dots in place of a line.
-        minor: Widens the y axis to three times the range of the others at most; beyond it lies on the edge.
+        minor: Widens the y axis to three times the range of the others at most; beyond, the line is cut.
     """
 
     days: Sequence[int]
@@ -128,13 +130,14 @@ def draw(chart: TimeChart, width: float) -> Drawing:
         drawing.line(box.left, at, box.right, at, "naive", 1.4, "4 3")
     _marks(drawing, box, x, chart.marks)
     for line in reversed(chart.lines):
-        xs, ys = list(map(x.clamped, line.days)), [y.clamped(place(value)) for value in line.values]
-        if line.dots:
-            drawing.dots(zip(xs, ys, strict=True), 3.2, line.colour, 0.35)
-        elif len(xs) == 1:
-            drawing.dot(xs[0], ys[0], 2.6, line.colour)
-        else:
-            drawing.path(*_thinned(xs, ys, width), line.colour, line.px)
+        for days, values in _inside(line, low, high, place):
+            xs, ys = list(map(x.clamped, days)), list(map(y, values))
+            if line.dots:
+                drawing.dots(zip(xs, ys, strict=True), 3.2, line.colour, 0.35)
+            elif len(xs) == 1:
+                drawing.dot(xs[0], ys[0], 2.6, line.colour)
+            else:
+                drawing.path(*_thinned(xs, ys, width), line.colour, line.px)
     labels = [EndLabel(y.clamped(place(line.values[-1])), line.label, line.colour) for line in at_end]
     labels += [EndLabel(y(place(level.value)), level.label, "naive") for level in chart.levels if level.label]
     panel.end_labels(drawing, box, labels)
@@ -151,6 +154,20 @@ def _range(chart: TimeChart, place: Callable[[float], float]) -> tuple[float, fl
     return min([low, *(max(value, low - room) for value in others)]), max(
         [high, *(min(value, high + room) for value in others)]
     )
+
+
+def _inside(
+    line: Line, low: float, high: float, place: Callable[[float], float]
+) -> list[tuple[list[int], list[float]]]:
+    """Stretches of the line inside the y axis: days, and places on the axis."""
+    stretches: list[tuple[list[int], list[float]]] = [([], [])]
+    for day, value in zip(line.days, map(place, line.values), strict=True):
+        if low <= value <= high:
+            stretches[-1][0].append(day)
+            stretches[-1][1].append(value)
+        elif stretches[-1][0]:
+            stretches.append(([], []))
+    return [stretch for stretch in stretches if stretch[0]]
 
 
 def _log(value: float) -> float:
@@ -179,8 +196,12 @@ def _marks(drawing: Drawing, box: Box, x: Scale, marks: Sequence[Mark]) -> None:
     taken: list[list[tuple[float, float]]] = [[] for _ in range(_LABEL_ROWS)]
     for mark in sorted(marks, key=lambda mark: (-mark.weight, -mark.day)):
         at, half = x.clamped(mark.day), text_width(mark.label, TICK_PX) / 2.0
-        drawing.line(at, box.top - 6.0, at, box.bottom, mark.colour, 1.0, "2 3")
-        drawing.marker(mark.shape, at, box.top - 8.0, mark.colour, mark.title)
+        faint = mark.weight < 2 and len(marks) > MANY_MARKS
+        drawing.line(at, box.top - 4.0, at, box.bottom, "grid" if faint else mark.colour, 1.0, "" if faint else "2 3")
+        if faint:
+            drawing.dot(at, box.top - 8.0, 2.6, mark.colour, title=mark.title)
+        else:
+            drawing.marker(mark.shape, at, box.top - 8.0, mark.colour, mark.title)
         middle = min(max(at, half), drawing.width - half)
         for row, places in enumerate(taken):
             if all(middle + half + 6.0 <= left or right + 6.0 <= middle - half for left, right in places):
