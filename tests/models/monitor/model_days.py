@@ -170,6 +170,9 @@ def make_model(
             fresh = max(v.number for v in versions) + 1
             versions.append(make_version(fresh, date, "warm", champion))
             decisions.append(move_to(fresh, at, "refresh", "a refresh, not shown to be better"))
+        for ended in [v for v, each in challengers.items() if each.gate.sessions >= gates.MOST_SESSIONS]:
+            challengers.pop(ended)
+            decisions.append(Decided(ended, "retire", "expired", ("the e-value is 0.3 of 40",), 0.19))
         decisions += [
             Decided(v, "wait", "undecided", ("the e-value is too small",), 0.19) for v in challengers
         ]  # fmt: skip
@@ -196,7 +199,8 @@ def make_model(
         days.append(
             Day(
                 date, days[-1].date if days else None, tuple(missed), status, reasons, bars, f"s3://b/m/{date}.json",
-                tuple(outcomes), CHECKS[: 1 if status == "done" else 2], drift_of(rng, "gap" if 50 <= at < 56 else None),
+                tuple(outcomes), CHECKS[: 1 if status == "done" else 2],
+                drift_of(rng, "gap" if 50 <= at < 56 else None),
                 champion, previous, tuple(challengers.values()), loss_watch, rollback_watch, tuple(decisions),
                 (Due("warm", "", "core-w", champion, "21 sessions since the last"),) if at % 21 == 20 else (),
                 {"warm": dates[0]}, dates[at + 1] if forecasts else "", f"{at:064x}" if forecasts else "", forecasts,

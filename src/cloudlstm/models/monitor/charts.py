@@ -204,8 +204,9 @@ _CHARTS = {
         skill, "Error saved against naive",
         "Squared error of naive minus that of the version, summed over sessions. A rising line has less error than "
         "naive. The thick line follows the version that was champion of each session; the line of another version "
-        "starts on it, and is cut where it leaves the chart. Marks: triangle, promotion on skill; circle, refresh, which "
-        "is no evidence of skill; diamond, rollback or a move by hand. A line that rises is no evidence either: the e-values are.",
+        "starts on it, and is cut where it leaves the chart. Marks: triangle, promotion on skill; circle, refresh, "
+        "which is no evidence of skill; diamond, rollback or a move by hand. A line that rises is no evidence either: "
+        "the e-values are.",
     ),
     "gates": _Chart(
         gates, "E-values of the open gates",

@@ -51,7 +51,8 @@ def _parts(by_day: list[dict[str, float]]) -> tuple[list[dict[str, float]], ...]
 
 
 def _rank(key: str) -> int:
-    return _FIRST.index(key) if key in _FIRST else len(_FIRST)
+    first = key.partition(".")[0]
+    return _FIRST.index(first) if first in _FIRST else len(_FIRST)
 
 
 def _words(key: str) -> str:

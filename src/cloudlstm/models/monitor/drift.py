@@ -105,15 +105,8 @@ def _watch_row(name: str, watch: Watch | None) -> Row:
     if watch is None:
         return Row((name, "0", DASH, DASH, f"{ALARM_E_VALUE:g}", "not begun: too few sessions"))
     state = "ALARM" if watch.alarm else "no alarm"
-    cells = (
-        name,
-        str(watch.sessions),
-        _e_value(e_value_now(watch)),
-        _e_value(watch.highest),
-        f"{ALARM_E_VALUE:g}",
-        state,
-    )
-    return Row(cells, watch.alarm)
+    values = (_e_value(e_value_now(watch)), _e_value(watch.highest), f"{ALARM_E_VALUE:g}")
+    return Row((name, str(watch.sessions), *values, state), watch.alarm)
 
 
 def e_value_now(watch: Watch) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudlstm.models.documents import Day, Move, Recipe, Version
 from cloudlstm.models.monitor.charts import draw_all
@@ -12,7 +13,13 @@ from cloudlstm.models.monitor.history import History
 from cloudlstm.models.monitor.sections import sections
 from cloudlstm.models.monitor.words import DEFINITIONS
 from cloudlstm.report.html import page_environment
+from cloudlstm.text.numbers import typeset
 from cloudlstm.text.printable import printable
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def to_html(
@@ -34,6 +41,7 @@ def to_html(
     history = History(versions, moves, days)
     environment = page_environment("the page of a model", "models.monitor", "report")
     environment.finalize = lambda value: printable(value) if type(value) is str else value
+    environment.filters["prose"] = _prose
     page: str = environment.get_template("monitor.html.j2").render(
         name=recipe.name,
         synthetic=is_synthetic(recipe),
@@ -46,3 +54,10 @@ def to_html(
         definitions=DEFINITIONS,
     )
     return page
+
+
+def _prose(text: str) -> Markup:
+    """Typeset text, escaped; a date is never broken over two lines."""
+    from markupsafe import Markup, escape
+
+    return Markup(_DATE.sub(r'<span class="nb">\g<0></span>', str(escape(typeset(printable(text))))))  # noqa: S704

@@ -72,7 +72,10 @@ def _versions(history: History) -> Section:
         "Each version is a trained network. A move names the version that is champion from then on. A refresh is no "
         "evidence of skill: the newer version was only not shown to be worse."
     )
-    note = "The figures of the evidence are those of the test labels of the run that trained the version; its report explains them."
+    note = (
+        "The evidence was measured on the test labels of the run that trained the version; the report of that run "
+        "explains it."
+    )
     return Section(
         "versions", "Versions and moves", lead, (), (*version_table(history), *move_table(history)), (note,)
     )  # fmt: skip

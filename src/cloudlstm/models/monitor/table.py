@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cloudlstm.text.printable import printable
 
-LONG_CELL = 32
+LONG_CELL = 24
 """A column with a longer text is set in lines."""
 
 

@@ -107,8 +107,9 @@ def draw(chart: TimeChart, width: float) -> Drawing:
     panel.title(drawing, 0.0, 12.0, chart.title, chart.unit, width)
     top = 16.0
     if text_width(chart.title, 12.0, bold=True) + 8.0 + text_width(chart.unit, TICK_PX) > width:
-        drawing.text(0.0, 28.0, chart.unit)
-        top += 16.0
+        for part in chart.unit.split("; "):
+            top += 16.0
+            drawing.text(0.0, top - 4.0, part)
     if chart.entries:
         top += panel.legend(drawing, 0.0, top + 16.0, chart.entries) + 4.0
     if chart.marks:
@@ -116,7 +117,7 @@ def draw(chart: TimeChart, width: float) -> Drawing:
     place = _log if chart.logarithmic else float
     low, high = padded(*_range(chart, place), 0.06)
     found = _log_ticks(low, high) if chart.logarithmic else ticks(low, high, 5, chart.text)
-    at_end = [line for line in chart.lines if line.label and line.days[-1] >= chart.last]
+    at_end = [line for line in chart.lines if _has_label(chart, line, low, high)]
     names = [line.label for line in at_end] + [level.label for level in chart.levels]
     box = Box(
         panel.gutter(found), top + 8.0, width - panel.end_labels_px(names) - 4.0, top + (190.0 if broad else 170.0)
@@ -134,11 +135,11 @@ def draw(chart: TimeChart, width: float) -> Drawing:
             xs, ys = list(map(x.clamped, days)), list(map(y, values))
             if line.dots:
                 drawing.dots(zip(xs, ys, strict=True), 3.2, line.colour, 0.35)
-            elif len(xs) == 1:
+            elif len(line.days) == 1:
                 drawing.dot(xs[0], ys[0], 2.6, line.colour)
             else:
                 drawing.path(*_thinned(xs, ys, width), line.colour, line.px)
-    labels = [EndLabel(y.clamped(place(line.values[-1])), line.label, line.colour) for line in at_end]
+    labels = [EndLabel(y(place(line.values[-1])), line.label, line.colour) for line in at_end]
     labels += [EndLabel(y(place(level.value)), level.label, "naive") for level in chart.levels if level.label]
     panel.end_labels(drawing, box, labels)
     return drawing
@@ -168,6 +169,12 @@ def _inside(
         elif stretches[-1][0]:
             stretches.append(([], []))
     return [stretch for stretch in stretches if stretch[0]]
+
+
+def _has_label(chart: TimeChart, line: Line, low: float, high: float) -> bool:
+    """Whether a line has a label and ends at the right edge of the chart."""
+    end = _log(line.values[-1]) if chart.logarithmic else line.values[-1]
+    return bool(line.label) and line.days[-1] >= chart.last and low <= end <= high
 
 
 def _log(value: float) -> float:

@@ -109,8 +109,7 @@ def move_table(history: History) -> list[Table]:
 def gate_table(history: History) -> list[Table]:
     """The open gates, and what each could find."""
     columns = (
-        "Challenger", "Judged on", "Since", "Sessions", "E-value better", "Its highest", "Needed",
-        "E-value worse", "Retires at", "Could find",
+        "Challenger", "Judged on", "Since", "Sessions", "E-value better", "Its highest", "E-value worse", "Could find"
     )  # fmt: skip
     return table("Open gates", columns, [_gate_row(each, history) for each in history.challengers])
 
@@ -118,11 +117,12 @@ def gate_table(history: History) -> list[Table]:
 def _gate_row(challenger: Challenger, history: History) -> Row:
     gate = challenger.gate
     found = detectable(challenger.version, history)
+    needed = NEEDED_E_VALUE * gate.challengers
     return Row(
         (
             f"v{challenger.version}", challenger.judged, challenger.since, f"{gate.sessions} of {MOST_SESSIONS}",
-            f"{gate.better.e_value:.3g}", f"{gate.better.highest:.3g}", f"{NEEDED_E_VALUE * gate.challengers:g}",
-            f"{gate.worse.highest:.3g}", f"{NEEDED_E_VALUE:g}", DASH if found is None else f"{found:.2f} sd",
+            f"{gate.better.e_value:.3g}", f"{gate.better.highest:.3g} of {needed:g}",
+            f"{gate.worse.highest:.3g} of {NEEDED_E_VALUE:g}", DASH if found is None else f"{found:.2f} sd",
         )
     )  # fmt: skip
 
