@@ -46,7 +46,8 @@ class Model:
 
 def sessions_from(first: str, number: int) -> list[str]:
     """Weekdays."""
-    found, date = [], dt.date.fromisoformat(first)
+    found: list[str] = []
+    date = dt.date.fromisoformat(first)
     while len(found) < number:
         if date.weekday() < 5:
             found.append(date.isoformat())
@@ -191,9 +192,9 @@ def make_model(
             change = {
                 "ticker": TICKERS[at % 6],
                 "date": dates[at - 3],
-                "field": "close",
-                "before": 101.5,
-                "after": 99.1,
+                "column": "close",
+                "old": 101.5,
+                "new": 99.1,
             }
             bars = {"new": tickers, "corrected": 1, "restated": ["KO"], "corrections": [change]}
         days.append(

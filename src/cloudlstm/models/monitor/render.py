@@ -60,4 +60,4 @@ def _prose(text: str) -> Markup:
     """Typeset text, escaped; a date is never broken over two lines."""
     from markupsafe import Markup, escape
 
-    return Markup(_DATE.sub(r'<span class="nb">\g<0></span>', str(escape(typeset(printable(text))))))  # noqa: S704
+    return Markup(_DATE.sub(r'<span class="nb">\g<0></span>', str(escape(typeset(printable(text))))))

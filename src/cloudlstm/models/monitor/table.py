@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloudlstm.text.printable import printable
+from cloudlstm.text.printable import printable, shortened
 
+LONGEST_CELL = 240
+"""Most characters of a cell; the documents of the model have the whole text."""
 LONG_CELL = 24
 """A column with a longer text is set in lines."""
 
@@ -50,6 +52,11 @@ class Table:
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Row]) -> list[Table]:
-    """A list of the table, or of none if it has no rows; control characters in its cells are escaped."""
-    shown = tuple(Row(tuple(map(printable, row.cells)), row.marked) for row in rows)
+    """A list of the table, or of none if it has no rows.
+
+    Control characters in its cells are escaped, and very long texts are shortened.
+    """
+    shown = tuple(
+        Row(tuple(shortened(printable(cell), LONGEST_CELL) for cell in row.cells), row.marked) for row in rows
+    )
     return [Table(caption, tuple(columns), shown)] if shown else []

@@ -13,8 +13,9 @@ from cloudlstm.models.monitor.table import Row, Table, table
 from cloudlstm.models.monitor.words import BASES, KINDS, joined
 from cloudlstm.models.power import CHANCE
 from cloudlstm.report.glossary import METRICS
-from cloudlstm.report.html import metric_text
+from cloudlstm.report.html import LONG_NAME, metric_text
 from cloudlstm.text.numbers import DASH, minus
+from cloudlstm.text.printable import shortened
 
 _FIGURES = ("r2_oos", "dm_p", "cw_p", "skill", "rank_ic")
 """Figures of a report that are shown first."""
@@ -29,7 +30,7 @@ def version_table(history: History) -> list[Table]:
     rows = []
     for version in reversed(history.versions):
         kind = KINDS.get(version.kind, version.kind)
-        kind = f"{kind} {version.recipe}" if version.recipe else kind
+        kind = f"{kind} {shortened(version.recipe, LONG_NAME)}" if version.recipe else kind
         kind = f"{kind} (v{version.parent})" if version.parent is not None else kind
         state = state_of(version, history)
         cells = (f"v{version.number}", kind, version.made, version.seen, evidence_text(version.evidence), state)
