@@ -93,7 +93,7 @@ def _calibration(history: History) -> Section:
 def _drift(history: History) -> Section:
     lead = (
         "Do the features still look like those of the training data, and is the champion still not worse than naive? "
-        "Limits come from a simulation without drift: in 5% of years any feature raises an alarm by chance."
+        "Limits come from a simulation without drift: in about 5% of years any feature raises an alarm by chance."
     )
     none = "" if last_look(history) else "Drift of the features has not been measured yet."
     return Section(

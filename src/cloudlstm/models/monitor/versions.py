@@ -31,7 +31,7 @@ def version_table(history: History) -> list[Table]:
     for version in reversed(history.versions):
         kind = KINDS.get(version.kind, version.kind)
         kind = f"{kind} {shortened(version.recipe, LONG_NAME)}" if version.recipe else kind
-        kind = f"{kind} (v{version.parent})" if version.parent is not None else kind
+        kind = f"{kind}, from v{version.parent}" if version.parent is not None else kind
         state = state_of(version, history)
         cells = (f"v{version.number}", kind, version.made, version.seen, evidence_text(version.evidence), state)
         rows.append(Row(cells))
@@ -75,7 +75,7 @@ def evidence_text(evidence: Mapping[str, Any]) -> str:
     figures = dict(_numbers(evidence[model] if model else evidence))
     order = [name for name in _FIGURES if name in figures] + [name for name in figures if name not in _FIGURES]
     shown = [_figure(name, figures[name]) for name in order[:_MOST_FIGURES]]
-    return ", ".join([model, *shown] if model and shown else shown) or DASH
+    return f"{model}: {'; '.join(shown)}" if model and shown else "; ".join(shown) or DASH
 
 
 def _figure(name: str, value: float) -> str:

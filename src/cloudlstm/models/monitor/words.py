@@ -27,9 +27,9 @@ BASES = {
 
 KINDS = {
     "created": "from a run",
-    "warm": "warm: from the champion's weights",
-    "cold": "cold: from new weights",
-    "recipe": "other recipe",
+    "warm": "warm",
+    "cold": "cold",
+    "recipe": "recipe",
 }
 """Kind of a version -> words."""
 
@@ -62,6 +62,11 @@ DEFINITIONS = (
         "refresh", "Refresh",
         "A version that was trained on newer data replaces the champion if it was not shown to be worse. That is no "
         "evidence that it is better.",
+    ),
+    Term(
+        "kind", "Warm, cold, recipe",
+        "A warm version starts from the weights of the version that is named; a cold one from new weights; one of "
+        "another recipe has other settings.",
     ),
     Term("champion", "Champion", "The version whose forecasts are used."),
     Term("challenger", "Challenger", "A version that forecasts beside the champion until its gate decides."),
