@@ -52,7 +52,7 @@ def drift_table(history: History) -> list[Table]:
 def _shares(each: Mapping[str, Any]) -> dict[str, float]:
     """Statistic -> share of its limit; without a limit it is left out."""
     pairs = (("PSI", each.get("psi"), each.get("psi_limit")), ("KS", each.get("ks"), each.get("ks_limit")))
-    return {name: value / limit for name, value, limit in pairs if value is not None and limit}
+    return {name: value / limit for name, value, limit in pairs if limit and value is not None and math.isfinite(value)}
 
 
 def draw_drift(history: History, width: float) -> Drawing | None:
