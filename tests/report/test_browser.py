@@ -82,6 +82,39 @@ def browser():
     return without("browser", f"no browser for the report: none of {', '.join(NAMES)} is on the PATH")
 
 
+def write_page(folder, name, text):
+    """Writes a page with all details open, and with the probe that the page's policy would forbid."""
+    text = text.replace("<details>", "<details open>")
+    page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    (folder / f"{name}.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
+
+
+def measure(browser, folder, shown, *, dark):
+    """Measurements by page and width, such as "normal 390".
+
+    Args:
+        browser: Path of the browser.
+        folder: An empty folder.
+        shown: File of a page, written by `write_page`, and width in pixels.
+        dark: Whether the browser prefers dark pages.
+    """
+    frames = [FRAME % (path.stem, width, path.as_uri(), width) for path, width in shown]
+    (folder / "frames.html").write_text(FRAMES % "\n".join(frames), encoding="utf-8")
+    command = [
+        browser, "--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
+        f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000", "--virtual-time-budget=20000",
+        f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+        "--dump-dom", (folder / "frames.html").as_uri(),
+    ]  # fmt: skip
+    if os.geteuid() == 0:
+        command.insert(1, "--no-sandbox")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    found = re.search(r'<pre id="answers">(.*?)</pre>', done.stdout, flags=re.DOTALL)
+    assert found, f"exit {done.returncode}: {done.stderr[-2000:]}"
+    answers = [json.loads(line) for line in unescape(found[1]).splitlines()]
+    return {answer["name"]: answer for answer in answers}
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
@@ -96,9 +129,7 @@ def pages(tmp_path_factory):
     matrix = Matrix(tickers=(6, 100, 1_000), cores=(1, 2, 4), workers=(1, 2, 4), repeats=2)
     texts["benchmark"] = to_html(build(make_benchmark(f"memory://{secrets.token_hex(6)}/runs", matrix)))
     for name, text in texts.items():
-        text = text.replace("<details>", "<details open>")
-        page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
-        (folder / f"{name}.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
+        write_page(folder, name, text)
     return folder
 
 
@@ -106,23 +137,8 @@ def pages(tmp_path_factory):
 def measured(request, browser, pages, tmp_path_factory):
     """Measurements by page and width, and whether the browser is in dark mode."""
     folder = tmp_path_factory.mktemp("browser")
-    frames = [
-        FRAME % (name, width, (pages / f"{name}.html").as_uri(), width) for name in PAGES for width in WIDTHS
-    ]  # fmt: skip
-    (folder / "frames.html").write_text(FRAMES % "\n".join(frames), encoding="utf-8")
-    command = [
-        browser, "--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
-        f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000", "--virtual-time-budget=20000",
-        f"--blink-settings=preferredColorScheme={0 if request.param else 1}",
-        "--dump-dom", (folder / "frames.html").as_uri(),
-    ]  # fmt: skip
-    if os.geteuid() == 0:
-        command.insert(1, "--no-sandbox")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    found = re.search(r'<pre id="answers">(.*?)</pre>', done.stdout, flags=re.DOTALL)
-    assert found, f"exit {done.returncode}: {done.stderr[-2000:]}"
-    answers = [json.loads(line) for line in unescape(found[1]).splitlines()]
-    return {answer["name"]: answer for answer in answers}, request.param
+    return measure(browser, folder, [(pages / f"{name}.html", width) for name in PAGES for width in WIDTHS],
+                   dark=request.param), request.param  # fmt: skip
 
 
 @pytest.mark.parametrize("width", WIDTHS)
