@@ -73,7 +73,7 @@ def _train(paths: ModelPaths, day: Day, due: Due, target: Target) -> None:
 
 def write_monitor(paths: ModelPaths) -> None:
     """Writes the page of a model."""
-    from cloudlstm.models.monitor import to_html
+    from cloudlstm.models.monitor.render import to_html
 
     days = list(registry.days_of(paths))
     usage = {

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _WIDTH = 80
-_WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN"}
+_WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN", "policy": "KEY=VALUE"}
 _VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N", "tail": "N",
            "entity": "COLUMN", "time": "COLUMN", "features": "A,B,…", "split": "COLUMN", "train_end": "DATE",
            "price": "COLUMN", "revised": "FILE", "horizon": "N", "max_r2": "SHARE", "accept": "CHECK:COLUMN,…",
-           "step": "STEP", "worker": "WORKER", "to": "FOLDER"}  # fmt: skip
+           "step": "STEP", "worker": "WORKER", "to": "FOLDER", "now": "TIME", "noted": "DIGESTS"}  # fmt: skip
 _SHORT = {"config": "-c", "run": "-r", "follow": "-f"}
 _NO_FLAG = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
 _EXAMPLES = {
@@ -22,6 +22,9 @@ _EXAMPLES = {
     "runs": ("runs", "runs core6-1a2b core6-3c4d"),
     "audit": ("audit features.csv.gz", "audit s3://bucket/features.parquet --price=close --split=fold"),
     "predict": ("predict market.end=2026-11-20",),
+    "models": ("models create core6 --run=core6-1a2b", "models show core6", "models verify core6"),
+    "daily": ("daily core6", "daily core6 --target=infra/terraform/aws"),
+    "promote": ("promote core6 3",),
     "benchmark": (
         "benchmark market.source=synthetic tickers=6,100 workers=1,2",
         "benchmark --config=examples/benchmark.toml --dry-run",
@@ -41,7 +44,8 @@ def overview(commands: Mapping[str, Callable[..., Any]]) -> str:
             *lines,
             "",
             "cloudlstm COMMAND --help shows more.",
-            "Exit status: 0 success, 1 failure, 2 usage error, 3 refused by a gate (daily), 130 interrupted.",
+            "Exit status: 0 success, 1 failure, 2 usage error, 3 refused by a gate (daily),",
+            "130 interrupted.",
         ]
     )
 

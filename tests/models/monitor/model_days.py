@@ -204,7 +204,8 @@ def make_model(
                 drift_of(rng, "gap" if 50 <= at < 56 else None),
                 champion, previous, tuple(challengers.values()), loss_watch, rollback_watch, tuple(decisions),
                 (Due("warm", "", "core-w", champion, "21 sessions since the last"),) if at % 21 == 20 else (),
-                {"warm": dates[0]}, dates[at + 1] if forecasts else "", f"{at:064x}" if forecasts else "", forecasts,
+                {"warm": (dates[0],)}, champion, dates[at + 1] if forecasts else "",
+                f"{at:064x}" if forecasts else "", forecasts,
                 {"rows_read": 600 + at, "windows": tickers},
             )
         )  # fmt: skip
