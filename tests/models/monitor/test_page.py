@@ -245,7 +245,7 @@ def test_a_thousand_days_stay_small() -> None:
     assert len(rows_of(page, "Versions")) == len(model.versions) == 46
 
 
-@pytest.mark.parametrize("name", [*MARKUP, *VERY_LONG], ids=lambda name: ascii(name[:20]))
+@pytest.mark.parametrize("name", [*MARKUP, *VERY_LONG, "\x1b[31m" + "L" * 40], ids=lambda name: ascii(name[:20]))
 def test_hostile_text_is_only_text(name: str) -> None:
     model = make_model(40, name=name)
     last = model.days[-1]
