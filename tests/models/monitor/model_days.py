@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -187,16 +186,18 @@ def make_model(
             others = [*challengers, *([previous] if previous is not None else [])]
             pending.append((dates[at + 1], champion, others))
             forecasts = {str(version): tickers for version in (champion, *others)}
-        bars: Mapping[str, Any] = {"new": tickers, "corrected": 0, "quarantined": {"spike": 0}}
+        bars: dict[str, Any] = {
+            "as_of": date, "previous": days[-1].date if days else None, "sessions": 1, "rows_read": 600,
+            "appended": tickers, "new": [] if days else list(TICKERS), "corrected": [], "corrections": [],
+            "restated": [], "gone": [], "quarantined": [], "failed": [], "compacted": False,
+        }  # fmt: skip
         if at % 15 == 14:
-            change = {
-                "ticker": TICKERS[at % 6],
-                "date": dates[at - 3],
-                "column": "close",
-                "old": 101.5,
-                "new": 99.1,
-            }
-            bars = {"new": tickers, "corrected": 1, "restated": ["KO"], "corrections": [change]}
+            ticker = TICKERS[at % 6]
+            value = {"ticker": ticker, "date": dates[at - 3], "column": "close", "old": "101.5", "new": "99.1"}
+            rescaled = {"ticker": "KO", "price_factor": 0.5, "adjusted_factor": 1.0, "cause": "a split of 2 for 1"}
+            refused = {"ticker": "XOM", "reason": "12 of 20 bars contradict the stored ones"}
+            bars |= {"corrected": [ticker], "corrections": [value, {**value, "column": "volume", "old": None}]}
+            bars |= {"restated": [rescaled], "quarantined": [refused]}
         days.append(
             Day(
                 date, days[-1].date if days else None, tuple(missed), status, reasons, bars, f"s3://b/m/{date}.json",

@@ -194,12 +194,19 @@ def test_checks_of_the_last_day_are_shown_with_their_numbers() -> None:
 
 def test_corrections_are_counted_and_listed(model: Model, page: str) -> None:
     rows = {row[0]: row[1:] for row in rows_of(page, "Number of each kind")}
-    changed = [day for day in model.days if day.bars.get("corrections")]
-    assert rows["corrected"][2] == rows["corrections"][2] == str(len(changed))
-    assert rows["new"][2] == str(sum(day.bars["new"] for day in model.days))
-    newest = rows_of(page, "Single changes")
-    assert newest[0][0] == changed[-1].date
-    assert any("column: close, old: 101.5, new: 99.1" in row[2] for row in newest)
+    changed = [day for day in model.days if day.bars["corrections"]]
+    late = rows["tickers with late corrections"]
+    assert late[2] == str(len(changed))
+    assert rows["corrected values"][2] == str(2 * len(changed))
+    assert rows["rows read"] == ["600", "18,000", f"{600 * len(model.days):,}"]
+    newest = [row for row in rows_of(page, "Single changes") if row[0] == changed[-1].date]
+    ticker, date = changed[-1].bars["corrections"][0]["ticker"], changed[-1].bars["corrections"][0]["date"]
+    texts = [row[2] for row in newest]
+    assert f"{ticker} {date}, close: 101.5 to 99.1" in texts
+    assert f"{ticker} {date}, volume: missing to 99.1" in texts
+    assert "ticker: KO, price_factor: 0.5, adjusted_factor: 1, cause: a split of 2 for 1" in texts
+    assert "ticker: XOM, reason: 12 of 20 bars contradict the stored ones" in texts
+    assert rows_of(page, "Single changes")[-1][2] == "AAPL, KO, MSFT, NVDA, XOM, IBM"
 
 
 def test_changes_of_bars_with_any_keys_are_shown() -> None:
@@ -245,7 +252,7 @@ def test_a_thousand_days_stay_small() -> None:
     assert len(rows_of(page, "Versions")) == len(model.versions) == 46
 
 
-@pytest.mark.parametrize("name", [*MARKUP, *VERY_LONG], ids=lambda name: ascii(name[:20]))
+@pytest.mark.parametrize("name", [*MARKUP, *VERY_LONG, "\x1b[31m" + "L" * 40], ids=lambda name: ascii(name[:20]))
 def test_hostile_text_is_only_text(name: str) -> None:
     model = make_model(40, name=name)
     last = model.days[-1]

@@ -16,8 +16,21 @@ RECENT_DAYS = 30
 MOST_ROWS = 40
 """Most rows of a table."""
 _LONG = 200
-_FIRST = ("new", "corrected", "restated", "gone", "quarantined")
-"""Keys that are shown first."""
+_KEYS = {
+    "sessions": "new sessions",
+    "appended": "tickers with bars of new sessions only",
+    "new": "tickers that were not stored",
+    "corrected": "tickers with late corrections",
+    "corrections": "corrected values",
+    "restated": "tickers fetched anew, since the source rescaled them",
+    "gone": "tickers that the source lacks",
+    "quarantined": "tickers whose bars contradict the stored ones",
+    "failed": "tickers without an answer of the source",
+    "rounded": "tickers that differ by rounding only",
+}
+"""Keys of the store of bars that are shown first -> words; other keys are shown as they are."""
+_CORRECTION = {"ticker", "date", "column", "old", "new"}
+"""Fields of a corrected value."""
 
 
 def counts(bars: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -51,12 +64,12 @@ def _parts(by_day: list[dict[str, float]]) -> tuple[list[dict[str, float]], ...]
 
 
 def _rank(key: str) -> int:
-    first = key.partition(".")[0]
-    return _FIRST.index(first) if first in _FIRST else len(_FIRST)
+    known, first = list(_KEYS), key.partition(".")[0]
+    return known.index(first) if first in known else len(known)
 
 
 def _words(key: str) -> str:
-    return key.replace("_", " ")
+    return _KEYS.get(key, key.replace("_", " "))
 
 
 def _number(value: float) -> str:
@@ -64,7 +77,7 @@ def _number(value: float) -> str:
 
 
 def list_table(history: History) -> list[Table]:
-    """The entries of all lists, the newest first."""
+    """The entries of all lists, the newest first; a list of names is one entry."""
     entries = [(day.date, key, text) for day in reversed(history.days) for key, text in _entries(day.bars)]
     rows = [Row((date, _words(key), shortened(text, _LONG))) for date, key, text in entries[:MOST_ROWS]]
     more = f"; the newest {MOST_ROWS} of {count(len(entries))}" if len(entries) > MOST_ROWS else ""
@@ -76,21 +89,31 @@ def _entries(bars: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping):
             yield from _entries(value, f"{prefix}{key}.")
         elif isinstance(value, list | tuple):
-            yield from ((f"{prefix}{key}", _text(each)) for each in value)
+            names = [each for each in value if not isinstance(each, Mapping)]
+            if names:
+                yield f"{prefix}{key}", _text(names)
+            yield from ((f"{prefix}{key}", _text(each)) for each in value if isinstance(each, Mapping))
 
 
 def _text(value: Any) -> str:
     """An entry as text: the fields of an object, or the value."""
     if isinstance(value, Mapping):
+        if value.keys() == _CORRECTION:
+            change = f"{_value(value['old'])} to {_value(value['new'])}"
+            return f"{value['ticker']} {value['date']}, {value['column']}: {change}"
         return ", ".join(f"{key}: {_text(each)}" for key, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value))
     return optional(value)
 
 
+def _value(value: Any) -> str:
+    return "missing" if value is None else optional(value)
+
+
 def facts(days: Sequence[Day]) -> str:
     """The other values of the last day's changes, such as a time or an identifier; empty if there are none."""
     if not days:
         return ""
-    plain = [(key, value) for key, value in days[-1].bars.items() if isinstance(value, str | bool)]
-    return shortened("; ".join(f"{_words(key)}: {value}" for key, value in plain), _LONG)
+    plain = [(key, value) for key, value in days[-1].bars.items() if isinstance(value, str) or value is True]
+    return shortened("; ".join(f"{_words(key)}: {'yes' if value is True else value}" for key, value in plain), _LONG)

@@ -109,7 +109,10 @@ def _coverage(history: History) -> Section:
 
 
 def _corrections(history: History) -> Section:
-    lead = "What changed in the store of bars: new bars, and old bars that the source corrected, restated or withdrew."
+    lead = (
+        "What changed in the store of bars: bars of new sessions, values that the source corrected later, histories "
+        "that it rescaled, and tickers that it lacks or whose bars contradict the stored ones, which are kept."
+    )
     tables = (*count_table(history), *list_table(history))
     none = "" if tables else "No change is recorded."
     other = change_facts(history.days)
