@@ -117,7 +117,7 @@ def run(tmp_path):
 
 def test_writes_all_objects_and_names_them_in_the_manifest(run):
     manifest = run.evaluate()
-    kinds = ["report_json", "report_html", "forecasts_csv", "forecasts_parquet"]
+    kinds = ["report_json", "report_html", "ridge", "forecasts_csv", "forecasts_parquet"]
     assert [row.kind for row in manifest.objects] == kinds
     for row in manifest.objects:
         read_object(row)  # sizes and checksums are those of the manifest

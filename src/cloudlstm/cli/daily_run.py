@@ -52,7 +52,7 @@ def _unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:
     for date in registry.day_dates(paths)[-_RECENT_DAYS:]:
         day = registry.day_of(paths, date)
         for due in day.due:
-            found[due.recipe or due.kind] = (day, due)
+            found[due.name] = (day, due)
     for day, due in found.values():
         if RunPaths.of(paths.root, due.run).uri not in made:
             yield day, due
@@ -68,7 +68,8 @@ def _train(paths: ModelPaths, day: Day, due: Due, target: Target) -> None:
     terminal.write_error(f"training {due.run}: {due.why}\n")
     run = launch(make_plan("submit", target, config, paths.root, due.run), target)
     number = max(each.number for each in registry.versions_of(paths)) + 1
-    add(paths, number, run, kind=due.kind, recipe=due.recipe, parent=due.parent, made=day.date)
+    model = recipe.policy.model_of(due.recipe)
+    add(paths, number, run, kind=due.kind, recipe=due.recipe, parent=due.parent, made=day.date, model=model)
 
 
 def write_monitor(paths: ModelPaths) -> None:

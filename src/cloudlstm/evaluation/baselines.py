@@ -9,7 +9,7 @@ ridge   linear regression on the inputs and labels of the network, converted int
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -40,12 +40,14 @@ class BaselineFit:
             split is empty.
         drift_pooled: Mean log-return over all training labels.
         naive_validation_loss: The same error of the naive forecast.
+        ridge: The fitted ridge; None where only the other figures matter.
     """
 
     ridge_alpha: float
     ridge_losses: Mapping[float, float]
     drift_pooled: float
     naive_validation_loss: float
+    ridge: ridge.RidgePath | None = field(default=None, compare=False)
 
 
 def add_baselines(
@@ -79,7 +81,7 @@ def add_baselines(
         split.models["drift"] = np.array([drift.get(ticker, pooled) for ticker in split.tickers])[split.ticker]
         split.models["ridge"] = predictions[place]
         split.models["lstm"] = network
-    return BaselineFit(path.alphas[0], losses, pooled, naive_loss(windows.get("validation"), transform))
+    return BaselineFit(path.alphas[0], losses, pooled, naive_loss(windows.get("validation"), transform), path)
 
 
 def fit_drift(train: WindowSet) -> tuple[dict[str, float], float]:

@@ -79,12 +79,19 @@ def read_policy(words: Sequence[str]) -> Policy:
     for word in words:
         key, equals, value = word.partition("=")
         if key.startswith(_RECIPE) and equals:
-            others.append(OtherRecipe(key.removeprefix(_RECIPE), tuple(value.split(";"))))
+            others.append(_other(key.removeprefix(_RECIPE), value))
         elif key in _NUMBERS and equals:
             values[key] = _number(key, value)
         else:
             raise UsageError(f"{word!r} is no part of a policy", hint=f"{', '.join(_NUMBERS)} or recipe.NAME=SETTINGS")
     return replace(Policy(), **values, others=tuple(others))
+
+
+def _other(name: str, value: str) -> OtherRecipe:
+    """A recipe from its words: `ridge`, or settings with semicolons between them."""
+    if value == "ridge":  # every run fits one; its network is only as large as it must be
+        return OtherRecipe(name, ("model.units=1", "train.epochs=1"), "ridge")
+    return OtherRecipe(name, tuple(value.split(";")))
 
 
 def _number(key: str, value: str) -> int | None:

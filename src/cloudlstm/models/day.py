@@ -121,8 +121,7 @@ class _DayWork:
         alarms = _alarms(standing, drifting)
         trainings = due(self._recipe, serving, started, self._date, self._sessions, alarms)
         for each in trainings:
-            name = each.recipe or each.kind
-            started[name] = (*started.get(name, ()), self._date)
+            started[each.name] = (*started.get(each.name, ()), self._date)
         made = {str(number): rows[number].num_rows for number in _forecasting(standing)} if record else {}
         return Day(
             date=self._date,

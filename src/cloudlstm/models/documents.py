@@ -15,6 +15,7 @@ CHAMPION = "champion"
 
 Kind = Literal["created", "warm", "cold", "recipe"]
 Judged = Literal["refresh", "skill"]
+Estimator = Literal["lstm", "ridge"]
 Status = Literal["done", "refused", "late"]
 
 
@@ -25,10 +26,12 @@ class OtherRecipe:
     Attributes:
         name: Its name.
         overrides: Settings by name, such as "model.units=64".
+        model: What of its runs competes: the network or the ridge.
     """
 
     name: str
     overrides: tuple[str, ...]
+    model: Estimator = "lstm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class Policy:
     others: tuple[OtherRecipe, ...] = ()
     validation_sessions: int = 126
     test_sessions: int = 21
+
+    def model_of(self, recipe: str) -> Estimator:
+        """What of a recipe's runs competes."""
+        return next((each.model for each in self.others if each.name == recipe), "lstm")
 
     @property
     def cold_a_year(self) -> int:
@@ -87,7 +94,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A trained network of a model.
+    """A trained network of a model, or a fitted ridge.
 
     Attributes:
         number: From 1.
@@ -101,6 +108,7 @@ class Version:
         horizon_bars: Bars from the end of a window to its label.
         digests: Digest of the run's results by step.
         evidence: Figures of its report, by model and name.
+        model: Whether it is the network or the ridge of its run.
     """
 
     number: int
@@ -114,6 +122,7 @@ class Version:
     horizon_bars: int
     digests: Mapping[str, str]
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    model: Estimator = "lstm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +207,7 @@ class Due:
 
     Attributes:
         kind: "warm", "cold" or "recipe".
-        recipe: Name of another recipe; empty for the model's own.
+        recipe: Name of another recipe; empty for the model's own. A warm challenger has the champion's.
         run: Id of the run.
         parent: The version whose weights it starts from.
         why: A sentence.
@@ -209,6 +218,11 @@ class Due:
     run: str
     parent: int | None
     why: str
+
+    @property
+    def name(self) -> str:
+        """What is trained from time to time: "warm", "cold", or the name of a recipe."""
+        return self.recipe if self.kind == "recipe" else self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def due(
     first = _sessions_since((), champion.made, sessions)
     if policy.warm_every and since.get(WARM, first) >= policy.warm_every:
         why = f"{policy.warm_every} sessions since the last warm challenger"
-        found.append(Due("warm", "", _run(recipe, WARM, date), champion.number, why))
+        found.append(Due("warm", champion.recipe, _run(recipe, WARM, date), champion.number, why))
     room = len(started.get(COLD, ())) < policy.cold_a_year
     regular = policy.cold_every is not None and since.get(COLD, first) >= policy.cold_every
     if room and (regular or alarms):
@@ -103,7 +103,7 @@ def run_config(
     document["train"] |= {"seeds": 1, "weights": None}
     document["prepare"]["reuse"] = None
     document["name"] = recipe.name[:40]
-    if due.kind == WARM and parent is not None:
+    if due.kind == WARM and parent is not None and parent.model == "lstm":
         document["train"] |= {"weights": parent.run, "epochs": policy.warm_epochs, "warmup_steps": 0}
     return parse(document)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cloudlstm import storage
 from cloudlstm.dataset.inputs import Inputs, restore
+from cloudlstm.evaluation.ridge import RidgePath
 from cloudlstm.models.documents import Version
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.tail import Windows
@@ -21,16 +23,17 @@ _BATCH_WINDOWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Forecaster:
-    """The network of a version, and its inputs."""
+    """The network or the ridge of a version, and its inputs."""
 
-    network: Network
+    outputs: Callable[[NDArray[np.float32]], NDArray[np.floating]]
     inputs: Inputs
 
     @classmethod
     def of(cls, paths: ModelPaths, version: Version) -> Self:
         """Reads the weights and the settings of the inputs of a version."""
-        network = Network.read(storage.read(paths.version(version.number, "weights.npz")))
-        return cls(network, restore(json.loads(storage.read(paths.version(version.number, "inputs.json")))))
+        weights = storage.read(paths.version(version.number, "weights.npz"))
+        outputs = _ridge(RidgePath.from_npz(weights)) if version.model == "ridge" else Network.read(weights)
+        return cls(outputs, restore(json.loads(storage.read(paths.version(version.number, "inputs.json")))))
 
     def returns(self, windows: Windows) -> NDArray[np.float64]:
         """Forecast log-returns, (n,)."""
@@ -38,7 +41,7 @@ class Forecaster:
         for begin in range(0, len(windows), _BATCH_WINDOWS):
             values = windows.values[begin : begin + _BATCH_WINDOWS]
             tickers = windows.tickers[begin : begin + _BATCH_WINDOWS]
-            outputs = self.network(self.inputs.inputs(values, tickers))
+            outputs = self.outputs(self.inputs.inputs(values, tickers))
             found.append(self.inputs.returns(outputs, values, tickers))
         return np.concatenate(found)
 
@@ -49,3 +52,8 @@ class Forecaster:
             part = slice(begin, begin + _BATCH_WINDOWS)
             found.append(self.inputs.inputs(windows.values[part], windows.tickers[part])[:, -1])
         return np.concatenate(found).astype(np.float64)
+
+
+def _ridge(path: RidgePath) -> Callable[[NDArray[np.float32]], NDArray[np.floating]]:
+    """The outputs, (window,), of a ridge for inputs (window, bar, feature)."""
+    return lambda inputs: path.predict(inputs.reshape(len(inputs), -1))[:, 0]

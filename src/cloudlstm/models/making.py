@@ -15,7 +15,7 @@ from cloudlstm.dataset.inputs import Inputs, restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.errors import DataError, ObjectNotFoundError, UsageError
 from cloudlstm.features import CLOSE, FEATURE_NAMES
-from cloudlstm.models.documents import Kind, Version
+from cloudlstm.models.documents import Estimator, Kind, Version
 from cloudlstm.models.drift import DriftReference, make_reference
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.registry import add_version
@@ -23,7 +23,7 @@ from cloudlstm.runs import settings
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
-from cloudlstm.runs.weights import seen_until, weights_row
+from cloudlstm.runs.weights import RIDGE, seen_until, weights_row
 from cloudlstm.training.objects import INPUTS, only
 
 REFERENCE_SESSIONS = 756
@@ -36,7 +36,8 @@ _FIGURES = ("rmse_price", "rmse_return", "r2_oos", "directional_accuracy", "dm_p
 
 
 def add(
-    paths: ModelPaths, number: int, run: RunPaths, *, kind: Kind, recipe: str, parent: int | None, made: str
+    paths: ModelPaths, number: int, run: RunPaths, *, kind: Kind, recipe: str, parent: int | None, made: str,
+    model: Estimator = "lstm",
 ) -> Version:  # fmt: skip
     """Stores the version that a finished run has trained.
 
@@ -48,16 +49,18 @@ def add(
         recipe: See Version.
         parent: See Version.
         made: Date of the newest bars.
+        model: Whether the network or the ridge of the run is the version.
 
     Raises:
         UsageError: The run is not finished, or has no network of its own.
     """
     config = settings.read(run, 0)
     manifests = {step.name: Manifest.load(run, step.name) for step in STEPS}
-    training, sequences = manifests["train"], manifests["sequences"]
-    if training is None or sequences is None or manifests["evaluate"] is None:
+    training, sequences, evaluation = (manifests[step] for step in ("train", "sequences", "evaluate"))
+    if training is None or sequences is None or evaluation is None:
         raise UsageError(f"run {run.run_id} is not finished", hint=f"cloudlstm status {run.uri}")
-    weights = read_object(weights_row(training, config.train.all_seeds[0]))
+    row = only(evaluation, RIDGE) if model == "ridge" else weights_row(training, config.train.all_seeds[0])
+    weights = read_object(row)
     inputs = read_object(only(training, INPUTS))
     seen = seen_until(training)
     version = Version(
@@ -72,6 +75,7 @@ def add(
         horizon_bars=config.dataset.horizon_bars,
         digests={name: each.digest() for name, each in manifests.items() if each and name != "evaluate"},
         evidence=_evidence(run),
+        model=model,
     )
     reference = _reference(sequences, config, restore(json.loads(inputs)))
     document = json.dumps(asdict(reference) if reference else None, sort_keys=True).encode()

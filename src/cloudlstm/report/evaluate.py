@@ -42,6 +42,7 @@ from cloudlstm.runs.context import RunContext, StepRun
 from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.weights import RIDGE
 from cloudlstm.training.results import member_of, several
 from cloudlstm.training.step import train_fingerprint
 
@@ -193,6 +194,9 @@ def _write(paths: RunPaths, report: Report, scored: Scored, next_dates: DayArray
         write_object(paths.report("report.json"), to_json(report), kind="report_json", rows=labels),
         write_object(paths.report("report.html"), page.encode(), kind="report_html", rows=labels),
     ]
+    if (ridge := scored.fits[-1].baselines.ridge) is not None:
+        inputs = ridge.weights.shape[0]
+        objects.append(write_object(paths.report("ridge.npz"), ridge.to_npz(), kind=RIDGE, rows=inputs))
     if scored.forecast is not None:
         halves = dict(zip(scored.levels, scored.forecast_halves, strict=True))
         rmse_return = {row.ticker: row.rmse_return for row in report.per_ticker if row.model == "lstm"}

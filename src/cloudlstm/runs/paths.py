@@ -23,7 +23,7 @@
     members/0001/<address>.json              a machine that is ready for that generation
     logs/<job>/<worker>/00001.log            log lines, in numbered parts
     failures/<job>.json                      the error of a failed job
-    report/report.json, report.html, forecasts.csv, forecasts.parquet
+    report/report.json, report.html, forecasts.csv, forecasts.parquet, ridge.npz
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _OURS = re.compile(
     | members/\d{4,}/[\w.:-]+\.json
     | logs/\w+/[\w.:-]+/\d{5,}\.log
     | failures/\w+\.json
-    | report/(report|forecasts|predictions)\.(json|html|csv|parquet)""",
+    | report/(report|forecasts|predictions|ridge)\.(json|html|csv|parquet|npz)""",
     re.VERBOSE | re.DOTALL,
 )
 """The names that this module builds. `delete` removes only such objects; other files belong to the user."""

@@ -38,6 +38,9 @@ def seen_until(training: Manifest) -> tuple[str, str] | None:
     return (str(folds[-1]["train"][1]), str(folds[-1]["validation"][1])) if folds else None
 
 
+RIDGE = "ridge"
+"""Kind of the fitted ridge of the last fold, an object of the step "evaluate"."""
+
 WEIGHTS = "weights"
 """Kind of the weights of the network that stands for a run; the others' is `member_weights`."""
 
