@@ -152,6 +152,13 @@ class MarketConfig(Section):
     yahoo: YahooConfig = YahooConfig()
     """How bars are requested from Yahoo Finance."""
 
+    @property
+    def is_synthetic(self) -> bool:
+        """True if the bars are synthetic, also those of a bars store; its name begins with its source."""
+        if self.source == "stored" and self.path:
+            return "".join(self.path.split("/")[-3:-2]).startswith("synthetic-")
+        return self.source == "synthetic"
+
     @field_validator("header", "ignore_files", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

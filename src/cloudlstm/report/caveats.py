@@ -43,7 +43,7 @@ def caveats(
         forecasts: Its forecasts for the next session, which show where the bars of its tickers end.
         members: Membership of its tickers; None without a table of periods.
     """
-    simulated = config.market.source == "synthetic"
+    simulated = config.market.is_synthetic
     found = [
         Caveat(name="synthetic", text=_SYNTHETIC)
         if simulated

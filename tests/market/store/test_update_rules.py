@@ -183,3 +183,11 @@ def test_a_stored_run_is_named_after_the_store_and_the_day(daily: Daily) -> None
         Store.of("root", config)
     with pytest.raises(ConfigError, match="path must be set when source is 'stored'"):
         stored("")
+
+
+def test_the_store_of_a_synthetic_market_stays_synthetic(daily: Daily) -> None:
+    assert stored("runs/bars/synthetic-0a1b2c3d/universe/2023-04-03.json").market.is_synthetic
+    assert not stored(daily.newest().uri).market.is_synthetic
+    assert daily.config.model_copy(
+        update={"market": daily.config.market.model_copy(update={"source": "synthetic"})}
+    ).market.is_synthetic
