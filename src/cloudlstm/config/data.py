@@ -153,11 +153,11 @@ class MarketConfig(Section):
     """How bars are requested from Yahoo Finance."""
 
     @property
-    def is_synthetic(self) -> bool:
-        """True if the bars are synthetic, also those of a bars store; its name begins with its source."""
+    def origin(self) -> str:
+        """The source of the bars; for `stored`, the source of the bars store, with which its name begins."""
         if self.source == "stored" and self.path:
-            return "".join(self.path.split("/")[-3:-2]).startswith("synthetic-")
-        return self.source == "synthetic"
+            return "".join(self.path.split("/")[-3:-2]).split("-")[0]
+        return self.source
 
     @field_validator("header", "ignore_files", mode="before")
     @classmethod

@@ -12,11 +12,12 @@ from localstack.yahoo import Bar, Fault, Listing, Yahoo, listings, opening
 from bar_factory import bars_of, walk
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.errors import FetchError, UsageError
+from cloudlstm.errors import FetchError, StorageUnavailableError, UsageError
 from cloudlstm.market import bars, calendar
 from cloudlstm.market.calendar import sessions, to_date
 from cloudlstm.market.sources.base import RemoteSource, open_source
 from cloudlstm.market.sources.yahoo import source
+from cloudlstm.market.store import manifest
 from cloudlstm.market.store.changes import Changes
 from cloudlstm.market.store.update import update
 from cloudlstm.market.store.version import Store
@@ -175,3 +176,24 @@ def test_a_session_that_is_still_open_is_refused(service: Service, tmp_path: Pat
     service.show(DAYS[-1])
     with pytest.raises(UsageError, match="has not closed yet"):
         update(Store.of(str(tmp_path), config), config, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=20))
+
+
+def test_a_repeated_update_asks_only_for_what_is_missing(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(*TICKERS)
+    store = Store.of(str(tmp_path), config)
+    service.show(DAYS[FIRST])
+
+    def fails(*_: object) -> None:
+        raise StorageUnavailableError("the manifest cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "save", fails)
+        with pytest.raises(StorageUnavailableError):
+            update(store, config, DAYS[FIRST])
+    service.server.asked.clear()
+    changes = update(store, config, DAYS[FIRST])
+    assert not service.server.asked
+    assert changes.requests == len(TICKERS)
+    assert changes.new == TICKERS
