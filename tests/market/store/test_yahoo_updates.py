@@ -197,3 +197,16 @@ def test_a_repeated_update_asks_only_for_what_is_missing(
     assert not service.server.asked
     assert changes.requests == len(TICKERS)
     assert changes.new == TICKERS
+
+
+def test_a_split_of_another_ratio_explains_nothing(service: Service, tmp_path: Path) -> None:
+    config = config_of(*TICKERS)
+    store = Store.of(str(tmp_path), config)
+    service.show(DAYS[FIRST])
+    update(store, config, DAYS[FIRST])
+    service.whole["T001"].splits = {opening(DAYS[FIRST + 1]): (3.0, 1.0)}
+    service.rescale("T001", DAYS[FIRST + 1], 0.25, 0.25)
+    service.show(DAYS[FIRST + 1])
+    changes = update(store, config, DAYS[FIRST + 1])
+    assert [each.ticker for each in changes.quarantined] == ["T001"]
+    assert not changes.restated
