@@ -135,7 +135,7 @@ def test_a_tail_that_is_older_than_the_known_pieces_is_not_continued(
     store = Store.of(str(tmp_path), config_of(path))
     for number in range(40, 46):
         vendor.publish(DAYS[number], path)
-        update(store, config_of(path), DAYS[number])
+        assert not update(store, config_of(path), DAYS[number]).corrected, "the overlap is complete"
         if number == 40:
             store.version(DAYS[number]).tail(5)
     version = store.version(DAYS[45])
