@@ -152,6 +152,13 @@ class MarketConfig(Section):
     yahoo: YahooConfig = YahooConfig()
     """How bars are requested from Yahoo Finance."""
 
+    @property
+    def origin(self) -> str:
+        """The source of the bars; for `stored`, the source of the bars store, with which its name begins."""
+        if self.source == "stored" and self.path:
+            return "".join(self.path.split("/")[-3:-2]).split("-")[0]
+        return self.source
+
     @field_validator("header", "ignore_files", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -43,7 +43,7 @@ def caveats(
         forecasts: Its forecasts for the next session, which show where the bars of its tickers end.
         members: Membership of its tickers; None without a table of periods.
     """
-    simulated = config.market.source == "synthetic"
+    simulated = config.market.origin == "synthetic"
     found = [
         Caveat(name="synthetic", text=_SYNTHETIC)
         if simulated
@@ -64,7 +64,7 @@ def _survivorship(
     """What is known about companies that are missing from a real universe, and what is not."""
     tickers = "tickers that are still members" if members else "tickers"
     yield from _membership(members) if members else _origin(config)
-    if config.market.source == "yahoo":
+    if config.market.origin == "yahoo":
         yield "Yahoo Finance has no bars of most companies that left the exchange."
     if n := len(quality.missing_tickers):
         yield f"{n:,} requested ticker{' has' if n == 1 else 's have'} no bars; no results include them."

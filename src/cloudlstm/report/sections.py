@@ -51,7 +51,7 @@ def data_section(config: RunConfig, manifests: Manifests) -> Data:
     first_date, last_date = _bar_dates(manifests.get("clean"))
     return Data(
         source=config.market.source,
-        synthetic=config.market.source == "synthetic",
+        synthetic=config.market.origin == "synthetic",
         path=config.market.path,
         calendar=config.market.calendar,
         first_date=first_date,

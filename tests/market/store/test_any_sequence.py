@@ -124,3 +124,21 @@ def test_equal_sequences_give_equal_bytes() -> None:
     )
     assert pieces.encode(one) == pieces.encode(two)
     assert np.array_equal(columns.days(pieces.decode(pieces.encode(one), "x").table.column("date")), [1, 2])
+
+
+def test_a_tail_that_is_older_than_the_known_pieces_is_not_continued(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "MOST_RECENT", 3)
+    monkeypatch.setattr(tails, "MOST_RECENT", 3)
+    vendor, path = Vendor.synthetic(3), tmp_path / "bars.csv"
+    store = Store.of(str(tmp_path), config_of(path))
+    for number in range(40, 46):
+        vendor.publish(DAYS[number], path)
+        assert not update(store, config_of(path), DAYS[number]).corrected, "the overlap is complete"
+        if number == 40:
+            store.version(DAYS[number]).tail(5)
+    version = store.version(DAYS[45])
+    assert bars.to_parquet(version.tail(5)) == bars.to_parquet(end_of(version, 5))
+    version = store.version(DAYS[42])
+    assert bars.to_parquet(version.tail(5)) == bars.to_parquet(end_of(version, 5)), "an old version has its own tail"

@@ -6,13 +6,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import ConfigError, CorruptObjectError, UnknownTickerError, UsageError
 from cloudlstm.market import bars
-from cloudlstm.market.sources.base import open_source
+from cloudlstm.market.sources.base import look_at_source, open_source
 from cloudlstm.market.sources.stored import StoredSource
 from cloudlstm.market.store.changes import Changes
 from cloudlstm.market.store.update import update
@@ -183,3 +184,39 @@ def test_a_stored_run_is_named_after_the_store_and_the_day(daily: Daily) -> None
         Store.of("root", config)
     with pytest.raises(ConfigError, match="path must be set when source is 'stored'"):
         stored("")
+
+
+def test_the_source_behind_a_store_is_known(daily: Daily) -> None:
+    assert stored("runs/bars/synthetic-0a1b2c3d/universe/2023-04-03.json").market.origin == "synthetic"
+    assert stored(daily.newest().uri).market.origin == "files"
+    assert daily.config.market.origin == "files"
+
+
+def test_a_look_at_a_version_finds_unknown_tickers_and_its_dates(daily: Daily) -> None:
+    config = stored(daily.newest().uri)
+
+    def with_tickers(*names: str, may_lack: float = 0.0) -> RunConfig:
+        universe = config.universe.model_copy(update={"tickers": names})
+        clean = config.clean.model_copy(update={"max_missing_fraction": may_lack})
+        return config.model_copy(update={"universe": universe, "clean": clean})
+
+    found = look_at_source(with_tickers("SYN000001"))
+    assert (found.first, found.last) == (DAYS[0], DAYS[FIRST])
+    with pytest.raises(UnknownTickerError, match="NOSUCH"):
+        look_at_source(with_tickers("SYN000001", "NOSUCH"))
+    look_at_source(with_tickers("SYN000001", "NOSUCH", may_lack=0.5))
+    source = open_source(config, ("NOSUCH", "SYN000001"))
+    assert isinstance(source, StoredSource)
+    assert source.universe == ("SYN000001",), "the quality gate counts the other one"
+
+
+def test_a_file_with_other_tickers_leaves_the_stored_ones(daily: Daily) -> None:
+    before = daily.newest().bars()
+    names = list(daily.vendor.tables)
+    daily.vendor.first_shown = dict.fromkeys(names[1:], DAYS[-1])
+    table = daily.vendor.tables.pop(names[0])
+    daily.vendor.tables["NEW"] = table.set_column(0, "ticker", pa.array(["NEW"] * table.num_rows))
+    changes = daily.run(FIRST + 1)
+    assert (changes.new, changes.gone) == (("NEW",), tuple(names))
+    assert daily.newest().bars(names).equals(before)
+    assert daily.newest().tickers() == ("NEW", *names)

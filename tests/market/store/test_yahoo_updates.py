@@ -12,11 +12,12 @@ from localstack.yahoo import Bar, Fault, Listing, Yahoo, listings, opening
 from bar_factory import bars_of, walk
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.errors import FetchError, UsageError
+from cloudlstm.errors import FetchError, StorageUnavailableError, UsageError
 from cloudlstm.market import bars, calendar
 from cloudlstm.market.calendar import sessions, to_date
 from cloudlstm.market.sources.base import RemoteSource, open_source
 from cloudlstm.market.sources.yahoo import source
+from cloudlstm.market.store import manifest
 from cloudlstm.market.store.changes import Changes
 from cloudlstm.market.store.update import update
 from cloudlstm.market.store.version import Store
@@ -175,3 +176,37 @@ def test_a_session_that_is_still_open_is_refused(service: Service, tmp_path: Pat
     service.show(DAYS[-1])
     with pytest.raises(UsageError, match="has not closed yet"):
         update(Store.of(str(tmp_path), config), config, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=20))
+
+
+def test_a_repeated_update_asks_only_for_what_is_missing(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(*TICKERS)
+    store = Store.of(str(tmp_path), config)
+    service.show(DAYS[FIRST])
+
+    def fails(*_: object) -> None:
+        raise StorageUnavailableError("the manifest cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "save", fails)
+        with pytest.raises(StorageUnavailableError):
+            update(store, config, DAYS[FIRST])
+    service.server.asked.clear()
+    changes = update(store, config, DAYS[FIRST])
+    assert not service.server.asked
+    assert changes.requests == len(TICKERS)
+    assert changes.new == TICKERS
+
+
+def test_a_split_of_another_ratio_explains_nothing(service: Service, tmp_path: Path) -> None:
+    config = config_of(*TICKERS)
+    store = Store.of(str(tmp_path), config)
+    service.show(DAYS[FIRST])
+    update(store, config, DAYS[FIRST])
+    service.whole["T001"].splits = {opening(DAYS[FIRST + 1]): (3.0, 1.0)}
+    service.rescale("T001", DAYS[FIRST + 1], 0.25, 0.25)
+    service.show(DAYS[FIRST + 1])
+    changes = update(store, config, DAYS[FIRST + 1])
+    assert [each.ticker for each in changes.quarantined] == ["T001"]
+    assert not changes.restated

@@ -8,6 +8,7 @@ A version never changes, and its shards are those of the source itself: the same
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from cloudlstm import storage
 from cloudlstm.config import MarketConfig
 from cloudlstm.market import columns, universe
 from cloudlstm.market.calendar import to_days
-from cloudlstm.market.sources.base import Partition
+from cloudlstm.market.sources.base import Findings, Partition
 from cloudlstm.market.store import pieces
 from cloudlstm.market.store.pieces import NAMELESS, Piece, PieceInfo
 from cloudlstm.market.store.version import Version
@@ -33,7 +34,7 @@ class StoredSource:
         folder: URI of the store.
         pieces: The pieces of the version, in order.
         base: Number of base pieces. Tasks keep the others in memory, since every partition needs them.
-        last: The date of the last bar, if the universe and the dates are those of the version.
+        known: All tickers of the version.
         name: `market.path`.
         kept: Pieces that this process has read.
     """
@@ -43,7 +44,7 @@ class StoredSource:
     folder: str
     pieces: tuple[PieceInfo, ...]
     base: int
-    last: dt.date | None
+    known: tuple[str, ...]
     name: str
     whole_tickers: bool = True
     kept: dict[str, Piece] = field(default_factory=dict, compare=False, repr=False)
@@ -52,22 +53,30 @@ class StoredSource:
     def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> StoredSource:
         """Opens the version at `config.path` with the requested tickers.
 
+        Tickers that it lacks are left out, and the quality gate counts them.
+
         Raises:
             ObjectNotFoundError: There is no version.
-            UnknownTickerError: It lacks a requested ticker.
+            UnknownTickerError: It lacks all requested tickers.
         """
         path = config.path or ""
         version = Version.open(storage.absolute(path))
         known = version.tickers()
-        names = universe.resolve_universe(requested, known, path)
-        infos = version.manifest.pieces
-        ends = [dt.date.fromisoformat(info.last) for info in infos if info.last]
-        whole = names == known and bool(ends) and max(ends) <= config.end
-        return cls(config, names, version.folder, infos, version.manifest.base, max(ends) if whole else None, path)
+        names = universe.resolve_universe(requested, known, path, may_lack=1.0)
+        return cls(config, names, version.folder, version.manifest.pieces, version.manifest.base, known, path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A task gets its partition, and no piece that another process has read.
-        return StoredSource, (self.config, (), self.folder, self.pieces, self.base, self.last, self.name)
+        return StoredSource, (self.config, (), self.folder, self.pieces, self.base, (), self.name)
+
+    def look(self, exclude: Collection[str] = ()) -> Findings:  # noqa: ARG002 - the pieces tell no dates of tickers
+        """Returns all tickers of the version, and the dates of its bars."""
+        ends = self._ends()
+        return Findings(self.known, min(ends, default=None), max(ends, default=None))
+
+    def _ends(self) -> list[dt.date]:
+        """Returns the dates of the first and the last bar of all pieces."""
+        return [dt.date.fromisoformat(day) for info in self.pieces for day in (info.first, info.last) if day]
 
     def identity(self) -> Any:
         return {
@@ -86,7 +95,9 @@ class StoredSource:
         return list(partition.items)
 
     def last_date(self) -> dt.date | None:
-        return self.last
+        last = max(self._ends(), default=None)
+        whole = self.universe == self.known and last is not None and last <= self.config.end
+        return last if whole else None
 
     def read(self, partition: Partition) -> pa.Table:
         wanted = {*partition.items} | ({NAMELESS} if partition.number == 0 else set())

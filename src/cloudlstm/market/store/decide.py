@@ -64,7 +64,7 @@ def decide(previous: Version, fetch: Fetch, accept: Collection[str]) -> Decision
     start = to_days(config.market.start)
     requested = fetch.requested()
     stored = {*known.tickers, NAMELESS}
-    wanted = {name for name in stored if _is_wanted(name, requested, config.universe.exclude)}
+    wanted = stored - set(config.universe.exclude) if requested is None else stored & {*requested, NAMELESS}
     through = {name: to_days(previous.as_of) for name in stored}
     through |= {name: to_days(_date(day)) for name, day in known.behind.items()}
     overlaps = {
@@ -118,10 +118,6 @@ def decide(previous: Version, fetch: Fetch, accept: Collection[str]) -> Decision
 def refusals(reasons: Mapping[str, str]) -> tuple[Refusal, ...]:
     """Returns tickers with their reasons, sorted."""
     return tuple(Refusal(name, reasons[name]) for name in sorted(reasons))
-
-
-def _is_wanted(name: str, requested: tuple[str, ...] | None, exclude: Collection[str]) -> bool:
-    return name == NAMELESS or (name in requested if requested is not None else name not in exclude)
 
 
 def _date(day: str) -> dt.date:

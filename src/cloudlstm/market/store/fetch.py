@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import pyarrow as pa
 
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import DataError, FetchError, UsageError
+from cloudlstm.errors import FetchError, UsageError
 from cloudlstm.market import bars, columns, universe
 from cloudlstm.market.calendar import to_date, to_days
 from cloudlstm.market.sources import coverage, snapshots
@@ -161,9 +162,7 @@ class Fetch:
 
     def _ask(self, start: dt.date, tickers: Sequence[str]) -> Delivery:
         """Fetches tickers of a remote source into snapshots, and reads these."""
-        source = self._open(start, tickers)
-        if not isinstance(source, RemoteSource):
-            raise DataError(f"{source.name} is not asked for one ticker at a time")
+        source = cast(RemoteSource, self._open(start, tickers))
         self._require_closed(source.through)
         folder = join(self.folder, FETCHED, self.as_of.isoformat(), start.isoformat()) + "/"
         known = sorted(snapshots.uris_by_ticker(folder))

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import DataError, UsageError
+from cloudlstm.errors import UsageError
 from cloudlstm.market.calendar import sessions, to_days
 from cloudlstm.market.store import manifest as manifests
 from cloudlstm.market.store import pieces
@@ -86,8 +86,6 @@ def _first(store: Store, fetch: Fetch) -> Manifest:
             requests=changes.requests + chunk.requests,
             failed=changes.failed + refusals(chunk.failed),
         )
-    if not tickers:
-        raise DataError("the source has no ticker", hint="another universe, or an earlier market.start")
     changes = replace(changes, new=tuple(tickers))
     return Manifest(
         as_of=as_of.isoformat(), previous=None, calendar=config.market.calendar, start=config.market.start.isoformat(),
