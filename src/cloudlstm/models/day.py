@@ -199,7 +199,9 @@ class _DayWork:
             try:
                 bound = self._networks.bound(number, standing.champion)
             except DataError as error:
-                decided.append(Decided(number, "retire", "equal", (error.message,)))
+                warm = self._versions[number].kind == "warm"
+                reasons = (_NO_BETTER,) if warm else (error.message,)
+                decided.append(Decided(number, "retire", "equal", reasons))
                 continue
             kind = self._versions[number].kind
             since = self._next.isoformat()
@@ -243,6 +245,7 @@ class _DayWork:
         return tuple(to_date(int(each)).isoformat() for each in between)
 
 
+_NO_BETTER = "no epoch of its training had a smaller validation error than the weights that it started from"
 _BY_DAY = ("skill", "refresh", "rollback")
 """Why a day moves the alias."""
 
