@@ -23,12 +23,19 @@ FIRST = 100
 """The number of the session of the first update."""
 
 
-def shards_of(folder: Path, config: RunConfig) -> list[str]:
-    """The digests of the shards that the step ingest writes."""
+STEPS = ("ingest", "clean", "features", "sequences")
+
+
+def shards_of(folder: Path, config: RunConfig) -> dict[str, list[str]]:
+    """The digests of all objects of the data steps."""
     paths = RunPaths(f"file://{folder}")
+    dates = {"window_bars": 5, "train_end": dt.date(2023, 5, 1), "validation_end": dt.date(2023, 6, 15)}
+    config = config.model_copy(update={"dataset": config.dataset.model_copy(update=dates)})
     context = RunContext(paths, config, 0, Journal(paths, "prepare", "driver"))
     with LocalEngine(1) as engine:
-        return [row.sha256 for row in prepare._Pipeline(engine, context).ingest().of_kind("bars")]
+        prepare.run_on(engine, context)
+    manifests = {step: context.load_manifest(step) for step in STEPS}
+    return {step: [row.sha256 for row in manifest.objects] for step, manifest in manifests.items() if manifest}
 
 
 def stored_config(uri: str, end: dt.date) -> RunConfig:
@@ -73,7 +80,9 @@ def test_60_updates_equal_one_run_on_the_final_file(
     assert version is not None
     assert len(version.manifest.pieces) - version.manifest.base < 42, "it was compacted"
     full = shards_of(tmp_path / "full", config_of(path))
-    assert len(full) == 2
+    assert set(full) == set(STEPS)
+    assert len(full["ingest"]) == 2
+    assert len(full["sequences"]) > 4
     assert shards_of(tmp_path / "stored", stored_config(version.uri, END)) == full
 
 
