@@ -62,7 +62,7 @@ LOCK   := uv pip compile --python-version 3.11 --generate-hashes --no-emit-index
 NODES  := -c requirements/dev.txt --extra market --extra aws --extra gcp-storage --python-platform x86_64-manylinux_2_28
 
 lock: ## Update the pinned dependencies (needs uv)
-	$(LOCK) pyproject.toml --extra all --group dev --universal -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra all --extra mlflow --group dev --universal -o requirements/dev.txt
 	$(LOCK) pyproject.toml -c requirements/dev.txt --extra all --group install --universal -o requirements/run.txt
 	$(LOCK) --group pyproject.toml:java --universal -o requirements/java.txt
 	$(LOCK) --group pyproject.toml:checkov --universal -o requirements/checkov.txt

@@ -23,6 +23,7 @@
     │   ├── TargetUnavailableError      it did not answer, or throttled the request
     │   └── CapacityError               it has no machines, or they did not become ready
     ├── CostLimitError                  the run would use more than its limit in hours or USD
+    ├── ExportError                     a server of another program did not take what was exported
     └── JobError                        a job of the run failed
         └── PeerLostError               a worker ended because another worker ended; never the cause
 
@@ -175,6 +176,10 @@ class CapacityError(TargetError):
 
 class CostLimitError(CloudLSTMError):
     """The run would use more than its limit in hours or USD."""
+
+
+class ExportError(CloudLSTMError):
+    """A server of another program did not answer, or did not take what was exported to it."""
 
 
 class JobError(CloudLSTMError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from cloudlstm.cli import terminal
@@ -9,7 +10,8 @@ from cloudlstm.cli.flags import parse_number, parse_switch, parse_text
 from cloudlstm.cli.submit import Deferred
 from cloudlstm.errors import UsageError
 
-_ACTIONS = ("create", "show", "verify")
+_ACTIONS = ("create", "show", "verify", "export")
+_TO = "MLFLOW_TRACKING_URI"
 
 
 def models(
@@ -21,22 +23,24 @@ def models(
     root: str | None = None,
     target: str | None = None,
     noted: str | None = None,
+    to: str | None = None,
     json: bool = False,
 ) -> Deferred:
-    """Lists models; `create` makes one from a finished run, `show` tells its versions, `verify` checks its ledger.
+    """Lists models, creates one from a finished run, shows its versions, checks its ledger, or exports it to MLflow.
 
     A model is a line of versions that `cloudlstm daily` keeps up to date. Words of `create` say when challengers are
     trained, in sessions: warm_every=21 cold_every=126 refresh_after=5 (none: only on skill), and
     recipe.small=model.units=64 adds a challenger with other settings.
 
     Args:
-        action: create, show or verify; without it all models are listed.
+        action: create, show, verify or export; without it all models are listed.
         name: The model.
         policy: For create: when challengers are trained and how they are judged.
         run: For create: the finished run whose network is the first version.
         root: The folder of all runs and models.
         target: A target whose bucket holds them, unless root is given.
         noted: For verify: digests of the ledger's newest record that you noted elsewhere, with commas between them.
+        to: For export: the MLflow server or database; without it MLFLOW_TRACKING_URI.
         json: Print a JSON document.
     """
     from cloudlstm.cli.find import chosen_root, root_uri
@@ -45,9 +49,14 @@ def models(
     if what is not None and (what not in _ACTIONS or not model):
         raise UsageError(
             f"models {what} is not complete" if what in _ACTIONS else f"models has no action {what!r}",
-            hint="cloudlstm models create NAME --run=RUN, models show NAME, models verify NAME",
+            hint="cloudlstm models create NAME --run=RUN, or models show, verify or export NAME",
         )
     base, named = root_uri(chosen_root(parse_text("root", root), parse_text("target", target))), parse_text("run", run)
+    server = (parse_text("to", to) or os.environ.get(_TO)) if what == "export" else None
+    if what == "export" and not server:
+        raise UsageError(
+            "models export needs the address of an MLflow server", hint=f"--to=http://127.0.0.1:5000, or {_TO}"
+        )
     words, digests = [str(word) for word in policy], [part for part in str(noted or "").split(",") if part.strip()]
 
     def work() -> int:
@@ -67,6 +76,9 @@ def models(
         paths = registry.open_model(base, str(model))
         if what == "verify":
             return models_view.verify(paths, digests, as_json=as_json)
+        if what == "export":
+            terminal.write(models_view.export_text(paths, str(server), as_json=as_json))
+            return 0
         terminal.write(models_view.model_text(paths, as_json=as_json))
         return 0
 

@@ -123,6 +123,18 @@ def verify(paths: ModelPaths, noted: Sequence[str], *, as_json: bool) -> int:
     return 1 if found.problems else 0
 
 
+def export_text(paths: ModelPaths, tracking_uri: str, *, as_json: bool) -> str:
+    """Exports a model to MLflow and tells what that changed."""
+    from cloudlstm.models.mlflow_export import export
+
+    found = export(paths, tracking_uri)
+    if as_json:
+        return _json({"schema": 1, "model": found.name, **asdict(found)})
+    added = f"{counted(len(found.added), 'version')} of {found.name} exported to {found.to}"
+    champion = f"; version {found.champion} is the champion there" if found.champion else ""
+    return _lines([added + champion])
+
+
 def show_page(paths: ModelPaths, *, opened: bool) -> None:
     """Prints the place of a model's page, and opens it if that is wanted."""
     if not storage.exists(paths.monitor):
