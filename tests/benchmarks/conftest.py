@@ -20,3 +20,16 @@ def peers() -> Iterator[Path]:
         yield PEERS
     for name in names:
         sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Path]:
+    """The folder benchmarks, whose programs can be imported during the test module."""
+    folders = (PEERS.parent, PEERS)
+    names = {path.stem for folder in folders for path in folder.glob("*.py")} - set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in folders:
+            patch.syspath_prepend(str(folder))
+        yield PEERS.parent
+    for name in names:
+        sys.modules.pop(name, None)
