@@ -17,12 +17,11 @@ from cloudlstm.errors import ExportError
 from cloudlstm.models.mlflow_export import export, hidden, shown
 from models.mlflow_model import make_model
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and SQLAlchemy warn about each other
 PASSWORD = "p%40ss/x".replace("/", "%2F")
 
 
 class Refusing(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 - http.server names its methods so
+    def do_GET(self) -> None:
         body = b'{"error_code": "PERMISSION_DENIED", "message": "no rights for you"}'
         self.send_response(403)
         self.send_header("Content-Length", str(len(body)))
