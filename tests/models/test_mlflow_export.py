@@ -101,7 +101,7 @@ def test_all_facts_of_all_versions_come_back(
     registered = {each.tags[VERSION]: each for each in client.search_model_versions(f"name='{paths.name}'")}
     assert {uri: each.run_id for uri, each in registered.items()} == {uri: run.info.run_id for uri, run in runs.items()}
     assert registered[paths.version(3)].tags == {f"cloudlstm.{name}": text for name, text in tags.items()}
-    folder = Path(registered[paths.version(3)].source)
+    folder = Path(str(registered[paths.version(3)].source))
     assert (folder / "weights.npz").read_bytes() == weights_of(3)
     assert champion(client, paths) == paths.version(1)
 

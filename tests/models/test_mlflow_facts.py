@@ -22,7 +22,7 @@ def test_mlflow_accepts_every_name(model: str, figure: str) -> None:
     from mlflow.utils.validation import _validate_metric_name
 
     (name,) = metrics_of(replace(VERSION, evidence={model: {figure: 1}}))
-    _validate_metric_name(name)
+    _validate_metric_name(name)  # type: ignore[no-untyped-call]
 
 
 @given(st.dictionaries(st.text("ab.", min_size=1), st.text() | st.lists(st.text()) | st.none() | st.floats()))
