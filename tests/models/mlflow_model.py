@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 SETTINGS = {"market": {"source": "files", "tickers": [f"T{number:04d}" for number in range(300)]},
-            "model": {"units": 32, "dropout": None}, "name": ""}  # fmt: skip
+            "model": {"units": 32, "dropout": None}, "name": "",
+            "many": dict.fromkeys(map(str, range(150)), 1)}  # fmt: skip
 POLICY = Policy(others=(OtherRecipe("small", ("model.units=8",)),))
 
 
@@ -51,8 +52,8 @@ def add_version(paths: ModelPaths, number: int, kind: Kind, *, recipe: str = "",
     evidence = {"lstm": {"rmse_return": 0.01 * number, "dm_p": 0.25}, "naive": {"rmse_return": 0.02}}
     run = RunPaths.of(paths.root, "first" if number == 1 else f"gone-{number}").uri
     version = Version(
-        number=number, kind=kind, recipe=recipe, run=run, parent=parent, made=f"2024-06-{number:02d}", seen="2024-04-30",
-        window_bars=60, horizon_bars=1, digests={"train": "0" * 16}, evidence=evidence,
+        number=number, kind=kind, recipe=recipe, run=run, parent=parent, made=f"2024-06-{number:02d}",
+        seen="2024-04-30", window_bars=60, horizon_bars=1, digests={"train": "0" * 16}, evidence=evidence,
     )  # fmt: skip
     registry.add_version(paths, version, weights_of(number), json.dumps({"number": number}).encode(), b"null")
     return version

@@ -24,7 +24,6 @@ from models.mlflow_model import add_version, everything, make_model, runs_by_ver
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and SQLAlchemy warn about each other
 SOURCES = Path(__file__).parents[2] / "src"
 
 
@@ -82,6 +81,7 @@ def test_all_facts_of_all_versions_come_back(
     assert first.data.params["policy.warm_every"] == "21"
     assert first.data.params["window_bars"] == "60"
     assert len(first.data.params["recipe.market.tickers"]) == 500
+    assert sum(name.startswith("recipe.many.") for name in first.data.params) == 150, "more than a request may have"
     assert third.data.metrics == {"lstm.rmse_return": 0.03, "lstm.dm_p": 0.25, "naive.rmse_return": 0.02}
     tags = {name.removeprefix("cloudlstm."): text for name, text in third.data.tags.items() if "cloudlstm." in name}
     assert tags == {"version": paths.version(3), "number": "3", "kind": "warm", "parent": "1", "made": "2024-06-03",
@@ -101,7 +101,7 @@ def test_all_facts_of_all_versions_come_back(
     registered = {each.tags[VERSION]: each for each in client.search_model_versions(f"name='{paths.name}'")}
     assert {uri: each.run_id for uri, each in registered.items()} == {uri: run.info.run_id for uri, run in runs.items()}
     assert registered[paths.version(3)].tags == {f"cloudlstm.{name}": text for name, text in tags.items()}
-    folder = Path(registered[paths.version(3)].source)
+    folder = Path(str(registered[paths.version(3)].source))
     assert (folder / "weights.npz").read_bytes() == weights_of(3)
     assert champion(client, paths) == paths.version(1)
 
@@ -219,7 +219,7 @@ def test_mlflow_reports_nothing_to_its_makers(tracking: str, paths: ModelPaths, 
     # A process of its own: inside pytest, and on a server for builds, MLflow reports nothing anyway.
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(SOURCES)}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ALONE, paths.uri, tracking],
+        [sys.executable, "-c", ALONE, paths.uri, tracking],
         env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -228,9 +228,7 @@ def test_mlflow_reports_nothing_to_its_makers(tracking: str, paths: ModelPaths, 
 
 
 @pytest.mark.parametrize("installed", [None, "1.27.0"])
-def test_without_the_extra_it_says_what_to_install(
-    installed: str | None, paths: ModelPaths, tmp_path: Path
-) -> None:
+def test_without_the_extra_it_says_what_to_install(installed: str | None, paths: ModelPaths, tmp_path: Path) -> None:
     # A package that shadows the installed one: it is missing, or of 2022 as `pip install mlflow` chooses it.
     place = tmp_path / "shadow" / "mlflow"
     place.mkdir(parents=True)

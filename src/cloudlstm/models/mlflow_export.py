@@ -93,7 +93,7 @@ def export(paths: ModelPaths, tracking_uri: str) -> Exported:
             )
             complete = run.info.status == _FINISHED and uri in registered
             if run.info.status != _FINISHED:
-                _log(client, run.info.run_id, facts.params_of(recipe, version), version, tags)
+                _log(client, run, facts.params_of(recipe, version), version, tags)
                 _upload(client, run.info.run_id, paths, version)
             if uri not in registered:
                 registered[uri] = client.create_model_version(
@@ -119,10 +119,11 @@ def shown(tracking_uri: str) -> str:
 def hidden(text: str, tracking_uri: str) -> str:
     """A text of MLflow without the credentials of the tracking URI, on one line."""
     found = re.search(r"//(.*)@", tracking_uri)
-    user, _, password = found[1].partition(":") if found else ("", "", "")
+    user = found[1] if found else ""
+    password = user.partition(":")[2] or user  # a token may stand alone, without a password
     query = re.split(r"[?#]", tracking_uri, maxsplit=1)[1:] if shown(tracking_uri) != tracking_uri else []
     text = text.replace(tracking_uri, shown(tracking_uri))
-    secrets = {f"{user}:{password}@": "", password: "***", unquote(password): "***"} | dict.fromkeys(query, "***")
+    secrets = {f"{user}@": "", password: "***", unquote(password): "***"} | dict.fromkeys(query, "***")
     for secret, instead in secrets.items():
         if secret.strip(":@"):
             text = text.replace(secret, instead)
@@ -215,17 +216,17 @@ def _pages(search: Any, **words: Any) -> Iterator[Any]:
             return
 
 
-def _log(client: MlflowClient, run: str, params: dict[str, str], version: Version, tags: dict[str, str]) -> None:
+def _log(client: MlflowClient, run: Run, params: dict[str, str], version: Version, tags: dict[str, str]) -> None:
     """Stores parameters, metrics and tags of a run. The same again changes nothing, as values and times are equal."""
     from mlflow.entities import Metric, Param, RunTag
 
     made = dt.datetime.combine(dt.date.fromisoformat(version.made), dt.time(), dt.UTC)
     moment = int(made.timestamp() * 1000)
     metrics = [Metric(name, value, moment, 0) for name, value in facts.metrics_of(version).items()]
-    client.log_batch(run, metrics=metrics, tags=[RunTag(name, value) for name, value in tags.items()])
-    pairs = [Param(name, value) for name, value in params.items()]
+    client.log_batch(run.info.run_id, metrics=metrics, tags=[RunTag(name, value) for name, value in tags.items()])
+    pairs = [Param(name, value) for name, value in params.items() if name not in run.data.params]
     for begin in range(0, len(pairs), _PARAMS_AT_ONCE):
-        client.log_batch(run, params=pairs[begin : begin + _PARAMS_AT_ONCE])
+        client.log_batch(run.info.run_id, params=pairs[begin : begin + _PARAMS_AT_ONCE])
 
 
 def _upload(client: MlflowClient, run: str, paths: ModelPaths, version: Version) -> None:

@@ -1,4 +1,4 @@
-"""What MLflow gets to know about a version of a model: parameters, metrics, tags and files. It does not import MLflow."""
+"""What MLflow gets about a version of a model: parameters, metrics, tags and files. It does not import MLflow."""
 
 from __future__ import annotations
 
