@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from cloudlstm.errors import DataError
 from cloudlstm.models import gate as gates
 from cloudlstm.models import watch as watches
 from cloudlstm.models.documents import Challenger, Decided, Outcome, Policy
@@ -19,6 +20,7 @@ from cloudlstm.models.watch import Watch
 NAIVE = "naive"
 """Key of the naive forecast's loss; versions have their number."""
 
+_NOT_SKILL = "a refresh: this challenger is not judged on skill"
 Counts = Callable[[str], bool]
 """True for a session whose forecasts overlap with no other counted session's: every h-th for h bars ahead."""
 
@@ -29,10 +31,11 @@ class Standing:
 
     Attributes:
         champion: The version that serves.
-        previous: The champion before it, while it is watched.
+        previous: The champion that was replaced by evidence or by the first refresh since; the reference of the rollback
+            watch.
         challengers: The versions that compete with it.
         loss_watch: The champion against naive.
-        rollback_watch: The champion against the previous champion.
+        rollback_watch: The line of champions against the previous champion.
     """
 
     champion: int
@@ -44,8 +47,8 @@ class Standing:
 
 def difference(outcome: Outcome, reference: int | str, other: int | str) -> float | None:
     """Loss of `reference` minus loss of `other` in a session; None if one of them has no loss."""
-    losses = [outcome.loss.get(str(each)) for each in (reference, other)]
-    return None if losses[0] is None or losses[1] is None else losses[0] - losses[1]
+    first, second = outcome.loss.get(str(reference)), outcome.loss.get(str(other))
+    return None if first is None or second is None else first - second
 
 
 def advance(standing: Standing, outcomes: Sequence[Outcome], counts: Counts) -> Standing:
@@ -70,10 +73,10 @@ def _advanced(standing: Standing, outcome: Outcome) -> Standing:
     loss_watch, rollback_watch = standing.loss_watch, standing.rollback_watch
     if loss_watch is not None and (x := difference(outcome, outcome.champion, NAIVE)) is not None:
         loss_watch = watches.advance(loss_watch, x)
-    ours = outcome.champion == standing.champion and standing.previous is not None
-    if ours and rollback_watch is not None:
-        x = difference(outcome, standing.champion, standing.previous or 0)
-        rollback_watch = rollback_watch if x is None else watches.advance(rollback_watch, x)
+    if standing.previous is not None and rollback_watch is not None:
+        x = difference(outcome, outcome.champion, standing.previous)
+        if x is not None and outcome.champion != standing.previous:
+            rollback_watch = watches.advance(rollback_watch, x)
     return replace(
         standing, challengers=tuple(challengers), loss_watch=loss_watch, rollback_watch=rollback_watch
     )  # fmt: skip
@@ -84,7 +87,7 @@ def decide(
 ) -> tuple[Standing, list[Decided]]:
     """Retires, promotes or rolls back; returns the new standing and every decision.
 
-    At most one version becomes champion on a day. A rollback comes first.
+    At most one version becomes champion on a day. A rollback comes first, and is the day's only decision.
 
     Args:
         standing: The state after the newest outcomes.
@@ -92,39 +95,69 @@ def decide(
         failed: Sentences of failed hard checks by version.
         bound_of: Bound for a watch of one version against another, from their forecasts before today.
     """
-    decided = []
-    if standing.rollback_watch is not None and standing.rollback_watch.alarm and standing.previous is not None:
-        evidence = f"e-value {standing.rollback_watch.highest:.3g} of {watches.ALARM_E_VALUE:g}"
-        text = f"version {standing.champion} is worse than version {standing.previous}: {evidence}"
-        decided.append(Decided(standing.previous, "rollback", "worse", (text,)))
-        standing = replace(standing, champion=standing.previous, previous=None, rollback_watch=None)
+    if _is_worse(standing):
+        return _rolled_back(standing)
     found = {each.version: _decision(each, policy, failed.get(each.version, ())) for each in standing.challengers}
-    decided += [
+    decided = [
         Decided(version, each.action, each.basis, each.reasons, each.detectable_sd) for version, each in found.items()
     ]
     staying = tuple(each for each in standing.challengers if found[each.version].action == "wait")
     winners = [each for each in standing.challengers if found[each.version].action == "promote"]
-    if decided and decided[0].action == "rollback":
-        winners = []
     # A promotion on skill is evidence, a refresh is not; of several refreshes the newest network serves.
     winners.sort(key=lambda each: (found[each.version].basis == "skill", each.version))
     if winners:
         winner = winners[-1].version
-        rollback = Watch(bound_of(winner, standing.champion))
-        standing = replace(standing, previous=standing.champion, champion=winner, rollback_watch=rollback)
-        others = {each.version for each in winners[:-1]}
         decided = [
-            replace(each, action="retire", basis="newer", reasons=(f"version {winner} is newer",))
-            if each.version in others
+            replace(each, action="retire", basis="newer", reasons=(f"version {winner} was promoted on the same day",))
+            if each.version in {other.version for other in winners[:-1]}
             else each
             for each in decided
         ]
+        standing = _promoted(standing, winner, found[winner].basis, bound_of)
     return replace(standing, challengers=staying), decided
 
 
+def _is_worse(standing: Standing) -> bool:
+    """True if the line of champions is shown to be worse than the champion that it replaced."""
+    return standing.previous is not None and standing.rollback_watch is not None and standing.rollback_watch.alarm
+
+
+def _rolled_back(standing: Standing) -> tuple[Standing, list[Decided]]:
+    """Gives the previous champion back its place; all challengers wait for the next day."""
+    assert standing.previous is not None
+    assert standing.rollback_watch is not None
+    evidence = f"e-value {standing.rollback_watch.highest:.3g} of {watches.ALARM_E_VALUE:g}"
+    text = f"what served since is worse than version {standing.previous}: {evidence}"
+    waiting = [Decided(each.version, "wait", "undecided", ("a rollback comes first",)) for each in standing.challengers]
+    back = replace(standing, champion=standing.previous, previous=None, loss_watch=None, rollback_watch=None)
+    return back, [Decided(standing.previous, "rollback", "worse", (text,)), *waiting]
+
+
+def _promoted(standing: Standing, winner: int, basis: str, bound_of: Callable[[int, int], float]) -> Standing:
+    """The standing after a promotion.
+
+    The champion that is replaced goes on forecasting and is the reference of the rollback watch. A refresh keeps the
+    reference: otherwise a slow decay over many refreshes would never be found.
+    """
+    if basis == "refresh" and standing.previous is not None:
+        return replace(standing, champion=winner, loss_watch=None)
+    try:
+        rollback = Watch(bound_of(winner, standing.champion))
+    except DataError:  # they forecast the same, or there are too few dates
+        return replace(standing, champion=winner, previous=None, loss_watch=None, rollback_watch=None)
+    return replace(
+        standing, champion=winner, previous=standing.champion, loss_watch=None, rollback_watch=rollback
+    )  # fmt: skip
+
+
 def _decision(challenger: Challenger, policy: Policy, failed: Sequence[str]) -> gates.Decision:
-    refresh = policy.refresh_after if challenger.judged == "refresh" else None
-    return gates.decide(challenger.gate, failed, refresh_sessions=refresh)
+    if challenger.judged == "skill":
+        return gates.decide(challenger.gate, failed)
+    found = gates.decide(challenger.gate, failed, refresh_sessions=policy.refresh_after)
+    if found.basis == "skill":  # the gate is corrected for the challengers that are judged on skill only
+        due = challenger.gate.sessions >= (policy.refresh_after or 0)
+        return gates.Decision("promote" if due else "wait", "refresh" if due else "undecided", (_NOT_SKILL,))
+    return found
 
 
 def enter(version: int, kind: str, policy: Policy, since: str, bound: float) -> Challenger:

@@ -34,6 +34,8 @@ from cloudlstm.runs import documents, numbered
 
 _LATE = dt.timedelta(minutes=30)
 """Bars of many exchanges come up to 20 minutes late."""
+_WAIT_SESSIONS = 5
+"""Sessions in which the outcomes of all tickers are waited for; then those that are known count."""
 _PENDING_SESSIONS = 80
 """Sessions in which an outcome is waited for: the longest horizon, and some without a bar."""
 
@@ -87,7 +89,7 @@ class _DayWork:
         self._date, self._now, self._before = date, now, before
         as_of, calendar = dt.date.fromisoformat(date), config.market.calendar
         store = Store(recipe.bars)
-        self._changes = update(store, config, as_of)
+        self._changes = update(store, config, as_of, need_bars=True)
         bars = store.newest(as_of)
         if bars is None:
             raise DataError(f"{recipe.bars} has no bars of {date}")
@@ -96,9 +98,10 @@ class _DayWork:
         self._sessions = sessions(calendar, config.market.start, as_of)
         self._next = to_date(int(sessions_after(calendar, np.array([to_days(as_of)], np.int32))[0]))
         widest = max(each.window_bars for each in self._versions.values())
-        needed = bars_needed(config, widest, ORIGINS)
+        needed = bars_needed(config, widest, ORIGINS + config.dataset.horizon_bars)
         first = int(self._sessions[-min(needed, len(self._sessions))])
-        members = Members.of(read_universe(config.universe, config.market), as_of)
+        market = config.market.model_copy(update={"end": as_of})
+        members = Members.of(read_universe(config.universe, market), as_of)
         self._tail = Tail(bars.tail(needed), config, first, to_days(as_of), members)
         self._networks = Networks(paths, self._versions, self._tail, config.dataset.horizon_bars)
 
@@ -112,17 +115,24 @@ class _DayWork:
         rows = {number: self._networks.forecast(number) for number in _forecasting(standing)}
         checks = {number: self._networks.checks(own, rows[champion], after) for number, own in rows.items()}
         failed = {number: failures(found) for number, found in checks.items()}
-        standing, more = competition.decide(standing, self._recipe.policy, failed, self._networks.bound)
-        self._move(more)
+        more: list[Decided] = []
+        if not failed[champion]:  # nothing is decided or trained on bad data
+            standing, more = competition.decide(standing, self._recipe.policy, failed, self._networks.bound)
+            self._move(more)
         drifting = self._networks.drift(champion)
-        status, reasons, record = self._append(rows, standing, failed[champion])
+        good = {number: own for number, own in rows.items() if not failed[number]}
+        status, reasons, record = self._append(good, standing, failed[champion] or failed[standing.champion])
         started = recent(self._before.started if self._before else {}, self._sessions)
         serving = self._versions[standing.champion]
         alarms = _alarms(standing, drifting)
-        trainings = due(self._recipe, serving, started, self._date, self._sessions, alarms)
+        trainings = [] if status == "refused" else due(
+            self._recipe, serving, started, self._date, self._sessions, alarms
+        )  # fmt: skip
         for each in trainings:
             started[each.name] = (*started.get(each.name, ()), self._date)
-        made = {str(number): rows[number].num_rows for number in _forecasting(standing)} if record else {}
+        if standing.loss_watch is None:
+            standing = replace(standing, loss_watch=self._networks.watch(standing.champion))
+        made = {str(number): good[number].num_rows for number in _forecasting(standing) if number in good and record}
         return Day(
             date=self._date,
             before=self._before.date if self._before else None,
@@ -153,6 +163,8 @@ class _DayWork:
         """Stores the outcomes that became known, and returns them; the oldest first."""
         since = to_date(int(self._sessions[-min(_PENDING_SESSIONS, len(self._sessions))])).isoformat()
         settled = registry.settled_sessions(self._paths, since, self._before.date) if self._before else set()
+        wait = _WAIT_SESSIONS + self._config.dataset.horizon_bars
+        waiting = to_date(int(self._sessions[-min(wait, len(self._sessions))])).isoformat()
         labels: dict[int, Windows] = {}
         found = []
         for session in ledger.sessions_of(self._paths):
@@ -161,7 +173,7 @@ class _DayWork:
             record = ledger.record_of(self._paths, session)
             bars = self._versions[int(record.version)].window_bars
             labels.setdefault(bars, self._tail.outcomes(bars))
-            if outcome := ledger.settle(self._paths, record, labels[bars]):
+            if outcome := ledger.settle(self._paths, record, labels[bars], complete=session >= waiting):
                 found.append(outcome)
         return found
 
@@ -199,9 +211,10 @@ class _DayWork:
             try:
                 bound = self._networks.bound(number, standing.champion)
             except DataError as error:
+                equal = "equal loss differences" in error.message
                 warm = self._versions[number].kind == "warm"
-                reasons = (_NO_BETTER,) if warm else (error.message,)
-                decided.append(Decided(number, "retire", "equal", reasons))
+                reason = _NO_BETTER if equal and warm else error.message
+                decided.append(Decided(number, "retire", "equal" if equal else "checks", (reason,)))
                 continue
             kind = self._versions[number].kind
             since = self._next.isoformat()
@@ -227,7 +240,7 @@ class _DayWork:
         opens_at = opening(self._config.market.calendar, self._next)
         if self._now.timestamp() >= opens_at:
             return "late", [f"the session of {self._next} had opened before the forecasts were made"], None
-        table = pa.concat_tables([rows[number] for number in _forecasting(standing)])
+        table = pa.concat_tables([rows[number] for number in _forecasting(standing) if number in rows])
         session = self._next.isoformat()
         made = self._now.timestamp()
         return "done", (), ledger.append(self._paths, table, session, opens_at, made, standing.champion)

@@ -16,6 +16,8 @@ from cloudlstm.models.documents import Due, Policy, Recipe, Version
 from cloudlstm.models.gate import MOST_SESSIONS
 
 WARM, COLD = "warm", "cold"
+_BETWEEN_ALARMS = 63
+"""Sessions from a training to one that an alarm asks for: the same alarm goes on for some time."""
 _SHORTEST_TRAINING = 252
 """Fewest sessions of training labels of a challenger."""
 
@@ -42,7 +44,8 @@ def due(
         found.append(Due("warm", champion.recipe, _run(recipe, WARM, date), champion.number, why))
     room = len(started.get(COLD, ())) < policy.cold_a_year
     regular = policy.cold_every is not None and since.get(COLD, first) >= policy.cold_every
-    if room and (regular or alarms):
+    calm = since.get(COLD, first) >= _BETWEEN_ALARMS
+    if room and (regular or (alarms and calm)):
         why = alarms[0] if alarms and not regular else f"{policy.cold_every} sessions since the last cold challenger"
         found.append(Due("cold", "", _run(recipe, COLD, date), None, why))
     for other in policy.others:

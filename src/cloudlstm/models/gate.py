@@ -21,8 +21,7 @@ What is tested is the mean of clipped differences. A challenger that wins a litt
 the bound on a few can be better in that sense and worse on average; the condition on the unclipped sum refuses it once
 such a day was seen. The level holds if the expected difference of each session, given the past, is not above zero. For
 forecasts one bar ahead that is what "not better" means. Differences that follow each other with a correlation of 0.1
-raise the 3 % to 5 %, of 0.2 to 9 %. After a promotion all gates start anew, since the champion that they compare with
-is another one.
+raise the 3 % to 5 %, of 0.2 to 9 %. Gates go on after a promotion: see competition.py.
 """
 
 from __future__ import annotations
@@ -201,11 +200,11 @@ def decide(gate: Gate, failed: Sequence[str] = (), *, refresh_sessions: int | No
     skilled = bool(shows_better(gate.better.highest, gate.total, gate.challengers))
     refreshed = refresh_sessions is not None and gate.sessions >= refresh_sessions
     ended = gate.sessions >= MOST_SESSIONS
-    if failed and (skilled or refreshed or not ended):
+    if failed and (skilled or not ended):
         return _refusal(gate, "wait", "checks", failed)
     if skilled:
         return Decision("promote", "skill", (f"it is better: e-value {gate.better.highest:.3g} of {needed:g}",))
-    if refreshed:
+    if refreshed and not failed:
         return Decision("promote", "refresh", (_refresh_text(gate),))
     found = f"the e-value that it is better is {gate.better.e_value:.3g} of {needed:g} after {gate.sessions} sessions"
     if gate.better.highest >= needed:

@@ -109,8 +109,8 @@ def forecasts_of(paths: ModelPaths, record: Record) -> pa.Table:
     return pq.read_table(pa.BufferReader(data))
 
 
-def settle(paths: ModelPaths, record: Record, labels: Windows) -> Outcome | None:
-    """Stores the outcomes of a record and returns what came of it; None if no outcome is known.
+def settle(paths: ModelPaths, record: Record, labels: Windows, *, complete: bool = True) -> Outcome | None:
+    """Stores the outcomes of a record and returns what came of it; None if they are not known yet.
 
     An outcome is stored once, when it is first known; a later correction of a bar does not change it.
 
@@ -118,13 +118,15 @@ def settle(paths: ModelPaths, record: Record, labels: Windows) -> Outcome | None
         paths: The model.
         record: The record.
         labels: Windows with known targets.
+        complete: Whether to wait while more than 2 % of the tickers, and more than one, have no outcome.
     """
     table = forecasts_of(paths, record)
     origin = pc.max(table["origin_date"]).cast(pa.int32()).as_py()
     chosen = labels.dates == origin
     known = pa.table([labels.tickers[chosen], labels.targets[chosen]], names=OUTCOMES.names).sort_by("ticker")
     known = known.filter(pc.is_in(known["ticker"], pc.unique(table["ticker"])))
-    if not known.num_rows:
+    forecast = pc.count_distinct(table["ticker"]).as_py()
+    if not known.num_rows or (complete and forecast - known.num_rows > max(1, forecast // 50)):
         return None
     uri = paths.outcomes(record.date)
     try:

@@ -22,8 +22,10 @@ from cloudlstm.runs import documents
 
 BOUND_SESSIONS = 40
 """Sessions from whose forecasts the bound of a gate is computed."""
-ORIGINS = max(drift.WINDOW, BOUND_SESSIONS) + 1
-"""Sessions in which windows end that are needed."""
+_SPARE_SESSIONS = 5
+"""Some sessions may have no windows."""
+ORIGINS = max(drift.WINDOW, BOUND_SESSIONS) + _SPARE_SESSIONS
+"""Sessions in which windows end that are needed; those of the horizon come on top."""
 GONE_SESSIONS = 10
 """A ticker without a bar in so many sessions is no longer expected to have a forecast."""
 
@@ -40,6 +42,7 @@ class Networks:
 
     def __init__(self, paths: ModelPaths, versions: Mapping[int, Version], tail: Tail, horizon_bars: int) -> None:
         self._paths, self._versions, self._tail, self._horizon = paths, versions, tail, horizon_bars
+        self._more = horizon_bars + _SPARE_SESSIONS
         self._forecasters: dict[int, Forecaster] = {}
 
     def forecast(self, number: int) -> pa.Table:
@@ -55,7 +58,9 @@ class Networks:
             champion: Those of the champion.
             after: Bars after this date (days since 1970-01-01) are new.
         """
-        ages = {ticker: age for ticker, age in self._tail.ages.items() if age < GONE_SESSIONS}
+        window = self._versions[int(champion["version"][0].as_py())].window_bars if champion.num_rows else 1
+        expected = self._tail.expected(window)
+        ages = {ticker: age for ticker, age in self._tail.ages.items() if age < GONE_SESSIONS and ticker in expected}
         facts = DayFacts(
             universe=list(ages),
             tickers=rows["ticker"].to_pylist(),
@@ -74,7 +79,7 @@ class Networks:
         if found is None:
             return []
         reference = documents.built(drift.DriftReference, found, "drift.json")
-        windows = self._tail.sample(self._versions[number].window_bars, reference.window + 1, MOST_TICKERS)
+        windows = self._tail.sample(self._versions[number].window_bars, reference.window + self._more, MOST_TICKERS)
         inputs = watched(self._forecaster(number).last_inputs(windows))
         if len(reference.features) != len(WATCHED) or len(np.unique(windows.dates)) < reference.window:
             return []
@@ -111,7 +116,7 @@ class Networks:
         return losses
 
     def _sample(self, number: int) -> Windows:
-        return self._tail.sample(self._versions[number].window_bars, BOUND_SESSIONS, MOST_TICKERS)
+        return self._tail.sample(self._versions[number].window_bars, BOUND_SESSIONS + self._more, MOST_TICKERS)
 
     def _forecaster(self, number: int) -> Forecaster:
         if number not in self._forecasters:

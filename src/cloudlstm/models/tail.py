@@ -19,6 +19,7 @@ from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import window_volatility
 from cloudlstm.dataset.splits import LabelledBars, label
 from cloudlstm.features import CLOSE, FEATURES, compute
+from cloudlstm.market import columns
 from cloudlstm.market.calendar import sessions, to_date
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.members import Members
@@ -110,6 +111,21 @@ class Tail:
         days = last["date_max"].cast(pa.int32()).to_numpy()
         age = len(self.sessions) - 1 - np.searchsorted(self.sessions, days)
         return dict(sorted(zip(last["ticker"].to_pylist(), age.tolist(), strict=True)))
+
+    def expected(self, window_bars: int) -> set[str]:
+        """The tickers that are members on the last session and have bars enough for a window since their last gap."""
+        bars = self._bars(window_bars)
+        codes, names = columns.codes(self.features["ticker"])
+        lookback = max(feature.lookback_bars for feature in FEATURES)
+        ends = np.flatnonzero(np.append(codes[1:] != codes[:-1], True)[: len(codes)])
+        lengths = np.bincount(bars.segment, minlength=1)[bars.segment[ends]]
+        members = self._members
+        return {
+            names[codes[row]]
+            for row, length in zip(ends.tolist(), lengths.tolist(), strict=True)
+            if length >= window_bars + lookback - 1
+            and (members is None or members.is_member(names[codes[row]], self.as_of))
+        }
 
     def newest(self, window_bars: int) -> Windows:
         """The windows that end on the last session."""

@@ -82,6 +82,8 @@ def decide(previous: Version, fetch: Fetch, accept: Collection[str]) -> Decision
     new = sorted(delivery.tickers - stored)
     gone = sorted(wanted - present - delivery.failed.keys() - {NAMELESS} - set(accept))
     compared = wanted - set(gone) - delivery.failed.keys()
+    through |= _last_stored(previous, compared, starts, through)
+    _, fresh = _tickers_with(delivery.bars, through)
     old, now = _overlap(previous, delivery, compared, starts, through)
 
     found = _Sorted(failed=dict(delivery.failed))
@@ -132,6 +134,23 @@ def _tickers_with(table: pa.Table, through: Mapping[str, int]) -> tuple[set[str]
     last = np.array([through.get(name, columns.NO_DATE) for name in names], np.int64)
     present, fresh = (np.unique(code[rows]).tolist() for rows in (dated, dated & (day > last[code])))
     return {names[number] for number in present}, {names[number] for number in fresh}
+
+
+def _last_stored(
+    previous: Version, tickers: Collection[str], starts: Mapping[str, int], through: Mapping[str, int]
+) -> dict[str, int]:
+    """Returns the last stored day of the tickers whose bars end before their `through`.
+
+    Bars that come late for the days after it are new bars, and contradict nothing.
+    """
+    table = pieces.only(previous.tail(OVERLAP + 1), set(tickers) - previous.manifest.behind.keys() - {NAMELESS})
+    code, names = pieces.names_of(table)
+    day = columns.days(table.column("date"))
+    dated = day != columns.NO_DATE
+    last = np.full(len(names), columns.NO_DATE, np.int64)
+    np.maximum.at(last, code[dated], day[dated])
+    found = dict(zip(names, last.tolist(), strict=True))
+    return {name: end for name, end in found.items() if starts[name] <= end < through[name]}
 
 
 def _overlap(

@@ -32,7 +32,9 @@ COMPACTED_AFTER = 42
 """The update after so many pieces of single days moves all bars into new base pieces."""
 
 
-def update(store: Store, config: RunConfig, as_of: dt.date, *, accept: Collection[str] = ()) -> Changes:
+def update(
+    store: Store, config: RunConfig, as_of: dt.date, *, accept: Collection[str] = (), need_bars: bool = False
+) -> Changes:
     """Brings a store to the bars of all sessions up to a day, and returns what has changed.
 
     A repeated update of the same day returns what is stored and reads no source.
@@ -42,11 +44,12 @@ def update(store: Store, config: RunConfig, as_of: dt.date, *, accept: Collectio
         config: The settings. `market.end` does not limit the bars, except those of the synthetic source.
         as_of: The last date, inclusive.
         accept: Tickers whose history is fetched anew whatever the overlap says, to end a quarantine.
+        need_bars: Whether to refuse a day of which the source has no bar yet; nothing is stored then.
 
     Raises:
         UsageError: if `as_of` is before the newest version or `market.start`, or its session has not closed yet.
         FetchError: if a remote source answers for no ticker.
-        DataError: if the source has no bars, or lacks tickers of the universe.
+        DataError: if the source has no bars, or lacks tickers of the universe; with `need_bars` if it has none of `as_of`.
         CorruptObjectError: if a piece does not have the checksum in its name.
     """
     days = store.days()
@@ -63,6 +66,10 @@ def update(store: Store, config: RunConfig, as_of: dt.date, *, accept: Collectio
         )
     fetch = Fetch(config, as_of, store.folder)
     made = _next(store.version(days[-1]), fetch, accept) if days else _first(store, fetch)
+    if need_bars and not any(info.last == as_of.isoformat() for info in made.pieces):
+        raise DataError(
+            f"the source has no bar of {as_of} yet", hint="the same command again when it has, or look at the source"
+        )
     saved = manifests.save(store.folder, made)
     _remove_answers(store.folder, as_of)
     return saved.changes

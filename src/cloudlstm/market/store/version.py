@@ -129,10 +129,17 @@ class Store:
 
 def _identity(config: RunConfig) -> dict[str, Any]:
     """The settings on which the bars of a day depend. Synthetic bars of all days depend on the last date, too."""
-    market = config.market.model_dump(mode="json")
+    market = config.market.model_dump(mode="json") | {"universe": _universe(config)}
     if config.market.source == "synthetic":
-        return {name: market[name] for name in ("source", "start", "end", "calendar", "synthetic")}
+        return {name: market[name] for name in ("source", "start", "end", "calendar", "synthetic", "universe")}
     found = {name: value for name, value in market.items() if name not in _NOT_BARS}
     if "://" not in (config.market.path or "://"):
         found["path"] = storage.absolute(str(config.market.path))
     return found
+
+
+def _universe(config: RunConfig) -> dict[str, Any]:
+    """The settings that choose the tickers: a store updates all of its tickers, so each universe has its own."""
+    chosen = config.universe.model_dump(mode="json", exclude={"sectors"})
+    path = chosen["path"]
+    return chosen | {"path": path and storage.absolute(path), "tickers": sorted(chosen["tickers"])}
