@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import parse_switch, parse_text
 from cloudlstm.cli.submit import Deferred
 from cloudlstm.errors import UsageError
+
+if TYPE_CHECKING:
+    from cloudlstm.models.documents import Day
 
 REFUSED = 3
 """Exit status of a day on which a gate refused something; the champion stays."""
@@ -52,8 +56,10 @@ def daily(
         from cloudlstm.cli.models_view import day_text
         from cloudlstm.models.registry import open_model
 
-        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment())
-        terminal.write(day_text(model, day, as_json=as_json))
+        def tell(day: Day) -> None:
+            terminal.write(day_text(model, day, as_json=as_json))
+
+        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment(), tell)
         return REFUSED if day.refused else 0
 
     return Deferred(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
@@ -17,6 +18,7 @@ from cloudlstm.text.numbers import counted
 from cloudlstm.text.printable import printable
 
 _SHOWN = 10
+_COLUMNS = 80
 
 
 def list_text(root: str, *, as_json: bool) -> str:
@@ -34,7 +36,7 @@ def list_text(root: str, *, as_json: bool) -> str:
     if as_json:
         return _json({"schema": 1, "models": rows})
     if not rows:
-        return f"no models in {root}; cloudlstm models create NAME --run=RUN makes one\n"
+        return _lines([f"no models in {root}; cloudlstm models create NAME --run=RUN makes one"])
     lines = [
         f"{row['name']}: version {row['champion']} of {row['versions']} is the champion since {row['since']}; "
         + (f"last day {row['day']}, {row['status']}" if row["day"] else "no day yet")
@@ -138,4 +140,12 @@ def _json(document: object) -> str:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{printable(line)}\n" for line in lines)
+    """The lines, wrapped at 80 columns; the rest of a line stands below its beginning, further right."""
+    return "".join(f"{part}\n" for line in lines for part in _wrapped(printable(line)))
+
+
+def _wrapped(line: str) -> list[str]:
+    rest = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(
+        line, _COLUMNS, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )

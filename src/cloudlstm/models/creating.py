@@ -11,7 +11,7 @@ from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.market.store.version import Store
 from cloudlstm.models import registry
 from cloudlstm.models.documents import OtherRecipe, Policy, Recipe
-from cloudlstm.models.making import add
+from cloudlstm.models.making import add, require_finished
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs import numbered, settings
 from cloudlstm.runs.attempts import latest_attempt
@@ -41,7 +41,8 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
     recipe = Recipe(paths.name, run.uri, config.model_dump(mode="json"), bars, policy)
     for other in policy.others:
         checked(config, other)
-    if not numbered.create(paths.recipe, asdict(recipe)) and registry.recipe_of(paths).run != run.uri:
+    require_finished(run)
+    if not numbered.create(paths.recipe, asdict(recipe)) and not _same(registry.recipe_of(paths), recipe):
         raise UsageError(f"model {paths.name} exists already", hint=f"cloudlstm models show {paths.name}")
     date = str(config.market.end)
     if not numbered.numbers(paths.versions):
@@ -50,6 +51,11 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
         registry.move(paths, 1, date, "created", (f"the model was created from run {run.run_id}",))
     registry.mark(paths)
     return registry.recipe_of(paths)
+
+
+def _same(first: Recipe, second: Recipe) -> bool:
+    """True if two recipes have the same run and the same policy: then a creation that was interrupted goes on."""
+    return (first.run, first.policy) == (second.run, second.policy)
 
 
 def checked(config: RunConfig, other: OtherRecipe) -> RunConfig:

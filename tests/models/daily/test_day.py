@@ -14,7 +14,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli.daily_run import run_daily
-from cloudlstm.errors import StorageError
+from cloudlstm.errors import StorageError, UsageError
 from cloudlstm.models import ledger, registry
 from cloudlstm.models.creating import create, read_policy
 from cloudlstm.models.day import run_day
@@ -135,6 +135,20 @@ def test_the_same_day_again_changes_nothing(folder: Path) -> None:
     before = objects(paths)
     assert run_day(paths, now + dt.timedelta(hours=1)) == first
     assert objects(paths) == before
+
+
+def test_a_model_is_created_once(folder: Path) -> None:
+    """The same creation again goes on where it stopped; another policy is not dropped silently."""
+    paths = model_of(folder, *NOTHING_DUE)
+    made, run = objects(paths), RunPaths(one_run(paths.root))
+    create(paths, run, read_policy(NOTHING_DUE))
+    assert objects(paths) == made
+    with pytest.raises(UsageError, match="model m exists already"):
+        create(paths, run, read_policy(POLICY))
+    for name in ("versions/0001.json", "aliases/champion/0001.json"):
+        storage.delete(f"{paths.uri}/{name}", within=paths.uri)
+    create(paths, run, read_policy(NOTHING_DUE))
+    assert objects(paths) == made
 
 
 def test_forecasts_are_those_of_predict(folder: Path) -> None:
