@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -22,7 +21,7 @@ from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.verifying import verify_ledger
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import open_target
-from models.daily.recorded import CONFIG, FIRST_DAY, change_rows, evenings, stamp, write_market
+from models.daily.recorded import CONFIG, FIRST_DAY, change_rows, evenings, objects, stamp, write_market
 from pipeline.cli_runner import one_run, submit, write_config
 
 POLICY = ("warm_every=10", "refresh_after=5", "cold_every=none", "warm_epochs=1")
@@ -59,18 +58,6 @@ def model_of(folder: Path, *policy: str) -> ModelPaths:
     paths = ModelPaths.of(root, "m")
     create(paths, run, read_policy(policy))
     return paths
-
-
-def objects(paths: ModelPaths) -> dict[str, str]:
-    """Every object of the model and of the store of bars, with its checksum; without times."""
-    root = paths.root
-    found = {}
-    for part in (paths.uri + "/", f"{root}/bars/"):
-        for item in storage.list_objects(part):
-            name = item.uri.removeprefix(root)
-            if "/usage/" not in name and not name.endswith("monitor.html"):
-                found[name] = hashlib.sha256(storage.read(item.uri)).hexdigest()
-    return found
 
 
 def test_a_model_lives_from_day_to_day(folder: Path) -> None:
@@ -123,8 +110,7 @@ def test_a_model_lives_from_day_to_day(folder: Path) -> None:
     victim.unlink()
     assert [each.kind for each in verify_ledger(paths).problems] == ["missing"]
     victim.write_bytes(data)
-    record = sorted(local.glob("*.json"))[5]
-    os.utime(record)
+    os.utime(sorted(local.glob("*.json"))[5])
     assert [each.kind for each in verify_ledger(paths).problems] == ["late"]
 
 

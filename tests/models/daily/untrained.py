@@ -15,7 +15,7 @@ from cloudlstm.dataset.inputs import Relative
 from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.market.store.version import Store
 from cloudlstm.models import registry
-from cloudlstm.models.documents import Policy, Recipe, Version
+from cloudlstm.models.documents import Kind, Policy, Recipe, Version
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs import numbered
 from models.daily.recorded import CONFIG, FIRST_DAY, WINDOW
@@ -23,25 +23,25 @@ from models.daily.recorded import CONFIG, FIRST_DAY, WINDOW
 _UNITS = 4
 
 
-def make_model(root: str, name: str, bars: Path) -> ModelPaths:
+def make_model(root: str, name: str, bars: Path, *, refresh_after: int = 5) -> ModelPaths:
     """A model without a run, on the CSV files of a folder; version 1 is its champion, and no training is ever due."""
     config = parse(tomllib.loads(CONFIG.format(path=f"{bars}/*.csv")))
     paths = ModelPaths.of(root, name)
-    policy = Policy(warm_every=None, cold_every=None)
+    policy = Policy(warm_every=None, cold_every=None, refresh_after=refresh_after)
     recipe = Recipe(
         name, f"{root}/untrained-1", config.model_dump(mode="json"), Store.of(root, config).folder, policy
     )  # fmt: skip
     assert numbered.create(paths.recipe, asdict(recipe))
-    add_version(paths, 1)
+    add_version(paths, 1, "created")
     registry.move(paths, 1, FIRST_DAY.isoformat(), "created", ("the model was created from run untrained-1",))
     registry.mark(paths)
     return paths
 
 
-def add_version(paths: ModelPaths, number: int) -> Version:
+def add_version(paths: ModelPaths, number: int, kind: Kind = "cold") -> Version:
     """Adds a version with random weights, from the seed `number`."""
     version = Version(
-        number=number, kind="created" if number == 1 else "cold", recipe="", run=f"{paths.root}/untrained-{number}",
+        number=number, kind=kind, recipe="", run=f"{paths.root}/untrained-{number}",
         parent=None, made=FIRST_DAY.isoformat(), seen="2020-12-31", window_bars=WINDOW, horizon_bars=1, digests={},
     )  # fmt: skip
     inputs = json.dumps(Relative(1).settings()).encode()
