@@ -50,15 +50,16 @@ class Shell:
     def root(self) -> str:
         return f"file://{self.folder}/runs"
 
-    def make(self, name: str = "m") -> ModelPaths:
-        return make_model(self.root, name, self.folder / "bars")
+    def make(self, name: str = "m", **policy: int) -> ModelPaths:
+        return make_model(self.root, name, self.folder / "bars", **policy)
 
     def __call__(self, *words: str) -> Said:
         """Runs a command; an error is one line, and no line is wider than 80 unless a word in it is."""
         status = main([*words, f"--root={self.root}"])
         found = self._capsys.readouterr()
         assert "Traceback" not in found.out + found.err
-        assert found.err.count("cloudlstm: ") == (status in (1, 2) and not found.out)
+        told = status == 1 and found.out  # `models verify` with problems is no error
+        assert found.err.count("cloudlstm: ") == (status in (1, 2) and not told)
         if "--json" not in words:
             for line in found.out.splitlines():
                 assert len(line) <= 80 or len(line.split()) == 1, line
@@ -128,6 +129,10 @@ def test_a_model_is_shown_with_its_versions_and_moves(shell: Shell) -> None:
         (["create", "m", "warm_every"], "'warm_every' is no part of a policy"),
         (["create", "m", "warm_every=0"], "warm_every needs a whole number from 1, not '0'"),
         (["create", "m", "warm_epochs=none"], "warm_epochs needs a whole number from 1, not 'none'"),
+        (["create", "m", "recipe.=model.units=8"], "'' is no name of a recipe"),
+        (["create", "m", "recipe.warm=model.units=8"], "'warm' is no name of a recipe"),
+        (["create", "m", "recipe.A_1=model.units=8"], "'A_1' is no name of a recipe"),
+        (["create", "m", "recipe.a=model.units=8", "recipe.a=model.units=9"], "'a' is no name of a recipe"),
         (["create", "m", "--run"], "--run needs a value"),
         (["show", "other"], "no model other in"),
         (["show"], "models show is not complete"),
@@ -232,6 +237,9 @@ def test_a_day_is_told_and_the_same_day_again_is_the_same(shell: Shell) -> None:
         (["daily"], "daily needs the word NAME"),
         (["daily", "m", "--now=soon"], "--now is no time: 'soon'"),
         (["daily", "m", "--now"], "--now needs a value"),
+        (["daily", "m", "--now=2099-01-04T23:30"], "--now is not between 1900 and the present time"),
+        (["daily", "m", "--now=9999-12-31T23:59-14:00"], "--now is not between 1900 and the present time"),
+        (["daily", "m", "--now=0001-01-01T00:00+14:00"], "--now is not between 1900 and the present time"),
         (["daily", "other"], "no model other in"),
         (["daily", "m", "--now=2010-01-04T23:30"], "is before market.start"),
         (["daily", "m", "--json=yes"], "--json is true or false, not 'yes'"),
@@ -259,6 +267,20 @@ def test_a_refused_day_has_exit_status_3(shell: Shell) -> None:
     assert shell.daily(1).status == 3
     shell.change_bars(1, -1.0)
     assert shell.daily(2).status == 0
+
+
+def test_a_day_is_told_and_its_page_written_although_its_training_fails(shell: Shell) -> None:
+    paths = shell.make(warm_every=1)
+    shell.daily(0)
+    page = storage.read(paths.monitor)
+    for _ in range(2):  # the same command tries the training again
+        failed = shell.daily(1)
+        assert failed.status == 2
+        assert "train.weights: no trained run at" in failed.err
+        assert f"day {DAYS[1]}: done" in failed.text
+        assert "training is due: m-warm-" in failed.text
+        assert storage.read(paths.monitor) != page
+    assert registry.day_dates(paths) == [day.isoformat() for day in DAYS[:2]]
 
 
 def test_control_characters_in_reasons_are_printed_as_text(shell: Shell) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 """Exit status of a day on which a gate refused something; the champion stays."""
+_EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 
 def daily(
@@ -38,7 +39,7 @@ def daily(
         name: The model; `cloudlstm models create` makes it.
         root: The folder of all runs and models.
         target: Where challengers are trained; by default this machine.
-        now: Acts as if it were this time, such as 2024-06-28T22:00, in UTC; for recorded bars.
+        now: Acts as if it were this time in the past, such as 2024-06-28T22:00, in UTC; for recorded bars.
         wait: Wait while another run uses the trainers of the target.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
         json: Print the document of the day.
@@ -74,4 +75,6 @@ def _moment(text: str | None) -> Callable[[], dt.datetime]:
     except ValueError:
         raise UsageError(f"--now is no time: {text!r}", hint="--now=2024-06-28T22:00") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    if not _EARLIEST <= moment <= dt.datetime.now(dt.UTC):  # after a day in the future no other day would follow
+        raise UsageError(f"--now is not between 1900 and the present time: {text!r}", hint="--now=2024-06-28T22:00")
     return lambda: moment

@@ -11,11 +11,12 @@ from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.market.store.version import Store
 from cloudlstm.models import registry
 from cloudlstm.models.documents import OtherRecipe, Policy, Recipe
+from cloudlstm.models.due import COLD, WARM
 from cloudlstm.models.making import add, require_finished
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs import numbered, settings
 from cloudlstm.runs.attempts import latest_attempt
-from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.paths import RunPaths, is_run_id
 
 _RECIPE = "recipe."
 _NUMBERS = tuple(field.name for field in fields(Policy) if field.name != "others")
@@ -85,12 +86,23 @@ def read_policy(words: Sequence[str]) -> Policy:
     for word in words:
         key, equals, value = word.partition("=")
         if key.startswith(_RECIPE) and equals:
-            others.append(OtherRecipe(key.removeprefix(_RECIPE), tuple(value.split(";"))))
+            others.append(OtherRecipe(_named(key, others), tuple(value.split(";"))))
         elif key in _NUMBERS and equals:
             values[key] = _number(key, value)
         else:
             raise UsageError(f"{word!r} is no part of a policy", hint=f"{', '.join(_NUMBERS)} or recipe.NAME=SETTINGS")
     return replace(Policy(), **values, others=tuple(others))
+
+
+def _named(key: str, others: Sequence[OtherRecipe]) -> str:
+    """The name of another recipe; it becomes a part of the ids of its runs."""
+    name = key.removeprefix(_RECIPE)
+    if not is_run_id(name) or name in (WARM, COLD, *(each.name for each in others)):
+        raise UsageError(
+            f"{name!r} is no name of a recipe, or was given before",
+            hint=f"lower-case letters, digits and hyphens, beginning with a letter; not {WARM} or {COLD}",
+        )
+    return name
 
 
 def _number(key: str, value: str) -> int | None:

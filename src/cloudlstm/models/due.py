@@ -14,6 +14,7 @@ from cloudlstm.errors import DataError
 from cloudlstm.market.calendar import to_date, to_days
 from cloudlstm.models.documents import Due, Policy, Recipe, Version
 from cloudlstm.models.gate import MOST_SESSIONS
+from cloudlstm.text.numbers import counted
 
 WARM, COLD = "warm", "cold"
 _SHORTEST_TRAINING = 252
@@ -38,12 +39,13 @@ def due(
     since = {name: _sessions_since(dates, champion.made, sessions) for name, dates in started.items()}
     first = _sessions_since((), champion.made, sessions)
     if policy.warm_every and since.get(WARM, first) >= policy.warm_every:
-        why = f"{policy.warm_every} sessions since the last warm challenger"
+        why = f"{counted(policy.warm_every, 'session')} since the last warm challenger"
         found.append(Due("warm", "", _run(recipe, WARM, date), champion.number, why))
     room = len(started.get(COLD, ())) < policy.cold_a_year
     regular = policy.cold_every is not None and since.get(COLD, first) >= policy.cold_every
     if room and (regular or alarms):
-        why = alarms[0] if alarms and not regular else f"{policy.cold_every} sessions since the last cold challenger"
+        passed = f"{counted(policy.cold_every or 0, 'session')} since the last cold challenger"
+        why = alarms[0] if alarms and not regular else passed
         found.append(Due("cold", "", _run(recipe, COLD, date), None, why))
     for other in policy.others:
         few = len(started.get(other.name, ())) < policy.cold_a_year

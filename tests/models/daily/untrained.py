@@ -23,11 +23,16 @@ from models.daily.recorded import CONFIG, FIRST_DAY, WINDOW
 _UNITS = 4
 
 
-def make_model(root: str, name: str, bars: Path, *, refresh_after: int = 5) -> ModelPaths:
-    """A model without a run, on the CSV files of a folder; version 1 is its champion, and no training is ever due."""
+def make_model(
+    root: str, name: str, bars: Path, *, refresh_after: int = 5, warm_every: int | None = None
+) -> ModelPaths:
+    """A model without a run, on the CSV files of a folder; version 1 is its champion.
+
+    By default no training is ever due. One that is due fails, because a run of the champion does not exist.
+    """
     config = parse(tomllib.loads(CONFIG.format(path=f"{bars}/*.csv")))
     paths = ModelPaths.of(root, name)
-    policy = Policy(warm_every=None, cold_every=None, refresh_after=refresh_after)
+    policy = Policy(warm_every=warm_every, cold_every=None, refresh_after=refresh_after)
     recipe = Recipe(
         name, f"{root}/untrained-1", config.model_dump(mode="json"), Store.of(root, config).folder, policy
     )  # fmt: skip
