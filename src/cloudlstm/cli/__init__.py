@@ -19,7 +19,10 @@ from cloudlstm.text.printable import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command. Returns the exit status: 0 success, 1 failure, 2 usage error, 130 interrupted."""
+    """Runs one command and returns its exit status.
+
+    0 success, 1 failure, 2 usage error, 3 refused by a gate, 130 interrupted.
+    """
     try:
         return _run(argv)
     except CloudLSTMError as error:

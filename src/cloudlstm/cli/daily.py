@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import parse_switch, parse_text
 from cloudlstm.cli.submit import Deferred
 from cloudlstm.errors import UsageError
 
+if TYPE_CHECKING:
+    from cloudlstm.models.documents import Day
+
 REFUSED = 3
 """Exit status of a day on which a gate refused something; the champion stays."""
+_EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 
 def daily(
@@ -34,7 +39,7 @@ def daily(
         name: The model; `cloudlstm models create` makes it.
         root: The folder of all runs and models.
         target: Where challengers are trained; by default this machine.
-        now: Acts as if it were this time, such as 2024-06-28T22:00, in UTC; for recorded bars.
+        now: Acts as if it were this time in the past, such as 2024-06-28T22:00, in UTC; for recorded bars.
         wait: Wait while another run uses the trainers of the target.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
         json: Print the document of the day.
@@ -52,8 +57,10 @@ def daily(
         from cloudlstm.cli.models_view import day_text
         from cloudlstm.models.registry import open_model
 
-        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment())
-        terminal.write(day_text(model, day, as_json=as_json))
+        def tell(day: Day) -> None:
+            terminal.write(day_text(model, day, as_json=as_json))
+
+        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment(), tell)
         return REFUSED if day.refused else 0
 
     return Deferred(work)
@@ -68,4 +75,6 @@ def _moment(text: str | None) -> Callable[[], dt.datetime]:
     except ValueError:
         raise UsageError(f"--now is no time: {text!r}", hint="--now=2024-06-28T22:00") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    if not _EARLIEST <= moment <= dt.datetime.now(dt.UTC):  # after a day in the future no other day would follow
+        raise UsageError(f"--now is not between 1900 and the present time: {text!r}", hint="--now=2024-06-28T22:00")
     return lambda: moment

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.plans import make_plan
 from cloudlstm.cli.submit import launch
-from cloudlstm.config import parse
-from cloudlstm.errors import MissingExtraError
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.errors import CloudLSTMError, MissingExtraError
 from cloudlstm.market.calendar import sessions
 from cloudlstm.models import registry
 from cloudlstm.models.day import run_day
@@ -19,6 +19,7 @@ from cloudlstm.models.documents import Day, Due
 from cloudlstm.models.due import run_config
 from cloudlstm.models.making import add
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target
 
@@ -26,22 +27,34 @@ _RECENT_DAYS = 30
 """Days whose trainings are made up for, if they were not finished."""
 
 
-def run_daily(paths: ModelPaths, target: Target, now: dt.datetime) -> Day:
+def run_daily(paths: ModelPaths, target: Target, now: dt.datetime, tell: Callable[[Day], None] = lambda _: None) -> Day:
     """Carries out the day of the last session, and the trainings that are due; then writes the monitor page.
+
+    The page is also written if a training fails, because the forecasts of the day stand then.
 
     Args:
         paths: The model.
         target: Where challengers are trained.
         now: The moment.
+        tell: Called with the day before the trainings begin, which may take long.
     """
     began = time.monotonic()
     known = set(registry.day_dates(paths))
     day = run_day(paths, now)
     if day.date not in known:
         storage.write_json(paths.usage(day.date), {"seconds": round(time.monotonic() - began, 3), "usd": None})
-    for of_day, due in _unfinished(paths):
-        _train(paths, of_day, due, target)
+    tell(day)
+    failed: CloudLSTMError | None = None
+    for of_day, due in list(_unfinished(paths)):
+        try:
+            _train(paths, of_day, due, target)
+        except CloudLSTMError as error:  # others may go well
+            if failed:
+                terminal.write_error(f"cloudlstm: {failed}\n")
+            failed = error
     write_monitor(paths)
+    if failed:
+        raise failed
     return day
 
 
@@ -62,14 +75,27 @@ def _train(paths: ModelPaths, day: Day, due: Due, target: Target) -> None:
     """Trains a challenger and makes a version of it."""
     recipe = registry.recipe_of(paths)
     parent = registry.version_of(paths, due.parent) if due.parent else None
+    if parent and Manifest.load(RunPaths(parent.run), "train") is None:
+        terminal.write_error(f"note: {parent.run} was deleted, so {due.run} starts from new weights\n")
+        parent = None
     market = parse(dict(recipe.config)).market
     known = sessions(market.calendar, market.start, dt.date.fromisoformat(day.date))
-    config = run_config(recipe, due, parent, day.manifest, known)
+    config = _on_target(run_config(recipe, due, parent, day.manifest, known), target)
     terminal.write_error(f"training {due.run}: {due.why}\n")
     run = launch(make_plan("submit", target, config, paths.root, due.run), target)
-    number = max(each.number for each in registry.versions_of(paths)) + 1
+    versions = registry.versions_of(paths)
+    if any(each.run == run.uri for each in versions):  # another process was first
+        return
+    number = max(each.number for each in versions) + 1
     model = recipe.policy.model_of(due.recipe)
     add(paths, number, run, kind=due.kind, recipe=due.recipe, parent=due.parent, made=day.date, model=model)
+
+
+def _on_target(config: RunConfig, target: Target) -> RunConfig:
+    """The settings for a target: a cluster always prepares with Spark, also if the first run used another engine."""
+    if target.root is None:
+        return config
+    return config.model_copy(update={"prepare": config.prepare.model_copy(update={"engine": "spark"})})
 
 
 def write_monitor(paths: ModelPaths) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _WIDTH = 80
-_WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN", "policy": "KEY=VALUE"}
+_WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN", "words": "ACTION NAME KEY=VALUE"}
 _VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N", "tail": "N",
            "entity": "COLUMN", "time": "COLUMN", "features": "A,B,…", "split": "COLUMN", "train_end": "DATE",
            "price": "COLUMN", "revised": "FILE", "horizon": "N", "max_r2": "SHARE", "accept": "CHECK:COLUMN,…",

@@ -6,19 +6,17 @@ import os
 from collections.abc import Callable
 
 from cloudlstm.cli import terminal
-from cloudlstm.cli.flags import parse_number, parse_switch, parse_text
+from cloudlstm.cli.flags import parse_switch, parse_text
 from cloudlstm.cli.submit import Deferred
 from cloudlstm.errors import UsageError
 
 _ACTIONS = ("create", "show", "verify", "export")
+_USAGE = "cloudlstm models create NAME --run=RUN, or models show, verify or export NAME"
 _TO = "MLFLOW_TRACKING_URI"
 
 
 def models(
-    action: str | None = None,
-    name: str | None = None,
-    /,
-    *policy: str,
+    *words: str,
     run: str | None = None,
     root: str | None = None,
     target: str | None = None,
@@ -33,10 +31,9 @@ def models(
     recipe.small=model.units=64 adds a challenger with other settings.
 
     Args:
-        action: create, show, verify or export; without it all models are listed.
-        name: The model.
-        policy: For create: when challengers are trained and how they are judged.
-        run: For create: the finished run whose network is the first version.
+        words: create, show, verify or export, and the name of a model; without them all models are listed. For create
+            also when challengers are trained and how they are judged.
+        run: For create: the finished run whose network is the first version; by default the last trained one.
         root: The folder of all runs and models.
         target: A target whose bucket holds them, unless root is given.
         noted: For verify: digests of the ledger's newest record that you noted elsewhere, with commas between them.
@@ -45,35 +42,37 @@ def models(
     """
     from cloudlstm.cli.find import chosen_root, root_uri
 
-    what, model, as_json = parse_text("action", action), parse_text("name", name), parse_switch("json", json)
-    if what is not None and (what not in _ACTIONS or not model):
+    what, model, *policy = [str(word) for word in words] + [""] * (2 - len(words))
+    as_json = parse_switch("json", json)
+    if what and (what not in _ACTIONS or not model):
         raise UsageError(
-            f"models {what} is not complete" if what in _ACTIONS else f"models has no action {what!r}",
-            hint="cloudlstm models create NAME --run=RUN, or models show, verify or export NAME",
+            f"models {what} is not complete" if what in _ACTIONS else f"models has no action {what!r}", hint=_USAGE
         )
+    if policy and what != "create":
+        raise UsageError(f"models takes no further word such as {policy[0]!r}", hint=_USAGE)
     base, named = root_uri(chosen_root(parse_text("root", root), parse_text("target", target))), parse_text("run", run)
     server = (parse_text("to", to) or os.environ.get(_TO)) if what == "export" else None
     if what == "export" and not server:
         raise UsageError(
             "models export needs the address of an MLflow server", hint=f"--to=http://127.0.0.1:5000, or {_TO}"
         )
-    words, digests = [str(word) for word in policy], [part for part in str(noted or "").split(",") if part.strip()]
+    digests = [part.strip() for part in (parse_text("noted", noted) or "").split(",") if part.strip()]
 
     def work() -> int:
         from cloudlstm.cli import models_view
         from cloudlstm.models import registry
         from cloudlstm.models.paths import ModelPaths
 
-        if what is None:
+        if not what:
             terminal.write(models_view.list_text(base, as_json=as_json))
             return 0
         if what == "create":
             from cloudlstm.cli import find
             from cloudlstm.models.creating import create, read_policy
 
-            chosen = find.find_run(base, named, among=find.is_trained, missing="no trained run in")
-            create(ModelPaths.of(base, str(model)), chosen, read_policy(words))
-        paths = registry.open_model(base, str(model))
+            paths, chosen_policy = ModelPaths.of(base, model), read_policy(policy)
+            create(paths, find.find_run(base, named, among=find.is_trained, missing="no trained run in"), chosen_policy)
+        paths = registry.open_model(base, model)
         if what == "verify":
             return models_view.verify(paths, digests, as_json=as_json)
         if what == "export":
@@ -94,8 +93,10 @@ def promote(name: str, version: int, /, *, root: str | None = None, target: str 
         root: The folder of all runs and models.
         target: A target whose bucket holds them, unless root is given.
     """
-    number = parse_number("version", version)
-    return _moved(str(name), root, target, lambda _: number or 0, "manual")
+    text = str(version)
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UsageError(f"promote needs the number of a version, not {text!r}", hint=f"cloudlstm models show {name}")
+    return _moved(str(name), root, target, lambda _: int(text), "manual")
 
 
 def rollback(name: str, /, *, root: str | None = None, target: str | None = None) -> Deferred:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
@@ -17,6 +18,7 @@ from cloudlstm.text.numbers import counted
 from cloudlstm.text.printable import printable
 
 _SHOWN = 10
+_COLUMNS = 80
 
 
 def list_text(root: str, *, as_json: bool) -> str:
@@ -34,7 +36,7 @@ def list_text(root: str, *, as_json: bool) -> str:
     if as_json:
         return _json({"schema": 1, "models": rows})
     if not rows:
-        return f"no models in {root}; cloudlstm models create NAME --run=RUN makes one\n"
+        return _lines([f"no models in {root}; cloudlstm models create NAME --run=RUN makes one"])
     lines = [
         f"{row['name']}: version {row['champion']} of {row['versions']} is the champion since {row['since']}; "
         + (f"last day {row['day']}, {row['status']}" if row["day"] else "no day yet")
@@ -81,6 +83,7 @@ def _day_lines(day: Day) -> Iterable[str]:
     yield from (f"  {reason}" for reason in day.reasons[:_SHOWN])
     if day.missed:
         yield f"  {counted(len(day.missed), 'session')} without a day before it: {', '.join(day.missed[:_SHOWN])}"
+    yield from _bars_lines(day)
     for outcome in day.outcomes:
         ours, naive = outcome.loss.get(str(outcome.champion)), outcome.loss.get("naive")
         if ours is not None and naive:
@@ -103,6 +106,24 @@ def _day_lines(day: Day) -> Iterable[str]:
         number = day.forecasts.get(str(day.champion), 0)
         yield f"  champion is version {day.champion}; {counted(number, 'forecast')} made before {day.session}"
         yield f"  ledger: {day.record}"
+
+
+def _bars_lines(day: Day) -> Iterable[str]:
+    """What the source has changed or refused to tell, by ticker."""
+    for key, what in _BARS.items():
+        found = [each["ticker"] if isinstance(each, dict) else str(each) for each in day.bars.get(key) or ()]
+        if found and not (key == "new" and day.before is None):
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            yield f"  {what}: {', '.join(found[:_SHOWN])}{more}"
+
+
+_BARS = {
+    "new": "new tickers",
+    "corrected": "late corrections",
+    "restated": "histories fetched anew",
+    "quarantined": "bars that contradict the stored ones, which stay",
+    "failed": "no answer from the source",
+}
 
 
 def verify(paths: ModelPaths, noted: Sequence[str], *, as_json: bool) -> int:
@@ -150,4 +171,12 @@ def _json(document: object) -> str:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{printable(line)}\n" for line in lines)
+    """The lines, wrapped at 80 columns; the rest of a line stands below its beginning, further right."""
+    return "".join(f"{part}\n" for line in lines for part in _wrapped(printable(line)))
+
+
+def _wrapped(line: str) -> list[str]:
+    rest = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(
+        line, _COLUMNS, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )

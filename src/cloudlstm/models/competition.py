@@ -31,8 +31,8 @@ class Standing:
 
     Attributes:
         champion: The version that serves.
-        previous: The champion that was replaced by evidence or by the first refresh since; the reference of the rollback
-            watch.
+        previous: The champion before the last promotion on skill, or before the first refresh; the reference of the
+            rollback watch.
         challengers: The versions that compete with it.
         loss_watch: The champion against naive.
         rollback_watch: The line of champions against the previous champion.

@@ -11,11 +11,12 @@ from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.market.store.version import Store
 from cloudlstm.models import registry
 from cloudlstm.models.documents import OtherRecipe, Policy, Recipe
-from cloudlstm.models.making import add
+from cloudlstm.models.due import COLD, WARM
+from cloudlstm.models.making import add, require_finished
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs import numbered, settings
 from cloudlstm.runs.attempts import latest_attempt
-from cloudlstm.runs.paths import RunPaths
+from cloudlstm.runs.paths import RunPaths, is_run_id
 
 _RECIPE = "recipe."
 _NUMBERS = tuple(field.name for field in fields(Policy) if field.name != "others")
@@ -41,7 +42,8 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
     recipe = Recipe(paths.name, run.uri, config.model_dump(mode="json"), bars, policy)
     for other in policy.others:
         checked(config, other)
-    if not numbered.create(paths.recipe, asdict(recipe)) and registry.recipe_of(paths).run != run.uri:
+    require_finished(run)
+    if not numbered.create(paths.recipe, asdict(recipe)) and not _same(registry.recipe_of(paths), recipe):
         raise UsageError(f"model {paths.name} exists already", hint=f"cloudlstm models show {paths.name}")
     date = str(config.market.end)
     if not numbered.numbers(paths.versions):
@@ -50,6 +52,11 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
         registry.move(paths, 1, date, "created", (f"the model was created from run {run.run_id}",))
     registry.mark(paths)
     return registry.recipe_of(paths)
+
+
+def _same(first: Recipe, second: Recipe) -> bool:
+    """True if two recipes have the same run and the same policy: then a creation that was interrupted goes on."""
+    return (first.run, first.policy) == (second.run, second.policy)
 
 
 def checked(config: RunConfig, other: OtherRecipe) -> RunConfig:
@@ -79,7 +86,7 @@ def read_policy(words: Sequence[str]) -> Policy:
     for word in words:
         key, equals, value = word.partition("=")
         if key.startswith(_RECIPE) and equals:
-            others.append(_other(key.removeprefix(_RECIPE), value))
+            others.append(_other(_named(key, others), value))
         elif key in _NUMBERS and equals:
             values[key] = _number(key, value)
         else:
@@ -92,6 +99,17 @@ def _other(name: str, value: str) -> OtherRecipe:
     if value == "ridge":  # every run fits one; its network is only as large as it must be
         return OtherRecipe(name, ("model.units=1", "train.epochs=1"), "ridge")
     return OtherRecipe(name, tuple(value.split(";")))
+
+
+def _named(key: str, others: Sequence[OtherRecipe]) -> str:
+    """The name of another recipe; it becomes a part of the ids of its runs."""
+    name = key.removeprefix(_RECIPE)
+    if not is_run_id(name) or name in (WARM, COLD, *(each.name for each in others)):
+        raise UsageError(
+            f"{name!r} is no name of a recipe, or was given before",
+            hint=f"lower-case letters, digits and hyphens, beginning with a letter; not {WARM} or {COLD}",
+        )
+    return name
 
 
 def _number(key: str, value: str) -> int | None:

@@ -14,6 +14,7 @@ from cloudlstm.errors import DataError
 from cloudlstm.market.calendar import to_date, to_days
 from cloudlstm.models.documents import Due, Policy, Recipe, Version
 from cloudlstm.models.gate import MOST_SESSIONS
+from cloudlstm.text.numbers import counted
 
 WARM, COLD = "warm", "cold"
 _BETWEEN_ALARMS = 63
@@ -40,13 +41,14 @@ def due(
     since = {name: _sessions_since(dates, champion.made, sessions) for name, dates in started.items()}
     first = _sessions_since((), champion.made, sessions)
     if policy.warm_every and since.get(WARM, first) >= policy.warm_every:
-        why = f"{policy.warm_every} sessions since the last warm challenger"
+        why = f"{counted(policy.warm_every, 'session')} since the last warm challenger"
         found.append(Due("warm", champion.recipe, _run(recipe, WARM, date), champion.number, why))
     room = len(started.get(COLD, ())) < policy.cold_a_year
     regular = policy.cold_every is not None and since.get(COLD, first) >= policy.cold_every
-    calm = since.get(COLD, first) >= _BETWEEN_ALARMS
+    calm = since.get(COLD, first) >= _BETWEEN_ALARMS or COLD not in started
     if room and (regular or (alarms and calm)):
-        why = alarms[0] if alarms and not regular else f"{policy.cold_every} sessions since the last cold challenger"
+        passed = f"{counted(policy.cold_every or 0, 'session')} since the last cold challenger"
+        why = alarms[0] if alarms and not regular else passed
         found.append(Due("cold", "", _run(recipe, COLD, date), None, why))
     for other in policy.others:
         few = len(started.get(other.name, ())) < policy.cold_a_year
@@ -103,7 +105,7 @@ def run_config(
     document["market"] |= {"source": "stored", "path": manifest, "end": to_date(int(sessions[-1])).isoformat()}
     document["dataset"] |= {"train_end": train_end.isoformat(), "validation_end": validation_end.isoformat()}
     document["evaluation"]["walk"] = {}
-    document["train"] |= {"seeds": 1, "weights": None}
+    document["train"] |= {"seeds": 1, "weights": None, "workers": None}
     document["prepare"]["reuse"] = None
     document["name"] = recipe.name[:40]
     if due.kind == WARM and parent is not None and parent.model == "lstm":

@@ -55,10 +55,8 @@ def add(
         UsageError: The run is not finished, or has no network of its own.
     """
     config = settings.read(run, 0)
-    manifests = {step.name: Manifest.load(run, step.name) for step in STEPS}
+    manifests = require_finished(run)
     training, sequences, evaluation = (manifests[step] for step in ("train", "sequences", "evaluate"))
-    if training is None or sequences is None or evaluation is None:
-        raise UsageError(f"run {run.run_id} is not finished", hint=f"cloudlstm status {run.uri}")
     row = only(evaluation, RIDGE) if model == "ridge" else weights_row(training, config.train.all_seeds[0])
     weights = read_object(row)
     inputs = read_object(only(training, INPUTS))
@@ -73,7 +71,7 @@ def add(
         seen=seen[1] if seen else str(config.dataset.validation_end),
         window_bars=config.dataset.window_bars,
         horizon_bars=config.dataset.horizon_bars,
-        digests={name: each.digest() for name, each in manifests.items() if each and name != "evaluate"},
+        digests={name: each.digest() for name, each in manifests.items() if name != "evaluate"},
         evidence=_evidence(run),
         model=model,
     )
@@ -81,6 +79,18 @@ def add(
     document = json.dumps(asdict(reference) if reference else None, sort_keys=True).encode()
     add_version(paths, version, weights, inputs, document)
     return version
+
+
+def require_finished(run: RunPaths) -> dict[str, Manifest]:
+    """The manifests of a finished run, by step.
+
+    Raises:
+        UsageError: A step that a version needs is missing.
+    """
+    found = {step.name: Manifest.load(run, step.name) for step in STEPS}
+    if any(found[name] is None for name in ("train", "sequences", "evaluate")):
+        raise UsageError(f"run {run.run_id} is not finished", hint=f"cloudlstm status {run.uri}")
+    return {name: each for name, each in found.items() if each}
 
 
 def _evidence(run: RunPaths) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class Tail:
             names[codes[row]]
             for row, length in zip(ends.tolist(), lengths.tolist(), strict=True)
             if length >= window_bars + lookback - 1
-            and (members is None or members.is_member(names[codes[row]], self.as_of))
+            and (members is None or members.on(names[codes[row]], np.array([self.as_of], np.int32))[0])
         }
 
     def newest(self, window_bars: int) -> Windows:

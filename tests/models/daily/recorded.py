@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from cloudlstm import storage
 from cloudlstm.config import parse
 from cloudlstm.market.calendar import opening, sessions, to_date
 from cloudlstm.market.sources.synthetic import SyntheticSource
+from cloudlstm.models.paths import ModelPaths
 
 CALENDAR = "XNYS"
 START, FIRST_DAY, END = dt.date(2018, 1, 2), dt.date(2021, 6, 30), dt.date(2021, 12, 31)
@@ -80,3 +83,15 @@ def stamp(ledger: Path) -> None:
     for file in ledger.glob("*.json"):
         moment = opening(CALENDAR, dt.date.fromisoformat(file.stem)) - 36_000
         os.utime(file, (moment, moment))
+
+
+def objects(paths: ModelPaths) -> dict[str, str]:
+    """Every object of the model and of the store of bars, with its checksum; without times."""
+    root = paths.root
+    found = {}
+    for part in (paths.uri + "/", f"{root}/bars/"):
+        for item in storage.list_objects(part):
+            name = item.uri.removeprefix(root)
+            if "/usage/" not in name and not name.endswith("monitor.html"):
+                found[name] = hashlib.sha256(storage.read(item.uri)).hexdigest()
+    return found

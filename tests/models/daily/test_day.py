@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli.daily_run import run_daily
-from cloudlstm.errors import StorageError
+from cloudlstm.errors import StorageError, UsageError
 from cloudlstm.models import ledger, registry
 from cloudlstm.models.creating import create, read_policy
 from cloudlstm.models.day import run_day
@@ -22,7 +21,7 @@ from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.verifying import verify_ledger
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import open_target
-from models.daily.recorded import CONFIG, FIRST_DAY, change_rows, evenings, stamp, write_market
+from models.daily.recorded import CONFIG, FIRST_DAY, change_rows, evenings, objects, stamp, write_market
 from pipeline.cli_runner import one_run, submit, write_config
 
 POLICY = ("warm_every=10", "refresh_after=5", "cold_every=none", "warm_epochs=1")
@@ -59,18 +58,6 @@ def model_of(folder: Path, *policy: str) -> ModelPaths:
     paths = ModelPaths.of(root, "m")
     create(paths, run, read_policy(policy))
     return paths
-
-
-def objects(paths: ModelPaths) -> dict[str, str]:
-    """Every object of the model and of the store of bars, with its checksum; without times."""
-    root = paths.root
-    found = {}
-    for part in (paths.uri + "/", f"{root}/bars/"):
-        for item in storage.list_objects(part):
-            name = item.uri.removeprefix(root)
-            if "/usage/" not in name and not name.endswith("monitor.html"):
-                found[name] = hashlib.sha256(storage.read(item.uri)).hexdigest()
-    return found
 
 
 def test_a_model_lives_from_day_to_day(folder: Path) -> None:
@@ -123,8 +110,7 @@ def test_a_model_lives_from_day_to_day(folder: Path) -> None:
     victim.unlink()
     assert [each.kind for each in verify_ledger(paths).problems] == ["missing"]
     victim.write_bytes(data)
-    record = sorted(local.glob("*.json"))[5]
-    os.utime(record)
+    os.utime(sorted(local.glob("*.json"))[5])
     assert [each.kind for each in verify_ledger(paths).problems] == ["late"]
 
 
@@ -135,6 +121,20 @@ def test_the_same_day_again_changes_nothing(folder: Path) -> None:
     before = objects(paths)
     assert run_day(paths, now + dt.timedelta(hours=1)) == first
     assert objects(paths) == before
+
+
+def test_a_model_is_created_once(folder: Path) -> None:
+    """The same creation again goes on where it stopped; another policy is not dropped silently."""
+    paths = model_of(folder, *NOTHING_DUE)
+    made, run = objects(paths), RunPaths(one_run(paths.root))
+    create(paths, run, read_policy(NOTHING_DUE))
+    assert objects(paths) == made
+    with pytest.raises(UsageError, match="model m exists already"):
+        create(paths, run, read_policy(POLICY))
+    for name in ("versions/0001.json", "aliases/champion/0001.json"):
+        storage.delete(f"{paths.uri}/{name}", within=paths.uri)
+    create(paths, run, read_policy(NOTHING_DUE))
+    assert objects(paths) == made
 
 
 def test_forecasts_are_those_of_predict(folder: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import UsageError
+from cloudlstm.errors import DataError, UsageError
 from cloudlstm.market.calendar import sessions, to_days
 from cloudlstm.market.store import manifest as manifests
 from cloudlstm.market.store import pieces
@@ -49,7 +49,8 @@ def update(
     Raises:
         UsageError: if `as_of` is before the newest version or `market.start`, or its session has not closed yet.
         FetchError: if a remote source answers for no ticker.
-        DataError: if the source has no bars, or lacks tickers of the universe; with `need_bars` if it has none of `as_of`.
+        DataError: if the source has no bars, or lacks tickers of the universe; with `need_bars` also without bars of
+            `as_of`.
         CorruptObjectError: if a piece does not have the checksum in its name.
     """
     days = store.days()
