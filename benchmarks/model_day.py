@@ -45,7 +45,7 @@ from cloudlstm.market.store.version import Store, Version
 from cloudlstm.models import day as days
 from cloudlstm.models import drift, ledger, making, registry
 from cloudlstm.models import tail as tails
-from cloudlstm.models.documents import Policy, Recipe
+from cloudlstm.models.documents import Day, Kind, Policy, Recipe
 from cloudlstm.models.documents import Version as Network
 from cloudlstm.models.networks import Networks
 from cloudlstm.models.paths import ModelPaths
@@ -151,7 +151,7 @@ def make_model(root: str, config: RunConfig, versions: int, made: dt.date, refer
     numbered.create(paths.recipe, asdict(recipe))
     inputs = json.dumps(Relative(config.dataset.horizon_bars).settings()).encode()
     for number in range(1, versions + 1):
-        kind = "created" if number == 1 else "cold"
+        kind: Kind = "created" if number == 1 else "cold"
         version = Network(
             number, kind, "", "none", None, str(made), str(config.dataset.validation_end),
             config.dataset.window_bars, config.dataset.horizon_bars, {},
@@ -166,7 +166,7 @@ def full_rows(bars: int, forecasts: int) -> int:
     return bars * len(STEPS_OF_ALL_ROWS) + forecasts
 
 
-def day_rows(day: days.Day) -> int:
+def day_rows(day: Day) -> int:
     """Rows of a day without fetching: compared, stored, read as last bars, cleaned, with features; and forecasts."""
     bars, work = day.bars, day.work
     return int(bars["rows_compared"] + bars["rows_written"] + 3 * work["tail_rows"] + work["forecasts"])
@@ -203,7 +203,7 @@ def main() -> None:
     print(f"peak memory {peak:.2f} GiB")
 
 
-def show(number: int, day: days.Day, parts: Parts, seconds: float, load: float, bars: int) -> None:
+def show(number: int, day: Day, parts: Parts, seconds: float, load: float, bars: int) -> None:
     """Prints what a day took."""
     kind = "first day" if number == 0 else "ordinary day"
     reading = parts.seconds.get(FETCHING, 0.0)

@@ -7,9 +7,10 @@ A simulated market (drifting_market.py) goes through `cloudlstm submit`, once co
 epochs. A fold has 21 sessions; the first fold is cold in both walks, and only the folds after it count. A loss is the
 squared error of a return, of a date the mean over tickers and seeds; dates are the unit of the interval.
 
-With --law=jump the law changes its sign after a few folds. Then the watch of the warm networks against naive
+With --law=jump the law changes its sign after seven folds. The watch of the warm networks against naive
 (models/watch.py) reads their losses: how many sessions after the jump is its alarm? And the gate (models/gate.py)
-compares the cold networks with the warm ones from the jump on: when does it promote them?
+compares the cold networks with the warm ones from the jump on: when does it promote them? Without a jump both are
+counted from the same session on, and should find nothing.
 """
 
 from __future__ import annotations
@@ -212,20 +213,22 @@ def show_drift(name: str, warm: Walk, cold: Walk) -> None:
     )
 
 
-def show_jump(name: str, warm: Walk, cold: Walk, jump: int) -> None:
-    """Prints alarm and promotion after a jump, by seed."""
+def show_live(name: str, warm: Walk, cold: Walk, since: int) -> None:
+    """Prints alarm and promotion from a date on, by seed."""
     for seed in np.unique(warm.losses.seeds).tolist():
         ours, theirs = (each.losses.chosen(each.losses.seeds == seed) for each in (warm, cold))
-        after, before = alarm_after(ours, jump)
-        promoted, reason = promoted_after(ours, theirs, jump, challengers=2)
-        later = ours.dates >= jump
+        after, before = alarm_after(ours, since)
+        promoted, reason = promoted_after(ours, theirs, since, challengers=2)
+        later = ours.dates >= since
         test = diebold_mariano(theirs.model[later], ours.model[later], ours.dates[later], horizon=1)
-        shares = [f"{share(each.chosen(each.dates >= jump)):+.2%}" for each in (ours, theirs)]
+        shares = [f"{share(each.chosen(each.dates >= since)):+.2%}" for each in (ours, theirs)]
         p = "no p" if test.p is None else f"p {test.p:.2g}"
+        alarm = "no alarm" if after is None else f"alarm after {after} sessions"
+        found = "not promoted" if promoted is None else f"promoted after {promoted} sessions"
         print(
-            f"{name}, seed {seed}: alarm {after} sessions after the jump ({before} sessions with one before); "
-            f"gate for the cold line promotes after {promoted} ({reason}); R2 after the jump {shares[0]} warm, "
-            f"{shares[1]} cold; Diebold-Mariano {test.difference or 0.0:+.2%}, {p}",
+            f"{name}, seed {seed}, from {to_date(since)} on: {alarm} (before: {before} sessions with one); the cold "
+            f"line is {found} ({reason}); R2 {shares[0]} warm, {shares[1]} cold; Diebold-Mariano of cold against warm "
+            f"{test.difference or 0.0:+.2%}, {p}",
             flush=True,
         )
 
@@ -260,9 +263,8 @@ def main() -> None:
             walk = ["evaluation.walk.start=warm", f"evaluation.walk.warm_epochs={epochs}"]
             warm = submitted(folder, [*words, *walk])
             show_drift(f"warm {epochs}", warm, cold)
-            if args.law == "jump":
-                # The label of the session before the jump is the first that has the new law.
-                show_jump(f"warm {epochs}", warm, cold, int(days[jump - 1]))
+            # The label of the session before the jump is the first that has the new law.
+            show_live(f"warm {epochs}", warm, cold, int(days[jump - 1]))
     print(f"load {machine.load()}")
 
 
