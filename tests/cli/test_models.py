@@ -221,11 +221,13 @@ def test_a_day_is_told_and_the_same_day_again_is_the_same(shell: Shell) -> None:
     assert f"model m day {DAYS[0]}: done" in first.text
     assert f"champion is version 1; 4 forecasts made before {DAYS[1]}" in first.text
     later = f"--now={NOWS[0] + dt.timedelta(hours=2):%Y-%m-%dT%H:%M}"
-    assert shell("daily", "m", later) == first
+    again = shell("daily", "m", later)
+    assert (again.status, again.out) == (first.status, first.out)
+    assert "this day was done before" in again.err
     document = json.loads(shell("daily", "m", later, "--json").out)
     assert (document["model"], document["date"], document["status"]) == ("m", DAYS[0].isoformat(), "done")
     assert shell.daily(1).status == 0
-    assert shell.daily(0) == first
+    assert shell.daily(0).out == first.out
     before = shell("daily", "m", f"--now={FIRST_DAY}T12:00")
     assert before.status == 2
     assert f"model m has a day {DAYS[1]}, and the last session is {FIRST_DAY - dt.timedelta(days=1)}" in before.err
@@ -236,6 +238,7 @@ def test_a_day_is_told_and_the_same_day_again_is_the_same(shell: Shell) -> None:
     [
         (["daily"], "daily needs the word NAME"),
         (["daily", "m", "--now=soon"], "--now is no time: 'soon'"),
+        (["daily", "m", "--now=2021-06-30"], "--now is no time: '2021-06-30'"),
         (["daily", "m", "--now"], "--now needs a value"),
         (["daily", "m", "--now=2099-01-04T23:30"], "--now is not between 1900 and the present time"),
         (["daily", "m", "--now=9999-12-31T23:59-14:00"], "--now is not between 1900 and the present time"),
@@ -273,14 +276,26 @@ def test_a_day_is_told_and_its_page_written_although_its_training_fails(shell: S
     paths = shell.make(warm_every=1)
     shell.daily(0)
     page = storage.read(paths.monitor)
+    run = f"m-warm-{DAYS[1]:%Y%m%d}"
+    storage.write_json(f"{paths.root}/{run}/config.json", {"name": "of somebody else"})
     for _ in range(2):  # the same command tries the training again
         failed = shell.daily(1)
-        assert failed.status == 2
-        assert "train.weights: no trained run at" in failed.err
+        assert failed.status in (1, 2)
+        assert run in failed.err
         assert f"day {DAYS[1]}: done" in failed.text
         assert "training is due: m-warm-" in failed.text
         assert storage.read(paths.monitor) != page
     assert registry.day_dates(paths) == [day.isoformat() for day in DAYS[:2]]
+
+
+def test_a_training_whose_parent_was_deleted_starts_from_new_weights(shell: Shell) -> None:
+    """The run of version 1 is not there."""
+    paths = shell.make(warm_every=1)
+    shell.daily(0)
+    done = shell.daily(1)
+    assert done.status == 0
+    assert f"was deleted, so m-warm-{DAYS[1]:%Y%m%d} starts from new weights" in " ".join(done.err.split())
+    assert [version.kind for version in registry.versions_of(paths)] == ["created", "warm"]
 
 
 def test_control_characters_in_reasons_are_printed_as_text(shell: Shell) -> None:

@@ -71,6 +71,7 @@ def _moment(text: str | None) -> Callable[[], dt.datetime]:
     if text is None:
         return lambda: dt.datetime.now(dt.UTC)
     try:
+        dt.time.fromisoformat(text[len("2024-06-28T") :])  # a date alone would be its midnight, before its session
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--now is no time: {text!r}", hint="--now=2024-06-28T22:00") from None

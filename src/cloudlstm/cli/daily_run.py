@@ -43,6 +43,8 @@ def run_daily(paths: ModelPaths, target: Target, now: dt.datetime, tell: Callabl
     day = run_day(paths, now)
     if day.date not in known:
         storage.write_json(paths.usage(day.date), {"seconds": round(time.monotonic() - began, 3), "usd": None})
+    else:
+        terminal.write_error("note: this day was done before; nothing is read again\n")
     tell(day)
     failed: CloudLSTMError | None = None
     for of_day, due in list(_unfinished(paths)):

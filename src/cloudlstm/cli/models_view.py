@@ -67,6 +67,8 @@ def model_text(paths: ModelPaths, *, as_json: bool) -> str:
         lines.append(f"no day yet: cloudlstm daily {paths.name}")
     else:
         lines += _day_lines(day)
+    if moves and day and moves[-1].version != day.champion:
+        lines.append(f"since then version {moves[-1].version} is the champion ({moves[-1].basis})")
     return _lines(lines)
 
 
@@ -84,6 +86,8 @@ def _day_lines(day: Day) -> Iterable[str]:
     if day.missed:
         yield f"  {counted(len(day.missed), 'session')} without a day before it: {', '.join(day.missed[:_SHOWN])}"
     yield from _bars_lines(day)
+    if day.status != "refused":
+        yield from _check_lines(day)
     for outcome in day.outcomes:
         ours, naive = outcome.loss.get(str(outcome.champion)), outcome.loss.get("naive")
         if ours is not None and naive:
@@ -115,6 +119,15 @@ def _bars_lines(day: Day) -> Iterable[str]:
         if found and not (key == "new" and day.before is None):
             more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             yield f"  {what}: {', '.join(found[:_SHOWN])}{more}"
+
+
+def _check_lines(day: Day) -> Iterable[str]:
+    """Tickers without a forecast and refused bars, also of a day on which there are few enough of them."""
+    for check in day.checks:
+        if check["name"] == "coverage" and check["tickers"]:
+            yield f"  no forecast for {', '.join(check['tickers'])}"
+        if check["name"] == "refused" and check["value"] > 0:
+            yield f"  {check['text']}"
 
 
 _BARS = {
