@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cloudlstm.errors import DataError
 from cloudlstm.models import competition
+from cloudlstm.models import watch as watches
+from cloudlstm.models.betting import Process
 from cloudlstm.models.competition import NAIVE, Standing
-from cloudlstm.models.documents import Decided, Outcome, Policy
+from cloudlstm.models.documents import Challenger, Decided, Outcome, Policy
 from cloudlstm.models.watch import Watch
 
 SD = 1e-5
@@ -140,3 +143,51 @@ def test_sessions_before_the_entry_do_not_count() -> None:
 def test_the_number_of_challengers_is_fixed_by_the_policy(policy: Policy, number: int) -> None:
     assert policy.challengers == number
     assert competition.enter(2, "cold", policy, "2000-01-01", BOUND).gate.challengers == number
+
+
+def ready(version: int, better: float, policy: Policy, kind: str = "cold") -> Challenger:
+    """A challenger whose gate has this e-value that it is better, after ten sessions."""
+    own = competition.enter(version, kind, policy, "2000-01-01", BOUND)
+    gate = replace(own.gate, sessions=10, total=SD, better=Process(e_value=better, highest=better))
+    return replace(own, gate=gate)
+
+
+def test_a_rollback_comes_alone() -> None:
+    """A challenger that would be promoted on the same day waits."""
+    policy = Policy()
+    watch = replace(Watch(BOUND), highest=1e3)
+    standing = Standing(2, 1, (ready(3, 1e6, policy), ready(4, 1.0, policy, "warm")), None, watch)
+    after, decided = competition.decide(standing, policy, {}, lambda *_: BOUND)
+    assert [(each.version, each.action) for each in decided] == [(1, "rollback"), (3, "wait"), (4, "wait")]
+    assert (after.champion, after.previous, [each.version for each in after.challengers]) == (1, None, [3, 4])
+
+
+def test_a_refresh_keeps_the_reference_of_the_rollback() -> None:
+    policy, watch = Policy(), watches.advance_all(Watch(BOUND), [SD] * 5)
+    standing = Standing(2, 1, (ready(3, 1.0, policy, "warm"),), Watch(BOUND), watch)
+    after, _ = competition.decide(standing, policy, {}, lambda *_: BOUND)
+    assert (after.champion, after.previous, after.rollback_watch, after.loss_watch) == (3, 1, watch, None)
+    later = competition.advance(after, [outcome(1, 3, {3: 2e-4, 1: 1e-4})], every)
+    assert later.rollback_watch == watches.advance(watch, 1e-4)
+
+
+def test_a_warm_challenger_is_never_promoted_on_skill() -> None:
+    policy = Policy(refresh_after=20)
+    standing = Standing(1, None, (ready(2, 1e9, policy, "warm"),), None, None)
+    after, decided = competition.decide(standing, policy, {}, lambda *_: BOUND)
+    assert (after.champion, decided[0].action) == (1, "wait")
+
+
+def test_a_promotion_without_a_bound_has_no_watch() -> None:
+    def none(*_: int) -> float:
+        raise DataError("too few dates")
+
+    standing = Standing(1, None, (ready(2, 1e9, Policy()),), None, None)
+    after, decided = competition.decide(standing, Policy(), {}, none)
+    assert (after.champion, after.previous, after.rollback_watch, decided[0].basis) == (2, None, None, "skill")
+
+
+def test_a_challenger_without_a_loss_in_a_session_does_not_move() -> None:
+    standing = with_challenger(Policy(), "cold")
+    after = competition.advance(standing, [outcome(3, 1, {1: 1e-4})], every)
+    assert after.challengers == standing.challengers

@@ -55,7 +55,8 @@ def test_an_alarm_brings_a_cold_challenger_within_the_number_of_a_year() -> None
     own, alarm = version(before(10)), ["the inputs have drifted: volume"]
     (found,) = due(recipe(), own, {}, TODAY, SESSIONS, alarm)
     assert (found.kind, found.why, found.parent) == ("cold", alarm[0], None)
-    two = {"cold": (before(100), before(50))}
+    assert due(recipe(), own, {"cold": (before(1),)}, TODAY, SESSIONS, alarm) == []  # the same alarm goes on
+    two = {"cold": (before(100), before(70))}
     assert due(recipe(), own, two, TODAY, SESSIONS, alarm) == []
     assert recent({"cold": (before(260), before(50))}, SESSIONS) == {"cold": (before(50),)}
 

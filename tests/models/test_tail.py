@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +11,9 @@ import pytest
 
 from cloudlstm.config import parse
 from cloudlstm.market.calendar import to_days
+from cloudlstm.market.members import Members
 from cloudlstm.market.sources.synthetic import SyntheticSource
+from cloudlstm.market.universe import Universe
 from cloudlstm.models.tail import Tail, bars_needed
 
 SETTINGS = {
@@ -72,3 +76,17 @@ def test_new_and_refused_bars_are_counted(bars: pa.Table) -> None:
     assert tail.new_rows(as_of - 1) == last.num_rows
     assert tail.refused(as_of - 1) == last.num_rows
     assert len(tail.newest(20)) == 0
+
+
+def test_only_tickers_with_a_window_are_expected_to_have_a_forecast(bars: pa.Table) -> None:
+    """A new ticker, and one that was no member on the last session, are not."""
+    config = parse(SETTINGS)
+    as_of, first = to_days(config.market.end), to_days(config.market.start)
+    names = bars["ticker"].cast(pa.string())
+    new = bars.filter(pc.or_(pc.not_equal(names, "SYN000001"), pc.greater(bars["date"].cast(pa.int32()), as_of - 20)))
+    every = Tail(bars, config, first, as_of, None)
+    assert every.expected(20) >= set(every.newest(20).tickers.tolist())
+    assert every.expected(20) - Tail(new, config, first, as_of, None).expected(20) == {"SYN000001"}
+    universe = Universe(None, {"SYN000002": ((config.market.start, dt.date(2018, 1, 31)),)})
+    members = Members.of(universe, config.market.end)
+    assert every.expected(20) - Tail(bars, config, first, as_of, members).expected(20) == {"SYN000002"}

@@ -60,7 +60,7 @@ def daily(
         def tell(day: Day) -> None:
             terminal.write(day_text(model, day, as_json=as_json))
 
-        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment(), tell)
+        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment, tell)
         return REFUSED if day.refused else 0
 
     return Deferred(work)

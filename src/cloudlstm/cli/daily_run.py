@@ -27,7 +27,12 @@ _RECENT_DAYS = 30
 """Days whose trainings are made up for, if they were not finished."""
 
 
-def run_daily(paths: ModelPaths, target: Target, now: dt.datetime, tell: Callable[[Day], None] = lambda _: None) -> Day:
+def run_daily(
+    paths: ModelPaths,
+    target: Target,
+    clock: Callable[[], dt.datetime],
+    tell: Callable[[Day], None] = lambda _: None,
+) -> Day:
     """Carries out the day of the last session, and the trainings that are due; then writes the monitor page.
 
     The page is also written if a training fails, because the forecasts of the day stand then.
@@ -35,12 +40,12 @@ def run_daily(paths: ModelPaths, target: Target, now: dt.datetime, tell: Callabl
     Args:
         paths: The model.
         target: Where challengers are trained.
-        now: The moment.
+        clock: Tells the moment.
         tell: Called with the day before the trainings begin, which may take long.
     """
     began = time.monotonic()
     known = set(registry.day_dates(paths))
-    day = run_day(paths, now)
+    day = run_day(paths, clock(), clock)
     if day.date not in known:
         storage.write_json(paths.usage(day.date), {"seconds": round(time.monotonic() - began, 3), "usd": None})
     else:

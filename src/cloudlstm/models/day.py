@@ -7,11 +7,12 @@ outcomes, a move of the alias, forecasts) is found and kept. So a day needs no c
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import DataError, UsageError
@@ -45,12 +46,13 @@ def last_session(config: RunConfig, now: dt.datetime) -> dt.date:
     return last_closed_session(config.market.calendar, now - _LATE)
 
 
-def run_day(paths: ModelPaths, now: dt.datetime) -> Day:
+def run_day(paths: ModelPaths, now: dt.datetime, clock: Callable[[], dt.datetime] | None = None) -> Day:
     """Carries out the day of the last session that has closed; returns the stored day if it was done before.
 
     Args:
         paths: The model.
         now: The moment; with a time zone.
+        clock: Tells the moment at which the forecasts are stored, since a fetch may take long; None for `now`.
 
     Raises:
         UsageError: A later day was done already.
@@ -64,7 +66,7 @@ def run_day(paths: ModelPaths, now: dt.datetime) -> Day:
     if known and known[-1] > date:
         raise UsageError(f"model {paths.name} has a day {known[-1]}, and the last session is {date}")
     before = registry.day_of(paths, known[-1]) if known else None
-    day = _DayWork(paths, recipe, config, date, now, before).run()
+    day = _DayWork(paths, recipe, config, date, clock or (lambda: now), before).run()
     numbered.create(paths.day(date), asdict(day))
     registry.mark(paths)
     return documents.read(Day, paths.day(date))
@@ -78,15 +80,21 @@ class _DayWork:
         recipe: Its recipe.
         config: The settings of its run.
         date: The session of the newest bars.
-        now: The moment.
+        clock: Tells the moment at which the forecasts are stored.
         before: The day before; None for the first.
     """
 
     def __init__(
-        self, paths: ModelPaths, recipe: Recipe, config: RunConfig, date: str, now: dt.datetime, before: Day | None
+        self,
+        paths: ModelPaths,
+        recipe: Recipe,
+        config: RunConfig,
+        date: str,
+        clock: Callable[[], dt.datetime],
+        before: Day | None,
     ) -> None:
         self._paths, self._recipe, self._config = paths, recipe, config
-        self._date, self._now, self._before = date, now, before
+        self._date, self._clock, self._before = date, clock, before
         as_of, calendar = dt.date.fromisoformat(date), config.market.calendar
         store = Store(recipe.bars)
         self._changes = update(store, config, as_of, need_bars=True)
@@ -101,8 +109,12 @@ class _DayWork:
         needed = bars_needed(config, widest, ORIGINS + config.dataset.horizon_bars)
         first = int(self._sessions[-min(needed, len(self._sessions))])
         market = config.market.model_copy(update={"end": as_of})
-        members = Members.of(read_universe(config.universe, market), as_of)
-        self._tail = Tail(bars.tail(needed), config, first, to_days(as_of), members)
+        universe = read_universe(config.universe, market)
+        members = Members.of(universe, as_of)
+        raw = bars.tail(needed)
+        if universe.tickers is not None:  # the store also keeps tickers that have left the universe
+            raw = raw.filter(pc.is_in(raw["ticker"].cast(pa.string()), pa.array(universe.tickers, pa.string())))
+        self._tail = Tail(raw, config, first, to_days(as_of), members)
         self._networks = Networks(paths, self._versions, self._tail, config.dataset.horizon_bars)
 
     def run(self) -> Day:
@@ -238,11 +250,11 @@ class _DayWork:
         if failed:
             return "refused", failed, None
         opens_at = opening(self._config.market.calendar, self._next)
-        if self._now.timestamp() >= opens_at:
+        made = self._clock().timestamp()
+        if made >= opens_at:
             return "late", [f"the session of {self._next} had opened before the forecasts were made"], None
         table = pa.concat_tables([rows[number] for number in _forecasting(standing) if number in rows])
         session = self._next.isoformat()
-        made = self._now.timestamp()
         return "done", (), ledger.append(self._paths, table, session, opens_at, made, standing.champion)
 
     def _counts(self, session: str) -> bool:

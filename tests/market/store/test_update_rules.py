@@ -11,7 +11,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.errors import ConfigError, CorruptObjectError, UnknownTickerError, UsageError
+from cloudlstm.errors import ConfigError, CorruptObjectError, DataError, UnknownTickerError, UsageError
 from cloudlstm.market import bars
 from cloudlstm.market.sources.base import look_at_source, open_source
 from cloudlstm.market.sources.stored import StoredSource
@@ -220,3 +220,36 @@ def test_a_file_with_other_tickers_leaves_the_stored_ones(daily: Daily) -> None:
     assert (changes.new, changes.gone) == (("NEW",), tuple(names))
     assert daily.newest().bars(names).equals(before)
     assert daily.newest().tickers() == ("NEW", *names)
+
+
+def test_bars_that_come_late_are_appended(daily: Daily) -> None:
+    """A vendor that was silent for more than half of the overlap contradicts nothing."""
+    daily.run(FIRST + 1)
+    daily.vendor.last = dict.fromkeys(daily.vendor.tables, DAYS[FIRST + 1])
+    for number in range(FIRST + 2, FIRST + 9):
+        daily.run(number)
+    daily.vendor.last = {}
+    changes = daily.run(FIRST + 9)
+    assert (changes.quarantined, changes.corrected, changes.restated) == ((), (), ())
+    fresh = Daily(daily.path.parent / "fresh")
+    fresh.path.parent.mkdir()
+    fresh.run(FIRST + 9)
+    assert daily.newest().bars().equals(fresh.newest().bars())
+
+
+def test_a_day_without_bars_is_not_stored_if_bars_are_needed(daily: Daily) -> None:
+    with pytest.raises(DataError, match="has no bar of"):
+        update(daily.store, daily.config, DAYS[FIRST + 1], need_bars=True)
+    assert daily.store.days() == [DAYS[FIRST]]
+    daily.vendor.publish(DAYS[FIRST + 1], daily.path)
+    assert update(daily.store, daily.config, DAYS[FIRST + 1], need_bars=True).sessions == 1
+
+
+def test_each_universe_has_its_own_store(daily: Daily, tmp_path: Path) -> None:
+    document = daily.config.model_dump(mode="json")
+    stores = [
+        Store.of(str(tmp_path), parse(document | {"universe": {"tickers": tickers}})).folder
+        for tickers in (["SYN000001", "SYN000002"], ["SYN000002", "SYN000001"], ["SYN000003"], [])
+    ]
+    assert stores[0] == stores[1]
+    assert len(set(stores)) == 3

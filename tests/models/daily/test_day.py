@@ -67,7 +67,7 @@ def test_a_model_lives_from_day_to_day(folder: Path) -> None:
     for number, (day, now) in enumerate(evenings(FIRST_DAY, 20)):
         if number == 7:  # a missed day
             continue
-        done = run_daily(paths, target, now)
+        done = run_daily(paths, target, lambda moment=now: moment)  # type: ignore[misc]
         assert done.date == day.isoformat()
         days.append(done)
 
@@ -179,6 +179,12 @@ def test_a_late_day_makes_no_forecasts(folder: Path) -> None:
     day = run_day(paths, now + dt.timedelta(hours=16))
     assert day.status == "late"
     assert ledger.sessions_of(paths) == []
+
+
+def test_forecasts_that_a_slow_fetch_delays_beyond_the_opening_are_not_made(folder: Path) -> None:
+    paths = model_of(folder, *NOTHING_DUE)
+    _, now = next(evenings(FIRST_DAY, 1))
+    assert run_day(paths, now, lambda: now + dt.timedelta(hours=16)).status == "late"
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -147,7 +147,7 @@ def _last_stored(
     code, names = pieces.names_of(table)
     day = columns.days(table.column("date"))
     dated = day != columns.NO_DATE
-    last = np.full(len(names), columns.NO_DATE, np.int64)
+    last = np.full(len(names), -1, np.int64)
     np.maximum.at(last, code[dated], day[dated])
     found = dict(zip(names, last.tolist(), strict=True))
     return {name: end for name, end in found.items() if starts[name] <= end < through[name]}
