@@ -105,7 +105,7 @@ def run_config(
     document["market"] |= {"source": "stored", "path": manifest, "end": to_date(int(sessions[-1])).isoformat()}
     document["dataset"] |= {"train_end": train_end.isoformat(), "validation_end": validation_end.isoformat()}
     document["evaluation"]["walk"] = {}
-    document["train"] |= {"seeds": 1, "weights": None, "workers": None}
+    document["train"] |= {"seeds": 1, "weights": None}
     document["prepare"]["reuse"] = None
     document["name"] = recipe.name[:40]
     if due.kind == WARM and parent is not None and parent.model == "lstm":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -112,7 +113,8 @@ def test_an_update_whose_process_is_killed(
         FileStorage.write = write
         update(Store({store.folder!r}), config_of({str(path)!r}), DAYS[{last}])
     """)
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # where this process found the tests
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, env=env)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert store.days() == DAYS[FIRST:last]
     update(store, config_of(path), DAYS[last])
