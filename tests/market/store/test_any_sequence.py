@@ -93,6 +93,8 @@ def test_any_updates_give_the_bars_of_the_last_file_and_exact_tails(
         path = Path(folder, "bars.csv")
         store = Store.of(folder, config_of(path))
         for kind, at in [("quiet", 0), *happens, ("quiet", 0)]:
+            if kind == "split" and names[at] in vendor.last:
+                continue  # a ticker that has ended does not split; bars before the overlap are not looked at again
             number += 1
             if kind == "split":
                 vendor.split(names[at], DAYS[number], 3.0)
