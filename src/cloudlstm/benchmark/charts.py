@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from cloudlstm.benchmark.document import AmdahlFit, BenchmarkResult, CellResult, Spread
 from cloudlstm.benchmark.matrix import Engine
 from cloudlstm.benchmark.scaling import seconds_at
 from cloudlstm.benchmark.summary import cell_label
-from cloudlstm.report.charts import NARROW_PX, WIDE_PX, Plot, panel
+from cloudlstm.report.charts import Plot, at_both_widths, panel
 from cloudlstm.report.charts.panel import BROAD_PX, Box, LegendEntry
 from cloudlstm.report.charts.scales import Scale, Tick, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, text_width
@@ -44,25 +45,13 @@ class _Bar:
     colour: str
 
 
-@dataclass(frozen=True, slots=True)
-class CaptionedPlot(Plot):
-    """A chart at both widths, and the text below it."""
-
-    caption: str
-
-
-def draw_all(result: BenchmarkResult) -> dict[str, CaptionedPlot]:
+def draw_all(result: BenchmarkResult) -> dict[str, Plot]:
     """Every chart for which there are cells that count, by name, at the width of a page and of a phone."""
-    plots = {}
-    for name, (draw, title, description) in _CHARTS.items():
-        wide, narrow = draw(result, WIDE_PX), draw(result, NARROW_PX)
-        if wide is not None and narrow is not None:
-            plots[name] = CaptionedPlot(
-                wide.markup(f"{name}-w", title, description),
-                narrow.markup(f"{name}-n", title, description),
-                description,
-            )
-    return plots
+    found = {
+        name: at_both_widths(name, title, description, partial(draw, result))
+        for name, (draw, title, description) in _CHARTS.items()
+    }
+    return {name: plot for name, plot in found.items() if plot}
 
 
 def data_times(result: BenchmarkResult, width: float) -> Drawing | None:

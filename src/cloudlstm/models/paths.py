@@ -85,10 +85,6 @@ class ModelPaths:
     def forecasts(self, session: str, sha256: str) -> str:
         return join(self.uri, f"ledger/{session}.{sha256}.parquet")
 
-    @property
-    def all_outcomes(self) -> str:
-        return self.uri + "/outcomes/"
-
     def outcomes(self, session: str) -> str:
         return join(self.uri, f"outcomes/{session}.parquet")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from cloudlstm.models.documents import Move
 from cloudlstm.models.gate import NEEDED_E_VALUE
@@ -12,7 +13,7 @@ from cloudlstm.models.monitor.history import INSIDE_ONE_SD, TRAILING_SESSIONS, H
 from cloudlstm.models.monitor.time_chart import Level, Line, Mark, TimeChart, draw
 from cloudlstm.models.monitor.words import BASES
 from cloudlstm.models.watch import ALARM_E_VALUE, Watch
-from cloudlstm.report.charts import NARROW_PX, WIDE_PX
+from cloudlstm.report.charts import Plot, at_both_widths
 from cloudlstm.report.charts.panel import LegendEntry
 from cloudlstm.report.charts.scales import day_number
 from cloudlstm.report.charts.svg import Drawing, Marker
@@ -25,15 +26,6 @@ _MARKS: dict[str, tuple[Marker, str, int]] = {
     "refresh": ("circle", "muted", 1),
 }  # fmt: skip
 """Basis of a move -> marker, colour, and which labels are kept first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A chart at both widths as inline SVG, and the text below it."""
-
-    wide: str
-    narrow: str
-    caption: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +43,13 @@ class _Chart:
     caption: str
 
 
-def draw_all(history: History) -> dict[str, Figure]:
+def draw_all(history: History) -> dict[str, Plot]:
     """Every chart that has data, by name."""
-    figures = {}
-    for name, chart in _CHARTS.items():
-        wide, narrow = chart.draw(history, WIDE_PX), chart.draw(history, NARROW_PX)
-        if wide is not None and narrow is not None:
-            figures[name] = Figure(
-                wide.markup(f"{name}-w", chart.title, chart.caption),
-                narrow.markup(f"{name}-n", chart.title, chart.caption),
-                chart.caption,
-            )
-    return figures
+    found = {
+        name: at_both_widths(name, chart.title, chart.caption, partial(chart.draw, history))
+        for name, chart in _CHARTS.items()
+    }
+    return {name: plot for name, plot in found.items() if plot}
 
 
 def _range(dates: Sequence[str]) -> tuple[int, int]:

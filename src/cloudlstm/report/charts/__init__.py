@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from cloudlstm.report.charts import evidence_charts, forecast_charts, model_charts, ticker_charts, training_charts
 from cloudlstm.report.charts.svg import Drawing
@@ -104,20 +105,32 @@ CHARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A chart at both widths, as inline SVG."""
+    """A chart at both widths, as inline SVG, and what it shows, in words."""
 
     wide: str
     narrow: str
+    caption: str
+
+
+def at_both_widths(name: str, title: str, caption: str, draw: Callable[[float], Drawing | None]) -> Plot | None:
+    """A chart at the width of a page and of a phone; None without data.
+
+    Args:
+        name: Its name, unique on the page.
+        title: Its title for screen readers.
+        caption: What it shows, in words.
+        draw: Draws it at a width in pixels; returns None without data.
+    """
+    wide, narrow = draw(WIDE_PX), draw(NARROW_PX)
+    if wide is None or narrow is None:
+        return None
+    return Plot(wide.markup(f"{name}-w", title, caption), narrow.markup(f"{name}-n", title, caption), caption)
 
 
 def draw_all(report: Report) -> dict[str, Plot]:
     """Every chart that the report has data for, by name."""
-    plots = {}
-    for name, chart in CHARTS.items():
-        wide, narrow = chart.draw(report, WIDE_PX), chart.draw(report, NARROW_PX)
-        if wide is not None and narrow is not None:
-            plots[name] = Plot(
-                wide.markup(f"{name}-w", chart.title, chart.description),
-                narrow.markup(f"{name}-n", chart.title, chart.description),
-            )
-    return plots
+    found = {
+        name: at_both_widths(name, chart.title, chart.description, partial(chart.draw, report))
+        for name, chart in CHARTS.items()
+    }
+    return {name: plot for name, plot in found.items() if plot}
