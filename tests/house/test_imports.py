@@ -14,7 +14,7 @@ import cloudlstm
 PACKAGE = Path(cloudlstm.__file__).parent
 
 SHARED = ["text", "errors", "storage", "config", "runs", "costs", "workers"]
-WORK = ["market", "features", "dataset", "training", "evaluation", "audit", "report"]
+WORK = ["market", "exogenous", "features", "dataset", "training", "evaluation", "audit", "report"]
 """Each room of these two lists may import the rooms before it, and rooms of WORK all of SHARED."""
 PIPELINE = "pipeline"
 """Carries the work: it may import every room of WORK, and only jobs/ imports it."""
@@ -25,7 +25,7 @@ MODELS = "models"
 LAUNCH = {"cli", "targets"}
 TYPED_REPORT = ("cloudlstm.report.models", "cloudlstm.report.schema", "cloudlstm.evaluation.rows")
 """Read report.json, and need pydantic only: `cli` may import them, and no other module of these rooms."""
-LOOKS_AT = {"market", "dataset", "audit"}
+LOOKS_AT = {"market", "exogenous", "features", "dataset", "audit"}
 """`cli` looks at the source of bars, at the dates of the splits before it starts jobs, and at feature tables."""
 NOTEBOOK = {"api", "notebook"}
 """Submits runs and reads results: it may import every room but PIPELINE; only the package itself imports it."""

@@ -17,6 +17,7 @@ from cloudlstm.config.data import (
     YahooConfig,
 )
 from cloudlstm.config.evaluation import EvaluationConfig, WalkConfig
+from cloudlstm.config.exogenous import ExogenousConfig, FeaturesConfig, MacroConfig, NewsConfig
 from cloudlstm.config.load import load, parse, read_document, require_local_master
 from cloudlstm.config.models import (
     NON_IDENTITY,
@@ -31,8 +32,12 @@ __all__ = [
     "CleanConfig",
     "DatasetConfig",
     "EvaluationConfig",
+    "ExogenousConfig",
+    "FeaturesConfig",
+    "MacroConfig",
     "MarketConfig",
     "ModelConfig",
+    "NewsConfig",
     "Rename",
     "RunConfig",
     "SparkConfig",

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from cloudlstm.config.data import CORE_SIX, CleanConfig, DatasetConfig, MarketConfig, Section, UniverseConfig
 from cloudlstm.config.evaluation import EvaluationConfig
+from cloudlstm.config.exogenous import ExogenousConfig, FeaturesConfig, require_object_name
 from cloudlstm.config.naming import default_name
 
 MOST_SEEDS = 64
@@ -24,6 +25,13 @@ class ModelConfig(Section):
     """LSTM units."""
     dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Share of the LSTM's outputs that are set to zero in training."""
+    build: str | None = None
+    """A function of the user's as `package.module:build`, which makes the Keras model; see docs/extending.md."""
+
+    @field_validator("build")
+    @classmethod
+    def _is_object(cls, value: str | None) -> str | None:
+        return None if value is None else require_object_name(value)
 
 
 class TrainConfig(Section):
@@ -153,6 +161,8 @@ class RunConfig(Section):
     universe: UniverseConfig = UniverseConfig()
     market: MarketConfig = MarketConfig()
     clean: CleanConfig = CleanConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    exogenous: ExogenousConfig = ExogenousConfig()
     dataset: DatasetConfig = DatasetConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
