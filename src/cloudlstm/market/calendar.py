@@ -106,7 +106,8 @@ def session_hours(code: str, days: NDArray[np.int32]) -> tuple[NDArray[np.int64]
         other = to_date(int(days[known[place] != days][0]))
         raise UsageError(f"{other} is no session of the calendar {code}")
     opens, closes = (
-        each.to_numpy().astype("datetime64[us]").astype(np.int64)[place] for each in (calendar.opens, calendar.closes)
+        each.dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)[place]
+        for each in (calendar.opens, calendar.closes)
     )
     return opens, closes
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from cloudlstm.exogenous.table import EXOGENOUS, HEADLINES, REFUSED
@@ -33,6 +34,9 @@ REASONS = {
     "no_release_rule": "no rule says when the publisher releases the series",
 }
 """Codes of the reasons for which rows are refused, and what they mean."""
+
+HEADLINE_KEYS = ("entity", "available_at", "headline")
+"""What makes a headline one headline."""
 
 _MOST_RAW = 200
 """Longest text of a refused row, in characters."""
@@ -96,8 +100,9 @@ class Found:
         return _sorted(self.rows, EXOGENOUS, ("series", "entity", "period", "available_at", "vintage", "source"))
 
     def all_headlines(self) -> pa.Table:
-        """All HEADLINES rows, sorted by ticker, time and text."""
-        return _sorted(self.headlines, HEADLINES, ("entity", "available_at", "headline", "period", "source"))
+        """All HEADLINES rows, sorted by ticker, time and text; a headline that two files hold once."""
+        keys = (*HEADLINE_KEYS, "period", "source")
+        return once(_sorted(self.headlines, HEADLINES, keys), HEADLINE_KEYS)
 
     def all_refused(self) -> pa.Table:
         """All REFUSED rows, sorted by source, reason, series, entity and text."""
@@ -112,7 +117,15 @@ class Found:
         for source, reason, raw in zip(sources, reasons, raws, strict=True):
             first.setdefault((source, reason), raw)
         for (source, reason), count in counts.items():
-            yield f"{source}: {counted(count, 'row')} refused ({reason}: {REASONS[reason]}), such as {first[source, reason]!r}"
+            what = f"{source}: {counted(count, 'row')} refused ({reason}: {REASONS[reason]})"
+            yield f"{what}, such as {first[source, reason]!r}"
+
+
+def once(table: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Returns the first row of each combination of values in the columns `keys`; the order of rows stays."""
+    numbered = table.append_column("row", pa.array(np.arange(table.num_rows)))
+    first = numbered.group_by(list(keys)).aggregate([("row", "min")]).column("row_min")
+    return table.take(pa.array(np.sort(first.to_numpy()).astype(np.int64)))
 
 
 def _texts(value: Sequence[str | None] | str, count: int) -> list[str]:

@@ -50,9 +50,7 @@ class Table:
     rows: pa.Table
 
 
-def by_aliases(
-    aliases: Mapping[str, Sequence[str]], mapping: Mapping[str, str], needed: Sequence[str]
-) -> Match:
+def by_aliases(aliases: Mapping[str, Sequence[str]], mapping: Mapping[str, str], needed: Sequence[str]) -> Match:
     """Returns a match by names.
 
     Args:
@@ -64,8 +62,8 @@ def by_aliases(
 
     def match(names: Sequence[str]) -> tuple[dict[str, int], list[str]]:
         places: dict[str, int] = {}
-        for place, name in enumerate(names):
-            places.setdefault(plain(name), place)
+        for number, name in enumerate(names):
+            places.setdefault(plain(name), number)
         found: dict[str, int] = {}
         for column, others in known.items():
             wanted = (plain(mapping[column]),) if column in mapping else others
@@ -159,6 +157,8 @@ def _text(data: bytes, item: str, match: Match) -> tuple[pa.Table, list[str]]:
         except _LackingError as error:
             best = best or error
             continue
+        if len(texts) < _LINES_SEARCHED and not any(text.strip() for text in texts[place + 1 :]):  # a header alone
+            return pa.table({name: pa.array([], pa.string()) for name in found}), []
         return _rows(data, place + 1, delimiter, _width(names, texts[place + 1 : place + 2], delimiter), found)
     raise best or _LackingError(f"{item} holds no table")
 
@@ -185,8 +185,6 @@ def _rows(
         return "skip"
 
     cells, shift = width
-    if not data.rstrip(b"\r\n").count(b"\n", 0) and skipped:  # a header alone
-        return pa.table({name: pa.array([], pa.string()) for name in places}), []
     columns = {name: f"f{place + shift}" for name, place in places.items()}
     table = pa.csv.read_csv(
         pa.BufferReader(data),
