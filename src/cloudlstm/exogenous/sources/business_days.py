@@ -23,11 +23,13 @@ FIXED = ((1, 1, 1871), (6, 19, 2021), (7, 4, 1871), (11, 11, 1938), (12, 25, 187
 FLOATING = ((1, 0, 3, 1986), (2, 0, 3, 1879), (5, 0, -1, 1868), (9, 0, 1, 1894), (10, 0, 2, 1971), (11, 3, 4, 1863))
 """Month, weekday (Monday is 0), which one of the month (-1: the last) and first year of the other holidays."""
 
-CLOSED = tuple(
-    dt.date.fromisoformat(day)
-    for day in (
-        "2001-09-11 2001-09-12 2001-09-13 2001-09-14 2004-06-11 2007-01-02 2012-10-29 2012-10-30 2018-12-05 2025-01-09"
-    ).split()
+CLOSED = (
+    *(dt.date(2001, 9, day) for day in (11, 12, 13, 14)),
+    dt.date(2004, 6, 11),
+    dt.date(2007, 1, 2),
+    *(dt.date(2012, 10, day) for day in (29, 30)),
+    dt.date(2018, 12, 5),
+    dt.date(2025, 1, 9),
 )
 """September 2001, the days of mourning for Reagan, Ford, Bush and Carter, and hurricane Sandy."""
 
