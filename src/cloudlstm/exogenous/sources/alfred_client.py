@@ -60,6 +60,16 @@ class Revision:
     value: str
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect, which could send the key elsewhere; the reply counts as a refusal."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
 class Client:
     """Asks ALFRED.
 
@@ -149,7 +159,7 @@ class Client:
 
     def _answer(self, request: urllib.request.Request, series: str) -> dict[str, Any]:
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply:  # noqa: S310 - http(s) only, see __init__
+            with _OPENER.open(request, timeout=_TIMEOUT_S) as reply:
                 body = reply.read(_MOST_BYTES + 1)
         except urllib.error.HTTPError as error:
             message = self._message(error)
