@@ -1,4 +1,4 @@
-"""An emulated Yahoo Finance: the chart protocol v8, with the cookie and the crumb that clients need first.
+"""An emulated Yahoo Finance: the chart protocol v8 and news, with the cookie and the crumb that clients need first.
 
     python localstack/yahoo.py --bars FILE [--port 8099]
     CLOUDLSTM_YAHOO_URL=http://127.0.0.1:8099 cloudlstm submit
@@ -33,6 +33,9 @@ from localstack.yahoo_chart import Bar, Listing, chart_reply, listings, opening,
 __all__ = ["Bar", "Fault", "Listing", "Yahoo", "listings", "opening", "read_bars"]
 
 CHART = "/v8/finance/chart/"
+NEWS = "/xhr/ncp"
+"""Answers a POST with the newest entries about a symbol."""
+
 _CRUMB = "stand.in/crumb"
 
 
@@ -59,6 +62,8 @@ class Fault:
 class Yahoo:
     """The server; it runs in a thread during the `with` block.
 
+    A fault of "news of SYM" is one of the answers about the news of SYM.
+
     Args:
         symbols: Listings by symbol.
         port: The port on 127.0.0.1; 0 for any free port.
@@ -67,6 +72,7 @@ class Yahoo:
         url: Its URL.
         faults: Faults by symbol, in the order in which they happen; may be changed while the server runs.
         asked: The number of chart requests of each symbol.
+        news: Entries by symbol, as `news_entry` makes them, the newest first; may be changed while the server runs.
         paths: The path of every request, in order.
     """
 
@@ -75,6 +81,7 @@ class Yahoo:
         self.url = ""
         self.faults: dict[str, list[Fault]] = {}
         self.asked: Counter[str] = Counter()
+        self.news: dict[str, list[dict[str, Any]]] = {}
         self.paths: list[str] = []
         self.guard = threading.Lock()
         self._port = port
@@ -105,6 +112,22 @@ class Yahoo:
         return chart_reply(self.symbols.get(symbol), symbol, query)
 
 
+def news_entry(title: str, published: str, changed: str = "", number: int = 0) -> dict[str, Any]:
+    """Returns an entry about a symbol in Yahoo's form.
+
+    Args:
+        title: The headline.
+        published: The time of its publication, in ISO format with Z.
+        changed: The time of the last change; empty for entries without one.
+        number: Tells apart entries.
+    """
+    content = {"id": f"{number:08x}", "contentType": "STORY", "title": title, "summary": "", "pubDate": published}
+    return {
+        "id": f"{number:08x}",
+        "content": {**content, "displayTime": changed, "provider": {"displayName": "Stand-in"}},
+    }
+
+
 def _handler(yahoo: Yahoo) -> type[Handler]:
     class YahooHandler(Handler):
         def do_GET(self) -> None:
@@ -122,6 +145,29 @@ def _handler(yahoo: Yahoo) -> type[Handler]:
                 self._chart(path.removeprefix(CHART), query)
             else:
                 self.send(404, b"<html></html>")
+
+        def do_POST(self) -> None:
+            parts = urlsplit(self.path)
+            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            body = self.read_body()
+            with yahoo.guard:
+                yahoo.paths.append(parts.path)
+            known = (query.get("queryRef"), query.get("serviceKey")) == ("latestNews", "ncp_fin")
+            if parts.path != NEWS or not known:
+                self.send(404, b"<html></html>")
+                return
+            if query.get("crumb", _CRUMB) != _CRUMB:
+                self._send_json(401, {"finance": {"result": None, "error": {"code": "Unauthorized"}}})
+                return
+            asked = json.loads(body)["serviceConfig"]
+            fault = yahoo.take_fault(f"news of {asked['s'][0]}")
+            if fault is None:
+                stream = yahoo.news.get(asked["s"][0], [])[: asked["snippetCount"]]
+                self._send_json(200, {"data": {"tickerStream": {"nextPage": False, "stream": stream}}, "status": "OK"})
+            elif fault.kind == "status":
+                self.send(fault.status, b"Too Many Requests\r\n" if fault.status == 429 else b"<html>error</html>")
+            else:
+                self._hang_up()
 
         def _chart(self, symbol: str, query: Mapping[str, str]) -> None:
             with yahoo.guard:

@@ -87,6 +87,31 @@ def opening(code: str, session: dt.date) -> float:
     return float(calendar.session_open(session.isoformat()).timestamp())
 
 
+def session_hours(code: str, days: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns when sessions of exchange `code` open and close, in microseconds since 1970 in UTC.
+
+    Args:
+        code: The exchange, for example XNYS.
+        days: Sessions, as days since 1970-01-01, in any order.
+
+    Raises:
+        UsageError: if one of them is no session.
+    """
+    if not len(days):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    calendar = _calendar(code, to_date(int(days.min())), to_date(int(days.max())))
+    known = _days(calendar)
+    place = np.searchsorted(known, days).clip(max=len(known) - 1)
+    if bool((known[place] != days).any()):
+        other = to_date(int(days[known[place] != days][0]))
+        raise UsageError(f"{other} is no session of the calendar {code}")
+    opens, closes = (
+        each.dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)[place]
+        for each in (calendar.opens, calendar.closes)
+    )
+    return opens, closes
+
+
 def time_zone(code: str) -> str:
     """Returns the time zone of exchange `code`, for example Asia/Tokyo."""
     today = dt.datetime.now(dt.UTC).date()

@@ -34,3 +34,9 @@ ACCELERATOR = "CLOUDLSTM_ACCELERATOR"
 
 YAHOO_URL = "CLOUDLSTM_YAHOO_URL"
 """Base URL of a server that replaces every Yahoo host. Read in the driver."""
+
+ALFRED_URL = "CLOUDLSTM_ALFRED_URL"
+"""Base URL of a server that replaces api.stlouisfed.org. Read in the driver."""
+
+FRED_API_KEY = "FRED_API_KEY"
+"""The user's key for ALFRED. It is read in the driver, and written nowhere."""

@@ -114,6 +114,22 @@ def oracle_forecast(config: SyntheticConfig, tickers: Sequence[str], sessions: N
     return pa.table({"ticker": ticker, "date": date, "forecast": pa.array(paths.expected.T.ravel())})
 
 
+def log_returns(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32]) -> tuple[Array, Array]:
+    """Returns the log-returns of the model, and the base volatility of each ticker.
+
+    The returns are those of the closes before these are rounded and get faults, (ticker, session). The first one is the
+    return from the price before the market's start. A session's return does not depend on later sessions.
+
+    Args:
+        config: Settings of the market.
+        tickers: Names.
+        sessions: Days since 1970-01-01, from the market's start on.
+    """
+    traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
+    paths = _paths(config, tickers, traits, len(sessions))
+    return np.ascontiguousarray((paths.sigma * paths.shock).T), np.array([trait.sigma for trait in traits])
+
+
 @dataclass(frozen=True, slots=True)
 class _Traits:
     """The constant properties of a ticker.

@@ -90,7 +90,7 @@ class Client:
     """
 
     def __init__(self, config: YahooConfig, tasks: int, base_url: str) -> None:
-        self._yfinance = _yfinance()
+        self._yfinance = open_yfinance()
         self._config = config
         pace = Pace(config.requests_per_minute / tasks, max(_BURST // tasks, 1))
         self._session = YahooSession(base_url, pace, config.timeout_s)
@@ -173,7 +173,7 @@ def client(config: YahooConfig, tasks: int, base_url: str) -> Client:
     return Client(config, tasks, base_url)
 
 
-def _yfinance() -> Any:
+def open_yfinance() -> Any:
     """Imports yfinance and configures it for this process."""
     try:
         import yfinance
