@@ -22,6 +22,7 @@ from cloudlstm.config import CleanConfig, DatasetConfig
 from cloudlstm.dataset import sequences, window_export
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.exogenous.columns import Column
+from cloudlstm.exogenous.join import join
 from cloudlstm.features import FeatureSet
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
@@ -164,8 +165,6 @@ class Exogenous:
 
     def join(self, features: pa.Table) -> pa.Table:
         """The features with the exogenous columns, as they were known at the close of each bar."""
-        from cloudlstm.exogenous.join import join
-
         rows = read_entities(self.objects, features.column("ticker"))
         return join(features, rows, self.columns, self.calendar, self.embargo_minutes)
 
