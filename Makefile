@@ -59,7 +59,7 @@ bench-peers: $(READY) ## Measure against Polars, DuckDB, PyTorch and others: mak
 	$(BIN)/python benchmarks/peers/run.py --groups=$(GROUP)
 
 LOCK   := uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
-NODES  := -c requirements/dev.txt --extra market --extra aws --extra gcp-storage --python-platform x86_64-manylinux_2_28
+NODES  := -c requirements/dev.txt --extra market --extra news --extra aws --extra gcp-storage --python-platform x86_64-manylinux_2_28
 
 lock: ## Update the pinned dependencies (needs uv)
 	$(LOCK) pyproject.toml --extra all --extra mlflow --group dev --universal -o requirements/dev.txt
