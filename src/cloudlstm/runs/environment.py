@@ -34,3 +34,6 @@ ACCELERATOR = "CLOUDLSTM_ACCELERATOR"
 
 YAHOO_URL = "CLOUDLSTM_YAHOO_URL"
 """Base URL of a server that replaces every Yahoo host. Read in the driver."""
+
+OWN_CODE = "CLOUDLSTM_OWN_CODE"
+"""The archive of the user's packages that a launcher on the same machine made for a job. Read by runs/user_code.py."""
