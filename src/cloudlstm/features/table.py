@@ -64,7 +64,7 @@ def moving_average(values: Values, starts: Starts, n_bars: int) -> Values:
         for shift in range(1, n_bars):
             total += values[start - shift : end - shift]
         total /= n_bars
-    return _blank_first(out, starts, n_bars - 1)
+    return blank_first(out, starts, n_bars - 1)
 
 
 def simple_return(close: Values, starts: Starts) -> Values:
@@ -72,10 +72,10 @@ def simple_return(close: Values, starts: Starts) -> Values:
     out = np.empty(len(close))
     np.divide(close[1:], close[:-1], out=out[1:])
     out[1:] -= 1.0
-    return _blank_first(out, starts, 1)
+    return blank_first(out, starts, 1)
 
 
-def _blank_first(out: Values, starts: Starts, n_bars: int) -> Values:
+def blank_first(out: Values, starts: Starts, n_bars: int) -> Values:
     """Sets the first `n_bars` of each segment to NaN, in place."""
     lengths = np.minimum(np.diff(np.append(starts, len(out))), n_bars)
     nth = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
