@@ -223,7 +223,7 @@ print(int(value) if isinstance(value, float) else value)' "$BASE/assignment.json
   checked "${1##*.}" "$found" || { echo "the assignment has no usable $1" >&2 && return 1; }
 }
 
-names() { # KEY: whether the assignment has it
+has() { # KEY: whether the assignment has it
   python3 -c 'import json, sys; sys.exit(sys.argv[2] not in json.load(open(sys.argv[1])))' "$BASE/assignment.json" "$1"
 }
 
@@ -315,7 +315,7 @@ lay_out_run() {
   fetch jobs.agent "$BASE/jobs/agent.py"
   fetch jobs.train "$BASE/jobs/train.py"
   CODE=$BASE/cloudlstm.zip
-  if names own; then # the user's packages
+  if has own; then # the user's
     fetch own "$BASE/own.zip"
     CODE+=:$BASE/own.zip
   fi

@@ -130,7 +130,7 @@ class Machine:
         return self.run("ended", script=self.base / "trainer.sh")
 
     def assign(self, *, with_own: bool = False, **changes: Any) -> dict[str, Any]:
-        """Puts an assignment and its objects into the bucket; `with_own` says whether the run has packages of the user."""
+        """Puts an assignment and its objects into the bucket; `with_own`: also packages of the user."""
         named: dict[str, dict[str, str]] = {}
         contents = {
             "cloudlstm.zip": b"package",
