@@ -13,6 +13,7 @@ from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset import folds
 from cloudlstm.dataset.folds import Fold
 from cloudlstm.errors import ConfigError, DataError
+from cloudlstm.features import EIGHT, FeatureSet
 
 DATES = np.busday_offset("2018-01-01", np.arange(1500), roll="forward").astype("datetime64[D]")
 WINDOW = 20
@@ -26,6 +27,7 @@ class DatedWindows:
     horizon: int
     window_bars: int = WINDOW
     others: list[Any] = field(default_factory=list)
+    features: FeatureSet = EIGHT
 
     def __len__(self) -> int:
         return len(self.at)

@@ -7,7 +7,7 @@ import pytest
 
 from bar_factory import bars_of, bits, walk, weekdays
 from cloudlstm.config import CleanConfig
-from cloudlstm.features import FEATURE_NAMES, FEATURES, SCHEMA, compute, table
+from cloudlstm.features import EIGHT, FEATURE_NAMES, FEATURES, compute, table
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
 from market.sources.file_sources import parsed
@@ -66,7 +66,7 @@ def test_features_equal_pandas_on_real_bars():
 def test_rows_and_keys_are_kept_and_there_are_no_nulls():
     cleaned = bars_with_gaps()
     table = compute(cleaned)
-    assert table.cast(SCHEMA).schema == SCHEMA
+    assert table.cast(EIGHT.schema).schema == EIGHT.schema
     keys = ["ticker", "date", "segment", "filled", "withdrawn"]
     assert bits(table.select(keys)) == bits(cleaned.select(keys))
     assert all(column.null_count == 0 for column in table.columns)
@@ -106,7 +106,7 @@ def test_other_tickers_in_the_shard_change_no_bit():
 
 def test_an_empty_shard():
     cleaned = clean(bars.empty(), CleanConfig(), SESSIONS).bars
-    assert compute(cleaned).cast(SCHEMA).num_rows == 0
+    assert compute(cleaned).cast(EIGHT.schema).num_rows == 0
 
 
 def test_the_declared_features():

@@ -21,7 +21,7 @@ from cloudlstm.cli import tables, terminal
 from cloudlstm.cli.progress import facts, figures, pace, summary
 from cloudlstm.cli.tables import line
 from cloudlstm.runs.progress import Progress
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS, STEPS
 from cloudlstm.text.numbers import amount, seconds
 
 if TYPE_CHECKING:
@@ -88,8 +88,10 @@ class Board:
         head.no_wrap, head.overflow = True, "ellipsis"
         yield head
         waiting = False
-        for step in STEPS:
+        for step in ALL_STEPS:
             report = self._reports.get(step.name)
+            if report is None and step not in STEPS:
+                continue
             if report and report.finished:
                 yield self._done(report)
             elif waiting or (self.ended and not report):

@@ -24,7 +24,7 @@ from cloudlstm.runs import attempts
 from cloudlstm.runs.journal import FIRST_WARNING_PART
 from cloudlstm.runs.liveness import Verdict, Watch
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS
 
 _POLL_S = 1.0
 HOLD_S = 2.5
@@ -108,10 +108,10 @@ class _Launcher:
 
 def job_of(name: str) -> str:
     """The job of a step. Raises UsageError if there is no such step."""
-    for step in STEPS:
+    for step in ALL_STEPS:
         if name == step.name:
             return step.job
-    raise UsageError(f"there is no step {name!r}", hint=f"one of {', '.join(step.name for step in STEPS)}")
+    raise UsageError(f"there is no step {name!r}", hint=f"one of {', '.join(step.name for step in ALL_STEPS)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cloudlstm.runs.progress import Progress
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS
 from cloudlstm.text.numbers import amount, seconds
 
 _NAMES = {"validation_loss": "best val", "naive_loss": "", "epochs": "", "phase": "", "skipped": ""}
@@ -15,7 +15,7 @@ _NAMES = {"validation_loss": "best val", "naive_loss": "", "epochs": "", "phase"
 def summary(reports: list[Progress]) -> list[Progress]:
     """One report a step, in the order of the steps. Each worker reports the whole step; the one ahead counts."""
     merged = []
-    for step in STEPS:
+    for step in ALL_STEPS:
         parts = [report for report in reports if report.step == step.name]
         if parts:
             ahead = max(parts, key=lambda part: (part.done, part.updated))

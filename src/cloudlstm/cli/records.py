@@ -15,7 +15,7 @@ from cloudlstm.report.schema import read_summary
 from cloudlstm.runs import attempts, settings
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS
 
 _AT_ONCE = 16
 """Runs that are read at the same time; in a bucket each takes about ten requests of tens of milliseconds."""
@@ -79,7 +79,7 @@ def gather(layouts: Iterable[RunPaths]) -> list[Record]:
 
 def _read(paths: RunPaths, number: int, *, alive: bool) -> Record:
     owner = attempts.read_owner(paths, number)
-    made = {step.name: manifest for step in STEPS if (manifest := _manifest(paths, step.name))}
+    made = {step.name: manifest for step in ALL_STEPS if (manifest := _manifest(paths, step.name))}
     report = read_summary(paths)
     found = state(paths, number, alive, complete=report is not None)
     return Record(

@@ -22,7 +22,7 @@ from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.orphans import has_orphans
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.progress import Progress, read_phase, read_progress
-from cloudlstm.runs.steps import JOBS, STEPS, Step
+from cloudlstm.runs.steps import ALL_STEPS, JOBS, STEPS, Step
 
 STYLES = {"at work": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
 """Colour of the state of a run."""
@@ -81,14 +81,16 @@ def read_status(paths: RunPaths) -> RunStatus:
     if not number:
         raise UsageError(f"no run {paths.run_id} in {paths.root}", hint="cloudlstm runs")
     alive = attempts.is_alive(paths, number)
-    done = {step.name: manifest for step in STEPS if (manifest := Manifest.load(paths, step.name))}
+    done = {step.name: manifest for step in ALL_STEPS if (manifest := Manifest.load(paths, step.name))}
     reports = _reports(paths, number)
-    run_state = state(paths, number, alive, len(done) == len(STEPS))
+    run_state = state(paths, number, alive, all(step.name in done for step in STEPS))
     errors = {} if run_state == "at work" else failures(paths)
     states = step_states(set(done), set(reports), run_state == "at work", set(errors))
     job, phase = read_phase(paths, number)
     steps = []
-    for step in STEPS:
+    for step in ALL_STEPS:
+        if step.name not in states:
+            continue
         finished = states[step.name] == DONE
         steps.append(
             StepRecord(
@@ -104,7 +106,7 @@ def read_status(paths: RunPaths) -> RunStatus:
 
 
 def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[str]) -> dict[str, StepState]:
-    """The state of each step by name.
+    """The state of each step by name; without the steps that this run does not have.
 
     Args:
         done: The steps that have a manifest, maybe from an earlier attempt.
@@ -113,14 +115,16 @@ def step_states(done: set[str], reporting: set[str], at_work: bool, failed: set[
         failed: The jobs that failed.
     """
     found: dict[str, StepState] = {}
-    for step in STEPS:
+    for step in ALL_STEPS:
+        if step not in STEPS and step.name not in done | reporting:
+            continue
         if step.name in reporting and at_work:
             found[step.name] = AT_WORK
         elif step.name in reporting and step.job in failed:
             found[step.name] = FAILED
         else:
             found[step.name] = DONE if step.name in done else WAITING
-    first = next((step for step in STEPS if found[step.name] == WAITING), None)
+    first = next((step for step in ALL_STEPS if found.get(step.name) == WAITING), None)
     if first and at_work and AT_WORK not in found.values():
         found[first.name] = AT_WORK
     if first and first.job in failed and FAILED not in found.values():
@@ -174,7 +178,7 @@ def state(paths: RunPaths, number: int, alive: bool, complete: bool) -> RunState
 def kept_work(paths: RunPaths) -> str:
     """The finished work from which an interrupted run continues, as a sentence."""
     try:
-        done = [step.name for step in STEPS if Manifest.load(paths, step.name)]
+        done = [step.name for step in ALL_STEPS if Manifest.load(paths, step.name)]
         parts = [f"finished and kept: {', '.join(done)}"] if done else []
         if "train" not in done and any(True for _ in storage.list_objects(paths.all_checkpoints)):
             training = next((report for report in summary(read_progress(paths)) if report.step == "train"), None)

@@ -35,20 +35,14 @@ from numpy.typing import NDArray
 from cloudlstm.dataset import sequences
 from cloudlstm.dataset.sequences import Lengths
 from cloudlstm.errors import CorruptObjectError, StorageError, StorageFullError
-from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.runs.manifest import ManifestRow, fingerprint, read_object
 from cloudlstm.storage.locks import locked
 
 ReportBytes = Callable[[int], None]
 """Called with the bytes staged since the last call."""
 
-COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "values": ("<f4", (len(FEATURE_NAMES),)),
-    "targets": ("<f4", ()),
-    "dates": ("<i4", ()),
-    "origins": ("<i8", ()),
-}
-"""By column: the type and shape of one row."""
+COLUMNS = {"values": "<f4", "targets": "<f4", "dates": "<i4", "origins": "<i8"}
+"""By column: the type of its values. A row of "values" has one for each feature."""
 
 _FORMAT = 1
 _DOWNLOADS = 4
@@ -68,29 +62,32 @@ class Columns:
     sequences: tuple[tuple[str, int], ...]
 
 
-def stage(rows: Sequence[ManifestRow], folder: Path, lengths: Lengths, report: ReportBytes | None = None) -> Columns:
+def stage(
+    rows: Sequence[ManifestRow], folder: Path, lengths: Lengths, width: int, report: ReportBytes | None = None
+) -> Columns:
     """The columns of a split, from the cache if they are there, otherwise staged and decoded.
 
     Args:
         rows: The manifest rows of the split's shards.
         folder: The cache.
         lengths: Every window and every target must lie inside its sequence.
+        width: Number of features.
         report: Receives the number of staged bytes.
 
     Raises:
         CorruptObjectError: a shard differs from its manifest, or is not a valid sequence shard.
         StorageFullError: the cache's disk is full.
     """
-    key = fingerprint([_FORMAT, asdict(lengths), [(row.kind, row.sha256) for row in rows]])
+    key = fingerprint([_FORMAT, asdict(lengths), width, [(row.kind, row.sha256) for row in rows]])
     entry = folder / key
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / f"{key}.lock"):
-            columns = _open(entry)
+            columns = _open(entry, width)
             if columns is None:
                 prune(folder, making=key)
-                _make(entry, rows, lengths, report)
-                columns = _open(entry)
+                _make(entry, rows, lengths, width, report)
+                columns = _open(entry, width)
     except OSError as error:
         if isinstance(error, StorageError):
             raise
@@ -128,11 +125,11 @@ def _has_expired(entry: Path) -> bool:
     return False
 
 
-def _make(entry: Path, rows: Sequence[ManifestRow], lengths: Lengths, report: ReportBytes | None) -> None:
+def _make(entry: Path, rows: Sequence[ManifestRow], lengths: Lengths, width: int, report: ReportBytes | None) -> None:
     """Stages and decodes all shards into a folder beside `entry`, then renames it."""
     part = Path(tempfile.mkdtemp(prefix=f"{entry.name}-", suffix=".part", dir=entry.parent))
     try:
-        document = _write_columns(part, rows, lengths, report)
+        document = _write_columns(part, rows, lengths, width, report)
         (part / "entry.json").write_text(json.dumps(document))
         if entry.exists():  # it failed its check
             broken = Path(tempfile.mkdtemp(prefix=f"{entry.name}-", suffix=".part", dir=entry.parent))
@@ -144,7 +141,7 @@ def _make(entry: Path, rows: Sequence[ManifestRow], lengths: Lengths, report: Re
 
 
 def _write_columns(
-    part: Path, rows: Sequence[ManifestRow], lengths: Lengths, report: ReportBytes | None
+    part: Path, rows: Sequence[ManifestRow], lengths: Lengths, width: int, report: ReportBytes | None
 ) -> dict[str, Any]:
     """Appends all shards to the columns; returns the content of entry.json."""
     firsts: list[tuple[str, int]] = []
@@ -153,7 +150,7 @@ def _write_columns(
     with ExitStack() as opened:  # closes all files, even if the first cannot be flushed
         files = {name: opened.enter_context((part / f"{name}.bin").open("wb")) for name in COLUMNS}
         for row, data in zip(rows, _download(rows), strict=True):
-            for ticker, columns in sequences.decode(data, row, bars, lengths):
+            for ticker, columns in sequences.decode(data, row, bars, lengths, width):
                 firsts.append((ticker, bars))
                 bars += len(columns["dates"])
                 for name, column in columns.items():
@@ -177,18 +174,18 @@ def _download(rows: Sequence[ManifestRow]) -> Iterator[bytes]:
             yield data
 
 
-def _open(entry: Path) -> Columns | None:
+def _open(entry: Path, width: int) -> Columns | None:
     """The entry's columns; None if it is missing or its checksums do not match."""
     try:
         document = json.loads((entry / "entry.json").read_text())
         columns: dict[str, NDArray[Any]] = {}
-        for name, (dtype, shape) in COLUMNS.items():
+        for name, dtype in COLUMNS.items():
             size, crc = document["columns"][name]
             path = entry / f"{name}.bin"
             if path.stat().st_size != size or _crc(path) != crc:
                 return None
             mapped = np.memmap(path, dtype, "r").view(np.ndarray) if size else np.zeros(0, dtype)
-            columns[name] = mapped.reshape(-1, *shape)
+            columns[name] = mapped.reshape(-1, width) if name == "values" else mapped
         firsts = tuple((str(ticker), int(first)) for ticker, first in document["sequences"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

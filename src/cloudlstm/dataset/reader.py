@@ -13,9 +13,14 @@ from cloudlstm.config import RunConfig
 from cloudlstm.dataset import cache
 from cloudlstm.dataset.sequences import Lengths
 from cloudlstm.dataset.window_set import Indices
-from cloudlstm.features import CLOSE, FEATURE_NAMES
+from cloudlstm.features import CLOSE, EIGHT, FeatureSet
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.storage.local import user_cache
+
+
+def features_of(sequences: Manifest) -> FeatureSet:
+    """The features in the sequences of a run."""
+    return FeatureSet.read(sequences.facts.get("features"))
 
 
 class SequenceSet:
@@ -27,17 +32,20 @@ class SequenceSet:
         columns: The split's decoded shards.
         window_bars: Bars in a window.
         horizon_bars: Bars from a window's last bar to its target.
+        features: The features of a bar.
     """
 
-    def __init__(self, columns: cache.Columns, window_bars: int, horizon_bars: int) -> None:
-        self._columns = columns
+    def __init__(
+        self, columns: cache.Columns, window_bars: int, horizon_bars: int, features: FeatureSet = EIGHT
+    ) -> None:
+        self._columns, self.features = columns, features
         self._horizon = horizon_bars
         self.window_bars = window_bars
         self._names = np.array([ticker for ticker, _ in columns.sequences] or [""], dtype=np.str_)
         self._first = np.array([first for _, first in columns.sequences], np.int64)
         values = columns.values
         # A view of all possible windows, so that indexing copies one contiguous block per window.
-        shape = (max(len(values) - window_bars + 1, 0), window_bars, len(FEATURE_NAMES))
+        shape = (max(len(values) - window_bars + 1, 0), window_bars, features.width)
         self._views = np.lib.stride_tricks.as_strided(
             values, shape, (values.strides[0], *values.strides), writeable=False
         )
@@ -49,6 +57,7 @@ class SequenceSet:
         *,
         window_bars: int,
         horizon_bars: int,
+        features: FeatureSet = EIGHT,
         cache_dir: str | Path | None = None,
         report: cache.ReportBytes | None = None,
     ) -> Self:
@@ -58,6 +67,7 @@ class SequenceSet:
             rows: The manifest rows of the split's shards.
             window_bars: Bars in a window.
             horizon_bars: Bars from a window's last bar to its target.
+            features: The features of a bar.
             cache_dir: The cache; by default the user's cache folder.
             report: Receives the number of staged bytes.
 
@@ -67,7 +77,8 @@ class SequenceSet:
         """
         folder = Path(cache_dir).expanduser() if cache_dir else user_cache()
         lengths = Lengths(window_bars, horizon_bars)
-        return cls(cache.stage(rows, folder / "sequences", lengths, report), window_bars, horizon_bars)
+        columns = cache.stage(rows, folder / "sequences", lengths, features.width, report)
+        return cls(columns, window_bars, horizon_bars, features)
 
     @classmethod
     def of_split(cls, sequences: Manifest, split: str, config: RunConfig) -> Self:
@@ -82,6 +93,7 @@ class SequenceSet:
             sequences.of_kind(split),
             window_bars=config.dataset.window_bars,
             horizon_bars=config.dataset.horizon_bars,
+            features=features_of(sequences),
             cache_dir=config.train.cache_dir,
         )
 

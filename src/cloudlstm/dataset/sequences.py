@@ -4,7 +4,7 @@ An Example holds one run of bars of one ticker, segment and split:
 
     ticker    bytes_list  [1]
     dates     int64_list  [length]             days since 1970-01-01
-    values    float_list  [length * features]  row by row, in the order of features.FEATURE_NAMES
+    values    float_list  [length * features]  row by row, in the order of the FeatureSet of the run
     targets   float_list  [length]             the label of the window that ends at this bar, NaN without a label
 
 The run begins `window_bars` - 1 bars before the split's first label and ends with the target bar of its last label, so
@@ -36,7 +36,7 @@ from cloudlstm.dataset.splits import (
     splits_without_dates,
 )
 from cloudlstm.errors import CorruptObjectError, DataError
-from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.features import EIGHT, FeatureSet
 from cloudlstm.market.calendar import to_date
 from cloudlstm.market.members import Members
 from cloudlstm.runs.manifest import ManifestRow
@@ -88,17 +88,20 @@ class Lengths:
     horizon_bars: int
 
 
-def build(features: pa.Table, config: DatasetConfig, members: Members | None = None) -> dict[str, BuiltShard]:
+def build(
+    table: pa.Table, config: DatasetConfig, members: Members | None = None, features: FeatureSet = EIGHT
+) -> dict[str, BuiltShard]:
     """The sequences of every split of a features shard.
 
     Equal tables give equal bytes. A split without windows has empty data.
 
     Args:
-        features: Sorted by ticker and date.
+        table: Sorted by ticker and date.
         config: Window, horizon and split dates.
         members: The members of the universe; None if every ticker is one at all dates.
+        features: The columns that become values.
     """
-    bars = label(features, config, members)
+    bars = label(table, config, members, features)
     packed, offsets = example.varints(bars.dates)
     dates = packed.tobytes()
     built = {}
@@ -141,6 +144,7 @@ def require_windows(
     longest: int,
     dates: NDArray[np.int32],
     left_out: Mapping[str, int] | None = None,
+    features: FeatureSet = EIGHT,
 ) -> None:
     """Checks that every labelled split has a window.
 
@@ -150,6 +154,7 @@ def require_windows(
         longest: Bars in the longest run without a gap.
         dates: The sessions from the first to the last bar, as days since 1970-01-01.
         left_out: Windows that membership leaves out, by split.
+        features: The features, for the longest look-back.
 
     Raises:
         DataError: a split has no window.
@@ -168,13 +173,13 @@ def require_windows(
         f"no window of {config.window_bars} bars with a label {config.horizon_bars} ahead in {', '.join(needed)}: "
         f"its bars are of {first_last}, train ends {config.train_end}, validation ends {config.validation_end}; "
         f"the longest run of bars without a gap has {longest}",
-        hint=_more_windows(config, longest, dates),
+        hint=_more_windows(config, longest, dates, features),
     )
 
 
-def _more_windows(config: DatasetConfig, longest: int, dates: NDArray[np.int32]) -> str:
+def _more_windows(config: DatasetConfig, longest: int, dates: NDArray[np.int32], features: FeatureSet) -> str:
     """What gives every split a window."""
-    too_long = bars_before_label(config) - longest
+    too_long = bars_before_label(config, features) - longest
     if too_long > 0:
         window = config.window_bars - too_long
         shorter = f"dataset.window_bars={window}, " if window >= _SHORTEST_WINDOW else ""
@@ -203,7 +208,9 @@ def origins_of(bars: LabelledBars, split: str) -> NDArray[np.int64]:
     return np.flatnonzero(bars.forecast if split == FORECAST else bars.split == SPLITS.index(split))
 
 
-def decode(data: bytes, row: ManifestRow, bars: int, lengths: Lengths) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+def decode(
+    data: bytes, row: ManifestRow, bars: int, lengths: Lengths, width: int = EIGHT.width
+) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
     """Ticker and columns of every sequence of a shard.
 
     Args:
@@ -211,6 +218,7 @@ def decode(data: bytes, row: ManifestRow, bars: int, lengths: Lengths) -> Iterat
         row: Its manifest row.
         bars: Bars of the split before this shard.
         lengths: For the check of windows and targets.
+        width: Number of features.
     """
     windows = 0
     for record in tfrecord.records(data, row.uri):
@@ -224,7 +232,7 @@ def decode(data: bytes, row: ManifestRow, bars: int, lengths: Lengths) -> Iterat
             and isinstance(values, np.ndarray)
             and isinstance(targets, np.ndarray)
             and dates.dtype.kind + values.dtype.kind + targets.dtype.kind == "iff"
-            and len(values) == len(dates) * len(FEATURE_NAMES)
+            and len(values) == len(dates) * width
             and len(targets) == len(dates)
         ):
             found = ", ".join(f"{name}[{len(value)}]" for name, value in sorted(features.items())[:_MAX_SHOWN])

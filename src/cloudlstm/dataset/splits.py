@@ -8,7 +8,7 @@ A bar has no label, though it may stay an input, if:
 
     the origin or the target bar was filled                     there is no observed price
     cleaning withdrew the origin or the target bar              a later bar showed that its price is wrong
-    a feature is missing anywhere in the window                 its look-back is not complete
+    a feature of bars is missing anywhere in the window         its look-back is not complete
     fewer than `window_bars` bars since the segment began       there is no window
     fewer than `horizon_bars` bars until the segment ends       there is no target
     the ticker was no member of the universe at the origin      with a table of periods (market/members.py)
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import DatasetConfig
 from cloudlstm.errors import DataError
-from cloudlstm.features import FEATURE_NAMES, FEATURES
+from cloudlstm.features import EIGHT, FeatureSet
 from cloudlstm.market.calendar import to_date
 from cloudlstm.market.members import Members
 
@@ -72,10 +72,9 @@ def split_of(dates: NDArray[np.int32], config: DatasetConfig) -> NDArray[np.int8
     return np.searchsorted(borders, dates, side="left").astype(np.int8)
 
 
-def bars_before_label(config: DatasetConfig) -> int:
+def bars_before_label(config: DatasetConfig, features: FeatureSet = EIGHT) -> int:
     """The bars that the first label of a ticker needs: the longest look-back, the window, and the way to the target."""
-    lookback = max(feature.lookback_bars for feature in FEATURES)
-    return lookback - 1 + config.window_bars + config.horizon_bars
+    return features.lookback_bars - 1 + config.window_bars + config.horizon_bars
 
 
 def splits_without_dates(dates: NDArray[np.int32], config: DatasetConfig) -> list[str]:
@@ -150,28 +149,32 @@ def require_members(dates: NDArray[np.int32], config: DatasetConfig, members: Me
         )
 
 
-def label(features: pa.Table, config: DatasetConfig, members: Members | None = None) -> LabelledBars:
+def label(
+    table: pa.Table, config: DatasetConfig, members: Members | None = None, features: FeatureSet = EIGHT
+) -> LabelledBars:
     """Labels the bars of a features table.
 
     Args:
-        features: Sorted by ticker and date.
+        table: Sorted by ticker and date.
         config: Window, horizon and split dates.
         members: Limits the labels to dates on which their ticker is a member; None for no limit.
+        features: The columns that become values.
     """
-    rows, window, horizon = features.num_rows, config.window_bars, config.horizon_bars
-    tickers = features["ticker"].combine_chunks()
-    dates = features["date"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
-    values = np.empty((rows, len(FEATURE_NAMES)), np.float32)
+    rows, window, horizon = table.num_rows, config.window_bars, config.horizon_bars
+    tickers = table["ticker"].combine_chunks()
+    dates = table["date"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
+    values = np.empty((rows, features.width), np.float32)
     incomplete = np.zeros(rows, bool)
-    for column, name in enumerate(FEATURE_NAMES):
-        exact = features[name].to_numpy()
-        incomplete |= ~np.isfinite(exact)
+    for column, feature in enumerate(features.features):
+        exact = table[feature.name].to_numpy()
+        if feature.group == "bars":
+            incomplete |= ~np.isfinite(exact)
         values[:, column] = exact
-    filled = features["filled"].to_numpy()
-    no_label = filled | features["withdrawn"].to_numpy()
+    filled = table["filled"].to_numpy()
+    no_label = filled | table["withdrawn"].to_numpy()
 
     begins_ticker = _changes(tickers)
-    begins_segment = begins_ticker | _changes(features["segment"].combine_chunks())
+    begins_segment = begins_ticker | _changes(table["segment"].combine_chunks())
     starts = np.flatnonzero(begins_segment)
     lengths = np.diff(np.append(starts, rows))
     position = np.arange(rows) - np.repeat(starts, lengths)
@@ -182,7 +185,7 @@ def label(features: pa.Table, config: DatasetConfig, members: Members | None = N
     first = np.maximum(np.arange(rows) - window + 1, 0)
     complete = (position >= window - 1) & (incomplete_before[1:] == incomplete_before[first])
 
-    close = features["close"].to_numpy()
+    close = table["close"].to_numpy()
     target_row = np.minimum(np.arange(rows) + horizon, max(rows - 1, 0))
     with np.errstate(invalid="ignore", divide="ignore"):
         targets = np.log(close[target_row] / close)

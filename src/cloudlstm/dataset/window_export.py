@@ -21,18 +21,22 @@ from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import example, tfrecord
 from cloudlstm.dataset.sequences import BuiltShard, origins_of
 from cloudlstm.dataset.splits import FORECAST, SPLITS, LabelledBars, label
+from cloudlstm.features import EIGHT, FeatureSet
 from cloudlstm.market.members import Members
 
 
-def export(features: pa.Table, config: DatasetConfig, members: Members | None = None) -> dict[str, BuiltShard]:
+def export(
+    table: pa.Table, config: DatasetConfig, members: Members | None = None, features: FeatureSet = EIGHT
+) -> dict[str, BuiltShard]:
     """The windows of every split of a features shard, ordered by ticker and date.
 
     Args:
-        features: Sorted by ticker and date.
+        table: Sorted by ticker and date.
         config: Window, horizon and split dates.
         members: The members of the universe; None if every ticker is one at all dates.
+        features: The columns that become values.
     """
-    bars = label(features, config, members)
+    bars = label(table, config, members, features)
     built = {}
     for split in SPLITS:
         origins = origins_of(bars, split)

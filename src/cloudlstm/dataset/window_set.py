@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudlstm.features import FeatureSet
+
 Indices = NDArray[np.integer]
 Value = TypeVar("Value", bound=np.generic)
 
@@ -16,6 +18,7 @@ class WindowSet(Protocol):
     """Windows, numbered from 0. Every method takes window numbers (batch,) and returns one value for each, in order."""
 
     window_bars: int
+    features: FeatureSet
 
     def __len__(self) -> int: ...
 
@@ -61,7 +64,7 @@ class Selection:
         self._sets = [own for own, _ in used] or list(sets[:1])
         self._own = np.concatenate([np.zeros(0, np.int64), *(numbers for _, numbers in used)])
         self._first = np.cumsum([0, *(len(numbers) for _, numbers in used[:-1])])
-        self.window_bars = sets[0].window_bars
+        self.window_bars, self.features = sets[0].window_bars, sets[0].features
 
     def __len__(self) -> int:
         return len(self._own)

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.folds import Fold
-from cloudlstm.dataset.inputs import Inputs, window_volatility
+from cloudlstm.dataset.inputs import Inputs
+from cloudlstm.dataset.scaling import window_volatility
 from cloudlstm.dataset.window_set import WindowSet
 from cloudlstm.evaluation import calibration, intervals
 from cloudlstm.evaluation.baselines import BaselineFit, Progress, add_baselines

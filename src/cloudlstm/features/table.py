@@ -11,14 +11,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cloudlstm.market import columns
-
 Values = NDArray[np.float64]
 Starts = NDArray[np.intp]
 Kernel = Callable[[Values, Starts], Values]
 """Computes a feature from its source column and the row at which each segment starts; both are (bars,)."""
 
-Kind = Literal["price", "volume", "return"]
+Kind = Literal["price", "volume", "return", "rate", "index", "count", "score", "age"]
 
 _BLOCK_ROWS = 16_384
 """Rows that are summed at a time, so that they stay in the processor's cache over all shifts."""
@@ -30,19 +28,24 @@ class Feature:
 
     Attributes:
         name: The column's name.
-        kind: A price (or an average of prices), a volume, or a return. It decides how relative inputs scale a window.
+        kind: Decides how relative inputs scale a window: a price (or an average of prices), a volume, a return, a rate
+            (a difference of two means something), an index (a ratio of two means something), a count, a score (about
+            -1 to 1), or an age in days.
         unit: The unit of its values. Prices are split-adjusted, in the currency of the listing.
         lookback_bars: Number of bars that it depends on, including the bar itself.
         source: The column of cleaned bars that it is computed from.
         kernel: The function that computes it; None copies the source column.
+        group: "bars" if it is computed from bars; "macro" or "news" if it is joined to them. A feature that is joined
+            may be missing: its input is then 0, and the window is used.
     """
 
     name: str
     kind: Kind
-    unit: Literal["currency per share", "shares", "fraction"]
-    lookback_bars: int
-    source: str
+    unit: str
+    lookback_bars: int = 1
+    source: str = ""
     kernel: Kernel | None = None
+    group: Literal["bars", "macro", "news"] = "bars"
 
 
 def moving_average(values: Values, starts: Starts, n_bars: int) -> Values:
@@ -93,10 +96,11 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ma21", "price", "currency per share", 21, "close", partial(moving_average, n_bars=21)),
     Feature("daily_return", "return", "fraction", 2, "close", simple_return),
 )
-"""All features, in the order of the columns in Parquet, in TFRecord and in the network's input.
+"""The features of every run, in the order of the columns in Parquet, in TFRecord and in the network's input.
 
-To add a feature, add a line. The dataset, the inputs and the width of the network follow. Three features must stay:
-"close" (targets and prices), "volume" (turnover in the report) and "daily_return" (volatility of a window).
+A run may have more, see `feature_set`. To add a feature to all runs, add a line. The dataset, the inputs and the width
+of the network follow. Three features must stay: "close" (targets and prices), "volume" (turnover in the report) and
+"daily_return" (volatility of a window).
 """
 
 FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
@@ -104,35 +108,16 @@ FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
 CLOSE, VOLUME, DAILY_RETURN = (FEATURE_NAMES.index(name) for name in ("close", "volume", "daily_return"))
 """Places of single features among all."""
 
-SCHEMA = pa.schema(
-    [
-        ("ticker", pa.string()),
-        ("date", pa.date32()),
-        ("segment", pa.int32()),
-        ("filled", pa.bool_()),
-        ("withdrawn", pa.bool_()),
-        *((name, pa.float64()) for name in FEATURE_NAMES),
-    ]
+KEYS = (
+    pa.field("ticker", pa.string()),
+    pa.field("date", pa.date32()),
+    pa.field("segment", pa.int32()),
+    pa.field("filled", pa.bool_()),
+    pa.field("withdrawn", pa.bool_()),
 )
-"""The feature table: keys, then features. A feature is NaN while its look-back is incomplete; there are no nulls."""
+"""The columns of a feature table before its features."""
 
 
-def places_of(kind: Kind) -> list[int]:
-    """Returns the places of all features of a kind among all features."""
-    return [place for place, feature in enumerate(FEATURES) if feature.kind == kind]
-
-
-def compute(cleaned: pa.Table) -> pa.Table:
-    """Returns the features of a shard of cleaned bars, one row per bar, in the same order."""
-    ticker, _ = columns.codes(cleaned.column("ticker"))
-    segment = columns.filled(columns.one_chunk(cleaned.column("segment")), 0)
-    starts = columns.group_starts(columns.join_keys(ticker, segment))
-    values = {
-        name: columns.filled(columns.one_chunk(cleaned.column(name)), np.nan).astype(np.float64, copy=False)
-        for name in dict.fromkeys(feature.source for feature in FEATURES)
-    }
-    arrays = [cleaned.column(name) for name in SCHEMA.names if name not in FEATURE_NAMES]
-    for feature in FEATURES:
-        column = values[feature.source]
-        arrays.append(pa.array(column if feature.kernel is None else feature.kernel(column, starts)))
-    return pa.table(arrays, names=SCHEMA.names)
+def kernel_values(feature: Feature, column: Values, starts: Starts) -> Values:
+    """Returns the values of a feature, (bars,), from its source column and the row at which each segment starts."""
+    return column if feature.kernel is None else feature.kernel(column, starts)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cloudlstm import storage
 from cloudlstm.dataset.inputs import Inputs, restore
 from cloudlstm.evaluation.ridge import RidgePath
+from cloudlstm.features import EIGHT
 from cloudlstm.models.documents import Version
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.tail import Windows
@@ -33,7 +34,7 @@ class Forecaster:
         """Reads the weights and the settings of the inputs of a version."""
         weights = storage.read(paths.version(version.number, "weights.npz"))
         outputs = _ridge(RidgePath.from_npz(weights)) if version.model == "ridge" else Network.read(weights)
-        return cls(outputs, restore(json.loads(storage.read(paths.version(version.number, "inputs.json")))))
+        return cls(outputs, _inputs(paths, version))
 
     def returns(self, windows: Windows) -> NDArray[np.float64]:
         """Forecast log-returns, (n,)."""
@@ -52,6 +53,10 @@ class Forecaster:
             part = slice(begin, begin + _BATCH_WINDOWS)
             found.append(self.inputs.inputs(windows.values[part], windows.tickers[part])[:, -1])
         return np.concatenate(found).astype(np.float64)
+
+
+def _inputs(paths: ModelPaths, version: Version) -> Inputs:
+    return restore(json.loads(storage.read(paths.version(version.number, "inputs.json"))), EIGHT)
 
 
 def _ridge(path: RidgePath) -> Callable[[NDArray[np.float32]], NDArray[np.floating]]:

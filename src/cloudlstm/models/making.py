@@ -12,7 +12,7 @@ import numpy as np
 from cloudlstm import storage
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, restore
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.reader import SequenceSet, features_of
 from cloudlstm.errors import DataError, ObjectNotFoundError, UsageError
 from cloudlstm.features import CLOSE, FEATURE_NAMES
 from cloudlstm.models.documents import Estimator, Kind, Version
@@ -22,7 +22,7 @@ from cloudlstm.models.registry import add_version
 from cloudlstm.runs import settings
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS
 from cloudlstm.runs.weights import RIDGE, seen_until, weights_row
 from cloudlstm.training.objects import INPUTS, only
 
@@ -75,7 +75,7 @@ def add(
         evidence=_evidence(run),
         model=model,
     )
-    reference = _reference(sequences, config, restore(json.loads(inputs)))
+    reference = _reference(sequences, config, restore(json.loads(inputs), features_of(sequences)))
     document = json.dumps(asdict(reference) if reference else None, sort_keys=True).encode()
     add_version(paths, version, weights, inputs, document)
     return version
@@ -87,7 +87,7 @@ def require_finished(run: RunPaths) -> dict[str, Manifest]:
     Raises:
         UsageError: A step that a version needs is missing.
     """
-    found = {step.name: Manifest.load(run, step.name) for step in STEPS}
+    found = {step.name: Manifest.load(run, step.name) for step in ALL_STEPS}
     if any(found[name] is None for name in ("train", "sequences", "evaluate")):
         raise UsageError(f"run {run.run_id} is not finished", hint=f"cloudlstm status {run.uri}")
     return {name: each for name, each in found.items() if each}

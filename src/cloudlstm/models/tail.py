@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
-from cloudlstm.dataset.inputs import window_volatility
+from cloudlstm.dataset.scaling import window_volatility
 from cloudlstm.dataset.splits import LabelledBars, label
-from cloudlstm.features import CLOSE, FEATURES, compute
+from cloudlstm.features import CLOSE, EIGHT
 from cloudlstm.market import columns
 from cloudlstm.market.calendar import sessions, to_date
 from cloudlstm.market.cleaning.clean import clean
@@ -36,9 +36,8 @@ def bars_needed(config: RunConfig, window_bars: int, origins: int) -> int:
         window_bars: Bars in the longest window.
         origins: Sessions in which windows end.
     """
-    lookback = max(feature.lookback_bars for feature in FEATURES)
     cleaning = config.clean.outlier_lookback_bars + config.clean.max_fill_bars + 1
-    return origins + config.dataset.horizon_bars + window_bars + lookback + max(CLEANING_BARS, cleaning)
+    return origins + config.dataset.horizon_bars + window_bars + EIGHT.lookback_bars + max(CLEANING_BARS, cleaning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Tail:
         self.as_of = as_of
         self.sessions = sessions(config.market.calendar, to_date(first), to_date(as_of))
         cleaned = clean(raw, config.clean, self.sessions)
-        self.quarantine, self.features = cleaned.quarantine, compute(cleaned.bars)
+        self.quarantine, self.features = cleaned.quarantine, EIGHT.compute(cleaned.bars)
         self.rows, self._days = raw.num_rows, raw["date"].cast(pa.int32())
         self._labelled: dict[int, LabelledBars] = {}
 
@@ -116,14 +115,13 @@ class Tail:
         """The tickers that are members on the last session and have bars enough for a window since their last gap."""
         bars = self._bars(window_bars)
         codes, names = columns.codes(self.features["ticker"])
-        lookback = max(feature.lookback_bars for feature in FEATURES)
         ends = np.flatnonzero(np.append(codes[1:] != codes[:-1], True)[: len(codes)])
         lengths = np.bincount(bars.segment, minlength=1)[bars.segment[ends]]
         members = self._members
         return {
             names[codes[row]]
             for row, length in zip(ends.tolist(), lengths.tolist(), strict=True)
-            if length >= window_bars + lookback - 1
+            if length >= window_bars + EIGHT.lookback_bars - 1
             and (members is None or members.on(names[codes[row]], np.array([self.as_of], np.int32))[0])
         }
 

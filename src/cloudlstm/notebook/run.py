@@ -20,7 +20,7 @@ from cloudlstm.cli.status import state as state_of
 from cloudlstm.cli.tables import SCORES, score_cell
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, restore
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.reader import SequenceSet, features_of
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import CloudLSTMError, CorruptObjectError, UsageError
 from cloudlstm.market.bars import QUARANTINE
@@ -150,11 +150,12 @@ class Run:
         """
         if split not in SPLITS:
             raise UsageError(f"a run has no split {split!r}", hint=", ".join(SPLITS))
-        rows, config = self._manifest("sequences").of_kind(split), self.config.dataset
+        sequences, config = self._manifest("sequences"), self.config.dataset
         source = SequenceSet.stage(
-            rows,
+            sequences.of_kind(split),
             window_bars=config.window_bars,
             horizon_bars=config.horizon_bars,
+            features=features_of(sequences),
             cache_dir=None if cache_dir is None else Path(cache_dir),
         )
         return Windows(source, self._inputs)
@@ -176,7 +177,7 @@ class Run:
     def _inputs(self) -> Inputs:
         """How the network was shown windows in training."""
         (row,) = self._objects("train", "inputs")
-        return restore(json.loads(read_object(row)))
+        return restore(json.loads(read_object(row)), features_of(self._manifest("sequences")))
 
     def _manifest(self, step: str) -> Manifest:
         manifest = Manifest.load(self._paths, step)

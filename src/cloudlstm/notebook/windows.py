@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.features import FEATURE_NAMES
 
 
 class Windows:
@@ -21,14 +20,13 @@ class Windows:
         inputs: Returns how the network was shown windows in training.
 
     Attributes:
-        features: The names of the last axis of `values` and `inputs`.
+        features: The names of the last axis of `values`.
     """
-
-    features: tuple[str, ...] = FEATURE_NAMES
 
     def __init__(self, source: SequenceSet, inputs: Callable[[], Inputs]) -> None:
         self._source, self._inputs = source, inputs
         self._all = np.arange(len(source))
+        self.features = source.features.names
 
     def __len__(self) -> int:
         return len(self._source)
@@ -40,7 +38,7 @@ class Windows:
 
     @property
     def inputs(self) -> NDArray[np.float32]:
-        """What the network sees (n, window, feature): the values, scaled as in training."""
+        """What the network sees (n, window, input): the values of its features, scaled as in training."""
         return self._inputs().inputs(self.values, self.tickers)
 
     @property
@@ -81,10 +79,10 @@ class Windows:
                 part = self._all[begin : begin + batch_size]
                 yield transform.inputs(source.windows(part), source.tickers(part)), source.targets(part)
 
-        shape = (None, source.window_bars, len(FEATURE_NAMES))
+        shape = (None, source.window_bars, transform.width)
         signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), tf.float32))
         found = tf.data.Dataset.from_generator(batches, output_signature=signature)
         return found.apply(tf.data.experimental.assert_cardinality(-(-len(self) // batch_size)))
 
     def __repr__(self) -> str:
-        return f"<cloudlstm.Windows {len(self)} x {self._source.window_bars} bars x {len(FEATURE_NAMES)} features>"
+        return f"<cloudlstm.Windows {len(self)} x {self._source.window_bars} bars x {len(self.features)} features>"

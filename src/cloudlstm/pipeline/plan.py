@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from cloudlstm import __version__
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import CorruptObjectError
-from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.exogenous.columns import columns_of
+from cloudlstm.features import features_of_run
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.members import Members
 from cloudlstm.market.universe import read_universe
-from cloudlstm.pipeline.stages import Cleaned, Featured, Sequenced, Stage
+from cloudlstm.pipeline.stages import Cleaned, Exogenous, Featured, Sequenced, Stage
 from cloudlstm.runs.context import RunContext, StepData
-from cloudlstm.runs.manifest import fingerprint
+from cloudlstm.runs.manifest import Manifest, fingerprint
 
 STEPS = ("clean", "features", "sequences")
 
@@ -33,28 +35,35 @@ class Plan:
         ingest: The fingerprint of ingest.
         last: The date of the last bar of the data set; None without bars. Sessions after it are not missing: they may
             not have happened yet.
+        exogenous: The manifest of the step "exogenous"; None if the run does not have it.
 
     Attributes:
+        features: The features of the run.
         settings: Of each step, JSON-ready: with its input, all that its result depends on.
         stages: Of each step, in their order.
         members: The members of the universe by the table of `universe.path`; None without such a table.
     """
 
-    def __init__(self, context: RunContext, ingest: str, last: dt.date | None) -> None:
+    def __init__(
+        self, context: RunContext, ingest: str, last: dt.date | None, exogenous: Manifest | None = None
+    ) -> None:
         config, market = context.config, context.config.market
         end = min(market.end, last) if last else market.end
         days = sessions(market.calendar, market.start, end)
         self._context = context
         self.members = Members.of(read_universe(config.universe, market), end)
-        self.settings = _settings(config, days.tolist(), self.members)
+        self.features = features_of_run(config)
+        self.settings = _settings(config, days.tolist(), self.members) | {
+            "features": [self.features.described(), *_joined(config, exogenous)]
+        }
         data, place = {}, ingest
         for step in STEPS:
             place = fingerprint([__version__, step, place, self.settings[step]])
             data[step] = StepData(context.paths, step, place)
         self.stages: dict[str, Stage] = {
             "clean": Cleaned(data["clean"], config.clean, days),
-            "features": Featured(data["features"]),
-            "sequences": Sequenced(data["sequences"], config.dataset, self.members),
+            "features": Featured(data["features"], self.features, _exogenous(config, exogenous)),
+            "sequences": Sequenced(data["sequences"], config.dataset, self.features, self.members),
         }
 
     def after(self, step: str) -> list[Stage]:
@@ -78,6 +87,20 @@ def _settings(config: RunConfig, days: list[int], members: Members | None) -> di
     by_membership = [fingerprint(members.identity())] if members else []
     return {
         "clean": [config.clean.model_dump(mode="json"), fingerprint(days)],
-        "features": [FEATURE_NAMES],
         "sequences": [config.dataset.model_dump(mode="json"), *by_membership],
     }
+
+
+def _joined(config: RunConfig, exogenous: Manifest | None) -> list[Any]:
+    """What the exogenous columns of the feature table depend on."""
+    if exogenous is None:
+        return []
+    return [exogenous.digest(), config.exogenous.embargo_minutes, config.market.calendar,
+            [asdict(column) for column in columns_of(config.exogenous)]]  # fmt: skip
+
+
+def _exogenous(config: RunConfig, manifest: Manifest | None) -> Exogenous | None:
+    if manifest is None:
+        return None
+    rows, columns = tuple(manifest.of_kind("exogenous")), columns_of(config.exogenous)
+    return Exogenous(rows, columns, config.market.calendar, config.exogenous.embargo_minutes)

@@ -1,8 +1,9 @@
 """The job "prepare": from a source to sequences, in four steps over shards.
 
-The step ingest writes the bars as shards of whole tickers (ingest.py). Every later step maps one shard to one shard.
-The result for a ticker does not depend on the other tickers of its shard. Steps that must run one after the other are
-made by one round over the shards (rounds.py); each still has its own fingerprint, objects and manifest.
+If the settings name macro series or news, the step exogenous reads them first (exogenous_step.py). The step ingest
+writes the bars as shards of whole tickers (ingest.py). Every later step maps one shard to one shard. The result for a
+ticker does not depend on the other tickers of its shard. Steps that must run one after the other are made by one round
+over the shards (rounds.py); each still has its own fingerprint, objects and manifest.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def run(context: RunContext) -> None:
-    """Runs the steps ingest, clean, features and sequences; skips each one that is finished for the same inputs."""
+    """Runs the steps exogenous (if the run has it), ingest, clean, features and sequences.
+
+    Each one that is finished for the same inputs is skipped.
+    """
     with open_engine(context.config, app_name=f"cloudlstm {context.paths.run_id}") as engine:
         run_on(engine, context)
 
@@ -45,9 +49,10 @@ def run(context: RunContext) -> None:
 def run_on(engine: Engine, context: RunContext) -> None:
     """Runs the same steps on an engine that is open already."""
     pipeline = _Pipeline(engine, context)
-    raw = pipeline.ingest()
+    exogenous = pipeline.exogenous()
+    raw = pipeline.ingest(exogenous)
     last = max((row.extra["last_date"] for row in raw.of_kind("bars") if row.extra["last_date"]), default=None)
-    plan = Plan(context, raw.fingerprint, dt.date.fromisoformat(last) if last else None)
+    plan = Plan(context, raw.fingerprint, dt.date.fromisoformat(last) if last else None, exogenous)
     cleaned = pipeline.clean(plan, raw)
     features = pipeline.features(plan, cleaned)
     pipeline.sequences(plan, features)
@@ -61,8 +66,21 @@ class _Pipeline:
         self._rounds = Rounds(engine, context)
         self._ended = 0.0  # when the last step ended, seconds since the epoch
 
-    def ingest(self) -> Manifest:
-        """Writes the bars of the source as shards of whole tickers."""
+    def exogenous(self) -> Manifest | None:
+        """Writes macro series and scored headlines, and what was refused; None if the run has neither."""
+        if not self._config.exogenous.groups:
+            return None
+        from cloudlstm.pipeline import exogenous_step
+
+        step, work = exogenous_step.prepared(self._context, self._engine)
+        return self._run(step, 1, work)
+
+    def ingest(self, exogenous: Manifest | None) -> Manifest:
+        """Writes the bars of the source as shards of whole tickers.
+
+        Args:
+            exogenous: The manifest of the step "exogenous"; a round that makes later steps needs it.
+        """
         config = self._config
         market = config.market
         requested = universe.requested_tickers(config.universe, market)
@@ -81,7 +99,7 @@ class _Pipeline:
 
         def later(read: Source) -> list[Stage]:
             last = read.last_date()
-            return Plan(self._context, step.fingerprint, last).after(STEP) if last else []
+            return Plan(self._context, step.fingerprint, last, exogenous).after(STEP) if last else []
 
         def work() -> TaskResult:
             return Ingest(step, self._rounds, later).run(source, requested)
@@ -124,13 +142,13 @@ class _Pipeline:
             dates = [dt.date.fromisoformat(date) for each in results for date in each.facts["dates"]]
             calendar = self._config.market.calendar
             days = sessions(calendar, min(dates), max(dates)) if dates else np.zeros(0, np.int32)
-            facts: dict[str, Any] = {"windows": counts}
+            facts: dict[str, Any] = {"windows": counts, "features": plan.features.described()}
             left_out = None
             if plan.members:
                 left_out = {split: sum(each.facts["left_out"][split] for each in results) for split in SPLITS}
                 last_bars = {ticker: day for each in results for ticker, day in each.facts["last_bars"].items()}
                 facts["members"] = {**plan.members.facts(last_bars, days), "windows_left_out": left_out}
-            sequences.require_windows(counts, self._config.dataset, longest, days, left_out)
+            sequences.require_windows(counts, self._config.dataset, longest, days, left_out, plan.features)
             return replace(merged, facts=facts)
 
         return self._run(step, len(features.objects), work)

@@ -21,13 +21,15 @@ from cloudlstm import storage
 from cloudlstm.config import CleanConfig, DatasetConfig
 from cloudlstm.dataset import sequences, window_export
 from cloudlstm.dataset.splits import SPLITS
-from cloudlstm.features import compute
+from cloudlstm.exogenous.columns import Column
+from cloudlstm.features import FeatureSet
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.members import Members
+from cloudlstm.pipeline.exogenous_io import read_entities
 from cloudlstm.pipeline.shard_io import TaskResult, write_shard
 from cloudlstm.runs.context import StepData
-from cloudlstm.runs.manifest import write_object
+from cloudlstm.runs.manifest import ManifestRow, write_object
 
 _WRITERS = 4
 """Objects of a shard that are written at the same time."""
@@ -145,13 +147,47 @@ class Cleaned:
 
 
 @dataclass(frozen=True, slots=True)
+class Exogenous:
+    """What a task needs for the exogenous columns of a shard.
+
+    Attributes:
+        objects: The exogenous rows, from the manifest of their step.
+        columns: The columns.
+        calendar: The exchange, for the close of each session.
+        embargo_minutes: What became known less than so many minutes before the close is not used.
+    """
+
+    objects: tuple[ManifestRow, ...]
+    columns: tuple[Column, ...]
+    calendar: str
+    embargo_minutes: int
+
+    def join(self, features: pa.Table) -> pa.Table:
+        """The features with the exogenous columns, as they were known at the close of each bar."""
+        from cloudlstm.exogenous.join import join
+
+        rows = read_entities(self.objects, features.column("ticker"))
+        return join(features, rows, self.columns, self.calendar, self.embargo_minutes)
+
+
+@dataclass(frozen=True, slots=True)
 class Featured:
-    """The step "features": computes the features of every bar."""
+    """The step "features": computes the features of every bar, and joins exogenous columns.
+
+    Attributes:
+        data: Where to write.
+        features: The features.
+        exogenous: For the exogenous columns; None without any.
+    """
 
     data: StepData
+    features: FeatureSet
+    exogenous: Exogenous | None = None
 
     def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
-        features = compute(table)
+        features = self.features.compute(table)
+        if self.exogenous:
+            features = self.exogenous.join(features)
         return write_shard(self.data, "features", number, features, write), features
 
 
@@ -162,17 +198,19 @@ class Sequenced:
     Attributes:
         data: Where to write.
         config: Window, horizon and split dates.
+        features: The columns that become values.
         members: The members of the universe; None if every ticker is one at all dates. Tasks read no file of it.
     """
 
     data: StepData
     config: DatasetConfig
+    features: FeatureSet
     members: Members | None = None
 
     def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
-        built = sequences.build(table, self.config, self.members)
+        built = sequences.build(table, self.config, self.members, self.features)
         if self.config.layout == "windows":
-            exported = window_export.export(table, self.config, self.members)
+            exported = window_export.export(table, self.config, self.members, self.features)
             built |= {f"{split}-windows": shard for split, shard in exported.items()}
         objects = []
         for kind, shard in built.items():

@@ -15,7 +15,7 @@ from cloudlstm.config import RunConfig
 from cloudlstm.costs.usage import Usage, read_usage
 from cloudlstm.dataset import folds
 from cloudlstm.dataset.folds import Fold
-from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
+from cloudlstm.dataset.inputs import Inputs, make, restore
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import LABELLED, SPLITS
 from cloudlstm.errors import DataError
@@ -41,8 +41,9 @@ from cloudlstm.runs import attempts
 from cloudlstm.runs.context import RunContext, StepRun
 from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS
 from cloudlstm.runs.weights import RIDGE
+from cloudlstm.training.members import own_inputs
 from cloudlstm.training.results import member_of, several
 from cloudlstm.training.step import train_fingerprint
 
@@ -105,7 +106,7 @@ def run(context: RunContext) -> Manifest:
 
 
 def _manifests(paths: RunPaths) -> dict[str, Manifest | None]:
-    return {step.name: Manifest.load(paths, step.name) for step in STEPS if step.name != STEP}
+    return {step.name: Manifest.load(paths, step.name) for step in ALL_STEPS if step.name != STEP}
 
 
 def _sectors(config: RunConfig) -> dict[str, str] | None:
@@ -138,12 +139,11 @@ def _transforms(config: RunConfig, train: Manifest, made: Sequence[Fold]) -> lis
     stored = {member_of(row).fold: row for row in reversed(several(train, "inputs"))}
     found: list[Inputs] = []
     for fold in made:
+        windows = fold.splits["train"]
         if fold.number in stored:
-            found.append(restore(json.loads(read_object(stored[fold.number]))))
-        elif config.train.inputs == "levels":
-            found.append(Levels.fit(fold.splits["train"]))
+            found.append(restore(json.loads(read_object(stored[fold.number])), windows.features))
         else:
-            found.append(Relative(config.dataset.horizon_bars))
+            found.append(make(config, windows, own_inputs(config)))
     return found
 
 

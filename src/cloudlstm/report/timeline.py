@@ -12,7 +12,7 @@ from typing import Literal
 
 from cloudlstm.report.run_models import Span, Step, Timeline
 from cloudlstm.runs.manifest import Manifest
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS, STEPS
 
 EVALUATE = "evaluate"
 
@@ -68,8 +68,10 @@ def step_rows(manifests: Mapping[str, Manifest | None], timing: Timing, windows:
         windows: Number of windows that the evaluation read.
     """
     rows = []
-    for step in STEPS:
+    for step in ALL_STEPS:
         manifest = manifests.get(step.name)
+        if manifest is None and step not in STEPS:
+            continue
         facts = manifest.facts if manifest else {}
         names = ("windows_seen", "windows_per_s") if step.name == "train" else ("rows", "rows_per_s")
         count, rate = (facts.get(name) for name in names)
@@ -106,7 +108,7 @@ def timeline(manifests: Mapping[str, Manifest | None], timing: Timing) -> Timeli
     if any(manifest and not manifest.began for manifest in manifests.values()):
         return Timeline()
     ran = []
-    for step in STEPS:
+    for step in ALL_STEPS:
         manifest = manifests.get(step.name)
         start, seconds = (manifest.began, manifest.seconds) if manifest else (0.0, 0.0)
         if step.name == EVALUATE:

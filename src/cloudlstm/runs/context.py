@@ -12,9 +12,9 @@ from cloudlstm.runs import attempts, manifest, reuse
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS
 
-_PREPARED = tuple(step.name for step in STEPS if step.job == "prepare")
+_PREPARED = tuple(step.name for step in ALL_STEPS if step.job == "prepare")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageErr
 from cloudlstm.runs.attempts import latest_attempt
 from cloudlstm.runs.manifest import Manifest, fingerprint, missing_objects
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.runs.steps import STEPS
+from cloudlstm.runs.steps import ALL_STEPS, STEPS
 
 
 def save(paths: RunPaths, attempt: int, inputs: str) -> None:
@@ -26,7 +26,7 @@ def save(paths: RunPaths, attempt: int, inputs: str) -> None:
     """
     with suppress(StorageError):
         steps = _steps(paths)
-        if len(steps) == len(STEPS):
+        if all(step.name in steps for step in STEPS):
             storage.write_json(paths.receipt(attempt), {"inputs": inputs, "steps": steps})
 
 
@@ -43,7 +43,7 @@ def fits(paths: RunPaths, inputs: str) -> bool:
 
 def _steps(paths: RunPaths) -> dict[str, str]:
     """Step -> hash of its manifest, of the steps whose objects all exist."""
-    found = {step.name: Manifest.load(paths, step.name) for step in STEPS}
+    found = {step.name: Manifest.load(paths, step.name) for step in ALL_STEPS}
     return {
         name: fingerprint([manifest.fingerprint, manifest.digest(), manifest.began])
         for name, manifest in found.items()

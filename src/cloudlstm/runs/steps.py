@@ -28,5 +28,12 @@ STEPS = (
     Step("train", "train", "fit the LSTM and forecast"),
     Step("evaluate", "train", "score the forecasts and write the report"),
 )
+"""The steps that every run has, in the order in which they run."""
+
+EXOGENOUS = Step("exogenous", "prepare", "macro series and headlines, with the time at which each was known")
+"""Runs first, and only in a run whose settings name such a source."""
+
+ALL_STEPS = (EXOGENOUS, *STEPS)
+"""Every step that a run may have, in the order in which they run."""
 
 JOBS = ("prepare", "train")

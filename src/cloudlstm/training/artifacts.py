@@ -28,7 +28,7 @@ def weights_file(model: Any) -> bytes:
 
 def keras_file(model: Any, config: RunConfig) -> bytes:
     """The network as a .keras file for `keras.saving.load_model`; not unrolled, so that a GPU can use cuDNN."""
-    copy = models.build_model(config.dataset.window_bars, config.model, seed=config.train.all_seeds[0])
+    copy = models.build_model(model.input_shape[1:], config.model, seed=config.train.all_seeds[0])
     copy.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory(prefix="cloudlstm-") as folder:
         path = Path(folder) / "model.keras"

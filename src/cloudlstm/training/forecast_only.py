@@ -20,7 +20,7 @@ import numpy as np
 from cloudlstm import __version__
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, restore
-from cloudlstm.dataset.reader import SequenceSet
+from cloudlstm.dataset.reader import SequenceSet, features_of
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.runs import settings
 from cloudlstm.runs.context import StepRun
@@ -28,7 +28,7 @@ from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object, total_ro
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.weights import WEIGHTS, source, weights_row
 from cloudlstm.training import numpy_network
-from cloudlstm.training.members import Member
+from cloudlstm.training.members import Member, own_inputs
 from cloudlstm.training.numpy_network import Network
 from cloudlstm.training.objects import INPUTS, history_file, losses_file, only, read_input_settings
 from cloudlstm.training.predict import predictions_file
@@ -70,7 +70,7 @@ def run(step: StepRun, start: Manifest, sequences: Manifest) -> None:
         sequences: The manifest of the step "sequences".
     """
     began, config = time.time(), step.context.config
-    transform = restore(read_input_settings(start, config))
+    transform = restore(read_input_settings(start, config), features_of(sequences))
     splits = {split: SequenceSet.of_split(sequences, split, config) for split in SPLITS}
     members = [Member(seed, 0) for seed in config.train.all_seeds]
     step.report(0, 0, "windows", phase="forecasting")
@@ -130,6 +130,7 @@ def _forecast(
         training_seconds=0.0,
         seconds=round(time.time() - began, 3),
         peak_memory_mib=None,
+        inputs=own_inputs(config),
     )
     return Result(tuple(objects), facts)
 

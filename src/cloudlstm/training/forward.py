@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.window_set import WindowSet
-from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.network import Network
 from cloudlstm.training.runtime import tf
@@ -69,7 +68,7 @@ class Forward:
 
     def _inputs(self, windows: WindowSet, transform: Inputs, batch: NDArray[np.int64]) -> NDArray[np.float32]:
         """The inputs of a batch, padded with zeros, (device, row, window, feature)."""
-        shape = (windows.window_bars, len(FEATURE_NAMES))
+        shape = (windows.window_bars, transform.width)
         made = np.zeros((len(self._cluster.devices) * self._size, *shape), np.float32)
         transform.inputs(windows.windows(batch), windows.tickers(batch), out=made[: len(batch)])
         return made.reshape(-1, self._size, *shape)

@@ -18,15 +18,17 @@ class Functions:
     """One Keras model with its optimizer, its forward pass and its training step.
 
     Members differ in the values of the variables, in the seed and in the number of steps, and all of these are
-    arguments or variables. So the functions are compiled once.
+    arguments or variables. So the functions are compiled once for each number of inputs.
 
     Args:
         cluster: The workers.
         config: The run's configuration.
+        width: Inputs of a bar.
     """
 
-    def __init__(self, cluster: Cluster, config: RunConfig) -> None:
+    def __init__(self, cluster: Cluster, config: RunConfig, width: int) -> None:
         self.cluster, self._config = cluster, config
+        self._shape = (config.dataset.window_bars, width)
         self._first_seed = config.train.all_seeds[0]
         with cluster.strategy.scope():
             self.model = self._build(self._first_seed)
@@ -40,7 +42,7 @@ class Functions:
 
     def _build(self, seed: int) -> Any:
         config = self._config
-        return models.build_model(config.dataset.window_bars, config.model, seed=seed, precision=config.train.precision)
+        return models.build_model(self._shape, config.model, seed=seed, precision=config.train.precision)
 
     def values(self) -> tuple[Arrays, Arrays]:
         """The present values of the network's and the optimizer's variables."""
@@ -67,3 +69,21 @@ class Functions:
         if not self._compiled:
             self.step.compile(call)
             self._compiled = True
+
+
+class FunctionsByWidth:
+    """The functions of a worker by the number of inputs of a bar; networks of an ablation differ in it.
+
+    Args:
+        cluster: The workers.
+        config: The run's configuration.
+    """
+
+    def __init__(self, cluster: Cluster, config: RunConfig) -> None:
+        self.cluster, self._config = cluster, config
+        self._made: dict[int, Functions] = {}
+
+    def __getitem__(self, width: int) -> Functions:
+        if width not in self._made:
+            self._made[width] = Functions(self.cluster, self._config, width)
+        return self._made[width]

@@ -6,21 +6,22 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloudlstm.dataset.folds import Fold, forecast_splits, starts_warm
-from cloudlstm.dataset.inputs import Inputs, Levels, Relative, restore
+from cloudlstm.dataset.inputs import Inputs, make, restore
 from cloudlstm.runs.context import StepRun
 from cloudlstm.runs.manifest import read_object
 from cloudlstm.runs.weights import WEIGHTS, source, weights_row
 from cloudlstm.training import artifacts, objects
 from cloudlstm.training.checkpoint import Arrays, Checkpoints, State
-from cloudlstm.training.functions import Functions
+from cloudlstm.training.functions import FunctionsByWidth
 from cloudlstm.training.loop import ReportProgress, Trainer
-from cloudlstm.training.members import Member, checkpoints_name
+from cloudlstm.training.members import Member, checkpoints_name, own_inputs
 from cloudlstm.training.phases import Phases
 from cloudlstm.training.predict import predictions_file
 from cloudlstm.training.results import NetworkFacts, Result, Results
@@ -33,7 +34,7 @@ class MemberTraining:
     """The training of one network on one worker.
 
     Args:
-        functions: The compiled functions and the variables.
+        functions: The compiled functions and the variables, for any number of inputs.
         step: The step of the run.
         results: Names and writes the network's objects.
         fold: The windows.
@@ -48,9 +49,9 @@ class MemberTraining:
     """
 
     def __init__(
-        self, functions: Functions, step: StepRun, results: Results, fold: Fold, member: Member, phases: Phases
+        self, functions: FunctionsByWidth, step: StepRun, results: Results, fold: Fold, member: Member, phases: Phases
     ) -> None:
-        self._functions, self._step, self._results = functions, step, results
+        self._by_width, self._step, self._results = functions, step, results
         self._fold, self._member, self._phases = fold, member, phases
         self._config, self._cluster = step.context.config, functions.cluster
         self._start = source(self._config)
@@ -73,6 +74,7 @@ class MemberTraining:
         began, fold, config = time.time(), self._fold.splits, self._config
         self._phases.begin("compile")
         self._transform = self._make_transform()
+        self._functions = self._by_width[self._transform.width]
         warm = self._warm
         trainer = Trainer(
             self._functions, config, self._member, self._transform, fold["train"], fold["validation"],
@@ -112,17 +114,16 @@ class MemberTraining:
         return "" if self._single else f" {self._member.name}"
 
     def _make_transform(self) -> Inputs:
+        train = self._fold.splits["train"]
         if self._start:
-            return restore(objects.read_input_settings(self._start, self._config))
-        if self._config.train.inputs == "levels":
-            return Levels.fit(self._fold.splits["train"])
-        return Relative(self._config.dataset.horizon_bars)
+            return restore(objects.read_input_settings(self._start, self._config), train.features)
+        return make(self._config, train, self._member.ablation or own_inputs(self._config))
 
     def _loaded_weights(self, *, warm: bool) -> Arrays | None:
         """The weights of the fold before, or those of another run; None for new weights."""
         model = self._functions.model
         if warm:
-            before = Member(self._member.seed, self._member.fold - 1)
+            before = replace(self._member, fold=self._member.fold - 1)
             return artifacts.weights_of_file(self._results.read(before, "weights.npz"), before.name, model)
         if self._start:
             row = weights_row(self._start, self._member.seed)
@@ -172,6 +173,8 @@ class MemberTraining:
         return NetworkFacts(
             seed=self._member.seed,
             fold=self._member.fold,
+            inputs=self._member.ablation or own_inputs(self._config),
+            ablation=self._member.ablation,
             epochs=history[-1]["epoch"],
             best_epoch=state.best_epoch,
             steps=state.step,

@@ -1,4 +1,4 @@
-"""The networks that one run trains: one for each seed and fold."""
+"""The networks that one run trains: one for each seed and fold, and for each group of inputs in an ablation."""
 
 from __future__ import annotations
 
@@ -17,25 +17,53 @@ class Member:
     Attributes:
         seed: Seeds its weights, the order of its samples and its dropout masks.
         fold: The fold that it is trained for, from 0.
+        ablation: In an ablation, the group of exogenous columns that it gets instead of those of the run; else "".
     """
 
     seed: int
     fold: int
+    ablation: str = ""
 
     @property
     def name(self) -> str:
         """Names its folder among the objects of the step."""
-        return f"seed-{self.seed}-fold-{self.fold:03d}"
+        return f"seed-{self.seed}-fold-{self.fold:03d}" + (f"-{self.ablation}" if self.ablation else "")
 
 
 def members_of(config: RunConfig, folds: Sequence[Fold]) -> list[Member]:
-    """All networks of a run in the order in which they are trained: the folds of the first seed, then of the next."""
-    return [Member(seed, fold.number) for seed in config.train.all_seeds for fold in folds]
+    """All networks of a run in the order in which they are trained: the folds of the first seed, then of the next.
+
+    Those of an ablation come last.
+    """
+    return [
+        Member(seed, fold.number, ablation)
+        for ablation in ("", *ablations(config))
+        for seed in config.train.all_seeds
+        for fold in folds
+    ]
+
+
+def ablations(config: RunConfig) -> tuple[str, ...]:
+    """The groups of exogenous columns for which a run trains networks besides its own."""
+    chosen = config.exogenous
+    if not (chosen.ablation and chosen.groups) or not config.train.epochs or config.train.weights:
+        return ()
+    every = ("none", *chosen.groups, *(["both"] if len(chosen.groups) > 1 else []))
+    return tuple(group for group in every if group != own_inputs(config))
+
+
+def own_inputs(config: RunConfig) -> str:
+    """The group of exogenous columns that the networks of the run itself get: "none", "macro", "news" or "both"."""
+    chosen = config.exogenous
+    if chosen.inputs == "both":
+        return "both" if len(chosen.groups) > 1 else "".join(chosen.groups) or "none"
+    return chosen.inputs if chosen.inputs in chosen.groups else "none"
 
 
 def record_of(members: Sequence[Member]) -> Member:
     """The network that stands for the run where one is needed, as in `predict`: of the first seed and the last fold."""
-    return max((each for each in members if each.seed == members[0].seed), key=lambda each: each.fold)
+    own = [each for each in members if each.seed == members[0].seed and not each.ablation]
+    return max(own, key=lambda each: each.fold)
 
 
 def checkpoints_name(fingerprint_of_step: str, members: Sequence[Member], member: Member) -> str:

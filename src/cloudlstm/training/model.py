@@ -6,20 +6,19 @@ import math
 from typing import Any
 
 from cloudlstm.config import ModelConfig, TrainConfig
-from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.training.runtime import keras, tf
 
 
-def build_model(window_bars: int, config: ModelConfig, *, seed: int, precision: str = "float32") -> Any:
-    """A keras.Model from (batch, window, feature) to (batch, 1); inputs and outputs are float32.
+def build_model(shape: tuple[int, int], config: ModelConfig, *, seed: int, precision: str = "float32") -> Any:
+    """A keras.Model from (batch, window, input) to (batch, 1); inputs and outputs are float32.
 
     Args:
-        window_bars: Bars in a window.
+        shape: Bars in a window, and inputs of a bar.
         config: The sizes of the layers.
         seed: Seed of the initial weights.
         precision: Keras dtype policy of the LSTM and the dropout; the weights stay float32.
     """
-    inputs = keras.Input((window_bars, len(FEATURE_NAMES)), name="window")
+    inputs = keras.Input(shape, name="window")
     hidden = keras.layers.LSTM(
         config.units,
         kernel_initializer=keras.initializers.GlorotUniform(seed=2 * seed),

@@ -9,6 +9,7 @@ The kinds of the objects in the manifest:
 
     weights, inputs, model, history, losses, events   of the network that stands for the run (`members.record_of`)
     predictions                                        of the first seed, one object for each fold
+    ablation_…                                         of the networks of an ablation
     member_…                                           of all other networks
 """
 
@@ -34,6 +35,8 @@ class NetworkFacts:
     Attributes:
         seed: Its seed.
         fold: Its fold, from 0.
+        inputs: Its group of exogenous columns: "none", "macro", "news" or "both".
+        ablation: The same if it is a network of an ablation, else "".
         epochs: Epochs that it was trained.
         best_epoch: The epoch whose weights were kept.
         steps: Training steps.
@@ -62,6 +65,13 @@ class NetworkFacts:
     training_seconds: float
     seconds: float
     peak_memory_mib: int | None
+    inputs: str = "none"
+    ablation: str = ""
+
+    @property
+    def member(self) -> Member:
+        """The network."""
+        return Member(self.seed, self.fold, self.ablation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +108,8 @@ class Results:
     def write(self, member: Member, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
         """Writes an object of a network and returns its manifest row."""
         own = member == self.record or (kind == _PREDICTIONS and member.seed == self.record.seed)
-        return write_object(
-            self.uri(member, name), data, kind=kind if own else f"member_{kind}", rows=rows, extra=asdict(member)
-        )
+        whose = "ablation_" if member.ablation else "" if own else "member_"
+        return write_object(self.uri(member, name), data, kind=whose + kind, rows=rows, extra=asdict(member))
 
     def finish(self, member: Member, result: Result) -> None:
         """Records that one of several networks is finished, after all its objects are written."""
@@ -120,10 +129,10 @@ class Results:
 
 
 def several(manifest: Manifest, kind: str) -> list[ManifestRow]:
-    """The objects of a kind of all networks, in the order in which they were trained."""
+    """The objects of a kind of all networks of the run itself, in the order in which they were trained."""
     return [row for row in manifest.objects if row.kind in (kind, f"member_{kind}")]
 
 
 def member_of(row: ManifestRow) -> Member:
     """The network that an object belongs to; older manifests do not name it."""
-    return Member(int(row.extra.get("seed", 0)), int(row.extra.get("fold", 0)))
+    return Member(int(row.extra.get("seed", 0)), int(row.extra.get("fold", 0)), str(row.extra.get("ablation", "")))

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.window_set import WindowSet
-from cloudlstm.features import FEATURE_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ class Feed:
         """The data of one call for the global batches of its steps."""
         train, size = self.train, rows_per_replica(self.order.batch_windows, self.replicas)
         shape = (len(self.local_replicas), self.max_steps, size)
-        inputs = np.zeros((*shape, train.window_bars, len(FEATURE_NAMES)), np.float32)
+        inputs = np.zeros((*shape, train.window_bars, self.transform.width), np.float32)
         labels, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         for device, replica in enumerate(self.local_replicas):
             found = [rows_of(batch, self.order.batch_windows, self.replicas, replica) for batch in batches]

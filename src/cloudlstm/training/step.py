@@ -15,7 +15,7 @@ from cloudlstm.runs.folder import remove
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.weights import source
 from cloudlstm.training import forecast_only
-from cloudlstm.training.members import Member, checkpoints_name
+from cloudlstm.training.members import Member, ablations, checkpoints_name, own_inputs
 from cloudlstm.training.membership import Membership
 
 _LOG = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
             config.train.all_seeds,
             config.evaluation.walk.model_dump(mode="json") if config.evaluation.walk.mode != "off" else None,
             config.model.model_dump(mode="json"),
+            [own_inputs(config), ablations(config)],
             config.dataset.window_bars,
             config.dataset.horizon_bars,
             sequences.digest(),
@@ -60,7 +61,10 @@ def run(context: RunContext) -> bool:
         _LOG.info("train is finished for these inputs, skipped")
         step.report(1, 1, "windows", finished=True, skipped=True)
         if membership.chief:  # an earlier job may have been killed before this
-            members = [Member(int(row["seed"]), int(row["fold"])) for row in done.facts.get("members", ())]
+            members = [
+                Member(int(row["seed"]), int(row["fold"]), str(row.get("ablation", "")))
+                for row in done.facts.get("members", ())
+            ]
             for member in members:
                 remove(context.paths, context.paths.checkpoints(checkpoints_name(step.fingerprint, members, member)))
         return membership.chief

@@ -21,7 +21,7 @@ from cloudlstm.runs.folder import remove
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.training.checkpoint import Checkpoints
 from cloudlstm.training.cluster import Cluster
-from cloudlstm.training.functions import Functions
+from cloudlstm.training.functions import FunctionsByWidth
 from cloudlstm.training.member_training import MemberTraining
 from cloudlstm.training.members import Member, checkpoints_name, members_of
 from cloudlstm.training.membership import Membership
@@ -88,7 +88,7 @@ class _Training:
     def train(self) -> None:
         """Trains every network that no earlier job has finished; the chief writes the objects of each."""
         self.phases.begin("compile")
-        functions = Functions(self.cluster, self.config)
+        functions = FunctionsByWidth(self.cluster, self.config)
         self.windows = WindowCount(self.config, self.members, self.folds)
         self.found: list[Result] = []
         for member in self.members:
@@ -102,7 +102,7 @@ class _Training:
                 done = self._train(functions, member)
             self.found += [done] if done else []
 
-    def _train(self, functions: Functions, member: Member) -> Result | None:
+    def _train(self, functions: FunctionsByWidth, member: Member) -> Result | None:
         """Trains one network; returns its result on the chief."""
         own = MemberTraining(functions, self.step, self.results, self.folds[member.fold], member, self.phases)
         result = own.run(lambda done, total, facts: self._report(member, done, total, facts))
