@@ -10,16 +10,16 @@ import the user's package there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, get_args
 
 import numpy as np
 
 from cloudlstm.errors import UserCodeError
-from cloudlstm.features.lookback import SOURCES, Dependence, Starts, Values, find_dependence
-from cloudlstm.features.table import FEATURE_NAMES, Feature, Kind, blank_first
+from cloudlstm.features.lookback import SOURCES, Dependence, Values, find_dependence
+from cloudlstm.features.table import FEATURE_NAMES, Feature, Kind, blank_first, kernel_values, sources_of
 from cloudlstm.runs import user_code
 
 LONGEST_LOOKBACK_BARS = 2048
@@ -49,31 +49,16 @@ def require_lookbacks(features: Sequence[Feature]) -> None:
     """Tries the kernels of loaded features on random bars; see `lookback`.
 
     Args:
-        features: From `load`.
+        features: Those from `load` are tried; others have tests of their own.
 
     Raises:
         UserCodeError: a kernel failed, or a value depends on more than its look-back bars.
     """
     for feature in features:
-        if feature.kernel is None:
+        if not isinstance(feature.kernel, OwnKernel):
             continue
-        columns, kernel = sources_of(feature), feature.kernel
-
-        def compute(
-            bars: Mapping[str, Values],
-            starts: Starts,
-            columns: tuple[str, ...] = columns,
-            kernel: Callable[..., Values] = kernel,
-        ) -> Values:
-            return kernel(*(bars[name] for name in columns), starts)
-
-        if found := find_dependence(compute, feature.lookback_bars):
+        if found := find_dependence(partial(kernel_values, feature), feature.lookback_bars):
             raise _dependence_error(feature, found)
-
-
-def sources_of(feature: Feature) -> tuple[str, ...]:
-    """The columns of cleaned bars that a feature is computed from."""
-    return (feature.source,) if isinstance(feature.source, str) else tuple(feature.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +92,7 @@ class OwnKernel:
         assert kernel is not None
         try:
             with np.errstate(all="ignore"):
-                given = kernel(*map(_read_only, columns), _read_only(starts))  # type: ignore[call-arg]
+                given = kernel(*map(_read_only, columns), _read_only(starts))
         except Exception as error:
             raise user_code.failure(f"the kernel of the feature {self.feature} failed", error, self.name) from error
         if not isinstance(given, np.ndarray) or given.shape != (bars,) or given.dtype != np.float64:

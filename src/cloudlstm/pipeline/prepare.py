@@ -21,6 +21,8 @@ from cloudlstm import __version__
 from cloudlstm.dataset import sequences
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import DataError
+from cloudlstm.features import features_of_run
+from cloudlstm.features.user import require_lookbacks
 from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.sources.base import Lookable, RemoteSource, Source, open_source
@@ -31,6 +33,7 @@ from cloudlstm.pipeline.plan import Plan
 from cloudlstm.pipeline.rounds import Rounds
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results, read_shard
 from cloudlstm.pipeline.stages import Stage
+from cloudlstm.runs import user_code
 from cloudlstm.runs.context import RunContext, StepRun
 from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
 
@@ -48,6 +51,7 @@ def run(context: RunContext) -> None:
 
 def run_on(engine: Engine, context: RunContext) -> None:
     """Runs the same steps on an engine that is open already."""
+    require_lookbacks(features_of_run(context.config).features)  # before any work
     pipeline = _Pipeline(engine, context)
     exogenous = pipeline.exogenous()
     raw = pipeline.ingest(exogenous)
@@ -126,7 +130,8 @@ class _Pipeline:
         step = self._step(plan, "features", cleaned)
 
         def work() -> TaskResult:
-            return merge_results(self._results(plan, step, cleaned), {})
+            own = user_code.identity(self._config.features.extra)
+            return merge_results(self._results(plan, step, cleaned), {"own_code": own} if own else {})
 
         return self._run(step, len(cleaned.of_kind("bars")), work)
 
