@@ -58,6 +58,19 @@ def test_a_single_module_is_a_package_too(folder: Path) -> None:
     assert own_packages.files(folder / "single.py") == [("single.py", b"NAME = 3")]
 
 
+def test_a_package_may_lie_beside_the_file_of_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "other").mkdir()
+    monkeypatch.chdir(folder / "other")
+    assert "no package mypkg in" in refused("mypkg.features:MOMENTUM")
+    own_packages.look_beside(str(folder / "mine.toml"))
+    try:
+        assert user_code.load_object("mypkg.features:MOMENTUM") == 7
+    finally:
+        own_packages.look_beside(None)
+    own_packages.look_beside("s3://bucket/mine.toml")
+    assert own_packages.places() == [str(folder / "other")]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

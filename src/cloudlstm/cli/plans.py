@@ -12,7 +12,7 @@ from cloudlstm.config import RunConfig, load, parse, require_local_master
 from cloudlstm.errors import AccessDeniedError, CorruptObjectError, DataError, MissingExtraError, UsageError
 from cloudlstm.market.sectors import read_sectors
 from cloudlstm.market.universe import read_universe, requested_tickers
-from cloudlstm.runs import user_code, weights
+from cloudlstm.runs import own_packages, user_code, weights
 from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
 from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.runs.steps import JOBS
@@ -34,6 +34,7 @@ def submit_plan(
     target: Target, *, config: str | None, overrides: Sequence[str], root: str | None, run: str | None
 ) -> Plan:
     """The plan of a configuration, from bars to a report."""
+    own_packages.look_beside(config)
     return make_plan("submit", target, load(config, overrides), root, run)
 
 

@@ -1,6 +1,7 @@
 """The user's own packages: finds those that settings name, and says what exactly a run has used.
 
-The launcher looks for a package in the folder where the command runs, and then where Python looks. A package in a
+The launcher looks for a package in the folder where the command runs, then in the folder of `--config`, and then where
+Python looks. A package in a
 folder travels with the run, by content; a package that is installed (site-packages) stays where it is, and counts by
 its version.
 """
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
 
 _OURS = "cloudlstm"
+_config_folder: list[str] = []
+"""See `look_beside`."""
+
 _MOST_BYTES = 64 << 20
 """A package travels with every run, so it must not hold data."""
 
@@ -121,7 +125,7 @@ def find(top: str) -> Package:
     if spec is None:
         raise UserCodeError(
             f"no package {top} in {', '.join(places())}, nor where Python looks for packages",
-            hint=f"run the command in the folder that holds {top}/, or install the package",
+            hint=f"run the command in the folder that holds {top}/, put it beside the file of --config, or install it",
         )
     path = _path_of(spec)
     if path is None:
@@ -137,6 +141,16 @@ def find(top: str) -> Package:
     return Package(top, path)
 
 
+def look_beside(config: str | None) -> None:
+    """Packages are also looked for in the folder of this file of settings; a URI or None ends that.
+
+    Args:
+        config: As typed.
+    """
+    local = config if config and "://" not in config else None
+    _config_folder[:] = [str(Path(local).absolute().parent)] if local else []
+
+
 def _packages(names: Iterable[str]) -> list[Package]:
     return [find(top) for top in sorted({parts(name)[0].partition(".")[0] for name in names})]
 
@@ -148,8 +162,9 @@ def parts(name: str) -> tuple[str, str]:
 
 
 def places() -> list[str]:
-    """Where the user's packages are looked for first: the archive of a job, else the present folder."""
-    return [os.environ.get(OWN_CODE) or str(Path.cwd())]
+    """Where the user's packages are looked for first: a job's archive, else the present folder and that of --config."""
+    archive = os.environ.get(OWN_CODE)
+    return [archive] if archive else [str(Path.cwd()), *_config_folder]
 
 
 def _spec(top: str) -> ModuleSpec | None:
