@@ -81,11 +81,13 @@ class OwnNetwork:
         self.model = model
         self._seeds = _seed_states(model)
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]  # as Keras calls models
     def __call__(self, inputs: Any) -> Any:
         """The outputs for inputs (batch, window, input) without dropout, (batch,)."""
         with keras.StatelessScope():
             return self.model(inputs, training=False)[:, 0]
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def in_training(self, inputs: Any, draws: Draws) -> Any:
         """The outputs for inputs (batch, window, input) with dropout, (batch,); no variable of the model changes."""
         seeds = draws.seeds(max(len(self._seeds), 1))

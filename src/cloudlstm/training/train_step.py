@@ -96,7 +96,8 @@ class TrainFunction:
         with tf.GradientTape() as tape:
             error = self._network.in_training(inputs[position], draws) - labels[position]
             loss = objective = tf.reduce_sum(weights[position] * error * error)
-            if (penalty := self._network.penalty()) is not None:
+            penalty = self._network.penalty()
+            if penalty is not None:
                 objective += penalty / self._cluster.replicas  # the sum over all replicas has it once
             scaled = self._optimizer.scale_loss(objective) if self._scaled else objective
         gradients = tape.gradient(scaled, self._variables)
