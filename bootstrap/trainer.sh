@@ -223,6 +223,10 @@ print(int(value) if isinstance(value, float) else value)' "$BASE/assignment.json
   checked "${1##*.}" "$found" || { echo "the assignment has no usable $1" >&2 && return 1; }
 }
 
+has() { # KEY: whether the assignment has it
+  python3 -c 'import json, sys; sys.exit(sys.argv[2] not in json.load(open(sys.argv[1])))' "$BASE/assignment.json" "$1"
+}
+
 is() { # FILE SHA256
   sha256sum --check --status <<<"$2  $1" 2>/dev/null
 }
@@ -310,6 +314,11 @@ lay_out_run() {
   fetch package "$BASE/cloudlstm.zip"
   fetch jobs.agent "$BASE/jobs/agent.py"
   fetch jobs.train "$BASE/jobs/train.py"
+  CODE=$BASE/cloudlstm.zip
+  if has own; then # the user's
+    fetch own "$BASE/own.zip"
+    CODE+=:$BASE/own.zip
+  fi
   if field trainer_python >/dev/null 2>&1; then
     use_image
   else
@@ -346,7 +355,7 @@ start_agent() {
   address=$(metadata address)
   cat >"$BASE/agent.environment" <<ENVIRONMENT
 CLOUDLSTM_ADDRESS=$address
-PYTHONPATH=$BASE/cloudlstm.zip
+PYTHONPATH=$CODE
 AWS_DEFAULT_REGION=$CLOUDLSTM_REGION
 HOME=/var/lib/cloudlstm
 TMPDIR=/var/lib/cloudlstm

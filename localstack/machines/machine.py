@@ -51,7 +51,7 @@ _REMOVE_S = 5.0
 _TRIES, _WITHIN_S = 4, 240.0  # an agent that fails so often in this time is not started again
 _LINES = 40
 _CLEAN_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE}  # systemd counts these as success
-_PACKAGE = "cloudlstm.zip"
+_PACKAGE, _OWN = "cloudlstm.zip", "own.zip"
 
 
 class Machine:
@@ -150,6 +150,7 @@ class Machine:
         if self._environment["CLOUDLSTM_GPU"] == "none" and assignment["accelerator"] != "cpu":
             raise ValueError(f"the run wants {assignment['accelerator']}, and this machine has no GPU")
         parts = {_PACKAGE: assignment["package"]}
+        parts |= {_OWN: assignment["own"]} if "own" in assignment else {}
         parts |= {f"jobs/{name}.py": part for name, part in assignment["jobs"].items()}
         for name, part in parts.items():
             path = self._folder / name
@@ -160,12 +161,18 @@ class Machine:
                 raise ValueError(f"{part['uri']} has sha256 {found}, the assignment says {part['sha256']}")
         _log(f"downloaded {', '.join(parts)} for {assignment['run']}")
 
+    @property
+    def _code(self) -> str:
+        """What Python imports from: the package, and the user's own packages if the run has any."""
+        archives = [self._folder / name for name in (_PACKAGE, _OWN)]
+        return os.pathsep.join(str(path) for path in archives if path.exists())
+
     def _supervise(self) -> None:
         """Runs the agent, and restarts it until it succeeds, fails again and again, or the deadline has passed."""
         failures: deque[float] = deque(maxlen=_TRIES)
         state = self._folder / "state"
         state.mkdir()
-        environment = dict(self._environment) | {"PYTHONPATH": str(self._folder / _PACKAGE), "HOME": str(state)}
+        environment = dict(self._environment) | {"PYTHONPATH": self._code, "HOME": str(state)}
         command = [environment.pop(PYTHON), str(self._folder / "jobs" / "agent.py")]
         while self._left_s > 0:
             _log("starting the agent")

@@ -16,7 +16,7 @@ from cloudlstm.errors import CloudLSTMError, ConfigError, UsageError
 from cloudlstm.notebook.run import Run
 from cloudlstm.notebook.run_list import Runs
 from cloudlstm.notebook.windows import Windows
-from cloudlstm.runs import attempts
+from cloudlstm.runs import attempts, own_packages
 from cloudlstm.runs.index import run_ids
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.storage.endpoints import fail_when_nothing_listens
@@ -62,6 +62,7 @@ def submit(
     words = [_word(name.replace("__", "."), value) for name, value in overrides.items()]
     if config is None or isinstance(config, str | os.PathLike):
         settings = load(None if config is None else os.fspath(config), words)
+        own_packages.look_beside(None if config is None else os.fspath(config))
     else:
         settings = parse(config.model_dump(mode="json") if isinstance(config, RunConfig) else config, words)
     chosen = open_target(target, wait=wait, trust_endpoints=trust_endpoints)

@@ -2,7 +2,8 @@
 
     CloudLSTMError                      exit code 1
     ├── UsageError (ValueError)         exit code 2: invalid arguments
-    │   └── ConfigError                 all problems of one configuration
+    │   ├── ConfigError                 all problems of one configuration
+    │   └── UserCodeError               the user's own feature, network or scorer cannot be used
     ├── MissingExtraError (ImportError) an optional package is not installed
     ├── StorageError (OSError)
     │   ├── ObjectNotFoundError (FileNotFoundError)
@@ -96,6 +97,10 @@ class ConfigError(UsageError):
         error = cls("; ".join(problems))
         error.problems = tuple(problems) if len(problems) > 1 else ()
         return error
+
+
+class UserCodeError(UsageError):
+    """A feature, network or scorer of the user's own code cannot be found, imported or used."""
 
 
 class MissingExtraError(CloudLSTMError, ImportError):

@@ -129,13 +129,14 @@ class Machine:
         }
         return self.run("ended", script=self.base / "trainer.sh")
 
-    def assign(self, **changes: Any) -> dict[str, Any]:
-        """Puts an assignment and its objects into the bucket."""
+    def assign(self, *, with_own: bool = False, **changes: Any) -> dict[str, Any]:
+        """Puts an assignment and its objects into the bucket; `with_own`: also packages of the user."""
         named: dict[str, dict[str, str]] = {}
         contents = {
             "cloudlstm.zip": b"package",
             "agent.py": b"agent",
             "train.py": b"train",
+            "own.zip": b"own",
             "wheelhouse.tar": self.wheelhouse(),
         }
         for name, content in contents.items():
@@ -148,6 +149,7 @@ class Machine:
             "python": "3.11", "port": 8470, "deadline": time.time() + 3600.5, "accelerator": "cuda",
             "package": named["cloudlstm.zip"], "wheelhouse": named["wheelhouse.tar"],
             "jobs": {"agent": named["agent.py"], "train": named["train.py"]},
+            **({"own": named["own.zip"]} if with_own else {}),
         } | changes  # fmt: skip
         path = self.bucket / "trainers" / GROUP / "assignment.json"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,15 @@ def test_a_new_machine_starts_the_agent(machine: Machine) -> None:
     assert not machine.departures()
 
 
+def test_the_agent_finds_the_packages_of_the_user_only_if_the_run_has_some(machine: Machine) -> None:
+    for own in (True, False):
+        machine.assign(with_own=own)
+        assert machine.run().returncode == 0, machine.log
+        path = settings_of(machine.base / "agent.environment")["PYTHONPATH"]
+        assert path == f"{machine.base}/cloudlstm.zip" + (f":{machine.base}/own.zip" if own else "")
+    assert (machine.base / "own.zip").read_bytes() == b"own"
+
+
 def test_the_agent_is_restarted_with_its_environment(machine: Machine) -> None:
     machine.assign()
     machine.run()
@@ -369,6 +378,8 @@ def test_an_invalid_deadline_ends_the_set_up(machine: Machine, value: object) ->
         ({"package": {"uri": "s3://mine/code/a.zip", "sha256": "0" * 63}}, "package.sha256"),
         ({"package": {"uri": "s3://mine/code/a.zip", "sha256": "0" * 64 + "  /etc/passwd\n"}}, "package.sha256"),
         ({"package": "cloudlstm.zip"}, "package.uri"),
+        ({"own": {"uri": "s3://mine/code/a.zip", "sha256": "no hash"}}, "own.sha256"),
+        ({"own": {"uri": "s3://another/code/own.zip", "sha256": "0" * 64}}, "own.uri"),
         ({"jobs": {}}, "jobs.agent.uri"),
     ],
 )

@@ -12,7 +12,7 @@ from cloudlstm.config import RunConfig, load, parse, require_local_master
 from cloudlstm.errors import AccessDeniedError, CorruptObjectError, DataError, MissingExtraError, UsageError
 from cloudlstm.market.sectors import read_sectors
 from cloudlstm.market.universe import read_universe, requested_tickers
-from cloudlstm.runs import weights
+from cloudlstm.runs import own_packages, user_code, weights
 from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
 from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.runs.steps import JOBS
@@ -34,6 +34,7 @@ def submit_plan(
     target: Target, *, config: str | None, overrides: Sequence[str], root: str | None, run: str | None
 ) -> Plan:
     """The plan of a configuration, from bars to a report."""
+    own_packages.look_beside(config)
     return make_plan("submit", target, load(config, overrides), root, run)
 
 
@@ -121,6 +122,25 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
             raise
         say(f"the source is checked on {target.name}, not here: {error.message}\n")
         return _number_of_tickers(config, None)
+
+
+def check_own_code(config: RunConfig, *, run: bool = True) -> None:
+    """Checks that the user's features, network and scorer are there, and tries the features.
+
+    Args:
+        config: The configuration.
+        run: False if none of the user's code is to run.
+
+    Raises:
+        UserCodeError: the job would fail for the same reason.
+    """
+    for name in user_code.names_of(config):
+        user_code.require_there(name)
+    if run and config.features.extra:
+        from cloudlstm.features import features_of_run
+        from cloudlstm.features.user import require_lookbacks
+
+        require_lookbacks(features_of_run(config).features)
 
 
 def _check_dates(config: RunConfig, first: dt.date | None, last: dt.date | None) -> None:

@@ -141,7 +141,7 @@ def _deferred(plan: "Plan", target: "Target", dry_run: object, typed: list[str],
 def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths":
     """Checks a plan and carries it out; shows the progress unless `quiet`. `cloudlstm.submit` calls it too."""
     from cloudlstm.cli.board import progress_display
-    from cloudlstm.cli.plans import config_of, look
+    from cloudlstm.cli.plans import check_own_code, config_of, look
     from cloudlstm.cli.training_work import training_work
     from cloudlstm.cli.unchanged import inputs_of
     from cloudlstm.targets.launcher import carry_out, is_unchanged, require_own, skip
@@ -152,6 +152,7 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
     if inputs and is_unchanged(plan, inputs):
         with nullcontext(lambda _: None) if quiet else progress_display(plan) as watch:
             return skip(plan, watch)
+    check_own_code(config)
     tickers = look(plan, config, target, quiet=quiet)
     if not quiet and (note := training_work(config).note()):
         terminal.write_error(f"note: {note}\n")
@@ -165,10 +166,11 @@ def launch(plan: "Plan", target: "Target", *, quiet: bool = False) -> "RunPaths"
 
 def _printed(plan: "Plan", target: "Target") -> int:
     """Prints a plan, unless its source of bars or of weights is not there."""
-    from cloudlstm.cli.plans import config_of, look
+    from cloudlstm.cli.plans import check_own_code, config_of, look
     from cloudlstm.cli.training_work import training_work
 
     config = config_of(plan)
+    check_own_code(config, run=False)
     tickers = look(plan, config, target, services=False)
     terminal.write(plan.to_json() + "\n")
     if note := training_work(config).note():

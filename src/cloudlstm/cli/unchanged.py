@@ -18,7 +18,7 @@ import cloudlstm
 from cloudlstm.config import RunConfig
 from cloudlstm.market.sectors import read_sectors
 from cloudlstm.market.universe import read_universe
-from cloudlstm.runs import weights
+from cloudlstm.runs import user_code, weights
 from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.runs.manifest import fingerprint
 
@@ -39,10 +39,10 @@ def inputs_of(config: RunConfig) -> str | None:
 
 
 def inputs_outside(config: RunConfig) -> list[Any]:
-    """What a run reads besides its settings: names, sizes and etags of files of bars, universe, sectors, weights.
+    """What a run reads besides its settings: names, sizes and etags of files of bars, universe, sectors, weights, code.
 
     Raises:
-        CloudLSTMError: the universe, the sectors, the files or the weights are not there.
+        CloudLSTMError: the universe, the sectors, the files, the weights or the user's code are not there.
     """
     start, universe, sectors = weights.source(config), config.universe, config.universe.sectors
     found = read_universe(universe, config.market)
@@ -51,6 +51,7 @@ def inputs_outside(config: RunConfig) -> list[Any]:
         read_sectors(sectors) if sectors else None,
         _files(config) if config.market.source == "files" else os.environ.get(YAHOO_URL),
         start.digest() if start else None,
+        user_code.identity(user_code.names_of(config)),
     ]
 
 

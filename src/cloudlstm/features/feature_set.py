@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from cloudlstm.config import RunConfig
 from cloudlstm.exogenous.columns import columns_of
-from cloudlstm.features.table import FEATURES, KEYS, Feature, kernel_values
+from cloudlstm.features import user
+from cloudlstm.features.table import FEATURES, KEYS, Feature, kernel_values, sources_of
 from cloudlstm.market import columns
 
 _DESCRIBED = ("name", "kind", "unit", "lookback_bars", "group")
@@ -72,13 +73,13 @@ class FeatureSet:
         ticker, _ = columns.codes(cleaned.column("ticker"))
         segment = columns.filled(columns.one_chunk(cleaned.column("segment")), 0)
         starts = columns.group_starts(columns.join_keys(ticker, segment))
-        sources = dict.fromkeys(feature.source for feature in self.computed)
+        sources = dict.fromkeys(name for feature in self.computed for name in sources_of(feature))
         values = {
             name: columns.filled(columns.one_chunk(cleaned.column(name)), np.nan).astype(np.float64, copy=False)
             for name in sources
         }
         arrays = [cleaned.column(field.name) for field in KEYS]
-        arrays += [pa.array(kernel_values(each, values[each.source], starts)) for each in self.computed]
+        arrays += [pa.array(kernel_values(each, values, starts)) for each in self.computed]
         return pa.table(arrays, names=[*(field.name for field in KEYS), *(each.name for each in self.computed)])
 
     def described(self) -> list[dict[str, Any]]:
@@ -105,12 +106,17 @@ def compute(cleaned: pa.Table) -> pa.Table:
 
 
 def features_of_run(config: RunConfig) -> FeatureSet:
-    """The eight features, then the exogenous columns that the settings name.
+    """The eight features, then those of the user's code, then the exogenous columns that the settings name.
+
+    It imports the user's code, and does not try its kernels; see `user.require_lookbacks`.
 
     Raises:
         UsageError: it is not known what kind a series is.
+        UserCodeError: a feature of the user's code is not there or cannot be a column.
     """
     joined = tuple(
         Feature(column.name, column.kind, column.unit, group=column.group) for column in columns_of(config.exogenous)
     )
-    return FeatureSet((*FEATURES, *joined)) if joined else EIGHT
+    taken = [field.name for field in KEYS] + [feature.name for feature in (*FEATURES, *joined)]
+    own = user.load(config.features.extra, taken)
+    return FeatureSet((*FEATURES, *own, *joined)) if own or joined else EIGHT

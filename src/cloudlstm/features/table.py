@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 Starts = NDArray[np.intp]
-Kernel = Callable[[Values, Starts], Values]
-"""Computes a feature from its source column and the row at which each segment starts; both are (bars,)."""
+Kernel = Callable[..., Values]
+"""Computes a feature, (bars,), from its source columns, (bars,) each, and the row at which each segment starts."""
 
 Kind = Literal["price", "volume", "return", "rate", "index", "count", "score", "age"]
 
@@ -33,7 +33,7 @@ class Feature:
             -1 to 1), or an age in days.
         unit: The unit of its values. Prices are split-adjusted, in the currency of the listing.
         lookback_bars: Number of bars that it depends on, including the bar itself.
-        source: The column of cleaned bars that it is computed from.
+        source: The column of cleaned bars that it is computed from, or several; the kernel gets one array for each.
         kernel: The function that computes it; None copies the source column.
         group: "bars" if it is computed from bars; "macro" or "news" if it is joined to them. A feature that is joined
             may be missing: its input is then 0, and the window is used.
@@ -43,7 +43,7 @@ class Feature:
     kind: Kind
     unit: str
     lookback_bars: int = 1
-    source: str = ""
+    source: str | tuple[str, ...] = ""
     kernel: Kernel | None = None
     group: Literal["bars", "macro", "news"] = "bars"
 
@@ -67,7 +67,7 @@ def moving_average(values: Values, starts: Starts, n_bars: int) -> Values:
         for shift in range(1, n_bars):
             total += values[start - shift : end - shift]
         total /= n_bars
-    return _blank_first(out, starts, n_bars - 1)
+    return blank_first(out, starts, n_bars - 1)
 
 
 def simple_return(close: Values, starts: Starts) -> Values:
@@ -75,10 +75,10 @@ def simple_return(close: Values, starts: Starts) -> Values:
     out = np.empty(len(close))
     np.divide(close[1:], close[:-1], out=out[1:])
     out[1:] -= 1.0
-    return _blank_first(out, starts, 1)
+    return blank_first(out, starts, 1)
 
 
-def _blank_first(out: Values, starts: Starts, n_bars: int) -> Values:
+def blank_first(out: Values, starts: Starts, n_bars: int) -> Values:
     """Sets the first `n_bars` of each segment to NaN, in place."""
     lengths = np.minimum(np.diff(np.append(starts, len(out))), n_bars)
     nth = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -118,6 +118,12 @@ KEYS = (
 """The columns of a feature table before its features."""
 
 
-def kernel_values(feature: Feature, column: Values, starts: Starts) -> Values:
-    """Returns the values of a feature, (bars,), from its source column and the row at which each segment starts."""
-    return column if feature.kernel is None else feature.kernel(column, starts)
+def sources_of(feature: Feature) -> tuple[str, ...]:
+    """Returns the columns of cleaned bars that a feature is computed from."""
+    return (feature.source,) if isinstance(feature.source, str) else tuple(feature.source)
+
+
+def kernel_values(feature: Feature, columns: Mapping[str, Values], starts: Starts) -> Values:
+    """Returns the values of a feature, (bars,), from the columns of bars and the row at which each segment starts."""
+    sources = [columns[name] for name in sources_of(feature)]
+    return sources[0] if feature.kernel is None else feature.kernel(*sources, starts)

@@ -38,6 +38,7 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
             "a model that lives from day to day needs train.inputs=relative",
             hint="levels have statistics of the tickers of their training",
         )
+    require_of_record(config)
     bars = Store.of(paths.root, config).folder
     recipe = Recipe(paths.name, run.uri, config.model_dump(mode="json"), bars, policy)
     for other in policy.others:
@@ -54,6 +55,21 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
     return registry.recipe_of(paths)
 
 
+def require_of_record(config: RunConfig) -> None:
+    """Raises UsageError if a run has a network or features for which a day of a model has no code."""
+    for setting, found in (
+        ("model.build", config.model.build),
+        ("features.extra", config.features.extra),
+        ("exogenous", config.exogenous.groups),
+    ):
+        if found:
+            raise UsageError(
+                f"a model that lives from day to day has the eight features and the LSTM of cloudlstm, and the run "
+                f"sets {setting}",
+                hint="cloudlstm predict forecasts with such a run; for a model, a run without it",
+            )
+
+
 def _same(first: Recipe, second: Recipe) -> bool:
     """True if two recipes have the same run and the same policy: then a creation that was interrupted goes on."""
     return (first.run, first.policy) == (second.run, second.policy)
@@ -66,6 +82,7 @@ def checked(config: RunConfig, other: OtherRecipe) -> RunConfig:
         ConfigError: They are not valid, or change the horizon.
     """
     found = parse(config.model_dump(mode="json"), other.overrides)
+    require_of_record(found)
     if found.dataset.horizon_bars != config.dataset.horizon_bars:
         raise ConfigError(
             f"recipe {other.name} forecasts {found.dataset.horizon_bars} bars ahead, the model "

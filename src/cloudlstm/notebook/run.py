@@ -26,7 +26,7 @@ from cloudlstm.errors import CloudLSTMError, CorruptObjectError, UsageError
 from cloudlstm.market.bars import QUARANTINE
 from cloudlstm.notebook.windows import Windows
 from cloudlstm.report.models import Report
-from cloudlstm.runs import attempts
+from cloudlstm.runs import attempts, user_code
 from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object
 from cloudlstm.runs.paths import RunPaths
 
@@ -172,6 +172,8 @@ class Run:
         with tempfile.TemporaryDirectory(prefix="cloudlstm-") as folder:
             path = Path(folder) / "model.keras"
             path.write_bytes(read_object(row))
+            if self.config.model.build:  # its module registers the layers that it defines
+                user_code.load_object(self.config.model.build)
             return keras.saving.load_model(path, compile=False)
 
     def _inputs(self) -> Inputs:

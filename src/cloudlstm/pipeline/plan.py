@@ -21,6 +21,7 @@ from cloudlstm.market.calendar import sessions
 from cloudlstm.market.members import Members
 from cloudlstm.market.universe import read_universe
 from cloudlstm.pipeline.stages import Cleaned, Exogenous, Featured, Sequenced, Stage
+from cloudlstm.runs import user_code
 from cloudlstm.runs.context import RunContext, StepData
 from cloudlstm.runs.manifest import Manifest, fingerprint
 
@@ -54,7 +55,7 @@ class Plan:
         self.members = Members.of(read_universe(config.universe, market), end)
         self.features = features_of_run(config)
         self.settings = _settings(config, days.tolist(), self.members) | {
-            "features": [self.features.described(), *_joined(config, exogenous)]
+            "features": [self.features.described(), *_own(config), *_joined(config, exogenous)]
         }
         data, place = {}, ingest
         for step in STEPS:
@@ -89,6 +90,11 @@ def _settings(config: RunConfig, days: list[int], members: Members | None) -> di
         "clean": [config.clean.model_dump(mode="json"), fingerprint(days)],
         "sequences": [config.dataset.model_dump(mode="json"), *by_membership],
     }
+
+
+def _own(config: RunConfig) -> list[Any]:
+    """The code of the user's features."""
+    return [user_code.identity(config.features.extra)] if config.features.extra else []
 
 
 def _joined(config: RunConfig, exogenous: Manifest | None) -> list[Any]:

@@ -21,9 +21,12 @@ from cloudlstm import __version__
 from cloudlstm.dataset import sequences
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import DataError
+from cloudlstm.features import features_of_run
+from cloudlstm.features.user import require_lookbacks
 from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.sources.base import Lookable, RemoteSource, Source, open_source
+from cloudlstm.pipeline import exogenous_step
 from cloudlstm.pipeline.engine import Engine, open_engine
 from cloudlstm.pipeline.ingest import STEP, Ingest
 from cloudlstm.pipeline.judge import judge
@@ -31,6 +34,7 @@ from cloudlstm.pipeline.plan import Plan
 from cloudlstm.pipeline.rounds import Rounds
 from cloudlstm.pipeline.shard_io import TaskResult, merge_results, read_shard
 from cloudlstm.pipeline.stages import Stage
+from cloudlstm.runs import user_code
 from cloudlstm.runs.context import RunContext, StepRun
 from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
 
@@ -48,6 +52,7 @@ def run(context: RunContext) -> None:
 
 def run_on(engine: Engine, context: RunContext) -> None:
     """Runs the same steps on an engine that is open already."""
+    require_lookbacks(features_of_run(context.config).features)  # before any work
     pipeline = _Pipeline(engine, context)
     exogenous = pipeline.exogenous()
     raw = pipeline.ingest(exogenous)
@@ -70,8 +75,6 @@ class _Pipeline:
         """Writes macro series and scored headlines, and what was refused; None if the run has neither."""
         if not self._config.exogenous.groups:
             return None
-        from cloudlstm.pipeline import exogenous_step
-
         step, work = exogenous_step.prepared(self._context, self._engine)
         return self._run(step, 1, work)
 
@@ -126,7 +129,8 @@ class _Pipeline:
         step = self._step(plan, "features", cleaned)
 
         def work() -> TaskResult:
-            return merge_results(self._results(plan, step, cleaned), {})
+            own = user_code.identity(self._config.features.extra)
+            return merge_results(self._results(plan, step, cleaned), {"own_code": own} if own else {})
 
         return self._run(step, len(cleaned.of_kind("bars")), work)
 

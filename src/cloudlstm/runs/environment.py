@@ -40,3 +40,6 @@ ALFRED_URL = "CLOUDLSTM_ALFRED_URL"
 
 FRED_API_KEY = "FRED_API_KEY"
 """The user's key for ALFRED. It is read in the driver, and written nowhere."""
+
+OWN_CODE = "CLOUDLSTM_OWN_CODE"
+"""The archive of the user's packages that a launcher on the same machine made for a job. Read by runs/user_code.py."""

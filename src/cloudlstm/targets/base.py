@@ -33,6 +33,18 @@ def fill_placeholders(value: Any, value_of: Callable[[str], str | None]) -> Any:
     return value
 
 
+def own_packages(config: RunConfig) -> Request:
+    """The part of a request that names the user's packages, by path; empty if the configuration names none.
+
+    Raises:
+        UserCodeError: a package is not there.
+    """
+    from cloudlstm.runs.own_packages import packages_of
+
+    packages = [str(path) for path in packages_of(config)]
+    return {"packages": packages} if packages else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a command is going to do, complete before anything starts.

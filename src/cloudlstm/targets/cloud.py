@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ from cloudlstm.errors import ConfigError, StorageError, TargetError, TargetUnava
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.targets import costs, preflight
-from cloudlstm.targets.base import JobState, Request, RunningJob, Target, fill_placeholders
+from cloudlstm.targets.base import JobState, Request, RunningJob, Target, own_packages
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, SendFirst, retry_unavailable
@@ -129,11 +129,13 @@ class CloudTarget(Target):
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the request of a job: one to the Spark service, or those that scale the trainer group."""
         preflight.engine(config)
+        own = own_packages(config)
         if job == "prepare":
             return {
                 "job": job,
                 "run": paths.uri,
                 "attempt": "${attempt}",
+                **own,
                 "hours": prepare_hours(config, target=True),
                 "rate": as_json(costs.spark_rate(self.config)),
                 "submit": self.spark.request(job, config, paths),
@@ -143,6 +145,7 @@ class CloudTarget(Target):
         request = {
             "job": job,
             "run": paths.uri,
+            **own,
             "workers": workers,
             "rate": as_json(costs.trainer_rate(self.config, workers, trainers.usd_per_hour)),
             "max_usd": trainers.max_usd,
@@ -164,6 +167,7 @@ class CloudTarget(Target):
                     "deadline": "${deadline}",
                     "accelerator": self.config.accelerator,
                     "package": _part("package"),
+                    **({"own": _part("own")} if own else {}),
                     "jobs": {"agent": _part("agent"), "train": _part("train")},
                     **self._environment,
                 },
@@ -202,7 +206,8 @@ class CloudTarget(Target):
     def at_work(self, request: Request) -> bool:
         """True if the job of exactly this request, attempt included, is running or has succeeded."""
         if request["job"] == "train":
-            document = {key: request["assignment"]["document"][key] for key in ASSIGNED}  # without what has gigabytes
+            wanted = request["assignment"]["document"]
+            document = {key: wanted[key] for key in ASSIGNED if key in wanted}  # without what has gigabytes
             compared = dict(request) | {"assignment": request["assignment"] | {"document": document}}
             return is_assigned(self._assigned(compared))
         found = matching_applications(self._submission(request), request["run"], self.spark)
@@ -226,11 +231,12 @@ class CloudTarget(Target):
         return done
 
     def _submission(self, request: Request) -> Request:
-        return self._filled(request["submit"], request["run"], int(request["attempt"]))
+        return self._filled(request["submit"], request["run"], int(request["attempt"]), request.get("packages", ()))
 
     def _assigned(self, request: Request) -> dict[str, Any]:
         """Fills the placeholders of a train request but those of its deadline."""
-        known = self._filled(request, request["run"], int(request["assignment"]["document"]["attempt"]))
+        attempt, packages = int(request["assignment"]["document"]["attempt"]), request.get("packages", ())
+        known = self._filled(request, request["run"], attempt, packages)
         document = known["assignment"]["document"]
         document["attempt"] = int(document["attempt"])
         return known
@@ -243,19 +249,11 @@ class CloudTarget(Target):
         known["deadline"] = self.group.deadline_request(iso(when))
         return known
 
-    def _filled(self, request: Request, run: str, attempt: int) -> dict[str, Any]:
+    def _filled(self, request: Request, run: str, attempt: int, packages: Sequence[str]) -> dict[str, Any]:
         """Fills the attempt's and the bundle's placeholders; uploads parts of the bundle that are missing."""
         opener = attempts.read_owner(RunPaths(run), attempt, 1)
         opened = f"{int(opener.started * 1000):x}" if opener else "0"
-
-        def value_of(name: str) -> str | None:
-            if name == "opened":
-                return opened
-            part, _, kind = name.partition(".")
-            return str(getattr(self._bundle[part], kind)) if kind in _PARTS else None
-
-        known: dict[str, Any] = fill_placeholders(request, value_of)
-        return known
+        return self._bundle.filled(request, {"opened": opened}, packages)
 
 
 def root_of(config: TargetConfig) -> str:

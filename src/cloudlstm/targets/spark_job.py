@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.environment import ATTEMPT
+from cloudlstm.runs.own_packages import packages_of
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.bundle.dependencies import ARCHIVE
@@ -16,6 +18,9 @@ from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases, SendFirst, in_background
 from cloudlstm.targets.services import Application, SparkService
 from cloudlstm.workers.deadline import TARGET_HOURS, too_long
+
+if TYPE_CHECKING:
+    from cloudlstm.config import RunConfig
 
 _ENDING_S = 120.0
 """How long to wait for the end of a cancelled application."""
@@ -60,6 +65,11 @@ def spark_conf(target: TargetConfig, environment: Mapping[str, str]) -> dict[str
         **{f"spark.yarn.appMasterEnv.{name}": value for name, value in environment.items()},
         **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
     }
+
+
+def python_files(config: RunConfig) -> list[str]:
+    """The archives on the path of the driver and the executors: cloudlstm, and the user's packages if there are any."""
+    return ["${package.uri}", *(["${own.uri}"] if packages_of(config) else [])]
 
 
 def matching_applications(request: Request, run: str, service: SparkService) -> list[Application]:

@@ -18,7 +18,7 @@ from cloudlstm.targets.services import GroupStatus, TrainerGroup
 from cloudlstm.workers import assignment, rendezvous
 from cloudlstm.workers.rendezvous import Generation
 
-ASSIGNED = ("run", "attempt", "opened", "package", "workers")
+ASSIGNED = ("run", "attempt", "opened", "package", "own", "workers")
 """Keys of an assignment by which a launcher finds its own again."""
 
 
@@ -234,7 +234,7 @@ def is_assigned(request: Request) -> bool:
     wanted, found = request["assignment"]["document"], assignment.find(request["assignment"]["uri"])
     if found is None or found.deadline <= time.time():
         return False
-    return all(getattr(found, key) == wanted[key] for key in ASSIGNED)
+    return all(getattr(found, key) == wanted.get(key, {}) for key in ASSIGNED)
 
 
 def hours_before(request: Request) -> float:

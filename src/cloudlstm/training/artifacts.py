@@ -18,11 +18,10 @@ from cloudlstm.training.checkpoint import Arrays
 from cloudlstm.training.runtime import tf
 
 
-def weights_file(model: Any) -> bytes:
+def weights_file(model: Any, config: RunConfig) -> bytes:
     """The network's weights by name, as an .npz file."""
     file = io.BytesIO()
-    named = {variable.path.replace("/", "."): variable.numpy() for variable in model.weights}
-    np.savez(file, **named)
+    np.savez(file, **dict(zip(_names(model, config), (each.numpy() for each in model.weights), strict=True)))
     return file.getvalue()
 
 
@@ -51,20 +50,32 @@ def events_file(history: Iterable[Mapping[str, Any]]) -> bytes:
         return next(Path(folder).glob("events.*")).read_bytes()
 
 
-def weights_of_file(data: bytes, name: str, model: Any) -> Arrays:
+def _names(model: Any, config: RunConfig) -> list[str]:
+    """The names of the weights in a file, in the order of the model.
+
+    Those of a user's model are numbers: Keras makes up the names of its layers, and counts them over all models of a
+    process.
+    """
+    if config.model.build:
+        return [f"{place:04d}" for place in range(len(model.weights))]
+    return [variable.path.replace("/", ".") for variable in model.weights]
+
+
+def weights_of_file(data: bytes, name: str, model: Any, config: RunConfig) -> Arrays:
     """The weights in a file that `weights_file` wrote, in the order of the variables of `model`.
 
     Args:
         data: The file.
         name: Its name in messages.
         model: The network that gets them.
+        config: The run's configuration.
 
     Raises:
         DataError: names or shapes differ.
     """
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         found: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
-    names = [variable.path.replace("/", ".") for variable in model.weights]
+    names = _names(model, config)
     for key, variable in zip(names, model.weights, strict=True):
         if key not in found or found[key].shape != tuple(variable.shape):
             has = f"{found[key].shape}" if key in found else "nothing"
@@ -72,4 +83,9 @@ def weights_of_file(data: bytes, name: str, model: Any) -> Arrays:
                 f"{name} does not fit this network: {key} is {tuple(variable.shape)} here and {has} there",
                 hint="set model.units as in the run that trained it",
             )
+    if config.model.build and len(found) != len(names):
+        raise DataError(
+            f"{name} has {len(found)} weights, and the network of {config.model.build} has {len(names)}",
+            hint="model.build and model.units as in the run that trained it",
+        )
     return [found[key] for key in names]

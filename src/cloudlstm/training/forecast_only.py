@@ -45,9 +45,10 @@ _MODEL = "model"
 def start_of(config: RunConfig, sequences: Manifest) -> Manifest | None:
     """The training from which NumPy computes the forecasts of this run; None if TensorFlow has to.
 
-    That is so if the run trains, if it has many windows, or if its network differs from the one that was trained.
+    That is so if the run trains, if it has many windows, if its network is of the user's code, or if its network
+    differs from the one that was trained.
     """
-    if config.train.epochs or config.train.precision != "float32" or not config.train.weights:
+    if config.model.build or config.train.epochs or config.train.precision != "float32" or not config.train.weights:
         return None
     forecast = [row for row in sequences.objects if row.kind in SPLITS and row.kind != "train"]
     trained = settings.document(RunPaths(config.train.weights), 0)

@@ -12,6 +12,7 @@ from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.window_set import WindowSet
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.network import Network
+from cloudlstm.training.own_network import OwnNetwork
 from cloudlstm.training.runtime import tf
 
 _WINDOWS_ON_GPU, _WINDOWS_ON_CPU = 1024, 256
@@ -31,7 +32,7 @@ class Forward:
         network: The network.
     """
 
-    def __init__(self, cluster: Cluster, network: Network) -> None:
+    def __init__(self, cluster: Cluster, network: Network | OwnNetwork) -> None:
         self._cluster, self._network = cluster, network
         self._took_s = 0.0  # for the last outputs
         self._size = _WINDOWS_ON_GPU if cluster.on_gpu else _WINDOWS_ON_CPU

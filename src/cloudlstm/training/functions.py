@@ -6,10 +6,12 @@ from typing import Any
 
 from cloudlstm.config import RunConfig
 from cloudlstm.training import model as models
+from cloudlstm.training import own_network
 from cloudlstm.training.checkpoint import Arrays, State
 from cloudlstm.training.cluster import Cluster
 from cloudlstm.training.forward import Forward
 from cloudlstm.training.network import Network
+from cloudlstm.training.own_network import OwnNetwork
 from cloudlstm.training.sampling import Call
 from cloudlstm.training.train_step import TrainFunction
 
@@ -34,7 +36,12 @@ class Functions:
             self.model = self._build(self._first_seed)
             self.schedule = models.Schedule(config.train, 1)
             self.optimizer = models.build_optimizer(config.train, self.schedule, self.model.trainable_variables)
-        network = Network(self.model, on_gpu=cluster.on_gpu)
+        network: Network | OwnNetwork
+        if config.model.build:
+            own_network.require_storable(self.model, config.model.build)
+            network = OwnNetwork(self.model)
+        else:
+            network = Network(self.model, on_gpu=cluster.on_gpu)
         self.forward = Forward(cluster, network)
         self.step = TrainFunction(cluster, network, self.optimizer, config)
         self._weights, self._slots = self.values()

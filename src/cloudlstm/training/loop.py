@@ -156,7 +156,7 @@ class Trainer:
 
     def yardstick(self, state: State) -> dict[str, float]:
         """The validation loss of the naive forecast, if the untrained network is exactly this forecast."""
-        exact = self._config.train.inputs == "relative" and not self._loaded
+        exact = self._config.train.inputs == "relative" and not self._loaded and not self._config.model.build
         return {"naive_loss": state.history[0]["validation_loss"]} if exact else {}
 
     def _end_epoch(self, state: State, losses: list[float], windows_per_s: float) -> None:

@@ -124,10 +124,12 @@ class MemberTraining:
         model = self._functions.model
         if warm:
             before = replace(self._member, fold=self._member.fold - 1)
-            return artifacts.weights_of_file(self._results.read(before, "weights.npz"), before.name, model)
+            return artifacts.weights_of_file(
+                self._results.read(before, "weights.npz"), before.name, model, self._config
+            )
         if self._start:
             row = weights_row(self._start, self._member.seed)
-            return artifacts.weights_of_file(read_object(row), row.uri, model)
+            return artifacts.weights_of_file(read_object(row), row.uri, model, self._config)
         return None
 
     def _forecast(self, trainer: Trainer, report: ReportProgress) -> dict[str, NDArray[np.float64]]:
@@ -152,7 +154,7 @@ class MemberTraining:
             return self._results.write(member, name, data, kind, rows)
 
         written = [
-            write("weights.npz", artifacts.weights_file(model), WEIGHTS, model.count_params()),
+            write("weights.npz", artifacts.weights_file(model, self._config), WEIGHTS, model.count_params()),
             write("inputs.json", json.dumps(self._transform.settings()).encode(), objects.INPUTS, 1),
             write("predictions.parquet", file, "predictions", sum(map(len, splits.values()))),
             write("history.jsonl", objects.history_file(history), "history", len(history)),

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from cloudlstm.config import ModelConfig, TrainConfig
+from cloudlstm.training import own_network
 from cloudlstm.training.runtime import keras, tf
 
 
@@ -14,10 +15,15 @@ def build_model(shape: tuple[int, int], config: ModelConfig, *, seed: int, preci
 
     Args:
         shape: Bars in a window, and inputs of a bar.
-        config: The sizes of the layers.
+        config: The sizes of the layers, or a function of the user's that makes the model.
         seed: Seed of the initial weights.
         precision: Keras dtype policy of the LSTM and the dropout; the weights stay float32.
+
+    Raises:
+        UserCodeError: `config` names a function of the user's, whose model cannot be trained.
     """
+    if config.build:
+        return own_network.build(shape, config, seed=seed, precision=precision)
     inputs = keras.Input(shape, name="window")
     hidden = keras.layers.LSTM(
         config.units,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from cloudlstm.training.draws import Draws
 from cloudlstm.training.runtime import tf
 
 _UNROLL_UP_TO_BARS = 128
@@ -29,6 +30,7 @@ class Network:
     def __init__(self, model: Any, *, on_gpu: bool) -> None:
         self.model = model
         self._lstm, self._dense = model.get_layer("lstm"), model.get_layer("forecast")
+        self._dropout = float(model.get_layer("dropout").rate)
         self._unroll = not on_gpu and model.input_shape[1] <= _UNROLL_UP_TO_BARS
 
     @property
@@ -39,6 +41,17 @@ class Network:
     def hidden(self, inputs: Any) -> Any:
         """The LSTM's state after the last bar, (batch, unit), for inputs (batch, window, feature)."""
         return _unrolled(self._lstm, inputs) if self._unroll else self._lstm(inputs, training=True)
+
+    def in_training(self, inputs: Any, draws: Draws) -> Any:
+        """The outputs for inputs (batch, window, feature) with dropout, (batch,)."""
+        hidden = self.hidden(inputs)
+        if self._dropout:
+            hidden *= tf.cast(draws.mask(hidden.shape[-1], self._dropout), hidden.dtype)
+        return self.output(hidden)
+
+    def penalty(self) -> None:
+        """What regularizers add to the loss: the model has none."""
+        return None  # noqa: RET501 - AutoGraph wants a body
 
     def output(self, hidden: Any) -> Any:
         """The outputs for states, (batch,)."""

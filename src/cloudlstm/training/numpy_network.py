@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import Inputs
 from cloudlstm.dataset.window_set import WindowSet
+from cloudlstm.errors import DataError
 
 _BATCH_WINDOWS = 256
 """The arrays of one bar fit into a core's cache."""
@@ -35,8 +36,17 @@ class Network:
 
     @classmethod
     def read(cls, weights: bytes) -> Network:
-        """Reads the file of weights that a training wrote."""
+        """Reads the file of weights that a training wrote.
+
+        Raises:
+            DataError: they are of a network of the user's code.
+        """
         with np.load(io.BytesIO(weights), allow_pickle=False) as file:
+            if "lstm.lstm_cell.kernel" not in file.files:
+                raise DataError(
+                    "these weights are not those of cloudlstm's LSTM, so NumPy cannot compute their network",
+                    hint="cloudlstm predict computes a network of model.build with TensorFlow",
+                )
             cell = [file[f"lstm.lstm_cell.{name}"] for name in ("kernel", "recurrent_kernel")]
             bias, dense, offset = file["lstm.lstm_cell.bias"], file["forecast.kernel"], file["forecast.bias"]
         return cls(np.concatenate(cell), bias, dense[:, 0], offset[0])

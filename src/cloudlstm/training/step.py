@@ -10,6 +10,7 @@ import logging
 from cloudlstm import __version__
 from cloudlstm.config import NON_IDENTITY, RunConfig
 from cloudlstm.errors import JobError
+from cloudlstm.runs import user_code
 from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.folder import remove
 from cloudlstm.runs.manifest import Manifest, fingerprint
@@ -35,6 +36,7 @@ def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
             config.train.all_seeds,
             config.evaluation.walk.model_dump(mode="json") if config.evaluation.walk.mode != "off" else None,
             config.model.model_dump(mode="json"),
+            *([user_code.identity([config.model.build])] if config.model.build else []),
             [own_inputs(config), ablations(config)],
             config.dataset.window_bars,
             config.dataset.horizon_bars,

@@ -2,8 +2,8 @@
 
 Training is synchronous: each replica takes its rows of the global batch, and one all-reduce sums the gradients and the
 loss of all replicas, packed into one vector. A row's weight is 1 / (rows of the global batch), so the sums are means
-over the batch. Dropout masks are drawn for the global batch from (seed, step), and each replica takes its rows. So any
-number of workers trains the same network up to rounding.
+over the batch. Dropout masks are drawn for the global batch from (seed, step), and each replica takes its rows
+(draws.py). So any number of workers trains the same network up to rounding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import RunConfig
 from cloudlstm.training.cluster import Cluster
+from cloudlstm.training.draws import Draws
 from cloudlstm.training.network import Network
+from cloudlstm.training.own_network import OwnNetwork
 from cloudlstm.training.runtime import tf
 from cloudlstm.training.sampling import Call, rows_per_replica
 
@@ -31,14 +33,13 @@ class TrainFunction:
         config: The run's configuration.
     """
 
-    def __init__(self, cluster: Cluster, network: Network, optimizer: Any, config: RunConfig) -> None:
+    def __init__(self, cluster: Cluster, network: Network | OwnNetwork, optimizer: Any, config: RunConfig) -> None:
         self._cluster, self._network, self._optimizer = cluster, network, optimizer
         self._variables = [variable.value for variable in network.model.trainable_variables]
         self._batch, self._size = (
             config.train.batch_windows,
             rows_per_replica(config.train.batch_windows, cluster.replicas),
         )
-        self._dropout, self._units = config.model.dropout, config.model.units
         self._scaled = hasattr(optimizer, "scale_loss") and config.train.precision == "mixed_float16"
         self._replica = cluster.per_device(np.array(cluster.local_replicas, np.int32).__getitem__)
         self._call = tf.function(self._steps, reduce_retracing=True)
@@ -91,13 +92,14 @@ class TrainFunction:
         self, inputs: Any, labels: Any, weights: Any, stop: Any, replica: Any, position: Any, seed: Any, step: Any
     ) -> tuple[Any, Any]:
         """One step on one replica."""
+        draws = Draws(seed, step, replica, self._batch, self._size, self._cluster.replicas)
         with tf.GradientTape() as tape:
-            hidden = self._network.hidden(inputs[position])
-            if self._dropout:
-                hidden *= tf.cast(self._mask(seed, step, replica), hidden.dtype)
-            error = self._network.output(hidden) - labels[position]
-            loss = tf.reduce_sum(weights[position] * error * error)
-            scaled = self._optimizer.scale_loss(loss) if self._scaled else loss
+            error = self._network.in_training(inputs[position], draws) - labels[position]
+            loss = objective = tf.reduce_sum(weights[position] * error * error)
+            penalty = self._network.penalty()
+            if penalty is not None:
+                objective += penalty / self._cluster.replicas  # the sum over all replicas has it once
+            scaled = self._optimizer.scale_loss(objective) if self._scaled else objective
         gradients = tape.gradient(scaled, self._variables)
         flat = [tf.reshape(gradient, [-1]) for gradient in gradients]
         packed = tf.concat([*flat, [loss, stop]], axis=0)
@@ -107,11 +109,3 @@ class TrainFunction:
         summed = [tf.reshape(part, v.shape) for part, v in zip(parts, self._variables, strict=True)]
         self._optimizer.apply(summed, self._variables)
         return totals[0], totals[1]
-
-    def _mask(self, seed: Any, step: Any, replica: Any) -> Any:
-        """The replica's rows of the global dropout mask, (row, unit): 0 or 1 / (1 - rate)."""
-        # Not "auto", which differs by device.
-        drawn = tf.random.stateless_uniform((self._batch, self._units), tf.stack([seed, step]), alg="philox")
-        mask = tf.cast(drawn >= self._dropout, tf.float32) / (1.0 - self._dropout)
-        mask = tf.pad(mask, [[0, self._size * self._cluster.replicas - self._batch], [0, 0]])
-        return tf.reshape(mask, (self._cluster.replicas, self._size, self._units))[replica]

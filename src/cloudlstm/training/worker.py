@@ -16,6 +16,7 @@ from cloudlstm.dataset import folds
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import PeerLostError
+from cloudlstm.runs import user_code
 from cloudlstm.runs.context import StepRun
 from cloudlstm.runs.folder import remove
 from cloudlstm.runs.manifest import Manifest
@@ -160,6 +161,7 @@ class _Training:
             ],
             "inputs": self.config.train.inputs,
             "precision": self.config.train.precision,
+            "own_code": user_code.identity(filter(None, [self.config.model.build])),
             "versions": {
                 "cloudlstm": __version__,
                 "tensorflow": tf.__version__,

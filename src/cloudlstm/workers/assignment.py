@@ -30,6 +30,7 @@ class Assignment:
         stop: When the workers save a checkpoint and end (`at`, seconds since the epoch), and the error that they leave
             (`error`, a record of errors.to_record); empty for no such time.
         package: URI and SHA-256 of the package that the machines run.
+        own: URI and SHA-256 of the archive of the user's packages; empty if the run names none.
         accelerator: What the workers compute on, "cpu" or "cuda"; empty if an earlier release wrote the assignment.
     """
 
@@ -42,6 +43,7 @@ class Assignment:
     opened: str = ""
     stop: Mapping[str, Any] = field(default_factory=dict)
     package: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
     accelerator: str = ""
 
     @property

@@ -21,6 +21,7 @@ from cloudlstm.targets.spark_job import (
     OPENED,
     TAIL_LINES,
     application_name,
+    python_files,
     spark_conf,
 )
 
@@ -77,7 +78,7 @@ class EmrSpark:
             "--deploy-mode", "cluster",
             "--name", name,
             "--driver-memory", f"{config.spark.driver_memory_mib}m",
-            "--py-files", "${package.uri}",
+            "--py-files", ",".join(python_files(config)),
             "--archives", DEPENDENCIES_ARCHIVE,
             *(word for setting, value in conf.items() for word in ("--conf", f"{setting}={value}")),
             f"${{{job}.uri}}",

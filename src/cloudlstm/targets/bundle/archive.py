@@ -12,6 +12,11 @@ from typing import BinaryIO
 
 import cloudlstm
 from cloudlstm.errors import MachineError
+from cloudlstm.runs.own_packages import files
+from cloudlstm.storage.local import disk_errors
+
+OWN = "own.zip"
+"""The archive of the user's packages."""
 
 _PACKAGE = Path(cloudlstm.__file__).resolve().parent
 
@@ -48,12 +53,33 @@ def write_zip(file: BinaryIO, root: Path, paths: Iterable[Path], *, compress: bo
         compress: Whether to deflate; the bytes then depend on the zlib version.
     """
     named = sorted((path.relative_to(root).as_posix(), path) for path in paths)
+    write_entries(file, ((name, path.read_bytes()) for name, path in named), compress=compress)
+
+
+def write_entries(file: BinaryIO, entries: Iterable[tuple[str, bytes]], *, compress: bool = False) -> None:
+    """Writes names and contents into an archive, in their order; the bytes depend on nothing else."""
     with zipfile.ZipFile(file, "w") as archive:
-        for name, path in named:
+        for name, data in entries:
             entry = zipfile.ZipInfo(name, _FIRST_TIMESTAMP)
             entry.create_system, entry.external_attr = _UNIX, _MODE
             entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, data)
+
+
+def pack_own(packages: Iterable[str], path: Path) -> Path:
+    """Writes the user's packages into an archive for PYTHONPATH at `path`, and returns `path`.
+
+    Args:
+        packages: Their folders or files, as of `runs.own_packages.packages_of`.
+        path: The archive.
+
+    Raises:
+        UserCodeError: one of them is too large.
+    """
+    entries = [entry for package in packages for entry in files(Path(package))]
+    with disk_errors(f"write {path}"), path.open("wb") as file:
+        write_entries(file, entries)
+    return path
 
 
 def last_used(folder: Path, name: str) -> list[Path]:

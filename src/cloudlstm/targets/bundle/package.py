@@ -1,4 +1,6 @@
-"""The code for cloud machines: package, job scripts, dependencies, wheelhouse. Unchanged parts are not uploaded again.
+"""The code for cloud machines: package, job scripts, the user's packages, dependencies, wheelhouse.
+
+Unchanged parts are not uploaded again.
 
 The URI of each part has the sha256 of its content: <bucket>/code/<sha256>/<file name>. So an existing object is
 the right one, and machines verify what they download. The wheelhouse has gigabytes, and a launcher that never built it
@@ -10,22 +12,26 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cloudlstm
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError
 from cloudlstm.runs.paths import join
 from cloudlstm.storage.local import disk_errors
+from cloudlstm.targets.base import Request, fill_placeholders
 from cloudlstm.targets.bundle import wheelhouse
-from cloudlstm.targets.bundle.archive import asset, write_zip
+from cloudlstm.targets.bundle.archive import OWN, asset, pack_own, write_zip
 from cloudlstm.targets.bundle.dependencies import dependencies
 from cloudlstm.targets.bundle.wheelhouse import Built, Report, Wheelhouse
 
 PACKAGE = "cloudlstm.zip"
 
+_KINDS = ("uri", "sha256")
 _ASSETS = ("_assets",)
 _SHA256 = re.compile("[0-9a-f]{64}")
 _GB = 1e9
@@ -80,6 +86,32 @@ class Bundle:
             else:
                 self._parts[name] = self._send(asset("jobs", f"{name}.py"))
         return self._parts[name]
+
+    def own(self, packages: Sequence[str]) -> Part:
+        """The user's packages, by the folders or files that they are in now."""
+        with tempfile.TemporaryDirectory(prefix="cloudlstm-bundle-") as folder:
+            part = self._send(pack_own(packages, Path(folder) / OWN))
+        known = self._parts.get(f"own {part.sha256}")
+        return self._parts.setdefault(f"own {part.sha256}", known or part)
+
+    def filled(self, request: Request, known: Mapping[str, str], packages: Sequence[str]) -> dict[str, Any]:
+        """A request with the URIs and hashes of this bundle, whose missing parts are uploaded.
+
+        Args:
+            request: With placeholders such as `${package.uri}`.
+            known: The values of other placeholders.
+            packages: The user's packages, the part "own".
+        """
+        own = self.own(packages) if packages else None
+
+        def value_of(name: str) -> str | None:
+            part, _, kind = name.partition(".")
+            if kind not in _KINDS:
+                return known.get(name)
+            return str(getattr(own if part == "own" else self[part], kind))
+
+        filled: dict[str, Any] = fill_placeholders(request, value_of)
+        return filled
 
     def send_wheelhouse(self, report: Report = lambda _: None) -> None:
         """Builds and uploads the wheelhouse if the bucket lacks it; `report` receives what is being done.

@@ -21,6 +21,7 @@ from cloudlstm.targets.spark_job import (
     OPENED,
     TAIL_LINES,
     application_name,
+    python_files,
     spark_conf,
 )
 
@@ -87,7 +88,7 @@ class DataprocSpark:
         work = {
             "main_python_file_uri": f"${{{job}.uri}}",
             "args": [paths.uri],
-            "python_file_uris": ["${package.uri}"],
+            "python_file_uris": python_files(config),
             "archive_uris": [DEPENDENCIES_ARCHIVE],
             "properties": properties,
         }

@@ -7,10 +7,11 @@ import signal
 import socket
 import time
 
-from cloudlstm.runs.environment import GENERATION, RESTARTS, WAITS
+from cloudlstm.runs.environment import GENERATION, OWN_CODE, RESTARTS, WAITS
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import JobState, Request, Restart, fill_placeholders
+from cloudlstm.targets.bundle.archive import OWN, pack_own
 from cloudlstm.targets.local.java import find_java
 from cloudlstm.targets.local.temp_dir import JobTempDir
 from cloudlstm.workers.loopback import Loopback
@@ -66,6 +67,7 @@ class LocalJob:
         self._lost: dict[str, int] = {}
         self._deadline = 0.0
         self._final: JobState | None = None
+        self._own: dict[str, str] = {}
         self.restarts: list[Restart] = []
         self._start()
 
@@ -84,6 +86,8 @@ class LocalJob:
         self._lost = {}
         try:
             values = _values_of_placeholders(self._request)
+            if (packages := self._request.get("packages")) and not self._own:  # all restarts run the same code
+                self._own = {OWN_CODE: str(pack_own(packages, self._folder.path / OWN))}
             if self._request.get("network") == "loopback only" and self._loopback is None:
                 self._loopback = Loopback()
             for process in self._request["processes"]:
@@ -92,7 +96,7 @@ class LocalJob:
                 name = str(process["worker"])
                 console = self._folder.path / f"{name}.txt"
                 with disk_errors(f"start {self.job} with {console}"):
-                    self._processes.append(Process(name, argv, places | env | ours, console))
+                    self._processes.append(Process(name, argv, places | env | ours | self._own, console))
         except BaseException:
             self.cancel()
             raise

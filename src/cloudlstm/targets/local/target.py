@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cloudlstm import storage
 from cloudlstm.errors import CloudLSTMError, MachineError, UsageError
 from cloudlstm.runs.environment import ATTEMPT, CORES, DEVICES, FORECASTS_ONLY, MOST_DEVICES
-from cloudlstm.targets.base import JobState, Request, Target
+from cloudlstm.targets.base import JobState, Request, Target, own_packages
 from cloudlstm.targets.bundle.archive import asset
 from cloudlstm.targets.local.job import LocalJob
 from cloudlstm.workers import jvm
@@ -80,18 +80,20 @@ class LocalTarget(Target):
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the processes of a job: one driver for "prepare", one process a worker for "train"."""
         argv = [sys.executable, str(asset("jobs", f"{job}.py")), paths.uri]
+        own = own_packages(config)
         if job == "prepare":
             env = {ATTEMPT: "${attempt}"}
             if config.prepare.engine == "spark":
                 heap = f"--driver-memory {config.spark.driver_memory_mib}m"
                 env |= _JAVA | {"PYSPARK_SUBMIT_ARGS": f"{heap} pyspark-shell"}
-            return {"job": job, "processes": [{"worker": "driver", "argv": argv, "env": env}]}
+            return {"job": job, **own, "processes": [{"worker": "driver", "argv": argv, "env": env}]}
         workers = config.train.workers or self.workers
         addresses = [f"127.0.0.1:${{port.{index}}}" for index in range(workers)]
         only = {} if config.train.epochs else {FORECASTS_ONLY: "1"}
         return {
             "job": job,
             "run": paths.uri,
+            **own,
             "max_restarts": config.train.max_restarts,
             "network": "loopback only" if workers > 1 and not config.train.open_ports else "this machine's",
             "processes": [

@@ -1,0 +1,1 @@
+"""A package of a user: two features, and two networks. `examples/own.toml` names them."""
