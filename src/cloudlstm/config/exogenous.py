@@ -142,6 +142,14 @@ class ExogenousConfig(Section):
     news: NewsConfig = NewsConfig()
 
     @property
-    def groups(self) -> tuple[str, ...]:
+    def groups(self) -> tuple[Literal["macro", "news"], ...]:
         """The groups of columns that the settings make: of "macro" and "news"."""
-        return tuple(name for name in ("macro", "news") if getattr(self, name).source != "off")
+        sources: dict[Literal["macro", "news"], str] = {"macro": self.macro.source, "news": self.news.source}
+        return tuple(name for name, source in sources.items() if source != "off")
+
+    @property
+    def own_inputs(self) -> Group:
+        """The group of columns that the networks of the run itself get, as far as the settings make it."""
+        if self.inputs == "both":
+            return "both" if len(self.groups) > 1 else self.groups[0] if self.groups else "none"
+        return self.inputs if self.inputs in self.groups else "none"

@@ -202,6 +202,15 @@ class RunConfig(Section):
             )
         return self
 
+    @property
+    def ablations(self) -> tuple[str, ...]:
+        """The groups of exogenous columns for which the run trains networks besides its own."""
+        chosen = self.exogenous
+        if not (chosen.ablation and chosen.groups) or not self.train.epochs or self.train.weights:
+            return ()
+        every = ("none", *chosen.groups, *(["both"] if len(chosen.groups) > 1 else []))
+        return tuple(group for group in every if group != chosen.own_inputs)
+
     def identity(self) -> dict[str, Any]:
         """The settings that determine the run id, JSON-ready: all but NON_IDENTITY."""
         return self.model_dump(mode="json", exclude=NON_IDENTITY)

@@ -43,7 +43,6 @@ from cloudlstm.runs.manifest import Manifest, ManifestRow, fingerprint, read_obj
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import ALL_STEPS
 from cloudlstm.runs.weights import RIDGE
-from cloudlstm.training.members import own_inputs
 from cloudlstm.training.results import member_of, several
 from cloudlstm.training.step import train_fingerprint
 
@@ -143,7 +142,7 @@ def _transforms(config: RunConfig, train: Manifest, made: Sequence[Fold]) -> lis
         if fold.number in stored:
             found.append(restore(json.loads(read_object(stored[fold.number])), windows.features))
         else:
-            found.append(make(config, windows, own_inputs(config)))
+            found.append(make(config, windows, config.exogenous.own_inputs))
     return found
 
 

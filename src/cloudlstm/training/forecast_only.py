@@ -28,7 +28,7 @@ from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object, total_ro
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.weights import WEIGHTS, source, weights_row
 from cloudlstm.training import numpy_network
-from cloudlstm.training.members import Member, own_inputs
+from cloudlstm.training.members import Member
 from cloudlstm.training.numpy_network import Network
 from cloudlstm.training.objects import INPUTS, history_file, losses_file, only, read_input_settings
 from cloudlstm.training.predict import predictions_file
@@ -131,7 +131,7 @@ def _forecast(
         training_seconds=0.0,
         seconds=round(time.time() - began, 3),
         peak_memory_mib=None,
-        inputs=own_inputs(config),
+        inputs=config.exogenous.own_inputs,
     )
     return Result(tuple(objects), facts)
 

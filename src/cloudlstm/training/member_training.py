@@ -21,7 +21,7 @@ from cloudlstm.training import artifacts, objects
 from cloudlstm.training.checkpoint import Arrays, Checkpoints, State
 from cloudlstm.training.functions import FunctionsByWidth
 from cloudlstm.training.loop import ReportProgress, Trainer
-from cloudlstm.training.members import Member, checkpoints_name, own_inputs
+from cloudlstm.training.members import Member, checkpoints_name
 from cloudlstm.training.phases import Phases
 from cloudlstm.training.predict import predictions_file
 from cloudlstm.training.results import NetworkFacts, Result, Results
@@ -117,7 +117,7 @@ class MemberTraining:
         train = self._fold.splits["train"]
         if self._start:
             return restore(objects.read_input_settings(self._start, self._config), train.features)
-        return make(self._config, train, self._member.ablation or own_inputs(self._config))
+        return make(self._config, train, self._member.ablation or self._config.exogenous.own_inputs)
 
     def _loaded_weights(self, *, warm: bool) -> Arrays | None:
         """The weights of the fold before, or those of another run; None for new weights."""
@@ -175,7 +175,7 @@ class MemberTraining:
         return NetworkFacts(
             seed=self._member.seed,
             fold=self._member.fold,
-            inputs=self._member.ablation or own_inputs(self._config),
+            inputs=self._member.ablation or self._config.exogenous.own_inputs,
             ablation=self._member.ablation,
             epochs=history[-1]["epoch"],
             best_epoch=state.best_epoch,

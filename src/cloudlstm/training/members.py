@@ -37,27 +37,10 @@ def members_of(config: RunConfig, folds: Sequence[Fold]) -> list[Member]:
     """
     return [
         Member(seed, fold.number, ablation)
-        for ablation in ("", *ablations(config))
+        for ablation in ("", *config.ablations)
         for seed in config.train.all_seeds
         for fold in folds
     ]
-
-
-def ablations(config: RunConfig) -> tuple[str, ...]:
-    """The groups of exogenous columns for which a run trains networks besides its own."""
-    chosen = config.exogenous
-    if not (chosen.ablation and chosen.groups) or not config.train.epochs or config.train.weights:
-        return ()
-    every = ("none", *chosen.groups, *(["both"] if len(chosen.groups) > 1 else []))
-    return tuple(group for group in every if group != own_inputs(config))
-
-
-def own_inputs(config: RunConfig) -> str:
-    """The group of exogenous columns that the networks of the run itself get: "none", "macro", "news" or "both"."""
-    chosen = config.exogenous
-    if chosen.inputs == "both":
-        return "both" if len(chosen.groups) > 1 else "".join(chosen.groups) or "none"
-    return chosen.inputs if chosen.inputs in chosen.groups else "none"
 
 
 def record_of(members: Sequence[Member]) -> Member:

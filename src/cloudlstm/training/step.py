@@ -16,7 +16,7 @@ from cloudlstm.runs.folder import remove
 from cloudlstm.runs.manifest import Manifest, fingerprint
 from cloudlstm.runs.weights import source
 from cloudlstm.training import forecast_only
-from cloudlstm.training.members import Member, ablations, checkpoints_name, own_inputs
+from cloudlstm.training.members import Member, checkpoints_name
 from cloudlstm.training.membership import Membership
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
             config.evaluation.walk.model_dump(mode="json") if config.evaluation.walk.mode != "off" else None,
             config.model.model_dump(mode="json"),
             *([user_code.identity([config.model.build])] if config.model.build else []),
-            [own_inputs(config), ablations(config)],
+            [config.exogenous.own_inputs, config.ablations],
             config.dataset.window_bars,
             config.dataset.horizon_bars,
             sequences.digest(),
