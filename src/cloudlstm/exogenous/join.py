@@ -87,7 +87,7 @@ class _Known:
         self._first = np.concatenate([np.ones(min(rows.num_rows, 1), bool), ~again])
         both = text_columns.join_keys(*keys)
         begins = text_columns.group_starts(both)
-        ends = [*begins[1:].tolist(), len(both)]
+        ends = [*begins[1:].tolist(), len(both)][: len(begins)]
         series, entity = (rows.column(name).take(pa.array(begins)).to_pylist() for name in ("series", "entity"))
         self._slices = {
             (str(one), other or _MARKET): slice(begin, end)

@@ -1,6 +1,6 @@
 """Run in the environment of FinBERT: makes a tiny BERT with random weights, and scores headlines without a pipeline.
 
-    python tiny_bert.py FOLDER LABELS < headlines.json > scores.json
+python tiny_bert.py FOLDER LABELS < headlines.json > scores.json
 """
 
 from __future__ import annotations
