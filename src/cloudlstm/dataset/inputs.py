@@ -139,6 +139,11 @@ class Relative(Chosen):
         return {"inputs": self.name, "horizon_bars": self._horizon_bars, "clip": CLIP, "features": names}
 
 
+def chosen_features(features: FeatureSet, group: str) -> FeatureSet:
+    """The features of the data that a network gets with a group of exogenous columns, as `exogenous.inputs`."""
+    return features.of_groups(("macro", "news") if group == "both" else (group,))
+
+
 def make(config: RunConfig, train: WindowSet, group: str) -> Inputs:
     """New inputs of a network.
 
@@ -147,7 +152,7 @@ def make(config: RunConfig, train: WindowSet, group: str) -> Inputs:
         train: Its training windows.
         group: Which exogenous columns it gets, as `exogenous.inputs`.
     """
-    chosen = train.features.of_groups(("macro", "news") if group == "both" else (group,))
+    chosen = chosen_features(train.features, group)
     if config.train.inputs == "levels":
         return Levels.fit(train, chosen)
     return Relative(config.dataset.horizon_bars, train.features, chosen)

@@ -18,16 +18,17 @@ from cloudlstm.training.results import member_of, several
 _SPLITS = ("validation", "test", "forecast")
 
 
-def read_folds(train: Manifest) -> list[dict[str, Forecasts]]:
+def read_folds(train: Manifest, ablation: str = "") -> list[dict[str, Forecasts]]:
     """The forecasts of every fold by split, with those of each seed in `members` and of the first seed as "lstm".
 
     Args:
         train: The manifest of the step "train".
+        ablation: The group of inputs of networks of an ablation; "" for the networks of the run itself.
 
     Raises:
         DataError: there are no forecasts, one is not finite, or the networks of a fold have forecast other labels.
     """
-    rows = several(train, "predictions")
+    rows = several(train, "predictions", ablation)
     if not rows:
         raise DataError("training wrote no predictions", hint="submit again: training then runs again")
     folds: dict[int, dict[str, Forecasts]] = {}

@@ -20,6 +20,7 @@ from cloudlstm.report import sections
 from cloudlstm.report.caveats import caveats
 from cloudlstm.report.chart_data import chart_data
 from cloudlstm.report.evidence import evidence
+from cloudlstm.report.exogenous_models import Exogenous
 from cloudlstm.report.glossary import METRICS, TERMS
 from cloudlstm.report.models import (
     SCHEMA_VERSION,
@@ -54,6 +55,7 @@ class ReportInputs:
         timing: Times of the attempt and of the evaluation.
         usage: Machines that the run has used on a cloud, over all attempts.
         sectors: Ticker -> sector; None without a table of sectors.
+        exogenous: What features beyond the eight bring; None for a run without them.
     """
 
     run_id: str
@@ -68,6 +70,7 @@ class ReportInputs:
     timing: Timing
     usage: Sequence[Usage] = ()
     sectors: Mapping[str, str] | None = None
+    exogenous: Exogenous | None = None
 
 
 def build_report(inputs: ReportInputs) -> Report:
@@ -108,6 +111,7 @@ def build_report(inputs: ReportInputs) -> Report:
         per_ticker=tuple(per_ticker),
         baselines=_baselines(baselines),
         evidence=found,
+        exogenous=inputs.exogenous,
         forecasts=forecasts,
         training=training,
         quality=quality,
@@ -116,7 +120,7 @@ def build_report(inputs: ReportInputs) -> Report:
         benchmark=sections.benchmark_section(config, manifests),
         cost=sections.cost_section(inputs.usage),
         environment=sections.environment_section(config, manifests),
-        caveats=tuple(caveats(config, training, quality, forecasts, members)),
+        caveats=tuple(caveats(config, training, quality, forecasts, members, inputs.exogenous)),
         series=chart_data(test, per_ticker, inputs.turnover, horizon=horizon),
     )  # fmt: skip
 

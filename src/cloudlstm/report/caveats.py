@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cloudlstm.config import RunConfig
 from cloudlstm.config.data import CORE_SIX
+from cloudlstm.report.exogenous_models import Exogenous
 from cloudlstm.report.models import Caveat, NextForecasts
 from cloudlstm.report.run_models import Members, Quality, Training
 from cloudlstm.text.numbers import counted
@@ -21,6 +22,10 @@ _MISSING_COMPANIES = (
     "If companies that failed or left the exchange are missing, returns look higher than they were. Comparisons "
     "between models on the same labels are affected less."
 )
+_MISSING_SOURCES = (
+    "Not found, or not read: {}. The features that need them are missing for all bars, and their inputs are 0. So the "
+    "run says nothing about what they would bring."
+)
 _NO_GAIN = (
     "No epoch of training improved on the untrained network in the validation split, so validation gives no reason to "
     "prefer the trained network. The test split does not change that."
@@ -33,6 +38,7 @@ def caveats(
     quality: Quality,
     forecasts: NextForecasts,
     members: Members | None = None,
+    exogenous: Exogenous | None = None,
 ) -> list[Caveat]:
     """The caveats of a run.
 
@@ -42,6 +48,7 @@ def caveats(
         quality: Result of its cleaning.
         forecasts: Its forecasts for the next session, which show where the bars of its tickers end.
         members: Membership of its tickers; None without a table of periods.
+        exogenous: Its features beyond the eight; None without any.
     """
     simulated = config.market.origin == "synthetic"
     found = [
@@ -55,6 +62,8 @@ def caveats(
         same = " With relative inputs the untrained network is the naive forecast."
         text = _NO_GAIN + (same if config.train.inputs == "relative" else "")
         found.append(Caveat(name="no gain in validation", text=text))
+    if exogenous and exogenous.sources and (missing := exogenous.sources.missing):
+        found.append(Caveat(name="missing sources", text=_MISSING_SOURCES.format(", ".join(missing))))
     return found
 
 

@@ -33,6 +33,7 @@ from cloudlstm.market.calendar import sessions_after
 from cloudlstm.market.sectors import read_sectors
 from cloudlstm.report import html
 from cloudlstm.report.build import ReportInputs, build_report
+from cloudlstm.report.exogenous import exogenous_section
 from cloudlstm.report.models import Report
 from cloudlstm.report.run_models import Epoch
 from cloudlstm.report.schema import to_json
@@ -93,6 +94,7 @@ def run(context: RunContext) -> Manifest:
             timing=Timing(_submitted(paths), clock, time.monotonic() - began),
             usage=_usage(paths, context.attempt),
             sectors=sectors,
+            exogenous=exogenous_section(config, manifests, made, scored),
         )
     )
     objects = _write(paths, report, scored, next_dates)

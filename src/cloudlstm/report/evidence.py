@@ -115,5 +115,6 @@ def _members(train: Manifest | None) -> Sequence[Member]:
     rows = []
     for facts in facts_of(train).get("members") or ():
         windows = facts.get("windows") or {}
-        rows.append(Member.model_validate({**facts, "windows": windows.get("train")}))
+        ablation = bool(facts.get("ablation"))
+        rows.append(Member.model_validate({**facts, "ablation": ablation, "windows": windows.get("train")}))
     return rows

@@ -29,6 +29,8 @@ class Member(Row):
 
     seed: int
     fold: int
+    inputs: str = Field(default="none", description="Its group of exogenous columns: none, macro, news or both")
+    ablation: bool = Field(default=False, description="Trained for the ablation only")
     epochs: int | None = None
     best_epoch: int | None = None
     validation_loss: Number = None

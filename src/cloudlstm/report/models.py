@@ -9,6 +9,7 @@ from pydantic import AliasChoices, ConfigDict, Field, JsonValue
 
 from cloudlstm.evaluation.rows import ModelName, ModelScores, ModelTest, Number, Row, TickerScores, YearScores
 from cloudlstm.report.evidence_models import Evidence
+from cloudlstm.report.exogenous_models import Exogenous
 from cloudlstm.report.run_models import (
     Benchmark,
     Cost,
@@ -23,11 +24,11 @@ from cloudlstm.report.run_models import (
     Training,
 )
 
-SCHEMA_VERSION = 7
-"""7 adds the models ensemble and calibrated, intervals of the forecasts, and the evidence. 5 adds the cost of machines,
-and drops benchmark.cost_usd, which was always null. 4 adds the Clark-West test and R² by label; in all means every date
-weighs the same; dates of the data and the splits are those that occur, or null. 3 renames usual_miss_price to
-typical_error_price."""
+SCHEMA_VERSION = 8
+"""8 adds the features beyond the eight, and the inputs of each network. 7 adds the models ensemble and calibrated,
+intervals of the forecasts, and the evidence. 5 adds the cost of machines, and drops benchmark.cost_usd, which was always
+null. 4 adds the Clark-West test and R² by label; in all means every date weighs the same; dates of the data and the
+splits are those that occur, or null. 3 renames usual_miss_price to typical_error_price."""
 
 _DEFINITION = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -238,6 +239,7 @@ class ReportSummary(Row):
     models: tuple[ModelScores, ...] = ()
     forecasts: NextForecasts | None = None
     cost: Cost | None = None
+    exogenous: Exogenous | None = None
 
     def scores(self, model: ModelName) -> ModelScores | None:
         """The row of a model; None if the report has none."""
@@ -247,7 +249,7 @@ class ReportSummary(Row):
 class Report(Row):
     """Results of a run. Null is a value that is unknown or cannot be computed; there is no NaN."""
 
-    schema_version: Literal[7]
+    schema_version: Literal[8]
     run_id: str
     created: str = Field(description="UTC, ISO 8601")
     headline: str = Field(description="The result in a few sentences")
@@ -269,6 +271,7 @@ class Report(Row):
     per_ticker: tuple[TickerScores, ...]
     baselines: Baselines
     evidence: Evidence
+    exogenous: Exogenous | None = Field(description="Null for a run without features beyond the eight")
     forecasts: NextForecasts
     training: Training
     quality: Quality

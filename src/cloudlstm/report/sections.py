@@ -129,7 +129,8 @@ def training_section(train: Manifest | None, history: Sequence[Epoch], naive_los
 def _own_facts(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """The facts of the network that stands for the run; those of the step in manifests of older releases."""
     place = facts.get("seed"), facts.get("fold")
-    return next((own for own in facts.get("members") or () if (own.get("seed"), own.get("fold")) == place), facts)
+    own = (each for each in facts.get("members") or () if not each.get("ablation"))
+    return next((each for each in own if (each.get("seed"), each.get("fold")) == place), facts)
 
 
 def quality_section(clean: Manifest | None) -> Quality:

@@ -39,6 +39,7 @@ _PHASES = {
     "compile": "build the network and compile it",
     "train": "fit the LSTM, with the validations",
     "forecast": "forecast the windows of all splits but train",
+    "importance": "measure how much the LSTM relies on each feature",
     "write": "write the results",
 }
 """What the phases of the step "train" do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sized
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from cloudlstm.training.runtime import tf
 
 _WINDOWS_ON_GPU, _WINDOWS_ON_CPU = 1024, 256
 """Windows of one forward pass on one device; more do not fit into a core's cache."""
+
+Fill = Callable[[NDArray[np.int64], NDArray[np.float32]], None]
+"""Writes the inputs of some windows, given by their numbers (batch,), to an array (batch, window, input)."""
 
 _LABELS_AT_ONCE = 16_384
 _SENT_AT_ONCE = 1_000_000
@@ -45,6 +49,20 @@ class Forward:
             windows: The split.
             transform: Makes the network's inputs.
         """
+
+        def fill(batch: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+            transform.inputs(windows.windows(batch), windows.tickers(batch), out=out)
+
+        return self.outputs_of(windows, (windows.window_bars, transform.width), fill)
+
+    def outputs_of(self, windows: Sized, shape: tuple[int, int], fill: Fill) -> NDArray[np.float32]:
+        """As `outputs`, of inputs that the caller makes.
+
+        Args:
+            windows: As many windows; only their number counts.
+            shape: Bars of a window, and inputs of a bar.
+            fill: Writes the inputs of some windows.
+        """
         share, size = self._share(windows), self._size * len(self._cluster.devices)
         began = time.monotonic()
         out = np.zeros(len(share), np.float32)
@@ -52,9 +70,7 @@ class Forward:
             return out
         batches = [np.arange(at, min(at + size, share.stop)) for at in range(share.start, share.stop, size)]
         done = 0
-        for batch, inputs in zip(
-            batches, ahead(lambda batch: self._inputs(windows, transform, batch), batches), strict=True
-        ):
+        for batch, inputs in zip(batches, ahead(lambda batch: self._inputs(shape, fill, batch), batches), strict=True):
             results = self._run(self._cluster.per_device(inputs.__getitem__))
             local = self._cluster.strategy.experimental_local_results(results)
             out[done : done + len(batch)] = np.concatenate([result.numpy() for result in local])[: len(batch)]
@@ -62,16 +78,15 @@ class Forward:
         self._took_s = time.monotonic() - began
         return out
 
-    def _share(self, windows: WindowSet) -> range:
+    def _share(self, windows: Sized) -> range:
         """The windows whose outputs this worker computes."""
         workers, index = len(self._cluster.membership.addresses), self._cluster.membership.index
         return range(len(windows) * index // workers, len(windows) * (index + 1) // workers)
 
-    def _inputs(self, windows: WindowSet, transform: Inputs, batch: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _inputs(self, shape: tuple[int, int], fill: Fill, batch: NDArray[np.int64]) -> NDArray[np.float32]:
         """The inputs of a batch, padded with zeros, (device, row, window, feature)."""
-        shape = (windows.window_bars, transform.width)
         made = np.zeros((len(self._cluster.devices) * self._size, *shape), np.float32)
-        transform.inputs(windows.windows(batch), windows.tickers(batch), out=made[: len(batch)])
+        fill(batch, made[: len(batch)])
         return made.reshape(-1, self._size, *shape)
 
     def loss(self, windows: WindowSet, transform: Inputs, outputs: NDArray[np.float32]) -> float:
@@ -91,12 +106,12 @@ class Forward:
             total += float(error @ error)
         return float(self._sum(np.array([total]))[0]) / max(len(windows), 1)
 
-    def gather(self, windows: WindowSet, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    def gather(self, windows: Sized, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """The outputs for all windows of a split, on every worker.
 
         Args:
             windows: The split.
-            outputs: From `outputs`.
+            outputs: From `outputs` or `outputs_of`.
         """
         share = self._share(windows)
         own = np.zeros(len(windows))

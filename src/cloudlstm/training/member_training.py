@@ -17,7 +17,7 @@ from cloudlstm.dataset.inputs import Inputs, make, restore
 from cloudlstm.runs.context import StepRun
 from cloudlstm.runs.manifest import read_object
 from cloudlstm.runs.weights import WEIGHTS, source, weights_row
-from cloudlstm.training import artifacts, objects
+from cloudlstm.training import artifacts, importance, objects
 from cloudlstm.training.checkpoint import Arrays, Checkpoints, State
 from cloudlstm.training.functions import FunctionsByWidth
 from cloudlstm.training.loop import ReportProgress, Trainer
@@ -100,10 +100,11 @@ class MemberTraining:
             "validation_loss": state.best_loss, **trainer.yardstick(state),
         }  # fmt: skip
         outputs = self._forecast(trainer, report)
+        measured = self._importance(report)
         if not self._cluster.membership.chief:
             return None
         self._phases.begin("write")
-        result = Result(self._write(state, outputs), self._facts(state, time.time() - began))
+        result = Result(self._write(state, outputs, measured), self._facts(state, time.time() - began))
         if not self._single:
             self._results.finish(self._member, result)
             checkpoints.discard()
@@ -144,7 +145,21 @@ class MemberTraining:
             outputs[split] = forward.gather(windows, own)
         return outputs
 
-    def _write(self, state: State, outputs: Mapping[str, NDArray[np.float64]]) -> tuple[Any, ...]:
+    def _importance(self, report: ReportProgress) -> dict[str, Any] | None:
+        """How much the network that stands for the run relies on each input; None for others, and without further ones.
+
+        Every worker computes its share.
+        """
+        test = self._fold.splits.get("test")
+        if self._member != self._results.record or test is None or not importance.is_measured(self._transform, test):
+            return None
+        self._phases.begin("importance")
+        report(self.windows_seen, self.windows_seen, {"phase": "measuring the importance of the features"})
+        return importance.importance(self._functions.forward, self._member, test, self._transform)
+
+    def _write(
+        self, state: State, outputs: Mapping[str, NDArray[np.float64]], measured: dict[str, Any] | None
+    ) -> tuple[Any, ...]:
         """Writes the network's objects and returns their manifest rows."""
         model, history, member = self._functions.model, state.history, self._member
         splits = {split: self._fold.splits[split] for split in outputs}
@@ -166,6 +181,9 @@ class MemberTraining:
                 write("model.keras", artifacts.keras_file(model, self._config), "model", model.count_params()),
                 write("tensorboard/events.out.tfevents.cloudlstm", events, "events", len(history)),
             ]
+        if measured:
+            data = json.dumps(measured).encode()
+            written.append(write("importance.json", data, importance.KIND, len(measured["features"])))
         return tuple(written)
 
     def _facts(self, state: State, seconds: float) -> NetworkFacts:

@@ -8,6 +8,7 @@ A run with one network keeps its objects in the folder of the step. With several
 The kinds of the objects in the manifest:
 
     weights, inputs, model, history, losses, events   of the network that stands for the run (`members.record_of`)
+    importance                                         of the same, if it has features beyond the eight
     predictions                                        of the first seed, one object for each fold
     ablation_…                                         of the networks of an ablation
     member_…                                           of all other networks
@@ -25,7 +26,7 @@ from cloudlstm.runs.context import StepData
 from cloudlstm.runs.manifest import Manifest, ManifestRow, missing_objects, write_object
 from cloudlstm.training.members import Member, record_of
 
-_PREDICTIONS = "predictions"
+_PREDICTIONS, _ABLATION = "predictions", "ablation_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Results:
     def write(self, member: Member, name: str, data: bytes, kind: str, rows: int) -> ManifestRow:
         """Writes an object of a network and returns its manifest row."""
         own = member == self.record or (kind == _PREDICTIONS and member.seed == self.record.seed)
-        whose = "ablation_" if member.ablation else "" if own else "member_"
+        whose = _ABLATION if member.ablation else "" if own else "member_"
         return write_object(self.uri(member, name), data, kind=whose + kind, rows=rows, extra=asdict(member))
 
     def finish(self, member: Member, result: Result) -> None:
@@ -128,9 +129,22 @@ class Results:
         return found if ours and not missing_objects(Manifest("train", "", found.objects, 0.0)) else None
 
 
-def several(manifest: Manifest, kind: str) -> list[ManifestRow]:
-    """The objects of a kind of all networks of the run itself, in the order in which they were trained."""
+def several(manifest: Manifest, kind: str, ablation: str = "") -> list[ManifestRow]:
+    """The objects of a kind of all networks of the run itself, in the order in which they were trained.
+
+    Args:
+        manifest: Of the step "train".
+        kind: The kind, without the beginning that says whose an object is.
+        ablation: The group of inputs of networks of an ablation, whose objects are wanted instead.
+    """
+    if ablation:
+        return [row for row in manifest.of_kind(_ABLATION + kind) if member_of(row).ablation == ablation]
     return [row for row in manifest.objects if row.kind in (kind, f"member_{kind}")]
+
+
+def ablations_of(manifest: Manifest) -> list[str]:
+    """The groups of inputs of the networks of an ablation, in the order in which they were trained."""
+    return list(dict.fromkeys(member_of(row).ablation for row in manifest.of_kind(_ABLATION + _PREDICTIONS)))
 
 
 def member_of(row: ManifestRow) -> Member:
