@@ -41,12 +41,13 @@ def write_config(folder: Path, text: str = SMALL) -> Path:
 
 
 def cloudlstm(
-    *words: str, env: dict[str, str] | None = None, timeout_s: float = 300
+    *words: str, env: dict[str, str] | None = None, timeout_s: float = 300, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command and returns its status and output; checks that it opens no port to other machines."""
     with subprocess.Popen(
         [sys.executable, "-m", "cloudlstm", *words],
         env=os.environ | (env or {}),
+        cwd=cwd,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
