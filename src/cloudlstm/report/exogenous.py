@@ -11,14 +11,12 @@ from cloudlstm.dataset.folds import Fold
 from cloudlstm.dataset.inputs import chosen_features
 from cloudlstm.evaluation.ablation import ablation_rows, read_ablation
 from cloudlstm.evaluation.correlations import correlations
-from cloudlstm.evaluation.exogenous_rows import INPUTS_GROUPS, InputsGroup
 from cloudlstm.evaluation.scored import Scored
 from cloudlstm.features import EIGHT
 from cloudlstm.report.exogenous_models import Exogenous, FeatureImportance, Importance, RefusedRows, Sources
 from cloudlstm.report.sections import Manifests, facts_of
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.training import importance
-from cloudlstm.training.members import own_inputs
 
 
 def exogenous_section(
@@ -38,7 +36,7 @@ def exogenous_section(
     train, features = manifests.get("train"), folds[0].splits["test"].features
     if train is None or features.width == EIGHT.width:
         return None
-    own, horizon = _own_inputs(config), config.dataset.horizon_bars
+    own, horizon = config.exogenous.own_inputs, config.dataset.horizon_bars
     groups = read_ablation(train, scored.test, own)
     return Exogenous(
         inputs=own,
@@ -47,11 +45,6 @@ def exogenous_section(
         importance=_importance(train),
         sources=_sources(manifests.get("exogenous")),
     )
-
-
-def _own_inputs(config: RunConfig) -> InputsGroup:
-    own = own_inputs(config)
-    return next(group for group in INPUTS_GROUPS if group == own)
 
 
 def _importance(train: Manifest) -> Importance | None:
