@@ -11,9 +11,10 @@ for each call, and gets their scores back in the same way. On a cluster, each ma
 that FINBERT_PYTHON names.
 
 The score is P(positive) - P(negative), rounded to four decimals, since a network gives a text slightly other numbers in
-another batch. The model is downloaded once, at the revision below; another one, or a folder, is one line:
+another batch. The model is downloaded once, at the revision below. For another one, or for a folder, which gets a name
+of yours for its revision, change one line:
 
-    scorer = Finbert(model="/models/finbert", revision="2026-03")     # of a folder, the revision is a name that you give
+    scorer = Finbert(model="/models/finbert", revision="2026-03")
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Finbert:
         """Returns the score of each headline (n,), from -1 to 1."""
         import numpy as np
 
-        if self._program is None or self._program.poll() is not None:
+        if self._program is None:
             self._program = self._start()
         pipes = self._program.stdin, self._program.stdout
         assert pipes[0]
@@ -72,14 +74,17 @@ class Finbert:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise RuntimeError(f"FinBERT's program ended with status {self._program.wait()}; its output says why")
+            status = self._program.wait()
+            self.close()
+            raise RuntimeError(f"FinBERT's program ended with status {status}; its output says why")
         return np.array(json.loads(answer), np.float32)
 
     def close(self) -> None:
         """Ends the program. It also ends with this process."""
-        if self._program is not None:
-            self._program.communicate()
-            self._program = None
+        program, self._program = self._program, None
+        if program is not None:
+            with suppress(BrokenPipeError):
+                program.communicate()
 
     def _start(self) -> subprocess.Popen[str]:
         python = self._python or os.environ.get("FINBERT_PYTHON")
@@ -107,9 +112,11 @@ def load(model: str, revision: str) -> tuple[Any, int]:
 
 
 def scores(classify: Any, most_tokens: int, headlines: list[str], batch_size: int) -> list[float]:
-    """Returns P(positive) - P(negative) of each headline; the longest first, so that a batch has texts of like length."""
+    """Returns P(positive) - P(negative) of each headline. Batches are made by length, so that little is padded."""
     order = sorted(range(len(headlines)), key=lambda place: -len(headlines[place]))
     texts = [headlines[place] for place in order]
+    if not texts:
+        return []
     answers = classify(texts, batch_size=batch_size, top_k=None, truncation=True, max_length=most_tokens)
     found = [0.0] * len(headlines)
     for place, answer in zip(order, answers, strict=True):

@@ -88,7 +88,9 @@ def score_headlines(
     scores = dict(cached.by_digest)
     for chunk, values in zip(chunks, found, strict=True):
         scores.update(zip(map(cache.digest_of, chunk), values.tolist(), strict=True))
-    notes = [f"{uri} is damaged, and its headlines were scored again" for uri in sorted(cached.damaged)]
+    notes = [
+        f"{uri} is damaged: its headlines were scored again, and it may be deleted" for uri in sorted(cached.damaged)
+    ]
     table = ordered(headlines)
     rows = pa.concat_tables([score_table(table, scores), novelty_table(table, novelty_days)])
     return Scored(rows, len(set(table.column("headline").to_pylist()) - {None}), len(missing), tuple(notes))

@@ -71,22 +71,23 @@ _FORM = "a CSV file with the columns Word, Negative and Positive, as the Loughra
 def _read_lists(data: bytes, uri: str) -> tuple[frozenset[str], frozenset[str]]:
     """The positive and the negative words of a file, in lower case."""
     try:
-        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        header = next(lines, [])
-        names = [name.strip().lower() for name in header]
-        if lacking := [each.capitalize() for each in _COLUMNS if each not in names]:
-            has = f"it has {', '.join(header)[:200]}" if header else "it is empty"
-            raise _unreadable(f"it lacks {', '.join(lacking)}; {has}", uri)
-        word, *flags = (names.index(each) for each in _COLUMNS)
-        lists: tuple[set[str], set[str]] = (set(), set())
-        for line in filter(None, lines):
-            for words, column in zip(lists, flags, strict=True):
-                if float(line[column] or 0) > 0:
-                    words.add(line[word].strip().lower())
+        lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(str(error), uri) from None
-    except (ValueError, IndexError):
-        raise _unreadable(f"line {lines.line_num} has no word, or a flag that is no number", uri) from None
+    header = lines[0] if lines else []
+    names = [name.strip().lower() for name in header]
+    if lacking := [each.capitalize() for each in _COLUMNS if each not in names]:
+        has = f"it has {', '.join(header)[:200]}" if header else "it is empty"
+        raise _unreadable(f"it lacks {', '.join(lacking)}; {has}", uri)
+    word, *flags = (names.index(each) for each in _COLUMNS)
+    lists: tuple[set[str], set[str]] = (set(), set())
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            for words, column in zip(lists, flags, strict=True):
+                if line and float(line[column] or 0) > 0:
+                    words.add(line[word].strip().lower())
+        except (ValueError, IndexError):
+            raise _unreadable(f"line {number} has no word, or a flag that is no number", uri) from None
     positive, negative = (frozenset(words - {""}) for words in lists)
     if not positive or not negative:
         raise _unreadable("it names no positive, or no negative words", uri)
