@@ -173,7 +173,10 @@ def test_dropout_does_not_depend_on_the_number_of_replicas(package: Path, layers
         padded = np.zeros((rows * replicas, BARS, WIDTH), np.float32)
         padded[:batch] = inputs
         draws = Draws(tf.constant(5), tf.constant(step), tf.constant(replica), batch, rows, replicas)
-        return network.in_training(tf.constant(padded[replica * rows : (replica + 1) * rows]), draws).numpy()
+        found: np.ndarray = network.in_training(
+            tf.constant(padded[replica * rows : (replica + 1) * rows]), draws
+        ).numpy()
+        return found
 
     whole = outputs(3, 1, 0)
     parts = np.concatenate([outputs(3, replicas, replica) for replica in range(replicas)])[:batch]
@@ -198,7 +201,7 @@ GRU = {"model.build": "ownnet:gru", "train.max_steps": 60, "train.epochs": 3}
 def undisturbed_gru(folder: Path, package: Path) -> RunPaths:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OWN_CODE, str(package))
-        paths = make_default_run(folder, "gru", **GRU)
+        paths: RunPaths = make_default_run(folder, "gru", **GRU)
         trained(paths)
     return paths
 
