@@ -51,7 +51,7 @@ def write(folder: Path, steps: int) -> int:
     transform, raw, tickers = Relative(dataset.horizon_bars), train.windows(indices), train.tickers(indices)
     np.save(folder / "inputs.npy", transform.inputs(raw, tickers))
     np.save(folder / "labels.npy", transform.labels(raw, tickers, train.targets(indices)))
-    network = build_model(dataset.window_bars, chosen.model, seed=chosen.train.seed)
+    network = build_model((dataset.window_bars, len(FEATURE_NAMES)), chosen.model, seed=chosen.train.seed)
     names = ("kernel", "recurrent", "bias", "output_kernel", "output_bias")
     np.savez(folder / "weights.npz", **dict(zip(names, network.get_weights(), strict=True)))
     return len(indices)

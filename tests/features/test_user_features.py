@@ -13,6 +13,7 @@ import pytest
 
 from cloudlstm.errors import UserCodeError
 from cloudlstm.features import user
+from cloudlstm.features.table import sources_of
 
 SOURCE = """
 import numpy as np
@@ -71,7 +72,7 @@ def test_a_feature_is_computed_from_its_look_back_and_blank_before_it() -> None:
 def test_a_feature_may_have_several_sources() -> None:
     [feature] = user.load(["ownpkg.features:SPREAD"])
     user.require_lookbacks([feature])
-    assert user.sources_of(feature) == ("high", "low")
+    assert sources_of(feature) == ("high", "low")
     assert feature.kernel is not None
     high, low = np.array([2.0, 3.0]), np.array([1.0, 0.0])
     np.testing.assert_array_equal(feature.kernel(high, low, np.array([0])), [np.log(2.0), np.nan])

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from cloudlstm.config import ModelConfig
+from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.training.model import build_model
 from cloudlstm.training.network import Network
 
@@ -30,7 +31,7 @@ def gradients(network: Network, inputs: tf.Tensor) -> tuple[np.ndarray, list[np.
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_float16", 2e-2)])
 def test_state_and_gradient_are_those_of_keras(precision: str, tolerance: float) -> None:
-    model = build_model(BARS, ModelConfig(units=UNITS), seed=1, precision=precision)
+    model = build_model((BARS, len(FEATURE_NAMES)), ModelConfig(units=UNITS), seed=1, precision=precision)
     draw = np.random.default_rng(2)
     lstm = model.get_layer("lstm")
     lstm.set_weights([draw.normal(0.0, 0.5, weight.shape).astype(np.float32) for weight in lstm.get_weights()])

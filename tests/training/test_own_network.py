@@ -38,6 +38,11 @@ class Unregistered(layers.Layer):
     def call(self, inputs):
         return 2.0 * inputs
 
+@keras.saving.register_keras_serializable("ownnet")
+class Shaken(layers.Layer):
+    def call(self, inputs, training=False):
+        return keras.random.dropout(inputs, 0.5) if training else inputs
+
 def made(input_shape, *between, **last):
     inputs = keras.Input(input_shape)
     hidden = inputs
@@ -80,7 +85,7 @@ def built(name: str, *, seed: int = 1, units: int = 4, dropout: float = 0.5, pre
 def refusal(package: Path, body: str) -> str:
     """What is said of a function with this body, when it builds its model or when that is stored."""
     (package / "ownnet" / "refused.py").write_text(
-        f"import keras\nfrom keras import layers\nfrom ownnet import Unregistered, made\n"
+        f"import keras\nfrom keras import layers\nfrom ownnet import Shaken, Unregistered, made\n"
         f"def build(shape, units, dropout, seed):\n    {body}\n"
     )
     with pytest.raises(UserCodeError) as caught:
@@ -99,6 +104,7 @@ def refusal(package: Path, body: str) -> str:
         ("return made(shape, layers.LSTM(2), dtype='float16')", "has float16, float32 (try: float32 inputs"),
         ("x = keras.Input(shape); return keras.Model(x, layers.Flatten()(x)[:, :1])", "has no weights to train"),
         ("return made(shape, layers.BatchNormalization(), layers.LSTM(2))", "moving_mean, "),
+        ("return made(shape, layers.LSTM(2), Shaken())", "changes a state outside of its layers while it trains"),
         ("return made(shape, layers.LSTM(2, activity_regularizer='l2'))", "adds losses of its outputs"),
         ("return made(shape, layers.LSTM(2), Unregistered())", "cannot be stored and read again"),
         ("return made(shape, layers.LSTM(2), layers.Lambda(lambda x: x))", "cannot be stored and read again"),
@@ -167,7 +173,10 @@ def test_dropout_does_not_depend_on_the_number_of_replicas(package: Path, layers
         padded = np.zeros((rows * replicas, BARS, WIDTH), np.float32)
         padded[:batch] = inputs
         draws = Draws(tf.constant(5), tf.constant(step), tf.constant(replica), batch, rows, replicas)
-        return network.in_training(tf.constant(padded[replica * rows : (replica + 1) * rows]), draws).numpy()
+        found: np.ndarray = network.in_training(
+            tf.constant(padded[replica * rows : (replica + 1) * rows]), draws
+        ).numpy()
+        return found
 
     whole = outputs(3, 1, 0)
     parts = np.concatenate([outputs(3, replicas, replica) for replica in range(replicas)])[:batch]
@@ -192,7 +201,7 @@ GRU = {"model.build": "ownnet:gru", "train.max_steps": 60, "train.epochs": 3}
 def undisturbed_gru(folder: Path, package: Path) -> RunPaths:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OWN_CODE, str(package))
-        paths = make_default_run(folder, "gru", **GRU)
+        paths: RunPaths = make_default_run(folder, "gru", **GRU)
         trained(paths)
     return paths
 

@@ -19,6 +19,7 @@ from cloudlstm.config.overrides import apply
 from cloudlstm.errors import ConfigError
 from cloudlstm.market.sources.base import look_at_source, open_source
 from cloudlstm.market.universe import requested_tickers
+from cloudlstm.runs import own_packages
 from cloudlstm.runs.manifest import fingerprint
 from cloudlstm.targets import Plan, Target, open_target
 from cloudlstm.targets.cloud import CloudTarget
@@ -116,6 +117,7 @@ def read_settings(config: str | None, words: Sequence[str]) -> tuple[RunConfig, 
         if axis := _SET_BY_CELLS.get(word.partition("=")[0]):
             raise ConfigError(f"{word!r} has no effect: each cell of the benchmark sets it", hint=axis)
     document = read_document(config, of_runs)
+    own_packages.look_beside(config)
     values: dict[str, Any] = document.pop(SECTION, {})
     if not isinstance(values, dict):
         raise ConfigError(f"{SECTION} is a table, not {values!r}", hint=f"[{SECTION}] in the file")

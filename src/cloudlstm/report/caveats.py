@@ -57,10 +57,13 @@ def caveats(
         else Caveat(name="survivorship", text=" ".join(_survivorship(config, quality, forecasts, members))),
         Caveat(name="no trading result", text=_COSTS),
     ]
+    if config.model.build:
+        text = f"The row lstm is the network that {config.model.build} made, not the LSTM of cloudlstm."
+        found.append(Caveat(name="own network", text=text))
     trained, untrained = training.best_validation_loss, training.untrained_validation_loss
     if training.best_epoch and trained is not None and untrained is not None and trained >= untrained:
         same = " With relative inputs the untrained network is the naive forecast."
-        text = _NO_GAIN + (same if config.train.inputs == "relative" else "")
+        text = _NO_GAIN + (same if config.train.inputs == "relative" and not config.model.build else "")
         found.append(Caveat(name="no gain in validation", text=text))
     if exogenous and exogenous.sources and (missing := exogenous.sources.missing):
         found.append(Caveat(name="missing sources", text=_MISSING_SOURCES.format(", ".join(missing))))

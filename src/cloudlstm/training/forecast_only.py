@@ -164,5 +164,6 @@ def _facts(config: RunConfig, found: Sequence[Result]) -> dict[str, Any]:
         "worker_processes": [{"address": "localhost", "pid": os.getpid()}],
         "inputs": config.train.inputs,
         "precision": config.train.precision,
+        "own_code": [],
         "versions": {"cloudlstm": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
