@@ -4,6 +4,7 @@
 - docs/clouds.md and the README of each main root: prices, from src/cloudlstm/costs/prices.toml and the defaults of the
   Terraform roots.
 - examples/: what each example costs an hour, by the same prices.
+- docs/exogenous.md: when FRED's series are known, and the reasons for which rows are refused, from exogenous/sources.
 
 A table stands between two comments, `<!-- name -->` and `<!-- /name -->`. What stands outside of them is kept.
 """
@@ -20,11 +21,14 @@ from typing import Any
 import hcl2
 
 from cloudlstm.costs.prices import HOURS_A_MONTH, prices
+from cloudlstm.exogenous.sources.found import REASONS
+from cloudlstm.exogenous.sources.release_lags import rows_of_rules
 
 REPO = Path(__file__).resolve().parents[1]
 INFRA = REPO / "infra" / "terraform"
 EXAMPLES = REPO / "examples"
 PAGE = REPO / "docs" / "clouds.md"
+EXOGENOUS = REPO / "docs" / "exogenous.md"
 CLOUDS = ("aws", "gcp")
 
 Row = tuple[str, ...]
@@ -35,7 +39,15 @@ def pages() -> dict[Path, str]:
     """Returns the text of each page as it should be."""
     found = {root / "README.md": _described(root) for root in roots()}
     found[PAGE] = between(PAGE.read_text(encoding="utf-8"), "prices", price_rows(*CLOUDS))
+    found[EXOGENOUS] = _exogenous(EXOGENOUS.read_text(encoding="utf-8"))
     return found | {path: _example(path) for path in examples()}
+
+
+def _exogenous(text: str) -> str:
+    """The page on news and macro series with its tables."""
+    rules = [("series", "known at (New York)", "publisher"), *rows_of_rules()]
+    reasons = [("reason", "meaning"), *((f"`{code}`", meaning) for code, meaning in REASONS.items())]
+    return between(between(text, "release lags", rules), "refused rows", reasons)
 
 
 def roots() -> list[Path]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cloudlstm.config import ExogenousConfig
+from cloudlstm.config.exogenous import SeriesKind
 from cloudlstm.errors import UsageError
 
 Measure = Literal["value", "age", "count", "mean", "strongest", "novelty"]
@@ -15,12 +16,12 @@ Measure = Literal["value", "age", "count", "mean", "strongest", "novelty"]
 NEWS, NOVELTY = "news.score", "news.novelty"
 """The series of scored headlines, and of how new each is, in the table of exogenous rows."""
 
-KINDS = {
-    "VIXCLS": "rate", "DGS10": "rate", "DGS2": "rate", "DGS1": "rate", "DGS3MO": "rate", "DFF": "rate",
-    "FEDFUNDS": "rate", "UNRATE": "rate", "T10Y2Y": "rate", "BAMLH0A0HYM2": "rate", "CPIAUCSL": "index",
-    "PCEPI": "index", "PAYEMS": "index", "INDPRO": "index", "GDP": "index", "DTWEXBGS": "index",
-    "DCOILWTICO": "index", "SYNTHETIC": "rate",
-}  # fmt: skip
+_RATES = (
+    "VIXCLS", "DGS1MO", "DGS3MO", "DGS6MO", "DGS1", "DGS2", "DGS3", "DGS5", "DGS7", "DGS10", "DGS20", "DGS30", "DTB3",
+    "DFF", "FEDFUNDS", "UNRATE", "T10Y2Y", "T10Y3M", "BAMLH0A0HYM2", "SYNTHETIC",
+)  # fmt: skip
+_INDICES = ("CPIAUCSL", "CPILFESL", "PCEPI", "PAYEMS", "INDPRO", "GDP", "DTWEXBGS", "DCOILWTICO")
+KINDS: dict[str, SeriesKind] = dict.fromkeys(_RATES, "rate") | dict.fromkeys(_INDICES, "index")
 """What well-known series are; `exogenous.macro.kinds` says it for others."""
 
 
@@ -66,6 +67,11 @@ def columns_of(config: ExogenousConfig) -> tuple[Column, ...]:
                     hint=f'exogenous.macro.kinds.{series}=rate (a percentage), index (a level), count or score',
                 )  # fmt: skip
             name, age = f"macro_{_plain(series)}", config.macro.max_age_days
+            if name in {column.name for column in found}:
+                raise UsageError(
+                    f"exogenous.macro.series: two series would have the column {name}",
+                    hint="rename one of them in the file",
+                )
             found.append(Column(name, "macro", kind, _UNITS[kind], series, "value", age))  # type: ignore[arg-type]
             found.append(Column(f"{name}_age_days", "macro", "age", "days", series, "age", age))
     if config.news.source != "off":
