@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import TypeVar
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.find import read_config, root_uri
 from cloudlstm.config import RunConfig, load, parse, require_local_master
+from cloudlstm.config.data import Section
 from cloudlstm.errors import AccessDeniedError, CorruptObjectError, DataError, MissingExtraError, UsageError
 from cloudlstm.market.sectors import read_sectors
 from cloudlstm.market.universe import read_universe, requested_tickers
@@ -17,6 +19,8 @@ from cloudlstm.runs.manifest import Manifest, fingerprint, total_rows
 from cloudlstm.runs.paths import RunPaths, index
 from cloudlstm.runs.steps import JOBS
 from cloudlstm.targets import Plan, Request, Target
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 _MOST_ROWS = 5_000_000
 """Up to so many bars, about 1,500 tickers of 14 years, `predict` prepares without Spark."""
@@ -84,7 +88,7 @@ def source_name(config: str | None, overrides: Sequence[str]) -> str:
 
 
 def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True, quiet: bool = False) -> int | None:
-    """Checks the sources of bars, of sectors and of weights before anything of the run is made.
+    """Checks the sources of bars, sectors, weights, macro series and news before anything of the run is made.
 
     This machine need not reach a source that the machines of a cloud reach. Then it says so, and the job checks it.
     A run that has its bars already needs no service.
@@ -103,6 +107,7 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
         CloudLSTMError: the job would fail for the same reason.
     """
     # Imported here: an unchanged submit needs no look, and these packages take longer to import than all the rest.
+    from cloudlstm.exogenous.look import look_at_exogenous
     from cloudlstm.market.sources.base import look_at_source
 
     say = (lambda _: None) if quiet else terminal.write_error
@@ -113,7 +118,7 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
             read_sectors(config.universe.sectors)
         has_bars = services and storage.exists(RunPaths(plan.run).manifest("ingest"))
         found = look_at_source(config, closely=not has_bars, services=services and here)
-        for note in found.notes:
+        for note in (*found.notes, *look_at_exogenous(config)):
             say(f"note: {note}\n")
         _check_dates(config, found.first, found.last)
         return _number_of_tickers(config, found.tickers)
@@ -224,15 +229,24 @@ def _with_workers(config: RunConfig, target: Target) -> RunConfig:
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
     """The configuration with paths as URIs, because jobs may run on other machines."""
-    market, universe, train, prepare = config.market, config.universe, config.train, config.prepare
-    if market.path:
-        market = market.model_copy(update={"path": storage.absolute(market.path)})
-    if universe.path:
-        universe = universe.model_copy(update={"path": storage.absolute(universe.path)})
-    if universe.sectors:
-        universe = universe.model_copy(update={"sectors": storage.absolute(universe.sectors)})
-    if train.weights:
-        train = train.model_copy(update={"weights": storage.absolute(train.weights)})
-    if prepare.reuse:
-        prepare = prepare.model_copy(update={"reuse": storage.absolute(prepare.reuse)})
-    return config.model_copy(update={"market": market, "universe": universe, "train": train, "prepare": prepare})
+    exogenous = config.exogenous
+    return config.model_copy(
+        update={
+            "market": _absolute(config.market, "path"),
+            "universe": _absolute(config.universe, "path", "sectors"),
+            "exogenous": exogenous.model_copy(
+                update={
+                    "macro": _absolute(exogenous.macro, "path"),
+                    "news": _absolute(exogenous.news, "path", "lexicon"),
+                }
+            ),
+            "train": _absolute(config.train, "weights"),
+            "prepare": _absolute(config.prepare, "reuse"),
+        }
+    )
+
+
+def _absolute(section: AnySection, *names: str) -> AnySection:
+    """A section with these settings as URIs, if they are set."""
+    update = {name: storage.absolute(value) for name in names if (value := getattr(section, name))}
+    return section.model_copy(update=update)

@@ -17,7 +17,7 @@ from typing import Any
 import cloudlstm
 from cloudlstm.config import RunConfig
 from cloudlstm.market.sectors import read_sectors
-from cloudlstm.market.universe import read_universe
+from cloudlstm.market.universe import read_universe, requested_tickers
 from cloudlstm.runs import user_code, weights
 from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.runs.manifest import fingerprint
@@ -52,6 +52,19 @@ def inputs_outside(config: RunConfig) -> list[Any]:
         _files(config) if config.market.source == "files" else os.environ.get(YAHOO_URL),
         start.digest() if start else None,
         user_code.identity(user_code.names_of(config)),
+        _exogenous(config) if config.exogenous.groups else None,
+    ]
+
+
+def _exogenous(config: RunConfig) -> list[Any]:
+    """What the sources of macro series and news would be asked for, or hold, and the version of the scorer."""
+    from cloudlstm.exogenous.collect import identity
+    from cloudlstm.exogenous.scoring import scorer
+
+    news = config.exogenous.news
+    return [
+        identity(config, requested_tickers(config.universe, config.market) or None),
+        scorer.identity(scorer.open_scorer(news)) if news.source != "off" else None,
     ]
 
 

@@ -1,0 +1,35 @@
+"""A look at macro series and news before a run starts: settings that cannot work, and sources that are not there."""
+
+from __future__ import annotations
+
+from cloudlstm.config import RunConfig
+from cloudlstm.exogenous.columns import columns_of
+from cloudlstm.exogenous.scoring import scorer
+from cloudlstm.exogenous.sources import tables
+from cloudlstm.exogenous.sources.synthetic import require_synthetic
+
+
+def look_at_exogenous(config: RunConfig) -> list[str]:
+    """Returns what a user should know of the sources, as sentences. A source that is not there does not stop a run.
+
+    A scorer of the user's code is not imported.
+
+    Raises:
+        UsageError: it is not known what a series is, or generated data are asked for a real market.
+        CloudLSTMError: the scorer lacks its package, or its file.
+    """
+    macro, news = config.exogenous.macro, config.exogenous.news
+    columns_of(config.exogenous)
+    for name, section in (("macro", macro), ("news", news)):
+        if section.source == "synthetic":
+            require_synthetic(config.market, f"exogenous.{name}.source")
+    if news.source != "off" and ":" not in news.scorer:
+        scorer.identity(scorer.open_scorer(news))
+    notes = []
+    for name, path in (("macro", macro.path), ("news", news.path)):
+        used = path and getattr(config.exogenous, name).source in ("files", "fred")
+        if used and not tables.identity(path):
+            notes.append(
+                f"no file of exogenous.{name}.path can be listed here: {path}; without it, features are missing"
+            )
+    return notes
