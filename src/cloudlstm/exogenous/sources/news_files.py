@@ -50,6 +50,8 @@ ALIASES = {
 _FILE = "exogenous.news.path"
 _SEVERAL = re.compile(r"[,;|]")
 _SPACE = r"\s+"
+_NO_TICKER = re.compile(r"NEWS|HEADLINE|ARTICLE|STORIES|SENTIMENT|PRESS|FEED|RSS")
+"""Words in the names of files of headlines that are no ticker."""
 _SECOND = 1_000_000
 
 
@@ -187,7 +189,7 @@ def _written_tickers(
         name = ticker_names.ticker_of(table.item, table.folder, None, config.columns.get("ticker", ""))
     except UnreadableSourceError:
         return None
-    return np.zeros(rows.num_rows, np.int32), [(name,)]
+    return None if _NO_TICKER.search(name) else (np.zeros(rows.num_rows, np.int32), [(name,)])
 
 
 def _tickers(text: str) -> tuple[str, ...]:
