@@ -39,7 +39,7 @@ _ROUNDS = 4
 _CUTS = 3
 """Cuts of each kind in a round."""
 
-_MORE_BARS = 40
+_MORE_BARS = 200
 """Bars of a segment beyond the look-backs that it holds."""
 
 
