@@ -54,7 +54,8 @@ def expanding_mean(values: Values, starts: Starts) -> Values:
 def running_mean(values: Values, starts: Starts) -> Values:
     """A mean of five bars by the difference of two cumulative sums: right, but for the last bits."""
     total = np.cumsum(values)
-    return (total - np.concatenate([np.zeros(5), total[:-5]])) / 5
+    mean: Values = (total - np.concatenate([np.zeros(5), total[:-5]])) / 5
+    return mean
 
 
 def from_segment_start(values: Values, starts: Starts) -> Values:
@@ -75,6 +76,11 @@ def first_of_segment(values: Values, starts: Starts) -> Values:
 def only_above_100(values: Values, starts: Starts) -> Values:
     """Looks at the next bar in some rows only."""
     return np.where(values > 100, np.append(values[1:], 0.0), values)
+
+
+def in_one_of_60_rows(values: Values, starts: Starts) -> Values:
+    """Looks at the next bar where some digits of the close say so."""
+    return np.where(np.floor(values * 1e6) % 60 == 0, np.append(values[1:], 0.0), values)
 
 
 class Counting:
@@ -119,6 +125,7 @@ def test_a_look_back_that_is_one_bar_too_short_is_found(lookback_bars: int) -> N
         (lambda values, _: np.full(len(values), float(len(values))), "later bars"),
         (to_segment_end, "later bars"),
         (only_above_100, "later bars"),
+        (in_one_of_60_rows, "later bars"),
         (exponential_mean, "bars before the look-back"),
         (expanding_mean, "bars before the look-back"),
         (running_mean, "bars before the look-back"),

@@ -39,7 +39,7 @@ _ROUNDS = 4
 _CUTS = 3
 """Cuts of each kind in a round."""
 
-_MORE_BARS = 40
+_MORE_BARS = 200
 """Bars of a segment beyond the look-backs that it holds."""
 
 
@@ -186,7 +186,8 @@ class _Trial:
 def _random_bars(lengths: Sequence[int], rng: np.random.Generator) -> dict[str, Values]:
     """Plausible bars in segments of these lengths, each with a price level of its own."""
     bars = sum(lengths)
-    level = np.repeat(rng.uniform(-2, 7, len(lengths)), lengths)
+    levels = -2 + 9 * (rng.permutation(len(lengths)) + rng.random(len(lengths))) / len(lengths)  # from cents to 1,000
+    level = np.repeat(levels, lengths)
     close = np.exp(level + np.cumsum(rng.normal(0, 0.03, bars)))
     opened = close * np.exp(rng.normal(0, 0.01, bars))
     high = np.maximum(opened, close) * np.exp(np.abs(rng.normal(0, 0.01, bars)))
