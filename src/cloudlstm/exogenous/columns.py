@@ -21,7 +21,9 @@ _RATES = (
     "DFF", "FEDFUNDS", "UNRATE", "T10Y2Y", "T10Y3M", "BAMLH0A0HYM2", "SYNTHETIC",
 )  # fmt: skip
 _INDICES = ("CPIAUCSL", "CPILFESL", "PCEPI", "PAYEMS", "INDPRO", "GDP", "DTWEXBGS", "DCOILWTICO")
-KINDS: dict[str, SeriesKind] = dict.fromkeys(_RATES, "rate") | dict.fromkeys(_INDICES, "index")
+KINDS: dict[str, SeriesKind] = {}
+KINDS.update(dict.fromkeys(_RATES, "rate"))
+KINDS.update(dict.fromkeys(_INDICES, "index"))
 """What well-known series are; `exogenous.macro.kinds` says it for others."""
 
 

@@ -26,10 +26,10 @@ def look_at_exogenous(config: RunConfig) -> list[str]:
     if news.source != "off" and ":" not in news.scorer:
         scorer.identity(scorer.open_scorer(news))
     notes = []
-    for name, path in (("macro", macro.path), ("news", news.path)):
-        used = path and getattr(config.exogenous, name).source in ("files", "fred")
-        if used and not tables.identity(path):
+    for name, section in (("macro", macro), ("news", news)):
+        if section.path and section.source in ("files", "fred") and not tables.identity(section.path):
+            path = section.path
             notes.append(
-                f"no file of exogenous.{name}.path can be listed here: {path}; without it, features are missing"
+                f"exogenous.{name}.path: no file can be listed here in {path}; without it, features are missing"
             )
     return notes
