@@ -192,10 +192,9 @@ RULES = {
 """Series -> rule. The date of a monthly or quarterly series is the first day of its period, as FRED writes it."""
 
 
-def table() -> str:
-    """Returns the rules as rows of a table in Markdown, for docs/exogenous.md."""
+def rows_of_rules() -> list[tuple[str, str, str]]:
+    """Returns the series of each rule, the rule and its source in words, for docs/exogenous.md."""
     by_rule: dict[Rule, list[str]] = {}
     for series, rule in RULES.items():
         by_rule.setdefault(rule, []).append(series)
-    rows = [f"| {', '.join(series)} | {rule.text} | {rule.source} |" for rule, series in by_rule.items()]
-    return "\n".join(["| series | known at (New York) | publisher |", "|---|---|---|", *rows])
+    return [(", ".join(series), rule.text, rule.source) for rule, series in by_rule.items()]
