@@ -105,8 +105,7 @@ def identity(config: RunConfig, tickers: Sequence[str] | None = None, now: dt.da
     moment = now or dt.datetime.now(dt.UTC)
     today = moment.astimezone(zoneinfo.ZoneInfo(release_lags.ZONE)).date()
     macro, news, market = config.exogenous.macro, config.exogenous.news, config.market
-    kept = {"source": True, "series": True, "max_age_days": True}
-    of_macro: dict[str, Any] = macro.model_dump(mode="json", include=set(kept))
+    of_macro: dict[str, Any] = macro.model_dump(mode="json", include={"source", "series", "max_age_days"})
     of_news: dict[str, Any] = {"source": news.source}
     if macro.source in ("files", "fred"):
         of_macro |= {"path": macro.path, "files": tables.identity(macro.path or "")}

@@ -8,12 +8,10 @@ from pathlib import Path
 
 from cloudlstm import storage
 from cloudlstm.exogenous.collect import collect, identity
-from cloudlstm.exogenous.sources.found import REASONS
 from cloudlstm.exogenous.table import EXOGENOUS, HEADLINES, REFUSED
 from exogenous.sources.news_inputs import NOW, config, macro, news, write
 
 NEWS = "ticker,headline,date\n"
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "exogenous.md"
 
 
 def test_off_has_nothing() -> None:
@@ -78,8 +76,3 @@ def test_the_identity_of_generated_news_has_their_strength() -> None:
     weak, strong = (config(news={"source": "synthetic", "synthetic_r2": r2}) for r2 in (0.01, 0.02))
     assert identity(weak, None, NOW) != identity(strong, None, NOW)
     assert identity(weak, None, NOW) == identity(weak, None, NOW + dt.timedelta(days=400))
-
-
-def test_the_page_explains_every_reason() -> None:
-    page = PAGE.read_text()
-    assert [reason for reason, meaning in REASONS.items() if f"| `{reason}` | {meaning} |" not in page] == []
