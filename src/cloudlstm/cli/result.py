@@ -21,6 +21,7 @@ from cloudlstm.cli.tables import SCORES, Column, cell, console, print_line, prin
 from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.report.models import QualitySummary, ReportSummary
 from cloudlstm.report.schema import read_summary
+from cloudlstm.report.summary import ablation_line
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.text.numbers import counted
@@ -72,6 +73,9 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
     print_table(out, columns, rows, strong=strong)
     if report.headline:
         out.print(report.headline)
+        out.print()
+    if report.exogenous and (line := ablation_line(report.exogenous.ablation)):
+        out.print(line)
         out.print()
     if text := _cleaning(report.quality):
         out.print(text, soft_wrap=True)

@@ -174,6 +174,28 @@ TERMS = (
         "Mean return a year over its standard deviation, with its standard error (Lo 2002, Financial Analysts Journal "
         "58(4)).",
     ),
+    Term(
+        "exogenous", "Exogenous column",
+        "A feature that is not computed from bars but joined to them: a value of a macro series, or a summary of the "
+        "headlines of a session. A bar gets only what was known before the close of its session, less the embargo.",
+    ),
+    Term(
+        "ablation", "Ablation",
+        "The same networks trained with fewer of the exogenous columns, and without any: same seeds, folds, windows "
+        "and settings. What differs is what the columns bring, and chance.",
+    ),
+    Term(
+        "rank_correlation", "Rank correlation",
+        "Spearman's correlation over the dates of each ticker, averaged over the tickers with the number of their "
+        "values as weights. Missing values are left out. Its p-value has one number per date, because tickers move "
+        "together.",
+    ),
+    Term(
+        "importance", "Permutation importance",
+        "Increase of the mean squared return error, as a share of it, when the scaled inputs of one feature are "
+        "exchanged at random among the windows (Breiman 2001, Machine Learning 45). Features that say the same share "
+        "it.",
+    ),
     Term("test", "Test split", "The latest dates. No model was fitted on them; all metrics are computed on them."),
     Term("horizon", "Sessions ahead", "Number of trading sessions from the last bar in the window to the forecast."),
     Term(

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from cloudlstm.report.charts import evidence_charts, forecast_charts, model_charts, ticker_charts, training_charts
+from cloudlstm.report.charts import (
+    evidence_charts,
+    exogenous_charts,
+    forecast_charts,
+    model_charts,
+    ticker_charts,
+    training_charts,
+)
 from cloudlstm.report.charts.svg import Drawing
 from cloudlstm.report.models import Report
 
@@ -87,6 +94,24 @@ CHARTS = {
         lambda report, width: evidence_charts.coefficients(report.evidence.coefficients, width),
         "RankIC over time",
         "Bars by month, quarter or year, and a rolling mean. The mean is in the table of results.",
+    ),
+    "ablation": Chart(
+        lambda report, width: exogenous_charts.ablation(report.exogenous, width),
+        "Squared error with groups of features against without",
+        "Dots with 95% intervals, one row per group of columns; left of the line the error is smaller with them. The "
+        "numbers are in the table of groups.",
+    ),
+    "correlations": Chart(
+        lambda report, width: exogenous_charts.correlations(report.exogenous, width),
+        "Rank correlation of features with the same day's and the next return",
+        "A ring for the same day's return and a dot for the next one, one row per feature. The numbers are in the "
+        "table of correlations.",
+    ),
+    "importance": Chart(
+        lambda report, width: exogenous_charts.importance(report.exogenous, width),
+        "Permutation importance of features",
+        "Bars by feature, the largest first, with a line from the smallest to the largest repetition; pale bars are "
+        "features of bars. The numbers are in the table of importance.",
     ),
     "training": Chart(
         lambda report, width: training_charts.loss_by_epoch(report.training, width),
