@@ -77,12 +77,12 @@ def test_a_value_is_missing_beyond_its_age() -> None:
     assert 0 < np.isfinite(value).sum() < len(value)
 
 
-def test_a_ticker_uses_its_own_rows_and_else_those_of_the_market() -> None:
+def test_a_ticker_uses_its_own_rows_from_the_first_that_was_known_and_else_those_of_the_market() -> None:
     rows: list[Row] = [
         ("RATE", "", "2024-03-01", "2024-03-04T12:00", 1.0, 0), ("RATE", "B", "2024-03-01", "2024-03-05T12:00", 5.0, 0)
     ]  # fmt: skip
     found = joined(rows, tickers=("A", "B"))
-    same(found["macro_rate"], [1.0] * 5 + [NAN, 5.0, 5.0, 5.0, 5.0])
+    same(found["macro_rate"], [1.0] * 5 + [1.0, 5.0, 5.0, 5.0, 5.0])
 
 
 def test_the_news_of_a_session_are_those_since_the_close_before() -> None:

@@ -91,7 +91,7 @@ def bits(table: pa.Table, name: str) -> NDArray[np.int64]:
     return table[name].to_numpy().view(np.int64)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1), change=st.sampled_from(["change", "add", "remove"]),
     calendar=st.sampled_from(sorted(CALENDARS)),
