@@ -14,8 +14,8 @@ from exogenous.sources.news_inputs import NOW, news, reasons, utc, write
 from real_data import real_data
 
 
-def times(path: Path, **settings: str) -> dict[str, dt.datetime]:
-    return {row["headline"]: row["available_at"] for row in news(path, **settings).headlines.to_pylist()}
+def times(path: Path) -> dict[str, dt.datetime]:
+    return {row["headline"]: row["available_at"] for row in news(path).headlines.to_pylist()}
 
 
 def test_dates_count_from_the_open_of_the_next_session(tmp_path: Path) -> None:
@@ -23,8 +23,8 @@ def test_dates_count_from_the_open_of_the_next_session(tmp_path: Path) -> None:
         tmp_path / "news.csv",
         "ticker,headline,date\n"
         "AAPL,on a Thursday,2024-03-28\n"  # the next day is Good Friday
-        "AAPL,on a Saturday,MAR 9, 2024\n".replace("MAR 9, 2024", '"MAR 9, 2024"')
-        + "AAPL,at midnight,2024-03-12 00:00:00\n"
+        'AAPL,on a Saturday,"MAR 9, 2024"\n'
+        "AAPL,at midnight,2024-03-12 00:00:00\n"
         "AAPL,exact,2024-03-12 00:00:01-04:00\n",
     )
     assert times(path) == {
