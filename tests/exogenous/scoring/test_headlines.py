@@ -105,12 +105,15 @@ def test_a_killed_run_continues_after_its_finished_chunks(
     assert scorer.scored == DISTINCT
 
 
-@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "columns"])
+@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "values", "columns"])
 def test_a_damaged_piece_is_told_and_replaced(scorer: LengthScorer, root: str, damage: str) -> None:
     before = score(scorer, root)
     (uri,) = pieces(scorer, root)
     good = storage.read(uri)
     bad = {"cut": good[:-9], "bit": good[:60] + bytes([good[60] ^ 1]) + good[61:], "empty": b""}.get(damage)
+    if damage == "values":
+        other = cache.write(f"{root}/other", DISTINCT, np.zeros(3, np.float32), {})
+        bad = storage.read(other)
     if bad is None:
         uri, bad = other_columns(uri)
     storage.write(uri, bad)

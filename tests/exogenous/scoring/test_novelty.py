@@ -73,6 +73,13 @@ def test_a_repeated_headline_is_not_new_for_some_days_and_for_its_ticker() -> No
     assert values == [1.0, 0.0, 0.5, 1.0, 1.0, 0.0]
 
 
+def test_the_window_has_both_its_ends() -> None:
+    rows: list[Row] = [("AAPL", at(0), "Apple falls"), ("AAPL", at(24 * 3), "Apple falls")]
+    assert novelty(headlines(rows), 3).tolist() == [1.0, 0.0]
+    rows[1] = ("AAPL", at(24 * 3) + timedelta(microseconds=1), "Apple falls")
+    assert novelty(headlines(rows), 3).tolist() == [1.0, 1.0]
+
+
 def test_many_headlines_take_seconds_at_most() -> None:
     """Of 20,000 headlines of one ticker within the window, each is compared with all earlier ones that share a word."""
     rng = np.random.default_rng(1)
