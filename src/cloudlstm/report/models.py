@@ -27,8 +27,8 @@ from cloudlstm.report.run_models import (
 SCHEMA_VERSION = 8
 """8 adds the features beyond the eight, and the inputs of each network. 7 adds the models ensemble and calibrated,
 intervals of the forecasts, and the evidence. 5 adds the cost of machines, and drops benchmark.cost_usd, which was
-always null. 4 adds the Clark-West test and R² by label; in all means every date weighs the same; dates of the data and the
-splits are those that occur, or null. 3 renames usual_miss_price to typical_error_price."""
+always null. 4 adds the Clark-West test and R² by label; in all means every date weighs the same; dates of the data and
+the splits are those that occur, or null. 3 renames usual_miss_price to typical_error_price."""
 
 _DEFINITION = ConfigDict(json_schema_extra={"additionalProperties": False})
 

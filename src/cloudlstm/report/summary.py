@@ -164,11 +164,13 @@ def _size(test: ModelTest | None) -> str:
     """How much larger or smaller the squared error is, in words."""
     if test is None or test.difference is None:
         return ""
-    return _error(test.difference) if test.difference else "equal squared error"
+    return _error(test.difference)
 
 
 def _error(difference: float) -> str:
     """A difference of two squared errors, as a share of one of them, in words."""
+    if not difference:
+        return "equal squared error"
     size = abs(difference)
     amount = "less than 0.01%" if size < 5e-5 else f"{size:,.2%}"
     return f"squared error {amount} {'smaller' if difference < 0.0 else 'larger'}"

@@ -148,7 +148,7 @@ class Feed:
             indices = np.concatenate([rows for rows, _ in found])
             raw, tickers = train.windows(indices), train.tickers(indices)
             used = slice(len(batches))
-            self.transform.inputs(raw, tickers, out=inputs[device, used].reshape(raw.shape))
+            self.transform.inputs(raw, tickers, out=inputs[device, used].reshape(*raw.shape[:2], self.transform.width))
             labels[device, used] = self.transform.labels(raw, tickers, train.targets(indices)).reshape(-1, size)
             weights[device, used] = [weight for _, weight in found]
         return Call(len(batches), sum(map(len, batches)), inputs, labels, weights)
