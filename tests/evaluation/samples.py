@@ -302,6 +302,9 @@ class ArrayWindows:
     def windows(self, indices: NDArray[Any]) -> NDArray[np.float32]:
         return self.raw[indices]
 
+    def last_bars(self, indices: NDArray[Any]) -> NDArray[np.float32]:
+        return self.raw[indices, -1]
+
     def targets(self, indices: NDArray[Any]) -> NDArray[np.float32]:
         return self.returns[indices]
 

@@ -11,7 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloudlstm import storage
+from cloudlstm.errors import DataError
+from cloudlstm.evaluation.ablation import read_ablation
 from cloudlstm.evaluation.exogenous_rows import AblationRow
+from cloudlstm.evaluation.members import read_folds
 from cloudlstm.features import EIGHT, FEATURES, Feature, FeatureSet
 from cloudlstm.report import html
 from cloudlstm.report.evaluate import run as evaluate
@@ -201,3 +204,16 @@ def test_the_importance_is_of_the_network_that_stands_for_the_run(paths: RunPath
     document = json.loads(read_object(row))
     assert len(document["features"]) == COLUMNS.width > EIGHT.width
     assert all(len(each["increases"]) == document["repeats"] for each in document["features"])
+
+
+@pytest.mark.parametrize("change", ["labels", "seeds"])
+def test_networks_of_another_run_are_refused(paths: RunPaths, change: str) -> None:
+    train = manifest_of(paths)
+    forecasts = read_folds(train)[0]["test"]
+    assert list(read_ablation(train, forecasts, "both")) == ["none", "macro", "news", "both"]
+    if change == "labels":
+        forecasts.actual[7] += 1e-3
+    else:
+        forecasts.members[3] = forecasts.members[1]
+    with pytest.raises(DataError, match="inputs 'none' forecast other labels or seeds than those with 'both'"):
+        read_ablation(train, forecasts, "both")
