@@ -124,10 +124,10 @@ def test_the_ablation_finds_the_planted_column_and_not_the_noise(found: Exogenou
 def test_the_numbers_of_the_table_are_those_of_the_stored_forecasts(paths: RunPaths, found: Exogenous) -> None:
     """Every date has every ticker, so means over labels are means over dates."""
     tables: dict[str, list[pa.Table]] = {}
-    for row in manifest_of(paths).objects:
-        if row.kind in ("predictions", "member_predictions", "ablation_predictions"):
-            table = pq.read_table(io.BytesIO(read_object(row)))
-            group = str(row.extra["ablation"]) or "both"
+    for stored in manifest_of(paths).objects:
+        if stored.kind in ("predictions", "member_predictions", "ablation_predictions"):
+            table = pq.read_table(io.BytesIO(read_object(stored)))
+            group = str(stored.extra["ablation"]) or "both"
             tables.setdefault(group, []).append(table.filter(pa.compute.equal(table["split"], "test")))
     assert {group: len(parts) for group, parts in tables.items()} == dict.fromkeys(by_group(found), 2)
     actual = tables["none"][0]["actual_return"].to_numpy()
