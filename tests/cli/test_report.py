@@ -10,12 +10,15 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli import main, tables
+from cloudlstm.cli.result import ablation_line
 from cloudlstm.config import parse
 from cloudlstm.evaluation.forecasts import Forecasts
+from cloudlstm.report.models import ReportSummary
 from cloudlstm.report.schema import to_json
 from cloudlstm.runs import index
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
+from evaluation.exogenous_samples import make_exogenous
 from evaluation.samples import config, make_extreme_forecasts, make_forecasts, report_of
 
 FILES = {"report.html": b"<html>page</html>", "report.json": b'{"run_id": "core6-1a2b"}', "forecasts.csv": b"ticker\n"}
@@ -172,3 +175,16 @@ def test_rejected_and_filled_bars_are_told_with_the_results(tmp_path: Path, caps
     storage.write_json(paths.report("report.json"), {"models": [], "quality": quality | {"refused": 0, "filled": 0}})
     assert main(["report", f"--root={tmp_path}"]) == 0
     assert "cleaning" not in capsys.readouterr().out
+
+
+def test_the_results_say_in_one_line_what_each_group_of_columns_brings() -> None:
+    exogenous = make_exogenous()
+    summary = ReportSummary.model_validate_json(to_json(report_of(make_forecasts(), exogenous=exogenous)))
+    tests = {row.inputs: row.against_none for row in exogenous.ablation if row.against_none}
+    parts = ablation_line(summary).split("; ")
+    assert [part.split(":")[0] for part in parts] == list(tests) == ["macro", "news", "both"]
+    for part, test in zip(parts, tests.values(), strict=True):
+        share = test.difference or 0.0
+        than = "smaller" if share < 0 else "larger"
+        assert part.endswith(f": squared error {abs(share):.2%} {than} than without (DM p 0.230)")
+    assert ablation_line(ReportSummary()) == ""

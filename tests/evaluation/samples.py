@@ -20,6 +20,7 @@ from cloudlstm.evaluation.quant_rows import Slope
 from cloudlstm.evaluation.scored import FoldFit, Scored, combined
 from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.report.build import ReportInputs, build_report
+from cloudlstm.report.exogenous_models import Exogenous
 from cloudlstm.report.models import Report
 from cloudlstm.report.run_models import Epoch
 from cloudlstm.report.schema import to_json
@@ -243,6 +244,7 @@ def report_of(
     folds: int = 1,
     slope: float = 0.5,
     sectors: Mapping[str, str] | None = None,
+    exogenous: Exogenous | None = None,
     **choice: Any,
 ) -> Report:
     """The report on a test split; `steps` replaces the usual manifests, to which those of all networks are added."""
@@ -266,6 +268,7 @@ def report_of(
             timing=Timing(SUBMITTED, SUBMITTED + 32.0, 1.5),
             usage=usage,
             sectors=sectors,
+            exogenous=exogenous,
         )
     )
 
@@ -298,6 +301,9 @@ class ArrayWindows:
 
     def windows(self, indices: NDArray[Any]) -> NDArray[np.float32]:
         return self.raw[indices]
+
+    def last_bars(self, indices: NDArray[Any]) -> NDArray[np.float32]:
+        return self.raw[indices, -1]
 
     def targets(self, indices: NDArray[Any]) -> NDArray[np.float32]:
         return self.returns[indices]

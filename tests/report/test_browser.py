@@ -16,13 +16,15 @@ from cloudlstm.benchmark.matrix import Matrix
 from cloudlstm.benchmark.render import to_html
 from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS
+from evaluation.exogenous_samples import make_exogenous
 from evaluation.samples import make_extreme_forecasts, make_forecasts, make_unbalanced_forecasts, report_of
 from report.test_hostile_names import MARKUP, VERY_LONG, evidence_of
 from requirements import without
 
-WIDTHS, PAGES = (390, 1280), ("normal", "few", "extreme", "unequal", "names", "benchmark")
-CHARTS_SHOWN = {"few": len(CHARTS) - 3, "benchmark": 3}
-"""Charts of a page that lacks some: six tickers and one fold give no evidence to draw."""
+WIDTHS, PAGES = (390, 1280), ("normal", "further", "few", "extreme", "unequal", "names", "benchmark")
+CHARTS_SHOWN = {"further": len(CHARTS), "names": len(CHARTS), "few": len(CHARTS) - 6, "benchmark": 3}
+"""Charts of a page that lacks some: six tickers and one fold give no evidence to draw.
+Without further features the others lack three."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 SECTORS = {f"T{number:04d}": ("Information Technology", "Consumer Discretionary")[number % 2] for number in range(20)}
@@ -120,6 +122,9 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     reports = {
         "normal": report_of(make_forecasts(tickers=24, dates=240, skill=0.3), seeds=3, folds=3, sectors=SECTORS),
+        "further": report_of(
+            make_forecasts(tickers=24, dates=240), seeds=3, folds=3, exogenous=make_exogenous(scale=4.0)
+        ),
         "few": report_of(make_forecasts(tickers=6)),
         "extreme": report_of(make_extreme_forecasts(tickers=50), source="files", seeds=3, folds=3),
         "unequal": report_of(make_unbalanced_forecasts(), seeds=2, folds=12),
@@ -153,6 +158,6 @@ def test_nothing_overflows(measured, name, width):
     assert found["table"] <= 960  # a wider one scrolls even on a desk
     assert found["tallest"] <= 320
     assert found["out"] == []
-    assert found["shown"] == CHARTS_SHOWN.get(name, len(CHARTS))  # each at one of its two widths
+    assert found["shown"] == CHARTS_SHOWN.get(name, len(CHARTS) - 3)  # each at one of its two widths
     assert found["smallest"] >= 12
     assert found["ground"] == ("rgb(15, 20, 25)" if dark else "rgb(247, 248, 250)")

@@ -22,6 +22,7 @@ from cloudlstm.report.charts.scales import Scale, date_ticks, duration_ticks, sp
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, text_width
 from cloudlstm.report.models import Calibration
 from cloudlstm.text.numbers import signed
+from evaluation.exogenous_samples import make_exogenous
 from evaluation.samples import make_extreme_forecasts, make_forecasts, make_unbalanced_forecasts, report_of
 
 LONG_HISTORY = [
@@ -60,7 +61,12 @@ def places(markup):
     return xs, ys
 
 
-NOT_DRAWN = {"normal": {"portfolio"}, "extreme": {"portfolio"}, "one": {"folds", "portfolio", "coefficients"}}
+EXOGENOUS = {"ablation", "correlations", "importance"}
+NOT_DRAWN = {
+    "normal": {"portfolio"},
+    "extreme": {"portfolio"},
+    "one": {"folds", "portfolio", "coefficients", *EXOGENOUS},
+}
 """Charts that a report has no data for: a decile portfolio needs ten tickers, a chart of folds two folds."""
 
 
@@ -69,13 +75,16 @@ def report(request):
     few = ("evaluation.ic_min_tickers=3",)
     match request.param:
         case "normal":
-            return report_of(make_forecasts(tickers=6), *few, seeds=3, folds=3)
+            return report_of(make_forecasts(tickers=6), *few, seeds=3, folds=3, exogenous=make_exogenous())
         case "extreme":
-            return report_of(make_extreme_forecasts(), *few, history=LONG_HISTORY, seeds=3, folds=3)
+            extreme = make_exogenous(scale=1e4)
+            return report_of(make_extreme_forecasts(), *few, history=LONG_HISTORY, seeds=3, folds=3, exogenous=extreme)
         case "many":
-            return report_of(make_extreme_forecasts(300), seeds=2, folds=2)
+            many = make_exogenous([f"macro_a_series_with_a_long_name_{number}" for number in range(50)])
+            return report_of(make_extreme_forecasts(300), seeds=2, folds=2, exogenous=many)
         case "unequal":
-            return report_of(make_unbalanced_forecasts(), folds=12)
+            one_column = make_exogenous(["mine"], seeds=1)
+            return report_of(make_unbalanced_forecasts(), folds=12, exogenous=one_column)
         case _:
             return report_of(make_forecasts(tickers=1, dates=30), source="files")
 
@@ -108,7 +117,7 @@ def test_shapes_stay_inside_and_labels_do_not_overlap(request, report, name, wid
 
 
 def test_a_wide_range_is_labelled_without_exponents():
-    report = report_of(make_extreme_forecasts(24), seeds=3, folds=3)
+    report = report_of(make_extreme_forecasts(24), seeds=3, folds=3, exogenous=make_exogenous(scale=1e5))
     for name in CHARTS:
         for _, _, _, text in texts(CHARTS[name].draw(report, NARROW_PX).markup(name, "t", "d")):
             assert not re.search(r"\de[+−-]?\d", text), text
@@ -251,6 +260,7 @@ def test_bold_in_a_chart_is_only_a_heading(report):
         "RMSE of return", "RMSE of price", "Squared error saved", "RMSE of naive's return", "Realised return",
         "RMSE of the LSTM relative to naive", "Mean realised return", "Share of labels", "Skill on price",
         "Tickers by skill", "Loss", "Learning rate", "Speed", "Sum of returns", "Drawdown", "RankIC",
+        "Squared error", "Rank correlation", "Increase of the squared error",
     }  # fmt: skip
     for name, drawing in ((name, chart.draw(report, WIDE_PX)) for name, chart in CHARTS.items()):
         markup = drawing.markup(name, "t", "d") if drawing else ""

@@ -17,6 +17,7 @@ from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS, NARROW_PX, WIDE_PX
 from cloudlstm.report.charts.svg import LABEL_PX, Drawing, fit_text, text_width
 from cloudlstm.text.printable import printable
+from evaluation.exogenous_samples import make_exogenous
 from evaluation.samples import make_forecasts, manifests, next_forecasts, report_of
 from report.pages import Page
 from report.test_charts import texts
@@ -56,7 +57,7 @@ def evidence_of(names: tuple[str, ...], sectors: tuple[str, ...] = ()):
     """A report with every part of the evidence on tickers with these names, each with a sector."""
     return report_of(
         named(names), "evaluation.ic_min_tickers=3", steps=steps_with(names), seeds=3, folds=3,
-        sectors=dict(zip(names, sectors or names, strict=True)),
+        sectors=dict(zip(names, sectors or names, strict=True)), exogenous=make_exogenous(names, words=names),
     )  # fmt: skip
 
 

@@ -9,18 +9,19 @@ from cloudlstm.report.charts import CHARTS
 from cloudlstm.report.glossary import METRICS, TERMS
 from cloudlstm.report.models import RidgeLoss
 from cloudlstm.text import numbers
+from evaluation.exogenous_samples import make_exogenous
 from evaluation.samples import make_forecasts, report_of
 from report.pages import Page
 
 SECTIONS = (
-    "results", "tests", "evidence", "actual", "tickers", "years", "forecasts", "training", "run", "quality",
+    "results", "tests", "evidence", "features", "actual", "tickers", "years", "forecasts", "training", "run", "quality",
     "environment", "caveats", "definitions",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def report():
-    return report_of(make_forecasts(tickers=24, skill=0.6), seeds=3, folds=3)
+    return report_of(make_forecasts(tickers=24, skill=0.6), seeds=3, folds=3, exogenous=make_exogenous())
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset import sequences
 from cloudlstm.errors import MachineError
+from cloudlstm.features import EIGHT, FeatureSet
 from cloudlstm.runs.environment import CORES, DEVICES
 from cloudlstm.runs.manifest import Manifest, read_object, write_object
 from cloudlstm.runs.paths import RunPaths
@@ -46,8 +47,10 @@ SETTINGS = {
 }
 
 
-def make_run(folder: Path, name: str, features: Sequence[pa.Table], settings: Mapping[str, Any]) -> RunPaths:
-    """A run whose step "sequences" is finished for the shards `features`."""
+def make_run(
+    folder: Path, name: str, features: Sequence[pa.Table], settings: Mapping[str, Any], columns: FeatureSet = EIGHT
+) -> RunPaths:
+    """A run whose step "sequences" is finished for the shards `features`, which have the features `columns`."""
     paths = RunPaths(f"file://{folder}/{name}")
     document = {
         "market": {"source": "synthetic"},
@@ -59,11 +62,12 @@ def make_run(folder: Path, name: str, features: Sequence[pa.Table], settings: Ma
     storage.write_json(paths.config, config.model_dump(mode="json"))
     rows = []
     for number, table in enumerate(features):
-        for split, shard in sequences.build(table, config.dataset).items():
+        for split, shard in sequences.build(table, config.dataset, features=columns).items():
             if shard.windows:
                 uri = paths.data("sequences", "made", f"{split}-{number:04d}.tfrecord")
                 rows.append(write_object(uri, shard.data, kind=split, rows=shard.windows))
-    Manifest("sequences", "made", tuple(rows), 0.0, {}).save(paths)
+    facts = {"features": columns.described()} if columns != EIGHT else {}
+    Manifest("sequences", "made", tuple(rows), 0.0, facts).save(paths)
     return paths
 
 

@@ -21,10 +21,9 @@ from cloudlstm.cli.tables import SCORES, Column, cell, console, print_line, prin
 from cloudlstm.errors import ObjectNotFoundError, UsageError
 from cloudlstm.report.models import QualitySummary, ReportSummary
 from cloudlstm.report.schema import read_summary
-from cloudlstm.report.summary import ablation_line
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.text.numbers import counted
+from cloudlstm.text.numbers import counted, p_value
 
 _SHOWN = 20
 _STALE_DAYS = 5
@@ -74,7 +73,7 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
     if report.headline:
         out.print(report.headline)
         out.print()
-    if report.exogenous and (line := ablation_line(report.exogenous.ablation)):
+    if line := ablation_line(report):
         out.print(line)
         out.print()
     if text := _cleaning(report.quality):
@@ -89,6 +88,18 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
     out.print(f"next    {shlex.join([*command_line('report', (run,), root=place), '--open'])}", soft_wrap=True)
     out.print(f"        {shlex.join(command_line('predict', (), run=run, root=place))}", soft_wrap=True)
     return 0
+
+
+def ablation_line(report: ReportSummary) -> str:
+    """Returns what each group of exogenous columns brings, as one line; "" without an ablation."""
+    found = []
+    for row in report.exogenous.ablation if report.exogenous else ():
+        test = row.against_none
+        if test is not None and test.difference is not None:
+            than = "smaller" if test.difference < 0.0 else "larger"
+            p = f" (DM p {p_value(test.p)})" if test.p is not None else ""
+            found.append(f"{row.inputs}: squared error {abs(test.difference):.2%} {than} than without{p}")
+    return "; ".join(found)
 
 
 def _cleaning(quality: QualitySummary | None) -> str:

@@ -40,7 +40,7 @@ def read_ablation(train: Manifest, test: Forecasts, own: InputsGroup) -> dict[In
         own: The group of the run's own networks.
 
     Raises:
-        DataError: networks of another group forecast other labels, or there are no networks without the columns.
+        DataError: networks of another group forecast other labels.
     """
     known: Mapping[str, InputsGroup] = {name: name for name in INPUTS_GROUPS}
     others = [known[name] for name in ablations_of(train)]
@@ -56,8 +56,6 @@ def read_ablation(train: Manifest, test: Forecasts, own: InputsGroup) -> dict[In
                 hint="submit again with another run name",
             )
         found[group] = joined
-    if "none" not in found:
-        raise DataError("the ablation has no networks without exogenous columns", hint="submit again")
     return {group: found[group] for group in INPUTS_GROUPS if group in found}
 
 
@@ -78,11 +76,11 @@ def ablation_rows(
         width: Inputs of a bar of a group's networks.
         horizon: Bars ahead.
     """
-    rows = []
+    rows, none = [], groups.get("none")
     for group, test in groups.items():
         spread = member_spread([_scores(test, forecast) for forecast in test.members.values()])
         mean = mean_forecast(test)
-        against = None if group == "none" else _against(test, mean, mean_forecast(groups["none"]), horizon)
+        against = None if none is None or test is none else _against(test, mean, mean_forecast(none), horizon)
         rows.append(
             AblationRow(
                 inputs=group,

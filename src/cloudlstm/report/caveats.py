@@ -10,6 +10,7 @@ from cloudlstm.report.exogenous_models import Exogenous
 from cloudlstm.report.models import Caveat, NextForecasts
 from cloudlstm.report.run_models import Members, Quality, Training
 from cloudlstm.text.numbers import counted
+from cloudlstm.text.printable import shortened
 
 _SYNTHETIC = (
     "The market is simulated by a random generator with a fixed seed. These results say nothing about real prices."
@@ -66,7 +67,11 @@ def caveats(
         text = _NO_GAIN + (same if config.train.inputs == "relative" and not config.model.build else "")
         found.append(Caveat(name="no gain in validation", text=text))
     if exogenous and exogenous.sources and (missing := exogenous.sources.missing):
-        found.append(Caveat(name="missing sources", text=_MISSING_SOURCES.format(", ".join(missing))))
+        found.append(
+            Caveat(
+                name="missing sources", text=_MISSING_SOURCES.format(", ".join(shortened(name, 60) for name in missing))
+            )
+        )
     return found
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from cloudlstm.evaluation.exogenous_rows import AblationRow
 from cloudlstm.evaluation.rows import Loss, ModelName, ModelScores, ModelTest
 from cloudlstm.report.evidence_models import Evidence
 
@@ -83,17 +82,6 @@ def headline(
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def ablation_line(rows: Sequence[AblationRow]) -> str:
-    """What each group of exogenous columns brings, in one line for the terminal; "" without an ablation."""
-    found = []
-    for row in rows:
-        if (test := row.against_none) is None or test.difference is None:
-            continue
-        details = _details([_p_value("DM p", test.p), _p_value("CW p", test.cw_p)])
-        found.append(f"{row.inputs}: {_error(test.difference)} than without{details}")
-    return "; ".join(found)
-
-
 def _pooled(lstm: ModelScores, test: ModelTest | None) -> str:
     """Warns if R² by label has another sign than the tested difference."""
     difference, pooled = test.difference if test else None, lstm.r2_pooled
@@ -164,14 +152,11 @@ def _size(test: ModelTest | None) -> str:
     """How much larger or smaller the squared error is, in words."""
     if test is None or test.difference is None:
         return ""
-    return _error(test.difference) if test.difference else "equal squared error"
-
-
-def _error(difference: float) -> str:
-    """A difference of two squared errors, as a share of one of them, in words."""
-    size = abs(difference)
+    size = abs(test.difference)
     amount = "less than 0.01%" if size < 5e-5 else f"{size:,.2%}"
-    return f"squared error {amount} {'smaller' if difference < 0.0 else 'larger'}"
+    if not size:
+        return "equal squared error"
+    return f"squared error {amount} {'smaller' if test.difference < 0.0 else 'larger'}"
 
 
 def _p_value(name: str, value: float | None) -> str:
