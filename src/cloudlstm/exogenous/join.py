@@ -32,8 +32,8 @@ def join(
 
     Args:
         features: With "ticker" and "date", in any order.
-        rows: EXOGENOUS rows of the whole market, and of the tickers or more. If a series has rows of a ticker, its bars
-            use these, else those of the whole market.
+        rows: EXOGENOUS rows of the whole market, and of the tickers or more. Bars of a ticker use its own rows from the
+            first one on that was known, else those of the whole market.
         columns: The columns to add.
         calendar: The exchange.
         embargo_minutes: What became known less than so many minutes before the close is not used.
@@ -56,7 +56,7 @@ def join_at(features: pa.Table, rows: pa.Table, columns: Sequence[Column], cuts:
     added = {column.name: np.full(features.num_rows, np.nan) for column in columns}
     for series in dict.fromkeys(column.series for column in columns):
         own = [column for column in columns if column.series == series]
-        for entity, bars in known.split(series, tickers):
+        for entity, bars in known.split(series, tickers, cuts):
             found = known.rows(series, entity)
             place = cuts.place[bars]
             for column, values in _measured(own, found, cuts, place):
@@ -87,7 +87,7 @@ class _Known:
         self._first = np.concatenate([np.ones(min(rows.num_rows, 1), bool), ~again])
         both = text_columns.join_keys(*keys)
         begins = text_columns.group_starts(both)
-        ends = [*begins[1:].tolist(), len(both)]
+        ends = [*begins[1:].tolist(), len(both)][: len(begins)]
         series, entity = (rows.column(name).take(pa.array(begins)).to_pylist() for name in ("series", "entity"))
         self._slices = {
             (str(one), other or _MARKET): slice(begin, end)
@@ -101,15 +101,22 @@ class _Known:
         return Rows(self._available_at[part][first], self._period[part][first], self._value[part][first])
 
     def split(
-        self, series: str, tickers: Sequence[tuple[str | None, NDArray[np.intp]]]
+        self, series: str, tickers: Sequence[tuple[str | None, NDArray[np.intp]]], cuts: Cuts
     ) -> Iterator[tuple[str, NDArray[np.intp]]]:
-        """The entities whose rows the bars use, with the bars: tickers with rows of their own, then the market."""
+        """The entities whose rows the bars use, with the bars: tickers with rows of their own, then the market.
+
+        A ticker uses its own rows from the first one on that was known, and those of the market before: whether rows
+        come later must not change what a bar sees.
+        """
         others = []
         for ticker, bars in tickers:
-            if ticker is not None and (series, ticker) in self._slices:
-                yield ticker, bars
-            else:
+            part = self._slices.get((series, ticker or _MARKET)) if ticker else None
+            if part is None:
                 others.append(bars)
+                continue
+            knows = cuts.place[bars] >= np.searchsorted(cuts.times, self._available_at[part.start])
+            yield str(ticker), bars[knows]
+            others.append(bars[~knows])
         if others:
             yield _MARKET, np.concatenate(others)
 
