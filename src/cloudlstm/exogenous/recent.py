@@ -93,7 +93,8 @@ class _Before:
         table = table.sort_by([(name, "ascending") for name in (*keys, *order)])
         place = pa.array(np.arange(table.num_rows))
         last = table.append_column("place", place).group_by(list(keys)).aggregate([("place", "max")])["place_max"]
-        return table["row"].take(last).to_numpy()
+        rows: NDArray[np.int64] = table["row"].take(last).to_numpy()
+        return rows
 
 
 def _taken(table: pa.Table, span: Span, after: int, more: Sequence[NDArray[np.int64]]) -> pa.Table:
