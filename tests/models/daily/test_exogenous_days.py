@@ -32,6 +32,7 @@ from cloudlstm.models.documents import Day, OtherRecipe, Policy
 from cloudlstm.models.drift import DriftReference, make_reference
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.models.making import watched
+from cloudlstm.models.networks import Networks
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.tail import Tail
 from cloudlstm.runs.paths import RunPaths
@@ -250,9 +251,10 @@ def test_a_version_with_other_features_than_the_recipe_is_refused(bars: Path) ->
 
 
 def reference(names: Sequence[str]) -> DriftReference:
-    random = np.random.default_rng(1)
+    """A reference that is the same for each of the names."""
     dates = np.repeat(np.arange(300), 2)
-    return make_reference(names, random.normal(size=(len(dates), len(names))), dates, draws=20)
+    values = np.random.default_rng(1).normal(size=len(dates))
+    return make_reference(names, np.repeat(values[:, None], len(names), axis=1), dates, draws=20)
 
 
 def test_drift_is_measured_on_the_inputs_of_the_version(bars: Path) -> None:
@@ -264,13 +266,20 @@ def test_drift_is_measured_on_the_inputs_of_the_version(bars: Path) -> None:
     assert set(features.names) - set(names) == {"close"}
     np.testing.assert_array_equal(values[0], np.delete(np.arange(features.width), features.names.index("close")))
     older = [name for name in EIGHT.names if name != "close"]
-    moments = [now for _, now in evenings(FIRST_DAY, 3)]
-    for number, (now, wanted) in enumerate(zip(moments, (names, older, ["macro_gdp"]), strict=True), 2):
-        document = json.dumps(asdict(reference(wanted))).encode()
-        add_version(paths, number, "cold", features, document)
-        registry.move(paths, number, FIRST_DAY.isoformat(), "manual", ())
-        found = [each["name"] for each in run_day(paths, now).drift]
-        assert found == ([] if wanted == ["macro_gdp"] else wanted)
+    for number, wanted in enumerate((names, older, names[::-1], ["macro_gdp"]), 2):
+        add_version(paths, number, "cold", features, json.dumps(asdict(reference(wanted))).encode())
+    registry.move(paths, 2, FIRST_DAY.isoformat(), "manual", ())
+    _, now = next(evenings(FIRST_DAY, 1))
+    day = run_day(paths, now)
+    assert [each["name"] for each in day.drift] == names
+    rows, _ = exogenous_rows.read(paths.exogenous(day.date))
+    versions = {each.number: each for each in registry.versions_of(paths)}
+    networks = Networks(paths, versions, whole(paths, day, rows), 1)
+    psi = {each["name"]: each["psi"] for each in day.drift}
+    assert len(set(psi.values())) == len(psi)
+    assert {each.name: each.psi for each in networks.drift(4)} == psi
+    assert {each.name: each.psi for each in networks.drift(3)} == {name: psi[name] for name in older}
+    assert networks.drift(5) == []
 
 
 @pytest.mark.parametrize(
