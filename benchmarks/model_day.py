@@ -137,8 +137,9 @@ def drift_reference(synthetic: RunConfig, as_of: dt.date) -> bytes:
     table = table.filter(pc.greater_equal(table["date"].cast(pa.int32()), int(known[-needed])))
     last = Tail(table, synthetic, int(known[-needed]), int(known[-1]), None)
     windows = last.sample(window, making.REFERENCE_SESSIONS, making.MOST_TICKERS)
-    inputs = Relative(synthetic.dataset.horizon_bars).inputs(windows.values, windows.tickers)[:, -1]
-    reference = drift.make_reference(making.WATCHED, making.watched(inputs), windows.dates.astype(np.int64))
+    inputs = Relative(synthetic.dataset.horizon_bars)
+    names, values = making.watched(inputs.inputs(windows.values, windows.tickers)[:, -1], inputs.chosen)
+    reference = drift.make_reference(names, values, windows.dates.astype(np.int64))
     return json.dumps(asdict(reference)).encode()
 
 

@@ -83,6 +83,7 @@ def test_a_run_trains_on_all_bars_up_to_the_day() -> None:
     assert (config.train.weights, config.train.epochs) == (parent.run, 2)
     assert config.train.all_seeds == (1,)
     assert config.evaluation.walk.mode == "off"
+    assert not config.exogenous.ablation
 
 
 def test_a_ridge_champion_is_fitted_again_without_weights() -> None:

@@ -86,6 +86,7 @@ def _day_lines(day: Day) -> Iterable[str]:
     if day.missed:
         yield f"  {counted(len(day.missed), 'session')} without a day before it: {', '.join(day.missed[:_SHOWN])}"
     yield from _bars_lines(day)
+    yield from (f"  {note}" for note in day.notes[:_SHOWN])
     if day.status != "refused":
         yield from _check_lines(day)
     for outcome in day.outcomes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import ConfigError, UsageError
+from cloudlstm.features import features_of_run
 from cloudlstm.market.store.version import Store
 from cloudlstm.models import registry
 from cloudlstm.models.documents import OtherRecipe, Policy, Recipe
@@ -26,7 +27,8 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
     """Creates a model whose first version and champion is the network of a finished run.
 
     Raises:
-        UsageError: The model exists with another recipe, or the run is not finished.
+        UsageError: The model exists with another recipe, the run is not finished, or a day could not forecast with it.
+        ConfigError: The settings of another recipe are not valid.
     """
     config = settings.read(run, latest_attempt(run))
     if config.market.source == "stored":
@@ -38,7 +40,7 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
             "a model that lives from day to day needs train.inputs=relative",
             hint="levels have statistics of the tickers of their training",
         )
-    require_of_record(config)
+    _require_daily(config)
     bars = Store.of(paths.root, config).folder
     recipe = Recipe(paths.name, run.uri, config.model_dump(mode="json"), bars, policy)
     for other in policy.others:
@@ -55,21 +57,6 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
     return registry.recipe_of(paths)
 
 
-def require_of_record(config: RunConfig) -> None:
-    """Raises UsageError if a run has a network or features for which a day of a model has no code."""
-    for setting, found in (
-        ("model.build", config.model.build),
-        ("features.extra", config.features.extra),
-        ("exogenous", config.exogenous.groups),
-    ):
-        if found:
-            raise UsageError(
-                f"a model that lives from day to day has the eight features and the LSTM of cloudlstm, and the run "
-                f"sets {setting}",
-                hint="cloudlstm predict forecasts with such a run; for a model, a run without it",
-            )
-
-
 def _same(first: Recipe, second: Recipe) -> bool:
     """True if two recipes have the same run and the same policy: then a creation that was interrupted goes on."""
     return (first.run, first.policy) == (second.run, second.policy)
@@ -79,17 +66,47 @@ def checked(config: RunConfig, other: OtherRecipe) -> RunConfig:
     """The settings of another recipe.
 
     Raises:
-        ConfigError: They are not valid, or change the horizon.
+        UsageError: A day could not forecast with them.
+        ConfigError: They are not valid, or change the horizon or the features.
     """
     found = parse(config.model_dump(mode="json"), other.overrides)
-    require_of_record(found)
+    _require_daily(found)
     if found.dataset.horizon_bars != config.dataset.horizon_bars:
         raise ConfigError(
             f"recipe {other.name} forecasts {found.dataset.horizon_bars} bars ahead, the model "
             f"{config.dataset.horizon_bars}",
             hint="a model of its own: cloudlstm models create",
         )
+    if _joined(found) != _joined(config) or set(features_of_run(found).features) - set(
+        features_of_run(config).features
+    ):
+        raise ConfigError(
+            f"recipe {other.name} has features that the model does not have",
+            hint="fewer features are possible: exogenous.inputs=none, macro or news",
+        )
     return found
+
+
+def _joined(config: RunConfig) -> dict[str, Any]:
+    """The settings of the exogenous columns, without which of them a network gets."""
+    return config.exogenous.model_dump(exclude={"inputs", "ablation"})
+
+
+def _require_daily(config: RunConfig) -> None:
+    """Raises UsageError if a day could not forecast with the networks of a run, or could not train others."""
+    if config.model.build:
+        raise UsageError(
+            f"a day computes its forecasts with NumPy, which does not know the network of "
+            f"model.build={config.model.build}",
+            hint="a run without model.build; cloudlstm predict forecasts with any network",
+        )
+    for name in config.exogenous.groups:
+        if getattr(config.exogenous, name).source == "synthetic":
+            raise UsageError(
+                f"exogenous.{name}.source=synthetic is made with the bars of market.source=synthetic, and the "
+                f"trainings of a model have their bars from its store",
+                hint=f"a run with exogenous.{name}.source=files or off",
+            )
 
 
 def read_policy(words: Sequence[str]) -> Policy:

@@ -12,24 +12,21 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import DataError, UsageError
-from cloudlstm.market.calendar import last_closed_session, opening, sessions, sessions_after, to_date, to_days
-from cloudlstm.market.members import Members
-from cloudlstm.market.store.update import update
-from cloudlstm.market.store.version import Store
-from cloudlstm.market.universe import read_universe
+from cloudlstm.market.calendar import last_closed_session, opening, sessions_after, to_date, to_days
 from cloudlstm.models import competition, drift, ledger, registry
 from cloudlstm.models.checks import failures
 from cloudlstm.models.competition import Standing
-from cloudlstm.models.documents import Day, Decided, Outcome, Recipe, Status
+from cloudlstm.models.documents import Day, Decided, Outcome, Recipe, Status, Version
 from cloudlstm.models.due import due, recent
+from cloudlstm.models.exogenous_rows import Score
+from cloudlstm.models.last_bars import LastBars, last_bars
 from cloudlstm.models.ledger_chain import Record, digest
-from cloudlstm.models.networks import ORIGINS, Networks
+from cloudlstm.models.networks import Networks
 from cloudlstm.models.paths import ModelPaths
-from cloudlstm.models.tail import Tail, Windows, bars_needed
+from cloudlstm.models.tail import Windows
 from cloudlstm.models.watch import Watch
 from cloudlstm.runs import documents, numbered
 
@@ -46,27 +43,34 @@ def last_session(config: RunConfig, now: dt.datetime) -> dt.date:
     return last_closed_session(config.market.calendar, now - _LATE)
 
 
-def run_day(paths: ModelPaths, now: dt.datetime, clock: Callable[[], dt.datetime] | None = None) -> Day:
+def run_day(
+    paths: ModelPaths, now: dt.datetime, clock: Callable[[], dt.datetime] | None = None, score: Score | None = None
+) -> Day:
     """Carries out the day of the last session that has closed; returns the stored day if it was done before.
 
     Args:
         paths: The model.
         now: The moment; with a time zone.
         clock: Tells the moment at which the forecasts are stored, since a fetch may take long; None for `now`.
+        score: Scores headlines, if the settings have news; None: the columns of news are missing.
 
     Raises:
         UsageError: A later day was done already.
     """
     recipe = registry.recipe_of(paths)
     config = parse(dict(recipe.config))
-    date = last_session(config, now).isoformat()
+    session = last_session(config, now)
+    date = session.isoformat()
     known = registry.day_dates(paths)
     if date in known:
         return registry.day_of(paths, date)
     if known and known[-1] > date:
         raise UsageError(f"model {paths.name} has a day {known[-1]}, and the last session is {date}")
     before = registry.day_of(paths, known[-1]) if known else None
-    day = _DayWork(paths, recipe, config, date, clock or (lambda: now), before).run()
+    versions = {each.number: each for each in registry.versions_of(paths)}
+    widest = max(each.window_bars for each in versions.values())
+    bars = last_bars(paths, recipe.bars, config, session, widest, now, score)
+    day = _DayWork(paths, recipe, config, versions, bars, clock or (lambda: now), before).run()
     numbered.create(paths.day(date), asdict(day))
     registry.mark(paths)
     return documents.read(Day, paths.day(date))
@@ -79,7 +83,8 @@ class _DayWork:
         paths: The model.
         recipe: Its recipe.
         config: The settings of its run.
-        date: The session of the newest bars.
+        versions: Its versions by number.
+        bars: The last bars.
         clock: Tells the moment at which the forecasts are stored.
         before: The day before; None for the first.
     """
@@ -89,32 +94,17 @@ class _DayWork:
         paths: ModelPaths,
         recipe: Recipe,
         config: RunConfig,
-        date: str,
+        versions: Mapping[int, Version],
+        bars: LastBars,
         clock: Callable[[], dt.datetime],
         before: Day | None,
     ) -> None:
         self._paths, self._recipe, self._config = paths, recipe, config
-        self._date, self._clock, self._before = date, clock, before
-        as_of, calendar = dt.date.fromisoformat(date), config.market.calendar
-        store = Store(recipe.bars)
-        self._changes = update(store, config, as_of, need_bars=True)
-        bars = store.newest(as_of)
-        if bars is None:
-            raise DataError(f"{recipe.bars} has no bars of {date}")
-        self._bars = bars
-        self._versions = {each.number: each for each in registry.versions_of(paths)}
-        self._sessions = sessions(calendar, config.market.start, as_of)
-        self._next = to_date(int(sessions_after(calendar, np.array([to_days(as_of)], np.int32))[0]))
-        widest = max(each.window_bars for each in self._versions.values())
-        needed = bars_needed(config, widest, ORIGINS + config.dataset.horizon_bars)
-        first = int(self._sessions[-min(needed, len(self._sessions))])
-        market = config.market.model_copy(update={"end": as_of})
-        universe = read_universe(config.universe, market)
-        members = Members.of(universe, as_of)
-        raw = bars.tail(needed)
-        if universe.tickers is not None:  # the store also keeps tickers that have left the universe
-            raw = raw.filter(pc.is_in(raw["ticker"].cast(pa.string()), pa.array(universe.tickers, pa.string())))
-        self._tail = Tail(raw, config, first, to_days(as_of), members)
+        self._versions, self._bars, self._clock, self._before = versions, bars, clock, before
+        self._tail, self._sessions = bars.tail, bars.sessions
+        self._date = to_date(self._tail.as_of).isoformat()
+        next_session = sessions_after(config.market.calendar, np.array([self._tail.as_of], np.int32))
+        self._next = to_date(int(next_session[0]))
         self._networks = Networks(paths, self._versions, self._tail, config.dataset.horizon_bars)
 
     def run(self) -> Day:
@@ -151,8 +141,8 @@ class _DayWork:
             missed=self._missed(),
             status=status,
             reasons=tuple(reasons),
-            bars=asdict(self._changes),
-            manifest=self._bars.uri,
+            bars=asdict(self._bars.changes),
+            manifest=self._bars.manifest,
             outcomes=tuple(outcomes),
             checks=tuple(asdict(each) for each in checks[champion]),
             drift=tuple(asdict(each) for each in drifting),
@@ -169,6 +159,7 @@ class _DayWork:
             record=digest(record) if record else "",
             forecasts=made,
             work={"tail_rows": self._tail.rows, "forecasts": sum(made.values())},
+            notes=self._bars.notes,
         )
 
     def _settle(self) -> list[Outcome]:

@@ -254,6 +254,7 @@ class Day:
         record: Digest of the ledger's record; empty without forecasts.
         forecasts: Forecasts by version.
         work: Rows read, requests, windows: what the day has cost in counted work.
+        notes: What is missing or refused of macro series and news, as sentences.
     """
 
     date: str
@@ -279,6 +280,7 @@ class Day:
     record: str
     forecasts: Mapping[str, int]
     work: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def drifting(self) -> list[str]:

@@ -107,6 +107,7 @@ def run_config(
     document["evaluation"]["walk"] = {}
     document["train"] |= {"seeds": 1, "weights": None}
     document["prepare"]["reuse"] = None
+    document["exogenous"]["ablation"] = False  # it costs a training for each group, and nobody reads its report
     document["name"] = recipe.name[:40]
     if due.kind == WARM and parent is not None and parent.model == "lstm":
         document["train"] |= {"weights": parent.run, "epochs": policy.warm_epochs, "warmup_steps": 0}

@@ -8,17 +8,19 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudlstm import storage
-from cloudlstm.config import RunConfig
+from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset.inputs import Inputs, restore
 from cloudlstm.dataset.reader import SequenceSet, features_of
 from cloudlstm.errors import DataError, ObjectNotFoundError, UsageError
-from cloudlstm.features import CLOSE, FEATURE_NAMES
+from cloudlstm.features import CLOSE, FeatureSet, features_of_run
 from cloudlstm.models.documents import Estimator, Kind, Version
 from cloudlstm.models.drift import DriftReference, make_reference
+from cloudlstm.models.forecasts import require_features
 from cloudlstm.models.paths import ModelPaths
-from cloudlstm.models.registry import add_version
+from cloudlstm.models.registry import add_version, recipe_of
 from cloudlstm.runs import settings
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
@@ -30,8 +32,6 @@ REFERENCE_SESSIONS = 756
 """Sessions of training labels that the drift of inputs is measured against."""
 MOST_TICKERS = 100
 """Tickers whose windows serve for drift; they move together, so more would add little."""
-WATCHED = tuple(name for place, name in enumerate(FEATURE_NAMES) if place != CLOSE)
-"""Inputs whose drift is measured: those of a window's last bar, all but its close, which is always zero."""
 _FIGURES = ("rmse_price", "rmse_return", "r2_oos", "directional_accuracy", "dm_p", "cw_p")
 
 
@@ -53,6 +53,7 @@ def add(
 
     Raises:
         UsageError: The run is not finished, or has no network of its own.
+        DataError: Its network was trained with a feature that the recipe of the model does not have.
     """
     config = settings.read(run, 0)
     manifests = require_finished(run)
@@ -60,6 +61,7 @@ def add(
     row = only(evaluation, RIDGE) if model == "ridge" else weights_row(training, config.train.all_seeds[0])
     weights = read_object(row)
     inputs = read_object(only(training, INPUTS))
+    require_features(json.loads(inputs), features_of_run(parse(dict(recipe_of(paths).config))), f"run {run.run_id}")
     seen = seen_until(training)
     version = Version(
         number=number,
@@ -122,11 +124,21 @@ def _reference(sequences: Manifest, config: RunConfig, inputs: Inputs) -> DriftR
         for begin in range(0, len(kept), 4096)
     ]
     try:
-        return make_reference(WATCHED, watched(np.concatenate(parts)), dates[kept].astype(np.int64))
+        inputs_of, values = watched(np.concatenate(parts), inputs.chosen)
+        return make_reference(inputs_of, values, dates[kept].astype(np.int64))
     except DataError:
         return None
 
 
-def watched(last_inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The columns of WATCHED among the inputs of a window's last bar, (n, feature)."""
-    return np.delete(last_inputs.astype(np.float64), CLOSE, axis=1)
+def watched(last_inputs: NDArray[Any], features: FeatureSet) -> tuple[list[str], NDArray[np.float64]]:
+    """The inputs whose drift is measured: those of a window's last bar, all but its close, which is always zero.
+
+    Args:
+        last_inputs: Of windows, (n, feature).
+        features: Those of the inputs.
+
+    Returns:
+        Their names, and their values (n, name).
+    """
+    names = [name for place, name in enumerate(features.names) if place != CLOSE]
+    return names, np.delete(last_inputs.astype(np.float64), CLOSE, axis=1)

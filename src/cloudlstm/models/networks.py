@@ -14,7 +14,7 @@ from cloudlstm.models import drift, gate, ledger
 from cloudlstm.models.checks import Check, DayFacts, Limits, hard_checks
 from cloudlstm.models.documents import Version
 from cloudlstm.models.forecasts import Forecaster
-from cloudlstm.models.making import MOST_TICKERS, WATCHED, watched
+from cloudlstm.models.making import MOST_TICKERS
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.tail import Tail, Windows
 from cloudlstm.models.watch import Watch
@@ -74,15 +74,16 @@ class Networks:
         return hard_checks(facts, _limits(len(ages)))
 
     def drift(self, number: int) -> list[drift.FeatureDrift]:
-        """Drift of the inputs of a version; empty if it has no reference or there are too few sessions."""
+        """Drift of the inputs of a version that its reference names; empty without one, or with too few sessions."""
         found = storage.read_json(self._paths.version(number, "drift.json"))
         if found is None:
             return []
         reference = documents.built(drift.DriftReference, found, "drift.json")
+        forecaster, names = self._forecaster(number), [each.name for each in reference.features]
         windows = self._tail.sample(self._versions[number].window_bars, reference.window + self._more, MOST_TICKERS)
-        inputs = watched(self._forecaster(number).last_inputs(windows))
-        if len(reference.features) != len(WATCHED) or len(np.unique(windows.dates)) < reference.window:
+        if set(names) - set(forecaster.names) or len(np.unique(windows.dates)) < reference.window:
             return []
+        inputs = forecaster.last_inputs(windows)[:, [forecaster.names.index(name) for name in names]]
         return drift.look(reference, inputs, windows.dates.astype(np.int64))
 
     def watch(self, number: int) -> Watch | None:
@@ -120,7 +121,7 @@ class Networks:
 
     def _forecaster(self, number: int) -> Forecaster:
         if number not in self._forecasters:
-            self._forecasters[number] = Forecaster.of(self._paths, self._versions[number])
+            self._forecasters[number] = Forecaster.of(self._paths, self._versions[number], self._tail.feature_set)
         return self._forecasters[number]
 
 

@@ -10,6 +10,7 @@
     ledger/<session>.<sha256>.parquet       the forecasts of all versions for that session (create-only)
     outcomes/<session>.parquet              the returns that came, beside them (create-only)
     daily/<date>.json                       what a day found and decided; written last (create-only)
+    daily/<date>/exogenous.parquet          the macro series and scores of headlines that it has used (create-only)
     usage/<date>.json                       the time that the day took
     monitor.html                            the page about the model
 """
@@ -94,6 +95,9 @@ class ModelPaths:
 
     def day(self, date: str) -> str:
         return join(self.uri, f"daily/{date}.json")
+
+    def exogenous(self, date: str) -> str:
+        return join(self.uri, f"daily/{date}/exogenous.parquet")
 
     def usage(self, date: str) -> str:
         return join(self.uri, f"usage/{date}.json")

@@ -1,7 +1,8 @@
 """Windows and labels of the last sessions, from the last bars of each ticker only.
 
 A feature depends on its look-back bars, and cleaning on CLEANING_BARS before a bar. So bars from so far back give the
-same windows as the whole history, and a day reads a small part of it.
+same windows as the whole history, and a day reads a small part of it. Exogenous columns are joined as in a run: each
+bar sees what was known at the close of its session.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from numpy.typing import NDArray
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.scaling import window_volatility
 from cloudlstm.dataset.splits import LabelledBars, label
-from cloudlstm.features import CLOSE, EIGHT
+from cloudlstm.exogenous.columns import columns_of
+from cloudlstm.exogenous.join import join
+from cloudlstm.exogenous.table import EXOGENOUS, empty
+from cloudlstm.features import CLOSE, EIGHT, FeatureSet
 from cloudlstm.market import columns
 from cloudlstm.market.calendar import sessions, to_date
 from cloudlstm.market.cleaning.clean import clean
@@ -28,16 +32,17 @@ CLEANING_BARS = 66
 """Bars on which the cleaning of a bar depends, at the default limits; see `bars_needed`."""
 
 
-def bars_needed(config: RunConfig, window_bars: int, origins: int) -> int:
+def bars_needed(config: RunConfig, window_bars: int, origins: int, features: FeatureSet = EIGHT) -> int:
     """Sessions from which the windows of the last `origins` sessions are the same as from the whole history.
 
     Args:
         config: Settings, for the look-back of cleaning.
         window_bars: Bars in the longest window.
         origins: Sessions in which windows end.
+        features: Features of the windows.
     """
     cleaning = config.clean.outlier_lookback_bars + config.clean.max_fill_bars + 1
-    return origins + config.dataset.horizon_bars + window_bars + EIGHT.lookback_bars + max(CLEANING_BARS, cleaning)
+    return origins + config.dataset.horizon_bars + window_bars + features.lookback_bars + max(CLEANING_BARS, cleaning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +81,33 @@ class Tail:
 
     Args:
         raw: BARS table of the last bars of each ticker.
-        config: Settings of cleaning, calendar and horizon.
+        config: Settings of cleaning, calendar, horizon and exogenous columns.
         first: First session of the table.
         as_of: Last session.
         members: Limits the tickers of a date; None for no limit.
+        features: Features of the windows; those that are joined are columns of the settings.
+        exogenous: EXOGENOUS rows for the columns that are joined; None for none, then they are missing.
     """
 
-    def __init__(self, raw: pa.Table, config: RunConfig, first: int, as_of: int, members: Members | None) -> None:
-        self._config, self._members = config, members
+    def __init__(
+        self,
+        raw: pa.Table,
+        config: RunConfig,
+        first: int,
+        as_of: int,
+        members: Members | None,
+        features: FeatureSet = EIGHT,
+        exogenous: pa.Table | None = None,
+    ) -> None:
+        self._config, self._members, self.feature_set = config, members, features
         self.as_of = as_of
         self.sessions = sessions(config.market.calendar, to_date(first), to_date(as_of))
         cleaned = clean(raw, config.clean, self.sessions)
-        self.quarantine, self.features = cleaned.quarantine, EIGHT.compute(cleaned.bars)
+        self.quarantine, self.features = cleaned.quarantine, features.compute(cleaned.bars)
+        if columns := [each for each in columns_of(config.exogenous) if each.name in features.names]:
+            rows = empty(EXOGENOUS) if exogenous is None else exogenous
+            calendar, embargo = config.market.calendar, config.exogenous.embargo_minutes
+            self.features = join(self.features, rows, columns, calendar, embargo)
         self.rows, self._days = raw.num_rows, raw["date"].cast(pa.int32())
         self._labelled: dict[int, LabelledBars] = {}
 
@@ -121,7 +141,7 @@ class Tail:
         return {
             names[codes[row]]
             for row, length in zip(ends.tolist(), lengths.tolist(), strict=True)
-            if length >= window_bars + EIGHT.lookback_bars - 1
+            if length >= window_bars + self.feature_set.lookback_bars - 1
             and (members is None or members.on(names[codes[row]], np.array([self.as_of], np.int32))[0])
         }
 
@@ -153,7 +173,7 @@ class Tail:
         if window_bars not in self._labelled:
             before: dict[str, Any] = {"train_end": to_date(0), "validation_end": to_date(1)}
             dataset = self._config.dataset.model_copy(update=before | {"window_bars": window_bars})
-            self._labelled[window_bars] = label(self.features, dataset, self._members)
+            self._labelled[window_bars] = label(self.features, dataset, self._members, self.feature_set)
         return self._labelled[window_bars]
 
 

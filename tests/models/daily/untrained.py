@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from cloudlstm.config import parse
 from cloudlstm.dataset.inputs import Relative
-from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.features import EIGHT, FeatureSet, features_of_run
 from cloudlstm.market.store.version import Store
 from cloudlstm.models import registry
 from cloudlstm.models.documents import Kind, Policy, Recipe, Version
@@ -24,41 +25,50 @@ _UNITS = 4
 
 
 def make_model(
-    root: str, name: str, bars: Path, *, refresh_after: int = 5, warm_every: int | None = None
+    root: str,
+    name: str,
+    bars: Path,
+    *,
+    refresh_after: int = 5,
+    warm_every: int | None = None,
+    settings: Sequence[str] = (),
 ) -> ModelPaths:
     """A model without a run, on the CSV files of a folder; version 1 is its champion.
 
-    By default no training is ever due. One that is due fails, because a run of the champion does not exist.
+    By default no training is ever due. One that is due fails, because a run of the champion does not exist. `settings`
+    are added to those of the recorded market; the champion has all features that they make.
     """
-    config = parse(tomllib.loads(CONFIG.format(path=f"{bars}/*.csv")))
+    config = parse(tomllib.loads(CONFIG.format(path=f"{bars}/*.csv")), settings)
     paths = ModelPaths.of(root, name)
     policy = Policy(warm_every=warm_every, cold_every=None, refresh_after=refresh_after)
     recipe = Recipe(
         name, f"{root}/untrained-1", config.model_dump(mode="json"), Store.of(root, config).folder, policy
     )  # fmt: skip
     assert numbered.create(paths.recipe, asdict(recipe))
-    add_version(paths, 1, "created")
+    add_version(paths, 1, "created", features_of_run(config))
     registry.move(paths, 1, FIRST_DAY.isoformat(), "created", ("the model was created from run untrained-1",))
     registry.mark(paths)
     return paths
 
 
-def add_version(paths: ModelPaths, number: int, kind: Kind = "cold") -> Version:
+def add_version(
+    paths: ModelPaths, number: int, kind: Kind = "cold", features: FeatureSet = EIGHT, drift: bytes = b"null"
+) -> Version:
     """Adds a version with random weights, from the seed `number`."""
     version = Version(
         number=number, kind=kind, recipe="", run=f"{paths.root}/untrained-{number}",
         parent=None, made=FIRST_DAY.isoformat(), seen="2020-12-31", window_bars=WINDOW, horizon_bars=1, digests={},
     )  # fmt: skip
-    inputs = json.dumps(Relative(1).settings()).encode()
-    registry.add_version(paths, version, _weights(number), inputs, b"null")
+    inputs = json.dumps(Relative(1, features).settings()).encode()
+    registry.add_version(paths, version, _weights(number, features.width), inputs, drift)
     return version
 
 
-def _weights(seed: int) -> bytes:
+def _weights(seed: int, inputs: int) -> bytes:
     """The file of a network with random weights, so small that its forecasts pass the checks."""
     random, file = np.random.default_rng(seed), io.BytesIO()
     shapes = {
-        "lstm.lstm_cell.kernel": (len(FEATURE_NAMES), 4 * _UNITS),
+        "lstm.lstm_cell.kernel": (inputs, 4 * _UNITS),
         "lstm.lstm_cell.recurrent_kernel": (_UNITS, 4 * _UNITS),
         "lstm.lstm_cell.bias": (4 * _UNITS,),
         "forecast.kernel": (_UNITS, 1),
