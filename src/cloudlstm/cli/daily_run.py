@@ -17,6 +17,7 @@ from cloudlstm.models import registry
 from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Day, Due
 from cloudlstm.models.due import run_config
+from cloudlstm.models.exogenous_rows import scored_in
 from cloudlstm.models.making import add
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.manifest import Manifest
@@ -45,7 +46,7 @@ def run_daily(
     """
     began = time.monotonic()
     known = set(registry.day_dates(paths))
-    day = run_day(paths, clock(), clock)
+    day = run_day(paths, clock(), clock, scored_in(paths.root))
     if day.date not in known:
         storage.write_json(paths.usage(day.date), {"seconds": round(time.monotonic() - began, 3), "usd": None})
     else:

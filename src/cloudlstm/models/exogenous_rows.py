@@ -18,6 +18,8 @@ from cloudlstm.config import RunConfig
 from cloudlstm.errors import CloudLSTMError, CorruptObjectError, MissingExtraError, ObjectExistsError, UsageError
 from cloudlstm.exogenous.collect import collect
 from cloudlstm.exogenous.recent import Span, needed_headlines, needed_rows
+from cloudlstm.exogenous.scoring.headlines import score_headlines
+from cloudlstm.exogenous.scoring.scorer import open_scorer
 from cloudlstm.exogenous.table import EXOGENOUS
 from cloudlstm.market import bars
 
@@ -26,6 +28,21 @@ Score = Callable[[RunConfig, pa.Table], tuple[pa.Table, Sequence[str]]]
 
 _NOTES = "notes"
 """The entry of the notes in the metadata of the Parquet file: rows and notes are one object, so they fit together."""
+
+
+def scored_in(root: str) -> Score:
+    """Scores headlines in this process, and keeps the scores below a root, as runs do.
+
+    Args:
+        root: URI of the root of runs.
+    """
+
+    def score(config: RunConfig, headlines: pa.Table) -> tuple[pa.Table, Sequence[str]]:
+        news = config.exogenous.news
+        scored = score_headlines(headlines, open_scorer(news), root=root, novelty_days=news.novelty_days)
+        return scored.rows, scored.notes
+
+    return score
 
 
 def rows_of_day(
