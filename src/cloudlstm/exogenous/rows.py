@@ -61,15 +61,16 @@ def rows_of(rows: pa.Table, series: str, tickers: list[str]) -> Rows:
     if found.column("available_at").null_count or found.column("period").null_count:
         raise ValueError(f"a row of the series {series} has no period or no time at which it was known")
     period = columns.days(found.column("period"))
-    available_at = columns.one_chunk(found.column("available_at")).cast(pa.timestamp("us", "UTC")).view(pa.int64())
+    moment = columns.one_chunk(found.column("available_at")).cast(pa.timestamp("us", "UTC"))
+    available_at = np.asarray(moment.view(pa.int64()), np.int64)
     vintage = columns.filled(columns.one_chunk(found.column("vintage")), -1)
     source = columns.ranks(found.column("source"))[0]
     value = columns.floats(found.column("value")) + 0.0  # one zero, so that its sign cannot depend on the order
-    keys = (source, value, vintage, period, available_at.to_numpy(), entity)
+    keys = (source, value, vintage, period, available_at, entity)
     order = np.lexsort(keys)
     fresh = np.zeros(len(order), np.bool_)
     fresh[:1] = True
     for key in keys:
         fresh[1:] |= key[order][1:] != key[order][:-1]
     kept = order[fresh]
-    return Rows(*(key[kept] for key in (entity, period, keys[4], vintage, value)))
+    return Rows(entity[kept], period[kept], available_at[kept], vintage[kept], value[kept])
