@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gzip
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -130,6 +131,17 @@ def test_doubled_rows_count_once_and_headlines_of_one_moment_are_told_apart_by_v
     row = news("2024-02-13T15:00", 0.2)
     assert joined([("A", "2024-02-13")], [row, row], "news_count") == [1]
     assert joined([("A", "2024-02-13")], [row, row._replace(vintage=1)], "news_count") == [2]
+
+
+def test_the_order_of_rows_of_one_moment_changes_no_bit() -> None:
+    """0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1; of two values for one period and time, one always wins."""
+    values = (0.1, 0.2, 0.3, 0.7)
+    for name, rows in (
+        ("news_mean", [news("2024-02-13T15:00", value) for value in values]),
+        ("macro_cpi", [cpi("2024-02-12", "2024-02-13T15:00", value) for value in values]),
+    ):
+        orders = itertools.permutations(rows)
+        assert len({joined([("A", "2024-02-13")], order, name)[0] for order in orders}) == 1
 
 
 def test_without_rows_there_are_counts_of_zero_and_nothing_else() -> None:
