@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +20,6 @@ _HALF = 0.5
 _FEWEST_TIMES = 5
 _SAMPLE_ROWS = 2_000
 _RELATIVE, _OF_SCALE = 1e-6, 1e-9
-
-_FORMS: tuple[tuple[str, Callable[[Panel, Values], Values]], ...] = (
-    ("", lambda panel, values: values),
-    ("a hundredth of ", lambda panel, values: values / 100),
-    ("the logarithm of ", lambda panel, values: np.log(np.where(values > 0, values, np.nan))),
-    ("the change of ", lambda panel, values: panel.change(values)),
-    ("the relative change of ", lambda panel, values: panel.change(values) / np.abs(panel.shifted(values, -1))),
-    (
-        "the change of the logarithm of ",
-        lambda panel, values: panel.change(np.log(np.where(values > 0, values, np.nan))),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +54,8 @@ def lacking(facts: Facts) -> str:
 
 def _matches(panel: Panel, candidate: Candidate) -> Iterator[tuple[str, _Match]]:
     """The features that are a form of a naive join, with the rows that show what was not available."""
-    for form, change in _FORMS:
-        naive, known = change(panel, candidate.values), change(panel, candidate.known)
+    pairs = zip(_forms(panel, candidate.values), _forms(panel, candidate.known), strict=True)
+    for (form, naive), (_, known) in pairs:
         scale = float(np.nanmax(np.abs(candidate.values), initial=0.0))
         apart = candidate.early & np.isfinite(naive) & ~_equal(naive, known, scale)
         if not apart.any():
@@ -84,16 +72,24 @@ def _matches(panel: Panel, candidate: Candidate) -> Iterator[tuple[str, _Match]]
             yield name, _Match(candidate, form, shown, int(np.isfinite(column).sum()))
 
 
+def _forms(panel: Panel, values: Values) -> Iterator[tuple[str, Values]]:
+    """A joined series in the forms in which it may be a feature, with words for each (rows,)."""
+    logarithm = np.log(np.where(values > 0, values, np.nan))
+    yield "", values
+    yield "a hundredth of ", values / 100
+    yield "the logarithm of ", logarithm
+    yield "the change of ", panel.change(values)
+    yield "the relative change of ", panel.change(values) / np.abs(panel.shifted(values, -1))
+    yield "the change of the logarithm of ", panel.change(logarithm)
+
+
 def _is_of(column: Values, naive: Values, compared: NDArray[np.bool_], scale: float) -> bool:
     """True if a column mostly equals a join where both have values; looks at a few rows first."""
     rows = np.flatnonzero(compared & np.isfinite(column) & np.isfinite(naive))
     if len(rows) < _FEWEST_TIMES:
         return False
     some = rows[:: max(len(rows) // _SAMPLE_ROWS, 1)]
-    for chosen in (some, rows):
-        if _equal(column[chosen], naive[chosen], scale).mean() < _MOSTLY:
-            return False
-    return True
+    return all(_equal(column[chosen], naive[chosen], scale).mean() >= _MOSTLY for chosen in (some, rows))
 
 
 def _equal(x: Values, y: Values, scale: float) -> NDArray[np.bool_]:
@@ -104,11 +100,11 @@ def _equal(x: Values, y: Values, scale: float) -> NDArray[np.bool_]:
 
 def _finding(panel: Panel, name: str, match: _Match) -> Finding:
     candidate, rows = match.candidate, match.rows
-    days = float(np.median(candidate.days_early[rows]))
+    days, first = float(np.median(candidate.days_early[rows])), int(panel.seconds[panel.step[rows[0]]])
     return Finding(
         "unpublished", "alarm", name,
         f"it is {match.form}{candidate.series} joined by {candidate.how}: {len(rows)} of {match.of} rows show what was "
-        f"published later, {days:.2g} days (median), first in the row of {iso(int(panel.seconds[panel.step[rows[0]]]))}",
+        f"published later, {days:.2g} days (median), first in the row of {iso(first)}",
         "A model that is trained on these rows sees what nobody knew at the time.",
         "Join each row with the newest value that was available before its close, in its version of then.",
         {"series": candidate.series, "rows": len(rows), "of": match.of, "median_days": days},

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.audit.panel import Ints, Panel, Values
-from cloudlstm.exogenous.asof import Bars, newest
+from cloudlstm.exogenous.asof import Bars, last_seen
 from cloudlstm.exogenous.cuts import Sessions
 from cloudlstm.exogenous.rows import MARKET, Rows, rows_of
 from cloudlstm.exogenous.summaries import summarise
@@ -19,7 +19,6 @@ from cloudlstm.market import columns
 
 _DAY_S = 86_400
 _DAY_US = 86_400_000_000.0
-_ANY_AGE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,9 @@ def candidates_of(table: pa.Table, panel: Panel, limit: Ints) -> Iterator[Candid
 
 
 def _by_period(rows: Rows, panel: Panel, bars: Bars) -> Iterator[Candidate]:
-    """The newest period up to the date of a row, or of the month of the row, in its first or its last version."""
-    known = newest(rows, bars, _ANY_AGE, by_period=True).value
+    """The newest period by date or month, in its first or last version; and the last version as of the first."""
+    seen = last_seen(rows, bars, by_period=True)
+    known = np.append(rows.value, np.nan)[seen]
     own = np.isin(panel.entity + 1, rows.entity)
     entity = np.where(own, panel.entity + 1, MARKET)
     days = panel.seconds // _DAY_S
@@ -77,6 +77,11 @@ def _by_period(rows: Rows, panel: Panel, bars: Bars) -> Iterator[Candidate]:
     key = rows.entity[order] * span + (rows.period[order] - base)
     starts = columns.group_starts(key)
     ends = np.append(starts[1:], len(order)) - 1
+    last_version = np.empty(len(order), np.int64)
+    last_version[order] = np.repeat(order[ends], ends - starts + 1)
+    shown = last_version[seen]  # the right day with the number of a later one, where series are revised
+    yield _candidate("its time of publication, in its last version", np.where(seen >= 0, rows.value[shown], np.nan),
+                     known, rows.available_at[shown], seen >= 0, panel, bars)  # fmt: skip
     for how, up_to in (("its period", days), ("its month", month_end)):
         place = np.searchsorted(key[starts], entity * span + (up_to[panel.step] - base), side="right") - 1
         found = (place >= 0) & (rows.entity[order[starts[place]]] == entity)

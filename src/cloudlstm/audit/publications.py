@@ -20,7 +20,7 @@ _S_US = 1_000_000
 
 
 def read_publications(uri: str) -> pa.Table:
-    """Returns the long table of exogenous rows in a CSV or Parquet file at a storage URI, with the columns of EXOGENOUS.
+    """Returns the table of exogenous rows in a CSV or Parquet file at a storage URI, with the columns of EXOGENOUS.
 
     Raises:
         StorageError: It cannot be read.
