@@ -183,6 +183,34 @@ def test_our_own_join_is_no_alarm(series: str, measure: str, embargo: int) -> No
     assert found_in(known(rows, series, measure, embargo), rows) == []
 
 
+def test_a_value_that_waits_longer_than_it_has_to_is_no_alarm() -> None:
+    """It differs from the as-of join and equals a shifted join by date, but shows nothing too early."""
+    early = long(DAILY, DATES, DATES.astype(np.int64) * DAY_US + 14 * HOUR_US, vix().column("value").to_numpy())
+    waiting = np.concatenate([[np.nan], on_the_period(early)[:-1]])
+    assert found_in(features(x=waiting), early) == []
+
+
+def test_news_by_date_that_waits_for_the_next_session_is_no_alarm() -> None:
+    by_date = headlines().to_pandas().groupby(["entity", "period"])["value"].mean()
+    table = features().select(["ticker", "date", "close"])
+    before = dict(zip(DATES[1:].tolist(), DATES[:-1].tolist(), strict=True))
+    days = table["date"].combine_chunks().view(pa.int32()).to_pylist()
+    column = [
+        by_date.get((ticker, dt.date(1970, 1, 1) + dt.timedelta(before.get(day, 0))), np.nan)
+        for ticker, day in zip(table["ticker"].to_pylist(), days, strict=True)
+    ]
+    assert found_in(table.append_column("x", pa.array(column, pa.float64())), headlines()) == []
+
+
+def test_rare_events_that_were_joined_late_are_no_alarm() -> None:
+    """On the day after an event both the late column and a join by date are back at zero."""
+    spikes = (np.arange(len(DATES)) % 50 == 10).astype(float)
+    rows = vix().set_column(4, "value", pa.array(spikes))
+    late = np.concatenate([np.zeros(3), spikes[:-3]])
+    assert found_in(features(x=late), rows) == []
+    assert [name for name, _ in found_in(features(x=spikes), rows)] == ["x"]
+
+
 def test_a_column_that_became_available_after_its_row_is_found() -> None:
     table = features(cpi=np.arange(len(DATES), dtype=float))
     midnight = np.repeat(DATES.astype(np.int64), ENTITIES) * DAY_US

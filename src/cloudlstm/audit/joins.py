@@ -16,7 +16,7 @@ from cloudlstm.audit.publications import cuts_of
 from cloudlstm.audit.times import iso
 
 _MOSTLY = 0.95
-_HALF = 0.5
+_NEARLY_ALL = 0.9
 _FEWEST_TIMES = 5
 _SAMPLE_ROWS = 2_000
 _RELATIVE, _OF_SCALE = 1e-6, 1e-9
@@ -67,7 +67,9 @@ def _matches(panel: Panel, candidate: Candidate) -> Iterator[tuple[str, _Match]]
                 continue
             shown = rows[_equal(column[rows], naive[rows], scale)]
             asked = np.isfinite(column[rows]).sum()
-            if len(shown) < _HALF * asked or len(np.unique(panel.step[shown])) < _FEWEST_TIMES:
+            if len(shown) < _NEARLY_ALL * asked or len(np.unique(panel.step[shown])) < _FEWEST_TIMES:
+                continue
+            if len(np.unique(column[shown])) < 2:  # a constant, such as the logarithm of 1, equals many things
                 continue
             yield name, _Match(candidate, form, shown, int(np.isfinite(column).sum()))
 

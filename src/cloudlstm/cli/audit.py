@@ -74,9 +74,8 @@ def audit(
         settings = Settings(**texts, features=columns or None, horizon=number, max_r2=share, accept=accepted or (),
                             calendar=exchange)  # fmt: skip
         uri = storage.absolute(str(place))
-        others = {"revised": other, "exogenous": published}
-        places = {name: None if each is None else storage.absolute(each) for name, each in others.items()}
-        found = audit_file(uri, settings, **places)
+        vintage, long = (None if each is None else storage.absolute(each) for each in (other, published))
+        found = audit_file(uri, settings, revised=vintage, exogenous=long)
         if as_json:
             _print_json(uri, found)
         else:
