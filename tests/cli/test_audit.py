@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
@@ -78,6 +79,20 @@ def test_another_vintage(write, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", new, f"--revised={old}"]) == 1
     assert "revised, column vol_20" in capsys.readouterr().out
     assert main(["audit", new, f"--revised={new}"]) == 0
+
+
+def test_a_table_of_publications(write, capsys: pytest.CaptureFixture[str]) -> None:
+    table = base().table()
+    days = table["date"][::12]
+    score = np.random.default_rng(0).normal(0, 1, len(days))
+    late = pa.array([f"{day}T20:30:00Z" for day in days.to_pylist()])
+    rows = write(pa.table({"series": ["S"] * len(days), "period": days, "available_at": late, "value": score}), "rows")
+    place = write(pa.table(table | {"score": np.repeat(score, 12)}))
+    assert main(["audit", place, f"--exogenous={rows}"]) == 0
+    assert main(["audit", place, f"--exogenous={rows}", "--calendar=XTKS"]) == 1
+    assert "unpublished, column score" in capsys.readouterr().out
+    assert main(["audit", place, "--calendar=XTSK", f"--exogenous={rows}"]) == 2
+    assert "no exchange calendar 'XTSK'" in capsys.readouterr().err
 
 
 def test_the_end_of_training(write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,141 +1,206 @@
-"""The as-of join: which row a bar sees, its age, and the summary of a session's news."""
+"""What the columns of the as-of join hold."""
 
 from __future__ import annotations
 
-import math
+import csv
+import datetime as dt
+import gzip
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
-from cloudlstm.exogenous.asof import session_cuts
+from cloudlstm.errors import UsageError
+from cloudlstm.exogenous.columns import NEWS, Column
+from cloudlstm.exogenous.cuts import cuts
 from cloudlstm.exogenous.join import join
-from cloudlstm.market.calendar import to_date
-from exogenous.rows import COLUMNS, MACRO, NEWS_COLUMNS, Row, bars, days, table
+from cloudlstm.exogenous.table import EXOGENOUS
+from cloudlstm.market.calendar import sessions, to_days
+from exogenous.asof_tables import COLUMNS, EMBARGO, Row, bars_table, rows_table
+from real_data import real_data
 
-WEEK = days("2024-03-04", "2024-03-08")
-"""Monday to Friday; New York closes at 21:00 UTC, and summer time begins on the Sunday after."""
-
-
-def joined(rows: list[Row], columns: tuple = COLUMNS, tickers: tuple[str, ...] = ("A",), embargo: int = 15) -> dict:  # type: ignore[type-arg]
-    made = join(bars(tickers, WEEK), table(rows), columns, "XNYS", embargo)
-    return made.to_pydict()  # type: ignore[no-any-return]
+UTC = dt.UTC
+NAN = float("nan")
 
 
-def same(found: list[float], expected: list[float]) -> None:
-    np.testing.assert_array_equal(found, expected)
+def day(text: str) -> dt.date:
+    return dt.date.fromisoformat(text)
 
 
-NAN = math.nan
+def at(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_a_value_counts_from_the_first_close_after_it_was_known() -> None:
-    found = joined([("RATE", "", "2024-03-04", "2024-03-05T20:45", 1.5, 0)])
-    same(found["macro_rate"], [NAN, 1.5, 1.5, 1.5, 1.5])
-    same(found["macro_rate_age_days"], [NAN, 0.0, 1.0, 2.0, 3.0])
+def joined(bars: Sequence[tuple[str, str]], rows: Sequence[Row], name: str, calendar: str = "XNYS") -> list[float]:
+    """One column for some bars."""
+    table = join(bars_table((ticker, day(text)) for ticker, text in bars), rows_table(rows), COLUMNS, calendar, EMBARGO)
+    return table.column(name).to_pylist()  # type: ignore[no-any-return]
 
 
-def test_what_is_known_within_the_embargo_counts_a_session_later() -> None:
-    late = [("RATE", "", "2024-03-04", "2024-03-05T20:45:00.000001", 1.5, 0)]
-    same(joined(late)["macro_rate"], [NAN, NAN, 1.5, 1.5, 1.5])
-    same(joined(late, embargo=0)["macro_rate"], [NAN, 1.5, 1.5, 1.5, 1.5])
+def cpi(period: str, available: str, value: float, vintage: int = 0, entity: str = "") -> Row:
+    return Row("CPI", entity, day(period), at(available), value, vintage)
 
 
-def test_the_newest_period_counts_in_its_newest_version() -> None:
-    found = joined(
-        [
-            ("RATE", "", "2024-01-01", "2024-03-04T12:00", 1.0, 0),
-            ("RATE", "", "2024-02-01", "2024-03-05T12:00", 2.0, 0),
-            ("RATE", "", "2024-01-01", "2024-03-06T12:00", 1.1, 1),  # a late correction of the older period
-            ("RATE", "", "2024-02-01", "2024-03-07T12:00", 2.1, 1),
-        ]
+def news(available: str, value: float, entity: str = "A", vintage: int = 0) -> Row:
+    return Row(NEWS, entity, day(available[:10]), at(available), value, vintage)
+
+
+def test_a_value_is_seen_from_its_publication_on_with_its_age() -> None:
+    rows = [cpi("2024-01-01", "2024-02-13T13:30", 308.4)]
+    bars = [("A", "2024-02-12"), ("A", "2024-02-13"), ("A", "2024-02-14"), ("A", "2024-02-20")]
+    assert joined(bars, rows, "macro_cpi") == pytest.approx([NAN, 308.4, 308.4, NAN], nan_ok=True)
+    hours = 20.75 - 13.5
+    expected = [NAN, hours / 24, 1 + hours / 24, NAN]  # the column's largest age is 4 days
+    assert joined(bars, rows, "macro_cpi_age_days") == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(("available", "seen"), [("2024-02-13T20:45", True), ("2024-02-13T20:45:00.000001", False)])
+def test_the_embargo_ends_at_the_microsecond(available: str, seen: bool) -> None:
+    value = joined([("A", "2024-02-13")], [cpi("2024-01-01", available, 5.0)], "macro_cpi")[0]
+    assert (value == 5.0) == seen
+
+
+def test_what_is_published_after_the_close_of_a_half_day_waits_for_the_next_session() -> None:
+    rows = [cpi("2024-11-29", "2024-11-29T18:30", 2.0)]
+    assert joined([("A", "2024-11-29"), ("A", "2024-12-02")], rows, "macro_cpi") == pytest.approx(
+        [NAN, 2.0], nan_ok=True
     )
-    same(found["macro_rate"], [1.0, 2.0, 2.0, 2.1, 2.1])
 
 
-def test_of_versions_at_the_same_time_the_newest_counts() -> None:
-    found = joined(
-        [("RATE", "", "2024-02-01", "2024-03-04T12:00", value, vintage) for vintage, value in ((1, 7.0), (0, 9.0))]
-    )
-    same(found["macro_rate"], [7.0] * 5)
-
-
-def test_a_value_that_was_published_as_missing_leaves_the_one_before() -> None:
-    found = joined(
-        [("RATE", "", "2024-03-01", "2024-03-04T12:00", 1.0, 0), ("RATE", "", "2024-03-04", "2024-03-05T12:00", NAN, 0)]
-    )
-    same(found["macro_rate"], [1.0] * 5)
-    assert found["macro_rate_age_days"][1] == pytest.approx(1 + 8.75 / 24)
-
-
-def test_a_value_is_missing_beyond_its_age() -> None:
-    one = bars(("A",), days("2024-01-02", "2024-03-08"))
-    made = join(one, table([("RATE", "", "2023-12-29", "2024-01-02T12:00", 1.0, 0)]), MACRO, "XNYS", 15)
-    value, age = made["macro_rate"].to_numpy(), made["macro_rate_age_days"].to_numpy()
-    assert age[np.isfinite(age)].max() <= 30
-    np.testing.assert_array_equal(np.isfinite(value), np.isfinite(age))
-    assert 0 < np.isfinite(value).sum() < len(value)
-
-
-def test_a_ticker_uses_its_own_rows_from_the_first_that_was_known_and_else_those_of_the_market() -> None:
-    rows: list[Row] = [
-        ("RATE", "", "2024-03-01", "2024-03-04T12:00", 1.0, 0), ("RATE", "B", "2024-03-01", "2024-03-05T12:00", 5.0, 0)
-    ]  # fmt: skip
-    found = joined(rows, tickers=("A", "B"))
-    same(found["macro_rate"], [1.0] * 5 + [1.0, 5.0, 5.0, 5.0, 5.0])
-
-
-def test_the_news_of_a_session_are_those_since_the_close_before() -> None:
-    rows: list[Row] = [
-        ("news.score", "A", "2024-03-04", "2024-03-04T20:46", 0.5, 0),  # after the cut of Monday
-        ("news.score", "A", "2024-03-05", "2024-03-05T14:00", -0.75, 0),
-        ("news.score", "A", "2024-03-05", "2024-03-05T20:45", 0.25, 0),
-        ("news.novelty", "A", "2024-03-05", "2024-03-05T20:45", 0.125, 0),
+def test_an_old_day_sees_the_old_version_of_a_value() -> None:
+    rows = [
+        cpi("2024-01-01", "2024-02-13T13:30", 100.0, 0),
+        cpi("2024-01-01", "2024-02-15T13:30", 101.0, 1),
+        cpi("2024-01-01", "2024-02-15T13:30", 102.0, 2),
     ]
-    found = joined(rows, NEWS_COLUMNS)
-    same(found["news_count"], [0, 3, 0, 0, 0])
-    same(found["news_mean"], [NAN, 0.0, NAN, NAN, NAN])
-    same(found["news_strongest"], [NAN, -0.75, NAN, NAN, NAN])
-    same(found["news_novelty"], [NAN, 0.125, NAN, NAN, NAN])
-    same(found["news_age_days"], [NAN, 0.0, 1.0, 2.0, 3.0])
+    bars = [("A", f"2024-02-{d}") for d in (13, 14, 15, 16)]
+    assert joined(bars, rows, "macro_cpi") == [100.0, 100.0, 102.0, 102.0]
+    assert joined(bars[:2], rows[:1], "macro_cpi") == [100.0, 100.0]
 
 
-def test_news_of_a_session_without_a_bar_do_not_go_to_the_next_bar() -> None:
-    some = pa.table({"ticker": ["A", "A"], "date": pa.array([WEEK[0], WEEK[2]], pa.int32()).cast(pa.date32())})
-    rows = table([("news.score", "A", "2024-03-05", "2024-03-05T14:00", 0.5, 0)])
-    same(join(some, rows, NEWS_COLUMNS, "XNYS", 15)["news_count"].to_pylist(), [0, 0])
+def test_a_late_correction_of_an_old_period_does_not_hide_a_newer_one() -> None:
+    rows = [
+        cpi("2023-12-01", "2024-01-11T13:30", 99.0),
+        cpi("2024-01-01", "2024-02-13T13:30", 100.0),
+        cpi("2023-12-01", "2024-02-14T13:30", 98.0, 1),
+    ]
+    assert joined([("A", "2024-02-13"), ("A", "2024-02-14")], rows, "macro_cpi") == [100.0, 100.0]
 
 
-def test_equal_rows_count_once() -> None:
-    one: Row = ("news.score", "A", "2024-03-05", "2024-03-05T14:00", 0.5, 0)
-    other: Row = ("news.score", "A", "2024-03-05", "2024-03-05T14:00", 0.5, 1)
-    assert joined([one, one, other], NEWS_COLUMNS)["news_count"][1] == 2
+def test_a_value_published_as_missing_leaves_the_one_before() -> None:
+    rows = [cpi("2024-02-12", "2024-02-12T14:00", 4.0), cpi("2024-02-13", "2024-02-13T14:00", NAN)]
+    assert joined([("A", "2024-02-13")], rows, "macro_cpi") == [4.0]
 
 
-def test_without_rows_everything_is_missing() -> None:
-    found = joined([])
+def test_a_ticker_uses_its_own_rows_from_the_first_one_on() -> None:
+    rows = [cpi("2024-02-12", "2024-02-12T14:00", 1.0), cpi("2024-02-01", "2024-02-14T14:00", 9.0, 0, "A")]
+    bars = [("A", "2024-02-13"), ("A", "2024-02-14"), ("B", "2024-02-14")]
+    assert joined(bars, rows, "macro_cpi") == [1.0, 9.0, 1.0]
+
+
+def test_news_counts_for_the_session_in_which_it_became_available() -> None:
+    rows = [
+        news("2024-02-12T20:45", 0.9),  # at the cut of Monday: Monday
+        news("2024-02-12T20:46", 0.5),  # in Monday's embargo: Tuesday
+        news("2024-02-13T15:00", -0.8),
+        news("2024-02-13T21:30", 0.1),  # after Tuesday's close: Wednesday
+        news("2024-02-13T15:00", 0.3, "B"),
+    ]
+    bars = [("A", "2024-02-12"), ("A", "2024-02-13"), ("A", "2024-02-14"), ("A", "2024-02-15")]
+    assert joined(bars, rows, "news_count") == [1, 2, 1, 0]
+    assert joined(bars, rows, "news_mean") == pytest.approx([0.9, (0.5 - 0.8) / 2, 0.1, NAN], nan_ok=True)
+    assert joined(bars, rows, "news_strongest") == pytest.approx([0.9, -0.8, 0.1, NAN], nan_ok=True)
+
+
+def test_news_of_a_weekend_counts_on_monday_once() -> None:
+    rows = [news("2024-02-10T12:00", 0.2), news("2024-02-11T12:00", 0.4)]
+    bars = [("A", "2024-02-09"), ("A", "2024-02-12"), ("A", "2024-02-13")]
+    assert joined(bars, rows, "news_count") == [0, 2, 0]
+    assert joined([("A", "2024-02-10"), ("A", "2024-02-11")], rows, "news_count", "24/7") == [1, 1]
+
+
+def test_a_missing_bar_does_not_move_its_news_to_the_next_bar() -> None:
+    rows = [news("2024-02-13T15:00", 0.2)]
+    assert joined([("A", "2024-02-12"), ("A", "2024-02-14")], rows, "news_count") == [0, 0]
+
+
+def test_doubled_rows_count_once_and_headlines_of_one_moment_are_told_apart_by_vintage() -> None:
+    row = news("2024-02-13T15:00", 0.2)
+    assert joined([("A", "2024-02-13")], [row, row], "news_count") == [1]
+    assert joined([("A", "2024-02-13")], [row, row._replace(vintage=1)], "news_count") == [2]
+
+
+def test_the_order_of_rows_of_one_moment_changes_no_bit() -> None:
+    """0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1; of two values for one period and time, one always wins."""
+    values = (0.1, 0.2, 0.3, 0.7)
+    for name, rows in (
+        ("news_mean", [news("2024-02-13T15:00", value) for value in values]),
+        ("macro_cpi", [cpi("2024-02-12", "2024-02-13T15:00", value) for value in values]),
+    ):
+        orders = itertools.permutations(rows)
+        assert len({joined([("A", "2024-02-13")], order, name)[0] for order in orders}) == 1
+
+
+def test_without_rows_there_are_counts_of_zero_and_nothing_else() -> None:
+    table = join(bars_table([("A", day("2024-02-13"))]), EXOGENOUS.empty_table(), COLUMNS, "XNYS", EMBARGO)
     for column in COLUMNS:
-        same(found[column.name], [0.0 if column.measure == "count" else NAN] * 5)
+        assert table.schema.field(column.name).type == pa.float64()
+        assert table.column(column.name).null_count == 0
+        assert np.isnan(table.column(column.name).to_numpy()[0]) == (column.measure != "count")
+    assert join(bars_table([]), EXOGENOUS.empty_table(), COLUMNS, "XNYS", EMBARGO).num_columns == 3 + len(COLUMNS)
 
 
-@pytest.mark.parametrize(
-    ("calendar", "session", "cut"),
-    [
-        ("XNYS", "2024-03-08", "2024-03-08T20:45"),
-        ("XNYS", "2024-03-11", "2024-03-11T19:45"),  # the first session in summer time
-        ("XNYS", "2024-11-29", "2024-11-29T17:45"),  # a half day
-        ("XTKS", "2024-03-08", "2024-03-08T05:45"),
-        ("24/7", "2024-03-09", "2024-03-09T23:45"),
-    ],
-)  # fmt: skip
-def test_the_cut_is_the_close_of_the_exchange_less_the_embargo(calendar: str, session: str, cut: str) -> None:
-    day = days(session, session, calendar)
-    found = session_cuts(calendar, day, 15).of_bars.astype("datetime64[us]")
-    assert str(found[0])[:16] == cut
+def test_the_table_keeps_its_rows_and_columns() -> None:
+    bars = bars_table([("B", day("2024-02-14")), ("A", day("2024-02-13")), ("B", day("2024-02-13"))])
+    encoded = bars.set_column(0, "ticker", bars.column("ticker").dictionary_encode())
+    chunks = pa.concat_tables([encoded.slice(0, 1), encoded.slice(1)])
+    rows = rows_table([news("2024-02-13T15:00", 0.2, "B"), news("2024-02-14T15:00", 0.3, "B")])
+    for table in (bars, encoded, chunks):
+        found = join(table, rows, COLUMNS[2:4], "XNYS", EMBARGO)
+        assert found.select(table.column_names) == table
+        assert found.column("news_count").to_pylist() == [1, 0, 1]
 
 
-def test_a_bar_on_a_date_without_session_gets_the_cut_before() -> None:
-    saturday = WEEK[-1:] + 1
-    assert str(to_date(int(saturday[0]))) == "2024-03-09"
-    found = session_cuts("XNYS", np.concatenate([WEEK[-1:], saturday]).astype(np.int32), 15).of_bars
-    assert found[0] == found[1]
+def test_a_name_that_a_feature_has_is_refused() -> None:
+    close = Column("close", "macro", "rate", "percent", "CPI", "value", 4)
+    with pytest.raises(UsageError, match="the same name, close"):
+        join(bars_table([]), EXOGENOUS.empty_table(), [close], "XNYS", EMBARGO)
+
+
+def test_a_row_without_a_time_is_refused() -> None:
+    rows = rows_table([cpi("2024-01-01", "2024-02-13T13:30", 1.0)])
+    bare = rows.set_column(3, EXOGENOUS.field(3), pa.nulls(1, EXOGENOUS.field(3).type))
+    with pytest.raises(ValueError, match="no time at which it was known"):
+        join(bars_table([("A", day("2024-02-13"))]), bare, COLUMNS, "XNYS", EMBARGO)
+
+
+@pytest.mark.parametrize(("series", "least"), [("CPIAUCSL", 3_774), ("VIXCLS", 3_700), ("DGS10", 3_400)])
+def test_a_join_on_the_date_shows_unpublished_values_of_real_series(series: str, least: int) -> None:
+    """Lags are near those of the publishers: 10 days after the month (CPI), 21:15 UTC (VIX; rates a day later)."""
+    with gzip.open(real_data("macro_fred_2010_2024.csv.gz"), "rt") as file:
+        values = {day(row["date"]): float(row["value"]) for row in csv.DictReader(file)
+                  if row["series"] == series and row["value"] not in ("", ".")}  # fmt: skip
+    lag = {"CPIAUCSL": dt.timedelta(days=31 + 10, hours=14), "VIXCLS": dt.timedelta(hours=21, minutes=15),
+           "DGS10": dt.timedelta(days=1, hours=21, minutes=15)}[series]  # fmt: skip
+    midnight = {period: dt.datetime.combine(period, dt.time(), UTC) for period in values}
+    rows = rows_table(Row(series, "", period, midnight[period] + lag, value) for period, value in values.items())
+    column = Column("x", "macro", "index", "index points", series, "value", 90)
+    days = sessions("XNYS", day("2010-01-01"), day("2024-12-31"))
+    bars = pa.table({"ticker": ["A"] * len(days), "date": pa.array(days).view(pa.date32())})
+    known = join(bars, rows, [column], "XNYS", 15).column("x").to_numpy()
+    periods = np.array(sorted(to_days(period) for period in values))
+    newest = periods[np.searchsorted(periods, days, side="right") - 1]  # what a join on the date shows
+    published = {to_days(period): (midnight[period] + lag).timestamp() for period in values}
+    closes = _closes(days)
+    unpublished = sum(published[int(period)] > close for period, close in zip(newest, closes, strict=True))
+    assert unpublished >= least
+    naive = np.array([values[dt.date(1970, 1, 1) + dt.timedelta(int(period))] for period in newest])
+    assert (naive != known).mean() > 0.8  # and the values really differ
+    assert np.isfinite(known[30:]).all()  # the file begins in December 2009
+
+
+def _closes(days: NDArray[np.int32]) -> list[float]:
+    return [float(each) for each in cuts("XNYS", days, 0) / 1e6]

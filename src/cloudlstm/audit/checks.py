@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from cloudlstm.audit.findings import Finding
 from cloudlstm.audit.leads import Later, PastReturns
 from cloudlstm.audit.outcomes import Outcomes
@@ -24,6 +26,7 @@ class Facts:
         past: Takes what past returns explain out of a column.
         tests: Number of statistical tests of the audit.
         revised: Another vintage of the table.
+        exogenous: When each exogenous value was published, a table of EXOGENOUS.
         train_end: Last time of the training rows, in seconds; None if it is not given.
     """
 
@@ -34,6 +37,7 @@ class Facts:
     past: PastReturns
     tests: int
     revised: Panel | None
+    exogenous: pa.Table | None
     train_end: int | None
 
 

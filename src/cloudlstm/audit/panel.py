@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,6 +18,9 @@ from cloudlstm.market import columns
 
 Values = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+STAMP = re.compile(r"(available|published|known)_?at$", re.IGNORECASE)
+"""The end of the name of a column that says when the values of another column became available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Panel:
         roles: The columns' roles.
         features: The columns to check.
         not_numeric: Columns that cannot be checked as features.
+        stamps: Seconds at which the values of other columns became available, by the name of the column of times;
+            MISSING where there is none (rows,).
         split: The split of each row, if the table has one.
         source_row: Row of the file (rows,).
         duplicates: Rows of the file whose key an earlier row has.
@@ -61,6 +67,7 @@ class Panel:
     roles: Roles
     features: tuple[str, ...]
     not_numeric: tuple[str, ...]
+    stamps: dict[str, Ints]
     split: Split | None
     source_row: Ints
     duplicates: int
@@ -160,7 +167,10 @@ def make_panel(table: pa.Table, roles: Roles, features: tuple[str, ...] | None, 
     entity, entities = _coded(table, roles.entity)
     numeric = {name: _numeric(table.column(name)) for name in table.column_names}
     others = [name for name in (roles.entity, roles.time, roles.split, roles.target) if name is not None]
-    chosen = tuple(features if features is not None else [name for name in table.column_names if name not in others])
+    stamps = [name for name in table.column_names if name not in others and STAMP.search(name)]
+    if features is None:
+        features = tuple(name for name in table.column_names if name not in (*others, *stamps))
+    chosen = features
     for name in (roles.target, roles.price):
         if name is not None and numeric[name] is None:
             raise UnreadableSourceError(f"the column {name} of {where} is not numeric", hint="name another column")
@@ -192,6 +202,7 @@ def make_panel(table: pa.Table, roles: Roles, features: tuple[str, ...] | None, 
         roles=roles,
         features=tuple(name for name in chosen if name in values),
         not_numeric=tuple(name for name in chosen if name not in values),
+        stamps={name: times.parse(table.column(name), name, where).seconds[kept_rows] for name in stamps},
         split=_split(table, roles.split, kept_rows, step),
         source_row=kept_rows,
         duplicates=int(again.sum()),

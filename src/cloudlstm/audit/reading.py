@@ -30,22 +30,49 @@ def read_table(uri: str, settings: Settings) -> tuple[pa.Table, Roles]:
         UnreadableSourceError: It is neither CSV nor Parquet, or has no rows.
         UsageError: A column that the settings name does not exist, or none is the time.
     """
-    data = storage.read(uri)
-    if data[:2] == _GZIP:
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UnreadableSourceError(f"{uri} cannot be unpacked: {error}", hint="copy the file again") from None
+    data = _unpacked(uri)
     table = _parquet(data, uri) if data[:4] == _PARQUET else None
     if table is not None:
         roles = find_roles(table.column_names, settings, uri)
     else:
         names, separator = _header(data, uri)
         roles = find_roles(names, settings, uri)
-        table = _csv(data, uri, separator, roles, names)
+        words = [name for name in (roles.entity, roles.time, roles.split) if name is not None]
+        table = _csv(data, uri, separator, words, names)
+    _require_rows(table, uri)
+    return table, roles
+
+
+def read_columns(uri: str, words: Sequence[str]) -> pa.Table:
+    """Returns the table of a file whose columns have fixed names; those of `words` are read as text in a CSV file.
+
+    Raises:
+        StorageError: It cannot be read.
+        UnreadableSourceError: It is neither CSV nor Parquet, or has no rows.
+    """
+    data = _unpacked(uri)
+    if data[:4] == _PARQUET:
+        table = _parquet(data, uri)
+    else:
+        names, separator = _header(data, uri)
+        table = _csv(data, uri, separator, [name for name in words if name in names], names)
+    _require_rows(table, uri)
+    return table
+
+
+def _unpacked(uri: str) -> bytes:
+    data = storage.read(uri)
+    if data[:2] == _GZIP:
+        try:
+            return gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UnreadableSourceError(f"{uri} cannot be unpacked: {error}", hint="copy the file again") from None
+    return data
+
+
+def _require_rows(table: pa.Table, uri: str) -> None:
     if not table.num_rows:
         raise UnreadableSourceError(f"{uri} has no rows", hint="name another file")
-    return table, roles
 
 
 def _parquet(data: bytes, uri: str) -> pa.Table:
@@ -81,17 +108,16 @@ def _unique(names: Sequence[str], uri: str) -> list[str]:
     return list(names)
 
 
-def _csv(data: bytes, uri: str, separator: str, roles: Roles, names: Sequence[str]) -> pa.Table:
+def _csv(data: bytes, uri: str, separator: str, words: Sequence[str], names: Sequence[str]) -> pa.Table:
     import pyarrow.csv as pc
 
-    words = {name: pa.string() for name in (roles.entity, roles.time, roles.split) if name is not None}
     try:
         return pc.read_csv(
             pa.BufferReader(data),
             read_options=pc.ReadOptions(column_names=list(names), skip_rows=1),
             parse_options=pc.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=pc.ConvertOptions(
-                column_types=words, strings_can_be_null=True, null_values=_MISSING,
+                column_types=dict.fromkeys(words, pa.string()), strings_can_be_null=True, null_values=_MISSING,
                 quoted_strings_can_be_null=True, true_values=["true", "True", "TRUE"],
                 false_values=["false", "False", "FALSE"],
             ),

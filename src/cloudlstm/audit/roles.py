@@ -35,6 +35,7 @@ class Settings:
         horizon: Rows ahead at which the target is known.
         max_r2: The largest share of the variance of one period's returns that anything known before may explain.
         accept: Findings to leave out: "check" or "check:column".
+        calendar: The exchange whose closes end the dates, such as XNYS; without it a date ends with the day in UTC.
     """
 
     entity: str | None = None
@@ -47,6 +48,7 @@ class Settings:
     horizon: int | None = None
     max_r2: float = 0.01
     accept: tuple[str, ...] = ()
+    calendar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,27 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from cloudlstm.audit import copies, filling, keys, missing, periods, scaling, skill, smoothing, splits, times, vintages
+from cloudlstm.audit import (
+    copies,
+    filling,
+    joins,
+    keys,
+    missing,
+    periods,
+    scaling,
+    skill,
+    smoothing,
+    splits,
+    stamps,
+    times,
+    vintages,
+)
 from cloudlstm.audit.checks import Check, Facts
 from cloudlstm.audit.findings import LEVELS, Audit, Coverage, Finding
 from cloudlstm.audit.leads import PastReturns, later_values
 from cloudlstm.audit.outcomes import find_outcomes
 from cloudlstm.audit.panel import Panel, make_panel
+from cloudlstm.audit.publications import publications, read_publications
 from cloudlstm.audit.reading import read_table
 from cloudlstm.audit.roles import Roles, Settings, find_roles
 from cloudlstm.errors import UsageError
@@ -55,6 +70,10 @@ CHECKS: tuple[Check, ...] = (
     Check("back-fill", "gaps filled with later values", filling.back_fill, filling.columns_of),
     Check("gaps", "missing values that tell the future", missing.gaps, _features),
     Check("period-join", "figures that stand in their own month", periods.period_joins, _features, periods.lacking),
+    Check("available-at", "values from after the close, by their own column of times", stamps.stamped,
+          lacking=stamps.lacking),
+    Check("unpublished", "values joined by their date, before they were published", joins.unpublished, _features,
+          joins.lacking),
     Check("revised", "values rewritten after their time", vintages.revised, _features,
           lambda facts: "" if facts.revised is not None else "no other vintage (--revised)"),
     Check("adjusted", "adjusted prices", vintages.adjusted,
@@ -73,6 +92,7 @@ def audit_table(
     settings: Settings | None = None,
     *,
     revised: pa.Table | None = None,
+    exogenous: pa.Table | None = None,
     where: str = "the table",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Audit:
@@ -82,6 +102,7 @@ def audit_table(
         table: One row for each entity and time.
         settings: The roles of its columns.
         revised: An older or newer vintage of the same table.
+        exogenous: When each exogenous value was published: series, period, available_at, value; entity and vintage.
         where: The name of the table, for messages.
         progress: Is told the name of each check that starts.
 
@@ -92,21 +113,24 @@ def audit_table(
     settings = settings or Settings()
     roles = find_roles(table.column_names, settings, where)
     other = None if revised is None else (revised, find_roles(revised.column_names, settings, "the other vintage"))
-    return _audit(table, roles, settings, other, where, progress)
+    long = None if exogenous is None else publications(exogenous, "the exogenous table")
+    return _audit(table, roles, settings, other, long, where, progress)
 
 
 def audit_file(
-    uri: str, settings: Settings, *, revised: str | None = None, progress: Callable[[str], None] = lambda _: None
-) -> Audit:
-    """Audits a CSV or Parquet file at a storage URI, as `audit_table` does; `revised` is the URI of another vintage."""
+    uri: str, settings: Settings, *, revised: str | None = None, exogenous: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Audit:  # fmt: skip
+    """Audits a CSV or Parquet file at a storage URI, as `audit_table` does; `revised` and `exogenous` are URIs too."""
     table, roles = read_table(uri, settings)
     other = None if revised is None else read_table(revised, replace(settings, features=None, split=None))
-    return _audit(table, roles, settings, other, uri, progress)
+    long = None if exogenous is None else read_publications(exogenous)
+    return _audit(table, roles, settings, other, long, uri, progress)
 
 
 def _audit(
-    table: pa.Table, roles: Roles, settings: Settings, other: tuple[pa.Table, Roles] | None, where: str,
-    progress: Callable[[str], None],
+    table: pa.Table, roles: Roles, settings: Settings, other: tuple[pa.Table, Roles] | None, exogenous: pa.Table | None,
+    where: str, progress: Callable[[str], None],
 ) -> Audit:  # fmt: skip
     panel = make_panel(table, roles, settings.features, where)
     outcomes = find_outcomes(panel, settings.horizon)
@@ -119,6 +143,7 @@ def _audit(
         past=PastReturns(panel, outcomes),
         tests=max(len(panel.features), 1) * (_FORMS * max(len(later), 1) * 2 + _OTHER_TESTS),
         revised=None if other is None else make_panel(other[0], other[1], None, "the other vintage"),
+        exogenous=exogenous,
         train_end=_seconds(settings.train_end),
     )
     findings: list[Finding] = []

@@ -30,6 +30,8 @@ def audit(
     price: str | None = None,
     horizon: int | None = None,
     revised: str | None = None,
+    exogenous: str | None = None,
+    calendar: str | None = None,
     max_r2: float | None = None,
     accept: str | None = None,
     json: bool = False,
@@ -50,12 +52,15 @@ def audit(
         price: The column of the price that is known at the row; by default close or price.
         horizon: Rows ahead at which the target is known; by default it is found.
         revised: An older or newer vintage of the same table.
+        exogenous: A table of what was published when: series, period, available_at, value.
+        calendar: The exchange whose closes count, such as XNYS; by default a date ends with the day in UTC.
         max_r2: The largest share of the variance of one period's returns that a forecast may explain; by default 0.01.
         accept: Findings that you have judged and accept, such as period-join:cpi.
         json: Print a JSON document.
     """
     place, as_json = parse_text("file", file), parse_switch("json", json)
-    other = parse_text("revised", revised)
+    other, published = parse_text("revised", revised), parse_text("exogenous", exogenous)
+    exchange = parse_text("calendar", calendar)
     number = parse_number("horizon", horizon)
     share = _share(max_r2)
     names = {"entity": entity, "time": time, "target": target, "split": split, "price": price, "train-end": train_end}
@@ -66,9 +71,11 @@ def audit(
         from cloudlstm import storage
         from cloudlstm.audit import Settings, audit_file
 
-        settings = Settings(**texts, features=columns or None, horizon=number, max_r2=share, accept=accepted or ())
+        settings = Settings(**texts, features=columns or None, horizon=number, max_r2=share, accept=accepted or (),
+                            calendar=exchange)  # fmt: skip
         uri = storage.absolute(str(place))
-        found = audit_file(uri, settings, revised=None if other is None else storage.absolute(other))
+        vintage, long = (None if each is None else storage.absolute(each) for each in (other, published))
+        found = audit_file(uri, settings, revised=vintage, exogenous=long)
         if as_json:
             _print_json(uri, found)
         else:
@@ -129,7 +136,7 @@ def show(name: str, found: Audit, settings: Settings) -> None:
         if check.state != "done":
             _say(f"{check.state}: {check.check} ({check.looks_for}): {check.reason}", "  ", width)
     _say(
-        "It cannot see leakage that is not linear, nor times of publication that the table does not have; "
+        "It cannot see leakage that is not linear, nor times of publication that no table has; "
         "cloudlstm.audit.perturbation tests the code of features.",
         "",
         width,

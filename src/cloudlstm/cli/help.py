@@ -12,8 +12,9 @@ _WIDTH = 80
 _WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN", "words": "ACTION NAME KEY=VALUE"}
 _VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N", "tail": "N",
            "entity": "COLUMN", "time": "COLUMN", "features": "A,B,…", "split": "COLUMN", "train_end": "DATE",
-           "price": "COLUMN", "revised": "FILE", "horizon": "N", "max_r2": "SHARE", "accept": "CHECK:COLUMN,…",
-           "step": "STEP", "worker": "WORKER", "to": "FOLDER", "now": "TIME", "noted": "DIGESTS"}  # fmt: skip
+           "price": "COLUMN", "revised": "FILE", "exogenous": "FILE", "calendar": "CODE", "horizon": "N",
+           "max_r2": "SHARE", "accept": "CHECK:COLUMN,…", "step": "STEP", "worker": "WORKER",
+           "to": "FOLDER", "now": "TIME", "noted": "DIGESTS"}  # fmt: skip
 _SHORT = {"config": "-c", "run": "-r", "follow": "-f"}
 _NO_FLAG = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
 _EXAMPLES = {

@@ -1,116 +1,113 @@
-"""What was known at a time: the cut of each bar, and the newest value of a series at each cut.
-
-The cut of a daily bar is the close of its session minus an embargo. A row is used if it was available at the cut or
-before. Of these rows, the newest period counts, in its newest version: a late correction of an old period does not hide
-a newer period.
-"""
+"""The newest value of a series as it was known at the cut of each bar."""
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudlstm.market import calendar
+from cloudlstm.exogenous.cuts import Sessions
+from cloudlstm.exogenous.rows import MARKET, Rows
 
-Times = NDArray[np.int64]
-"""Microseconds since 1970 in UTC."""
-
-DAY_US = 86_400 * 1_000_000
-_MINUTE_US = 60 * 1_000_000
+_DAY_US = 86_400_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
-    """The times up to which bars know what happened.
+class Bars:
+    """The bars that get columns.
 
     Attributes:
-        times: Sorted and unique; a session without a bar has its own, so that its news do not go to the next bar.
-        place: For each bar, the number of its time, (bars,).
+        entity: 1 + the number of the ticker of each bar (bars,).
+        session: The place of its session; -1 if there is none at or before its date (bars,).
+        sessions: The sessions.
     """
 
-    times: Times
-    place: NDArray[np.intp]
-
-    @property
-    def of_bars(self) -> Times:
-        """The cut of each bar, (bars,)."""
-        return self.times[self.place]
-
-
-def session_cuts(code: str, days: NDArray[np.int32], embargo_minutes: int) -> Cuts:
-    """The cuts of daily bars: the close of each session, minus the embargo.
-
-    A bar on a date without a session gets the cut of the session before it.
-
-    Args:
-        code: The exchange, for example XNYS.
-        days: The date of each bar, as days since 1970-01-01.
-        embargo_minutes: What became known less than so many minutes before the close is not used.
-    """
-    if not len(days):
-        return Cuts(np.zeros(0, np.int64), np.zeros(0, np.intp))
-    first = calendar.to_date(int(days.min())) - dt.timedelta(days=calendar.LONGEST_CLOSURE_DAYS)
-    sessions = calendar.sessions(code, first, calendar.to_date(int(days.max())))
-    _, closes = calendar.session_hours(code, sessions)
-    return Cuts(closes - embargo_minutes * _MINUTE_US, np.searchsorted(sessions, days, side="right") - 1)
+    entity: NDArray[np.int64]
+    session: NDArray[np.int64]
+    sessions: Sessions
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of one series and entity, sorted by (available_at, period, vintage, value).
+class Newest:
+    """What was known at the cut of each bar; NaN where nothing was known, or for too long.
 
     Attributes:
-        available_at: When each was known.
-        period: What each is about, in days since 1970-01-01.
-        value: The number.
+        value: The value (bars,).
+        age_days: Days from the time at which it became available to the cut (bars,).
     """
 
-    available_at: Times
-    period: NDArray[np.int32]
     value: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.value)
+    age_days: NDArray[np.float64]
 
 
-def newest(rows: Rows, cuts: Times) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The newest value at each cut and its age in days since it was known; NaN where there is none.
+def newest(rows: Rows, bars: Bars, max_age_days: int, *, by_period: bool) -> Newest:
+    """Returns the newest value of a series as of the cut of each bar.
 
-    A value that was published as missing (NaN) leaves the value before it the newest.
+    Of the rows with available_at <= cut it is the newest period, in its latest available version: the last by (period,
+    available_at, vintage). The last by available_at would be wrong for series that are revised: a late correction of
+    an old month would hide the newer month that is known already.
 
-    Args:
-        rows: The rows of a series.
-        cuts: The cuts, (bars,) in any order.
-    """
-    known = np.isfinite(rows.value)
-    period = rows.period[known]
-    # In the order of time, a row becomes the newest one if its period is at least as new as all before.
-    becomes = period >= np.maximum.accumulate(period) if len(period) else np.zeros(0, bool)
-    available_at, value = rows.available_at[known][becomes], rows.value[known][becomes]
-    place = np.searchsorted(available_at, cuts, side="right") - 1
-    found = np.full(len(cuts), np.nan)
-    age = np.full(len(cuts), np.nan)
-    there = place >= 0
-    found[there] = value[place[there]]
-    age[there] = (cuts[there] - available_at[place[there]]) / DAY_US
-    return found, age
-
-
-def by_cut(rows: Rows, cuts: Times) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The rows of each interval between two cuts: those that were known after the cut before, up to this cut.
+    A bar uses the rows of its ticker if one of them was available at its cut, else those of the whole market. Whether
+    a ticker has rows is asked as of the cut too, since a first row of later may not change an earlier bar.
 
     Args:
-        rows: The rows of a series.
-        cuts: All cuts, sorted.
-
-    Returns:
-        The number of the first row of each interval that has rows, and the number of its cut; rows after the last cut
-        are in no interval.
+        rows: The rows of the series.
+        bars: The bars.
+        max_age_days: Value and age are missing if the value has been available for longer.
+        by_period: False takes the last by available_at, as for headlines, whose period says nothing of their order.
     """
-    interval = np.searchsorted(cuts, rows.available_at, side="left")
-    inside = interval[interval < len(cuts)]
-    first = np.flatnonzero(np.diff(inside, prepend=-1))
-    return first.astype(np.intp), inside[first].astype(np.intp)
+    row = last_seen(rows, bars, by_period=by_period)
+    known = row >= 0
+    value = np.append(rows.value, np.nan)[row]
+    since = np.append(rows.available_at, 0)[row]
+    cut = np.append(bars.sessions.cuts, 0)[bars.session]
+    age = np.where(known, (cut - since) / _DAY_US, np.nan)
+    fresh = age <= max_age_days
+    return Newest(np.where(fresh, value, np.nan), np.where(fresh, age, np.nan))
+
+
+def last_seen(rows: Rows, bars: Bars, *, by_period: bool) -> NDArray[np.int64]:
+    """Returns the row that each bar sees as the newest; -1 if it sees none (bars,)."""
+    n_sessions = len(bars.sessions.cuts)
+    if not len(rows) or not n_sessions:
+        return np.full(len(bars.session), -1, np.int64)
+    # Rows come by entity and time, so the first session that sees a row never decreases within an entity.
+    place = rows.entity * (n_sessions + 1) + bars.sessions.first_that_sees(rows.available_at)
+    if by_period:
+        order = np.lexsort((np.arange(len(rows)), rows.vintage, rows.available_at, rows.period, rows.entity))
+        rank = np.empty(len(rows), np.int64)
+        rank[order] = np.arange(len(rows))
+        # All ranks of an entity are above those of the entities before it, so the maximum starts anew with each.
+        best = order[np.maximum.accumulate(rank)]
+    else:
+        best = np.arange(len(rows))
+    return lookup(place, rows.entity, best, bars)
+
+
+def lookup(
+    place: NDArray[np.int64], entity: NDArray[np.int64], best: NDArray[np.int64], bars: Bars
+) -> NDArray[np.int64]:
+    """Returns the entry of `best` at the last place of each bar's ticker up to its session, else of the market; or -1.
+
+    Args:
+        place: entity * (sessions + 1) + session, ascending (rows,).
+        entity: The entity (rows,).
+        best: What is looked up (rows,).
+        bars: The bars.
+    """
+    n_sessions = len(bars.sessions.cuts)
+    # Of the market, one row for each session; bars then take them, which is much faster than a search for each bar.
+    at = np.searchsorted(place, MARKET * (n_sessions + 1) + np.arange(n_sessions), side="right") - 1
+    market = np.append(np.where(at >= 0, best[at], -1), -1)
+    found: NDArray[np.int64] = market[bars.session]
+    own = np.unique(entity[entity != MARKET])
+    if len(own):
+        has_rows = np.zeros(int(max(bars.entity.max(initial=0), own[-1])) + 1, np.bool_)
+        has_rows[own] = True
+        asking = np.flatnonzero(has_rows[bars.entity] & (bars.session >= 0))
+        wanted = bars.entity[asking] * (n_sessions + 1) + bars.session[asking]
+        at = np.searchsorted(place, wanted, side="right") - 1
+        hit = (at >= 0) & (entity[at] == bars.entity[asking])
+        found[asking[hit]] = best[at[hit]]
+    return found

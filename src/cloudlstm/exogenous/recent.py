@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cloudlstm.exogenous.asof import DAY_US, session_cuts
+from cloudlstm.exogenous.cuts import sessions_of
 
+_DAY_US = 86_400_000_000
 _BY_TIME = ("available_at", "vintage", "value")
 
 
@@ -41,8 +42,10 @@ def span_of(calendar: str, first: int, last: int, embargo_minutes: int) -> Span:
         last: The last session.
         embargo_minutes: As of the join.
     """
-    cuts = session_cuts(calendar, np.array([first, last], np.int32), embargo_minutes)
-    return Span(int(cuts.times[max(int(cuts.place[0]) - 1, 0)]), int(cuts.times[cuts.place[1]]))
+    days = np.array([first, last], np.int32)
+    known = sessions_of(calendar, days, embargo_minutes)
+    begin, end = known.of_days(days).tolist()
+    return Span(int(known.cuts[max(begin - 1, 0)]), int(known.cuts[end]))
 
 
 def needed_rows(rows: pa.Table, span: Span) -> pa.Table:
@@ -63,7 +66,7 @@ def needed_headlines(headlines: pa.Table, span: Span, novelty_days: int) -> pa.T
         span: The span.
         novelty_days: A headline is compared with the headlines of so many days before it.
     """
-    after = span.after - novelty_days * DAY_US
+    after = span.after - novelty_days * _DAY_US
     before = _Before(headlines, span.after)
     newest = [before.last(("entity",), order) for order in (("period", "available_at"), ("available_at",))]
     return _taken(headlines, span, after, newest)

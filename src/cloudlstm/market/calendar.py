@@ -27,6 +27,7 @@ EPOCH = dt.date(1970, 1, 1)
 _POPULAR = "XNYS, XNAS, XLON, XTKS, 24/7"
 LONGEST_CLOSURE_DAYS = 30
 """Longer than any closure that a calendar can contain for the future."""
+_CLOSES_BEFORE = dt.timedelta(days=366)
 _DAYS_A_SESSION = 2
 """More than the average number of days between two sessions, with weekends and holidays."""
 
@@ -79,6 +80,35 @@ def last_closed_session(code: str, moment: dt.datetime) -> dt.date:
     calendar = _calendar(code, today - dt.timedelta(days=LONGEST_CLOSURE_DAYS), today + dt.timedelta(days=1))
     closed = calendar.closes[calendar.closes <= moment]
     return closed.index[-1].date()  # type: ignore[no-any-return]
+
+
+def closes(code: str, start: dt.date, end: dt.date) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Returns the sessions of exchange `code` up to `end`, and when each closes.
+
+    They begin about a year before `start`, or where the calendar begins. So the two sessions before `start` are among
+    them, whatever closures there were (the longest, of 1914, took four and a half months).
+
+    Args:
+        code: The exchange, for example XNYS.
+        start: The first date of interest.
+        end: The last one.
+
+    Returns:
+        The sessions as days since 1970-01-01, ascending, and their closes in microseconds of UTC since then. A half
+        day closes at its own time.
+
+    Raises:
+        UsageError: if there is no such calendar, or it does not cover the dates from `start` to `end`.
+        MissingExtraError: if the package exchange-calendars is missing.
+    """
+    begins = _calendar(code, start, end).bound_min()
+    first = start - _CLOSES_BEFORE
+    if begins is not None:
+        first = max(first, begins.date())
+    calendar = _calendar(code, first, end)
+    known = _days(calendar)
+    count = int(np.searchsorted(known, to_days(end), side="right"))
+    return known[:count], (calendar.closes_nanos // 1000)[:count]
 
 
 def opening(code: str, session: dt.date) -> float:
