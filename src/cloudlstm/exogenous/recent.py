@@ -51,11 +51,12 @@ def span_of(calendar: str, first: int, last: int, embargo_minutes: int) -> Span:
 def needed_rows(rows: pa.Table, span: Span) -> pa.Table:
     """The EXOGENOUS rows from which the join gives the bars of a span the same bits as from all rows.
 
-    Of each series and entity these are the rows of the span and, before it, the newest number and the last row.
+    Of each series and entity these are the rows of the span and, before it, the numbers that are the newest by period
+    and by time. A value that is missing changes nothing.
     """
-    keys, before = ("series", "entity"), _Before(rows, span.after)
-    numbers = before.last(keys, ("period", *_BY_TIME), pc.is_finite(rows["value"]))
-    return _taken(rows, span, span.after, [numbers, before.last(keys, _BY_TIME)])
+    keys, before, finite = ("series", "entity"), _Before(rows, span.after), pc.is_finite(rows["value"])
+    newest = [before.last(keys, order, finite) for order in (("period", *_BY_TIME), _BY_TIME)]
+    return _taken(rows, span, span.after, newest)
 
 
 def needed_headlines(headlines: pa.Table, span: Span, novelty_days: int) -> pa.Table:
