@@ -28,7 +28,7 @@ VALUES = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""The columns that every table of bars has."""
+"""The columns that every table of bars has. Of bars within a day the dates are `columns.MOMENT`."""
 
 UNREADABLE = "unreadable"
 """What the source has where a value was not understood, such as `close='12,3x'`; null if all values were read."""
@@ -79,6 +79,8 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         column = table.column(field.name)
         wanted = ENCODED if field.name in TEXT else field.type
+        if column.type == columns.MOMENT and field.name == "date":
+            wanted = column.type
         try:
             arrays.append(column if column.type == wanted else _cast(column, wanted))
         except pa.ArrowInvalid as error:
