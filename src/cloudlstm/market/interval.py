@@ -73,10 +73,24 @@ class Interval:
             return (dt.date.fromisoformat(text[:10]) - dt.date(1970, 1, 1)).days
         return int(dt.datetime.fromisoformat(text).timestamp() // 60)
 
-    def first_of(self, day: dt.date) -> int:
-        """The number of the begin of a day in UTC."""
-        days = (day - dt.date(1970, 1, 1)).days
-        return days if self.daily else days * MINUTES_A_DAY
+    def read(self, text: str) -> dt.date:
+        """A date in ISO 8601 as a date; for bars within a day as a datetime in UTC."""
+        return self.date(self.number(text))
+
+    def number_of(self, date: dt.date) -> int:
+        """A date as a number; for bars within a day it is a datetime with a time zone. The inverse of `date`."""
+        return self.number(date.isoformat())
+
+    def date(self, number: int) -> dt.date:
+        """A number as a date; for bars within a day as a datetime in UTC."""
+        if self.daily:
+            return dt.date(1970, 1, 1) + dt.timedelta(days=number)
+        return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=number)
+
+
+def iso(date: dt.date) -> str:
+    """A date as ISO 8601, a datetime in UTC as in `Interval.text`."""
+    return date.strftime("%Y-%m-%dT%H:%MZ") if isinstance(date, dt.datetime) else date.isoformat()
 
 
 def texts_of(dates: NDArray[np.integer], unit: str) -> tuple[str, ...]:
