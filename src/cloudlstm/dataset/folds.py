@@ -33,6 +33,8 @@ from cloudlstm.dataset.splits import FORECAST, LABELLED, SPLITS
 from cloudlstm.dataset.window_set import Selection, WindowSet
 from cloudlstm.errors import DataError
 from cloudlstm.market.calendar import to_date
+from cloudlstm.market.grid import around
+from cloudlstm.market.interval import Interval, texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,17 @@ class Borders:
 def embargo_of(config: RunConfig) -> int:
     """Sessions before each border whose labels are not used."""
     chosen = config.evaluation.walk.embargo_bars
+    if chosen is None and config.market.interval != "1d":
+        return sessions_of_window(config)
     return config.dataset.window_bars + config.dataset.horizon_bars if chosen is None else chosen
+
+
+def sessions_of_window(config: RunConfig) -> int:
+    """Most sessions that a window and its label reach back over, for bars within a day; 0 if they lie in one."""
+    if not config.market.bridge_sessions:
+        return 0
+    half_day = max(Interval(config.market.interval).bars_a_session // 2, 1)
+    return -(-(config.dataset.window_bars + config.dataset.horizon_bars) // half_day)
 
 
 def starts_warm(config: RunConfig, fold: int) -> bool:
@@ -117,12 +129,15 @@ def require_sessions(sessions: NDArray[np.int32], config: RunConfig) -> None:
     """Raises DataError if a split of a fold has no session, whatever the bars are.
 
     Args:
-        sessions: The sessions of the bars, sorted and unique, days since 1970-01-01.
+        sessions: The sessions of the bars, sorted, days since 1970-01-01.
         config: Split dates, step, mode and embargo.
     """
     if config.evaluation.walk.mode == "off":
         return
-    labelled = sessions[config.dataset.window_bars - 1 :]  # a label needs a whole window
+    daily = config.market.interval == "1d"
+    sessions = np.unique(sessions)
+    # A label needs a whole window.
+    labelled = sessions[config.dataset.window_bars - 1 if daily else sessions_of_window(config) :]
     for number, each in enumerate(borders(labelled, config)):
         for split, (begin, end) in each.by_split.items():
             if end - begin <= (0 if split == "test" else config.dataset.horizon_bars):
@@ -147,6 +162,9 @@ def make(splits: Mapping[str, WindowSet], config: RunConfig) -> list[Fold]:
         numbers = np.arange(len(own))
         origins.append(own.origin_dates(numbers).astype(np.int32))
         targets.append(own.target_dates(numbers).astype(np.int32))
+    if config.market.interval != "1d":
+        grid = around(config.market, np.concatenate([*origins, *targets]))
+        origins, targets = ([grid.session_of(each) for each in dates] for dates in (origins, targets))
     sessions = np.unique(np.concatenate([*origins, *targets]))
     origin_places, target_places = ([np.searchsorted(sessions, each) for each in dates] for dates in (origins, targets))
 
@@ -203,7 +221,7 @@ def dates_of(fold: Fold) -> dict[str, list[str]]:
     for split in LABELLED:
         own = fold.splits[split]
         dates = own.target_dates(np.arange(len(own)))
-        found[split] = [str(dates.min()), str(dates.max())]
+        found[split] = list(texts_of(np.array([dates.min(), dates.max()]), own.unit))
     return found
 
 

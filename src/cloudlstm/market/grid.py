@@ -78,7 +78,8 @@ class Grid:
 
     def session_of(self, dates: Ints) -> Ints:
         """The session of each bar, as days since 1970-01-01."""
-        return self.hours.days[self.place_of(dates)]
+        found: Ints = self.hours.days[self.place_of(dates)]
+        return found
 
     @cached_property
     def days(self) -> Ints:
@@ -115,7 +116,8 @@ class Grid:
         after = np.where(dates < own.opens[place], own.opens[place] - dates, np.maximum(dates - own.closes[place], 0))
         later = np.minimum(place + 1, len(own.opens) - 1)
         before = np.abs(own.opens[later] - dates)
-        return np.minimum(after, before).astype(np.int32)
+        found: Ints = np.minimum(after, before).astype(np.int32)
+        return found
 
     def identity(self) -> list[Any]:
         """What the starts depend on, JSON-ready."""
@@ -150,6 +152,8 @@ def bars_after(market: MarketConfig, dates: Ints, ahead: int = 1) -> Ints:
     starts = around(market, dates, LONGEST_CLOSURE_DAYS + 2 * ahead).starts
     place = np.searchsorted(starts, dates, side="right") + ahead - 1
     if place.max() >= len(starts):
-        raise UsageError(f"the calendar {market.calendar} has no {ahead} bars after {to_date(int(dates.max()) // 1440)}")
+        raise UsageError(
+            f"the calendar {market.calendar} has no {ahead} bars after {to_date(int(dates.max()) // 1440)}"
+        )
     found: Ints = starts[place]
     return found

@@ -258,3 +258,35 @@ TERMS = (
     Term("data_hash", "Data hash", "Hash of the bars as the source delivered them; equal data have equal hashes."),
     Term("seed", "Seed", "Start value of the random generators: a run with the same seed gives the same result."),
 )  # fmt: skip
+
+_WITHIN_A_DAY = {
+    "date": Term(
+        "date", "Session as the unit of evidence",
+        "The errors of all bars and tickers of a session are averaged first; every mean and every test has one number "
+        "per session, because the bars of a session share its news and its volatility.",
+    ),
+    "horizon": Term("horizon", "Bars ahead", "Number of bars from the last bar in the window to the forecast."),
+    "bars": Term("bars", "Bars", "Rows of open, high, low, close and volume: one ticker, one interval of time."),
+    "filled": Term(
+        "filled", "Filled",
+        "Bars of a session that are missing or were rejected, filled with the last close and volume 0. They are never "
+        "labels.",
+    ),
+    "turnover": Term(
+        "turnover", "Turnover",
+        "Close x volume, averaged over the ticker's last window of the test split, in dollars per bar.",
+    ),
+    "portfolio": Term(
+        "portfolio", "Decile portfolio",
+        "At each bar long the tenth of the tickers with the largest forecasts, short the tenth with the smallest, with "
+        "equal weights, held for the horizon and closed with the session. Returns are of the capital of one side, "
+        "summed over the bars of a session; no financing or borrowing is counted.",
+    ),
+}  # fmt: skip
+
+
+def terms_within_a_day() -> tuple[Term, ...]:
+    """The terms of a report on bars within a day."""
+    known = {term.name for term in TERMS}
+    new = [term for name, term in _WITHIN_A_DAY.items() if name not in known]
+    return (*(_WITHIN_A_DAY.get(term.name, term) for term in TERMS), *new)

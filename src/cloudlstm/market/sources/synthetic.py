@@ -239,7 +239,10 @@ def _prices(
     # Within a day ticks of a cent would be large: a rounded price tends to come back, and so forecasts itself.
     cents = 1e-2 if session else 1.0
     return _Prices(
-        *(_round_to_ticks(price, factor, cents) for price in (open_, high, low, close)),
+        _round_to_ticks(open_, factor, cents),
+        _round_to_ticks(high, factor, cents),
+        _round_to_ticks(low, factor, cents),
+        _round_to_ticks(close, factor, cents),
         (lots * (100.0 * factor)).astype(np.int64),
     )
 

@@ -145,7 +145,7 @@ def errors(series: ErrorSeries, width: float) -> Drawing | None:
     wide = max(1.0, 0.7 * (right - left) / len(days))
     for number, (at, value) in enumerate(zip(days, ratio, strict=True)):
         hover = (
-            f"{series.dates[number][:7]}, {count(series.labels[number])} labels: LSTM "
+            f"{series.dates[number][: 10 if series.period == 'session' else 7]}, {count(series.labels[number])} labels: LSTM "
             f"{percent(lstm[number], 3)}, naive {percent(naive[number], 3)} ({signed(value)})"
         )
         bottom, top = sorted((y(0.0), y(value)))
