@@ -134,7 +134,7 @@ class SequenceSet:
         return self.last_bars(indices)[:, CLOSE].astype(np.float64)
 
     def origin_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's last bar, (batch,) datetime64[D]; of bars within a day its start in UTC, datetime64[m]."""
+        """Date of each window's last bar, (batch,) datetime64[D]; within a day its start in UTC, datetime64[m]."""
         return self._dates(self._columns.origins[indices])
 
     def target_dates(self, indices: Indices) -> NDArray[np.datetime64]:

@@ -44,7 +44,7 @@ class WindowSet(Protocol):
         ...
 
     def origin_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's last bar, (batch,) datetime64[D]; of bars within a day its start in UTC, datetime64[m]."""
+        """Date of each window's last bar, (batch,) datetime64[D]; within a day its start in UTC, datetime64[m]."""
         ...
 
     def target_dates(self, indices: Indices) -> NDArray[np.datetime64]:
@@ -105,7 +105,7 @@ class Selection:
         return self._gather(indices, lambda own, numbers: own.last_close(numbers))
 
     def origin_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's last bar, (batch,) datetime64[D]; of bars within a day its start in UTC, datetime64[m]."""
+        """Date of each window's last bar, (batch,) datetime64[D]; within a day its start in UTC, datetime64[m]."""
         return self._gather(indices, lambda own, numbers: own.origin_dates(numbers))
 
     def target_dates(self, indices: Indices) -> NDArray[np.datetime64]:

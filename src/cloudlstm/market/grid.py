@@ -92,7 +92,7 @@ class Grid:
         Args:
             numbers: Places in `starts`.
         """
-        starts, place = self._all_starts
+        place = self._all_starts[1]
         ends = np.searchsorted(place, place[numbers], side="right")
         return (np.minimum(ends, len(self.starts)) - 1 - numbers).astype(np.int32)
 

@@ -19,7 +19,8 @@ from cloudlstm.market import bars, columns
 _FLOATS = (*bars.PRICES, "adj_close")
 _TEXTS = tuple(name for name in bars.BARS.names if name in bars.TEXT)
 _KINDS = {"date": "<i4", "volume": "<i8"} | dict.fromkeys(_FLOATS, "<f8") | dict.fromkeys(_TEXTS, "<i4")
-"""Days (or minutes) since 1970-01-01, shares, prices, and the place of each text; NO_DATE, _NO_VOLUME, NaN and -1 are missing."""
+"""Days or minutes since 1970-01-01, shares, prices, and the place of each text; NO_DATE, _NO_VOLUME, NaN and -1 are
+missing."""
 _NO_VOLUME = np.iinfo(np.int64).min
 
 

@@ -26,8 +26,8 @@ _MISSING_COMPANIES = (
     "between models on the same labels are affected less."
 )
 _ACROSS_CLOSE = (
-    "The last bars end a session, so the next bar is one of the next session. No label crosses a close, so no model has "
-    "learned what happens overnight: these forecasts leave it out, and their intervals are far too narrow for it."
+    "The last bars end a session, so the next bar is one of the next session. No label crosses a close, so no model "
+    "has learned what happens overnight: these forecasts leave it out, and their intervals are far too narrow for it."
 )
 _NO_GAIN = (
     "No epoch of training improved on the untrained network in the validation split, so validation gives no reason to "

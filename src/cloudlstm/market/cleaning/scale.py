@@ -1,7 +1,8 @@
 """What the limits of cleaning mean for bars within a day.
 
-    outlier_min_move   a move over a session; between two bars of one session it is multiplied by sqrt(1 / bars a session),
-                       as the move of a random walk is, and so is the largest gap that trading explains
+    outlier_min_move   a move over a session; between two bars of one session it is multiplied by
+                       sqrt(1 / bars a session), as the move of a random walk is, and so is the largest gap that trading
+                       explains
     max_stale_bars     of 21 daily bars; within a day of 21 sessions of bars, so that it finds a ticker without a market
                        and not a quiet hour
     max_fill_bars, outlier_lookback_bars, and all shares of bars: the same number of bars for every interval
