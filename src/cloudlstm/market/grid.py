@@ -126,6 +126,12 @@ class Grid:
         return [self.interval.name, self.bridged, self.last, *(each.tolist() for each in arrays)]
 
 
+def moments_of(market: MarketConfig) -> tuple[int, int]:
+    """The open of the first session of a run and the close of its last one, as minutes since 1970-01-01 UTC."""
+    found = hours(market.calendar, market.start, market.end)
+    return int(found.opens[0]), int(found.closes[-1])
+
+
 def around(market: MarketConfig, dates: Ints, later: int = 0) -> Grid:
     """The grid of the sessions of some bars.
 

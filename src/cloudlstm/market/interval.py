@@ -19,7 +19,8 @@ MINUTES_A_DAY = 1440
 _SESSION_MINUTES = 390
 """Length of a usual session, for limits that are given per session. It is the same for all exchanges and dates, so that
 no limit depends on where reading began."""
-_MINUTES = {"1d": MINUTES_A_DAY, "1m": 1, "5m": 5, "15m": 15, "1h": 60}
+INTERVALS = {"1d": MINUTES_A_DAY, "1m": 1, "5m": 5, "15m": 15, "1h": 60}
+"""The values of `market.interval`, with their minutes."""
 _WORDS = {"1d": "daily", "1m": "1-minute", "5m": "5-minute", "15m": "15-minute", "1h": "hourly"}
 
 
@@ -41,7 +42,7 @@ class Interval:
     @property
     def minutes(self) -> int:
         """Minutes from the start of a bar to its end; the last bar before a break or a close may be shorter."""
-        return _MINUTES[self.name]
+        return INTERVALS[self.name]
 
     @property
     def word(self) -> str:

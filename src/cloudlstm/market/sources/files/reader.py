@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from cloudlstm.config import MarketConfig
 from cloudlstm.market import bars, columns
+from cloudlstm.market.grid import moments_of
 from cloudlstm.market.sources import renames
 from cloudlstm.market.sources.base import Partition
 from cloudlstm.market.sources.files import blocks, contents, tabular
@@ -93,7 +94,11 @@ class Reader:
         """Applies renames; keeps rows in the run's dates and universe, and rows with an unreadable date or ticker."""
         table = renames.apply_renames(table, self.config.renames)
         date = table.column("date")
-        start, end = (pa.scalar(day, pa.date32()) for day in (self.config.start, self.config.end))
+        if self.config.interval == "1d":
+            start, end = (pa.scalar(day, pa.date32()) for day in (self.config.start, self.config.end))
+        else:  # from the first open to the last close
+            begin, close = moments_of(self.config)
+            start, end = columns.from_days(np.array([begin, close - 1], np.int32), columns.MOMENT)
         wanted = pc.fill_null(pc.and_(pc.greater_equal(date, start), pc.less_equal(date, end)), True)  # noqa: FBT003
         if pc.all(wanted).as_py() is False:
             table = table.filter(wanted)
