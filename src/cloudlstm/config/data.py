@@ -213,6 +213,10 @@ class MarketConfig(Section):
             raise ValueError(f"start {self.start} must be before end {self.end}")
         if self.source == "files" and not self.path:
             raise ValueError("path must be set when source is 'files' (a file, a glob or a storage URI)")
+        if self.interval != "1d" and self.source == "stored":
+            raise ValueError(f"a bars store has daily bars, and interval is {self.interval}: set market.interval=1d")
+        if self.bridge_sessions and self.interval == "1d":
+            raise ValueError("bridge_sessions is for bars within a day, such as market.interval=1h")
         if self.source == "stored" and not (self.path or "").endswith(".json"):
             raise ValueError("path must be set when source is 'stored' (<root>/bars/<store>/universe/<day>.json)")
         if self.source not in ("files", "stored") and self.path:
