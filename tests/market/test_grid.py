@@ -40,7 +40,9 @@ def test_bars_start_again_after_a_break() -> None:
     assert [text[11:] for text in hours] == ["00:00", "01:00", "02:00", "03:30", "04:30", "05:30"]
     found = grid("15m", "XHKG")
     times = {text[11:] for text in texts(found.starts)}
-    assert "03:45" in times and "05:00" in times and not times & {"04:00", "04:30", "04:45"}
+    assert "03:45" in times
+    assert "05:00" in times
+    assert not times & {"04:00", "04:30", "04:45"}
 
 
 def test_a_session_is_named_by_the_exchange_not_by_utc() -> None:
@@ -99,7 +101,8 @@ def test_dates_are_the_same_as_numbers_texts_and_columns(name: str, day: int, mi
     assert iso(interval.date(number)) == text
     assert interval.number_of(interval.read(text)) == number
     column = columns.from_days(np.array([number, NO_DATE], np.int32), interval.arrow)
-    assert column.type == interval.arrow and column.null_count == 1
+    assert column.type == interval.arrow
+    assert column.null_count == 1
     assert columns.days(pa_chunked(column)).tolist() == [number, NO_DATE]
 
 
@@ -111,8 +114,10 @@ def pa_chunked(column: object) -> object:
 
 def test_an_offset_of_a_text_counts() -> None:
     assert Interval("1m").number("2024-11-25T09:30:00-05:00") == minutes_of("2024-11-25T14:30")[0]
-    assert MOMENT == Interval("1h").arrow
-    assert Interval("1m").date(int(minutes_of("2024-11-25T14:30")[0])) == dt.datetime(2024, 11, 25, 14, 30, tzinfo=dt.UTC)
+    assert Interval("1h").arrow == MOMENT
+    assert Interval("1m").date(int(minutes_of("2024-11-25T14:30")[0])) == dt.datetime(
+        2024, 11, 25, 14, 30, tzinfo=dt.UTC
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,4 +135,4 @@ def test_settings_that_do_not_fit_together(words: list[str], message: str) -> No
 
 
 def test_the_range_of_the_tests_has_a_half_day() -> None:
-    assert (START, END) == (dt.date(2024, 11, 25), dt.date(2024, 12, 3))
+    assert (dt.date(2024, 11, 25), dt.date(2024, 12, 3)) == (START, END)

@@ -47,7 +47,8 @@ def test_each_session_is_a_segment_unless_sessions_are_bridged() -> None:
     result = cleaned(table)
     assert result.bars.schema.field("date").type == columns.MOMENT
     segment = result.bars.column("segment").to_numpy()
-    assert (np.diff(segment) == (np.diff(GRID.days) > 0)).all() and segment[-1] == 5
+    assert (np.diff(segment) == (np.diff(GRID.days) > 0)).all()
+    assert segment[-1] == 5
     bridged = grid(bridge_sessions=True)
     assert set(cleaned(table, bridged).bars.column("segment").to_pylist()) == {0}
 
@@ -81,7 +82,8 @@ def test_extended_hours_are_rejected_and_do_not_count_in_the_gate() -> None:
     assert set(reasons(result)) == {"outside_session"}
     assert result.counts["AAA"]["kept"] == 2160
     facts = evaluate_gate([result.counts], ["AAA"], CleanConfig())
-    assert facts["refused"] == {"outside_session": 720} and facts["refused_fraction"] == 0.0
+    assert facts["refused"] == {"outside_session": 720}
+    assert facts["refused_fraction"] == 0.0
 
 
 def test_bars_between_the_starts_of_an_interval_are_named() -> None:
@@ -130,7 +132,7 @@ def test_no_split_happens_within_a_session() -> None:
 
 def test_quiet_hours_are_no_missing_market() -> None:
     close = np.full(len(GRID.starts), 50.0)
-    flat = {name: close for name in ("open", "high", "low")}
+    flat = dict.fromkeys(("open", "high", "low"), close)
     quiet = np.zeros(len(close), np.int64)
     traded = np.where(np.arange(len(close)) < 300, quiet, 1000)
     assert reasons(cleaned(minute_bars("AAA", GRID.starts, close, volume=traded, **flat))) == {}
