@@ -117,6 +117,19 @@ def _refusal(interval: str, first: int, last: int) -> str:
     return ""
 
 
+def _trading_periods(bars: list[Bar], interval: str, time_zone: str) -> Any:
+    """The regular hours of each date, which replies with bars within a day have."""
+    if interval == "1d":
+        return {}
+    zone = zoneinfo.ZoneInfo(time_zone)
+    dates = sorted({dt.datetime.fromtimestamp(bar.time, zone).date() for bar in bars})
+    hours = ((opening(date, time_zone), 23_400) for date in dates)
+    periods = (
+        [{"timezone": "EST", "start": start, "end": start + long, "gmtoffset": -18_000}] for start, long in hours
+    )
+    return {"tradingPeriods": list(periods)}
+
+
 def _adjusted(bars: list[Bar], interval: str) -> Any:
     """The adjusted closes; Yahoo has them for daily bars only."""
     return {"adjclose": [{"adjclose": [bar.adj_close for bar in bars]}]} if interval == "1d" else {}
@@ -145,6 +158,7 @@ def _result(symbol: str, listing: Listing, bars: list[Bar], span: tuple[int, int
         "firstTradeDate": listing.bars[0].time if listing.bars else None,
         "exchangeTimezoneName": listing.time_zone,
         "dataGranularity": interval,
+        **_trading_periods(bars, interval, listing.time_zone),
     }
     return {
         "meta": meta,

@@ -6,7 +6,7 @@ shares. Text columns are dictionary-encoded in memory and in Parquet: a shard st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -101,6 +101,12 @@ def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
 def empty(schema: pa.Schema = BARS) -> pa.Table:
     """Returns a table without rows."""
     return conform(schema.empty_table(), schema)
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Returns tables of bars as one. Those without rows count only if all are: they may have dates of another type."""
+    tables = [table for table in tables if table.num_rows] or list(tables[:1])
+    return pa.concat_tables(tables).unify_dictionaries() if tables else empty()
 
 
 def sort(bars: pa.Table) -> pa.Table:

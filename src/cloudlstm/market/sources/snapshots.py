@@ -215,5 +215,4 @@ class SnapshotSource:
         return Interval("1d" if len(self.last) == _DAY_LENGTH else "1m").read(self.last) if self.last else None
 
     def read(self, partition: Partition) -> pa.Table:
-        tables = [bars.conform(read(uri).table, bars.BARS) for uri in partition.items]
-        return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
+        return bars.joined([bars.conform(read(uri).table, bars.BARS) for uri in partition.items])

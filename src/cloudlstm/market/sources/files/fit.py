@@ -10,6 +10,7 @@ import pyarrow as pa
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import DataError
 from cloudlstm.market import columns
+from cloudlstm.market.bars import joined
 from cloudlstm.market.calendar_fit import Problem, bars_apart, dates_of, describe_bars
 from cloudlstm.market.interval_fit import describe_times, name_of
 from cloudlstm.market.sources.base import Findings
@@ -39,7 +40,7 @@ def require_interval(
     for item, table in tables:
         for ticker, rows in _series_of(table):
             by_ticker.setdefault(ticker, []).append((item, rows))
-    series = [(parts[0][0], pa.concat_tables([rows for _, rows in parts])) for parts in by_ticker.values()]
+    series = [(parts[0][0], joined([rows for _, rows in parts])) for parts in by_ticker.values()]
     if config.interval == "1d":
         _require_daily(series, steps)
     series = sorted(series, key=lambda each: -each[1].num_rows)[:_SERIES_COMPARED]

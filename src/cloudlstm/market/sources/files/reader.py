@@ -74,10 +74,10 @@ class Reader:
             for table in self.read(piece):
                 tables.append(table)
                 if sum(each.num_rows for each in tables) >= ROWS_AT_ONCE:
-                    yield joined(tables)
+                    yield bars.joined(tables)
                     tables = []
         if tables:
-            yield joined(tables)
+            yield bars.joined(tables)
 
     def read(self, piece: Piece) -> Iterator[pa.Table]:
         """Yields the BARS of a piece within the run's dates and universe, in order of arrival."""
@@ -148,15 +148,10 @@ class ShardReader:
             kept = before.pop(piece, None)
             tables = self.reader.read(piece) if kept is None else iter([kept])
             if piece == pieces[-1] and isinstance(partition, FilesPartition) and partition.shared:
-                self.kept[piece] = joined(list(tables))
+                self.kept[piece] = bars.joined(list(tables))
                 tables = iter([self.kept[piece]])
             found += [rows_of(table, partition.items, nameless=partition.number == 0) for table in tables]
-        return joined(found)
-
-
-def joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """Returns tables of BARS as one."""
-    return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
+        return bars.joined(found)
 
 
 def rows_of(table: pa.Table, tickers: Sequence[str], *, nameless: bool) -> pa.Table:

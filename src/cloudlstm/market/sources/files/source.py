@@ -151,5 +151,4 @@ class FilesSource:
         return None
 
     def read(self, partition: Partition) -> pa.Table:
-        tables = list(self.reader.tables(partition))
-        return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
+        return bars.joined(list(self.reader.tables(partition)))
