@@ -13,7 +13,6 @@ the same Example has the date and the close of every target. In the split "forec
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import example, tfrecord
+from cloudlstm.dataset.sequence_faults import fault_of
 from cloudlstm.dataset.splits import (
     FORECAST,
     LABELLED,
@@ -39,14 +39,11 @@ from cloudlstm.errors import CorruptObjectError, DataError
 from cloudlstm.features import EIGHT, FeatureSet
 from cloudlstm.market.calendar import to_date
 from cloudlstm.market.grid import Grid
-from cloudlstm.market.interval import MINUTES_A_DAY
 from cloudlstm.market.members import Members
 from cloudlstm.runs.manifest import ManifestRow
 
 _MAX_SHOWN = 12
 _SHORTEST_WINDOW = 2
-_EPOCH = dt.date(1970, 1, 1)
-_FIRST_DATE, _LAST_DATE = (dt.date.min - _EPOCH).days, (dt.date.max - _EPOCH).days
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +252,7 @@ def decode(
         # In "forecast" a sequence is one window, whose target is not known yet.
         ahead = 0 if row.kind == FORECAST else lengths.horizon_bars
         ends = np.flatnonzero(~np.isnan(targets)) if ahead else np.array([len(dates) - 1])
-        if fault := _fault(dates, targets, ends, lengths, ahead):
+        if fault := fault_of(dates, targets, ends, lengths.window_bars, ahead, lengths.unit):
             raise _invalid_sequence(row.uri, fault)
         try:
             name = ticker[0].decode()
@@ -274,33 +271,6 @@ def decode(
         bars += len(dates)
     if windows != row.rows:
         raise CorruptObjectError(f"{row.uri} has {windows} windows, its manifest says {row.rows}")
-
-
-def _fault(dates: NDArray[Any], targets: NDArray[Any], ends: NDArray[np.int64], lengths: Lengths, ahead: int) -> str:
-    """What is wrong with a sequence; empty if it is valid.
-
-    Readers take bars by number, so a window that began before its sequence would contain bars of another one.
-
-    Args:
-        dates: Days or minutes since 1970-01-01, (bars,).
-        targets: Log-returns, (bars,).
-        ends: The last bar of each window.
-        lengths: Bars in a window, and the unit of dates.
-        ahead: Bars from the last bar of a window to its target.
-    """
-    window = lengths.window_bars
-    a_day, unit = (1, "days") if lengths.unit == "D" else (MINUTES_A_DAY, "minutes")
-    if len(ends) and ends[0] < window - 1:
-        return f"a window of {window} bars ends at its bar {ends[0] + 1}"
-    if len(ends) and ends[-1] + ahead >= len(dates):
-        return f"the target {ahead} bars after its bar {ends[-1] + 1} of {len(dates)} is not in it"
-    if np.isinf(targets).any():
-        return "a target is infinite"
-    if len(dates) and not (dates.min() >= _FIRST_DATE * a_day and dates.max() < (_LAST_DATE + 1) * a_day):
-        return f"a date is {dates.min()} or {dates.max()} {unit} from 1970-01-01"
-    if (np.diff(dates) <= 0).any():
-        return "its dates are not in order"
-    return ""
 
 
 def _invalid_sequence(uri: str, why: str) -> CorruptObjectError:

@@ -17,12 +17,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.config import MarketConfig, SyntheticConfig
-from cloudlstm.market import bars, calendar, columns, universe
+from cloudlstm.market import calendar, columns, universe
 from cloudlstm.market.grid import Grid
 from cloudlstm.market.sources import simulation
 from cloudlstm.market.sources.base import Partition
 from cloudlstm.market.sources.session_shape import SessionShape
 from cloudlstm.market.sources.simulation import Array, Paths, random_stream
+from cloudlstm.market.sources.vendor_faults import Prices, add_faults
 
 MODEL_VERSION = 1
 """Increase it whenever the model of the market changes; part of its identity."""
@@ -31,7 +32,7 @@ _NAME = "the synthetic market"
 _SESSIONS_PER_YEAR = 252
 _SPLIT_RATIOS = (2.0, 3.0, 4.0, 10.0)
 _MOST_SPLIT = 1024.0
-_TRAITS, _SHAPE, _FAULTS = 1, 2, 3  # purposes of random streams; 0 is for shocks
+_TRAITS, _SHAPE = 1, 2  # purposes of random streams; 0 is for shocks, 3 for faults, 4 for nights
 
 
 def ticker_names(config: SyntheticConfig) -> tuple[str, ...]:
@@ -106,7 +107,8 @@ def make_bars(
     traits = [_Traits.of(config, ticker, len(sessions), shape) for ticker in tickers]
     paths = _paths(config, tickers, traits, len(sessions), shape)
     prices = _prices(config, tickers, traits, paths, shape)
-    return _add_faults(config, tickers, sessions, traits, prices, columns.MOMENT if grid else None)
+    listed = [trait.listed for trait in traits]
+    return add_faults(config, tickers, sessions, listed, prices, columns.MOMENT if grid else None)
 
 
 def oracle_forecast(
@@ -191,24 +193,13 @@ def _paths(
     return shape.scaled(paths) if shape else paths
 
 
-@dataclass(frozen=True, slots=True)
-class _Prices:
-    """Split-adjusted prices and volumes, each (ticker, session)."""
-
-    open: Array
-    high: Array
-    low: Array
-    close: Array
-    volume: NDArray[np.int64]
-
-
 def _prices(
     config: SyntheticConfig,
     tickers: Sequence[str],
     traits: list[_Traits],
     paths: Paths,
     session: SessionShape | None,
-) -> _Prices:
+) -> Prices:
     """Derives prices in whole ticks and volumes in round lots, then adjusts both for splits."""
     sigma = np.ascontiguousarray(paths.sigma.T)  # (ticker, session) from here on
     shock = np.ascontiguousarray(paths.shock.T)
@@ -238,7 +229,7 @@ def _prices(
     lots = np.rint(np.exp(volume) / (100.0 * factor)) + 1.0
     # Within a day ticks of a cent would be large: a rounded price tends to come back, and so forecasts itself.
     cents = 1e-2 if session else 1.0
-    return _Prices(
+    return Prices(
         _round_to_ticks(open_, factor, cents),
         _round_to_ticks(high, factor, cents),
         _round_to_ticks(low, factor, cents),
@@ -257,58 +248,3 @@ def _round_to_ticks(log_price: Array, factor: Array, cents: float) -> Array:
     ticks *= factor
     price /= ticks
     return price
-
-
-_N_KINDS = 5
-_DECIMAL, _ZERO, _CROSSED, _TWICE, _REVISED = range(_N_KINDS)
-
-
-def _add_faults(
-    config: SyntheticConfig,
-    tickers: Sequence[str],
-    sessions: NDArray[np.int32],
-    traits: list[_Traits],
-    prices: _Prices,
-    date_type: pa.DataType | None,
-) -> pa.Table:
-    """Returns the bars with the faults of a vendor."""
-    shape = prices.close.shape
-    draws = np.empty((2, *shape), np.float32)
-    for row, ticker in enumerate(tickers):
-        draws[:, row] = random_stream(config.seed, ticker, _FAULTS).random((2, shape[1]), np.float32)
-    absent = draws[0] < config.missing_days
-    for row, trait in enumerate(traits):
-        absent[row, : trait.listed] = True
-    bad = np.flatnonzero((draws[1] < config.bad_ticks) & ~absent)
-    kind = (draws[1].ravel()[bad] / max(config.bad_ticks, 1e-9) * _N_KINDS).astype(np.intp).clip(0, _N_KINDS - 1)
-
-    rank = np.repeat(np.arange(shape[0], dtype=np.int32), shape[1])
-    day = np.tile(sessions, shape[0])
-    open_, high, low, close = (values.ravel() for values in (prices.open, prices.high, prices.low, prices.close))
-    volume = prices.volume.ravel()
-    decimal, zero, crossed = bad[kind == _DECIMAL], bad[kind == _ZERO], bad[kind == _CROSSED]
-    for values in (open_, high, low, close):
-        values[decimal] *= 100.0
-        values[zero] = 0.0
-    high[crossed], low[crossed] = low[crossed] * 0.99, high[crossed]
-
-    copies = (~absent).ravel().astype(np.int64)
-    copies[bad[kind >= _TWICE]] += 1
-    revised = (np.cumsum(copies) - copies)[bad[kind == _REVISED]]  # row of the first of two versions
-    if (copies != 1).any():
-        rows = np.repeat(np.arange(len(copies)), copies)
-        rank, day, volume = rank[rows], day[rows], volume[rows]
-        open_, high, low, close = open_[rows], high[rows], low[rows], close[rows]
-    for values in (open_, high, low, close):
-        values[revised] *= 1.01
-    price_columns = [pa.array(values) for values in (open_, high, low, close)]
-    source = columns.from_codes(np.zeros(len(day), np.int32), ["synthetic"])
-    arrays = [
-        columns.from_codes(rank, list(tickers)),
-        columns.from_days(day, date_type),
-        *price_columns,
-        price_columns[-1],  # there are no dividends, so adj_close = close
-        pa.array(volume),
-        source,
-    ]
-    return bars.conform(pa.table(arrays, names=bars.VALUES.names), bars.BARS)
