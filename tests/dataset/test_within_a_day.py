@@ -131,3 +131,12 @@ def test_a_gap_in_a_session_leaves_no_label_over_it() -> None:
     assert "2024-11-26T15:15" not in origins
     assert "2024-11-26T16:45" in origins
     assert "2024-11-26T16:30" not in origins
+
+
+def test_a_border_is_the_close_of_the_exchange_and_not_midnight_in_utc() -> None:
+    own = grid("15m", "XASX")
+    bars = labelled(own.starts, own)
+    split = dict(zip(texts(bars.dates), bars.split.tolist(), strict=True))
+    # The session of 28 November opens at 23:00 UTC on the 27th, the last date of training.
+    assert split["2024-11-27T04:30"] == LABELLED.index("train")
+    assert split["2024-11-27T23:30"] == LABELLED.index("validation")
