@@ -28,13 +28,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudlstm.config import RunConfig
+from cloudlstm.config import MarketConfig, RunConfig
 from cloudlstm.dataset.splits import FORECAST, LABELLED, SPLITS
 from cloudlstm.dataset.window_set import Selection, WindowSet
 from cloudlstm.errors import DataError
 from cloudlstm.market.calendar import to_date
 from cloudlstm.market.grid import around
-from cloudlstm.market.interval import Interval, texts_of
+from cloudlstm.market.interval import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +215,15 @@ def _no_label(
     )
 
 
-def dates_of(fold: Fold) -> dict[str, list[str]]:
-    """The first and last target date of each labelled split of a fold, as ISO dates."""
+def dates_of(fold: Fold, market: MarketConfig) -> dict[str, list[str]]:
+    """The first and last target session of each labelled split of a fold, as ISO dates."""
     found = {}
     for split in LABELLED:
         own = fold.splits[split]
         dates = own.target_dates(np.arange(len(own)))
-        found[split] = list(texts_of(np.array([dates.min(), dates.max()]), own.unit))
+        ends = np.array([dates.min(), dates.max()]).astype(np.int32)
+        sessions = ends if market.interval == "1d" else around(market, ends).session_of(ends)
+        found[split] = [str(to_date(int(day))) for day in sessions]
     return found
 
 
