@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudlstm import storage
-from cloudlstm.config import CleanConfig, DatasetConfig
-from cloudlstm.dataset import sequences
+from cloudlstm.config import CleanConfig, DatasetConfig, parse
+from cloudlstm.dataset import folds, sequences
 from cloudlstm.dataset.reader import SequenceSet
 from cloudlstm.dataset.sequences import require_windows
-from cloudlstm.dataset.splits import LABELLED, LabelledBars, label
+from cloudlstm.dataset.splits import LABELLED, SPLITS, LabelledBars, label
 from cloudlstm.dataset.window_export import export
 from cloudlstm.errors import CorruptObjectError, DataError
 from cloudlstm.features import compute
@@ -140,3 +140,17 @@ def test_a_border_is_the_close_of_the_exchange_and_not_midnight_in_utc() -> None
     # The session of 28 November opens at 23:00 UTC on the 27th, the last date of training.
     assert split["2024-11-27T04:30"] == LABELLED.index("train")
     assert split["2024-11-27T23:30"] == LABELLED.index("validation")
+
+
+def test_folds_are_cut_by_sessions(tmp_path: Path) -> None:
+    words = ["market.interval=1h", "market.start=2024-11-25", "market.end=2024-12-13", "dataset.window_bars=3"]
+    words += ["market.source=synthetic", "dataset.train_end=2024-11-27", "dataset.validation_end=2024-11-29"]
+    config = parse({}, [*words, "evaluation.walk.mode=expanding", "evaluation.walk.step_bars=5"])
+    own = Grid.of(config.market)
+    built = sequences.build(features_of(own.starts, own), config.dataset, grid=own)
+    made = folds.make({split: staged(built, split, tmp_path, "m") for split in SPLITS}, config)
+    assert folds.embargo_of(config) == 0, "a window lies in one session"
+    assert [folds.dates_of(fold, config.market)["test"] for fold in made] == [
+        ["2024-12-02", "2024-12-06"], ["2024-12-09", "2024-12-13"],
+    ]  # fmt: skip
+    assert folds.dates_of(made[1], config.market)["train"][1] == "2024-12-05", "five sessions after the 27th"

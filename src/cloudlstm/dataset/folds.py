@@ -107,7 +107,8 @@ def borders(sessions: NDArray[np.int32], config: RunConfig) -> list[Borders]:
     ends = np.array([config.dataset.train_end, config.dataset.validation_end], "datetime64[D]").astype(np.int32)
     train_end, validation_end = (int(place) for place in np.searchsorted(sessions, ends, side="right"))
     length = walk.train_bars or train_end - embargo
-    last_origin = len(sessions) - config.dataset.horizon_bars
+    # Of daily bars the last sessions are targets only.
+    last_origin = len(sessions) - (config.dataset.horizon_bars if config.market.interval == "1d" else 0)
     found = []
     for later in range(0, last_origin - validation_end, walk.step_bars):
         train, validation = train_end + later, validation_end + later
@@ -140,7 +141,7 @@ def require_sessions(sessions: NDArray[np.int32], config: RunConfig) -> None:
     labelled = sessions[config.dataset.window_bars - 1 if daily else sessions_of_window(config) :]
     for number, each in enumerate(borders(labelled, config)):
         for split, (begin, end) in each.by_split.items():
-            if end - begin <= (0 if split == "test" else config.dataset.horizon_bars):
+            if end - begin <= (0 if split == "test" or not daily else config.dataset.horizon_bars):
                 raise _no_label(number, split, (begin, end), labelled, config)
 
 
