@@ -79,7 +79,7 @@ def test_information_coefficients_are_of_bars_and_tested_by_session() -> None:
     assert by_session[0] == pytest.approx(pearson[first].mean())
     series = ic_series(test, "lstm", 5)
     assert series is not None
-    assert (series.period, series.sessions, series.dates) == ("session", (1,) * 6, iso_dates(days))
+    assert (series.period, series.sessions, series.dates) == ("session", (1,) * 6, iso_dates(days.astype(np.int32)))
 
 
 def test_groups_are_of_sessions() -> None:
