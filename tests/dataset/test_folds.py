@@ -28,6 +28,7 @@ class DatedWindows:
     window_bars: int = WINDOW
     others: list[Any] = field(default_factory=list)
     features: FeatureSet = EIGHT
+    unit: str = "D"
 
     def __len__(self) -> int:
         return len(self.at)

@@ -295,6 +295,7 @@ class ArrayWindows:
     names: NDArray[np.str_]
     days: NDArray[np.int32]
     returns: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    unit: str = "D"
 
     def __len__(self) -> int:
         return len(self.raw)

@@ -6,8 +6,9 @@ import pytest
 
 from cloudlstm.report import html
 from cloudlstm.report.charts import CHARTS
-from cloudlstm.report.glossary import METRICS, TERMS
+from cloudlstm.report.glossary import METRICS
 from cloudlstm.report.models import RidgeLoss
+from cloudlstm.report.terms import TERMS
 from cloudlstm.text import numbers
 from evaluation.exogenous_samples import make_exogenous
 from evaluation.samples import make_forecasts, report_of

@@ -8,6 +8,7 @@ from cloudlstm.cli.training_work import training_work
 from cloudlstm.config import RunConfig
 from cloudlstm.costs.prices import HOURS_A_MONTH, Prices, prices
 from cloudlstm.market.calendar import sessions as session_days
+from cloudlstm.market.interval import Interval
 from cloudlstm.targets import costs
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.text.numbers import counted
@@ -134,7 +135,8 @@ def hours_of_work(config: RunConfig, tickers: int | None, workers: int) -> tuple
 def units_by_ticker(config: RunConfig) -> tuple[int, int]:
     """Returns how many bars of one ticker prepare reads, and on how many of its windows all networks train, at most."""
     market = config.market
-    return len(session_days(market.calendar, market.start, market.end)), training_work(config).windows
+    bars = len(session_days(market.calendar, market.start, market.end)) * Interval(market.interval).bars_a_session
+    return bars, training_work(config).windows
 
 
 def _notes(

@@ -159,6 +159,7 @@ def _check_dates(config: RunConfig, first: dt.date | None, last: dt.date | None)
     from cloudlstm.dataset.folds import require_sessions
     from cloudlstm.dataset.splits import require_members, require_split_dates
     from cloudlstm.market.calendar import sessions, to_days
+    from cloudlstm.market.grid import Grid
     from cloudlstm.market.members import Members
 
     market = config.market
@@ -171,7 +172,10 @@ def _check_dates(config: RunConfig, first: dt.date | None, last: dt.date | None)
     members = Members.of(read_universe(config.universe, market), end)
     if (first is None or last is None) and members is None:
         return
-    days = sessions(market.calendar, start - dt.timedelta(days=_BEFORE_DAYS), end)
+    if market.interval == "1d":
+        days = sessions(market.calendar, start - dt.timedelta(days=_BEFORE_DAYS), end)
+    else:  # one entry for each bar of a session
+        days = Grid.of(market, start - dt.timedelta(days=_BEFORE_DAYS), end).days
     days = days[days >= to_days(start)]
     if first and last:
         require_split_dates(days, config.dataset)

@@ -28,6 +28,8 @@ from cloudlstm.text.numbers import counted, p_value
 _SHOWN = 20
 _STALE_DAYS = 5
 """More days than any weekend with holidays."""
+_DATE_CHARACTERS = 10
+"""Length of 2024-12-31. The start of a bar within a day is longer."""
 
 _KEEP = {"rmse_price": 9, "skill": 8, "rmse_return": 3, "r2_oos": 6, "directional_accuracy": 4, "dm_p": 7}
 """Scores in the table of models -> `Column.keep`."""
@@ -64,7 +66,8 @@ def show_json(paths: RunPaths) -> int:
 def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horizon_bars: int) -> int:
     """Prints the table of models, the location of the report, and the next command."""
     out = console()
-    horizon = "next-session forecasts" if horizon_bars == 1 else f"forecasts {horizon_bars} sessions ahead"
+    step = "session" if len((report.data and report.data.last_date) or "") <= _DATE_CHARACTERS else "bar"
+    horizon = f"next-{step} forecasts" if horizon_bars == 1 else f"forecasts {horizon_bars} {step}s ahead"
     print_line(out, f"{paths.run_id}: test split, {horizon}", "bold")
     rows = [[row.model, *(score_cell(name, getattr(row, name)) for name in _KEEP)] for row in report.models]
     strong = [number for number, row in enumerate(rows) if row[0] == "lstm"]
@@ -76,7 +79,7 @@ def _show_models(paths: RunPaths, report: ReportSummary, root: str | None, horiz
     if line := ablation_line(report):
         out.print(line)
         out.print()
-    if text := _cleaning(report.quality):
+    if text := _cleaning(report.quality, step):
         out.print(text, soft_wrap=True)
     if report.cost:
         out.print(
@@ -102,13 +105,13 @@ def ablation_line(report: ReportSummary) -> str:
     return "; ".join(found)
 
 
-def _cleaning(quality: QualitySummary | None) -> str:
+def _cleaning(quality: QualitySummary | None, step: str) -> str:
     """Returns how many rows cleaning rejected and filled; "" if it kept all of them."""
     if quality is None or not (quality.refused or quality.filled):
         return ""
     reasons = ", ".join(f"{each.reason} {each.rows:,}" for each in quality.reasons if each.rows)
     rejected = f"{quality.refused or 0:,} of {counted(quality.rows or 0, 'row')}" + (f" ({reasons})" if reasons else "")
-    filled = f", and filled {counted(quality.filled, 'session')}" if quality.filled else ""
+    filled = f", and filled {counted(quality.filled, step)}" if quality.filled else ""
     return f"cleaning rejected {rejected}{filled}"
 
 
@@ -120,24 +123,27 @@ def _show_forecasts(paths: RunPaths, report: ReportSummary, end: str) -> int:
             f"run {paths.run_id} has no forecast after the last bar",
             hint="each ticker needs a whole window at its end",
         )
-    print_line(out, f"{paths.run_id}: from the close of {found.origin_date} for {found.target_date}", "bold")
+    daily = len(found.origin_date or end) == _DATE_CHARACTERS
+    begin = "from the close of" if daily else "from the bar of"
+    print_line(out, f"{paths.run_id}: {begin} {found.origin_date} for {found.target_date}", "bold")
     moves = {row.ticker: (row.ensemble_price or row.lstm_price) / row.last_close - 1.0 for row in found.rows}
     rows = sorted(found.rows, key=lambda row: -abs(moves[row.ticker]))
     table = []
+    digits = ",.2f" if daily else ",.4f"
     several = any(row.ensemble_price is not None for row in rows)
     for row in rows[:_SHOWN]:
         move = moves[row.ticker]
-        prices = (cell(price, ",.2f") for price in (row.last_close, row.lstm_price))
+        prices = (cell(price, digits) for price in (row.last_close, row.lstm_price))
         chosen = ([row.ensemble_price] if several else []) + [row.ridge_price, row.typical_error_price]
-        others = (cell(price, ",.2f") for price in chosen)
-        table.append([row.ticker, *prices, f"{move:+.2%}", *others])
+        others = (cell(price, digits) for price in chosen)
+        table.append([row.ticker, *prices, f"{move:+.2%}" if daily else f"{move:+.4%}", *others])
     columns = [Column("ticker", 9, text=True), Column("close", 6), Column("lstm", 8), Column("move", 7)]
     columns += [Column("ensemble", 4)] if several else []
     columns += [Column("ridge", 3), Column("typical error", 5)]
     print_table(out, columns, table)
     if len(rows) > _SHOWN:
         out.print(f"the {_SHOWN} largest moves of {len(rows)} tickers")
-    origin = dt.date.fromisoformat(found.origin_date or end)
+    origin = dt.date.fromisoformat((found.origin_date or end)[:_DATE_CHARACTERS])
     if (dt.date.fromisoformat(end) - origin).days > _STALE_DAYS:
         out.print(f"note: the bars end on {origin}, although market.end is {end}", style="yellow")
     for name in ("forecasts.csv", "report.html"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cloudlstm.config import RunConfig
 from cloudlstm.market.calendar import sessions as session_days
+from cloudlstm.market.interval import Interval
 from cloudlstm.text.numbers import counted
 
 _LEAST = dt.timedelta(days=14)
@@ -51,19 +52,24 @@ class TrainingWork:
 
 def training_work(config: RunConfig) -> TrainingWork:
     """The trainings of a run, by the sessions of its calendar; its bars may have fewer."""
-    from cloudlstm.dataset.folds import borders, epochs_of
+    from cloudlstm.dataset.folds import borders, epochs_of, sessions_of_window
 
     market, dataset, seeds = config.market, config.dataset, len(config.train.all_seeds)
     inputs = 1 + len(config.ablations)
     train_end = min(dataset.train_end, market.end)
     first = len(session_days(market.calendar, market.start, train_end)) if train_end - market.start > _LEAST else 0
+    interval = Interval(market.interval)
+    usual, reach = interval.bars_a_session, dataset.window_bars - 1
     once = max(first - dataset.window_bars, 0) * config.train.epochs
+    if not interval.daily:
+        own = usual if market.bridge_sessions else max(usual - dataset.window_bars, 0)  # labels of a session
+        once, reach = first * own * config.train.epochs, sessions_of_window(config)
     if config.evaluation.walk.mode == "off":
         return TrainingWork(seeds, 1, inputs, once * seeds * inputs, once)
     # Labels begin when the first window is complete.
-    sessions = session_days(market.calendar, market.start, market.end)[dataset.window_bars - 1 :]
+    sessions = session_days(market.calendar, market.start, market.end)[reach:]
     found = borders(sessions, config)
     windows = sum(
         max(each.train[1] - each.train[0], 0) * epochs_of(config, number) for number, each in enumerate(found)
-    )
+    ) * (1 if interval.daily else own)
     return TrainingWork(seeds, max(len(found), 1), inputs, windows * seeds * inputs, once)

@@ -118,6 +118,12 @@ class MarketConfig(Section):
     """First date that is used."""
     end: dt.date = dt.date(2024, 12, 31)
     """Last date that is used."""
+    interval: Literal["1d", "1m", "5m", "15m", "1h"] = "1d"
+    """Time of one bar: a day, 1, 5 or 15 minutes, or an hour. Bars within a day are named by their start in UTC; see
+    docs/minutes.md."""
+    bridge_sessions: bool = False
+    """For bars within a day: windows reach over the close into earlier sessions. By default each session begins a
+    segment, so a window lies in one session."""
     calendar: str = "XNYS"
     """Exchange calendar, which defines the sessions (a code of the exchange-calendars package)."""
     path: str | None = None
@@ -140,7 +146,8 @@ class MarketConfig(Section):
     """For `files` without a header line: the names of their columns, in order (`date,open,high,low,close,volume`)."""
     time_zone: str | None = None
     """For `files` with times in UTC or with an offset: the time zone of the exchange (`Asia/Tokyo`), where a time gives
-    its date. Not set: the date as written."""
+    its date. Not set: the date as written. For bars within a day: the zone of times that are written without an
+    offset, which need it."""
     missing_volume: Literal["error", "zero"] = "error"
     """For `files`: `zero` reads a missing volume as 0, for indices and currencies, which have none."""
     ignore_files: tuple[str, ...] = ()
@@ -206,6 +213,10 @@ class MarketConfig(Section):
             raise ValueError(f"start {self.start} must be before end {self.end}")
         if self.source == "files" and not self.path:
             raise ValueError("path must be set when source is 'files' (a file, a glob or a storage URI)")
+        if self.interval != "1d" and self.source == "stored":
+            raise ValueError(f"a bars store has daily bars, and interval is {self.interval}: set market.interval=1d")
+        if self.bridge_sessions and self.interval == "1d":
+            raise ValueError("bridge_sessions is for bars within a day, such as market.interval=1h")
         if self.source == "stored" and not (self.path or "").endswith(".json"):
             raise ValueError("path must be set when source is 'stored' (<root>/bars/<store>/universe/<day>.json)")
         if self.source not in ("files", "stored") and self.path:
@@ -247,5 +258,7 @@ class DatasetConfig(Section):
     """Last date of training labels."""
     validation_end: dt.date = dt.date(2022, 12, 31)
     """Last date of validation labels; the test split begins after it."""
+    labels_across_closes: bool = False
+    """For bars within a day with `market.bridge_sessions`: a label may begin in one session and end in a later one."""
     layout: Literal["sequences", "windows"] = "sequences"
     """`sequences` stores each bar once and cuts windows when reading; `windows` also exports an Example per window."""

@@ -22,7 +22,8 @@ class WalkConfig(Section):
     """For `rolling`: sessions of training labels; by default as many as the first fold has."""
     embargo_bars: int | None = Field(default=None, ge=0, le=2048)
     """Sessions before validation, and before the test, whose labels are not used; by default `window_bars` +
-    `horizon_bars`, so that no window of one split shares a bar with a label of the split before."""
+    `horizon_bars`, so that no window of one split shares a bar with a label of the split before. Of bars within a day
+    these, too, are sessions, by default as many as a window and its label may reach over; 0 if they lie in one."""
     start: Literal["cold", "warm"] = "cold"
     """`cold`: every fold trains new weights; `warm`: from the second fold on it starts from the fold before's."""
     warm_epochs: int = Field(default=3, ge=1, le=10_000)

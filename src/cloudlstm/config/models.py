@@ -192,6 +192,18 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _within_a_day(self) -> Self:
+        if self.dataset.labels_across_closes and not self.market.bridge_sessions:
+            raise ValueError(
+                "dataset.labels_across_closes needs market.bridge_sessions=true: no segment crosses a close"
+            )
+        if self.market.interval != "1d" and self.exogenous.groups:
+            raise ValueError(
+                f"macro series and news are joined to daily bars, market.interval is {self.market.interval}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _dates_in_order(self) -> Self:
         start, end = self.market.start, self.market.end
         first, second = self.dataset.train_end, self.dataset.validation_end

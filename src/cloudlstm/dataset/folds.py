@@ -28,11 +28,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudlstm.config import RunConfig
+from cloudlstm.config import MarketConfig, RunConfig
 from cloudlstm.dataset.splits import FORECAST, LABELLED, SPLITS
 from cloudlstm.dataset.window_set import Selection, WindowSet
 from cloudlstm.errors import DataError
 from cloudlstm.market.calendar import to_date
+from cloudlstm.market.grid import around
+from cloudlstm.market.interval import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,17 @@ class Borders:
 def embargo_of(config: RunConfig) -> int:
     """Sessions before each border whose labels are not used."""
     chosen = config.evaluation.walk.embargo_bars
+    if chosen is None and config.market.interval != "1d":
+        return sessions_of_window(config)
     return config.dataset.window_bars + config.dataset.horizon_bars if chosen is None else chosen
+
+
+def sessions_of_window(config: RunConfig) -> int:
+    """Most sessions that a window and its label reach back over, for bars within a day; 0 if they lie in one."""
+    if not config.market.bridge_sessions:
+        return 0
+    half_day = max(Interval(config.market.interval).bars_a_session // 2, 1)
+    return -(-(config.dataset.window_bars + config.dataset.horizon_bars) // half_day)
 
 
 def starts_warm(config: RunConfig, fold: int) -> bool:
@@ -95,7 +107,8 @@ def borders(sessions: NDArray[np.int32], config: RunConfig) -> list[Borders]:
     ends = np.array([config.dataset.train_end, config.dataset.validation_end], "datetime64[D]").astype(np.int32)
     train_end, validation_end = (int(place) for place in np.searchsorted(sessions, ends, side="right"))
     length = walk.train_bars or train_end - embargo
-    last_origin = len(sessions) - config.dataset.horizon_bars
+    # Of daily bars the last sessions are targets only.
+    last_origin = len(sessions) - (config.dataset.horizon_bars if config.market.interval == "1d" else 0)
     found = []
     for later in range(0, last_origin - validation_end, walk.step_bars):
         train, validation = train_end + later, validation_end + later
@@ -117,15 +130,18 @@ def require_sessions(sessions: NDArray[np.int32], config: RunConfig) -> None:
     """Raises DataError if a split of a fold has no session, whatever the bars are.
 
     Args:
-        sessions: The sessions of the bars, sorted and unique, days since 1970-01-01.
+        sessions: The sessions of the bars, sorted, days since 1970-01-01.
         config: Split dates, step, mode and embargo.
     """
     if config.evaluation.walk.mode == "off":
         return
-    labelled = sessions[config.dataset.window_bars - 1 :]  # a label needs a whole window
+    daily = config.market.interval == "1d"
+    sessions = np.unique(sessions)
+    # A label needs a whole window.
+    labelled = sessions[config.dataset.window_bars - 1 if daily else sessions_of_window(config) :]
     for number, each in enumerate(borders(labelled, config)):
         for split, (begin, end) in each.by_split.items():
-            if end - begin <= (0 if split == "test" else config.dataset.horizon_bars):
+            if end - begin <= (0 if split == "test" or not daily else config.dataset.horizon_bars):
                 raise _no_label(number, split, (begin, end), labelled, config)
 
 
@@ -147,6 +163,9 @@ def make(splits: Mapping[str, WindowSet], config: RunConfig) -> list[Fold]:
         numbers = np.arange(len(own))
         origins.append(own.origin_dates(numbers).astype(np.int32))
         targets.append(own.target_dates(numbers).astype(np.int32))
+    if config.market.interval != "1d":
+        grid = around(config.market, np.concatenate([*origins, *targets]))
+        origins, targets = ([grid.session_of(each) for each in dates] for dates in (origins, targets))
     sessions = np.unique(np.concatenate([*origins, *targets]))
     origin_places, target_places = ([np.searchsorted(sessions, each) for each in dates] for dates in (origins, targets))
 
@@ -197,13 +216,15 @@ def _no_label(
     )
 
 
-def dates_of(fold: Fold) -> dict[str, list[str]]:
-    """The first and last target date of each labelled split of a fold, as ISO dates."""
+def dates_of(fold: Fold, market: MarketConfig) -> dict[str, list[str]]:
+    """The first and last target session of each labelled split of a fold, as ISO dates."""
     found = {}
     for split in LABELLED:
         own = fold.splits[split]
         dates = own.target_dates(np.arange(len(own)))
-        found[split] = [str(dates.min()), str(dates.max())]
+        ends = np.array([dates.min(), dates.max()]).astype(np.int32)
+        sessions = ends if market.interval == "1d" else around(market, ends).session_of(ends)
+        found[split] = [str(to_date(int(day))) for day in sessions]
     return found
 
 

@@ -14,6 +14,7 @@ from cloudlstm.dataset import cache
 from cloudlstm.dataset.sequences import Lengths
 from cloudlstm.dataset.window_set import Indices
 from cloudlstm.features import CLOSE, EIGHT, FeatureSet
+from cloudlstm.market.interval import Interval
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.storage.local import user_cache
 
@@ -21,6 +22,11 @@ from cloudlstm.storage.local import user_cache
 def features_of(sequences: Manifest) -> FeatureSet:
     """The features in the sequences of a run."""
     return FeatureSet.read(sequences.facts.get("features"))
+
+
+def interval_of(sequences: Manifest) -> Interval:
+    """The interval of the bars in the sequences of a run."""
+    return Interval(sequences.facts.get("interval", "1d"))
 
 
 class SequenceSet:
@@ -33,12 +39,13 @@ class SequenceSet:
         window_bars: Bars in a window.
         horizon_bars: Bars from a window's last bar to its target.
         features: The features of a bar.
+        unit: The unit of dates: D, or m for bars within a day.
     """
 
     def __init__(
-        self, columns: cache.Columns, window_bars: int, horizon_bars: int, features: FeatureSet = EIGHT
+        self, columns: cache.Columns, window_bars: int, horizon_bars: int, features: FeatureSet = EIGHT, unit: str = "D"
     ) -> None:
-        self._columns, self.features = columns, features
+        self._columns, self.features, self.unit = columns, features, unit
         self._horizon = horizon_bars
         self.window_bars = window_bars
         self._names = np.array([ticker for ticker, _ in columns.sequences] or [""], dtype=np.str_)
@@ -58,6 +65,7 @@ class SequenceSet:
         window_bars: int,
         horizon_bars: int,
         features: FeatureSet = EIGHT,
+        unit: str = "D",
         cache_dir: str | Path | None = None,
         report: cache.ReportBytes | None = None,
     ) -> Self:
@@ -68,6 +76,7 @@ class SequenceSet:
             window_bars: Bars in a window.
             horizon_bars: Bars from a window's last bar to its target.
             features: The features of a bar.
+            unit: The unit of dates: D, or m for bars within a day.
             cache_dir: The cache; by default the user's cache folder.
             report: Receives the number of staged bytes.
 
@@ -76,9 +85,9 @@ class SequenceSet:
             StorageFullError: the cache's disk is full.
         """
         folder = Path(cache_dir).expanduser() if cache_dir else user_cache()
-        lengths = Lengths(window_bars, horizon_bars)
+        lengths = Lengths(window_bars, horizon_bars, unit)
         columns = cache.stage(rows, folder / "sequences", lengths, features.width, report)
-        return cls(columns, window_bars, horizon_bars, features)
+        return cls(columns, window_bars, horizon_bars, features, unit)
 
     @classmethod
     def of_split(cls, sequences: Manifest, split: str, config: RunConfig) -> Self:
@@ -94,6 +103,7 @@ class SequenceSet:
             window_bars=config.dataset.window_bars,
             horizon_bars=config.dataset.horizon_bars,
             features=features_of(sequences),
+            unit=interval_of(sequences).unit,
             cache_dir=config.train.cache_dir,
         )
 
@@ -124,11 +134,11 @@ class SequenceSet:
         return self.last_bars(indices)[:, CLOSE].astype(np.float64)
 
     def origin_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's last bar, (batch,) datetime64[D]."""
+        """Date of each window's last bar, (batch,) datetime64[D]; within a day its start in UTC, datetime64[m]."""
         return self._dates(self._columns.origins[indices])
 
     def target_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's target bar, (batch,) datetime64[D]; NaT if it is not known yet."""
+        """Date of each window's target bar, (batch,), as `origin_dates`; NaT if it is not known yet."""
         origins = self._columns.origins[indices]
         known = ~np.isnan(self._columns.targets[origins])
         dates = self._dates(np.where(known, origins + self._horizon, origins))
@@ -136,4 +146,4 @@ class SequenceSet:
         return dates
 
     def _dates(self, bars: Indices) -> NDArray[np.datetime64]:
-        return self._columns.dates[bars].astype("datetime64[D]")
+        return self._columns.dates[bars].astype(f"datetime64[{self.unit}]")

@@ -3,7 +3,7 @@
 An Example holds one run of bars of one ticker, segment and split:
 
     ticker    bytes_list  [1]
-    dates     int64_list  [length]             days since 1970-01-01
+    dates     int64_list  [length]             days since 1970-01-01; of bars within a day, minutes
     values    float_list  [length * features]  row by row, in the order of the FeatureSet of the run
     targets   float_list  [length]             the label of the window that ends at this bar, NaN without a label
 
@@ -13,7 +13,6 @@ the same Example has the date and the close of every target. In the split "forec
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import DatasetConfig
 from cloudlstm.dataset import example, tfrecord
+from cloudlstm.dataset.sequence_faults import fault_of
 from cloudlstm.dataset.splits import (
     FORECAST,
     LABELLED,
@@ -38,13 +38,12 @@ from cloudlstm.dataset.splits import (
 from cloudlstm.errors import CorruptObjectError, DataError
 from cloudlstm.features import EIGHT, FeatureSet
 from cloudlstm.market.calendar import to_date
+from cloudlstm.market.grid import Grid
 from cloudlstm.market.members import Members
 from cloudlstm.runs.manifest import ManifestRow
 
 _MAX_SHOWN = 12
 _SHORTEST_WINDOW = 2
-_EPOCH = dt.date(1970, 1, 1)
-_FIRST_DATE, _LAST_DATE = (dt.date.min - _EPOCH).days, (dt.date.max - _EPOCH).days
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +81,20 @@ class Lengths:
     Attributes:
         window_bars: Bars in a window.
         horizon_bars: Bars from a window's last bar to its target.
+        unit: The unit of dates since 1970-01-01: D for days, m for minutes.
     """
 
     window_bars: int
     horizon_bars: int
+    unit: str = "D"
 
 
 def build(
-    table: pa.Table, config: DatasetConfig, members: Members | None = None, features: FeatureSet = EIGHT
+    table: pa.Table,
+    config: DatasetConfig,
+    members: Members | None = None,
+    features: FeatureSet = EIGHT,
+    grid: Grid | None = None,
 ) -> dict[str, BuiltShard]:
     """The sequences of every split of a features shard.
 
@@ -100,8 +105,9 @@ def build(
         config: Window, horizon and split dates.
         members: The members of the universe; None if every ticker is one at all dates.
         features: The columns that become values.
+        grid: The trading hours, for bars within a day.
     """
-    bars = label(table, config, members, features)
+    bars = label(table, config, members, features, grid)
     packed, offsets = example.varints(bars.dates)
     dates = packed.tobytes()
     built = {}
@@ -145,6 +151,7 @@ def require_windows(
     dates: NDArray[np.int32],
     left_out: Mapping[str, int] | None = None,
     features: FeatureSet = EIGHT,
+    by_session: bool = False,
 ) -> None:
     """Checks that every labelled split has a window.
 
@@ -152,9 +159,10 @@ def require_windows(
         counts: Windows by split.
         config: Window, horizon and split dates.
         longest: Bars in the longest run without a gap.
-        dates: The sessions from the first to the last bar, as days since 1970-01-01.
+        dates: The sessions from the first to the last bar, as days since 1970-01-01, one entry for each bar.
         left_out: Windows that membership leaves out, by split.
         features: The features, for the longest look-back.
+        by_session: True if no window reaches into another session.
 
     Raises:
         DataError: a split has no window.
@@ -173,16 +181,20 @@ def require_windows(
         f"no window of {config.window_bars} bars with a label {config.horizon_bars} ahead in {', '.join(needed)}: "
         f"its bars are of {first_last}, train ends {config.train_end}, validation ends {config.validation_end}; "
         f"the longest run of bars without a gap has {longest}",
-        hint=_more_windows(config, longest, dates, features),
+        hint=_more_windows(config, longest, dates, features, by_session),
     )
 
 
-def _more_windows(config: DatasetConfig, longest: int, dates: NDArray[np.int32], features: FeatureSet) -> str:
+def _more_windows(
+    config: DatasetConfig, longest: int, dates: NDArray[np.int32], features: FeatureSet, by_session: bool
+) -> str:
     """What gives every split a window."""
     too_long = bars_before_label(config, features) - longest
     if too_long > 0:
         window = config.window_bars - too_long
         shorter = f"dataset.window_bars={window}, " if window >= _SHORTEST_WINDOW else ""
+        if by_session:
+            return f"{shorter}market.bridge_sessions=true, or a shorter market.interval"
         return f"{shorter}tickers with a longer history, or a higher clean.max_fill_bars"
     proposed = propose_splits(dates, config) if splits_without_dates(dates, config) else ""
     return proposed or "a shorter dataset.window_bars, other split dates, or tickers with a longer history"
@@ -240,7 +252,7 @@ def decode(
         # In "forecast" a sequence is one window, whose target is not known yet.
         ahead = 0 if row.kind == FORECAST else lengths.horizon_bars
         ends = np.flatnonzero(~np.isnan(targets)) if ahead else np.array([len(dates) - 1])
-        if fault := _fault(dates, targets, ends, lengths.window_bars, ahead):
+        if fault := fault_of(dates, targets, ends, lengths.window_bars, ahead, lengths.unit):
             raise _invalid_sequence(row.uri, fault)
         try:
             name = ticker[0].decode()
@@ -259,31 +271,6 @@ def decode(
         bars += len(dates)
     if windows != row.rows:
         raise CorruptObjectError(f"{row.uri} has {windows} windows, its manifest says {row.rows}")
-
-
-def _fault(dates: NDArray[Any], targets: NDArray[Any], ends: NDArray[np.int64], window: int, ahead: int) -> str:
-    """What is wrong with a sequence; empty if it is valid.
-
-    Readers take bars by number, so a window that began before its sequence would contain bars of another one.
-
-    Args:
-        dates: Days since 1970-01-01, (bars,).
-        targets: Log-returns, (bars,).
-        ends: The last bar of each window.
-        window: Bars in a window.
-        ahead: Bars from the last bar of a window to its target.
-    """
-    if len(ends) and ends[0] < window - 1:
-        return f"a window of {window} bars ends at its bar {ends[0] + 1}"
-    if len(ends) and ends[-1] + ahead >= len(dates):
-        return f"the target {ahead} bars after its bar {ends[-1] + 1} of {len(dates)} is not in it"
-    if np.isinf(targets).any():
-        return "a target is infinite"
-    if len(dates) and not (dates.min() >= _FIRST_DATE and dates.max() <= _LAST_DATE):
-        return f"a date is {dates.min()} or {dates.max()} days from 1970-01-01"
-    if (np.diff(dates) <= 0).any():
-        return "its dates are not in order"
-    return ""
 
 
 def _invalid_sequence(uri: str, why: str) -> CorruptObjectError:

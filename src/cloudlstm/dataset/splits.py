@@ -11,6 +11,7 @@ A bar has no label, though it may stay an input, if:
     a feature of bars is missing anywhere in the window         its look-back is not complete
     fewer than `window_bars` bars since the segment began       there is no window
     fewer than `horizon_bars` bars until the segment ends       there is no target
+    of bars within a day, the target is in a later session      a label crosses no close (dataset.labels_across_closes)
     the ticker was no member of the universe at the origin      with a table of periods (market/members.py)
 
 In the split "forecast" such a table leaves only tickers that are members on their last bar's date and on the last date
@@ -30,7 +31,9 @@ from numpy.typing import NDArray
 from cloudlstm.config import DatasetConfig
 from cloudlstm.errors import DataError
 from cloudlstm.features import EIGHT, FeatureSet
+from cloudlstm.market import columns
 from cloudlstm.market.calendar import to_date
+from cloudlstm.market.grid import Grid
 from cloudlstm.market.members import Members
 
 LABELLED = ("train", "validation", "test")
@@ -47,7 +50,7 @@ class LabelledBars:
 
     Attributes:
         tickers: The ticker of each bar.
-        dates: Days since 1970-01-01.
+        dates: Days since 1970-01-01, of bars within a day minutes.
         values: The features, float32 (bars, feature).
         segment: Ordinal of the bar's segment within the shard.
         targets: log(close[t + h] / close[t]), valid where `split` is not -1.
@@ -150,7 +153,11 @@ def require_members(dates: NDArray[np.int32], config: DatasetConfig, members: Me
 
 
 def label(
-    table: pa.Table, config: DatasetConfig, members: Members | None = None, features: FeatureSet = EIGHT
+    table: pa.Table,
+    config: DatasetConfig,
+    members: Members | None = None,
+    features: FeatureSet = EIGHT,
+    grid: Grid | None = None,
 ) -> LabelledBars:
     """Labels the bars of a features table.
 
@@ -159,10 +166,12 @@ def label(
         config: Window, horizon and split dates.
         members: Limits the labels to dates on which their ticker is a member; None for no limit.
         features: The columns that become values.
+        grid: The trading hours, for bars within a day.
     """
     rows, window, horizon = table.num_rows, config.window_bars, config.horizon_bars
     tickers = table["ticker"].combine_chunks()
-    dates = table["date"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
+    dates = columns.days(table["date"])
+    sessions = grid.session_of(dates) if grid else dates
     values = np.empty((rows, features.width), np.float32)
     incomplete = np.zeros(rows, bool)
     for column, feature in enumerate(features.features):
@@ -189,13 +198,15 @@ def label(
     target_row = np.minimum(np.arange(rows) + horizon, max(rows - 1, 0))
     with np.errstate(invalid="ignore", divide="ignore"):
         targets = np.log(close[target_row] / close)
-    ranges = split_of(dates, config)
+    ranges = split_of(sessions, config)
     labelled = complete & (left >= horizon) & ~no_label & ~no_label[target_row] & (ranges == ranges[target_row])
     labelled &= np.isfinite(targets)
+    if grid and not config.labels_across_closes:
+        labelled &= sessions == sessions[target_row]
     forecast = _last_real_bar(begins_ticker, filled) & complete & ~no_label
     left_out = dict.fromkeys(SPLITS, 0)
     if members is not None:
-        inside, to_last = members.of_bars(tickers, begins_ticker, dates)
+        inside, to_last = members.of_bars(tickers, begins_ticker, sessions)
         outside = np.bincount(ranges[labelled & ~inside], minlength=len(LABELLED)).tolist()
         left_out = dict(zip(SPLITS, [*outside, int((forecast & ~to_last).sum())], strict=True))
         labelled, forecast = labelled & inside, forecast & to_last

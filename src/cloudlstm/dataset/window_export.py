@@ -1,7 +1,7 @@
 """The layout `windows`: one Example per window, for readers that do not know sequences.
 
     ticker  bytes_list  [1]
-    date    int64_list  [1]                       the window's last bar, days since 1970-01-01
+    date    int64_list  [1]                       the window's last bar, days (or minutes) since 1970-01-01
     inputs  float_list  [window_bars * features]  raw feature values row by row, oldest bar first
     target  float_list  [1]                       log-return over the horizon, NaN in the split "forecast"
 
@@ -22,11 +22,16 @@ from cloudlstm.dataset import example, tfrecord
 from cloudlstm.dataset.sequences import BuiltShard, origins_of
 from cloudlstm.dataset.splits import FORECAST, SPLITS, LabelledBars, label
 from cloudlstm.features import EIGHT, FeatureSet
+from cloudlstm.market.grid import Grid
 from cloudlstm.market.members import Members
 
 
 def export(
-    table: pa.Table, config: DatasetConfig, members: Members | None = None, features: FeatureSet = EIGHT
+    table: pa.Table,
+    config: DatasetConfig,
+    members: Members | None = None,
+    features: FeatureSet = EIGHT,
+    grid: Grid | None = None,
 ) -> dict[str, BuiltShard]:
     """The windows of every split of a features shard, ordered by ticker and date.
 
@@ -35,8 +40,9 @@ def export(
         config: Window, horizon and split dates.
         members: The members of the universe; None if every ticker is one at all dates.
         features: The columns that become values.
+        grid: The trading hours, for bars within a day.
     """
-    bars = label(table, config, members, features)
+    bars = label(table, config, members, features, grid)
     built = {}
     for split in SPLITS:
         origins = origins_of(bars, split)

@@ -19,6 +19,7 @@ class WindowSet(Protocol):
 
     window_bars: int
     features: FeatureSet
+    unit: str
 
     def __len__(self) -> int: ...
 
@@ -43,11 +44,11 @@ class WindowSet(Protocol):
         ...
 
     def origin_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's last bar, (batch,) datetime64[D]."""
+        """Date of each window's last bar, (batch,) datetime64[D]; within a day its start in UTC, datetime64[m]."""
         ...
 
     def target_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's target bar, (batch,) datetime64[D]; NaT if it is not known yet."""
+        """Date of each window's target bar, (batch,), as `origin_dates`; NaT if it is not known yet."""
         ...
 
 
@@ -64,7 +65,7 @@ class Selection:
         self._sets = [own for own, _ in used] or list(sets[:1])
         self._own = np.concatenate([np.zeros(0, np.int64), *(numbers for _, numbers in used)])
         self._first = np.cumsum([0, *(len(numbers) for _, numbers in used[:-1])])
-        self.window_bars, self.features = sets[0].window_bars, sets[0].features
+        self.window_bars, self.features, self.unit = sets[0].window_bars, sets[0].features, sets[0].unit
 
     def __len__(self) -> int:
         return len(self._own)
@@ -104,9 +105,9 @@ class Selection:
         return self._gather(indices, lambda own, numbers: own.last_close(numbers))
 
     def origin_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's last bar, (batch,) datetime64[D]."""
+        """Date of each window's last bar, (batch,) datetime64[D]; within a day its start in UTC, datetime64[m]."""
         return self._gather(indices, lambda own, numbers: own.origin_dates(numbers))
 
     def target_dates(self, indices: Indices) -> NDArray[np.datetime64]:
-        """Date of each window's target bar, (batch,) datetime64[D]; NaT if it is not known yet."""
+        """Date of each window's target bar, (batch,), as `origin_dates`; NaT if it is not known yet."""
         return self._gather(indices, lambda own, numbers: own.target_dates(numbers))

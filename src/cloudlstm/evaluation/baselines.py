@@ -74,7 +74,7 @@ def add_baselines(
     for name, split in splits.items():
         own = windows[name]
         every = np.arange(len(own))
-        place = split.positions(own.tickers(every), own.origin_dates(every).astype("datetime64[D]").astype(np.int32))
+        place = split.positions(own.tickers(every), own.origin_dates(every).astype(np.int32))
         predictions = ridge_returns(path, own, transform, progress)
         network = split.models.pop("lstm")
         split.models["naive"] = np.zeros(len(split))

@@ -49,7 +49,7 @@ def fold_scores(
     return FoldScores(
         folds=folds,
         better=sum(fold.difference is not None and fold.difference < 0.0 for fold in folds),
-        pooled=_pooled(loss, actual, forecasts.origin[tested], horizon),
+        pooled=_pooled(loss, actual, forecasts.session[tested], horizon),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ import pyarrow.parquet as pq
 
 from cloudlstm.errors import DataError
 from cloudlstm.evaluation.significance import FloatArray
+from cloudlstm.market import columns
+from cloudlstm.market.interval import iso, texts_of
 from cloudlstm.text.printable import printable
 
 DayArray = npt.NDArray[np.int32]
@@ -41,12 +44,15 @@ class Forecasts:
     Attributes:
         tickers: The tickers that occur, sorted.
         ticker: Index into `tickers` of each label (n,).
-        origin: Origin date, days since 1970-01-01 (n,).
+        origin: Origin date, days since 1970-01-01, of bars within a day minutes (n,).
         target: Target date, likewise; the origin date in the split "forecast", where it is not known yet (n,).
         last_close: Close at the origin, in dollars (n,).
         actual: Realised log-return; NaN in the split "forecast" (n,).
         models: Model -> forecast log-returns (n,).
         members: Seed -> forecast log-returns of the network with this seed (n,).
+        unit: The unit of dates: D, or m for bars within a day.
+        sessions: Of bars within a day: the session of each origin and of each target, days since 1970-01-01 (2, n).
+            None for daily bars, whose dates are sessions.
     """
 
     tickers: tuple[str, ...]
@@ -57,9 +63,21 @@ class Forecasts:
     actual: FloatArray
     models: dict[str, FloatArray] = field(default_factory=dict)
     members: dict[int, FloatArray] = field(default_factory=dict)
+    unit: str = "D"
+    sessions: DayArray | None = None
 
     def __len__(self) -> int:
         return len(self.ticker)
+
+    @property
+    def session(self) -> DayArray:
+        """The session of each origin, the unit of evidence: days since 1970-01-01 (n,)."""
+        return self.origin if self.sessions is None else self.sessions[0]
+
+    @property
+    def target_session(self) -> DayArray:
+        """The session of each target, days since 1970-01-01 (n,)."""
+        return self.target if self.sessions is None else self.sessions[1]
 
     def positions(self, tickers: Iterable[str], origin: npt.NDArray[Any]) -> CodeArray:
         """Index of each label in another list of labels, given by ticker name and origin day (n,).
@@ -80,14 +98,14 @@ class Forecasts:
             first = missing[0]
             raise DataError(
                 f"{len(missing)} forecasts have no window in the sequences, the first is "
-                f"{self.tickers[self.ticker[first]]} on {np.datetime64(int(self.origin[first]), 'D')}",
+                f"{self.tickers[self.ticker[first]]} on {texts_of(self.origin[[first]], self.unit)[0]}",
                 hint="submit again with another run name: predictions and sequences belong to different runs",
             )
         return found
 
 
 def _key(code: npt.NDArray[Any], origin: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    # Days since 1970 fit 32 bits; the shift keeps dates before 1970 in order.
+    # Days and minutes since 1970 fit 32 bits; the shift keeps dates before 1970 in order.
     return (code.astype(np.int64) << 32) + (origin.astype(np.int64) + 2**31)
 
 
@@ -127,10 +145,10 @@ def _forecasts(rows: pa.Table, split: str) -> Forecasts:
     encoded = rows["ticker"].combine_chunks().dictionary_encode()
     tickers = encoded.dictionary.to_pylist()  # sorted, as the rows are sorted
     code = encoded.indices.to_numpy()
-    origin = _days(rows["origin_date"])
+    origin = columns.days(rows["origin_date"])
     predictions = rows["forecast_return"].to_numpy().astype(np.float64)
     actual = rows["actual_return"].to_numpy().astype(np.float64)
-    target = origin if split == "forecast" else _days(rows["target_date"])
+    target = origin if split == "forecast" else columns.days(rows["target_date"])
     if bad := int((~np.isfinite(predictions)).sum()):
         raise DataError(
             f"{bad} of {len(predictions)} LSTM forecasts of the {split} split are not finite",
@@ -142,7 +160,8 @@ def _forecasts(rows: pa.Table, split: str) -> Forecasts:
     if split == "forecast":
         close = _as_quoted(close)
     return Forecasts(
-        tuple(tickers), code.astype(np.intp), origin, target, close, actual, {"lstm": predictions}
+        tuple(tickers), code.astype(np.intp), origin, target, close, actual, {"lstm": predictions},
+        unit="m" if rows.schema.field("origin_date").type == columns.MOMENT else "D",
     )  # fmt: skip
 
 
@@ -151,11 +170,6 @@ def _as_quoted(prices: FloatArray) -> FloatArray:
     single = prices.astype(np.float32)
     quoted: FloatArray = np.array([float(str(price)) for price in single])
     return np.where(single == prices, quoted, prices)
-
-
-def _days(column: pa.ChunkedArray) -> DayArray:
-    days: DayArray = column.cast(pa.int32()).to_numpy().astype(np.int32)
-    return days
 
 
 def next_session_table(
@@ -168,28 +182,29 @@ def next_session_table(
 
     Args:
         split: The split "forecast".
-        target: Date of the session that is forecast, days since 1970-01-01 (n,).
+        target: Date of the session or bar that is forecast, in the unit of the split (n,).
         rmse_return: Ticker -> the LSTM's RMSE of the log-return on the test split.
         halves: Level -> half width of the interval around the calibrated forecast, log-return (n,).
     """
     names = [split.tickers[code] for code in split.ticker]
-    columns: dict[str, Any] = {
+    kind = columns.MOMENT if split.unit == "m" else None
+    found: dict[str, Any] = {
         "ticker": pa.array(names, pa.string()),
-        "origin_date": pa.array(split.origin, pa.int32()).cast(pa.date32()),
-        "target_date": pa.array(target, pa.int32()).cast(pa.date32()),
+        "origin_date": columns.from_days(split.origin, kind),
+        "target_date": columns.from_days(target, kind),
         "last_close": split.last_close,
     }
     for model in _TABLE_ORDER:
         if model in split.models:
-            columns[f"{model}_return"] = split.models[model]
-            columns[f"{model}_price"] = np.round(split.last_close * np.exp(split.models[model]), 8)
+            found[f"{model}_return"] = split.models[model]
+            found[f"{model}_price"] = np.round(split.last_close * np.exp(split.models[model]), 8)
     for level, half in (halves or {}).items():
         for end, sign in (("low", -1.0), ("high", 1.0)):
             price = split.last_close * np.exp(split.models["calibrated"] + sign * half)
             known = np.isfinite(half)
-            columns[f"{end}_{level * 100:g}_price"] = pa.array(np.round(price, 8), pa.float64(), mask=~known)
-    columns["lstm_test_rmse_return"] = pa.array([rmse_return.get(name) for name in names], pa.float64())
-    return pa.table(columns)
+            found[f"{end}_{level * 100:g}_price"] = pa.array(np.round(price, 8), pa.float64(), mask=~known)
+    found["lstm_test_rmse_return"] = pa.array([rmse_return.get(name) for name in names], pa.float64())
+    return pa.table(found)
 
 
 def as_parquet(table: pa.Table) -> bytes:
@@ -208,8 +223,14 @@ def as_csv(table: pa.Table) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.column_names)
     for row in zip(*table.to_pydict().values(), strict=True):
-        writer.writerow([cell(value) if isinstance(value, str) else value for value in row])
+        writer.writerow([_written(value) for value in row])
     return text.getvalue().encode()
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return iso(value)
+    return cell(value) if isinstance(value, str) else value
 
 
 def cell(text: str) -> str:

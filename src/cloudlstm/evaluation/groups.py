@@ -44,19 +44,19 @@ def by_group(
     for at in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         if not len(at):
             continue
-        close, actual, origin = forecasts.last_close[at], forecasts.actual[at], forecasts.origin[at]
+        close, actual, session = forecasts.last_close[at], forecasts.actual[at], forecasts.session[at]
         forecast = forecasts.models[model][at]
-        scores = {name: float(values[0]) for name, values in metrics.scores(close, actual, forecast, origin).items()}
-        tested = diebold_mariano((forecast - actual) ** 2, actual**2, origin, horizon=horizon)
+        scores = {name: float(values[0]) for name, values in metrics.scores(close, actual, forecast, session).items()}
+        tested = diebold_mariano((forecast - actual) ** 2, actual**2, session, horizon=horizon)
         coefficients = metrics.information_coefficients(
-            origin, actual, forecast, min_tickers=ic_min_tickers, horizon=horizon
+            forecasts.origin[at], actual, forecast, min_tickers=ic_min_tickers, horizon=horizon, session=session
         )
         rows.append(
             GroupScores(
                 group=names[codes[at[0]]],
                 model=model,
-                first=iso_date(int(origin.min())),
-                last=iso_date(int(origin.max())),
+                first=iso_date(int(session.min())),
+                last=iso_date(int(session.max())),
                 labels=len(at),
                 dates=tested.dates,
                 rmse_ratio=_root(1.0 - scores["r2_oos"]),

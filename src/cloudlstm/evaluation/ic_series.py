@@ -30,12 +30,13 @@ def ic_series(forecasts: Forecasts, model: str, ic_min_tickers: int, window: int
         window: Sessions of a rolling mean; with fewer dates there is none.
     """
     origin, ic, rank_ic = daily_correlations(
-        forecasts.origin, forecasts.actual, forecasts.models[model], min_tickers=ic_min_tickers
-    )
+        forecasts.origin, forecasts.actual, forecasts.models[model], min_tickers=ic_min_tickers,
+        session=forecasts.session,
+    )  # fmt: skip
     if not len(origin):
         return None
     days = origin.astype(np.int32)
-    period, first, code = by_period(_last_target(forecasts, days))
+    period, first, code = by_period(_last_target(forecasts, days), sessions=forecasts.unit != "D")
     sessions = np.bincount(code)
     return ICSeries(
         model=model,
@@ -53,9 +54,9 @@ def ic_series(forecasts: Forecasts, model: str, ic_min_tickers: int, window: int
 
 def _last_target(forecasts: Forecasts, origin: DayArray) -> DayArray:
     """The last target date of the labels of each origin date; they usually have the same (dates,)."""
-    order = np.lexsort((forecasts.target, forecasts.origin))
-    last = np.searchsorted(forecasts.origin[order], origin, side="right") - 1
-    target: DayArray = forecasts.target[order][last]
+    order = np.lexsort((forecasts.target_session, forecasts.session))
+    last = np.searchsorted(forecasts.session[order], origin, side="right") - 1
+    target: DayArray = forecasts.target_session[order][last]
     return target
 
 

@@ -76,6 +76,8 @@ def pool(parts: Sequence[Forecasts]) -> tuple[Forecasts, npt.NDArray[np.intp]]:
     def by_name(maps: Sequence[Mapping[str, FloatArray] | Mapping[int, FloatArray]]) -> dict:  # type: ignore[type-arg]
         return {name: joined([each[name] for each in maps]) for name in maps[0]}  # type: ignore[index]
 
+    known = [part.sessions for part in parts if part.sessions is not None]
+    sessions = np.concatenate(known, axis=1)[:, order] if known else None
     whole = Forecasts(
         tickers,
         joined(codes),  # type: ignore[arg-type]
@@ -85,5 +87,7 @@ def pool(parts: Sequence[Forecasts]) -> tuple[Forecasts, npt.NDArray[np.intp]]:
         joined([part.actual for part in parts]),  # type: ignore[arg-type]
         by_name([part.models for part in parts]),
         by_name([part.members for part in parts]),
+        parts[0].unit,
+        sessions,
     )
     return whole, np.repeat(np.arange(len(parts)), [len(part) for part in parts])[order]

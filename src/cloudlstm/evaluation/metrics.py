@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cloudlstm.evaluation.significance import FloatArray, IntArray, mean_test
+from cloudlstm.evaluation.significance import FloatArray, IntArray, daily_means, mean_test
 
 
 def price_errors(last_close: FloatArray, actual: FloatArray, forecast: FloatArray) -> FloatArray:
@@ -147,7 +147,7 @@ class InformationCoefficients:
 
 
 def daily_correlations(
-    origin: IntArray, actual: FloatArray, forecast: FloatArray, *, min_tickers: int
+    origin: IntArray, actual: FloatArray, forecast: FloatArray, *, min_tickers: int, session: IntArray | None = None
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Correlation over tickers of forecast and actual return on each date with at least `min_tickers` tickers.
 
@@ -158,15 +158,16 @@ def daily_correlations(
         actual: Realised log-return (n,).
         forecast: Forecast log-return (n,).
         min_tickers: Dates with fewer tickers are left out.
+        session: Of bars within a day, the session of each label (n,): correlations are averaged over its bars.
 
     Returns:
-        The dates, in order; on each, Pearson's correlation; Spearman's (dates,).
+        The dates, or the sessions, in order; on each, Pearson's correlation; Spearman's (dates,).
     """
     days, date, count = np.unique(origin, return_inverse=True, return_counts=True)
     kept = count[date] >= min_tickers
     if not kept.any():
         return days[:0], np.zeros(0), np.zeros(0)
-    days, date = np.unique(origin[kept], return_inverse=True)
+    days, first, date = np.unique(origin[kept], return_index=True, return_inverse=True)
     actual, forecast = actual[kept], forecast[kept]
     ranks = [ranks_within(date, values) for values in (actual, forecast)]
     # Ranks, unlike returns, are exact: their spread is zero if and only if all values are equal.
@@ -174,11 +175,21 @@ def daily_correlations(
     varies = np.all([np.bincount(date, (rank - middle) ** 2) > 0.0 for rank in ranks], axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         pearson, spearman = _correlations(date, actual, forecast), _correlations(date, *ranks)
-    return days[varies], pearson[varies], spearman[varies]
+    days, pearson, spearman = days[varies], pearson[varies], spearman[varies]
+    if session is None or session is origin:
+        return days, pearson, spearman
+    own = session[kept][first][varies]
+    return np.unique(own), daily_means(pearson, own), daily_means(spearman, own)
 
 
 def information_coefficients(
-    origin: IntArray, actual: FloatArray, forecast: FloatArray, *, min_tickers: int, horizon: int
+    origin: IntArray,
+    actual: FloatArray,
+    forecast: FloatArray,
+    *,
+    min_tickers: int,
+    horizon: int,
+    session: IntArray | None = None,
 ) -> InformationCoefficients:
     """Returns IC and RankIC over the dates of `daily_correlations`.
 
@@ -188,8 +199,9 @@ def information_coefficients(
         forecast: Forecast log-return (n,).
         min_tickers: Dates with fewer tickers are left out.
         horizon: Bars ahead; the standard error uses horizon - 1 lags.
+        session: As in `daily_correlations`.
     """
-    dates, *correlations = daily_correlations(origin, actual, forecast, min_tickers=min_tickers)
+    dates, *correlations = daily_correlations(origin, actual, forecast, min_tickers=min_tickers, session=session)
     if not len(dates):
         return InformationCoefficients()
     pearson, spearman = (mean_test(series, horizon) for series in correlations)

@@ -8,12 +8,12 @@ import numpy as np
 
 from cloudlstm.evaluation.forecasts import CodeArray, DayArray
 
-Period = Literal["month", "quarter", "year"]
+Period = Literal["session", "month", "quarter", "year"]
 
 MOST_PERIODS = 40
 """Points of a series by period: few enough to read each of them in a chart."""
 
-_MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
+_MONTHS: dict[Period, int] = {"session": 0, "month": 1, "quarter": 3, "year": 12}
 
 
 def iso_date(day: int) -> str:
@@ -26,15 +26,20 @@ def iso_dates(days: DayArray) -> tuple[str, ...]:
     return tuple(str(day) for day in days.astype("datetime64[D]"))
 
 
-def by_period(days: DayArray) -> tuple[Period, DayArray, CodeArray]:
+def by_period(days: DayArray, *, sessions: bool = False) -> tuple[Period, DayArray, CodeArray]:
     """Groups dates by month, quarter or year: the shortest with at most `MOST_PERIODS` periods.
 
     Args:
         days: Days since 1970-01-01 (n,).
+        sessions: A single session is a period, too: for bars within a day.
 
     Returns:
         The kind of period; the first day of each period that occurs, in order (periods,); the period of each date (n,).
     """
+    if sessions:
+        first, place = np.unique(days, return_inverse=True)
+        if len(first) <= MOST_PERIODS:
+            return "session", first, place.astype(np.intp)
     months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.intp)  # since 1970-01
     n_months = len(np.unique(months))
     period: Period = "year"

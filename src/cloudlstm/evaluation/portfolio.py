@@ -26,6 +26,9 @@ Definitions, and why:
 - **Volatility** is sqrt(252 x long-run variance) with h - 1 lags; for h = 1 the standard deviation x sqrt(252). The
   Sharpe ratio is the mean return a year over it, without a risk-free rate, as the portfolio needs no net capital. Its
   standard error is sqrt((1 + S^2 / 2) / n), S per session (Lo 2002), times sqrt(252).
+- **Bars within a day:** every bar is an origin date with a target portfolio. All returns, trades and tests are those of
+  whole sessions, sums over their bars, and what is held at the close is closed there, at cost. A session counts as left
+  out if all its bars are.
 - **Drawdown:** the cumulative net return minus its maximum so far, where 0 before the first session counts.
 
 Jegadeesh, Titman: Returns to buying winners and selling losers. Journal of Finance 48(1), 1993.
@@ -56,6 +59,8 @@ def decile_portfolio(
     horizon: int,
     min_tickers: int,
     cost_bps: float,
+    session: DayArray | None = None,
+    evidence_horizon: int | None = None,
 ) -> Portfolio | None:
     """Returns, trades and risk of the long-short portfolio; None if no date has enough tickers.
 
@@ -67,8 +72,11 @@ def decile_portfolio(
         horizon: Bars ahead.
         min_tickers: Dates with fewer tickers, or with fewer than 10, are left out.
         cost_bps: Cost one way, in basis points of the traded value.
+        session: Of bars within a day, the session of each label (n,).
+        evidence_horizon: Sessions on which the returns of two sessions overlap, plus 1; by default the horizon.
     """
-    days, date, count = np.unique(origin, return_inverse=True, return_counts=True)
+    bars, at_first, date, count = np.unique(origin, return_index=True, return_inverse=True, return_counts=True)
+    days = bars if session is None else session[at_first]
     order = np.lexsort((ticker, forecast, date))
     begin = np.cumsum(count) - count
     enough = count >= max(min_tickers, TENTHS)
@@ -78,12 +86,24 @@ def decile_portfolio(
         return None
     weight = np.zeros(len(order))
     weight[order] = _target_weights(date[order], np.arange(len(order)) - begin[date[order]], count, used)
-    first, last = np.flatnonzero(used)[[0, -1]]
-    sessions = int(last - first) + 1
+    # Positions end with their session: between two, `horizon` dates without a target portfolio are put in.
+    days, number = np.unique(days, return_inverse=True)
+    slot = np.arange(len(bars)) + (0 if session is None else horizon * number)
+    of_session = np.zeros(int(slot[-1]) + 1, np.intp)
+    of_session[slot] = number
+    of_session = np.maximum.accumulate(of_session)
+    in_market = np.bincount(number, used) > 0
+    first, last = np.flatnonzero(in_market)[[0, -1]]
     held = np.flatnonzero(weight)
-    at = date[held] - first
-    gross = np.bincount(at, weight[held] * np.expm1(actual[held]), sessions) / horizon
-    traded = _traded(at, ticker[held], weight[held], horizon, sessions)
+    begin_slot = int(slot[np.argmax(number == first)])
+    at = slot[date[held]] - begin_slot
+    end_slot = int(slot[np.flatnonzero(number == last)[-1]])
+    by_bar = np.bincount(at, weight[held] * np.expm1(actual[held]), end_slot - begin_slot + 1) / horizon
+    traded_by_bar = _traded(at, ticker[held], weight[held], horizon, end_slot - begin_slot + 1)
+    own = of_session[begin_slot : end_slot + 1] - first
+    gross = np.bincount(own, by_bar).astype(np.float64)
+    traded = np.bincount(own, traded_by_bar).astype(np.float64)
+    sessions = int(last - first) + 1
     net = gross - cost_bps * 1e-4 * traded
     total = np.cumsum(net)
     below = total - np.maximum.accumulate(np.maximum(total, 0.0))
@@ -92,19 +112,20 @@ def decile_portfolio(
     fall = slice(int(np.argmax(top)), end + 1)  # from the session after the last maximum
     names = iso_dates(days[first : last + 1])
     fell = below[end] < 0.0
-    in_market = gross[used[first : last + 1]]
+    earned = gross[in_market[first : last + 1]]
+    enough_in, equal_in = np.bincount(number, enough) > 0, np.bincount(number, enough & equal) > 0
     return Portfolio(
         sessions=sessions,
-        dates=int(used.sum()),
-        few_tickers=int((~enough).sum()),
-        equal_forecasts=int((enough & equal).sum()),
-        gross=_returns(gross, horizon),
-        net=_returns(net, horizon),
+        dates=int(in_market.sum()),
+        few_tickers=int((~enough_in).sum()),
+        equal_forecasts=int((equal_in & ~in_market).sum()),
+        gross=_returns(gross, evidence_horizon or horizon),
+        net=_returns(net, evidence_horizon or horizon),
         cost_bps=cost_bps,
         traded=float(traded.mean()),
         turnover=float(traded.mean()) / 4.0,
         break_even_bps=1e4 * float(gross.mean()) / float(traded.mean()),
-        hit_rate=float((in_market > 0.0).mean()),
+        hit_rate=float((earned > 0.0).mean()),
         drawdown=-float(below[end]) if fell else 0.0,
         drawdown_from=names[fall.start] if fell else None,
         drawdown_to=names[end] if fell else None,

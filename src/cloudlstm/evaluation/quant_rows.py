@@ -133,7 +133,7 @@ class ICSeries(Row):
     """Information coefficients of one model over time."""
 
     model: str
-    period: Literal["month", "quarter", "year"]
+    period: Literal["session", "month", "quarter", "year"]
     dates: tuple[str, ...] = Field(description="First day of each period, by target date")
     sessions: tuple[int, ...] = Field(description="Dates with an information coefficient in the period")
     ic: tuple[float, ...] = Field(description="Their mean")

@@ -28,6 +28,7 @@ from cloudlstm.evaluation.forecasts import Forecasts
 from cloudlstm.evaluation.intervals import ConformalFit
 from cloudlstm.evaluation.members import pool
 from cloudlstm.evaluation.quant_rows import Slope
+from cloudlstm.evaluation.sessions import evidence_horizon
 from cloudlstm.evaluation.significance import FloatArray
 
 _BATCH_WINDOWS = 65_536
@@ -130,7 +131,7 @@ def _volatility(forecasts: Forecasts, windows: WindowSet, config: RunConfig) -> 
         numbers = np.arange(begin, min(begin + _BATCH_WINDOWS, len(windows)))
         parts.append(window_volatility(windows.windows(numbers)).astype(np.float64))
     every = np.arange(len(windows))
-    origins = windows.origin_dates(every).astype("datetime64[D]").astype(np.int32)
+    origins = windows.origin_dates(every).astype(np.int32)
     place = forecasts.positions(windows.tickers(every), origins)
     scaled: FloatArray = np.concatenate(parts)[place] * np.sqrt(config.dataset.horizon_bars)
     return scaled
@@ -145,7 +146,7 @@ def _add_combined(own: Mapping[str, Forecasts], config: RunConfig) -> Slope:
     slope = Slope(dates=0, slope=None, error=None, t=None, supported=0.0)
     if validation is not None:
         slope = calibration.validation_slope(
-            validation.actual, validation.models[combined(validation)], validation.origin, config.dataset.horizon_bars
+            validation.actual, validation.models[combined(validation)], validation.session, evidence_horizon(config)
         )
     for split in own.values():
         # A zero, not a minus zero, if nothing is supported.
@@ -163,5 +164,5 @@ def _intervals(validation: Forecasts | None, volatility: FloatArray | None, conf
     if validation is None or volatility is None:
         return ConformalFit(levels=levels, quantiles=(None,) * len(levels), dates=0, labels=0)
     return intervals.fit(
-        validation.actual, validation.models["calibrated"], volatility, validation.origin, levels
+        validation.actual, validation.models["calibrated"], volatility, validation.session, levels
     )  # fmt: skip

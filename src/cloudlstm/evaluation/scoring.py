@@ -23,7 +23,7 @@ def compare_models(test: Forecasts, horizon: int, nesting: Collection[str] = NES
 
     Args:
         test: The test split with the forecasts of all models.
-        horizon: Bars ahead.
+        horizon: Bars ahead, as `sessions.evidence_horizon`.
         nesting: The models that contain the naive forecast.
     """
     errors = {
@@ -39,11 +39,11 @@ def compare_models(test: Forecasts, horizon: int, nesting: Collection[str] = NES
     for model, reference in pairs:
         for loss in LOSSES:
             squared = errors[loss][model] ** 2, errors[loss][reference] ** 2
-            result = diebold_mariano(*squared, test.origin, horizon=horizon)
+            result = diebold_mariano(*squared, test.session, horizon=horizon)
             nested = NestedComparison(None, None)
             if reference == "naive" and loss == "return" and model in nesting:
                 forecasts = test.models[model], test.models[reference]
-                nested = clark_west(test.actual, *forecasts, test.origin, horizon=horizon)
+                nested = clark_west(test.actual, *forecasts, test.session, horizon=horizon)
             tests.append(
                 ModelTest(
                     model=model, reference=reference, loss=loss, **asdict(result),
@@ -61,16 +61,16 @@ def score_models(
     Args:
         test: The test split with the forecasts of all models.
         tests: Results of `compare_models`.
-        horizon: Bars ahead.
+        horizon: Bars ahead, as `sessions.evidence_horizon`.
         ic_min_tickers: Dates with fewer tickers do not count for the information coefficients.
     """
     against_naive = {(str(each.model), str(each.loss)): each for each in tests if each.reference == "naive"}
     rows = []
     for model, forecast in test.models.items():
         coefficients = metrics.information_coefficients(
-            test.origin, test.actual, forecast, min_tickers=ic_min_tickers, horizon=horizon
+            test.origin, test.actual, forecast, min_tickers=ic_min_tickers, horizon=horizon, session=test.session
         )
-        (scores,) = _by_group(metrics.scores(test.last_close, test.actual, forecast, test.origin))
+        (scores,) = _by_group(metrics.scores(test.last_close, test.actual, forecast, test.session))
         on_return, on_price = (against_naive.get((model, loss)) for loss in ("return", "price"))
         rows.append(
             ModelScores(
@@ -89,7 +89,7 @@ def score_by_ticker(test: Forecasts) -> list[TickerScores]:
     """Scores of every model by ticker: the models of the first ticker, then those of the next."""
     scores = {
         model: _by_group(
-            metrics.scores(test.last_close, test.actual, forecast, test.origin, test.ticker, len(test.tickers))
+            metrics.scores(test.last_close, test.actual, forecast, test.session, test.ticker, len(test.tickers))
         )
         for model, forecast in test.models.items()
     }
@@ -102,10 +102,10 @@ def score_by_ticker(test: Forecasts) -> list[TickerScores]:
 
 def score_by_year(test: Forecasts) -> list[YearScores]:
     """Scores of every model by calendar year of the target date."""
-    code, years = by_year(test.target)
+    code, years = by_year(test.target_session)
     scores = {
         model: _by_group(
-            metrics.scores(test.last_close, test.actual, forecast, test.origin, code, len(years))
+            metrics.scores(test.last_close, test.actual, forecast, test.session, code, len(years))
         )
         for model, forecast in test.models.items()
     }  # fmt: skip

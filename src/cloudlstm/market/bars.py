@@ -6,7 +6,7 @@ shares. Text columns are dictionary-encoded in memory and in Parquet: a shard st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ VALUES = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""The columns that every table of bars has."""
+"""The columns that every table of bars has. Of bars within a day the dates are `columns.MOMENT`."""
 
 UNREADABLE = "unreadable"
 """What the source has where a value was not understood, such as `close='12,3x'`; null if all values were read."""
@@ -79,6 +79,8 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         column = table.column(field.name)
         wanted = ENCODED if field.name in TEXT else field.type
+        if column.type == columns.MOMENT and field.name == "date":
+            wanted = column.type
         try:
             arrays.append(column if column.type == wanted else _cast(column, wanted))
         except pa.ArrowInvalid as error:
@@ -99,6 +101,12 @@ def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
 def empty(schema: pa.Schema = BARS) -> pa.Table:
     """Returns a table without rows."""
     return conform(schema.empty_table(), schema)
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Returns tables of bars as one. Those without rows count only if all are: they may have dates of another type."""
+    tables = [table for table in tables if table.num_rows] or list(tables[:1])
+    return pa.concat_tables(tables).unify_dictionaries() if tables else empty()
 
 
 def sort(bars: pa.Table) -> pa.Table:

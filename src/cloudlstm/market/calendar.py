@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -50,6 +51,45 @@ def sessions(code: str, start: dt.date, end: dt.date) -> NDArray[np.int32]:
 def _days(calendar: Any) -> NDArray[np.int32]:
     days: NDArray[np.int32] = calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int32)
     return days
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """The trading hours of sessions, one entry a session, in order; moments are minutes since 1970-01-01 UTC.
+
+    Attributes:
+        days: The sessions, as days since 1970-01-01.
+        opens: When the session opens.
+        break_starts: When its break begins; the close where it has no break.
+        break_ends: When its break ends; the close where it has no break.
+        closes: When the session closes.
+    """
+
+    days: NDArray[np.int32]
+    opens: NDArray[np.int32]
+    break_starts: NDArray[np.int32]
+    break_ends: NDArray[np.int32]
+    closes: NDArray[np.int32]
+
+
+def hours(code: str, start: dt.date, end: dt.date) -> Hours:
+    """Returns the trading hours of the sessions of exchange `code` from `start` to `end` (inclusive).
+
+    Raises:
+        UsageError: if there is no such calendar, it does not cover the range, or the range has no session.
+        MissingExtraError: if the package exchange-calendars is missing.
+    """
+    wanted = sessions(code, start, end)
+    calendar = _calendar(code, start, end)
+    place = np.searchsorted(_days(calendar), wanted)
+    if place[-1] >= len(calendar.sessions) or _days(calendar)[place[0]] != wanted[0]:
+        calendar = _exact_calendar(code, start, end)
+        place = np.searchsorted(_days(calendar), wanted)
+    schedule = calendar.schedule.iloc[place]
+    close = schedule["close"]
+    moments = (schedule["open"], *(schedule[name].fillna(close) for name in ("break_start", "break_end")), close)
+    minutes = (each.dt.tz_localize(None).to_numpy().astype("datetime64[m]").astype(np.int32) for each in moments)
+    return Hours(wanted, *minutes)
 
 
 def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArray[np.int32]:

@@ -161,7 +161,7 @@ def bars_apart(days: NDArray[np.int32], rows_per_day: float, step_s: float = 0.0
         step_s: Distance of their times in seconds; 0 if it is not known.
     """
     if rows_per_day >= _ROWS_OF_SHORTER_BARS:
-        return f"{_interval(step_s)} apart ({rows_per_day:.0f} rows a date)"
+        return f"{interval_in_words(step_s)} apart ({rows_per_day:.0f} rows a date)"
     steps = np.diff(days)
     if len(steps) < 4:
         return ""
@@ -170,7 +170,7 @@ def bars_apart(days: NDArray[np.int32], rows_per_day: float, step_s: float = 0.0
     return next((f"a {name} apart" for name, share in shares if share >= _REGULAR), "")
 
 
-def _interval(seconds: float) -> str:
+def interval_in_words(seconds: float) -> str:
     """Returns a time shorter than a day in words: a minute, 5 minutes, an hour."""
     for unit, one, name in ((3600, "an hour", "hours"), (60, "a minute", "minutes"), (1, "a second", "seconds")):
         number, rest = divmod(seconds, unit)

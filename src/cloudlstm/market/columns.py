@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 NO_DATE = np.iinfo(np.int32).max
 """Represents a missing date; sorts after all dates."""
 
+MOMENT = pa.timestamp("ms", "UTC")
+"""The type of the dates of bars within a day: the start of the bar in UTC. Parquet has no seconds."""
+_MS_A_MINUTE = 60_000
+
 
 def one_chunk(column: pa.ChunkedArray) -> pa.Array:
     """Returns the column as one array; copies only if it has several chunks."""
@@ -51,9 +55,12 @@ def ranks(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
 
 
 def days(column: pa.ChunkedArray) -> NDArray[np.int32]:
-    """Returns a date32 column as days since 1970-01-01; NO_DATE where missing."""
-    array = one_chunk(column).view(pa.int32())
-    return filled(array, NO_DATE)
+    """Returns dates as numbers since 1970-01-01: days of a date32 column, minutes of MOMENTs; NO_DATE where missing."""
+    array = one_chunk(column)
+    if array.type == MOMENT:
+        moments: NDArray[np.int64] = filled(array.view(pa.int64()), NO_DATE * _MS_A_MINUTE)
+        return (moments // _MS_A_MINUTE).astype(np.int32)
+    return filled(array.view(pa.int32()), NO_DATE)
 
 
 def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -121,11 +128,18 @@ def from_codes(code: NDArray[np.int32], values: list[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
 
 
-def from_days(day: NDArray[np.int32]) -> pa.Array:
-    """Builds a date32 column; NO_DATE becomes null."""
+def from_days(day: NDArray[np.int32], kind: pa.DataType | None = None) -> pa.Array:
+    """Builds a column of dates, the inverse of `days`; NO_DATE becomes null.
+
+    Args:
+        day: Days since 1970-01-01, or minutes for MOMENTs.
+        kind: MOMENT, or date32, the default.
+    """
     mask = day == NO_DATE
-    array = pa.array(day, mask=mask) if mask.any() else pa.array(day)
-    return array.view(pa.date32())
+    moments = kind == MOMENT
+    values = day.astype(np.int64) * _MS_A_MINUTE if moments else day
+    array = pa.array(values, mask=mask) if mask.any() else pa.array(values)
+    return array.view(MOMENT if moments else pa.date32())
 
 
 def from_floats(values: NDArray[np.float64], *, nullable: bool) -> pa.Array:

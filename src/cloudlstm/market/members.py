@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cloudlstm.market import columns
 from cloudlstm.market.calendar import to_date, to_days
 from cloudlstm.market.columns import codes
+from cloudlstm.market.grid import Grid
 from cloudlstm.market.universe import Universe
 
 _NO_END = int(np.iinfo(np.int32).max)
@@ -99,15 +101,17 @@ class Members:
         """Ticker -> last date of its membership, for those that left before the last date."""
         return {ticker: found[-1][1] for ticker, found in self.periods.items() if found[-1][1] < self.last}
 
-    def last_bars(self, table: pa.Table) -> dict[str, int]:
+    def last_bars(self, table: pa.Table, grid: Grid | None = None) -> dict[str, int]:
         """The last observed bar up to the end of the membership of each ticker that left, as days since 1970-01-01.
 
         Args:
             table: Bars with the columns ticker, date and filled, sorted by ticker and date.
+            grid: The trading hours, for bars within a day.
         """
         left = self.left
         observed = table.filter(pc.invert(table["filled"]))
-        dates = observed["date"].combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
+        dates = columns.days(observed["date"])
+        dates = grid.session_of(dates) if grid else dates
         code, tickers = codes(observed["ticker"])
         starts = np.flatnonzero(np.diff(code, prepend=-1))
         found = {}

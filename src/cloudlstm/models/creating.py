@@ -35,6 +35,11 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
         raise UsageError(
             f"run {run.run_id} has its bars from the store of another model", hint="the first run of that model"
         )
+    if config.market.interval != "1d":
+        raise UsageError(
+            f"a model lives from day to day and has daily bars; run {run.run_id} has bars of {config.market.interval}",
+            hint="a run with market.interval=1d",
+        )
     if config.train.inputs != "relative":
         raise UsageError(
             "a model that lives from day to day needs train.inputs=relative",

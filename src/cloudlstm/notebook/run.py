@@ -20,7 +20,7 @@ from cloudlstm.cli.status import state as state_of
 from cloudlstm.cli.tables import SCORES, score_cell
 from cloudlstm.config import RunConfig
 from cloudlstm.dataset.inputs import Inputs, restore
-from cloudlstm.dataset.reader import SequenceSet, features_of
+from cloudlstm.dataset.reader import SequenceSet, features_of, interval_of
 from cloudlstm.dataset.splits import SPLITS
 from cloudlstm.errors import CloudLSTMError, CorruptObjectError, UsageError
 from cloudlstm.market.bars import QUARANTINE
@@ -156,6 +156,7 @@ class Run:
             window_bars=config.window_bars,
             horizon_bars=config.horizon_bars,
             features=features_of(sequences),
+            unit=interval_of(sequences).unit,
             cache_dir=None if cache_dir is None else Path(cache_dir),
         )
         return Windows(source, self._inputs)

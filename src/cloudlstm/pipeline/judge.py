@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow.compute as pc
 
 from cloudlstm import storage
-from cloudlstm.config import RunConfig
+from cloudlstm.config import MarketConfig, RunConfig
 from cloudlstm.market import universe
 from cloudlstm.market.calendar_fit import Problem, describe_bars
 from cloudlstm.market.cleaning import quality_gate
 from cloudlstm.market.cleaning.duplicate_series import find_duplicate_series
 from cloudlstm.market.cleaning.gate_problems import Evidence
+from cloudlstm.market.interval_fit import describe_times
 from cloudlstm.pipeline.shard_io import TaskResult, read_shard
 from cloudlstm.runs.context import StepData
 from cloudlstm.runs.manifest import Manifest
@@ -39,7 +40,7 @@ def judge(raw: Manifest, results: Sequence[TaskResult], config: RunConfig, data:
         (each.facts["counts"] for each in results),
         universe.requested_tickers(config.universe, config.market),
         config.clean,
-        _evidence(raw, results, data, config.market.calendar),
+        _evidence(raw, results, data, config.market),
     )
     facts["same_bars"] = find_duplicate_series(each.facts["sketches"] for each in results)
     for group in facts["same_bars"]:
@@ -47,14 +48,15 @@ def judge(raw: Manifest, results: Sequence[TaskResult], config: RunConfig, data:
     return facts
 
 
-def _evidence(raw: Manifest, results: Sequence[TaskResult], data: StepData, calendar: str) -> Evidence:
+def _evidence(raw: Manifest, results: Sequence[TaskResult], data: StepData, market: MarketConfig) -> Evidence:
     """Returns what the message of the quality gate can tell beyond the counts; it reads bars only for a failed gate."""
 
     def dates(ticker: str) -> Problem | None:
         shards = zip(raw.of_kind("bars"), results, strict=True)
         holder = next(row for row, each in shards if ticker in each.facts["counts"])
         table = read_shard(holder)
-        return describe_bars(table.filter(pc.equal(table.column("ticker"), ticker)), calendar)
+        own = table.filter(pc.equal(table.column("ticker"), ticker))
+        return describe_bars(own, market.calendar) if market.interval == "1d" else describe_times(own, market)
 
     numbers = itertools.count(1)
 

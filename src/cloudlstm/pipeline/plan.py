@@ -8,16 +8,22 @@ settings of the steps since. These decide the same bytes.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cloudlstm import __version__
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import CorruptObjectError
 from cloudlstm.exogenous.columns import columns_of
 from cloudlstm.features import features_of_run
-from cloudlstm.market.calendar import sessions
+from cloudlstm.market.calendar import sessions, to_date
+from cloudlstm.market.grid import Grid
+from cloudlstm.market.interval import Interval
 from cloudlstm.market.members import Members
 from cloudlstm.market.universe import read_universe
 from cloudlstm.pipeline.stages import Cleaned, Exogenous, Featured, Sequenced, Stage
@@ -34,14 +40,15 @@ class Plan:
     Args:
         context: The run.
         ingest: The fingerprint of ingest.
-        last: The date of the last bar of the data set; None without bars. Sessions after it are not missing: they may
-            not have happened yet.
+        last: The date of the last bar of the data set, of bars within a day as a datetime; None without bars. Sessions
+            and bars after it are not missing: they may not have happened yet.
         exogenous: The manifest of the step "exogenous"; None if the run does not have it.
 
     Attributes:
         features: The features of the run.
         settings: Of each step, JSON-ready: with its input, all that its result depends on.
         stages: Of each step, in their order.
+        grid: The trading hours, for bars within a day; None for daily bars.
         members: The members of the universe by the table of `universe.path`; None without such a table.
     """
 
@@ -49,12 +56,20 @@ class Plan:
         self, context: RunContext, ingest: str, last: dt.date | None, exogenous: Manifest | None = None
     ) -> None:
         config, market = context.config, context.config.market
-        end = min(market.end, last) if last else market.end
-        days = sessions(market.calendar, market.start, end)
-        self._context = context
+        interval, grid = Interval(market.interval), None
+        if interval.daily:
+            end = min(market.end, last) if last else market.end
+            days = sessions(market.calendar, market.start, end)
+            dates: list[Any] = days.tolist()
+        else:
+            grid = Grid.of(market, last=interval.number_of(last) if last else None)
+            days = grid.starts
+            end = to_date(int(grid.days[-1])) if len(days) else market.end
+            dates = grid.identity()
+        self._context, self.grid = context, grid
         self.members = Members.of(read_universe(config.universe, market), end)
         self.features = features_of_run(config)
-        self.settings = _settings(config, days.tolist(), self.members) | {
+        self.settings = _settings(config, dates, self.members) | {
             "features": [self.features.described(), *_own(config), *_joined(config, exogenous)]
         }
         data, place = {}, ingest
@@ -62,10 +77,30 @@ class Plan:
             place = fingerprint([__version__, step, place, self.settings[step]])
             data[step] = StepData(context.paths, step, place)
         self.stages: dict[str, Stage] = {
-            "clean": Cleaned(data["clean"], config.clean, days),
+            "clean": Cleaned(data["clean"], config.clean, days, grid),
             "features": Featured(data["features"], self.features, _exogenous(config, exogenous)),
-            "sequences": Sequenced(data["sequences"], config.dataset, self.features, self.members),
+            "sequences": Sequenced(data["sequences"], config.dataset, self.features, self.members, grid),
         }
+
+    def dates_between(self, found: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The session of every bar that a ticker can have, from the first to the last date, and all these sessions.
+
+        Args:
+            found: First and last dates of shards, in ISO 8601.
+
+        Returns:
+            Days since 1970-01-01, sorted; the first with one entry for each bar of a session.
+        """
+        if not found:
+            return np.zeros(0, np.int32), np.zeros(0, np.int32)
+        if self.grid is None:
+            ends = [dt.date.fromisoformat(date) for date in found]
+            days = sessions(self._context.config.market.calendar, min(ends), max(ends))
+            return days, days
+        numbers = [self.grid.interval.number(date) for date in found]
+        starts = self.grid.starts
+        of_bars = self.grid.days[(starts >= min(numbers)) & (starts <= max(numbers))]
+        return of_bars, np.unique(of_bars)
 
     def after(self, step: str) -> list[Stage]:
         """The stages that a round makes together with `step`: the later steps, up to one that is or may be finished."""
@@ -84,10 +119,10 @@ class Plan:
         return False
 
 
-def _settings(config: RunConfig, days: list[int], members: Members | None) -> dict[str, list[Any]]:
+def _settings(config: RunConfig, dates: list[Any], members: Members | None) -> dict[str, list[Any]]:
     by_membership = [fingerprint(members.identity())] if members else []
     return {
-        "clean": [config.clean.model_dump(mode="json"), fingerprint(days)],
+        "clean": [config.clean.model_dump(mode="json"), fingerprint(dates)],
         "sequences": [config.dataset.model_dump(mode="json"), *by_membership],
     }
 

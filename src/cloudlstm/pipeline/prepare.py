@@ -8,14 +8,11 @@ over the shards (rounds.py); each still has its own fingerprint, objects and man
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from cloudlstm import __version__
 from cloudlstm.dataset import sequences
@@ -25,6 +22,8 @@ from cloudlstm.features import features_of_run
 from cloudlstm.features.user import require_lookbacks
 from cloudlstm.market import universe
 from cloudlstm.market.calendar import sessions
+from cloudlstm.market.grid import Grid
+from cloudlstm.market.interval import Interval
 from cloudlstm.market.sources.base import Lookable, RemoteSource, Source, open_source
 from cloudlstm.pipeline import exogenous_step
 from cloudlstm.pipeline.engine import Engine, open_engine
@@ -57,10 +56,16 @@ def run_on(engine: Engine, context: RunContext) -> None:
     exogenous = pipeline.exogenous()
     raw = pipeline.ingest(exogenous)
     last = max((row.extra["last_date"] for row in raw.of_kind("bars") if row.extra["last_date"]), default=None)
-    plan = Plan(context, raw.fingerprint, dt.date.fromisoformat(last) if last else None, exogenous)
+    interval = Interval(context.config.market.interval)
+    plan = Plan(context, raw.fingerprint, interval.read(last) if last else None, exogenous)
     cleaned = pipeline.clean(plan, raw)
     features = pipeline.features(plan, cleaned)
     pipeline.sequences(plan, features)
+
+
+def _by_session(grid: Grid | None) -> bool:
+    """True if no window reaches into another session."""
+    return grid is not None and not grid.bridged
 
 
 class _Pipeline:
@@ -91,6 +96,7 @@ class _Pipeline:
         sessions(market.calendar, market.start, market.end)  # fail on a wrong name before anything starts
         limits = [requested, sorted(config.universe.exclude)]
         inputs = [source.identity(), *limits, market.start, market.end, market.calendar, market.tickers_per_shard]
+        inputs += [] if market.interval == "1d" else [market.interval]
         step = self._context.step(STEP, fingerprint([__version__, STEP, inputs]))
         if (
             isinstance(source, Lookable)
@@ -143,16 +149,18 @@ class _Pipeline:
             merged = merge_results(results, {})
             counts = {split: total_rows(row for row in merged.objects if row.kind == split) for split in SPLITS}
             longest = max((each.facts["longest"] for each in results), default=0)
-            dates = [dt.date.fromisoformat(date) for each in results for date in each.facts["dates"]]
-            calendar = self._config.market.calendar
-            days = sessions(calendar, min(dates), max(dates)) if dates else np.zeros(0, np.int32)
+            dates, days = plan.dates_between([date for each in results for date in each.facts["dates"]])
             facts: dict[str, Any] = {"windows": counts, "features": plan.features.described()}
+            if plan.grid:
+                facts["interval"] = plan.grid.interval.name
             left_out = None
             if plan.members:
                 left_out = {split: sum(each.facts["left_out"][split] for each in results) for split in SPLITS}
                 last_bars = {ticker: day for each in results for ticker, day in each.facts["last_bars"].items()}
                 facts["members"] = {**plan.members.facts(last_bars, days), "windows_left_out": left_out}
-            sequences.require_windows(counts, self._config.dataset, longest, days, left_out, plan.features)
+            sequences.require_windows(
+                counts, self._config.dataset, longest, dates, left_out, plan.features, _by_session(plan.grid)
+            )
             return replace(merged, facts=facts)
 
         return self._run(step, len(features.objects), work)

@@ -19,7 +19,8 @@ from cloudlstm.market import bars, columns
 _FLOATS = (*bars.PRICES, "adj_close")
 _TEXTS = tuple(name for name in bars.BARS.names if name in bars.TEXT)
 _KINDS = {"date": "<i4", "volume": "<i8"} | dict.fromkeys(_FLOATS, "<f8") | dict.fromkeys(_TEXTS, "<i4")
-"""Days since 1970-01-01, shares, prices, and the place of each text; NO_DATE, _NO_VOLUME, NaN and -1 are missing."""
+"""Days or minutes since 1970-01-01, shares, prices, and the place of each text; NO_DATE, _NO_VOLUME, NaN and -1 are
+missing."""
 _NO_VOLUME = np.iinfo(np.int64).min
 
 
@@ -36,6 +37,7 @@ def encode(table: pa.Table, shard: NDArray[np.int32]) -> Iterator[tuple[int, byt
         "volume": columns.filled(columns.one_chunk(table.column("volume")), _NO_VOLUME),
         **{name: columns.floats(table.column(name)) for name in _FLOATS},
     }
+    kind = str(table.schema.field("date").type)
     for name in _TEXTS:
         values[name], known[name] = columns.codes(table.column(name))
     if (shard[1:] < shard[:-1]).any():
@@ -49,8 +51,8 @@ def encode(table: pa.Table, shard: NDArray[np.int32]) -> Iterator[tuple[int, byt
             for name in _TEXTS:
                 own[name], found = _numbered(own[name], known[name])
                 texts.append(found)
-            buffers = [own[name].astype(kind, copy=False).tobytes() for name, kind in _KINDS.items()]
-            yield int(shard[start]), pickle.dumps((buffers, texts), protocol=5)
+            buffers = [own[name].astype(number, copy=False).tobytes() for name, number in _KINDS.items()]
+            yield int(shard[start]), pickle.dumps((buffers, texts, kind), protocol=5)
 
 
 def _numbered(code: NDArray[np.int32], known: Sequence[str | None]) -> tuple[NDArray[np.int32], list[str | None]]:
@@ -64,9 +66,10 @@ def _numbered(code: NDArray[np.int32], known: Sequence[str | None]) -> tuple[NDA
 
 def decode(pieces: Sequence[bytes]) -> pa.Table:
     """Returns the BARS of pieces, in their order."""
-    buffers, texts = zip(*map(pickle.loads, pieces), strict=True)
+    buffers, texts, kinds = zip(*map(pickle.loads, pieces), strict=True)
+    moments = columns.MOMENT if str(columns.MOMENT) in kinds else None
     parts = dict(zip(_KINDS, zip(*buffers, strict=True), strict=True))
-    arrays = {"date": columns.from_days(_whole("date", parts["date"])), "volume": _volume(parts["volume"])}
+    arrays = {"date": columns.from_days(_whole("date", parts["date"]), moments), "volume": _volume(parts["volume"])}
     for name in _FLOATS:
         arrays[name] = columns.from_floats(_whole(name, parts[name]), nullable=True)
     for number, name in enumerate(_TEXTS):

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cloudlstm.market import bars, columns
+from cloudlstm.market.interval import iso
 from cloudlstm.pipeline import row_pieces
 from cloudlstm.runs.context import StepData
 from cloudlstm.runs.manifest import ManifestRow, read_object, write_object
@@ -70,7 +71,7 @@ def write_shard(
     uri = data.uri(f"{kind}-{number:05d}.parquet")
     ends = pc.min_max(table.column("date")).as_py()
     named = {"first_date": ends["min"], "last_date": ends["max"]}
-    extra = {name: day.isoformat() if day else None for name, day in named.items()}
+    extra = {name: iso(day) if day else None for name, day in named.items()}
     row = write_object(uri, bars.to_parquet(table), kind=kind, rows=table.num_rows, extra=extra, write=write)
     return TaskResult([row], table.num_rows)
 

@@ -26,6 +26,8 @@ from cloudlstm.exogenous.join import join
 from cloudlstm.features import FeatureSet
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
+from cloudlstm.market.grid import Grid
+from cloudlstm.market.interval import iso
 from cloudlstm.market.members import Members
 from cloudlstm.pipeline.exogenous_io import read_entities
 from cloudlstm.pipeline.shard_io import TaskResult, write_shard
@@ -131,15 +133,18 @@ class Cleaned:
     Attributes:
         data: Where to write.
         config: The limits of the rules.
-        sessions: All sessions up to the last bar of the data set, as days since 1970-01-01, sorted.
+        sessions: All sessions up to the last bar of the data set, as days since 1970-01-01, sorted; for bars within a
+            day the starts of all bars.
+        grid: The trading hours, for bars within a day.
     """
 
     data: StepData
     config: CleanConfig
     sessions: NDArray[np.int32]
+    grid: Grid | None = None
 
     def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
-        cleaned = clean(table, self.config, self.sessions)
+        cleaned = clean(table, self.config, self.sessions, self.grid)
         objects = [*write_shard(self.data, "bars", number, cleaned.bars, write).objects]
         if cleaned.quarantine.num_rows:
             objects += write_shard(self.data, "quarantine", number, cleaned.quarantine, write).objects
@@ -199,17 +204,19 @@ class Sequenced:
         config: Window, horizon and split dates.
         features: The columns that become values.
         members: The members of the universe; None if every ticker is one at all dates. Tasks read no file of it.
+        grid: The trading hours, for bars within a day.
     """
 
     data: StepData
     config: DatasetConfig
     features: FeatureSet
     members: Members | None = None
+    grid: Grid | None = None
 
     def __call__(self, number: int, table: pa.Table, write: Write) -> tuple[TaskResult, pa.Table]:
-        built = sequences.build(table, self.config, self.members, self.features)
+        built = sequences.build(table, self.config, self.members, self.features, self.grid)
         if self.config.layout == "windows":
-            exported = window_export.export(table, self.config, self.members, self.features)
+            exported = window_export.export(table, self.config, self.members, self.features, self.grid)
             built |= {f"{split}-windows": shard for split, shard in exported.items()}
         objects = []
         for kind, shard in built.items():
@@ -220,11 +227,11 @@ class Sequenced:
         facts: dict[str, Any] = {"longest": sequences.longest_segment(table), "dates": _range(table)}
         if self.members is not None:
             facts |= {"left_out": {split: built[split].left_out for split in SPLITS}}
-            facts |= {"last_bars": self.members.last_bars(table)}
+            facts |= {"last_bars": self.members.last_bars(table, self.grid)}
         return TaskResult(objects, table.num_rows, facts), table
 
 
 def _range(table: pa.Table) -> list[str]:
     """The first and the last date of a table, ISO; nothing if it has no rows."""
     first_last = pc.min_max(table.column("date")).as_py()
-    return [date.isoformat() for date in first_last.values() if date]
+    return [iso(date) for date in first_last.values() if date]

@@ -13,15 +13,16 @@ from cloudlstm.costs.usage import Usage
 from cloudlstm.evaluation import scoring
 from cloudlstm.evaluation.baselines import BaselineFit
 from cloudlstm.evaluation.forecasts import DayArray, Forecasts
-from cloudlstm.evaluation.periods import iso_dates
 from cloudlstm.evaluation.rows import TickerScores
 from cloudlstm.evaluation.scored import Scored
+from cloudlstm.evaluation.sessions import evidence_horizon
+from cloudlstm.market.interval import texts_of
 from cloudlstm.report import sections
-from cloudlstm.report.caveats import caveats
+from cloudlstm.report.caveats import across_close, caveats
 from cloudlstm.report.chart_data import chart_data
 from cloudlstm.report.evidence import evidence
 from cloudlstm.report.exogenous_models import Exogenous
-from cloudlstm.report.glossary import METRICS, TERMS
+from cloudlstm.report.glossary import METRICS
 from cloudlstm.report.models import (
     SCHEMA_VERSION,
     Baselines,
@@ -34,6 +35,7 @@ from cloudlstm.report.models import (
 )
 from cloudlstm.report.run_models import Epoch
 from cloudlstm.report.summary import find_test, headline, verdict
+from cloudlstm.report.terms import TERMS, terms_within_a_day
 from cloudlstm.report.timeline import Timing, step_rows, timeline
 from cloudlstm.runs.manifest import Manifest
 
@@ -77,7 +79,7 @@ def build_report(inputs: ReportInputs) -> Report:
     """Scores the test split and builds the whole report."""
     config, manifests, scored = inputs.config, inputs.manifests, inputs.scored
     test, baselines = scored.test, scored.fits[-1].baselines
-    horizon = config.dataset.horizon_bars
+    horizon = evidence_horizon(config)
     # A network on price levels cannot repeat the last close exactly, so naive is not nested in it.
     networks = {"lstm", "ensemble", "calibrated"}
     nesting = scoring.NESTING - (networks if config.train.inputs == "levels" else set())
@@ -96,7 +98,10 @@ def build_report(inputs: ReportInputs) -> Report:
         schema_version=SCHEMA_VERSION,
         run_id=inputs.run_id,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        headline=headline(by_name, tests, dates=len(np.unique(test.origin)), evidence=found),
+        headline=headline(
+            by_name, tests, dates=len(np.unique(test.session)), evidence=found,
+            date_word="date" if test.unit == "D" else "session",
+        ),
         verdict=verdict(find_test(tests, "naive")),
         universe=_universe(config, scored),
         data=sections.data_section(config, manifests),
@@ -104,7 +109,7 @@ def build_report(inputs: ReportInputs) -> Report:
         settings=Settings.model_validate(config.model_dump(mode="json")),
         config=config.model_dump(mode="json"),
         metrics=METRICS,
-        terms=TERMS,
+        terms=TERMS if test.unit == "D" else terms_within_a_day(),
         models=tuple(models),
         dm=tuple(tests),
         per_year=tuple(scoring.score_by_year(test)),
@@ -120,7 +125,9 @@ def build_report(inputs: ReportInputs) -> Report:
         benchmark=sections.benchmark_section(config, manifests),
         cost=sections.cost_section(inputs.usage),
         environment=sections.environment_section(config, manifests),
-        caveats=tuple(caveats(config, training, quality, forecasts, members, inputs.exogenous)),
+        caveats=(
+            *caveats(config, training, quality, forecasts, members, inputs.exogenous), *across_close(config, forecasts),
+        ),
         series=chart_data(test, per_ticker, inputs.turnover, horizon=horizon),
     )  # fmt: skip
 
@@ -167,8 +174,8 @@ def _next_forecasts(
             )
         )
     return NextForecasts(
-        origin_date=iso_dates(split.origin[latest][:1])[0],
-        target_date=iso_dates(target[latest][:1])[0],
+        origin_date=texts_of(split.origin[latest][:1], split.unit)[0],
+        target_date=texts_of(target[latest][:1], split.unit)[0],
         tickers=len(split),
         ended_earlier=int((~latest).sum()),
         rows=tuple(rows),

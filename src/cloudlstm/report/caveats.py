@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from cloudlstm.config import RunConfig
 from cloudlstm.config.data import CORE_SIX
+from cloudlstm.market.grid import around
+from cloudlstm.market.interval import Interval
 from cloudlstm.report.exogenous_models import Exogenous
 from cloudlstm.report.models import Caveat, NextForecasts
 from cloudlstm.report.run_models import Members, Quality, Training
@@ -26,6 +30,10 @@ _MISSING_COMPANIES = (
 _MISSING_SOURCES = (
     "Not found, or not read: {}. The features that need them are missing for all bars, and their inputs are 0. So the "
     "run says nothing about what they would bring."
+)
+_ACROSS_CLOSE = (
+    "The last bars end a session, so the next bar is one of the next session. No label crosses a close, so no model "
+    "has learned what happens overnight: these forecasts leave it out, and their intervals are far too narrow for it."
 )
 _NO_GAIN = (
     "No epoch of training improved on the untrained network in the validation split, so validation gives no reason to "
@@ -73,6 +81,17 @@ def caveats(
             )
         )
     return found
+
+
+def across_close(config: RunConfig, forecasts: NextForecasts) -> tuple[Caveat, ...]:
+    """The caveat of forecasts of bars within a day for a bar of the next session, which no label has prepared for."""
+    interval = Interval(config.market.interval)
+    ends = forecasts.origin_date, forecasts.target_date
+    if interval.daily or config.dataset.labels_across_closes or not all(ends):
+        return ()
+    dates = np.array([interval.number(str(end)) for end in ends], np.int32)
+    origin, target = around(config.market, dates).session_of(dates)
+    return () if origin == target else (Caveat(name="forecast across a close", text=_ACROSS_CLOSE),)
 
 
 def _survivorship(

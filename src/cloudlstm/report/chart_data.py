@@ -11,6 +11,7 @@ from cloudlstm.evaluation.metrics import date_weights, price_errors
 from cloudlstm.evaluation.periods import by_period, iso_dates
 from cloudlstm.evaluation.rows import TickerScores
 from cloudlstm.evaluation.significance import FloatArray, daily_means, diebold_mariano, mean_test
+from cloudlstm.market.interval import texts_of
 from cloudlstm.report.models import (
     Calibration,
     ChartData,
@@ -40,7 +41,7 @@ def chart_data(
         test: The test split with the forecasts of all models.
         per_ticker: Scores by ticker and model.
         turnover: Ticker -> close x volume in dollars a session.
-        horizon: Bars ahead.
+        horizon: Bars ahead, as `sessions.evidence_horizon`.
     """
     return ChartData(
         cumulative=_cumulative(test),
@@ -62,8 +63,8 @@ def _cumulative(test: Forecasts) -> CumulativeSeries:
     Welch, Goyal: A comprehensive look at the empirical performance of equity premium prediction. Review of Financial
     Studies 21(4), 2008. Every date weighs the same. The last value is R² out of sample.
     """
-    dates, code = np.unique(test.target, return_inverse=True)
-    weight = date_weights(test.origin)
+    dates, code = np.unique(test.target_session, return_inverse=True)
+    weight = date_weights(test.session)
     squared = weight * test.actual**2
     naive = float(squared.sum())
     saved = {
@@ -79,8 +80,8 @@ def _errors(test: Forecasts) -> ErrorSeries:
 
     Every date weighs the same.
     """
-    period, first, code = by_period(test.target)
-    weight = date_weights(test.origin, code)
+    period, first, code = by_period(test.target_session, sessions=test.unit != "D")
+    weight = date_weights(test.session, code)
     total = np.bincount(code, weight)
     return ErrorSeries(
         period=period,
@@ -100,7 +101,7 @@ def _skill_intervals(test: Forecasts, horizon: int) -> Iterator[SkillInterval]:
     }
     order = np.argsort(test.ticker, kind="stable")
     for at in np.split(order, np.flatnonzero(np.diff(test.ticker[order])) + 1):
-        tested = diebold_mariano(squared["lstm"][at], squared["naive"][at], test.origin[at], horizon=horizon)
+        tested = diebold_mariano(squared["lstm"][at], squared["naive"][at], test.session[at], horizon=horizon)
         low, high = (None if end is None else round(0.0 - end, 6) for end in (tested.high, tested.low))
         yield SkillInterval(ticker=test.tickers[test.ticker[at[0]]], low=low, high=high)
 
@@ -117,7 +118,7 @@ def _paths(
             ForecastPath(
                 ticker=name,
                 role=role,
-                dates=iso_dates(test.target[at]),
+                dates=texts_of(test.target[at], test.unit),
                 actual_price=_rounded(close * np.exp(actual), 4),
                 forecast_price=_rounded(close * np.exp(forecast), 4),
                 actual_return=_rounded(actual, 6),
@@ -166,10 +167,10 @@ def _calibration(test: Forecasts, horizon: int) -> Calibration:
     bins = []
     if len(np.unique(forecast)) >= DECILES:
         for part in np.array_split(np.argsort(forecast, kind="stable"), DECILES):
-            realised = mean_test(daily_means(actual[part], test.origin[part]), horizon)
+            realised = mean_test(daily_means(actual[part], test.session[part]), horizon)
             bins.append(
                 Decile(
-                    forecast=float(daily_means(forecast[part], test.origin[part]).mean()),
+                    forecast=float(daily_means(forecast[part], test.session[part]).mean()),
                     actual=realised.mean,
                     error=0.0 if realised.high is None else realised.high - realised.mean,
                     labels=len(part),

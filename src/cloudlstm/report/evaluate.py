@@ -28,8 +28,11 @@ from cloudlstm.evaluation.forecasts import (
 )
 from cloudlstm.evaluation.members import read_folds
 from cloudlstm.evaluation.scored import Scored, score_folds
+from cloudlstm.evaluation.sessions import with_sessions
 from cloudlstm.features import CLOSE, VOLUME
 from cloudlstm.market.calendar import sessions_after
+from cloudlstm.market.grid import bars_after
+from cloudlstm.market.interval import texts_of
 from cloudlstm.market.sectors import read_sectors
 from cloudlstm.report import html
 from cloudlstm.report.build import ReportInputs, build_report
@@ -69,7 +72,7 @@ def run(context: RunContext) -> Manifest:
         return done
     clock, began = time.time(), time.monotonic()
     train = _required(manifests, "train")
-    forecasts = read_folds(train)
+    forecasts = [with_sessions(fold, config) for fold in read_folds(train)]
     if not all("test" in fold for fold in forecasts):
         raise DataError(
             "the test split has no forecast to score", hint="a later market.end, or an earlier validation_end"
@@ -149,9 +152,11 @@ def _transforms(config: RunConfig, train: Manifest, made: Sequence[Fold]) -> lis
 
 
 def _next_session_dates(config: RunConfig, split: Forecasts | None) -> DayArray:
-    """Target date of each forecast after the last bar, days since 1970-01-01 (n,)."""
+    """Target date of each forecast after the last bar, days since 1970-01-01, of bars within a day minutes (n,)."""
     if split is None:
         return np.zeros(0, np.int32)
+    if split.unit != "D":
+        return bars_after(config.market, split.origin, config.dataset.horizon_bars)
     return sessions_after(config.market.calendar, split.origin, config.dataset.horizon_bars)
 
 
@@ -175,7 +180,8 @@ def _label_dates(windows: dict[str, SequenceSet]) -> dict[str, tuple[str, str]]:
     for split in LABELLED:
         if n := len(windows[split]):
             dates = windows[split].target_dates(np.arange(n))
-            found[split] = (str(dates.min()), str(dates.max()))
+            first, last = texts_of(np.array([dates.min(), dates.max()]), windows[split].unit)
+            found[split] = (first, last)
     return found
 
 

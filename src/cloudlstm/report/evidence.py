@@ -17,6 +17,7 @@ from cloudlstm.evaluation.ic_series import ic_series
 from cloudlstm.evaluation.portfolio import decile_portfolio
 from cloudlstm.evaluation.quant_rows import FoldScores
 from cloudlstm.evaluation.scored import Scored, combined
+from cloudlstm.evaluation.sessions import evidence_horizon
 from cloudlstm.evaluation.spread import ambiguity, member_spread
 from cloudlstm.report.evidence_models import Evidence, FoldEvidence, Member, ModelPooled, SeedScores
 from cloudlstm.report.sections import facts_of
@@ -39,7 +40,7 @@ def evidence(
         nesting: The models that contain the naive forecast.
         sectors: Ticker -> sector; None without a table of sectors.
     """
-    test, horizon, least = scored.test, config.dataset.horizon_bars, config.evaluation.ic_min_tickers
+    test, horizon, least = scored.test, evidence_horizon(config), config.evaluation.ic_min_tickers
     model, names = combined(test), [str(number) for number in range(len(scored.fits))]
     by_fold = {
         each: fold_scores(test, each, scored.fold, names, horizon, least) for each in test.models if each != "naive"
@@ -48,15 +49,15 @@ def evidence(
     seeds = tuple(_seed_scores(test, nesting, horizon, least)) if several_seeds else ()
     networks = np.array(list(test.members.values())) if several_seeds else np.zeros((0, len(test)))
     signal = test.ticker, test.origin, test.actual, test.models[model]
-    regimes, regime_names = by_regime(test.origin, scored.volatility)
+    regimes, regime_names = by_regime(test.session, scored.volatility)
     grouped = by_sector(test.tickers, test.ticker, sectors) if sectors else None
     return Evidence(
         model=model,
         embargo_bars=embargo_of(config) if walk else None,
         seeds=seeds,
         spread=member_spread([row.model_dump(exclude={"seed"}) for row in seeds]),
-        ambiguity=ambiguity(test.actual, networks, test.origin) if several_seeds else None,
-        mean_member=mean_member_test(test.actual, networks, test.origin, horizon) if several_seeds else None,
+        ambiguity=ambiguity(test.actual, networks, test.session) if several_seeds else None,
+        mean_member=mean_member_test(test.actual, networks, test.session, horizon) if several_seeds else None,
         folds=tuple(_folds(scored, by_fold, train)),
         over_folds=tuple(
             ModelPooled(model=name, better=each.better, pooled=each.pooled) for name, each in by_fold.items()
@@ -65,13 +66,16 @@ def evidence(
         else (),
         members=tuple(_members(train)),
         coverage=intervals.coverage(
-            scored.levels, scored.halves, test.actual, test.models["calibrated"], test.origin, horizon
+            scored.levels, scored.halves, test.actual, test.models["calibrated"], test.session, horizon
         ),
         regimes=tuple(by_group(test, model, regimes, regime_names, horizon, least)),
         sectors=tuple(by_group(test, model, *grouped, horizon, least)) if grouped else (),
         coefficients=ic_series(test, model, least),
-        portfolio=decile_portfolio(*signal, horizon, least, config.evaluation.cost_bps),
-    )
+        portfolio=decile_portfolio(
+            *signal, config.dataset.horizon_bars, least, config.evaluation.cost_bps,
+            None if test.sessions is None else test.session, horizon,
+        ),
+    )  # fmt: skip
 
 
 def _seed_scores(test: Forecasts, nesting: Collection[str], horizon: int, least: int) -> Sequence[SeedScores]:

@@ -24,6 +24,9 @@ LONG_NAME = 24
 UNITS = {"dollar": "$", "return": "%"}
 """Units shown beside a metric's name; the other metrics have none, or show it with the number."""
 
+_SMALL_RETURN = 1e-3
+"""Errors below a tenth of a percent, those of bars within a day, have more digits."""
+
 T = TypeVar("T")
 
 
@@ -218,7 +221,7 @@ def metric_text(value: float | None, metric: Metric) -> str:
         case "dollar":
             return numbers.dollars(value)
         case "return":
-            return numbers.percent(value, 3)
+            return numbers.percent(value, 3 if value >= _SMALL_RETURN or not value else 5)
         case "share":
             return (
                 numbers.signed_percent(value)
@@ -275,5 +278,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "seconds": numbers.seconds,
     "amount": numbers.amount,
     "code": lambda reason: str(reason).replace("_", " "),
+    "date": lambda iso: numbers.DASH if not iso else iso if len(iso) == 10 else f"{iso[:10]} {iso[11:16]} UTC",
     "moment": lambda iso: numbers.DASH if not iso else f"{iso[:10]} {iso[11:19]} UTC",
 }

@@ -149,7 +149,7 @@ class CumulativeSeries(Row):
 class ErrorSeries(Row):
     """RMSE of the log-return by period of the target date."""
 
-    period: Literal["month", "quarter", "year"]
+    period: Literal["session", "month", "quarter", "year"]
     dates: tuple[IsoDate, ...] = Field(description="First day of each")
     labels: tuple[Annotated[int, Field(ge=1)], ...]
     models: dict[str, tuple[Annotated[float, Field(ge=0)], ...]]

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from cloudlstm.evaluation.rows import NonNegative, Number, Row, Share
 
-IsoDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+IsoDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}Z)?$")]
+"""A date; of bars within a day the start of a bar in UTC."""
 
 UNFETCHED_SHOWN = 20
 """Most tickers that `Coverage.unfetched` lists."""

@@ -14,6 +14,8 @@ from cloudlstm.evaluation.rows import Loss, ModelName, ModelScores, ModelTest
 from cloudlstm.report.evidence_models import Evidence
 
 SIGNIFICANCE = 0.05
+_SMALL_DOLLARS = 0.1
+"""Errors below ten cents, those of bars within a day, have more digits."""
 
 Verdict = Literal["better", "same", "worse", "untested"]
 
@@ -56,7 +58,12 @@ def find_test(
 
 
 def headline(
-    models: Mapping[str, ModelScores], tests: Sequence[ModelTest], *, dates: int, evidence: Evidence | None = None
+    models: Mapping[str, ModelScores],
+    tests: Sequence[ModelTest],
+    *,
+    dates: int,
+    evidence: Evidence | None = None,
+    date_word: str = "date",
 ) -> str:
     """The result in a few sentences: the LSTM against naive, drift and ridge on returns, then in dollars.
 
@@ -67,12 +74,13 @@ def headline(
         tests: Results of `scoring.compare_models`.
         dates: Number of dates of the test split.
         evidence: Results by seed and fold; None leaves them out.
+        date_word: What the tests have one number for: "session" for bars within a day.
     """
     lstm, test = models["lstm"], find_test(tests, "naive")
     details = _details([_size(test), _p_value("Diebold-Mariano p", test.p if test else None)])
     sentences = [
-        f"{_AGAINST_NAIVE[verdict(test)]}{details}, on {lstm.labels:,} test forecasts over {dates:,} dates.",
-        _pooled(lstm, test),
+        f"{_AGAINST_NAIVE[verdict(test)]}{details}, on {lstm.labels:,} test forecasts over {dates:,} {date_word}s.",
+        _pooled(lstm, test, date_word),
         _clark_west(test),
         _other_models(tests),
         _seeds(evidence) if evidence else "",
@@ -82,13 +90,14 @@ def headline(
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _pooled(lstm: ModelScores, test: ModelTest | None) -> str:
+def _pooled(lstm: ModelScores, test: ModelTest | None, date_word: str) -> str:
     """Warns if R² by label has another sign than the tested difference."""
     difference, pooled = test.difference if test else None, lstm.r2_pooled
     if not difference or not pooled or (difference < 0.0) == (pooled > 0.0):
         return ""
     return (
-        "Dates have different numbers of tickers: here every date weighs the same. If every label weighs the same, "
+        f"{date_word.capitalize()}s have different numbers of {'tickers' if date_word == 'date' else 'labels'}: here "
+        f"every {date_word} weighs the same. If every label weighs the same, "
         f"the sign is the opposite, an R² of {pooled:+,.2%}; no test belongs to that number."
     )
 
@@ -141,9 +150,10 @@ def _other_models(tests: Sequence[ModelTest]) -> str:
 def _dollars(lstm: ModelScores, naive: ModelScores, test: ModelTest | None) -> str:
     if lstm.rmse_price is None or naive.rmse_price is None:
         return ""
+    digits = 3 if naive.rmse_price >= _SMALL_DOLLARS else 5
     return (
-        f"In dollars, where expensive tickers weigh most, the LSTM's RMSE is ${lstm.rmse_price:,.3f}, "
-        f"{_IN_DOLLARS[verdict(test)]} naive's ${naive.rmse_price:,.3f}"
+        f"In dollars, where expensive tickers weigh most, the LSTM's RMSE is ${lstm.rmse_price:,.{digits}f}, "
+        f"{_IN_DOLLARS[verdict(test)]} naive's ${naive.rmse_price:,.{digits}f}"
         f"{_details([_p_value('p', test.p if test else None)])}."
     )
 

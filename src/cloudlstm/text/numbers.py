@@ -31,9 +31,9 @@ def percent(value: float | None, digits: int = 1) -> str:
     return DASH if value is None else minus(f"{value:,.{digits}%}")
 
 
-def signed_percent(value: float | None) -> str:
+def signed_percent(value: float | None, digits: int = 2) -> str:
     """A fraction as a percentage with its sign; without decimals from 1,000% on."""
-    return DASH if value is None else signed(100.0 * value, ".2f" if abs(value) < 10 else ".0f")
+    return DASH if value is None else signed(100.0 * value, f".{digits}f" if abs(value) < 10 else ".0f")
 
 
 def signed(value: float, digits: str = ".2f") -> str:

@@ -150,7 +150,9 @@ class _Training:
             "windows_seen": seen,
             "windows_per_s": seen / all_seconds if all_seconds else None,
             "members": [asdict(result.facts) for result in self.found],
-            "folds": [] if self.config.evaluation.walk.mode == "off" else [folds.dates_of(fold) for fold in self.folds],
+            "folds": []
+            if self.config.evaluation.walk.mode == "off"
+            else [folds.dates_of(fold, self.config.market) for fold in self.folds],
             "phases": self.phases.rows(ended),
             "workers": len(addresses),
             "restarts": list(self.cluster.membership.restarts),

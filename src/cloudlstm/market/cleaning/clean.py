@@ -19,6 +19,7 @@ from cloudlstm.market import bars, columns
 from cloudlstm.market.cleaning.duplicate_series import Sketches, sketches
 from cloudlstm.market.cleaning.rules import RULES, Action, Rows, find, of_action, reject
 from cloudlstm.market.cleaning.shard import Shard
+from cloudlstm.market.grid import Grid
 
 FILL = "fill"
 """Value of the column "source" in filled bars."""
@@ -48,21 +49,29 @@ class Cleaned:
     sketches: Sketches
 
 
-def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32]) -> Cleaned:
+def clean(raw: pa.Table, config: CleanConfig, sessions: NDArray[np.int32], grid: Grid | None = None) -> Cleaned:
     """Cleans the bars of one shard.
 
     Args:
         raw: BARS table of whole tickers; rows with equal (ticker, date) in order of arrival.
         config: The limits of the rules.
-        sessions: All sessions in the run's date range, as days since 1970-01-01, sorted.
+        sessions: All sessions in the run's date range, as days since 1970-01-01, sorted; for bars within a day the
+            starts of all bars.
+        grid: The trading hours, for bars within a day; None for daily bars.
     """
     raw = bars.sort(bars.conform(raw, bars.BARS))
-    shard = Shard.of(raw, sessions)
+    shard = Shard.of(raw, sessions, grid)
     reject(shard, config)
     found = find(shard, config)
     kept = shard.kept()
     starts_segment, drops_label = (_marked(shard, found, action)[kept] for action in ("start_segment", "drop_label"))
-    runs = _runs(shard.rank[kept], shard.session[kept], starts_segment, len(sessions), config.max_fill_bars)
+    rank, session = shard.rank[kept], shard.session[kept]
+    may_fill = np.full(len(session), config.max_fill_bars, np.int32)
+    if grid and not grid.bridged:
+        place = grid.place_of(shard.day[kept])
+        starts_segment[1:] |= place[1:] != place[:-1]
+        np.minimum(may_fill, grid.left(session), out=may_fill)
+    runs = _runs(rank, session, starts_segment, len(sessions), may_fill)
     cleaned = _cleaned(raw, shard, kept, runs, drops_label, sessions)
     counts = _counts(shard, kept, runs.copies, found)
     return Cleaned(cleaned, _quarantine(raw, shard), counts, _examples(raw, shard), sketches(shard))
@@ -89,7 +98,7 @@ def _runs(
     session: NDArray[np.int32],
     starts_segment: NDArray[np.bool_],
     n_sessions: int,
-    max_fill_bars: int,
+    may_fill: NDArray[np.int32],
 ) -> _Runs:
     """Counts the bars to fill after each kept bar, and numbers the segments of each ticker."""
     missing = np.empty(len(session), np.int32)  # number of sessions without a bar before the ticker's next bar
@@ -100,7 +109,7 @@ def _runs(
         last = np.append(starts[1:], len(rank)) - 1
         missing[last] = n_sessions - 1 - session[last]
     # A segment starts after a gap that is too long to fill, and where a rule says so.
-    breaks = np.flatnonzero((missing[:-1] > max_fill_bars) | starts_segment[1:]) + 1
+    breaks = np.flatnonzero((missing[:-1] > may_fill[:-1]) | starts_segment[1:]) + 1
     breaks = breaks[rank[breaks] == rank[breaks - 1]]
     segment = np.zeros(len(rank), np.int32)
     if len(breaks):
@@ -108,7 +117,7 @@ def _runs(
         np.cumsum(segment, out=segment)
         before = segment[starts]
         segment -= np.repeat(before, np.diff(np.append(starts, len(rank))))
-    return _Runs(np.minimum(missing, max_fill_bars, out=missing) + 1, segment)
+    return _Runs(np.minimum(missing, may_fill, out=missing) + 1, segment)
 
 
 def _cleaned(
@@ -156,7 +165,7 @@ def _cleaned(
     adj_close = columns.from_floats(shard.adj_close[source], nullable=raw.column("adj_close").null_count > 0)
     arrays = [
         columns.from_codes(shard.rank[source], shard.names),
-        columns.from_days(day),
+        columns.from_days(day, raw.schema.field("date").type),
         *(pa.array(price) for price in (*prices, close)),
         adj_close,
         pa.array(volume),

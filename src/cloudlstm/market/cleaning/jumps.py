@@ -5,6 +5,9 @@ fill have no jump. A jump exceeds the limit when it is larger than
 
     max(outlier_min_move, outlier_mads * 1.4826 * MAD of the trailing log-returns), at most log 4.
 
+outlier_min_move is for a session. Bars within a day move less: between two of the same session it is scaled (scale.py),
+and no split happens.
+
 Three causes can explain a jump. All of them are known at the close of the bar:
 
     market_confirmed  the market traded there: part of the day's range is near the last close, or volume is unusually
@@ -103,6 +106,14 @@ class ValidRows:
         change[~np.isfinite(change)] = np.nan
         return change
 
+    def scale(self, positions: Positions) -> Floats:
+        """Returns what to multiply limits of moves with: below 1 if the bar before is of the same session."""
+        place = self.shard.place
+        if place is None:
+            return np.ones(len(positions))
+        same = place[self.rows(positions)] == place[self.rows(positions - 1)]
+        return np.where(same, self.shard.scale.within_session, 1.0)
+
     def move(self, positions: Positions) -> Floats:
         """Returns log(close / close before)."""
         moved: Floats = np.log(self.close[positions]) - np.log(self.close[positions - 1])
@@ -159,7 +170,8 @@ def _examine(valid: ValidRows, at: Positions, config: CleanConfig) -> Jumps:
     move = valid.move(at)
     now = past[:, 0] + move
     sd = _MAD_TO_SD * _mad(past[:, :-1] - past[:, 1:])
-    limit = np.maximum(config.outlier_min_move, config.outlier_mads * np.nan_to_num(sd))
+    scale = valid.scale(at)
+    limit = np.maximum(config.outlier_min_move * scale, config.outlier_mads * np.nan_to_num(sd))
     limit = np.minimum(limit, max(_MOST_LIMIT, config.outlier_min_move))
     joined = shard.session[row] - shard.session[before] <= config.max_fill_bars + 1
     # With an even number of closes, both middle ones count as the level: either may be the valid one.
@@ -170,7 +182,7 @@ def _examine(valid: ValidRows, at: Positions, config: CleanConfig) -> Jumps:
     surge = _surge(shard.volume[row], shard.volume[places], absent)
     gap = np.maximum(np.log(shard.low[row]) - past[:, 0], past[:, 0] - np.log(shard.high[row]))
     in_money = surge * np.minimum(np.exp(move), 1.0)
-    market_confirmed = (in_money >= 1.0) & (gap <= _NEAR_GAP)
+    market_confirmed = (in_money >= 1.0) & (gap <= _NEAR_GAP * scale)
     market_confirmed |= (in_money >= _SURGE) & (gap <= _MOST_GAP)
     market_confirmed |= (in_money >= _SURGE_OF_FALL) & (move < 0.0) & (gap <= _MOST_FALL)
     adj_split = adj_close_shows_split(move, adjustment)
@@ -184,7 +196,7 @@ def _examine(valid: ValidRows, at: Positions, config: CleanConfig) -> Jumps:
         off_level=from_level > limit,
         market_confirmed=market_confirmed,
         dividend=paid & (move < 0.0) & ~adj_split,
-        split=joined & (adj_split | _open_shows_split(move, opened, surge, sd, market_confirmed)),
+        split=joined & (scale == 1.0) & (adj_split | _open_shows_split(move, opened, surge, sd, market_confirmed)),
     )
 
 

@@ -27,7 +27,7 @@ def outliers(shard: Shard, config: CleanConfig) -> Rows:
     """Returns rows whose close is an unexplained jump, far from the trailing level. A first bar is never one."""
     valid = ValidRows.of(shard)
     # No limit is below min_move, so only bars that moved at least this far are examined.
-    jumps = examine(valid, valid.movers(config.outlier_min_move), config)
+    jumps = examine(valid, valid.movers(config.outlier_min_move * shard.scale.within_session), config)
     return valid.rows(jumps.at[jumps.unexplained & jumps.off_level])
 
 
@@ -46,22 +46,24 @@ def level_shifts(shard: Shard, config: CleanConfig) -> Rows:
 def _segment_jumps(shard: Shard, config: CleanConfig) -> tuple[ValidRows, Jumps]:
     """Examines all jumps that may start a segment."""
     valid = ValidRows.of(shard)
-    at = valid.movers(min(SMALLEST_SPLIT, config.outlier_min_move))
+    at = valid.movers(min(SMALLEST_SPLIT, config.outlier_min_move * shard.scale.within_session))
     move = valid.move(at)
     # Small jumps are common: they are examined only if adj_close shows a split.
-    wide = np.abs(move) > min(0.30, config.outlier_min_move)
+    wide = np.abs(move) > np.minimum(0.30, config.outlier_min_move * valid.scale(at))
     return valid, examine(valid, at[wide | adj_close_shows_split(move, valid.adjustment(at))], config)
 
 
 def reverted_spikes(shard: Shard, config: CleanConfig) -> Rows:
     """Returns rows whose close is far from the bars before and after, while these two agree."""
     valid = ValidRows.of(shard)
-    at = valid.movers(config.outlier_min_move)
+    at = valid.movers(config.outlier_min_move * shard.scale.within_session)
+    if shard.scale.within_session < 1.0:
+        at = at[np.abs(valid.move(at)) >= config.outlier_min_move * valid.scale(at)]
     at = at[np.isin(at + 1, at, assume_unique=True)]
     if not len(at):
         return at
     there, back = valid.move(at), valid.move(at + 1)
-    return valid.rows(at[np.abs(there + back) < config.outlier_min_move / 2])
+    return valid.rows(at[np.abs(there + back) < config.outlier_min_move * valid.scale(at) / 2])
 
 
 def odd_adjustments(shard: Shard, _: CleanConfig) -> Rows:

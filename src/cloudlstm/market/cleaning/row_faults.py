@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cloudlstm.config import CleanConfig
 from cloudlstm.market import columns
 from cloudlstm.market.calendar_fit import repeats
-from cloudlstm.market.cleaning.shard import NO_SESSION, NO_VOLUME, Shard
+from cloudlstm.market.cleaning.shard import BETWEEN_STARTS, NO_SESSION, NO_VOLUME, OUT_OF_HOURS, Shard
 
 Rows = NDArray[np.intp]
 
@@ -56,6 +56,16 @@ def carried_row(shard: Shard, _: CleanConfig) -> Rows:
 def off_calendar(shard: Shard, _: CleanConfig) -> Rows:
     """Returns rows on a date without a session."""
     return np.flatnonzero(shard.session == NO_SESSION)
+
+
+def outside_session(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns bars within a day shortly before the open, after the close or in the break of a session."""
+    return np.flatnonzero(shard.session == OUT_OF_HOURS)
+
+
+def between_starts(shard: Shard, _: CleanConfig) -> Rows:
+    """Returns bars within a day at moments in a session at which no bar of the interval starts."""
+    return np.flatnonzero(shard.session == BETWEEN_STARTS)
 
 
 def unreadable_value(shard: Shard, _: CleanConfig) -> Rows:

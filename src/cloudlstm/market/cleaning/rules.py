@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cloudlstm.config import CleanConfig
 from cloudlstm.market.cleaning.levels import level_shifts, odd_adjustments, outliers, reverted_spikes, unmarked_splits
 from cloudlstm.market.cleaning.row_faults import (
+    between_starts,
     carried_row,
     empty_row,
     high_below_low,
@@ -27,6 +28,7 @@ from cloudlstm.market.cleaning.row_faults import (
     no_trade,
     non_positive_price,
     off_calendar,
+    outside_session,
     price_outside_range,
     text_line,
     unreadable_key,
@@ -101,22 +103,23 @@ def _idle_rows(shard: Shard, among: Rows | slice) -> tuple[Rows, NDArray[np.intp
     """Returns the rows without a trade `among` these rows, with two numbers for each.
 
     The first is how many of the last 21 rows had no trade. The second is the index, in the result, after the last row
-    without a trade within the next 21 rows.
+    without a trade within the next 21 rows. For bars within a day, 21 sessions of rows.
     """
+    stale_bars = _STALE_BARS * shard.scale.bars_a_session
     idle = np.flatnonzero(shard.volume[among] == 0)  # few: one pass over the shard, the rest over them
     rows = idle if isinstance(among, slice) else among[idle]
     flat = (shard.high[rows] == shard.low[rows]) & (shard.open[rows] == shard.close[rows])
     idle, rows = idle[flat], rows[flat]
     rank, nth = shard.rank[rows], np.arange(len(rows))
     first, last = np.searchsorted(rank, rank, side="left"), np.searchsorted(rank, rank, side="right")
-    until_now = nth - np.maximum(np.searchsorted(idle, idle - _STALE_BARS, side="right"), first) + 1
-    to_come = np.minimum(np.searchsorted(idle, idle + _STALE_BARS, side="left"), last)
+    until_now = nth - np.maximum(np.searchsorted(idle, idle - stale_bars, side="right"), first) + 1
+    to_come = np.minimum(np.searchsorted(idle, idle + stale_bars, side="left"), last)
     return rows, until_now, to_come
 
 
 def _stale(shard: Shard, config: CleanConfig) -> Rows:
     rows, n_idle, _ = _idle_rows(shard, shard.kept())
-    return rows[n_idle > config.max_stale_bars]
+    return rows[n_idle > config.max_stale_bars * shard.scale.bars_a_session]
 
 
 def _stale_begin(shard: Shard, _: CleanConfig) -> Rows:
@@ -158,6 +161,19 @@ RULES: tuple[Rule, ...] = (
         gated=False,
     ),
     Rule("off_calendar", "the row", "the exchange had no session on that date", off_calendar),
+    Rule(
+        "outside_session",
+        "the row",
+        "a bar within a day before the open, after the close or in the break of the session: extended hours",
+        outside_session,
+        gated=False,
+    ),
+    Rule(
+        "between_starts",
+        "the row",
+        "a bar within a day at a moment at which no bar of `market.interval` starts",
+        between_starts,
+    ),
     Rule(
         "unreadable_value",
         "the row",

@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 
 from cloudlstm.market import columns
 from cloudlstm.market.bars import NO_BAR, UNREADABLE
+from cloudlstm.market.cleaning.scale import DAILY, Scale
+from cloudlstm.market.grid import Grid
 
 NO_VOLUME = np.iinfo(np.int64).min
 """Stands for a missing volume."""
 
 NO_SESSION = -1
 """The ordinal of a date that is not a session."""
+OUT_OF_HOURS, BETWEEN_STARTS = -2, -3
+"""Of bars within a day: the ordinal of a moment shortly before the open, after the close or in the break of a session,
+and of a moment in the session at which no bar of the interval starts."""
+_EXTENDED_HOURS_MINUTES = 480
+"""Trading before the open and after the close is not longer than this."""
 
 
 @dataclass(slots=True)
@@ -25,14 +32,17 @@ class Shard:
     Attributes:
         names: The shard's tickers, sorted.
         rank: Index of the row's ticker in `names`; len(names) where the ticker is unreadable.
-        day: Days since 1970-01-01; columns.NO_DATE where unreadable.
+        day: Days since 1970-01-01, of bars within a day minutes; columns.NO_DATE where unreadable.
         key: Sorts as (ticker, date); rows with equal keys are versions of the same bar.
-        session: Ordinal of the date among the calendar's sessions; NO_SESSION where the date is not a session.
+        session: Ordinal of the date among the calendar's sessions, of bars within a day among the starts of bars;
+            NO_SESSION, OUT_OF_HOURS or BETWEEN_STARTS where no bar has this date.
         open, high, low, close, adj_close: Prices, NaN where missing.
         volume: Shares, NO_VOLUME where missing.
         unreadable: True where the source has a value that was not understood.
         text_line: True where the row is a line of text or a repeated header.
         verdict: 0 for a kept row, otherwise 1 + the index of the rule that rejected it.
+        place: Of bars within a day: the place of the session of each row among all sessions; None for daily bars.
+        scale: What the limits of cleaning mean for these bars.
     """
 
     names: list[str]
@@ -49,20 +59,32 @@ class Shard:
     unreadable: NDArray[np.bool_]
     text_line: NDArray[np.bool_]
     verdict: NDArray[np.uint8]
+    place: NDArray[np.intp] | None = None
+    scale: Scale = DAILY
 
     @classmethod
-    def of(cls, bars: pa.Table, sessions: NDArray[np.int32]) -> Shard:
-        """Converts a table that is sorted by (ticker, date)."""
+    def of(cls, bars: pa.Table, sessions: NDArray[np.int32], grid: Grid | None = None) -> Shard:
+        """Converts a table that is sorted by (ticker, date).
+
+        Args:
+            bars: The table.
+            sessions: All dates that can have a bar.
+            grid: The trading hours, for bars within a day.
+        """
         rank, names = columns.ranks(bars.column("ticker"))
         day = columns.days(bars.column("date"))
         open_, high, low, close, adj_close = (
             columns.floats(bars.column(name)) for name in ("open", "high", "low", "close", "adj_close")
         )
         volume = columns.filled(columns.one_chunk(bars.column("volume")), NO_VOLUME)
+        session = session_ordinals(day, sessions)
+        if grid:
+            _explain(session, day, grid)
         return cls(
-            names, rank, day, columns.join_keys(rank, day), session_ordinals(day, sessions),
+            names, rank, day, columns.join_keys(rank, day), session,
             open_, high, low, close, adj_close, volume, *_unreadable(bars.column(UNREADABLE)),
-            np.zeros(len(day), np.uint8),
+            np.zeros(len(day), np.uint8), grid.place_of(day) if grid else None,
+            Scale.of(grid.interval) if grid else DAILY,
         )  # fmt: skip
 
     def kept(self) -> NDArray[np.intp] | slice:
@@ -75,6 +97,15 @@ def _unreadable(column: pa.ChunkedArray) -> tuple[NDArray[np.bool_], NDArray[np.
     code, texts = columns.codes(column)
     is_line = np.array([*((text or "").startswith(NO_BAR) for text in texts), False])
     return code >= 0, is_line[code]
+
+
+def _explain(session: NDArray[np.int32], day: NDArray[np.int32], grid: Grid) -> None:
+    """Replaces NO_SESSION in place where a moment lies in a session or near one."""
+    rows = np.flatnonzero((session == NO_SESSION) & (day != columns.NO_DATE))
+    if len(rows):
+        near = grid.minutes_from_session(day[rows]) <= _EXTENDED_HOURS_MINUTES
+        session[rows] = np.where(near, OUT_OF_HOURS, NO_SESSION)
+        session[rows[grid.in_hours(day[rows])]] = BETWEEN_STARTS
 
 
 def session_ordinals(day: NDArray[np.int32], sessions: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -62,7 +62,10 @@ class Source(Protocol):
         ...
 
     def last_date(self) -> dt.date | None:
-        """Returns the date of the last bar as far as it can be told without reading bars; None if it cannot."""
+        """Returns the date of the last bar as far as it can be told without reading bars; None if it cannot.
+
+        Of bars within a day it is a datetime, the start of the bar in UTC.
+        """
         ...
 
     def read(self, partition: Partition) -> pa.Table:

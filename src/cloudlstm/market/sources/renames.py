@@ -26,8 +26,8 @@ def apply_renames(table: pa.Table, renames: Sequence[Rename]) -> pa.Table:
             continue
         moved = code == names.index(rename.old)
         if rename.until is not None:
-            until = pa.scalar(rename.until, pa.date32())
-            early = pc.fill_null(pc.less_equal(table.column("date"), until), False)  # noqa: FBT003
+            days = table.column("date").cast(pa.date32(), safe=False)
+            early = pc.fill_null(pc.less_equal(days, pa.scalar(rename.until, pa.date32())), False)  # noqa: FBT003
             moved &= columns.one_chunk(early).to_numpy(zero_copy_only=False)
         if rename.new not in names:
             names = [*names, rename.new]

@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 
 from cloudlstm import storage
 from cloudlstm.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError, StorageError
-from cloudlstm.market import bars
+from cloudlstm.market import bars, columns
+from cloudlstm.market.interval import Interval, iso
 from cloudlstm.market.sources.base import Partition
 from cloudlstm.market.sources.coverage import Outcome, Status
 
@@ -37,6 +38,8 @@ SNAPSHOT = bars.VALUES.append(pa.field("dividend", pa.float64())).append(pa.fiel
 _KEY = b"cloudlstm"
 _FOLDER = "/snapshots/"
 _AT_ONCE = 16
+_DAY_LENGTH = 10
+"""Characters of 2024-12-31; the start of a bar within a day has more."""
 _SLASH = "%2F"
 """A slash in the name of a snapshot; no ticker has a percent sign."""
 
@@ -71,15 +74,17 @@ class Snapshot:
         first, last = (pc.min(dates).as_py(), pc.max(dates).as_py())
         return Outcome(
             self.ticker, self.symbol, self.status, self.cause, self.as_of, self.table.num_rows,
-            first and first.isoformat(), last and last.isoformat(), uri, reused,
+            first and iso(first), last and iso(last), uri, reused,
         )  # fmt: skip
 
     def to_parquet(self) -> bytes:
         """Encodes the snapshot as Parquet."""
         names = ("ticker", "symbol", "status", "cause", "as_of", "facts", "request")
         about = {name: getattr(self, name) for name in names}
-        schema = SNAPSHOT.with_metadata({_KEY: json.dumps(about, sort_keys=True).encode()})
-        table = pa.table([column.cast(field.type) for column, field in zip(self.table.columns, SNAPSHOT, strict=True)],
+        kind = self.table.schema.field("date").type
+        wanted = SNAPSHOT.set(1, pa.field("date", kind)) if kind == columns.MOMENT else SNAPSHOT
+        schema = wanted.with_metadata({_KEY: json.dumps(about, sort_keys=True).encode()})
+        table = pa.table([column.cast(field.type) for column, field in zip(self.table.columns, wanted, strict=True)],
                          schema=schema)  # fmt: skip
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", use_dictionary=["ticker", "source"])
@@ -207,8 +212,7 @@ class SnapshotSource:
         return sorted(_parts(uri)[0] for uri in partition.items)
 
     def last_date(self) -> dt.date | None:
-        return dt.date.fromisoformat(self.last) if self.last else None
+        return Interval("1d" if len(self.last) == _DAY_LENGTH else "1m").read(self.last) if self.last else None
 
     def read(self, partition: Partition) -> pa.Table:
-        tables = [bars.conform(read(uri).table, bars.BARS) for uri in partition.items]
-        return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
+        return bars.joined([bars.conform(read(uri).table, bars.BARS) for uri in partition.items])

@@ -1,7 +1,8 @@
 """A synthetic market with a seed, always labelled synthetic: bars for tests, demos and benchmarks of any size.
 
-The returns come from simulation.py. This module derives prices, volume and splits, and then adds the faults of real
-vendors: late listings, missing days, decimal errors, zeros, crossed high and low, and duplicate bars.
+The returns come from simulation.py. This module derives prices, volume and splits (for bars within a day with
+session_shape.py), and then adds the faults of real vendors: late listings, missing bars, decimal errors, zeros, crossed
+high and low, and duplicate bars.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.config import MarketConfig, SyntheticConfig
-from cloudlstm.market import bars, calendar, columns, universe
+from cloudlstm.market import calendar, columns, universe
+from cloudlstm.market.grid import Grid
 from cloudlstm.market.sources import simulation
 from cloudlstm.market.sources.base import Partition
+from cloudlstm.market.sources.session_shape import SessionShape
 from cloudlstm.market.sources.simulation import Array, Paths, random_stream
+from cloudlstm.market.sources.vendor_faults import Prices, add_faults
 
 MODEL_VERSION = 1
 """Increase it whenever the model of the market changes; part of its identity."""
@@ -28,7 +32,7 @@ _NAME = "the synthetic market"
 _SESSIONS_PER_YEAR = 252
 _SPLIT_RATIOS = (2.0, 3.0, 4.0, 10.0)
 _MOST_SPLIT = 1024.0
-_TRAITS, _SHAPE, _FAULTS = 1, 2, 3  # purposes of random streams; 0 is for shocks
+_TRAITS, _SHAPE = 1, 2  # purposes of random streams; 0 is for shocks, 3 for faults, 4 for nights
 
 
 def ticker_names(config: SyntheticConfig) -> tuple[str, ...]:
@@ -45,11 +49,14 @@ class SyntheticSource:
     sessions: NDArray[np.int32]
     name: str = _NAME
     whole_tickers: bool = True
+    grid: Grid | None = None
 
     @classmethod
     def open(cls, config: MarketConfig, requested: tuple[str, ...] | None) -> SyntheticSource:
         """Opens the market with the requested tickers; UnknownTickerError if it lacks one."""
         tickers = universe.resolve_universe(requested, ticker_names(config.synthetic), _NAME)
+        if config.interval != "1d":
+            return cls(config, tickers, np.zeros(0, np.int32), grid=Grid.of(config))
         return cls(config, tickers, calendar.sessions(config.calendar, config.start, config.end))
 
     def identity(self) -> Any:
@@ -61,6 +68,7 @@ class SyntheticSource:
             "calendar": config.calendar,
             "dates": [config.start.isoformat(), config.end.isoformat()],
             "universe": list(self.universe),
+            **({"interval": self.config.interval} if self.grid else {}),
         }
 
     def partitions(self) -> list[Partition]:
@@ -72,13 +80,19 @@ class SyntheticSource:
         return list(partition.items)
 
     def last_date(self) -> dt.date | None:
+        if self.grid:
+            return self.grid.interval.date(int(self.grid.starts[-1]))
         return calendar.to_date(int(self.sessions[-1])) if len(self.sessions) else None
 
     def read(self, partition: Partition) -> pa.Table:
+        if self.grid:
+            return make_bars(self.config.synthetic, partition.items, self.grid.starts, self.grid)
         return make_bars(self.config.synthetic, partition.items, self.sessions)
 
 
-def make_bars(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32]) -> pa.Table:
+def make_bars(
+    config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32], grid: Grid | None = None
+) -> pa.Table:
     """Generates BARS of `tickers` over `sessions`, sorted by ticker and date, with faults.
 
     The bars of a ticker depend on the settings, its name and the sessions, but not on the other tickers.
@@ -86,15 +100,20 @@ def make_bars(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray
     Args:
         config: Settings of the market.
         tickers: Names.
-        sessions: Days since 1970-01-01.
+        sessions: Days since 1970-01-01; for bars within a day their starts, in minutes.
+        grid: The trading hours, for bars within a day.
     """
-    traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
-    paths = _paths(config, tickers, traits, len(sessions))
-    prices = _prices(config, tickers, traits, paths)
-    return _add_faults(config, tickers, sessions, traits, prices)
+    shape = SessionShape.of(grid) if grid else None
+    traits = [_Traits.of(config, ticker, len(sessions), shape) for ticker in tickers]
+    paths = _paths(config, tickers, traits, len(sessions), shape)
+    prices = _prices(config, tickers, traits, paths, shape)
+    listed = [trait.listed for trait in traits]
+    return add_faults(config, tickers, sessions, listed, prices, columns.MOMENT if grid else None)
 
 
-def oracle_forecast(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32]) -> pa.Table:
+def oracle_forecast(
+    config: SyntheticConfig, tickers: Sequence[str], sessions: NDArray[np.int32], grid: Grid | None = None
+) -> pa.Table:
     """Returns the best possible forecast: the expected next log-return, given the market up to and including `date`.
 
     The table has the columns ticker, date (of the origin) and forecast (float64), for all sessions of all tickers. All
@@ -104,13 +123,15 @@ def oracle_forecast(config: SyntheticConfig, tickers: Sequence[str], sessions: N
     Args:
         config: Settings of the market.
         tickers: Names.
-        sessions: Days since 1970-01-01.
+        sessions: Days since 1970-01-01; for bars within a day their starts, in minutes.
+        grid: The trading hours, for bars within a day.
     """
-    traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
-    paths = _paths(config, tickers, traits, len(sessions))
+    shape = SessionShape.of(grid) if grid else None
+    traits = [_Traits.of(config, ticker, len(sessions), shape) for ticker in tickers]
+    paths = _paths(config, tickers, traits, len(sessions), shape)
     rank = np.repeat(np.arange(len(tickers), dtype=np.int32), len(sessions))
     ticker = columns.from_codes(rank, list(tickers))
-    date = columns.from_days(np.tile(sessions, len(tickers)))
+    date = columns.from_days(np.tile(sessions, len(tickers)), columns.MOMENT if grid else None)
     return pa.table({"ticker": ticker, "date": date, "forecast": pa.array(paths.expected.T.ravel())})
 
 
@@ -126,7 +147,7 @@ def log_returns(config: SyntheticConfig, tickers: Sequence[str], sessions: NDArr
         sessions: Days since 1970-01-01, from the market's start on.
     """
     traits = [_Traits.of(config, ticker, len(sessions)) for ticker in tickers]
-    paths = _paths(config, tickers, traits, len(sessions))
+    paths = _paths(config, tickers, traits, len(sessions), None)
     return np.ascontiguousarray((paths.sigma * paths.shock).T), np.array([trait.sigma for trait in traits])
 
 
@@ -146,7 +167,7 @@ class _Traits:
     split_factor: Array | None
 
     @classmethod
-    def of(cls, config: SyntheticConfig, ticker: str, n_sessions: int) -> _Traits:
+    def of(cls, config: SyntheticConfig, ticker: str, n_sessions: int, shape: SessionShape | None = None) -> _Traits:
         random = random_stream(config.seed, ticker, _TRAITS)
         sigma, beta, price, volume, late, delay = random.random(6)
         return cls(
@@ -155,12 +176,17 @@ class _Traits:
             first_price=25.0 * 10.0**price,
             first_volume=3e5 * 100.0**volume,
             listed=int(delay * n_sessions / 2) if late < config.late_listings else 0,
-            split_factor=_split_factor(random, config.splits, n_sessions),
+            split_factor=_split_factor(random, config.splits, n_sessions, shape),
         )
 
 
-def _split_factor(random: np.random.Generator, splits_per_year: float, n_sessions: int) -> Array | None:
-    """Draws the splits of a ticker."""
+def _split_factor(
+    random: np.random.Generator, splits_per_year: float, n_sessions: int, shape: SessionShape | None
+) -> Array | None:
+    """Draws the splits of a ticker, for bars within a day between sessions."""
+    if shape:
+        by_session = _split_factor(random, splits_per_year, int(shape.session[-1]) + 1, None)
+        return None if by_session is None else by_session[shape.session]
     n_splits = int(random.poisson(splits_per_year * n_sessions / _SESSIONS_PER_YEAR))
     if not n_splits:
         return None
@@ -170,24 +196,26 @@ def _split_factor(random: np.random.Generator, splits_per_year: float, n_session
     return factor
 
 
-def _paths(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Traits], n_sessions: int) -> Paths:
+def _paths(
+    config: SyntheticConfig,
+    tickers: Sequence[str],
+    traits: list[_Traits],
+    n_sessions: int,
+    shape: SessionShape | None,
+) -> Paths:
     sigma = np.array([trait.sigma for trait in traits])
     beta = np.array([trait.beta for trait in traits])
-    return simulation.simulate(config.seed, tickers, sigma, beta, n_sessions, config.signal_r2)
+    paths = simulation.simulate(config.seed, tickers, sigma, beta, n_sessions, config.signal_r2)
+    return shape.scaled(paths) if shape else paths
 
 
-@dataclass(frozen=True, slots=True)
-class _Prices:
-    """Split-adjusted prices and volumes, each (ticker, session)."""
-
-    open: Array
-    high: Array
-    low: Array
-    close: Array
-    volume: NDArray[np.int64]
-
-
-def _prices(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Traits], paths: Paths) -> _Prices:
+def _prices(
+    config: SyntheticConfig,
+    tickers: Sequence[str],
+    traits: list[_Traits],
+    paths: Paths,
+    session: SessionShape | None,
+) -> Prices:
     """Derives prices in whole ticks and volumes in round lots, then adjusts both for splits."""
     sigma = np.ascontiguousarray(paths.sigma.T)  # (ticker, session) from here on
     shock = np.ascontiguousarray(paths.shock.T)
@@ -200,85 +228,39 @@ def _prices(config: SyntheticConfig, tickers: Sequence[str], traits: list[_Trait
     returns = sigma * shock
     close = np.cumsum(returns, axis=1)
     close += np.log([trait.first_price for trait in traits])[:, None]
-    # The open is between the last close and the close; the range extends beyond open and close on both sides.
-    open_ = close - 0.75 * returns + 0.35 * sigma * shape[0]
+    if session:
+        close += np.cumsum(session.gaps(config.seed, tickers, [trait.sigma for trait in traits]), axis=1)
+        open_ = close - returns + 0.1 * sigma * shape[0]
+    else:
+        # The open is between the last close and the close; the range extends beyond open and close on both sides.
+        open_ = close - 0.75 * returns + 0.35 * sigma * shape[0]
     high = np.maximum(open_, close) + 0.4 * sigma * np.abs(shape[1])
     low = np.minimum(open_, close) - 0.4 * sigma * np.abs(shape[2])
     volume = np.minimum(np.abs(shock), simulation.NEWS_LIMIT)
     volume *= 0.35
     volume += 0.3 * shape[3]
     volume += np.log([trait.first_volume for trait in traits])[:, None]
+    if session:
+        volume += np.log(session.volume)
     lots = np.rint(np.exp(volume) / (100.0 * factor)) + 1.0
-    return _Prices(
-        _round_to_ticks(open_, factor),
-        _round_to_ticks(high, factor),
-        _round_to_ticks(low, factor),
-        _round_to_ticks(close, factor),
+    # Within a day ticks of a cent would be large: a rounded price tends to come back, and so forecasts itself.
+    cents = 1e-2 if session else 1.0
+    return Prices(
+        _round_to_ticks(open_, factor, cents),
+        _round_to_ticks(high, factor, cents),
+        _round_to_ticks(low, factor, cents),
+        _round_to_ticks(close, factor, cents),
         (lots * (100.0 * factor)).astype(np.int64),
     )
 
 
-def _round_to_ticks(log_price: Array, factor: Array) -> Array:
-    """Rounds traded prices to cents (below one dollar: to 0.01 cents), then adjusts them for later splits."""
+def _round_to_ticks(log_price: Array, factor: Array, cents: float) -> Array:
+    """Rounds traded prices to ticks of so many cents (below one dollar: 0.01 cents), then adjusts them for splits."""
     price = np.exp(log_price)
     price *= factor
-    ticks = np.where(price < 1.0, 1e4, 1e2)
+    ticks = np.where(price < 1.0, 1e4, 1e2 / cents)
     price *= ticks
     np.maximum(np.rint(price, out=price), 1.0, out=price)
     ticks *= factor
     price /= ticks
     return price
-
-
-_N_KINDS = 5
-_DECIMAL, _ZERO, _CROSSED, _TWICE, _REVISED = range(_N_KINDS)
-
-
-def _add_faults(
-    config: SyntheticConfig,
-    tickers: Sequence[str],
-    sessions: NDArray[np.int32],
-    traits: list[_Traits],
-    prices: _Prices,
-) -> pa.Table:
-    """Returns the bars with the faults of a vendor."""
-    shape = prices.close.shape
-    draws = np.empty((2, *shape), np.float32)
-    for row, ticker in enumerate(tickers):
-        draws[:, row] = random_stream(config.seed, ticker, _FAULTS).random((2, shape[1]), np.float32)
-    absent = draws[0] < config.missing_days
-    for row, trait in enumerate(traits):
-        absent[row, : trait.listed] = True
-    bad = np.flatnonzero((draws[1] < config.bad_ticks) & ~absent)
-    kind = (draws[1].ravel()[bad] / max(config.bad_ticks, 1e-9) * _N_KINDS).astype(np.intp).clip(0, _N_KINDS - 1)
-
-    rank = np.repeat(np.arange(shape[0], dtype=np.int32), shape[1])
-    day = np.tile(sessions, shape[0])
-    open_, high, low, close = (values.ravel() for values in (prices.open, prices.high, prices.low, prices.close))
-    volume = prices.volume.ravel()
-    decimal, zero, crossed = bad[kind == _DECIMAL], bad[kind == _ZERO], bad[kind == _CROSSED]
-    for values in (open_, high, low, close):
-        values[decimal] *= 100.0
-        values[zero] = 0.0
-    high[crossed], low[crossed] = low[crossed] * 0.99, high[crossed]
-
-    copies = (~absent).ravel().astype(np.int64)
-    copies[bad[kind >= _TWICE]] += 1
-    revised = (np.cumsum(copies) - copies)[bad[kind == _REVISED]]  # row of the first of two versions
-    if (copies != 1).any():
-        rows = np.repeat(np.arange(len(copies)), copies)
-        rank, day, volume = rank[rows], day[rows], volume[rows]
-        open_, high, low, close = open_[rows], high[rows], low[rows], close[rows]
-    for values in (open_, high, low, close):
-        values[revised] *= 1.01
-    price_columns = [pa.array(values) for values in (open_, high, low, close)]
-    source = columns.from_codes(np.zeros(len(day), np.int32), ["synthetic"])
-    arrays = [
-        columns.from_codes(rank, list(tickers)),
-        columns.from_days(day),
-        *price_columns,
-        price_columns[-1],  # there are no dividends, so adj_close = close
-        pa.array(volume),
-        source,
-    ]
-    return bars.conform(pa.table(arrays, names=bars.VALUES.names), bars.BARS)

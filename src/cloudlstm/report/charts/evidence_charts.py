@@ -114,7 +114,9 @@ def coefficients(series: ICSeries | None, width: float) -> Drawing | None:
     wide = max(1.0, 0.7 * (x(days[0] + step) - x(days[0])))
     for day, value, sessions, text in zip(days, series.rank_ic, series.sessions, series.dates, strict=True):
         bottom, top = sorted((y(0.0), y(value)))
-        hover = f"{text[:7]}: RankIC {minus(f'{value:+.4f}')} on {sessions} dates"
+        hover = (
+            f"{text[: 10 if series.period == 'session' else 7]}: RankIC {minus(f'{value:+.4f}')} on {sessions} dates"
+        )
         drawing.rect(x(day), bottom, wide, max(top - bottom, 0.5), "lstm", opacity=0.5, title=hover)
     rolling = [day_number(text) for text in series.rolling_dates]
     drawing.path(list(map(x.clamped, rolling)), list(map(y, series.rolling_rank_ic)), "ink", 1.4)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloudlstm.report.charts import panel
 from cloudlstm.report.charts.panel import BROAD_PX, Box, LegendEntry
-from cloudlstm.report.charts.scales import Scale, Tick, date_ticks, day_number, padded, tick_step, ticks
+from cloudlstm.report.charts.scales import Scale, Tick, date_ticks, moment_number, padded, tick_step, ticks
 from cloudlstm.report.charts.svg import LABEL_PX, TICK_PX, Drawing, fit_text, text_width
 from cloudlstm.report.models import Calibration, Decile, ForecastPath, Sample
 from cloudlstm.text.numbers import count, percent, signed
@@ -38,7 +38,7 @@ def forecast_paths(shown: Sequence[ForecastPath], width: float) -> Drawing | Non
 
 
 def _path(drawing: Drawing, box: Box, path: ForecastPath) -> None:
-    days = [day_number(text) for text in path.dates]
+    days = [moment_number(text) for text in path.dates]
     prices = (*path.actual_price, *path.forecast_price)
     actual_percent = [100.0 * value for value in path.actual_return]
     forecast_percent = [100.0 * value for value in path.forecast_return]

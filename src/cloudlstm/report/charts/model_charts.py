@@ -144,8 +144,9 @@ def errors(series: ErrorSeries, width: float) -> Drawing | None:
     panel.y_axis(drawing, lower, y, low_ticks)
     wide = max(1.0, 0.7 * (right - left) / len(days))
     for number, (at, value) in enumerate(zip(days, ratio, strict=True)):
+        when = series.dates[number][: 10 if series.period == "session" else 7]
         hover = (
-            f"{series.dates[number][:7]}, {count(series.labels[number])} labels: LSTM "
+            f"{when}, {count(series.labels[number])} labels: LSTM "
             f"{percent(lstm[number], 3)}, naive {percent(naive[number], 3)} ({signed(value)})"
         )
         bottom, top = sorted((y(0.0), y(value)))

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+_HOURS_DAYS = 15.0
+"""An axis between moments that is shorter has times of day."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -74,11 +76,20 @@ def day_number(text: str) -> int:
     return dt.date.fromisoformat(text).toordinal()
 
 
+def moment_number(text: str) -> float:
+    """An ISO date as a day number; a moment, such as 2024-12-31T20:59Z, has a fraction."""
+    moment = dt.datetime.fromisoformat(text)
+    return moment.toordinal() + (moment.hour * 60 + moment.minute) / 1440.0
+
+
 def date_ticks(low: float, high: float, at_most: int) -> list[Tick]:
     """First days of years, quarters or months; Mondays where the range is shorter than two months.
 
-    The first label and the first one of each further year have the year.
+    The first label and the first one of each further year have the year. A range of a few days between moments has
+    times, with the day at its first one.
     """
+    if high - low < 1.0 or (high - low < _HOURS_DAYS and low % 1.0):
+        return _hour_ticks(low, high, at_most)
     first, last = (dt.date.fromordinal(round(value)) for value in (low, high))
     months = (last.year - first.year) * 12 + last.month - first.month
     if months < 2:
@@ -93,6 +104,21 @@ def date_ticks(low: float, high: float, at_most: int) -> list[Tick]:
         if low <= date.toordinal() <= high:
             ticked.append((date, "" if date.month == 1 else MONTHS[date.month - 1]))
     return _with_years(ticked)
+
+
+def _hour_ticks(low: float, high: float, at_most: int) -> list[Tick]:
+    """Round times of day in UTC; the first label of a day is the day."""
+    minutes = (high - low) * 1440.0
+    step = next((each for each in (5, 10, 15, 30, 60, 120, 240, 720, 1440) if minutes / each <= at_most), 2880)
+    found: list[Tick] = []
+    for number in range(math.ceil(low * 1440.0 / step - 1e-9), math.floor(high * 1440.0 / step + 1e-9) + 1):
+        day, minute = divmod(number * step, 1440)
+        date = dt.date.fromordinal(day)
+        text = f"{minute // 60:02}:{minute % 60:02}"
+        if not found or date != dt.date.fromordinal(math.floor(found[-1].value + 1e-9)):
+            text = f"{date.day} {MONTHS[date.month - 1]}" + ("" if step >= 1440 or not minute else f" {text}")
+        found.append(Tick(number * step / 1440.0, text, not found))
+    return found
 
 
 def _with_years(ticked: list[tuple[dt.date, str]]) -> list[Tick]:

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,10 +23,10 @@ from cloudlstm.config import MarketConfig
 from cloudlstm.errors import DataError, UnreadableSourceError
 from cloudlstm.market import columns
 from cloudlstm.market.bars import UNREADABLE
-from cloudlstm.market.calendar import to_date
-from cloudlstm.market.calendar_fit import bars_apart, dates_of, describe_bars
+from cloudlstm.market.interval import Interval
 from cloudlstm.market.sources.base import Findings
 from cloudlstm.market.sources.files import contents, tabular, unpacking
+from cloudlstm.market.sources.files.fit import require_interval
 from cloudlstm.market.sources.files.header import NO_BARS
 from cloudlstm.market.sources.files.listing import SourceFile
 from cloudlstm.market.sources.renames import tickers_after
@@ -44,9 +44,6 @@ _REQUIRED_VALUE = r"(^|, )(ticker|date|open|high|low|close|volume|row)="
 _SAME_PRICE = 0.01
 _FEWEST_COMMON = 5
 _MOST_OTHER_ROWS = 0.1
-_SERIES_COMPARED = 5
-_FEWEST_ROWS = 60
-"""A series with fewer rows fits several calendars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ def look(folder: str, files: Sequence[SourceFile], config: MarketConfig, wanted:
     looked = [found for found in results if isinstance(found, _Looked) and found.read.bars.num_rows]
     _require_one_ticker_a_name(looked, folder, config.ticker)
     steps = {found.file.item: found.read.step_s for found in looked}
-    fit = _require_daily_bars([(found.file.item, wanted(found.read.bars)) for found in looked], steps, config)
+    fit = require_interval([(found.file.item, wanted(found.read.bars)) for found in looked], steps, config)
     days = [day for found in looked for day in _days(found.read.bars)]
     names = {name for found in looked for name in _names(found.read.bars)}
     return Findings(
@@ -116,8 +113,8 @@ def _look(file: SourceFile, folder: str, config: MarketConfig, *, whole: bool) -
     )
     _require_understood(read.bars, file.item, config)
     _require_volume(read.bars, file.item)
-    if by_name and not read.times:
-        _require_one_row_a_date(read, file.item)
+    if by_name and (config.interval != "1d" or not read.times):
+        _require_one_row_a_date(read, file.item, Interval(config.interval))
     return _Looked(file, read, by_name)
 
 
@@ -157,7 +154,7 @@ def _require_volume(table: pa.Table, item: str) -> None:
         )
 
 
-def _require_one_row_a_date(read: tabular.Read, item: str) -> None:
+def _require_one_row_a_date(read: tabular.Read, item: str, interval: Interval) -> None:
     """Raises UnreadableSourceError if a file without tickers has several bars of one date, so of several tickers."""
     days, closes = columns.days(read.bars.column("date")), columns.floats(read.bars.column("close"))
     order = np.argsort(days, kind="stable")
@@ -171,7 +168,7 @@ def _require_one_row_a_date(read: tabular.Read, item: str) -> None:
     (day, count), *_ = Counter(days.tolist()).most_common(1)
     shown = ", ".join(name.strip()[:24] for name in read.header.names[:20])
     raise UnreadableSourceError(
-        f"{item} has {count} rows of {to_date(day)} and no column of tickers; it has {shown}",
+        f"{item} has {count} rows of {interval.text(day)} and no column of tickers; it has {shown}",
         hint="market.columns.ticker=NAME, the column that tells the tickers apart",
     )
 
@@ -234,50 +231,6 @@ def _closes(table: pa.Table) -> dict[int, float]:
     return dict(zip(days[valid].tolist(), closes[valid].tolist(), strict=True))
 
 
-def _require_daily_bars(
-    tables: Sequence[tuple[str, pa.Table]], steps: Mapping[str, float], config: MarketConfig
-) -> Findings:
-    """Compares the dates of the longest series with the calendar.
-
-    Args:
-        tables: The files, and their rows that the run uses.
-        steps: By file: the distance of its times in seconds; 0 without times.
-        config: The settings of the market.
-
-    Returns:
-        Findings with `off_calendar`, if most of the series fit another calendar.
-
-    Raises:
-        DataError: if bars are not daily.
-    """
-    by_ticker: dict[str, list[tuple[str, pa.Table]]] = {}
-    for item, table in tables:
-        for ticker, rows in _series_of(table):
-            by_ticker.setdefault(ticker, []).append((item, rows))
-    series = [(parts[0][0], pa.concat_tables([rows for _, rows in parts])) for parts in by_ticker.values()]
-    for item, rows in series:
-        if apart := bars_apart(*dates_of(rows), steps[item]):
-            raise DataError(
-                f"{item}: the bars are {apart}, and daily bars are needed", hint="a file with one bar a day"
-            )
-    series = sorted(series, key=lambda each: -each[1].num_rows)[:_SERIES_COMPARED]
-    series = [(item, rows) for item, rows in series if rows.num_rows >= _FEWEST_ROWS]
-    problems = [(item, found) for item, rows in series if (found := describe_bars(rows, config.calendar))]
-    if len(problems) <= len(series) / 2:
-        return Findings(notes=tuple(f"{item}: {problem.message}" for item, problem in problems))
-    item, problem = problems[0]
-    return Findings(off_calendar=(f"{item}: {problem.message}", problem.hint))
-
-
-def _series_of(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Yields the tickers of a file that have most rows, each with its rows."""
-    code, names = columns.codes(table.column("ticker"))
-    counts = np.bincount(code[code >= 0], minlength=max(len(names), 1))
-    for ticker in np.argsort(-counts, kind="stable")[:_SERIES_COMPARED]:
-        if counts[ticker]:
-            yield names[ticker] or "", table.filter(pa.array(code == ticker))
-
-
 def _notes(looked: Sequence[_Looked]) -> Iterator[str]:
     """Yields the notes on all files; equal ones once, with the number of files."""
     found: dict[str, list[tuple[str, str]]] = {}
@@ -296,4 +249,6 @@ def _names(table: pa.Table) -> list[str]:
 
 def _days(table: pa.Table) -> Iterator[dt.date]:
     found = pc.min_max(table.column("date")).as_py()
-    yield from (day for day in (found["min"], found["max"]) if day)
+    for day in (found["min"], found["max"]):
+        if day:
+            yield day.date() if isinstance(day, dt.datetime) else day

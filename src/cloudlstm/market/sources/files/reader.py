@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from cloudlstm.config import MarketConfig
 from cloudlstm.market import bars, columns
+from cloudlstm.market.grid import moments_of
 from cloudlstm.market.sources import renames
 from cloudlstm.market.sources.base import Partition
 from cloudlstm.market.sources.files import blocks, contents, tabular
@@ -73,10 +74,10 @@ class Reader:
             for table in self.read(piece):
                 tables.append(table)
                 if sum(each.num_rows for each in tables) >= ROWS_AT_ONCE:
-                    yield joined(tables)
+                    yield bars.joined(tables)
                     tables = []
         if tables:
-            yield joined(tables)
+            yield bars.joined(tables)
 
     def read(self, piece: Piece) -> Iterator[pa.Table]:
         """Yields the BARS of a piece within the run's dates and universe, in order of arrival."""
@@ -93,7 +94,11 @@ class Reader:
         """Applies renames; keeps rows in the run's dates and universe, and rows with an unreadable date or ticker."""
         table = renames.apply_renames(table, self.config.renames)
         date = table.column("date")
-        start, end = (pa.scalar(day, pa.date32()) for day in (self.config.start, self.config.end))
+        if self.config.interval == "1d":
+            start, end = (pa.scalar(day, pa.date32()) for day in (self.config.start, self.config.end))
+        else:  # from the first open to the last close
+            begin, close = moments_of(self.config)
+            start, end = columns.from_days(np.array([begin, close - 1], np.int32), columns.MOMENT)
         wanted = pc.fill_null(pc.and_(pc.greater_equal(date, start), pc.less_equal(date, end)), True)  # noqa: FBT003
         if pc.all(wanted).as_py() is False:
             table = table.filter(wanted)
@@ -143,15 +148,10 @@ class ShardReader:
             kept = before.pop(piece, None)
             tables = self.reader.read(piece) if kept is None else iter([kept])
             if piece == pieces[-1] and isinstance(partition, FilesPartition) and partition.shared:
-                self.kept[piece] = joined(list(tables))
+                self.kept[piece] = bars.joined(list(tables))
                 tables = iter([self.kept[piece]])
             found += [rows_of(table, partition.items, nameless=partition.number == 0) for table in tables]
-        return joined(found)
-
-
-def joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """Returns tables of BARS as one."""
-    return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
+        return bars.joined(found)
 
 
 def rows_of(table: pa.Table, tickers: Sequence[str], *, nameless: bool) -> pa.Table:

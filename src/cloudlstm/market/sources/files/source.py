@@ -117,6 +117,7 @@ class FilesSource:
             "missing_volume": config.missing_volume,
             "dates": [config.start.isoformat(), config.end.isoformat()],
             "universe": None if self.universe is None else list(self.universe),
+            **({} if config.interval == "1d" else {"interval": config.interval, "calendar": config.calendar}),
         }
 
     def partitions(self) -> list[Partition]:
@@ -135,7 +136,8 @@ class FilesSource:
         if shards is None:
             return None
         others = {name for each in surveys for name in each.tickers}.difference(tickers)
-        last = last_day_of(extents, tickers, sorted(others))
+        # The metadata of files tell days, not the start of a bar.
+        last = last_day_of(extents, tickers, sorted(others)) if self.config.interval == "1d" else None
         return ShardReader(replace(self.reader, universe=None), self.name, tuple(shards), last)
 
     def surveyed(self, surveys: Sequence[Survey]) -> list[Partition]:
@@ -149,5 +151,4 @@ class FilesSource:
         return None
 
     def read(self, partition: Partition) -> pa.Table:
-        tables = list(self.reader.tables(partition))
-        return pa.concat_tables(tables).unify_dictionaries() if tables else bars.empty()
+        return bars.joined(list(self.reader.tables(partition)))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import CloudLSTMError, UnreadableSourceError
 from cloudlstm.market import bars, columns
-from cloudlstm.market.sources import dates, numbers
+from cloudlstm.market.sources import dates, moments, numbers
 from cloudlstm.market.sources.files import column_names, contents, parquet_file, text_file, unpacking
 from cloudlstm.market.sources.files.header import Expected, Header
 from cloudlstm.market.sources.files.odd_rows import Texts, describe_unreadable, text_lines
@@ -163,7 +163,10 @@ def _bars(table: pa.Table, header: Header, content: Content, config: MarketConfi
     texts = dict(zip(table.column_names, table.columns, strict=True))
     date_place = header.series[0].columns["date"]
     form = dates.find_form(texts[f"f{date_place}"], config.date_format, header.names[date_place], content.item)
-    date = dates.parse(texts[f"f{date_place}"], form, config.time_zone)
+    if config.interval == "1d":
+        date = dates.parse(texts[f"f{date_place}"], form, config.time_zone)
+    else:
+        date = moments.parse(texts[f"f{date_place}"], form, config, header.names[date_place], content.item)
     mark = _decimal_mark(texts, header, config, content.item)
     notes = _notes(header, mark, form, config)
     lines = text_lines(texts, header, content.item)

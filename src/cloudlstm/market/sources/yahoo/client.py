@@ -77,6 +77,9 @@ class Reply:
     unreachable: bool = False
 
 
+Convert = Callable[[str, str, "pd.DataFrame", dict[str, Any], tuple[dt.date, dt.date]], Reply]
+
+
 class Client:
     """yfinance in this process. All tasks of the process share one client, with its cookies and rate limit.
 
@@ -97,7 +100,15 @@ class Client:
         known = self._yfinance.data.YfData(session=self._session)  # one for the whole process
         known._cookie = known._crumb = None  # they belong to another session
 
-    def fetch(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
+    def fetch(
+        self,
+        ticker: str,
+        symbol: str,
+        start: dt.date,
+        through: dt.date,
+        convert: Convert | None = None,
+        interval: str = "1d",
+    ) -> Reply:
         """Fetches the bars of a ticker; retries until they are fetched, there are none, or the attempts are used up.
 
         Args:
@@ -105,12 +116,14 @@ class Client:
             symbol: Yahoo's spelling of it.
             start: First date.
             through: Last date, inclusive.
+            convert: Makes a reply of the frame of yfinance and of Yahoo's answer; by default one of daily bars.
+            interval: As in `market.interval`.
         """
         config = self._config
         began = time.monotonic()
         for attempt in range(1, config.attempts + 1):
             try:
-                return self._fetch(ticker, symbol, start, through)
+                return self._fetch(ticker, symbol, (start, through), convert or _reply, interval)
             except NoBarsError as error:
                 return Reply(EMPTY, _one_line(error), no_bars(), {})
             except MissingExtraError:
@@ -127,7 +140,7 @@ class Client:
                 time.sleep(wait_s)
         return Reply(FAILED, cause, no_bars(), {}, unreachable)
 
-    def _fetch(self, ticker: str, symbol: str, start: dt.date, through: dt.date) -> Reply:
+    def _fetch(self, ticker: str, symbol: str, span: tuple[dt.date, dt.date], convert: Convert, interval: str) -> Reply:
         self._yfinance.data.YfData.cache_get.cache_clear()
         self._session.chart = None
         asset = self._yfinance.Ticker(quote(symbol, safe=_IN_URLS), session=self._session)
@@ -136,18 +149,18 @@ class Client:
             warnings.simplefilter("ignore")  # warnings of pandas about yfinance
             try:
                 frame = asset.history(
-                    start=start - _DAY,  # in Auckland the session starts on the previous day in UTC
-                    end=through + _DAY,  # exclusive
-                    interval="1d", auto_adjust=False, actions=True, keepna=True, timeout=self._config.timeout_s,
+                    start=span[0] - _DAY,  # in Auckland the session starts on the previous day in UTC
+                    end=span[1] + _DAY,  # exclusive
+                    interval=interval, auto_adjust=False, actions=True, keepna=True, timeout=self._config.timeout_s,
                 )  # fmt: skip
             except self._yfinance.exceptions.YFPricesMissingError as error:
                 raise self._translate(error) from None
         if self._session.chart is None:
             raise RetryableError("yfinance sent no request")
         answer = json.loads(self._session.chart.content)["chart"]["result"][0]
-        if answer["meta"].get("dataGranularity", "1d") != "1d":
-            raise RetryableError(f"bars of {answer['meta']['dataGranularity']} instead of one day")
-        return _reply(ticker, symbol, frame, answer, (start, through))
+        if (found := answer["meta"].get("dataGranularity", interval)) != interval:
+            raise RetryableError(f"bars of {found} instead of {'one day' if interval == '1d' else interval}")
+        return convert(ticker, symbol, frame, answer, span)
 
     def _status(self) -> str:
         """Returns "HTTP 401: " or "HTTP 403: " if the last reply had this status, otherwise ""."""
@@ -210,7 +223,19 @@ def _reply(
     day = frame.index.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int32)  # type: ignore[attr-defined]
     start, through = (to_days(date) for date in span)
     kept = (day >= start) & (day <= through) & np.isin(day, _days(answer["timestamp"], meta["exchangeTimezoneName"]))
-    frame, day = frame[kept], day[kept]
+    return reply_of(ticker, symbol, frame[kept], columns.from_days(day[kept]), meta)
+
+
+def reply_of(ticker: str, symbol: str, frame: pd.DataFrame, dates: pa.Array, meta: dict[str, Any]) -> Reply:
+    """The reply of rows of yfinance.
+
+    Args:
+        ticker: The requested ticker.
+        symbol: Yahoo's spelling of it.
+        frame: The rows.
+        dates: Their dates.
+        meta: What Yahoo tells of the symbol.
+    """
     answered = str(meta.get("symbol") or symbol)
     facts = {
         "answered": answered,
@@ -220,15 +245,15 @@ def _reply(
         "time_zone": meta.get("exchangeTimezoneName"),
         "first_trade": _date(meta.get("firstTradeDate"), meta["exchangeTimezoneName"]),
     }
-    if not len(day):
+    if not len(dates):
         return Reply(EMPTY, _NO_BARS_IN_RANGE, no_bars(), facts)
     cause = "" if answered.upper() == symbol.upper() else f"Yahoo answered for {answered}"
-    same = np.zeros(len(day), np.int32)
+    same = np.zeros(len(dates), np.int32)
     prices, events = ("Open", "High", "Low", "Close", "Adj Close"), ("Dividends", "Stock Splits")
     volume = pa.array(frame["Volume"].to_numpy().astype(np.int64))
     arrays = [
         columns.from_codes(same, [ticker]),
-        columns.from_days(day),
+        dates,
         *(columns.from_floats(frame[name].to_numpy(np.float64), nullable=True) for name in prices),
         volume,
         columns.from_codes(same, ["yahoo"]),

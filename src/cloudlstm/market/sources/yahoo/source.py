@@ -1,4 +1,4 @@
-"""The source "yahoo": daily bars of any symbol of Yahoo Finance.
+"""The source "yahoo": bars of any symbol of Yahoo Finance: daily, and those of the last days or months within a day.
 
 Opening the source sends no request, and `look` one. `fetch` is the work of one task. It stores the snapshot of each
 ticker at once, so that nothing is fetched twice, even if the task is killed.
@@ -23,6 +23,7 @@ from cloudlstm.market.sources import snapshots
 from cloudlstm.market.sources.base import Findings, Partition
 from cloudlstm.market.sources.coverage import FAILED, NOT_REQUESTED, Outcome
 from cloudlstm.market.sources.snapshots import Snapshot, SnapshotSource
+from cloudlstm.market.sources.yahoo import within_a_day
 from cloudlstm.market.sources.yahoo.client import client
 from cloudlstm.market.sources.yahoo.session import probe
 from cloudlstm.runs.environment import YAHOO_URL
@@ -45,6 +46,10 @@ _UNREACHABLE_IN_A_ROW = 1
 _FRESH = dt.timedelta(days=1)
 """An answer that another run got within this time is used again. Older answers are not, because a split changes the
 prices of the past."""
+
+HISTORY_DAYS = {"1m": 28, "5m": 58, "15m": 58, "1h": 728}
+"""Days back from today for which bars within a day are requested. Yahoo has them for the last 30, 60 and 730 days, and
+a request begins a day early."""
 
 _LATE = dt.timedelta(minutes=30)
 """Yahoo's data of many exchanges is up to 20 minutes late; a session's bar is final only after that."""
@@ -84,6 +89,12 @@ class YahooSource:
             raise DataError(
                 f"no session of {config.calendar} from {config.start} on has closed yet", hint="an earlier market.start"
             )
+        if (days := HISTORY_DAYS.get(config.interval)) and config.start < (first := _now().date() - dt.timedelta(days)):
+            raise DataError(
+                f"Yahoo Finance has bars of {config.interval} for the last {days} days only, and market.start is "
+                f"{config.start}",
+                hint=f"market.start={first} or later, and split dates after it",
+            )
         base_url = os.environ.get(YAHOO_URL, "")
         if base_url:
             _LOG.warning("%s replaces Yahoo Finance (%s)", base_url, YAHOO_URL)
@@ -104,7 +115,8 @@ class YahooSource:
     def _request(self) -> dict[str, Any]:
         """What is requested for each ticker."""
         dates = [self.config.start.isoformat(), self.through.isoformat()]
-        return {"form": FORMAT_VERSION, "base_url": self.base_url, "dates": dates}
+        interval = {} if self.config.interval == "1d" else {"interval": self.config.interval}
+        return {"form": FORMAT_VERSION, "base_url": self.base_url, "dates": dates, **interval}
 
     def adopt(self, folder: str, places: Iterable[str]) -> int:
         """Copies snapshots of other runs that are at most a day old and have the same dates; returns their number.
@@ -169,7 +181,11 @@ class YahooSource:
         """Fetches and stores one ticker; the second value is True if no server was reached."""
         symbol = symbol_of(ticker)
         yahoo = client(self.config.yahoo, tasks, self.base_url)
-        reply = yahoo.fetch(ticker, symbol, self.config.start, self.through)
+        span = self.config.start, self.through
+        if self.config.interval == "1d":
+            reply = yahoo.fetch(ticker, symbol, *span)
+        else:
+            reply = within_a_day.fetch(yahoo, ticker, symbol, self.config, self.through)
         as_of = _now().isoformat(timespec="seconds")
         if reply.status == FAILED:
             return Outcome(ticker, symbol, FAILED, reply.cause, as_of), reply.unreachable

@@ -1,0 +1,104 @@
+"""A run on bars within a day, from the synthetic market to the report, the files and the notebook."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cloudlstm
+from cloudlstm.errors import UsageError
+from cloudlstm.models import creating
+from cloudlstm.models.documents import Policy
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.paths import RunPaths
+from pipeline.cli_runner import one_run, submit
+
+CONFIG = """
+name = "minutes"
+[market]
+source = "synthetic"
+interval = "5m"
+start = 2024-11-04
+end = 2024-12-06
+tickers_per_shard = 4
+[market.synthetic]
+tickers = 11
+[dataset]
+train_end = 2024-11-20
+validation_end = 2024-11-27
+window_bars = 10
+[model]
+units = 4
+[train]
+epochs = 1
+max_steps = 6
+[evaluation]
+ic_min_tickers = 10
+[prepare]
+engine = "local"
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("minutes")
+    (folder / "minutes.toml").write_text(CONFIG)
+    done = submit(folder / "minutes.toml", f"file://{folder}/runs")
+    assert done.returncode == 0, done.stderr
+    assert "next-bar forecasts" in done.stdout
+    return one_run(f"file://{folder}/runs")
+
+
+def place(run: str, name: str) -> Path:
+    return Path(run.removeprefix("file://")) / "report" / name
+
+
+def test_the_report_counts_sessions_and_names_bars(run: str) -> None:
+    report = json.loads(place(run, "report.json").read_text())
+    ends = {split["split"]: (split["first_date"], split["last_date"]) for split in report["splits"]}
+    # A window has 10 bars, and its features look back over 20 more: the first label of a session is at its 31st bar.
+    assert ends["train"] == ("2024-11-04T17:00Z", "2024-11-20T20:55Z")
+    assert ends["validation"] == ("2024-11-21T17:00Z", "2024-11-27T20:55Z")
+    assert ends["test"] == ("2024-11-29T17:00Z", "2024-12-06T20:55Z")
+    assert "over 6 sessions" in report["headline"]
+    assert {row["dates"] for row in report["dm"]} == {6}
+    assert report["series"]["errors"]["period"] == "session"
+    assert report["evidence"]["portfolio"]["sessions"] == 6
+    assert report["series"]["paths"][0]["dates"][-1] == "2024-12-06T20:55Z"
+    assert "forecast across a close" in {row["name"] for row in report["caveats"]}
+    page = place(run, "report.html").read_text()
+    assert "bars of 5m" in page
+    assert "for the bar that starts at" in page
+    assert "each session weighs the same" in page
+
+
+def test_the_next_forecast_is_for_the_next_bar(run: str) -> None:
+    rows = list(csv.DictReader(place(run, "forecasts.csv").read_text().splitlines()))
+    assert len(rows) == 11
+    assert {(row["origin_date"], row["target_date"]) for row in rows} == {("2024-12-06T20:55Z", "2024-12-09T14:30Z")}
+
+
+def test_a_notebook_gets_moments(run: str) -> None:
+    windows = cloudlstm.open_run(run).windows("test")
+    origins, targets = windows.origin_dates, windows.target_dates
+    assert origins.dtype == np.dtype("datetime64[m]")
+    assert (targets - origins == np.timedelta64(5, "m")).all()
+    assert (origins.astype("datetime64[D]") == targets.astype("datetime64[D]")).all(), "no label crosses a close"
+
+
+def test_the_manifest_tells_the_interval(run: str) -> None:
+    found = Manifest.load(RunPaths(run), "sequences")
+    assert found is not None
+    assert found.facts["interval"] == "5m"
+
+
+def test_no_model_lives_on_bars_within_a_day(run: str) -> None:
+    paths = RunPaths(run)
+    with pytest.raises(UsageError, match="has bars of 5m") as caught:
+        creating.create(ModelPaths.of(paths.root, "lives"), paths, Policy())
+    assert "market.interval=1d" in caught.value.hint
