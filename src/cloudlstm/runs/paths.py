@@ -4,6 +4,7 @@
 <root>/bars/                                 see `market/store`
 <root>/benchmarks/                           see `benchmark/paths.py`
 <root>/models/                               see `models/paths.py`
+<root>/streams/                              see `stream/paths.py`
 <root>/<run id>/
     config.json                              the resolved configuration of the first submit (create-only)
     attempts/0001.json                       one submit of the run (create-only), then .heartbeat.json
@@ -38,11 +39,13 @@ _INDEX = "index"
 _BENCHMARKS = "benchmarks"
 _MODELS = "models"
 _BARS = "bars"
+_STREAMS = "streams"
 _RESERVED = {
     _INDEX: "the list of runs",
     _BENCHMARKS: "the folder of benchmarks",
     _MODELS: "the folder of models",
     _BARS: "the folder of bars",
+    _STREAMS: "the folder of streams",
 }
 """Names in a root that are no runs."""
 
@@ -92,6 +95,11 @@ def models(root: str) -> str:
 def bars(root: str) -> str:
     """The folder of all stores of bars below `root`."""
     return join(root, _BARS)
+
+
+def streams(root: str) -> str:
+    """The folder of all streams below `root`."""
+    return join(root, _STREAMS)
 
 
 def index(root: str, run_id: str = "") -> str:

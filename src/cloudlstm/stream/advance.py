@@ -88,14 +88,20 @@ class Advanced:
         Args:
             forecast: The log-return forecast of each new bar, NaN without one; None for no forecasts.
         """
-        rows = self.rows
+        chosen = _last_of_segment(self.rows, self.keep_bars)
+        kept = self.rows.take(chosen)
         if forecast is not None and len(self.new):
-            rows.forecast[self.new] = forecast
-        kept = rows.take(_last_of_segment(rows, self.keep_bars))
+            kept.forecast[:] = self.with_forecasts(forecast)[chosen]
         if len(self.untouched):
             kept = Rows.joined(self.untouched, kept)
             kept = kept.take(np.argsort(kept.keys(), kind="stable"))
         return State(self.tickers, kept)
+
+    def with_forecasts(self, forecast: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The forecast at each of the rows, given those at the new ones."""
+        every = self.rows.forecast.copy()
+        every[self.new] = forecast
+        return every
 
     def feature_table(self, names: tuple[str, ...]) -> pa.Table:
         """The new bars with their features, by ticker and minute."""
