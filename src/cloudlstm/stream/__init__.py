@@ -1,5 +1,7 @@
 """Forecasts while bars arrive: one pure function advances the state by new bars, and two runners call it.
 
+Its modules, from the bars to the results:
+
     messages.py, bars.py    the contract of a topic, and bars within a day as a table
     sessions.py             the session of a minute
     state.py, advance.py    the last bars of all tickers, and the step to the next ones

@@ -25,9 +25,7 @@ from cloudlstm.stream.state import Rows, State, keys
 
 CLOSE, VOLUME = VALUES.index("close"), VALUES.index("volume")
 
-CORRECTIONS = pa.schema(
-    [*BARS, *((f"used_{name}", pa.float64()) for name in VALUES), ("used_minute", pa.int64())]
-)
+CORRECTIONS = pa.schema([*BARS, *((f"used_{name}", pa.float64()) for name in VALUES), ("used_minute", pa.int64())])
 """Bars that came after another bar was used for their minute, or for a later minute of their ticker.
 
 `used_open` and so on are the values that were used; null if no bar was used for this minute, or if it is no longer

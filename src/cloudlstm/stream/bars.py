@@ -28,8 +28,9 @@ BARS = pa.schema(
 )
 """Bars as they arrive.
 
-`minute` is the start of the bar in seconds since 1970-01-01 UTC, `sent` the time in the same unit when its producer sent
-it (NaN if it did not say so). A bar that is not `final` may still change. Prices are split-adjusted; volume is in shares.
+`minute` is the start of the bar in seconds since 1970-01-01 UTC, `sent` the time in the same unit when its producer
+sent it (NaN if it did not say so). A bar that is not `final` may still change. Prices are split-adjusted; volume is in
+shares.
 """
 
 REFUSED = pa.schema(

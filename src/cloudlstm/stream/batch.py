@@ -12,7 +12,7 @@ import numpy as np
 from cloudlstm.market import columns
 from cloudlstm.stream.advance import Rules, advance
 from cloudlstm.stream.bars import refused_table
-from cloudlstm.stream.documents import BatchDocument, StreamSettings, TakenDocument
+from cloudlstm.stream.documents import BatchDocument, Scores, StreamSettings, TakenDocument
 from cloudlstm.stream.forecasting import Models, Predictor, forecast
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kernel import Kernel
@@ -103,6 +103,10 @@ class BatchWork:
         counts = advanced.counts | {
             "refused": len(refused), "forecasts": made.table.num_rows, "tickers": len(after.tickers),
         }  # fmt: skip
+        last = self._journal.last()
+        totals = {
+            name: n + (last.totals.get(name, 0) if last else 0) for name, n in counts.items() if name != "tickers"
+        }
         document = BatchDocument(
             number=number,
             end=dict(taken.end),
@@ -110,6 +114,8 @@ class BatchWork:
             counts=counts,
             outputs=outputs,
             scores=made.scores,
+            totals=totals,
+            all_scores=(last.all_scores if last else Scores()) + made.scores,
             last_minute=int(used.minute.max()) if len(used) else None,
             latency_s=_latency(columns.floats(found.bars["sent"]), now),
             lag=lag,
@@ -134,5 +140,3 @@ def _latency(sent: np.ndarray[Any, Any], now: float) -> dict[str, float]:
         return {}
     p50, p95, most = np.quantile(waited, [0.5, 0.95, 1.0])
     return {"p50": round(float(p50), 4), "p95": round(float(p95), 4), "max": round(float(most), 4)}
-
-

@@ -97,6 +97,8 @@ class BatchDocument:
         counts: Numbers of bars by kind, as in `advance`; also "forecasts", "refused" and "tickers".
         outputs: The objects: kind -> their rows and the SHA-256 of their bytes.
         scores: Forecasts whose outcomes came with this batch.
+        totals: The sums of `counts` over all batches so far, but of "tickers".
+        all_scores: The sums of `scores` over all batches so far.
         last_minute: The newest minute of the batch; None if it used no bar.
         latency_s: Quantiles "p50" and "p95" and the most of the seconds from the sending of a bar to the end of the
             batch; empty if no bar says when it was sent.
@@ -112,6 +114,8 @@ class BatchDocument:
     counts: Mapping[str, int]
     outputs: Mapping[str, Mapping[str, Any]]
     scores: Scores
+    totals: Mapping[str, int]
+    all_scores: Scores
     last_minute: int | None
     latency_s: Mapping[str, float]
     lag: int | None

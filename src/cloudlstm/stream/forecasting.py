@@ -11,17 +11,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import restore
+from cloudlstm.errors import UsageError
+from cloudlstm.market import columns
 from cloudlstm.models import registry
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.tail import Windows
-from cloudlstm.market import columns
 from cloudlstm.runs import settings
-from cloudlstm.runs.manifest import read_object
+from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.weights import weights_row
-from cloudlstm.errors import UsageError
-from cloudlstm.runs.manifest import Manifest
 from cloudlstm.stream.advance import CLOSE, Advanced, group_numbers
 from cloudlstm.stream.documents import Scores
 from cloudlstm.training.numpy_network import Network
@@ -94,9 +93,8 @@ class RunModel:
         config = settings.read(run, 0)
         weights = read_object(weights_row(training, config.train.all_seeds[0]))
         inputs = restore(json.loads(read_object(only(training, INPUTS))))
-        self._predictor = Predictor(
-            run.run_id, config.dataset.window_bars, config.dataset.horizon_bars, Forecaster(Network.read(weights), inputs)
-        )
+        forecaster, dataset = Forecaster(Network.read(weights), inputs), config.dataset
+        self._predictor = Predictor(run.run_id, dataset.window_bars, dataset.horizon_bars, forecaster)
 
     def newest(self) -> str:
         return "run"
@@ -191,7 +189,8 @@ def _complete(advanced: Advanced, group: NDArray[np.int32], window: int) -> NDAr
     incomplete = np.concatenate([[0], np.cumsum(~np.isfinite(advanced.features).all(axis=1))])
     ends = advanced.new[advanced.new >= window - 1]
     first = ends - window + 1
-    return ends[(group[first] == group[ends]) & (incomplete[ends + 1] == incomplete[first])]
+    whole: NDArray[np.intp] = ends[(group[first] == group[ends]) & (incomplete[ends + 1] == incomplete[first])]
+    return whole
 
 
 def _windows(advanced: Advanced, ends: NDArray[np.intp], window: int) -> Windows:

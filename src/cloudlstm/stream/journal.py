@@ -31,6 +31,7 @@ class Journal:
     def __init__(self, paths: StreamPaths) -> None:
         self.paths = paths
         self.newest = numbered.newest(paths.batches, digits=DIGITS)
+        self._last: BatchDocument | None = None
 
     def settings(self) -> StreamSettings | None:
         """The settings of the stream; None if it is new."""
@@ -66,7 +67,9 @@ class Journal:
 
     def last(self) -> BatchDocument | None:
         """The newest finished batch."""
-        return self.batch(self.newest) if self.newest else None
+        if self.newest and (self._last is None or self._last.number != self.newest):
+            self._last = self.batch(self.newest)
+        return self._last
 
     def batch(self, number: int) -> BatchDocument:
         """A finished batch."""
@@ -102,7 +105,7 @@ class Journal:
         storage.write(self.paths.state(batch.number), state.to_bytes())
         if not numbered.create(self.paths.batch(batch.number), asdict(batch)):
             raise self._in_use()
-        self.newest = batch.number
+        self.newest, self._last = batch.number, batch
         if batch.number > _KEPT_STATES:
             with suppress(OSError):  # it is tidied up only
                 storage.delete(self.paths.state(batch.number - _KEPT_STATES))

@@ -59,9 +59,7 @@ def encode(bars: pa.Table) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def decode(
-    values: Sequence[bytes | None], keys: Sequence[bytes | None] | None, where: Callable[[int], str]
-) -> Decoded:
+def decode(values: Sequence[bytes | None], keys: Sequence[bytes | None] | None, where: Callable[[int], str]) -> Decoded:
     """Reads messages. A message that is no bar does not stop the others.
 
     Args:
@@ -86,7 +84,7 @@ def decode(
     good &= (version >= 1) & (version <= SCHEMA)
     if keys is not None:
         same = pc.equal(pa.array(keys, pa.binary()), pc.cast(columns.one_chunk(table["ticker"]), pa.binary()))
-        good &= pc.fill_null(same, True).to_numpy(zero_copy_only=False)
+        good &= pc.fill_null(same, fill_value=True).to_numpy(zero_copy_only=False)
     found = []
     for row in np.flatnonzero(~good).tolist():
         document, reason = _read(values[row], keys[row] if keys is not None else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -53,7 +53,7 @@ class Rows:
     @classmethod
     def empty(cls) -> Self:
         """No rows."""
-        return cls(**{name: np.zeros((0, len(VALUES)) if name == "values" else 0, kind) for name, kind in KINDS.items()})
+        return cls(**{name: np.zeros((0, *_SHAPE.get(name, ())), kind) for name, kind in KINDS.items()})
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
         """Some rows."""
@@ -75,6 +75,7 @@ KINDS = {
     "values": np.float64,
 }  # fmt: skip
 """The type of each array of Rows."""
+_SHAPE = {"values": (len(VALUES),)}
 
 
 def keys(code: NDArray[np.int32], minute: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -108,14 +109,13 @@ class State:
         every = tuple(sorted(known.union(names)))
         place = {name: number for number, name in enumerate(every)}
         moved = np.array([place[name] for name in self.tickers], np.int32)
-        rows = self.rows
-        return State(every, Rows(*(moved[rows.code] if each.name == "code" else getattr(rows, each.name)
-                                   for each in fields(Rows))))  # fmt: skip
+        return State(every, replace(self.rows, code=moved[self.rows.code]))
 
     def to_bytes(self) -> bytes:
         """As an Arrow file; equal states give equal bytes."""
         arrays = {each.name: pa.array(getattr(self.rows, each.name)) for each in fields(Rows) if each.name != "values"}
-        arrays |= {name: pa.array(np.ascontiguousarray(self.rows.values[:, place])) for place, name in enumerate(VALUES)}
+        for place, name in enumerate(VALUES):
+            arrays[name] = pa.array(np.ascontiguousarray(self.rows.values[:, place]))
         arrays["code"] = columns.from_codes(self.rows.code, list(self.tickers))
         table = pa.table(arrays)
         sink = pa.BufferOutputStream()

@@ -146,8 +146,8 @@ class KafkaSource:
         """Reads on at the position, unless the consumer is there already."""
         wanted = {int(each): int(offset) for each, offset in start.items()}
         chosen = self._partitions if partitions is None else partitions
-        begin = {each: wanted.get(each, self._begin_of(each)) for each in chosen if each not in self._at or
-                 each in wanted and wanted[each] != self._at[each]}  # fmt: skip
+        moved = [each for each in chosen if each not in self._at or wanted.get(each, self._at[each]) != self._at[each]]
+        begin = {each: wanted[each] if each in wanted else self._begin_of(each) for each in moved}
         if not begin and self._at.keys() == set(chosen):
             return
         import confluent_kafka
