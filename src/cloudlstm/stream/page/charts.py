@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 from cloudlstm.report.charts import Plot, at_both_widths, panel
 from cloudlstm.report.charts.panel import BROAD_PX, Box, EndLabel, LegendEntry
@@ -49,7 +50,7 @@ def rate(live: Live, width: float) -> Drawing | None:
     batches = list(live.recent)
     pairs = [
         (new.finished, new.counts["used"] / (new.finished - old.finished))
-        for old, new in zip(batches, batches[1:], strict=False)
+        for old, new in pairwise(batches)
         if new.finished > old.finished
     ]
     if len(pairs) < 2:
@@ -97,20 +98,20 @@ def saved(live: Live, width: float) -> Drawing | None:
     )
 
 
+_LATENCY = (
+    "Seconds from the time when a producer sent a bar to the time when its batch was in the sink, by batch. Bars that "
+    "do not say when they were sent do not count."
+)
+_SAVED = (
+    "Naive forecasts a return of 0. Above the line the forecasts so far have less squared error than naive. One day of "
+    "minutes is little evidence: the bars of one day move together."
+)
 _CHARTS: dict[str, tuple[Callable[[Live, float], Drawing | None], str, str]] = {
     "rate": (rate, "Bars a second", "Bars of each batch by the seconds since the batch before."),
-    "latency": (
-        latency, "Latency from sending to sink",
-        "Seconds from the time when a producer sent a bar to the time when its batch was in the sink, by batch. Bars "
-        "that do not say when they were sent do not count.",
-    ),
+    "latency": (latency, "Latency from sending to sink", _LATENCY),
     "lag": (lag, "Bars that wait", "Messages, or files, that the source has and the stream has not taken yet."),
-    "saved": (
-        saved, "Error saved against naive",
-        "Naive forecasts a return of 0. Above the line the forecasts so far have less squared error than naive. One "
-        "day of minutes is little evidence: the bars of one day move together.",
-    ),
-}  # fmt: skip
+    "saved": (saved, "Error saved against naive", _SAVED),
+}
 """Name -> what draws it, its title, and its caption."""
 
 

@@ -94,7 +94,6 @@ class Live:
             parts.append(f"latency p50 {duration(self.latency[0])}, p95 {duration(self.latency[1])}")
         if self.skill is not None:
             parts.append(f"RMSE against naive {signed_percent(-self.skill)} of {count(self.scores.outcomes)} outcomes")
-        for name in ("corrections", "refused"):
-            if last.totals.get(name):
-                parts.append(f"{count(last.totals[name])} {name}")
+        kinds = [name for name in ("corrections", "refused") if last.totals.get(name)]
+        parts += [f"{count(last.totals[name])} {name}" for name in kinds]
         return "; ".join(parts)

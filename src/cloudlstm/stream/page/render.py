@@ -1,4 +1,4 @@
-"""The page of a stream: one HTML file without network access, scripts or fonts, which a browser reads again by itself."""
+"""The page of a stream: one HTML file without network access, scripts or fonts; a browser reads it again by itself."""
 
 from __future__ import annotations
 

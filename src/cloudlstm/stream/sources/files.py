@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import time
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from cloudlstm import storage
-from cloudlstm.errors import ObjectNotFoundError, OffsetGoneError, UnreadableSourceError
+from cloudlstm.errors import ObjectNotFoundError, OffsetGoneError, UnreadableSourceError, UsageError
 from cloudlstm.stream import messages
 from cloudlstm.stream.bars import BARS, MOST_VALUE, VALUES, Refused, empty, fault_of, normal, usable
 from cloudlstm.stream.documents import Position
@@ -121,6 +122,25 @@ class FilesSource:
                 f"{before - taken} files have landed with a name before {after} and are not taken; names must rise"
             )
         return self._names
+
+
+def read_files(place: str, tell: Tell) -> Iterator[pa.Table]:
+    """The bars of a file, or of each file below a folder in the order of their names; what is no bar is told.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    source = FilesSource(place, tell)
+    names = (
+        [place] if place.removesuffix(".gz").endswith(_ENDINGS) else [source._folder + each for each in source._names]
+    )
+    if not names:
+        raise UsageError(f"no file of bars below {place}", hint=f"names that end with {', '.join(_ENDINGS)}")
+    for uri in names:
+        bars, refused = _read(storage.read(uri), uri.rpartition("/")[2])
+        if refused:
+            tell(f"{uri}: {len(refused)} rows are no bars; the first, {refused[0].where}: {refused[0].reason}")
+        yield bars
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
