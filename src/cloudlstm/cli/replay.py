@@ -22,7 +22,6 @@ _SYNTHETIC = "synthetic"
 
 def replay(
     bars: str | None = None,
-    /,
     *,
     to: str | None = None,
     speed: str | None = None,
