@@ -27,6 +27,7 @@ _OURS = {
 _QUIET = logging.getLogger("cloudlstm.kafka")
 _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
+_QUIET.setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True)
