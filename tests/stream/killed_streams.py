@@ -24,7 +24,7 @@ from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.stream.serve import open_sink, open_source
 from stream.market import INTERVAL, RandomModels
 
-_BARS = 100
+_BARS = 25
 """Bars of one batch, so that there are many batches."""
 
 
@@ -83,7 +83,7 @@ def main() -> None:
             killed += 1
             continue
         assert status == 0, status
-        print(killed, flush=True)
+        sys.stdout.write(f"{killed}\n")
         return
 
 

@@ -121,6 +121,7 @@ def open_sink(paths: StreamPaths, name: str, kafka: Mapping[str, str], show: Cal
 def serve(
     root: str, paths: StreamPaths, settings: StreamSettings, options: ServeOptions, tell: Tell,
     show: Callable[[str], None], each: Callable[[BatchDocument], None] = lambda _: None,
+    models: Models | None = None,
 ) -> Live:  # fmt: skip
     """Runs a stream until its source ends, it is interrupted, or an error.
 
@@ -132,9 +133,10 @@ def serve(
         tell: Shows a line about the stream.
         show: Shows forecasts, for the sink "console".
         each: Called after each batch.
+        models: What forecasts; by default the model or the run of the settings.
     """
     journal = Journal(paths)
-    models = open_models(root, settings)
+    models = models or open_models(root, settings)
     models.open(models.newest())  # a model that cannot be read ends the stream before it begins
     source = open_source(settings, options.kafka, tell)
     try:
