@@ -38,7 +38,7 @@ def tansu(
     number = port or free_ports(1)[0]
     address = f"127.0.0.1:{number}"
     url, named = f"tcp://{address}", f"tcp://127.0.0.1:{advertised or number}"
-    command = [
+    command: list[str | Path] = [
         _program(), "broker", "--listener-url", url, "--advertised-listener-url", named, "--storage-engine", storage,
         "--silent",
     ]  # fmt: skip

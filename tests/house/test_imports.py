@@ -23,7 +23,7 @@ BENCHMARK = "benchmark"
 MODELS = "models"
 """Judges models that live from day to day: it may import every room of WORK, and only `cli` imports it."""
 STREAM = "stream"
-"""Forecasts while bars arrive, with models and runs: it may import every room of WORK and `models`; only `cli` imports it."""
+"""Forecasts while bars arrive: it may import every room of WORK, and `models`; only `cli` imports it."""
 LAUNCH = {"cli", "targets"}
 TYPED_REPORT = ("cloudlstm.report.models", "cloudlstm.report.schema", "cloudlstm.evaluation.rows")
 """Read report.json, and need pydantic only: `cli` may import them, and no other module of these rooms."""
@@ -97,7 +97,8 @@ def test_imports_point_downwards(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("package", "where"),
-    [("pyspark", {"pipeline", "stream"}), ("confluent_kafka", {"stream"}), ("tensorflow", {"training"}), ("keras", {"training"}),
+    [("pyspark", {"pipeline", "stream"}), ("confluent_kafka", {"stream"}),
+     ("tensorflow", {"training"}), ("keras", {"training"}),
      ("boto3", {"storage", "targets"}),
      ("google", {"storage", "targets"}), ("fire", {"cli"}), ("yfinance", {"market"}), ("curl_cffi", {"market"}),
      ("mlflow", {"models"})],

@@ -144,7 +144,7 @@ def serve(
         sinks = [open_sink(paths, name, options.kafka, show) for name in options.to]
         live = Live(paths.name, settings)
         live.add(journal.batches(_LOADED))
-        board = _Board(live, paths, tell)
+        board = Board(live, paths, tell)
 
         def watch(document: BatchDocument | None) -> None:
             if document is not None:
@@ -169,7 +169,7 @@ def serve(
     return live
 
 
-class _Board:
+class Board:
     """The page of a stream and its line on the terminal, both renewed from time to time."""
 
     def __init__(self, live: Live, paths: StreamPaths, tell: Tell) -> None:
