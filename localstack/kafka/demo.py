@@ -47,7 +47,7 @@ class _Ridge:
         made = advance(State.empty(), bars, Rules(grid_of(settings), kernel, 60, kernel.lookback_bars + _WINDOW - 2))
         rows, features = made.rows, made.features.astype(np.float32)
         ends = np.arange(_WINDOW - 1, len(rows) - 1)
-        whole: NDArray[np.bool_] = np.isfinite(features).all(axis=1)
+        whole = np.asarray(np.isfinite(features).all(axis=1))
         ends = ends[(rows.code[ends + 1] == rows.code[ends - _WINDOW + 1]) & whole[ends - _WINDOW + 1]]
         windows = features[ends[:, None] + np.arange(1 - _WINDOW, 1)]
         names = np.full(len(ends), "")

@@ -19,7 +19,14 @@ from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPart
 from cloudlstm.errors import OffsetGoneError, StreamError
 from cloudlstm.stream.kafka_client import Topic, client, fail, is_passing, partitions_of
 
+try:
+    from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
+except ImportError:  # before Spark 4.2
+    SupportsTriggerAvailableNow = object
+
 NAME = "kafka_py"
+LIMITS_AVAILABLE_NOW = SupportsTriggerAvailableNow is not object
+"""Whether a query that ends at the present end may have several batches; before Spark 4.2 it has one."""
 SCHEMA = "key binary, value binary, partition int, offset long"
 _WAIT_S = 60.0
 """A task fails if its messages do not come for so long."""
@@ -53,7 +60,7 @@ class _Range(InputPartition):  # type: ignore[misc]
     end: int
 
 
-class Reader(DataSourceStreamReader):  # type: ignore[misc]
+class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: ignore[misc]
     """Plans and reads ranges of offsets.
 
     Args:
@@ -70,6 +77,7 @@ class Reader(DataSourceStreamReader):  # type: ignore[misc]
         self._starting = options.get("startingOffsets", "earliest")
         self._most = int(options.get("maxOffsetsPerTrigger", "0"))
         self._planned: dict[str, int] | None = None
+        self._target: dict[str, int] | None = None
 
     def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
         """Where a new query begins."""
@@ -85,14 +93,24 @@ class Reader(DataSourceStreamReader):  # type: ignore[misc]
         """Where the next batch ends; Spark before 4.2 gives no arguments."""
         del limit
         begin = dict(start or self._planned or self.initialOffset())
-        with closing(self._connect()) as consumer:
-            ends = {str(each): self._end_of(consumer, each, int(begin.get(str(each), 0)))
-                    for each in partitions_of(consumer, self._topic, _START_S)}  # fmt: skip
+        ends = self._ends(begin) if self._target is None else self._target
         if self._most:
             share = max(self._most // max(len(ends), 1), 1)
             ends = {name: min(end, int(begin.get(name, 0)) + share) for name, end in ends.items()}
         self._planned = ends
         return ends
+
+    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
+        """Notes the present end, at which the query will end."""
+        self._target = self._ends(self.initialOffset())
+
+    def _ends(self, begin: Mapping[str, int]) -> dict[str, int]:
+        """The present end of each partition."""
+        with closing(self._connect()) as consumer:
+            return {
+                str(each): self._end_of(consumer, each, int(begin.get(str(each), 0)))
+                for each in partitions_of(consumer, self._topic, _START_S)
+            }
 
     def partitions(self, start: Mapping[str, int], end: Mapping[str, int]) -> list[InputPartition]:
         """A task for each partition with messages."""
@@ -180,6 +198,6 @@ class Reader(DataSourceStreamReader):  # type: ignore[misc]
 
     def _gone(self, wanted: _Range, first: int) -> OffsetGoneError:
         return OffsetGoneError(
-            f"offset {wanted.start} of partition {wanted.partition} of {self._topic.name} is gone; it begins at {first}",
+            f"offset {wanted.start} of partition {wanted.partition} of {self._topic.name} is gone; it has {first} on",
             hint="cloudlstm stream NAME --on-gap=skip, then the job with another --checkpoint",
         )

@@ -79,10 +79,8 @@ class MicroBatches:
                 hint=f"cloudlstm stream {self._journal.paths.name} --available-now, then the job again",
             )
         if begun:
-            rows = rows.filter(
-                pc.less(rows["offset"],
-                        pa.array([int(begun.end.get(str(each), 0)) for each in rows["partition"].to_pylist()], pa.int64()))
-            )  # fmt: skip
+            ends = [int(begun.end.get(str(each), 0)) for each in rows["partition"].to_pylist()]
+            rows = rows.filter(pc.less(rows["offset"], pa.array(ends, pa.int64())))
         found = self._taken(rows, start)
         taken = begun or self._work.begin(self._journal.newest + 1, found.start, found.end)
         done = self._work.finish(taken, found, self._state, again=begun is not None)
@@ -132,7 +130,10 @@ def run(
         )
     topic = Topic.parse(settings.source)
     query = spark.readStream.format(_format(spark, options.connector))
-    for name, value in reader_options(topic, settings, journal, options).items():
+    found = reader_options(topic, settings, journal, options)
+    if options.every_s is None and not _limits_available_now(options.connector):
+        del found["maxOffsetsPerTrigger"]  # the query has one batch, which must have everything
+    for name, value in found.items():
         query = query.option(name, value)
     batches = MicroBatches(topic, work, journal, watch)
 
@@ -157,6 +158,14 @@ def reader_options(topic: Topic, settings: StreamSettings, journal: Journal, opt
         "maxOffsetsPerTrigger": str(options.most_bars),
         "failOnDataLoss": "true",
     }
+
+
+def _limits_available_now(connector: str) -> bool:
+    if connector == JVM:
+        return True
+    from cloudlstm.stream.spark.kafka_py import LIMITS_AVAILABLE_NOW
+
+    return LIMITS_AVAILABLE_NOW
 
 
 def _format(spark: Any, connector: str) -> str:
