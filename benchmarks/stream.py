@@ -1,4 +1,6 @@
-"""Measures a stream in one process: python benchmarks/stream.py [--tickers=5000] [--units=64]
+"""Measures a stream in one process.
+
+    python benchmarks/stream.py [--tickers=5000] [--units=64]
 
 Rates and latencies are of one machine; for ratios that hold elsewhere, each part is measured in the same run.
 """
@@ -128,7 +130,7 @@ def latency(tickers: int, minutes: int, models: Models, every_s: float) -> None:
         options = local.LocalOptions(stop=lambda: used[0] >= total)
         timer = threading.Timer(6.0, send)
         timer.start()
-        _, batches = run(folder, topic, models, True, options, used)
+        _, batches = run(folder, topic, models, newest=True, options=options, used=used)
         found = [each.latency_s for each in batches if each.latency_s]
         p50, p95 = np.median([each["p50"] for each in found]), max(each["p95"] for each in found)
         took = np.median([each.took_s for each in batches if each.latency_s])

@@ -70,7 +70,7 @@ def stream(
     place, named, every = parse_text("source", source), parse_text("run", run), parse_number("batch-bars", batch_bars)
     switches = {"with-features": with_features, "final-only": final_only, "newest": newest}
     chosen = {key: parse_switch(key, value) for key, value in switches.items()}
-    sinks, gap = _sinks(parse_text("to", to)), _one_of("on-gap", parse_text("on-gap", on_gap), ("skip",))
+    sinks, gap = _sinks(to), _one_of("on-gap", parse_text("on-gap", on_gap), ("skip",))
     _one_of("begin", texts["begin"], ("earliest", "latest"))
     length = _interval(parse_text("interval", interval))
     now, dry, as_json = (parse_switch(*each) for each in
@@ -150,8 +150,9 @@ def _shown(document: Any) -> None:
     terminal.write(json_format.dumps(asdict(document), sort_keys=True) + "\n")
 
 
-def _sinks(text: str | None) -> tuple[str, ...]:
-    """The sinks of --to; the addresses of a topic may have commas."""
+def _sinks(value: object) -> tuple[str, ...]:
+    """The sinks of --to; the addresses of a topic may have commas. Fire makes a tuple of words with commas."""
+    text = ",".join(map(str, value)) if isinstance(value, tuple | list) else parse_text("to", value)
     words: list[str] = []
     for part in (text or "parquet").split(","):
         if words and words[-1].startswith("kafka://") and "/" not in words[-1].removeprefix("kafka://"):
