@@ -66,7 +66,7 @@ def main() -> None:
     chance, killed = random.Random(int(seed)), 0
     assert storage.write  # imported before the forks
     while True:
-        at, after, seconds = chance.randint(1, 14), chance.random() < 0.5, chance.uniform(0.05, 0.5)
+        at, after, seconds = chance.randint(1, 9), chance.random() < 0.5, chance.uniform(0.05, 0.25)
         by_write = chance.random() < 0.5
         child = os.fork()
         if not child:

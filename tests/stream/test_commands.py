@@ -110,7 +110,7 @@ def test_forecasts_with_a_champion_from_a_topic_on_the_terminal(
     make_model(f"file://{root}", "minutes", root.parent / "bars")
     topic = tansu_broker.topic()
     assert main(["replay", f"--to={topic.uri}", "--speed=0", "--tickers=2"]) == 0
-    words = [f"--source={topic.uri}", "--model=minutes", "--to=parquet,console", "--available-now", "--newest"]
+    words = [f"--source={topic.uri}", "--model=minutes", "--to=parquet,console", "--available-now"]
     assert main(["stream", "live", *words]) == 0
     captured = capsys.readouterr()
     assert "the network was trained on bars of 1d, and the stream has bars of 60 s" in captured.err

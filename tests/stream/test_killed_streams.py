@@ -28,7 +28,8 @@ from stream.market import INTERVAL, WINDOW, market, predictor, table
 from stream.test_kafka import publish, written
 
 PROGRAM = Path(__file__).with_name("killed_streams.py")
-KILLS = 10
+KILLS, FEWEST = 12, 7
+"""Most kills of a stream, and the fewest: a stream may come to its end earlier."""
 ROWS = [row | {"minute": row["minute"] // INTERVAL * INTERVAL} for row in market(tickers=5, sessions=1, bars=60)]
 ROWS += [row | {"minute": row["minute"] + 60 * INTERVAL} for row in ROWS]
 
@@ -81,7 +82,7 @@ def test_landed_files(seed: int, tmp_path: Path) -> None:
     for bars in by_minute(table(ROWS)):
         publisher.send(bars)
     root = f"file://{tmp_path}/runs"
-    assert killed(f"file://{tmp_path}/landed", root, seed) == KILLS
+    assert killed(f"file://{tmp_path}/landed", root, seed) >= FEWEST
     features, forecasts = expected()
     assert by_key(outputs(root, "features")) == features
     found = returns(outputs(root, "forecasts"))
@@ -93,7 +94,7 @@ def test_from_a_topic_to_a_topic(tansu_broker: Broker, tmp_path: Path) -> None:
     bars, out = tansu_broker.topic(), tansu_broker.topic()
     publish(bars, ROWS)
     root = f"file://{tmp_path}/runs"
-    assert killed(bars.uri, root, 3, "parquet", out.uri) == KILLS
+    assert killed(bars.uri, root, 3, "parquet", out.uri) >= FEWEST
     features, forecasts = expected()
     assert by_key(outputs(root, "features")) == features
     assert returns(outputs(root, "forecasts")).keys() == forecasts.keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,8 @@ def stream(
     secret = parse_text("kafka", kafka)
 
     def work() -> int:
+        # The stream has threads of its own; those of BLAS would wait for each other. NumPy reads it at its import.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from cloudlstm.stream.kafka_client import read_properties
         from cloudlstm.stream.local import MOST_BARS, LocalOptions
         from cloudlstm.stream.paths import StreamPaths

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import restore
 from cloudlstm.errors import UsageError
 from cloudlstm.market import columns
@@ -25,6 +26,8 @@ from cloudlstm.stream.advance import CLOSE, Advanced, group_numbers
 from cloudlstm.stream.documents import Scores
 from cloudlstm.training.numpy_network import Network
 from cloudlstm.training.objects import INPUTS, only
+
+_BLOCK_WINDOWS = 256
 
 FORECASTS = pa.schema(
     [("ticker", pa.string()), ("minute", pa.int64()), ("target_minute", pa.int64()), ("last_close", pa.float64()),
@@ -166,7 +169,7 @@ def forecast(
         is_last = np.append(rows.code[1:] != rows.code[:-1], True)
         ends = ends[is_last[ends]]
     windows = _windows(advanced, ends, window)
-    returns = predictor.forecaster.returns(windows)
+    returns = _returns(predictor.forecaster, windows)
     at_new[np.searchsorted(advanced.new, ends)] = returns
     table = pa.table(
         {
@@ -182,6 +185,18 @@ def forecast(
         }
     )
     return Forecasts(table, at_new, _scores(advanced, at_new, group, horizon))
+
+
+def _returns(forecaster: Forecaster, windows: Windows) -> NDArray[np.float64]:
+    """The forecast log-returns of windows, (n,), computed on all cores in blocks that fit into a core's cache."""
+
+    def compute(begin: int) -> NDArray[np.float64]:
+        block = slice(begin, begin + _BLOCK_WINDOWS)
+        return forecaster.returns(
+            Windows(windows.values[block], windows.tickers[block], windows.dates[block], windows.targets[block])
+        )
+
+    return np.concatenate([np.zeros(0), *ahead(compute, range(0, len(windows), _BLOCK_WINDOWS))])
 
 
 def _complete(advanced: Advanced, group: NDArray[np.int32], window: int) -> NDArray[np.intp]:
