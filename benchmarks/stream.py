@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import resource
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -169,6 +171,9 @@ def resident_mib() -> float:
 
 
 def main() -> None:
+    if "OPENBLAS_NUM_THREADS" not in os.environ:  # as the command sets it; NumPy reads it at its import
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.argv])
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tickers", type=int, default=5000)
     parser.add_argument("--units", type=int, default=64)

@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import dataclass
 
 from cloudlstm.report.html import page_environment
-from cloudlstm.stream.documents import StreamSettings
 from cloudlstm.stream.page.charts import draw_all
 from cloudlstm.stream.page.live import Live
 from cloudlstm.text.numbers import DASH, amount, count, duration, percent, signed_percent
@@ -42,7 +41,7 @@ def to_html(live: Live, *, ended: str = "") -> str:
         ended=ended,
         read_again=0 if ended else _READ_AGAIN_S,
         tiles=tiles(live),
-        facts=facts(live.settings),
+        facts=facts(live),
         plots=draw_all(live),
         direction=shares(live),
         counts=[
@@ -82,9 +81,12 @@ def tiles(live: Live) -> list[Tile]:
     ]  # fmt: skip
 
 
-def facts(settings: StreamSettings) -> list[tuple[str, str]]:
+def facts(live: Live) -> list[tuple[str, str]]:
     """What the stream reads and what forecasts."""
+    settings, made = live.settings, live.last is not None and live.last.totals["forecasts"] > 0
     model = f"champion of {settings.model}" if settings.model else settings.run or "none: features only"
+    if made and not settings.model and not settings.run:
+        model = live.last.model if live.last else ""  # of the program that runs the stream
     return [
         ("Source", settings.source),
         ("Forecasts", model),
