@@ -169,7 +169,8 @@ def written(topic: Topic) -> list[tuple[int, str, int]]:
     import confluent_kafka
 
     reader.assign([confluent_kafka.TopicPartition(topic.name, n, 0) for n in range(4)])
-    found, ended = [], set()
+    found: list[tuple[int, str, int]] = []
+    ended: set[int] = set()
     while len(ended) < 4:
         for message in reader.consume(1000, timeout=0.05):
             if message.error():
@@ -255,8 +256,8 @@ def test_a_broker_that_dies_and_comes_back(tmp_path: Path) -> None:
             assert told == [f"no broker answers at 127.0.0.1:{outer}; the stream waits"]
             relay.join()
             publish(topic, ROWS[50:])
-            then = []
-            while sum(len(keys(each)) for each in [*first, *then]) < len(ROWS) and time.monotonic() < deadline:
+            then: list[Taken] = []
+            while sum([len(keys(each)) for each in [*first, *then]]) < len(ROWS) and time.monotonic() < deadline:
                 if taken := reader.take((then or first)[-1].end, 1000, 0.5):
                     then.append(taken)
             assert sorted(key for each in [*first, *then] for key in keys(each)) == KEYS
