@@ -14,8 +14,7 @@ import signal
 import sys
 from typing import Any
 
-from cloudlstm import storage
-from cloudlstm.storage import verbs
+from cloudlstm.storage import registry, verbs
 from cloudlstm.stream import local
 from cloudlstm.stream.batch import ALWAYS_OPEN, BatchWork
 from cloudlstm.stream.documents import StreamSettings
@@ -41,7 +40,7 @@ def work(source: str, root: str, to: list[str]) -> None:
 
 def kill_at_write(number: int, *, after: bool) -> None:
     """Kills this process at its n-th write of an object."""
-    write, left = verbs.storage_for, [number]
+    write, left = registry.storage_for, [number]
 
     class Killing:
         def __init__(self, uri: str) -> None:
@@ -58,13 +57,12 @@ def kill_at_write(number: int, *, after: bool) -> None:
             if not left[0]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    verbs.storage_for = Killing  # type: ignore[assignment]
+    setattr(verbs, "storage_for", Killing)  # noqa: B010 - the name is imported there
 
 
 def main() -> None:
     source, root, seed, kills, *to = sys.argv[1:]
     chance, killed = random.Random(int(seed)), 0
-    assert storage.write  # imported before the forks
     while True:
         at, after, seconds = chance.randint(1, 9), chance.random() < 0.5, chance.uniform(0.05, 0.25)
         by_write = chance.random() < 0.5

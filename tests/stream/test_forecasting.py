@@ -33,7 +33,7 @@ def expected(rows: list[dict[str, Any]], fill: int = 0) -> dict[tuple[str, int],
     """Forecasts bar by bar from the features of the batch pipeline."""
     features = batch_features(rows, fill)
     network, inputs = Network.read(weights()), Relative(HORIZON)
-    out = {}
+    out: dict[tuple[str, int], float] = {}
     for (ticker, at), (filled, _) in features.items():
         place = (at - minute(0, 0)) % 86_400 // INTERVAL
         window = [features.get((ticker, at - INTERVAL * back)) for back in range(WINDOW - 1, -1, -1)]
