@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests that start no run and no Spark.
 QUICK := $(addprefix tests/,house config text features dataset evaluation report cli market/cleaning market/sources)
 
-.PHONY: help install setup demo check test lint format docs images bench bench-peers lock soak spark-versions cloud-up cloud-down clean
+.PHONY: help install setup demo stream-demo check test lint format docs images bench bench-peers lock soak spark-versions cloud-up cloud-down clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ setup: $(READY) ## Install pinned dependencies, and Java for Spark if there is n
 
 demo: $(RUNS) ## Run the whole pipeline on a small synthetic market: no network, no account
 	$(BIN)/cloudlstm submit --config=examples/demo.toml
+
+stream-demo: $(READY) ## Synthetic minutes through a broker, a stream and its page: no network, no account, less than a minute
+	$(BIN)/python -m localstack.kafka.demo
 
 check: lint ## Check style and types, then run the quick tests: less than 90 s on 2 cores
 	$(BIN)/python -m pytest -q -n 2 $(QUICK)

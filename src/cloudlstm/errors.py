@@ -24,6 +24,8 @@
     │   ├── TargetUnavailableError      it did not answer, or throttled the request
     │   └── CapacityError               it has no machines, or they did not become ready
     ├── CostLimitError                  the run would use more than its limit in hours or USD
+    ├── StreamError                     the source or the sink of a stream failed
+    │   └── OffsetGoneError             the source no longer has the bars that come next
     ├── ExportError                     a server of another program did not take what was exported
     └── JobError                        a job of the run failed
         └── PeerLostError               a worker ended because another worker ended; never the cause
@@ -181,6 +183,14 @@ class CapacityError(TargetError):
 
 class CostLimitError(CloudLSTMError):
     """The run would use more than its limit in hours or USD."""
+
+
+class StreamError(CloudLSTMError):
+    """The source or the sink of a stream failed; the same command continues after the last finished batch."""
+
+
+class OffsetGoneError(StreamError):
+    """The source of a stream no longer has the bars that come next."""
 
 
 class ExportError(CloudLSTMError):

@@ -22,6 +22,8 @@ BENCHMARK = "benchmark"
 """Judges the runs that `cli` launches as cells: it may import every room of WORK, and only `cli` imports it."""
 MODELS = "models"
 """Judges models that live from day to day: it may import every room of WORK, and only `cli` imports it."""
+STREAM = "stream"
+"""Forecasts while bars arrive: it may import every room of WORK, and `models`; only `cli` imports it."""
 LAUNCH = {"cli", "targets"}
 TYPED_REPORT = (
     "cloudlstm.report.models", "cloudlstm.report.schema", "cloudlstm.report.summary", "cloudlstm.evaluation.rows",
@@ -67,7 +69,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_every_room_is_known() -> None:
-    known = {*SHARED, *WORK, *LAUNCH, *NOTEBOOK, PIPELINE, BENCHMARK, MODELS, ""}
+    known = {*SHARED, *WORK, *LAUNCH, *NOTEBOOK, PIPELINE, BENCHMARK, MODELS, STREAM, ""}
     assert {room_of(path) for path in SOURCES} <= known
     assert {path.name for path in PACKAGE.glob("*.py")} <= AT_THE_TOP
 
@@ -81,7 +83,7 @@ def test_imports_point_downwards(path: Path) -> None:
     elif room in WORK:
         allowed |= set(WORK[: WORK.index(room) + 1])
     elif room in LAUNCH:
-        allowed |= LAUNCH | ({"report", "evaluation", BENCHMARK, MODELS, *LOOKS_AT} if room == "cli" else set())
+        allowed |= LAUNCH | ({"report", "evaluation", BENCHMARK, MODELS, STREAM, *LOOKS_AT} if room == "cli" else set())
         rooms = ("cloudlstm.report", "cloudlstm.evaluation")
         assert all(name.startswith(TYPED_REPORT) for name in imports_of(path) if name.startswith(rooms))
     elif room in NOTEBOOK:
@@ -90,12 +92,15 @@ def test_imports_point_downwards(path: Path) -> None:
         allowed |= {"api"}
     elif room in (PIPELINE, BENCHMARK, MODELS):
         allowed |= {room, *WORK}
+    elif room == STREAM:
+        allowed |= {room, MODELS, *WORK}
     assert rooms_imported(path) <= allowed
 
 
 @pytest.mark.parametrize(
     ("package", "where"),
-    [("pyspark", {"pipeline"}), ("tensorflow", {"training"}), ("keras", {"training"}),
+    [("pyspark", {"pipeline", "stream"}), ("confluent_kafka", {"stream"}),
+     ("tensorflow", {"training"}), ("keras", {"training"}),
      ("boto3", {"storage", "targets"}),
      ("google", {"storage", "targets"}), ("fire", {"cli"}), ("yfinance", {"market"}), ("curl_cffi", {"market"}),
      ("mlflow", {"models"})],

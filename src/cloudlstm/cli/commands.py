@@ -10,6 +10,8 @@ from cloudlstm.cli.daily import daily
 from cloudlstm.cli.flags import parse_switch, parse_text
 from cloudlstm.cli.models import models, monitor, promote, rollback
 from cloudlstm.cli.reading import logs, on_run, report, runs, status
+from cloudlstm.cli.replay import replay
+from cloudlstm.cli.stream import stream
 from cloudlstm.cli.submit import Deferred, predict, submit
 from cloudlstm.errors import UsageError
 
@@ -173,8 +175,9 @@ def version() -> Deferred:
 
 _ON_RUNS = (submit, status, logs, cancel, report, runs, predict, benchmark, delete)
 _ON_MODELS = (models, daily, monitor, promote, rollback)
+_ON_STREAMS = (stream, replay)
 _OTHERS = (audit, doctor, down, completion, version)
-COMMANDS = {each.__name__: each for each in (*_ON_RUNS, *_ON_MODELS, *_OTHERS)}
+COMMANDS = {each.__name__: each for each in (*_ON_RUNS, *_ON_MODELS, *_ON_STREAMS, *_OTHERS)}
 
 SWITCHES = frozenset(
     f"--{flag.name.replace('_', '-')}"

@@ -12,9 +12,12 @@ _WIDTH = 80
 _WORDS = {"overrides": "SECTION.KEY=VALUE", "names": "RUN", "words": "ACTION NAME KEY=VALUE"}
 _VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", "limit": "N", "tail": "N",
            "entity": "COLUMN", "time": "COLUMN", "features": "A,B,…", "split": "COLUMN", "train_end": "DATE",
-           "price": "COLUMN", "revised": "FILE", "exogenous": "FILE", "calendar": "CODE", "horizon": "N",
-           "max_r2": "SHARE", "accept": "CHECK:COLUMN,…", "step": "STEP", "worker": "WORKER",
-           "to": "FOLDER", "now": "TIME", "noted": "DIGESTS"}  # fmt: skip
+           "price": "COLUMN", "revised": "FILE", "exogenous": "FILE", "horizon": "N",
+           "max_r2": "SHARE", "accept": "CHECK:COLUMN,…",
+           "step": "STEP", "worker": "WORKER", "to": "PLACE", "now": "TIME", "noted": "DIGESTS",
+           "source": "PLACE", "model": "NAME", "interval": "LENGTH", "calendar": "CODE", "begin": "WHERE",
+           "on_gap": "skip", "batch_bars": "N", "kafka": "FILE", "speed": "TIMES", "tickers": "N", "sessions": "N",
+           "start": "DATE", "seed": "N", "partitions": "N"}  # fmt: skip
 _SHORT = {"config": "-c", "run": "-r", "follow": "-f"}
 _NO_FLAG = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
 _EXAMPLES = {
@@ -26,6 +29,14 @@ _EXAMPLES = {
     "models": ("models create core6 --run=core6-1a2b", "models show core6", "models verify core6"),
     "daily": ("daily core6", "daily core6 --target=infra/terraform/aws"),
     "promote": ("promote core6 3",),
+    "stream": (
+        "stream live --source=kafka://127.0.0.1:9092/bars.1m --model=minutes",
+        "stream live --available-now",
+    ),
+    "replay": (
+        "replay --to=kafka://127.0.0.1:9092/bars.1m --tickers=20 --speed=600",
+        "replay recorded.parquet --to=landed --speed=0",
+    ),
     "benchmark": (
         "benchmark market.source=synthetic tickers=6,100 workers=1,2",
         "benchmark --config=examples/benchmark.toml --dry-run",

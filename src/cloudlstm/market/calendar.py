@@ -182,6 +182,24 @@ def session_hours(code: str, days: NDArray[np.int32]) -> tuple[NDArray[np.int64]
     return opens, closes
 
 
+def session_times(
+    code: str, start: dt.date, end: dt.date
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the sessions of exchange `code` from `start` to `end`, with their opens and closes.
+
+    Returns:
+        The sessions as days since 1970-01-01; when each opens and closes, in seconds since the epoch.
+    """
+    days = sessions(code, start, end)
+    calendar = _calendar(code, start, end)
+    first, last = np.searchsorted(_days(calendar), [days[0], days[-1] + 1])
+    opens, closes = (
+        times.dt.tz_convert(None).to_numpy()[first:last].astype("datetime64[s]").astype(np.int64)
+        for times in (calendar.opens, calendar.closes)
+    )
+    return days, opens, closes
+
+
 def time_zone(code: str) -> str:
     """Returns the time zone of exchange `code`, for example Asia/Tokyo."""
     today = dt.datetime.now(dt.UTC).date()

@@ -5,6 +5,7 @@
 <root>/benchmarks/                           see `benchmark/paths.py`
 <root>/models/                               see `models/paths.py`
 <root>/scores/                               see `exogenous/scoring/cache.py`
+<root>/streams/                              see `stream/paths.py`
 <root>/<run id>/
     config.json                              the resolved configuration of the first submit (create-only)
     attempts/0001.json                       one submit of the run (create-only), then .heartbeat.json
@@ -40,12 +41,14 @@ _BENCHMARKS = "benchmarks"
 _MODELS = "models"
 _BARS = "bars"
 _SCORES = "scores"
+_STREAMS = "streams"
 _RESERVED = {
     _INDEX: "the list of runs",
     _BENCHMARKS: "the folder of benchmarks",
     _MODELS: "the folder of models",
     _BARS: "the folder of bars",
     _SCORES: "the folder of scores of headlines",
+    _STREAMS: "the folder of streams",
 }
 """Names in a root that are no runs."""
 
@@ -100,6 +103,11 @@ def bars(root: str) -> str:
 def scores(root: str) -> str:
     """The folder of all scores of headlines below `root`."""
     return join(root, _SCORES)
+
+
+def streams(root: str) -> str:
+    """The folder of all streams below `root`."""
+    return join(root, _STREAMS)
 
 
 def index(root: str, run_id: str = "") -> str:

@@ -1,0 +1,182 @@
+"""The command `stream`: forecasts while bars arrive."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from cloudlstm.cli import terminal
+from cloudlstm.cli.flags import parse_number, parse_switch, parse_text
+from cloudlstm.cli.submit import Deferred
+from cloudlstm.errors import UsageError
+
+if TYPE_CHECKING:
+    from cloudlstm.stream.documents import StreamSettings
+    from cloudlstm.stream.paths import StreamPaths
+
+
+def stream(
+    name: str,
+    /,
+    *,
+    source: str | None = None,
+    model: str | None = None,
+    run: str | None = None,
+    to: str | None = None,
+    interval: str | None = None,
+    calendar: str | None = None,
+    begin: str | None = None,
+    with_features: bool = False,
+    newest: bool = False,
+    final_only: bool = False,
+    available_now: bool = False,
+    on_gap: str | None = None,
+    batch_bars: int | None = None,
+    kafka: str | None = None,
+    root: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+) -> Deferred:
+    """Forecasts while bars arrive: from a Kafka topic or from landed files, with a model's champion or a run's network.
+
+    The same command again continues after the last finished batch, also after a crash; nothing is lost or there twice.
+    The flags from --source to --final-only are remembered: to continue a stream, its name is enough.
+
+    Args:
+        name: The stream; lower-case letters, digits and hyphens.
+        source: kafka://ADDRESS/TOPIC, or the folder of landed files.
+        model: The model whose champion forecasts; a promotion serves from the next batch on.
+        run: The run whose network forecasts, instead of a model; without both there are only features.
+        to: Where forecasts go: parquet (the default), console, kafka://ADDRESS/TOPIC, or several with commas.
+        interval: Length of a bar: 1m, 5m, 15m or 1h; by default that of the model, else 1m.
+        calendar: The exchange, such as XNYS, or none for no sessions; by default that of the model.
+        begin: Where a new stream begins in a topic: earliest (the default) or latest.
+        with_features: Write the features of all bars as well.
+        newest: Forecast only from the newest bar of each ticker in a batch.
+        final_only: Use no bar before it is final.
+        available_now: End when all is read that was there at the start.
+        on_gap: "skip" goes on with what is there if the next bars are gone.
+        batch_bars: About the most bars of one batch; by default 100000.
+        kafka: A properties file with SASL and TLS settings; its values reach no log.
+        root: The folder of all runs, models and streams.
+        dry_run: Print what would be done as JSON, and do nothing else.
+        json: Print the document of each batch as a line of JSON.
+    """
+    from cloudlstm.cli.find import root_uri
+
+    base = root_uri(parse_text("root", root))
+    texts = {key: parse_text(key, value) for key, value in (("calendar", calendar), ("begin", begin), ("model", model))}
+    place, named, every = parse_text("source", source), parse_text("run", run), parse_number("batch-bars", batch_bars)
+    switches = {"with-features": with_features, "final-only": final_only, "newest": newest}
+    chosen = {key: parse_switch(key, value) for key, value in switches.items()}
+    sinks, gap = _sinks(to), _one_of("on-gap", parse_text("on-gap", on_gap), ("skip",))
+    _one_of("begin", texts["begin"], ("earliest", "latest"))
+    length = _interval(parse_text("interval", interval))
+    now, dry, as_json = (parse_switch(*each) for each in
+                         (("available-now", available_now), ("dry-run", dry_run), ("json", json)))  # fmt: skip
+    secret = parse_text("kafka", kafka)
+
+    def work() -> int:
+        # The stream has threads of its own; those of BLAS would wait for each other. NumPy reads it at its import.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        from cloudlstm.stream.kafka_client import read_properties
+        from cloudlstm.stream.local import MOST_BARS, LocalOptions
+        from cloudlstm.stream.paths import StreamPaths
+        from cloudlstm.stream.serve import ServeOptions, serve
+
+        paths = StreamPaths.of(base, str(parse_text("name", name)))
+        given: dict[str, Any] = {key: value for key, value in texts.items() if value and key != "model"}
+        given |= {} if place is None else {"source": place}
+        given |= {} if length is None else {"interval_s": length}
+        given |= {"features": True} if chosen["with-features"] else {}
+        given |= {"provisional": False} if chosen["final-only"] else {}
+        given |= {"forecasts": "newest"} if chosen["newest"] else {}
+        settings = _settings(base, paths, texts["model"] or "", named, given)
+        local = LocalOptions(available_now=now, most_bars=every or MOST_BARS, skip_gone=gap == "skip")
+        options = ServeOptions(sinks, read_properties(secret), local)
+        if dry:
+            plan = {"stream": paths.uri, "settings": asdict(settings), "to": list(sinks), "available_now": now,
+                    "batch_bars": local.most_bars, "kafka": sorted(options.kafka)}  # fmt: skip
+            terminal.write(json_format.dumps(plan, indent=1) + "\n")
+            return 0
+        try:
+            live = serve(base, paths, settings, options, _tell, terminal.write, _shown if as_json else _nothing)
+        except KeyboardInterrupt:
+            terminal.write_error(f"stopped; to continue: cloudlstm stream {paths.name}\n")
+            return 130
+        _tell(f"finished: {live.line()}")
+        return 0
+
+    return Deferred(work)
+
+
+def _settings(root: str, paths: StreamPaths, model: str, run: str | None, given: dict[str, Any]) -> StreamSettings:
+    """The settings of a stream: of an existing one with what was given again, which `Journal.open` compares."""
+    from dataclasses import replace
+
+    from cloudlstm import storage
+    from cloudlstm.cli import find
+    from cloudlstm.stream.journal import Journal
+    from cloudlstm.stream.kafka_client import SCHEME, Topic
+    from cloudlstm.stream.serve import settings_for
+
+    if "source" in given:
+        place = str(given["source"])
+        given["source"] = Topic.parse(place).uri if place.startswith(SCHEME) else storage.absolute(place)
+    named = find.find_run(root, run, among=find.is_trained, missing="no trained run in") if run else None
+    if before := Journal(paths).settings():
+        given |= {"model": model} if model else {}
+        given |= {"run": named.uri} if named else {}
+        return replace(before, **given)
+    if "source" not in given:
+        raise UsageError(
+            f"stream {paths.name} is new and needs a source",
+            hint="--source=kafka://127.0.0.1:9092/bars.1m, or a folder",
+        )
+    settings, note = settings_for(root, model, named, given)
+    if note:
+        terminal.write_error(f"note: {note}\n")
+    return settings
+
+
+def _tell(text: str) -> None:
+    terminal.write_error(f"{text}\n")
+
+
+def _nothing(document: Any) -> None:
+    del document
+
+
+def _shown(document: Any) -> None:
+    terminal.write(json_format.dumps(asdict(document), sort_keys=True) + "\n")
+
+
+def _sinks(value: object) -> tuple[str, ...]:
+    """The sinks of --to; the addresses of a topic may have commas. Fire makes a tuple of words with commas."""
+    text = ",".join(map(str, value)) if isinstance(value, tuple | list) else parse_text("to", value)
+    words: list[str] = []
+    for part in (text or "parquet").split(","):
+        if words and words[-1].startswith("kafka://") and "/" not in words[-1].removeprefix("kafka://"):
+            words[-1] += f",{part.strip()}"
+        else:
+            words.append(part.strip())
+    if len(set(words)) < len(words) or sum(word.startswith("kafka://") for word in words) > 1:
+        raise UsageError("--to names a sink twice, or two topics", hint="--to=parquet,console")
+    return tuple(words)
+
+
+def _one_of(flag: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
+    if value is not None and value not in allowed:
+        raise UsageError(f"--{flag} is {' or '.join(allowed)}, not {value!r}", hint=f"--{flag}={allowed[0]}")
+    return value
+
+
+def _interval(text: str | None) -> int | None:
+    if text is None:
+        return None
+    seconds = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600}
+    if text not in seconds:
+        raise UsageError(f"--interval is {', '.join(seconds)}, not {text!r}", hint="--interval=1m")
+    return seconds[text]

@@ -1,0 +1,144 @@
+"""Bars within a day as a table, and what makes one of them unusable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cloudlstm.config.tickers import ALLOWED, ticker
+from cloudlstm.market import columns
+
+VALUES = ("open", "high", "low", "close", "volume")
+
+BARS = pa.schema(
+    [
+        ("ticker", pa.string()),
+        ("minute", pa.int64()),
+        *((name, pa.float64()) for name in VALUES),
+        ("source", pa.string()),
+        ("final", pa.bool_()),
+        ("sent", pa.float64()),
+    ]
+)
+"""Bars as they arrive.
+
+`minute` is the start of the bar in seconds since 1970-01-01 UTC, `sent` the time in the same unit when its producer
+sent it (NaN if it did not say so). A bar that is not `final` may still change. Prices are split-adjusted; volume is in
+shares.
+"""
+
+REFUSED = pa.schema(
+    [("where", pa.string()), ("ticker", pa.string()), ("minute", pa.int64()), ("reason", pa.string()),
+     ("value", pa.string())]
+)  # fmt: skip
+"""What was not used: where it stands in the source, its ticker and minute if they are known, and why."""
+
+_LAST_MINUTE = 253_402_300_800
+"""The year 10000; later times are usually in milliseconds."""
+_LARGEST = 1e300
+MOST_VALUE = 500
+"""Most characters of a refused message that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One row of REFUSED."""
+
+    where: str
+    reason: str
+    ticker: str | None = None
+    minute: int | None = None
+    value: str = ""
+
+
+def refused_table(rows: Sequence[Refused]) -> pa.Table:
+    """The rows as a REFUSED table."""
+    names = REFUSED.names
+    return pa.table({name: [getattr(row, name) for row in rows] for name in names}, schema=REFUSED)
+
+
+def empty() -> pa.Table:
+    """A BARS table without rows."""
+    return BARS.empty_table()
+
+
+def fault_of(bar: Mapping[str, Any]) -> str | None:
+    """Why a bar cannot be used; None for a usable bar.
+
+    Args:
+        bar: The values by the names of BARS; a missing value is None or absent.
+    """
+    missing = [name for name in ("ticker", "minute", *VALUES) if bar.get(name) is None]
+    if missing:
+        return f"it lacks {', '.join(missing)}"
+    if not isinstance(bar["ticker"], str) or ticker(bar["ticker"]) is None:
+        return f"its ticker is none; a ticker has {ALLOWED}"
+    if isinstance(bar["minute"], bool) or not isinstance(bar["minute"], int):
+        return "its minute is no whole number of seconds since 1970-01-01"
+    if not 0 <= bar["minute"] < _LAST_MINUTE:
+        return "its minute is not in seconds since 1970-01-01"
+    for name in VALUES:
+        if isinstance(bar[name], bool) or not isinstance(bar[name], int | float) or not abs(bar[name]) < _LARGEST:
+            return f"its {name} is no number"
+    low, high = min(bar["open"], bar["close"]), max(bar["open"], bar["close"])
+    if min(bar["low"], low) <= 0:
+        return "a price is not above zero"
+    if bar["low"] > low or bar["high"] < high:
+        return "its open or close is not between low and high"
+    return "its volume is below zero" if bar["volume"] < 0 else None
+
+
+def usable(table: pa.Table) -> NDArray[np.bool_]:
+    """Marks the rows of a BARS table for which `fault_of` finds nothing."""
+    low, high, first, last, volume = (
+        columns.floats(table[name]) for name in ("low", "high", "open", "close", "volume")
+    )
+    minute = columns.filled(columns.one_chunk(table["minute"]), -1)
+    codes, names = columns.codes(table["ticker"])
+    is_ticker = np.array([*(name is not None and ticker(name) is not None for name in names), False])
+    with np.errstate(invalid="ignore"):
+        good: NDArray[np.bool_] = (
+            is_ticker[codes]  # code -1 selects the last entry
+            & (minute >= 0)
+            & (minute < _LAST_MINUTE)
+            & (low > 0.0)
+            & (low <= np.minimum(first, last))
+            & (high >= np.maximum(first, last))
+            & (high < _LARGEST)
+            & (volume >= 0.0)
+            & (volume < _LARGEST)
+        )
+    return good
+
+
+def normal(table: pa.Table) -> pa.Table:
+    """The table with tickers in their normal form, dictionary-encoded, and with default values instead of nulls.
+
+    Args:
+        table: BARS table whose rows are all usable.
+    """
+    codes, names = columns.codes(table["ticker"])
+    plain = [ticker(name or "") or "" for name in names]
+    order = sorted(set(plain))
+    place = _places(plain, order)
+    arrays: dict[str, Any] = {"ticker": columns.from_codes(place[codes] if len(codes) else codes, order)}
+    for name in BARS.names[1:]:
+        column = columns.one_chunk(table[name])
+        if column.null_count:
+            column = column.fill_null(_DEFAULTS[name])
+        arrays[name] = column
+    return pa.table(arrays)
+
+
+def _places(plain: Sequence[str], order: Sequence[str]) -> NDArray[np.int32]:
+    place = {name: number for number, name in enumerate(order)}
+    return np.array([place[name] for name in plain], np.int32)
+
+
+_DEFAULTS: dict[str, Any] = {"source": "", "final": True, "sent": math.nan, **dict.fromkeys(VALUES, math.nan)}

@@ -1,0 +1,99 @@
+"""The facts about a stream that its page and the line on the terminal show."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cloudlstm.stream.documents import BatchDocument, Scores, StreamSettings
+from cloudlstm.text.numbers import amount, count, duration, signed_percent
+
+_KEPT = 1500
+"""Batches that charts show at most."""
+_RATE_S = 60.0
+"""The rate is that of so many seconds up to the newest batch."""
+
+
+@dataclass(slots=True)
+class Live:
+    """The newest batches of a stream.
+
+    Attributes:
+        name: The stream's name.
+        settings: Its settings.
+        recent: The newest batches, the oldest first.
+        resumed: Batches before this process.
+    """
+
+    name: str
+    settings: StreamSettings
+    recent: deque[BatchDocument] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    resumed: int = 0
+
+    def add(self, batches: Iterable[BatchDocument]) -> None:
+        """Adds batches in order."""
+        self.recent.extend(batches)
+
+    @property
+    def last(self) -> BatchDocument | None:
+        """The newest batch."""
+        return self.recent[-1] if self.recent else None
+
+    @property
+    def scores(self) -> Scores:
+        """All outcomes so far."""
+        return self.last.all_scores if self.last else Scores()
+
+    @property
+    def rate(self) -> float | None:
+        """Bars a second of the last minute of work; None before there are two batches."""
+        if self.last is None:
+            return None
+        inside = [each for each in self.recent if each.finished >= self.last.finished - _RATE_S]
+        if len(inside) == 1:
+            return inside[0].counts["used"] / inside[0].took_s if inside[0].took_s > 0 else None
+        span = inside[-1].finished - inside[0].finished
+        return sum(each.counts["used"] for each in inside[1:]) / span if span > 0 else None
+
+    @property
+    def latency(self) -> tuple[float, float] | None:
+        """p50 and p95 of the seconds from sending a bar to the end of its batch: medians over the recent batches."""
+        inside = [each.latency_s for each in list(self.recent)[-100:] if each.latency_s]
+        if not inside:
+            return None
+        middle = len(inside) // 2
+        return sorted(each["p50"] for each in inside)[middle], sorted(each["p95"] for each in inside)[middle]
+
+    @property
+    def skill(self) -> float | None:
+        """Share of naive's RMSE that the forecasts save so far; None without outcomes."""
+        scores = self.scores
+        if not scores.outcomes or scores.squared_return <= 0:
+            return None
+        return 1.0 - math.sqrt(scores.squared_error / scores.squared_return)
+
+    @property
+    def right_direction(self) -> float | None:
+        """Share of outcomes other than 0 whose sign was forecast."""
+        scores = self.scores
+        return scores.same_sign / scores.moved if scores.moved else None
+
+    def line(self) -> str:
+        """The facts on one line of a terminal."""
+        last = self.last
+        if last is None:
+            return f"{self.name}: no bars yet"
+        parts = [f"{self.name}: batch {count(last.number)}", f"{count(last.totals['used'])} bars"]
+        if self.rate is not None:
+            parts.append(f"{amount(self.rate)} bars/s")
+        if last.lag is not None:
+            parts.append(f"lag {count(last.lag)}")
+        if self.latency:
+            parts.append(f"latency p50 {duration(self.latency[0])}, p95 {duration(self.latency[1])}")
+        if self.skill is not None:
+            parts.append(f"RMSE against naive {signed_percent(-self.skill)} of {count(self.scores.outcomes)} outcomes")
+        kinds = [name for name in ("corrections", "refused") if last.totals.get(name)]
+        parts += [f"{count(last.totals[name])} {name}" for name in kinds]
+        return "; ".join(parts)

@@ -1,0 +1,194 @@
+"""Runs a stream in this process: opens its source, its sinks and its model, and keeps its page up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig, parse
+from cloudlstm.errors import MissingExtraError, UsageError
+from cloudlstm.models import registry
+from cloudlstm.runs import settings as run_settings
+from cloudlstm.runs.paths import RunPaths
+from cloudlstm.stream import local
+from cloudlstm.stream.batch import BatchWork
+from cloudlstm.stream.documents import BatchDocument, StreamSettings
+from cloudlstm.stream.forecasting import ChampionModel, Models, NoModel, RunModel
+from cloudlstm.stream.journal import Journal
+from cloudlstm.stream.kafka_client import SCHEME, Tell, Topic
+from cloudlstm.stream.page.live import Live
+from cloudlstm.stream.page.render import to_html
+from cloudlstm.stream.paths import StreamPaths
+from cloudlstm.stream.sinks.base import Sink
+from cloudlstm.stream.sinks.console import ConsoleSink
+from cloudlstm.stream.sinks.kafka import KafkaSink
+from cloudlstm.stream.sinks.parquet import ParquetSink
+from cloudlstm.stream.sources.base import Source
+from cloudlstm.stream.sources.files import FilesSource
+from cloudlstm.stream.sources.kafka import KafkaOptions, KafkaSource
+
+SINKS = ("parquet", "console")
+_PAGE_S = {"file": 2.0}
+"""Seconds between two pages, by scheme of the root."""
+_PAGE_BUCKET_S = 30.0
+_LINE_S = 5.0
+"""Seconds between two lines on the terminal."""
+_LOADED = 300
+"""Batches of earlier processes that the page shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How a stream runs now; another time it may run in another way.
+
+    Attributes:
+        to: The sinks: "parquet", "console", or the URI of a topic.
+        kafka: Settings of connections to Kafka; secret.
+        local: How the runner works.
+    """
+
+    to: tuple[str, ...] = ("parquet",)
+    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
+    local: local.LocalOptions = field(default_factory=local.LocalOptions)
+
+
+def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str, Any]) -> tuple[StreamSettings, str]:
+    """The settings of a new stream, and a note for the user, which may be empty.
+
+    Args:
+        root: The folder of all runs and models.
+        model: Name of the model that forecasts; empty for none.
+        run: The run that forecasts; None for none.
+        given: Settings that the user gave; they count more than those of the model.
+    """
+    if model and run:
+        raise UsageError("a stream has a model or a run, not both", hint="leave --run out")
+    config: RunConfig | None = None
+    if model:
+        config = parse(dict(registry.recipe_of(registry.open_model(root, model)).config))
+    elif run:
+        config = run_settings.read(run, 0)
+    found: dict[str, Any] = {"model": model, "run": run.uri if run else ""}
+    note = ""
+    if config:
+        found |= {"calendar": config.market.calendar, "max_fill_bars": config.clean.max_fill_bars}
+        trained = str(getattr(config.market, "interval", "1d"))
+        if trained in INTERVALS:
+            found["interval_s"] = INTERVALS[trained]
+        settings = StreamSettings(**(found | dict(given)))
+        if INTERVALS.get(trained) != settings.interval_s:
+            note = f"the network was trained on bars of {trained}, and the stream has bars of {settings.interval_s} s"
+        return settings, note
+    return StreamSettings(**(found | dict(given))), note
+
+
+INTERVALS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600}
+"""Names of intervals -> their length in seconds."""
+
+
+def open_source(settings: StreamSettings, kafka: Mapping[str, str], tell: Tell) -> Source:
+    """The source of a stream."""
+    if settings.source.startswith(SCHEME):
+        return KafkaSource(Topic.parse(settings.source), KafkaOptions(kafka, settings.begin), tell)
+    return FilesSource(settings.source, tell)
+
+
+def open_models(root: str, settings: StreamSettings) -> Models:
+    """What forecasts."""
+    if settings.model:
+        return ChampionModel(registry.open_model(root, settings.model))
+    return RunModel(RunPaths(settings.run)) if settings.run else NoModel()
+
+
+def open_sink(paths: StreamPaths, name: str, kafka: Mapping[str, str], show: Callable[[str], None]) -> Sink:
+    """The sink of a name or URI.
+
+    Raises:
+        UsageError: There is no such sink.
+    """
+    if name.startswith(SCHEME):
+        return KafkaSink(Topic.parse(name), kafka)
+    if name == "console":
+        return ConsoleSink(show)
+    if name == "parquet":
+        return ParquetSink(paths)
+    raise UsageError(f"there is no sink {name!r}", hint="--to=parquet, console or kafka://127.0.0.1:9092/forecasts")
+
+
+def serve(
+    root: str, paths: StreamPaths, settings: StreamSettings, options: ServeOptions, tell: Tell,
+    show: Callable[[str], None], each: Callable[[BatchDocument], None] = lambda _: None,
+    models: Models | None = None,
+) -> Live:  # fmt: skip
+    """Runs a stream until its source ends, it is interrupted, or an error.
+
+    Args:
+        root: The folder of all runs and models.
+        paths: The stream.
+        settings: Its settings; those of an existing stream must be equal.
+        options: How it runs.
+        tell: Shows a line about the stream.
+        show: Shows forecasts, for the sink "console".
+        each: Called after each batch.
+        models: What forecasts; by default the model or the run of the settings.
+    """
+    journal = Journal(paths)
+    models = models or open_models(root, settings)
+    models.open(models.newest())  # a model that cannot be read ends the stream before it begins
+    source = open_source(settings, options.kafka, tell)
+    try:
+        settings = journal.open(settings)
+        sinks = [open_sink(paths, name, options.kafka, show) for name in options.to]
+        live = Live(paths.name, settings)
+        live.add(journal.batches(_LOADED))
+        board = Board(live, paths, tell)
+
+        def watch(document: BatchDocument | None) -> None:
+            if document is not None:
+                live.add([document])
+                each(document)
+            board.update()
+
+        ended = "The stream has ended with an error; the same command continues it"
+        try:
+            work = BatchWork(journal, settings, models, sinks)
+            local.run(source, work, journal, options.local, watch, tell)
+            ended = "The stream has ended: everything that was there is read"
+        except KeyboardInterrupt:
+            ended = "The stream was stopped; the same command continues it"
+            raise
+        finally:
+            board.update(ended=ended)
+            for sink in sinks:
+                sink.close()
+    finally:
+        source.close()
+    return live
+
+
+class Board:
+    """The page of a stream and its line on the terminal, both renewed from time to time."""
+
+    def __init__(self, live: Live, paths: StreamPaths, tell: Tell) -> None:
+        self._live, self._paths, self._tell = live, paths, tell
+        self._page_every = _PAGE_S.get(storage.scheme_of(paths.uri), _PAGE_BUCKET_S)
+        self._page_at = self._line_at = 0.0
+        self._shown = live.last.number if live.last else 0
+        self._has_page = True
+
+    def update(self, ended: str = "") -> None:
+        """Renews what is due; everything at the end."""
+        now, last = time.monotonic(), self._live.last
+        if self._has_page and (ended or now >= self._page_at):
+            self._page_at = now + self._page_every
+            try:
+                storage.write(self._paths.page, to_html(self._live, ended=ended).encode())
+            except MissingExtraError as error:
+                self._has_page = False
+                self._tell(f"no page: {error}")
+        if last is not None and last.number != self._shown and (ended or now >= self._line_at):
+            self._line_at, self._shown = now + _LINE_S, last.number
+            self._tell(self._live.line())

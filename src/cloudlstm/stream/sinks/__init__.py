@@ -1,0 +1,1 @@
+"""Where the forecasts of a stream go."""

@@ -1,0 +1,189 @@
+"""Bars from files that land in a folder: in the order of their names, each once.
+
+JSON lines as in `messages`, CSV with a header, and Parquet, with the columns of BARS; `minute` may be a timestamp.
+Files must get names in rising order, such as 2026-01-02T1431.parquet, and land as a whole, as a rename or an upload
+does. A name that begins with . or _ is not taken.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pv
+import pyarrow.parquet as pq
+
+from cloudlstm import storage
+from cloudlstm.errors import ObjectNotFoundError, OffsetGoneError, UnreadableSourceError, UsageError
+from cloudlstm.stream import messages
+from cloudlstm.stream.bars import BARS, MOST_VALUE, VALUES, Refused, empty, fault_of, normal, usable
+from cloudlstm.stream.documents import Position
+from cloudlstm.stream.kafka_client import Tell
+from cloudlstm.stream.sources.base import Taken
+
+_LINES = (".jsonl", ".ndjson", ".json")
+_ENDINGS = (*_LINES, ".csv", ".parquet")
+_LOOK_S = {"file": 0.2, "memory": 0.05}
+"""Seconds between two looks into the folder, by scheme; a list of a bucket costs money."""
+_LOOK_BUCKET_S = 5.0
+
+
+class FilesSource:
+    """The bars of landed files. A position is the name of the last file and the number of files so far.
+
+    Args:
+        folder: URI of the folder.
+        tell: Shows lines about files that are not taken.
+    """
+
+    def __init__(self, folder: str, tell: Tell) -> None:
+        self._folder, self._tell = folder.rstrip("/") + "/", tell
+        self._told = 0
+        self._names = self._list()
+        self._bound = max(self._names, default="")
+
+    def take(self, start: Position, most: int, wait_s: float) -> Taken | None:
+        """The bars of the next files: whole files, until there are `most` bars."""
+        deadline = time.monotonic() + wait_s
+        pause = _LOOK_S.get(storage.scheme_of(self._folder), _LOOK_BUCKET_S)
+        after = str(start.get("after", ""))
+        while not (names := [name for name in self._new_names(start) if name > after]):
+            if time.monotonic() + pause > deadline:
+                time.sleep(max(deadline - time.monotonic(), 0.0))
+                return None
+            time.sleep(pause)
+        tables, refused, files = [], [], {}
+        for name in names:
+            uri = self._folder + name
+            etag = storage.stat(uri).etag
+            bars, bad = _read(storage.read(uri), name)
+            tables.append(bars)
+            refused += bad
+            files[name] = etag
+            if sum(table.num_rows for table in tables) >= most:
+                break
+        end = {"after": max(files), "taken": int(start.get("taken", 0)) + len(files), "files": files}
+        return Taken(_joined(tables), refused, dict(start), end)
+
+    def again(self, start: Position, end: Position) -> Taken:
+        """The bars of the files that the batch took."""
+        tables, refused = [], []
+        for name, etag in end["files"].items():
+            uri = self._folder + name
+            try:
+                found = storage.stat(uri).etag
+                data = storage.read(uri)
+            except ObjectNotFoundError:
+                raise OffsetGoneError(f"{uri} is gone before its batch was finished", hint="put it back") from None
+            if found != etag:
+                raise OffsetGoneError(
+                    f"{uri} has changed before its batch was finished", hint="put the first content back"
+                )
+            bars, bad = _read(data, name)
+            tables.append(bars)
+            refused += bad
+        return Taken(_joined(tables), refused, dict(start), dict(end))
+
+    def skip_gone(self, start: Position) -> tuple[Position, str]:
+        """Files that are gone are in no later batch, so nothing is to be skipped."""
+        return start, "nothing"
+
+    def ended(self, position: Position) -> bool:
+        """True if the files that were there at the start are taken."""
+        return str(position.get("after", "")) >= self._bound
+
+    def lag(self, position: Position) -> int | None:
+        """Files after the position, as of the last look."""
+        return sum(name > str(position.get("after", "")) for name in self._names)
+
+    def close(self) -> None:
+        """It has no connections."""
+
+    def _list(self) -> list[str]:
+        found = (item.uri.removeprefix(self._folder) for item in storage.list_objects(self._folder))
+        return sorted(
+            name
+            for name in found
+            if name.removesuffix(".gz").endswith(_ENDINGS) and not name.rpartition("/")[2].startswith((".", "_"))
+        )
+
+    def _new_names(self, start: Position) -> list[str]:
+        self._names = self._list()
+        after, taken = str(start.get("after", "")), int(start.get("taken", 0))
+        before = sum(name <= after for name in self._names)
+        if before > taken and before != self._told:
+            self._told = before
+            self._tell(
+                f"{before - taken} files have landed with a name before {after} and are not taken; names must rise"
+            )
+        return self._names
+
+
+def read_files(place: str, tell: Tell) -> Iterator[pa.Table]:
+    """The bars of a file, or of each file below a folder in the order of their names; what is no bar is told.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    source = FilesSource(place, tell)
+    names = (
+        [place] if place.removesuffix(".gz").endswith(_ENDINGS) else [source._folder + each for each in source._names]
+    )
+    if not names:
+        raise UsageError(f"no file of bars below {place}", hint=f"names that end with {', '.join(_ENDINGS)}")
+    for uri in names:
+        bars, refused = _read(storage.read(uri), uri.rpartition("/")[2])
+        if refused:
+            tell(f"{uri}: {len(refused)} rows are no bars; the first, {refused[0].where}: {refused[0].reason}")
+        yield bars
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    return normal(pa.concat_tables([table.cast(BARS) for table in tables])) if tables else empty()
+
+
+def _read(data: bytes, name: str) -> tuple[pa.Table, list[Refused]]:
+    """The bars of a file, and its rows that are none. A file that cannot be read at all is one refusal."""
+    try:
+        if name.endswith(".gz"):
+            data, name = gzip.decompress(data), name.removesuffix(".gz")
+        if name.endswith(_LINES):
+            lines = [line for line in data.split(b"\n") if line.strip()]
+            decoded = messages.decode(lines, None, lambda number: f"{name} line {number + 1}")
+            return decoded.bars, decoded.refused
+        table = _table(data, name)
+    except (UnreadableSourceError, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        return empty(), [Refused(name, f"the file cannot be read: {' '.join(str(error).split())}"[:MOST_VALUE])]
+    good = usable(table)
+    bad = []
+    for row in np.flatnonzero(~good).tolist():
+        bar = {key: _plain(value) for key, value in table.slice(row, 1).to_pylist()[0].items()}
+        reason = fault_of(bar) or "its values have other types"
+        bad.append(Refused(f"{name} row {row + 1}", reason, bar["ticker"], bar["minute"], str(bar)[:MOST_VALUE]))
+    return normal(table.filter(pa.array(good))), bad
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and value != value else value
+
+
+def _table(data: bytes, name: str) -> pa.Table:
+    """The columns of BARS of a CSV or Parquet file."""
+    found = pv.read_csv(pa.BufferReader(data)) if name.endswith(".csv") else pq.read_table(pa.BufferReader(data))
+    if missing := [column for column in ("ticker", "minute", *VALUES) if column not in found.column_names]:
+        raise UnreadableSourceError(f"{name} lacks the columns {', '.join(missing)}")
+    arrays = {}
+    for field in BARS:
+        if field.name not in found.column_names:
+            arrays[field.name] = pa.nulls(found.num_rows, field.type)
+            continue
+        column = found[field.name]
+        if field.name == "minute" and pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("s", column.type.tz)).cast(pa.int64())
+        arrays[field.name] = column.cast(field.type)
+    return pa.table(arrays, schema=BARS)

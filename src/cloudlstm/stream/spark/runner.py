@@ -1,0 +1,199 @@
+"""The runner on Spark: each micro-batch does the work that a batch of one process does.
+
+Spark's checkpoint has the offsets of each micro-batch, and the journal has those of each finished batch. A micro-batch
+that Spark repeats is left out if the journal has it, and done again with the same bars if it was begun.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloudlstm.errors import UsageError
+from cloudlstm.stream import messages
+from cloudlstm.stream.batch import BatchWork
+from cloudlstm.stream.documents import BatchDocument, StreamSettings, TakenDocument
+from cloudlstm.stream.journal import Journal
+from cloudlstm.stream.kafka_client import SCHEME, Topic
+from cloudlstm.stream.sources.base import Taken
+
+PYTHON, JVM = "python", "kafka"
+"""What reads Kafka: our source, or the connector of the cluster's image."""
+
+
+@dataclass(frozen=True, slots=True)
+class SparkOptions:
+    """How the query runs.
+
+    Attributes:
+        checkpoint: Folder of Spark's checkpoint.
+        every_s: Seconds between two micro-batches; None to end when all is read that was there at the start.
+        connector: PYTHON or JVM.
+        most_bars: About the most bars of a micro-batch.
+        kafka: Settings of the connection; secret.
+    """
+
+    checkpoint: str
+    every_s: float | None = 10.0
+    connector: str = PYTHON
+    most_bars: int = 100_000
+    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class MicroBatches:
+    """The work on micro-batches.
+
+    Args:
+        topic: The topic that they come from.
+        work: The work on a batch.
+        journal: What was done before.
+        watch: Called after each batch.
+    """
+
+    def __init__(self, topic: Topic, work: BatchWork, journal: Journal, watch: Callable[[BatchDocument], None]) -> None:
+        self._topic, self._work, self._journal, self._watch = topic, work, journal, watch
+        self._state = journal.state()
+
+    def handle(self, rows: pa.Table) -> None:
+        """Does the work of a micro-batch.
+
+        Args:
+            rows: Columns `key`, `value`, `partition`, `offset`, in any order.
+        """
+        last, begun = self._journal.last(), self._journal.unfinished()
+        start: dict[str, Any] = dict(last.end) if last else {}
+        rows = rows.sort_by([("partition", "ascending"), ("offset", "ascending")])
+        if start and rows.num_rows:  # a query that is older than the journal repeats messages
+            known = pa.array([int(start.get(str(each), 0)) for each in rows["partition"].to_pylist()], pa.int64())
+            rows = rows.filter(pc.greater_equal(rows["offset"], known))
+        if not rows.num_rows:
+            return
+        if begun and not self._covers(rows, begun):
+            raise UsageError(
+                f"a batch of stream {self._journal.paths.name} was begun by another runner",
+                hint=f"cloudlstm stream {self._journal.paths.name} --available-now, then the job again",
+            )
+        if begun:
+            ends = [int(begun.end.get(str(each), 0)) for each in rows["partition"].to_pylist()]
+            rows = rows.filter(pc.less(rows["offset"], pa.array(ends, pa.int64())))
+        found = self._taken(rows, start)
+        taken = begun or self._work.begin(self._journal.newest + 1, found.start, found.end)
+        done = self._work.finish(taken, found, self._state, again=begun is not None)
+        self._state = done.state
+        self._watch(done.document)
+
+    def _covers(self, rows: pa.Table, begun: TakenDocument) -> bool:
+        """Whether the rows have all messages of a batch that was begun."""
+        ends: dict[str, int] = {}
+        for partition, offset in zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True):
+            ends[str(partition)] = max(ends.get(str(partition), 0), offset + 1)
+        return all(int(end) <= max(ends.get(name, 0), int(begun.start.get(name, 0))) for name, end in begun.end.items())
+
+    def _taken(self, rows: pa.Table, start: Mapping[str, Any]) -> Taken:
+        partitions, offsets = rows["partition"].to_pylist(), rows["offset"].to_pylist()
+        begin, end = dict(start), dict(start)
+        for partition, offset in zip(partitions, offsets, strict=True):
+            begin.setdefault(str(partition), offset)
+            end[str(partition)] = offset + 1
+        decoded = messages.decode(
+            rows["value"].to_pylist(), rows["key"].to_pylist(),
+            lambda number: f"{self._topic.name} partition {partitions[number]} offset {offsets[number]}",
+        )  # fmt: skip
+        return Taken(decoded.bars, decoded.refused, begin, end)
+
+
+def run(
+    spark: Any, settings: StreamSettings, work: BatchWork, journal: Journal, options: SparkOptions,
+    watch: Callable[[BatchDocument], None],
+) -> None:  # fmt: skip
+    """Runs the query until it ends, or an error.
+
+    Args:
+        spark: The Spark session.
+        settings: The stream's settings; its source is a topic.
+        work: The work on a batch.
+        journal: What was done before.
+        options: How the query runs.
+        watch: Called after each batch.
+
+    Raises:
+        UsageError: This Spark or this source cannot do it.
+    """
+    if not settings.source.startswith(SCHEME):
+        raise UsageError(
+            "a stream on Spark reads a topic, and this one reads files", hint="cloudlstm stream, which needs no Spark"
+        )
+    topic = Topic.parse(settings.source)
+    query = spark.readStream.format(_format(spark, options.connector))
+    found = reader_options(topic, settings, journal, options)
+    if options.every_s is None and not _limits_available_now(options.connector):
+        del found["maxOffsetsPerTrigger"]  # the query has one batch, which must have everything
+    for name, value in found.items():
+        query = query.option(name, value)
+    batches = MicroBatches(topic, work, journal, watch)
+
+    def handle(frame: Any, number: int) -> None:
+        del number
+        batches.handle(_collected(frame.select("key", "value", "partition", "offset")))
+
+    writer = query.load().writeStream.foreachBatch(handle).option("checkpointLocation", options.checkpoint)
+    trigger = {"availableNow": True} if options.every_s is None else {"processingTime": f"{options.every_s} seconds"}
+    writer.trigger(**trigger).start().awaitTermination()
+
+
+def reader_options(topic: Topic, settings: StreamSettings, journal: Journal, options: SparkOptions) -> dict[str, str]:
+    """The options of the source, which are the same for both connectors."""
+    last = journal.last()
+    starting = json.dumps({topic.name: dict(last.end)}) if last else settings.begin
+    given = {f"kafka.{name}": value for name, value in options.kafka.items()}
+    return given | {
+        "kafka.bootstrap.servers": topic.servers,
+        "subscribe": topic.name,
+        "startingOffsets": starting,
+        "maxOffsetsPerTrigger": str(options.most_bars),
+        "failOnDataLoss": "true",
+    }
+
+
+def _limits_available_now(connector: str) -> bool:
+    if connector == JVM:
+        return True
+    from cloudlstm.stream.spark.kafka_py import LIMITS_AVAILABLE_NOW
+
+    return LIMITS_AVAILABLE_NOW
+
+
+def _format(spark: Any, connector: str) -> str:
+    """The format of the source; registers ours.
+
+    Raises:
+        UsageError: This Spark has no sources in Python.
+    """
+    if connector == JVM:
+        return "kafka"
+    if int(str(spark.version).split(".")[0]) < 4:
+        raise UsageError(
+            f"Spark {spark.version} has no sources in Python, which came with 4.0",
+            hint="--connector=kafka with the connector's jar, or cloudlstm stream without Spark",
+        )
+    from cloudlstm.stream.spark.kafka_py import NAME, KafkaPy
+
+    spark.dataSource.register(KafkaPy)
+    return NAME
+
+
+def _collected(frame: Any) -> pa.Table:
+    """The rows of a micro-batch on the driver."""
+    if hasattr(frame, "toArrow"):
+        return frame.toArrow()
+    rows = frame.collect()  # Spark 3.5
+    names = ("key", "value", "partition", "offset")
+    kinds = (pa.binary(), pa.binary(), pa.int32(), pa.int64())
+    return pa.table(
+        {name: pa.array([row[name] for row in rows], kind) for name, kind in zip(names, kinds, strict=True)}
+    )

@@ -1,0 +1,108 @@
+"""The runner on Spark: the same forecasts as in one process, over a real session and our source of Kafka."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+
+from cloudlstm.errors import UsageError
+from cloudlstm.stream.batch import ALWAYS_OPEN, BatchWork
+from cloudlstm.stream.documents import StreamSettings
+from cloudlstm.stream.journal import Journal
+from cloudlstm.stream.kafka_client import Topic
+from cloudlstm.stream.messages import encode
+from cloudlstm.stream.paths import StreamPaths
+from cloudlstm.stream.sinks.parquet import ParquetSink
+from cloudlstm.stream.spark import runner
+from cloudlstm.stream.spark.runner import MicroBatches, SparkOptions, reader_options
+from cloudlstm.targets.local.java import find_java
+from stream.conftest import Broker
+from stream.market import INTERVAL, RandomModels, table
+from stream.test_kafka import publish
+from stream.test_killed_streams import ROWS, by_key, expected, outputs
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def opened(root: str, source: str) -> tuple[StreamPaths, Journal, StreamSettings]:
+    paths = StreamPaths.of(root, "killed")
+    journal = Journal(paths)
+    settings = StreamSettings(source, calendar=ALWAYS_OPEN, interval_s=INTERVAL, features=True)
+    return paths, journal, journal.open(settings)
+
+
+def test_a_job_on_spark_gives_the_bits_of_the_batch(tansu_broker: Broker, tmp_path: Path) -> None:
+    topic = tansu_broker.topic()
+    publish(topic, ROWS)
+    root = f"file://{tmp_path}/runs"
+    opened(root, topic.uri)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "JAVA_HOME": str(find_java().home),
+        "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1",
+    }  # fmt: skip
+    words = [sys.executable, str(REPO / "jobs/stream.py"), f"--root={root}", "--name=killed", "--available-now",
+             "--batch-bars=300"]  # fmt: skip
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert Journal(StreamPaths.of(root, "killed")).newest >= 2, "one batch has at most about 300 bars"
+    assert by_key(outputs(root, "features")) == expected()[0]
+
+
+def kafka_rows(begin: int, end: int) -> pa.Table:
+    pairs = encode(table(ROWS[begin:end]))
+    return pa.table(
+        {
+            "key": pa.array([key for key, _ in pairs], pa.binary()),
+            "value": pa.array([value for _, value in pairs], pa.binary()),
+            "partition": pa.array([0] * len(pairs), pa.int32()),
+            "offset": pa.array(range(begin, end), pa.int64()),
+        }
+    )
+
+
+def test_a_micro_batch_that_spark_repeats_is_used_once(tmp_path: Path) -> None:
+    root = f"file://{tmp_path}/runs"
+    paths, _, settings = opened(root, "kafka://127.0.0.1:1/bars")
+
+    def batches() -> MicroBatches:
+        mine = Journal(paths)
+        work = BatchWork(mine, settings, RandomModels(), [ParquetSink(paths)])
+        return MicroBatches(Topic("127.0.0.1:1", "bars"), work, mine, lambda _: None)
+
+    first = batches()
+    first.handle(kafka_rows(0, 200))
+    first.handle(kafka_rows(200, 300))
+    then = batches()
+    then.handle(kafka_rows(200, 300))  # Spark did not commit it
+    then.handle(kafka_rows(250, 400))
+    begun = BatchWork(Journal(paths), settings, RandomModels(), [])
+    begun.begin(4, {"0": 400}, {"0": 450})  # and was killed
+    last = batches()
+    with pytest.raises(UsageError, match="was begun by another runner"):
+        last.handle(kafka_rows(400, 420))
+    last.handle(kafka_rows(400, 450))
+    last.handle(kafka_rows(450, len(ROWS)))
+    assert [batch.end["0"] for batch in Journal(paths).batches()] == [200, 300, 400, 450, len(ROWS)]
+    assert by_key(outputs(root, "features")) == expected()[0]
+
+
+def test_the_options_are_those_of_the_connector(tmp_path: Path) -> None:
+    _, journal, settings = opened(f"file://{tmp_path}/runs", "kafka://127.0.0.1:1/bars")
+    options = SparkOptions("there", kafka={"security.protocol": "SASL_SSL"})
+    assert reader_options(Topic("a:1", "bars"), settings, journal, options) == {
+        "kafka.bootstrap.servers": "a:1", "subscribe": "bars", "startingOffsets": "earliest",
+        "maxOffsetsPerTrigger": "100000", "failOnDataLoss": "true", "kafka.security.protocol": "SASL_SSL",
+    }  # fmt: skip
+
+
+def test_spark_without_python_sources_is_told_what_it_lacks() -> None:
+    old = SimpleNamespace(version="3.5.8")
+    with pytest.raises(UsageError, match=r"Spark 3\.5\.8 has no sources in Python, which came with 4\.0"):
+        runner._format(old, runner.PYTHON)
+    assert runner._format(old, runner.JVM) == "kafka"
