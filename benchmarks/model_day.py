@@ -37,13 +37,13 @@ from parts import Parts
 
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset.inputs import Relative
-from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.features import FEATURE_NAMES, FeatureSet
 from cloudlstm.market.calendar import sessions, to_date
 from cloudlstm.market.sources.synthetic import SyntheticSource
 from cloudlstm.market.store.fetch import Fetch
 from cloudlstm.market.store.version import Store, Version
 from cloudlstm.models import day as days
-from cloudlstm.models import drift, ledger, making, registry
+from cloudlstm.models import drift, last_bars, ledger, making, registry
 from cloudlstm.models import tail as tails
 from cloudlstm.models.documents import Day, Kind, Policy, Recipe
 from cloudlstm.models.documents import Version as Network
@@ -57,10 +57,10 @@ FETCHING = "read the source"
 COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
 PARTS: dict[str, list[tuple[Any, str]]] = {
     FETCHING: [(Fetch, "since")],
-    "compare and store bars": [(days, "update")],
+    "compare and store bars": [(last_bars, "update")],
     "read the last bars": [(Version, "tail")],
     "clean": [(tails, "clean")],
-    "features": [(tails, "compute")],
+    "features": [(FeatureSet, "compute"), (tails, "join")],
     "labels": [(tails, "label")],
     "outcomes": [(days._DayWork, "_settle")],
     "forecasts": [(Networks, "forecast")],

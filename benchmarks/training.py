@@ -28,8 +28,7 @@ import numpy as np
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset import sequences
-from cloudlstm.features import FEATURE_NAMES
-from cloudlstm.features.table import compute
+from cloudlstm.features import FEATURE_NAMES, compute
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.sources.synthetic import make_bars, ticker_names

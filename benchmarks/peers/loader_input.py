@@ -20,7 +20,7 @@ import numpy as np
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset import sequences, window_export
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.features.table import compute
+from cloudlstm.features import compute
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.sources.synthetic import make_bars, ticker_names

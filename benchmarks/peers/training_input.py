@@ -23,8 +23,7 @@ from training_cloudlstm import config
 from cloudlstm.dataset import sequences
 from cloudlstm.dataset.inputs import Relative
 from cloudlstm.dataset.reader import SequenceSet
-from cloudlstm.features import FEATURE_NAMES
-from cloudlstm.features.table import compute
+from cloudlstm.features import FEATURE_NAMES, compute
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.sources.synthetic import make_bars, ticker_names

@@ -42,3 +42,12 @@ def test_two_series_must_not_have_the_same_column() -> None:
 
 def test_without_sources_there_are_no_columns() -> None:
     assert columns_of(ExogenousConfig()) == ()
+
+
+def test_a_group_without_a_source_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"exogenous\.news\.source is off"):
+        ExogenousConfig.model_validate({"inputs": "news", "macro": {"source": "fred", "path": "x", "series": "DFF"}})
+
+
+def test_the_case_of_a_known_series_does_not_matter() -> None:
+    assert columns_of(config_of("vixcls"))[0].kind == "rate"

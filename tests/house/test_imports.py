@@ -122,3 +122,11 @@ def test_reading_a_report_loads_nothing_heavy_but_pydantic() -> None:
     code = "import cloudlstm.report.schema, sys; print(sorted({'numpy', 'pyarrow', 'jinja2'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_job_prepare_loads_no_tensorflow() -> None:
+    """Nodes of Spark have neither TensorFlow nor Keras."""
+    code = "import sys, cloudlstm.pipeline.prepare, cloudlstm.report.evaluate as e; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'keras'" not in done.stdout
+    assert "'tensorflow'" not in done.stdout

@@ -145,4 +145,4 @@ def test_a_dry_run_runs_none_of_the_users_code(folder: Path) -> None:
 def test_a_model_that_lives_from_day_to_day_refuses_such_a_run(run: RunPaths, folder: Path) -> None:
     done = cloudlstm("models", "create", "mine", f"--run={run.run_id}", f"--root={root(folder)}")
     assert done.returncode == 2
-    assert "the run sets model.build" in error_line(done)
+    assert "does not know the network of model.build=own.networks:gru" in error_line(done)

@@ -69,7 +69,7 @@ class RecordingJournal(Journal):
 
 def ingest(spark: Spark, folder: Path, config: RunConfig, journal: Journal | None = None) -> Manifest:
     paths = RunPaths(f"file://{folder}")
-    return prepare._Pipeline(spark, RunContext(paths, config, 0, journal or RecordingJournal(paths))).ingest()
+    return prepare._Pipeline(spark, RunContext(paths, config, 0, journal or RecordingJournal(paths))).ingest(None)
 
 
 def test_500_tickers_with_faults_end_complete(spark: Spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cloudlstm.dataset import cache
 from cloudlstm.dataset.sequences import Lengths
 from cloudlstm.errors import StorageFullError
+from cloudlstm.features import EIGHT
 from cloudlstm.pipeline.spark import Spark
 from cloudlstm.runs.manifest import Manifest, write_object
 from cloudlstm.runs.paths import RunPaths
@@ -79,12 +80,12 @@ def test_the_cache(small_disk: SmallDisk, tmp_path: Path, spark: Spark, config: 
     folder, lengths = small_disk("100k"), Lengths(window_bars=2, horizon_bars=1)
     before = free_bytes(folder)
     with pytest.raises(StorageFullError) as caught:
-        cache.stage(sequences.of_kind("train"), folder, lengths)
+        cache.stage(sequences.of_kind("train"), folder, lengths, EIGHT.width)
     assert str(folder) in caught.value.message
     assert "train.cache_dir" in caught.value.hint
     assert free_bytes(folder) == before
     small_disk("64m")
-    assert len(cache.stage(sequences.of_kind("train"), folder, lengths).values)
+    assert len(cache.stage(sequences.of_kind("train"), folder, lengths, EIGHT.width).values)
 
 
 @pytest.mark.parametrize(("variable", "spare"), [("TMPDIR", 4096), ("SPARK_LOCAL_DIRS", 0)])

@@ -123,4 +123,4 @@ class Target(ABC):
 
 def documents(prefix: str) -> list[Any]:
     """The JSON objects below a prefix, in order of their names."""
-    return [storage.read_json(item.uri) for item in storage.list_objects(prefix)]
+    return [storage.read_json(item.uri) for item in storage.list_objects(prefix) if item.uri.endswith(".json")]

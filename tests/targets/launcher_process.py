@@ -13,6 +13,7 @@ from cloudlstm.cli.plans import submit_plan
 from cloudlstm.errors import CloudLSTMError
 from cloudlstm.runs import attempts
 from cloudlstm.targets import cloud, launcher
+from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import Intervals
 from cloudlstm.targets.services import Resource
@@ -53,6 +54,8 @@ class FakeBundle(dict[str, object]):
 
     def __missing__(self, name: str) -> object:
         return type("Part", (), {"uri": f"code/{name}", "sha256": name})
+
+    filled = Bundle.filled
 
 
 class Launcher:

@@ -118,7 +118,7 @@ def look(plan: Plan, config: RunConfig, target: Target, *, services: bool = True
             read_sectors(config.universe.sectors)
         has_bars = services and storage.exists(RunPaths(plan.run).manifest("ingest"))
         found = look_at_source(config, closely=not has_bars, services=services and here)
-        for note in (*found.notes, *look_at_exogenous(config)):
+        for note in (*found.notes, *look_at_exogenous(config, None if here else target.name)):
             say(f"note: {note}\n")
         _check_dates(config, found.first, found.last)
         return _number_of_tickers(config, found.tickers)

@@ -65,7 +65,7 @@ class MacroConfig(Section):
     """The series that become features, for example VIXCLS,DGS10,CPIAUCSL."""
     kinds: dict[str, SeriesKind] = Field(default_factory=dict)
     """What a series is, where the table in docs/exogenous.md does not say it: `rate`, `index`, `count` or `score`."""
-    max_age_days: int = Field(default=45, ge=1, le=3650)
+    max_age_days: int = Field(default=120, ge=1, le=3650)
     """A value that has been known for longer is missing."""
 
     @field_validator("series", mode="before")
@@ -140,6 +140,12 @@ class ExogenousConfig(Section):
     """Also trains the networks with fewer of these columns, and without them, for a comparison in the report."""
     macro: MacroConfig = MacroConfig()
     news: NewsConfig = NewsConfig()
+
+    @model_validator(mode="after")
+    def _has_inputs(self) -> Self:
+        if self.groups and self.inputs in ("macro", "news") and self.inputs not in self.groups:
+            raise ValueError(f"inputs is {self.inputs!r}, and exogenous.{self.inputs}.source is off")
+        return self
 
     @property
     def groups(self) -> tuple[Literal["macro", "news"], ...]:

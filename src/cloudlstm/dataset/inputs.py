@@ -135,8 +135,7 @@ class Relative(Chosen):
 
     def settings(self) -> dict[str, Any]:
         """The settings, JSON-ready."""
-        names = list(self.chosen.names)
-        return {"inputs": self.name, "horizon_bars": self._horizon_bars, "clip": CLIP, "features": names}
+        return {"inputs": self.name, "horizon_bars": self._horizon_bars, "clip": CLIP, **self.named()}
 
 
 def chosen_features(features: FeatureSet, group: str) -> FeatureSet:
@@ -171,6 +170,8 @@ def restore(settings: Mapping[str, Any], features: FeatureSet = EIGHT) -> Inputs
     names = settings.get("features", list(EIGHT.names))
     if names[: EIGHT.width] != list(EIGHT.names) or set(names) - set(features.names):
         _require_equal("the features", names, list(features.names))
+    kinds = [str(features.features[features.names.index(name)].kind) for name in names]
+    _require_equal("features of the kinds", settings.get("kinds", kinds), kinds)
     _require_equal("a clip", settings.get("clip", CLIP), CLIP)
     chosen = FeatureSet(tuple(features.features[features.names.index(name)] for name in names))
     if settings["inputs"] == Relative.name:

@@ -14,6 +14,7 @@ from cloudlstm.errors import DataError
 from cloudlstm.features import CLOSE, EIGHT, FeatureSet
 
 _BATCH_WINDOWS = 8192
+_NEVER = 1e30
 
 
 class Levels(Chosen):
@@ -56,14 +57,17 @@ class Levels(Chosen):
                 sums[str(ticker)] = sums.get(str(ticker), np.zeros_like(part)) + part
         if not sums:
             raise DataError("train.inputs=levels needs training windows, and there are none")
-        sums[""] = np.sum(list(sums.values()), axis=0)
+        sums[""] = every = np.sum(list(sums.values()), axis=0)
         statistics = {}
-        for ticker, (present, total, squares) in sums.items():
+        for ticker, own in sums.items():
+            # A column without a value of the ticker takes the statistics of all tickers.
+            present, total, squares = np.where(own[0] > 0, own, every)
             count = np.maximum(present, 1)
             mean = total / count
             deviation = np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
             # Constant feature: scale by its mean to avoid division by zero.
             deviation = np.where(deviation > 1e-9 * np.abs(mean), deviation, np.maximum(np.abs(mean), 1.0))
+            deviation[present == 0] = _NEVER  # no training window has a value: the input is 0
             statistics[ticker] = (mean.tolist(), deviation.tolist())
         return cls(statistics, train.features, chosen)
 
@@ -92,7 +96,7 @@ class Levels(Chosen):
 
     def settings(self) -> dict[str, Any]:
         """The settings, JSON-ready."""
-        return {"inputs": self.name, "features": list(self.chosen.names), "statistics": self._statistics}
+        return {"inputs": self.name, **self.named(), "statistics": self._statistics}
 
     def _statistics_of(self, tickers: Names) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and deviation of each window's ticker, (batch, feature)."""

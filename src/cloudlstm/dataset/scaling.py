@@ -37,6 +37,10 @@ class Chosen:
         """Inputs of a bar."""
         return self.chosen.width
 
+    def named(self) -> dict[str, list[str]]:
+        """Names and kinds of the inputs, for the settings from which they are restored."""
+        return {"features": list(self.chosen.names), "kinds": [feature.kind for feature in self.chosen.features]}
+
     def of(self, windows: Windows) -> Windows:
         """The values of the chosen features."""
         return windows if self._places is None else np.ascontiguousarray(windows[:, :, self._places])
@@ -71,11 +75,14 @@ def scale(kind: str, values: Windows, volatility: NDArray[np.float32], out: Wind
     else:
         level = np.log(values) if kind == "index" else values.copy()
         known = np.isfinite(level)
-        if not known.all():  # a missing value gets the mean of the others, so that its input is 0
-            total = np.add.reduce(np.where(known, level, 0), axis=1, keepdims=True)
-            count = np.maximum(np.add.reduce(known, axis=1, keepdims=True), 1).astype(np.float32)
-            level = np.where(known, level, total / count)
-        _standardise(level, _LEAST_DEVIATION[kind], out)
+        if known.all():
+            _standardise(level, _LEAST_DEVIATION[kind], out)
+            return
+        # A missing value gets the mean of the others, so that it does not count.
+        total = np.add.reduce(np.where(known, level, 0), axis=1, keepdims=True)
+        count = np.maximum(np.add.reduce(known, axis=1, keepdims=True), 1).astype(np.float32)
+        _standardise(np.where(known, level, total / count), _LEAST_DEVIATION[kind], out)
+        out[~known] = 0
 
 
 def _standardise(values: NDArray[np.float32], least: float, out: NDArray[np.float32]) -> None:

@@ -52,6 +52,7 @@ class Collected:
         refused: REFUSED rows, sorted.
         notes: What a user should know, as sentences.
         missing: The series of the settings without a row, and "headlines" if there is none.
+        incomplete: True if something could not be had now, and a later call may get it.
     """
 
     rows: pa.Table
@@ -59,6 +60,7 @@ class Collected:
     refused: pa.Table
     notes: list[str]
     missing: list[str]
+    incomplete: bool = False
 
 
 def collect(config: RunConfig, tickers: Sequence[str] | None, now: dt.datetime | None = None) -> Collected:
@@ -89,7 +91,7 @@ def collect(config: RunConfig, tickers: Sequence[str] | None, now: dt.datetime |
     notes = [*found.notes, *found.refusal_notes()]
     if missing:
         notes.append(f"without any row: {', '.join(missing)}; their features are missing on every date")
-    return Collected(rows, headlines, refused, list(dict.fromkeys(notes)), missing)
+    return Collected(rows, headlines, refused, list(dict.fromkeys(notes)), missing, found.incomplete)
 
 
 def identity(config: RunConfig, tickers: Sequence[str] | None = None, now: dt.datetime | None = None) -> dict[str, Any]:
@@ -139,7 +141,9 @@ def _told(source: str, read: Callable[[], Found]) -> Found:
     except (UsageError, MissingExtraError):
         raise
     except CloudLSTMError as error:
-        return Found(notes=[f"{source}: {error}"])
+        return Found(notes=[f"{source}: {error}"], incomplete=True)
+    except (pa.ArrowException, UnicodeError, KeyError) as error:  # a form of file that no reader expects
+        return Found(notes=[f"{source} cannot be read: {type(error).__name__}: {error}"])
 
 
 def _macro(config: RunConfig, tickers: Collection[str] | None, now: dt.datetime) -> Found:

@@ -62,7 +62,7 @@ def columns_of(config: ExogenousConfig) -> tuple[Column, ...]:
     found: list[Column] = []
     if config.macro.source != "off":
         for series in config.macro.series:
-            kind = config.macro.kinds.get(series) or KINDS.get(series)
+            kind = config.macro.kinds.get(series) or KINDS.get(series.upper())
             if kind is None:
                 raise UsageError(
                     f"exogenous.macro.series: it is not known what kind of series {series} is",

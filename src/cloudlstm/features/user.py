@@ -41,7 +41,8 @@ def load(names: Sequence[str], taken: Collection[str] = FEATURE_NAMES) -> tuple[
         feature = _declared(name)
         _require_usable(feature, name, {*taken, *(each.name for each in found)})
         kernel = None if feature.kernel is None else OwnKernel(name, feature.name, feature.lookback_bars)
-        found.append(replace(feature, kernel=kernel))
+        source = feature.source if isinstance(feature.source, str) else tuple(feature.source)  # can be hashed
+        found.append(replace(feature, kernel=kernel, source=source))
     return tuple(found)
 
 
@@ -144,6 +145,11 @@ def _require_usable(feature: Feature, name: str, taken: Collection[str]) -> None
     if not sources or (unknown := [each for each in sources if each not in SOURCES]):
         named = ", ".join(map(str, unknown)) if sources else "no column"
         raise UserCodeError(f"{what} has the source {named}, which is no column of bars", hint=", ".join(SOURCES))
+    if feature.group != "bars":
+        raise UserCodeError(
+            f"{what} is of the group {feature.group!r}, and features of your code are computed from bars",
+            hint="leave group out",
+        )
     if feature.kernel is not None and not callable(feature.kernel):
         raise UserCodeError(f"{what} has a kernel that is no function", hint="def kernel(values, starts): ...")
     if feature.kernel is None and len(sources) > 1:

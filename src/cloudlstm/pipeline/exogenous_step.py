@@ -80,6 +80,7 @@ def _written(step: StepRun, collected: Collected, scored: Scored | None, scorer:
     facts: dict[str, Any] = {
         "notes": notes,
         "missing": collected.missing,
+        "incomplete": collected.incomplete,
         "refused": dict(sorted(Counter(collected.refused.column("reason").to_pylist()).items())),
         "headlines": collected.headlines.num_rows,
         "scored": scored.scored if scored else 0,

@@ -69,9 +69,9 @@ class Plan:
         self._context, self.grid = context, grid
         self.members = Members.of(read_universe(config.universe, market), end)
         self.features = features_of_run(config)
-        self.settings = _settings(config, dates, self.members) | {
-            "features": [self.features.described(), *_own(config), *_joined(config, exogenous)]
-        }
+        self.settings = _settings(config, dates, self.members)
+        self.settings["features"] = [self.features.described(), *_own(config), *_joined(config, exogenous)]
+        self.settings["sequences"].append(self.features.described())  # readers learn the kinds from their manifest
         data, place = {}, ingest
         for step in STEPS:
             place = fingerprint([__version__, step, place, self.settings[step]])

@@ -16,7 +16,7 @@ from cloudlstm.features import EIGHT
 from cloudlstm.report.exogenous_models import Exogenous, FeatureImportance, Importance, RefusedRows, Sources
 from cloudlstm.report.sections import Manifests, facts_of
 from cloudlstm.runs.manifest import Manifest, read_object
-from cloudlstm.training import importance
+from cloudlstm.training.objects import IMPORTANCE
 
 
 def exogenous_section(
@@ -49,7 +49,7 @@ def exogenous_section(
 
 def _importance(train: Manifest) -> Importance | None:
     """The importance that training stored; None if it stored none."""
-    for row in train.of_kind(importance.KIND):
+    for row in train.of_kind(IMPORTANCE):
         document = json.loads(read_object(row))
         features = tuple(map(_feature, document["features"]))
         return Importance.model_validate({**document, "features": features})

@@ -95,9 +95,11 @@ class StepRun:
     def finished(self) -> Manifest | None:
         """The step's manifest if the step is finished for these inputs and all its objects exist.
 
+        A manifest that says that it is incomplete, because a service did not answer, counts as none.
         A step of the job "prepare" may also be finished in the run that `prepare.reuse` names; then it is copied.
         """
-        return manifest.finished(self.context.paths, self.name, self.fingerprint) or self._reused()
+        known = manifest.finished(self.context.paths, self.name, self.fingerprint) or self._reused()
+        return None if known is None or known.facts.get("incomplete") else known
 
     def _reused(self) -> Manifest | None:
         other = self.context.config.prepare.reuse

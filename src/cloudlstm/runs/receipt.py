@@ -13,7 +13,7 @@ from cloudlstm.errors import CorruptObjectError, ObjectNotFoundError, StorageErr
 from cloudlstm.runs.attempts import latest_attempt
 from cloudlstm.runs.manifest import Manifest, fingerprint, missing_objects
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.runs.steps import ALL_STEPS, STEPS
+from cloudlstm.runs.steps import ALL_STEPS, EXOGENOUS, STEPS
 
 
 def save(paths: RunPaths, attempt: int, inputs: str) -> None:
@@ -26,7 +26,9 @@ def save(paths: RunPaths, attempt: int, inputs: str) -> None:
     """
     with suppress(StorageError):
         steps = _steps(paths)
-        if all(step.name in steps for step in STEPS):
+        exogenous = Manifest.load(paths, EXOGENOUS.name)
+        incomplete = exogenous is not None and exogenous.facts.get("incomplete")  # the next submit asks again
+        if not incomplete and all(step.name in steps for step in STEPS):
             storage.write_json(paths.receipt(attempt), {"inputs": inputs, "steps": steps})
 
 

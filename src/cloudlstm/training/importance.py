@@ -27,9 +27,6 @@ from cloudlstm.features import EIGHT
 from cloudlstm.training.forward import Forward
 from cloudlstm.training.members import Member
 
-KIND = "importance"
-"""Kind and name of the object."""
-
 WINDOWS = 4096
 """Most windows that are used."""
 

@@ -183,7 +183,7 @@ class MemberTraining:
             ]
         if measured:
             data = json.dumps(measured).encode()
-            written.append(write("importance.json", data, importance.KIND, len(measured["features"])))
+            written.append(write("importance.json", data, objects.IMPORTANCE, len(measured["features"])))
         return tuple(written)
 
     def _facts(self, state: State, seconds: float) -> NetworkFacts:

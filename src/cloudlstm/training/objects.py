@@ -15,6 +15,8 @@ from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object
 
 INPUTS = "inputs"
 """Kind of the settings of the inputs."""
+IMPORTANCE = "importance"
+"""Kind of the permutation importance."""
 
 
 def history_file(history: Iterable[Mapping[str, Any]]) -> bytes:

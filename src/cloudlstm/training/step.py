@@ -41,6 +41,7 @@ def train_fingerprint(config: RunConfig, sequences: Manifest) -> str:
             config.dataset.window_bars,
             config.dataset.horizon_bars,
             sequences.digest(),
+            sequences.facts.get("features"),
             start.digest() if start else None,
         ]
     )

@@ -59,7 +59,7 @@ def test_every_reason(tmp_path: Path) -> None:
     found = macro(path, "X", kinds={"X": "score"})
     assert found.rows.num_rows == 1  # the last row is the first one again
     assert {reason: len(raw) for reason, raw in reasons(found.refused).items()} == {
-        "no_time": 1, "no_time_zone": 2, "no_date": 2, "no_number": 1, "bad_vintage": 1, "no_ticker": 1,
+        "no_time": 2, "no_time_zone": 1, "no_date": 2, "no_number": 1, "bad_vintage": 1, "no_ticker": 1,
         "no_series": 1, "in_the_future": 1, "before_its_period": 1, "two_values": 2,
     }  # fmt: skip
 
@@ -101,3 +101,16 @@ def test_parquet_and_only_the_series_of_the_settings(tmp_path: Path) -> None:
     assert [(row["series"], row["available_at"], row["value"]) for row in found.rows.to_pylist()] == [("X", when, 1.25)]
     assert found.missing == ["Z"]
     assert found.refused.num_rows == 0
+
+
+def test_a_midnight_is_a_date_without_a_time(tmp_path: Path) -> None:
+    """pandas writes a release date so; taken literally, it would be known in the evening before."""
+    path = write(
+        tmp_path / "s.csv",
+        "series,period,available_at,value\n"
+        "S,2024-02-01,2024-02-13 00:00:00+00:00,1\n"
+        "S,2024-02-01,2024-02-13 13:30Z,2\n",
+    )
+    found = macro(path, "S", kinds={"S": "rate"})
+    assert found.rows["value"].to_pylist() == [2.0]
+    assert list(reasons(found.refused)) == ["no_time"]

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloudlstm.errors import ConfigError
-from exogenous.sources.news_inputs import NOW, news, reasons, utc, write
+from cloudlstm.exogenous.collect import collect
+from exogenous.sources.news_inputs import NOW, config, news, reasons, utc, write
 from real_data import real_data
 
 
@@ -33,6 +34,17 @@ def test_dates_count_from_the_open_of_the_next_session(tmp_path: Path) -> None:
         "at midnight": utc("2024-03-13 13:30"),
         "exact": utc("2024-03-12 04:00:01"),
     }
+
+
+@pytest.mark.parametrize("calendar", ["XNZE", "XASX", "XTKS", "XNYS"])
+def test_a_date_is_over_everywhere_before_it_counts(tmp_path: Path, calendar: str) -> None:
+    """Exchanges in the east open their next session while the date still lasts in America."""
+    path = write(tmp_path / "news.csv", "ticker,headline,date\nAAPL,in the evening,2024-01-09\n")
+    settings = config(news={"source": "files", "path": str(path)})
+    market = settings.market.model_copy(update={"calendar": calendar})
+    made = collect(settings.model_copy(update={"market": market}), None, NOW).headlines.to_pylist()
+    (row,) = made
+    assert row["available_at"] >= utc("2024-01-10 12:00")
 
 
 def test_every_reason(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def read(config: MacroConfig, market: MarketConfig, today: dt.date) -> Found:
     found = Found()
     key = os.environ.get(FRED_API_KEY, "").strip()
     if not key:
-        found.notes.append(f"exogenous.macro.source=alfred: the environment variable {FRED_API_KEY} is not set")
+        found.fail(f"exogenous.macro.source=alfred: the environment variable {FRED_API_KEY} is not set")
         return found
     base_url = os.environ.get(ALFRED_URL, "")
     if base_url:
@@ -64,14 +64,14 @@ def read(config: MacroConfig, market: MarketConfig, today: dt.date) -> Found:
     try:
         client = Client(key, base_url)
     except CloudLSTMError as error:
-        found.notes.append(f"exogenous.macro.source=alfred: {error}")
+        found.fail(f"exogenous.macro.source=alfred: {error}")
         return found
     since, until = _span(config, market, today)
     for series in config.series:
         try:
             _add(series, client.revisions(series, since, until), found)
         except CloudLSTMError as error:
-            found.notes.append(f"exogenous.macro.source=alfred: {error}")
+            found.fail(f"exogenous.macro.source=alfred: {error}")
     return found
 
 
@@ -82,7 +82,7 @@ def _span(config: MacroConfig, market: MarketConfig, today: dt.date) -> tuple[dt
 
 
 def _add(series: str, revisions: Sequence[Revision], found: Found) -> None:
-    """Adds the vintages of a series; "." counts only if it withdraws a value."""
+    """Adds the vintages of a series. A "." is no value: the value before it stays the newest."""
     first = {each.period for each in revisions if each.value == _NONE} if revisions else set()
     known: set[dt.date] = set()
     kept: list[Revision] = []

@@ -51,12 +51,14 @@ class Found:
         headlines: Tables of HEADLINES rows.
         refused: Tables of REFUSED rows.
         notes: What a user should know, as sentences.
+        incomplete: True if something could not be had that a later call may get: the same question has other answers.
     """
 
     rows: list[pa.Table] = field(default_factory=list)
     headlines: list[pa.Table] = field(default_factory=list)
     refused: list[pa.Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    incomplete: bool = False
 
     def refuse(
         self,
@@ -94,6 +96,12 @@ class Found:
         self.headlines += other.headlines
         self.refused += other.refused
         self.notes += other.notes
+        self.incomplete |= other.incomplete
+
+    def fail(self, note: str) -> None:
+        """Adds a note that something could not be had now."""
+        self.notes.append(note)
+        self.incomplete = True
 
     def all_rows(self) -> pa.Table:
         """All EXOGENOUS rows, sorted by series, entity, period, time and vintage."""

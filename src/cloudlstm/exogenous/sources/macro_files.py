@@ -161,7 +161,7 @@ def _faults(period: Moments, time: Moments, now: int) -> NDArray[np.object_]:
     """Returns why each row is not used, by its times; "" if it is."""
     fault = time.fault.copy()
     day = np.where(period.fault == "", period.day, 0).astype(np.int64)
-    fault[(fault == "") & ~time.timed] = "no_time"
+    fault[(fault == "") & (~time.timed | time.midnight)] = "no_time"  # programs write a date as midnight
     fault[(fault == "") & (time.utc == 0)] = "no_time_zone"  # a midnight without a zone
     fault[(fault == "") & (period.fault != "")] = "no_date"
     fault[(fault == "") & (time.utc > now)] = "in_the_future"

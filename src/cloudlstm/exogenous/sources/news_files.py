@@ -53,6 +53,8 @@ _SPACE = r"\s+"
 _NO_TICKER = re.compile(r"NEWS|HEADLINE|ARTICLE|STORIES|SENTIMENT|PRESS|FEED|RSS")
 """Words in the names of files of headlines that are no ticker."""
 _SECOND = 1_000_000
+_LATEST_ZONE = 12 * 3600 * _SECOND
+"""A date ends 12 hours after midnight in UTC, on Baker Island."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +164,22 @@ def _add(table: Table, config: NewsConfig, wanted: Wanted, found: Found) -> None
 
 
 def _known(time: Moments, at: NDArray[np.intp], calendar: str) -> Times:
-    """Returns since when some rows are known: their time, or the open of the next session after their date."""
+    """Returns since when some rows are known: their time, or the open of the next session after their date.
+
+    A date is over everywhere before it counts.
+    """
     utc = time.utc[at].copy()
     dates = ~time.timed[at] | time.midnight[at]
     if dates.any():
         distinct, place = np.unique(time.day[at][dates], return_inverse=True)
         opens, _ = session_hours(calendar, sessions_after(calendar, distinct))
-        utc[dates] = opens[place]
+        over = (distinct.astype(np.int64) + 1) * 86_400 * _SECOND + _LATEST_ZONE  # an exchange in the east opens before
+        utc[dates] = np.maximum(opens, over)[place]
     return utc
 
 
 def _is_later(time: Moments, now: int) -> Flags:
-    """True for a time after now, and for a date after today in the zone where the day begins last."""
+    """True for a time after now, and for a date after today in the zone where the day begins first."""
     today = (now // _SECOND + 14 * 3600) // 86_400
     return np.where(time.timed & ~time.midnight, time.utc > now, time.day > today)
 

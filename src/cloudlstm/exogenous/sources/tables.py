@@ -108,6 +108,7 @@ def read_all(path: str, match: Match, found: Found, setting: str) -> Iterator[Ta
             message = error.message if isinstance(error, CloudLSTMError) else f"{file.item} cannot be read: {error}"
             found.refuse("no_column" if isinstance(error, _LackingError) else "unreadable_file", [message], source)
             found.notes.append(f"{setting}: {message}; the file is left out")
+            found.incomplete |= isinstance(error, OSError)  # storage may answer later
             continue
         found.refuse("broken_row", broken, source)
         yield Table(source, file.item, listing.folder, rows)
@@ -135,6 +136,8 @@ def _read(file: SourceFile, match: Match) -> tuple[pa.Table, list[str]]:
 def _parquet(data: bytes, file: SourceFile, match: Match) -> pa.Table:
     opened = unpacking.open_parquet(pa.BufferReader(data))
     schema = opened.schema_arrow
+    if twice := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+        raise DataError(f"{file.item} has two columns {twice[0]}", hint="rename one")
     places = _places(schema.names, match, file.item)
     bytes_a_row = unpacking.row_bytes(schema, sorted(places.values()), file.item)
     unpacking.require_size(file.size_bytes, opened.metadata.num_rows * bytes_a_row, file.item)

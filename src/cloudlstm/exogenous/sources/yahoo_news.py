@@ -67,13 +67,13 @@ def read(config: YahooConfig, wanted: Wanted) -> Found:
     outside = 0
     for ticker in sorted(wanted.tickers):
         if len(failures) >= _FAILURES_IN_A_ROW:
-            found.notes.append(f"exogenous.news.source=yahoo: {ticker} and later tickers are not requested")
+            found.fail(f"exogenous.news.source=yahoo: {ticker} and later tickers are not requested")
             break
         try:
             entries = client.newest(symbol_of(ticker))
         except CloudLSTMError as error:
             failures.append(ticker)
-            found.notes.append(f"exogenous.news.source=yahoo: {error}")
+            found.fail(f"exogenous.news.source=yahoo: {error}")
             continue
         failures = []
         outside += _add(ticker, entries, wanted, found)
