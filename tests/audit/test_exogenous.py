@@ -202,11 +202,13 @@ def test_news_by_date_that_waits_for_the_next_session_is_no_alarm() -> None:
     assert found_in(table.append_column("x", pa.array(column, pa.float64())), headlines()) == []
 
 
-def test_rare_events_that_were_joined_late_are_no_alarm() -> None:
-    """On the day after an event both the late column and a join by date are back at zero."""
-    spikes = (np.arange(len(DATES)) % 50 == 10).astype(float)
+@pytest.mark.parametrize("base_level", [0, 1])
+def test_rare_events_that_were_joined_late_are_no_alarm(base_level: int) -> None:
+    """On the day after an event both the late column and a join by date are back at the level before it."""
+    days = np.arange(len(DATES))
+    spikes = (days % 80 == 10) + base_level * (2.0 + days // 200)
     rows = vix().set_column(4, "value", pa.array(spikes))
-    late = np.concatenate([np.zeros(3), spikes[:-3]])
+    late = np.concatenate([np.full(3, np.nan), spikes[:-3]])
     assert found_in(features(x=late), rows) == []
     assert [name for name, _ in found_in(features(x=spikes), rows)] == ["x"]
 
