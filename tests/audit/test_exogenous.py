@@ -173,6 +173,13 @@ def test_news_that_is_joined_by_its_date_is_found(how: str) -> None:
     assert [name for name, _ in found] == ["x"]
 
 
+def test_a_series_with_zeros_where_it_has_no_value_is_found_by_its_dates() -> None:
+    rows = vix().filter(pa.array(np.arange(len(DATES)) % 3 == 0))
+    filled = np.where(np.arange(len(DATES)) % 3 == 0, vix().column("value").to_numpy(), 0.0)
+    audit = audit_table(features(x=filled), Settings(calendar="XNYS"), exogenous=rows)
+    assert "VIX joined by its date:" in finding(audit)
+
+
 @pytest.mark.parametrize("embargo", [0, 15, 600])
 @pytest.mark.parametrize(
     ("series", "measure"),
