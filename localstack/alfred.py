@@ -20,16 +20,17 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 if not __package__:  # run as a script: imports start at the repository's root
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from localstack.http_server import Handler, serve_http
+from localstack.http_server import Handler, StandIn
 
 FIRST_DATE, LAST_DATE = "1776-07-04", "9999-12-31"
 MOST_DATES = 2000
@@ -87,7 +88,7 @@ class Series:
         return found
 
 
-class Alfred:
+class Alfred(StandIn):
     """The server; it runs in a thread during the `with` block.
 
     Args:
@@ -104,21 +105,14 @@ class Alfred:
     """
 
     def __init__(self, series: Mapping[str, Series], keys: Iterable[str], port: int = 0, today: str = "2026-01-01"):
+        super().__init__(port)
         self.series, self.keys, self.today = dict(series), set(keys), today
-        self.url = ""
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.failures: list[int] = []
         self.most: int | None = None
-        self.guard = threading.Lock()
-        self._port = port
-        self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Self:
-        self.url = self._stack.enter_context(serve_http(_handler(self), self._port))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def handler(self) -> Callable[..., BaseHTTPRequestHandler]:
+        return _handler(self)
 
     def answer(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         """Returns the document of an answer.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,6 +47,35 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """Ignores clients that were killed."""
+
+
+class StandIn(ABC):
+    """A server that stands in for a service while a `with` block runs.
+
+    Args:
+        port: Its port on 127.0.0.1; 0 for any free port.
+
+    Attributes:
+        url: Its base URL inside the block.
+        guard: Held while its state changes; requests come in several threads.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self.url = ""
+        self.guard = threading.Lock()
+        self._port = port
+        self._stack = ExitStack()
+
+    @abstractmethod
+    def handler(self) -> Callable[..., BaseHTTPRequestHandler]:
+        """Returns the class that handles its requests."""
+
+    def __enter__(self) -> Self:
+        self.url = self._stack.enter_context(serve_http(self.handler(), self._port))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
 
 @contextmanager

@@ -18,16 +18,17 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 if not __package__:  # run as a script: imports start at the repository's root
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from localstack.http_server import Handler, serve_http
+from localstack.http_server import Handler, StandIn
 from localstack.yahoo_chart import Bar, Listing, chart_reply, listings, opening, read_bars
 
 __all__ = ["Bar", "Fault", "Listing", "Yahoo", "listings", "opening", "read_bars"]
@@ -59,7 +60,7 @@ class Fault:
     seconds: float = 1.0
 
 
-class Yahoo:
+class Yahoo(StandIn):
     """The server; it runs in a thread during the `with` block.
 
     A fault of "news of SYM" is one of the answers about the news of SYM.
@@ -77,22 +78,15 @@ class Yahoo:
     """
 
     def __init__(self, symbols: Mapping[str, Listing], port: int = 0) -> None:
+        super().__init__(port)
         self.symbols = dict(symbols)
-        self.url = ""
         self.faults: dict[str, list[Fault]] = {}
         self.asked: Counter[str] = Counter()
         self.news: dict[str, list[dict[str, Any]]] = {}
         self.paths: list[str] = []
-        self.guard = threading.Lock()
-        self._port = port
-        self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Self:
-        self.url = self._stack.enter_context(serve_http(_handler(self), self._port))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def handler(self) -> Callable[..., BaseHTTPRequestHandler]:
+        return _handler(self)
 
     def take_fault(self, symbol: str) -> Fault | None:
         """Returns the next fault of a symbol and counts it as happened; None if there is none."""

@@ -173,6 +173,13 @@ def test_news_that_is_joined_by_its_date_is_found(how: str) -> None:
     assert [name for name, _ in found] == ["x"]
 
 
+def test_a_series_with_zeros_where_it_has_no_value_is_found_by_its_dates() -> None:
+    rows = vix().filter(pa.array(np.arange(len(DATES)) % 3 == 0))
+    filled = np.where(np.arange(len(DATES)) % 3 == 0, vix().column("value").to_numpy(), 0.0)
+    audit = audit_table(features(x=filled), Settings(calendar="XNYS"), exogenous=rows)
+    assert "VIX joined by its date:" in finding(audit)
+
+
 @pytest.mark.parametrize("embargo", [0, 15, 600])
 @pytest.mark.parametrize(
     ("series", "measure"),
@@ -202,11 +209,13 @@ def test_news_by_date_that_waits_for_the_next_session_is_no_alarm() -> None:
     assert found_in(table.append_column("x", pa.array(column, pa.float64())), headlines()) == []
 
 
-def test_rare_events_that_were_joined_late_are_no_alarm() -> None:
-    """On the day after an event both the late column and a join by date are back at zero."""
-    spikes = (np.arange(len(DATES)) % 50 == 10).astype(float)
+@pytest.mark.parametrize("base_level", [0, 1])
+def test_rare_events_that_were_joined_late_are_no_alarm(base_level: int) -> None:
+    """On the day after an event both the late column and a join by date are back at the level before it."""
+    days = np.arange(len(DATES))
+    spikes = (days % 80 == 10) + base_level * (2.0 + days // 200)
     rows = vix().set_column(4, "value", pa.array(spikes))
-    late = np.concatenate([np.zeros(3), spikes[:-3]])
+    late = np.concatenate([np.full(3, np.nan), spikes[:-3]])
     assert found_in(features(x=late), rows) == []
     assert [name for name, _ in found_in(features(x=spikes), rows)] == ["x"]
 

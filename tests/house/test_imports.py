@@ -25,10 +25,8 @@ MODELS = "models"
 STREAM = "stream"
 """Forecasts while bars arrive: it may import every room of WORK, and `models`; only `cli` imports it."""
 LAUNCH = {"cli", "targets"}
-TYPED_REPORT = (
-    "cloudlstm.report.models", "cloudlstm.report.schema", "cloudlstm.report.summary", "cloudlstm.evaluation.rows",
-)  # fmt: skip
-"""Read report.json and put it in words, and need pydantic only: `cli` may import them, and no others of these rooms."""
+TYPED_REPORT = ("cloudlstm.report.models", "cloudlstm.report.schema", "cloudlstm.evaluation.rows")
+"""Read report.json, and need pydantic only: `cli` may import them, and no other module of these rooms."""
 LOOKS_AT = {"market", "exogenous", "features", "dataset", "audit"}
 """`cli` looks at the source of bars, at the dates of the splits before it starts jobs, and at feature tables."""
 NOTEBOOK = {"api", "notebook"}

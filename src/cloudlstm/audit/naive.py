@@ -92,7 +92,7 @@ def _by_period(rows: Rows, panel: Panel, bars: Bars) -> Iterator[Candidate]:
 
 
 def _by_date(rows: Rows, panel: Panel, bars: Bars) -> Iterator[Candidate]:
-    """What is about the very date of a row, summarised: the number, mean, sum and strongest of its values."""
+    """What is about the very date of a row; of several values their number, mean, sum and strongest."""
     span = int(rows.period.max()) - int(rows.period.min()) + 2
     base = int(rows.period.min())
     key = rows.entity * span + (rows.period - base)
@@ -112,12 +112,16 @@ def _by_date(rows: Rows, panel: Panel, bars: Bars) -> Iterator[Candidate]:
     wanted = np.where((day >= 0) & (day < span), entity * span + day, -1)
     at = np.minimum(np.searchsorted(key[order][starts], wanted), len(starts) - 1)
     found = key[order][starts][at] == wanted
+    if len(starts) == len(rows):  # one value a date needs no summary
+        newest = np.append(rows.value, np.nan)[last_seen(rows, bars, by_period=True)]
+        yield _candidate("its date", np.where(found, total[at], np.nan), newest, latest[at], found, panel, bars)
+        return
     known = summarise(rows, bars)
     for how, naive, seen in (
-        ("number by its date", count, known.count),
-        ("mean by its date", total / count, known.mean),
-        ("sum by its date", total, np.where(known.count > 0, known.mean * known.count, 0.0)),
-        ("strongest value by its date", strongest, known.strongest),
+        ("its date as their number", count, known.count),
+        ("its date as their mean", total / count, known.mean),
+        ("its date as their sum", total, np.where(known.count > 0, known.mean * known.count, 0.0)),
+        ("its date as the strongest", strongest, known.strongest),
     ):
         yield _candidate(how, np.where(found, naive[at], np.nan), seen, latest[at], found, panel, bars)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
+from cloudlstm.config.exogenous import Group
 from cloudlstm.evaluation.quant_rows import PooledTest, Spread
 from cloudlstm.evaluation.rows import AtMostOne, Correlation, Number, Row, Share
 
-InputsGroup = Literal["none", "macro", "news", "both"]
+InputsGroup = Group
 """Which exogenous columns a network gets."""
 
-INPUTS_GROUPS: tuple[InputsGroup, ...] = ("none", "macro", "news", "both")
+INPUTS_GROUPS: tuple[InputsGroup, ...] = get_args(Group)
 """In the order of the report."""
 
 
