@@ -24,7 +24,7 @@ from cloudlstm.report.run_models import (
     Training,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """8 adds the features beyond the eight, and the inputs of each network. 7 adds the models ensemble and calibrated,
 intervals of the forecasts, and the evidence. 5 adds the cost of machines, and drops benchmark.cost_usd, which was
 always null. 4 adds the Clark-West test and R² by label; in all means every date weighs the same; dates of the data and
@@ -249,7 +249,7 @@ class ReportSummary(Row):
 class Report(Row):
     """Results of a run. Null is a value that is unknown or cannot be computed; there is no NaN."""
 
-    schema_version: Literal[8]
+    schema_version: Literal[9]
     run_id: str
     created: str = Field(description="UTC, ISO 8601")
     headline: str = Field(description="The result in a few sentences")
