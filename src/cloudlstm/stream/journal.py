@@ -108,7 +108,7 @@ class Journal:
         self.newest, self._last = batch.number, batch
         if batch.number > _KEPT_STATES:
             with suppress(OSError):  # it is tidied up only
-                storage.delete(self.paths.state(batch.number - _KEPT_STATES))
+                storage.delete(self.paths.state(batch.number - _KEPT_STATES), within=self.paths.uri)
 
     def _in_use(self) -> StreamError:
         return StreamError(
