@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cloudlstm import storage
 from cloudlstm.dataset.inputs import Relative
+from cloudlstm.features import EIGHT
 from cloudlstm.market.calendar import session_times
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.stream.advance import CLOSE, Rules, advance
@@ -42,8 +43,10 @@ _PENALTY = 30.0
 class _Ridge:
     """A ridge fitted to the bars of one session, as the only model."""
 
+    features = EIGHT
+
     def __init__(self, bars: pa.Table, settings: StreamSettings) -> None:
-        kernel, inputs = Kernel.of_table(), Relative(1)
+        kernel, inputs = Kernel.of(), Relative(1)
         made = advance(State.empty(), bars, Rules(grid_of(settings), kernel, 60, kernel.lookback_bars + _WINDOW - 2))
         rows, features = made.rows, made.features.astype(np.float32)
         ends = np.arange(_WINDOW - 1, len(rows) - 1)

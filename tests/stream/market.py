@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import Relative
-from cloudlstm.features import FEATURE_NAMES, compute
+from cloudlstm.features import EIGHT, FEATURE_NAMES, compute
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.stream.advance import Rules
 from cloudlstm.stream.bars import BARS, VALUES, normal
@@ -34,7 +34,7 @@ def grid(sessions: int = 3) -> SessionTable:
 
 
 def rules(*, fill: int = 0, keep: int | None = None, provisional: bool = True) -> Rules:
-    kernel = Kernel.of_table()
+    kernel = Kernel.of()
     keep = kernel.lookback_bars - 1 + WINDOW - 1 if keep is None else keep
     return Rules(grid(), kernel, INTERVAL, keep, fill, provisional)
 
@@ -135,6 +135,8 @@ def predictor(seed: int = 1) -> Predictor:
 
 class RandomModels:
     """Models with random weights; `serving` is the seed of the one that forecasts."""
+
+    features = EIGHT
 
     def __init__(self, serving: int = 1) -> None:
         self.serving = serving

@@ -58,7 +58,7 @@ class BatchWork:
     ) -> None:  # fmt: skip
         self._journal, self._settings, self._models, self._sinks = journal, settings, models, sinks
         self._clock = clock
-        self._grid, self._kernel = grid_of(settings), Kernel.of_table()
+        self._grid, self._kernel = grid_of(settings), Kernel.of(models.features)
 
     def begin(self, number: int, start: Mapping[str, Any], end: Mapping[str, Any]) -> TakenDocument:
         """Notes what a batch takes, and which model forecasts."""

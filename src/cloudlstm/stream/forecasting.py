@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,20 +11,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cloudlstm import storage
+from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import restore
 from cloudlstm.errors import UsageError
+from cloudlstm.features import EIGHT, FeatureSet
 from cloudlstm.market import columns
 from cloudlstm.models import registry
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.tail import Windows
-from cloudlstm.runs import settings
+from cloudlstm.runs import settings, user_code
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.weights import weights_row
 from cloudlstm.stream.advance import CLOSE, Advanced, group_numbers
 from cloudlstm.stream.documents import Scores
+from cloudlstm.stream.kernel import features_of_bars
 from cloudlstm.training.numpy_network import Network
 from cloudlstm.training.objects import INPUTS, only
 
@@ -60,6 +65,11 @@ class Predictor:
 class Models(Protocol):
     """Where predictors come from."""
 
+    @property
+    def features(self) -> FeatureSet:
+        """The features of the windows that all of them take; each is computed from bars."""
+        ...
+
     def newest(self) -> str:
         """The key of what forecasts now; asked between two batches."""
         ...
@@ -70,7 +80,9 @@ class Models(Protocol):
 
 
 class NoModel:
-    """Features only."""
+    """Features only: the eight."""
+
+    features = EIGHT
 
     def newest(self) -> str:
         return ""
@@ -86,7 +98,9 @@ class RunModel:
         run: The run.
 
     Raises:
-        UsageError: The run has not been trained.
+        UsageError: The run has not been trained, its network takes what a stream does not have, or the code of its
+            features has changed.
+        UserCodeError: The code of its features is not there.
     """
 
     def __init__(self, run: RunPaths) -> None:
@@ -94,9 +108,12 @@ class RunModel:
         if training is None:
             raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
         config = settings.read(run, 0)
+        _require_same_code(run, config)
+        self.features = features_of_bars(config)
+        stored = json.loads(read_object(only(training, INPUTS)))
+        require_bars_only(stored, self.features, f"run {run.run_id}")
         weights = read_object(weights_row(training, config.train.all_seeds[0]))
-        inputs = restore(json.loads(read_object(only(training, INPUTS))))
-        forecaster, dataset = Forecaster(Network.read(weights), inputs), config.dataset
+        forecaster, dataset = Forecaster(Network.read(weights), restore(stored, self.features)), config.dataset
         self._predictor = Predictor(run.run_id, dataset.window_bars, dataset.horizon_bars, forecaster)
 
     def newest(self) -> str:
@@ -112,22 +129,60 @@ class ChampionModel:
 
     Args:
         paths: The model.
+
+    Raises:
+        UserCodeError: The code of the model's features is not there.
     """
 
     def __init__(self, paths: ModelPaths) -> None:
         self._paths = paths
+        self.features = features_of_bars(parse(dict(registry.recipe_of(paths).config)))
         self._open: dict[str, Predictor] = {}
 
     def newest(self) -> str:
         return str(registry.newest_move(self._paths).version)
 
     def open(self, key: str) -> Predictor:
+        """The predictor of a version.
+
+        Raises:
+            UsageError: Its network takes what a stream does not have.
+        """
         if key not in self._open:
             version = registry.version_of(self._paths, int(key))
-            forecaster = Forecaster.of(self._paths, version)
             name = f"{self._paths.name} v{key}"
+            stored = json.loads(storage.read(self._paths.version(version.number, "inputs.json")))
+            require_bars_only(stored, self.features, name)
+            forecaster = Forecaster.of(self._paths, version, self.features)
             self._open = {key: Predictor(name, version.window_bars, version.horizon_bars, forecaster)}
         return self._open[key]
+
+
+def require_bars_only(stored: Mapping[str, Any], features: FeatureSet, who: str) -> None:
+    """Raises UsageError if a network takes more than features of bars.
+
+    Args:
+        stored: The settings of its inputs.
+        features: The features of the stream's windows.
+        who: Whose network, for the message.
+    """
+    if lacking := [name for name in stored.get("features", EIGHT.names) if name not in features.names]:
+        raise UsageError(
+            f"the network of {who} takes {', '.join(lacking)}, and a stream has no macro series and no news",
+            hint="a network trained with exogenous.inputs=none",
+        )
+
+
+def _require_same_code(run: RunPaths, config: RunConfig) -> None:
+    """Raises UsageError if the code of the user's features is not that with which a run was trained."""
+    computed = Manifest.load(run, "features")
+    known = computed.facts.get("own_code") if computed else None
+    if config.features.extra and known and known != user_code.identity(config.features.extra):
+        names = ", ".join(config.features.extra)
+        raise UsageError(
+            f"the code of {names} has changed since run {run.run_id}, so its features would be others",
+            hint="the package as it was then, or train again",
+        )
 
 
 @dataclass(frozen=True, slots=True)
