@@ -77,7 +77,7 @@ def minutes_of(tickers: int, minutes: int) -> list[pa.Table]:
 def equal_to_the_batch(tickers: int, minutes: int) -> None:
     """Whether minute by minute gives the bits of one batch; and how long both take."""
     kernel = Kernel.of()
-    rules = Rules(always_open(60), kernel, 60, kernel.lookback_bars + WINDOW - 2)
+    rules = Rules(always_open(60), kernel, keep_bars=kernel.lookback_bars + WINDOW - 2)
     tables = minutes_of(tickers, minutes)
     began = time.perf_counter()
     whole = advance(State.empty(), pa.concat_tables(tables).unify_dictionaries(), rules).feature_table(FEATURE_NAMES)

@@ -9,7 +9,7 @@ import pytest
 
 from cloudlstm.errors import UsageError
 from cloudlstm.exogenous.cuts import NOTHING_KNOWN, cuts, sessions_of
-from cloudlstm.market.calendar import closes, to_days
+from cloudlstm.market.calendar import hours_with_past, to_days
 
 
 def cut(code: str, day: str, embargo: int = 0) -> str:
@@ -67,9 +67,7 @@ def test_there_are_sessions_before_the_first_bar() -> None:
     assert (np.diff(sessions.cuts) > 0).all()
 
 
-def test_closes_end_with_the_last_date() -> None:
-    days, times = closes("XNYS", dt.date(2024, 6, 3), dt.date(2024, 6, 9))
-    assert days[-1] == to_days(dt.date(2024, 6, 7))
-    assert len(days) == len(times)
-    assert days.dtype == np.int32
-    assert times.dtype == np.int64
+def test_sessions_end_with_the_last_date() -> None:
+    found = hours_with_past("XNYS", dt.date(2024, 6, 3), dt.date(2024, 6, 9))
+    assert found.days[-1] == to_days(dt.date(2024, 6, 7))
+    assert found.days[0] < to_days(dt.date(2023, 7, 1))

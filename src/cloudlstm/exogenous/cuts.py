@@ -57,8 +57,8 @@ def sessions_of(code: str, days: NDArray[np.int32], embargo_minutes: int) -> Ses
     if not len(days):
         return Sessions(np.zeros(0, np.int32), np.zeros(0, np.int64))
     first, last = calendar.to_date(int(days.min())), calendar.to_date(int(days.max()))
-    known, closes = calendar.closes(code, first, last)
-    return Sessions(known, closes - embargo_minutes * _MINUTE_US)
+    known = calendar.hours_with_past(code, first, last)
+    return Sessions(known.days, (known.closes.astype(np.int64) - embargo_minutes) * _MINUTE_US)
 
 
 def cuts(code: str, days: NDArray[np.int32], embargo_minutes: int) -> NDArray[np.int64]:

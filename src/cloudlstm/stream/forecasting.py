@@ -29,6 +29,7 @@ from cloudlstm.runs.weights import weights_row
 from cloudlstm.stream.advance import CLOSE, Advanced, group_numbers
 from cloudlstm.stream.documents import Scores
 from cloudlstm.stream.kernel import features_of_bars
+from cloudlstm.stream.sessions import NO_PLACE, Sessions
 from cloudlstm.training.numpy_network import Network
 from cloudlstm.training.objects import INPUTS, only
 
@@ -201,8 +202,9 @@ class Forecasts:
 
 
 def forecast(
-    advanced: Advanced, predictor: Predictor | None, interval_s: int, *, newest_only: bool = False
-) -> Forecasts:
+    advanced: Advanced, predictor: Predictor | None, sessions: Sessions, *, across_closes: bool = False,
+    newest_only: bool = False,
+) -> Forecasts:  # fmt: skip
     """Forecasts from each new bar that ends a complete window and has the target in its session.
 
     A filled bar gets no forecast, nor is it an outcome.
@@ -210,7 +212,8 @@ def forecast(
     Args:
         advanced: What new bars gave.
         predictor: What forecasts; None for nothing.
-        interval_s: Length of a bar in seconds.
+        sessions: The bars that there can be.
+        across_closes: Whether the target may be a bar of a later session.
         newest_only: Forecast from the last bar of each ticker only.
     """
     at_new = np.full(len(advanced.new), np.nan)
@@ -219,10 +222,12 @@ def forecast(
     rows, window, horizon = advanced.rows, predictor.window_bars, predictor.horizon_bars
     group = group_numbers(rows)
     ends = _complete(advanced, group, window)
-    ends = ends[~rows.filled[ends] & (rows.left[ends] >= horizon)]
+    ends = ends[~rows.filled[ends] & (across_closes | (rows.left[ends] >= horizon))]
     if newest_only:
         is_last = np.append(rows.code[1:] != rows.code[:-1], True)
         ends = ends[is_last[ends]]
+    target = sessions.starts(sessions.numbers(rows.minute[ends]) + horizon)
+    ends, target = ends[target != NO_PLACE], target[target != NO_PLACE]
     windows = _windows(advanced, ends, window)
     returns = _returns(predictor.forecaster, windows)
     at_new[np.searchsorted(advanced.new, ends)] = returns
@@ -230,7 +235,7 @@ def forecast(
         {
             "ticker": columns.from_codes(rows.code[ends], list(advanced.tickers)),
             "minute": rows.minute[ends],
-            "target_minute": rows.minute[ends] + horizon * interval_s,
+            "target_minute": target,
             "last_close": np.ascontiguousarray(rows.values[ends, CLOSE]),
             "forecast_return": returns,
             "return_sd": windows.return_sd(horizon),
