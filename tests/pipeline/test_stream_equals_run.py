@@ -57,7 +57,7 @@ ic_min_tickers = 3
 [prepare]
 engine = "local"
 """
-"""Gaps of one bar are common, gaps that end a segment occur, and the half day after Thanksgiving is in the test split."""
+"""Gaps of one bar are common, gaps that end a segment occur, and the test split has the half day after Thanksgiving."""
 
 WITHIN = 1e-6
 """In log-return; the forecasts themselves are a hundred times larger."""
