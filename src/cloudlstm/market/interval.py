@@ -109,6 +109,10 @@ class Interval:
         return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=number)
 
 
+DAILY = Interval()
+"""The interval of daily bars."""
+
+
 def iso(date: dt.date) -> str:
     """A date as ISO 8601, a datetime in UTC as in `Interval.text`."""
     return date.strftime("%Y-%m-%dT%H:%MZ") if isinstance(date, dt.datetime) else date.isoformat()
