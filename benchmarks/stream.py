@@ -21,7 +21,7 @@ import pyarrow as pa
 from localstack.kafka.broker import tansu
 
 from cloudlstm.dataset.inputs import Relative
-from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.features import EIGHT, FEATURE_NAMES
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.stream import local
 from cloudlstm.stream.advance import Rules, advance
@@ -46,6 +46,8 @@ START = 1_704_205_800
 
 class Untrained:
     """A network of the usual size with random weights: it takes as long as a trained one."""
+
+    features = EIGHT
 
     def __init__(self, units: int) -> None:
         random, file = np.random.default_rng(1), io.BytesIO()
@@ -74,8 +76,8 @@ def minutes_of(tickers: int, minutes: int) -> list[pa.Table]:
 
 def equal_to_the_batch(tickers: int, minutes: int) -> None:
     """Whether minute by minute gives the bits of one batch; and how long both take."""
-    kernel = Kernel.of_table()
-    rules = Rules(always_open(60), kernel, 60, kernel.lookback_bars + WINDOW - 2)
+    kernel = Kernel.of()
+    rules = Rules(always_open(60), kernel, keep_bars=kernel.lookback_bars + WINDOW - 2)
     tables = minutes_of(tickers, minutes)
     began = time.perf_counter()
     whole = advance(State.empty(), pa.concat_tables(tables).unify_dictionaries(), rules).feature_table(FEATURE_NAMES)

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from cloudlstm import storage
 from cloudlstm.dataset.inputs import Relative
-from cloudlstm.market.calendar import session_times
+from cloudlstm.features import EIGHT
+from cloudlstm.market.calendar import hours
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.stream.advance import CLOSE, Rules, advance
-from cloudlstm.stream.batch import grid_of
+from cloudlstm.stream.batch import sessions_of
 from cloudlstm.stream.documents import StreamSettings
 from cloudlstm.stream.forecasting import Predictor
 from cloudlstm.stream.kafka_client import Topic
@@ -42,9 +43,13 @@ _PENALTY = 30.0
 class _Ridge:
     """A ridge fitted to the bars of one session, as the only model."""
 
+    features = EIGHT
+
     def __init__(self, bars: pa.Table, settings: StreamSettings) -> None:
-        kernel, inputs = Kernel.of_table(), Relative(1)
-        made = advance(State.empty(), bars, Rules(grid_of(settings), kernel, 60, kernel.lookback_bars + _WINDOW - 2))
+        kernel, inputs = Kernel.of(), Relative(1)
+        made = advance(
+            State.empty(), bars, Rules(sessions_of(settings), kernel, keep_bars=kernel.lookback_bars + _WINDOW - 2)
+        )
         rows, features = made.rows, made.features.astype(np.float32)
         ends = np.arange(_WINDOW - 1, len(rows) - 1)
         whole = np.asarray(np.isfinite(features).all(axis=1))
@@ -72,8 +77,8 @@ class _Ridge:
 def main() -> None:
     root = storage.absolute("runs")
     paths = StreamPaths.of(root, f"demo-{dt.datetime.now():%H%M%S}")
-    days, opens, closes = session_times("XNYS", dt.date(2024, 1, 2), dt.date(2024, 1, 5))
-    minutes = [np.arange(opens[number], closes[number], 60) for number in range(2)]
+    own = hours("XNYS", dt.date(2024, 1, 2), dt.date(2024, 1, 5))
+    days, minutes = own.days, [60 * np.arange(own.opens[n], own.closes[n], dtype=np.int64) for n in range(2)]
     first, close = session_bars(_TICKERS, minutes[0], _SEED, int(days[0]))
     second, _ = session_bars(_TICKERS, minutes[1], _SEED, int(days[1]), close)
     with TemporaryDirectory() as folder, tansu(Path(folder) / "broker") as (address, _):

@@ -92,3 +92,13 @@ def test_an_ensemble_needs_several_seeds(tmp_path: Path) -> None:
     Manifest("train", "f", (), 0.0, {}).save(paths)
     with pytest.raises(UsageError, match="run single has one seed"):
         predict_plan(LocalTarget(), run=paths, overrides=[], root=str(tmp_path), ensemble=True)
+
+
+def test_predict_has_the_interval_of_the_run_with_the_weights(tmp_path: Path) -> None:
+    paths = RunPaths(f"file://{tmp_path}/minutes")
+    storage.write_json(paths.config, config_of("market.interval=5m").model_dump(mode="json"))
+    Manifest("train", "f", (), 0.0, {}).save(paths)
+    with pytest.raises(UsageError, match=r"minutes was trained on bars of 5m, and market\.interval is 1m"):
+        predict_plan(LocalTarget(), run=paths, overrides=["market.interval=1m"], root=str(tmp_path))
+    plan = predict_plan(LocalTarget(), run=paths, overrides=[], root=str(tmp_path))
+    assert config_of_plan(plan).market.interval == "5m"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cloudlstm.errors import UsageError
-from cloudlstm.exogenous.cuts import NOTHING_KNOWN, cuts, sessions_of
-from cloudlstm.market.calendar import closes, to_days
+from cloudlstm.exogenous.cuts import NOTHING_KNOWN, cuts, cuts_of
+from cloudlstm.market.calendar import hours_with_past, to_days
 
 
 def cut(code: str, day: str, embargo: int = 0) -> str:
@@ -60,16 +60,14 @@ def test_where_a_calendar_begins() -> None:
 def test_there_are_sessions_before_the_first_bar() -> None:
     """News is counted from the cut of the session before, however long ago that was: Athens closed for five weeks."""
     days = np.array([to_days(dt.date(2015, 8, 3))], np.int32)
-    sessions = sessions_of("ASEX", days, 0)
-    place = sessions.of_days(days)[0]
-    assert np.diff(sessions.days)[place - 1] == 38
+    found = cuts_of("ASEX", days, 0)
+    place = found.places_of(days)[0]
+    assert np.diff(found.dates)[place - 1] == 38
     assert place > 2
-    assert (np.diff(sessions.cuts) > 0).all()
+    assert (np.diff(found.cuts) > 0).all()
 
 
-def test_closes_end_with_the_last_date() -> None:
-    days, times = closes("XNYS", dt.date(2024, 6, 3), dt.date(2024, 6, 9))
-    assert days[-1] == to_days(dt.date(2024, 6, 7))
-    assert len(days) == len(times)
-    assert days.dtype == np.int32
-    assert times.dtype == np.int64
+def test_sessions_end_with_the_last_date() -> None:
+    found = hours_with_past("XNYS", dt.date(2024, 6, 3), dt.date(2024, 6, 9))
+    assert found.days[-1] == to_days(dt.date(2024, 6, 7))
+    assert found.days[0] < to_days(dt.date(2023, 7, 1))

@@ -10,13 +10,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.dataset.inputs import Relative
-from cloudlstm.features import FEATURE_NAMES, compute
+from cloudlstm.features import EIGHT, FEATURE_NAMES, compute
+from cloudlstm.market.calendar import Hours
+from cloudlstm.market.interval import Interval
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.stream.advance import Rules
 from cloudlstm.stream.bars import BARS, VALUES, normal
 from cloudlstm.stream.forecasting import Predictor
 from cloudlstm.stream.kernel import Kernel
-from cloudlstm.stream.sessions import SessionTable
+from cloudlstm.stream.sessions import HoursTable
 from cloudlstm.training.numpy_network import Network
 
 INTERVAL = 60
@@ -27,16 +29,17 @@ BARS_A_SESSION = 60
 WINDOW, HORIZON = 8, 2
 
 
-def grid(sessions: int = 3) -> SessionTable:
-    opens = OPEN + DAY * np.arange(sessions, dtype=np.int64)
+def grid(sessions: int = 3) -> HoursTable:
+    opens = ((OPEN + DAY * np.arange(sessions)) // 60).astype(np.int32)
+    closes = opens + np.int32(BARS_A_SESSION * INTERVAL // 60)
     days = np.arange(19_675, 19_675 + sessions, dtype=np.int32)
-    return SessionTable(days, opens, opens + BARS_A_SESSION * INTERVAL, INTERVAL)
+    return HoursTable(Hours(days, opens, closes, closes, closes), Interval("1m"))
 
 
 def rules(*, fill: int = 0, keep: int | None = None, provisional: bool = True) -> Rules:
-    kernel = Kernel.of_table()
+    kernel = Kernel.of()
     keep = kernel.lookback_bars - 1 + WINDOW - 1 if keep is None else keep
-    return Rules(grid(), kernel, INTERVAL, keep, fill, provisional)
+    return Rules(grid(), kernel, keep_bars=keep, max_fill_bars=fill, provisional=provisional)
 
 
 def minute(session: int, place: int) -> int:
@@ -81,7 +84,7 @@ def batch_features(
     """
     out: list[dict[str, Any]] = []
     segment = -1
-    places = grid()(np.array([row["minute"] for row in rows], np.int64))
+    places = grid().places(np.array([row["minute"] for row in rows], np.int64))
     found = sorted(
         (row["ticker"], row["minute"], session, place, row)
         for row, session, place in zip(rows, places.session.tolist(), places.place.tolist(), strict=True)
@@ -135,6 +138,8 @@ def predictor(seed: int = 1) -> Predictor:
 
 class RandomModels:
     """Models with random weights; `serving` is the seed of the one that forecasts."""
+
+    features = EIGHT
 
     def __init__(self, serving: int = 1) -> None:
         self.serving = serving

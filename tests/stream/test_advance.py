@@ -165,6 +165,6 @@ def test_an_empty_batch_keeps_the_state(fill: int) -> None:
 
 
 def test_the_grid_counts_the_bars_that_are_left() -> None:
-    found = grid()(np.array([minute(0, 0), minute(0, 59), minute(0, 60), minute(2, 1)]))
+    found = grid().places(np.array([minute(0, 0), minute(0, 59), minute(0, 60), minute(2, 1)]))
     assert found.place.tolist() == [0, 59, -1, 1]
     assert found.left.tolist() == [59, 0, 0, 58]

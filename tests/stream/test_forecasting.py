@@ -20,6 +20,7 @@ from stream.market import (
     INTERVAL,
     WINDOW,
     batch_features,
+    grid,
     market,
     minute,
     predictor,
@@ -51,7 +52,7 @@ def streamed(batches: list[list[dict[str, Any]]], fill: int = 0) -> tuple[dict[t
     rule = rules(fill=fill)
     for rows in batches:
         made = advance(state, table(rows), rule)
-        found = forecast(made, predictor(), INTERVAL)
+        found = forecast(made, predictor(), grid())
         state = made.state(found.at_new)
         scores += found.scores
         tables.append(found.table)
@@ -101,13 +102,13 @@ def test_outcomes_are_scored_once_whatever_the_cut() -> None:
 def test_newest_only_forecasts_from_the_last_bar_of_each_ticker() -> None:
     rows = market(tickers=3, sessions=1, bars=50)
     made = advance(State.empty(), table(rows), rules())
-    found = forecast(made, predictor(), INTERVAL, newest_only=True).table
+    found = forecast(made, predictor(), grid(), newest_only=True).table
     assert found["minute"].to_pylist() == [minute(0, 49)] * 3
     assert (np.array(found["last_close"]) == made.features[made.new][49::50, CLOSE]).all()
 
 
 def test_without_a_model_there_are_no_forecasts() -> None:
     made = advance(State.empty(), table(market(2, 1, 40)), rules())
-    found = forecast(made, None, INTERVAL)
+    found = forecast(made, None, grid())
     assert found.table.num_rows == 0
     assert np.isnan(found.at_new).all()

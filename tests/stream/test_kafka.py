@@ -26,7 +26,7 @@ from cloudlstm.stream.sources.base import Taken
 from cloudlstm.stream.sources.kafka import KafkaOptions, KafkaSource
 from cloudlstm.stream.state import State
 from stream.conftest import Broker
-from stream.market import INTERVAL, market, predictor, rules, table
+from stream.market import grid, market, predictor, rules, table
 
 
 def publish(topic: Topic, rows: list[dict[str, Any]]) -> None:
@@ -159,7 +159,7 @@ def test_a_broker_that_is_not_there() -> None:
 
 
 def forecasts_of(rows: list[dict[str, Any]]) -> Any:
-    return forecast(advance(State.empty(), table(rows), rules()), predictor(), INTERVAL).table
+    return forecast(advance(State.empty(), table(rows), rules()), predictor(), grid()).table
 
 
 def written(topic: Topic) -> list[tuple[int, str, int]]:

@@ -57,8 +57,8 @@ def outputs(root: str, kind: str) -> pa.Table:
 
 def expected() -> tuple[dict[tuple[str, int], bytes], dict[tuple[str, int], float]]:
     """The features and forecasts of one undisturbed batch."""
-    kernel = Kernel.of_table()
-    rules = Rules(always_open(INTERVAL), kernel, INTERVAL, kernel.lookback_bars + WINDOW - 2)
+    kernel = Kernel.of()
+    rules = Rules(always_open(INTERVAL), kernel, keep_bars=kernel.lookback_bars + WINDOW - 2)
     made = advance(State.empty(), table(ROWS), rules)
     return by_key(made.feature_table(FEATURE_NAMES)), returns(forecast(made, predictor(), INTERVAL).table)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.audit.panel import Ints, Panel, Values
 from cloudlstm.exogenous.asof import Bars, last_seen
-from cloudlstm.exogenous.cuts import Sessions
+from cloudlstm.exogenous.cuts import Cuts
 from cloudlstm.exogenous.rows import MARKET, Rows, rows_of
 from cloudlstm.exogenous.summaries import summarise
 from cloudlstm.market import columns
@@ -52,7 +52,8 @@ def candidates_of(table: pa.Table, panel: Panel, limit: Ints) -> Iterator[Candid
         panel: The table to check.
         limit: Up to when each time of it knows what was published, in microseconds of UTC (steps,).
     """
-    bars = Bars(panel.entity + 1, panel.step, Sessions(np.zeros(len(limit), np.int32), limit))
+    steps = np.arange(len(limit), dtype=np.int32)
+    bars = Bars(panel.entity + 1, panel.step, Cuts(steps, limit, steps))
     for series in sorted(pc.unique(table.column("series")).drop_null().to_pylist()):
         rows = rows_of(table, series, list(panel.entities))
         if not len(rows):
@@ -129,7 +130,7 @@ def _by_date(rows: Rows, panel: Panel, bars: Bars) -> Iterator[Candidate]:
 def _candidate(
     how: str, values: Values, known: Values, available_at: Ints, found: NDArray[np.bool_], panel: Panel, bars: Bars
 ) -> Candidate:
-    after = (available_at - bars.sessions.cuts[panel.step]) / _DAY_US
+    after = (available_at - bars.cuts.cuts[panel.step]) / _DAY_US
     return Candidate("", how, values, known, found & (after > 0), after, found)
 
 

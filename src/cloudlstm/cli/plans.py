@@ -70,7 +70,14 @@ def predict_plan(
     document["prepare"]["reuse"] = run.uri
     if target.root is None and _is_small(run):
         document["prepare"]["engine"] = "local"  # does the work in less time than Spark takes to start
-    return make_plan("predict", target, parse(document, overrides), root, None)
+    config = parse(document, overrides)
+    if config.market.interval != trained.market.interval:
+        raise UsageError(
+            f"run {run.run_id} was trained on bars of {trained.market.interval}, and market.interval is "
+            f"{config.market.interval}",
+            hint="leave market.interval out, or a run that was trained on such bars",
+        )
+    return make_plan("predict", target, config, root, None)
 
 
 def _is_small(run: RunPaths) -> bool:

@@ -100,16 +100,16 @@ def _synthetic(tickers: int, exchange: str, day: dt.date, sessions: int, seed: i
     """The bars of each minute of synthetic sessions."""
     import numpy as np
 
-    from cloudlstm.market.calendar import session_times
+    from cloudlstm.market.calendar import hours
     from cloudlstm.stream.synthetic import session_bars
 
-    days, opens, closes = session_times(exchange, day, day + dt.timedelta(days=2 * sessions + 14))
-    if len(days) < sessions:
+    found = hours(exchange, day, day + dt.timedelta(days=2 * sessions + 14))
+    if len(found.days) < sessions:
         raise UsageError(f"the calendar {exchange} has no {sessions} sessions after {day}", hint="fewer --sessions")
     close = None
     for number in range(sessions):
-        minutes = np.arange(opens[number], closes[number], 60)
-        tables, close = session_bars(tickers, minutes, seed, int(days[number]), close)
+        minutes = 60 * np.arange(found.opens[number], found.closes[number], dtype=np.int64)
+        tables, close = session_bars(tickers, minutes, seed, int(found.days[number]), close)
         yield from tables
 
 

@@ -176,7 +176,8 @@ def _one_of(flag: str, value: str | None, allowed: tuple[str, ...]) -> str | Non
 def _interval(text: str | None) -> int | None:
     if text is None:
         return None
-    seconds = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600}
-    if text not in seconds:
-        raise UsageError(f"--interval is {', '.join(seconds)}, not {text!r}", hint="--interval=1m")
-    return seconds[text]
+    from cloudlstm.market.interval import WITHIN_A_DAY, Interval
+
+    if text not in WITHIN_A_DAY:
+        raise UsageError(f"--interval is {', '.join(WITHIN_A_DAY)}, not {text!r}", hint="--interval=1m")
+    return Interval(text).seconds

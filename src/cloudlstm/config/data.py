@@ -148,6 +148,9 @@ class MarketConfig(Section):
     """For `files` with times in UTC or with an offset: the time zone of the exchange (`Asia/Tokyo`), where a time gives
     its date. Not set: the date as written. For bars within a day: the zone of times that are written without an
     offset, which need it."""
+    bar_time: Literal["start", "end"] = "start"
+    """For `files` with bars within a day: whether the time of a bar is its `start` or its `end`. With `end`, each bar
+    gets the time of its start when it is read."""
     missing_volume: Literal["error", "zero"] = "error"
     """For `files`: `zero` reads a missing volume as 0, for indices and currencies, which have none."""
     ignore_files: tuple[str, ...] = ()
@@ -215,6 +218,8 @@ class MarketConfig(Section):
             raise ValueError("path must be set when source is 'files' (a file, a glob or a storage URI)")
         if self.interval != "1d" and self.source == "stored":
             raise ValueError(f"a bars store has daily bars, and interval is {self.interval}: set market.interval=1d")
+        if self.bar_time == "end" and (self.interval == "1d" or self.source != "files"):
+            raise ValueError("bar_time=end is for files of bars within a day: set market.source=files and an interval")
         if self.bridge_sessions and self.interval == "1d":
             raise ValueError("bridge_sessions is for bars within a day, such as market.interval=1h")
         if self.source == "stored" and not (self.path or "").endswith(".json"):

@@ -130,10 +130,11 @@ class NewsConfig(Section):
 
 
 class ExogenousConfig(Section):
-    """Macro series and news as features: only what was known before the close of each bar's session."""
+    """Macro series and news as features: only what was known before the close of each bar."""
 
     embargo_minutes: int = Field(default=15, ge=0, le=10_080)
-    """What became known less than so many minutes before the close is not used before the next session."""
+    """What became known less than so many minutes before the close of the session, or the end of a bar within a day, is
+    used from the next bar on."""
     inputs: Group = "both"
     """Which of these columns the network gets: `none`, `macro`, `news` or `both`."""
     ablation: bool = True

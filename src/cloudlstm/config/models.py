@@ -197,9 +197,9 @@ class RunConfig(Section):
             raise ValueError(
                 "dataset.labels_across_closes needs market.bridge_sessions=true: no segment crosses a close"
             )
-        if self.market.interval != "1d" and self.exogenous.groups:
+        if self.market.interval != "1d" and self.exogenous.news.source == "synthetic":
             raise ValueError(
-                f"macro series and news are joined to daily bars, market.interval is {self.market.interval}"
+                f"exogenous.news.source=synthetic tells of daily returns, and market.interval is {self.market.interval}"
             )
         return self
 

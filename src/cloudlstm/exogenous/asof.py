@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudlstm.exogenous.cuts import Sessions
+from cloudlstm.exogenous.cuts import Cuts
 from cloudlstm.exogenous.rows import MARKET, Rows
 
 _DAY_US = 86_400_000_000.0
@@ -19,13 +19,13 @@ class Bars:
 
     Attributes:
         entity: 1 + the number of the ticker of each bar (bars,).
-        session: The place of its session; -1 if there is none at or before its date (bars,).
-        sessions: The sessions.
+        place: The place of its cut; -1 if there is none at or before its date (bars,).
+        cuts: The cuts.
     """
 
     entity: NDArray[np.int64]
-    session: NDArray[np.int64]
-    sessions: Sessions
+    place: NDArray[np.int64]
+    cuts: Cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def newest(rows: Rows, bars: Bars, max_age_days: int, *, by_period: bool) -> New
     known = row >= 0
     value = np.append(rows.value, np.nan)[row]
     since = np.append(rows.available_at, 0)[row]
-    cut = np.append(bars.sessions.cuts, 0)[bars.session]
+    cut = np.append(bars.cuts.cuts, 0)[bars.place]
     age = np.where(known, (cut - since) / _DAY_US, np.nan)
     fresh = age <= max_age_days
     return Newest(np.where(fresh, value, np.nan), np.where(fresh, age, np.nan))
@@ -69,11 +69,11 @@ def newest(rows: Rows, bars: Bars, max_age_days: int, *, by_period: bool) -> New
 
 def last_seen(rows: Rows, bars: Bars, *, by_period: bool) -> NDArray[np.int64]:
     """Returns the row that each bar sees as the newest; -1 if it sees none (bars,)."""
-    n_sessions = len(bars.sessions.cuts)
-    if not len(rows) or not n_sessions:
-        return np.full(len(bars.session), -1, np.int64)
-    # Rows come by entity and time, so the first session that sees a row never decreases within an entity.
-    place = rows.entity * (n_sessions + 1) + bars.sessions.first_that_sees(rows.available_at)
+    n_places = len(bars.cuts.cuts)
+    if not len(rows) or not n_places:
+        return np.full(len(bars.place), -1, np.int64)
+    # Rows come by entity and time, so the first bar that sees a row never decreases within an entity.
+    place = rows.entity * (n_places + 1) + bars.cuts.first_that_sees(rows.available_at)
     if by_period:
         order = np.lexsort((np.arange(len(rows)), rows.vintage, rows.available_at, rows.period, rows.entity))
         rank = np.empty(len(rows), np.int64)
@@ -88,25 +88,25 @@ def last_seen(rows: Rows, bars: Bars, *, by_period: bool) -> NDArray[np.int64]:
 def lookup(
     place: NDArray[np.int64], entity: NDArray[np.int64], best: NDArray[np.int64], bars: Bars
 ) -> NDArray[np.int64]:
-    """Returns the entry of `best` at the last place of each bar's ticker up to its session, else of the market; or -1.
+    """Returns the entry of `best` at the last place of each bar's ticker up to its own, else of the market; or -1.
 
     Args:
-        place: entity * (sessions + 1) + session, ascending (rows,).
+        place: entity * (places + 1) + place, ascending (rows,).
         entity: The entity (rows,).
         best: What is looked up (rows,).
         bars: The bars.
     """
-    n_sessions = len(bars.sessions.cuts)
-    # Of the market, one row for each session; bars then take them, which is much faster than a search for each bar.
-    at = np.searchsorted(place, MARKET * (n_sessions + 1) + np.arange(n_sessions), side="right") - 1
+    n_places = len(bars.cuts.cuts)
+    # Of the market, one row for each place; bars then take them, which is much faster than a search for each bar.
+    at = np.searchsorted(place, MARKET * (n_places + 1) + np.arange(n_places), side="right") - 1
     market = np.append(np.where(at >= 0, best[at], -1), -1)
-    found: NDArray[np.int64] = market[bars.session]
+    found: NDArray[np.int64] = market[bars.place]
     own = np.unique(entity[entity != MARKET])
     if len(own):
         has_rows = np.zeros(int(max(bars.entity.max(initial=0), own[-1])) + 1, np.bool_)
         has_rows[own] = True
-        asking = np.flatnonzero(has_rows[bars.entity] & (bars.session >= 0))
-        wanted = bars.entity[asking] * (n_sessions + 1) + bars.session[asking]
+        asking = np.flatnonzero(has_rows[bars.entity] & (bars.place >= 0))
+        wanted = bars.entity[asking] * (n_places + 1) + bars.place[asking]
         at = np.searchsorted(place, wanted, side="right") - 1
         hit = (at >= 0) & (entity[at] == bars.entity[asking])
         found[asking[hit]] = best[at[hit]]

@@ -1,4 +1,4 @@
-"""Joins exogenous rows to the feature table: each bar sees what was available at the cut of its session."""
+"""Joins exogenous rows to the feature table: each bar sees what was available at its cut."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from cloudlstm.errors import UsageError
 from cloudlstm.exogenous.asof import Bars, newest
 from cloudlstm.exogenous.columns import Column
-from cloudlstm.exogenous.cuts import sessions_of
+from cloudlstm.exogenous.cuts import cuts_of
 from cloudlstm.exogenous.rows import Rows, rows_of
 from cloudlstm.exogenous.summaries import summarise
 from cloudlstm.market import columns as arrow
+from cloudlstm.market.interval import DAILY, Interval
 
 
 def join(
-    features: pa.Table, rows: pa.Table, columns: Sequence[Column], calendar: str, embargo_minutes: int
-) -> pa.Table:
+    features: pa.Table, rows: pa.Table, columns: Sequence[Column], calendar: str, embargo_minutes: int,
+    interval: Interval = DAILY,
+) -> pa.Table:  # fmt: skip
     """Returns the feature table with one more column for each exogenous column.
 
     No value of a bar depends on a row with available_at after the bar's cut, on another bar, or on the order of
@@ -30,12 +32,14 @@ def join(
         rows: The table EXOGENOUS, with rows of the whole market (entity "") and of any tickers.
         columns: What to add, in this order.
         calendar: The exchange whose closes count, for example XNYS.
-        embargo_minutes: The cut of a session is its close minus so many minutes.
+        embargo_minutes: The cut of a daily bar is the close of its session minus so many minutes, that of a bar within
+            a day its end minus them.
+        interval: The interval of the bars.
 
     Returns:
         The table with its rows in the same order, and float64 columns without nulls. Values and ages are NaN where
         nothing was known or for longer than the column's `max_age_days`. Counts are 0 where nothing became available
-        in the session, and means, strongest scores and novelty NaN.
+        for the session up to the cut, and means, strongest scores and novelty NaN.
 
     Raises:
         UsageError: the table has a column of such a name already, or the calendar does not cover the dates.
@@ -48,9 +52,9 @@ def join(
                 f"an exogenous column and a feature have the same name, {column.name}", hint="rename the feature"
             )
     code, names = arrow.codes(features.column("ticker"))
-    days = arrow.days(features.column("date"))
-    sessions = sessions_of(calendar, days, embargo_minutes)
-    bars = Bars(code.astype(np.int64) + 1, sessions.of_days(days), sessions)
+    dates = arrow.days(features.column("date"))
+    cuts = cuts_of(calendar, dates, embargo_minutes, interval)
+    bars = Bars(code.astype(np.int64) + 1, cuts.places_of(dates), cuts)
     tickers = [name or "" for name in names]
     found: dict[Column, NDArray[np.float64]] = {}
     for series in dict.fromkeys(column.series for column in columns):

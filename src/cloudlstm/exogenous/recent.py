@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cloudlstm.exogenous.cuts import sessions_of
+from cloudlstm.exogenous.cuts import cuts_of
 
 _DAY_US = 86_400_000_000
 _BY_TIME = ("available_at", "vintage", "value")
@@ -43,8 +43,8 @@ def span_of(calendar: str, first: int, last: int, embargo_minutes: int) -> Span:
         embargo_minutes: As of the join.
     """
     days = np.array([first, last], np.int32)
-    known = sessions_of(calendar, days, embargo_minutes)
-    begin, end = known.of_days(days).tolist()
+    known = cuts_of(calendar, days, embargo_minutes)
+    begin, end = known.places_of(days).tolist()
     return Span(int(known.cuts[max(begin - 1, 0)]), int(known.cuts[end]))
 
 

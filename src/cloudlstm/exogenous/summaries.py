@@ -1,4 +1,4 @@
-"""Count, mean and strongest value of what became available in one session, such as headlines."""
+"""Count, mean and strongest value of what became available for a session so far, such as headlines."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from cloudlstm.exogenous.asof import Bars, lookup
 from cloudlstm.exogenous.rows import Rows
 from cloudlstm.market import columns
 
+Values = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The rows that became available after the cut of the session before each bar's, up to the bar's own cut.
+    """The rows that became available after the last cut of the session before each bar's, up to the bar's own cut.
 
     Attributes:
         count: Their number; 0 without any (bars,).
@@ -22,35 +24,52 @@ class Summary:
         strongest: The value with the largest absolute value, with its sign; the later of two. NaN without any (bars,).
     """
 
-    count: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    strongest: NDArray[np.float64]
+    count: Values
+    mean: Values
+    strongest: Values
 
 
 def summarise(rows: Rows, bars: Bars) -> Summary:
-    """Returns the summaries of a series for the session of each bar.
+    """Returns the summaries of a series for each bar.
 
-    The session before is that of the calendar, so a bar that is missing does not move its news to the next bar.
+    Bars within a day see the rows of their session so far, those of the night before it included; so the last bar of a
+    session sees what a daily bar sees. The session before is that of the calendar, so a bar that is missing does not
+    move its news to the next bar.
 
     A bar uses the rows of its ticker if one of them was available at its cut, in whatever session, else those of the
     whole market. Each number depends on the rows of its session only, bit for bit: they are added one after the other
     in the order of `Rows`. A difference of cumulative sums would carry the rounding of all rows before them.
     """
-    n_sessions = len(bars.sessions.cuts)
-    session = bars.sessions.first_that_sees(rows.available_at)
-    place = rows.entity * (n_sessions + 1) + session
-    starts = columns.group_starts(place)
-    group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(rows))))
-    count = np.bincount(group, minlength=len(starts)).astype(np.float64)
-    # bincount adds the weights in the order in which they come.
-    mean = np.bincount(group, rows.value, minlength=len(starts)) / count
-    by_size = np.lexsort((np.arange(len(rows)), np.abs(rows.value), group))
-    strongest = rows.value[by_size[np.cumsum(count).astype(np.int64) - 1]]
-    if not len(rows) or not n_sessions:
-        found, inside = np.zeros(len(bars.session), np.int64), np.zeros(len(bars.session), np.bool_)
-    else:
-        found = lookup(place[starts], rows.entity[starts], np.arange(len(starts)), bars)
-        inside = (found >= 0) & (np.append(session[starts], -1)[found] == bars.session)
-    nothing = len(starts)
-    found = np.where(inside, found, nothing)
-    return Summary(np.append(count, 0.0)[found], np.append(mean, np.nan)[found], np.append(strongest, np.nan)[found])
+    cuts = bars.cuts
+    n_places = len(cuts.cuts)
+    if not len(rows) or not n_places:
+        nothing = np.full(len(bars.place), np.nan)
+        return Summary(np.zeros(len(bars.place)), nothing, nothing.copy())
+    place = cuts.first_that_sees(rows.available_at)
+    session = np.append(cuts.session, cuts.session[-1] + 1)[place]
+    nth, total, strongest = _so_far(rows.value, rows.entity * (int(cuts.session[-1]) + 2) + session)
+    found = lookup(rows.entity * (n_places + 1) + place, rows.entity, np.arange(len(rows)), bars)
+    inside = (found >= 0) & (session[found] == np.append(cuts.session, -1)[bars.place])
+    found = np.where(inside, found, len(rows))
+    return Summary(
+        np.append(nth, 0.0)[found], np.append(total / nth, np.nan)[found], np.append(strongest, np.nan)[found]
+    )
+
+
+def _so_far(value: Values, group: NDArray[np.int64]) -> tuple[Values, Values, Values]:
+    """The number, the sum and the strongest of the values of each group up to each value.
+
+    Args:
+        value: The values (rows,).
+        group: Runs of equal numbers are groups (rows,).
+    """
+    starts = columns.group_starts(group)
+    lengths = np.diff(np.append(starts, len(value)))
+    nth = (np.arange(len(value)) - np.repeat(starts, lengths)).astype(np.float64) + 1
+    total, strongest = value.copy(), value.copy()
+    for number in range(1, int(lengths.max())):  # the n-th values of all groups together
+        at = starts[lengths > number] + number
+        total[at] += total[at - 1]
+        stays = np.abs(strongest[at - 1]) > np.abs(value[at])
+        strongest[at[stays]] = strongest[at[stays] - 1]
+    return nth, total, strongest

@@ -1,10 +1,13 @@
-"""The sessions of an exchange: the dates that can have a bar."""
+"""The sessions of an exchange, the dates that can have a bar, and their trading hours.
+
+`hours` gives the hours of a range of sessions; everything else that needs a time of day is made of it.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +31,7 @@ EPOCH = dt.date(1970, 1, 1)
 _POPULAR = "XNYS, XNAS, XLON, XTKS, 24/7"
 LONGEST_CLOSURE_DAYS = 30
 """Longer than any closure that a calendar can contain for the future."""
-_CLOSES_BEFORE = dt.timedelta(days=366)
+_PAST = dt.timedelta(days=366)
 _DAYS_A_SESSION = 2
 """More than the average number of days between two sessions, with weekends and holidays."""
 
@@ -71,6 +74,10 @@ class Hours:
     break_ends: NDArray[np.int32]
     closes: NDArray[np.int32]
 
+    def take(self, places: NDArray[np.intp] | slice) -> Hours:
+        """The hours of some of the sessions."""
+        return Hours(*(getattr(self, each.name)[places] for each in fields(self)))
+
 
 def hours(code: str, start: dt.date, end: dt.date) -> Hours:
     """Returns the trading hours of the sessions of exchange `code` from `start` to `end` (inclusive).
@@ -90,6 +97,49 @@ def hours(code: str, start: dt.date, end: dt.date) -> Hours:
     moments = (schedule["open"], *(schedule[name].fillna(close) for name in ("break_start", "break_end")), close)
     minutes = (each.dt.tz_localize(None).to_numpy().astype("datetime64[m]").astype(np.int32) for each in moments)
     return Hours(wanted, *minutes)
+
+
+def hours_with_past(code: str, start: dt.date, end: dt.date) -> Hours:
+    """Returns the trading hours up to `end`, from about a year before `start` or from where the calendar begins.
+
+    So the two sessions before `start` are among them, whatever closures there were (the longest, of 1914, took four
+    and a half months).
+
+    Raises:
+        UsageError: if there is no such calendar, or it does not cover the dates from `start` to `end`.
+        MissingExtraError: if the package exchange-calendars is missing.
+    """
+    begins, _ = bounds(code, start, end)
+    return hours(code, max(start - _PAST, begins or dt.date.min), end)
+
+
+def hours_on(code: str, days: NDArray[np.int32]) -> Hours:
+    """Returns the trading hours of some sessions of exchange `code`.
+
+    Args:
+        code: The exchange, for example XNYS.
+        days: Sessions, as days since 1970-01-01, in any order; at least one.
+
+    Raises:
+        UsageError: if one of them is no session.
+    """
+    every = hours(code, to_date(int(days.min())), to_date(int(days.max())))
+    place = np.searchsorted(every.days, days).clip(max=len(every.days) - 1)
+    if bool((every.days[place] != days).any()):
+        other = to_date(int(days[every.days[place] != days][0]))
+        raise UsageError(f"{other} is no session of the calendar {code}")
+    return every.take(place)
+
+
+def bounds(code: str, start: dt.date, end: dt.date) -> tuple[dt.date | None, dt.date | None]:
+    """Returns the first and the last date that the calendar of exchange `code` can cover; None where it has no bound.
+
+    Raises:
+        UsageError: if there is no such calendar, or it does not cover the dates from `start` to `end`.
+    """
+    calendar = _calendar(code, start, end)
+    first, last = calendar.bound_min(), calendar.bound_max()
+    return first.date() if first is not None else None, last.date() if last is not None else None
 
 
 def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArray[np.int32]:
@@ -117,87 +167,14 @@ def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArra
 def last_closed_session(code: str, moment: dt.datetime) -> dt.date:
     """Returns the last session of exchange `code` that closed at or before `moment` (with a time zone)."""
     today = moment.astimezone(dt.UTC).date()
-    calendar = _calendar(code, today - dt.timedelta(days=LONGEST_CLOSURE_DAYS), today + dt.timedelta(days=1))
-    closed = calendar.closes[calendar.closes <= moment]
-    return closed.index[-1].date()  # type: ignore[no-any-return]
-
-
-def closes(code: str, start: dt.date, end: dt.date) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Returns the sessions of exchange `code` up to `end`, and when each closes.
-
-    They begin about a year before `start`, or where the calendar begins. So the two sessions before `start` are among
-    them, whatever closures there were (the longest, of 1914, took four and a half months).
-
-    Args:
-        code: The exchange, for example XNYS.
-        start: The first date of interest.
-        end: The last one.
-
-    Returns:
-        The sessions as days since 1970-01-01, ascending, and their closes in microseconds of UTC since then. A half
-        day closes at its own time.
-
-    Raises:
-        UsageError: if there is no such calendar, or it does not cover the dates from `start` to `end`.
-        MissingExtraError: if the package exchange-calendars is missing.
-    """
-    begins = _calendar(code, start, end).bound_min()
-    first = start - _CLOSES_BEFORE
-    if begins is not None:
-        first = max(first, begins.date())
-    calendar = _calendar(code, first, end)
-    known = _days(calendar)
-    count = int(np.searchsorted(known, to_days(end), side="right"))
-    return known[:count], (calendar.closes_nanos // 1000)[:count]
+    known = hours(code, today - dt.timedelta(days=LONGEST_CLOSURE_DAYS), today + dt.timedelta(days=1))
+    closed = np.searchsorted(known.closes, int(moment.timestamp() // 60), side="right")
+    return to_date(int(known.days[closed - 1]))
 
 
 def opening(code: str, session: dt.date) -> float:
     """Returns when a session of exchange `code` opens, in seconds since the epoch."""
-    calendar = _calendar(code, session - dt.timedelta(days=LONGEST_CLOSURE_DAYS), session)
-    return float(calendar.session_open(session.isoformat()).timestamp())
-
-
-def session_hours(code: str, days: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns when sessions of exchange `code` open and close, in microseconds since 1970 in UTC.
-
-    Args:
-        code: The exchange, for example XNYS.
-        days: Sessions, as days since 1970-01-01, in any order.
-
-    Raises:
-        UsageError: if one of them is no session.
-    """
-    if not len(days):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    calendar = _calendar(code, to_date(int(days.min())), to_date(int(days.max())))
-    known = _days(calendar)
-    place = np.searchsorted(known, days).clip(max=len(known) - 1)
-    if bool((known[place] != days).any()):
-        other = to_date(int(days[known[place] != days][0]))
-        raise UsageError(f"{other} is no session of the calendar {code}")
-    opens, closes = (
-        each.dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)[place]
-        for each in (calendar.opens, calendar.closes)
-    )
-    return opens, closes
-
-
-def session_times(
-    code: str, start: dt.date, end: dt.date
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the sessions of exchange `code` from `start` to `end`, with their opens and closes.
-
-    Returns:
-        The sessions as days since 1970-01-01; when each opens and closes, in seconds since the epoch.
-    """
-    days = sessions(code, start, end)
-    calendar = _calendar(code, start, end)
-    first, last = np.searchsorted(_days(calendar), [days[0], days[-1] + 1])
-    opens, closes = (
-        times.dt.tz_convert(None).to_numpy()[first:last].astype("datetime64[s]").astype(np.int64)
-        for times in (calendar.opens, calendar.closes)
-    )
-    return days, opens, closes
+    return float(hours_on(code, np.array([to_days(session)], np.int32)).opens[0]) * 60.0
 
 
 def time_zone(code: str) -> str:

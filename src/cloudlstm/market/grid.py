@@ -86,6 +86,15 @@ class Grid:
         """The session of every start, as days since 1970-01-01."""
         return self.session_of(self.starts)
 
+    def nth(self, numbers: Ints) -> Ints:
+        """The bars of the same session before each start.
+
+        Args:
+            numbers: Places in `starts`.
+        """
+        place = self._all_starts[1]
+        return (numbers - np.searchsorted(place, place[numbers], side="left")).astype(np.int32)
+
     def left(self, numbers: Ints) -> Ints:
         """The bars of the same session after each start.
 

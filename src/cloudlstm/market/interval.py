@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ _SESSION_MINUTES = 390
 no limit depends on where reading began."""
 INTERVALS = {"1d": MINUTES_A_DAY, "1m": 1, "5m": 5, "15m": 15, "1h": 60}
 """The values of `market.interval`, with their minutes."""
+WITHIN_A_DAY = tuple(name for name in INTERVALS if name != "1d")
+"""The intervals shorter than a day."""
 _WORDS = {"1d": "daily", "1m": "1-minute", "5m": "5-minute", "15m": "15-minute", "1h": "hourly"}
 
 
@@ -43,6 +46,23 @@ class Interval:
     def minutes(self) -> int:
         """Minutes from the start of a bar to its end; the last bar before a break or a close may be shorter."""
         return INTERVALS[self.name]
+
+    @property
+    def seconds(self) -> int:
+        """Seconds from the start of a bar to its end."""
+        return 60 * self.minutes
+
+    @classmethod
+    def of_seconds(cls, seconds: int) -> Self:
+        """The interval within a day of so many seconds.
+
+        Raises:
+            ValueError: There is none.
+        """
+        for name, minutes in INTERVALS.items():
+            if name != "1d" and 60 * minutes == seconds:
+                return cls(name)
+        raise ValueError(f"no interval within a day has {seconds} seconds")
 
     @property
     def word(self) -> str:
@@ -87,6 +107,10 @@ class Interval:
         if self.daily:
             return dt.date(1970, 1, 1) + dt.timedelta(days=number)
         return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=number)
+
+
+DAILY = Interval()
+"""The interval of daily bars."""
 
 
 def iso(date: dt.date) -> str:

@@ -87,6 +87,16 @@ def _other_hours(times: NDArray[np.int32], market: MarketConfig) -> Problem | No
             f"only {share:.0%} of the times are in the hours of {market.calendar}",
             "market.calendar=… of the exchange, or market.time_zone=… of the times",
         )
+    hours = grid.hours
+    touched = np.isin(hours.days, grid.session_of(times[inside]))
+    at_close, at_open = (float(np.isin(each[touched], times).mean()) for each in (hours.closes, hours.opens))
+    are_ends = float(np.isin(times, grid.ends(grid.starts)).mean()) > _IN_HOURS
+    if market.bar_time == "start" and are_ends and at_close > _MOST_OFF and at_open < 1 - _IN_HOURS:
+        return Problem(
+            f"on {at_close:.0%} of the days a bar has the time of the close of {market.calendar}, and on {at_open:.0%} "
+            "one has that of the open: the times are the ends of bars",
+            "market.bar_time=end",
+        )
     off = inside & ~np.isin(times, grid.starts)
     if off.sum() > _MOST_OFF * inside.sum():
         start = grid.starts[np.searchsorted(grid.starts, times[off][0]) - 1]

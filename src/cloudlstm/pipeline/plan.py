@@ -136,7 +136,8 @@ def _joined(config: RunConfig, exogenous: Manifest | None) -> list[Any]:
     """What the exogenous columns of the feature table depend on."""
     if exogenous is None:
         return []
-    return [exogenous.digest(), config.exogenous.embargo_minutes, config.market.calendar,
+    within_a_day = [config.market.interval] if config.market.interval != "1d" else []
+    return [exogenous.digest(), config.exogenous.embargo_minutes, config.market.calendar, *within_a_day,
             [asdict(column) for column in columns_of(config.exogenous)]]  # fmt: skip
 
 
@@ -144,4 +145,5 @@ def _exogenous(config: RunConfig, manifest: Manifest | None) -> Exogenous | None
     if manifest is None:
         return None
     rows, columns = tuple(manifest.of_kind("exogenous")), columns_of(config.exogenous)
-    return Exogenous(rows, columns, config.market.calendar, config.exogenous.embargo_minutes)
+    interval = Interval(config.market.interval)
+    return Exogenous(rows, columns, config.market.calendar, config.exogenous.embargo_minutes, interval)

@@ -27,7 +27,7 @@ from cloudlstm.features import FeatureSet
 from cloudlstm.market import bars
 from cloudlstm.market.cleaning.clean import clean
 from cloudlstm.market.grid import Grid
-from cloudlstm.market.interval import iso
+from cloudlstm.market.interval import Interval, iso
 from cloudlstm.market.members import Members
 from cloudlstm.pipeline.exogenous_io import read_entities
 from cloudlstm.pipeline.shard_io import TaskResult, write_shard
@@ -160,18 +160,20 @@ class Exogenous:
         objects: The exogenous rows, from the manifest of their step.
         columns: The columns.
         calendar: The exchange, for the close of each session.
-        embargo_minutes: What became known less than so many minutes before the close is not used.
+        embargo_minutes: What became known less than so many minutes before the end of a bar is not used for it.
+        interval: The interval of the bars.
     """
 
     objects: tuple[ManifestRow, ...]
     columns: tuple[Column, ...]
     calendar: str
     embargo_minutes: int
+    interval: Interval
 
     def join(self, features: pa.Table) -> pa.Table:
-        """The features with the exogenous columns, as they were known at the close of each bar."""
+        """The features with the exogenous columns, as they were known at the end of each bar."""
         rows = read_entities(self.objects, features.column("ticker"))
-        return join(features, rows, self.columns, self.calendar, self.embargo_minutes)
+        return join(features, rows, self.columns, self.calendar, self.embargo_minutes, self.interval)
 
 
 @dataclass(frozen=True, slots=True)

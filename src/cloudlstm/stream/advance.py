@@ -10,7 +10,7 @@ order first, and of several for one minute the last final one counts, else the l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cloudlstm.market import columns
 from cloudlstm.stream.bars import BARS, VALUES, Refused
 from cloudlstm.stream.kernel import Kernel
-from cloudlstm.stream.sessions import NO_PLACE, NO_SESSION, Grid, GridOf
+from cloudlstm.stream.sessions import NO_PLACE, NO_SESSION, Places, Sessions
 from cloudlstm.stream.state import Rows, State, keys
 
 CLOSE, VOLUME = VALUES.index("close"), VALUES.index("volume")
@@ -38,20 +38,21 @@ class Rules:
     """How bars become features.
 
     Attributes:
-        grid: Gives session and place of bars.
+        sessions: The bars that there can be.
         kernel: Computes features.
-        interval_s: Length of a bar in seconds.
         keep_bars: Bars of each ticker and segment that the state keeps: the look-back and the window, each less one.
-        max_fill_bars: Most missing bars between two bars of a session that are filled, as in cleaning: with the last
-            close and no volume. After more, a new segment begins.
+        max_fill_bars: Most missing bars between two bars that are filled, as in cleaning: with the last close and no
+            volume. After more, a new segment begins.
+        bridged: Whether a segment may reach over a close. By default each session begins a segment.
         provisional: Whether bars that are not final are used.
     """
 
-    grid: GridOf
+    sessions: Sessions
     kernel: Kernel
-    interval_s: int
+    _: KW_ONLY
     keep_bars: int
     max_fill_bars: int = 0
+    bridged: bool = False
     provisional: bool = True
 
 
@@ -132,7 +133,7 @@ def advance(state: State, bars: pa.Table, rules: Rules) -> Advanced:
     final = columns.one_chunk(bars["final"]).to_numpy(zero_copy_only=False)
     counts = dict.fromkeys(("used", "filled", "doubled", "replaced", "corrections", "waiting", "refused"), 0)
 
-    grid = rules.grid(minute)
+    grid = rules.sessions.places(minute)
     usable = (grid.session != NO_SESSION) & (grid.place != NO_PLACE)
     refused = [_refusal(bars, row, grid) for row in np.flatnonzero(~usable).tolist()]
     waiting = usable & ~final & (not rules.provisional)
@@ -233,14 +234,18 @@ def _connected(rows: Rows, is_new: NDArray[np.bool_], rules: Rules) -> tuple[Row
     Args:
         rows: By ticker and minute.
         is_new: Marks the new rows.
-        rules: For the interval and the longest gap that is filled.
+        rules: For the sessions and the longest gap that is filled.
     """
     if not is_new.any():
         return rows, is_new
     same = np.zeros(len(rows), bool)
-    same[1:] = (rows.code[1:] == rows.code[:-1]) & (rows.session[1:] == rows.session[:-1])
+    same[1:] = rows.code[1:] == rows.code[:-1]
+    if not rules.bridged:
+        same[1:] &= rows.session[1:] == rows.session[:-1]
     missing = np.zeros(len(rows), np.int64)
-    missing[1:] = rows.place[1:].astype(np.int64) - rows.place[:-1] - 1
+    after = np.flatnonzero(is_new & same)
+    number, before = np.split(rules.sessions.numbers(rows.minute[np.concatenate([after, after - 1])]), 2)
+    missing[after] = number - before - 1
     goes_on = same & is_new & (missing <= rules.max_fill_bars)
     anchor = np.maximum.accumulate(np.where(goes_on, 0, np.arange(len(rows))))
     segment = rows.segment[anchor]
@@ -254,12 +259,13 @@ def _connected(rows: Rows, is_new: NDArray[np.bool_], rules: Rules) -> tuple[Row
     is_fill = nth < np.repeat(fills, copies)
     out = rows.take(source)
     back = (np.repeat(fills, copies) - nth)[is_fill]
-    out.minute[is_fill] -= back * rules.interval_s
-    out.place[is_fill] -= back.astype(np.int32)
-    out.left[is_fill] += back.astype(np.int32)
+    minutes = rules.sessions.starts(rules.sessions.numbers(out.minute[is_fill]) - back)
+    places = rules.sessions.places(minutes)
+    out.minute[is_fill] = minutes
+    out.session[is_fill], out.place[is_fill], out.left[is_fill] = places.session, places.place, places.left
     out.filled[is_fill], out.sent[is_fill] = True, np.nan
-    before = rows.values[source[is_fill] - 1, CLOSE]
-    out.values[is_fill] = before[:, None]
+    close = rows.values[source[is_fill] - 1, CLOSE]
+    out.values[is_fill] = close[:, None]
     out.values[is_fill, VOLUME] = 0.0
     return out, is_new[source]
 
@@ -275,7 +281,7 @@ def _last_of_segment(rows: Rows, keep: int) -> NDArray[np.intp]:
     return np.flatnonzero(of_last & (from_end < max(keep, 1)))
 
 
-def _refusal(bars: pa.Table, row: int, grid: Grid) -> Refused:
+def _refusal(bars: pa.Table, row: int, grid: Places) -> Refused:
     bar: dict[str, Any] = {name: bars[name][row].as_py() for name in ("ticker", "minute", "source")}
     outside = grid.session[row] == NO_SESSION
     reason = "it is in no session of the exchange" if outside else "its minute is not on the grid of the interval"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.config.tickers import ALLOWED, ticker
 from cloudlstm.market import columns
+from cloudlstm.market.cleaning.row_faults import MOST_OUTSIDE, MOST_RANGE
 
 VALUES = ("open", "high", "low", "close", "volume")
 
@@ -69,7 +70,7 @@ def empty() -> pa.Table:
 
 
 def fault_of(bar: Mapping[str, Any]) -> str | None:
-    """Why a bar cannot be used; None for a usable bar.
+    """Why a bar cannot be used; None for a usable bar. The limits of single rows are those of cleaning.
 
     Args:
         bar: The values by the names of BARS; a missing value is None or absent.
@@ -86,11 +87,16 @@ def fault_of(bar: Mapping[str, Any]) -> str | None:
     for name in VALUES:
         if isinstance(bar[name], bool) or not isinstance(bar[name], int | float) or not abs(bar[name]) < _LARGEST:
             return f"its {name} is no number"
-    low, high = min(bar["open"], bar["close"]), max(bar["open"], bar["close"])
-    if min(bar["low"], low) <= 0:
+    low, high = bar["low"], bar["high"]
+    if min(bar[name] for name in ("open", "high", "low", "close")) <= 0:
         return "a price is not above zero"
-    if bar["low"] > low or bar["high"] < high:
-        return "its open or close is not between low and high"
+    if high < low:
+        return "its high is below its low"
+    first, last = sorted((bar["open"], bar["close"]))
+    if last > high * MOST_OUTSIDE or first * MOST_OUTSIDE < low:
+        return "its open or close is far outside the range from low to high"
+    if high > low * MOST_RANGE:
+        return f"its high is more than {MOST_RANGE:g} times its low"
     return "its volume is below zero" if bar["volume"] < 0 else None
 
 
@@ -102,15 +108,17 @@ def usable(table: pa.Table) -> NDArray[np.bool_]:
     minute = columns.filled(columns.one_chunk(table["minute"]), -1)
     codes, names = columns.codes(table["ticker"])
     is_ticker = np.array([*(name is not None and ticker(name) is not None for name in names), False])
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         good: NDArray[np.bool_] = (
             is_ticker[codes]  # code -1 selects the last entry
             & (minute >= 0)
             & (minute < _LAST_MINUTE)
-            & (low > 0.0)
-            & (low <= np.minimum(first, last))
-            & (high >= np.maximum(first, last))
-            & (high < _LARGEST)
+            & (np.minimum(np.minimum(first, last), low) > 0.0)
+            & (low <= high)
+            & (np.maximum(first, last) <= high * MOST_OUTSIDE)
+            & (np.minimum(first, last) * MOST_OUTSIDE >= low)
+            & (high <= low * MOST_RANGE)
+            & (np.maximum(np.maximum(first, last), high) < _LARGEST)
             & (volume >= 0.0)
             & (volume < _LARGEST)
         )
@@ -118,7 +126,7 @@ def usable(table: pa.Table) -> NDArray[np.bool_]:
 
 
 def normal(table: pa.Table) -> pa.Table:
-    """The table with tickers in their normal form, dictionary-encoded, and with default values instead of nulls.
+    """The table with tickers in their normal form, volumes in whole shares, and default values instead of nulls.
 
     Args:
         table: BARS table whose rows are all usable.
@@ -133,6 +141,7 @@ def normal(table: pa.Table) -> pa.Table:
         if column.null_count:
             column = column.fill_null(_DEFAULTS[name])
         arrays[name] = column
+    arrays["volume"] = pa.array(np.rint(columns.floats(table["volume"])))  # whole shares, as in files of bars
     return pa.table(arrays)
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from cloudlstm.market import columns
+from cloudlstm.market.interval import Interval
 from cloudlstm.stream.advance import Rules, advance
 from cloudlstm.stream.bars import refused_table
 from cloudlstm.stream.documents import BatchDocument, Scores, StreamSettings, TakenDocument
 from cloudlstm.stream.forecasting import Models, Predictor, forecast
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kernel import Kernel
-from cloudlstm.stream.sessions import ExchangeSessions, GridOf, always_open
+from cloudlstm.stream.sessions import ExchangeSessions, Sessions, always_open
 from cloudlstm.stream.sinks.base import Sink
 from cloudlstm.stream.sinks.parquet import write_output
 from cloudlstm.stream.sources.base import Taken
@@ -26,11 +27,11 @@ ALWAYS_OPEN = "none"
 """The calendar of a market without sessions."""
 
 
-def grid_of(settings: StreamSettings) -> GridOf:
-    """The sessions of a stream."""
+def sessions_of(settings: StreamSettings) -> Sessions:
+    """The bars that a stream can have."""
     if settings.calendar == ALWAYS_OPEN:
         return always_open(settings.interval_s)
-    return ExchangeSessions(settings.calendar, settings.interval_s)
+    return ExchangeSessions(settings.calendar, Interval.of_seconds(settings.interval_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class BatchWork:
     ) -> None:  # fmt: skip
         self._journal, self._settings, self._models, self._sinks = journal, settings, models, sinks
         self._clock = clock
-        self._grid, self._kernel = grid_of(settings), Kernel.of_table()
+        self._sessions, self._kernel = sessions_of(settings), Kernel.of(models.features)
 
     def begin(self, number: int, start: Mapping[str, Any], end: Mapping[str, Any]) -> TakenDocument:
         """Notes what a batch takes, and which model forecasts."""
@@ -84,7 +85,8 @@ class BatchWork:
         predictor = self._models.open(taken.model)
         advanced = advance(state, found.bars, self._rules(predictor))
         made = forecast(
-            advanced, predictor, settings.interval_s, newest_only=settings.forecasts == "newest"
+            advanced, predictor, self._sessions, across_closes=settings.labels_across_closes,
+            newest_only=settings.forecasts == "newest",
         )  # fmt: skip
         refused = [*found.refused, *advanced.refused]
         outputs = {
@@ -130,7 +132,10 @@ class BatchWork:
         settings, kernel = self._settings, self._kernel
         window, horizon = (predictor.window_bars, predictor.horizon_bars) if predictor else (1, 0)
         keep = max(kernel.lookback_bars - 1 + window - 1, horizon)
-        return Rules(self._grid, kernel, settings.interval_s, keep, settings.max_fill_bars, settings.provisional)
+        return Rules(
+            self._sessions, kernel, keep_bars=keep, max_fill_bars=settings.max_fill_bars,
+            bridged=settings.bridge_sessions, provisional=settings.provisional,
+        )  # fmt: skip
 
 
 def _latency(sent: np.ndarray[Any, Any], now: float) -> dict[str, float]:

@@ -20,7 +20,9 @@ class StreamSettings:
         run: URI of the run whose network forecasts; empty without one.
         calendar: The exchange, for example XNYS.
         interval_s: Length of a bar in seconds.
-        max_fill_bars: Most missing bars of a session that are filled.
+        max_fill_bars: Most missing bars in a row that are filled.
+        bridge_sessions: Whether a segment may reach over a close, as in `market.bridge_sessions`.
+        labels_across_closes: Whether a forecast may be for a bar of a later session, as in `dataset`.
         provisional: Whether bars that are not final are used.
         features: Whether the features are written as well.
         forecasts: "all" for a forecast at each bar, "newest" for one at the newest bar of each ticker in a batch.
@@ -33,6 +35,8 @@ class StreamSettings:
     calendar: str = "XNYS"
     interval_s: int = 60
     max_fill_bars: int = 0
+    bridge_sessions: bool = False
+    labels_across_closes: bool = False
     provisional: bool = True
     features: bool = False
     forecasts: Literal["all", "newest"] = "all"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,20 +11,25 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cloudlstm import storage
+from cloudlstm.config import RunConfig, parse
 from cloudlstm.dataset.ahead import ahead
 from cloudlstm.dataset.inputs import restore
 from cloudlstm.errors import UsageError
+from cloudlstm.features import EIGHT, FeatureSet
 from cloudlstm.market import columns
 from cloudlstm.models import registry
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.tail import Windows
-from cloudlstm.runs import settings
+from cloudlstm.runs import settings, user_code
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.weights import weights_row
 from cloudlstm.stream.advance import CLOSE, Advanced, group_numbers
 from cloudlstm.stream.documents import Scores
+from cloudlstm.stream.kernel import features_of_bars
+from cloudlstm.stream.sessions import NO_PLACE, Sessions
 from cloudlstm.training.numpy_network import Network
 from cloudlstm.training.objects import INPUTS, only
 
@@ -60,6 +66,11 @@ class Predictor:
 class Models(Protocol):
     """Where predictors come from."""
 
+    @property
+    def features(self) -> FeatureSet:
+        """The features of the windows that all of them take; each is computed from bars."""
+        ...
+
     def newest(self) -> str:
         """The key of what forecasts now; asked between two batches."""
         ...
@@ -70,7 +81,9 @@ class Models(Protocol):
 
 
 class NoModel:
-    """Features only."""
+    """Features only: the eight."""
+
+    features = EIGHT
 
     def newest(self) -> str:
         return ""
@@ -86,7 +99,9 @@ class RunModel:
         run: The run.
 
     Raises:
-        UsageError: The run has not been trained.
+        UsageError: The run has not been trained, its network takes what a stream does not have, or the code of its
+            features has changed.
+        UserCodeError: The code of its features is not there.
     """
 
     def __init__(self, run: RunPaths) -> None:
@@ -94,9 +109,12 @@ class RunModel:
         if training is None:
             raise UsageError(f"run {run.run_id} has not been trained", hint=f"cloudlstm status {run.uri}")
         config = settings.read(run, 0)
+        _require_same_code(run, config)
+        self.features = features_of_bars(config)
+        stored = json.loads(read_object(only(training, INPUTS)))
+        require_bars_only(stored, self.features, f"run {run.run_id}")
         weights = read_object(weights_row(training, config.train.all_seeds[0]))
-        inputs = restore(json.loads(read_object(only(training, INPUTS))))
-        forecaster, dataset = Forecaster(Network.read(weights), inputs), config.dataset
+        forecaster, dataset = Forecaster(Network.read(weights), restore(stored, self.features)), config.dataset
         self._predictor = Predictor(run.run_id, dataset.window_bars, dataset.horizon_bars, forecaster)
 
     def newest(self) -> str:
@@ -112,22 +130,60 @@ class ChampionModel:
 
     Args:
         paths: The model.
+
+    Raises:
+        UserCodeError: The code of the model's features is not there.
     """
 
     def __init__(self, paths: ModelPaths) -> None:
         self._paths = paths
+        self.features = features_of_bars(parse(dict(registry.recipe_of(paths).config)))
         self._open: dict[str, Predictor] = {}
 
     def newest(self) -> str:
         return str(registry.newest_move(self._paths).version)
 
     def open(self, key: str) -> Predictor:
+        """The predictor of a version.
+
+        Raises:
+            UsageError: Its network takes what a stream does not have.
+        """
         if key not in self._open:
             version = registry.version_of(self._paths, int(key))
-            forecaster = Forecaster.of(self._paths, version)
             name = f"{self._paths.name} v{key}"
+            stored = json.loads(storage.read(self._paths.version(version.number, "inputs.json")))
+            require_bars_only(stored, self.features, name)
+            forecaster = Forecaster.of(self._paths, version, self.features)
             self._open = {key: Predictor(name, version.window_bars, version.horizon_bars, forecaster)}
         return self._open[key]
+
+
+def require_bars_only(stored: Mapping[str, Any], features: FeatureSet, who: str) -> None:
+    """Raises UsageError if a network takes more than features of bars.
+
+    Args:
+        stored: The settings of its inputs.
+        features: The features of the stream's windows.
+        who: Whose network, for the message.
+    """
+    if lacking := [name for name in stored.get("features", EIGHT.names) if name not in features.names]:
+        raise UsageError(
+            f"the network of {who} takes {', '.join(lacking)}, and a stream has no macro series and no news",
+            hint="a network trained with exogenous.inputs=none",
+        )
+
+
+def _require_same_code(run: RunPaths, config: RunConfig) -> None:
+    """Raises UsageError if the code of the user's features is not that with which a run was trained."""
+    computed = Manifest.load(run, "features")
+    known = computed.facts.get("own_code") if computed else None
+    if config.features.extra and known and known != user_code.identity(config.features.extra):
+        names = ", ".join(config.features.extra)
+        raise UsageError(
+            f"the code of {names} has changed since run {run.run_id}, so its features would be others",
+            hint="the package as it was then, or train again",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +202,9 @@ class Forecasts:
 
 
 def forecast(
-    advanced: Advanced, predictor: Predictor | None, interval_s: int, *, newest_only: bool = False
-) -> Forecasts:
+    advanced: Advanced, predictor: Predictor | None, sessions: Sessions, *, across_closes: bool = False,
+    newest_only: bool = False,
+) -> Forecasts:  # fmt: skip
     """Forecasts from each new bar that ends a complete window and has the target in its session.
 
     A filled bar gets no forecast, nor is it an outcome.
@@ -155,7 +212,8 @@ def forecast(
     Args:
         advanced: What new bars gave.
         predictor: What forecasts; None for nothing.
-        interval_s: Length of a bar in seconds.
+        sessions: The bars that there can be.
+        across_closes: Whether the target may be a bar of a later session.
         newest_only: Forecast from the last bar of each ticker only.
     """
     at_new = np.full(len(advanced.new), np.nan)
@@ -164,10 +222,12 @@ def forecast(
     rows, window, horizon = advanced.rows, predictor.window_bars, predictor.horizon_bars
     group = group_numbers(rows)
     ends = _complete(advanced, group, window)
-    ends = ends[~rows.filled[ends] & (rows.left[ends] >= horizon)]
+    ends = ends[~rows.filled[ends] & (across_closes | (rows.left[ends] >= horizon))]
     if newest_only:
         is_last = np.append(rows.code[1:] != rows.code[:-1], True)
         ends = ends[is_last[ends]]
+    target = sessions.starts(sessions.numbers(rows.minute[ends]) + horizon)
+    ends, target = ends[target != NO_PLACE], target[target != NO_PLACE]
     windows = _windows(advanced, ends, window)
     returns = _returns(predictor.forecaster, windows)
     at_new[np.searchsorted(advanced.new, ends)] = returns
@@ -175,7 +235,7 @@ def forecast(
         {
             "ticker": columns.from_codes(rows.code[ends], list(advanced.tickers)),
             "minute": rows.minute[ends],
-            "target_minute": rows.minute[ends] + horizon * interval_s,
+            "target_minute": target,
             "last_close": np.ascontiguousarray(rows.values[ends, CLOSE]),
             "forecast_return": returns,
             "return_sd": windows.return_sd(horizon),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cloudlstm.features import CLOSE, FEATURE_NAMES, FEATURES, compute
+from cloudlstm.config import RunConfig
+from cloudlstm.features import CLOSE, EIGHT, FeatureSet, features_of_run
+from cloudlstm.features.user import require_lookbacks
 from cloudlstm.market import columns
 from cloudlstm.stream.bars import VALUES
 
@@ -35,14 +38,27 @@ class Kernel:
     compute: Callable[[Values, NDArray[np.int32]], Values]
 
     @classmethod
-    def of_table(cls) -> Self:
-        """The features of the table in `features/table.py`."""
-        lookback = max(feature.lookback_bars for feature in FEATURES)
-        return cls(FEATURE_NAMES, CLOSE, lookback, _compute)
+    def of(cls, features: FeatureSet = EIGHT) -> Self:
+        """The features of a set, all of which are computed from bars."""
+        return cls(features.names, CLOSE, features.lookback_bars, partial(_compute, features))
 
 
-def _compute(values: Values, group: NDArray[np.int32]) -> Values:
-    """The features of `features.compute`."""
+def features_of_bars(config: RunConfig) -> FeatureSet:
+    """The features of a run that are computed from bars: the eight, then those of the user's code.
+
+    A stream has no macro series and no news. The user's code is imported from where `predict` finds it, the present
+    folder and the installed packages, and is tried.
+
+    Raises:
+        UserCodeError: A feature of the user's code is not there, or depends on more than its look-back bars.
+    """
+    features = features_of_run(config).of_groups(())
+    require_lookbacks(features.features)
+    return features
+
+
+def _compute(features: FeatureSet, values: Values, group: NDArray[np.int32]) -> Values:
+    """The features of `FeatureSet.compute`, (bar, feature)."""
     n = len(values)
     table = pa.table(
         {
@@ -54,5 +70,5 @@ def _compute(values: Values, group: NDArray[np.int32]) -> Values:
             **{name: np.ascontiguousarray(values[:, place]) for place, name in enumerate(VALUES)},
         }
     )
-    found = compute(table)
-    return np.stack([columns.floats(found[name]) for name in FEATURE_NAMES], axis=1)
+    found = features.compute(table)
+    return np.stack([columns.floats(found[name]) for name in features.names], axis=1)

@@ -10,6 +10,7 @@ from typing import Any
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import MissingExtraError, UsageError
+from cloudlstm.market.interval import Interval
 from cloudlstm.models import registry
 from cloudlstm.runs import settings as run_settings
 from cloudlstm.runs.paths import RunPaths
@@ -72,21 +73,22 @@ def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str
     elif run:
         config = run_settings.read(run, 0)
     found: dict[str, Any] = {"model": model, "run": run.uri if run else ""}
-    note = ""
-    if config:
-        found |= {"calendar": config.market.calendar, "max_fill_bars": config.clean.max_fill_bars}
-        trained = str(getattr(config.market, "interval", "1d"))
-        if trained in INTERVALS:
-            found["interval_s"] = INTERVALS[trained]
-        settings = StreamSettings(**(found | dict(given)))
-        if INTERVALS.get(trained) != settings.interval_s:
-            note = f"the network was trained on bars of {trained}, and the stream has bars of {settings.interval_s} s"
-        return settings, note
-    return StreamSettings(**(found | dict(given))), note
-
-
-INTERVALS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600}
-"""Names of intervals -> their length in seconds."""
+    if config is None:
+        return StreamSettings(**(found | dict(given))), ""
+    interval = Interval(config.market.interval)
+    found |= {
+        "calendar": config.market.calendar,
+        "max_fill_bars": config.clean.max_fill_bars,
+        "bridge_sessions": config.market.bridge_sessions,
+        "labels_across_closes": config.dataset.labels_across_closes,
+    }
+    if not interval.daily:
+        found["interval_s"] = interval.seconds
+    settings = StreamSettings(**(found | dict(given)))
+    if interval.seconds == settings.interval_s:
+        return settings, ""
+    trained = f"the network was trained on bars of {interval.name}"
+    return settings, f"{trained}, and the stream has bars of {settings.interval_s} s"
 
 
 def open_source(settings: StreamSettings, kafka: Mapping[str, str], tell: Tell) -> Source:

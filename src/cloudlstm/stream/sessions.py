@@ -1,31 +1,42 @@
-"""The session of a bar, and its place in the session. A segment of bars never reaches over the end of a session."""
+"""The session of a bar, and its place among the bars that an exchange can have.
+
+The hours and the starts of bars are those of the batch pipeline (`market.grid`), read from the calendar as bars need
+them: a stream does not know its last bar.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudlstm.market.calendar import session_times
+from cloudlstm.market.calendar import LONGEST_CLOSURE_DAYS, Hours, bounds, hours
+from cloudlstm.market.grid import Grid
+from cloudlstm.market.interval import Interval
 
 Minutes = NDArray[np.int64]
+"""Starts of bars in seconds since 1970-01-01 UTC."""
 
 NO_SESSION = -1
-"""The session of a bar outside all sessions."""
+"""The session of a bar outside all sessions, or in a break."""
 NO_PLACE = -1
-"""The place of a bar that does not begin a whole number of intervals after the open of its session."""
+"""The place of a bar at a moment at which no bar of the interval starts."""
+
+_EARLIEST = 2000
+"""Bars before this year are in no session: calendars begin in different years."""
+_MINUTE_S = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class Places:
     """The sessions and places of bars, (bar,) each.
 
     Attributes:
         session: The session as days since 1970-01-01; NO_SESSION outside of all.
-        place: Number of the bar in its session, from 0; NO_PLACE if it is not on the grid of the interval.
+        place: Number of the bar in its session, from 0; NO_PLACE if no bar of the interval starts then.
         left: Bars of its session after it.
     """
 
@@ -34,96 +45,143 @@ class Grid:
     left: NDArray[np.int32]
 
     @classmethod
-    def outside(cls, n: int) -> Grid:
-        """The grid of n bars outside all sessions."""
+    def outside(cls, n: int) -> Places:
+        """Those of n bars outside all sessions."""
         return cls(np.full(n, NO_SESSION, np.int32), np.full(n, NO_PLACE, np.int32), np.zeros(n, np.int32))
 
 
-_EARLIEST = 2000
-"""Bars before this year are in no session: calendars begin in different years."""
+class Sessions(Protocol):
+    """The bars that a stream can have."""
 
-GridOf = Callable[[Minutes], Grid]
-"""Gives the grid of bars by their starts in seconds since the epoch, ascending or not."""
+    def places(self, minutes: Minutes) -> Places:
+        """The sessions and places of bars, ascending or not."""
+        ...
+
+    def numbers(self, minutes: Minutes) -> NDArray[np.int64]:
+        """The numbers of bars, counted over all sessions without gaps, for comparison within one call of `advance`."""
+        ...
+
+    def starts(self, numbers: NDArray[np.int64]) -> Minutes:
+        """The bars of numbers, the inverse of `numbers`; NO_PLACE beyond the end of the calendar."""
+        ...
 
 
-class SessionTable:
-    """The sessions of an exchange in a range of dates.
+class HoursTable:
+    """The bars of sessions with known hours.
 
     Args:
-        days: The sessions as days since 1970-01-01, ascending.
-        opens: When each opens, in seconds since the epoch.
-        closes: When each closes.
-        interval_s: Length of a bar in seconds.
+        own: The hours, at least one session.
+        interval: The interval of the bars.
     """
 
-    def __init__(self, days: NDArray[np.int32], opens: Minutes, closes: Minutes, interval_s: int) -> None:
-        self._days, self._opens, self._closes, self._interval = days, opens, closes, interval_s
+    def __init__(self, own: Hours, interval: Interval) -> None:
+        self._grid = Grid(interval, own)
 
-    def __call__(self, minutes: Minutes) -> Grid:
-        """The grid of bars."""
-        if not len(self._days):
-            return Grid.outside(len(minutes))
-        number = np.searchsorted(self._opens, minutes, side="right") - 1
-        near = np.maximum(number, 0)
-        inside = (number >= 0) & (minutes < self._closes[near])
-        place, off = np.divmod(minutes - self._opens[near], self._interval)
-        left = -((minutes - self._closes[near]) // self._interval) - 1
-        return Grid(
-            np.where(inside, self._days[near], NO_SESSION).astype(np.int32),
-            np.where(inside & (off == 0), place, NO_PLACE).astype(np.int32),
-            np.where(inside, left, 0).astype(np.int32),
+    def places(self, minutes: Minutes) -> Places:
+        """See Sessions."""
+        grid, starts = self._grid, self._grid.starts
+        moments = (minutes // _MINUTE_S).clip(starts[0] - 1, starts[-1] + self._grid.interval.minutes).astype(np.int32)
+        inside = grid.in_hours(moments)
+        near = np.searchsorted(starts, moments).clip(max=len(starts) - 1)
+        is_start = inside & (minutes == starts[near] * np.int64(_MINUTE_S))
+        return Places(
+            np.where(inside, grid.session_of(moments), NO_SESSION).astype(np.int32),
+            np.where(is_start, grid.nth(near), NO_PLACE).astype(np.int32),
+            np.where(is_start, grid.left(near), 0).astype(np.int32),
         )
+
+    def numbers(self, minutes: Minutes) -> NDArray[np.int64]:
+        """See Sessions."""
+        return np.searchsorted(self._grid.starts, minutes // _MINUTE_S).astype(np.int64)
+
+    def starts(self, numbers: NDArray[np.int64]) -> Minutes:
+        """See Sessions."""
+        every = self._grid.starts
+        known = every[numbers.clip(max=len(every) - 1)] * np.int64(_MINUTE_S)
+        return np.where(numbers < len(every), known, NO_PLACE)
 
 
 class ExchangeSessions:
-    """The sessions of an exchange, read from its calendar in whole years as bars need them.
+    """The bars of an exchange, read from its calendar in whole years as bars need them.
 
     Args:
         code: The exchange, for example XNYS.
-        interval_s: Length of a bar in seconds.
+        interval: The interval of the bars.
     """
 
-    def __init__(self, code: str, interval_s: int) -> None:
-        self._code, self._interval = code, interval_s
+    def __init__(self, code: str, interval: Interval) -> None:
+        self._code, self._interval = code, interval
         self._first = self._last = 0
-        self._table: SessionTable | None = None
+        self._table: HoursTable | None = None
 
-    def __call__(self, minutes: Minutes) -> Grid:
-        """The grid of bars.
+    def places(self, minutes: Minutes) -> Places:
+        """See Sessions.
 
         Raises:
             UsageError: The calendar does not cover the bars.
         """
         newest = dt.datetime.now(dt.UTC).year + 1
         known = (minutes >= _seconds(_EARLIEST)) & (minutes < _seconds(newest + 1))
-        if not known.all():  # one bar of the year 2250 must not make the calendar fail for all
-            grid, found = Grid.outside(len(minutes)), self(minutes[known])
+        found = Places.outside(len(minutes))
+        if known.any():  # one bar of the year 2250 must not make the calendar fail for all
+            inside = self._of(minutes[known]).places(minutes[known])
             for name in ("session", "place", "left"):
-                getattr(grid, name)[known] = getattr(found, name)
-            return grid
-        if not len(minutes):
-            return Grid.outside(0)
+                getattr(found, name)[known] = getattr(inside, name)
+        return found
+
+    def numbers(self, minutes: Minutes) -> NDArray[np.int64]:
+        """See Sessions."""
+        return self._of(minutes).numbers(minutes) if len(minutes) else np.zeros(0, np.int64)
+
+    def starts(self, numbers: NDArray[np.int64]) -> Minutes:
+        """See Sessions."""
+        return self._table.starts(numbers) if self._table else np.zeros(0, np.int64)
+
+    def _of(self, minutes: Minutes) -> HoursTable:
+        """The table with the years of some bars, and of all before."""
         first, last = (dt.datetime.fromtimestamp(int(each), dt.UTC).year for each in (minutes.min(), minutes.max()))
         if self._table is None or not self._first <= first <= last <= self._last:
-            self._first = min(first, self._first or first)
-            self._last = max(last, self._last)
-            # A session may open on the day before its date.
+            self._first, self._last = min(first, self._first or first), max(last, self._last)
             begin, end = dt.date(self._first, 1, 1), dt.date(self._last, 12, 31)
-            self._table = SessionTable(*session_times(self._code, begin, end + dt.timedelta(days=1)), self._interval)
-        return self._table(minutes)
+            self._table = HoursTable(_hours_around(self._code, begin, end), self._interval)
+        return self._table
+
+
+def _hours_around(code: str, begin: dt.date, end: dt.date) -> Hours:
+    """The hours of some years, and so far after them that the bars ahead of the last one are among them.
+
+    A session may open on the day before its date. Some calendars are known to the end of a year only.
+    """
+    least, most = bounds(code, begin + dt.timedelta(days=1), end - dt.timedelta(days=1))
+    later = end + dt.timedelta(days=2 * LONGEST_CLOSURE_DAYS)
+    return hours(code, max(begin, least or begin), min(later, most or later))
 
 
 def _seconds(year: int) -> int:
     return int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp())
 
 
-def always_open(interval_s: int) -> GridOf:
-    """One session that never ends, for tests and markets without sessions."""
+def always_open(interval_s: int) -> Sessions:
+    """One session that never ends, for tests and markets without sessions.
 
-    def grid(minutes: Minutes) -> Grid:
-        place, off = np.divmod(minutes, interval_s)
+    Args:
+        interval_s: Length of a bar in seconds.
+    """
+    return _AlwaysOpen(interval_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _AlwaysOpen:
+    interval_s: int
+
+    def places(self, minutes: Minutes) -> Places:
+        number, off = np.divmod(minutes, self.interval_s)
         n = len(minutes)
-        on_grid = np.where(off == 0, place, NO_PLACE).astype(np.int32)
-        return Grid(np.zeros(n, np.int32), on_grid, np.full(n, np.iinfo(np.int32).max, np.int32))
+        on_grid = np.where(off == 0, number, NO_PLACE).astype(np.int32)
+        return Places(np.zeros(n, np.int32), on_grid, np.full(n, np.iinfo(np.int32).max, np.int32))
 
-    return grid
+    def numbers(self, minutes: Minutes) -> NDArray[np.int64]:
+        return minutes // self.interval_s
+
+    def starts(self, numbers: NDArray[np.int64]) -> Minutes:
+        return numbers * self.interval_s

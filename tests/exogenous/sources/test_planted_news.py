@@ -75,7 +75,7 @@ def test_the_phrases_have_the_scores_of_vader() -> None:
 def test_one_headline_a_ticker_and_session_before_its_close() -> None:
     table = synthetic.news(ONE_YEAR, None, 0.03).all_headlines()
     sessions = calendar.sessions("XNYS", ONE_YEAR.start, ONE_YEAR.end)
-    _, closes = calendar.session_hours("XNYS", sessions)
+    closes = calendar.hours_on("XNYS", sessions).closes.astype(np.int64) * 60_000_000
     for name in ticker_names(ONE_YEAR.synthetic):
         mine = table.filter(pc.equal(table.column("entity"), name))
         assert columns.days(mine.column("period")).tolist() == sessions[1:].tolist()
@@ -104,7 +104,7 @@ def test_returns_of_the_model_are_those_of_the_bars() -> None:
 def test_the_series_is_published_the_next_morning() -> None:
     rows = synthetic.macro(ONE_YEAR).all_rows()
     sessions = calendar.sessions("XNYS", ONE_YEAR.start, dt.date(2025, 1, 2))
-    opens, _ = calendar.session_hours("XNYS", sessions)
+    opens = calendar.hours_on("XNYS", sessions).opens.astype(np.int64) * 60_000_000
     assert columns.days(rows.column("period")).tolist() == sessions[:-1].tolist()
     assert rows.column("available_at").cast(pa.int64()).to_pylist() == (opens[1:] - 3600 * 1_000_000).tolist()
     assert float(np.diff(columns.floats(rows.column("value"))).std()) == pytest.approx(0.04, rel=0.2)

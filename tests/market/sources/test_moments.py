@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from cloudlstm.config import MarketConfig, RunConfig, parse
-from cloudlstm.errors import DataError, UnreadableSourceError
+from cloudlstm.errors import ConfigError, DataError, UnreadableSourceError
 from cloudlstm.market import columns
 from cloudlstm.market.columns import MOMENT
 from cloudlstm.market.interval_fit import describe_times
@@ -146,6 +146,45 @@ def test_several_rows_of_a_moment_without_tickers_are_several_tickers(tmp_path: 
     path.write_text("\n".join(["timestamp,open,high,low,close,volume", *lines]) + "\n")
     with pytest.raises(UnreadableSourceError, match=r"2 rows of 2024-11-25T14:30Z"):
         look_at_source(config(path, "market.interval=15m", f"market.time_zone={NEW_YORK}"))
+
+
+def ends_of(interval: str, zone: str) -> list[str]:
+    """The times of bars that are named by their ends."""
+    own = grid(interval)
+    moment = pa.array(own.ends(own.starts).astype(np.int64) * 60).cast(pa.timestamp("s", tz=zone))
+    return [each.as_py().strftime("%Y-%m-%d %H:%M:%S") for each in moment]
+
+
+@pytest.mark.parametrize("interval", ["1m", "15m", "1h"])
+@pytest.mark.parametrize("calendar", ["XNYS", "XTKS"])
+def test_bars_that_are_named_by_their_ends_get_their_starts(interval: str, calendar: str) -> None:
+    """Also the last bar before a break or a close, which may be shorter: of 1h it has half an hour in New York."""
+    own = grid(interval, calendar)
+    ends = pa.chunked_array([columns.from_days(own.ends(own.starts), MOMENT)])
+    config = market(interval, calendar, source="files", path="f.csv", bar_time="end")
+    found = moments.parse(ends, dates.DateForm(), config, "time", "f.csv")
+    np.testing.assert_array_equal(columns.days(found.days), own.starts)
+    written = pa.chunked_array([pa.array([str(each) for each in own.ends(own.starts).astype("datetime64[m]")])])
+    config = config.model_copy(update={"time_zone": "UTC"})
+    found = moments.parse(written, dates.find_form(written, None, "time", "f.csv"), config, "time", "f.csv")
+    np.testing.assert_array_equal(columns.days(found.days), own.starts)
+
+
+def test_bars_that_are_named_by_their_ends_are_told_with_the_setting(tmp_path: Path) -> None:
+    path = write(tmp_path, ends_of("15m", NEW_YORK))
+    words = ["market.interval=15m", f"market.time_zone={NEW_YORK}"]
+    with pytest.raises(DataError, match="the times are the ends of bars") as caught:
+        look_at_source(config(path, *words))
+    assert "market.bar_time=end" in caught.value.hint
+    found = look_at_source(config(path, *words, "market.bar_time=end"))
+    assert (found.first, found.last) == (dt.date(2024, 11, 25), dt.date(2024, 12, 3))
+
+
+@pytest.mark.parametrize("words", [["market.interval=1d"], ["market.interval=1m", "market.source=synthetic"]])
+def test_the_time_of_a_bar_is_a_setting_of_files_within_a_day(words: list[str]) -> None:
+    path = [] if "market.source=synthetic" in words else ["market.source=files", "market.path=x.csv"]
+    with pytest.raises(ConfigError, match="bar_time=end is for files of bars within a day"):
+        parse({}, [*path, *words, "market.bar_time=end"])
 
 
 def test_hourly_bars_on_the_clock_hour_do_not_start_at_the_open() -> None:

@@ -26,7 +26,7 @@ from cloudlstm.exogenous.sources.moments import Flags, Moments, Times
 from cloudlstm.exogenous.sources.tables import Table
 from cloudlstm.exogenous.table import HEADLINES
 from cloudlstm.market import columns
-from cloudlstm.market.calendar import session_hours, sessions_after, to_days
+from cloudlstm.market.calendar import hours_on, sessions_after, to_days
 from cloudlstm.market.sources.files import ticker_names
 from cloudlstm.text.numbers import counted
 
@@ -172,7 +172,7 @@ def _known(time: Moments, at: NDArray[np.intp], calendar: str) -> Times:
     dates = ~time.timed[at] | time.midnight[at]
     if dates.any():
         distinct, place = np.unique(time.day[at][dates], return_inverse=True)
-        opens, _ = session_hours(calendar, sessions_after(calendar, distinct))
+        opens = hours_on(calendar, sessions_after(calendar, distinct)).opens.astype(np.int64) * 60 * _SECOND
         over = (distinct.astype(np.int64) + 1) * 86_400 * _SECOND + _LATEST_ZONE  # an exchange in the east opens before
         utc[dates] = np.maximum(opens, over)[place]
     return utc

@@ -36,7 +36,8 @@ SERIES = "SYNTHETIC"
 
 SOURCE = "synthetic"
 _NEWS, _WALK = 101, 102  # purposes of random streams
-_HOUR_US = 3600 * 1_000_000
+_MINUTE_US = 60 * 1_000_000
+_HOUR_US = 60 * _MINUTE_US
 _START_PERCENT, _STEP_PERCENT = 2.5, 0.04
 _SCALE = 0.33
 """Scores per unit of x: few numbers lie beyond the strongest phrases."""
@@ -70,7 +71,7 @@ def macro(market: MarketConfig) -> Found:
     """Returns the series SYNTHETIC: one value a session, published one hour before the next session opens."""
     require_synthetic(market, "exogenous.macro.source")
     sessions = _sessions(market)
-    opens, _ = calendar.session_hours(market.calendar, sessions)
+    opens = calendar.hours_on(market.calendar, sessions).opens.astype(np.int64) * _MINUTE_US
     steps = random_stream(market.synthetic.seed, SERIES, _WALK).standard_normal(len(sessions) - 1)
     value = np.round(_START_PERCENT + _STEP_PERCENT * np.cumsum(steps), 4)
     found = Found()
@@ -94,7 +95,7 @@ def news(market: MarketConfig, tickers: Sequence[str] | None, r2: float) -> Foun
     if not names or len(sessions) < 3:
         return found
     returns, sigma = synthetic.log_returns(market.synthetic, names, sessions)
-    _, closes = calendar.session_hours(market.calendar, sessions)
+    closes = calendar.hours_on(market.calendar, sessions).closes.astype(np.int64) * _MINUTE_US
     share = min(r2 / _LOSS, 1.0)
     for row, name in enumerate(names):
         random = random_stream(market.synthetic.seed, name, _NEWS)

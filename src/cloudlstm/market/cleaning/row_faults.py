@@ -15,8 +15,10 @@ from cloudlstm.market.cleaning.shard import BETWEEN_STARTS, NO_SESSION, NO_VOLUM
 
 Rows = NDArray[np.intp]
 
-_MOST_RANGE = 5.0
-_MOST_OUTSIDE = 1.25
+MOST_RANGE = 5.0
+"""The most that the high of a bar may be, as a multiple of its low."""
+MOST_OUTSIDE = 1.25
+"""How far open and close may be outside the range from low to high, as a factor."""
 _NOTHING: Rows = np.empty(0, np.intp)
 
 
@@ -113,14 +115,14 @@ def high_below_low(shard: Shard, _: CleanConfig) -> Rows:
 
 def price_outside_range(shard: Shard, _: CleanConfig) -> Rows:
     """Returns rows whose open or close is far outside the range from low to high."""
-    outside = np.maximum(shard.open, shard.close) > shard.high * _MOST_OUTSIDE
-    outside |= np.minimum(shard.open, shard.close) * _MOST_OUTSIDE < shard.low
+    outside = np.maximum(shard.open, shard.close) > shard.high * MOST_OUTSIDE
+    outside |= np.minimum(shard.open, shard.close) * MOST_OUTSIDE < shard.low
     return np.flatnonzero(outside)
 
 
 def wild_range(shard: Shard, _: CleanConfig) -> Rows:
     """Returns rows whose high is many times their low."""
-    return np.flatnonzero(shard.high > shard.low * _MOST_RANGE)
+    return np.flatnonzero(shard.high > shard.low * MOST_RANGE)
 
 
 def missing_volume(shard: Shard, _: CleanConfig) -> Rows:

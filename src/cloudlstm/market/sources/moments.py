@@ -2,7 +2,7 @@
 
 A time with an offset from UTC, and a number since 1970, is one moment. Any other time is that of a clock whose zone the
 file does not tell: `market.time_zone` must name it. A time in the hour that a clock goes through twice in autumn is the
-earlier one.
+earlier one. With `market.bar_time=end` a time is the end of its bar, and becomes its start here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from cloudlstm.config import MarketConfig
 from cloudlstm.errors import CloudLSTMError, UnreadableSourceError
 from cloudlstm.market import calendar, columns
 from cloudlstm.market.columns import MOMENT, NO_DATE
+from cloudlstm.market.grid import Grid
+from cloudlstm.market.interval import Interval
 from cloudlstm.market.sources import date_forms
 from cloudlstm.market.sources.date_texts import NO_OFFSET, NO_TIME
 from cloudlstm.market.sources.dates import DateForm, Dates
@@ -56,6 +58,7 @@ def parse(column: pa.ChunkedArray, form: DateForm, config: MarketConfig, name: s
         moments[of_clock] = _in_utc(pa.array(seconds[of_clock]).cast(_SECONDS), config.time_zone)
     whole = known & (moments % 60 == 0)
     minutes = np.append(np.where(whole, moments // 60, NO_DATE), NO_DATE).astype(np.int32)[texts.code]
+    minutes = _starts(minutes, config)
     return Dates(
         pa.chunked_array([columns.from_days(minutes, MOMENT)]),
         (minutes == NO_DATE) & ~texts.missing[texts.code],
@@ -77,7 +80,7 @@ def _of_timestamps(column: pa.ChunkedArray, config: MarketConfig, name: str, uri
     whole = present & (exact % a_minute == 0)
     minutes = np.where(whole, exact // a_minute, NO_DATE)
     inside = np.abs(minutes) < NO_DATE
-    minutes = np.where(inside, minutes, NO_DATE).astype(np.int32)
+    minutes = _starts(np.where(inside, minutes, NO_DATE).astype(np.int32), config)
     read = pa.chunked_array([columns.from_days(minutes, MOMENT)])
     return Dates(
         read,
@@ -91,6 +94,21 @@ def _in_utc(clock: pa.Array, zone: str) -> NDArray[np.int64]:
     """Times of a clock as seconds since 1970-01-01 UTC."""
     moments = pc.assume_timezone(clock, zone, ambiguous="earliest", nonexistent="earliest")
     found: NDArray[np.int64] = moments.view(pa.int64()).to_numpy()
+    return found
+
+
+def _starts(minutes: NDArray[np.int32], config: MarketConfig) -> NDArray[np.int32]:
+    """The starts of bars that are named as the settings say.
+
+    The last bar before a break or a close may be shorter than the interval; its end is that of the trading hours.
+    """
+    if config.bar_time == "start":
+        return minutes
+    grid = Grid.of(config)
+    ends = grid.ends(grid.starts)
+    place = np.searchsorted(ends, minutes).clip(max=len(ends) - 1)
+    length = np.where(ends[place] == minutes, ends[place] - grid.starts[place], Interval(config.interval).minutes)
+    found: NDArray[np.int32] = np.where(minutes == NO_DATE, NO_DATE, minutes - length).astype(np.int32)
     return found
 
 
