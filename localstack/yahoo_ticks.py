@@ -63,7 +63,8 @@ def serving_ticks(connections: Sequence[Connection]) -> Iterator[Ticks]:
 
     def handle(socket: ServerConnection) -> None:
         with guard:
-            mine, asked = next(left, Connection(())), []
+            mine = next(left, Connection(()))
+            asked: list[list[str]] = []
             running.subscribed.append(asked)
         with suppress(ConnectionClosed):
             asked.append(json.loads(socket.recv())["subscribe"])
