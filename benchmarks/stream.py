@@ -11,12 +11,8 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import io
 import os
 import resource
-import runpy
-import shlex
-import subprocess
 import sys
 import threading
 import time
@@ -28,58 +24,22 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 from localstack.kafka.broker import tansu
+from stream_parts import WINDOW, Untrained, minutes_of, published, send, show
 
-from cloudlstm.dataset.inputs import Relative
 from cloudlstm.features import FEATURE_NAMES
-from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.stream import local
 from cloudlstm.stream.advance import Rules, advance
 from cloudlstm.stream.batch import ALWAYS_OPEN, BatchWork
 from cloudlstm.stream.documents import BatchDocument, StreamSettings
-from cloudlstm.stream.forecasting import Models, NoModel, Predictor
+from cloudlstm.stream.forecasting import Models, NoModel
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import Topic
 from cloudlstm.stream.kernel import Kernel
 from cloudlstm.stream.paths import StreamPaths
-from cloudlstm.stream.publish import TopicPublisher
 from cloudlstm.stream.sessions import always_open
 from cloudlstm.stream.sinks.parquet import ParquetSink
 from cloudlstm.stream.sources.kafka import KafkaOptions, KafkaSource
 from cloudlstm.stream.state import State
-from cloudlstm.stream.synthetic import session_bars
-from cloudlstm.training.numpy_network import Network
-
-WINDOW = 50
-START = 1_704_205_800
-JOB = Path(__file__).resolve().parents[1] / "jobs" / "stream.py"
-
-
-class Untrained:
-    """A network of the usual size with random weights: it takes as long as a trained one."""
-
-    def __init__(self, units: int) -> None:
-        random, file = np.random.default_rng(1), io.BytesIO()
-        shapes = {
-            "lstm.lstm_cell.kernel": (len(FEATURE_NAMES), 4 * units),
-            "lstm.lstm_cell.recurrent_kernel": (units, 4 * units),
-            "lstm.lstm_cell.bias": (4 * units,), "forecast.kernel": (units, 1), "forecast.bias": (1,),
-        }  # fmt: skip
-        np.savez(file, **{name: random.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()})
-        forecaster = Forecaster(Network.read(file.getvalue()), Relative(1))
-        self._predictor = Predictor("untrained", WINDOW, 1, forecaster)
-
-    def newest(self) -> str:
-        return "untrained"
-
-    def open(self, key: str) -> Predictor:
-        del key
-        return self._predictor
-
-
-def minutes_of(tickers: int, minutes: int) -> list[pa.Table]:
-    """The bars of each minute."""
-    tables, _ = session_bars(tickers, START + 60 * np.arange(minutes), 1, 19_724)
-    return list(tables)
 
 
 def equal_to_the_batch(tickers: int, minutes: int) -> None:
@@ -105,13 +65,13 @@ def equal_to_the_batch(tickers: int, minutes: int) -> None:
 
 
 def from_broker_to_parquet(tickers: int, minutes: int, models: Models, what: str, newest: bool) -> float:
-    """Bars a second of a backlog."""
+    """Bars a second of a backlog; returns the forecasts a second."""
     with TemporaryDirectory() as folder, tansu(Path(folder) / "broker") as (address, _):
         topic = published(address, minutes_of(tickers, minutes))
         took, batches = run(folder, topic, models, newest, local.LocalOptions(available_now=True))
         bars = sum(each.counts["used"] for each in batches)
         print(f"{what}: {bars / took:,.0f} bars/s end to end ({bars} bars in {took:.1f} s)")
-        return bars / took
+        return sum(each.counts["forecasts"] for each in batches) / took
 
 
 def memory_over_a_day(tickers: int, minutes: int, models: Models) -> None:
@@ -123,16 +83,6 @@ def memory_over_a_day(tickers: int, minutes: int, models: Models) -> None:
         begin, middle, end = (found[int(share * (len(found) - 1))] for share in (0.1, 0.5, 1.0))
         print(f"a day of {minutes} minutes in {len(found)} batches: memory {begin:.0f} MiB after a tenth, "
               f"{middle:.0f} MiB in the middle, {end:.0f} MiB at the end")  # fmt: skip
-
-
-def published(address: str, tables: list[pa.Table]) -> Topic:
-    """A topic with bars."""
-    topic = Topic(address, "bars")
-    publisher = TopicPublisher(topic, {}, 4)
-    for table in tables:
-        publisher.send(table)
-    publisher.close()
-    return topic
 
 
 def window_flops(units: int) -> float:
@@ -159,12 +109,12 @@ def peak_flops() -> float:
 
 
 def at_every_bar(tickers: int, units: int) -> None:
-    """The rate of forecasts at every bar, and its share of the bound."""
+    """The rate of forecasts at every bar, and its share of the bound; the first bars of a session have none."""
     what = f"forecasts at every bar, {units} units"
-    rate, peak = from_broker_to_parquet(tickers, 100, Untrained(units), what, newest=False), peak_flops()
+    rate, peak = from_broker_to_parquet(tickers, 390, Untrained(units), what, newest=False), peak_flops()
     bound = peak / window_flops(units)
-    print(f"  {window_flops(units) / 1e6:.1f} MFLOP a window at {peak / 1e9:.0f} GFLOP/s: at most {bound:,.0f} windows/s, "
-          f"of which the stream reaches {rate / bound:.0%}")  # fmt: skip
+    print(f"  {rate:,.0f} forecasts/s; {window_flops(units) / 1e6:.1f} MFLOP each at {peak / 1e9:.0f} GFLOP/s: at most "
+          f"{bound:,.0f}, of which the stream reaches {rate / bound:.0%}")  # fmt: skip
 
 
 def latency(tickers: int, minutes: int, models: Models, every_s: float) -> None:
@@ -182,78 +132,6 @@ def latency(tickers: int, minutes: int, models: Models, every_s: float) -> None:
         timer.start()
         _, batches = run(folder, topic, models, newest=True, options=options, each=count)
         show(tickers, minutes, batches)
-
-
-def send(topic: Topic, tables: list[pa.Table], every_s: float) -> None:
-    """Publishes the bars of a minute every few seconds, with the time when they are sent."""
-    publisher = TopicPublisher(topic, {})
-    for table in tables:
-        began = time.monotonic()
-        now = pa.array(np.full(table.num_rows, time.time()))
-        publisher.send(table.set_column(table.schema.get_field_index("sent"), "sent", now))
-        publisher.close()
-        time.sleep(max(every_s - (time.monotonic() - began), 0.0))
-
-
-def show(tickers: int, minutes: int, batches: list[BatchDocument]) -> None:
-    """Prints the latencies of batches."""
-    measured = [each for each in batches if each.latency_s]
-    p50 = np.median([each.latency_s["p50"] for each in measured])
-    p95 = max(each.latency_s["p95"] for each in measured)
-    took = np.median([each.took_s for each in measured])
-    print(f"{tickers} tickers a minute with forecasts: p50 {p50:.2f} s, largest p95 {p95:.2f} s, "
-          f"work of a batch {took:.2f} s, {len(measured)} batches for {minutes} minutes")  # fmt: skip
-
-
-def latency_on_spark(tickers: int, minutes: int, units: int, trigger_s: float) -> None:
-    """The same on Spark in life mode, with a micro-batch every `trigger_s` and bars somewhat more often."""
-    from cloudlstm.targets.local.java import find_java
-    from cloudlstm.workers import jvm
-
-    with TemporaryDirectory() as folder, tansu(Path(folder) / "broker") as (address, _):
-        tables = minutes_of(tickers, WINDOW + 30 + minutes)
-        topic, root = published(address, tables[: WINDOW + 30]), f"file://{folder}/runs"
-        journal = Journal(StreamPaths.of(root, "measured"))
-        journal.open(StreamSettings(topic.uri, calendar=ALWAYS_OPEN, forecasts="newest"))
-        options = shlex.quote(" ".join(jvm.start_options()))
-        environment = os.environ | {
-            "JAVA_HOME": str(find_java().home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1",
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "PYSPARK_SUBMIT_ARGS": f"--conf spark.ui.enabled=false --driver-java-options {options} pyspark-shell",
-        }  # fmt: skip
-        words = [sys.executable, __file__, f"--units={units}", "--job", f"--root={root}", "--name=measured",
-                 f"--every={trigger_s:g}"]  # fmt: skip
-        with (Path(folder) / "log.txt").open("wb") as log:
-            began = time.monotonic()
-            job = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-            wait_for(journal, tickers * (WINDOW + 30), job)
-            print(f"  {time.monotonic() - began:.1f} s from the start of the job to the end of a backlog of "
-                  f"{tickers * (WINDOW + 30)} bars")  # fmt: skip
-            try:
-                send(topic, tables[WINDOW + 30 :], trigger_s * 0.7)
-                wait_for(journal, tickers * len(tables), job)
-            finally:
-                job.terminate()
-                job.wait()
-        show(tickers, minutes, list(journal.batches()))
-
-
-def wait_for(journal: Journal, bars: int, job: subprocess.Popen[bytes]) -> None:
-    """Waits until a job has used so many bars."""
-    deadline = time.monotonic() + 300.0
-    while sum(each.counts["used"] for each in journal.batches()) < bars:
-        if job.poll() is not None or time.monotonic() > deadline:
-            raise SystemExit(f"the job on Spark does not come on; its status is {job.poll()}")
-        time.sleep(0.2)
-
-
-def run_job(units: int, words: list[str]) -> None:
-    """Runs the job of the repository with an untrained network, in this process."""
-    from cloudlstm.stream import serve
-
-    serve.open_models = lambda *_: Untrained(units)
-    sys.argv = [str(JOB), *words]
-    runpy.run_path(str(JOB), run_name="__main__")
 
 
 def run(
@@ -295,14 +173,11 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--spark", action="store_true", help="measure the job on Spark")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two micro-batches of Spark")
-    parser.add_argument("--job", action="store_true", help=argparse.SUPPRESS)
-    if "--job" in sys.argv:
-        cut = sys.argv.index("--job")
-        run_job(parser.parse_args(sys.argv[1:cut]).units, sys.argv[cut + 1 :])
-        return
     words = parser.parse_args()
     print(f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     if words.spark:
+        from stream_spark import latency_on_spark
+
         latency_on_spark(words.tickers or 500, 8, words.units, words.every)
         return
     tickers = words.tickers or 5000
