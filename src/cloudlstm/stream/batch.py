@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cloudlstm.market import columns
 from cloudlstm.stream.advance import Rules, advance
@@ -21,6 +23,7 @@ from cloudlstm.stream.sinks.base import Sink
 from cloudlstm.stream.sinks.parquet import write_output
 from cloudlstm.stream.sources.base import Taken
 from cloudlstm.stream.state import State
+from cloudlstm.stream.synthetic import SOURCE as SYNTHETIC
 
 ALWAYS_OPEN = "none"
 """The calendar of a market without sessions."""
@@ -102,6 +105,7 @@ class BatchWork:
         used = advanced.rows.take(advanced.new)
         counts = advanced.counts | {
             "refused": len(refused), "forecasts": made.table.num_rows, "tickers": len(after.tickers),
+            "synthetic": _synthetic(found.bars),
         }  # fmt: skip
         last = self._journal.last()
         totals = {
@@ -131,6 +135,11 @@ class BatchWork:
         window, horizon = (predictor.window_bars, predictor.horizon_bars) if predictor else (1, 0)
         keep = max(kernel.lookback_bars - 1 + window - 1, horizon)
         return Rules(self._grid, kernel, settings.interval_s, keep, settings.max_fill_bars, settings.provisional)
+
+
+def _synthetic(bars: pa.Table) -> int:
+    """The number of bars whose source says that they are synthetic."""
+    return int(pc.sum(pc.equal(bars["source"], SYNTHETIC), min_count=0).as_py())
 
 
 def _latency(sent: np.ndarray[Any, Any], now: float) -> dict[str, float]:
