@@ -74,8 +74,9 @@ lock: ## Update the pinned dependencies (needs uv)
 	$(LOCK) pyproject.toml $(NODES) --extra train -o requirements/trainer-cpu.txt
 	$(LOCK) pyproject.toml $(NODES) --extra cuda -o requirements/trainer-cuda.txt
 
-soak: $(READY) ## Kill the launcher at 1,000 points of runs on a simulated cloud
+soak: $(READY) ## Kill the launcher at 1,000 points of runs on a simulated cloud, and a stream on Spark at 20 moments
 	CLOUDLSTM_KILL_POINTS=1000 $(BIN)/python -m pytest -n 2 tests/targets/test_kill_points.py
+	CLOUDLSTM_SPARK_KILLS=20 $(BIN)/python -m pytest tests/stream/test_killed_spark.py
 
 spark-versions: $(READY) ## Prepare with every supported version of Spark; the data must be equal, byte for byte
 	CLOUDLSTM_SPARK_VERSIONS="3.5.8 4.1.1 4.3.0" $(BIN)/python -m pytest tests/targets/test_spark_versions.py

@@ -56,6 +56,7 @@ def test_from_replay_to_features_and_on(root: Path, capsys: Captured) -> None:
     assert "The stream has ended: everything that was there is read" in page
     assert 'http-equiv="refresh"' not in page
     assert "1,800" in page
+    assert "Synthetic data" in page
     assert not re.search(r"<script|https?://", page)
 
 

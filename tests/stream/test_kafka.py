@@ -164,12 +164,17 @@ def forecasts_of(rows: list[dict[str, Any]]) -> Any:
 
 def written(topic: Topic) -> list[tuple[int, str, int]]:
     """Batch, ticker and minute of all messages."""
+    return sorted((value["batch"], value["ticker"], value["minute"]) for value in values_in(topic))
+
+
+def values_in(topic: Topic) -> list[dict[str, Any]]:
+    """The values of all messages."""
     reader = client("Consumer", topic, {}, {"group.id": "test", "auto.offset.reset": "earliest",
                                             "enable.partition.eof": True})  # fmt: skip
     import confluent_kafka
 
     reader.assign([confluent_kafka.TopicPartition(topic.name, n, 0) for n in range(4)])
-    found: list[tuple[int, str, int]] = []
+    found: list[dict[str, Any]] = []
     ended: set[int] = set()
     while len(ended) < 4:
         for message in reader.consume(1000, timeout=0.05):
@@ -178,9 +183,9 @@ def written(topic: Topic) -> list[tuple[int, str, int]]:
                 continue
             value = json.loads(message.value())
             assert message.key().decode() == value["ticker"]
-            found.append((value["batch"], value["ticker"], value["minute"]))
+            found.append(value)
     reader.close()
-    return sorted(found)
+    return found
 
 
 def test_what_a_killed_process_wrote_is_not_written_again(broker: Broker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,13 @@ from report.test_browser import browser, measure, write_page  # noqa: F401  # br
 KINDS = ("used", "filled", "doubled", "replaced", "corrections", "waiting", "refused", "forecasts")
 
 
-def batch(number: int) -> BatchDocument:
+def batch(number: int, synthetic: int = 0) -> BatchDocument:
     scores = Scores(100, 0.9, 1.0, 55, 100)
     total = Scores(*(value * number for value in (100, 0.81, 1.0, 55, 100)))  # type: ignore[arg-type]
     return BatchDocument(
         number=number, end={"0": number}, model="1", counts={**dict.fromkeys(KINDS, 0), "used": 500, "tickers": 5},
-        outputs={}, scores=scores, totals={**dict.fromkeys(KINDS, 7), "used": 500 * number}, all_scores=total,
+        outputs={}, scores=scores, totals={**dict.fromkeys(KINDS, 7), "used": 500 * number, "synthetic": synthetic},
+        all_scores=total,
         last_minute=1_704_205_800 + 60 * number, latency_s={"p50": 0.2, "p95": 0.4, "max": 0.5}, lag=3, sinks={},
         took_s=0.1, finished=1_704_205_860.0 + 2.0 * number,
     )  # fmt: skip
@@ -50,6 +52,15 @@ def test_a_page_that_runs_is_read_again_and_one_that_has_ended_is_not() -> None:
     assert "waits for its first bar" in to_html(live(0))
 
 
+def test_synthetic_bars_are_told_on_the_page_and_on_the_terminal() -> None:
+    real, both = live(3), live(3)
+    both.add([batch(4, synthetic=1200)])
+    assert "Synthetic data" not in to_html(real)
+    assert "synthetic" not in real.line()
+    assert re.search(r"<strong>Synthetic data</strong>\s*<span>1,200 bars so far were simulated", to_html(both))
+    assert "synthetic data" in both.line()
+
+
 def test_the_ticks_of_an_axis_are_round_times() -> None:
     begin = 1_704_205_800.0  # 14:30 UTC
     assert [tick.text for tick in time_ticks(begin, begin + 6 * 3600, 8)] == [
@@ -60,14 +71,18 @@ def test_the_ticks_of_an_axis_are_round_times() -> None:
     ]  # fmt: skip
 
 
-def test_nothing_overflows(browser: str, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_nothing_overflows(browser: str, tmp_path: Path, dark: bool) -> None:  # noqa: F811
     long = live(30, "a" * 60, "kafka://" + ",".join(f"broker-{n}.example.com:9092" for n in range(6)) + "/bars.1m")
-    for name, page in (("usual", to_html(live(300))), ("long", to_html(long)), ("none", to_html(live(0)))):
+    usual = live(300)
+    usual.add([batch(301, synthetic=123_456)])
+    for name, page in (("usual", to_html(usual)), ("long", to_html(long)), ("none", to_html(live(0)))):
         write_page(tmp_path, name, page.replace('http-equiv="refresh"', 'name="none"'))
-    shown = [(tmp_path / f"{name}.html", width) for name in ("usual", "long", "none") for width in (375, 1280)]
-    found = measure(browser, tmp_path, shown, dark=False)
-    assert len(found) == 6
+    shown = [(tmp_path / f"{name}.html", width) for name in ("usual", "long", "none") for width in (390, 420, 1280)]
+    found = measure(browser, tmp_path, shown, dark=dark)
+    assert len(found) == 9
     for name, answer in found.items():
+        assert answer["dark"] is dark, name
         assert answer["scroll"] <= answer["inner"], name
         assert not answer["out"], name
         assert not answer["wide"], name

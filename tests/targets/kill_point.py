@@ -28,10 +28,14 @@ class KillPoint:
         self.count += 1
         mine = self.count == self.at
         if mine and not self.after:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.kill()
         yield
         if mine:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.kill()
+
+    def kill(self) -> None:
+        """Kills this process."""
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def over_storage(self, *names: str) -> None:
         """Counts calls of these storage functions as operations, in this process from now on."""

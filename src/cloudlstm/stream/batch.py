@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cloudlstm.market import columns
 from cloudlstm.market.interval import Interval
@@ -22,6 +24,7 @@ from cloudlstm.stream.sinks.base import Sink
 from cloudlstm.stream.sinks.parquet import write_output
 from cloudlstm.stream.sources.base import Taken
 from cloudlstm.stream.state import State
+from cloudlstm.stream.synthetic import SOURCE as SYNTHETIC
 
 ALWAYS_OPEN = "none"
 """The calendar of a market without sessions."""
@@ -104,6 +107,7 @@ class BatchWork:
         used = advanced.rows.take(advanced.new)
         counts = advanced.counts | {
             "refused": len(refused), "forecasts": made.table.num_rows, "tickers": len(after.tickers),
+            "synthetic": _synthetic(found.bars),
         }  # fmt: skip
         last = self._journal.last()
         totals = {
@@ -136,6 +140,11 @@ class BatchWork:
             self._sessions, kernel, keep_bars=keep, max_fill_bars=settings.max_fill_bars,
             bridged=settings.bridge_sessions, provisional=settings.provisional,
         )  # fmt: skip
+
+
+def _synthetic(bars: pa.Table) -> int:
+    """The number of bars whose source says that they are synthetic."""
+    return int(pc.sum(pc.equal(bars["source"], SYNTHETIC), min_count=0).as_py())
 
 
 def _latency(sent: np.ndarray[Any, Any], now: float) -> dict[str, float]:

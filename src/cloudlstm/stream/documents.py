@@ -98,7 +98,8 @@ class BatchDocument:
         number: The batch, from 1.
         end: Where the next batch begins in the source.
         model: What forecast, as in TakenDocument.
-        counts: Numbers of bars by kind, as in `advance`; also "forecasts", "refused" and "tickers".
+        counts: Numbers of bars by kind, as in `advance`; also "forecasts", "refused", "tickers", and
+            "synthetic": bars whose source is "synthetic".
         outputs: The objects: kind -> their rows and the SHA-256 of their bytes.
         scores: Forecasts whose outcomes came with this batch.
         totals: The sums of `counts` over all batches so far, but of "tickers".

@@ -47,6 +47,11 @@ class Live:
         return self.last.all_scores if self.last else Scores()
 
     @property
+    def synthetic(self) -> int:
+        """Bars so far whose source says that they are synthetic."""
+        return self.last.totals.get("synthetic", 0) if self.last else 0
+
+    @property
     def rate(self) -> float | None:
         """Bars a second of the last minute of work; None before there are two batches."""
         if self.last is None:
@@ -94,6 +99,8 @@ class Live:
             parts.append(f"latency p50 {duration(self.latency[0])}, p95 {duration(self.latency[1])}")
         if self.skill is not None:
             parts.append(f"RMSE against naive {signed_percent(-self.skill)} of {count(self.scores.outcomes)} outcomes")
+        if self.synthetic:
+            parts.append("synthetic data")
         kinds = [name for name in ("corrections", "refused") if last.totals.get(name)]
         parts += [f"{count(last.totals[name])} {name}" for name in kinds]
         return "; ".join(parts)

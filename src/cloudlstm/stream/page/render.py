@@ -44,9 +44,11 @@ def to_html(live: Live, *, ended: str = "") -> str:
         facts=facts(live),
         plots=draw_all(live),
         direction=shares(live),
+        synthetic=count(live.synthetic) if live.synthetic else "",
         counts=[
             (_WORDS.get(name, name), count(live.last.counts.get(name, 0)), count(total))
             for name, total in live.last.totals.items()
+            if name != "synthetic"
         ]
         if live.last
         else [],

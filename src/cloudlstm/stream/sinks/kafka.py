@@ -43,7 +43,7 @@ class KafkaSink:
         self._producer = client("Producer", topic, properties, producer)
         consumer = {
             "group.id": "cloudlstm", "enable.auto.commit": False, "enable.partition.eof": True,
-            "auto.offset.reset": "earliest", "error_cb": self._on_error,
+            "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50, "error_cb": self._on_error,
         }  # fmt: skip
         self._consumer = client("Consumer", topic, properties, consumer)
         self._partitions = partitions_of(self._producer, topic, 15.0)

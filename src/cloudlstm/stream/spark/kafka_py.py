@@ -3,20 +3,25 @@
 Its options have the names of the connector: `kafka.bootstrap.servers`, `subscribe`, `startingOffsets`,
 `maxOffsetsPerTrigger`; other options that begin with `kafka.` are settings of the connection. So has its table: `key`,
 `value`, `partition`, `offset`.
+
+Spark plans micro-batches in one process and reads them in others, all of which live on. Each keeps its consumer, as to
+connect takes longer than to read the bars of a minute. Spark carries only the text of an error to the driver, so our
+errors are in it as marks.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 
-from cloudlstm.errors import OffsetGoneError, StreamError
+from cloudlstm.errors import CloudLSTMError, OffsetGoneError, StreamError, to_mark
 from cloudlstm.stream.kafka_client import Topic, client, fail, is_passing, partitions_of
 
 try:
@@ -29,8 +34,18 @@ LIMITS_AVAILABLE_NOW = SupportsTriggerAvailableNow is not object
 """Whether a query that ends at the present end may have several batches; before Spark 4.2 it has one."""
 SCHEMA = "key binary, value binary, partition int, offset long"
 _WAIT_S = 60.0
-"""A task fails if its messages do not come for so long."""
+"""A task fails if a broker answers, but its messages do not come for so long."""
+_SILENCE_S = 600.0
+"""The query fails if no broker answers for so long."""
 _START_S = 15.0
+"""The same for its start; also how long it waits for the ends of partitions before it goes on with those it has."""
+_PARTITIONS_S = 60.0
+"""Seconds between two looks for new partitions."""
+_FETCH = {"fetch.wait.max.ms": 50, "reconnect.backoff.max.ms": 2000}
+_FETCH_LITTLE = {**_FETCH, "fetch.message.max.bytes": 16_384, "queued.min.messages": 1}
+"""The consumer that only looks for the ends of partitions."""
+_readers: dict[tuple[Any, ...], Any] = {}
+"""The consumer of the tasks of this process, by its settings."""
 
 
 class KafkaPy(DataSource):  # type: ignore[misc]
@@ -60,6 +75,15 @@ class _Range(InputPartition):  # type: ignore[misc]
     end: int
 
 
+@contextmanager
+def _marked() -> Iterator[None]:
+    """Writes our errors into the text of an exception, which is all that Spark carries to the driver."""
+    try:
+        yield
+    except CloudLSTMError as error:
+        raise RuntimeError(to_mark(error)) from error
+
+
 class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: ignore[misc]
     """Plans and reads ranges of offsets.
 
@@ -78,11 +102,18 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
         self._most = int(options.get("maxOffsetsPerTrigger", "0"))
         self._planned: dict[str, int] | None = None
         self._target: dict[str, int] | None = None
+        self._planner: Any = None
+        self._partitions: list[int] = []
+        self._looked = 0.0
+        self._down_since: float | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_planner": None}  # Spark sends the reader to the processes of its tasks
 
     def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
         """Where a new query begins."""
         given = json.loads(self._starting).get(self._topic.name, {}) if self._starting.startswith("{") else {}
-        with closing(self._connect()) as consumer:
+        with _marked(), closing(self._connect(_FETCH)) as consumer:
             found = {}
             for each in partitions_of(consumer, self._topic, _START_S):
                 low, high = self._watermarks(consumer, each)
@@ -93,7 +124,8 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
         """Where the next batch ends; Spark before 4.2 gives no arguments."""
         del limit
         begin = dict(start or self._planned or self.initialOffset())
-        ends = self._ends(begin) if self._target is None else self._target
+        with _marked():
+            ends = self._ends(begin) if self._target is None else self._target
         if self._most:
             share = max(self._most // max(len(ends), 1), 1)
             ends = {name: min(end, int(begin.get(name, 0)) + share) for name, end in ends.items()}
@@ -102,15 +134,8 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
         """Notes the present end, at which the query will end."""
-        self._target = self._ends(self.initialOffset())
-
-    def _ends(self, begin: Mapping[str, int]) -> dict[str, int]:
-        """The present end of each partition."""
-        with closing(self._connect()) as consumer:
-            return {
-                str(each): self._end_of(consumer, each, int(begin.get(str(each), 0)))
-                for each in partitions_of(consumer, self._topic, _START_S)
-            }
+        with _marked():
+            self._target = self._ends(self.initialOffset())
 
     def partitions(self, start: Mapping[str, int], end: Mapping[str, int]) -> list[InputPartition]:
         """A task for each partition with messages."""
@@ -128,43 +153,55 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
             StreamError: They do not come.
         """
         assert isinstance(partition, _Range)
-        import confluent_kafka
-
-        at = partition.start
-        with closing(self._connect()) as consumer:
-            consumer.assign([confluent_kafka.TopicPartition(self._topic.name, partition.partition, at)])
-            deadline = time.monotonic() + _WAIT_S
-            while at < partition.end:
-                for message in consumer.consume(min(partition.end - at, 10_000), timeout=0.1):
-                    error = message.error()
-                    if error is None and message.offset() < partition.end:
-                        if at == partition.start and message.offset() > at:
-                            raise self._gone(partition, message.offset())
-                        at = message.offset() + 1
-                        yield message.key(), message.value(), partition.partition, message.offset()
-                    elif error is not None:
-                        if error.code() == confluent_kafka.KafkaError._AUTO_OFFSET_RESET:
-                            raise self._gone(partition, self._watermarks(consumer, partition.partition)[0])
-                        if not is_passing(error) and error.code() != confluent_kafka.KafkaError._PARTITION_EOF:
-                            fail(error, self._topic)
-                if time.monotonic() > deadline:
-                    raise StreamError(
-                        f"messages {at} to {partition.end} of partition {partition.partition} of {self._topic.name} do "
-                        f"not come",
-                        hint="the broker's log; the same command continues",
-                    )
+        key = (self._topic.servers, self._topic.name, *sorted(self._properties.items()))
+        consumer = _readers.pop(key, None) or self._connect(_FETCH)
+        with _marked():
+            yield from self._read(consumer, partition)
+        consumer.unassign()
+        _readers[key] = consumer  # after an error it is not used again
 
     def commit(self, end: Mapping[str, int]) -> None:
         """Spark and the journal remember the offsets; the broker does not."""
 
     def stop(self) -> None:
-        """It has no open connections between calls."""
+        """Ends the connection of the planning process."""
+        if self._planner is not None:
+            self._planner.close()
+            self._planner = None
 
-    def _connect(self) -> Any:
+    def _read(self, consumer: Any, wanted: _Range) -> Iterator[tuple[bytes | None, bytes | None, int, int]]:
+        import confluent_kafka
+
+        at = wanted.start
+        consumer.assign([confluent_kafka.TopicPartition(self._topic.name, wanted.partition, at)])
+        deadline = time.monotonic() + _SILENCE_S
+        while at < wanted.end:
+            for message in consumer.consume(min(wanted.end - at, 10_000), timeout=0.1):
+                error = message.error()
+                if error is None and message.offset() < wanted.end:
+                    if at == wanted.start and message.offset() > at:
+                        raise self._gone(wanted, message.offset())
+                    at = message.offset() + 1
+                    deadline = time.monotonic() + _SILENCE_S
+                    yield message.key(), message.value(), wanted.partition, message.offset()
+                elif error is None or error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                    deadline = min(deadline, time.monotonic() + _WAIT_S)
+                elif error.code() == confluent_kafka.KafkaError._AUTO_OFFSET_RESET:
+                    raise self._gone(wanted, self._watermarks(consumer, wanted.partition)[0])
+                elif not is_passing(error):
+                    fail(error, self._topic)
+            if time.monotonic() > deadline:
+                raise StreamError(
+                    f"messages {at} to {wanted.end - 1} of partition {wanted.partition} of {self._topic.name} do not "
+                    f"come",
+                    hint="the broker's log; the same command continues",
+                )
+
+    def _connect(self, more: Mapping[str, Any]) -> Any:
         return client(
             "Consumer", self._topic, self._properties,
             {"group.id": "cloudlstm", "enable.auto.commit": False, "auto.offset.reset": "error",
-             "enable.partition.eof": True},
+             "enable.partition.eof": True, **more},
         )  # fmt: skip
 
     def _watermarks(self, consumer: Any, partition: int) -> tuple[int, int]:
@@ -177,24 +214,60 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
             fail(error.args[0], self._topic)
         return found
 
-    def _end_of(self, consumer: Any, partition: int, at: int) -> int:
-        """The high watermark of a fetch from `at`: not every broker gives the end of a topic when it is asked."""
+    def _ends(self, begin: Mapping[str, int]) -> dict[str, int]:
+        """The present end of each partition; where no broker answers, that of the batch before.
+
+        It is the high watermark of a fetch: not every broker gives the end of a topic when it is asked.
+        """
         import confluent_kafka
 
-        where = confluent_kafka.TopicPartition(self._topic.name, partition, at)
-        consumer.assign([where])
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline:
-            for message in consumer.consume(1, timeout=0.1):
-                error = message.error()
+        if self._planner is None:
+            self._planner = self._connect(_FETCH_LITTLE)
+        self._look_for_partitions()
+        consumer, ends = self._planner, {each: int(begin.get(str(each), 0)) for each in self._partitions}
+        consumer.assign([confluent_kafka.TopicPartition(self._topic.name, each, at) for each, at in ends.items()])
+        missing, deadline = set(ends), time.monotonic() + _START_S
+        while missing and time.monotonic() < deadline:
+            for message in consumer.consume(100, timeout=0.05):
+                error, each = message.error(), message.partition()
                 if error is None or error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                    where = confluent_kafka.TopicPartition(self._topic.name, each)
                     high = int(consumer.get_watermark_offsets(where, cached=True)[1])
-                    return max(high, at + 1 if error is None else at)
-                if error.code() == confluent_kafka.KafkaError._AUTO_OFFSET_RESET:
-                    raise self._gone(_Range(partition, at, at), self._watermarks(consumer, partition)[0])
-                if not is_passing(error):
+                    ends[each] = max(high, ends[each], 0 if error else message.offset() + 1)
+                    missing.discard(each)
+                elif error.code() == confluent_kafka.KafkaError._AUTO_OFFSET_RESET:
+                    raise self._gone(_Range(each, ends[each], ends[each]), self._watermarks(consumer, each)[0])
+                elif not is_passing(error):
                     fail(error, self._topic)
-        raise StreamError(f"no broker answers at {self._topic.servers}", hint="its address, or the same command later")
+        consumer.unassign()
+        self._watch(answered=len(missing) < len(ends))
+        return {str(each): end for each, end in ends.items()}
+
+    def _look_for_partitions(self) -> None:
+        if self._partitions and time.monotonic() - self._looked < _PARTITIONS_S:
+            return
+        self._looked = time.monotonic()
+        try:
+            self._partitions = partitions_of(self._planner, self._topic, _START_S)
+        except StreamError:
+            if not self._partitions:
+                raise
+
+    def _watch(self, *, answered: bool) -> None:
+        """Tells when no broker answers, and when one answers again."""
+        now = time.monotonic()
+        if answered and self._down_since is not None:
+            sys.stderr.write(f"the broker answers again, after {now - self._down_since:.0f} s\n")
+            self._down_since = None
+        elif not answered and self._down_since is None:
+            sys.stderr.write(f"no broker answers at {self._topic.servers}; the stream waits\n")
+            self._down_since = now
+        elif not answered and now - (self._down_since or now) > _SILENCE_S:
+            raise StreamError(
+                f"no broker answers at {self._topic.servers} for {_SILENCE_S:.0f} s",
+                hint="the same job later; it goes on where this one ends",
+            )
+        sys.stderr.flush()
 
     def _gone(self, wanted: _Range, first: int) -> OffsetGoneError:
         return OffsetGoneError(

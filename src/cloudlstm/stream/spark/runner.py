@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cloudlstm.errors import UsageError
+from cloudlstm.errors import CloudLSTMError, UsageError, from_mark
 from cloudlstm.stream import messages
 from cloudlstm.stream.batch import BatchWork
 from cloudlstm.stream.documents import BatchDocument, StreamSettings, TakenDocument
@@ -123,6 +123,7 @@ def run(
 
     Raises:
         UsageError: This Spark or this source cannot do it.
+        CloudLSTMError: The source or a sink failed; the same job goes on from the last finished batch.
     """
     if not settings.source.startswith(SCHEME):
         raise UsageError(
@@ -137,13 +138,25 @@ def run(
         query = query.option(name, value)
     batches = MicroBatches(topic, work, journal, watch)
 
+    failed: list[Exception] = []
+
     def handle(frame: Any, number: int) -> None:
         del number
-        batches.handle(_collected(frame.select("key", "value", "partition", "offset")))
+        try:
+            batches.handle(_collected(frame.select("key", "value", "partition", "offset")))
+        except Exception as error:  # Spark passes on its text only
+            failed.append(error)
+            raise
 
     writer = query.load().writeStream.foreachBatch(handle).option("checkpointLocation", options.checkpoint)
     trigger = {"availableNow": True} if options.every_s is None else {"processingTime": f"{options.every_s} seconds"}
-    writer.trigger(**trigger).start().awaitTermination()
+    try:
+        writer.trigger(**trigger).start().awaitTermination()
+    except Exception as error:
+        cause = from_mark(str(error)) or (failed[0] if failed else None)
+        if isinstance(cause, CloudLSTMError):
+            raise cause from None
+        raise
 
 
 def reader_options(topic: Topic, settings: StreamSettings, journal: Journal, options: SparkOptions) -> dict[str, str]:
