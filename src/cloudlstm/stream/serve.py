@@ -36,7 +36,7 @@ _PAGE_S = {"file": 2.0}
 _PAGE_BUCKET_S = 30.0
 _LINE_S = 5.0
 """Seconds between two lines on the terminal."""
-_LOADED = 300
+LOADED = 300
 """Batches of earlier processes that the page shows."""
 
 
@@ -143,7 +143,7 @@ def serve(
         settings = journal.open(settings)
         sinks = [open_sink(paths, name, options.kafka, show) for name in options.to]
         live = Live(paths.name, settings)
-        live.add(journal.batches(_LOADED))
+        live.add(journal.batches(LOADED))
         board = Board(live, paths, tell)
 
         def watch(document: BatchDocument | None) -> None:

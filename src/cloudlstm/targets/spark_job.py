@@ -16,7 +16,7 @@ from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.bundle.dependencies import ARCHIVE
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases, SendFirst, in_background
-from cloudlstm.targets.services import Application, SparkService
+from cloudlstm.targets.services import Application, SparkService, SparkWork
 from cloudlstm.workers.deadline import TARGET_HOURS, too_long
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ NAME_PREFIX = "cloudlstm "
 _UNPACKED = ARCHIVE.removesuffix(".zip")
 DEPENDENCIES_ARCHIVE = f"${{dependencies.uri}}#{_UNPACKED}"
 """The archive of dependencies, and the folder into which YARN unpacks it."""
+STREAM_ARCHIVE = f"${{stream-dependencies.uri}}#{_UNPACKED}"
+"""Likewise for the job "stream", with the client of Kafka."""
 
 
 def application_name(paths: RunPaths, job: str) -> str:
@@ -67,9 +69,10 @@ def spark_conf(target: TargetConfig, environment: Mapping[str, str]) -> dict[str
     }
 
 
-def python_files(config: RunConfig) -> list[str]:
-    """The archives on the path of the driver and the executors: cloudlstm, and the user's packages if there are any."""
-    return ["${package.uri}", *(["${own.uri}"] if packages_of(config) else [])]
+def work_of_run(job: str, config: RunConfig, paths: RunPaths) -> SparkWork:
+    """What is submitted for a job of a run. The user's packages are on the path if there are any."""
+    files = ("${package.uri}", *(("${own.uri}",) if packages_of(config) else ()))
+    return SparkWork(job, paths, config.spark.driver_memory_mib, files, DEPENDENCIES_ARCHIVE)
 
 
 def matching_applications(request: Request, run: str, service: SparkService) -> list[Application]:

@@ -20,7 +20,8 @@ from cloudlstm.targets.bundle.archive import asset, last_used, remove_abandoned,
 from cloudlstm.targets.bundle.pip import run_pip
 
 ARCHIVE = "deps.zip"
-REQUIREMENTS = "spark.txt"
+REQUIREMENTS, STREAM_REQUIREMENTS = "spark.txt", "stream.txt"
+"""Those of the data steps, and those of the job "stream", which also has the client of Kafka."""
 
 _EXCLUDED = re.compile(
     r"""
@@ -41,14 +42,19 @@ _MAX_ARCHIVES = 4
 _LAYOUT = ".layout-"
 
 
-def dependencies(python: str, architecture: str) -> Path:
+def dependencies(python: str, architecture: str, listed: str = "") -> Path:
     """Returns the archive for nodes with this Python ("3.11") and processor ("x86_64", "aarch64"); builds it once.
+
+    Args:
+        python: Minor version of Python on the nodes.
+        architecture: Their processor, as in wheel tags.
+        listed: The list of packages; by default REQUIREMENTS.
 
     Raises:
         MachineError: pip is missing or cannot fetch the packages; the message has its last error.
         StorageFullError: the disk is full.
     """
-    requirements = asset("requirements", REQUIREMENTS)
+    requirements = asset("requirements", listed or REQUIREMENTS)
     inputs = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
     key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
     folder = user_cache("dependencies")
