@@ -11,7 +11,6 @@ import re
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from cloudlstm import storage
@@ -85,8 +84,7 @@ def read_properties(path: str | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        place = path if "://" in path else storage.absolute(str(Path(path).expanduser()))
-        lines = storage.read_small(place, _MOST_BYTES).decode().splitlines()
+        lines = storage.read_small(storage.absolute(path), _MOST_BYTES).decode().splitlines()
     except StorageError as error:
         why = "it is not there" if isinstance(error, ObjectNotFoundError) else error.message
         raise UsageError(f"--kafka: cannot read {path}: {why}", hint="a file of lines name=value") from None

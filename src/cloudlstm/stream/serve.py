@@ -66,11 +66,7 @@ def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str
     """
     if model and run:
         raise UsageError("a stream has a model or a run, not both", hint="leave --run out")
-    config: RunConfig | None = None
-    if model:
-        config = parse(dict(registry.recipe_of(registry.open_model(root, model)).config))
-    elif run:
-        config = run_settings.read(run, 0)
+    config = config_of(root, model, run)
     found: dict[str, Any] = {"model": model, "run": run.uri if run else ""}
     note = ""
     if config:
@@ -83,6 +79,13 @@ def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str
             note = f"the network was trained on bars of {trained}, and the stream has bars of {settings.interval_s} s"
         return settings, note
     return StreamSettings(**(found | dict(given))), note
+
+
+def config_of(root: str, model: str, run: RunPaths | None) -> RunConfig | None:
+    """The settings of what forecasts, as `settings_for` takes it; None without a model or run."""
+    if model:
+        return parse(dict(registry.recipe_of(registry.open_model(root, model)).config))
+    return run_settings.read(run, 0) if run else None
 
 
 INTERVALS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600}

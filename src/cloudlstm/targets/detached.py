@@ -68,9 +68,7 @@ def carry_out(
     return attempt.number
 
 
-def _watched(
-    job: RunningJob, attempt: Attempt, paths: RunPaths, tell: Tell, stays: bool, poll_s: float
-) -> JobState:
+def _watched(job: RunningJob, attempt: Attempt, paths: RunPaths, tell: Tell, stays: bool, poll_s: float) -> JobState:
     """Watches a job until it ends, or unless `stays` until its process works; returns its state then."""
     while (state := job.state()) is JobState.RUNNING:
         if attempt.cancelled():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cloudlstm import storage
 from cloudlstm.costs.usage import as_json
@@ -10,8 +11,12 @@ from cloudlstm.errors import UsageError
 from cloudlstm.targets import costs
 from cloudlstm.targets.base import Request, StreamWork
 from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.polling import retry_unavailable
 from cloudlstm.targets.services import SparkService, SparkWork
 from cloudlstm.targets.spark_job import STREAM_ARCHIVE
+
+if TYPE_CHECKING:
+    from cloudlstm.targets.cloud import CloudTarget
 
 CHECKS = ("credentials", "bucket", "cluster", "interpreter")
 """Of the checks of a target, those that a stream needs; it has no trainers."""
@@ -52,6 +57,13 @@ def request(target: TargetConfig, spark: SparkService, work: StreamWork) -> Requ
         "rate": as_json(costs.spark_rate(target)),
         "submit": spark.request(submitted),
     }
+
+
+def check(target: CloudTarget, root: str) -> None:
+    """Raises the error of the first check of a target that fails for a stream in `root`."""
+    found = target.checks(None, root)
+    for name in CHECKS:
+        retry_unavailable(found[name])
 
 
 def require_connector(target: TargetConfig, connector: str, jars: Sequence[str]) -> None:
