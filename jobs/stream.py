@@ -19,7 +19,8 @@ from cloudlstm.stream.spark.runner import SparkOptions
 from cloudlstm.workers import job
 
 
-def main(argv: list[str] | None = None) -> int:
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The words of the job."""
     parser = argparse.ArgumentParser(description="a stream on Spark Structured Streaming")
     parser.add_argument("uri", nargs="?", help="the folder of the stream")
     parser.add_argument("--root")
@@ -35,6 +36,11 @@ def main(argv: list[str] | None = None) -> int:
     words = parser.parse_args(argv)
     if not words.uri and not (words.root and words.name):
         parser.error("the URI of a stream, or --root and --name")
+    return words
+
+
+def main() -> int:
+    words = parse()
     try:
         paths = _paths(words)
     except CloudLSTMError as error:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
+from cloudlstm.cli import main
 from cloudlstm.errors import UsageError
 from cloudlstm.stream.batch import ALWAYS_OPEN, BatchWork
 from cloudlstm.stream.documents import StreamSettings
@@ -21,13 +19,10 @@ from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.stream.sinks.parquet import ParquetSink
 from cloudlstm.stream.spark import runner
 from cloudlstm.stream.spark.runner import MicroBatches, SparkOptions, reader_options
-from cloudlstm.targets.local.java import find_java
 from stream.conftest import Broker
 from stream.market import INTERVAL, RandomModels, table
 from stream.test_kafka import publish
 from stream.test_killed_streams import ROWS, by_key, expected, outputs
-
-REPO = Path(__file__).resolve().parents[2]
 
 
 def opened(root: str, source: str) -> tuple[StreamPaths, Journal, StreamSettings]:
@@ -37,19 +32,16 @@ def opened(root: str, source: str) -> tuple[StreamPaths, Journal, StreamSettings
     return paths, journal, journal.open(settings)
 
 
-def test_a_job_on_spark_gives_the_bits_of_the_batch(tansu_broker: Broker, tmp_path: Path) -> None:
+def test_a_job_on_spark_gives_the_bits_of_the_batch(
+    tansu_broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     topic = tansu_broker.topic()
     publish(topic, ROWS)
     root = f"file://{tmp_path}/runs"
     opened(root, topic.uri)
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "JAVA_HOME": str(find_java().home),
-        "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1",
-    }  # fmt: skip
-    words = [sys.executable, str(REPO / "jobs/stream.py"), f"--root={root}", "--name=killed", "--available-now",
-             "--batch-bars=300"]  # fmt: skip
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=150, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = ["killed", "--runner=spark", f"--root={root}", "--available-now", "--batch-bars=300"]
+    assert main(["stream", *words]) == 0
+    assert "finished: killed: batch" in capsys.readouterr().err
     assert Journal(StreamPaths.of(root, "killed")).newest >= 2, "one batch has at most about 300 bars"
     assert by_key(outputs(root, "features")) == expected()[0]
 

@@ -63,7 +63,7 @@ class SparkWork:
         paths: The folder of its run or stream.
         driver_memory_mib: Heap of the driver's Java process.
         python_files: Archives on the path of the driver and the executors.
-        dependencies: The archive of packages, and the folder into which it is unpacked.
+        dependencies: The archives of packages, each with the folder into which it is unpacked after `#`.
         words: Words for the script before the URI of the folder, which is the last one.
         jars: Archives of Java classes that the image or the user has.
     """
@@ -72,7 +72,7 @@ class SparkWork:
     paths: RunPaths
     driver_memory_mib: int
     python_files: tuple[str, ...]
-    dependencies: str
+    dependencies: tuple[str, ...]
     words: tuple[str, ...] = ()
     jars: tuple[str, ...] = ()
 

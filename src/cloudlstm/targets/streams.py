@@ -13,7 +13,7 @@ from cloudlstm.targets.base import Request, StreamWork
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import retry_unavailable
 from cloudlstm.targets.services import SparkService, SparkWork
-from cloudlstm.targets.spark_job import STREAM_ARCHIVE
+from cloudlstm.targets.spark_job import STREAM_DEPENDENCIES
 
 if TYPE_CHECKING:
     from cloudlstm.targets.cloud import CloudTarget
@@ -47,7 +47,7 @@ def request(target: TargetConfig, spark: SparkService, work: StreamWork) -> Requ
     require_connector(target, work.connector, work.jars)
     jars = (*_IMAGE_JARS[target.cloud], *work.jars) if work.connector == "kafka" else ()
     submitted = SparkWork(
-        "stream", work.paths, work.driver_memory_mib, ("${package.uri}",), STREAM_ARCHIVE, work.words, jars
+        "stream", work.paths, work.driver_memory_mib, ("${package.uri}",), STREAM_DEPENDENCIES, work.words, jars
     )
     return {
         "job": "stream",

@@ -64,7 +64,7 @@ class EmrSpark:
 
     def request(self, work: SparkWork) -> Request:
         """Returns the exact request AddJobFlowSteps."""
-        conf = spark_conf(self._target, {"AWS_DEFAULT_REGION": self._target.region})
+        conf = spark_conf(self._target, work, {"AWS_DEFAULT_REGION": self._target.region})
         conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # distinguishes it from a step of a deleted run
         if work.jars:
             conf["spark.jars"] = ",".join(work.jars)
@@ -75,7 +75,7 @@ class EmrSpark:
             "--name", name,
             "--driver-memory", f"{work.driver_memory_mib}m",
             "--py-files", ",".join(work.python_files),
-            "--archives", work.dependencies,
+            "--archives", ",".join(work.dependencies),
             *(word for setting, value in conf.items() for word in ("--conf", f"{setting}={value}")),
             f"${{{work.job}.uri}}",
             *work.words,

@@ -26,7 +26,7 @@ from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import Request, fill_placeholders
 from cloudlstm.targets.bundle import wheelhouse
 from cloudlstm.targets.bundle.archive import OWN, asset, pack_own, write_zip
-from cloudlstm.targets.bundle.dependencies import STREAM_REQUIREMENTS, dependencies
+from cloudlstm.targets.bundle.dependencies import STREAM_ARCHIVE, dependencies
 from cloudlstm.targets.bundle.wheelhouse import Built, Report, Wheelhouse
 
 PACKAGE = "cloudlstm.zip"
@@ -82,7 +82,7 @@ class Bundle:
             elif name == "dependencies":
                 self._parts[name] = self._send(dependencies(self._python, self._architecture))
             elif name == "stream-dependencies":
-                self._parts[name] = self._send(dependencies(self._python, self._architecture, STREAM_REQUIREMENTS))
+                self._parts[name] = self._send(dependencies(self._python, self._architecture, STREAM_ARCHIVE))
             elif name == "wheelhouse":
                 self.send_wheelhouse()
             else:

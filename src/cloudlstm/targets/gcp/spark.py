@@ -75,7 +75,7 @@ class DataprocSpark:
         """Returns the exact request SubmitJob. Its id is unique over attempts, runs and roots."""
         job, paths = work.job, work.paths
         ours = f"{hashlib.sha256(paths.uri.encode()).hexdigest()[:8]}-${{attempt}}-{OPENED}"
-        properties = spark_conf(self._target, {}) | {
+        properties = spark_conf(self._target, work, {}) | {
             "spark.submit.deployMode": "cluster",
             "spark.app.name": application_name(paths, job),
             "spark.driver.memory": f"{work.driver_memory_mib}m",
@@ -84,7 +84,7 @@ class DataprocSpark:
             "main_python_file_uri": f"${{{job}.uri}}",
             "args": [*work.words, paths.uri],
             "python_file_uris": list(work.python_files),
-            "archive_uris": [work.dependencies],
+            "archive_uris": list(work.dependencies),
             **({"jar_file_uris": list(work.jars)} if work.jars else {}),
             "properties": properties,
         }
