@@ -69,6 +69,7 @@ lock: ## Update the pinned dependencies (needs uv)
 	$(LOCK) pyproject.toml -c requirements/dev.txt --extra all --group install --universal -o requirements/run.txt
 	$(LOCK) --group pyproject.toml:java --universal -o requirements/java.txt
 	$(LOCK) --group pyproject.toml:checkov --universal -o requirements/checkov.txt
+	$(LOCK) --group pyproject.toml:stream -c requirements/dev.txt --python-platform x86_64-manylinux_2_28 -o requirements/stream.txt
 	$(LOCK) --group pyproject.toml:uv --python-platform x86_64-manylinux_2_28 -o requirements/uv.txt
 	$(LOCK) pyproject.toml $(NODES) -o requirements/spark.txt
 	$(LOCK) pyproject.toml $(NODES) --extra train -o requirements/trainer-cpu.txt

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
+from cloudlstm.cli import main
 from cloudlstm.errors import UsageError
 from cloudlstm.stream.batch import ALWAYS_OPEN, BatchWork
 from cloudlstm.stream.documents import StreamSettings
@@ -18,7 +19,9 @@ from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.stream.sinks.parquet import ParquetSink
 from cloudlstm.stream.spark import runner
 from cloudlstm.stream.spark.runner import MicroBatches, SparkOptions, reader_options
+from stream.conftest import Broker
 from stream.market import INTERVAL, RandomModels, table
+from stream.test_kafka import publish
 from stream.test_killed_streams import ROWS, by_key, expected, outputs
 
 
@@ -27,6 +30,20 @@ def opened(root: str, source: str) -> tuple[StreamPaths, Journal, StreamSettings
     journal = Journal(paths)
     settings = StreamSettings(source, calendar=ALWAYS_OPEN, interval_s=INTERVAL, features=True)
     return paths, journal, journal.open(settings)
+
+
+def test_a_job_on_spark_gives_the_bits_of_the_batch(
+    tansu_broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topic = tansu_broker.topic()
+    publish(topic, ROWS)
+    root = f"file://{tmp_path}/runs"
+    opened(root, topic.uri)
+    words = ["killed", "--runner=spark", f"--root={root}", "--available-now", "--batch-bars=300"]
+    assert main(["stream", *words]) == 0
+    assert "finished: killed: batch" in capsys.readouterr().err
+    assert Journal(StreamPaths.of(root, "killed")).newest >= 2, "one batch has at most about 300 bars"
+    assert by_key(outputs(root, "features")) == expected()[0]
 
 
 def kafka_rows(begin: int, end: int) -> pa.Table:

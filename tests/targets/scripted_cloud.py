@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from cloudlstm import storage
-from cloudlstm.config import RunConfig
 from cloudlstm.errors import ObjectNotFoundError, RunBusyError, TargetError, TargetUnavailableError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets.base import JobState, Request
-from cloudlstm.targets.services import Application, ClusterStatus, GroupStatus, Machine
+from cloudlstm.targets.services import Application, ClusterStatus, GroupStatus, Machine, SparkWork
 from cloudlstm.targets.spark_job import OPENED
 from cloudlstm.workers import rendezvous
 from cloudlstm.workers.rendezvous import Generation
@@ -92,7 +91,8 @@ class ScriptedSpark:
     def cluster(self) -> ClusterStatus:
         return ClusterStatus("WAITING", "", "1", takes_work=True, remedy="")
 
-    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
+    def request(self, work: SparkWork) -> Request:
+        job, paths = work.job, work.paths
         return {"name": f"{paths.run_id} {job} ${{attempt}}", "arguments": [OPENED, "${package.uri}", paths.uri]} | (
             {"id": f"s-{paths.run_id}-${{attempt}}-{OPENED}"} if self._kind.own_ids else {}
         )

@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from cloudlstm.errors import MachineError
 from cloudlstm.targets.bundle import dependencies, package
 from cloudlstm.targets.bundle.archive import write_zip
 
+REPO = Path(__file__).resolve().parents[2]
 PACK = """
 import hashlib, os, sys
 from pathlib import Path
@@ -147,11 +149,17 @@ def test_an_existing_part_is_not_uploaded_again(tmp_path: Path, monkeypatch: pyt
 
 
 def test_requirements_are_pinned_and_name_no_index() -> None:
-    for name in ("spark", "trainer-cpu", "trainer-cuda", "uv"):
+    for name in ("spark", "stream", "trainer-cpu", "trainer-cuda", "uv"):
         text = dependencies.asset("requirements", f"{name}.txt").read_text()
         assert "://" not in text
         lines = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
         assert lines
         assert all("==" in line and line.endswith("\\") for line in lines)
-    spark = dependencies.asset("requirements", "spark.txt").read_text()
-    assert not {"pyspark", "tensorflow"} & {line.split("==")[0] for line in spark.splitlines()}
+    spark, stream = (
+        {line.split("==")[0] for line in dependencies.asset("requirements", name).read_text().splitlines()}
+        for name in dependencies.REQUIREMENTS.values()
+    )
+    assert not {"pyspark", "tensorflow"} & spark
+    settings = tomllib.loads((REPO / "pyproject.toml").read_text())
+    assert settings["dependency-groups"]["stream"] == settings["project"]["optional-dependencies"]["kafka"]
+    assert {"confluent-kafka", "jinja2"} <= stream

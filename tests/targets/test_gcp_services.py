@@ -20,6 +20,7 @@ from cloudlstm.targets.gcp.account import GcpAccount
 from cloudlstm.targets.gcp.quotas import cpu_quota, gpu_quota
 from cloudlstm.targets.gcp.spark import DataprocSpark
 from cloudlstm.targets.gcp.trainers import ManagedTrainers
+from cloudlstm.targets.spark_job import work_of_run
 from module_time import replace_time
 from targets.foreign_server import ForeignServer
 from targets.test_requests import GCP
@@ -63,7 +64,8 @@ def job(state: str, **status: Any) -> dict[str, Any]:
 def submission(attempt: int = 1) -> dict[str, Any]:
     """A request with all placeholders filled."""
     spark = DataprocSpark(TargetConfig.model_validate(GCP))
-    text = json.dumps(spark.request("prepare", parse({"market": {"source": "synthetic"}}), RunPaths(RUN)))
+    work = work_of_run("prepare", parse({"market": {"source": "synthetic"}}), RunPaths(RUN))
+    text = json.dumps(spark.request(work))
     for name, value in {"attempt": str(attempt), "opened": "19a8f3b2c11", "package.uri": "gs://p.zip"}.items():
         text = text.replace(f"${{{name}}}", value)
     request: dict[str, Any] = json.loads(text)

@@ -7,6 +7,7 @@ from cloudlstm.cli.json_output import Down, print_document
 from cloudlstm.runs import attempts
 from cloudlstm.runs.liveness import Verdict
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.targets.cloud import CloudTarget, open_cloud
 
 
@@ -29,6 +30,21 @@ def cancel_run(paths: RunPaths, target: str | None, *, trust_endpoints: bool = F
         for line in open_cloud(target, trust_endpoints=trust_endpoints).end(paths.uri):
             terminal.write(f"{line}\n")
     terminal.write(f"run {paths.run_id} is not being worked on" + ("\n" if target else ", nothing to cancel\n"))
+    return 0
+
+
+def cancel_stream(paths: StreamPaths, target: str | None, *, trust_endpoints: bool = False) -> int:
+    """Asks the process that works on a stream to end, and ends its job on a target if one is given."""
+    folder = RunPaths(paths.uri)
+    number = attempts.latest_attempt(folder)
+    at_work = number and attempts.watch(folder, number).look() in (Verdict.ALIVE, Verdict.UNDECIDED)
+    if at_work:
+        attempts.cancel(folder, number)
+        terminal.write(f"asked attempt {number} of stream {paths.name} to stop: it ends within seconds\n")
+    ended = open_cloud(target, trust_endpoints=trust_endpoints).end(paths.uri) if target else []
+    terminal.write("".join(f"{line}\n" for line in ended))
+    if not at_work and not ended:
+        terminal.write(f"nothing works on stream {paths.name}\n")
     return 0
 
 

@@ -23,18 +23,22 @@ def cancel(
     target: str | None = None,
     trust_endpoints: bool = False,
 ) -> Deferred:
-    """Stops a run that is being worked on; a later submit continues it.
+    """Stops a run or a stream that is being worked on; the same command as before continues it.
 
     Args:
-        run: The id or URI of the run; by default the last one.
+        run: The id or URI of the run, or streams/NAME; by default the last run.
         root: The folder of all runs.
         target: The target of its jobs, to stop them there if their launcher is gone.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
     """
-    from cloudlstm.cli.cancel import cancel_run
+    from cloudlstm.cli.cancel import cancel_run, cancel_stream
 
     where, trusted = parse_text("target", target), parse_switch("trust-endpoints", trust_endpoints)
-    return on_run(run, root, target, lambda paths: cancel_run(paths, where, trust_endpoints=trusted))
+    return on_run(
+        run, root, target,
+        lambda paths: cancel_run(paths, where, trust_endpoints=trusted),
+        lambda paths: cancel_stream(paths, where, trust_endpoints=trusted),
+    )  # fmt: skip
 
 
 def delete(

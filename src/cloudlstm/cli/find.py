@@ -16,8 +16,11 @@ from cloudlstm.runs.folder import has_attempt
 from cloudlstm.runs.index import newest_first, run_ids
 from cloudlstm.runs.paths import RunPaths, is_run_id
 from cloudlstm.runs.settings import read
+from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.targets import TARGETS
 
+_STREAMS = "streams"
+"""The folder of streams below a root."""
 _AT_ONCE = 16
 """Runs that are read at the same time."""
 
@@ -104,6 +107,22 @@ def chosen_id(name: str, ids: Sequence[str], root: str) -> str:
     if not found:
         raise UsageError(f"no run {name} in {root}", hint=f"cloudlstm runs --root={root}")
     raise UsageError(f"{name!r} fits more than one run: {', '.join(found[:5])}", hint="more letters of its id")
+
+
+def find_stream(root: str | None, name: str | None) -> StreamPaths | None:
+    """The stream that a word names: `streams/NAME` below the root, or its URI; None if it names none.
+
+    Args:
+        root: The folder of all runs, as typed.
+        name: What was typed; None for nothing.
+    """
+    place, _, last = (name or "").rstrip("/").rpartition("/")
+    if place == _STREAMS:
+        return StreamPaths.of(root_uri(root), last)
+    if "://" in place and place.endswith(f"/{_STREAMS}"):
+        paths = StreamPaths(storage.absolute(f"{place}/{last}"))
+        return paths if storage.exists(paths.settings) else None
+    return None
 
 
 def find_benchmark(root: str | None, name: str) -> BenchmarkPaths | None:

@@ -1,5 +1,7 @@
 """The commands that read runs: status, logs, report and runs. Each checks what was typed and returns a Deferred."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ from cloudlstm.errors import UsageError
 
 if TYPE_CHECKING:
     from cloudlstm.runs.paths import RunPaths
+    from cloudlstm.stream.paths import StreamPaths
 
 
 def status(
@@ -19,10 +22,10 @@ def status(
     watch: bool = False,
     json: bool = False,
 ) -> Deferred:
-    """Shows the state of a run, step by step.
+    """Shows the state of a run, step by step, or of a stream.
 
     Args:
-        run: The id or URI of the run; by default the last one.
+        run: The id or URI of the run, or streams/NAME; by default the last run.
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
         watch: Show it anew every two seconds until the run has ended.
@@ -31,7 +34,13 @@ def status(
     from cloudlstm.cli.status_view import show_status
 
     keep, as_json = parse_switch("watch", watch), parse_switch("json", json)
-    return on_run(run, root, target, lambda paths: show_status(paths, watch=keep, as_json=as_json))
+
+    def of_stream(paths: StreamPaths) -> int:
+        from cloudlstm.cli.stream_status import show_stream
+
+        return show_stream(paths, watch=keep, as_json=as_json)
+
+    return on_run(run, root, target, lambda paths: show_status(paths, watch=keep, as_json=as_json), of_stream)
 
 
 def logs(
@@ -45,13 +54,13 @@ def logs(
     worker: str | None = None,
     json: bool = False,
 ) -> Deferred:
-    """Prints the log lines of all jobs and workers of a run.
+    """Prints the log lines of all jobs and workers of a run, or of the job of a stream on Spark.
 
     Args:
-        run: The id or URI of the run; by default the last one.
+        run: The id or URI of the run, or streams/NAME; by default the last run.
         root: The folder of all runs.
         target: A target whose bucket holds the runs, unless root is given.
-        follow: Continue until the launcher of the run has ended.
+        follow: Continue until the launcher of the run, or the stream, has ended.
         tail: Print this many last lines only.
         step: Print the lines of the job that runs this step only.
         worker: Print the lines of this worker only, such as driver or worker-0.
@@ -62,7 +71,16 @@ def logs(
     on, as_json = parse_switch("follow", follow), parse_switch("json", json)
     job = job_of(name) if (name := parse_text("step", step)) else None
     selection = Selection(job, parse_text("worker", worker), parse_number("tail", tail))
-    return on_run(run, root, target, lambda paths: show_logs(paths, follow=on, selection=selection, as_json=as_json))
+
+    def of_run(paths: RunPaths) -> int:
+        return show_logs(paths, follow=on, selection=selection, as_json=as_json)
+
+    def of_stream(paths: StreamPaths) -> int:
+        from cloudlstm.runs.paths import RunPaths
+
+        return of_run(RunPaths(paths.uri))
+
+    return on_run(run, root, target, of_run, of_stream)
 
 
 def report(
@@ -143,14 +161,17 @@ def on_run(
     run: str | None,
     root: str | None,
     target: str | None,
-    view: "Callable[[RunPaths], int]",
+    view: Callable[[RunPaths], int],
+    of_stream: Callable[[StreamPaths], int],
 ) -> Deferred:
-    """Work on an existing run, which is searched after Fire has accepted every word."""
+    """Work on an existing run or stream, which is searched after Fire has accepted every word."""
     from cloudlstm.cli import find
 
     base, named = find.chosen_root(parse_text("root", root), parse_text("target", target)), parse_text("run", run)
 
     def work() -> int:
+        if stream := find.find_stream(base, named):
+            return of_stream(stream)
         try:
             paths = find.find_run(base, named)
         except UsageError:

@@ -13,9 +13,9 @@ every process of a run checks for a later attempt every few seconds, and before 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Self
@@ -192,6 +192,25 @@ class Attempt:
             f"run {self._paths.run_id} is being worked on by {_holder(self._paths, number)}",
             hint=f"watch it with `cloudlstm status {run}` or end it with `cloudlstm cancel {run}`",
         )
+
+
+@contextmanager
+def continued(paths: RunPaths, number: int) -> Iterator[None]:
+    """Continues an attempt in the process of its job, so that its launcher may end: this process is its next launcher.
+
+    Args:
+        paths: The folder of the attempt.
+        number: The attempt.
+    """
+    launcher = latest_launcher(paths, number) + 1
+    while not numbered.create(paths.attempt(number, launcher), asdict(Owner.me())):
+        launcher += 1
+    heartbeat = Heartbeat(paths.heartbeat(number, launcher), HEARTBEAT_EVERY_S)
+    heartbeat.start()
+    try:
+        yield
+    finally:
+        heartbeat.end()
 
 
 def claim(paths: RunPaths, number: int, work: str) -> bool:

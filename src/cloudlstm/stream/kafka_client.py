@@ -11,13 +11,15 @@ import re
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
-from cloudlstm.errors import MissingExtraError, StreamError, UsageError
+from cloudlstm import storage
+from cloudlstm.errors import MissingExtraError, ObjectNotFoundError, StorageError, StreamError, UsageError
 
 SCHEME = "kafka://"
 _PROPERTY = re.compile(r'property[: ]*"?([\w.]+)"?')
+_MOST_BYTES = 2**16
+"""Largest size of a properties file."""
 _OURS = {
     "bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset",
     "enable.partition.eof", "enable.idempotence", "acks", "transactional.id",
@@ -59,8 +61,22 @@ class Topic:
         return f"{SCHEME}{self.servers}/{self.name}"
 
 
+def sink_names(text: str) -> tuple[str, ...]:
+    """The sinks in a list with commas, of which the addresses of a topic may have some, too."""
+    words: list[str] = []
+    for part in text.split(","):
+        if words and words[-1].startswith(SCHEME) and "/" not in words[-1].removeprefix(SCHEME):
+            words[-1] += f",{part.strip()}"
+        else:
+            words.append(part.strip())
+    return tuple(words)
+
+
 def read_properties(path: str | None) -> dict[str, str]:
     """The settings of a properties file, as Kafka's own tools read it: a line `name=value` each; # begins a comment.
+
+    Args:
+        path: The file, or the URI of an object; None for no settings.
 
     Raises:
         UsageError: The file is not there, or a line is no setting. The message never has a value.
@@ -68,10 +84,12 @@ def read_properties(path: str | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
+        lines = storage.read_small(storage.absolute(path), _MOST_BYTES).decode().splitlines()
+    except StorageError as error:
+        why = "it is not there" if isinstance(error, ObjectNotFoundError) else error.message
         raise UsageError(f"--kafka: cannot read {path}: {why}", hint="a file of lines name=value") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--kafka: cannot read {path}: it is no text", hint="a file of lines name=value") from None
     found = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()

@@ -10,6 +10,9 @@
     refused/00000001.parquet         messages and bars that cannot be used
     state/00000001.arrow             the last bars of all tickers after it; of the newest batches only
     stream.html                      the page
+    spark/                           the checkpoint of Spark
+    attempts/, claims/, failures/, logs/
+                                     of its processes, named as those of a run (`runs/paths.py`)
 """
 
 from __future__ import annotations
@@ -43,6 +46,11 @@ class StreamPaths:
     def name(self) -> str:
         """The stream's name."""
         return self.uri.rsplit("/", 1)[1]
+
+    @property
+    def root(self) -> str:
+        """The folder of all runs, models and streams."""
+        return self.uri.rsplit("/", 2)[0]
 
     @property
     def settings(self) -> str:

@@ -37,7 +37,7 @@ _PAGE_S = {"file": 2.0}
 _PAGE_BUCKET_S = 30.0
 _LINE_S = 5.0
 """Seconds between two lines on the terminal."""
-_LOADED = 300
+LOADED = 300
 """Batches of earlier processes that the page shows."""
 
 
@@ -67,11 +67,7 @@ def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str
     """
     if model and run:
         raise UsageError("a stream has a model or a run, not both", hint="leave --run out")
-    config: RunConfig | None = None
-    if model:
-        config = parse(dict(registry.recipe_of(registry.open_model(root, model)).config))
-    elif run:
-        config = run_settings.read(run, 0)
+    config = config_of(root, model, run)
     found: dict[str, Any] = {"model": model, "run": run.uri if run else ""}
     if config is None:
         return StreamSettings(**(found | dict(given))), ""
@@ -89,6 +85,13 @@ def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str
         return settings, ""
     trained = f"the network was trained on bars of {interval.name}"
     return settings, f"{trained}, and the stream has bars of {settings.interval_s} s"
+
+
+def config_of(root: str, model: str, run: RunPaths | None) -> RunConfig | None:
+    """The settings of what forecasts, as `settings_for` takes it; None without a model or run."""
+    if model:
+        return parse(dict(registry.recipe_of(registry.open_model(root, model)).config))
+    return run_settings.read(run, 0) if run else None
 
 
 def open_source(settings: StreamSettings, kafka: Mapping[str, str], tell: Tell) -> Source:
@@ -145,7 +148,7 @@ def serve(
         settings = journal.open(settings)
         sinks = [open_sink(paths, name, options.kafka, show) for name in options.to]
         live = Live(paths.name, settings)
-        live.add(journal.batches(_LOADED))
+        live.add(journal.batches(LOADED))
         board = Board(live, paths, tell)
 
         def watch(document: BatchDocument | None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from cloudlstm.config import RunConfig
@@ -19,7 +19,7 @@ Request = Mapping[str, Any]
 """One exact request as JSON; `${…}` is a placeholder for a value known only at start, such as a free port."""
 
 
-_OPEN = re.compile(r"\$\{([\w.]+)\}")
+_OPEN = re.compile(r"\$\{([\w.-]+)\}")
 
 
 def fill_placeholders(value: Any, value_of: Callable[[str], str | None]) -> Any:
@@ -88,6 +88,27 @@ class Restart:
     details: str
 
 
+@dataclass(frozen=True, slots=True)
+class StreamWork:
+    """What a target starts for a stream.
+
+    Attributes:
+        paths: The stream's folder, which plays the part of a run's folder.
+        words: Words of jobs/stream.py before the URI of the folder.
+        driver_memory_mib: Heap of the driver's Java process.
+        hours: How long the job may take; None for no limit.
+        connector: What reads Kafka: "python", our source, or "kafka", the connector of Spark.
+        jars: The connector's archives of Java classes, beside those that the image has.
+    """
+
+    paths: RunPaths
+    words: tuple[str, ...]
+    driver_memory_mib: int
+    hours: float | None
+    connector: Literal["python", "kafka"] = "python"
+    jars: tuple[str, ...] = ()
+
+
 class RunningJob(Protocol):
     """A job that a target has started."""
 
@@ -146,6 +167,10 @@ class Target(Protocol):
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the exact request that starts `job` of this run."""
+        ...
+
+    def stream_request(self, work: StreamWork) -> Request:
+        """Returns the exact request that starts the job "stream"."""
         ...
 
     def standby(self, requests: Sequence[Request]) -> AbstractContextManager[None]:  # noqa: ARG002

@@ -8,6 +8,7 @@ bundle, which is uploaded then, and `${deadline}`.
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -18,13 +19,13 @@ from cloudlstm.costs.usage import as_json
 from cloudlstm.errors import ConfigError, StorageError, TargetError, TargetUnavailableError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
-from cloudlstm.targets import costs, preflight
-from cloudlstm.targets.base import JobState, Request, RunningJob, Target, own_packages
+from cloudlstm.targets import costs, preflight, streams
+from cloudlstm.targets.base import JobState, Request, RunningJob, StreamWork, Target, own_packages
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, SendFirst, retry_unavailable
 from cloudlstm.targets.services import Account, Resource, SparkService, TrainerGroup
-from cloudlstm.targets.spark_job import OPENED, SparkJob, cancel_driver, matching_applications
+from cloudlstm.targets.spark_job import OPENED, SparkJob, cancel_driver, matching_applications, work_of_run
 from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, hours_before, is_assigned, iso
 from cloudlstm.text.numbers import counted
 from cloudlstm.workers import assignment
@@ -138,7 +139,7 @@ class CloudTarget(Target):
                 **own,
                 "hours": prepare_hours(config, target=True),
                 "rate": as_json(costs.spark_rate(self.config)),
-                "submit": self.spark.request(job, config, paths),
+                "submit": self.spark.request(work_of_run(job, config, paths)),
             }
         workers, trainers = config.train.workers or self.workers, config.trainers
         preflight.require_room(workers, self.config.trainer_max, self.config.trainer_group)
@@ -180,23 +181,23 @@ class CloudTarget(Target):
         costs.limit(self.config, request, 0.0)  # a limit that no run can keep is found before Spark starts
         return request
 
+    def stream_request(self, work: StreamWork) -> Request:
+        """Returns the request of the job "stream", after the checks of `streams`."""
+        return streams.request(self.config, self.spark, work)
+
     def start(self, request: Request) -> RunningJob:
         """Returns the job of a request; the first call of `state` starts it."""
-        if request["job"] == "prepare":
+        if (job := request["job"]) != "train":
             run, attempt = request["run"], int(request["attempt"])
             return SparkJob(
-                "prepare", run, attempt, lambda: self._submission(request), self.spark, self._intervals,
-                hours=request["hours"], send_first=self._send_first,
+                job, run, attempt, lambda: self._submission(request), self.spark, self._intervals,
+                hours=request["hours"] or math.inf, send_first=self._send_first if job == "prepare" else None,
             )  # fmt: skip
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
         return TrainerJob(
-            lambda: self._with_deadline(request),
-            self.group,
-            described,
-            send_first=self._send_first,
-            wait=self._wait,
-            intervals=self._intervals,
-        )
+            lambda: self._with_deadline(request), self.group, described,
+            send_first=self._send_first, wait=self._wait, intervals=self._intervals,
+        )  # fmt: skip
 
     @property
     def _send_first(self) -> SendFirst | None:

@@ -54,7 +54,7 @@ def carry_out(
                 storage.sweep(paths.uri + "/")
             for job in JOBS:
                 storage.delete(paths.failure(job), within=paths.uri)
-        jobs = [_filled(request, attempt.number) for request in plan.requests if request["action"] == "job"]
+        jobs = [filled(request, attempt.number) for request in plan.requests if request["action"] == "job"]
         with target.standby(jobs) if _starts_anew(jobs, paths) else nullcontext():
             for request in plan.requests:
                 if request["action"] == "settings":
@@ -109,7 +109,7 @@ def _has_running_job(plan: Plan, target: Target, attempt: int) -> bool:
             except errors.CorruptObjectError:
                 return False
     jobs = [request for request in plan.requests if request["action"] == "job"]
-    return any(target.at_work(_filled(request, attempt)) for request in jobs)
+    return any(target.at_work(filled(request, attempt)) for request in jobs)
 
 
 def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt, watch: Watch, poll_s: float) -> None:
@@ -119,7 +119,7 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
     phase_writer = PhaseWriter(paths, attempt.number, name)
     meter = Meter(paths, attempt.number, name, request.get("rate"))
     attempt.require_held()
-    job = target.start(_filled(request, attempt.number))
+    job = target.start(filled(request, attempt.number))
     try:
         while (state := job.state()) is JobState.RUNNING:
             if attempt.cancelled():
@@ -134,7 +134,7 @@ def _run_job(request: Request, target: Target, paths: RunPaths, attempt: Attempt
         attempt.require_held()
         watch(view.progress(job.restarts, job.phase))
         if state is not JobState.DONE:
-            raise _failure(name, job, paths)
+            raise failure(name, job, paths)
     except errors.RunBusyError:
         job.abandon()
         raise
@@ -155,7 +155,7 @@ def _skipped(job: str) -> list[Progress]:
     return [Progress(step, "launcher", 1, 1, "", now, now, finished=True, facts={"skipped": True}) for step in steps]
 
 
-def _filled(request: Request, attempt: int) -> Request:
+def filled(request: Request, attempt: int) -> Request:
     """Returns the request with the attempt number filled in."""
     known: Request = fill_placeholders(request, {"attempt": str(attempt)}.get)
     return known
@@ -240,7 +240,7 @@ def _times(reports: Sequence[Progress]) -> dict[tuple[str, str], float]:
     return {_who(report): report.updated for report in reports}
 
 
-def _failure(name: str, job: RunningJob, paths: RunPaths) -> errors.CloudLSTMError:
+def failure(name: str, job: RunningJob, paths: RunPaths) -> errors.CloudLSTMError:
     """Returns the error of a failed job: the one that it stored, else one made from its platform's log."""
     details = job.explain()
     job.cancel()

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from cloudlstm.targets.base import JobState, Request
 
 if TYPE_CHECKING:
-    from cloudlstm.config import RunConfig
     from cloudlstm.runs.paths import RunPaths
 
 
@@ -55,6 +54,29 @@ class ClusterStatus:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class SparkWork:
+    """What is submitted to a Spark cluster.
+
+    Attributes:
+        job: The job's name, which is that of its script.
+        paths: The folder of its run or stream.
+        driver_memory_mib: Heap of the driver's Java process.
+        python_files: Archives on the path of the driver and the executors.
+        dependencies: The archives of packages, each with the folder into which it is unpacked after `#`.
+        words: Words for the script before the URI of the folder, which is the last one.
+        jars: Archives of Java classes that the image or the user has.
+    """
+
+    job: str
+    paths: RunPaths
+    driver_memory_mib: int
+    python_files: tuple[str, ...]
+    dependencies: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    jars: tuple[str, ...] = ()
+
+
 class SparkService(Protocol):
     """Runs Spark applications on an existing cluster. Every method may raise TargetError."""
 
@@ -62,8 +84,8 @@ class SparkService(Protocol):
         """Returns the cluster's state; raises TargetError if the cluster does not exist."""
         ...
 
-    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
-        """Returns the exact request that submits a job of this run."""
+    def request(self, work: SparkWork) -> Request:
+        """Returns the exact request that submits a job."""
         ...
 
     def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:

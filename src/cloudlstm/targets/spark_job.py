@@ -13,10 +13,10 @@ from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.own_packages import packages_of
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets.base import JobState, Request
-from cloudlstm.targets.bundle.dependencies import ARCHIVE
+from cloudlstm.targets.bundle.dependencies import ARCHIVE, STREAM_ARCHIVE
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, CloudJob, Intervals, Phases, SendFirst, in_background
-from cloudlstm.targets.services import Application, SparkService
+from cloudlstm.targets.services import Application, SparkService, SparkWork
 from cloudlstm.workers.deadline import TARGET_HOURS, too_long
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ applications the service still lists. Every request has it in its name or its ar
 NAME_PREFIX = "cloudlstm "
 """Prefix of the names of cloudlstm's applications."""
 
-_UNPACKED = ARCHIVE.removesuffix(".zip")
-DEPENDENCIES_ARCHIVE = f"${{dependencies.uri}}#{_UNPACKED}"
+DEPENDENCIES = (f"${{dependencies.uri}}#{ARCHIVE.removesuffix('.zip')}",)
 """The archive of dependencies, and the folder into which YARN unpacks it."""
+STREAM_DEPENDENCIES = (*DEPENDENCIES, f"${{stream-dependencies.uri}}#{STREAM_ARCHIVE.removesuffix('.zip')}")
+"""Likewise for the job "stream": it also needs the client of Kafka."""
 
 
 def application_name(paths: RunPaths, job: str) -> str:
@@ -51,14 +52,16 @@ def application_name(paths: RunPaths, job: str) -> str:
     return f"{NAME_PREFIX}{paths.run_id} {job} ${{attempt}}"
 
 
-def spark_conf(target: TargetConfig, environment: Mapping[str, str]) -> dict[str, str]:
+def spark_conf(target: TargetConfig, work: SparkWork, environment: Mapping[str, str]) -> dict[str, str]:
     """Returns the Spark configuration of an application on YARN in cluster deploy mode.
 
     Args:
         target: The target document.
+        work: What is submitted.
         environment: Further environment variables of the driver and the executors.
     """
-    environment = {"PYTHONPATH": f"./{_UNPACKED}", **environment, ATTEMPT: "${attempt}"}
+    path = ":".join(f"./{each.partition('#')[2]}" for each in work.dependencies)
+    environment = {"PYTHONPATH": path, **environment, ATTEMPT: "${attempt}"}
     return {
         "spark.pyspark.python": target.spark_python_path,
         "spark.yarn.maxAppAttempts": "1",  # a second one would find the claim taken and exit with 0
@@ -67,9 +70,10 @@ def spark_conf(target: TargetConfig, environment: Mapping[str, str]) -> dict[str
     }
 
 
-def python_files(config: RunConfig) -> list[str]:
-    """The archives on the path of the driver and the executors: cloudlstm, and the user's packages if there are any."""
-    return ["${package.uri}", *(["${own.uri}"] if packages_of(config) else [])]
+def work_of_run(job: str, config: RunConfig, paths: RunPaths) -> SparkWork:
+    """What is submitted for a job of a run. The user's packages are on the path if there are any."""
+    files = ("${package.uri}", *(("${own.uri}",) if packages_of(config) else ()))
+    return SparkWork(job, paths, config.spark.driver_memory_mib, files, DEPENDENCIES)
 
 
 def matching_applications(request: Request, run: str, service: SparkService) -> list[Application]:

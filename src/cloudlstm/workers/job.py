@@ -17,12 +17,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from cloudlstm import errors, storage
-from cloudlstm.runs import attempts, manifest, settings
+from cloudlstm.runs import attempts, manifest, numbered, settings
 from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.environment import ATTEMPT, GENERATION, PARENT_PIPE, WAITS
 from cloudlstm.runs.journal import Journal
@@ -44,6 +44,10 @@ Work = Callable[[RunContext], None]
 
 
 Hours = Callable[["RunConfig"], float | None]
+
+
+Store = Callable[[errors.JobError], None]
+"""Stores an error for the launcher."""
 
 
 def main(
@@ -79,15 +83,54 @@ def main(
     generation = int(os.environ.get(GENERATION, "0"))
     try:
         attempt = int(os.environ.get(ATTEMPT) or attempts.latest_attempt(paths))
-        if not attempts.claim(paths, attempt, f"{job}-{worker}-{generation}"):
-            print(f"{job}: {worker} of this attempt is already running, nothing to do", file=sys.stderr)  # noqa: T201
-            return 0
-        _end_when_superseded(paths, attempt)
-        with Journal(paths, job, worker) as journal:
-            return _run(job, work, paths, attempt, journal, generation, hours)
+
+        def configured(journal: Journal, store: Store) -> None:
+            config = settings.read(paths, attempt)
+            with ended_after(job, hours(config), store):
+                work(RunContext(paths, config, attempt, journal))
+
+        return _claimed(job, worker, paths, attempt, generation, configured)
     except errors.CloudLSTMError as error:
         print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
         return 1
+
+
+def main_alone(job: str, paths: RunPaths, work: Callable[[], None], *, hours: float | None) -> int:
+    """Runs a job that goes on when its launcher has ended, and that needs no settings of a run.
+
+    On a target its process continues the attempt of its launcher. A process that was started by hand opens an attempt.
+    So the attempt is alive as long as the job is.
+
+    Args:
+        job: The job's name.
+        paths: The folder of the job's attempts, claims, log and errors.
+        work: Does the work.
+        hours: How long the work may take; None for no limit.
+
+    Returns:
+        The exit status.
+    """
+    has_parent, given = bool(os.environ.get(PARENT_PIPE)), os.environ.get(ATTEMPT)
+    if has_parent:
+        end_with_parent()
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        with ExitStack() as held:
+            attempt = int(given) if given else held.enter_context(attempts.Attempt(paths)).number
+            if not given:
+                storage.delete(paths.failure(job), within=paths.uri)
+
+            def alone(_journal: Journal, store: Store) -> None:
+                if given and not has_parent:
+                    held.enter_context(attempts.continued(paths, attempt))
+                with ended_after(job, hours, store):
+                    work()
+                numbered.create(paths.complete(attempt), {})
+
+            return _claimed(job, "driver", paths, attempt, 0, alone)
+    except errors.CloudLSTMError as error:
+        print(f"{job}: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
 
 
 def end_at_once(code: int) -> NoReturn:
@@ -101,12 +144,22 @@ def end_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _run(job: str, work: Work, paths: RunPaths, attempt: int, journal: Journal, generation: int, hours: Hours) -> int:
+def _claimed(
+    job: str, worker: str, paths: RunPaths, attempt: int, generation: int, work: Callable[[Journal, Store], None]
+) -> int:
+    """Claims the work and does it; returns the exit status, 0 if another process has claimed it."""
+    if not attempts.claim(paths, attempt, f"{job}-{worker}-{generation}"):
+        print(f"{job}: {worker} of this attempt is already running, nothing to do", file=sys.stderr)  # noqa: T201
+        return 0
+    _end_when_superseded(paths, attempt)
+    with Journal(paths, job, worker) as journal:
+        return _run(job, lambda store: work(journal, store), paths, attempt, generation)
+
+
+def _run(job: str, work: Callable[[Store], None], paths: RunPaths, attempt: int, generation: int) -> int:
     """Runs `work`, stores its error and returns the exit status."""
     try:
-        config = settings.read(paths, attempt)
-        with ended_after(job, hours(config), lambda error: _store_error(paths, job, error, generation)):
-            work(RunContext(paths, config, attempt, journal))
+        work(lambda error: _store_error(paths, job, error, generation))
     except errors.CloudLSTMError as error:
         if isinstance(error, errors.CorruptObjectError | errors.ObjectNotFoundError):
             _invalidate(paths, attempt, error)

@@ -6,7 +6,7 @@ import gzip
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError
@@ -14,20 +14,14 @@ from cloudlstm.targets.aws.client import AwsApi
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import retry_unavailable
-from cloudlstm.targets.services import Application, ClusterStatus
+from cloudlstm.targets.services import Application, ClusterStatus, SparkWork
 from cloudlstm.targets.spark_job import (
-    DEPENDENCIES_ARCHIVE,
     NAME_PREFIX,
     OPENED,
     TAIL_LINES,
     application_name,
-    python_files,
     spark_conf,
 )
-
-if TYPE_CHECKING:
-    from cloudlstm.config import RunConfig
-    from cloudlstm.runs.paths import RunPaths
 
 _STATES = {
     "PENDING": JobState.RUNNING,
@@ -68,21 +62,24 @@ class EmrSpark:
         remedy = "terraform apply starts another one: an idle cluster ends by itself"
         return ClusterStatus(state, reason, found.get("ReleaseLabel", ""), state in _WORKING, remedy)
 
-    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
+    def request(self, work: SparkWork) -> Request:
         """Returns the exact request AddJobFlowSteps."""
-        conf = spark_conf(self._target, {"AWS_DEFAULT_REGION": self._target.region})
+        conf = spark_conf(self._target, work, {"AWS_DEFAULT_REGION": self._target.region})
         conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # distinguishes it from a step of a deleted run
-        name = application_name(paths, job)
+        if work.jars:
+            conf["spark.jars"] = ",".join(work.jars)
+        name = application_name(work.paths, work.job)
         words = [
             "spark-submit",
             "--deploy-mode", "cluster",
             "--name", name,
-            "--driver-memory", f"{config.spark.driver_memory_mib}m",
-            "--py-files", ",".join(python_files(config)),
-            "--archives", DEPENDENCIES_ARCHIVE,
+            "--driver-memory", f"{work.driver_memory_mib}m",
+            "--py-files", ",".join(work.python_files),
+            "--archives", ",".join(work.dependencies),
             *(word for setting, value in conf.items() for word in ("--conf", f"{setting}={value}")),
-            f"${{{job}.uri}}",
-            paths.uri,
+            f"${{{work.job}.uri}}",
+            *work.words,
+            work.paths.uri,
         ]  # fmt: skip
         step = {
             "Name": name,

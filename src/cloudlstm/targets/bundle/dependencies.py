@@ -19,8 +19,10 @@ from cloudlstm.storage.local import disk_errors, new_file, user_cache
 from cloudlstm.targets.bundle.archive import asset, last_used, remove_abandoned, write_zip
 from cloudlstm.targets.bundle.pip import run_pip
 
-ARCHIVE = "deps.zip"
-REQUIREMENTS = "spark.txt"
+ARCHIVE, STREAM_ARCHIVE = "deps.zip", "kafka.zip"
+"""The packages of all jobs on the nodes, and those that the job "stream" needs beside them."""
+REQUIREMENTS = {ARCHIVE: "spark.txt", STREAM_ARCHIVE: "stream.txt"}
+"""The list of packages of each archive."""
 
 _EXCLUDED = re.compile(
     r"""
@@ -41,18 +43,23 @@ _MAX_ARCHIVES = 4
 _LAYOUT = ".layout-"
 
 
-def dependencies(python: str, architecture: str) -> Path:
+def dependencies(python: str, architecture: str, name: str = ARCHIVE) -> Path:
     """Returns the archive for nodes with this Python ("3.11") and processor ("x86_64", "aarch64"); builds it once.
+
+    Args:
+        python: Minor version of Python on the nodes.
+        architecture: Their processor, as in wheel tags.
+        name: ARCHIVE or STREAM_ARCHIVE.
 
     Raises:
         MachineError: pip is missing or cannot fetch the packages; the message has its last error.
         StorageFullError: the disk is full.
     """
-    requirements = asset("requirements", REQUIREMENTS)
+    requirements = asset("requirements", REQUIREMENTS[name])
     inputs = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
     key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
     folder = user_cache("dependencies")
-    path = folder / key / ARCHIVE
+    path = folder / key / name
     if path.exists():
         os.utime(path.parent)
         return path
@@ -63,13 +70,13 @@ def dependencies(python: str, architecture: str) -> Path:
             run_pip(action, requirements, python, architecture, "Spark nodes")
             with new_file(path) as file:
                 write_zip(file, Path(scratch), _included_files(Path(scratch)), compress=True)
-        _remove_old(folder)
+        _remove_old(folder, name)
     return path
 
 
-def _remove_old(folder: Path) -> None:
-    """Removes the least recently used archives, and folders left by killed processes."""
-    for path in last_used(folder, ARCHIVE)[_MAX_ARCHIVES:]:
+def _remove_old(folder: Path, name: str) -> None:
+    """Removes the least recently used archives of a name, and folders left by killed processes."""
+    for path in last_used(folder, name)[_MAX_ARCHIVES:]:
         shutil.rmtree(path.parent, ignore_errors=True)
     remove_abandoned(folder, _LAYOUT)
 

@@ -26,7 +26,7 @@ from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import Request, fill_placeholders
 from cloudlstm.targets.bundle import wheelhouse
 from cloudlstm.targets.bundle.archive import OWN, asset, pack_own, write_zip
-from cloudlstm.targets.bundle.dependencies import dependencies
+from cloudlstm.targets.bundle.dependencies import STREAM_ARCHIVE, dependencies
 from cloudlstm.targets.bundle.wheelhouse import Built, Report, Wheelhouse
 
 PACKAGE = "cloudlstm.zip"
@@ -74,13 +74,15 @@ class Bundle:
         return sum(part.sent_bytes for part in self._parts.values())
 
     def __getitem__(self, name: str) -> Part:
-        """Returns the part "package", "dependencies", "wheelhouse", or a job's script by the job's name."""
+        """Returns the part "package", "dependencies", "stream-dependencies" or "wheelhouse", or the script of a job."""
         if name not in self._parts:
             if name == "package":
                 with tempfile.TemporaryDirectory(prefix="cloudlstm-bundle-") as folder:
                     self._parts[name] = self._send(pack(Path(folder)))
             elif name == "dependencies":
                 self._parts[name] = self._send(dependencies(self._python, self._architecture))
+            elif name == "stream-dependencies":
+                self._parts[name] = self._send(dependencies(self._python, self._architecture, STREAM_ARCHIVE))
             elif name == "wheelhouse":
                 self.send_wheelhouse()
             else:

@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError
@@ -14,20 +14,14 @@ from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp.client import GcpApi, status_of
 from cloudlstm.targets.polling import retry_unavailable
-from cloudlstm.targets.services import Application, ClusterStatus
+from cloudlstm.targets.services import Application, ClusterStatus, SparkWork
 from cloudlstm.targets.spark_job import (
-    DEPENDENCIES_ARCHIVE,
     NAME_PREFIX,
     OPENED,
     TAIL_LINES,
     application_name,
-    python_files,
     spark_conf,
 )
-
-if TYPE_CHECKING:
-    from cloudlstm.config import RunConfig
-    from cloudlstm.runs.paths import RunPaths
 
 _STATES = {
     "DONE": JobState.DONE,
@@ -77,26 +71,28 @@ class DataprocSpark:
         release = ((found.get("config") or {}).get("software_config") or {}).get("image_version", "")
         return ClusterStatus(state, _line(status.get("detail", "")), release, state in _TAKES_WORK, remedy)
 
-    def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
+    def request(self, work: SparkWork) -> Request:
         """Returns the exact request SubmitJob. Its id is unique over attempts, runs and roots."""
+        job, paths = work.job, work.paths
         ours = f"{hashlib.sha256(paths.uri.encode()).hexdigest()[:8]}-${{attempt}}-{OPENED}"
-        properties = spark_conf(self._target, {}) | {
+        properties = spark_conf(self._target, work, {}) | {
             "spark.submit.deployMode": "cluster",
             "spark.app.name": application_name(paths, job),
-            "spark.driver.memory": f"{config.spark.driver_memory_mib}m",
+            "spark.driver.memory": f"{work.driver_memory_mib}m",
         }
-        work = {
+        submitted = {
             "main_python_file_uri": f"${{{job}.uri}}",
-            "args": [paths.uri],
-            "python_file_uris": python_files(config),
-            "archive_uris": [DEPENDENCIES_ARCHIVE],
+            "args": [*work.words, paths.uri],
+            "python_file_uris": list(work.python_files),
+            "archive_uris": list(work.dependencies),
+            **({"jar_file_uris": list(work.jars)} if work.jars else {}),
             "properties": properties,
         }
         document = {
             "reference": {"job_id": f"{paths.run_id}-{job}-{ours}"},
             "placement": {"cluster_name": self._target.spark_cluster},
             "labels": {_LABEL: self._target.name, _RUN_LABEL: paths.run_id, _JOB_LABEL: f"{job}-${{attempt}}"},
-            "pyspark_job": work,
+            "pyspark_job": submitted,
         }
         return {
             "service": "dataproc",

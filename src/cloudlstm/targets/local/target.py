@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cloudlstm import storage
 from cloudlstm.errors import CloudLSTMError, MachineError, UsageError
 from cloudlstm.runs.environment import ATTEMPT, CORES, DEVICES, FORECASTS_ONLY, MOST_DEVICES
-from cloudlstm.targets.base import JobState, Request, Target, own_packages
+from cloudlstm.targets.base import JobState, Request, StreamWork, Target, own_packages
 from cloudlstm.targets.bundle.archive import asset
 from cloudlstm.targets.local.job import LocalJob
 from cloudlstm.workers import jvm
@@ -101,6 +101,14 @@ class LocalTarget(Target):
                 for index in range(workers)
             ],
         }
+
+    def stream_request(self, work: StreamWork) -> Request:
+        """Returns the process of the job "stream", which ends with the launcher."""
+        argv = [sys.executable, str(asset("jobs", "stream.py")), *work.words, work.paths.uri]
+        jars = f"--jars {','.join(work.jars)} " if work.jars else ""
+        submit = {"PYSPARK_SUBMIT_ARGS": f"{jars}--driver-memory {work.driver_memory_mib}m pyspark-shell"}
+        process = {"worker": "driver", "argv": argv, "env": {ATTEMPT: "${attempt}"} | _JAVA | submit}
+        return {"job": "stream", "run": work.paths.uri, "processes": [process]}
 
     @contextmanager
     def standby(self, requests: Sequence[Request]) -> Iterator[None]:

@@ -1,0 +1,152 @@
+"""A stream on the Spark cluster of each emulated cloud: started, watched, cancelled, and equal to one process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from localstack.cloud import Cloud
+from localstack.kafka.broker import tansu
+
+from cloudlstm import storage
+from cloudlstm.cli import main
+from cloudlstm.runs import attempts
+from cloudlstm.runs.paths import RunPaths
+from cloudlstm.stream.journal import Journal
+from cloudlstm.stream.kafka_client import Topic
+from cloudlstm.stream.paths import StreamPaths
+from cloudlstm.stream.publish import TopicPublisher
+from cloudlstm.targets import JobState
+from cloudlstm.targets.cloud import open_cloud
+from emulator_fixtures import environment_of
+from on_emulators import until
+from stream.test_kafka import publish
+from stream.test_killed_streams import ROWS, by_key, outputs
+
+SECRET = "hushed-7c1e"
+NAME = "killed"  # that of the streams whose objects `outputs` reads
+Captured = pytest.CaptureFixture[str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A target on an emulated cloud.
+
+    Attributes:
+        cloud: The emulator.
+        where: The file of the target document.
+        root: The root of its runs.
+        scratch: A folder that all nodes reach, for Spark's checkpoint.
+    """
+
+    cloud: Cloud
+    where: str
+    root: str
+    scratch: Path
+
+    @property
+    def bucket(self) -> str:
+        return self.root.removesuffix("/runs")
+
+
+@pytest.fixture(scope="module", params=["aws", "gcp"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
+    folder = tmp_path_factory.mktemp("stream")
+    with environment_of(cloud.environment):
+        document = cloud.make_target("streams")
+        if request.param == "gcp":
+            document |= {"spark_release": "3.0-debian13"}  # what the emulator runs, by its Spark
+        where = folder / "target.json"
+        where.write_text(json.dumps(document))
+        yield Place(cloud, str(where), f"{document['bucket_uri']}/runs", folder)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with tansu(tmp_path_factory.mktemp("tansu")) as (address, _):
+        yield address
+
+
+def command(*words: str) -> None:
+    assert main(list(words)) == 0, words
+
+
+def texts(prefix: str) -> Iterator[str]:
+    return (storage.read(item.uri).decode(errors="replace") for item in storage.list_objects(prefix))
+
+
+def test_a_stream_lives_on_a_cluster(place: Place, broker: str, tmp_path: Path, capsys: Captured) -> None:
+    topic = Topic(broker, f"bars.{place.root.partition(':')[0]}")
+    TopicPublisher(topic, {}, 4).close()
+    rows = [row | {"sent": time.time()} for row in ROWS]
+    first, later = rows[: len(ROWS) // 2], rows[len(ROWS) // 2 :]
+    publish(topic, first)
+    secrets = f"{place.bucket}/kafka.properties"
+    storage.write(secrets, f"client.id={SECRET}\n".encode())
+    there = ("stream", NAME, f"--target={place.where}", f"--kafka={secrets}", f"--checkpoint=file://{place.scratch}/at")
+    began = time.monotonic()
+    settings = (f"--source={topic.uri}", "--calendar=none", "--with-features")
+    command(*there, *settings, "--available-now", "--batch-bars=200")
+    _note("available now", began)
+    capsys.readouterr()
+    command("status", f"streams/{NAME}", f"--target={place.where}", "--json")
+    status = json.loads(capsys.readouterr().out)
+    assert (status["state"], status["attempt"], status["bars"]) == ("done", 1, len(first))
+    assert status["latency_p95_s"] > 0
+
+    publish(topic, later)
+    began = time.monotonic()
+    command(*there, "--every=0.5")
+    _note("detached", began)
+    said = capsys.readouterr().out
+    assert f"stream {NAME} runs on streams (attempt 2)" in said
+    assert f"cloudlstm cancel --target={place.where} streams/{NAME}" in said
+    paths = StreamPaths.of(place.root, NAME)
+    until(lambda: (last := Journal(paths).last()) and last.totals["used"] == len(ROWS), "the later bars")
+    _note("later bars", began)
+    assert main([*there, "--every=0.5"]) == 1
+    assert f"stream {NAME} is run already, by process" in capsys.readouterr().err
+    command("status", f"streams/{NAME}", f"--root={place.root}")
+    assert "attempt 2, at work" in (said := capsys.readouterr().out)
+    assert f"{NAME}: batch {Journal(paths).newest}; {len(ROWS):,} bars" in said
+
+    began = time.monotonic()
+    command("cancel", paths.uri)
+    assert f"asked attempt 2 of stream {NAME} to stop" in capsys.readouterr().out
+    folder = RunPaths(paths.uri)
+    until(lambda: not attempts.is_alive(folder, 2), "the end of the driver")
+    service = open_cloud(place.where).spark
+    until(lambda: all(each.state is not JobState.RUNNING for each in service.find(paths.uri)), "the end of the job")
+    _note("ended", began)
+    command("status", f"streams/{NAME}", f"--root={place.root}")
+    assert "attempt 2, cancelled" in capsys.readouterr().out
+    command("logs", f"streams/{NAME}", f"--root={place.root}")
+    logged = capsys.readouterr().out
+    assert "stream/driver" in logged
+    assert f"{len(first)} bars" in logged
+    assert "the run was cancelled" in logged
+
+    here = f"file://{tmp_path}/runs"
+    command("stream", NAME, *settings, "--available-now", f"--root={here}")
+    for kind in ("features",):
+        assert by_key(outputs(place.root, kind)) == by_key(outputs(here, kind))
+    _note("logs:" + logged, began)
+    seen: list[Any] = [logged, *texts(f"{paths.uri}/"), *texts(f"{place.bucket}/code/")]
+    seen += [path.read_text(errors="replace") for path in place.cloud.folder.rglob("*") if _is_log(path)]
+    assert not [text for text in seen if SECRET in text], "a value of the properties file is where others may read it"
+
+
+def _is_log(path: Path) -> bool:
+    return path.is_file() and ("events" in path.parts or path.name in ("stdout", "stderr", "settings.json"))
+
+
+def _note(what, began):
+    import sys
+
+    sys.__stderr__.write(f"{what} {time.monotonic() - began:.1f} {time.ctime()}\n")
