@@ -57,8 +57,8 @@ class KafkaSource:
         self._topic, self._options, self._tell = topic, options, tell
         self._down_since: float | None = None
         self._at: dict[int, int] = {}
+        self._empty_to: dict[int, int] = {}  # there is no message before this offset any more; see _reached
         self._bounds: dict[int, int] = {}
-        self._reset: Any = None
         ours = {
             "group.id": "cloudlstm",  # needed by the client; nothing is committed
             "enable.auto.commit": False,
@@ -97,7 +97,7 @@ class KafkaSource:
         ends = {int(each): int(offset) for each, offset in end.items()}
         found: dict[int, list[Any]] = {}
         silent = time.monotonic() + self._options.silence_s
-        while any(self._at[each] < offset for each, offset in ends.items()):
+        while any(self._reached(each, self._at[each]) < offset for each, offset in ends.items()):
             if self._fetch(10_000, found):
                 silent = time.monotonic() + self._options.silence_s
             if time.monotonic() > silent:
@@ -122,7 +122,9 @@ class KafkaSource:
     def ended(self, position: Position) -> bool:
         """True if the end that each partition had at the first fetch is before the position."""
         return len(self._bounds) == len(self._partitions) and all(
-            int(position.get(str(each), -1)) >= bound for each, bound in self._bounds.items() if bound
+            self._reached(each, int(position.get(str(each), -1))) >= bound
+            for each, bound in self._bounds.items()
+            if bound
         )
 
     def lag(self, position: Position) -> int | None:
@@ -132,12 +134,19 @@ class KafkaSource:
             low, high = self._cached(each)
             if high < 0:
                 return None
-            total += max(high - int(position.get(str(each), max(low, 0))), 0)
+            total += max(high - self._reached(each, int(position.get(str(each), max(low, 0)))), 0)
         return total
 
     def close(self) -> None:
         """Ends the connection."""
         self._consumer.close()
+
+    def _reached(self, partition: int, at: int) -> int:
+        """The next offset that may have a message, after all messages before `at` were taken.
+
+        The last offsets of a topic may have none: a mark of a transaction, or messages that were compacted.
+        """
+        return max(at, self._empty_to.get(partition, 0))
 
     def _position(self) -> dict[str, int]:
         return {str(each): at for each, at in sorted(self._at.items())}
@@ -154,6 +163,7 @@ class KafkaSource:
 
         kept = {each: at for each, at in self._at.items() if each in chosen}
         self._at = {each: begin.get(each, kept.get(each, 0)) for each in chosen}
+        self._empty_to = {}
         self._consumer.assign(
             [confluent_kafka.TopicPartition(self._topic.name, each, self._at[each]) for each in chosen]
         )
@@ -194,7 +204,7 @@ class KafkaSource:
                 self._at[partition] = message.offset() + 1
                 came += 1
             elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
-                self._at[partition] = max(self._at[partition], message.offset())
+                self._empty_to[partition] = message.offset()
                 self._bounds.setdefault(partition, max(self._cached(partition)[1], 0))
             elif error.code() in (confluent_kafka.KafkaError._AUTO_OFFSET_RESET,
                                   confluent_kafka.KafkaError.OFFSET_OUT_OF_RANGE):  # fmt: skip

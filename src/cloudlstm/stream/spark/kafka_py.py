@@ -178,13 +178,15 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
         while at < wanted.end:
             for message in consumer.consume(min(wanted.end - at, 10_000), timeout=0.1):
                 error = message.error()
-                if error is None and message.offset() < wanted.end:
+                if error is None:
                     if at == wanted.start and message.offset() > at:
-                        raise self._gone(wanted, message.offset())
+                        self._require(consumer, wanted)
+                    if message.offset() < wanted.end:
+                        yield message.key(), message.value(), wanted.partition, message.offset()
                     at = message.offset() + 1
                     deadline = time.monotonic() + _SILENCE_S
-                    yield message.key(), message.value(), wanted.partition, message.offset()
-                elif error is None or error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                    at = max(at, message.offset())  # the last offsets may have no messages
                     deadline = min(deadline, time.monotonic() + _WAIT_S)
                 elif error.code() == confluent_kafka.KafkaError._AUTO_OFFSET_RESET:
                     raise self._gone(wanted, self._watermarks(consumer, wanted.partition)[0])
@@ -196,6 +198,15 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
                     f"come",
                     hint="the broker's log; the same command continues",
                 )
+
+    def _require(self, consumer: Any, wanted: _Range) -> None:
+        """Raises OffsetGoneError if the topic no longer has the first offset of a range.
+
+        An offset without a message is not gone: it may be a mark of a transaction, or a message that was compacted.
+        """
+        low, _ = self._watermarks(consumer, wanted.partition)
+        if low > wanted.start:
+            raise self._gone(wanted, low)
 
     def _connect(self, more: Mapping[str, Any]) -> Any:
         return client(
