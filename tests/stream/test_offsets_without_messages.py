@@ -13,7 +13,7 @@ from cloudlstm.stream.publish import TopicPublisher
 from cloudlstm.stream.sources.kafka import KafkaOptions, KafkaSource
 from cloudlstm.stream.spark.kafka_py import Reader
 from stream.conftest import Broker
-from stream.market import INTERVAL, market, table
+from stream.market import market, table
 
 ROWS = market(tickers=1, sessions=1, bars=6)
 
@@ -63,5 +63,5 @@ def test_a_task_of_spark_reads_any_range(topic: Topic, begin: int, end: int, off
 
 def test_an_offset_that_is_gone_is_still_found(mock_broker: Broker) -> None:
     topic = mock_broker.topic()
-    with pytest.raises(RuntimeError, match="OffsetGoneError.*offset 7 of partition 0"):
+    with pytest.raises(RuntimeError, match=r"OffsetGoneError.*offset 7 of partition 0"):
         read(reader(topic), 7, 9)
