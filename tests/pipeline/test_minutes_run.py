@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import cloudlstm
 from cloudlstm.errors import UsageError
 from cloudlstm.models import creating
+from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Policy
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.manifest import Manifest
@@ -97,8 +99,10 @@ def test_the_manifest_tells_the_interval(run: str) -> None:
     assert found.facts["interval"] == "5m"
 
 
-def test_no_model_lives_on_bars_within_a_day(run: str) -> None:
+def test_a_model_within_a_day_has_no_days(run: str) -> None:
     paths = RunPaths(run)
-    with pytest.raises(UsageError, match="has bars of 5m") as caught:
-        creating.create(ModelPaths.of(paths.root, "lives"), paths, Policy())
-    assert "market.interval=1d" in caught.value.hint
+    model = ModelPaths.of(paths.root, "lives")
+    creating.create(model, paths, Policy())
+    with pytest.raises(UsageError, match="model lives has bars of 5m, and a day of a model has daily bars") as caught:
+        run_day(model, dt.datetime.now(dt.UTC))
+    assert "cloudlstm stream" in caught.value.hint
