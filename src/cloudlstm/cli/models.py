@@ -71,12 +71,13 @@ def models(
             from cloudlstm.cli import find
             from cloudlstm.models.creating import add_run, create, read_policy
 
+            paths = ModelPaths.of(base, model) if what == "create" else registry.open_model(base, model)
             chosen_policy = read_policy(policy)
             trained = find.find_run(base, named, among=find.is_trained, missing="no trained run in")
             if what == "create":
-                create(ModelPaths.of(base, model), trained, chosen_policy)
+                create(paths, trained, chosen_policy)
             else:
-                add_run(registry.open_model(base, model), trained)
+                add_run(paths, trained)
         paths = registry.open_model(base, model)
         if what == "verify":
             return models_view.verify(paths, digests, as_json=as_json)

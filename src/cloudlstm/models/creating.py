@@ -41,7 +41,10 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
             hint="levels have statistics of the tickers of their training",
         )
     _require_numpy(config)
-    (_require_bars_only if within_a_day(config) else _require_real)(config)
+    if within_a_day(config):
+        _require_bars_only(config)
+    else:
+        _require_real(config)
     bars = Store.of(paths.root, config).folder
     recipe = Recipe(paths.name, run.uri, config.model_dump(mode="json"), bars, policy)
     for other in policy.others:
@@ -123,6 +126,8 @@ def add_run(paths: ModelPaths, run: RunPaths) -> int:
                 hint="a model of its own: cloudlstm models create NAME --run=RUN",
             )
     _require_numpy(config)
+    if within_a_day(config):
+        _require_bars_only(config)
     versions = registry.versions_of(paths)
     if same := [each.number for each in versions if each.run == run.uri]:
         return same[0]
