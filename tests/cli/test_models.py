@@ -134,6 +134,8 @@ def test_a_model_is_shown_with_its_versions_and_moves(shell: Shell) -> None:
         (["create", "m", "recipe.A_1=model.units=8"], "'A_1' is no name of a recipe"),
         (["create", "m", "recipe.a=model.units=8", "recipe.a=model.units=9"], "'a' is no name of a recipe"),
         (["create", "m", "--run"], "--run needs a value"),
+        (["add", "other"], "no model other in"),
+        (["add", "m", "warm_every=5"], "models takes no further word such as 'warm_every=5'"),
         (["show", "other"], "no model other in"),
         (["show"], "models show is not complete"),
         (["verify", "other"], "no model other in"),

@@ -37,7 +37,7 @@ def end_of(own: Grid, place: int) -> int:
     """The end of a bar, read from the next start and the hours of its session, apart from `Grid.ends`."""
     start, hours = int(own.starts[place]), own.hours
     stops = [*hours.break_starts.tolist(), *hours.closes.tolist()]
-    return min(start + own.interval.minutes, min(stop for stop in stops if stop > start))
+    return min(start + own.interval.minutes, *(int(stop) for stop in stops if stop > start))
 
 
 def cut_of(own: Grid, place: int) -> dt.datetime:

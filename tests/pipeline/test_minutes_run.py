@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import pytest
 
 import cloudlstm
 from cloudlstm.errors import UsageError
+from cloudlstm.features import FEATURE_NAMES
+from cloudlstm.market.bars import from_parquet
 from cloudlstm.models import creating
+from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Policy
 from cloudlstm.models.paths import ModelPaths
-from cloudlstm.runs.manifest import Manifest
+from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.stream.forecasting import RunModel
 from pipeline.cli_runner import one_run, submit
 
 CONFIG = """
@@ -28,6 +33,12 @@ end = 2024-12-06
 tickers_per_shard = 4
 [market.synthetic]
 tickers = 11
+[exogenous]
+inputs = "none"
+ablation = false
+[exogenous.macro]
+source = "synthetic"
+series = ["SYNTHETIC"]
 [dataset]
 train_end = 2024-11-20
 validation_end = 2024-11-27
@@ -97,8 +108,34 @@ def test_the_manifest_tells_the_interval(run: str) -> None:
     assert found.facts["interval"] == "5m"
 
 
-def test_no_model_lives_on_bars_within_a_day(run: str) -> None:
+def test_a_macro_series_changes_when_it_becomes_known(run: str) -> None:
+    """A value of SYNTHETIC is published one hour before a session opens; so each session sees another one, all day."""
+    features = Manifest.load(RunPaths(run), "features")
+    assert features is not None
+    row = features.of_kind("features")[0]
+    table = from_parquet(read_object(row), uri=row.uri)
+    day = table["date"].to_numpy().astype("datetime64[D]")
+    first = table["ticker"].cast("string").to_numpy(zero_copy_only=False) == "SYN000001"
+    value, age = (table[f"macro_synthetic{ending}"].to_numpy()[first] for ending in ("", "_age_days"))
+    days = np.unique(day[first])
+    assert np.isnan(value[day[first] == days[0]]).all(), "nothing was published before the market began"
+    of_days = [np.unique(value[day[first] == each]) for each in days[1:]]
+    assert {len(each) for each in of_days} == {1}
+    assert len(np.unique(np.concatenate(of_days))) == len(days) - 1
+    later = age[day[first] == days[1]]
+    np.testing.assert_allclose(np.diff(later) * 1440, 5.0, atol=1e-6)
+    assert later[0] * 1440 == pytest.approx(60 + 5 - 15), "one hour, one bar, minus the embargo"
+
+
+def test_a_stream_takes_a_network_without_macro_series(run: str) -> None:
+    """The run has such columns, and its network takes none of them."""
+    assert RunModel(RunPaths(run)).open("run").forecaster.names == FEATURE_NAMES
+
+
+def test_a_model_within_a_day_has_no_days(run: str) -> None:
     paths = RunPaths(run)
-    with pytest.raises(UsageError, match="has bars of 5m") as caught:
-        creating.create(ModelPaths.of(paths.root, "lives"), paths, Policy())
-    assert "market.interval=1d" in caught.value.hint
+    model = ModelPaths.of(paths.root, "lives")
+    creating.create(model, paths, Policy())
+    with pytest.raises(UsageError, match="model lives has bars of 5m, and a day of a model has daily bars") as caught:
+        run_day(model, dt.datetime.now(dt.UTC))
+    assert "cloudlstm stream" in caught.value.hint

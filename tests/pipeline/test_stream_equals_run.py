@@ -15,14 +15,23 @@ from numpy.typing import NDArray
 
 from cloudlstm import storage
 from cloudlstm.cli import main
+from cloudlstm.errors import UsageError
 from cloudlstm.market.bars import from_parquet, to_parquet
+from cloudlstm.models.creating import add_run, create
+from cloudlstm.models.documents import Policy
+from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.manifest import Manifest, ManifestRow, read_object
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.stream import local
 from cloudlstm.stream.bars import BARS
+from cloudlstm.stream.batch import BatchWork
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import Topic
 from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.stream.publish import FolderPublisher, TopicPublisher, by_minute
+from cloudlstm.stream.serve import open_models, settings_for
+from cloudlstm.stream.sinks.parquet import ParquetSink
+from cloudlstm.stream.sources.files import FilesSource
 from pipeline.cli_runner import cloudlstm, one_run, submit
 
 CONFIG = """
@@ -212,3 +221,54 @@ def test_the_newest_forecasts_are_those_of_predict(root: str, run: RunPaths, bar
     assert len(wanted) == 3
     assert {minute for _, minute in wanted} == {int(now.timestamp())}
     assert np.abs(differences(wanted, found)).max() < WITHIN
+
+
+@pytest.fixture(scope="module")
+def second(root: str) -> RunPaths:
+    """A run of the same bars with another seed."""
+    done = submit(Path(root.removeprefix("file://")).parent / "minutes.toml", f"{root}-second", "train.seed=2")
+    assert done.returncode == 0, done.stderr
+    return RunPaths(one_run(f"{root}-second"))
+
+
+def test_a_promotion_serves_from_the_next_batch_on_without_a_restart(
+    root: str, run: RunPaths, second: RunPaths, bars: pa.Table, tmp_path: Path
+) -> None:
+    """A model is made of the run; while a stream runs, a version is added and promoted by the commands."""
+    assert main(["models", "create", "live", f"--run={run.uri}", f"--root={root}"]) == 0
+    table = arriving(bars).sort_by([("minute", "ascending"), ("ticker", "ascending")])
+    table = table.filter(pc.greater(table["minute"], int(dt.datetime(2024, 12, 3, tzinfo=dt.UTC).timestamp())))
+    landed = FolderPublisher(f"file://{tmp_path}/landed")
+    settings, note = settings_for(root, "live", None, {"source": f"file://{tmp_path}/landed"})
+    assert (note, settings.interval_s, settings.max_fill_bars) == ("", 300, 2)
+    paths = StreamPaths.of(root, "promoted")
+    journal = Journal(paths)
+    work = BatchWork(journal, journal.open(settings), open_models(root, settings), [ParquetSink(paths)])
+    half = table.num_rows // 2
+    for number, part in enumerate((table.slice(0, half), table.slice(half))):
+        landed.send(part)
+        local.run(FilesSource(settings.source, print), work, journal, local.LocalOptions(available_now=True),
+                  lambda _: None, print)  # fmt: skip
+        if not number:
+            assert main(["models", "add", "live", f"--run={second.uri}", f"--root={root}"]) == 0
+            assert main(["promote", "live", "2", f"--root={root}"]) == 0
+    made = outputs(paths, "forecasts")
+    for name, trained in (("live v1", run), ("live v2", second)):
+        own = made.filter(pc.equal(made["model"].cast(pa.string()), name))
+        found = by_key(own, own["minute"].to_pylist(), "forecast_return")
+        stored = forecasts_of_run(trained, ("test",))
+        assert len(found) > 100
+        assert np.abs([found[key] - stored[key] for key in found if key in stored]).max() < WITHIN
+        assert len(found.keys() - stored.keys()) < 0.1 * len(found), "the run has no label before a missing bar"
+
+
+def test_a_run_of_other_bars_is_no_version_of_the_model(root: str, run: RunPaths, second: RunPaths) -> None:
+    """Here the settings of the second run stand for those of any other one."""
+    model = ModelPaths.of(root, "horizon")
+    create(model, run, Policy())
+    document = storage.read_json(second.config)
+    document["dataset"]["horizon_bars"] = 3
+    other = RunPaths(f"{root}-second/other")
+    storage.write_json(other.config, document)
+    with pytest.raises(UsageError, match=r"run other has dataset\.horizon_bars=3, and model horizon has 1"):
+        add_run(model, other)

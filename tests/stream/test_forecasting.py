@@ -48,7 +48,8 @@ def expected(rows: list[dict[str, Any]], fill: int = 0) -> dict[tuple[str, int],
 
 
 def streamed(batches: list[list[dict[str, Any]]], fill: int = 0) -> tuple[dict[tuple[str, int], float], Scores, Any]:
-    state, out, scores, tables = State.empty(), {}, Scores(), []
+    state, scores, tables = State.empty(), Scores(), []
+    out: dict[tuple[str, int], float] = {}
     rule = rules(fill=fill)
     for rows in batches:
         made = advance(state, table(rows), rule)

@@ -59,7 +59,7 @@ def expected() -> tuple[dict[tuple[str, int], bytes], dict[tuple[str, int], floa
     kernel = Kernel.of()
     rules = Rules(always_open(INTERVAL), kernel, keep_bars=kernel.lookback_bars + WINDOW - 2)
     made = advance(State.empty(), table(ROWS), rules)
-    return by_key(made.feature_table(FEATURE_NAMES)), returns(forecast(made, predictor(), INTERVAL).table)
+    return by_key(made.feature_table(FEATURE_NAMES)), returns(forecast(made, predictor(), rules.sessions).table)
 
 
 def by_key(features: pa.Table) -> dict[tuple[str, int], bytes]:

@@ -68,7 +68,8 @@ def test_features_are_those_of_cleaning_and_the_feature_table(
     assert same["filled"].to_pylist() == live["filled"].to_pylist()
     assert wanted.num_rows - live.num_rows == sum(wanted["filled"].to_pylist()) - sum(live["filled"].to_pylist())
     for name in FEATURE_NAMES:
-        np.testing.assert_array_equal(*(table[name].to_numpy().view(np.int64) for table in (same, live)), err_msg=name)
+        one, two = (table[name].to_numpy().view(np.int64) for table in (same, live))
+        np.testing.assert_array_equal(one, two, err_msg=name)
 
 
 def seconds(*texts: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -10,8 +10,8 @@ from cloudlstm.cli.flags import parse_switch, parse_text
 from cloudlstm.cli.submit import Deferred
 from cloudlstm.errors import UsageError
 
-_ACTIONS = ("create", "show", "verify", "export")
-_USAGE = "cloudlstm models create NAME --run=RUN, or models show, verify or export NAME"
+_ACTIONS = ("create", "add", "show", "verify", "export")
+_USAGE = "cloudlstm models create or add NAME --run=RUN, or models show, verify or export NAME"
 _TO = "MLFLOW_TRACKING_URI"
 
 
@@ -24,16 +24,17 @@ def models(
     to: str | None = None,
     json: bool = False,
 ) -> Deferred:
-    """Lists models, creates one from a finished run, shows its versions, checks its ledger, or exports it to MLflow.
+    """Lists models, creates one from a finished run, adds a version, shows or checks it, or exports it to MLflow.
 
     A model is a line of versions that `cloudlstm daily` keeps up to date. Words of `create` say when challengers are
     trained, in sessions: warm_every=21 cold_every=126 refresh_after=5 (none: only on skill), and
     recipe.small=model.units=64 adds a challenger with other settings.
 
     Args:
-        words: create, show, verify or export, and the name of a model; without them all models are listed. For create
-            also when challengers are trained and how they are judged.
-        run: For create: the finished run whose network is the first version; by default the last trained one.
+        words: create, add, show, verify or export, and the name of a model; without them all models are listed. For
+            create also when challengers are trained and how they are judged.
+        run: For create and add: the finished run whose network is the first or the next version; by default the last
+            trained one.
         root: The folder of all runs and models.
         target: A target whose bucket holds them, unless root is given.
         noted: For verify: digests of the ledger's newest record that you noted elsewhere, with commas between them.
@@ -66,12 +67,17 @@ def models(
         if not what:
             terminal.write(models_view.list_text(base, as_json=as_json))
             return 0
-        if what == "create":
+        if what in ("create", "add"):
             from cloudlstm.cli import find
-            from cloudlstm.models.creating import create, read_policy
+            from cloudlstm.models.creating import add_run, create, read_policy
 
-            paths, chosen_policy = ModelPaths.of(base, model), read_policy(policy)
-            create(paths, find.find_run(base, named, among=find.is_trained, missing="no trained run in"), chosen_policy)
+            paths = ModelPaths.of(base, model) if what == "create" else registry.open_model(base, model)
+            chosen_policy = read_policy(policy)
+            trained = find.find_run(base, named, among=find.is_trained, missing="no trained run in")
+            if what == "create":
+                create(paths, trained, chosen_policy)
+            else:
+                add_run(paths, trained)
         paths = registry.open_model(base, model)
         if what == "verify":
             return models_view.verify(paths, digests, as_json=as_json)

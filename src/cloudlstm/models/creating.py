@@ -35,17 +35,16 @@ def create(paths: ModelPaths, run: RunPaths, policy: Policy) -> Recipe:
         raise UsageError(
             f"run {run.run_id} has its bars from the store of another model", hint="the first run of that model"
         )
-    if config.market.interval != "1d":
-        raise UsageError(
-            f"a model lives from day to day and has daily bars; run {run.run_id} has bars of {config.market.interval}",
-            hint="a run with market.interval=1d",
-        )
     if config.train.inputs != "relative":
         raise UsageError(
-            "a model that lives from day to day needs train.inputs=relative",
+            "a model needs train.inputs=relative",
             hint="levels have statistics of the tickers of their training",
         )
-    _require_daily(config)
+    _require_numpy(config)
+    if within_a_day(config):
+        _require_bars_only(config)
+    else:
+        _require_real(config)
     bars = Store.of(paths.root, config).folder
     recipe = Recipe(paths.name, run.uri, config.model_dump(mode="json"), bars, policy)
     for other in policy.others:
@@ -75,7 +74,8 @@ def checked(config: RunConfig, other: OtherRecipe) -> RunConfig:
         ConfigError: They are not valid, or change the horizon or the features.
     """
     found = parse(config.model_dump(mode="json"), other.overrides)
-    _require_daily(found)
+    _require_numpy(found)
+    _require_real(found)
     if found.dataset.horizon_bars != config.dataset.horizon_bars:
         raise ConfigError(
             f"recipe {other.name} forecasts {found.dataset.horizon_bars} bars ahead, the model "
@@ -97,14 +97,67 @@ def _joined(config: RunConfig) -> dict[str, Any]:
     return config.exogenous.model_dump(exclude={"inputs", "ablation"})
 
 
-def _require_daily(config: RunConfig) -> None:
-    """Raises UsageError if a day could not forecast with the networks of a run, or could not train others."""
+def within_a_day(config: RunConfig) -> bool:
+    """True for a model of bars within a day: streams forecast with its champion, and it has no days."""
+    return config.market.interval != "1d"
+
+
+def add_run(paths: ModelPaths, run: RunPaths) -> int:
+    """Adds the network of a finished run to a model as a version, which `promote` makes the champion.
+
+    Returns:
+        The number of the version; that of the existing one if the run has been added before.
+
+    Raises:
+        UsageError: The run is not finished, or its bars, horizon or network are not those that the model can have.
+        DataError: Its network was trained with a feature that the model does not have.
+    """
+    own, config = parse(dict(registry.recipe_of(paths).config)), settings.read(run, latest_attempt(run))
+    for name, mine, its in (
+        ("market.interval", own.market.interval, config.market.interval),
+        ("market.calendar", own.market.calendar, config.market.calendar),
+        ("market.bridge_sessions", own.market.bridge_sessions, config.market.bridge_sessions),
+        ("dataset.horizon_bars", own.dataset.horizon_bars, config.dataset.horizon_bars),
+        ("train.inputs", own.train.inputs, config.train.inputs),
+    ):
+        if mine != its:
+            raise UsageError(
+                f"run {run.run_id} has {name}={its}, and model {paths.name} has {mine}",
+                hint="a model of its own: cloudlstm models create NAME --run=RUN",
+            )
+    _require_numpy(config)
+    if within_a_day(config):
+        _require_bars_only(config)
+    versions = registry.versions_of(paths)
+    if same := [each.number for each in versions if each.run == run.uri]:
+        return same[0]
+    number = max((each.number for each in versions), default=0) + 1
+    add(paths, number, run, kind="created", recipe="", parent=None, made=str(config.market.end))
+    registry.mark(paths)
+    return number
+
+
+def _require_numpy(config: RunConfig) -> None:
+    """Raises UsageError if NumPy cannot compute the networks of a run."""
     if config.model.build:
         raise UsageError(
-            f"a day computes its forecasts with NumPy, which does not know the network of "
+            f"a model computes its forecasts with NumPy, which does not know the network of "
             f"model.build={config.model.build}",
             hint="a run without model.build; cloudlstm predict forecasts with any network",
         )
+
+
+def _require_bars_only(config: RunConfig) -> None:
+    """Raises UsageError if the networks of a run take macro series or news, which a stream does not have."""
+    if config.exogenous.own_inputs != "none":
+        raise UsageError(
+            "a model of bars within a day serves streams, which have no macro series and no news",
+            hint="a run with exogenous.inputs=none",
+        )
+
+
+def _require_real(config: RunConfig) -> None:
+    """Raises UsageError if the days of a model could not train its networks again."""
     for name in config.exogenous.groups:
         if getattr(config.exogenous, name).source == "synthetic":
             raise UsageError(

@@ -55,10 +55,15 @@ def run_day(
         score: Scores headlines, if the settings have news; None: the columns of news are missing.
 
     Raises:
-        UsageError: A later day was done already.
+        UsageError: A later day was done already, or the model has bars within a day.
     """
     recipe = registry.recipe_of(paths)
     config = parse(dict(recipe.config))
+    if config.market.interval != "1d":
+        raise UsageError(
+            f"model {paths.name} has bars of {config.market.interval}, and a day of a model has daily bars",
+            hint=f"cloudlstm stream NAME --model={paths.name} forecasts with it while bars arrive",
+        )
     session = last_session(config, now)
     date = session.isoformat()
     known = registry.day_dates(paths)

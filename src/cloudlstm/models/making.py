@@ -77,7 +77,10 @@ def add(
         evidence=_evidence(run),
         model=model,
     )
-    reference = _reference(sequences, config, restore(json.loads(inputs), features_of(sequences)))
+    within_a_day = config.market.interval != "1d"  # then no day looks at drift
+    reference = (
+        None if within_a_day else _reference(sequences, config, restore(json.loads(inputs), features_of(sequences)))
+    )
     document = json.dumps(asdict(reference) if reference else None, sort_keys=True).encode()
     add_version(paths, version, weights, inputs, document)
     return version

@@ -192,6 +192,11 @@ _WITHIN_A_DAY = {
         "Bars of a session that are missing or were rejected, filled with the last close and volume 0. They are never "
         "labels.",
     ),
+    "exogenous": Term(
+        "exogenous", "Exogenous column",
+        "A feature that is not computed from bars but joined to them: a value of a macro series, or a summary of the "
+        "headlines of the session so far. A bar gets only what was known before its end, less the embargo.",
+    ),
     "turnover": Term(
         "turnover", "Turnover",
         "Close x volume, averaged over the ticker's last window of the test split, in dollars per bar.",
