@@ -81,7 +81,7 @@ def _marked() -> Iterator[None]:
     try:
         yield
     except CloudLSTMError as error:
-        raise RuntimeError(to_mark(error)) from error
+        raise RuntimeError(to_mark(error)) from None
 
 
 class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: ignore[misc]
