@@ -134,3 +134,26 @@ def test_an_offset_that_is_gone_is_told_by_the_plan_and_by_a_task(mock_broker: B
     end = source.latestOffset(source.initialOffset())
     assert sorted(read(source, source.initialOffset(), end)) == KEYS, "the reader can be used after an error"
     source.stop()
+
+
+def test_a_query_does_not_begin_without_the_ends_of_all_partitions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tansu(tmp_path) as (address, process):
+        topic = Topic(address, "bars")
+        TopicPublisher(topic, {}, 2)
+        publish(topic, ROWS)
+        source, ending = reader(topic), reader(topic)
+        start = ending.initialOffset()
+        monkeypatch.setattr(ending, "initialOffset", lambda: start)
+        for each in (source, ending):
+            each._planner = each._connect({})
+            each._look_for_partitions()
+        process.kill()
+        monkeypatch.setattr(kafka_py, "_START_S", 0.5)
+        with pytest.raises(RuntimeError, match="no broker answers at"):
+            source.latestOffset(start)
+        with pytest.raises(RuntimeError, match="no broker answers at"):
+            ending.prepareForTriggerAvailableNow()
+        source.stop()
+        ending.stop()
