@@ -29,11 +29,12 @@ JOB = Path(__file__).resolve().parents[2] / "jobs" / "stream.py"
 
 
 def kill_all() -> None:
-    """Kills this process and all that it has started, the JVM first."""
+    """Kills this process and all that it has started, the JVM first; shows their command lines before."""
     found = []
     for pid in sorted(descendants(os.getpid())):
         with suppress(OSError):
             found.append((pid, Path(f"/proc/{pid}/comm").read_text().strip()))
+            os.write(2, Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") + b"\n")
     os.write(1, (" ".join(f"{pid}:{name}" for pid, name in found) + "\n").encode())
     for pid, _ in sorted(found, key=lambda each: each[1] != "java"):
         with suppress(OSError):

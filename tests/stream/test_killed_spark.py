@@ -16,9 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from cloudlstm.stream.bars import empty
+from cloudlstm.stream.batch import BatchWork
+from cloudlstm.stream.forecasting import NoModel
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import Topic
 from cloudlstm.stream.paths import StreamPaths
+from cloudlstm.stream.sources.base import Taken
+from cloudlstm.stream.state import State
 from cloudlstm.targets.local.java import find_java
 from cloudlstm.workers import jvm
 from stream.conftest import Broker
@@ -32,6 +37,7 @@ BATCH_BARS = 640 // KILLS
 """Bars of a micro-batch: a killed job finishes one at most, so the stream is not at its end before the last kill."""
 MOST_STEPS = 7
 """Steps of the driver for one micro-batch."""
+SECRET = "pa55-w0rd-of-a-test"
 CONF = {
     "spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
     "spark.python.authenticate.socketTimeout": "120s",
@@ -49,6 +55,9 @@ def moments() -> list[str]:
 
 
 def job(moment: str, root: str) -> subprocess.CompletedProcess[str]:
+    """Runs the job with settings of a login, which the broker does not ask for."""
+    secrets = Path(root.removeprefix("file://")).parent / "client.properties"
+    secrets.write_text(f"security.protocol=PLAINTEXT\nsasl.username=me\nsasl.password={SECRET}\n")
     options = shlex.quote(" ".join(jvm.start_options()))
     confs = " ".join(f"--conf {name}={value}" for name, value in CONF.items())
     environment = os.environ | {
@@ -58,8 +67,10 @@ def job(moment: str, root: str) -> subprocess.CompletedProcess[str]:
         "SPARK_LAUNCHER_OPTS": " ".join(jvm.sparing_options()),
     }  # fmt: skip
     words = [sys.executable, str(PROGRAM), moment, f"--root={root}", "--name=killed", "--available-now",
-             f"--batch-bars={BATCH_BARS}"]  # fmt: skip
-    return subprocess.run(words, capture_output=True, text=True, env=environment, timeout=150, check=False)
+             f"--batch-bars={BATCH_BARS}", f"--kafka={secrets}"]  # fmt: skip
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    assert SECRET not in done.stdout + done.stderr, "also the command lines of its processes are there"
+    return done
 
 
 def is_alive(pid: int) -> bool:
@@ -91,6 +102,8 @@ def test_a_job_gives_the_bits_of_the_batch(undisturbed: str) -> None:
     assert Journal(StreamPaths.of(undisturbed, "killed")).newest >= 4, f"a batch has at most about {BATCH_BARS} bars"
     assert by_key(outputs(undisturbed, "features")) == features
     found = returns(outputs(undisturbed, "forecasts"))
+    folder = Path(undisturbed.removeprefix("file://"))
+    assert not [path for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
     assert found.keys() == forecasts.keys()
     assert max(abs(found[key] - forecasts[key]) for key in found) < 1e-6
 
@@ -111,3 +124,18 @@ def test_a_job_that_is_killed_with_all_its_processes_goes_on(topic: Topic, undis
     assert done.returncode == 0, done.stderr[-3000:]
     assert by_key(outputs(root, "features")) == by_key(outputs(undisturbed, "features"))
     assert returns(outputs(root, "forecasts")) == returns(outputs(undisturbed, "forecasts"))
+
+
+def test_an_offset_that_is_gone_ends_the_job_with_one_line(mock_broker: Broker, tmp_path: Path) -> None:
+    root, topic = f"file://{tmp_path}/runs", mock_broker.topic()
+    publish(topic, ROWS[:100])
+    _, journal, settings = opened(root, topic.uri)
+    work = BatchWork(journal, settings, NoModel(), [])
+    start, end = {"0": 0, "1": 0, "2": 0, "3": 0}, {"0": 5000, "1": 0, "2": 0, "3": 0}
+    work.finish(work.begin(1, start, end), Taken(empty(), [], start, end), State.empty())
+    done = job("never", root)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if "of partition 0" in line and "<<cloudlstm" not in line]
+    assert len(lines) == 1, "besides what Spark itself logs"
+    assert f"offset 5000 of partition 0 of {topic.name} is gone; it has 0 on (try: " in lines[0]
+    assert "--on-gap=skip" in lines[0]

@@ -81,7 +81,7 @@ def _marked() -> Iterator[None]:
     try:
         yield
     except CloudLSTMError as error:
-        raise RuntimeError(to_mark(error)) from error
+        raise RuntimeError(to_mark(error)) from None
 
 
 class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: ignore[misc]
@@ -125,7 +125,7 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
         del limit
         begin = dict(start or self._planned or self.initialOffset())
         with _marked():
-            ends = self._ends(begin) if self._target is None else self._target
+            ends = self._ends(begin, whole=self._planned is None) if self._target is None else self._target
         if self._most:
             share = max(self._most // max(len(ends), 1), 1)
             ends = {name: min(end, int(begin.get(name, 0)) + share) for name, end in ends.items()}
@@ -135,7 +135,7 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
         """Notes the present end, at which the query will end."""
         with _marked():
-            self._target = self._ends(self.initialOffset())
+            self._target = self._ends(self.initialOffset(), whole=True)
 
     def partitions(self, start: Mapping[str, int], end: Mapping[str, int]) -> list[InputPartition]:
         """A task for each partition with messages."""
@@ -155,10 +155,14 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
         assert isinstance(partition, _Range)
         key = (self._topic.servers, self._topic.name, *sorted(self._properties.items()))
         consumer = _readers.pop(key, None) or self._connect(_FETCH)
-        with _marked():
-            yield from self._read(consumer, partition)
+        try:
+            with _marked():
+                yield from self._read(consumer, partition)
+        except BaseException:
+            consumer.close()
+            raise
         consumer.unassign()
-        _readers[key] = consumer  # after an error it is not used again
+        _readers[key] = consumer
 
     def commit(self, end: Mapping[str, int]) -> None:
         """Spark and the journal remember the offsets; the broker does not."""
@@ -225,8 +229,8 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
             fail(error.args[0], self._topic)
         return found
 
-    def _ends(self, begin: Mapping[str, int]) -> dict[str, int]:
-        """The present end of each partition; where no broker answers, that of the batch before.
+    def _ends(self, begin: Mapping[str, int], *, whole: bool) -> dict[str, int]:
+        """The present end of each partition; where no broker answers, that of the batch before, or an error if `whole`.
 
         It is the high watermark of a fetch: not every broker gives the end of a topic when it is asked.
         """
@@ -251,6 +255,8 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
                 elif not is_passing(error):
                     fail(error, self._topic)
         consumer.unassign()
+        if whole and missing:  # a query that ends at the present end would leave out these partitions
+            raise StreamError(f"no broker answers at {self._topic.servers}", hint="its address, or the same job later")
         self._watch(answered=len(missing) < len(ends))
         return {str(each): end for each, end in ends.items()}
 
