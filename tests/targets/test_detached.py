@@ -121,7 +121,11 @@ def test_the_error_of_a_job_is_told_and_kept_until_the_next(folder: RunPaths) ->
 
 
 def test_a_cancelled_launcher_cancels_its_job(folder: RunPaths) -> None:
-    job = Job([JobState.RUNNING], lambda look: look == 2 and attempts.cancel(folder, 1))
+    def happens(look: int) -> None:
+        if look == 2:
+            attempts.cancel(folder, 1)
+
+    job = Job([JobState.RUNNING], happens)
     with pytest.raises(JobError, match="the job of live was cancelled"):
         run(folder, Place(job), stays=False)
     assert job.ended == "cancelled"
