@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from cloudlstm.cli import cancel, main
 from cloudlstm.cli.json_output import DOCUMENTS, json_values
+from cloudlstm.cli.stream_status import StreamStatus
 from cloudlstm.targets.services import Resource
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -27,7 +28,7 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
                 yield from keys(part)
 
 
-@pytest.mark.parametrize("model", DOCUMENTS, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", [*DOCUMENTS, StreamStatus], ids=lambda model: model.__name__)
 def test_the_page_has_every_key(model: type[BaseModel]) -> None:
     command = re.match(r"`(\w+)", model.__doc__ or "")
     assert command, f"the docstring of {model.__name__} begins with its command"

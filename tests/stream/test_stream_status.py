@@ -75,12 +75,15 @@ def work():
 sys.exit(job.main_alone("stream", folder, work, hours=1.0))
 """
     variables = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)} | environment
-    done = subprocess.run([sys.executable, "-c", program], env=variables, timeout=60, check=False)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=variables, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    sys.stderr.write(done.stderr)
     return done.returncode
 
 
 def test_a_job_by_hand_leaves_how_it_ended(paths: StreamPaths, capsys: Captured) -> None:
     assert job(paths, "raise DataError('no bars', hint='some bars')") == 1
+    assert capsys.readouterr().err == "no bars (try: some bars)\n"
     found = state(paths, capsys)
     assert (found["state"], found["failure"]) == ("failed", "no bars (try: some bars)")
     assert main(["status", paths.uri]) == 0

@@ -17,7 +17,8 @@ _VALUES = {"config": "FILE", "root": "PLACE", "run": "RUN", "target": "TARGET", 
            "step": "STEP", "worker": "WORKER", "to": "PLACE", "now": "TIME", "noted": "DIGESTS",
            "source": "PLACE", "model": "NAME", "interval": "LENGTH", "calendar": "CODE", "begin": "WHERE",
            "on_gap": "skip", "batch_bars": "N", "kafka": "FILE", "speed": "TIMES", "tickers": "N", "sessions": "N",
-           "start": "DATE", "seed": "N", "partitions": "N"}  # fmt: skip
+           "start": "DATE", "seed": "N", "partitions": "N", "runner": "spark", "every": "SECONDS", "connector": "NAME",
+           "jars": "URI,…", "checkpoint": "PLACE", "max_hours": "HOURS"}  # fmt: skip
 _SHORT = {"config": "-c", "run": "-r", "follow": "-f"}
 _NO_FLAG = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
 _EXAMPLES = {
@@ -32,6 +33,7 @@ _EXAMPLES = {
     "stream": (
         "stream live --source=kafka://127.0.0.1:9092/bars.1m --model=minutes",
         "stream live --available-now",
+        "stream live --target=infra/terraform/aws",
     ),
     "replay": (
         "replay --to=kafka://127.0.0.1:9092/bars.1m --tickers=20 --speed=600",

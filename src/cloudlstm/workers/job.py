@@ -113,6 +113,7 @@ def main_alone(job: str, paths: RunPaths, work: Callable[[], None], *, hours: fl
     has_parent, given = bool(os.environ.get(PARENT_PIPE)), os.environ.get(ATTEMPT)
     if has_parent:
         end_with_parent()
+    logging.getLogger("cloudlstm").addHandler(logging.StreamHandler())  # for who started it, beside the job's log
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         with ExitStack() as held:
