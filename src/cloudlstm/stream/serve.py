@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.errors import MissingExtraError, UsageError
+from cloudlstm.errors import MissingExtraError, StorageError, UsageError
 from cloudlstm.market.interval import Interval
 from cloudlstm.models import registry
 from cloudlstm.runs import settings as run_settings
@@ -175,14 +175,17 @@ def serve(
 
 
 class Board:
-    """The page of a stream and its line on the terminal, both renewed from time to time."""
+    """The page of a stream and its line on the terminal, both renewed from time to time.
+
+    A page that cannot be written ends nothing: what cannot write a batch says so itself.
+    """
 
     def __init__(self, live: Live, paths: StreamPaths, tell: Tell) -> None:
         self._live, self._paths, self._tell = live, paths, tell
         self._page_every = _PAGE_S.get(storage.scheme_of(paths.uri), _PAGE_BUCKET_S)
         self._page_at = self._line_at = 0.0
         self._shown = live.last.number if live.last else 0
-        self._has_page = True
+        self._has_page, self._page_failed = True, False
 
     def update(self, ended: str = "") -> None:
         """Renews what is due; everything at the end."""
@@ -194,6 +197,10 @@ class Board:
             except MissingExtraError as error:
                 self._has_page = False
                 self._tell(f"no page: {error}")
+            except StorageError as error:
+                if not self._page_failed:
+                    self._tell(f"the page was not written: {error}")
+                self._page_failed = True
         if last is not None and last.number != self._shown and (ended or now >= self._line_at):
             self._line_at, self._shown = now + _LINE_S, last.number
             self._tell(self._live.line())
