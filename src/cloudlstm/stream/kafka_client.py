@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from cloudlstm import storage
 from cloudlstm.errors import MissingExtraError, ObjectNotFoundError, StorageError, StreamError, UsageError
+from cloudlstm.stream.msk_login import with_login
 
 SCHEME = "kafka://"
 _PROPERTY = re.compile(r'property[: ]*"?([\w.]+)"?')
@@ -117,7 +118,7 @@ def client(kind: str, topic: Topic, properties: Mapping[str, str], ours: Mapping
         ours: Settings that this package needs; they count more.
 
     Raises:
-        MissingExtraError: confluent-kafka is not installed.
+        MissingExtraError: confluent-kafka is not installed, or boto3 for a login by IAM.
         UsageError: A setting is not accepted.
     """
     try:
@@ -128,7 +129,7 @@ def client(kind: str, topic: Topic, properties: Mapping[str, str], ours: Mapping
             f"Kafka needs {error.name}, which is not installed", hint="pip install 'cloudlstm[kafka]'"
         ) from None
     made = AdminClient if kind == "AdminClient" else getattr(confluent_kafka, kind)
-    settings = {**properties, **ours, "bootstrap.servers": topic.servers}
+    settings = {**with_login(properties, topic.servers), **ours, "bootstrap.servers": topic.servers}
     try:
         return made(settings, logger=_QUIET)
     except (confluent_kafka.KafkaException, ValueError, TypeError) as error:
