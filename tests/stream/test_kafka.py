@@ -270,6 +270,60 @@ def test_a_broker_that_dies_and_comes_back(tmp_path: Path) -> None:
         relay.cut()
 
 
+def test_a_broker_that_comes_back_while_no_bars_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudlstm.stream.sources.kafka._ASK_S", 0.5)
+    inner, outer = free_ports(2)
+    with tansu(tmp_path, port=inner, advertised=outer) as _:
+        relay = Relay(outer, inner)
+        topic = Topic(f"127.0.0.1:{outer}", "bars")
+        TopicPublisher(topic, {}, 2)
+        told: list[str] = []
+        deadline = time.monotonic() + 30
+        with source(topic, told) as reader:
+            assert reader.take({}, 100, 0.3) is None
+            relay.cut()
+            while not told and time.monotonic() < deadline:
+                assert reader.take({}, 100, 0.3) is None
+            relay.join()
+            while len(told) < 2 and time.monotonic() < deadline:
+                assert reader.take({}, 100, 0.3) is None
+            assert told[1].startswith("the broker answers again")
+        relay.cut()
+
+
+def test_bars_that_come_one_by_one_do_not_wait_for_a_whole_batch(tansu_broker: Broker) -> None:
+    topic = tansu_broker.topic()
+    done = threading.Event()
+
+    def steadily() -> None:
+        publisher = TopicPublisher(topic, {})
+        while not done.wait(0.02):
+            publisher.send(table(ROWS[:1]))
+        publisher.close()
+
+    sending = threading.Thread(target=steadily)
+    sending.start()
+    try:
+        with source(topic) as reader:
+            first = reader.take({}, 100_000, 10.0)
+            assert first is not None, "bars come without a pause, so only its patience ends the batch"
+            assert reader.take(first.end, 100_000, 10.0) is not None
+    finally:
+        done.set()
+        sending.join()
+
+
+def test_a_partition_that_came_later_is_read_from_its_start(mock_broker: Broker) -> None:
+    topic = mock_broker.topic()
+    publish(topic, ROWS)
+    with source(topic, begin="latest") as reader:
+        ends = {str(each): reader._watermarks(each)[1] for each in range(4)}
+        filled = next(name for name, end in ends.items() if end)
+        taken = reader.take({name: end for name, end in ends.items() if name != filled}, 100_000, 10.0)
+        assert taken is not None
+        assert (taken.start[filled], taken.bars.num_rows) == (0, ends[filled])
+
+
 def test_silence_ends_the_stream_with_an_error(tmp_path: Path) -> None:
     with tansu(tmp_path) as (address, process):
         topic = Topic(address, "bars")

@@ -65,9 +65,11 @@ class BatchWork:
         self._sessions, self._kernel = sessions_of(settings), Kernel.of(models.features)
 
     def begin(self, number: int, start: Mapping[str, Any], end: Mapping[str, Any]) -> TakenDocument:
-        """Notes what a batch takes, and which model forecasts."""
+        """Notes what a batch takes, and which model forecasts; a model that cannot be opened binds no batch."""
         places = {sink.name: sink.position() for sink in self._sinks}
-        taken = TakenDocument(number, dict(start), dict(end), self._models.newest(), places)
+        newest = self._models.newest()
+        self._models.open(newest)
+        taken = TakenDocument(number, dict(start), dict(end), newest, places)
         self._journal.begin(taken)
         return taken
 

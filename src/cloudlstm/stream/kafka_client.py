@@ -118,7 +118,7 @@ def client(kind: str, topic: Topic, properties: Mapping[str, str], ours: Mapping
         ours: Settings that this package needs; they count more.
 
     Raises:
-        MissingExtraError: confluent-kafka is not installed, or boto3 for a login by IAM.
+        MissingExtraError: confluent-kafka is not installed, or botocore for a login by IAM.
         UsageError: A setting is not accepted.
     """
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from cloudlstm.errors import OffsetGoneError
 from cloudlstm.stream.batch import BatchWork
-from cloudlstm.stream.documents import BatchDocument, Position
+from cloudlstm.stream.documents import BatchDocument, Position, TakenDocument
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.sources.base import Source, Taken
 
@@ -74,7 +74,7 @@ def run(
 
     if begun := journal.unfinished():
         tell(f"batch {begun.number} was not finished; it is done again")
-        finish(begun, source.again(begun.start, begun.end), again=True)
+        finish(begun, _again(source, begun, options, tell), again=True)
     while not options.stop():
         started = time.monotonic()
         try:
@@ -94,3 +94,14 @@ def run(
         if options.every_s:
             time.sleep(max(0.0, min(options.every_s - (time.monotonic() - started), options.every_s)))
     return done
+
+
+def _again(source: Source, begun: TakenDocument, options: LocalOptions, tell: Callable[[str], None]) -> Taken:
+    """The bars of a batch that was begun; those that are gone only stop it unless the user lets them go."""
+    try:
+        return source.again(begun.start, begun.end)
+    except OffsetGoneError as error:
+        if not options.skip_gone:
+            raise
+        tell(f"{error.message}; the batch is finished with what is there")
+        return source.again(begun.start, begun.end, skip_gone=True)

@@ -1,8 +1,8 @@
 """The login to Amazon MSK by IAM: a signed request is the token of the mechanism OAUTHBEARER.
 
-Kafka's tools in Java name this login `sasl.mechanism=AWS_MSK_IAM`. The client library does not know that name, so a file
-of settings with it means: sign with the AWS credentials of this process, and send the token over TLS. The form of the
-token is that of https://github.com/aws/aws-msk-iam-sasl-signer-python: a signed URL of `kafka-cluster:Connect`.
+Kafka's tools in Java name this login `sasl.mechanism=AWS_MSK_IAM`. The client library does not know that name, so a
+file of settings with it means: sign with the AWS credentials of this process, and send the token over TLS. The form of
+the token is that of https://github.com/aws/aws-msk-iam-sasl-signer-python: a signed URL of `kafka-cluster:Connect`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def with_login(properties: Mapping[str, str], servers: str) -> dict[str, Any]:
         servers: The addresses of the brokers, which name the region of a cluster.
 
     Raises:
-        MissingExtraError: boto3 is not installed.
+        MissingExtraError: botocore is not installed.
         UsageError: There are no AWS credentials, or nothing names the region.
     """
     if MECHANISM not in (properties.get("sasl.mechanism"), properties.get("sasl.mechanisms")):
@@ -73,11 +73,11 @@ def token(region: str, config: object = None) -> tuple[str, float]:
 def _credentials() -> Any:
     """The AWS credentials of this process."""
     try:
-        import boto3
+        from botocore.session import Session
     except ImportError:
-        raise MissingExtraError("the login by IAM needs boto3, which is not installed",
+        raise MissingExtraError("the login by IAM needs botocore, which is not installed",
                                 hint="pip install 'cloudlstm[aws]'") from None  # fmt: skip
-    found = boto3.Session().get_credentials()
+    found = Session().get_credentials()
     if found is None:
         raise UsageError("--kafka: the login by IAM found no AWS credentials", hint="aws configure, or a role")
     return found.get_frozen_credentials()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ class ConsoleSink:
         del number, before, again
         for row in forecasts.slice(0, self._most).to_pylist():
             target = dt.datetime.fromtimestamp(row["target_minute"], dt.UTC)
-            price = row["last_close"] * (1.0 + row["forecast_return"])
+            price = row["last_close"] * math.exp(row["forecast_return"])
             self._show(
                 f"{target:%Y-%m-%d %H:%M} UTC  {row['ticker']:<8} {row['last_close']:>12.4f} -> {price:>12.4f}  "
                 f"{row['forecast_return'] * 1e4:>+8.3f} bp  {row['model']}\n"

@@ -37,11 +37,19 @@ class Source(Protocol):
     """Gives bars in batches. The same start and end give the same bars in the same order."""
 
     def take(self, start: Position, most: int, wait_s: float) -> Taken | None:
-        """The next bars: as soon as there are some, at most about `most`; None if none came for `wait_s` seconds."""
+        """The next bars, at most about `most`; None if none came for `wait_s` seconds.
+
+        It waits for the first ones only: those that come within a moment after them are taken with them.
+        """
         ...
 
-    def again(self, start: Position, end: Position) -> Taken:
+    def again(self, start: Position, end: Position, *, skip_gone: bool = False) -> Taken:
         """The bars of a batch that is done again.
+
+        Args:
+            start: Where it begins.
+            end: Where the next one begins.
+            skip_gone: Leave out what the source no longer has.
 
         Raises:
             OffsetGoneError: The source no longer has them.

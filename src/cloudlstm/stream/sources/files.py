@@ -70,7 +70,7 @@ class FilesSource:
         end = {"after": max(files), "taken": int(start.get("taken", 0)) + len(files), "files": files}
         return Taken(_joined(tables), refused, dict(start), end)
 
-    def again(self, start: Position, end: Position) -> Taken:
+    def again(self, start: Position, end: Position, *, skip_gone: bool = False) -> Taken:
         """The bars of the files that the batch took."""
         tables, refused = [], []
         for name, etag in end["files"].items():
@@ -79,8 +79,13 @@ class FilesSource:
                 found = storage.stat(uri).etag
                 data = storage.read(uri)
             except ObjectNotFoundError:
-                raise OffsetGoneError(f"{uri} is gone before its batch was finished", hint="put it back") from None
-            if found != etag:
+                if skip_gone:
+                    continue
+                raise OffsetGoneError(
+                    f"{uri} is gone before its batch was finished",
+                    hint="put it back, or --on-gap=skip to go on without it",
+                ) from None
+            if found != etag and not skip_gone:
                 raise OffsetGoneError(
                     f"{uri} has changed before its batch was finished", hint="put the first content back"
                 )

@@ -21,6 +21,11 @@ from cloudlstm.stream.sources.base import Taken
 
 _FETCH_S = 0.05
 """The client returns after so long with what has come."""
+_GATHER_S = 0.2
+"""Messages that come so long after the first one are taken with it, and longer only while many wait."""
+_MANY = 10_000
+_ASK_S = 5.0
+"""Seconds between two questions whether a broker answers again."""
 _QUEUE_KIB = 16 * 1024
 """Messages that the client reads ahead; beyond, it stops reading from the broker."""
 _NEW_PARTITIONS_S = 60.0
@@ -73,7 +78,7 @@ class KafkaSource:
         }
         self._consumer = client("Consumer", topic, options.properties, ours)
         self._partitions = partitions_of(self._consumer, topic, options.start_s)
-        self._looked = time.monotonic()
+        self._looked = self._asked = time.monotonic()
 
     def take(self, start: Position, most: int, wait_s: float) -> Taken | None:
         """The next messages of all partitions, in the order of partition and offset."""
@@ -85,13 +90,19 @@ class KafkaSource:
         taken = 0
         while taken < most:
             came = self._fetch(most - taken, found)
+            if not taken and came:
+                deadline = time.monotonic() + _GATHER_S
             taken += came
-            if (taken and not came) or (not taken and time.monotonic() >= deadline):
+            behind = (self.lag(self._position()) or 0) >= _MANY
+            if (taken and not came) or (time.monotonic() >= deadline and not (taken and behind)):
                 break
         return self._decoded(found, begin, self._position()) if taken else None
 
-    def again(self, start: Position, end: Position) -> Taken:
+    def again(self, start: Position, end: Position, *, skip_gone: bool = False) -> Taken:
         """The messages between two positions."""
+        if skip_gone:
+            on, _ = self.skip_gone(start)
+            start = {each: min(int(at), int(end.get(each, at))) for each, at in on.items()}
         self._at = {}
         self._assign(start, partitions=[int(each) for each in end])
         ends = {int(each): int(offset) for each, offset in end.items()}
@@ -156,7 +167,7 @@ class KafkaSource:
         wanted = {int(each): int(offset) for each, offset in start.items()}
         chosen = self._partitions if partitions is None else partitions
         moved = [each for each in chosen if each not in self._at or wanted.get(each, self._at[each]) != self._at[each]]
-        begin = {each: wanted[each] if each in wanted else self._begin_of(each) for each in moved}
+        begin = {each: wanted[each] if each in wanted else self._begin_of(each, new_stream=not start) for each in moved}
         if not begin and self._at.keys() == set(chosen):
             return
         import confluent_kafka
@@ -168,10 +179,10 @@ class KafkaSource:
             [confluent_kafka.TopicPartition(self._topic.name, each, self._at[each]) for each in chosen]
         )
 
-    def _begin_of(self, partition: int) -> int:
-        """The offset at which a partition without a position is read."""
+    def _begin_of(self, partition: int, *, new_stream: bool) -> int:
+        """The offset at which a partition without a position is read; one that a topic has got later from its start."""
         low, high = self._watermarks(partition)
-        return high if self._options.begin == "latest" else low
+        return high if new_stream and self._options.begin == "latest" else low
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
         """The first offset that a partition has, and the one after its last; asks the broker."""
@@ -232,20 +243,33 @@ class KafkaSource:
         import confluent_kafka
 
         if error.code() in (confluent_kafka.KafkaError._ALL_BROKERS_DOWN,) and self._down_since is None:
-            self._down_since = time.monotonic()
+            self._down_since = self._asked = time.monotonic()
             self._tell(f"no broker answers at {self._topic.servers}; the stream waits")
 
     def _watch(self, came: bool) -> None:
+        """Tells when a broker answers again; ends the stream after a long silence."""
         if self._down_since is None:
             return
-        if came:
-            self._tell(f"the broker answers again, after {time.monotonic() - self._down_since:.0f} s")
+        now = time.monotonic()
+        if came or self._answers(now):
+            self._tell(f"the broker answers again, after {now - self._down_since:.0f} s")
             self._down_since = None
-        elif time.monotonic() - self._down_since > self._options.silence_s:
+        elif now - self._down_since > self._options.silence_s:
             raise StreamError(
                 f"no broker answers at {self._topic.servers} for {self._options.silence_s:.0f} s",
                 hint="the same command later; it goes on where this one ends",
             )
+
+    def _answers(self, now: float) -> bool:
+        """Asks a broker now and then: while no bars are sent, no message shows that it is there."""
+        if now - self._asked < _ASK_S:
+            return False
+        self._asked = now
+        try:
+            partitions_of(self._consumer, self._topic, 1.0)
+        except StreamError:
+            return False
+        return True
 
     def _look_for_partitions(self) -> None:
         """Adds partitions that the topic has got."""
