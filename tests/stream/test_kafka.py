@@ -130,6 +130,22 @@ def test_a_poisoned_message_is_refused_with_its_place(broker: Broker) -> None:
     assert sum(taken.bars.num_rows for taken in found) == 10
 
 
+def test_a_topic_that_was_made_anew_is_told(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    for number, rows in enumerate((ROWS[:50], ROWS[:5])):
+        with tansu(tmp_path, port=port) as (address, _):
+            topic = Topic(address, "bars")
+            TopicPublisher(topic, {}, 1)
+            publish(topic, rows)
+            with source(topic) as reader:
+                if number == 0:
+                    (first,) = drain(reader, {})
+                    assert first.end == {"0": 50}
+                    continue
+                with pytest.raises(OffsetGoneError, match="offset 50 of partition 0 of bars is gone"):
+                    take_until_it_fails(reader, first.end)
+
+
 def test_an_offset_that_is_gone_is_told_and_may_be_skipped(mock_broker: Broker) -> None:
     # The other broker answers nothing to a fetch behind its end.
     topic = mock_broker.topic()

@@ -10,8 +10,10 @@ from dataclasses import asdict
 from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.copies import Results, show_copies
+from cloudlstm.config import parse
 from cloudlstm.errors import UsageError
 from cloudlstm.models import registry
+from cloudlstm.models.creating import within_a_day
 from cloudlstm.models.documents import Day
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.text.numbers import counted
@@ -64,12 +66,19 @@ def model_text(paths: ModelPaths, *, as_json: bool) -> str:
         reasons = f": {'; '.join(move.reasons)}" if move.reasons else ""
         lines.append(f"  {move.date}  champion is version {move.version} ({move.basis}){reasons}")
     if day is None:
-        lines.append(f"no day yet: cloudlstm daily {paths.name}")
+        lines.append(f"no day yet: {_first_use(paths)}")
     else:
         lines += _day_lines(day)
     if moves and day and moves[-1].version != day.champion:
         lines.append(f"since then version {moves[-1].version} is the champion ({moves[-1].basis})")
     return _lines(lines)
+
+
+def _first_use(paths: ModelPaths) -> str:
+    """The command that uses a new model."""
+    if within_a_day(parse(dict(registry.recipe_of(paths).config))):
+        return f"cloudlstm stream NAME --model={paths.name} --source=kafka://HOST:PORT/TOPIC"
+    return f"cloudlstm daily {paths.name}"
 
 
 def day_text(name: str, day: Day, *, as_json: bool) -> str:

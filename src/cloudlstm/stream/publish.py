@@ -120,6 +120,8 @@ class FolderPublisher:
 
 def by_minute(bars: pa.Table) -> Iterator[pa.Table]:
     """The bars of each minute, in order of time; those of one minute in the order of the table."""
+    if not bars.num_rows:
+        return
     minute = bars["minute"].to_numpy()
     order = np.argsort(minute, kind="stable")
     ordered = bars.take(pa.array(order))

@@ -96,6 +96,8 @@ class KafkaSource:
             behind = (self.lag(self._position()) or 0) >= _MANY
             if (taken and not came) or (time.monotonic() >= deadline and not (taken and behind)):
                 break
+        if not taken:
+            self._require_end()
         return self._decoded(found, begin, self._position()) if taken else None
 
     def again(self, start: Position, end: Position, *, skip_gone: bool = False) -> Taken:
@@ -122,12 +124,10 @@ class KafkaSource:
         on, lost = dict(start), []
         for name, offset in start.items():
             low, high = self._watermarks(int(name))
-            if int(offset) < low:
+            if not low <= int(offset) <= high:
                 on[name] = low
-                lost.append(f"{low - int(offset)} messages of partition {name}")
-            elif int(offset) > high:
-                on[name] = low
-                lost.append(f"an unknown number of messages of partition {name}")
+                number = low - int(offset) if int(offset) < low else "an unknown number of"
+                lost.append(f"{number} messages of partition {name}")
         return on, ", ".join(lost) or "nothing"
 
     def ended(self, position: Position) -> bool:
@@ -200,12 +200,11 @@ class KafkaSource:
         import confluent_kafka
 
         where = confluent_kafka.TopicPartition(self._topic.name, partition)
-        found: tuple[int, int] = self._consumer.get_watermark_offsets(where, cached=True)
-        return found
+        return self._consumer.get_watermark_offsets(where, cached=True)  # type: ignore[no-any-return]
 
     def _fetch(self, most: int, found: dict[int, list[Any]]) -> int:
         """Adds messages that have come; returns their number."""
-        import confluent_kafka
+        from confluent_kafka import KafkaError
 
         came = 0
         for message in self._consumer.consume(min(most, 10_000), timeout=_FETCH_S):
@@ -214,11 +213,10 @@ class KafkaSource:
                 found.setdefault(partition, []).append(message)
                 self._at[partition] = message.offset() + 1
                 came += 1
-            elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+            elif error.code() == KafkaError._PARTITION_EOF:
                 self._empty_to[partition] = message.offset()
                 self._bounds.setdefault(partition, max(self._cached(partition)[1], 0))
-            elif error.code() in (confluent_kafka.KafkaError._AUTO_OFFSET_RESET,
-                                  confluent_kafka.KafkaError.OFFSET_OUT_OF_RANGE):  # fmt: skip
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 self._gone(partition)
             else:
                 self._on_error(error)
@@ -226,6 +224,15 @@ class KafkaSource:
                 self._bounds[partition] = max(self._cached(partition)[1], message.offset() + 1)
         self._watch(came > 0)
         return came
+
+    def _require_end(self) -> None:
+        """Raises OffsetGoneError if a partition ends before the next offset: the topic was made anew.
+
+        Not every broker calls such an offset out of range.
+        """
+        for each, at in self._at.items():
+            if 0 <= self._cached(each)[1] < at:
+                self._gone(each)
 
     def _gone(self, partition: int) -> None:
         at = self._at.get(partition, 0)
@@ -240,9 +247,9 @@ class KafkaSource:
         """Notes an error of the connection; raises one that does not pass."""
         if not is_passing(error):
             fail(error, self._topic)
-        import confluent_kafka
+        from confluent_kafka import KafkaError
 
-        if error.code() in (confluent_kafka.KafkaError._ALL_BROKERS_DOWN,) and self._down_since is None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and self._down_since is None:
             self._down_since = self._asked = time.monotonic()
             self._tell(f"no broker answers at {self._topic.servers}; the stream waits")
 
@@ -255,10 +262,8 @@ class KafkaSource:
             self._tell(f"the broker answers again, after {now - self._down_since:.0f} s")
             self._down_since = None
         elif now - self._down_since > self._options.silence_s:
-            raise StreamError(
-                f"no broker answers at {self._topic.servers} for {self._options.silence_s:.0f} s",
-                hint="the same command later; it goes on where this one ends",
-            )
+            silence = f"no broker answers at {self._topic.servers} for {self._options.silence_s:.0f} s"
+            raise StreamError(silence, hint="the same command later; it goes on where this one ends")
 
     def _answers(self, now: float) -> bool:
         """Asks a broker now and then: while no bars are sent, no message shows that it is there."""
