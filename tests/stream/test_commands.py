@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,44 @@ def test_a_stream_with_other_settings_needs_another_name(root: Path, capsys: Cap
     assert main(["stream", "live", "--source=landed", "--calendar=none", "--available-now"]) == 0
     assert main(["stream", "live", "--calendar=XLON", "--available-now"]) == 2
     assert "stream live has calendar 'none', not 'XLON'" in capsys.readouterr().err
+
+
+def test_the_sinks_are_remembered_but_the_console(root: Path, mock_broker: Broker, capsys: Captured) -> None:
+    landed = FolderPublisher(f"file://{root.parent}/landed")
+    rows = market(2, 1, 9)
+    landed.send(table(rows[:6]))
+    to = f"kafka://{mock_broker.address}/forecasts.remembered"
+    words = ["--source=landed", "--calendar=none", f"--to={to},console", "--available-now"]
+    assert main(["stream", "live", *words]) == 0
+    assert main(["stream", "live", "--to=parquet", "--available-now"]) == 2
+    assert f"stream live has sinks '{to}', not 'parquet'" in capsys.readouterr().err
+    landed.send(table(rows[6:]))
+    assert main(["stream", "live", "--available-now"]) == 0
+    assert [sorted(batch.sinks) for batch in batches(root)] == [["console", "kafka"], ["kafka"]]
+    assert main(["stream", "live", "--to=fax,parquet"]) == 2
+    assert main(["stream", "new", "--source=landed", "--to=fax"]) == 2
+    assert not (root / "streams/new/stream.json").exists(), "the next command may name another sink"
+
+
+@pytest.mark.parametrize(
+    "words", [["--batch-bars=7", "--to=parquet,console", "--kafka=k"], ["--on-gap=skip", "--available-now", "--json"]]
+)
+def test_the_command_that_continues_has_all_that_is_not_remembered(
+    root: Path, words: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    FolderPublisher(f"file://{root.parent}/landed").send(table(market(2, 1, 5)))
+    Path("k").write_text("client.id=mine\n")
+    other = f"--root={root.parent}/other"
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "run", stopped)
+        assert main(["stream", "live", "--source=landed", "--calendar=none", other, *words]) == 130
+    line = capsys.readouterr().err.splitlines()[-1]
+    _, verb, *again = shlex.split(line.removeprefix("stopped; to continue: "))
+    assert (verb, sorted(again)) == ("stream", sorted(["live", other, *words])), line
+    assert main([verb, *again, *([] if "--available-now" in again else ["--available-now"])]) == 0
 
 
 @pytest.mark.parametrize(

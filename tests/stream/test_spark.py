@@ -117,7 +117,7 @@ def test_a_query_that_begins_after_messages_of_the_stream_is_refused(tmp_path: P
 
     batches(answer=True).handle(kafka_rows(5, 20))
     assert not asked, "a new stream may begin anywhere"
-    with pytest.raises(OffsetGoneError, match="begins at offset 30 of partition 0 of bars, and .* from 20"):
+    with pytest.raises(OffsetGoneError, match=r"begins at offset 30 of partition 0 of bars, and .* from 20"):
         batches(answer=True).handle(kafka_rows(30, 40))
     follows = batches(answer=False)  # offsets 20 to 29 are marks of transactions
     follows.handle(kafka_rows(30, 40))

@@ -20,7 +20,7 @@ from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import SCHEME, Topic
 from cloudlstm.stream.page.live import Live
 from cloudlstm.stream.paths import StreamPaths
-from cloudlstm.stream.serve import LOADED, config_of
+from cloudlstm.stream.serve import LOADED, config_of, kept
 from cloudlstm.targets import Plan, Target
 from cloudlstm.targets import streams as checks
 from cloudlstm.targets.base import StreamWork
@@ -79,7 +79,9 @@ def make_plan(paths: StreamPaths, settings: StreamSettings, target: Target, opti
         hours = TARGET_HOURS
     config = config_of(paths.root, settings.model, RunPaths(settings.run) if settings.run else None)
     memory = config.spark.driver_memory_mib if config else _DRIVER_MEMORY_MIB
-    work = StreamWork(RunPaths(paths.uri), _words(options, hours), memory, hours, options.connector, options.jars)
+    work = StreamWork(
+        RunPaths(paths.uri), _words(settings, options, hours), memory, hours, options.connector, options.jars
+    )
     return Plan(
         "stream",
         paths.uri,
@@ -90,12 +92,12 @@ def make_plan(paths: StreamPaths, settings: StreamSettings, target: Target, opti
     )
 
 
-def _words(options: JobOptions, hours: float | None) -> tuple[str, ...]:
+def _words(settings: StreamSettings, options: JobOptions, hours: float | None) -> tuple[str, ...]:
     """The words of jobs/stream.py."""
     named = {
         "every": None if options.every_s is None else f"{options.every_s:g}",
         "connector": options.connector if options.connector != "python" else None,
-        "to": ",".join(options.to) if options.to != ("parquet",) else None,
+        "to": ",".join(options.to) if options.to != settings.sinks else None,
         "kafka": storage.absolute(options.kafka) if options.kafka else None,
         "batch-bars": options.batch_bars,
         "checkpoint": options.checkpoint,
@@ -118,7 +120,8 @@ def _require(paths: StreamPaths, settings: StreamSettings, target: Target, optio
         return
     if "console" in options.to:
         raise UsageError(
-            "the sink console shows forecasts here, and the job runs on other machines", hint="--to=parquet"
+            "the sink console shows forecasts here, and the job runs on other machines",
+            hint=f"--to={','.join(kept(options.to)) or 'parquet'}",
         )
     config = target.config
     checks.require_reach(config, paths.uri, "the root of", f"leave --root out for {target.root}")

@@ -53,7 +53,7 @@ class Journal:
         if different := [name for name in ours if ours[name] != theirs[name]]:
             name = different[0]
             raise UsageError(
-                f"stream {self.paths.name} has {name} {theirs[name]!r}, not {ours[name]!r}",
+                f"stream {self.paths.name} has {name} {_text(theirs[name])}, not {_text(ours[name])}",
                 hint="the same settings to continue it, or another name for another stream",
             )
         return found
@@ -114,3 +114,8 @@ class Journal:
         return StreamError(
             f"another process works on stream {self.paths.name}", hint="end one of the two; nothing is lost or doubled"
         )
+
+
+def _text(value: object) -> str:
+    """The value of a setting in a message."""
+    return repr(",".join(value)) if isinstance(value, tuple | list) else repr(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudlstm import storage
@@ -120,7 +120,23 @@ def open_sink(paths: StreamPaths, name: str, kafka: Mapping[str, str], show: Cal
         return ConsoleSink(show)
     if name == "parquet":
         return ParquetSink(paths)
-    raise UsageError(f"there is no sink {name!r}", hint="--to=parquet, console or kafka://127.0.0.1:9092/forecasts")
+    raise _no_sink(name)
+
+
+def kept(sinks: tuple[str, ...]) -> tuple[str, ...]:
+    """The sinks that a stream has as long as it lives; the console is that of one command.
+
+    Raises:
+        UsageError: There is no such sink.
+    """
+    for name in sinks:
+        if name not in SINKS and not name.startswith(SCHEME):
+            raise _no_sink(name)
+    return tuple(name for name in sinks if name != "console")
+
+
+def _no_sink(name: str) -> UsageError:
+    return UsageError(f"there is no sink {name!r}", hint="--to=parquet, console or kafka://127.0.0.1:9092/forecasts")
 
 
 def serve(
@@ -144,9 +160,10 @@ def serve(
     models = models or open_models(root, settings)
     models.open(models.newest())  # a model that cannot be read ends the stream before it begins
     source = open_source(settings, options.kafka, tell)
+    sinks: list[Sink] = []
     try:
-        settings = journal.open(settings)
         sinks = [open_sink(paths, name, options.kafka, show) for name in options.to]
+        settings = journal.open(replace(settings, sinks=kept(options.to)))
         live = Live(paths.name, settings)
         live.add(journal.batches(LOADED))
         board = Board(live, paths, tell)
@@ -167,9 +184,9 @@ def serve(
             raise
         finally:
             board.update(ended=ended)
-            for sink in sinks:
-                sink.close()
     finally:
+        for sink in sinks:
+            sink.close()
         source.close()
     return live
 
