@@ -23,7 +23,7 @@ from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.stream.serve import LOADED, config_of, kept
 from cloudlstm.targets import Plan, Target
 from cloudlstm.targets import streams as checks
-from cloudlstm.targets.base import StreamWork
+from cloudlstm.targets.base import StreamWork, own_packages
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.detached import carry_out
 from cloudlstm.workers.deadline import TARGET_HOURS
@@ -72,6 +72,7 @@ def make_plan(paths: StreamPaths, settings: StreamSettings, target: Target, opti
 
     Raises:
         UsageError: It cannot run there.
+        UserCodeError: A package of the user, which its features name, is not there.
     """
     _require(paths, settings, target, options)
     hours = options.max_hours
@@ -80,8 +81,9 @@ def make_plan(paths: StreamPaths, settings: StreamSettings, target: Target, opti
     config = config_of(paths.root, settings.model, RunPaths(settings.run) if settings.run else None)
     memory = config.spark.driver_memory_mib if config else _DRIVER_MEMORY_MIB
     work = StreamWork(
-        RunPaths(paths.uri), _words(settings, options, hours), memory, hours, options.connector, options.jars
-    )
+        RunPaths(paths.uri), _words(settings, options, hours), memory, hours, options.connector, options.jars,
+        own_packages(config) if config else {},
+    )  # fmt: skip
     return Plan(
         "stream",
         paths.uri,
