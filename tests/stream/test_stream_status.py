@@ -14,10 +14,11 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli import main
-from cloudlstm.errors import JobError, RunBusyError
+from cloudlstm.errors import JobError, RunBusyError, StreamError, to_record
 from cloudlstm.runs import attempts
 from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.stream import local
 from cloudlstm.stream.documents import StreamSettings
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import read_properties
@@ -140,8 +141,39 @@ def test_one_process_is_cancelled_by_another(tmp_path: Path, capsys: Captured) -
     assert process.returncode == JobError("").exit_code
     assert "stream live was cancelled (try: the same command continues it)" in said
     assert state(paths, capsys)["state"] == "cancelled"
+    assert not storage.exists(RunPaths(paths.uri).failure("stream"))
+    assert "The stream was cancelled; the same command continues it" in storage.read(paths.page).decode()
     assert main([*words, "--available-now"]) == 0
     assert state(paths, capsys) | {"attempt": 2, "state": "done"} == state(paths, capsys)
+
+
+def test_the_error_of_one_process_is_the_one_that_is_shown(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FolderPublisher(f"file://{tmp_path}/landed").send(table(market(2, 1, 5)))
+    paths = StreamPaths.of(f"file://{tmp_path}/runs", "live")
+    words = ["stream", "live", f"--source={tmp_path}/landed", "--calendar=none", f"--root={tmp_path}/runs"]
+    failure = RunPaths(paths.uri).failure("stream")
+
+    def ended_by(error: BaseException) -> int:
+        def run(*_: object) -> None:
+            raise error
+
+        storage.write_json(failure, to_record(StreamError("the error of an earlier job on Spark")))
+        with monkeypatch.context() as patched:
+            patched.setattr(local, "run", run)
+            return main(words)
+
+    assert ended_by(KeyboardInterrupt()) == 130
+    found = state(paths, capsys)
+    assert (found["state"], found["failure"]) == ("stopped", None)
+    assert ended_by(StreamError("no broker", hint="later")) == 1
+    found = state(paths, capsys)
+    assert (found["state"], found["failure"]) == ("failed", "no broker (try: later)")
+    assert ended_by(RunBusyError("another has it")) == RunBusyError("").exit_code
+    assert not storage.exists(failure), "the object is that of the other"
+    assert main([*words, "--available-now"]) == 0
+    assert state(paths, capsys)["state"] == "done"
 
 
 def test_properties_may_be_an_object(tmp_path: Path) -> None:

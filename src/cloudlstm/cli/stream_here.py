@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json as json_format
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.errors import JobError
+from cloudlstm.cli.stream_status import JOB
+from cloudlstm.errors import JobError, RunBusyError, StorageError, to_record
 from cloudlstm.runs import numbered
 from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
@@ -43,9 +47,25 @@ def run(root: str, paths: StreamPaths, settings: StreamSettings, options: ServeO
     with Attempt(folder, notice=_tell) as held:
         local = replace(options.local, stop=_Ended(held, paths.name))
         options = replace(options, local=local)
-        live = serve(root, paths, settings, options, _tell, terminal.write, _shown if as_json else _nothing)
+        storage.delete(folder.failure(JOB), within=paths.uri)  # of an earlier process or job
+        with _error_kept(folder, held):
+            live = serve(root, paths, settings, options, _tell, terminal.write, _shown if as_json else _nothing)
         numbered.create(folder.complete(held.number), {})
     return live.line()
+
+
+@contextmanager
+def _error_kept(folder: RunPaths, held: Attempt) -> Iterator[None]:
+    """Stores an error for `status`, unless the stream was cancelled or taken over; another process has it then."""
+    try:
+        yield
+    except RunBusyError:
+        raise
+    except Exception as error:
+        if not held.cancelled():
+            with suppress(StorageError):  # its disk may be full
+                storage.write_json(folder.failure(JOB), to_record(error))
+        raise
 
 
 class _Ended:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.errors import MissingExtraError, StorageError, UsageError
+from cloudlstm.errors import JobError, MissingExtraError, RunBusyError, StorageError, UsageError
 from cloudlstm.market.interval import Interval
 from cloudlstm.models import registry
 from cloudlstm.runs import settings as run_settings
@@ -182,8 +182,15 @@ def serve(
         except KeyboardInterrupt:
             ended = "The stream was stopped; the same command continues it"
             raise
+        except JobError:
+            ended = "The stream was cancelled; the same command continues it"
+            raise
+        except RunBusyError:
+            ended = ""  # the page is that of the process that has taken it over
+            raise
         finally:
-            board.update(ended=ended)
+            if ended:
+                board.update(ended=ended)
     finally:
         for sink in sinks:
             sink.close()

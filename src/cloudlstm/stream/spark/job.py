@@ -51,10 +51,13 @@ def work(paths: StreamPaths, options: SparkOptions, to: tuple[str, ...] | None) 
         board.update()
 
     session = SparkSession.builder.appName(f"cloudlstm stream {paths.name}").getOrCreate()
-    ended = "The stream has ended with an error or was stopped; the same command continues it"
+    ended = "The stream has ended with an error; the same command continues it"
     try:
         run(session, settings, BatchWork(journal, settings, models, sinks), journal, options, watch)
         ended = "The stream has ended: everything that was there is read"
+    except SystemExit:  # by SIGTERM
+        ended = "The stream was cancelled or stopped; the same command continues it"
+        raise
     finally:
         board.update(ended=ended)
         for sink in sinks:
