@@ -33,7 +33,7 @@ from cloudlstm.stream.sources.kafka import KafkaOptions, KafkaSource
 
 SINKS = ("parquet", "console")
 _PAGE_S = {"file": 2.0}
-"""Seconds between two pages, by scheme of the root."""
+"""Least seconds between two pages, by scheme of the root. A page without a new batch is not written."""
 _PAGE_BUCKET_S = 30.0
 _LINE_S = 5.0
 """Seconds between two lines on the terminal."""
@@ -209,15 +209,18 @@ class Board:
         self._page_every = _PAGE_S.get(storage.scheme_of(paths.uri), _PAGE_BUCKET_S)
         self._page_at = self._line_at = 0.0
         self._shown = live.last.number if live.last else 0
+        self._on_page = -1  # the newest batch on the page
         self._has_page, self._page_failed = True, False
 
     def update(self, ended: str = "") -> None:
-        """Renews what is due; everything at the end."""
+        """Renews what is due and has changed; everything at the end."""
         now, last = time.monotonic(), self._live.last
-        if self._has_page and (ended or now >= self._page_at):
+        newest = last.number if last else 0
+        if self._has_page and (ended or (newest != self._on_page and now >= self._page_at)):
             self._page_at = now + self._page_every
             try:
                 storage.write(self._paths.page, to_html(self._live, ended=ended).encode())
+                self._on_page = newest
             except MissingExtraError as error:
                 self._has_page = False
                 self._tell(f"no page: {error}")
