@@ -15,6 +15,7 @@ from cloudlstm.cli import main
 from cloudlstm.market.bars import from_parquet
 from cloudlstm.models import registry
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs import numbered
 from cloudlstm.stream import local
 from cloudlstm.stream.batch import ALWAYS_OPEN, BatchWork
 from cloudlstm.stream.documents import StreamSettings
@@ -142,6 +143,20 @@ def test_a_dry_run_does_nothing(root: Path, tmp_path: Path, capsys: Captured) ->
     assert main(["replay", "--to=landed", "--tickers=2", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("780 bars of 390 minutes, from 2024-01-02 14:30 UTC")
     assert not (tmp_path / "landed").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "every_s"),
+    [([], 0.0), (["--every=3"], 3.0), (["--root=s3://bucket/runs"], 1.0),
+     (["--root=s3://bucket/runs", "--every=0.5"], 0.5), (["--root=s3://bucket/runs", "--available-now"], 0.0)],
+)  # fmt: skip
+def test_a_trickle_of_bars_makes_few_batches_in_a_bucket(
+    root: Path, words: list[str], every_s: float, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Journal, "settings", lambda _: None)  # of a new stream, in a bucket that is not there
+    monkeypatch.setattr(numbered, "newest", lambda *_, **__: 0)
+    assert main(["stream", "live", "--source=kafka://127.0.0.1:1/bars", "--dry-run", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["every_s"] == every_s
 
 
 def test_forecasts_with_a_champion_from_a_topic_on_the_terminal(

@@ -138,7 +138,7 @@ def test_what_cannot_work_is_told_before_anything_starts(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--every=3"], "--every is for a stream on Spark"),
+        (["--every=3", "--available-now"], "--available-now has batches as fast as it can, without --every"),
         (["--max-hours=3"], "--max-hours is for a stream on Spark"),
         (["--runner=spark", "--every=0"], "--every needs a number above 0, not 0"),
         (["--runner=spark", "--connector=jvm"], "--connector is python or kafka, not 'jvm'"),

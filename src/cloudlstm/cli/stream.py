@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import command_line, parse_number, parse_switch, parse_text
-from cloudlstm.cli.stream_flags import above_0, given_only, interval_of, jars_of, one_of, require_flags, sinks_of
+from cloudlstm.cli.stream_flags import (
+    above_0,
+    given_only,
+    interval_of,
+    jars_of,
+    no_pause,
+    one_of,
+    require_flags,
+    sinks_of,
+)
 from cloudlstm.cli.submit import Deferred
 from cloudlstm.errors import UsageError
 
@@ -73,7 +82,8 @@ def stream(
         kafka: A properties file with SASL and TLS settings, or its URI; its values reach no log.
         target: A cloud on whose Spark cluster the stream runs; it goes on when this command has ended.
         runner: "spark" runs it with Spark on this machine; by default it is one process.
-        every: On Spark, seconds between two batches; by default 10.
+        every: Least seconds between the starts of two batches; by default 10 on Spark, else 1 with a root in a bucket
+            and 0 on this machine.
         connector: On Spark, what reads Kafka: python (the default, Spark 4.0 or newer), or kafka, Spark's own.
         jars: On Spark, URIs of Java archives for --connector=kafka, beside those of the image.
         checkpoint: On Spark, the folder of its checkpoint; by default it is in the folder of the stream.
@@ -103,8 +113,9 @@ def stream(
     now, dry, as_json = (parse_switch(*each) for each in
                          (("available-now", available_now), ("dry-run", dry_run), ("json", json)))  # fmt: skip
     secret = parse_text("kafka", kafka)
+    every_s = above_0("every", every)
     spark = {
-        "every_s": above_0("every", every), "max_hours": above_0("max-hours", max_hours),
+        "max_hours": above_0("max-hours", max_hours),
         "connector": one_of("connector", parse_text("connector", connector), ("python", "kafka")),
         "jars": jars_of(jars), "checkpoint": parse_text("checkpoint", checkpoint),
     }  # fmt: skip
@@ -123,7 +134,7 @@ def stream(
         from cloudlstm.stream.kafka_client import read_properties
         from cloudlstm.stream.local import MOST_BARS, LocalOptions
         from cloudlstm.stream.paths import StreamPaths
-        from cloudlstm.stream.serve import ServeOptions, kept
+        from cloudlstm.stream.serve import ServeOptions, kept, pause
 
         paths = StreamPaths.of(base, str(parse_text("name", name)))
         given: dict[str, Any] = {key: value for key, value in texts.items() if value and key != "model"}
@@ -140,17 +151,25 @@ def stream(
         if place_of_job:
             from cloudlstm.cli import stream_job
 
-            how = stream_job.JobOptions(sinks, now, batch_bars=every_bars, kafka=secret, **given_only(spark))
+            how = stream_job.JobOptions(
+                sinks, now, batch_bars=every_bars, kafka=secret, every_s=every_s, **given_only(spark)
+            )
             requests = stream_job.make_plan(paths, settings, place_of_job, how)
             if dry:
                 terminal.write(requests.to_json() + "\n")
                 return 0
             return stream_job.start(requests, settings, place_of_job, how, typed, where)
-        local = LocalOptions(available_now=now, most_bars=every_bars or MOST_BARS, skip_gone=gap == "skip")
+        if every_s and now:
+            raise no_pause()
+        local = LocalOptions(
+            available_now=now, most_bars=every_bars or MOST_BARS, skip_gone=gap == "skip",
+            every_s=0.0 if now else pause(paths) if every_s is None else every_s,
+        )  # fmt: skip
         options = ServeOptions(sinks, read_properties(secret), local)
         if dry:
             plan = {"stream": paths.uri, "settings": asdict(settings), "to": list(sinks), "available_now": now,
-                    "batch_bars": local.most_bars, "kafka": sorted(options.kafka)}  # fmt: skip
+                    "batch_bars": local.most_bars, "every_s": local.every_s,
+                    "kafka": sorted(options.kafka)}  # fmt: skip
             terminal.write(json_format.dumps(plan, indent=1) + "\n")
             return 0
         try:

@@ -34,6 +34,11 @@ def above_0(flag: str, value: object) -> float | None:
     return float(value)
 
 
+def no_pause() -> UsageError:
+    """The error of --every beside --available-now."""
+    return UsageError("--available-now has batches as fast as it can, without --every", hint="one of the two")
+
+
 def jars_of(value: object) -> tuple[str, ...]:
     """The URIs of --jars. Fire makes a tuple of words with commas."""
     text = ",".join(map(str, value)) if isinstance(value, tuple | list) else parse_text("jars", value)
@@ -48,7 +53,7 @@ def given_only(flags: dict[str, Any]) -> dict[str, Any]:
 def require_flags(on_spark: bool, spark: dict[str, Any], here: dict[str, bool]) -> None:
     """Raises UsageError for a flag that the chosen runner does not have."""
     if not on_spark and (others := given_only(spark)):
-        flag = next(iter(others)).removesuffix("_s").replace("_", "-")
+        flag = next(iter(others)).replace("_", "-")
         raise UsageError(f"--{flag} is for a stream on Spark", hint="--target=… or --runner=spark")
     for flag, given in here.items():
         if on_spark and given:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import command_line
+from cloudlstm.cli.stream_flags import no_pause
 from cloudlstm.errors import RunBusyError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths
@@ -117,7 +118,7 @@ def _require(paths: StreamPaths, settings: StreamSettings, target: Target, optio
             hint="leave --target and --runner out, or a topic as the source",
         )
     if options.every_s is not None and options.available_now:
-        raise UsageError("--available-now has batches as fast as it can, without --every", hint="one of the two")
+        raise no_pause()
     if not isinstance(target, CloudTarget):
         return
     if "console" in options.to:

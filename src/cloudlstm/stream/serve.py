@@ -35,6 +35,8 @@ SINKS = ("parquet", "console")
 _PAGE_S = {"file": 2.0}
 """Least seconds between two pages, by scheme of the root. A page without a new batch is not written."""
 _PAGE_BUCKET_S = 30.0
+_PAUSE_BUCKET_S = 1.0
+"""See `pause`."""
 _LINE_S = 5.0
 """Seconds between two lines on the terminal."""
 LOADED = 300
@@ -133,6 +135,11 @@ def kept(sinks: tuple[str, ...]) -> tuple[str, ...]:
         if name not in SINKS and not name.startswith(SCHEME):
             raise _no_sink(name)
     return tuple(name for name in sinks if name != "console")
+
+
+def pause(paths: StreamPaths) -> float:
+    """The least seconds between the starts of two batches of one process, unless the user says: each has objects."""
+    return 0.0 if storage.scheme_of(paths.uri) == "file" else _PAUSE_BUCKET_S
 
 
 def _no_sink(name: str) -> UsageError:
