@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli import main
+from cloudlstm.cli.stream_status import Reader
 from cloudlstm.errors import JobError, RunBusyError, StreamError, to_record
 from cloudlstm.runs import attempts
 from cloudlstm.runs.environment import ATTEMPT
@@ -26,6 +28,7 @@ from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.stream.publish import FolderPublisher
 from cloudlstm.workers.restarts import TERMINATED
 from stream.market import market, table
+from stream.test_stream_page import batch
 
 Captured = pytest.CaptureFixture[str]
 
@@ -174,6 +177,24 @@ def test_the_error_of_one_process_is_the_one_that_is_shown(
     assert not storage.exists(failure), "the object is that of the other"
     assert main([*words, "--available-now"]) == 0
     assert state(paths, capsys)["state"] == "done"
+
+
+def test_a_watch_reads_only_what_is_new(paths: StreamPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2):
+        storage.write_json(paths.batch(number), asdict(batch(number)))
+    reader = Reader(paths)
+    assert reader.read()[0].batch == 2
+    read: list[str] = []
+    listed: list[str] = []
+    read_json, list_objects = storage.read_json, storage.list_objects
+    monkeypatch.setattr(storage, "read_json", lambda uri: read.append(uri) or read_json(uri))
+    monkeypatch.setattr(storage, "list_objects", lambda uri: listed.append(uri) or list_objects(uri))
+    storage.write_json(paths.batch(3), asdict(batch(3)))
+    status, line = reader.read()
+    assert (status.batch, status.bars) == (3, 1500)
+    assert "batch 3" in line
+    assert [uri for uri in read if "/batches/" in uri] == [paths.batch(3), paths.batch(4)]
+    assert paths.batches not in listed
 
 
 def test_properties_may_be_an_object(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import SCHEME, Topic
 from cloudlstm.stream.page.live import Live
 from cloudlstm.stream.paths import StreamPaths
-from cloudlstm.stream.serve import LOADED, config_of, kept
+from cloudlstm.stream.serve import config_of, kept
 from cloudlstm.targets import Plan, Target
 from cloudlstm.targets import streams as checks
 from cloudlstm.targets.base import StreamWork, own_packages
@@ -215,8 +215,9 @@ class _Shown:
     """Shows what the job waits for, and a line about new batches."""
 
     def __init__(self, paths: StreamPaths, settings: StreamSettings) -> None:
-        self._paths, self._live = paths, Live(paths.name, settings)
-        self._phase, self._batch, self._at = "", Journal(paths).newest, time.monotonic() + _LINE_S
+        self._journal, self._live = Journal(paths), Live(paths.name, settings)
+        self._live.add(self._journal.batches(1))
+        self._phase, self._at = "", time.monotonic() + _LINE_S
 
     def __call__(self, phase: str) -> None:
         if phase and phase != self._phase:
@@ -225,12 +226,16 @@ class _Shown:
         if time.monotonic() < self._at:
             return
         self._at = time.monotonic() + _LINE_S
-        if (newest := Journal(self._paths).newest) != self._batch:
-            self._batch = newest
-            terminal.write_error(f"{self.line()}\n")
+        if self._add():
+            terminal.write_error(f"{self._live.line()}\n")
+
+    def _add(self) -> bool:
+        """Reads the new batches; whether there are some."""
+        before = self._live.last.number if self._live.last else 0
+        self._live.add(self._journal.after(before))
+        return self._live.last is not None and self._live.last.number != before
 
     def line(self) -> str:
         """The facts about the newest batches."""
-        self._live.recent.clear()
-        self._live.add(Journal(self._paths).batches(LOADED))
+        self._add()
         return self._live.line()

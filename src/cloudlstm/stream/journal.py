@@ -80,6 +80,12 @@ class Journal:
         numbers = numbered.numbers(self.paths.batches, digits=DIGITS)
         return map(self.batch, numbers if most is None else numbers[-most:])
 
+    def after(self, number: int) -> Iterator[BatchDocument]:
+        """The finished batches after a number, the oldest first; it asks for them one by one, without a list of all."""
+        with suppress(ObjectNotFoundError):
+            while True:
+                yield self.batch(number := number + 1)
+
     def unfinished(self) -> TakenDocument | None:
         """The batch after the newest finished one, if it was begun."""
         try:
