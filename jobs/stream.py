@@ -28,7 +28,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--every", type=float, default=10.0)
     parser.add_argument("--available-now", action="store_true")
     parser.add_argument("--connector", choices=("python", "kafka"), default="python")
-    parser.add_argument("--to", default="parquet")
+    parser.add_argument("--to", help="by default the sinks of the stream")
     parser.add_argument("--kafka")
     parser.add_argument("--batch-bars", type=int, default=100_000)
     parser.add_argument("--checkpoint")
@@ -46,7 +46,7 @@ def main() -> int:
     except CloudLSTMError as error:
         sys.stderr.write(f"stream: {error}\n")
         return error.exit_code
-    sinks, folder = sink_names(words.to), RunPaths(paths.uri)
+    sinks, folder = sink_names(words.to) if words.to else None, RunPaths(paths.uri)
     return job.main_alone("stream", folder, lambda: work(paths, _options(words, paths), sinks), hours=words.max_hours)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cloudlstm.cli import main
 from cloudlstm.market.bars import from_parquet
 from cloudlstm.models import registry
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs import numbered
 from cloudlstm.stream import local
 from cloudlstm.stream.batch import ALWAYS_OPEN, BatchWork
 from cloudlstm.stream.documents import StreamSettings
@@ -67,6 +69,44 @@ def test_a_stream_with_other_settings_needs_another_name(root: Path, capsys: Cap
     assert "stream live has calendar 'none', not 'XLON'" in capsys.readouterr().err
 
 
+def test_the_sinks_are_remembered_but_the_console(root: Path, mock_broker: Broker, capsys: Captured) -> None:
+    landed = FolderPublisher(f"file://{root.parent}/landed")
+    rows = market(2, 1, 9)
+    landed.send(table(rows[:6]))
+    to = f"kafka://{mock_broker.address}/forecasts.remembered"
+    words = ["--source=landed", "--calendar=none", f"--to={to},console", "--available-now"]
+    assert main(["stream", "live", *words]) == 0
+    assert main(["stream", "live", "--to=parquet", "--available-now"]) == 2
+    assert f"stream live has sinks '{to}', not 'parquet'" in capsys.readouterr().err
+    landed.send(table(rows[6:]))
+    assert main(["stream", "live", "--available-now"]) == 0
+    assert [sorted(batch.sinks) for batch in batches(root)] == [["console", "kafka"], ["kafka"]]
+    assert main(["stream", "live", "--to=fax,parquet"]) == 2
+    assert main(["stream", "new", "--source=landed", "--to=fax"]) == 2
+    assert not (root / "streams/new/stream.json").exists(), "the next command may name another sink"
+
+
+@pytest.mark.parametrize(
+    "words", [["--batch-bars=7", "--to=parquet,console", "--kafka=k"], ["--on-gap=skip", "--available-now", "--json"]]
+)
+def test_the_command_that_continues_has_all_that_is_not_remembered(
+    root: Path, words: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    FolderPublisher(f"file://{root.parent}/landed").send(table(market(2, 1, 5)))
+    Path("k").write_text("client.id=mine\n")
+    other = f"--root={root.parent}/other"
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "run", stopped)
+        assert main(["stream", "live", "--source=landed", "--calendar=none", other, *words]) == 130
+    line = capsys.readouterr().err.splitlines()[-1]
+    _, verb, *again = shlex.split(line.removeprefix("stopped; to continue: "))
+    assert (verb, sorted(again)) == ("stream", sorted(["live", other, *words])), line
+    assert main([verb, *again, *([] if "--available-now" in again else ["--available-now"])]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -103,6 +143,20 @@ def test_a_dry_run_does_nothing(root: Path, tmp_path: Path, capsys: Captured) ->
     assert main(["replay", "--to=landed", "--tickers=2", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("780 bars of 390 minutes, from 2024-01-02 14:30 UTC")
     assert not (tmp_path / "landed").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "every_s"),
+    [([], 0.0), (["--every=3"], 3.0), (["--root=s3://bucket/runs"], 1.0),
+     (["--root=s3://bucket/runs", "--every=0.5"], 0.5), (["--root=s3://bucket/runs", "--available-now"], 0.0)],
+)  # fmt: skip
+def test_a_trickle_of_bars_makes_few_batches_in_a_bucket(
+    root: Path, words: list[str], every_s: float, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Journal, "settings", lambda _: None)  # of a new stream, in a bucket that is not there
+    monkeypatch.setattr(numbered, "newest", lambda *_, **__: 0)
+    assert main(["stream", "live", "--source=kafka://127.0.0.1:1/bars", "--dry-run", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["every_s"] == every_s
 
 
 def test_forecasts_with_a_champion_from_a_topic_on_the_terminal(

@@ -11,6 +11,7 @@ from cloudlstm.stream.kafka_client import Topic
 from cloudlstm.stream.messages import encode
 from cloudlstm.stream.publish import TopicPublisher
 from cloudlstm.stream.sources.kafka import KafkaOptions, KafkaSource
+from cloudlstm.stream.spark.gaps import has_messages
 from cloudlstm.stream.spark.kafka_py import Reader
 from stream.conftest import Broker
 from stream.market import market, table
@@ -65,3 +66,10 @@ def test_an_offset_that_is_gone_is_still_found(mock_broker: Broker) -> None:
     topic = mock_broker.topic()
     with pytest.raises(RuntimeError, match=r"OffsetGoneError.*offset 7 of partition 0"):
         read(reader(topic), 7, 9)
+
+
+def test_a_gap_of_marks_has_no_messages(topic: Topic, mock_broker: Broker) -> None:
+    assert [has_messages(topic, {}, 0, begin, end) for begin, end in ((2, 3), (5, 6), (1, 3), (4, 6))] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    assert has_messages(mock_broker.topic(), {}, 0, 7, 9), "offsets that are gone may have had messages"

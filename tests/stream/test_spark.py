@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from cloudlstm.cli import main
-from cloudlstm.errors import UsageError
+from cloudlstm.errors import OffsetGoneError, UsageError
 from cloudlstm.stream.batch import ALWAYS_OPEN, BatchWork
 from cloudlstm.stream.documents import StreamSettings
 from cloudlstm.stream.journal import Journal
@@ -82,6 +82,49 @@ def test_a_micro_batch_that_spark_repeats_is_used_once(tmp_path: Path) -> None:
     last.handle(kafka_rows(450, len(ROWS)))
     assert [batch.end["0"] for batch in Journal(paths).batches()] == [200, 300, 400, 450, len(ROWS)]
     assert by_key(outputs(root, "features")) == expected()[0]
+
+
+@pytest.mark.parametrize("parts", [[(0, len(ROWS))], [(0, 200), (200, len(ROWS))], [(0, 49), (30, 120), (120, 400)]])
+def test_a_micro_batch_larger_than_the_batch_that_was_begun_loses_nothing(
+    parts: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    root = f"file://{tmp_path}/runs"
+    paths, journal, settings = opened(root, "kafka://127.0.0.1:1/bars")
+    BatchWork(journal, settings, RandomModels(), []).begin(1, {"0": 0}, {"0": 49})  # and was killed
+    mine = Journal(paths)
+    work = BatchWork(mine, settings, RandomModels(), [ParquetSink(paths)])
+    batches = MicroBatches(Topic("127.0.0.1:1", "bars"), work, mine, lambda _: None)
+    for begin, end in parts:
+        batches.handle(kafka_rows(begin, end))
+    ends = [batch.end["0"] for batch in Journal(paths).batches()]
+    assert ends == [49, *(end for _, end in parts if end > 49)]
+    last = mine.last()
+    assert last is not None
+    assert sum(last.totals[name] for name in ("used", "doubled", "replaced", "corrections", "waiting")) == ends[-1]
+
+
+def test_a_query_that_begins_after_messages_of_the_stream_is_refused(tmp_path: Path) -> None:
+    paths, journal, settings = opened(f"file://{tmp_path}/runs", "kafka://127.0.0.1:1/bars")
+    work = BatchWork(journal, settings, RandomModels(), [ParquetSink(paths)])
+    asked: list[tuple[int, int, int]] = []
+
+    def batches(answer: bool) -> MicroBatches:
+        def has_messages(*place: int) -> bool:
+            asked.append(place)  # type: ignore[arg-type]
+            return answer
+
+        return MicroBatches(Topic("127.0.0.1:1", "bars"), work, journal, lambda _: None, has_messages)
+
+    batches(answer=True).handle(kafka_rows(5, 20))
+    assert not asked, "a new stream may begin anywhere"
+    with pytest.raises(OffsetGoneError, match=r"begins at offset 30 of partition 0 of bars, and .* from 20"):
+        batches(answer=True).handle(kafka_rows(30, 40))
+    follows = batches(answer=False)  # offsets 20 to 29 are marks of transactions
+    follows.handle(kafka_rows(30, 40))
+    follows.handle(kafka_rows(45, 50))
+    assert asked == [(0, 20, 30)] * 2, "ranges of one query follow each other"
+    assert [batch.end["0"] for batch in journal.batches()] == [20, 40, 50]
+    assert paths.name == "killed"
 
 
 def test_the_options_are_those_of_the_connector(tmp_path: Path) -> None:

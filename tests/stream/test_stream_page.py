@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from cloudlstm import storage
+from cloudlstm.stream import serve
 from cloudlstm.stream.documents import BatchDocument, Scores, StreamSettings
 from cloudlstm.stream.page.charts import time_ticks
 from cloudlstm.stream.page.live import Live
 from cloudlstm.stream.page.render import to_html
+from cloudlstm.stream.paths import StreamPaths
 from report.test_browser import browser, measure, write_page  # noqa: F401  # browser is a fixture
 
 KINDS = ("used", "filled", "doubled", "replaced", "corrections", "waiting", "refused", "forecasts")
@@ -50,6 +53,28 @@ def test_a_page_that_runs_is_read_again_and_one_that_has_ended_is_not() -> None:
     assert 'http-equiv="refresh"' in to_html(live(3))
     assert 'http-equiv="refresh"' not in to_html(live(3), ended="The stream was stopped")
     assert "waits for its first bar" in to_html(live(0))
+
+
+def test_a_page_without_a_new_batch_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(serve._PAGE_S, "file", 0.0)
+    paths, found = StreamPaths.of(f"file://{tmp_path}", "live"), live(2)
+    board = serve.Board(found, paths, print)
+
+    def written(ended: str = "") -> bool:
+        storage.delete(paths.page, within=paths.uri)
+        board.update(ended)
+        return storage.exists(paths.page)
+
+    assert [written(), written(), written()] == [True, False, False]
+    found.add([batch(3)])
+    assert [written(), written()] == [True, False]
+    assert written("The stream was stopped")
+
+
+def test_the_age_of_a_page_that_runs_is_told() -> None:
+    text = "the last batch was finished at 2024-01-02 14:31:06 UTC."
+    assert f"{text} This page is written again after the next batch." in to_html(live(3))
+    assert "written again" not in to_html(live(3), ended="The stream was stopped")
 
 
 def test_synthetic_bars_are_told_on_the_page_and_on_the_terminal() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli import main
-from cloudlstm.errors import JobError, RunBusyError
+from cloudlstm.cli.stream_status import Reader
+from cloudlstm.errors import JobError, RunBusyError, StreamError, to_record
 from cloudlstm.runs import attempts
 from cloudlstm.runs.environment import ATTEMPT
 from cloudlstm.runs.paths import RunPaths
+from cloudlstm.stream import local
 from cloudlstm.stream.documents import StreamSettings
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import read_properties
@@ -25,6 +28,7 @@ from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.stream.publish import FolderPublisher
 from cloudlstm.workers.restarts import TERMINATED
 from stream.market import market, table
+from stream.test_stream_page import batch
 
 Captured = pytest.CaptureFixture[str]
 
@@ -140,8 +144,57 @@ def test_one_process_is_cancelled_by_another(tmp_path: Path, capsys: Captured) -
     assert process.returncode == JobError("").exit_code
     assert "stream live was cancelled (try: the same command continues it)" in said
     assert state(paths, capsys)["state"] == "cancelled"
+    assert not storage.exists(RunPaths(paths.uri).failure("stream"))
+    assert "The stream was cancelled; the same command continues it" in storage.read(paths.page).decode()
     assert main([*words, "--available-now"]) == 0
     assert state(paths, capsys) | {"attempt": 2, "state": "done"} == state(paths, capsys)
+
+
+def test_the_error_of_one_process_is_the_one_that_is_shown(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FolderPublisher(f"file://{tmp_path}/landed").send(table(market(2, 1, 5)))
+    paths = StreamPaths.of(f"file://{tmp_path}/runs", "live")
+    words = ["stream", "live", f"--source={tmp_path}/landed", "--calendar=none", f"--root={tmp_path}/runs"]
+    failure = RunPaths(paths.uri).failure("stream")
+
+    def ended_by(error: BaseException) -> int:
+        def run(*_: object) -> None:
+            raise error
+
+        storage.write_json(failure, to_record(StreamError("the error of an earlier job on Spark")))
+        with monkeypatch.context() as patched:
+            patched.setattr(local, "run", run)
+            return main(words)
+
+    assert ended_by(KeyboardInterrupt()) == 130
+    found = state(paths, capsys)
+    assert (found["state"], found["failure"]) == ("stopped", None)
+    assert ended_by(StreamError("no broker", hint="later")) == 1
+    found = state(paths, capsys)
+    assert (found["state"], found["failure"]) == ("failed", "no broker (try: later)")
+    assert ended_by(RunBusyError("another has it")) == RunBusyError("").exit_code
+    assert not storage.exists(failure), "the object is that of the other"
+    assert main([*words, "--available-now"]) == 0
+    assert state(paths, capsys)["state"] == "done"
+
+
+def test_a_watch_reads_only_what_is_new(paths: StreamPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2):
+        storage.write_json(paths.batch(number), asdict(batch(number)))
+    reader = Reader(paths)
+    assert reader.read()[0].batch == 2
+    read: list[str] = []
+    listed: list[str] = []
+    read_json, list_objects = storage.read_json, storage.list_objects
+    monkeypatch.setattr(storage, "read_json", lambda uri: read.append(uri) or read_json(uri))
+    monkeypatch.setattr(storage, "list_objects", lambda uri: listed.append(uri) or list_objects(uri))
+    storage.write_json(paths.batch(3), asdict(batch(3)))
+    status, line = reader.read()
+    assert (status.batch, status.bars) == (3, 1500)
+    assert "batch 3" in line
+    assert [uri for uri in read if "/batches/" in uri] == [paths.batch(3), paths.batch(4)]
+    assert paths.batches not in listed
 
 
 def test_properties_may_be_an_object(tmp_path: Path) -> None:

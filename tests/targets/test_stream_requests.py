@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from cloudlstm.cli import main
+from cloudlstm.cli import main, stream_job
 from cloudlstm.cli.stream_job import JobOptions, make_plan
+from cloudlstm.config import parse
 from cloudlstm.errors import UsageError
 from cloudlstm.stream.documents import StreamSettings
 from cloudlstm.stream.paths import StreamPaths
@@ -27,6 +28,7 @@ OLDER = AWS | {"spark_release": "emr-7.14.0"}
 SETTINGS = StreamSettings("kafka://broker.internal:9092/bars.1m")
 JARS = ("gs://desk-runs/jars/spark-sql-kafka-0-10.jar", "gs://desk-runs/jars/kafka-clients.jar")
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "stream.py"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def planned(
@@ -46,6 +48,20 @@ def test_requests_match_the_golden_files(document: dict[str, Any], name: str, tm
     if os.environ.get("CLOUDLSTM_GOLDEN"):
         path.write_text(text)
     assert text == path.read_text()
+
+
+@pytest.mark.parametrize("document", [AWS, NEWER, None])
+def test_packages_that_the_features_name_travel_with_the_stream(
+    document: dict[str, Any] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    config = parse({"features": {"extra": ["own.features:MOMENTUM"]}})
+    monkeypatch.setattr(stream_job, "config_of", lambda *_: config)
+    target = open_target(written(document, tmp_path) if document else None)
+    paths = StreamPaths.of(str(target.root) if document else f"file://{tmp_path}", "live")
+    _, request = make_plan(paths, SETTINGS, target, JobOptions()).requests
+    assert request["packages"] == [str(EXAMPLES / "own")]
+    assert ("${own.uri}" in json.dumps(request.get("submit"))) is bool(document)
 
 
 def test_sparks_own_connector_comes_from_the_image_or_the_user(tmp_path: Path) -> None:
@@ -122,7 +138,7 @@ def test_what_cannot_work_is_told_before_anything_starts(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--every=3"], "--every is for a stream on Spark"),
+        (["--every=3", "--available-now"], "--available-now has batches as fast as it can, without --every"),
         (["--max-hours=3"], "--max-hours is for a stream on Spark"),
         (["--runner=spark", "--every=0"], "--every needs a number above 0, not 0"),
         (["--runner=spark", "--connector=jvm"], "--connector is python or kafka, not 'jvm'"),

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json as json_format
-import math
 import os
-import time
+import shlex
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import command_line, parse_number, parse_switch, parse_text
+from cloudlstm.cli.stream_flags import (
+    above_0,
+    given_only,
+    interval_of,
+    jars_of,
+    no_pause,
+    one_of,
+    require_flags,
+    sinks_of,
+)
 from cloudlstm.cli.submit import Deferred
-from cloudlstm.errors import JobError, UsageError
+from cloudlstm.errors import UsageError
 
 if TYPE_CHECKING:
-    from cloudlstm.runs.attempts import Attempt
     from cloudlstm.stream.documents import StreamSettings
     from cloudlstm.stream.paths import StreamPaths
-
-_LOOK_S = 5.0
-"""Seconds between two looks whether the stream was cancelled."""
 
 
 def stream(
@@ -56,7 +61,8 @@ def stream(
     """Forecasts while bars arrive: from a Kafka topic or from landed files, with a model's champion or a run's network.
 
     The same command again continues after the last finished batch, also after a crash; nothing is lost or there twice.
-    The flags from --source to --final-only are remembered: to continue a stream, its name is enough.
+    These flags are remembered, so a later command may leave them out: --source, --model, --run, --to (but console),
+    --interval, --calendar, --begin, --with-features, --newest and --final-only. Others, such as --root, are not.
 
     Args:
         name: The stream; lower-case letters, digits and hyphens.
@@ -76,7 +82,8 @@ def stream(
         kafka: A properties file with SASL and TLS settings, or its URI; its values reach no log.
         target: A cloud on whose Spark cluster the stream runs; it goes on when this command has ended.
         runner: "spark" runs it with Spark on this machine; by default it is one process.
-        every: On Spark, seconds between two batches; by default 10.
+        every: Least seconds between the starts of two batches; by default 10 on Spark, else 1 with a root in a bucket
+            and 0 on this machine.
         connector: On Spark, what reads Kafka: python (the default, Spark 4.0 or newer), or kafka, Spark's own.
         jars: On Spark, URIs of Java archives for --connector=kafka, beside those of the image.
         checkpoint: On Spark, the folder of its checkpoint; by default it is in the folder of the stream.
@@ -91,7 +98,7 @@ def stream(
 
     where = parse_text("target", target)
     trusted = parse_switch("trust-endpoints", trust_endpoints)
-    on_spark = _one_of("runner", parse_text("runner", runner), ("spark",)) is not None
+    on_spark = one_of("runner", parse_text("runner", runner), ("spark",)) is not None
     on_spark = on_spark or (where is not None and where not in TARGETS)
     place_of_job = open_target(where, trust_endpoints=trusted) if on_spark else None
     base = root_uri(parse_text("root", root) or (place_of_job.root if place_of_job else None))
@@ -100,29 +107,34 @@ def stream(
     every_bars = parse_number("batch-bars", batch_bars)
     switches = {"with-features": with_features, "final-only": final_only, "newest": newest}
     chosen = {key: parse_switch(key, value) for key, value in switches.items()}
-    sinks, gap = _sinks(to), _one_of("on-gap", parse_text("on-gap", on_gap), ("skip",))
-    _one_of("begin", texts["begin"], ("earliest", "latest"))
-    length = _interval(parse_text("interval", interval))
+    to_given, gap = sinks_of(to), one_of("on-gap", parse_text("on-gap", on_gap), ("skip",))
+    one_of("begin", texts["begin"], ("earliest", "latest"))
+    length = interval_of(parse_text("interval", interval))
     now, dry, as_json = (parse_switch(*each) for each in
                          (("available-now", available_now), ("dry-run", dry_run), ("json", json)))  # fmt: skip
     secret = parse_text("kafka", kafka)
+    every_s = above_0("every", every)
     spark = {
-        "every_s": _above_0("every", every), "max_hours": _above_0("max-hours", max_hours),
-        "connector": _one_of("connector", parse_text("connector", connector), ("python", "kafka")),
-        "jars": _jars(jars), "checkpoint": parse_text("checkpoint", checkpoint),
+        "max_hours": above_0("max-hours", max_hours),
+        "connector": one_of("connector", parse_text("connector", connector), ("python", "kafka")),
+        "jars": jars_of(jars), "checkpoint": parse_text("checkpoint", checkpoint),
     }  # fmt: skip
-    _require_flags(on_spark, spark, {"--on-gap": gap is not None, "--json": as_json})
+    not_remembered: dict[str, Any] = {
+        "available_now": now, "on_gap": gap, "batch_bars": every_bars, "kafka": secret, "target": where,
+        "runner": parse_text("runner", runner), "every": every, "connector": spark["connector"],
+        "jars": ",".join(jars_of(jars)) or None, "checkpoint": spark["checkpoint"], "max_hours": max_hours,
+        "root": parse_text("root", root), "trust_endpoints": trusted, "json": as_json,
+    }  # fmt: skip
+    require_flags(on_spark, spark, {"--on-gap": gap is not None, "--json": as_json})
 
     def work() -> int:
         # The stream has threads of its own; those of BLAS would wait for each other. NumPy reads it at its import.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        from cloudlstm.runs import numbered
-        from cloudlstm.runs.attempts import Attempt
-        from cloudlstm.runs.paths import RunPaths
+        from cloudlstm.cli import stream_here
         from cloudlstm.stream.kafka_client import read_properties
         from cloudlstm.stream.local import MOST_BARS, LocalOptions
         from cloudlstm.stream.paths import StreamPaths
-        from cloudlstm.stream.serve import ServeOptions, serve
+        from cloudlstm.stream.serve import ServeOptions, kept, pause
 
         paths = StreamPaths.of(base, str(parse_text("name", name)))
         given: dict[str, Any] = {key: value for key, value in texts.items() if value and key != "model"}
@@ -131,35 +143,41 @@ def stream(
         given |= {"features": True} if chosen["with-features"] else {}
         given |= {"provisional": False} if chosen["final-only"] else {}
         given |= {"forecasts": "newest"} if chosen["newest"] else {}
+        given |= {} if to_given is None else {"sinks": kept(to_given)}
         settings = _settings(base, paths, texts["model"] or "", named, given)
+        sinks = settings.sinks if to_given is None else to_given
+        shown = ",".join(sinks) if kept(sinks) != sinks else None
+        typed = command_line("stream", (paths.name,), to=shown, **not_remembered)
         if place_of_job:
             from cloudlstm.cli import stream_job
 
-            how = stream_job.JobOptions(sinks, now, batch_bars=every_bars, kafka=secret, **_given(spark))
+            how = stream_job.JobOptions(
+                sinks, now, batch_bars=every_bars, kafka=secret, every_s=every_s, **given_only(spark)
+            )
             requests = stream_job.make_plan(paths, settings, place_of_job, how)
             if dry:
                 terminal.write(requests.to_json() + "\n")
                 return 0
-            flags = {"target": where, "runner": runner, "root": root, "kafka": secret, "available_now": now}
-            typed = command_line("stream", (paths.name,), **flags)
             return stream_job.start(requests, settings, place_of_job, how, typed, where)
-        local = LocalOptions(available_now=now, most_bars=every_bars or MOST_BARS, skip_gone=gap == "skip")
+        if every_s and now:
+            raise no_pause()
+        local = LocalOptions(
+            available_now=now, most_bars=every_bars or MOST_BARS, skip_gone=gap == "skip",
+            every_s=0.0 if now else pause(paths) if every_s is None else every_s,
+        )  # fmt: skip
         options = ServeOptions(sinks, read_properties(secret), local)
         if dry:
             plan = {"stream": paths.uri, "settings": asdict(settings), "to": list(sinks), "available_now": now,
-                    "batch_bars": local.most_bars, "kafka": sorted(options.kafka)}  # fmt: skip
+                    "batch_bars": local.most_bars, "every_s": local.every_s,
+                    "kafka": sorted(options.kafka)}  # fmt: skip
             terminal.write(json_format.dumps(plan, indent=1) + "\n")
             return 0
         try:
-            with Attempt(RunPaths(paths.uri), notice=_tell) as held:
-                local = replace(options.local, stop=_Ended(held, paths.name))
-                options = replace(options, local=local)
-                live = serve(base, paths, settings, options, _tell, terminal.write, _shown if as_json else _nothing)
-                numbered.create(RunPaths(paths.uri).complete(held.number), {})
+            line = stream_here.run(base, paths, settings, options, as_json=as_json)
         except KeyboardInterrupt:
-            terminal.write_error(f"stopped; to continue: cloudlstm stream {paths.name}\n")
+            terminal.write_error(f"stopped; to continue: {shlex.join(typed)}\n")
             return 130
-        _tell(f"finished: {live.line()}")
+        terminal.write_error(f"finished: {line}\n")
         return 0
 
     return Deferred(work)
@@ -192,83 +210,5 @@ def _settings(root: str, paths: StreamPaths, model: str, run: str | None, given:
     return settings
 
 
-class _Ended:
-    """Asked between two batches; looks every few seconds whether the stream was cancelled or taken over."""
-
-    def __init__(self, held: Attempt, name: str) -> None:
-        self._held, self._name, self._next = held, name, 0.0
-
-    def __call__(self) -> bool:
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _LOOK_S
-            self._held.require_held()
-            if self._held.cancelled():
-                raise JobError(f"stream {self._name} was cancelled", hint="the same command continues it")
-        return False
-
-
 def _tell(text: str) -> None:
     terminal.write_error(f"{text}\n")
-
-
-def _nothing(document: Any) -> None:
-    del document
-
-
-def _shown(document: Any) -> None:
-    terminal.write(json_format.dumps(asdict(document), sort_keys=True) + "\n")
-
-
-def _sinks(value: object) -> tuple[str, ...]:
-    """The sinks of --to; the addresses of a topic may have commas. Fire makes a tuple of words with commas."""
-    from cloudlstm.stream.kafka_client import SCHEME, sink_names
-
-    text = ",".join(map(str, value)) if isinstance(value, tuple | list) else parse_text("to", value)
-    words = sink_names(text or "parquet")
-    if len(set(words)) < len(words) or sum(word.startswith(SCHEME) for word in words) > 1:
-        raise UsageError("--to names a sink twice, or two topics", hint="--to=parquet,console")
-    return words
-
-
-def _above_0(flag: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise UsageError(f"--{flag} needs a number above 0, not {value}", hint=f"--{flag}=10")
-    return float(value)
-
-
-def _jars(value: object) -> tuple[str, ...]:
-    """The URIs of --jars. Fire makes a tuple of words with commas."""
-    text = ",".join(map(str, value)) if isinstance(value, tuple | list) else parse_text("jars", value)
-    return tuple(each.strip() for each in (text or "").split(",") if each.strip())
-
-
-def _given(flags: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in flags.items() if value}
-
-
-def _require_flags(on_spark: bool, spark: dict[str, Any], here: dict[str, bool]) -> None:
-    """Raises UsageError for a flag that the chosen runner does not have."""
-    if not on_spark and (others := _given(spark)):
-        flag = {"every_s": "every", "max_hours": "max-hours"}.get(name := next(iter(others)), name)
-        raise UsageError(f"--{flag} is for a stream on Spark", hint="--target=… or --runner=spark")
-    for flag, given in here.items():
-        if on_spark and given:
-            raise UsageError(f"a stream on Spark has no {flag}", hint=f"leave {flag}, or --target and --runner, out")
-
-
-def _one_of(flag: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
-    if value is not None and value not in allowed:
-        raise UsageError(f"--{flag} is {' or '.join(allowed)}, not {value!r}", hint=f"--{flag}={allowed[0]}")
-    return value
-
-
-def _interval(text: str | None) -> int | None:
-    if text is None:
-        return None
-    from cloudlstm.market.interval import WITHIN_A_DAY, Interval
-
-    if text not in WITHIN_A_DAY:
-        raise UsageError(f"--interval is {', '.join(WITHIN_A_DAY)}, not {text!r}", hint="--interval=1m")
-    return Interval(text).seconds

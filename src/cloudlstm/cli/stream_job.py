@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cloudlstm import storage
 from cloudlstm.cli import terminal
 from cloudlstm.cli.flags import command_line
+from cloudlstm.cli.stream_flags import no_pause
 from cloudlstm.errors import RunBusyError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths
@@ -20,10 +21,10 @@ from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import SCHEME, Topic
 from cloudlstm.stream.page.live import Live
 from cloudlstm.stream.paths import StreamPaths
-from cloudlstm.stream.serve import LOADED, config_of
+from cloudlstm.stream.serve import config_of, kept
 from cloudlstm.targets import Plan, Target
 from cloudlstm.targets import streams as checks
-from cloudlstm.targets.base import StreamWork
+from cloudlstm.targets.base import StreamWork, own_packages
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.detached import carry_out
 from cloudlstm.workers.deadline import TARGET_HOURS
@@ -72,6 +73,7 @@ def make_plan(paths: StreamPaths, settings: StreamSettings, target: Target, opti
 
     Raises:
         UsageError: It cannot run there.
+        UserCodeError: A package of the user, which its features name, is not there.
     """
     _require(paths, settings, target, options)
     hours = options.max_hours
@@ -79,7 +81,10 @@ def make_plan(paths: StreamPaths, settings: StreamSettings, target: Target, opti
         hours = TARGET_HOURS
     config = config_of(paths.root, settings.model, RunPaths(settings.run) if settings.run else None)
     memory = config.spark.driver_memory_mib if config else _DRIVER_MEMORY_MIB
-    work = StreamWork(RunPaths(paths.uri), _words(options, hours), memory, hours, options.connector, options.jars)
+    work = StreamWork(
+        RunPaths(paths.uri), _words(settings, options, hours), memory, hours, options.connector, options.jars,
+        own_packages(config) if config else {},
+    )  # fmt: skip
     return Plan(
         "stream",
         paths.uri,
@@ -90,12 +95,12 @@ def make_plan(paths: StreamPaths, settings: StreamSettings, target: Target, opti
     )
 
 
-def _words(options: JobOptions, hours: float | None) -> tuple[str, ...]:
+def _words(settings: StreamSettings, options: JobOptions, hours: float | None) -> tuple[str, ...]:
     """The words of jobs/stream.py."""
     named = {
         "every": None if options.every_s is None else f"{options.every_s:g}",
         "connector": options.connector if options.connector != "python" else None,
-        "to": ",".join(options.to) if options.to != ("parquet",) else None,
+        "to": ",".join(options.to) if options.to != settings.sinks else None,
         "kafka": storage.absolute(options.kafka) if options.kafka else None,
         "batch-bars": options.batch_bars,
         "checkpoint": options.checkpoint,
@@ -113,12 +118,13 @@ def _require(paths: StreamPaths, settings: StreamSettings, target: Target, optio
             hint="leave --target and --runner out, or a topic as the source",
         )
     if options.every_s is not None and options.available_now:
-        raise UsageError("--available-now has batches as fast as it can, without --every", hint="one of the two")
+        raise no_pause()
     if not isinstance(target, CloudTarget):
         return
     if "console" in options.to:
         raise UsageError(
-            "the sink console shows forecasts here, and the job runs on other machines", hint="--to=parquet"
+            "the sink console shows forecasts here, and the job runs on other machines",
+            hint=f"--to={','.join(kept(options.to)) or 'parquet'}",
         )
     config = target.config
     checks.require_reach(config, paths.uri, "the root of", f"leave --root out for {target.root}")
@@ -209,8 +215,9 @@ class _Shown:
     """Shows what the job waits for, and a line about new batches."""
 
     def __init__(self, paths: StreamPaths, settings: StreamSettings) -> None:
-        self._paths, self._live = paths, Live(paths.name, settings)
-        self._phase, self._batch, self._at = "", Journal(paths).newest, time.monotonic() + _LINE_S
+        self._journal, self._live = Journal(paths), Live(paths.name, settings)
+        self._live.add(self._journal.batches(1))
+        self._phase, self._at = "", time.monotonic() + _LINE_S
 
     def __call__(self, phase: str) -> None:
         if phase and phase != self._phase:
@@ -219,12 +226,16 @@ class _Shown:
         if time.monotonic() < self._at:
             return
         self._at = time.monotonic() + _LINE_S
-        if (newest := Journal(self._paths).newest) != self._batch:
-            self._batch = newest
-            terminal.write_error(f"{self.line()}\n")
+        if self._add():
+            terminal.write_error(f"{self._live.line()}\n")
+
+    def _add(self) -> bool:
+        """Reads the new batches; whether there are some."""
+        before = self._live.last.number if self._live.last else 0
+        self._live.add(self._journal.after(before))
+        return self._live.last is not None and self._live.last.number != before
 
     def line(self) -> str:
         """The facts about the newest batches."""
-        self._live.recent.clear()
-        self._live.add(Journal(self._paths).batches(LOADED))
+        self._add()
         return self._live.line()

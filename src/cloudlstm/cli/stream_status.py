@@ -74,31 +74,57 @@ def show_stream(paths: StreamPaths, *, watch: bool = False, as_json: bool = Fals
     out = console()
     if watch and not out.is_terminal:
         raise UsageError("status --watch needs a terminal", hint="cloudlstm logs --follow")
-    status, line = read_stream(paths)
+    reader = Reader(paths)
+    status, line = reader.read()
     if as_json:
         print_document(status)
     elif watch:
-        _watch(paths, status, line, out)
+        _watch(reader, status, line, out)
     else:
         for part in _view(status, line):
             out.print(part, soft_wrap=True)
     return 0
 
 
-def read_stream(paths: StreamPaths) -> tuple[StreamStatus, str]:
-    """The state of a stream, and its line of facts as on the page.
+class Reader:
+    """Reads the state of a stream, and again; later it reads only documents of new batches.
 
-    Raises:
-        UsageError: There is no such stream.
+    Args:
+        paths: The stream.
     """
-    journal, folder = Journal(paths), RunPaths(paths.uri)
-    number, settings = attempts.latest_attempt(folder), journal.settings()
-    if settings is None and not number:
-        raise UsageError(f"no stream {paths.name} in {paths.root}", hint=f"cloudlstm stream {paths.name} --source=…")
+
+    def __init__(self, paths: StreamPaths) -> None:
+        self._paths, self._journal = paths, Journal(paths)
+        self._live: Live | None = None
+
+    def read(self) -> tuple[StreamStatus, str]:
+        """The state of the stream, and its line of facts as on the page.
+
+        Raises:
+            UsageError: There is no such stream.
+        """
+        paths, folder = self._paths, RunPaths(self._paths.uri)
+        number, live = attempts.latest_attempt(folder), self._newest()
+        if live is None and not number:
+            raise UsageError(
+                f"no stream {paths.name} in {paths.root}", hint=f"cloudlstm stream {paths.name} --source=…"
+            )
+        return _status(paths, number, live)
+
+    def _newest(self) -> Live | None:
+        """The facts with the newest batches; None for a stream without settings."""
+        if self._live is not None:
+            self._live.add(self._journal.after(self._live.last.number if self._live.last else 0))
+        elif settings := self._journal.settings():
+            self._live = Live(self._paths.name, settings)
+            self._live.add(self._journal.batches(_RECENT))
+        return self._live
+
+
+def _status(paths: StreamPaths, number: int, live: Live | None) -> tuple[StreamStatus, str]:
+    """The state of a stream in its attempt `number`, 0 for none, and its line of facts."""
+    folder = RunPaths(paths.uri)
     state = _state(folder, number)
-    live = Live(paths.name, settings) if settings else None
-    if live:
-        live.add(journal.batches(_RECENT))
     last = live.last if live else None
     waits = state == "at work" and attempts.latest_launcher(folder, number) == 1
     latency = live.latency if live else None
@@ -146,12 +172,12 @@ def _failure(folder: RunPaths) -> CloudLSTMError | None:
     return None
 
 
-def _watch(paths: StreamPaths, status: StreamStatus, line: str, out: Console) -> None:
+def _watch(reader: Reader, status: StreamStatus, line: str, out: Console) -> None:
     """Shows the state until nothing works on the stream. Ctrl-C ends the view, not the stream."""
     with Screen(Group(*_view(status, line)), console=out, auto_refresh=False) as screen:
         while status.state == "at work":
             time.sleep(_WATCH_EVERY_S)
-            status, line = read_stream(paths)
+            status, line = reader.read()
             screen.update(Group(*_view(status, line)), refresh=True)
 
 

@@ -27,6 +27,7 @@ class StreamSettings:
         features: Whether the features are written as well.
         forecasts: "all" for a forecast at each bar, "newest" for one at the newest bar of each ticker in a batch.
         begin: Where a new stream begins in a topic.
+        sinks: Where forecasts go: "parquet", or the URI of a topic. "console" is not among them, as it leaves nothing.
     """
 
     source: str
@@ -41,6 +42,7 @@ class StreamSettings:
     features: bool = False
     forecasts: Literal["all", "newest"] = "all"
     begin: Literal["earliest", "latest"] = "earliest"
+    sinks: tuple[str, ...] = ("parquet",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Journal:
         if different := [name for name in ours if ours[name] != theirs[name]]:
             name = different[0]
             raise UsageError(
-                f"stream {self.paths.name} has {name} {theirs[name]!r}, not {ours[name]!r}",
+                f"stream {self.paths.name} has {name} {_text(theirs[name])}, not {_text(ours[name])}",
                 hint="the same settings to continue it, or another name for another stream",
             )
         return found
@@ -79,6 +79,12 @@ class Journal:
         """Finished batches, the oldest first; with `most` only the newest."""
         numbers = numbered.numbers(self.paths.batches, digits=DIGITS)
         return map(self.batch, numbers if most is None else numbers[-most:])
+
+    def after(self, number: int) -> Iterator[BatchDocument]:
+        """The finished batches after a number, the oldest first; it asks for them one by one, without a list of all."""
+        with suppress(ObjectNotFoundError):
+            while True:
+                yield self.batch(number := number + 1)
 
     def unfinished(self) -> TakenDocument | None:
         """The batch after the newest finished one, if it was begun."""
@@ -114,3 +120,8 @@ class Journal:
         return StreamError(
             f"another process works on stream {self.paths.name}", hint="end one of the two; nothing is lost or doubled"
         )
+
+
+def _text(value: object) -> str:
+    """The value of a setting in a message."""
+    return repr(",".join(value)) if isinstance(value, tuple | list) else repr(value)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudlstm import storage
 from cloudlstm.config import RunConfig, parse
-from cloudlstm.errors import MissingExtraError, StorageError, UsageError
+from cloudlstm.errors import JobError, MissingExtraError, RunBusyError, StorageError, UsageError
 from cloudlstm.market.interval import Interval
 from cloudlstm.models import registry
 from cloudlstm.runs import settings as run_settings
@@ -33,8 +33,10 @@ from cloudlstm.stream.sources.kafka import KafkaOptions, KafkaSource
 
 SINKS = ("parquet", "console")
 _PAGE_S = {"file": 2.0}
-"""Seconds between two pages, by scheme of the root."""
+"""Least seconds between two pages, by scheme of the root. A page without a new batch is not written."""
 _PAGE_BUCKET_S = 30.0
+_PAUSE_BUCKET_S = 1.0
+"""See `pause`."""
 _LINE_S = 5.0
 """Seconds between two lines on the terminal."""
 LOADED = 300
@@ -120,7 +122,28 @@ def open_sink(paths: StreamPaths, name: str, kafka: Mapping[str, str], show: Cal
         return ConsoleSink(show)
     if name == "parquet":
         return ParquetSink(paths)
-    raise UsageError(f"there is no sink {name!r}", hint="--to=parquet, console or kafka://127.0.0.1:9092/forecasts")
+    raise _no_sink(name)
+
+
+def kept(sinks: tuple[str, ...]) -> tuple[str, ...]:
+    """The sinks that a stream has as long as it lives; the console is that of one command.
+
+    Raises:
+        UsageError: There is no such sink.
+    """
+    for name in sinks:
+        if name not in SINKS and not name.startswith(SCHEME):
+            raise _no_sink(name)
+    return tuple(name for name in sinks if name != "console")
+
+
+def pause(paths: StreamPaths) -> float:
+    """The least seconds between the starts of two batches of one process, unless the user says: each has objects."""
+    return 0.0 if storage.scheme_of(paths.uri) == "file" else _PAUSE_BUCKET_S
+
+
+def _no_sink(name: str) -> UsageError:
+    return UsageError(f"there is no sink {name!r}", hint="--to=parquet, console or kafka://127.0.0.1:9092/forecasts")
 
 
 def serve(
@@ -144,9 +167,10 @@ def serve(
     models = models or open_models(root, settings)
     models.open(models.newest())  # a model that cannot be read ends the stream before it begins
     source = open_source(settings, options.kafka, tell)
+    sinks: list[Sink] = []
     try:
-        settings = journal.open(settings)
         sinks = [open_sink(paths, name, options.kafka, show) for name in options.to]
+        settings = journal.open(replace(settings, sinks=kept(options.to)))
         live = Live(paths.name, settings)
         live.add(journal.batches(LOADED))
         board = Board(live, paths, tell)
@@ -165,11 +189,18 @@ def serve(
         except KeyboardInterrupt:
             ended = "The stream was stopped; the same command continues it"
             raise
+        except JobError:
+            ended = "The stream was cancelled; the same command continues it"
+            raise
+        except RunBusyError:
+            ended = ""  # the page is that of the process that has taken it over
+            raise
         finally:
-            board.update(ended=ended)
-            for sink in sinks:
-                sink.close()
+            if ended:
+                board.update(ended=ended)
     finally:
+        for sink in sinks:
+            sink.close()
         source.close()
     return live
 
@@ -185,15 +216,18 @@ class Board:
         self._page_every = _PAGE_S.get(storage.scheme_of(paths.uri), _PAGE_BUCKET_S)
         self._page_at = self._line_at = 0.0
         self._shown = live.last.number if live.last else 0
+        self._on_page = -1  # the newest batch on the page
         self._has_page, self._page_failed = True, False
 
     def update(self, ended: str = "") -> None:
-        """Renews what is due; everything at the end."""
+        """Renews what is due and has changed; everything at the end."""
         now, last = time.monotonic(), self._live.last
-        if self._has_page and (ended or now >= self._page_at):
+        newest = last.number if last else 0
+        if self._has_page and (ended or (newest != self._on_page and now >= self._page_at)):
             self._page_at = now + self._page_every
             try:
                 storage.write(self._paths.page, to_html(self._live, ended=ended).encode())
+                self._on_page = newest
             except MissingExtraError as error:
                 self._has_page = False
                 self._tell(f"no page: {error}")

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -99,6 +99,7 @@ class StreamWork:
         hours: How long the job may take; None for no limit.
         connector: What reads Kafka: "python", our source, or "kafka", the connector of Spark.
         jars: The connector's archives of Java classes, beside those that the image has.
+        own: The part of the request that names the user's packages, from `own_packages`.
     """
 
     paths: RunPaths
@@ -107,6 +108,7 @@ class StreamWork:
     hours: float | None
     connector: Literal["python", "kafka"] = "python"
     jars: tuple[str, ...] = ()
+    own: Request = field(default_factory=dict)
 
 
 class RunningJob(Protocol):

@@ -46,13 +46,15 @@ def request(target: TargetConfig, spark: SparkService, work: StreamWork) -> Requ
     """
     require_connector(target, work.connector, work.jars)
     jars = (*_IMAGE_JARS[target.cloud], *work.jars) if work.connector == "kafka" else ()
+    files = ("${package.uri}", *(("${own.uri}",) if work.own else ()))
     submitted = SparkWork(
-        "stream", work.paths, work.driver_memory_mib, ("${package.uri}",), STREAM_DEPENDENCIES, work.words, jars
-    )
+        "stream", work.paths, work.driver_memory_mib, files, STREAM_DEPENDENCIES, work.words, jars
+    )  # fmt: skip
     return {
         "job": "stream",
         "run": work.paths.uri,
         "attempt": "${attempt}",
+        **work.own,
         "hours": work.hours,
         "rate": as_json(costs.spark_rate(target)),
         "submit": spark.request(submitted),

@@ -57,7 +57,7 @@ def to_html(live: Live, *, ended: str = "") -> str:
 
 
 def headline(live: Live, ended: str) -> str:
-    """What the stream does, in one or two sentences."""
+    """What the stream does, in one or two sentences; its reader sees from the last batch how old the page is."""
     last = live.last
     if last is None:
         return f"{ended or 'The stream waits for its first bar'}."
@@ -65,7 +65,8 @@ def headline(live: Live, ended: str) -> str:
     newest = (
         "no bar has been used yet" if last.last_minute is None else f"its newest bar is of {_moment(last.last_minute)}"
     )
-    return f"{state}; {newest}; the last batch was finished at {_moment(last.finished)}."
+    then = "" if ended else " This page is written again after the next batch."
+    return f"{state}; {newest}; the last batch was finished at {_moment(last.finished)}.{then}"
 
 
 def tiles(live: Live) -> list[Tile]:

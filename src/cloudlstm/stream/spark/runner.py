@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cloudlstm.errors import CloudLSTMError, UsageError, from_mark
+from cloudlstm.errors import CloudLSTMError, OffsetGoneError, UsageError, from_mark
 from cloudlstm.stream import messages
 from cloudlstm.stream.batch import BatchWork
 from cloudlstm.stream.documents import BatchDocument, StreamSettings, TakenDocument
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.kafka_client import SCHEME, Topic
 from cloudlstm.stream.sources.base import Taken
+from cloudlstm.stream.spark.gaps import has_messages
 
 PYTHON, JVM = "python", "kafka"
 """What reads Kafka: our source, or the connector of the cluster's image."""
@@ -53,39 +55,78 @@ class MicroBatches:
         work: The work on a batch.
         journal: What was done before.
         watch: Called after each batch.
+        has_messages: Whether a partition has, or has had, messages from an offset to before another one.
     """
 
-    def __init__(self, topic: Topic, work: BatchWork, journal: Journal, watch: Callable[[BatchDocument], None]) -> None:
+    def __init__(
+        self, topic: Topic, work: BatchWork, journal: Journal, watch: Callable[[BatchDocument], None],
+        has_messages: Callable[[int, int, int], bool] = lambda *_: False,
+    ) -> None:  # fmt: skip
         self._topic, self._work, self._journal, self._watch = topic, work, journal, watch
+        self._has_messages, self._followed = has_messages, set[int]()
         self._state = journal.state()
 
     def handle(self, rows: pa.Table) -> None:
         """Does the work of a micro-batch.
 
+        It has more messages than a batch that was begun if another process, or a query with other limits, began that
+        one; then the others are the next batch.
+
         Args:
             rows: Columns `key`, `value`, `partition`, `offset`, in any order.
+
+        Raises:
+            UsageError: A batch was begun, and the micro-batch does not have all of it.
+            OffsetGoneError: The query begins after messages that the stream has not taken.
         """
-        last, begun = self._journal.last(), self._journal.unfinished()
-        start: dict[str, Any] = dict(last.end) if last else {}
         rows = rows.sort_by([("partition", "ascending"), ("offset", "ascending")])
-        if start and rows.num_rows:  # a query that is older than the journal repeats messages
-            known = pa.array([int(start.get(str(each), 0)) for each in rows["partition"].to_pylist()], pa.int64())
-            rows = rows.filter(pc.greater_equal(rows["offset"], known))
-        if not rows.num_rows:
-            return
+        if (last := self._journal.last()) and rows.num_rows:
+            self._require_next(rows, last.end)
+        while rows.num_rows:
+            start: dict[str, Any] = dict(last.end) if (last := self._journal.last()) else {}
+            if start:  # a query that is older than the journal repeats messages
+                rows = rows.filter(pc.greater_equal(rows["offset"], _bounds(rows, start)))
+            if rows.num_rows:
+                rows = self._first_batch(rows, start)
+
+    def _first_batch(self, rows: pa.Table, start: dict[str, Any]) -> pa.Table:
+        """Does the work of the batch that was begun, or else of all rows; returns the rows after it."""
+        begun, after = self._journal.unfinished(), rows.slice(rows.num_rows)
         if begun and not self._covers(rows, begun):
+            paths = self._journal.paths
             raise UsageError(
-                f"a batch of stream {self._journal.paths.name} was begun by another runner",
-                hint=f"cloudlstm stream {self._journal.paths.name} --available-now, then the job again",
+                f"a batch of stream {paths.name} was begun by another runner",
+                hint=f"cloudlstm stream {paths.name} --root={paths.root} --available-now, then the job again",
             )
         if begun:
-            ends = [int(begun.end.get(str(each), 0)) for each in rows["partition"].to_pylist()]
-            rows = rows.filter(pc.less(rows["offset"], pa.array(ends, pa.int64())))
+            inside = pc.less(rows["offset"], _bounds(rows, begun.end))
+            rows, after = rows.filter(inside), rows.filter(pc.invert(inside))
         found = self._taken(rows, start)
         taken = begun or self._work.begin(self._journal.newest + 1, found.start, found.end)
         done = self._work.finish(taken, found, self._state, again=begun is not None)
         self._state = done.state
         self._watch(done.document)
+        return after
+
+    def _require_next(self, rows: pa.Table, start: Mapping[str, Any]) -> None:
+        """Raises OffsetGoneError if the query begins after messages that the stream has not taken.
+
+        Spark's ranges follow each other, so this looks at the first rows of each partition only. A partition that is
+        not in the journal begins where the settings say.
+        """
+        firsts: dict[int, int] = {}
+        for partition, offset in zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True):
+            firsts.setdefault(partition, offset)
+        for partition in sorted(firsts.keys() - self._followed):
+            first = firsts[partition]
+            begin = int(start.get(str(partition), first))
+            if first > begin and self._has_messages(partition, begin, first):
+                raise OffsetGoneError(
+                    f"the query begins at offset {first} of partition {partition} of {self._topic.name}, and the "
+                    f"stream has not taken those from {begin}",
+                    hint="leave --checkpoint out, or name a new folder",
+                )
+            self._followed.add(partition)
 
     def _covers(self, rows: pa.Table, begun: TakenDocument) -> bool:
         """Whether the rows have all messages of a batch that was begun."""
@@ -136,7 +177,8 @@ def run(
         del found["maxOffsetsPerTrigger"]  # the query has one batch, which must have everything
     for name, value in found.items():
         query = query.option(name, value)
-    batches = MicroBatches(topic, work, journal, watch)
+    seen = partial(has_messages, topic, options.kafka) if options.connector == PYTHON else _nothing_known
+    batches = MicroBatches(topic, work, journal, watch, seen)
 
     failed: list[Exception] = []
 
@@ -171,6 +213,17 @@ def reader_options(topic: Topic, settings: StreamSettings, journal: Journal, opt
         "maxOffsetsPerTrigger": str(options.most_bars),
         "failOnDataLoss": "true",
     }
+
+
+def _nothing_known(partition: int, begin: int, end: int) -> bool:
+    """In place of `has_messages` with the connector: the settings of its connection are for the client in Java."""
+    del partition, begin, end
+    return False
+
+
+def _bounds(rows: pa.Table, offsets: Mapping[str, Any]) -> pa.Array:
+    """The offset of each row's partition; 0 for a partition without one."""
+    return pa.array([int(offsets.get(str(each), 0)) for each in rows["partition"].to_pylist()], pa.int64())
 
 
 def _limits_available_now(connector: str) -> bool:

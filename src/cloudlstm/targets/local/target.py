@@ -108,7 +108,7 @@ class LocalTarget(Target):
         jars = f"--jars {','.join(work.jars)} " if work.jars else ""
         submit = {"PYSPARK_SUBMIT_ARGS": f"{jars}--driver-memory {work.driver_memory_mib}m pyspark-shell"}
         process = {"worker": "driver", "argv": argv, "env": {ATTEMPT: "${attempt}"} | _JAVA | submit}
-        return {"job": "stream", "run": work.paths.uri, "processes": [process]}
+        return {"job": "stream", "run": work.paths.uri, **work.own, "processes": [process]}
 
     @contextmanager
     def standby(self, requests: Sequence[Request]) -> Iterator[None]:
