@@ -157,7 +157,7 @@ def _read(data: bytes, name: str) -> tuple[pa.Table, list[Refused]]:
             decoded = messages.decode(lines, None, lambda number: f"{name} line {number + 1}")
             return decoded.bars, decoded.refused
         table = _table(data, name)
-    except (UnreadableSourceError, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (UnreadableSourceError, pa.ArrowException, OSError, EOFError, zlib.error, ValueError, KeyError) as error:
         return empty(), [Refused(name, f"the file cannot be read: {' '.join(str(error).split())}"[:MOST_VALUE])]
     good = usable(table)
     bad = []
@@ -177,6 +177,8 @@ def _table(data: bytes, name: str) -> pa.Table:
     found = pv.read_csv(pa.BufferReader(data)) if name.endswith(".csv") else pq.read_table(pa.BufferReader(data))
     if missing := [column for column in ("ticker", "minute", *VALUES) if column not in found.column_names]:
         raise UnreadableSourceError(f"{name} lacks the columns {', '.join(missing)}")
+    if doubled := [column for column in BARS.names if found.column_names.count(column) > 1]:
+        raise UnreadableSourceError(f"{name} has more than one column {', '.join(doubled)}")
     arrays = {}
     for field in BARS:
         if field.name not in found.column_names:
@@ -186,4 +188,5 @@ def _table(data: bytes, name: str) -> pa.Table:
         if field.name == "minute" and pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("s", column.type.tz)).cast(pa.int64())
         arrays[field.name] = column.cast(field.type)
+        arrays[field.name].validate(full=True)  # Parquet may have text in another encoding than UTF-8
     return pa.table(arrays, schema=BARS)

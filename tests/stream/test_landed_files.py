@@ -1,0 +1,86 @@
+"""Landed files that are no bars: each is refused with a reason, and stops no other."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloudlstm import storage
+from cloudlstm.market.bars import to_parquet
+from cloudlstm.stream.bars import refused_table
+from cloudlstm.stream.sources.base import Taken
+from cloudlstm.stream.sources.files import FilesSource
+
+HEADER = b"ticker,minute,open,high,low,close,volume"
+ROW = b"AAPL,1767364200,1,1,1,1,1"
+
+
+def parquet(**columns: Any) -> bytes:
+    """A file of one bar, with other columns."""
+    values = {"ticker": ["AAPL"], "minute": [1767364200], **{each: [1.0] for each in ("open", "high", "low", "close")}}
+    out = io.BytesIO()
+    pq.write_table(pa.table({**values, "volume": [1.0], **columns}), out)
+    return out.getvalue()
+
+
+def landed(folder: Path, files: dict[str, bytes]) -> Taken:
+    """What the files of these names give."""
+    for name, data in files.items():
+        storage.write(f"file://{folder}/{name}", data)
+    found = FilesSource(f"file://{folder}", print).take({}, 100, 0.0)
+    assert found is not None
+    to_parquet(found.bars)
+    to_parquet(refused_table(found.refused))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ending", "data", "reason"),
+    [
+        ("csv", HEADER + b",volume\n" + ROW + b",1\n", "has more than one column volume"),
+        ("csv", HEADER + b",\xff\n" + ROW + b",1\n", "the file cannot be read"),
+        ("csv", HEADER + b"\nAAPL,soon,1,1,1,1,1\n", "the file cannot be read"),
+        ("csv", b"", "the file cannot be read"),
+        ("csv", HEADER + b",sent\n" + ROW + b",1e305\n", "its sent is no number"),
+        ("csv.gz", b"no archive", "the file cannot be read"),
+        ("parquet", b"PAR1", "the file cannot be read"),
+        ("parquet", parquet(sent=["soon"]), "the file cannot be read"),
+        ("parquet", parquet(ticker=[{"a": 1}]), "the file cannot be read"),
+        ("parquet", parquet(minute=pa.array([2**63], pa.uint64())), "the file cannot be read"),
+        ("parquet", parquet(ticker=pa.array([b"\xff"]).view(pa.string())), "the file cannot be read"),
+        ("parquet", parquet(source=pa.array([b"\xff"]).view(pa.string())), "the file cannot be read"),
+        ("parquet", parquet(open=[None]), "it lacks open"),
+    ],
+)
+def test_a_file_without_bars_is_refused_and_the_next_is_taken(
+    tmp_path: Path, ending: str, data: bytes, reason: str
+) -> None:
+    found = landed(tmp_path, {f"a.{ending}": data, "b.csv": HEADER + b"\n" + ROW + b"\n"})
+    assert found.bars["ticker"].to_pylist() == ["AAPL"]
+    (refused,) = found.refused
+    assert reason in refused.reason
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.one_of(
+        st.binary(max_size=60).map(lambda data: HEADER + b"\n" + data),
+        st.binary(max_size=20).map(lambda data: HEADER + b"," + data + b"\n" + ROW + b",1\n"),
+        st.tuples(st.integers(0, 900), st.binary(min_size=1, max_size=4)).map(
+            lambda cut: (whole := parquet())[: cut[0]] + cut[1] + whole[cut[0] + len(cut[1]) :]
+        ),
+    ),
+    st.sampled_from(["csv", "parquet", "jsonl", "csv.gz"]),
+)
+def test_no_content_of_a_file_stops_the_others(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, ending: str
+) -> None:
+    found = landed(tmp_path_factory.mktemp("landed"), {f"a.{ending}": data, "b.csv": HEADER + b"\n" + ROW + b"\n"})
+    assert found.bars["ticker"].to_pylist()[-1] == "AAPL"
