@@ -30,9 +30,9 @@ def parquet(**columns: Any) -> bytes:
     return out.getvalue()
 
 
-def landed(folder: Path, files: dict[str, bytes]) -> Taken:
+def landed(folder: Path, content: dict[str, bytes]) -> Taken:
     """What the files of these names give."""
-    for name, data in files.items():
+    for name, data in content.items():
         storage.write(f"file://{folder}/{name}", data)
     found = FilesSource(f"file://{folder}", print).take({}, 100, 0.0)
     assert found is not None
@@ -57,6 +57,9 @@ def landed(folder: Path, files: dict[str, bytes]) -> Taken:
         ("parquet", parquet(ticker=pa.array([b"\xff"]).view(pa.string())), "the file cannot be read"),
         ("parquet", parquet(source=pa.array([b"\xff"]).view(pa.string())), "the file cannot be read"),
         ("parquet", parquet(open=[None]), "it lacks open"),
+        ("csv", HEADER + b"\nAAPL,2026-01-02 14:45:00,1,1,1,1,1\n", "its minute is a time without a zone"),
+        ("csv", HEADER + b"\nAAPL,2026-01-02,1,1,1,1,1\n", "the file cannot be read"),
+        ("parquet", parquet(minute=pa.array([1767364200], pa.timestamp("s"))), "its minute is a time without a zone"),
     ],
 )
 def test_a_file_without_bars_is_refused_and_the_next_is_taken(
@@ -66,6 +69,28 @@ def test_a_file_without_bars_is_refused_and_the_next_is_taken(
     assert found.bars["ticker"].to_pylist() == ["AAPL"]
     (refused,) = found.refused
     assert reason in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("ending", "data"),
+    [
+        ("csv", HEADER + b"\nAAPL,2026-01-02T14:30:00Z,1,1,1,1,1\n"),
+        ("csv", HEADER + b"\nAAPL,2026-01-02 09:30:00-0500,1,1,1,1,1\n"),
+        ("parquet", parquet(minute=pa.array([1767364200000], pa.timestamp("ms", "America/New_York")))),
+    ],
+)
+def test_a_time_with_a_zone_is_the_moment_that_it_names(tmp_path: Path, ending: str, data: bytes) -> None:
+    found = landed(tmp_path, {f"a.{ending}": data})
+    assert not found.refused
+    assert found.bars["minute"].to_pylist() == [1767364200]
+
+
+@pytest.mark.parametrize("name", ["0700", "7", "NA", "TRUE", "1E5", "NAN"])
+def test_a_ticker_of_a_csv_file_stays_as_it_is_written(tmp_path: Path, name: str) -> None:
+    row = ROW.replace(b"AAPL", name.encode())
+    found = landed(tmp_path, {"a.csv": HEADER + b",source\n" + row + b",0042\n"})
+    assert found.bars["ticker"].to_pylist() == [name]
+    assert found.bars["source"].to_pylist() == ["0042"]
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,8 +1,8 @@
 """Bars from files that land in a folder: in the order of their names, each once.
 
-JSON lines as in `messages`, CSV with a header, and Parquet, with the columns of BARS; `minute` may be a timestamp.
-Files must get names in rising order, such as 2026-01-02T1431.parquet, and land as a whole, as a rename or an upload
-does. A name that begins with . or _ is not taken.
+JSON lines as in `messages`, CSV with a header, and Parquet, with the columns of BARS; `minute` may be a timestamp with
+a zone. Files must get names in rising order, such as 2026-01-02T1431.parquet, and land as a whole, as a rename or an
+upload does. A name that begins with . or _ is not taken.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _ENDINGS = (*_LINES, ".csv", ".parquet")
 _LOOK_S = {"file": 0.2, "memory": 0.05}
 """Seconds between two looks into the folder, by scheme; a list of a bucket costs money."""
 _LOOK_BUCKET_S = 5.0
+_TEXTS = pv.ConvertOptions(column_types={"ticker": pa.string(), "source": pa.string()})
+"""Columns of CSV that are text whatever they look like, such as the ticker 0700."""
 
 
 class FilesSource:
@@ -174,7 +176,8 @@ def _plain(value: Any) -> Any:
 
 def _table(data: bytes, name: str) -> pa.Table:
     """The columns of BARS of a CSV or Parquet file."""
-    found = pv.read_csv(pa.BufferReader(data)) if name.endswith(".csv") else pq.read_table(pa.BufferReader(data))
+    reader = pa.BufferReader(data)
+    found = pv.read_csv(reader, convert_options=_TEXTS) if name.endswith(".csv") else pq.read_table(reader)
     if missing := [column for column in ("ticker", "minute", *VALUES) if column not in found.column_names]:
         raise UnreadableSourceError(f"{name} lacks the columns {', '.join(missing)}")
     if doubled := [column for column in BARS.names if found.column_names.count(column) > 1]:
@@ -186,6 +189,10 @@ def _table(data: bytes, name: str) -> pa.Table:
             continue
         column = found[field.name]
         if field.name == "minute" and pa.types.is_timestamp(column.type):
+            if column.type.tz is None:
+                raise UnreadableSourceError(
+                    "its minute is a time without a zone; write 2026-01-02T14:30:00Z, or seconds since 1970-01-01 UTC"
+                )
             column = column.cast(pa.timestamp("s", column.type.tz)).cast(pa.int64())
         arrays[field.name] = column.cast(field.type)
         arrays[field.name].validate(full=True)  # Parquet may have text in another encoding than UTF-8
