@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cloudlstm import storage
 from cloudlstm.market.bars import to_parquet
 from cloudlstm.stream.bars import refused_table
+from cloudlstm.stream.sources import files
 from cloudlstm.stream.sources.base import Taken
 from cloudlstm.stream.sources.files import FilesSource
 
@@ -109,3 +110,63 @@ def test_no_content_of_a_file_stops_the_others(
 ) -> None:
     found = landed(tmp_path_factory.mktemp("landed"), {f"a.{ending}": data, "b.csv": HEADER + b"\n" + ROW + b"\n"})
     assert found.bars["ticker"].to_pylist()[-1] == "AAPL"
+
+
+def one_bar(folder: Path, *names: str) -> None:
+    for name in names:
+        storage.write(f"file://{folder}/{name}.csv", HEADER + b"\n" + ROW + b"\n")
+
+
+def test_a_file_that_lands_late_is_told_also_when_the_old_ones_were_removed(tmp_path: Path) -> None:
+    told: list[str] = []
+    one_bar(tmp_path, "a", "c", "d")
+    source = FilesSource(f"file://{tmp_path}", told.append)
+    first = source.take({}, 100, 0.0)
+    assert first is not None
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.csv").unlink()
+    one_bar(tmp_path, "b")
+    assert source.take(first.end, 100, 0.3) is None
+    assert told == ["1 files have landed with a name before d.csv and are not taken; names must rise"]
+    one_bar(tmp_path, "e")
+    then = source.take(first.end, 100, 1.0)
+    assert then is not None
+    assert list(then.end["files"]) == ["e.csv"]
+    assert len(told) == 1, "each is told once"
+
+
+def test_late_files_are_told_at_the_start(tmp_path: Path) -> None:
+    told: list[str] = []
+    one_bar(tmp_path, "a", "b", "c")
+    source = FilesSource(f"file://{tmp_path}", told.append)
+    assert source.take({"after": "c.csv", "taken": 1}, 100, 0.3) is None
+    assert told == ["2 files have landed with a name before c.csv and are not taken; names must rise"]
+
+
+def test_a_file_that_is_removed_before_it_is_taken_stops_nothing(tmp_path: Path) -> None:
+    told: list[str] = []
+    one_bar(tmp_path, "a", "b", "c")
+    source = FilesSource(f"file://{tmp_path}", told.append)
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.csv").unlink()
+    found = source.take({}, 100, 0.0)
+    assert found is not None
+    assert list(found.end["files"]) == ["b.csv"]
+    assert source.ended(found.end), "a stream with --available-now must not wait for c.csv"
+    assert len(told) == 2
+
+
+def test_a_folder_in_a_bucket_is_listed_once_for_many_batches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A list of a bucket costs money: none for each batch of a backlog, and none each time that the stream is idle."""
+    one_bar(tmp_path, "a", "b", "c")
+    monkeypatch.setattr(files, "_LOOK_S", {})  # the folder counts as one of a bucket
+    monkeypatch.setattr(files, "_LOOK_BUCKET_S", 60.0)
+    looks: list[str] = []
+    real = storage.list_objects
+    monkeypatch.setattr(storage, "list_objects", lambda prefix: looks.append(prefix) or real(prefix))
+    source, position, taken = FilesSource(f"file://{tmp_path}", print), {}, 0
+    while found := source.take(position, 1, 0.0):
+        position, taken = dict(found.end), taken + 1
+    assert taken == 3
+    assert source.take(position, 1, 0.0) is None
+    assert len(looks) == 1
