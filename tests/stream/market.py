@@ -36,10 +36,11 @@ def grid(sessions: int = 3) -> HoursTable:
     return HoursTable(Hours(days, opens, closes, closes, closes), Interval("1m"))
 
 
-def rules(*, fill: int = 0, keep: int | None = None, provisional: bool = True) -> Rules:
+def rules(*, fill: int = 0, keep: int | None = None, provisional: bool = True, until: int | None = None) -> Rules:
     kernel = Kernel.of()
     keep = kernel.lookback_bars - 1 + WINDOW - 1 if keep is None else keep
-    return Rules(grid(), kernel, keep_bars=keep, max_fill_bars=fill, provisional=provisional)
+    return Rules(grid(), kernel, keep_bars=keep, max_fill_bars=fill, provisional=provisional,
+                 until=until)  # fmt: skip
 
 
 def minute(session: int, place: int) -> int:

@@ -147,6 +147,17 @@ def test_bars_outside_the_session_and_off_the_grid_are_refused() -> None:
     ]  # fmt: skip
 
 
+def test_a_bar_of_the_future_is_refused_and_silences_no_ticker() -> None:
+    rows = [bar("A", 0, place) for place in range(3)]
+    late = [bar("A", 2, 5), bar("A", 0, 0, minute=2**33)]
+    made = run([[*rows[:1], *late], rows[1:]], rules(until=minute(0, 2)))
+    assert [(each.minute, each.reason) for each in made[0].refused] == [
+        (row["minute"], "it starts in the future, by the clock of the stream") for row in late
+    ]
+    assert [each.counts["used"] for each in made] == [1, 2]
+    assert streamed(made) == wanted(rows, 0)
+
+
 def test_provisional_bars_wait_for_their_final_ones_if_asked() -> None:
     rows = [bar("A", 0, 0, 100.0, final=False), bar("A", 0, 0, 101.0)]
     waits = run([rows[:1], rows[1:]], rules(provisional=False))

@@ -208,10 +208,10 @@ def test_files_that_land_late_are_told_and_the_others_are_taken_once(tmp_path: P
     assert [each.where for each in first.refused] == ["b.jsonl line 2", "d.jsonl line 2"]
     storage.write(f"{folder}/a.jsonl", b"{}")
     storage.write(f"{folder}/_hidden.jsonl", b"{}")
-    assert source.take(first.end, 100, 0.0) is None
+    assert source.take(first.end, 100, 0.5) is None
     assert told == ["1 files have landed with a name before d.jsonl and are not taken; names must rise"]
     storage.write(f"{folder}/e.csv", b"ticker,minute\nA,1\n")
-    then = source.take(first.end, 100, 0.0)
+    then = source.take(first.end, 100, 1.0)
     assert then is not None
     assert [each.reason for each in then.refused] == [
         "the file cannot be read: e.csv lacks the columns open, high, low, close, volume"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloudlstm.market.bars import to_parquet
 from cloudlstm.stream import bars, messages
 from stream.market import bar, market, table
 
@@ -61,6 +63,10 @@ def test_bars_are_read_as_they_were_written() -> None:
         ({**GOOD, "ticker": "<script>"}, "its ticker is none"),
         ({**GOOD, "final": "yes"}, "its final is neither"),
         ({**GOOD, "sent": "now"}, "its sent is no number"),
+        ({**GOOD, "sent": 10**400}, "its sent is no number"),
+        ({**GOOD, "sent": -math.inf}, "its sent is no number"),
+        ({**GOOD, "source": "\ud800"}, "its source is no text"),
+        ({**GOOD, "ticker": "\ud800"}, "its ticker is"),
     ],
 )
 def test_a_poisoned_message_is_refused_and_the_others_are_read(value: Any, reason: str) -> None:
@@ -112,3 +118,51 @@ def test_the_fast_reader_and_the_careful_one_agree(rows: list[dict[str, Any]]) -
     kept = [each for each in careful if each is not None]
     for name in bars.VALUES:
         assert fast.bars[name].to_pylist() == [float(each[name]) for each in kept]
+
+
+_odd = (
+    None, True, 0, -1, 10**400, -(10**400), 2**63, 1e299, math.nan, math.inf, "", "A", "\ud800", "A\udfff", "\0", [], {}
+)  # fmt: skip
+_single = st.sampled_from(_odd)
+_any_json = st.recursive(
+    st.one_of(_single, st.floats(), st.integers(), st.text(st.characters(codec=None))),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=4,
+)
+_names = st.sampled_from(["schema", *bars.BARS.names, "other"])
+_fields = st.one_of(
+    st.dictionaries(_names, _single, min_size=1, max_size=1), st.dictionaries(_names, _any_json, max_size=3)
+)
+_values = st.one_of(
+    st.none(), st.binary(max_size=30), _fields.map(lambda own: json.dumps({**GOOD, **own}).encode()),
+    _any_json.map(lambda value: json.dumps(value).encode()),
+    _fields.map(lambda own: json.dumps({**GOOD, **own}, ensure_ascii=False).encode("utf-16", "surrogatepass")),
+)  # fmt: skip
+
+
+def each_is_a_bar_or_refused(pairs: Sequence[tuple[bytes | None, bytes | None]]) -> None:
+    """Whatever a message is, it becomes a bar or a refusal, and both can be written; a good one beside it is read."""
+    good = json.dumps(GOOD).encode()
+    found = messages.decode([*(value for value, _ in pairs), good], [*(key for _, key in pairs), b"AAPL"], str)
+    assert found.bars.num_rows + len(found.refused) == len(pairs) + 1
+    assert str(len(pairs)) not in [each.where for each in found.refused]
+    assert bars.usable(found.bars).all()
+    to_parquet(found.bars)
+    to_parquet(bars.refused_table(found.refused))
+    alone = [messages.decode([value], [key], str) for value, key in pairs]
+    assert sum(each.bars.num_rows for each in alone) == found.bars.num_rows - 1, "the same, whatever stands beside it"
+
+
+@pytest.mark.parametrize("name", ["schema", *bars.BARS.names])
+def test_no_odd_value_of_a_field_stops_the_others(name: str) -> None:
+    for value in _odd:
+        each_is_a_bar_or_refused([(json.dumps({**GOOD, name: value}).encode(), None)])
+        each_is_a_bar_or_refused([(json.dumps({**GOOD, name: value}).encode(), None), (b"no bar", None)])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(_values, st.one_of(st.none(), st.binary(max_size=4), st.just(b"AAPL"))), min_size=1, max_size=5)
+)
+def test_no_message_stops_the_others(pairs: list[tuple[bytes | None, bytes | None]]) -> None:
+    each_is_a_bar_or_refused(pairs)

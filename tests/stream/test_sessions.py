@@ -106,12 +106,15 @@ def test_a_bar_of_another_age_is_in_no_session_and_harms_no_other() -> None:
     assert (found.session != NO_SESSION).tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("calendar", ["XSHG", "XSAU"])
-def test_the_last_year_that_a_calendar_knows(calendar: str) -> None:
-    """Some calendars end; the bars of their last years are in sessions like all others."""
-    _, last = bounds(calendar, dt.date(2024, 1, 1), dt.date(2024, 2, 1))
-    assert last is not None
+@pytest.mark.parametrize("calendar", ["XSHG", "XBOM", "XSES", "XSAU", "XTKS"])
+def test_bars_outside_what_a_calendar_covers_are_in_no_session_and_harm_no_other(calendar: str) -> None:
+    """Some calendars begin late, and some end with this year."""
+    least, most = bounds(calendar, dt.date(2024, 1, 1), dt.date(2024, 2, 1))
+    first, last = least or dt.date(1997, 1, 1), most or dt.date(2099, 12, 31)
     year = min(last.year, dt.datetime.now(dt.UTC).year)
-    own = hours(calendar, dt.date(year, 1, 1), dt.date(year, 6, 30))
-    found = ExchangeSessions(calendar, Interval("1m")).places(own.opens[-1:] * np.int64(60))
-    assert found.session.tolist() == own.days[-1:].tolist()
+    own = hours(calendar, dt.date(year, 1, 1), min(last, dt.date(year, 12, 31)))
+    inside = [int(own.opens[0]) * 60, int(own.opens[-1]) * 60]
+    days = (first - dt.timedelta(days=1), last + dt.timedelta(days=1), last + dt.timedelta(days=180))
+    outside = [int(dt.datetime(day.year, day.month, day.day, 4, tzinfo=dt.UTC).timestamp()) for day in days]
+    found = ExchangeSessions(calendar, Interval("1m")).places(np.array([*inside, *outside], np.int64))
+    assert found.session.tolist() == [int(own.days[0]), int(own.days[-1]), *[NO_SESSION] * 3]

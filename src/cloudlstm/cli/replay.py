@@ -44,7 +44,7 @@ def replay(
         speed: How many times faster than in life; by default 60. 0 is as fast as possible.
         tickers: Number of synthetic tickers; by default 20.
         sessions: Number of synthetic sessions; by default 1.
-        start: Date of the first synthetic session; by default 2024-01-02.
+        start: Date of the first synthetic session; by default 2024-01-02. A stream refuses bars of the future.
         seed: Seed of the synthetic market; by default 1.
         calendar: The exchange of synthetic bars; by default XNYS.
         partitions: Make the topic with so many partitions if it does not exist.

@@ -45,6 +45,8 @@ class Rules:
             volume. After more, a new segment begins.
         bridged: Whether a segment may reach over a close. By default each session begins a segment.
         provisional: Whether bars that are not final are used.
+        until: The last moment at which a bar can have started, in seconds since 1970-01-01 UTC; None: any. One bar with
+            a time in the future would else make all bars of its ticker until then corrections.
     """
 
     sessions: Sessions
@@ -54,6 +56,7 @@ class Rules:
     max_fill_bars: int = 0
     bridged: bool = False
     provisional: bool = True
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Advanced:
         new: The places of the new bars among them, filled ones included.
         features: Their features, (row, feature); the first rows of a segment lack the look-back.
         corrections: CORRECTIONS table.
-        refused: Bars that are in no session or not on the grid.
+        refused: Bars that are in no session, not on the grid, or in the future.
         counts: Numbers of bars: "used", "filled", "doubled", "replaced", "corrections", "waiting", "refused".
         untouched: The rows of the tickers without new bars.
     """
@@ -133,9 +136,10 @@ def advance(state: State, bars: pa.Table, rules: Rules) -> Advanced:
     final = columns.one_chunk(bars["final"]).to_numpy(zero_copy_only=False)
     counts = dict.fromkeys(("used", "filled", "doubled", "replaced", "corrections", "waiting", "refused"), 0)
 
-    grid = rules.sessions.places(minute)
-    usable = (grid.session != NO_SESSION) & (grid.place != NO_PLACE)
-    refused = [_refusal(bars, row, grid) for row in np.flatnonzero(~usable).tolist()]
+    ahead = np.zeros(len(minute), bool) if rules.until is None else minute > rules.until
+    grid = rules.sessions.places(np.where(ahead, 0, minute))
+    usable = ~ahead & (grid.session != NO_SESSION) & (grid.place != NO_PLACE)
+    refused = [_refusal(bars, row, grid, ahead) for row in np.flatnonzero(~usable).tolist()]
     waiting = usable & ~final & (not rules.provisional)
     counts["refused"], counts["waiting"] = len(refused), int(waiting.sum())
     values = np.stack([columns.floats(bars[name]) for name in VALUES], axis=1)
@@ -281,8 +285,11 @@ def _last_of_segment(rows: Rows, keep: int) -> NDArray[np.intp]:
     return np.flatnonzero(of_last & (from_end < max(keep, 1)))
 
 
-def _refusal(bars: pa.Table, row: int, grid: Places) -> Refused:
+def _refusal(bars: pa.Table, row: int, grid: Places, ahead: NDArray[np.bool_]) -> Refused:
     bar: dict[str, Any] = {name: bars[name][row].as_py() for name in ("ticker", "minute", "source")}
-    outside = grid.session[row] == NO_SESSION
-    reason = "it is in no session of the exchange" if outside else "its minute is not on the grid of the interval"
+    if ahead[row]:
+        reason = "it starts in the future, by the clock of the stream"
+    else:
+        outside = grid.session[row] == NO_SESSION
+        reason = "it is in no session of the exchange" if outside else "its minute is not on the grid of the interval"
     return Refused(bar["source"] or "", reason, bar["ticker"], bar["minute"])

@@ -60,8 +60,15 @@ class Refused:
 
 def refused_table(rows: Sequence[Refused]) -> pa.Table:
     """The rows as a REFUSED table."""
-    names = REFUSED.names
-    return pa.table({name: [getattr(row, name) for row in rows] for name in names}, schema=REFUSED)
+    lists = {name: [getattr(row, name) for row in rows] for name in REFUSED.names}
+    for name in ("where", "ticker", "reason", "value"):
+        lists[name] = [None if text is None else written(text) for text in lists[name]]
+    return pa.table(lists, schema=REFUSED)
+
+
+def written(text: str) -> str:
+    """The text with ? for each half of a surrogate pair: JSON can have one alone, UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
 
 
 def empty() -> pa.Table:
@@ -97,13 +104,18 @@ def fault_of(bar: Mapping[str, Any]) -> str | None:
         return "its open or close is far outside the range from low to high"
     if high > low * MOST_RANGE:
         return f"its high is more than {MOST_RANGE:g} times its low"
-    return "its volume is below zero" if bar["volume"] < 0 else None
+    if bar["volume"] < 0:
+        return "its volume is below zero"
+    sent = bar.get("sent")
+    if sent is None or (isinstance(sent, int | float) and not isinstance(sent, bool) and not abs(sent) >= _LARGEST):
+        return None  # NaN is an unknown time
+    return "its sent is no number"
 
 
 def usable(table: pa.Table) -> NDArray[np.bool_]:
     """Marks the rows of a BARS table for which `fault_of` finds nothing."""
-    low, high, first, last, volume = (
-        columns.floats(table[name]) for name in ("low", "high", "open", "close", "volume")
+    low, high, first, last, volume, sent = (
+        columns.floats(table[name]) for name in ("low", "high", "open", "close", "volume", "sent")
     )
     minute = columns.filled(columns.one_chunk(table["minute"]), -1)
     codes, names = columns.codes(table["ticker"])
@@ -121,6 +133,7 @@ def usable(table: pa.Table) -> NDArray[np.bool_]:
             & (np.maximum(np.maximum(first, last), high) < _LARGEST)
             & (volume >= 0.0)
             & (volume < _LARGEST)
+            & ~(np.abs(sent) >= _LARGEST)
         )
     return good
 

@@ -28,6 +28,8 @@ from cloudlstm.stream.synthetic import SOURCE as SYNTHETIC
 
 ALWAYS_OPEN = "none"
 """The calendar of a market without sessions."""
+AHEAD_S = 300
+"""So far may the clock of a producer be ahead of ours: bars that start later after the begin of a batch are refused."""
 
 
 def sessions_of(settings: StreamSettings) -> Sessions:
@@ -67,9 +69,9 @@ class BatchWork:
     def begin(self, number: int, start: Mapping[str, Any], end: Mapping[str, Any]) -> TakenDocument:
         """Notes what a batch takes, and which model forecasts; a model that cannot be opened binds no batch."""
         places = {sink.name: sink.position() for sink in self._sinks}
-        newest = self._models.newest()
+        newest, began = self._models.newest(), round(self._clock(), 3)
         self._models.open(newest)
-        taken = TakenDocument(number, dict(start), dict(end), newest, places)
+        taken = TakenDocument(number, dict(start), dict(end), newest, places, began)
         self._journal.begin(taken)
         return taken
 
@@ -88,7 +90,7 @@ class BatchWork:
         began = time.monotonic()
         paths, settings, number = self._journal.paths, self._settings, taken.number
         predictor = self._models.open(taken.model)
-        advanced = advance(state, found.bars, self._rules(predictor))
+        advanced = advance(state, found.bars, self._rules(predictor, taken.began))
         made = forecast(
             advanced, predictor, self._sessions, across_closes=settings.labels_across_closes,
             newest_only=settings.forecasts == "newest",
@@ -134,13 +136,14 @@ class BatchWork:
         self._journal.finish(document, after)
         return Done(document, after)
 
-    def _rules(self, predictor: Predictor | None) -> Rules:
+    def _rules(self, predictor: Predictor | None, began: float) -> Rules:
         settings, kernel = self._settings, self._kernel
         window, horizon = (predictor.window_bars, predictor.horizon_bars) if predictor else (1, 0)
         keep = max(kernel.lookback_bars - 1 + window - 1, horizon)
         return Rules(
             self._sessions, kernel, keep_bars=keep, max_fill_bars=settings.max_fill_bars,
             bridged=settings.bridge_sessions, provisional=settings.provisional,
+            until=int(began) + AHEAD_S if began else None,
         )  # fmt: skip
 
 

@@ -55,6 +55,7 @@ class TakenDocument:
         end: Where the next one begins.
         model: What forecasts: the number of a version, "run", or empty for nothing.
         sinks: Where each sink was before the batch, by its name.
+        began: When it was begun; 0 in documents of earlier versions. Bars that start later are refused.
     """
 
     number: int
@@ -62,6 +63,7 @@ class TakenDocument:
     end: Mapping[str, Any]
     model: str = ""
     sinks: Mapping[str, Any] = field(default_factory=dict)
+    began: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ import pyarrow.json as pj
 
 from cloudlstm.config.tickers import ticker
 from cloudlstm.market import columns
-from cloudlstm.stream.bars import BARS, MOST_VALUE, Refused, empty, fault_of, normal, usable
+from cloudlstm.stream.bars import BARS, MOST_VALUE, Refused, empty, fault_of, normal, usable, written
 
 SCHEMA = 1
 """The newest version of the contract that this release reads, and the one that it writes."""
@@ -170,16 +170,14 @@ def _read(value: bytes | None, key: bytes | None) -> tuple[dict[str, Any] | None
     if type(version) is not int or version < 1:
         return None, "its schema is no number from 1"
     if version > SCHEMA:
-        return None, f"its schema is {version}, and this version of cloudlstm reads up to {SCHEMA}"
+        return None, f"its schema is {version}, and this version of cloudlstm reads up to {SCHEMA}"[:MOST_VALUE]
     if fault := fault_of(document):
         return None, fault
     if key is not None and ticker(key.decode(errors="replace")) != ticker(document["ticker"]):
         return None, f"its key {key[:MOST_VALUE].decode(errors='replace')!r} is not its ticker {document['ticker']!r}"
-    final, sent, source = document.get("final"), document.get("sent"), document.get("source")
+    final, source = document.get("final"), document.get("source")
     if not (final is None or isinstance(final, bool)):
         return None, "its final is neither true nor false"
-    if not (sent is None or (isinstance(sent, int | float) and not isinstance(sent, bool))):
-        return None, "its sent is no number"
-    if not (source is None or isinstance(source, str)):
+    if not (source is None or (isinstance(source, str) and written(source) == source)):
         return None, "its source is no text"
     return document, ""

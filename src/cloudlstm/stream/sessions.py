@@ -25,8 +25,10 @@ NO_SESSION = -1
 NO_PLACE = -1
 """The place of a bar at a moment at which no bar of the interval starts."""
 
-_EARLIEST = 2000
-"""Bars before this year are in no session: calendars begin in different years."""
+_EARLIEST, _LATEST = 2000, 2100
+"""Bars before and from these years are in no session: calendars begin in different years, and take time to make."""
+_KNOWN = dt.date(2024, 1, 1), dt.date(2024, 2, 1)
+"""Dates that every calendar covers."""
 _MINUTE_S = 60
 
 
@@ -112,16 +114,20 @@ class ExchangeSessions:
     def __init__(self, code: str, interval: Interval) -> None:
         self._code, self._interval = code, interval
         self._first = self._last = 0
+        self._span: tuple[dt.date, dt.date] | None = None
         self._table: HoursTable | None = None
 
     def places(self, minutes: Minutes) -> Places:
         """See Sessions.
 
+        A bar before or after what the calendar covers is in no session.
+
         Raises:
-            UsageError: The calendar does not cover the bars.
+            UsageError: There is no such calendar.
         """
-        newest = dt.datetime.now(dt.UTC).year + 1
-        known = (minutes >= _seconds(_EARLIEST)) & (minutes < _seconds(newest + 1))
+        if self._span is None:
+            self._span = _span(self._code)
+        known = (minutes >= _seconds(self._span[0])) & (minutes < _seconds(self._span[1]))
         found = Places.outside(len(minutes))
         if known.any():  # one bar of the year 2250 must not make the calendar fail for all
             inside = self._of(minutes[known]).places(minutes[known])
@@ -147,18 +153,28 @@ class ExchangeSessions:
         return self._table
 
 
-def _hours_around(code: str, begin: dt.date, end: dt.date) -> Hours:
-    """The hours of some years, and so far after them that the bars ahead of the last one are among them.
+def _span(code: str) -> tuple[dt.date, dt.date]:
+    """The first date whose bars can be in a session, and the first one after it whose bars cannot.
 
-    A session may open on the day before its date. Some calendars are known to the end of a year only.
+    Some calendars are known from some year, or to the end of this year only.
     """
-    least, most = bounds(code, begin + dt.timedelta(days=1), end - dt.timedelta(days=1))
-    later = end + dt.timedelta(days=2 * LONGEST_CLOSURE_DAYS)
-    return hours(code, max(begin, least or begin), min(later, most or later))
+    least, most = bounds(code, *_KNOWN)
+    first, end = dt.date(_EARLIEST, 1, 1), dt.date(_LATEST, 1, 1)
+    return max(first, least or first), min(end, most + dt.timedelta(days=1) if most else end)
 
 
-def _seconds(year: int) -> int:
-    return int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp())
+def _hours_around(code: str, begin: dt.date, end: dt.date) -> Hours:
+    """The hours of some years, as far as the calendar covers them, and of the weeks around them.
+
+    A session may open on the day before its date, and the bars ahead of the last one must be among them.
+    """
+    least, most = bounds(code, *_KNOWN)
+    earlier, later = (day + dt.timedelta(days=n * LONGEST_CLOSURE_DAYS) for day, n in ((begin, -1), (end, 2)))
+    return hours(code, max(earlier, least or earlier), min(later, most or later))
+
+
+def _seconds(date: dt.date) -> int:
+    return int(dt.datetime(date.year, date.month, date.day, tzinfo=dt.UTC).timestamp())
 
 
 def always_open(interval_s: int) -> Sessions:

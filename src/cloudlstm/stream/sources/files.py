@@ -1,8 +1,8 @@
 """Bars from files that land in a folder: in the order of their names, each once.
 
-JSON lines as in `messages`, CSV with a header, and Parquet, with the columns of BARS; `minute` may be a timestamp.
-Files must get names in rising order, such as 2026-01-02T1431.parquet, and land as a whole, as a rename or an upload
-does. A name that begins with . or _ is not taken.
+JSON lines as in `messages`, CSV with a header, and Parquet, with the columns of BARS; `minute` may be a timestamp with
+a zone. Files must get names in rising order, such as 2026-01-02T1431.parquet, and land as a whole, as a rename or an
+upload does. A name that begins with . or _ is not taken.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ _ENDINGS = (*_LINES, ".csv", ".parquet")
 _LOOK_S = {"file": 0.2, "memory": 0.05}
 """Seconds between two looks into the folder, by scheme; a list of a bucket costs money."""
 _LOOK_BUCKET_S = 5.0
+_S_A_NAME = 1e-3
+"""A bucket gives a thousand names a request; so looks into a large folder cost at most one request a second."""
+_TEXTS = pv.ConvertOptions(column_types={"ticker": pa.string(), "source": pa.string()})
+"""Columns of CSV that are text whatever they look like, such as the ticker 0700."""
 
 
 class FilesSource:
@@ -43,32 +47,47 @@ class FilesSource:
 
     def __init__(self, folder: str, tell: Tell) -> None:
         self._folder, self._tell = folder.rstrip("/") + "/", tell
-        self._told = 0
-        self._names = self._list()
+        self._names: list[str] = []
+        self._checked = False
+        self._look("")
         self._bound = max(self._names, default="")
 
     def take(self, start: Position, most: int, wait_s: float) -> Taken | None:
         """The bars of the next files: whole files, until there are `most` bars."""
         deadline = time.monotonic() + wait_s
-        pause = _LOOK_S.get(storage.scheme_of(self._folder), _LOOK_BUCKET_S)
         after = str(start.get("after", ""))
-        while not (names := [name for name in self._new_names(start) if name > after]):
-            if time.monotonic() + pause > deadline:
+        if not self._checked:  # which files were there before is known by number only
+            self._checked = True
+            self._tell_late(sum(name <= after for name in self._names) - int(start.get("taken", 0)), after)
+        while not (found := self._take(after, most)):
+            wait = self._due - time.monotonic()
+            if wait > 0.0 and self._due > deadline:
                 time.sleep(max(deadline - time.monotonic(), 0.0))
                 return None
-            time.sleep(pause)
+            time.sleep(max(wait, 0.0))
+            self._look(after)
+        tables, refused, files = found
+        end = {"after": max(files), "taken": int(start.get("taken", 0)) + len(files), "files": files}
+        return Taken(_joined(tables), refused, dict(start), end)
+
+    def _take(self, after: str, most: int) -> tuple[list[pa.Table], list[Refused], dict[str, str]] | None:
+        """Bars, refusals and etags of the next files that the last look has found; None without a file."""
         tables, refused, files = [], [], {}
-        for name in names:
+        for name in [name for name in self._names if name > after]:
             uri = self._folder + name
-            etag = storage.stat(uri).etag
-            bars, bad = _read(storage.read(uri), name)
+            try:
+                etag, data = storage.stat(uri).etag, storage.read(uri)
+            except ObjectNotFoundError:
+                self._names.remove(name)
+                self._tell(f"{uri} is gone before it was taken")
+                continue
+            bars, bad = _read(data, name)
             tables.append(bars)
             refused += bad
             files[name] = etag
             if sum(table.num_rows for table in tables) >= most:
                 break
-        end = {"after": max(files), "taken": int(start.get("taken", 0)) + len(files), "files": files}
-        return Taken(_joined(tables), refused, dict(start), end)
+        return (tables, refused, files) if files else None
 
     def again(self, start: Position, end: Position, *, skip_gone: bool = False) -> Taken:
         """The bars of the files that the batch took."""
@@ -99,8 +118,8 @@ class FilesSource:
         return start, "nothing"
 
     def ended(self, position: Position) -> bool:
-        """True if the files that were there at the start are taken."""
-        return str(position.get("after", "")) >= self._bound
+        """True if the files that were there at the start are taken, or gone."""
+        return not any(str(position.get("after", "")) < name <= self._bound for name in self._names)
 
     def lag(self, position: Position) -> int | None:
         """Files after the position, as of the last look."""
@@ -117,16 +136,16 @@ class FilesSource:
             if name.removesuffix(".gz").endswith(_ENDINGS) and not name.rpartition("/")[2].startswith((".", "_"))
         )
 
-    def _new_names(self, start: Position) -> list[str]:
-        self._names = self._list()
-        after, taken = str(start.get("after", "")), int(start.get("taken", 0))
-        before = sum(name <= after for name in self._names)
-        if before > taken and before != self._told:
-            self._told = before
-            self._tell(
-                f"{before - taken} files have landed with a name before {after} and are not taken; names must rise"
-            )
-        return self._names
+    def _look(self, after: str) -> None:
+        """Lists the folder, and tells about files that have landed since the last look with a name up to `after`."""
+        before, self._names = set(self._names), self._list()
+        pause = _LOOK_S.get(storage.scheme_of(self._folder))
+        self._due = time.monotonic() + (pause or max(_LOOK_BUCKET_S, _S_A_NAME * len(self._names)))
+        self._tell_late(sum(name <= after and name not in before for name in self._names), after)
+
+    def _tell_late(self, number: int, after: str) -> None:
+        if number > 0:
+            self._tell(f"{number} files have landed with a name before {after} and are not taken; names must rise")
 
 
 def read_files(place: str, tell: Tell) -> Iterator[pa.Table]:
@@ -162,7 +181,7 @@ def _read(data: bytes, name: str) -> tuple[pa.Table, list[Refused]]:
             decoded = messages.decode(lines, None, lambda number: f"{name} line {number + 1}")
             return decoded.bars, decoded.refused
         table = _table(data, name)
-    except (UnreadableSourceError, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (UnreadableSourceError, pa.ArrowException, OSError, EOFError, zlib.error, ValueError, KeyError) as error:
         return empty(), [Refused(name, f"the file cannot be read: {' '.join(str(error).split())}"[:MOST_VALUE])]
     good = usable(table)
     bad = []
@@ -179,9 +198,12 @@ def _plain(value: Any) -> Any:
 
 def _table(data: bytes, name: str) -> pa.Table:
     """The columns of BARS of a CSV or Parquet file."""
-    found = pv.read_csv(pa.BufferReader(data)) if name.endswith(".csv") else pq.read_table(pa.BufferReader(data))
+    reader = pa.BufferReader(data)
+    found = pv.read_csv(reader, convert_options=_TEXTS) if name.endswith(".csv") else pq.read_table(reader)
     if missing := [column for column in ("ticker", "minute", *VALUES) if column not in found.column_names]:
         raise UnreadableSourceError(f"{name} lacks the columns {', '.join(missing)}")
+    if doubled := [column for column in BARS.names if found.column_names.count(column) > 1]:
+        raise UnreadableSourceError(f"{name} has more than one column {', '.join(doubled)}")
     arrays = {}
     for field in BARS:
         if field.name not in found.column_names:
@@ -189,6 +211,11 @@ def _table(data: bytes, name: str) -> pa.Table:
             continue
         column = found[field.name]
         if field.name == "minute" and pa.types.is_timestamp(column.type):
+            if column.type.tz is None:
+                raise UnreadableSourceError(
+                    "its minute is a time without a zone; write 2026-01-02T14:30:00Z, or seconds since 1970-01-01 UTC"
+                )
             column = column.cast(pa.timestamp("s", column.type.tz)).cast(pa.int64())
         arrays[field.name] = column.cast(field.type)
+        arrays[field.name].validate(full=True)  # Parquet may have text in another encoding than UTF-8
     return pa.table(arrays, schema=BARS)
