@@ -100,8 +100,7 @@ def main() -> None:
             say(f"{text}\n")
 
         options = ServeOptions(local=LocalOptions(stop=lambda: used >= wanted or time.monotonic() > late))
-        live = serve(root, paths, settings, options, tell, print, count, models=model)
-        print(live.line())
+        serve(root, paths, settings, options, tell, print, count, models=model)
         print(paths.page)
 
 

@@ -162,15 +162,49 @@ def test_a_trickle_of_bars_makes_few_batches_in_a_bucket(
 def test_forecasts_with_a_champion_from_a_topic_on_the_terminal(
     root: Path, tansu_broker: Broker, capsys: Captured
 ) -> None:
-    make_model(f"file://{root}", "minutes", root.parent / "bars")
+    make_model(f"file://{root}", "minutes", root.parent / "bars", settings=["market.interval=1m"])
+    make_model(f"file://{root}", "days", root.parent / "bars")
     topic = tansu_broker.topic()
     assert main(["replay", f"--to={topic.uri}", "--speed=0", "--tickers=2"]) == 0
     words = [f"--source={topic.uri}", "--model=minutes", "--to=parquet,console", "--available-now"]
     assert main(["stream", "live", *words]) == 0
     captured = capsys.readouterr()
-    assert "the network was trained on bars of 1d, and the stream has bars of 60 s" in captured.err
     assert "SYN000001" in captured.out
     assert "minutes v1" in captured.out
+    for model, interval, trained in (("days", "1m", "1d"), ("minutes", "5m", "1m")):
+        words = [f"--source={topic.uri}", f"--model={model}", f"--interval={interval}", "--available-now"]
+        assert main(["stream", "other", *words]) == 2
+        told = f"the network was trained on bars of {trained}, and the stream has bars of {interval}"
+        assert told in capsys.readouterr().err
+
+
+def test_bars_of_a_shorter_interval_are_not_used_as_longer_ones(root: Path, capsys: Captured) -> None:
+    assert main(["replay", "--to=landed", "--speed=0", "--tickers=2"]) == 0
+    assert main(["stream", "live", "--source=landed", "--interval=5m", "--available-now"]) == 2
+    assert "the bars of the source are 60 s apart, and the stream has bars of 300 s" in capsys.readouterr().err
+    assert batches(root) == []
+
+
+def test_a_source_that_is_no_folder_is_told(root: Path, capsys: Captured) -> None:
+    (root.parent / "bars.csv").write_text("ticker\n")
+    assert main(["stream", "live", "--source=bars.csv", "--available-now"]) == 2
+    assert "bars.csv is a file, and a stream reads a folder (try: --source=" in capsys.readouterr().err
+    assert main(["stream", "live", "--source=nothing", "--available-now"]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_a_stream_without_a_model_writes_features(root: Path) -> None:
+    assert main(["replay", "--to=landed", "--speed=0", "--tickers=2"]) == 0
+    assert main(["stream", "live", "--source=landed", "--available-now"]) == 0
+    assert batches(root)[-1].outputs["features"]["rows"] > 0
+
+
+def test_a_file_without_a_bar_is_replayed_as_nothing(root: Path, capsys: Captured) -> None:
+    (root.parent / "bars.csv").write_text("ticker,minute,open,high,low,close,volume\nAAPL,none,1,1,1,1,1\n")
+    assert main(["replay", "bars.csv", "--to=landed", "--speed=0"]) == 0
+    caught = capsys.readouterr()
+    assert "no bars; the first, bars.csv" in caught.err
+    assert caught.out.startswith("0 bars")
 
 
 def test_a_promotion_serves_from_the_next_batch_on(tmp_path: Path) -> None:

@@ -41,11 +41,11 @@ def test_the_figures_are_those_of_the_documents() -> None:
     found = live(40)
     assert found.rate == 250.0
     assert found.latency == (0.2, 0.4)
-    assert found.skill == pytest.approx(1 - 0.9)
+    assert found.skill == pytest.approx(1 - 0.9**2)
     assert found.right_direction == 0.55
     assert found.line() == (
         "live: batch 40; 20,000 bars; 250 bars/s; lag 3; latency p50 0.2 s, p95 0.4 s; "
-        "RMSE against naive −10.00% of 4,000 outcomes; 7 corrections; 7 refused"
+        "skill +19.00% of 4,000 outcomes; 7 corrections; 7 refused"
     )
 
 

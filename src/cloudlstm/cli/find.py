@@ -115,10 +115,16 @@ def find_stream(root: str | None, name: str | None) -> StreamPaths | None:
     Args:
         root: The folder of all runs, as typed.
         name: What was typed; None for nothing.
+
+    Raises:
+        UsageError: There is no such stream.
     """
     place, _, last = (name or "").rstrip("/").rpartition("/")
     if place == _STREAMS:
-        return StreamPaths.of(root_uri(root), last)
+        paths = StreamPaths.of(root_uri(root), last)
+        if not storage.exists(paths.settings):
+            raise UsageError(f"no stream {last} in {paths.root}", hint=f"cloudlstm stream {last} --source=…")
+        return paths
     if "://" in place and place.endswith(f"/{_STREAMS}"):
         paths = StreamPaths(storage.absolute(f"{place}/{last}"))
         return paths if storage.exists(paths.settings) else None

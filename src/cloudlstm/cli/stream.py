@@ -204,10 +204,7 @@ def _settings(root: str, paths: StreamPaths, model: str, run: str | None, given:
             f"stream {paths.name} is new and needs a source",
             hint="--source=kafka://127.0.0.1:9092/bars.1m, or a folder",
         )
-    settings, note = settings_for(root, model, named, given)
-    if note:
-        terminal.write_error(f"note: {note}\n")
-    return settings
+    return settings_for(root, model, named, given)
 
 
 def _tell(text: str) -> None:

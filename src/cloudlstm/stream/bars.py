@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cloudlstm.config.tickers import ALLOWED, ticker
+from cloudlstm.errors import UsageError
 from cloudlstm.market import columns
 from cloudlstm.market.cleaning.row_faults import MOST_OUTSIDE, MOST_RANGE
 
@@ -164,3 +165,23 @@ def _places(plain: Sequence[str], order: Sequence[str]) -> NDArray[np.int32]:
 
 
 _DEFAULTS: dict[str, Any] = {"source": "", "final": True, "sent": math.nan, **dict.fromkeys(VALUES, math.nan)}
+
+
+def require_interval(bars: pa.Table, interval_s: int) -> None:
+    """Raises UsageError if bars follow each other faster than those of a stream should.
+
+    Bars of a shorter interval that happen to begin where the stream's bars do would be used as if they were longer.
+
+    Args:
+        bars: BARS table.
+        interval_s: Length of the stream's bars in seconds.
+    """
+    code, minute = columns.codes(bars["ticker"])[0], bars["minute"].to_numpy()
+    order = np.lexsort((minute, code))
+    gaps = np.diff(minute[order])[np.diff(code[order]) == 0]
+    gaps = gaps[gaps > 0]
+    if len(gaps) and (usual := float(np.median(gaps))) < interval_s:
+        raise UsageError(
+            f"the bars of the source are {usual:.0f} s apart, and the stream has bars of {interval_s} s",
+            hint="another name with --interval=1m",
+        )

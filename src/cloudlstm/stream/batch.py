@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from cloudlstm.market import columns
 from cloudlstm.market.interval import Interval
 from cloudlstm.stream.advance import Rules, advance
-from cloudlstm.stream.bars import refused_table
+from cloudlstm.stream.bars import refused_table, require_interval
 from cloudlstm.stream.documents import BatchDocument, Scores, StreamSettings, TakenDocument
 from cloudlstm.stream.forecasting import Models, Predictor, forecast
 from cloudlstm.stream.journal import Journal
@@ -65,6 +65,11 @@ class BatchWork:
         self._journal, self._settings, self._models, self._sinks = journal, settings, models, sinks
         self._clock = clock
         self._sessions, self._kernel = sessions_of(settings), Kernel.of(models.features)
+
+    def expect(self, bars: pa.Table) -> None:
+        """Raises UsageError if the first bars of a stream have a shorter interval; called before a batch begins."""
+        if not self._journal.newest:
+            require_interval(bars, self._settings.interval_s)
 
     def begin(self, number: int, start: Mapping[str, Any], end: Mapping[str, Any]) -> TakenDocument:
         """Notes what a batch takes, and which model forecasts; a model that cannot be opened binds no batch."""

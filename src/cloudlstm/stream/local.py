@@ -86,6 +86,7 @@ def run(
             tell(f"the next bars are gone; the stream goes on without {lost}")
             continue
         if found is not None:
+            work.expect(found.bars)
             finish(work.begin(journal.newest + 1, found.start, found.end), found, again=False)
         else:
             watch(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from cloudlstm import storage
@@ -58,21 +59,24 @@ class ServeOptions:
     local: local.LocalOptions = field(default_factory=local.LocalOptions)
 
 
-def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str, Any]) -> tuple[StreamSettings, str]:
-    """The settings of a new stream, and a note for the user, which may be empty.
+def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str, Any]) -> StreamSettings:
+    """The settings of a new stream. Without a model or run it writes the features of its bars.
 
     Args:
         root: The folder of all runs and models.
         model: Name of the model that forecasts; empty for none.
         run: The run that forecasts; None for none.
         given: Settings that the user gave; they count more than those of the model.
+
+    Raises:
+        UsageError: There are both, or the network was trained on bars of another interval.
     """
     if model and run:
         raise UsageError("a stream has a model or a run, not both", hint="leave --run out")
     config = config_of(root, model, run)
     found: dict[str, Any] = {"model": model, "run": run.uri if run else ""}
     if config is None:
-        return StreamSettings(**(found | dict(given))), ""
+        return StreamSettings(**(found | {"features": True} | dict(given)))
     interval = Interval(config.market.interval)
     found |= {
         "calendar": config.market.calendar,
@@ -83,10 +87,13 @@ def settings_for(root: str, model: str, run: RunPaths | None, given: Mapping[str
     if not interval.daily:
         found["interval_s"] = interval.seconds
     settings = StreamSettings(**(found | dict(given)))
-    if interval.seconds == settings.interval_s:
-        return settings, ""
-    trained = f"the network was trained on bars of {interval.name}"
-    return settings, f"{trained}, and the stream has bars of {settings.interval_s} s"
+    if interval.seconds != settings.interval_s:
+        raise UsageError(
+            f"the network was trained on bars of {interval.name}, and the stream has bars of "
+            f"{Interval.of_seconds(settings.interval_s).name}",
+            hint="a run with market.interval=1m" if interval.daily else f"--interval={interval.name}",
+        )
+    return settings
 
 
 def config_of(root: str, model: str, run: RunPaths | None) -> RunConfig | None:
@@ -97,9 +104,20 @@ def config_of(root: str, model: str, run: RunPaths | None) -> RunConfig | None:
 
 
 def open_source(settings: StreamSettings, kafka: Mapping[str, str], tell: Tell) -> Source:
-    """The source of a stream."""
+    """The source of a stream.
+
+    Raises:
+        UsageError: The source is no folder, or is not there.
+        StreamError: No broker answers, or there is no such topic.
+    """
     if settings.source.startswith(SCHEME):
         return KafkaSource(Topic.parse(settings.source), KafkaOptions(kafka, settings.begin), tell)
+    if storage.scheme_of(settings.source) == "file":
+        folder = Path(settings.source.removeprefix("file://"))
+        if folder.is_file():
+            raise UsageError(f"{folder} is a file, and a stream reads a folder", hint=f"--source={folder.parent}")
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {folder}", hint="make it first, or another --source")
     return FilesSource(settings.source, tell)
 
 
@@ -174,6 +192,7 @@ def serve(
         live = Live(paths.name, settings)
         live.add(journal.batches(LOADED))
         board = Board(live, paths, tell)
+        tell(f"{paths.name}: reads {settings.source}; page {paths.page}")
 
         def watch(document: BatchDocument | None) -> None:
             if document is not None:

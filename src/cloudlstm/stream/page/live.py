@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -73,11 +72,14 @@ class Live:
 
     @property
     def skill(self) -> float | None:
-        """Share of naive's RMSE that the forecasts save so far; None without outcomes."""
+        """Share of naive's squared error that the forecasts save so far; None without outcomes.
+
+        It is the R² out of sample of a report: naive forecasts a return of 0.
+        """
         scores = self.scores
         if not scores.outcomes or scores.squared_return <= 0:
             return None
-        return 1.0 - math.sqrt(scores.squared_error / scores.squared_return)
+        return 1.0 - scores.squared_error / scores.squared_return
 
     @property
     def right_direction(self) -> float | None:
@@ -98,7 +100,7 @@ class Live:
         if self.latency:
             parts.append(f"latency p50 {duration(self.latency[0])}, p95 {duration(self.latency[1])}")
         if self.skill is not None:
-            parts.append(f"RMSE against naive {signed_percent(-self.skill)} of {count(self.scores.outcomes)} outcomes")
+            parts.append(f"skill {signed_percent(self.skill)} of {count(self.scores.outcomes)} outcomes")
         if self.synthetic:
             parts.append("synthetic data")
         kinds = [name for name in ("corrections", "refused") if last.totals.get(name)]

@@ -44,6 +44,7 @@ def to_html(live: Live, *, ended: str = "") -> str:
         facts=facts(live),
         plots=draw_all(live),
         direction=shares(live),
+        outcomes=live.scores.outcomes,
         synthetic=count(live.synthetic) if live.synthetic else "",
         counts=[
             (_WORDS.get(name, name), count(live.last.counts.get(name, 0)), count(total))
@@ -79,7 +80,7 @@ def tiles(live: Live) -> list[Tile]:
         Tile("Latency", duration(both[1]) if both else DASH, f"p95; p50 {duration(both[0])}" if both else "p95"),
         Tile(
             "Skill", DASH if live.skill is None else signed_percent(live.skill),
-            f"of naive's RMSE saved; {count(live.scores.outcomes)} outcomes",
+            f"of naive's squared error saved; {count(live.scores.outcomes)} outcomes",
         ),
     ]  # fmt: skip
 

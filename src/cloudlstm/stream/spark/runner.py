@@ -102,6 +102,8 @@ class MicroBatches:
             inside = pc.less(rows["offset"], _bounds(rows, begun.end))
             rows, after = rows.filter(inside), rows.filter(pc.invert(inside))
         found = self._taken(rows, start)
+        if begun is None:
+            self._work.expect(found.bars)
         taken = begun or self._work.begin(self._journal.newest + 1, found.start, found.end)
         done = self._work.finish(taken, found, self._state, again=begun is not None)
         self._state = done.state
