@@ -114,7 +114,9 @@ class MicroBatches:
         return after
 
     def _hole(self, rows: pa.Table, start: Mapping[str, Any]) -> tuple[int, int, int] | None:
-        """A partition whose first row comes after messages that follow `start`, the first offset of these, and that of the row.
+        """The first partition whose rows come after messages that follow `start`; None if there is none.
+
+        It is with the first offset of these messages, and that of its first row.
 
         Spark's ranges follow each other, so this looks at the first rows of each partition only. A partition that is
         not in `start` begins where the settings say.
