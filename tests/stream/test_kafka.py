@@ -164,8 +164,9 @@ def test_an_offset_that_is_gone_is_told_and_may_be_skipped(mock_broker: Broker) 
 
 
 def test_a_topic_that_is_not_there(tansu_broker: Broker) -> None:
-    with pytest.raises(StreamError, match=r"there is no topic none\.such at"):
+    with pytest.raises(StreamError, match=r"there is no topic none\.such at") as error:
         KafkaSource(Topic(tansu_broker.address, "none.such"), KafkaOptions(), print)
+    assert "cloudlstm replay --partitions=4" in error.value.hint
 
 
 def test_a_broker_that_is_not_there() -> None:

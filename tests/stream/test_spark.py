@@ -124,7 +124,19 @@ def test_a_query_that_begins_after_messages_of_the_stream_is_refused(tmp_path: P
     follows.handle(kafka_rows(45, 50))
     assert asked == [(0, 20, 30)] * 2, "ranges of one query follow each other"
     assert [batch.end["0"] for batch in journal.batches()] == [20, 40, 50]
-    assert paths.name == "killed"
+
+
+def test_a_query_that_lacks_the_beginning_of_a_batch_is_refused(tmp_path: Path) -> None:
+    root = f"file://{tmp_path}/runs"
+    paths, journal, settings = opened(root, "kafka://127.0.0.1:1/bars")
+    work = BatchWork(journal, settings, RandomModels(), [ParquetSink(paths)])
+    work.begin(1, {"0": 10}, {"0": 20})  # one process, which was killed
+    batches = MicroBatches(Topic("127.0.0.1:1", "bars"), work, journal, lambda _: None, lambda *_: True)
+    with pytest.raises(UsageError, match="was begun by another runner") as caught:
+        batches.handle(kafka_rows(15, 40))
+    assert caught.value.hint == f"cloudlstm stream killed --root={root} --available-now, then the job again"
+    batches.handle(kafka_rows(10, 40))
+    assert [batch.end["0"] for batch in journal.batches()] == [20, 40]
 
 
 def test_the_options_are_those_of_the_connector(tmp_path: Path) -> None:

@@ -71,6 +71,15 @@ def test_a_page_without_a_new_batch_is_not_written(tmp_path: Path, monkeypatch: 
     assert written("The stream was stopped")
 
 
+def test_the_lag_is_of_messages_or_files() -> None:
+    topic, folder = to_html(live(3)), to_html(live(3, source="file:///landed"))
+    assert ("messages that wait in the topic" in topic, "files that wait in the folder</small>" in topic) == (
+        True,
+        False,
+    )
+    assert ("<small>files that wait in the folder" in folder, "<small>messages that wait" in folder) == (True, False)
+
+
 def test_the_age_of_a_page_that_runs_is_told() -> None:
     text = "the last batch was finished at 2024-01-02 14:31:06 UTC."
     assert f"{text} This page is written again after the next batch." in to_html(live(3))

@@ -202,7 +202,7 @@ def _settings(root: str, paths: StreamPaths, model: str, run: str | None, given:
     if "source" not in given:
         raise UsageError(
             f"stream {paths.name} is new and needs a source",
-            hint="--source=kafka://127.0.0.1:9092/bars.1m, or a folder",
+            hint="--source=kafka://127.0.0.1:9092/bars.1m, or a folder; --root=… if the stream is elsewhere",
         )
     return settings_for(root, model, named, given)
 

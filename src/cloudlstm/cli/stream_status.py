@@ -49,7 +49,7 @@ class StreamStatus(Document):
     """Bars that were used so far."""
     bars_per_s: Number
     lag: int | None
-    """Messages that wait in the source; null if the runner does not know."""
+    """Messages that wait in the topic, or files that wait in the folder; null if the runner does not know."""
     latency_p50_s: Number
     latency_p95_s: Number
     finished: Time

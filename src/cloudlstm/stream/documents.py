@@ -111,7 +111,7 @@ class BatchDocument:
         last_minute: The newest minute of the batch; None if it used no bar.
         latency_s: Quantiles "p50" and "p95" and the most of the seconds from the sending of a bar to the end of the
             batch; empty if no bar says when it was sent.
-        lag: Bars that wait in the source after it; None if that is not known.
+        lag: Messages that wait in the topic after it, or files that wait in the folder; None if that is not known.
         sinks: What each sink notes.
         took_s: Seconds that the batch took.
         finished: When it was finished.

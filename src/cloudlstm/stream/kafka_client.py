@@ -188,7 +188,10 @@ def fail(error: Any, topic: Topic) -> NoReturn:
 
 
 def _no_topic(topic: Topic) -> StreamError:
-    return StreamError(f"there is no topic {topic.name} at {topic.servers}", hint="its name, or make it first")
+    return StreamError(
+        f"there is no topic {topic.name} at {topic.servers}",
+        hint="its name, or make it with the broker's tools; cloudlstm replay --partitions=4 makes one for its bars",
+    )
 
 
 Tell = Callable[[str], None]

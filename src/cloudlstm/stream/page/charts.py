@@ -60,12 +60,12 @@ def rate(live: Live, width: float) -> Drawing | None:
 
 
 def lag(live: Live, width: float) -> Drawing | None:
-    """Messages that wait in the source after each batch."""
+    """Messages that wait in the topic after each batch, or files that wait in the folder."""
     found = [(each.finished, float(each.lag)) for each in live.recent if each.lag is not None]
     if len(found) < 2:
         return None
     times, values = zip(*found, strict=True)
-    return _draw("Lag", "messages that wait", [TimeLine(times, values, "drift", amount(values[-1]))], width)
+    return _draw("Lag", live.waiting, [TimeLine(times, values, "drift", amount(values[-1]))], width)
 
 
 def latency(live: Live, width: float) -> Drawing | None:
@@ -109,7 +109,7 @@ _SAVED = (
 _CHARTS: dict[str, tuple[Callable[[Live, float], Drawing | None], str, str]] = {
     "rate": (rate, "Bars a second", "Bars of each batch by the seconds since the batch before."),
     "latency": (latency, "Latency from sending to sink", _LATENCY),
-    "lag": (lag, "Bars that wait", "Messages, or files, that the source has and the stream has not taken yet."),
+    "lag": (lag, "Lag", "Messages that wait in the topic after each batch, or files that wait in the folder."),
     "saved": (saved, "Error saved against naive", _SAVED),
 }
 """Name -> what draws it, its title, and its caption."""

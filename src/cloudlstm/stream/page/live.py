@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cloudlstm.stream.documents import BatchDocument, Scores, StreamSettings
+from cloudlstm.stream.kafka_client import SCHEME
 from cloudlstm.text.numbers import amount, count, duration, signed_percent
 
 _KEPT = 1500
@@ -39,6 +40,12 @@ class Live:
     def last(self) -> BatchDocument | None:
         """The newest batch."""
         return self.recent[-1] if self.recent else None
+
+    @property
+    def waiting(self) -> str:
+        """What the lag counts, as words."""
+        topic = self.settings.source.startswith(SCHEME)
+        return "messages that wait in the topic" if topic else "files that wait in the folder"
 
     @property
     def scores(self) -> Scores:

@@ -73,7 +73,7 @@ def headline(live: Live, ended: str) -> str:
 def tiles(live: Live) -> list[Tile]:
     """The key figures."""
     last, both = live.last, live.latency
-    waits = "bars and messages in the source" if last and last.lag is not None else "the source does not say"
+    waits = "not known" if last and last.lag is None else live.waiting
     return [
         Tile("Rate", DASH if live.rate is None else amount(live.rate), "bars a second"),
         Tile("Lag", DASH if last is None or last.lag is None else count(last.lag), waits),

@@ -289,5 +289,5 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):  # type: igno
     def _gone(self, wanted: _Range, first: int) -> OffsetGoneError:
         return OffsetGoneError(
             f"offset {wanted.start} of partition {wanted.partition} of {self._topic.name} is gone; it has {first} on",
-            hint="cloudlstm stream NAME --on-gap=skip, then the job with another --checkpoint",
+            hint="cloudlstm stream NAME --on-gap=skip --available-now, then the job with another --checkpoint",
         )

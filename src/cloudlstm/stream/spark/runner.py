@@ -80,8 +80,13 @@ class MicroBatches:
             OffsetGoneError: The query begins after messages that the stream has not taken.
         """
         rows = rows.sort_by([("partition", "ascending"), ("offset", "ascending")])
-        if (last := self._journal.last()) and rows.num_rows:
-            self._require_next(rows, last.end)
+        if (last := self._journal.last()) and (hole := self._hole(rows, last.end)):
+            partition, begin, first = hole
+            raise OffsetGoneError(
+                f"the query begins at offset {first} of partition {partition} of {self._topic.name}, and the stream "
+                f"has not taken those from {begin}",
+                hint="leave --checkpoint out, or name a new folder",
+            )
         while rows.num_rows:
             start: dict[str, Any] = dict(last.end) if (last := self._journal.last()) else {}
             if start:  # a query that is older than the journal repeats messages
@@ -92,7 +97,7 @@ class MicroBatches:
     def _first_batch(self, rows: pa.Table, start: dict[str, Any]) -> pa.Table:
         """Does the work of the batch that was begun, or else of all rows; returns the rows after it."""
         begun, after = self._journal.unfinished(), rows.slice(rows.num_rows)
-        if begun and not self._covers(rows, begun):
+        if begun and (not self._covers(rows, begun) or self._hole(rows, begun.start)):
             paths = self._journal.paths
             raise UsageError(
                 f"a batch of stream {paths.name} was begun by another runner",
@@ -110,11 +115,13 @@ class MicroBatches:
         self._watch(done.document)
         return after
 
-    def _require_next(self, rows: pa.Table, start: Mapping[str, Any]) -> None:
-        """Raises OffsetGoneError if the query begins after messages that the stream has not taken.
+    def _hole(self, rows: pa.Table, start: Mapping[str, Any]) -> tuple[int, int, int] | None:
+        """The first partition whose rows come after messages that follow `start`; None if there is none.
+
+        It is with the first offset of these messages, and that of its first row.
 
         Spark's ranges follow each other, so this looks at the first rows of each partition only. A partition that is
-        not in the journal begins where the settings say.
+        not in `start` begins where the settings say.
         """
         firsts: dict[int, int] = {}
         for partition, offset in zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True):
@@ -123,15 +130,12 @@ class MicroBatches:
             first = firsts[partition]
             begin = int(start.get(str(partition), first))
             if first > begin and self._has_messages(partition, begin, first):
-                raise OffsetGoneError(
-                    f"the query begins at offset {first} of partition {partition} of {self._topic.name}, and the "
-                    f"stream has not taken those from {begin}",
-                    hint="leave --checkpoint out, or name a new folder",
-                )
+                return partition, begin, first
             self._followed.add(partition)
+        return None
 
     def _covers(self, rows: pa.Table, begun: TakenDocument) -> bool:
-        """Whether the rows have all messages of a batch that was begun."""
+        """Whether the rows reach to the end of a batch that was begun."""
         ends: dict[str, int] = {}
         for partition, offset in zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True):
             ends[str(partition)] = max(ends.get(str(partition), 0), offset + 1)
