@@ -15,6 +15,7 @@ import pytest
 from localstack.kafka.broker import tansu
 from localstack.processes import free_ports
 
+from cloudlstm.cli import main
 from cloudlstm.errors import OffsetGoneError, StreamError, UsageError
 from cloudlstm.stream.advance import advance
 from cloudlstm.stream.documents import Position
@@ -302,3 +303,15 @@ def test_settings_pass_through_and_their_values_reach_no_message(tmp_path: Path)
 def test_a_uri_that_is_no_topic(uri: str) -> None:
     with pytest.raises(UsageError):
         Topic.parse(uri)
+
+
+@pytest.mark.parametrize(
+    "place", ["u:s3cret@h:1", "u:s3cret@h:1/t", "u:s3c/ret@h:1/t", "u:s3cret%40h:1/t", "u:s3cret%40h:1"]
+)
+def test_a_password_in_a_uri_is_not_shown(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="has no user and password") as error:
+        Topic.parse(f"kafka://{place}")
+    assert "s3c" not in str(error.value)
+    assert main(["replay", f"--to=kafka://{place}", "--dry-run"]) == 2
+    captured = capsys.readouterr()
+    assert "s3c" not in captured.out + captured.err

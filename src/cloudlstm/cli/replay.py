@@ -61,8 +61,11 @@ def replay(
     exchange, secret, dry = parse_text("calendar", calendar) or "XNYS", parse_text("kafka", kafka), dry_run
 
     def work() -> int:
+        from cloudlstm.stream.kafka_client import SCHEME, Topic
         from cloudlstm.stream.publish import replay as publish
 
+        if place.startswith(SCHEME):
+            Topic.parse(place)  # before anything shows it
         minutes = (
             _synthetic(number, exchange, day, days, first) if source == _SYNTHETIC else _recorded(source)
         )  # fmt: skip
