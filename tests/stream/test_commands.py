@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli import main
 from cloudlstm.market.bars import from_parquet
+from cloudlstm.market.calendar import bounds, hours, sessions, to_date
+from cloudlstm.market.grid import Grid
+from cloudlstm.market.interval import Interval
 from cloudlstm.models import registry
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.stream import local
@@ -103,6 +108,23 @@ def test_a_dry_run_does_nothing(root: Path, tmp_path: Path, capsys: Captured) ->
     assert main(["replay", "--to=landed", "--tickers=2", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("780 bars of 390 minutes, from 2024-01-02 14:30 UTC")
     assert not (tmp_path / "landed").exists()
+
+
+def test_synthetic_bars_are_those_of_the_sessions_of_the_exchange(root: Path, tmp_path: Path, capsys: Captured) -> None:
+    """No bar in a lunch break; half days are shorter; a session that ends with the calendar is there."""
+    wanted = (
+        Grid(Interval("1m"), hours("XHKG", dt.date(2024, 12, 30), dt.date(2025, 1, 2))).starts.astype(np.int64) * 60
+    )
+    words = ["--calendar=XHKG", "--start=2024-12-30", "--sessions=3", "--tickers=1", "--speed=0"]
+    assert main(["replay", f"--to={tmp_path}/landed", *words]) == 0
+    found = FilesSource(f"file://{tmp_path}/landed", print).take({}, 10_000, 0.0)
+    assert found is not None
+    assert found.bars["minute"].to_pylist() == wanted.tolist()
+    _, end = bounds("XSHG")
+    assert end is not None
+    last = to_date(int(sessions("XSHG", end - dt.timedelta(days=20), end)[-1]))
+    assert main(["replay", "--to=x", "--dry-run", "--calendar=XSHG", "--tickers=1", f"--start={last}"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("240 bars of 240 minutes")
 
 
 def test_forecasts_with_a_champion_from_a_topic_on_the_terminal(
