@@ -203,6 +203,30 @@ def test_what_a_killed_process_wrote_is_not_written_again(broker: Broker) -> Non
     assert written(topic) == sorted([(1, *key) for key in every[:5]] + [(2, *key) for key in every[5:]])
 
 
+def test_two_processes_in_one_batch_write_equal_messages(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is out of touch after five messages; the other one takes its batch over, and then the first one goes on."""
+    made, topic = forecasts_of(ROWS), broker.topic()
+    with closing(KafkaSink(topic, {})) as first, closing(KafkaSink(topic, {})) as second:
+        before, produce, left = first.position(), first._produce, [5]
+
+        def paused(key: bytes, value: bytes) -> None:
+            if not left[0]:
+                first._producer.flush(10.0)
+                second.write(1, made, before, again=True)
+            left[0] -= 1
+            produce(key, value)
+
+        monkeypatch.setattr(first, "_produce", paused)
+        first.write(1, made, before, again=False)
+    found = values_in(topic)
+    assert len(found) == 2 * made.num_rows - 5
+    once = {(value["batch"], value["ticker"], value["minute"]): value for value in found}
+    assert sorted(once) == sorted(
+        (1, *key) for key in zip(made["ticker"].to_pylist(), made["minute"].to_pylist(), strict=True)
+    )
+    assert all(value == once[value["batch"], value["ticker"], value["minute"]] for value in found)
+
+
 class Relay:
     """Leads connections to a broker; can be cut and joined again."""
 
