@@ -8,7 +8,7 @@ import pytest
 
 from cloudlstm.errors import UsageError
 from cloudlstm.market import calendar
-from cloudlstm.market.calendar import sessions, sessions_after, to_date, to_days
+from cloudlstm.market.calendar import bounds, sessions, sessions_after, to_date, to_days
 
 
 def test_sessions_leave_out_weekends_and_holidays():
@@ -41,6 +41,15 @@ def test_calendars_reach_far_back_and_ahead():
 )
 def test_the_next_session(code, date, following):
     assert sessions_after(code, days_of(date)).tolist() == [to_days(following)]
+
+
+@pytest.mark.parametrize("code", ["XSHG", "XBOM", "XSES", "XHKG"])
+def test_the_next_session_within_the_last_month_that_a_calendar_knows(code):
+    _, end = bounds(code)
+    known = sessions(code, end - dt.timedelta(days=25), end)
+    assert sessions_after(code, known[:-1]).tolist() == known[1:].tolist()
+    with pytest.raises(UsageError, match="has no 1 sessions after"):
+        sessions_after(code, known[-1:])
 
 
 def days_of(*dates):

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudlstm.config import load
-from cloudlstm.errors import ConfigError
+from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.market import columns
+from cloudlstm.market.calendar import bounds
 from cloudlstm.market.columns import MOMENT, NO_DATE
 from cloudlstm.market.grid import Grid, bars_after
 from cloudlstm.market.interval import INTERVALS, Interval, iso
@@ -68,6 +69,16 @@ def test_the_bar_after_the_last_of_a_session_is_the_first_of_the_next() -> None:
     dates = minutes_of("2024-11-25T14:30", "2024-11-27T20:55", "2024-11-29T17:55")
     assert texts(bars_after(config, dates)) == ["2024-11-25T14:35", "2024-11-29T14:30", "2024-12-02T14:30"]
     assert texts(bars_after(config, dates, 2))[1] == "2024-11-29T14:35"
+
+
+def test_the_next_bar_within_the_last_month_that_a_calendar_knows() -> None:
+    _, end = bounds("XSHG")
+    assert end is not None
+    config = market("1h").model_copy(update={"calendar": "XSHG"})
+    starts = Grid.of(config, end - dt.timedelta(days=25), end).starts
+    assert bars_after(config, starts[:-1]).tolist() == starts[1:].tolist()
+    with pytest.raises(UsageError, match="has no 1 bars after"):
+        bars_after(config, starts[-1:])
 
 
 def test_bars_after_the_last_one_of_the_data_set_are_not_missing() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cloudlstm import storage
 from cloudlstm.cli import main
 from cloudlstm.market.bars import from_parquet
+from cloudlstm.market.calendar import bounds, hours, sessions, to_date
+from cloudlstm.market.grid import Grid
+from cloudlstm.market.interval import Interval
 from cloudlstm.models import registry
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs import numbered
@@ -157,6 +162,23 @@ def test_a_trickle_of_bars_makes_few_batches_in_a_bucket(
     monkeypatch.setattr(numbered, "newest", lambda *_, **__: 0)
     assert main(["stream", "live", "--source=kafka://127.0.0.1:1/bars", "--dry-run", *words]) == 0
     assert json.loads(capsys.readouterr().out)["every_s"] == every_s
+
+
+def test_synthetic_bars_are_those_of_the_sessions_of_the_exchange(root: Path, tmp_path: Path, capsys: Captured) -> None:
+    """No bar in a lunch break; half days are shorter; a session that ends with the calendar is there."""
+    wanted = (
+        Grid(Interval("1m"), hours("XHKG", dt.date(2024, 12, 30), dt.date(2025, 1, 2))).starts.astype(np.int64) * 60
+    )
+    words = ["--calendar=XHKG", "--start=2024-12-30", "--sessions=3", "--tickers=1", "--speed=0"]
+    assert main(["replay", f"--to={tmp_path}/landed", *words]) == 0
+    found = FilesSource(f"file://{tmp_path}/landed", print).take({}, 10_000, 0.0)
+    assert found is not None
+    assert found.bars["minute"].to_pylist() == wanted.tolist()
+    _, end = bounds("XSHG")
+    assert end is not None
+    last = to_date(int(sessions("XSHG", end - dt.timedelta(days=20), end)[-1]))
+    assert main(["replay", "--to=x", "--dry-run", "--calendar=XSHG", "--tickers=1", f"--start={last}"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("240 bars of 240 minutes")
 
 
 def test_forecasts_with_a_champion_from_a_topic_on_the_terminal(

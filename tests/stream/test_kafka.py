@@ -15,6 +15,7 @@ import pytest
 from localstack.kafka.broker import tansu
 from localstack.processes import free_ports
 
+from cloudlstm.cli import main
 from cloudlstm.errors import OffsetGoneError, StreamError, UsageError
 from cloudlstm.stream.advance import advance
 from cloudlstm.stream.documents import Position
@@ -219,6 +220,30 @@ def test_what_a_killed_process_wrote_is_not_written_again(broker: Broker) -> Non
     assert written(topic) == sorted([(1, *key) for key in every[:5]] + [(2, *key) for key in every[5:]])
 
 
+def test_two_processes_in_one_batch_write_equal_messages(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is out of touch after five messages; the other one takes its batch over, and then the first one goes on."""
+    made, topic = forecasts_of(ROWS), broker.topic()
+    with closing(KafkaSink(topic, {})) as first, closing(KafkaSink(topic, {})) as second:
+        before, produce, left = first.position(), first._produce, [5]
+
+        def paused(key: bytes, value: bytes) -> None:
+            if not left[0]:
+                first._producer.flush(10.0)
+                second.write(1, made, before, again=True)
+            left[0] -= 1
+            produce(key, value)
+
+        monkeypatch.setattr(first, "_produce", paused)
+        first.write(1, made, before, again=False)
+    found = values_in(topic)
+    assert len(found) == 2 * made.num_rows - 5
+    once = {(value["batch"], value["ticker"], value["minute"]): value for value in found}
+    assert sorted(once) == sorted(
+        (1, *key) for key in zip(made["ticker"].to_pylist(), made["minute"].to_pylist(), strict=True)
+    )
+    assert all(value == once[value["batch"], value["ticker"], value["minute"]] for value in found)
+
+
 class Relay:
     """Leads connections to a broker; can be cut and joined again."""
 
@@ -373,3 +398,15 @@ def test_settings_pass_through_and_their_values_reach_no_message(tmp_path: Path)
 def test_a_uri_that_is_no_topic(uri: str) -> None:
     with pytest.raises(UsageError):
         Topic.parse(uri)
+
+
+@pytest.mark.parametrize(
+    "place", ["u:s3cret@h:1", "u:s3cret@h:1/t", "u:s3c/ret@h:1/t", "u:s3cret%40h:1/t", "u:s3cret%40h:1"]
+)
+def test_a_password_in_a_uri_is_not_shown(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="has no user and password") as error:
+        Topic.parse(f"kafka://{place}")
+    assert "s3c" not in str(error.value)
+    assert main(["replay", f"--to=kafka://{place}", "--dry-run"]) == 2
+    captured = capsys.readouterr()
+    assert "s3c" not in captured.out + captured.err

@@ -59,14 +59,14 @@ def test_bars_are_read_as_they_were_written() -> None:
         ({**GOOD, "minute": 1_700_000_000_000}, "its minute is not in seconds"),
         ({**GOOD, "minute": 1.5}, "its minute is no whole number"),
         ({**GOOD, "minute": -60}, "its minute is not in seconds"),
-        ({**GOOD, "ticker": ""}, "its ticker is none"),
-        ({**GOOD, "ticker": "<script>"}, "its ticker is none"),
+        ({**GOOD, "ticker": ""}, "its ticker is not valid; a ticker has"),
+        ({**GOOD, "ticker": "<script>"}, "its ticker is not valid; a ticker has"),
         ({**GOOD, "final": "yes"}, "its final is neither"),
         ({**GOOD, "sent": "now"}, "its sent is no number"),
         ({**GOOD, "sent": 10**400}, "its sent is no number"),
         ({**GOOD, "sent": -math.inf}, "its sent is no number"),
         ({**GOOD, "source": "\ud800"}, "its source is no text"),
-        ({**GOOD, "ticker": "\ud800"}, "its ticker is"),
+        ({**GOOD, "ticker": "\ud800"}, "its ticker is not valid; a ticker has"),
     ],
 )
 def test_a_poisoned_message_is_refused_and_the_others_are_read(value: Any, reason: str) -> None:

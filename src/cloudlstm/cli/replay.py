@@ -61,8 +61,11 @@ def replay(
     exchange, secret, dry = parse_text("calendar", calendar) or "XNYS", parse_text("kafka", kafka), dry_run
 
     def work() -> int:
+        from cloudlstm.stream.kafka_client import SCHEME, Topic
         from cloudlstm.stream.publish import replay as publish
 
+        if place.startswith(SCHEME):
+            Topic.parse(place)  # before anything shows it
         minutes = (
             _synthetic(number, exchange, day, days, first) if source == _SYNTHETIC else _recorded(source)
         )  # fmt: skip
@@ -100,15 +103,18 @@ def _synthetic(tickers: int, exchange: str, day: dt.date, sessions: int, seed: i
     """The bars of each minute of synthetic sessions."""
     import numpy as np
 
-    from cloudlstm.market.calendar import hours
+    from cloudlstm.market.calendar import hours, within_bounds
+    from cloudlstm.market.grid import Grid
+    from cloudlstm.market.interval import Interval
     from cloudlstm.stream.synthetic import session_bars
 
-    found = hours(exchange, day, day + dt.timedelta(days=2 * sessions + 14))
+    found = hours(exchange, *within_bounds(exchange, day, day + dt.timedelta(days=2 * sessions + 14)))
     if len(found.days) < sessions:
         raise UsageError(f"the calendar {exchange} has no {sessions} sessions after {day}", hint="fewer --sessions")
     close = None
     for number in range(sessions):
-        minutes = 60 * np.arange(found.opens[number], found.closes[number], dtype=np.int64)
+        starts = Grid(Interval("1m"), found.take(slice(number, number + 1))).starts
+        minutes = starts * np.int64(60)
         tables, close = session_bars(tickers, minutes, seed, int(found.days[number]), close)
         yield from tables
 

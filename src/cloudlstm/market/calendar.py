@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -32,6 +33,8 @@ _POPULAR = "XNYS, XNAS, XLON, XTKS, 24/7"
 LONGEST_CLOSURE_DAYS = 30
 """Longer than any closure that a calendar can contain for the future."""
 _PAST = dt.timedelta(days=366)
+_KNOWN = dt.date(2024, 1, 1), dt.date(2024, 2, 1)
+"""Dates that every calendar covers."""
 _DAYS_A_SESSION = 2
 """More than the average number of days between two sessions, with weekends and holidays."""
 
@@ -131,7 +134,9 @@ def hours_on(code: str, days: NDArray[np.int32]) -> Hours:
     return every.take(place)
 
 
-def bounds(code: str, start: dt.date, end: dt.date) -> tuple[dt.date | None, dt.date | None]:
+def bounds(
+    code: str, start: dt.date = _KNOWN[0], end: dt.date = _KNOWN[1]
+) -> tuple[dt.date | None, dt.date | None]:  # fmt: skip
     """Returns the first and the last date that the calendar of exchange `code` can cover; None where it has no bound.
 
     Raises:
@@ -140,6 +145,21 @@ def bounds(code: str, start: dt.date, end: dt.date) -> tuple[dt.date | None, dt.
     calendar = _calendar(code, start, end)
     first, last = calendar.bound_min(), calendar.bound_max()
     return first.date() if first is not None else None, last.date() if last is not None else None
+
+
+def within_bounds(code: str, start: dt.date, end: dt.date) -> tuple[dt.date, dt.date]:
+    """Returns the part of a range of dates that the calendar of exchange `code` can cover.
+
+    Some calendars are known to the end of this year only, where a range of dates to look into reaches beyond it.
+
+    Raises:
+        UsageError: if there is no such calendar.
+    """
+    with suppress(UsageError):  # the rule; the calendar that this makes serves the next calls
+        _calendar(code, start, end)
+        return start, end
+    least, most = bounds(code)
+    return max(start, least or start), min(end, most or end)
 
 
 def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArray[np.int32]:
@@ -156,10 +176,13 @@ def sessions_after(code: str, days: NDArray[np.int32], ahead: int = 1) -> NDArra
         return np.zeros(0, np.int32)
     first, last = to_date(int(days.min())), to_date(int(days.max()))
     reach = dt.timedelta(days=LONGEST_CLOSURE_DAYS + _DAYS_A_SESSION * (ahead - 1))
-    known = sessions(code, first + dt.timedelta(days=1), last + reach)
+    known = sessions(code, *within_bounds(code, first, last + reach))
     place = np.searchsorted(known, days, side="right") + ahead - 1
     if place.max() >= len(known):
-        raise UsageError(f"the calendar {code} has no {ahead} sessions after {last}")
+        raise UsageError(
+            f"the calendar {code} has no {ahead} sessions after {last}",
+            hint="an earlier market.end, or a newer exchange-calendars",
+        )
     found: NDArray[np.int32] = known[place]
     return found
 

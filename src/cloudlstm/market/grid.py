@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cloudlstm.config import MarketConfig
 from cloudlstm.errors import UsageError
-from cloudlstm.market.calendar import LONGEST_CLOSURE_DAYS, Hours, hours, to_date
+from cloudlstm.market.calendar import LONGEST_CLOSURE_DAYS, Hours, hours, to_date, within_bounds
 from cloudlstm.market.interval import MINUTES_A_DAY, Interval
 
 Ints = NDArray[np.int32]
@@ -151,7 +151,8 @@ def around(market: MarketConfig, dates: Ints, later: int = 0) -> Grid:
     """
     first, last = (to_date(int(end) // MINUTES_A_DAY) for end in (dates.min(), dates.max()))
     around_s = dt.timedelta(days=1)  # the date of a session may differ from the date in UTC
-    return Grid.of(market, first - around_s, last + around_s + dt.timedelta(days=later))
+    end = last + around_s + dt.timedelta(days=later)
+    return Grid.of(market, *within_bounds(market.calendar, first - around_s, end))
 
 
 def bars_after(market: MarketConfig, dates: Ints, ahead: int = 1) -> Ints:
@@ -168,7 +169,8 @@ def bars_after(market: MarketConfig, dates: Ints, ahead: int = 1) -> Ints:
     place = np.searchsorted(starts, dates, side="right") + ahead - 1
     if place.max() >= len(starts):
         raise UsageError(
-            f"the calendar {market.calendar} has no {ahead} bars after {to_date(int(dates.max()) // 1440)}"
+            f"the calendar {market.calendar} has no {ahead} bars after {to_date(int(dates.max()) // MINUTES_A_DAY)}",
+            hint="an earlier market.end, or a newer exchange-calendars",
         )
     found: Ints = starts[place]
     return found

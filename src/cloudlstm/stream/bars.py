@@ -87,7 +87,7 @@ def fault_of(bar: Mapping[str, Any]) -> str | None:
     if missing:
         return f"it lacks {', '.join(missing)}"
     if not isinstance(bar["ticker"], str) or ticker(bar["ticker"]) is None:
-        return f"its ticker is none; a ticker has {ALLOWED}"
+        return f"its ticker is not valid; a ticker has {ALLOWED}"
     if isinstance(bar["minute"], bool) or not isinstance(bar["minute"], int):
         return "its minute is no whole number of seconds since 1970-01-01"
     if not 0 <= bar["minute"] < _LAST_MINUTE:

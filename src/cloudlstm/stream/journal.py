@@ -118,7 +118,8 @@ class Journal:
 
     def _in_use(self) -> StreamError:
         return StreamError(
-            f"another process works on stream {self.paths.name}", hint="end one of the two; nothing is lost or doubled"
+            f"another process works on stream {self.paths.name}",
+            hint="end one of the two; nothing is lost, and a topic of forecasts may have messages of this batch twice",
         )
 
 

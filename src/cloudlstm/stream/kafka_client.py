@@ -47,13 +47,13 @@ class Topic:
         Raises:
             UsageError: It is none.
         """
-        servers, _, name = uri.removeprefix(SCHEME).partition("/")
-        if not uri.startswith(SCHEME) or not servers or not re.fullmatch(r"[\w.-]{1,249}", name):
-            raise UsageError(f"{uri!r} is no topic", hint="kafka://127.0.0.1:9092/bars.1m")
-        if "@" in servers:
+        if "@" in urllib.parse.unquote(uri):  # before any message that shows the URI
             raise UsageError(
                 "the address of a Kafka broker has no user and password", hint="--kafka=FILE with sasl.username"
             )
+        servers, _, name = uri.removeprefix(SCHEME).partition("/")
+        if not uri.startswith(SCHEME) or not servers or not re.fullmatch(r"[\w.-]{1,249}", name):
+            raise UsageError(f"{uri!r} is no topic", hint="kafka://127.0.0.1:9092/bars.1m")
         return cls(urllib.parse.unquote(servers), name)
 
     @property

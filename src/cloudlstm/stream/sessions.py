@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cloudlstm.market.calendar import LONGEST_CLOSURE_DAYS, Hours, bounds, hours
+from cloudlstm.market.calendar import LONGEST_CLOSURE_DAYS, Hours, bounds, hours, within_bounds
 from cloudlstm.market.grid import Grid
 from cloudlstm.market.interval import Interval
 
@@ -27,8 +27,6 @@ NO_PLACE = -1
 
 _EARLIEST, _LATEST = 2000, 2100
 """Bars before and from these years are in no session: calendars begin in different years, and take time to make."""
-_KNOWN = dt.date(2024, 1, 1), dt.date(2024, 2, 1)
-"""Dates that every calendar covers."""
 _MINUTE_S = 60
 
 
@@ -158,7 +156,7 @@ def _span(code: str) -> tuple[dt.date, dt.date]:
 
     Some calendars are known from some year, or to the end of this year only.
     """
-    least, most = bounds(code, *_KNOWN)
+    least, most = bounds(code)
     first, end = dt.date(_EARLIEST, 1, 1), dt.date(_LATEST, 1, 1)
     return max(first, least or first), min(end, most + dt.timedelta(days=1) if most else end)
 
@@ -168,9 +166,8 @@ def _hours_around(code: str, begin: dt.date, end: dt.date) -> Hours:
 
     A session may open on the day before its date, and the bars ahead of the last one must be among them.
     """
-    least, most = bounds(code, *_KNOWN)
     earlier, later = (day + dt.timedelta(days=n * LONGEST_CLOSURE_DAYS) for day, n in ((begin, -1), (end, 2)))
-    return hours(code, max(earlier, least or earlier), min(later, most or later))
+    return hours(code, *within_bounds(code, earlier, later))
 
 
 def _seconds(date: dt.date) -> int:

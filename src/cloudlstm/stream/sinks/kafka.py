@@ -1,8 +1,12 @@
 """The forecasts as messages of a topic: one a forecast, its key the ticker, its value JSON as in FORECASTS.
 
 Each message names its batch. If a batch is done again, the messages that a killed process has written are looked for
-between the end of the topic before the batch and now, and only the others are written. So nothing is there twice, on
-any broker, without transactions.
+between the end of the topic before the batch and now, and only the others are written. So a killed process leaves
+nothing twice, on any broker, without transactions.
+
+A process that is not dead but out of touch is not stopped by that: if it goes on in the middle of a batch that another
+one has taken over, it writes the rest of its messages a second time, until it finds the batch finished. Such doubles
+are equal in every byte, and `batch`, `ticker` and `minute` tell them.
 """
 
 from __future__ import annotations
