@@ -47,12 +47,12 @@ def landed(folder: Path, content: dict[str, bytes]) -> Taken:
     [
         ("csv", HEADER + b",volume\n" + ROW + b",1\n", "has more than one column volume"),
         ("csv", HEADER + b",\xff\n" + ROW + b",1\n", "the file cannot be read"),
-        ("csv", HEADER + b"\nAAPL,soon,1,1,1,1,1\n", "the file cannot be read"),
+        ("csv", HEADER + b"\nAAPL,soon,1,1,1,1,1\n", "its minute cannot be read: 'soon'"),
         ("csv", b"", "the file cannot be read"),
         ("csv", HEADER + b",sent\n" + ROW + b",1e305\n", "its sent is no number"),
         ("csv.gz", b"no archive", "the file cannot be read"),
         ("parquet", b"PAR1", "the file cannot be read"),
-        ("parquet", parquet(sent=["soon"]), "the file cannot be read"),
+        ("parquet", parquet(sent=["soon"]), "its sent cannot be read: 'soon'"),
         ("parquet", parquet(ticker=[{"a": 1}]), "the file cannot be read"),
         ("parquet", parquet(minute=pa.array([2**63], pa.uint64())), "the file cannot be read"),
         ("parquet", parquet(ticker=pa.array([b"\xff"]).view(pa.string())), "the file cannot be read"),
@@ -69,6 +69,30 @@ def test_a_file_without_bars_is_refused_and_the_next_is_taken(
     found = landed(tmp_path, {f"a.{ending}": data, "b.csv": HEADER + b"\n" + ROW + b"\n"})
     assert found.bars["ticker"].to_pylist() == ["AAPL"]
     (refused,) = found.refused
+    assert reason in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("minute", "bad", "reason"),
+    [
+        (b"1767364200", b"AAPL,1767364260,1,abc,1,1,1", "its high cannot be read: 'abc'"),
+        (b"2026-01-02T14:30:00Z", b"AAPL,soon,1,1,1,1,1", "its minute cannot be read: 'soon'"),
+        (
+            b"2026-01-02T14:30:00Z",
+            b"AAPL,2026-01-02T14:31:00,1,1,1,1,1",
+            "its minute cannot be read: '2026-01-02T14:31",
+        ),
+        (b"1767364200", b"AAPL,1767364260,1,,1,1,1", "it lacks high"),
+    ],
+)
+def test_a_bad_cell_of_a_csv_file_refuses_its_row_only(
+    tmp_path: Path, minute: bytes, bad: bytes, reason: str
+) -> None:  # fmt: skip
+    good = b"AAPL," + minute + b",1,1,1,1,1"
+    found = landed(tmp_path, {"a.csv": b"\n".join([HEADER, good, bad, b""])})
+    assert found.bars["minute"].to_pylist() == [1767364200]
+    (refused,) = found.refused
+    assert (refused.where, refused.ticker) == ("a.csv row 2", "AAPL")
     assert reason in refused.reason
 
 

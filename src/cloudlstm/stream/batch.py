@@ -90,7 +90,7 @@ class BatchWork:
             found: Its bars.
             state: The state before it.
             again: True if a process that was killed may have done some of it.
-            lag: Messages that wait in the source.
+            lag: Messages in the topic, or files in the folder, after it.
         """
         began = time.monotonic()
         paths, settings, number = self._journal.paths, self._settings, taken.number

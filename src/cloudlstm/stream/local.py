@@ -92,8 +92,8 @@ def run(
             watch(None)
         if options.available_now and source.ended(position if found is None else found.end):
             break
-        if options.every_s:
-            time.sleep(max(0.0, min(options.every_s - (time.monotonic() - started), options.every_s)))
+        while (left := started + options.every_s - time.monotonic()) > 0 and not options.stop():
+            time.sleep(min(left, _IDLE_S))
     return done
 
 

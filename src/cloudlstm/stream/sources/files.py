@@ -7,14 +7,17 @@ upload does. A name that begins with . or _ is not taken.
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
@@ -180,14 +183,21 @@ def _read(data: bytes, name: str) -> tuple[pa.Table, list[Refused]]:
             lines = [line for line in data.split(b"\n") if line.strip()]
             decoded = messages.decode(lines, None, lambda number: f"{name} line {number + 1}")
             return decoded.bars, decoded.refused
-        table = _table(data, name)
+        table, raw = _table(data, name)
     except (UnreadableSourceError, pa.ArrowException, OSError, EOFError, zlib.error, ValueError, KeyError) as error:
         return empty(), [Refused(name, f"the file cannot be read: {' '.join(str(error).split())}"[:MOST_VALUE])]
+    unread = {
+        key: pc.and_(pc.is_null(table[key]), pc.is_valid(raw[key])) for key in BARS.names if key in raw.column_names
+    }
     good = usable(table)
+    for each in unread.values():
+        good &= ~each.to_numpy()
     bad = []
     for row in np.flatnonzero(~good).tolist():
         bar = {key: _plain(value) for key, value in table.slice(row, 1).to_pylist()[0].items()}
-        reason = fault_of(bar) or "its values have other types"
+        texts = [f"its {key} cannot be read: {raw[key][row].as_py()!r}" for key in unread if unread[key][row].as_py()]
+        reason = texts[0] if texts else fault_of(bar)
+        reason = reason or "its values have other types"
         bad.append(Refused(f"{name} row {row + 1}", reason, bar["ticker"], bar["minute"], str(bar)[:MOST_VALUE]))
     return normal(table.filter(pa.array(good))), bad
 
@@ -196,8 +206,8 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _table(data: bytes, name: str) -> pa.Table:
-    """The columns of BARS of a CSV or Parquet file."""
+def _table(data: bytes, name: str) -> tuple[pa.Table, pa.Table]:
+    """The columns of BARS of a CSV or Parquet file, and the columns as they are written."""
     reader = pa.BufferReader(data)
     found = pv.read_csv(reader, convert_options=_TEXTS) if name.endswith(".csv") else pq.read_table(reader)
     if missing := [column for column in ("ticker", "minute", *VALUES) if column not in found.column_names]:
@@ -216,6 +226,37 @@ def _table(data: bytes, name: str) -> pa.Table:
                     "its minute is a time without a zone; write 2026-01-02T14:30:00Z, or seconds since 1970-01-01 UTC"
                 )
             column = column.cast(pa.timestamp("s", column.type.tz)).cast(pa.int64())
-        arrays[field.name] = column.cast(field.type)
+        arrays[field.name] = _typed(column, field)
         arrays[field.name].validate(full=True)  # Parquet may have text in another encoding than UTF-8
-    return pa.table(arrays, schema=BARS)
+    return pa.table(arrays, schema=BARS), found
+
+
+def _typed(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """A column in the type of its field. A text that cannot be read is null, so only its row is refused."""
+    try:
+        return column.cast(field.type)
+    except pa.ArrowInvalid:
+        if not pa.types.is_string(column.type):
+            raise
+    read = {"minute": _seconds, "final": _truth}.get(field.name, _number)
+    return pa.chunked_array([pa.array([text and read(text) for text in column.to_pylist()], field.type)])
+
+
+def _number(text: str) -> float | None:
+    with suppress(ValueError):
+        return float(text)
+    return None
+
+
+def _truth(text: str) -> bool | None:
+    return {"true": True, "false": False, "1": True, "0": False}.get(text.lower())
+
+
+def _seconds(text: str) -> int | None:
+    """Seconds since 1970-01-01 UTC of a number of them, or of a time with a zone."""
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        moment = dt.datetime.fromisoformat(text)
+        return int(moment.timestamp()) if moment.tzinfo else None
+    return None
