@@ -14,7 +14,7 @@ from cloudlstm.cli import terminal
 from cloudlstm.cli.stream_status import JOB
 from cloudlstm.errors import JobError, RunBusyError, StorageError, to_record
 from cloudlstm.runs import numbered
-from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.attempts import Attempt, latest_attempt
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.stream.serve import ServeOptions, serve
 
@@ -44,12 +44,12 @@ def run(root: str, paths: StreamPaths, settings: StreamSettings, options: ServeO
         KeyboardInterrupt: The user has stopped it.
     """
     folder = RunPaths(paths.uri)
-    with Attempt(folder, notice=_tell) as held:
+    held = Attempt(folder, notice=_tell)
+    with _error_kept(folder, held), held:  # on a full disk the last heartbeat counts more than the error
         local = replace(options.local, stop=_Ended(held, paths.name))
         options = replace(options, local=local)
         storage.delete(folder.failure(JOB), within=paths.uri)  # of an earlier process or job
-        with _error_kept(folder, held):
-            live = serve(root, paths, settings, options, _tell, terminal.write, _shown if as_json else _nothing)
+        live = serve(root, paths, settings, options, _tell, terminal.write, _shown if as_json else _nothing)
         numbered.create(folder.complete(held.number), {})
     return live.line()
 
@@ -62,8 +62,8 @@ def _error_kept(folder: RunPaths, held: Attempt) -> Iterator[None]:
     except RunBusyError:
         raise
     except Exception as error:
-        if not held.cancelled():
-            with suppress(StorageError):  # its disk may be full
+        with suppress(StorageError):
+            if latest_attempt(folder) == held.number and not held.cancelled():
                 storage.write_json(folder.failure(JOB), to_record(error))
         raise
 
