@@ -46,6 +46,8 @@ docs: $(READY) ## Write docs/configuration.md, the JSON schemas and the tables o
 	mv docs/report.schema.json.new docs/report.schema.json
 	$(BIN)/python -m cloudlstm.benchmark.document > docs/benchmark.schema.json.new
 	mv docs/benchmark.schema.json.new docs/benchmark.schema.json
+	$(BIN)/python -m cloudlstm.models.delivery > docs/latest.schema.json.new
+	mv docs/latest.schema.json.new docs/latest.schema.json
 	$(BIN)/python docs/tables.py
 
 images: $(READY) ## Draw the pictures of the README: make images REPORT=runs/<run id>/report/report.json BENCHMARK=…/benchmark.json

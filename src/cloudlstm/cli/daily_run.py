@@ -15,6 +15,7 @@ from cloudlstm.errors import CloudLSTMError, MissingExtraError
 from cloudlstm.market.calendar import sessions
 from cloudlstm.models import registry
 from cloudlstm.models.day import run_day
+from cloudlstm.models.delivery import deliver
 from cloudlstm.models.documents import Day, Due
 from cloudlstm.models.due import run_config
 from cloudlstm.models.exogenous_rows import scored_in
@@ -51,6 +52,7 @@ def run_daily(
         storage.write_json(paths.usage(day.date), {"seconds": round(time.monotonic() - began, 3), "usd": None})
     else:
         terminal.write_error("note: this day was done before; nothing is read again\n")
+    deliver(paths)  # also after a day that was killed before it
     tell(day)
     failed: CloudLSTMError | None = None
     for of_day, due in list(_unfinished(paths)):
