@@ -12,8 +12,8 @@ import pytest
 import cloudlstm
 from cloudlstm.errors import UsageError
 from cloudlstm.models import creating
-from cloudlstm.models.documents import Policy
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.policy import Policy
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from pipeline.cli_runner import one_run, submit

@@ -107,6 +107,7 @@ def _day_lines(day: Day) -> Iterable[str]:
             f"e-value {gate.better.e_value:.3g} that it is better, {gate.worse.e_value:.3g} that it is worse"
         )
     yield from (f"  training is due: {each.run} ({each.why})" for each in day.due)
+    yield from (f"  training REFUSED: {each.why}" for each in day.over_budget)
     if day.session:
         number = day.forecasts.get(str(day.champion), 0)
         yield f"  champion is version {day.champion}; {counted(number, 'forecast')} made before {day.session}"

@@ -16,8 +16,9 @@ from cloudlstm.dataset.inputs import Relative
 from cloudlstm.features import EIGHT, FeatureSet, features_of_run
 from cloudlstm.market.store.version import Store
 from cloudlstm.models import registry
-from cloudlstm.models.documents import Kind, Policy, Recipe, Version
+from cloudlstm.models.documents import Kind, Recipe, Version
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.policy import Policy
 from cloudlstm.runs import numbered
 from models.daily.recorded import CONFIG, FIRST_DAY, WINDOW
 
