@@ -19,7 +19,7 @@ SERVER_ENVIRONMENT = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
 RELEASE = "emr-spark-8.1.0"
 MACHINE = "c7i.xlarge"
 SPARK_MACHINE = "m7i.xlarge"
-_SERVICES = ("autoscaling", "ec2", "emr", "iam", "service-quotas", "ssm", "sts")
+_SERVICES = ("autoscaling", "cloudwatch", "ec2", "emr", "iam", "service-quotas", "ssm", "sts")
 
 
 def make_target(

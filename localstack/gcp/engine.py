@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from localstack.gcp.api import Api
 from localstack.gcp.compute import LINK, Compute
 from localstack.gcp.jobs import Jobs
+from localstack.gcp.monitoring import Monitoring
+from localstack.gcp.provider import PROJECT
 from localstack.gcp.spark import Dataproc
 from localstack.gcp.trainers import Groups
 from localstack.machines.commands import INSTANCE_URL
@@ -24,7 +26,7 @@ def services(world: World) -> Services:
     compute = Compute(world.faults)
     groups = Groups(compute, world.faults)
     jobs = Jobs(world)
-    api = Api(world, [Dataproc(compute, jobs), compute, groups])
+    api = Api(world, [Dataproc(compute, jobs), compute, groups, Monitoring(PROJECT)])
     return Services(api, GcpEngine(world, compute, groups, jobs))
 
 

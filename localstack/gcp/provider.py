@@ -50,7 +50,7 @@ def make_target(
         "trainer_zones": list(ZONES[:2]),
         "spark_machine": MACHINE,
         "trainer_machines": [MACHINE],
-        "endpoints": {"dataproc": url, "compute": url},
+        "endpoints": {"dataproc": url, "compute": url, "monitoring": url},
     }
     target = target_document("gcp", name, f"gs://{bucket}", particular)
     labels = {"cloudlstm": name}

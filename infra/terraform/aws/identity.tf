@@ -201,7 +201,7 @@ resource "aws_iam_role" "submitter" {
 }
 
 resource "aws_iam_role_policy" "submitter" {
-  # checkov:skip=CKV_AWS_355:The calls under "Look" take no resource; AWS accepts them on "*" only.
+  # checkov:skip=CKV_AWS_355:The calls under "Look" and PutMetricData take no resource; AWS accepts them on "*" only.
   name = "submit"
   role = aws_iam_role.submitter.id
 
@@ -238,6 +238,13 @@ resource "aws_iam_role_policy" "submitter" {
           "autoscaling:DeleteScheduledAction", "autoscaling:TerminateInstanceInAutoScalingGroup",
         ]
         Resource = [aws_autoscaling_group.trainers.arn]
+      },
+      {
+        Sid       = "SendFigures"
+        Effect    = "Allow"
+        Action    = ["cloudwatch:PutMetricData"]
+        Resource  = ["*"]
+        Condition = { StringEquals = { "cloudwatch:namespace" = "cloudlstm" } }
       },
       {
         Sid      = "ReadQuotas"

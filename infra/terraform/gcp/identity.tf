@@ -182,6 +182,7 @@ resource "google_project_iam_custom_role" "submitter" {
     "compute.instances.get", "compute.instances.list", "compute.machineTypes.get", "compute.projects.get",
     "compute.regionOperations.get", "compute.regions.get", "dataproc.clusters.get", "dataproc.clusters.list",
     "dataproc.clusters.use", "dataproc.jobs.cancel", "dataproc.jobs.create", "dataproc.jobs.get", "dataproc.jobs.list",
+    "monitoring.metricDescriptors.create", "monitoring.timeSeries.create",
   ]
 }
 

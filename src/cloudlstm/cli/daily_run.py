@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cloudlstm import storage
@@ -15,11 +15,12 @@ from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import BudgetError, CloudLSTMError, MissingExtraError
 from cloudlstm.models import registry
-from cloudlstm.models.budget import Budget, note_usage
+from cloudlstm.models.budget import Budget, note_usage, spent, usage_of
 from cloudlstm.models.day import run_day
 from cloudlstm.models.delivery import deliver
 from cloudlstm.models.documents import Day, Due
 from cloudlstm.models.exogenous_rows import scored_in
+from cloudlstm.models.figures import FAILED, OVER_BUDGET, SECONDS, UP_TO_DATE, USD, USD_MONTH, figures_of
 from cloudlstm.models.making import add
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.manifest import Manifest
@@ -68,6 +69,44 @@ def run_daily(
         BudgetError: A training of an earlier day, or one that failed, would exceed the limit.
     """
     began = time.monotonic()
+    sender = _Sender(target, paths.name, clock)
+    try:
+        day = _day(paths, target, clock, limits, sender)
+    except CloudLSTMError:
+        sender.send({FAILED: 1.0})
+        raise
+    day_s = time.monotonic() - began
+    tell(day)
+    errors: list[CloudLSTMError] = []
+    tried: list[str] = []
+    budget = budget_of(paths, target, limits.max_usd_month)
+    for of_day, due in list(_unfinished(paths)):
+        try:
+            tried.append(due.run)
+            _train(paths, of_day, due, target, budget(day.date) if budget else None)
+        except CloudLSTMError as error:  # others may go well
+            errors.append(error)
+    whole_s = time.monotonic() - began
+    launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
+    before = usage_of(paths, day.date).get("usd") or 0.0
+    used = note_usage(paths, day.date, seconds=day_s, launcher_usd=launcher, trained=tried)
+    write_monitor(paths)
+    refused = [each for each in errors if isinstance(each, BudgetError)]
+    figures = {FAILED: float(len(refused) < len(errors)), SECONDS: whole_s, USD: (used["usd"] or 0.0) - before}
+    if sender.sends:
+        figures |= {USD_MONTH: spent(paths, day.date[:7]), OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+    sender.send(figures)
+    if errors:
+        worst = next((each for each in errors if each not in refused), errors[0])
+        for each in errors:
+            if each is not worst:
+                terminal.write_error(f"cloudlstm: {each}\n")
+        raise worst
+    return day
+
+
+def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], limits: Limits, sender: _Sender) -> Day:
+    """Carries out the day itself, delivers its forecasts, and sends its figures."""
     budget = budget_of(paths, target, limits.max_usd_month)
     known = set(registry.day_dates(paths))
     choose = (lambda date: budget(date).choose) if budget else None
@@ -75,27 +114,29 @@ def run_daily(
     if day.date in known:
         terminal.write_error("note: this day was done before; nothing is read again\n")
     deliver(paths)  # also after a day that was killed before it
-    forecast_s = time.monotonic() - began
-    tell(day)
-    errors: list[CloudLSTMError] = []
-    tried: list[str] = []
-    for of_day, due in list(_unfinished(paths)):
-        try:
-            tried.append(due.run)
-            _train(paths, of_day, due, target, budget(day.date) if budget else None)
-        except CloudLSTMError as error:  # others may go well
-            errors.append(error)
-    hours = (time.monotonic() - began) / 3600.0
-    launcher = None if limits.launcher_usd_per_hour is None else hours * limits.launcher_usd_per_hour
-    note_usage(paths, day.date, seconds=forecast_s, launcher_usd=launcher, trained=tried)
-    write_monitor(paths)
-    if errors:
-        worst = next((each for each in errors if not isinstance(each, BudgetError)), errors[0])
-        for each in errors:
-            if each is not worst:
-                terminal.write_error(f"cloudlstm: {each}\n")
-        raise worst
+    sender.send({UP_TO_DATE: 1.0} | ({} if day.date in known else figures_of(day)))
     return day
+
+
+class _Sender:
+    """Sends the figures of a model; where the service does not take them, the day says so and goes on.
+
+    Args:
+        target: The target, which may have no such service.
+        model: The model.
+        clock: Tells the moment of the figures.
+    """
+
+    def __init__(self, target: Target, model: str, clock: Callable[[], dt.datetime]) -> None:
+        self._target, self._model, self._clock = target, model, clock
+        self.sends = target.root is not None
+
+    def send(self, figures: Mapping[str, float]) -> None:
+        """Sends figures, or writes a note."""
+        try:
+            self._target.send_figures(self._model, figures, self._clock().timestamp())
+        except CloudLSTMError as error:
+            terminal.write_error(f"note: no figures were sent: {error}\n")
 
 
 def _unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:

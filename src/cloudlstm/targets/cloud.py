@@ -7,15 +7,14 @@ bundle, which is uploaded then, and `${deadline}`.
 
 from __future__ import annotations
 
-import importlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudlstm import storage
 from cloudlstm.costs.usage import as_json
-from cloudlstm.errors import ConfigError, StorageError, TargetError, TargetUnavailableError, UsageError
+from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
 from cloudlstm.targets import costs, preflight
@@ -23,7 +22,7 @@ from cloudlstm.targets.base import JobState, Request, RunningJob, Target, own_pa
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, SendFirst, retry_unavailable
-from cloudlstm.targets.services import Account, Resource, SparkService, TrainerGroup
+from cloudlstm.targets.services import Account, MetricStore, Resource, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, cancel_driver, matching_applications
 from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, hours_before, is_assigned, iso
 from cloudlstm.text.numbers import counted
@@ -50,6 +49,7 @@ class CloudTarget(Target):
         group: The trainer group.
         account: The cloud account.
         wait: Whether to wait while another run holds the trainer group.
+        metrics: The service for metrics; None if figures are not to be sent.
         intervals: The pauses between requests.
     """
 
@@ -61,9 +61,11 @@ class CloudTarget(Target):
         account: Account,
         *,
         wait: bool = False,
+        metrics: MetricStore | None = None,
         intervals: Intervals = INTERVALS,
     ) -> None:
         self.name, self.config, self._wait, self._intervals = config.name, config, wait, intervals
+        self._metrics = metrics
         self.root: str | None = root_of(config)
         self.spark, self.group, self._account = spark, group, account
         self.workers = min(WORKERS, config.trainer_max)
@@ -213,6 +215,11 @@ class CloudTarget(Target):
         found = matching_applications(self._submission(request), request["run"], self.spark)
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 
+    def send_figures(self, model: str, figures: Mapping[str, float], at: float) -> None:
+        """Sends figures of a model to the cloud's service for metrics."""
+        if self._metrics is not None and figures:
+            self._metrics.put(model, figures, at)
+
     def end(self, run: str | None = None) -> list[str]:
         """Cancels the running jobs of one run or of all runs, no matter who started them; returns what was done."""
         done = []
@@ -263,36 +270,3 @@ def root_of(config: TargetConfig) -> str:
 
 def _part(name: str) -> dict[str, str]:
     return {key: f"${{{name}.{key}}}" for key in _PARTS}
-
-
-_CLOUDS = {
-    "aws": ("aws.spark.EmrSpark", "aws.trainers.AutoScalingTrainers", "aws.account.AwsAccount"),
-    "gcp": ("gcp.spark.DataprocSpark", "gcp.trainers.ManagedTrainers", "gcp.account.GcpAccount"),
-}
-"""Cloud -> classes of its services, imported when a target is opened; each takes the target document."""
-
-
-def open_cloud(where: str, *, wait: bool = False, trust_endpoints: bool = False) -> CloudTarget:
-    """Opens the target `where`: a Terraform directory, a saved output of it, or a bucket's URI.
-
-    Args:
-        where: Name of the target.
-        wait: Whether to wait while another run holds the trainer group.
-        trust_endpoints: Whether the document may name endpoints on other machines, which get the user's credentials.
-    """
-    from cloudlstm.targets import document
-
-    config = document.load(where)
-    if config.cloud not in _CLOUDS:
-        raise ConfigError(f"{where} is a target on {config.cloud}", hint=f"known clouds are {', '.join(_CLOUDS)}")
-    if (hosts := config.foreign_hosts()) and not trust_endpoints:
-        raise UsageError(
-            f"the endpoints of {where} would send your requests and credentials to {', '.join(hosts)}",
-            hint="--trust-endpoints if these hosts are yours; the document of a real cloud has no endpoints",
-        )
-    return CloudTarget(config, *(_create(name, config) for name in _CLOUDS[config.cloud]), wait=wait)
-
-
-def _create(name: str, config: TargetConfig) -> Any:
-    module, _, kind = name.rpartition(".")
-    return getattr(importlib.import_module(f"cloudlstm.targets.{module}"), kind)(config)
