@@ -12,14 +12,14 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.core.utils import utcnow
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
-from localstack.aws import dependencies, images, launches, moto_patches, quotas, spark, trainers
+from localstack.aws import alarms, dependencies, images, launches, moto_patches, quotas, spark, trainers
 from localstack.aws.jobs import Steps
 from localstack.aws.middleware import FaultMiddleware
 from localstack.aws.roles import Roles
 from localstack.aws.trainers import Group, ScheduledAction, groups
 from localstack.machines.machine import exports_of
 from localstack.machines.machines import Instance
-from localstack.server.engine import REFILL_S, Engine, Services
+from localstack.server.engine import REFILL_S, Engine, Services, utc
 from localstack.server.world import World
 
 
@@ -30,6 +30,7 @@ def services(world: World) -> Services:
     images.install()
     dependencies.install()
     quotas.install(world.faults)
+    alarms.install(utc)
     launches.install(world.faults, roles)
     spark.install(roles)
     trainers.install(world.faults)
@@ -43,13 +44,21 @@ class AwsEngine(Engine):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._steps = Steps(world)
+        self._alarms = alarms.Alarms(utc)
         self._refilled = 0.0
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._scheduled_actions, self._shut_down, self._refill, self.machines, self._steps.tick
+        return (
+            self._scheduled_actions, self._shut_down, self._refill, self.machines, self._steps.tick,
+            self._alarms.evaluate,
+        )  # fmt: skip
 
     def steps(self) -> list[dict[str, object]]:
         return self._steps.states()
+
+    def state(self) -> dict[str, Any]:
+        """The state of the cloud, with the mails of alarms."""
+        return super().state() | {"mails": list(self._alarms.mails)}
 
     def sizes(self) -> dict[str, int | None]:
         return {group.name: group.desired_capacity for group in groups()}

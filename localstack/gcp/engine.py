@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from localstack.gcp.alerts import Alerts
 from localstack.gcp.api import Api
 from localstack.gcp.compute import LINK, Compute
 from localstack.gcp.jobs import Jobs
@@ -14,7 +16,7 @@ from localstack.gcp.trainers import Groups
 from localstack.machines.commands import INSTANCE_URL
 from localstack.machines.machine import GROUP_URL, exports_of
 from localstack.machines.machines import Instance
-from localstack.server.engine import Engine, Services
+from localstack.server.engine import Engine, Services, utc
 from localstack.server.world import World
 
 _SCRIPTS = ("startup-script", "user-data")
@@ -26,19 +28,26 @@ def services(world: World) -> Services:
     compute = Compute(world.faults)
     groups = Groups(compute, world.faults)
     jobs = Jobs(world)
-    api = Api(world, [Dataproc(compute, jobs), compute, groups, Monitoring(PROJECT)])
-    return Services(api, GcpEngine(world, compute, groups, jobs))
+    monitoring = Monitoring(PROJECT, utc)
+    alerts = Alerts(monitoring, utc)
+    api = Api(world, [Dataproc(compute, jobs), compute, groups, monitoring, alerts])
+    return Services(api, GcpEngine(world, compute, groups, jobs, alerts))
 
 
 class GcpEngine(Engine):
     """Runs jobs and machines in turns."""
 
-    def __init__(self, world: World, compute: Compute, groups: Groups, jobs: Jobs) -> None:
+    def __init__(self, world: World, compute: Compute, groups: Groups, jobs: Jobs, alerts: Alerts) -> None:
         super().__init__(world)
+        self._alerts = alerts
         self._compute, self._groups, self._jobs = compute, groups, jobs
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._shut_down, self._groups.tick, self.machines, self._jobs.tick
+        return self._shut_down, self._groups.tick, self.machines, self._jobs.tick, self._alerts.evaluate
+
+    def state(self) -> dict[str, Any]:
+        """The state of the cloud, with the mails of alerts."""
+        return super().state() | {"mails": list(self._alerts.mails)}
 
     def steps(self) -> list[dict[str, object]]:
         return self._jobs.states()

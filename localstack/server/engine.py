@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from localstack.server.faults import Fault
@@ -20,6 +21,11 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 TICK_S = 0.2
 REFILL_S = 2.0
 """Seconds between attempts to start missing machines; real services wait longer."""
+
+
+def utc() -> datetime:
+    """The time of this machine."""
+    return datetime.now(UTC)
 
 
 class Engine(ABC):

@@ -34,7 +34,9 @@ def applied(place: Path, environment: Mapping[str, str], settings: Mapping[str, 
     outputs = folder / "outputs.tf"  # on an account there are no endpoints
     url = json.dumps(environment[URL])
     text, count = re.subn(
-        r"(\bendpoints +)= \{\}", rf"\1= {{ compute = {url}, dataproc = {url} }}", outputs.read_text()
+        r"(\bendpoints +)= \{\}",
+        rf"\1= {{ compute = {url}, dataproc = {url}, monitoring = {url} }}",
+        outputs.read_text(),
     )
     if count != 1:
         raise ValueError(f"{outputs} has {count} lines with endpoints")

@@ -114,6 +114,13 @@ KINDS = {
         frozenset({"attribute_condition", "attribute_mapping", "description", "disabled", "display_name", "oidc"}),
         refers=(("google_iam_workload_identity_pool", _of("workload_identity_pool_id")),),
     ),
+    "google_monitoring_alert_policy": Kind(
+        "projects/{project}/alertPolicies/{display_name}",
+        frozenset({"conditions", "documentation", "enabled", "notification_channels", "severity", "user_labels"}),
+        refers=(
+            ("google_monitoring_notification_channel", lambda state: list(state.get("notification_channels") or [])),
+        ),
+    ),
     "google_monitoring_notification_channel": Kind("projects/{project}/notificationChannels/{display_name}"),
     "google_project_iam_custom_role": Kind(
         "projects/{project}/roles/{role_id}", frozenset({"permissions", "title", "description", "stage"})
