@@ -15,8 +15,10 @@ from localstack.gcp.alerts import Alerts, parsed, prom_name
 from localstack.gcp.api import Call, Refusal
 from localstack.gcp.monitoring import Monitoring, Point, Series
 from moto.cloudwatch.models import CloudWatchBackend
+from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
+from cloudlstm.errors import TargetError
 from cloudlstm.targets.aws.metrics import CloudWatch
 from cloudlstm.targets.document import TargetConfig
 from infra.stand_in_provider import GoogleCloud
@@ -68,10 +70,8 @@ class Cloud:
 
 
 @pytest.fixture
-def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """moto with the alarms of the root, applied by Terraform; its SNS topic also feeds a queue."""
-    import boto3
-
+def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[Amazon]:
+    """moto without alarms."""
     for name in ("put_metric_data", "put_metric_alarm"):
         monkeypatch.setattr(CloudWatchBackend, name, getattr(CloudWatchBackend, name))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -79,28 +79,32 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
+    moto_api_backend.reset()  # servers of one process share what they have
     try:
-        cloud = Amazon(f"http://127.0.0.1:{server.get_host_and_port()[1]}")
-        folder = copied(tmp_path)
-        variables = SETTINGS | {"region": "eu-central-1", "name": "desk", "bucket": "b"}
-        (folder / "terraform.tfvars.json").write_text(json.dumps(variables))
-        environment = {
-            "AWS_ENDPOINT_URL": cloud.url, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
-        }  # fmt: skip
-        kinds = ("sns_topic_policy.alarms", "sns_topic_subscription.alarms", "cloudwatch_metric_alarm.absent",
-                 "cloudwatch_metric_alarm.warning")  # fmt: skip
-        initialized(folder, environment).run("apply", "-auto-approve", *(f"-target=aws_{each}" for each in kinds))
-        client = boto3.client("sqs", region_name="eu-central-1", endpoint_url=cloud.url)
-        cloud.queue, cloud.sqs = client.create_queue(QueueName="team")["QueueUrl"], client
-        sns = boto3.client("sns", region_name="eu-central-1", endpoint_url=cloud.url)
-        (topic,) = sns.list_topics()["Topics"]
-        sns.subscribe(
-            TopicArn=topic["TopicArn"], Protocol="sqs", Endpoint="arn:aws:sqs:eu-central-1:123456789012:team",
-            Attributes={"RawMessageDelivery": "true"},
-        )  # fmt: skip
-        yield cloud
+        yield Amazon(f"http://127.0.0.1:{server.get_host_and_port()[1]}")
     finally:
         server.stop()
+
+
+@pytest.fixture
+def aws(moto: Amazon, tmp_path: Path) -> Amazon:
+    """moto with the alarms of the root, applied by Terraform; its SNS topic also feeds a queue."""
+    folder = copied(tmp_path)
+    variables = SETTINGS | {"region": "eu-central-1", "name": "desk", "bucket": "b"}
+    (folder / "terraform.tfvars.json").write_text(json.dumps(variables))
+    environment = {
+        "AWS_ENDPOINT_URL": moto.url, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
+    }  # fmt: skip
+    kinds = ("sns_topic_policy.alarms", "sns_topic_subscription.alarms", "cloudwatch_metric_alarm.absent",
+             "cloudwatch_metric_alarm.warning")  # fmt: skip
+    initialized(folder, environment).run("apply", "-auto-approve", *(f"-target=aws_{each}" for each in kinds))
+    moto.queue = moto.client("sqs").create_queue(QueueName="team")["QueueUrl"]
+    (topic,) = moto.client("sns").list_topics()["Topics"]
+    moto.client("sns").subscribe(
+        TopicArn=topic["TopicArn"], Protocol="sqs", Endpoint="arn:aws:sqs:eu-central-1:123456789012:team",
+        Attributes={"RawMessageDelivery": "true"},
+    )  # fmt: skip
+    return moto
 
 
 class Amazon(Cloud):
@@ -108,26 +112,31 @@ class Amazon(Cloud):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self.url, self.queue, self.sqs = url, "", None
+        self.url, self.queue = url, ""
         aws_alarms.install(self.clock)
         self.alarms = Alarms(self.clock)
         self.mails = self.alarms.mails
         config = {"name": "desk", "endpoints": {"cloudwatch": url}}
-        self._store = CloudWatch(TargetConfig.model_validate(AWS | config))
+        self.store = CloudWatch(TargetConfig.model_validate(AWS | config))
 
     def send(self, model: str, **figures: float) -> None:
-        self._store.put(model, figures, self.clock.now.timestamp())
+        self.store.put(model, figures, self.clock.now.timestamp())
 
     def evaluate(self) -> None:
         self.alarms.evaluate()
 
+    def client(self, service: str) -> Any:
+        import boto3
+
+        return boto3.client(service, region_name="eu-central-1", endpoint_url=self.url)
+
     def queued(self) -> list[dict[str, Any]]:
         """The messages of the queue since the last call."""
-        found: list[dict[str, Any]] = []
-        while more := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):  # type: ignore[attr-defined]
+        sqs, found = self.client("sqs"), []
+        while more := sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
             for each in more:
                 found.append(json.loads(each["Body"]))
-                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=each["ReceiptHandle"])  # type: ignore[attr-defined]
+                sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=each["ReceiptHandle"])
         return found
 
 
@@ -249,19 +258,23 @@ def test_the_alarms_of_google(google: Google) -> None:
     assert {each["metric"]["labels"]["model"] for each in opened} == {"core6"}
 
 
-def test_an_alarm_over_too_long_a_time_and_a_point_too_old_are_refused(aws: Amazon) -> None:
-    import boto3
+def test_an_alarm_over_too_long_a_time_and_a_point_too_old_are_refused(moto: Amazon) -> None:
     from botocore.exceptions import ClientError
 
-    client = boto3.client("cloudwatch", region_name="eu-central-1", endpoint_url=aws.url)
+    client = moto.client("cloudwatch")
     alarm = {"AlarmName": "a", "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Threshold": 1.0,
              "ComparisonOperator": "LessThanThreshold"}  # fmt: skip
     for period, periods in ((3600, 169), (300, 289)):
         with pytest.raises(ClientError, match="Metrics cannot be checked across more than"):
             client.put_metric_alarm(**alarm, Period=period, EvaluationPeriods=periods)
+    client.put_metric_alarm(**alarm, Period=3600, EvaluationPeriods=168)
+    (made,) = client.describe_alarms()["MetricAlarms"]
+    assert made["StateValue"] == "INSUFFICIENT_DATA"
+    moto.evaluate()
+    assert moto.mails == []
     for hours in (-14 * 24 - 1, 3):
-        with pytest.raises(ClientError, match="within the past two weeks"):
-            aws._store.put("m", {"done": 1.0}, aws.clock.now.timestamp() + hours * 3600)
+        with pytest.raises(TargetError, match="within the past two weeks"):
+            moto.store.put("m", {"done": 1.0}, moto.clock.now.timestamp() + hours * 3600)
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,8 @@ def applied(place: Path, environment: Mapping[str, str], settings: Mapping[str, 
     folder = copied(place, "gcp")
     outputs = folder / "outputs.tf"  # on an account there are no endpoints
     url = json.dumps(environment[URL])
-    text, count = re.subn(
-        r"(\bendpoints +)= \{\}",
-        rf"\1= {{ compute = {url}, dataproc = {url}, monitoring = {url} }}",
-        outputs.read_text(),
-    )
+    services = ", ".join(f"{service} = {url}" for service in ("compute", "dataproc", "monitoring"))
+    text, count = re.subn(r"(\bendpoints +)= \{\}", rf"\1= {{ {services} }}", outputs.read_text())
     if count != 1:
         raise ValueError(f"{outputs} has {count} lines with endpoints")
     outputs.write_text(text)
