@@ -98,7 +98,7 @@ def test_what_spark_may_still_take_is_told(aws: AWSTarget, asked: Asked) -> None
 
 
 def test_a_submit_beyond_the_quota_is_refused_with_what_to_ask_for(fresh: AWSTarget, tmp_path: Path) -> None:
-    from cloudlstm.targets.opening import open_cloud
+    from cloudlstm.targets.cloud import open_cloud
 
     path = tmp_path / "target.json"
     path.write_text(json.dumps(fresh.document | {"trainer_spot": True, "trainer_machines": ["g6.xlarge"]}))

@@ -11,7 +11,7 @@ import pytest
 
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import CloudLSTMError
-from cloudlstm.targets.opening import open_cloud
+from cloudlstm.targets.cloud import open_cloud
 from pipeline.cli_runner import error_line
 from targets.aws_target import AWSTarget
 from targets.fake_clouds import Target, on_one_cloud

@@ -7,8 +7,7 @@ from cloudlstm.cli.json_output import Down, print_document
 from cloudlstm.runs import attempts
 from cloudlstm.runs.liveness import Verdict
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.targets.cloud import CloudTarget
-from cloudlstm.targets.opening import open_cloud
+from cloudlstm.targets.cloud import CloudTarget, open_cloud
 
 
 def cancel_run(paths: RunPaths, target: str | None, *, trust_endpoints: bool = False) -> int:

@@ -69,7 +69,7 @@ def examine_target(
     where: str, config: RunConfig | None, *, trust_endpoints: bool = False, as_json: bool = False
 ) -> int:
     """The same for a cloud target: the checks of a submit, and whether its bundle can be built here."""
-    from cloudlstm.targets.opening import open_cloud
+    from cloudlstm.targets.cloud import open_cloud
 
     target = open_cloud(where, trust_endpoints=trust_endpoints)
     checks = dict(target.checks(config, str(target.root)))

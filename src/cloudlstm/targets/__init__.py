@@ -29,6 +29,6 @@ def open_target(name: str | None, *, wait: bool = False, trust_endpoints: bool =
     if name in TARGETS:
         module, kind = TARGETS[name]
         return cast(Target, getattr(importlib.import_module(module), kind)())
-    from cloudlstm.targets.opening import open_cloud
+    from cloudlstm.targets.cloud import open_cloud
 
     return open_cloud(name, wait=wait, trust_endpoints=trust_endpoints)

@@ -7,17 +7,17 @@ bundle, which is uploaded then, and `${deadline}`.
 
 from __future__ import annotations
 
+import importlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudlstm import storage
 from cloudlstm.costs.usage import as_json
-from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
+from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
-from cloudlstm.targets import costs, preflight
+from cloudlstm.targets import costs, existing, preflight
 from cloudlstm.targets.base import JobState, Request, RunningJob, Target, own_packages
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
@@ -107,26 +107,7 @@ class CloudTarget(Target):
 
     def list_resources(self) -> list[Resource]:
         """Returns the existing resources of the target, in any state."""
-        name = self.config.spark_cluster
-        try:
-            cluster = self._retry(self.spark.cluster)
-        except TargetUnavailableError:
-            raise
-        except TargetError as error:  # an idle cluster deletes itself
-            spark = Resource(f"Spark cluster {name}: {error.message}", "free")
-        else:
-            ended = cluster.state.startswith("TERMINATED")
-            spark = Resource(f"Spark cluster {name}: {cluster.state}", "free" if ended else "costs")
-        machines = len(self._retry(self.group.look).machines)
-        group = f"trainer group {self.config.trainer_group}: {counted(machines, 'machine')}"
-        return [spark, Resource(group, "costs" if machines else "free"), *self._account.tagged(), *self._buckets()]
-
-    def _buckets(self) -> Iterator[Resource]:
-        runs, logs = self.config.bucket_uri, "/".join(self.config.log_uri.split("/")[:3])
-        for bucket in dict.fromkeys(filter(None, (runs, logs))):
-            with suppress(StorageError):  # the bucket does not exist or is not readable
-                next(iter(storage.list_objects(join(bucket, "target.json"))), None)
-                yield Resource(f"bucket {bucket}", "kept" if bucket == runs else "costs")
+        return existing.resources(self.config, self.spark, self.group, self._account, self._intervals)
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the request of a job: one to the Spark service, or those that scale the trainer group."""
@@ -270,3 +251,47 @@ def root_of(config: TargetConfig) -> str:
 
 def _part(name: str) -> dict[str, str]:
     return {key: f"${{{name}.{key}}}" for key in _PARTS}
+
+
+_CLOUDS = {
+    "aws": (
+        "aws.spark.EmrSpark",
+        "aws.trainers.AutoScalingTrainers",
+        "aws.account.AwsAccount",
+        "aws.metrics.CloudWatch",
+    ),
+    "gcp": (
+        "gcp.spark.DataprocSpark",
+        "gcp.trainers.ManagedTrainers",
+        "gcp.account.GcpAccount",
+        "gcp.metrics.CloudMonitoring",
+    ),
+}
+"""Cloud -> classes of its services, imported when a target is opened; each takes the target document."""
+
+
+def open_cloud(where: str, *, wait: bool = False, trust_endpoints: bool = False) -> CloudTarget:
+    """Opens the target `where`: a Terraform directory, a saved output of it, or a bucket's URI.
+
+    Args:
+        where: Name of the target.
+        wait: Whether to wait while another run holds the trainer group.
+        trust_endpoints: Whether the document may name endpoints on other machines, which get the user's credentials.
+    """
+    from cloudlstm.targets import document
+
+    config = document.load(where)
+    if config.cloud not in _CLOUDS:
+        raise ConfigError(f"{where} is a target on {config.cloud}", hint=f"known clouds are {', '.join(_CLOUDS)}")
+    if (hosts := config.foreign_hosts()) and not trust_endpoints:
+        raise UsageError(
+            f"the endpoints of {where} would send your requests and credentials to {', '.join(hosts)}",
+            hint="--trust-endpoints if these hosts are yours; the document of a real cloud has no endpoints",
+        )
+    spark, group, account, metrics = (_create(name, config) for name in _CLOUDS[config.cloud])
+    return CloudTarget(config, spark, group, account, wait=wait, metrics=metrics)
+
+
+def _create(name: str, config: TargetConfig) -> Any:
+    module, _, kind = name.rpartition(".")
+    return getattr(importlib.import_module(f"cloudlstm.targets.{module}"), kind)(config)
