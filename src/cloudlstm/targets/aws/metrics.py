@@ -10,15 +10,24 @@ from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.services import METRICS, require_endpoint
 
 _UNITS = {"seconds": "Seconds", "skill": "None", "usd": "None", "usd_month": "None"}
+"""Units of CloudWatch, which has none of money; the other figures are counts."""
 
 
 class CloudWatch:
-    """Custom metrics of a target: namespace `cloudlstm`, dimensions Target and Model."""
+    """Custom metrics of a target: namespace `cloudlstm`, dimensions Target and Model.
+
+    Args:
+        target: The target document.
+    """
 
     def __init__(self, target: TargetConfig) -> None:
         self._target = target
 
     def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
+        """Sends one point of each figure of a model, all in one call.
+
+        CloudWatch takes times from two weeks ago to two hours ahead.
+        """
         require_endpoint(self._target, "cloudwatch")
         dimensions = [{"Name": "Target", "Value": self._target.name}, {"Name": "Model", "Value": model}]
         when = dt.datetime.fromtimestamp(at, dt.UTC)
