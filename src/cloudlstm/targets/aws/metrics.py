@@ -26,7 +26,8 @@ class CloudWatch:
     def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
         """Sends one point of each figure of a model, all in one call.
 
-        CloudWatch takes times from two weeks ago to two hours ahead.
+        CloudWatch takes times from two weeks ago to two hours ahead, and bills a figure by the hour in which it has
+        points: one a day costs a twenty-fourth of one that is sent all the time.
         """
         require_endpoint(self._target, "cloudwatch")
         dimensions = [{"Name": "Target", "Value": self._target.name}, {"Name": "Model", "Value": model}]
