@@ -21,10 +21,9 @@ from moto.server import ThreadedMotoServer
 from cloudlstm.errors import TargetError
 from cloudlstm.targets.aws.metrics import CloudWatch
 from cloudlstm.targets.document import TargetConfig
-from infra.stand_in_provider import GoogleCloud
-from infra.terraform_runner import copied, initialized
 from monitoring_server import Clock
 from targets.test_requests import AWS
+from watched_alarms import apply_on_aws, apply_on_google
 
 START = dt.datetime(2026, 11, 2, 23, 30, tzinfo=dt.UTC)  # a Monday evening, after the day
 SCHEDULE = {"time": "30 18 * * 1-5", "time_zone": "America/New_York", "models": ["core6", "small"], "max_usd": 20}
@@ -89,15 +88,10 @@ def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[Amazon]:
 @pytest.fixture
 def aws(moto: Amazon, tmp_path: Path) -> Amazon:
     """moto with the alarms of the root, applied by Terraform; its SNS topic also feeds a queue."""
-    folder = copied(tmp_path)
-    variables = SETTINGS | {"region": "eu-central-1", "name": "desk", "bucket": "b"}
-    (folder / "terraform.tfvars.json").write_text(json.dumps(variables))
     environment = {
         "AWS_ENDPOINT_URL": moto.url, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
     }  # fmt: skip
-    kinds = ("sns_topic_policy.alarms", "sns_topic_subscription.alarms", "cloudwatch_metric_alarm.absent",
-             "cloudwatch_metric_alarm.warning")  # fmt: skip
-    initialized(folder, environment).run("apply", "-auto-approve", *(f"-target=aws_{each}" for each in kinds))
+    apply_on_aws(tmp_path, environment, SETTINGS | {"region": "eu-central-1", "name": "desk"})
     moto.queue = moto.client("sqs").create_queue(QueueName="team")["QueueUrl"]
     (topic,) = moto.client("sns").list_topics()["Topics"]
     moto.client("sns").subscribe(
@@ -143,27 +137,11 @@ class Amazon(Cloud):
 class Google(Cloud):
     """The emulated Cloud Monitoring with the policies that Terraform has made on the fake cloud."""
 
-    def __init__(self, channels: list[dict[str, Any]], policies: list[dict[str, Any]]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.monitoring = Monitoring("my-project", self.clock)
         self.alerts = Alerts(self.monitoring, self.clock)
         self.mails = self.alerts.mails
-        names = {}
-        for each in channels:
-            body = {"type": each["type"], "labels": each["labels"]}
-            names[each["name"]] = self.call("notificationChannels", body)["name"]
-        for each in policies:
-            (condition,) = each["conditions"]
-            (query,) = condition["condition_prometheus_query_language"]
-            body = {
-                "displayName": each["display_name"], "combiner": each["combiner"],
-                "notificationChannels": [names[name] for name in each["notification_channels"]],
-                "conditions": [{
-                    "displayName": condition["display_name"],
-                    "conditionPrometheusQueryLanguage": {"query": query["query"], "duration": query["duration"]},
-                }],
-            }  # fmt: skip
-            self.call("alertPolicies", body)
 
     def call(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         (method,) = (each for each in self.alerts.methods() if each.action == f"{kind}.Create")
@@ -182,15 +160,10 @@ class Google(Cloud):
 
 
 @pytest.fixture
-def google(tmp_path: Path) -> Cloud:
-    folder = copied(tmp_path, "gcp")
-    (folder / "terraform.tfvars.json").write_text(json.dumps(SETTINGS | {"project": "my-project", "name": "desk"}))
-    with GoogleCloud() as cloud:
-        kinds = ("notification_channel.alarms", "alert_policy.absent", "alert_policy.warning")
-        targets = (f"-target=google_monitoring_{each}" for each in kinds)
-        initialized(folder, cloud.environment).run("apply", "-auto-approve", *targets)
-        found = [cloud.ask("found", f"google_monitoring_{kind}") for kind in ("notification_channel", "alert_policy")]
-    return Google(*found)
+def google(tmp_path: Path) -> Google:
+    made = Google()
+    apply_on_google(tmp_path, made.call, SETTINGS | {"project": "my-project", "name": "desk"})
+    return made
 
 
 def next_evening(cloud: Cloud, days: int = 1) -> None:
@@ -288,7 +261,7 @@ def test_an_alarm_over_too_long_a_time_and_a_point_too_old_are_refused(moto: Ama
     ],
 )
 def test_a_policy_that_would_not_be_evaluated_is_refused(changes: dict[str, Any], message: str) -> None:
-    google = Google([], [])
+    google = Google()
     query = 'absent_over_time(custom_googleapis_com:cloudlstm_done{model="m"}[27h])'
     good = {"combiner": "OR", "conditions": [{"conditionPrometheusQueryLanguage": {"query": query}}]}
     google.call("alertPolicies", good)

@@ -72,7 +72,7 @@ def run_daily(
     sender = _Sender(target, paths.name, clock)
     try:
         day = _day(paths, target, clock, limits, sender)
-    except CloudLSTMError:
+    except Exception:
         sender.send({FAILED: 1.0})
         raise
     day_s = time.monotonic() - began
