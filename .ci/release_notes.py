@@ -35,6 +35,8 @@ def notes(tag: str, root: Path = ROOT) -> str:
         if found != version:
             raise ValueError(f"{name} says {found}, and the tag is {tag}")
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    if re.search(r"^## \[?unreleased", changelog, re.MULTILINE | re.IGNORECASE):
+        raise ValueError("CHANGELOG.md still has a section Unreleased")
     sections = re.split(r"^## \[", changelog, flags=re.MULTILINE)[1:]
     if not sections or not re.match(rf"{re.escape(version)}\] - \d{{4}}-\d{{2}}-\d{{2}}\n", sections[0]):
         raise ValueError(f"the first section of CHANGELOG.md is not [{version}] with its date")

@@ -212,6 +212,7 @@ def test_a_release_has_the_text_of_its_section(release: tuple[ModuleType, Path])
         ("CHANGELOG.md", "## [1.2.4] - 2026-12-02\n\nNewer.\n", "v1.2.3", "is not [1.2.3] with its date"),
         ("CHANGELOG.md", "## [1.2.3]\n\nNo date.\n", "v1.2.3", "is not [1.2.3] with its date"),
         ("CHANGELOG.md", "## [1.2.3] - 2026-12-01\n\n## [1.2.2] - 2026-11-01\n", "v1.2.3", "says nothing about 1.2.3"),
+        ("CHANGELOG.md", "## Unreleased\n\nX.\n\n## [1.2.3] - 2026-12-01\n\nY.\n", "v1.2.3", "a section Unreleased"),
         ("CHANGELOG.md", "", "1.2.3", "the tag 1.2.3 is no version"),
     ],
 )
