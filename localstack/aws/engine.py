@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
-from moto.core.utils import utcnow
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from localstack.aws import dependencies, images, launches, moto_patches, quotas, spark, trainers
@@ -32,7 +31,7 @@ def services(world: World) -> Services:
     quotas.install(world.faults)
     launches.install(world.faults, roles)
     spark.install(roles)
-    trainers.install(world.faults)
+    trainers.install(world.faults, world.clock)
     application = FaultMiddleware(DomainDispatcherApplication(create_backend_app), world)
     return Services(application, AwsEngine(world), MotoRequestHandler)
 
@@ -46,7 +45,7 @@ class AwsEngine(Engine):
         self._refilled = 0.0
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._scheduled_actions, self._shut_down, self._refill, self.machines, self._steps.tick
+        return self.schedules, self._shut_down, self._refill, self.machines, self._steps.tick
 
     def steps(self) -> list[dict[str, object]]:
         return self._steps.states()
@@ -85,15 +84,16 @@ class AwsEngine(Engine):
             if not machine["running"]:
                 self.take_back(machine["id"], 0)
 
-    def _scheduled_actions(self) -> None:
-        """Carries out the actions that are due. Recurrence is stored but not followed."""
+    def schedules(self) -> None:
+        """Carries out the actions that are due: those that recur by the clock of schedules, the others by real time."""
         for account in list(autoscaling_backends.values()):
             for backend in list(account.values()):
                 for name, action in list(backend.scheduled_actions.items()):
                     assert isinstance(action, ScheduledAction)
-                    if action.due is None or action.due > utcnow() or action.recurrence:
+                    if not action.take_due():
                         continue
-                    del backend.scheduled_actions[name]
+                    if action.times is None:
+                        del backend.scheduled_actions[name]
                     group = backend.autoscaling_groups.get(action.auto_scaling_group_name)
                     if isinstance(group, Group) and not group.suspends("ScheduledActions"):
                         _resize(group, action)

@@ -87,7 +87,7 @@ class Method:
     """A method of a service.
 
     Attributes:
-        service: The SDK's name of the service: "dataproc" or "compute".
+        service: The SDK's name of the service: "dataproc", "compute" or "scheduler".
         action: Its name, such as "SubmitJob" or "Instances.Get".
         verb: The HTTP method.
         url: The URL, with named parts in angle brackets.
@@ -123,7 +123,8 @@ class Api:
         self._urls = Map(rules, strict_slashes=False, merge_slashes=False)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        service = "compute" if "/compute/" in environ["PATH_INFO"] else "dataproc"
+        path: str = environ["PATH_INFO"]
+        service = "compute" if "/compute/" in path else "scheduler" if "/locations/" in path else "dataproc"
         try:
             self._take_secret(environ)
             code, document = 200, self._answer(Request(environ), environ)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from localstack.gcp.api import Api
 from localstack.gcp.compute import LINK, Compute
 from localstack.gcp.jobs import Jobs
+from localstack.gcp.scheduler import Scheduler
 from localstack.gcp.spark import Dataproc
 from localstack.gcp.trainers import Groups
 from localstack.machines.commands import INSTANCE_URL
@@ -24,19 +25,24 @@ def services(world: World) -> Services:
     compute = Compute(world.faults)
     groups = Groups(compute, world.faults)
     jobs = Jobs(world)
-    api = Api(world, [Dataproc(compute, jobs), compute, groups])
-    return Services(api, GcpEngine(world, compute, groups, jobs))
+    scheduler = Scheduler(world.clock, groups)
+    api = Api(world, [Dataproc(compute, jobs), compute, groups, scheduler])
+    return Services(api, GcpEngine(world, compute, groups, jobs, scheduler))
 
 
 class GcpEngine(Engine):
     """Runs jobs and machines in turns."""
 
-    def __init__(self, world: World, compute: Compute, groups: Groups, jobs: Jobs) -> None:
+    def __init__(self, world: World, compute: Compute, groups: Groups, jobs: Jobs, scheduler: Scheduler) -> None:
         super().__init__(world)
+        self._scheduler = scheduler
         self._compute, self._groups, self._jobs = compute, groups, jobs
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._shut_down, self._groups.tick, self.machines, self._jobs.tick
+        return self.schedules, self._shut_down, self._groups.tick, self.machines, self._jobs.tick
+
+    def schedules(self) -> None:
+        self._scheduler.tick()
 
     def steps(self) -> list[dict[str, object]]:
         return self._jobs.states()

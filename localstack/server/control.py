@@ -4,6 +4,8 @@
     GET    /faults    the faults that can still happen
     PUT    /faults    adds a fault: a JSON object with the attributes of faults.Fault
     DELETE /faults    removes all faults
+    GET    /clock     {"now": TIME}, the time of schedules
+    PUT    /clock     {"now": TIME} moves the clock of schedules forward, to stand still there
 
 Wrong requests get status 400 and {"error": reason}. Every user of this machine can connect, so each path begins with a
 secret, which the URL contains.
@@ -18,6 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from localstack.http_server import Handler, serve_http
@@ -26,7 +29,11 @@ from localstack.server.faults import Fault, Faults
 
 @contextmanager
 def serve_control(
-    port: int, faults: Faults, state: Callable[[], dict[str, Any]], preempt: Callable[[Fault], None]
+    port: int,
+    faults: Faults,
+    state: Callable[[], dict[str, Any]],
+    preempt: Callable[[Fault], None],
+    clock: Callable[[str | None], datetime],
 ) -> Iterator[str]:
     """Serves the API on 127.0.0.1 during the block; yields its URL.
 
@@ -35,6 +42,8 @@ def serve_control(
         faults: The faults that can happen.
         state: Returns the state as a JSON object.
         preempt: Takes a machine back; raises ValueError if there is no such machine.
+        clock: Moves the clock of schedules to a time, if there is one, and returns its time; raises ValueError if it
+            cannot be moved there.
     """
 
     secret = f"/{secrets.token_hex(16)}"
@@ -59,17 +68,22 @@ def serve_control(
                 self._answer(200, state())
             elif self.path == "/faults":
                 self._answer(200, faults.waiting())
+            elif self.path == "/clock":
+                self._answer(200, {"now": clock(None).isoformat()})
             else:
-                self._answer(404, {"error": "there are /state and /faults"})
+                self._answer(404, {"error": "there are /state, /faults and /clock"})
 
         def do_PUT(self) -> None:
             body = self.read_body()
             try:
-                if self.path != "/faults":
-                    raise ValueError("faults are put to /faults")
                 request = json.loads(body)
                 if not isinstance(request, dict):
-                    raise ValueError("a fault is a JSON object")
+                    raise ValueError("a fault is a JSON object, and so is a time")
+                if self.path == "/clock":
+                    self._answer(200, {"now": clock(str(request.get("now"))).isoformat()})
+                    return
+                if self.path != "/faults":
+                    raise ValueError("faults are put to /faults")
                 fault = faults.add(request)
                 if fault.kind == "preempted":
                     preempt(fault)
@@ -108,6 +122,14 @@ class Control:
     def clear(self) -> None:
         """Removes all faults."""
         self._request("DELETE", "/faults")
+
+    def move_clock(self, when: datetime) -> None:
+        """Moves the clock of schedules forward to a moment, where it stands still.
+
+        Raises:
+            ValueError: if it has been moved to a later one, or the moment has no zone.
+        """
+        self._request("PUT", "/clock", {"now": when.isoformat()})
 
     def state(self) -> dict[str, Any]:
         """Returns the state of services, steps and machines."""

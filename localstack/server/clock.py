@@ -1,0 +1,89 @@
+"""The clock of schedules. It is this machine's until a test moves it; then it stands still until it is moved again.
+
+Only schedules and the launchers that they start follow it. Deadlines, leases and quotas keep to real time.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_FIELD = r"[0-9A-Za-z*,/-]+"
+_CRON = re.compile(rf"{_FIELD}( {_FIELD}){{4}}")
+
+
+class Clock:
+    """A clock. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._moved: datetime | None = None
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """Returns its time, in UTC."""
+        with self._lock:
+            return self._moved or datetime.now(UTC)
+
+    @property
+    def moved(self) -> bool:
+        """True if a test has moved it."""
+        with self._lock:
+            return self._moved is not None
+
+    def move(self, text: str) -> datetime:
+        """Moves the clock to a time, ISO 8601 with a zone; returns it.
+
+        Raises:
+            ValueError: the text is no such time, or the time is before that of an earlier move.
+        """
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None:
+            raise ValueError(f"the time {text} has no zone")
+        with self._lock:
+            if self._moved and when < self._moved:
+                raise ValueError(f"{text} is before {self._moved.isoformat()}: the clock only goes forward")
+            self._moved = when.astimezone(UTC)
+            return self._moved
+
+
+class Recurrence:
+    """The times of a cron expression in a time zone, after the moment at which it was set up.
+
+    Args:
+        cron: Five fields.
+        zone: An IANA time zone.
+        since: No time up to this moment counts.
+
+    Raises:
+        ValueError: one of the first two is invalid; the message says which.
+    """
+
+    def __init__(self, cron: str, zone: str, since: datetime) -> None:
+        from croniter import croniter
+
+        if not _CRON.fullmatch(cron) or not croniter.is_valid(cron):
+            raise ValueError(f"{cron} is no cron expression of five fields")
+        try:
+            self._zone = ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{zone} is no time zone") from None
+        self._cron, self._last = cron, since
+        self.next = self._after(since)
+
+    def due(self, now: datetime) -> datetime | None:
+        """Returns the next time, and goes on to the one after it, if it has come; None if it has not."""
+        if now < self._last:  # the clock was moved back into the past, before this was set up
+            self._last, self.next = now, self._after(now)
+        if self.next > now:
+            return None
+        self._last = self.next
+        self.next = self._after(self._last)
+        return self._last
+
+    def _after(self, moment: datetime) -> datetime:
+        from croniter import croniter
+
+        found: datetime = croniter(self._cron, moment.astimezone(self._zone)).get_next(datetime)
+        return found.astimezone(UTC)
