@@ -5,6 +5,7 @@
     PUT    /faults    adds a fault: a JSON object with the attributes of faults.Fault
     DELETE /faults    removes all faults
     GET    /clock     {"now": TIME}, the time of schedules
+    DELETE /clock     lets it go with this machine's clock again
     PUT    /clock     {"now": TIME} moves the clock of schedules forward, to stand still there
 
 Wrong requests get status 400 and {"error": reason}. Every user of this machine can connect, so each path begins with a
@@ -93,7 +94,10 @@ def serve_control(
                 self._answer(200, {"id": fault.id, "kind": fault.kind})
 
         def do_DELETE(self) -> None:
-            faults.clear()
+            if self.path == "/clock":
+                clock("")
+            else:
+                faults.clear()
             self._answer(200, [])
 
     with serve_http(ControlHandler, port) as url:
@@ -130,6 +134,10 @@ class Control:
             ValueError: if it has been moved to a later one, or the moment has no zone.
         """
         self._request("PUT", "/clock", {"now": when.isoformat()})
+
+    def reset_clock(self) -> None:
+        """Lets the clock of schedules go with this machine's again."""
+        self._request("DELETE", "/clock")
 
     def state(self) -> dict[str, Any]:
         """Returns the state of services, steps and machines."""

@@ -1,0 +1,85 @@
+"""Days that begin by the schedule of a target, on each emulated cloud under its clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from localstack.cloud import Cloud
+
+from cloudlstm import __version__, storage
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.registry import day_dates, day_of
+from cloudlstm.targets.schedule import launches
+from emulator_fixtures import environment_of
+from models.daily.recorded import CONFIG, write_market
+from on_emulators import until
+from pipeline.cli_runner import cloudlstm, one_run, write_config
+from targets.scheduled_days import ScheduledDays
+
+FIRST, SECOND, THIRD, HOLIDAY, LAST = (dt.date(2021, 6, 30), dt.date(2021, 7, 1), dt.date(2021, 7, 2),
+                                       dt.date(2021, 7, 5), dt.date(2021, 7, 6))  # fmt: skip
+POLICY = ("warm_every=none", "cold_every=none")
+
+
+@pytest.fixture(params=["aws", "gcp"])
+def days(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScheduledDays]:
+    """A target whose schedule has a model that exists and one that does not."""
+    cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
+    with environment_of(cloud.environment):
+        made = ScheduledDays(cloud, "scheduled", ("m", "nobody"))
+        for file in write_market(tmp_path / "bars", tickers=3).iterdir():
+            storage.write(f"{made.root}/files/{file.name}", file.read_bytes())
+        config = write_config(tmp_path, CONFIG.format(path=f"{made.root}/files/*.csv"))
+        done = cloudlstm("submit", f"--config={config}", f"--root={made.root}")
+        assert done.returncode == 0, done.stderr
+        run = one_run(made.root).rsplit("/", 1)[1]
+        done = cloudlstm("models", "create", "m", f"--run={run}", f"--root={made.root}", *POLICY)
+        assert done.returncode == 0, done.stderr
+        made.cloud.control.move_clock(dt.datetime(2021, 6, 30, 12, tzinfo=dt.UTC))
+        yield made
+        made.cloud.control.reset_clock()
+
+
+def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: ScheduledDays) -> None:
+    sent = json.loads(days.run("schedule", "--json").stdout)
+    assert sent["next"] == "2021-06-30T22:30:00Z"
+    assert sent["code"]["sent"]
+    assert sent["code"]["version"] == __version__
+    assert [each for each in sent["warnings"] if "no model nobody" in each]
+    again = json.loads(days.run("schedule", "--json").stdout)
+    assert again == sent | {"code": sent["code"] | {"sent": False}}
+
+    model = ModelPaths.of(days.root, "m")
+    launch = days.evening(FIRST)
+    assert [(each.model, each.status) for each in launch.models] == [("m", 0), ("nobody", 2)]
+    assert launch.acted == "2021-06-30T22:30:00Z"
+    assert day_dates(model) == [FIRST.isoformat()]
+
+    days.begin(SECOND)  # killed in the middle: its group replaces it, and the day is done in the same evening
+    leases = days.leases()
+    days.kill(when=lambda: days.leases() > leases)
+    assert days.left().models[0].status == 0
+    assert day_dates(model) == [FIRST.isoformat(), SECOND.isoformat()]
+
+    days.begin(THIRD)  # ended for good: nothing is done
+    leases = days.leases()
+    until(lambda: days.leases() > leases, "the launcher to work")
+    days.empty()
+
+    assert days.evening(HOLIDAY).models[0].status == 0  # the exchange is closed, and Friday is made up for
+    assert day_dates(model) == [each.isoformat() for each in (FIRST, SECOND, THIRD)]
+    assert days.evening(LAST).models[0].status == 0
+    assert day_of(model, LAST.isoformat()).missed == ()
+    verified = cloudlstm("models", "verify", "m", f"--root={days.root}", "--json")
+    assert json.loads(verified.stdout)["records"] == 4
+    assert [name for name, _ in launches(days.root, 9)] == [
+        f"{day.isoformat()}/0001" for day in (LAST, HOLIDAY, SECOND, FIRST)
+    ]
+    shown = days.run("schedule", "--dry-run").stdout
+    assert "2021-07-06/0001" in shown
+    assert "m done, nobody usage error" in shown
+    assert days.cloud.control.state()["problems"] == []
