@@ -17,8 +17,6 @@ from pipeline.cli_runner import cloudlstm
 from trainer_groups import compute
 
 NEW_YORK = ZoneInfo("America/New_York")
-CRON = "30 18 * * 1-5"
-"""Half past six in New York on weekdays, two and a half hours after the close."""
 LONG_S = 240.0
 
 
@@ -27,15 +25,12 @@ class ScheduledDays:
 
     Args:
         cloud: The emulated cloud.
-        name: Name of the target.
-        models: The models of the schedule.
+        document: The target document.
     """
 
-    def __init__(self, cloud: Cloud, name: str, models: tuple[str, ...]) -> None:
-        self.cloud = cloud
-        settings = {"time": CRON, "time_zone": NEW_YORK.key, "models": list(models)}
-        self.document: dict[str, Any] = cloud.make_target(name, schedule=settings)
-        self.config: TargetConfig = parse(self.document, name)
+    def __init__(self, cloud: Cloud, document: dict[str, Any]) -> None:
+        self.cloud, self.document = cloud, document
+        self.config: TargetConfig = parse(document, "the target")
         self.root = f"{self.config.bucket_uri}/runs"
         self.group = schedule_of(self.config).group
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from localstack.cloud import Cloud
 
+from cloud_fixtures import SCHEDULE
 from cloudlstm import __version__, storage
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.registry import day_dates, day_of
@@ -18,6 +19,7 @@ from emulator_fixtures import environment_of
 from models.daily.recorded import CONFIG, write_market
 from on_emulators import until
 from pipeline.cli_runner import cloudlstm, one_run, write_config
+from targets.fake_clouds import Target
 from targets.scheduled_days import ScheduledDays
 
 FIRST, SECOND, THIRD, HOLIDAY, LAST = (dt.date(2021, 6, 30), dt.date(2021, 7, 1), dt.date(2021, 7, 2),
@@ -30,7 +32,7 @@ def days(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScheduledDa
     """A target whose schedule has a model that exists and one that does not."""
     cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
     with environment_of(cloud.environment):
-        made = ScheduledDays(cloud, "scheduled", ("m", "nobody"))
+        made = ScheduledDays(cloud, cloud.make_target("scheduled", schedule=SCHEDULE | {"models": ["m", "nobody"]}))
         for file in write_market(tmp_path / "bars", tickers=3).iterdir():
             storage.write(f"{made.root}/files/{file.name}", file.read_bytes())
         config = write_config(tmp_path, CONFIG.format(path=f"{made.root}/files/*.csv"))
@@ -83,3 +85,15 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
     assert "2021-07-06/0001" in shown
     assert "m done, nobody usage error" in shown
     assert days.cloud.control.state()["problems"] == []
+
+
+def test_the_schedule_that_terraform_made_starts_a_launcher(target: Target) -> None:
+    days = ScheduledDays(target.cloud, target.document)
+    days.cloud.control.move_clock(dt.datetime(2021, 6, 30, 12, tzinfo=dt.UTC))
+    try:
+        assert days.run("schedule").returncode == 0
+        (nobody,) = days.evening(FIRST).models
+    finally:
+        days.cloud.control.reset_clock()
+    assert (nobody.model, nobody.word) == ("nobody", "usage error")
+    assert "no model nobody" in nobody.log
