@@ -13,7 +13,7 @@ from localstack.cloud import Cloud
 from cloud_fixtures import SCHEDULE
 from cloudlstm import __version__, storage
 from cloudlstm.models.paths import ModelPaths
-from cloudlstm.models.registry import day_dates, day_of
+from cloudlstm.models.registry import day_dates, day_of, versions_of
 from cloudlstm.targets.schedule import launches
 from emulator_fixtures import environment_of
 from models.daily.recorded import CONFIG, write_market
@@ -24,7 +24,8 @@ from targets.scheduled_days import ScheduledDays
 
 FIRST, SECOND, THIRD, HOLIDAY, LAST = (dt.date(2021, 6, 30), dt.date(2021, 7, 1), dt.date(2021, 7, 2),
                                        dt.date(2021, 7, 5), dt.date(2021, 7, 6))  # fmt: skip
-POLICY = ("warm_every=none", "cold_every=none")
+POLICY = ("warm_every=3", "warm_epochs=1", "cold_every=none")
+"""A training is due on the fourth session."""
 
 
 @pytest.fixture(params=["aws", "gcp"])
@@ -75,7 +76,9 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
     assert days.evening(HOLIDAY).models[0].status == 0  # the exchange is closed, and Friday is made up for
     assert day_dates(model) == [each.isoformat() for each in (FIRST, SECOND, THIRD)]
     assert days.evening(LAST).models[0].status == 0
-    assert day_of(model, LAST.isoformat()).missed == ()
+    (training,) = day_of(model, LAST.isoformat()).due  # on the target: the launcher submits it, and waits
+    assert [(each.number, each.run) for each in versions_of(model)][1:] == [(2, f"{days.root}/{training.run}")]
+    assert days.cloud.control.state()["groups"][days.config.trainer_group] == 0
     verified = cloudlstm("models", "verify", "m", f"--root={days.root}", "--json")
     assert json.loads(verified.stdout)["records"] == 4
     assert [name for name, _ in launches(days.root, 9)] == [
