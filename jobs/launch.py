@@ -9,13 +9,13 @@ import zipfile
 from pathlib import Path
 
 if __name__ == "__main__":
-    archive = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
-    if archive.is_file():
-        folder = Path("package").resolve()
+    archive, *others = os.environ["PYTHONPATH"].split(os.pathsep)
+    if archive.endswith(".zip"):
+        folder = str(Path("package").resolve())
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(folder)
-        os.environ["PYTHONPATH"] = str(folder)
-        os.execv(sys.executable, [sys.executable, __file__])
+        sys.path[sys.path.index(archive)] = folder
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, *others])  # of the processes that it starts
     from cloudlstm.cli.schedule_work import main
 
     sys.exit(main())
