@@ -161,7 +161,8 @@ class Cloud:
             wheelhouse: Whether trainers install Python and packages from the bucket, by bootstrap/trainer.sh. Otherwise
                 their image has an interpreter with all packages: `trainer_python` of the options.
             spot: Whether trainers come from the spot market.
-            schedule: `time`, `time_zone` and `models` of a schedule that starts a launcher; None for none.
+            schedule: `time`, `time_zone` and `models` of a schedule that starts a launcher, and keys that differ, such
+                as an empty `python` for a launcher that installs from the bucket; None for none.
         """
         trainer_python = "" if wheelhouse else str(self.options.trainer_python)
         return self._provider.make_target(name, self.environment, trainer_python, spot=spot, schedule=schedule)

@@ -49,7 +49,7 @@ def schedule_of(schedule: Mapping[str, Any], name: str, python: str, machine: st
     """Returns the key `schedule` of a target document.
 
     Args:
-        schedule: Its time, time zone and models.
+        schedule: Its time, time zone and models; other keys replace the usual ones.
         name: The name of the target.
         python: The interpreter with all packages on the launcher's image; empty if there is none.
         machine: The machine type of the launcher.
@@ -57,7 +57,7 @@ def schedule_of(schedule: Mapping[str, Any], name: str, python: str, machine: st
     """
     group = f"{name}-launcher"
     fixed = {"group": group, "job": group, "machine": machine, "max_hours": 1, "python": python, "target": target_uri}
-    return {"max_usd": None, **schedule, **fixed}
+    return {"max_usd": None, **fixed, **schedule}
 
 
 def user_data(target: Mapping[str, Any], *, launcher: bool = False) -> str:

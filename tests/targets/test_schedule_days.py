@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 from localstack.cloud import Cloud
 
-from cloud_fixtures import SCHEDULE
+from cloud_fixtures import PYTHON, SCHEDULE
 from cloudlstm import __version__, storage
+from cloudlstm.cli.schedule import describe
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.models.registry import day_dates, day_of, versions_of
+from cloudlstm.targets.bundle import wheelhouse
 from cloudlstm.targets.schedule import launches
 from emulator_fixtures import environment_of
 from models.daily.recorded import CONFIG, write_market
+from models.daily.untrained import make_model
 from on_emulators import until
 from pipeline.cli_runner import cloudlstm, one_run, write_config
+from python_archive import python_archive
 from targets.fake_clouds import Target
 from targets.scheduled_days import ScheduledDays
 
@@ -100,3 +104,26 @@ def test_the_schedule_that_terraform_made_starts_a_launcher(target: Target) -> N
         days.cloud.control.reset_clock()
     assert (nobody.model, nobody.word) == ("nobody", "usage error")
     assert "no model nobody" in nobody.log
+
+
+def test_a_launcher_without_packages_installs_them_from_the_bucket(
+    aws_cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By bootstrap/trainer.sh itself. Nothing else is installed, so the list of its packages is complete."""
+    if PYTHON not in wheelhouse.python_builds():
+        pytest.skip(f"launchers have no Python {PYTHON}")
+    monkeypatch.setenv(wheelhouse.PYTHON_ARCHIVE, python_archive(tmp_path / "python.tar"))
+    monkeypatch.setattr(wheelhouse, "user_cache", lambda *names: tmp_path.joinpath("cache", *names))
+    with environment_of(aws_cloud.environment):
+        settings = SCHEDULE | {"models": ["m"], "python": ""}
+        days = ScheduledDays(aws_cloud, aws_cloud.make_target("bare-launcher", schedule=settings))
+        for file in write_market(tmp_path / "bars", tickers=3).iterdir():
+            storage.write(f"{days.root}/files/{file.name}", file.read_bytes())
+        make_model(days.root, "m", f"{days.root}/files")
+        aws_cloud.control.move_clock(dt.datetime(2021, 6, 30, 12, tzinfo=dt.UTC))
+        try:
+            describe(days.config, send=True)
+            (done,) = days.evening(FIRST).models
+        finally:
+            aws_cloud.control.reset_clock()
+    assert (done.status, done.log.splitlines()[1]) == (0, "day 2021-06-30: done")
