@@ -75,7 +75,10 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
     days.begin(THIRD)  # ended for good: nothing is done
     leases = days.leases()
     until(lambda: days.leases() > leases, "the launcher to work")
-    days.empty()
+    down = days.run("down")
+    assert f"set {days.group} from 1 machine to 0" in down.stdout
+    assert "the schedule goes on" in down.stderr
+    until(lambda: not days.machines(), "the launcher to be gone")
 
     assert days.evening(HOLIDAY).models[0].status == 0  # the exchange is closed, and Friday is made up for
     assert day_dates(model) == [each.isoformat() for each in (FIRST, SECOND, THIRD)]

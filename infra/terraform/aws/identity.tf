@@ -248,7 +248,12 @@ resource "aws_iam_role_policy" "submitter" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.use_key, local.submit, [
+    Statement = concat(local.use_key, local.submit, var.schedule == null ? [] : [{
+      Sid      = "StopLauncher"
+      Effect   = "Allow"
+      Action   = ["autoscaling:SetDesiredCapacity"]
+      Resource = [aws_autoscaling_group.launcher[0].arn]
+      }], [
       local.list_bucket,
       {
         Sid      = "WorkOnRunsAndCode"
