@@ -30,11 +30,11 @@ run "a_schedule" {
   }
 
   assert {
-    condition = (
-      aws_autoscaling_schedule.launcher[0].recurrence == "30 18 * * 1-5" && aws_autoscaling_schedule.launcher[0].time_zone == "America/New_York"
-      && aws_autoscaling_schedule.launcher[0].desired_capacity == 1 && aws_autoscaling_schedule.launcher[0].min_size == -1 && aws_autoscaling_schedule.launcher[0].max_size == -1
-      && aws_autoscaling_schedule.launcher[0].autoscaling_group_name == "cloudlstm-launcher"
-    )
+    condition = alltrue([
+      aws_autoscaling_schedule.launcher[0].recurrence == "30 18 * * 1-5", aws_autoscaling_schedule.launcher[0].time_zone == "America/New_York",
+      aws_autoscaling_schedule.launcher[0].desired_capacity == 1, aws_autoscaling_schedule.launcher[0].min_size == -1,
+      aws_autoscaling_schedule.launcher[0].max_size == -1, aws_autoscaling_schedule.launcher[0].autoscaling_group_name == "cloudlstm-launcher",
+    ])
     error_message = "The schedule sets the size of its group to 1, and no other bound."
   }
   assert {

@@ -72,11 +72,12 @@ run "a_schedule" {
     error_message = "The launcher has no public address, and Compute Engine ends it in any case."
   }
   assert {
-    condition = (
-      { for name, grant in google_storage_bucket_iam_member.launcher : name => grant.role } == { launcher-read = "roles/storage.objectViewer", launcher-work = "roles/storage.objectUser" }
-      && !strcontains(google_storage_bucket_iam_member.launcher["launcher-work"].condition[0].expression, "/code/")
-      && !strcontains(google_storage_bucket_iam_member.launcher["launcher-work"].condition[0].expression, "launcher/assignment.json")
-    )
+    condition = alltrue([
+      google_storage_bucket_iam_member.launcher["launcher-read"].role == "roles/storage.objectViewer",
+      google_storage_bucket_iam_member.launcher["launcher-work"].role == "roles/storage.objectUser", length(google_storage_bucket_iam_member.launcher) == 2,
+      !strcontains(google_storage_bucket_iam_member.launcher["launcher-work"].condition[0].expression, "/code/"),
+      !strcontains(google_storage_bucket_iam_member.launcher["launcher-work"].condition[0].expression, "launcher/assignment.json"),
+    ])
     error_message = "A launcher may only read what machines execute."
   }
   assert {
