@@ -102,6 +102,20 @@ def test_a_model_that_fails_does_not_stop_the_others(config: TargetConfig) -> No
     assert [each.word for each in launch.models] == ["failed", "refused"]
 
 
+def test_the_limit_of_a_month_is_passed_on_with_the_price_of_the_machine(config: TargetConfig) -> None:
+    flags: list[str] = []
+
+    def day(name: str, given: list[str]) -> ModelDay:
+        flags.extend(given)
+        return ModelDay(name, 0, 1.0, "")
+
+    limited = schedule.schedule_of(config).model_copy(update={"max_usd": 40.0})
+    schedule_work.do_days(config.model_copy(update={"schedule": limited}), day, {})
+    assert "--max-usd-month=40" in flags
+    (price,) = {each for each in flags if each.startswith("--launcher-usd-per-hour=")}
+    assert 0.1008 < float(price.partition("=")[2]) < 0.11  # m7i.large and its disk
+
+
 def test_the_time_of_an_emulated_clock_is_passed_on_and_gives_the_local_date(config: TargetConfig) -> None:
     flags: list[str] = []
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from zoneinfo import ZoneInfo
 
 from cloudlstm import __version__, storage
+from cloudlstm.costs.prices import prices
 from cloudlstm.errors import RunBusyError, TargetError
 from cloudlstm.runs.paths import join
 from cloudlstm.targets.cloud import root_of
@@ -33,6 +34,8 @@ _WAIT_S = 600.0
 _LOOK_S = 2.0
 _STOP_S = 60.0
 _LOG_BYTES = 16_384
+_DISK_GIB = 30
+"""The disk of a launcher in infra/terraform."""
 
 
 def main() -> int:
@@ -72,7 +75,7 @@ def do_days(
     """
     schedule = schedule_of(config)
     began = dt.datetime.now(dt.UTC)
-    flags = [f"--target={schedule.target}", "--wait"]
+    flags = [f"--target={schedule.target}", "--wait", *_limits(config)]
     acted = began
     if now := environment.get(NOW):
         acted = dt.datetime.fromisoformat(now).astimezone(dt.UTC)
@@ -129,6 +132,16 @@ def run_day(name: str, flags: list[str], seconds: float) -> ModelDay:
         output.seek(max(size - _LOG_BYTES, 0))
         log = output.read().decode(errors="replace").strip()
     return ModelDay(name, status, round(time.monotonic() - began, 1), log)
+
+
+def _limits(config: TargetConfig) -> list[str]:
+    """The flags of the schedule's limit of a month, towards which this machine counts as well."""
+    schedule = schedule_of(config)
+    if schedule.max_usd is None:
+        return []
+    price = prices(config.cloud).trainer(schedule.machine, "none", _DISK_GIB, spot=False)
+    own = [] if price is None else [f"--launcher-usd-per-hour={price:.4f}"]
+    return [f"--max-usd-month={schedule.max_usd:g}", *own]
 
 
 def _take(lease: Lease) -> None:
