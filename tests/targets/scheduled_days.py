@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from localstack.cloud import Cloud
 
-from cloudlstm import storage
 from cloudlstm.targets.document import TargetConfig, parse
+from cloudlstm.targets.lease import Holder, newest
 from cloudlstm.targets.schedule import Launch, coordinates, launches, schedule_of
 from on_emulators import until
 from pipeline.cli_runner import cloudlstm
@@ -33,6 +33,7 @@ class ScheduledDays:
         self.config: TargetConfig = parse(document, "the target")
         self.root = f"{self.config.bucket_uri}/runs"
         self.group = schedule_of(self.config).group
+        self._before: Holder | None = None
 
     def run(self, verb: str, *words: str) -> Any:
         """Runs a command on the target, named by the URI of its document."""
@@ -44,11 +45,17 @@ class ScheduledDays:
 
     def begin(self, day: dt.date) -> None:
         """Lets a day pass until its launcher comes; nothing has come by five minutes before."""
+        self._before = newest(coordinates(self.config))
         self.move(day, 18, 25)
         assert self.machines() == []
         assert self.size == 0
         self.move(day, 18, 30)
         assert self.size == 1
+
+    def at_work(self) -> None:
+        """Waits until the launcher of the day has taken its lease, and begins with the first model."""
+        known = self._before.number if self._before else 0
+        until(lambda: (found := newest(coordinates(self.config))) and found.number > known, "the launcher to work")
 
     def evening(self, day: dt.date) -> Launch:
         """Lets a day pass, and waits until its launcher has left; returns what that did."""
@@ -69,11 +76,6 @@ class ScheduledDays:
         """The launchers that run."""
         return [each for each in self.cloud.control.state()["machines"] if each["group"] == self.group]
 
-    def leases(self) -> int:
-        """The number of leases that launchers have taken."""
-        found = storage.list_objects(f"{coordinates(self.config)}/leases/")
-        return sum(not item.uri.endswith(".beat.json") for item in found)
-
     def empty(self) -> None:
         """Sets the size of the launchers' group to 0, as an operator may."""
         if self.config.cloud == "aws":
@@ -88,7 +90,6 @@ class ScheduledDays:
             )
         until(lambda: not self.machines(), "the launcher to be gone")
 
-    def kill(self, *, when: Callable[[], bool]) -> None:
-        """Kills the launcher as soon as a condition holds. Its group replaces it."""
-        until(when, "the moment to kill the launcher")
+    def kill(self) -> None:
+        """Kills the launcher. Its group replaces it."""
         self.cloud.control.fault("preempted", group=self.group)

@@ -67,14 +67,13 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
     assert day_dates(model) == [FIRST.isoformat()]
 
     days.begin(SECOND)  # killed in the middle: its group replaces it, and the day is done in the same evening
-    leases = days.leases()
-    days.kill(when=lambda: days.leases() > leases)
+    days.at_work()
+    days.kill()
     assert days.left().models[0].status == 0
     assert day_dates(model) == [FIRST.isoformat(), SECOND.isoformat()]
 
     days.begin(THIRD)  # ended for good: nothing is done
-    leases = days.leases()
-    until(lambda: days.leases() > leases, "the launcher to work")
+    days.at_work()
     down = days.run("down")
     assert f"set {days.group} from 1 machine to 0" in down.stdout
     assert "the schedule goes on" in down.stderr

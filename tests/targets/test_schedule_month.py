@@ -18,7 +18,6 @@ from cloudlstm.targets.schedule import launches
 from emulator_fixtures import environment_of
 from models.daily.recorded import FIRST_DAY, change_rows, evenings, write_market
 from models.daily.untrained import add_version, make_model
-from on_emulators import until
 from pipeline.cli_runner import cloudlstm
 from targets.scheduled_days import ScheduledDays
 
@@ -71,13 +70,12 @@ def test_thirty_days_by_the_schedule(month: tuple[ScheduledDays, Path]) -> None:
             spoil(days, bars, day)
         if day in (MISSED, KILLED):
             days.begin(day)
-            leases = days.leases()
-            until(lambda before=leases: days.leases() > before, "the launcher to work")
+            days.at_work()
         if day == MISSED:
             days.empty()
             continue
         if day == KILLED:
-            days.kill(when=lambda: True)
+            days.kill()
             launch = days.left()
         else:
             launch = days.evening(day)
