@@ -157,6 +157,31 @@ def test_one_launcher_at_a_time(config: TargetConfig, monkeypatch: pytest.Monkey
     second.release()
 
 
+def test_a_launcher_that_finds_another_one_at_work_leaves(
+    config: TargetConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = f"{config.bucket_uri}/target.json"
+    chosen = schedule.schedule_of(config).model_copy(update={"target": place})
+    storage.write_json(place, config.model_copy(update={"schedule": chosen}).model_dump(mode="json"))
+    storage.write_json(schedule.assignment_uri(config), {"target": place})
+    monkeypatch.setenv("CLOUDLSTM_BUCKET_URI", config.bucket_uri)
+    monkeypatch.setenv("CLOUDLSTM_GROUP", chosen.group)
+    monkeypatch.setattr(schedule_work, "_WAIT_S", 0.0)
+    monkeypatch.setattr(schedule_work, "run_day", lambda name, *_: ModelDay(name, 0, 1.0, ""))
+    other = Lease(schedule.coordinates(config), "memory://runs/one", lambda _: False)
+    schedule_work._take(other)
+    assert schedule_work.main() == 0
+    assert "another launcher is at work" in capsys.readouterr().err
+    assert found(config) == []
+    other.release()
+    assert schedule_work.main() == 0
+    assert len(found(config)) == 1
+    monkeypatch.setenv("CLOUDLSTM_GROUP", "other-launcher")
+    storage.write_json(f"{config.bucket_uri}/trainers/other-launcher/assignment.json", {"target": place})
+    with pytest.raises(TargetError, match="names a target whose launchers are assigned at"):
+        schedule_work.main()
+
+
 def test_an_unpacked_launcher_packs_the_same_code_again(tmp_path: Path) -> None:
     """Or a launcher would have to send it, which it may not."""
     folder = tmp_path / "unpacked"

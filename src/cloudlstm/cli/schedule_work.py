@@ -41,7 +41,8 @@ _DISK_GIB = 30
 def main() -> int:
     """Does the work of the machine that the environment describes; returns the exit status of the job.
 
-    0: the record is written, whatever became of the models. An error that a second try may mend is raised.
+    0: the record is written, whatever became of the models, or another launcher does the work. An error that a second
+    try may mend is raised.
     """
     began = time.monotonic()
     environment = os.environ
@@ -51,7 +52,11 @@ def main() -> int:
         raise TargetError(f"{place} names a target whose launchers are assigned at {assignment_uri(config)}")
     limit = began + schedule_of(config).max_hours * 3600 - _MARGIN_S
     lease = Lease(coordinates(config), join(root_of(config), "schedule", secrets.token_hex(8)), lambda _: False)
-    _take(lease)
+    try:
+        _take(lease)
+    except RunBusyError as error:
+        sys.stderr.write(f"{error}\n")
+        return 0
     try:
         uri = do_days(config, lambda name, words: run_day(name, words, limit - time.monotonic()), environment)
     finally:
