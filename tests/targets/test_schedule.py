@@ -222,6 +222,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
     cloud = Cloud(TABLE)
     monkeypatch.setattr(schedule, "open_schedule", lambda _: cloud)
     monkeypatch.setattr(launcher_code, "send_code", lambda *_: PARTS)
+    monkeypatch.setattr(launcher_code, "code_here", lambda: PARTS["launcher"]["sha256"])
     return cloud
 
 
@@ -250,6 +251,9 @@ def test_what_is_wrong_is_warned_of(cloud: Cloud, config: TargetConfig) -> None:
     assert "the cloud has the schedule 0 9 * * *" in text
     assert "launchers run cloudlstm 0.1.0" in text
     assert shown["next"] is None
+    changed = PARTS | {"launcher": PARTS["launcher"] | {"sha256": "0" * 64}}
+    storage.write_json(schedule.assignment_uri(config), schedule.assignment(config, changed))
+    assert "launchers run another cloudlstm" in " ".join(command.describe(config, send=False)["warnings"])
 
 
 def test_the_text_has_the_last_results(cloud: Cloud, config: TargetConfig) -> None:

@@ -17,6 +17,7 @@ from cloudlstm.errors import CloudLSTMError, UsageError
 if TYPE_CHECKING:
     from cloudlstm.targets.document import TargetConfig
     from cloudlstm.targets.schedule import Launch, Timetable
+    from cloudlstm.targets.schedule_config import Schedule
 
 _SHOWN = 7
 """Launches that are shown."""
@@ -60,7 +61,7 @@ def describe(config: TargetConfig, *, send: bool) -> dict[str, Any]:
     from cloudlstm import storage
     from cloudlstm.targets import schedule as schedules
     from cloudlstm.targets.cloud import root_of
-    from cloudlstm.targets.launcher_code import send_code
+    from cloudlstm.targets.launcher_code import code_here, send_code
 
     chosen = schedules.schedule_of(config)
     timetable = schedules.open_schedule(config).look()
@@ -82,10 +83,13 @@ def describe(config: TargetConfig, *, send: bool) -> dict[str, Any]:
             "sha256": str(wanted.get("package", {}).get("sha256", "")) if wanted else "",
             "sent": bool(send and wanted != before),
         },
-        "last": [{"name": name, **asdict(launch)} | {"models": _days(launch)} for name, launch in
-                 schedules.launches(root, _SHOWN)],
-        "warnings": [*_of_timetable(config.schedule, timetable), *_of_code(wanted), *_of_models(root, chosen.models)],
-    }  # fmt: skip
+        "last": [_shown(name, launch) for name, launch in schedules.launches(root, _SHOWN)],
+        "warnings": [
+            *_of_timetable(chosen, timetable),
+            *_of_code(wanted, None if send else code_here()),
+            *_of_models(root, chosen.models),
+        ],
+    }
 
 
 def _report() -> Callable[[str], None]:
@@ -101,11 +105,12 @@ def _report() -> Callable[[str], None]:
     return report
 
 
-def _days(launch: Launch) -> list[dict[str, Any]]:
-    return [asdict(each) | {"result": each.word} for each in launch.models]
+def _shown(name: str, launch: Launch) -> dict[str, Any]:
+    """A launch by its name, with the meaning of each exit status."""
+    return {"name": name, **asdict(launch), "models": [asdict(each) | {"result": each.word} for each in launch.models]}
 
 
-def _of_timetable(chosen: Any, found: Timetable) -> list[str]:
+def _of_timetable(chosen: Schedule, found: Timetable) -> list[str]:
     warnings = [f"no launcher comes: {found.paused}"] if found.paused else []
     if (found.time, found.time_zone or "UTC") != (chosen.time, chosen.time_zone):
         warnings.append(
@@ -115,11 +120,15 @@ def _of_timetable(chosen: Any, found: Timetable) -> list[str]:
     return warnings
 
 
-def _of_code(assigned: dict[str, Any] | None) -> list[str]:
+def _of_code(assigned: dict[str, Any] | None, here: str | None) -> list[str]:
+    """Warnings about the code that launchers run; `here` is the hash of that of this machine, None if it was sent."""
+    send = "give this command without --dry-run"
     if assigned is None:
-        return ["launchers find no code: give this command without --dry-run"]
+        return [f"launchers find no code: {send}"]
     if (version := assigned.get("code")) != __version__:
-        return [f"launchers run cloudlstm {version}; to send {__version__}, give this command without --dry-run"]
+        return [f"launchers run cloudlstm {version}; to send {__version__}, {send}"]
+    if here not in (None, assigned.get("package", {}).get("sha256")):
+        return [f"launchers run another cloudlstm {version} than that of this machine; to send this one, {send}"]
     return []
 
 

@@ -6,7 +6,11 @@ launcher packs the same bytes again, and finds them in the bucket (bundle/packag
 
 from __future__ import annotations
 
-from cloudlstm.targets.bundle.package import Bundle
+import hashlib
+import tempfile
+from pathlib import Path
+
+from cloudlstm.targets.bundle.package import Bundle, pack_launcher
 from cloudlstm.targets.bundle.wheelhouse import LAUNCHER, Report
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.schedule import schedule_of
@@ -37,6 +41,12 @@ def send_code(config: TargetConfig, report: Report = lambda _: None) -> dict[str
         launcher.send_wheelhouse(report)
         names.append("wheelhouse")
     return {name: {"uri": launcher[name].uri, "sha256": launcher[name].sha256} for name in names}
+
+
+def code_here() -> str:
+    """Returns the sha256 of the launchers' package as this machine would send it."""
+    with tempfile.TemporaryDirectory(prefix="cloudlstm-bundle-") as folder:
+        return hashlib.sha256(pack_launcher(Path(folder)).read_bytes()).hexdigest()
 
 
 def _bundle(config: TargetConfig, accelerator: str) -> Bundle:
