@@ -63,7 +63,7 @@ class ScheduledAction(models.FakeScheduledAction):
         self.times: Recurrence | None = None
         if self.recurrence:
             try:
-                self.times = Recurrence(self.recurrence, self.time_zone or "UTC", self.clock.now())
+                self.times = Recurrence(self.recurrence, self.time_zone or "UTC", self.clock)
             except ValueError as error:
                 raise ValidationError(f"Given recurrence string is invalid: {error}") from None
             self._show_next()
@@ -72,7 +72,7 @@ class ScheduledAction(models.FakeScheduledAction):
         """True if a time of the action has come that was not taken yet."""
         if self.times is None:
             return self._once is not None and self._once <= utcnow()
-        came = self.times.due(self.clock.now()) is not None
+        came = self.times.due() is not None
         self._show_next()
         return came
 

@@ -82,7 +82,7 @@ class Scheduler:
     def tick(self) -> None:
         """Runs the jobs whose time has come."""
         for job in list(self._jobs.values()):
-            if job.times.due(self._clock.now()) is not None and not job.paused:
+            if job.times.due() is not None and not job.paused:
                 self._attempt(job)
 
     def _job(self, call: Call) -> Job:
@@ -109,9 +109,7 @@ class Scheduler:
             raise Refusal(409, f"Job {full} already exists.")
         _check_target(call.body.get("httpTarget") or {})
         try:
-            times = Recurrence(
-                str(call.body.get("schedule", "")), str(call.body.get("timeZone") or "UTC"), self._clock.now()
-            )
+            times = Recurrence(str(call.body.get("schedule", "")), str(call.body.get("timeZone") or "UTC"), self._clock)
         except ValueError as error:
             raise Refusal(400, f"Schedule or time zone is invalid: {error}.") from None
         self._jobs[full] = Job(dict(call.body), times)

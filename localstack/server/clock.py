@@ -15,10 +15,16 @@ _CRON = re.compile(rf"{_FIELD}( {_FIELD}){{4}}")
 
 
 class Clock:
-    """A clock. Thread-safe."""
+    """A clock. Thread-safe.
+
+    Attributes:
+        era: Number of times that it was taken from this machine's time, or given back to it. What lies between two
+            eras never happens.
+    """
 
     def __init__(self) -> None:
         self._moved: datetime | None = None
+        self.era = 0
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
@@ -42,6 +48,7 @@ class Clock:
         """
         if not text:
             with self._lock:
+                self.era += self._moved is not None
                 self._moved = None
             return self.now()
         when = datetime.fromisoformat(text)
@@ -50,6 +57,7 @@ class Clock:
         with self._lock:
             if self._moved and when < self._moved:
                 raise ValueError(f"{text} is before {self._moved.isoformat()}: the clock only goes forward")
+            self.era += self._moved is None
             self._moved = when.astimezone(UTC)
             return self._moved
 
@@ -60,13 +68,13 @@ class Recurrence:
     Args:
         cron: Five fields.
         zone: An IANA time zone.
-        since: No time up to this moment counts.
+        clock: The clock; no time up to now counts, nor any time before the present era.
 
     Raises:
         ValueError: one of the first two is invalid; the message says which.
     """
 
-    def __init__(self, cron: str, zone: str, since: datetime) -> None:
+    def __init__(self, cron: str, zone: str, clock: Clock) -> None:
         from croniter import croniter
 
         if not _CRON.fullmatch(cron) or not croniter.is_valid(cron):
@@ -75,18 +83,19 @@ class Recurrence:
             self._zone = ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError(f"{zone} is no time zone") from None
-        self._cron, self._last = cron, since
-        self.next = self._after(since)
+        self._cron, self._clock, self._era = cron, clock, clock.era
+        self.next = self._after(clock.now())
 
-    def due(self, now: datetime) -> datetime | None:
+    def due(self) -> datetime | None:
         """Returns the next time, and goes on to the one after it, if it has come; None if it has not."""
-        if now < self._last:  # the clock was moved back into the past, before this was set up
-            self._last, self.next = now, self._after(now)
+        now = self._clock.now()
+        if self._era != self._clock.era:
+            self._era, self.next = self._clock.era, self._after(now)
         if self.next > now:
             return None
-        self._last = self.next
-        self.next = self._after(self._last)
-        return self._last
+        came = self.next
+        self.next = self._after(came)
+        return came
 
     def _after(self, moment: datetime) -> datetime:
         from croniter import croniter

@@ -135,6 +135,10 @@ class Control:
         """
         self._request("PUT", "/clock", {"now": when.isoformat()})
 
+    def clock(self) -> datetime:
+        """Returns the time of schedules."""
+        return datetime.fromisoformat(self._request("GET", "/clock")["now"])
+
     def reset_clock(self) -> None:
         """Lets the clock of schedules go with this machine's again."""
         self._request("DELETE", "/clock")

@@ -39,15 +39,30 @@ def test_the_clock_goes_by_itself_until_it_is_moved_and_only_forward() -> None:
 @given(st.datetimes(datetime(2023, 1, 1), datetime(2025, 12, 31)), st.lists(st.integers(1, 10_000), max_size=9))
 @settings(deadline=None, max_examples=30)
 def test_every_weekday_is_due_once_at_the_local_time(since: datetime, minutes: list[int]) -> None:
-    now = since.replace(tzinfo=UTC)
-    times, came = Recurrence(CRON, NEW_YORK.key, now), []
+    now, clock = since.replace(tzinfo=UTC), Clock()
+    clock.move(now.isoformat())
+    times, came = Recurrence(CRON, NEW_YORK.key, clock), []
     for each in minutes:
         now += timedelta(minutes=each)
-        while due := times.due(now):
+        clock.move(now.isoformat())
+        while due := times.due():
             came.append(due.astimezone(NEW_YORK))
     days = [since.replace(tzinfo=UTC).astimezone(NEW_YORK).date() + timedelta(days=each) for each in range(80)]
     wanted = [datetime(day.year, day.month, day.day, 18, 30, tzinfo=NEW_YORK) for day in days if day.weekday() < 5]
     assert came == [each for each in wanted if since.replace(tzinfo=UTC) < each <= now]
+
+
+def test_what_lies_between_the_time_of_a_test_and_that_of_this_machine_never_happens() -> None:
+    clock = Clock()
+    times = Recurrence("* * * * *", "UTC", clock)
+    clock.move(MORNING.isoformat())
+    assert times.due() is None
+    clock.move((MORNING + timedelta(minutes=1)).isoformat())
+    assert times.due() == MORNING + timedelta(minutes=1)
+    clock.move("")
+    assert times.due() is None
+    clock.move((datetime.now(UTC) + timedelta(days=1)).isoformat())
+    assert times.due() is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +71,7 @@ def test_every_weekday_is_due_once_at_the_local_time(since: datetime, minutes: l
 )
 def test_a_wrong_expression_or_zone_is_refused(cron: str, zone: str) -> None:
     with pytest.raises(ValueError, match=f"{'cron' if zone == 'UTC' else 'zone'}"):
-        Recurrence(cron, zone, MORNING)
+        Recurrence(cron, zone, Clock())
 
 
 @pytest.fixture
