@@ -90,6 +90,9 @@ class AwsEngine(Engine):
             for backend in list(account.values()):
                 for name, action in list(backend.scheduled_actions.items()):
                     assert isinstance(action, ScheduledAction)
+                    recurs = action.times is not None
+                    if recurs and not self.world.clock.follows(action.auto_scaling_group_name):
+                        continue
                     if not action.take_due():
                         continue
                     if action.times is None:

@@ -82,6 +82,9 @@ class Scheduler:
     def tick(self) -> None:
         """Runs the jobs whose time has come."""
         for job in list(self._jobs.values()):
+            found = _RESIZE.fullmatch(urlsplit(job.document["httpTarget"]["uri"]).path)
+            if not self._clock.follows(found[3] if found else ""):
+                continue
             if job.times.due() is not None and not job.paused:
                 self._attempt(job)
 

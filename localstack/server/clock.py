@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _FIELD = r"[0-9A-Za-z*,/-]+"
@@ -24,6 +25,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._moved: datetime | None = None
+        self._group = "*"
         self.era = 0
         self._lock = threading.Lock()
 
@@ -38,10 +40,15 @@ class Clock:
         with self._lock:
             return self._moved is not None
 
-    def move(self, text: str) -> datetime:
+    def follows(self, group: str) -> bool:
+        """True if the schedules of a group are carried out: a test may have moved the clock for one group only."""
+        with self._lock:
+            return self._moved is None or fnmatchcase(group, self._group)
+
+    def move(self, text: str, group: str = "*") -> datetime:
         """Moves the clock to a time, ISO 8601 with a zone; an empty text lets it go with this machine's again.
 
-        Returns its time.
+        Returns its time. Schedules of groups whose name the pattern `group` does not match stand still meanwhile.
 
         Raises:
             ValueError: the text is no such time, or the time is before that of an earlier move.
@@ -58,7 +65,7 @@ class Clock:
             if self._moved and when < self._moved:
                 raise ValueError(f"{text} is before {self._moved.isoformat()}: the clock only goes forward")
             self.era += self._moved is None
-            self._moved = when.astimezone(UTC)
+            self._moved, self._group = when.astimezone(UTC), group
             return self._moved
 
 

@@ -6,7 +6,8 @@
     DELETE /faults    removes all faults
     GET    /clock     {"now": TIME}, the time of schedules
     DELETE /clock     lets it go with this machine's clock again
-    PUT    /clock     {"now": TIME} moves the clock of schedules forward, to stand still there
+    PUT    /clock     {"now": TIME} moves the clock of schedules forward, to stand still there; with "group", a pattern,
+                      for the schedules of these groups only
 
 Wrong requests get status 400 and {"error": reason}. Every user of this machine can connect, so each path begins with a
 secret, which the URL contains.
@@ -34,7 +35,7 @@ def serve_control(
     faults: Faults,
     state: Callable[[], dict[str, Any]],
     preempt: Callable[[Fault], None],
-    clock: Callable[[str | None], datetime],
+    clock: Callable[[str | None, str], datetime],
 ) -> Iterator[str]:
     """Serves the API on 127.0.0.1 during the block; yields its URL.
 
@@ -70,7 +71,7 @@ def serve_control(
             elif self.path == "/faults":
                 self._answer(200, faults.waiting())
             elif self.path == "/clock":
-                self._answer(200, {"now": clock(None).isoformat()})
+                self._answer(200, {"now": clock(None, "*").isoformat()})
             else:
                 self._answer(404, {"error": "there are /state, /faults and /clock"})
 
@@ -81,7 +82,8 @@ def serve_control(
                 if not isinstance(request, dict):
                     raise ValueError("a fault is a JSON object, and so is a time")
                 if self.path == "/clock":
-                    self._answer(200, {"now": clock(str(request.get("now"))).isoformat()})
+                    moved = clock(str(request.get("now")), str(request.get("group", "*")))
+                    self._answer(200, {"now": moved.isoformat()})
                     return
                 if self.path != "/faults":
                     raise ValueError("faults are put to /faults")
@@ -95,7 +97,7 @@ def serve_control(
 
         def do_DELETE(self) -> None:
             if self.path == "/clock":
-                clock("")
+                clock("", "*")
             else:
                 faults.clear()
             self._answer(200, [])
@@ -127,13 +129,15 @@ class Control:
         """Removes all faults."""
         self._request("DELETE", "/faults")
 
-    def move_clock(self, when: datetime) -> None:
+    def move_clock(self, when: datetime, group: str = "*") -> None:
         """Moves the clock of schedules forward to a moment, where it stands still.
+
+        Schedules of groups that the pattern `group` does not match do not follow.
 
         Raises:
             ValueError: if it has been moved to a later one, or the moment has no zone.
         """
-        self._request("PUT", "/clock", {"now": when.isoformat()})
+        self._request("PUT", "/clock", {"now": when.isoformat(), "group": group})
 
     def clock(self) -> datetime:
         """Returns the time of schedules."""

@@ -53,15 +53,17 @@ class Engine(ABC):
     def schedules(self) -> None:
         """Carries out the schedules whose time has come."""
 
-    def clock(self, text: str | None) -> datetime:
+    def clock(self, text: str | None, group: str = "*") -> datetime:
         """Moves the clock of schedules to a time, if there is one, and carries out what is due; returns its time.
+
+        `group` is a pattern of the groups whose schedules follow.
 
         Raises:
             ValueError: if it cannot be moved there.
         """
         with self.world.lock:
             if text is not None:
-                self.world.clock.move(text)
+                self.world.clock.move(text, group)
                 self.schedules()
             return self.world.clock.now()
 

@@ -113,6 +113,8 @@ def test_a_scheduled_action_recurs_by_the_clock(
     resize(0)
     moved(cloud, MORNING.replace(day=30))  # Sunday
     assert size() == 0
+    cloud.control.move_clock(datetime(2024, 7, 1, 23, tzinfo=UTC), "other-*")
+    assert size() == 0
     scaling.suspend_processes(AutoScalingGroupName=group, ScalingProcesses=["ScheduledActions"])
     moved(cloud, datetime(2024, 7, 2, 12, tzinfo=UTC))
     assert size() == 0

@@ -41,7 +41,11 @@ class ScheduledDays:
 
     def move(self, day: dt.date, hour: int, minute: int) -> None:
         """Moves the clock to a time of a day in New York."""
-        self.cloud.control.move_clock(dt.datetime.combine(day, dt.time(hour, minute), NEW_YORK))
+        self.cloud.control.move_clock(dt.datetime.combine(day, dt.time(hour, minute), NEW_YORK), self.group)
+
+    def wait_for(self, day: dt.date) -> None:
+        """Moves the clock to the morning of the first day, which begins nothing."""
+        self.move(day, 8, 0)
 
     def begin(self, day: dt.date) -> None:
         """Lets a day pass until its launcher comes; nothing has come by five minutes before."""

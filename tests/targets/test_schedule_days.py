@@ -46,7 +46,7 @@ def days(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScheduledDa
         run = one_run(made.root).rsplit("/", 1)[1]
         done = cloudlstm("models", "create", "m", f"--run={run}", f"--root={made.root}", *POLICY)
         assert done.returncode == 0, done.stderr
-        made.cloud.control.move_clock(dt.datetime(2021, 6, 30, 12, tzinfo=dt.UTC))
+        made.wait_for(FIRST)
         yield made
         made.cloud.control.reset_clock()
 
@@ -98,7 +98,7 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
 
 def test_the_schedule_that_terraform_made_starts_a_launcher(target: Target) -> None:
     days = ScheduledDays(target.cloud, target.document)
-    days.cloud.control.move_clock(dt.datetime(2021, 6, 30, 12, tzinfo=dt.UTC))
+    days.wait_for(FIRST)
     try:
         assert days.run("schedule").returncode == 0
         (nobody,) = days.evening(FIRST).models
@@ -122,7 +122,7 @@ def test_a_launcher_without_packages_installs_them_from_the_bucket(
         for file in write_market(tmp_path / "bars", tickers=3).iterdir():
             storage.write(f"{days.root}/files/{file.name}", file.read_bytes())
         make_model(days.root, "m", f"{days.root}/files")
-        aws_cloud.control.move_clock(dt.datetime(2021, 6, 30, 12, tzinfo=dt.UTC))
+        days.wait_for(FIRST)
         try:
             describe(days.config, send=True)
             (done,) = days.evening(FIRST).models

@@ -39,7 +39,7 @@ def month(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Sche
         bars = write_market(tmp_path / "bars", tickers=3)
         publish(days, bars)
         make_model(days.root, "m", f"{days.root}/files", bias=CHAMPION)
-        cloud.control.move_clock(dt.datetime(2021, 6, 30, 12, tzinfo=dt.UTC))
+        days.wait_for(FIRST_DAY)
         assert days.run("schedule").returncode == 0
         yield days, bars
         cloud.control.reset_clock()
