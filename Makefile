@@ -73,6 +73,7 @@ lock: ## Update the pinned dependencies (needs uv)
 	$(LOCK) --group pyproject.toml:checkov --universal -o requirements/checkov.txt
 	$(LOCK) --group pyproject.toml:uv --python-platform x86_64-manylinux_2_28 -o requirements/uv.txt
 	$(LOCK) pyproject.toml $(NODES) -o requirements/spark.txt
+	$(LOCK) pyproject.toml $(NODES) --extra gcp --extra daily -o requirements/launcher.txt
 	$(LOCK) pyproject.toml $(NODES) --extra train -o requirements/trainer-cpu.txt
 	$(LOCK) pyproject.toml $(NODES) --extra cuda -o requirements/trainer-cuda.txt
 

@@ -87,7 +87,7 @@ class Method:
     """A method of a service.
 
     Attributes:
-        service: The SDK's name of the service: "dataproc", "compute" or "monitoring".
+        service: The SDK's name of the service: "dataproc", "compute", "scheduler" or "monitoring".
         action: Its name, such as "SubmitJob" or "Instances.Get".
         verb: The HTTP method.
         url: The URL, with named parts in angle brackets.
@@ -164,7 +164,8 @@ class Api:
 
 def _service(path: str) -> str:
     """The service of a URL's path, as it formats errors."""
-    return "compute" if "/compute/" in path else "monitoring" if "/v3/" in path else "dataproc"
+    services = {"/compute/": "compute", "/v3/": "monitoring", "/locations/": "scheduler"}
+    return next((service for part, service in services.items() if part in path), "dataproc")
 
 
 def _fault_error(fault: Fault, service: str) -> Refusal:

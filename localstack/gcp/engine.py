@@ -11,12 +11,13 @@ from localstack.gcp.compute import LINK, Compute
 from localstack.gcp.jobs import Jobs
 from localstack.gcp.monitoring import Monitoring
 from localstack.gcp.provider import PROJECT
+from localstack.gcp.scheduler import Scheduler
 from localstack.gcp.spark import Dataproc
 from localstack.gcp.trainers import Groups
 from localstack.machines.commands import INSTANCE_URL
 from localstack.machines.machine import GROUP_URL, exports_of
 from localstack.machines.machines import Instance
-from localstack.server.engine import Engine, Services, utc
+from localstack.server.engine import Engine, Services
 from localstack.server.world import World
 
 _SCRIPTS = ("startup-script", "user-data")
@@ -28,22 +29,29 @@ def services(world: World) -> Services:
     compute = Compute(world.faults)
     groups = Groups(compute, world.faults)
     jobs = Jobs(world)
-    monitoring = Monitoring(PROJECT, utc)
-    alerts = Alerts(monitoring, utc)
-    api = Api(world, [Dataproc(compute, jobs), compute, groups, monitoring, alerts])
-    return Services(api, GcpEngine(world, compute, groups, jobs, alerts))
+    monitoring, scheduler = Monitoring(PROJECT, world.clock.now), Scheduler(world.clock, groups)
+    alerts = Alerts(monitoring, world.clock.now)
+    api = Api(world, [Dataproc(compute, jobs), compute, groups, scheduler, monitoring, alerts])
+    return Services(api, GcpEngine(world, compute, groups, jobs, scheduler, alerts))
 
 
 class GcpEngine(Engine):
     """Runs jobs and machines in turns."""
 
-    def __init__(self, world: World, compute: Compute, groups: Groups, jobs: Jobs, alerts: Alerts) -> None:
+    def __init__(
+        self, world: World, compute: Compute, groups: Groups, jobs: Jobs, scheduler: Scheduler, alerts: Alerts
+    ) -> None:
         super().__init__(world)
-        self._alerts = alerts
+        self._scheduler, self._alerts = scheduler, alerts
         self._compute, self._groups, self._jobs = compute, groups, jobs
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._shut_down, self._groups.tick, self.machines, self._jobs.tick, self._alerts.evaluate
+        return (
+            self.schedules, self._shut_down, self._groups.tick, self.machines, self._jobs.tick, self._alerts.evaluate,
+        )  # fmt: skip
+
+    def schedules(self) -> None:
+        self._scheduler.tick()
 
     def state(self) -> dict[str, Any]:
         """The state of the cloud, with the mails of alerts."""

@@ -124,7 +124,7 @@ variable "network_cidr" {
 }
 
 variable "permissions_boundary" {
-  description = "ARN of a policy that bounds the rights of the four roles, where your account asks for one."
+  description = "ARN of a policy that bounds the rights of all roles, where your account asks for one."
   type        = string
   default     = null
 

@@ -46,6 +46,10 @@ _MEMBER = "{member}"
 
 KINDS = {
     "google_billing_budget": Kind("billingAccounts/{billing_account}/budgets/{display_name}", frozenset({"amount"})),
+    "google_cloud_scheduler_job": Kind(
+        "projects/{project}/locations/{region}/jobs/{name}",
+        frozenset({"description", "http_target", "paused", "retry_config", "schedule", "time_zone"}),
+    ),
     "google_compute_firewall": Kind(
         "projects/{project}/global/firewalls/{name}",
         frozenset({"allow", "description", "source_ranges", "source_service_accounts", "target_service_accounts"}),

@@ -41,6 +41,18 @@ _MAX_ARCHIVES = 4
 _LAYOUT = ".layout-"
 
 
+def key_of(python: str, architecture: str) -> str:
+    """Returns the hash of what the archive is made of: equal keys mean equal packages."""
+    requirements = asset("requirements", REQUIREMENTS)
+    inputs = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
+
+
+def is_built(python: str, architecture: str) -> bool:
+    """True if this machine has the archive."""
+    return (user_cache("dependencies") / key_of(python, architecture) / ARCHIVE).exists()
+
+
 def dependencies(python: str, architecture: str) -> Path:
     """Returns the archive for nodes with this Python ("3.11") and processor ("x86_64", "aarch64"); builds it once.
 
@@ -49,10 +61,8 @@ def dependencies(python: str, architecture: str) -> Path:
         StorageFullError: the disk is full.
     """
     requirements = asset("requirements", REQUIREMENTS)
-    inputs = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
-    key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
     folder = user_cache("dependencies")
-    path = folder / key / ARCHIVE
+    path = folder / key_of(python, architecture) / ARCHIVE
     if path.exists():
         os.utime(path.parent)
         return path
